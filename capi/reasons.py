@@ -1,0 +1,51 @@
+"""Why an event, a rule or a connection is where it is: codes for the database, words in `capi/words.py`."""
+
+from django.db import models
+
+
+class State(models.TextChoices):
+    """Where a conversion event stands. All but PENDING and WAITING are final."""
+
+    PENDING = "pending", "Queued"
+    WAITING = "waiting", "Waiting"
+    ACCEPTED = "accepted", "Sent"
+    REJECTED = "rejected", "Rejected"
+    EXPIRED = "expired", "Expired"
+    SKIPPED = "skipped", "Skipped"
+    CANCELLED = "cancelled", "Cancelled"
+    EXHAUSTED = "exhausted", "Gave up"
+
+
+OPEN_STATES = (State.PENDING, State.WAITING)
+# What keeps a lead's or deal's one place in a rule that counts each of them once.
+STATES_THAT_HOLD_ONCE = (State.PENDING, State.WAITING, State.ACCEPTED, State.EXHAUSTED)
+
+
+class Reason(models.TextChoices):
+    """Why. The first group speaks of the event, the second of the rule, the third of the connection."""
+
+    NONE = "", "-"
+    NO_EMAIL = "no_email", "No e-mail address"
+    OPTED_OUT = "opted_out", "Not shared with ad platforms"
+    ALREADY_COUNTED = "already_counted", "Already counted"
+    TOO_OLD = "too_old", "Older than 90 days"
+    LEAD_DELETED = "lead_deleted", "Lead deleted"
+    DEAL_DELETED = "deal_deleted", "Deal deleted"
+    RULE_INACTIVE = "rule_inactive", "Rule switched off"
+    RULE_DELETED = "rule_deleted", "Rule deleted"
+    DATA_REFUSED = "data_refused", "Data refused"
+    REFUSED = "refused", "Refused"
+    THROTTLED = "throttled", "Too many requests"
+    SERVER_TROUBLE = "server_trouble", "LinkedIn is in trouble"
+    TIMED_OUT = "timed_out", "No answer in time"
+    UNREACHABLE = "unreachable", "LinkedIn not reached"
+    ANSWER_UNREADABLE = "answer_unreadable", "Answer unreadable"
+
+    RULE_FORBIDDEN = "rule_forbidden", "No permission, or unknown rule"
+    RULE_NOT_FOUND = "rule_not_found", "Wrong rule id"
+    RULE_MISCONFIGURED = "rule_misconfigured", "Rule not set up for the Conversions API"
+
+    NO_TOKEN = "no_token", "No access token"
+    TOKEN_REFUSED = "token_refused", "Access token refused"
+    TOKEN_UNREADABLE = "token_unreadable", "Access token unreadable"
+    VERSION_RETIRED = "version_retired", "API version retired"

@@ -1,0 +1,19 @@
+"""Signing in with an e-mail address, whatever its case."""
+
+from typing import Any
+
+from django.contrib.auth.backends import ModelBackend
+from django.http import HttpRequest
+
+from crm.models import User
+
+
+class EmailBackend(ModelBackend):
+    """Django's own backend, which finds the user by e-mail address (or by user name, where there is no such address)."""
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> Any:
+        name = (username or kwargs.get("email") or "").strip()
+        user = User.objects.filter(email__iexact=name).exclude(email="").first()
+        return super().authenticate(request, username=user.username if user else name, password=password)

@@ -1,0 +1,13 @@
+"""Django's `loaddata`, which also fires the CRM events of the leads and deals that it loads."""
+
+from collections.abc import Sequence
+
+from django.core.management.commands import loaddata
+
+from crm.models.restoring import restoring
+
+
+class Command(loaddata.Command):
+    def loaddata(self, fixture_labels: Sequence[str]) -> None:
+        with restoring(self.using):
+            super().loaddata(fixture_labels)

@@ -1,0 +1,22 @@
+"""Companies, people, leads and deals, and the record of what happened to them."""
+
+from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMeaning
+from crm.models.deal import Deal
+from crm.models.event import CrmEvent, CrmEventKind
+from crm.models.lead import Lead
+from crm.models.people import ApiKey, Membership, User
+
+__all__ = [
+    "ApiKey",
+    "Company",
+    "CrmEvent",
+    "CrmEventKind",
+    "Deal",
+    "Lead",
+    "LeadMeaning",
+    "LeadStatus",
+    "Membership",
+    "Stage",
+    "StageMeaning",
+    "User",
+]

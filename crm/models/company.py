@@ -1,0 +1,147 @@
+"""The tenant, and the statuses and stages that each company names for itself."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Self, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.utils.text import slugify
+
+from crm.currencies import validate_currency
+from crm.models.scoping import CompanyQuerySet
+
+
+class LeadMeaning(models.TextChoices):
+    """What a lead status means, whatever a company calls it."""
+
+    NEW = "new", "New"
+    WORKING = "working", "Working"
+    QUALIFIED = "qualified", "Qualified"
+    UNQUALIFIED = "unqualified", "Unqualified"
+
+
+class StageMeaning(models.TextChoices):
+    """What a deal stage means, whatever a company calls it."""
+
+    OPEN = "open", "Open"
+    WON = "won", "Won"
+    LOST = "lost", "Lost"
+
+
+class CompanyRows(models.QuerySet["Company"]):
+    def bulk_create(self, objs: Iterable["Company"], *args: Any, **kwargs: Any) -> list["Company"]:
+        with transaction.atomic(using=self.db):
+            companies = super().bulk_create(objs, *args, **kwargs)
+            for company in companies:
+                company.ensure_steps()
+        return companies
+
+
+class Company(models.Model):
+    """A customer of LeadMachine. Every other row belongs to exactly one."""
+
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(max_length=60, unique=True)
+    currency = models.CharField(max_length=3, default="EUR", validators=[validate_currency])
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[models.Manager["Company"]] = CompanyRows.as_manager()
+
+    class Meta:
+        verbose_name_plural = "companies"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Write the company; a new one gets its first statuses and stages with it."""
+        self.slug = self.slug or slugify(self.name)[:60] or "company"
+        adding = self._state.adding
+        with transaction.atomic(using=kwargs.get("using")):
+            super().save(*args, **kwargs)
+            if adding:
+                self.ensure_steps()
+
+    def ensure_steps(self) -> None:
+        """Give the company the usual statuses and stages where it has none of a kind."""
+        for step, usual in ((LeadStatus, USUAL_STATUSES), (Stage, USUAL_STAGES)):
+            if not step.objects.for_company(self).exists():
+                step.objects.bulk_create(
+                    step(company=self, name=name, meaning=meaning, position=position)
+                    for position, (name, meaning) in enumerate(usual, start=1)
+                )
+
+
+S = TypeVar("S", bound="Step", covariant=True)
+
+
+class StepQuerySet(CompanyQuerySet[S]):
+    def first_for(self, company: Company, meaning: str) -> S:
+        """The company's first step with this meaning, or its first step of all.
+
+        A company that came without steps (restored from a fixture) gets the usual ones here.
+        """
+        steps = self.for_company(company)
+        found = steps.filter(meaning=meaning).first() or steps.first()
+        if found is None:
+            company.ensure_steps()
+            found = steps.filter(meaning=meaning).first()
+        if found is None:
+            raise ValidationError(f"{company} has no {self.model._meta.verbose_name}: add one first.")
+        return found
+
+
+class Step(models.Model):
+    """A status or stage: free in name and order, fixed in meaning, so that a rename breaks nothing."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE)
+    name = models.CharField(max_length=60)
+    position = models.PositiveSmallIntegerField(default=1)
+
+    meaning: Any
+
+    class Meta:
+        abstract = True
+        ordering: Sequence[str] = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LeadStatus(Step):
+    """How far a lead is. CRM events follow `meaning`."""
+
+    meaning = models.CharField(max_length=20, choices=LeadMeaning.choices)
+
+    objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment, misc]
+
+    class Meta(Step.Meta):
+        verbose_name_plural = "lead statuses"
+        constraints = [models.UniqueConstraint(fields=["company", "name"], name="one_lead_status_per_name")]
+
+
+class Stage(Step):
+    """How far a deal is. CRM events follow `meaning`."""
+
+    meaning = models.CharField(max_length=20, choices=StageMeaning.choices)
+
+    objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment, misc]
+
+    class Meta(Step.Meta):
+        constraints = [models.UniqueConstraint(fields=["company", "name"], name="one_stage_per_name")]
+
+
+USUAL_STATUSES = [
+    ("New", LeadMeaning.NEW),
+    ("Contacted", LeadMeaning.WORKING),
+    ("Qualified", LeadMeaning.QUALIFIED),
+    ("Unqualified", LeadMeaning.UNQUALIFIED),
+]
+USUAL_STAGES = [
+    ("Discovery", StageMeaning.OPEN),
+    ("Proposal", StageMeaning.OPEN),
+    ("Negotiation", StageMeaning.OPEN),
+    ("Won", StageMeaning.WON),
+    ("Lost", StageMeaning.LOST),
+]

@@ -1,0 +1,91 @@
+"""Something that a lead may buy."""
+
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, OuterRef, Subquery
+from django.urls import reverse
+
+from crm.currencies import validate_currency
+from crm.models.company import Company, Stage, StageMeaning
+from crm.models.event import CrmEventKind
+from crm.models.lead import Lead
+from crm.models.tracking import Tracked, TrackedQuerySet, step_fields
+
+
+class DealQuerySet(TrackedQuerySet["Deal"]):
+    def open(self) -> "DealQuerySet":
+        """Deals that are neither won nor lost."""
+        return self.filter(stage__meaning=StageMeaning.OPEN)
+
+
+class Deal(Tracked):
+    """A deal with one lead. Its stage's meaning decides which CRM events fire."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="deals", db_index=False)
+    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="deals")
+    title = models.CharField(max_length=160)
+    amount = models.DecimalField(
+        max_digits=14,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0), message="Enter an amount of zero or more.")],
+    )
+    currency = models.CharField(max_length=3, blank=True, validators=[validate_currency])
+    stage = models.ForeignKey(Stage, on_delete=models.RESTRICT, related_name="deals")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    expected_close = models.DateField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[DealQuerySet] = DealQuerySet.as_manager()  # type: ignore[assignment]
+
+    step = "stage"
+    first_meaning = StageMeaning.OPEN
+    created_kind = CrmEventKind.DEAL_CREATED
+    kinds_by_meaning: ClassVar[dict[str, CrmEventKind]] = {
+        StageMeaning.WON: CrmEventKind.DEAL_WON,
+        StageMeaning.LOST: CrmEventKind.DEAL_LOST,
+    }
+    watched = frozenset({"stage", "stage_id", "lead", "lead_id", "company", "company_id"})
+    class Meta(Tracked.Meta):
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["company", "stage", "-id"], name="deal_board")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(amount__isnull=True) | models.Q(amount__gte=0), name="deal_amount_not_negative"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("deal", args=[self.pk])
+
+    @classmethod
+    def moment_fields(cls) -> dict[str, Any]:
+        own_lead = Lead._default_manager.filter(pk=OuterRef("lead_id"))
+        return {
+            "lead_id": F("lead_id"),
+            "deal_id": F("pk"),
+            "lead_company": Subquery(own_lead.values("company_id")),
+            "amount": F("amount"),
+            "currency": F("currency"),
+            **step_fields("stage", Stage),
+        }
+
+    def clean(self) -> None:
+        """Raise ValidationError where the deal refers to another company's lead or stage."""
+        super().clean()
+        if self.lead_id and self.company_id and self.lead.company_id != self.company_id:
+            raise ValidationError({"lead": "Choose one of your company's leads."})
+        if self.stage_id and self.company_id and self.stage.company_id != self.company_id:
+            raise ValidationError({"stage": "Choose one of your company's stages."})

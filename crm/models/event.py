@@ -1,0 +1,51 @@
+"""What happened to leads and deals: append-only, the timeline of a lead and the source of every conversion."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from crm.models.company import Company
+from crm.models.scoping import CompanyQuerySet
+
+
+class CrmEventKind(models.TextChoices):
+    """The five things that a company can report to LinkedIn."""
+
+    LEAD_CREATED = "lead_created", "Lead created"
+    LEAD_QUALIFIED = "lead_qualified", "Lead qualified"
+    DEAL_CREATED = "deal_created", "Deal created"
+    DEAL_WON = "deal_won", "Deal won"
+    DEAL_LOST = "deal_lost", "Deal lost"
+
+
+class CrmEvent(models.Model):
+    """One thing that happened, with the deal's amount and currency at that moment.
+
+    Written by `crm.models.tracking` alone, in the transaction of the change itself.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="crm_events", db_index=False)
+    kind = models.CharField(max_length=20, choices=CrmEventKind.choices)
+    lead = models.ForeignKey("crm.Lead", null=True, on_delete=models.SET_NULL, related_name="crm_events")
+    deal = models.ForeignKey("crm.Deal", null=True, on_delete=models.SET_NULL, related_name="crm_events")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    occurred_at = models.DateTimeField(db_default=Now())
+    amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    # Names the event to the outside, so that a restored database never gives an old name to a new event.
+    public_id = models.UUIDField(default=uuid.uuid4, editable=False)
+
+    objects: ClassVar[CompanyQuerySet["CrmEvent"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = "CRM event"
+        ordering = ["-occurred_at", "-pk"]
+        indexes = [models.Index(fields=["company", "kind", "occurred_at"], name="crm_event_by_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} #{self.pk}"

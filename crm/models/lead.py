@@ -1,0 +1,102 @@
+"""A person who may become a customer."""
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.urls import reverse
+
+from crm.models.company import Company, LeadMeaning, LeadStatus
+from crm.models.event import CrmEventKind
+from crm.models.tracking import Tracked, TrackedQuerySet, step_fields
+
+
+class LeadType(models.TextChoices):
+    """How the company and the lead found each other."""
+
+    INBOUND = "inbound", "Inbound"
+    OUTBOUND = "outbound", "Outbound"
+    REFERRAL = "referral", "Referral"
+    PARTNER = "partner", "Partner"
+
+
+class LeadQuerySet(TrackedQuerySet["Lead"]):
+    def search(self, text: str) -> "LeadQuerySet":
+        """Leads whose name, address or organisation contains every word of `text`, without regard to case."""
+        found = self
+        for word in text.split():
+            found = found.filter(
+                Q(first_name__icontains=word)
+                | Q(last_name__icontains=word)
+                | Q(email__icontains=word)
+                | Q(organisation__icontains=word)
+            )
+        return found
+
+
+class Lead(Tracked):
+    """A lead of one company. Its status' meaning decides which CRM events fire."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="leads", db_index=False)
+    first_name = models.CharField(max_length=120, blank=True)
+    last_name = models.CharField(max_length=120, blank=True)
+    email = models.EmailField("e-mail", max_length=254, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    organisation = models.CharField(max_length=160, blank=True)
+    title = models.CharField("job title", max_length=120, blank=True)
+    source = models.CharField(max_length=80, blank=True)
+    type = models.CharField(max_length=20, choices=LeadType.choices, default=LeadType.INBOUND)
+    status = models.ForeignKey(LeadStatus, on_delete=models.RESTRICT, related_name="leads")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    share_with_ad_platforms = models.BooleanField(
+        "share with ad platforms",
+        default=True,
+        help_text="Off: nothing about this person is ever sent to LinkedIn, and what is waiting is skipped.",
+    )
+    notes = models.TextField(blank=True, max_length=20_000)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[LeadQuerySet] = LeadQuerySet.as_manager()  # type: ignore[assignment]
+
+    step = "status"
+    first_meaning = LeadMeaning.NEW
+    created_kind = CrmEventKind.LEAD_CREATED
+    kinds_by_meaning: ClassVar[dict[str, CrmEventKind]] = {LeadMeaning.QUALIFIED: CrmEventKind.LEAD_QUALIFIED}
+    watched = frozenset({"status", "status_id", "email", "share_with_ad_platforms", "company", "company_id"})
+
+    class Meta(Tracked.Meta):
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(fields=["company", "-id"], name="lead_newest_first"),
+            models.Index("company", Lower("email"), name="lead_by_email"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """First and last name, or what else there is to call the lead by."""
+        return f"{self.first_name} {self.last_name}".strip() or self.email or f"Lead {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("lead", args=[self.pk])
+
+    @classmethod
+    def moment_fields(cls) -> dict[str, Any]:
+        contact = {"email": F("email"), "share": F("share_with_ad_platforms")}
+        return {"lead_id": F("pk"), **contact, **step_fields("status", LeadStatus)}
+
+    def clean(self) -> None:
+        """Raise ValidationError where the lead has no name, or a status of another company."""
+        super().clean()
+        if not (self.first_name.strip() or self.last_name.strip()):
+            raise ValidationError({"first_name": "Enter a first name or a last name."})
+        if self.status_id and self.company_id and self.status.company_id != self.company_id:
+            raise ValidationError({"status": "Choose one of your company's statuses."})

@@ -1,0 +1,111 @@
+"""Who signs in, which companies they belong to, and the keys that scripts use."""
+
+import hashlib
+import secrets
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.db import models
+from django.db.models.functions import Lower, Now
+
+from crm.models.company import Company
+from crm.models.scoping import CompanyQuerySet
+from crm.roles import Action, Role, may
+
+KEY_PREFIX = "lm_"
+
+
+class User(AbstractUser):
+    """A person who signs in, with their e-mail address; `username` is the same unless set otherwise."""
+
+    objects: ClassVar[DjangoUserManager["User"]] = DjangoUserManager()
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="one_user_per_email",
+                condition=~models.Q(email=""),
+                violation_error_message="Another user has this e-mail address.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.email or self.username
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.username = self.username or self.email
+        super().save(*args, **kwargs)
+
+
+class Membership(models.Model):
+    """A user in a company, with the role that decides what they may do there."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[CompanyQuerySet["Membership"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["company", "user"], name="one_membership_per_company")]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.company} ({self.get_role_display()})"
+
+    def may(self, action: Action) -> bool:
+        """True if this member may do `action` in this company."""
+        return may(self.role, action)
+
+
+class ApiKeyQuerySet(CompanyQuerySet["ApiKey"]):
+    def issue(self, *, company: Company, role: str, name: str, user: User | None = None) -> tuple["ApiKey", str]:
+        """Make a key. The text comes back once, here; only its hash is kept."""
+        text = KEY_PREFIX + secrets.token_urlsafe(32)
+        key = self.create(
+            company=company, role=role, name=name, created_by=user, prefix=text[:10], key_sha256=_sha256(text)
+        )
+        return key, text
+
+    def find(self, text: str) -> "ApiKey | None":
+        """The live key with this text, or None."""
+        return self.filter(key_sha256=_sha256(text), revoked_at=None).select_related("company").first()
+
+
+class ApiKey(models.Model):
+    """A script's way in: bound to one company and one role, kept as a hash, revocable."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=80)
+    role = models.CharField(max_length=10, choices=Role.choices)
+    prefix = models.CharField(max_length=12)
+    # 256 random bits need no slow hash: there is nothing to guess.
+    key_sha256 = models.CharField(max_length=64, unique=True)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[ApiKeyQuerySet] = ApiKeyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    def may(self, action: Action) -> bool:
+        """True if this key may do `action` in its company."""
+        return may(self.role, action)
+
+    def revoke(self) -> None:
+        """End the key: the next request with it is refused."""
+        type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,237 @@
+"""How a change of a lead or a deal becomes a `CrmEvent`, whichever way of the ORM it took.
+
+Every way of writing does the same three things in one transaction: lock the rows and read what decides (`moments`),
+write, then read again and record the difference (`record`). What memory held before the write is never trusted:
+another request may have changed the row since.
+
+- `save()`, `create()`, `get_or_create()`, forms, the admin, the API: `Tracked.save_base`
+- `QuerySet.update()`, `bulk_update()`, related managers: `TrackedQuerySet.update`
+- `bulk_create()`: `TrackedQuerySet.bulk_create`
+- fixtures: `crm.models.restoring`, because `loaddata` goes past all of these
+
+Raw SQL is out of reach.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db import models, router, transaction
+from django.db.models import F, OuterRef, Subquery
+
+from crm.models.company import Company, StepQuerySet
+from crm.models.event import CrmEvent, CrmEventKind
+from crm.models.people import User
+from crm.models.scoping import CompanyQuerySet
+from crm.signals import crm_events_recorded, lead_contact_changed
+
+CHUNK = 5_000  # rows per statement: within SQLite's limit of variables, small enough to hold in memory
+
+_actor: ContextVar[User | None] = ContextVar("actor", default=None)
+
+
+@contextmanager
+def acting_as(user: User | None) -> Iterator[None]:
+    """Name the person behind every change made inside this block."""
+    token = _actor.set(user)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A lead or deal as the database holds it: all that decides whether something happened."""
+
+    company_id: int
+    lead_id: int
+    deal_id: int | None
+    meaning: str | None
+    owners: frozenset[int]
+    contact: tuple[str, bool] | None
+    amount: Decimal | None
+    currency: str
+
+
+T = TypeVar("T", bound="Tracked", covariant=True)
+
+
+class TrackedQuerySet(CompanyQuerySet[T]):
+    """A queryset that records what its writes make happen."""
+
+    def update(self, **kwargs: Any) -> int:
+        if not self.model.watched & kwargs.keys() or self.query.is_sliced:
+            return super().update(**kwargs)
+        self._for_write = True
+        updated = 0
+        with transaction.atomic(using=self.db):
+            for pks in _chunks(sorted(set(self.order_by().values_list("pk", flat=True)))):
+                before = moments(self.model, pks, using=self.db, lock=True)
+                # The filter is asked again, now that the rows are locked: one of them may have changed meanwhile.
+                updated += super(TrackedQuerySet, self.filter(pk__in=list(before))).update(**kwargs)
+                record(self.model, before, moments(self.model, before, using=self.db), using=self.db)
+        return updated
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_create(
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[Any]:
+        """As Django's, and records what it made happen.
+
+        Raises ValueError for the conflict options: the database does not say which rows it wrote, so that the CRM
+        events could not be known. Use `update_or_create`.
+        """
+        if ignore_conflicts or update_conflicts:
+            raise ValueError(
+                "bulk_create can't ignore or update conflicts here: the database does not tell which rows it wrote, "
+                "and their CRM events would be lost. Use update_or_create()."
+            )
+        rows = list(objs)
+        self._for_write = True
+        with transaction.atomic(using=self.db):
+            fill_in_steps(rows)
+            created = super().bulk_create(rows, batch_size=batch_size)
+            for pks in _chunks([row.pk for row in created]):
+                record(self.model, {}, moments(self.model, pks, using=self.db), using=self.db)
+        return created
+
+    bulk_create.alters_data = True  # type: ignore[attr-defined]
+
+
+class Tracked(models.Model):
+    """A lead or a deal: a row whose changes are CRM events."""
+
+    company: "models.ForeignKey[Company, Company]"
+    company_id: int
+
+    step: ClassVar[str]  # the field that holds the status or stage
+    first_meaning: ClassVar[str]  # of the step that a new row gets by itself
+    created_kind: ClassVar[CrmEventKind]
+    kinds_by_meaning: ClassVar[dict[str, CrmEventKind]]
+    watched: ClassVar[frozenset[str]]  # names in an update() that may make something happen
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"  # related managers write through here too
+
+    @classmethod
+    def moment_fields(cls) -> dict[str, Any]:
+        """How the parts of a Moment are read from a row."""
+        raise NotImplementedError
+
+    def save_base(
+        self,
+        raw: bool = False,
+        force_insert: Any = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        using = using or router.db_for_write(type(self), instance=self)
+        options: dict[str, Any] = {
+            "raw": raw, "force_insert": force_insert, "force_update": force_update, "using": using,
+            "update_fields": update_fields,
+        }  # fmt: skip
+        if raw or (update_fields is not None and not self.watched & set(update_fields)):
+            return super().save_base(**options)
+        model = type(self)
+        with transaction.atomic(using=using):
+            fill_in_steps([self])
+            before = moments(model, [self.pk], using=using, lock=True) if self.pk is not None else {}
+            super().save_base(**options)
+            record(model, before, moments(model, [self.pk], using=using), using=using)
+
+
+def fill_in_steps(rows: Iterable[Tracked]) -> None:
+    """Give each row without a status or stage its company's first one of the usual meaning."""
+    first: dict[int, models.Model] = {}
+    for row in rows:
+        if getattr(row, f"{row.step}_id") is None and row.company_id is not None:
+            if row.company_id not in first:
+                steps: StepQuerySet[Any] = row._meta.get_field(row.step).related_model.objects  # type: ignore[union-attr, assignment]
+                first[row.company_id] = steps.first_for(row.company, row.first_meaning)
+            setattr(row, row.step, first[row.company_id])
+
+
+def moments(model: type[Tracked], pks: Iterable[int], *, using: str, lock: bool = False) -> dict[int, Moment]:
+    """The rows as they are now, by primary key; with `lock`, held until the transaction ends."""
+    # Scalar subqueries and no joins: PostgreSQL re-checks a locked row against its newest version, and with a join
+    # over the changing column it drops or doubles rows after it had to wait for the lock.
+    rows = models.QuerySet(model, using=using).filter(pk__in=list(pks)).order_by("pk")
+    if lock:
+        rows = rows.select_for_update(no_key=True)
+    return {values.pop("pk"): _moment(values) for values in rows.values("pk", "company_id", **model.moment_fields())}
+
+
+def _moment(values: dict[str, Any]) -> Moment:
+    owners = {values.pop("step_company"), values.pop("lead_company", None)} - {None}
+    contact = (values.pop("email"), values.pop("share")) if "email" in values else None
+    return Moment(
+        owners=frozenset(owners),
+        contact=contact,
+        **{"deal_id": None, "amount": None, "currency": "", **values},
+    )
+
+
+def step_fields(step: str, step_model: type[models.Model]) -> dict[str, Any]:
+    """The parts of a Moment that come from the row's status or stage."""
+    own_step = step_model._default_manager.filter(pk=OuterRef(f"{step}_id"))
+    return {"meaning": Subquery(own_step.values("meaning")), "step_company": Subquery(own_step.values("company_id"))}
+
+
+def record(
+    model: type[Tracked],
+    before: dict[int, Moment],
+    after: dict[int, Moment],
+    *,
+    using: str,
+    known: Collection[tuple[str, int | None, int | None]] = (),
+) -> None:
+    """Write a `CrmEvent` for all that happened between the two, and tell the listeners.
+
+    `known` lists events (kind, lead id, deal id) that are on record already. Raises ValidationError where a row
+    refers to another company's status, stage or lead.
+    """
+    for now in after.values():
+        if now.owners - {now.company_id}:
+            raise ValidationError(f"This {model._meta.verbose_name} refers to a row of another company.")
+    events = [
+        CrmEvent(
+            company_id=now.company_id, kind=kind, lead_id=now.lead_id, deal_id=now.deal_id, actor=_actor.get(),
+            amount=now.amount, currency=now.currency,
+        )  # fmt: skip
+        for pk, now in after.items()
+        for kind in _what_happened(model, before.get(pk), now)
+        if (kind, now.lead_id, now.deal_id) not in known
+    ]
+    contacts = [now.lead_id for pk, now in after.items() if pk in before and before[pk].contact != now.contact]
+    if contacts:
+        lead_contact_changed.send(sender=model, lead_ids=contacts)
+    if events:
+        CrmEvent.objects.using(using).bulk_create(events, batch_size=CHUNK)
+        crm_events_recorded.send(sender=model, events=events)
+
+
+def _what_happened(model: type[Tracked], before: Moment | None, after: Moment) -> Iterator[CrmEventKind]:
+    if before is None:
+        yield model.created_kind
+    if (before is None or before.meaning != after.meaning) and after.meaning in model.kinds_by_meaning:
+        yield model.kinds_by_meaning[after.meaning]
+
+
+def _chunks(pks: list[int]) -> Iterator[list[int]]:
+    return (pks[start : start + CHUNK] for start in range(0, len(pks), CHUNK))
+
+

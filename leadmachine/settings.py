@@ -1,0 +1,271 @@
+"""Every setting, read from the environment. `.env.example` explains each variable once.
+
+Without `DEBUG` the rules of production hold: nothing here falls back to something unsafe, and what is missing is
+reported by the system checks (`leadmachine/checks.py`, `capi/checks.py`) in a sentence that says what to do.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from leadmachine import development
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+# --- what kind of installation this is ---------------------------------------------------------------------------
+
+DEBUG: bool = env.bool("DEBUG", default=False)
+PORT: int = env.int("PORT", default=8000)
+HTTPS: bool = env.bool("LEADMACHINE_HTTPS", default=not DEBUG)
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+SECRET_KEY: str = env.str("SECRET_KEY", default="") or (development.secret_key(VAR_DIR) if DEBUG else "")
+TOKEN_KEYS: list[str] = env.list("LEADMACHINE_TOKEN_KEYS", default=[]) or (
+    development.token_keys(VAR_DIR) if DEBUG else []
+)
+
+# --- applications ------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "crm",
+    "capi",
+    "leadmachine",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.forms",
+    "django_filters",
+    "django_htmx",
+    "heroicons",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "crm.middleware.MembershipMiddleware",
+]
+
+ROOT_URLCONF = "leadmachine.urls"
+WSGI_APPLICATION = "leadmachine.wsgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "crm.context_processors.shell",
+                "capi.context_processors.connection_state",
+            ],
+        },
+    },
+]
+FORM_RENDERER = "crm.forms.rendering.FormRenderer"
+
+# --- database ----------------------------------------------------------------------------------------------------
+
+DATABASE_URL: str = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR_DIR / 'leadmachine.sqlite3'}"
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+if "sqlite" in DATABASES["default"]["ENGINE"]:
+    # A write transaction takes its lock when it begins and others wait for it: "database is locked" is then
+    # a matter of 20 seconds of queueing, not of two readers that both want to write.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+else:
+    DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
+    DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
+
+# --- people and sessions -----------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "crm.User"
+AUTHENTICATION_BACKENDS = ["crm.auth.EmailBackend"]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_AGE = 7 * 24 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "crm.views.errors.csrf_failure"
+
+# --- what a browser may do ---------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+
+if HTTPS:
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_SECURE = True
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+
+# --- static files ------------------------------------------------------------------------------------------------
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- language and time -------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+USE_I18N = False
+USE_TZ = True
+USE_THOUSAND_SEPARATOR = True
+
+# --- LinkedIn ----------------------------------------------------------------------------------------------------
+
+LINKEDIN_REAL_URL = "https://api.linkedin.com"
+LINKEDIN_SANDBOX: bool = env.bool("LINKEDIN_SANDBOX", default=False)
+LINKEDIN_SANDBOX_PORT: int = env.int("LINKEDIN_SANDBOX_PORT", default=PORT + 1)
+LINKEDIN_SANDBOX_LEDGER = Path(env.str("LINKEDIN_SANDBOX_LEDGER", default=str(VAR_DIR / "sandbox.jsonl")))
+LINKEDIN_API_URL: str = env.str(
+    "LINKEDIN_API_URL",
+    default=f"http://127.0.0.1:{LINKEDIN_SANDBOX_PORT}" if LINKEDIN_SANDBOX else LINKEDIN_REAL_URL,
+).rstrip("/")
+LINKEDIN_API_VERSION: str = env.str("LINKEDIN_API_VERSION", default="202609")
+
+# --- delivery: durations in seconds, all of them small in the fault tests ------------------------------------------
+
+SEND_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_SEND_TIMEOUT_SECONDS", default=45)
+CONNECT_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_CONNECT_TIMEOUT_SECONDS", default=10)
+LEASE_SECONDS: float = env.float("LEADMACHINE_LEASE_SECONDS", default=120)
+SWEEP_SECONDS: float = env.float("LEADMACHINE_SWEEP_SECONDS", default=30)
+LANE_REST_SECONDS: float = env.float("LEADMACHINE_LANE_REST_SECONDS", default=30)
+RETRY_SECONDS: list[float] = [
+    float(seconds)
+    for seconds in env.list("LEADMACHINE_RETRY_SECONDS", default=["30", "120", "600", "1800", "3600", "7200", "14400"])
+]
+RETRY_LAST_SECONDS: float = env.float("LEADMACHINE_RETRY_LAST_SECONDS", default=6 * 3600)
+RETRY_WINDOW_SECONDS: float = env.float("LEADMACHINE_RETRY_WINDOW_SECONDS", default=3 * 24 * 3600)
+RETRY_AFTER_MAX_SECONDS: float = env.float("LEADMACHINE_RETRY_AFTER_MAX_SECONDS", default=24 * 3600)
+THROTTLE_SECONDS: float = env.float("LEADMACHINE_THROTTLE_SECONDS", default=60)
+EVENT_MAX_AGE_DAYS: int = env.int("LEADMACHINE_EVENT_MAX_AGE_DAYS", default=90)
+BATCH_SIZE: int = env.int("LEADMACHINE_BATCH_SIZE", default=5000)
+REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_REQUESTS_PER_MINUTE", default=300)
+WAKE_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_WAKE_TIMEOUT_SECONDS", default=0.25)
+WAKE_BREAKER_SECONDS: float = env.float("LEADMACHINE_WAKE_BREAKER_SECONDS", default=5)
+
+# --- Celery ------------------------------------------------------------------------------------------------------
+
+REDIS_URL: str = env.str("REDIS_URL", default="")
+EMBEDDED_WORKER: bool = env.bool("LEADMACHINE_EMBEDDED_WORKER", default=not REDIS_URL)
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"visibility_timeout": 3600} if REDIS_URL else {"polling_interval": 0.05}
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_DEFAULT_QUEUE = "leadmachine"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TIMEZONE = "UTC"
+
+# --- REST API ----------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["crm.api.authentication.ApiKeyAuthentication", "crm.api.authentication.MemberSessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["crm.api.permissions.RolePermission"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "crm.api.pagination.KeysetPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "PAGE_SIZE": 100,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "LeadMachine API",
+    "DESCRIPTION": "Leads, deals, conversion rules and the log of conversion events of one company.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+# --- logging -----------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
+    "loggers": {
+        "crm": {"level": env.str("LOG_LEVEL", default="INFO")},
+        "capi": {"level": env.str("LOG_LEVEL", default="INFO")},
+        # urllib3 at DEBUG prints request lines, and its header dumps would hold the token: never below INFO.
+        "urllib3": {"level": "INFO"},
+    },
+}

@@ -1,0 +1,18 @@
+"""Where each page lives. The names are the contract between the pages; `docs/guide` speaks of the paths."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from leadmachine.views import healthz
+
+urlpatterns = [
+    path("", include("crm.urls")),
+    path("", include("capi.urls")),
+    path("api/v1/", include("leadmachine.api_urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", healthz, name="healthz"),
+]
+
+handler403 = "crm.views.errors.forbidden"
+handler404 = "crm.views.errors.not_found"
+handler500 = "crm.views.errors.server_error"

@@ -1,0 +1,13 @@
+"""What a web server runs. Here, and nowhere else, the embedded worker and the sandbox start, where they are on."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
+
+application = get_wsgi_application()
+
+from leadmachine import embedded  # noqa: E402 - needs the applications that the line above loads
+
+embedded.start()

