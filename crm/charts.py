@@ -1,0 +1,116 @@
+"""The geometry of a stacked bar chart per day; `templates/_parts/bar_chart.html` draws it as SVG."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import count
+
+WIDTH, HEIGHT = 720, 230
+LEFT, RIGHT, TOP, BOTTOM = 44, 4, 10, 26
+LABELS_AT_MOST = 8
+
+
+@dataclass(frozen=True)
+class Series:
+    """What is counted: one value per day. `tone` (good, wait, bad, plain) gives its colour."""
+
+    label: str
+    tone: str
+    values: Sequence[int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.values)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A piece of a day's stack, in SVG units."""
+
+    x: str
+    y: str
+    width: str
+    height: str
+    tone: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A label on an axis, in SVG units."""
+
+    text: str
+    x: str
+    y: str
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """All that the template needs. Coordinates are text, so that no locale puts a comma into them."""
+
+    series: Sequence[Series]
+    days: Sequence[date]
+    bars: Sequence[Bar]
+    lines: Sequence[Mark]
+    labels: Sequence[Mark]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.bars
+
+    @property
+    def table(self) -> list[tuple[date, list[int]]]:
+        """The same numbers, newest day first, for those who do not see the drawing."""
+        return [
+            (day, [series.values[at] for series in self.series]) for at, day in reversed(list(enumerate(self.days)))
+        ]
+
+
+def bar_chart(days: Sequence[date], series: Sequence[Series]) -> BarChart:
+    """A chart with one stack per day. Each series has as many values as there are days."""
+    top = _top_of_scale(max((sum(values) for values in zip(*(one.values for one in series), strict=True)), default=0))
+    return BarChart(
+        series=series,
+        days=days,
+        bars=list(_bars(days, series, top)),
+        lines=[Mark(f"{value:,}", str(LEFT - 8), _number(_y(value, top))) for value in range(0, top + 1, top // 4)],
+        labels=list(_labels(days)),
+    )
+
+
+def _bars(days: Sequence[date], series: Sequence[Series], top: int) -> Iterator[Bar]:
+    slot = (WIDTH - LEFT - RIGHT) / max(len(days), 1)
+    for at, day in enumerate(days):
+        below = 0
+        for one in series:
+            value = one.values[at]
+            if value:
+                y, height = _y(below + value, top), _y(below, top) - _y(below + value, top)
+                title = f"{day:%-d %b}: {value:,} {one.label}"
+                x = LEFT + slot * (at + 0.18)
+                yield Bar(_number(x), _number(y), _number(slot * 0.64), _number(height), one.tone, title)
+            below += value
+
+
+def _labels(days: Sequence[date]) -> Iterator[Mark]:
+    slot = (WIDTH - LEFT - RIGHT) / max(len(days), 1)
+    every = -(-len(days) // LABELS_AT_MOST) or 1
+    for at in range((len(days) - 1) % every, len(days), every):
+        yield Mark(f"{days[at]:%-d %b}", _number(LEFT + slot * (at + 0.5)), str(HEIGHT - 6))
+
+
+def _top_of_scale(highest: int) -> int:
+    """The first of 4, 8, 12, 20, 40, 80, 120, 200, … that is not below `highest`: it divides by four."""
+    return next(step * 10**power for power in count() for step in (4, 8, 12, 20) if step * 10**power >= highest)
+
+
+def _y(value: int, top: int) -> float:
+    return TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top)
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}"

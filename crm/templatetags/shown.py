@@ -1,0 +1,67 @@
+"""How moments, money and numbers are shown."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from django import template
+from django.forms import BoundField, CheckboxInput
+from django.utils import dateformat, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+NO_BREAK_SPACE = "\u00a0"
+SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$"}
+TONES = {"debug": "plain", "info": "info", "success": "good", "warning": "wait", "error": "bad"}
+
+
+@register.filter
+def when(moment: datetime | None) -> SafeString | str:
+    """A moment as "24 Nov, 15:00", with the year where it is another one; the full moment is in its title."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    pattern = "j M, H:i" if local.year == timezone.localdate().year else "j M Y, H:i"
+    return _time(local.isoformat(), dateformat.format(local, "j F Y, H:i:s e"), dateformat.format(local, pattern))
+
+
+@register.filter
+def day(value: date | None) -> SafeString | str:
+    """A date as "24 Nov 2026"."""
+    if value is None:
+        return ""
+    return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, "j M Y"))
+
+
+def _time(machine: str, title: str, text: str) -> SafeString:
+    return format_html('<time datetime="{}" title="{}">{}</time>', machine, title, text)
+
+
+@register.filter
+def money(amount: Decimal | None, currency: str = "") -> str:
+    """An amount with its currency: "€25,000", or "25,000.50 CHF". Cents only where there are any."""
+    if amount is None:
+        return ""
+    number = f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,.2f}"
+    if currency in SYMBOLS:
+        return f"{SYMBOLS[currency]}{number}"
+    return f"{number}{NO_BREAK_SPACE}{currency}".strip()
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """A whole number with thousands separators."""
+    return f"{number:,}"
+
+
+@register.filter
+def tone(level: str) -> str:
+    """The tone in which a message of this level is shown."""
+    return TONES.get(level, "plain")
+
+
+@register.filter
+def is_checkbox(field: BoundField) -> bool:
+    """True for a single tick box, whose label stands beside it."""
+    return isinstance(field.field.widget, CheckboxInput)

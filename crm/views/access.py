@@ -1,0 +1,57 @@
+"""Who gets to see a page: the one decorator that every view of a company's data wears."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django_htmx.middleware import HtmxDetails
+
+from crm.models import Membership, User
+from crm.roles import Action
+
+P = ParamSpec("P")
+
+
+class MemberRequest(HttpRequest):
+    """A request by a signed-in member of a company."""
+
+    user: User
+    htmx: HtmxDetails
+    membership: Membership
+    memberships: list[Membership]
+
+
+MemberView = Callable[Concatenate[MemberRequest, P], HttpResponse]
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
+    """Let in only members whose role may do `action`; others get a 403 page that says so.
+
+    Whoever belongs to no company yet gets a page that says that instead.
+    """
+
+    def decorate(view: MemberView[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            membership: Membership | None = getattr(request, "membership", None)
+            if membership is None:
+                return render(request, "crm/no_company.html", status=403)
+            require(membership, action)
+            return view(cast(MemberRequest, request), *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def require(membership: Membership, action: Action) -> None:
+    """Raise PermissionDenied, with a sentence for the page, unless this member may do `action`."""
+    if not membership.may(action):
+        raise PermissionDenied(
+            f"The role {membership.get_role_display()} may not do this at {membership.company}. "
+            "Ask an admin of your company."
+        )

@@ -1,0 +1,68 @@
+"""Signing in, and what the header offers on every page."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from crm.context_processors import THEME_COOKIE, THEMES
+from crm.forms.sign_in import SignInForm
+from crm.middleware import COMPANY_KEY
+
+YEAR_SECONDS = 365 * 24 * 3600
+
+
+class SignInView(LoginView):
+    authentication_form = SignInForm
+    redirect_authenticated_user = True
+
+    def render_to_response(self, context: dict[str, Any], **response_kwargs: Any) -> HttpResponse:
+        response = super().render_to_response(context, **response_kwargs)
+        if self.request.htmx:  # type: ignore[attr-defined]
+            # The session ended under an open page: load all of it again, rather than sign in inside a part of it.
+            response["HX-Refresh"] = "true"
+        return response
+
+
+@method_decorator(login_not_required, name="dispatch")
+class SignOutView(LogoutView):
+    """Also for those whose session has ended already."""
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keep the choice of colours in a cookie, and go back to the page."""
+    response = redirect(back_to(request))
+    if request.POST.get("theme") in THEMES:
+        response.set_cookie(
+            THEME_COOKIE,
+            request.POST["theme"],
+            max_age=YEAR_SECONDS,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
+
+
+@require_POST
+def switch_company(request: HttpRequest) -> HttpResponse:
+    """Work in another of one's companies from now on. A company that one is not in changes nothing."""
+    own = {str(membership.company_id): membership for membership in request.memberships}  # type: ignore[attr-defined]
+    chosen = own.get(request.POST.get("company", ""))
+    if chosen:
+        request.session[COMPANY_KEY] = chosen.company_id
+    return redirect("dashboard")
+
+
+def back_to(request: HttpRequest, default: str = "/") -> str:
+    """The address in the form's `next`, if it is one of ours; else `default`."""
+    address = request.POST.get("next", "")
+    ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+    return address if ours else default

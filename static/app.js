@@ -1,0 +1,69 @@
+// Everything works without this file. It closes menus, lets deals be dragged, and says when a request failed.
+"use strict";
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// A plain form with data-autosubmit is sent as soon as its select changes.
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  if (form?.matches("[data-autosubmit]")) form.requestSubmit();
+  if (event.target.matches("[data-tick-all]")) {
+    for (const box of document.querySelectorAll(`input[name="${event.target.dataset.tickAll}"]`)) box.checked = event.target.checked;
+  }
+});
+
+// Dragging a deal sets the select on its card: one way of moving, two ways of asking for it.
+let dragged = null;
+const stageUnder = (event) => dragged && event.target.closest("[data-stage]");
+const endDrag = () => document.querySelectorAll(".over, .dragging").forEach((it) => it.classList.remove("over", "dragging"));
+
+document.addEventListener("dragstart", (event) => {
+  dragged = event.target.closest?.(".deal") ?? null;
+  dragged?.classList.add("dragging");
+});
+document.addEventListener("dragover", (event) => {
+  const stage = stageUnder(event);
+  document.querySelectorAll(".stage.over").forEach((it) => it !== stage && it.classList.remove("over"));
+  if (stage) {
+    event.preventDefault();
+    stage.classList.add("over");
+  }
+});
+document.addEventListener("drop", (event) => {
+  const stage = stageUnder(event);
+  const select = dragged?.querySelector("select");
+  if (stage && select && select.value !== stage.dataset.stage) {
+    event.preventDefault();
+    select.value = stage.dataset.stage;
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+});
+document.addEventListener("dragend", () => {
+  endDrag();
+  dragged = null;
+});
+
+function say(text) {
+  const note = document.createElement("div");
+  note.className = "note bad";
+  note.textContent = text;
+  document.getElementById("messages")?.replaceChildren(note);
+}
+document.addEventListener("htmx:responseError", (event) => {
+  say(event.detail.xhr.status === 403
+    ? "You may not do that, or the page is out of date. Reload it and try again."
+    : "That did not work and nothing was changed. Reload the page and try again.");
+});
+document.addEventListener("htmx:sendError", () => say("The server could not be reached. Check your connection and try again."));
