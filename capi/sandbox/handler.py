@@ -1,0 +1,120 @@
+"""One connection: read a request, have it judged, write it down, answer it, or spoil the answer as scripted."""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.client import responses
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+
+from capi.sandbox.faults import NO_FAULT, Drop, Fault, Faults
+from capi.sandbox.judge import judge
+from capi.sandbox.ledger import Entry, Ledger
+from capi.sandbox.wire import Received, Reply, refusal
+
+if TYPE_CHECKING:
+    from capi.sandbox.server import Listener
+
+CONTROL_PATH = "/_control"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all connections share."""
+
+    ledger: Ledger
+    hold_seconds: float
+    faults: Faults = field(default_factory=Faults)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: "Listener"
+
+    def do_POST(self) -> None:
+        if self.path == CONTROL_PATH:
+            self._control()
+        else:
+            self._exchange(self.server.desk.faults.take())
+
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - BaseHTTPRequestHandler looks for these
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing: the ledger tells what happened."""
+
+    def _exchange(self, fault: Fault) -> None:
+        request = self._received(reads_body=fault.drop != Drop.BEFORE_BODY)
+        if request is None:
+            return
+        now = datetime.now(UTC)
+        is_judged = fault.drop != Drop.BEFORE_BODY
+        reply = fault.instead_of(judge(request, now=now)) if is_judged else Reply(None)
+        self.server.desk.ledger.append(Entry.of(request, reply, now, fault.as_json()))
+        self._answer(reply, fault)
+
+    def _received(self, *, reads_body: bool = True) -> Received | None:
+        """The request, None where the caller went away in the middle of its body."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        length = headers.get("content-length", "")
+        if not (length.isascii() and length.isdigit()):
+            headers.pop("content-length", None)
+            # Without a length nobody can tell where the next request begins.
+            self.close_connection = self.close_connection or self.command == "POST" or "transfer-encoding" in headers
+            length = "0"
+        body = self.rfile.read(int(length)) if reads_body else b""
+        if reads_body and len(body) < int(length):
+            self.close_connection = True
+            return None
+        return Received(self.command, self.path, headers, body)
+
+    def _answer(self, reply: Reply, fault: Fault = NO_FAULT) -> None:
+        desk = self.server.desk
+        desk.stopping.wait(fault.delay_ms / 1000)
+        if fault.drop != Drop.NEVER:
+            self.close_connection = True
+        elif reply.status is None:
+            desk.stopping.wait(desk.hold_seconds)
+            self.close_connection = True
+        else:
+            self._write(self._as_bytes(reply, reply.status), fault)
+
+    def _as_bytes(self, reply: Reply, status: int) -> bytes:
+        headers = {"Date": self.date_time_string(), **reply.headers}
+        if not headers.keys() & {"Content-Length", "Transfer-Encoding"}:
+            headers["Content-Length"] = str(len(reply.body))
+        if self.close_connection:
+            headers["Connection"] = "close"
+        lines = [
+            f"HTTP/1.1 {status} {responses.get(status, '')}",
+            *[f"{name}: {value}" for name, value in headers.items()],
+        ]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body
+
+    def _write(self, answer: bytes, fault: Fault) -> None:
+        if fault.cut_after is not None:
+            answer = answer[: fault.cut_after]
+            self.close_connection = True
+        if not fault.drip_ms:
+            self.wfile.write(answer)
+            return
+        for at in range(len(answer)):
+            self.wfile.write(answer[at : at + 1])
+            if self.server.desk.stopping.wait(fault.drip_ms / 1000):
+                return
+
+    def _control(self) -> None:
+        """Faults for the next requests, from a test in another process. An empty list clears the queue."""
+        request = self._received()
+        if request is None:
+            return
+        if not self.client_address[0].startswith("127."):
+            return self._answer(refusal(403, "Only from this machine"))
+        try:
+            self.server.desk.faults.script(request.body)
+        except ValueError as error:
+            return self._answer(refusal(400, str(error)))
+        self._answer(Reply(204))

@@ -1,0 +1,102 @@
+"""What LinkedIn would answer to a request (linkedin-capi.md, 1, 2 and 5). Pure: the time is an argument.
+
+A batch is all or nothing: one bad element refuses it whole, and the answer names the bad ones.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from capi.sandbox import choices, gate, schema
+from capi.sandbox.wire import Received, Reply, coded_refusal, json_reply, refusal
+
+MAX_ELEMENTS: Final = 5_000
+MAX_AGE: Final = timedelta(days=90)
+LEAD_ALONE_SINCE: Final = "202605"
+
+
+def judge(request: Received, *, now: datetime) -> Reply:
+    """The answer to `request` at `now` (aware)."""
+    stopped = gate.stop(request, now.date())
+    if stopped:
+        return stopped
+    try:
+        document = request.document
+    except ValueError:
+        return refusal(400, "Cannot parse request entity")
+    return _judge_batch(request, document, now) if request.is_batch else _judge_elements(request, [document], now)
+
+
+def _judge_batch(request: Received, document: Any, now: datetime) -> Reply:
+    if type(document) is not dict or type(document.get("elements")) is not list or len(document) != 1:
+        return refusal(400, 'A batch is an object with the one field "elements", an array')
+    elements = document["elements"]
+    if not elements:
+        return refusal(400, "The batch holds no elements")
+    if len(elements) > MAX_ELEMENTS:
+        return refusal(400, f"The batch holds {len(elements)} elements, more than {MAX_ELEMENTS}")
+    return _judge_elements(request, elements, now)
+
+
+def _judge_elements(request: Received, elements: Sequence[Any], now: datetime) -> Reply:
+    return (
+        _against_schema(request, elements)
+        or _without_identifier(elements, request.version)
+        or _outside_time(elements, now)
+        or _chosen_by_rule(request, elements)
+        or _accept(request, elements)
+    )
+
+
+def _against_schema(request: Received, elements: Iterable[Any]) -> Reply | None:
+    said = [
+        choices.prefix(position, request.is_batch) + error
+        for position, element in enumerate(elements)
+        for error in schema.errors(element, request.version)
+    ]
+    return refusal(422, "".join(said)) if said else None
+
+
+def _without_identifier(elements: Iterable[Any], version: str) -> Reply | None:
+    bad = [at for at, element in enumerate(elements) if not _names_somebody(element["user"], version)]
+    said = f"User identification is missing or incomplete, indices {bad} (0-indexed)."
+    return coded_refusal(400, "INVALID_USER_IDENTIFICATION_FIELD_VALUE", said) if bad else None
+
+
+def _names_somebody(user: dict[str, Any], version: str) -> bool:
+    names = user.get("userInfo", {})
+    if ("firstName" in names) != ("lastName" in names):
+        return False
+    lead_is_enough = "lead" in user and version >= LEAD_ALONE_SINCE
+    return bool(user["userIds"] or user.get("externalIds") or lead_is_enough or "firstName" in names)
+
+
+def _outside_time(elements: Iterable[Any], now: datetime) -> Reply | None:
+    latest, earliest = _milliseconds(now), _milliseconds(now - MAX_AGE)
+    times = enumerate(element["conversionHappenedAt"] for element in elements)
+    bad = [at for at, time in times if not earliest <= time <= latest]
+    said = f"Conversion time should be within 90 days and not exceed current time, indices {bad} (0-indexed)."
+    return refusal(400, said) if bad else None
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _chosen_by_rule(request: Received, elements: Sequence[Any]) -> Reply | None:
+    rule_ids = [element["conversion"].removeprefix(schema.CONVERSION_PREFIX) for element in elements]
+    choice = choices.for_rules(rule_ids)
+    if choice is None:
+        return None
+    if choice.status == 426:
+        return gate.retired(request.version)
+    positions = [at for at, rule_id in enumerate(rule_ids) if rule_id == choice.sign]
+    return choices.reply(choice, positions, is_batch=request.is_batch)
+
+
+def _accept(request: Received, elements: Sequence[Any]) -> Reply:
+    if request.is_batch:
+        return json_reply(200, {"elements": [{"status": 201}] * len(elements)})
+    number = int.from_bytes(hashlib.sha256(request.body).digest()[:6])  # an internal id, of no use to the caller
+    return Reply(201, b"", {"Location": f"/conversionEvents/{number}"})
