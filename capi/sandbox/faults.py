@@ -24,7 +24,8 @@ class Fault:
     """What happens to the next `times` requests.
 
     `status`, `body` and `headers` replace the answer; without the first two the request is judged as always, and
-    its answer is delayed, cut after so many bytes (status line and headers included) or dripped byte by byte.
+    its answer is delayed, cut after so many bytes (status line and headers included; a negative number counts from
+    the end) or dripped byte by byte.
     A `Content-Length` or `Transfer-Encoding` in `headers` is sent as it stands, true or not.
     """
 

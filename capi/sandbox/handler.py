@@ -6,15 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import responses
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from capi.sandbox.faults import NO_FAULT, Drop, Fault, Faults
 from capi.sandbox.judge import judge
 from capi.sandbox.ledger import Entry, Ledger
 from capi.sandbox.wire import Received, Reply, refusal
-
-if TYPE_CHECKING:
-    from capi.sandbox.server import Listener
 
 CONTROL_PATH = "/_control"
 logger = logging.getLogger(__name__)
@@ -33,13 +30,16 @@ class Desk:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: "Listener"
+
+    def __init__(self, *args: Any, desk: Desk) -> None:
+        self.desk = desk
+        super().__init__(*args)  # serves the whole connection
 
     def do_POST(self) -> None:
         if self.path == CONTROL_PATH:
             self._control()
         else:
-            self._exchange(self.server.desk.faults.take())
+            self._exchange(self.desk.faults.take())
 
     do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - BaseHTTPRequestHandler looks for these
 
@@ -53,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
         now = datetime.now(UTC)
         is_judged = fault.drop != Drop.BEFORE_BODY
         reply = fault.instead_of(judge(request, now=now)) if is_judged else Reply(None)
-        self.server.desk.ledger.append(Entry.of(request, reply, now, fault.as_json()))
+        self.desk.ledger.append(Entry.of(request, reply, now, fault.as_json()))
         self._answer(reply, fault)
 
     def _received(self, *, reads_body: bool = True) -> Received | None:
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         return Received(self.command, self.path, headers, body)
 
     def _answer(self, reply: Reply, fault: Fault = NO_FAULT) -> None:
-        desk = self.server.desk
+        desk = self.desk
         desk.stopping.wait(fault.delay_ms / 1000)
         if fault.drop != Drop.NEVER:
             self.close_connection = True
@@ -103,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         for at in range(len(answer)):
             self.wfile.write(answer[at : at + 1])
-            if self.server.desk.stopping.wait(fault.drip_ms / 1000):
+            if self.desk.stopping.wait(fault.drip_ms / 1000):
                 return
 
     def _control(self) -> None:
@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         if not self.client_address[0].startswith("127."):
             return self._answer(refusal(403, "Only from this machine"))
         try:
-            self.server.desk.faults.script(request.body)
+            self.desk.faults.script(request.body)
         except ValueError as error:
             return self._answer(refusal(400, str(error)))
         self._answer(Reply(204))

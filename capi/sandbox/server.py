@@ -5,6 +5,7 @@ import socket
 import socketserver
 import sys
 import threading
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -67,9 +68,8 @@ class Listener(socketserver.TCPServer):
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], desk: Desk) -> None:
-        self.desk = desk
         self._connections: dict[socket.socket, threading.Thread] = {}
-        super().__init__(address, Handler)
+        super().__init__(address, partial(Handler, desk=desk))
 
     def process_request(self, request: Any, client_address: Any) -> None:
         thread = threading.Thread(target=self._serve, args=(request, client_address), daemon=True)

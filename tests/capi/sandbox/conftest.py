@@ -1,0 +1,18 @@
+import pytest
+
+from capi.sandbox.ledger import Ledger
+from capi.sandbox.server import SandboxServer
+from tests.capi.sandbox.calling import Caller
+
+
+@pytest.fixture
+def sandbox(tmp_path):
+    with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl"), hold_seconds=0.2) as server:
+        yield server
+
+
+@pytest.fixture
+def caller(sandbox):
+    """A client with one connection, kept alive."""
+    with Caller(sandbox.port) as caller:
+        yield caller
