@@ -1,0 +1,184 @@
+"""The one place that turns an answer into a decision.
+
+    2xx                   accepted; a batch must say so for each element, else its outcome is unknown
+    400, 409, 422         the data of some element, or the rule (409 is documented nowhere and taken the same way)
+    400 VERSION_MISSING   as 426
+    401                   the token: hold the company's events
+    403, 404              the rule id is out of reach, or unknown: hold that rule's events
+    413                   halve; one element can't be too large, so then it is a gateway's trouble
+    426                   our API version has been retired: hold everything
+    429                   too many requests
+    408, 421, 423, 425    try later
+    other 4xx, and 501    not about anybody's data, rather our client's fault or a changed API: an event must not be
+                          lost for that, so the rule is held as "refused" until a person has looked. (Where such an
+                          answer names elements it is about data after all.)
+    5xx, 1xx, 3xx         try later
+    no whole answer       try later: what became of the events is unknown
+
+The status decides, then LinkedIn's code, and the text only where `refusals` says so. Sources: Microsoft Learn,
+"Conversions API", and recorded answers; LinkedIn may change any wording.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+from capi.linkedin.decisions import (
+    Accepted,
+    Decision,
+    ElementResult,
+    PauseConnection,
+    PauseRule,
+    PerElement,
+    RefusedNamed,
+    RefusedUnnamed,
+    Throttled,
+    TooLarge,
+    TryLater,
+    Verdict,
+    VersionRetired,
+)
+from capi.linkedin.exchange import Answer, Trouble
+from capi.linkedin.masking import mask, shorten
+from capi.linkedin.reading import Said, code, json_object, message, said
+from capi.linkedin.refusals import is_about_rule, is_one_reason, named
+from capi.linkedin.waits import retry_after
+
+ABOUT_DATA = {400, 409, 422}
+TRANSIENT = {408, 421, 423, 425}
+
+_DAY_LIMIT = re.compile(r"\bDAY limit\b")
+_TROUBLES = {
+    Trouble.TIMED_OUT: "timed_out",
+    Trouble.UNREACHABLE: "unreachable",
+    Trouble.CUT: "answer_unreadable",
+    Trouble.TOO_LARGE: "answer_unreadable",
+    Trouble.REDIRECT: "server_trouble",
+}
+
+
+def decide(answer: Answer, *, count: int) -> Decision:
+    """What the answer means for the `count` elements of the request (one went as a single POST, more as a batch)."""
+    if answer.trouble is not None:
+        return _no_answer(answer, answer.trouble, count)
+    status = answer.status or 0
+    if 200 <= status < 300:
+        return Accepted() if count == 1 else _batch_result(answer, count)
+    if status in ABOUT_DATA:
+        return _refused(answer, count)
+    return _by_status(status, answer, count)
+
+
+def _no_answer(answer: Answer, trouble: Trouble, count: int) -> Decision:
+    # 5,000 long reasons pass the limit. The same batch would get the same answer again, but half of it a shorter one.
+    if trouble is Trouble.TOO_LARGE and answer.status in ABOUT_DATA and count > 1:
+        return RefusedUnnamed("")
+    return TryLater(_TROUBLES[trouble], retry_after(answer.headers))
+
+
+def _by_status(status: int, answer: Answer, count: int) -> Decision:
+    match status:
+        case 401:
+            return PauseConnection("token_refused")
+        case 403:
+            return PauseRule("rule_forbidden")
+        case 404:
+            return PauseRule("rule_not_found")
+        case 413 if count > 1:
+            return TooLarge()
+        case 426:
+            return VersionRetired()
+        case 429:
+            return Throttled(retry_after(answer.headers), _DAY_LIMIT.search(message(answer)) is not None)
+    if status == HTTPStatus.NOT_IMPLEMENTED or (400 <= status < 500 and status not in TRANSIENT | {413}):
+        return _refused_as_a_whole(answer, count)
+    return TryLater("server_trouble", retry_after(answer.headers))
+
+
+def _refused_as_a_whole(answer: Answer, count: int) -> Decision:
+    reasons = named(mask(message(answer)), count=count)
+    return _named(reasons, count) if reasons else PauseRule("refused")
+
+
+def _refused(answer: Answer, count: int) -> Decision:
+    if code(answer) in {"VERSION_MISSING", "NONEXISTENT_VERSION"}:
+        return VersionRetired()
+    text = mask(message(answer))
+    if is_about_rule(text):
+        return PauseRule("rule_misconfigured")
+    reasons = {0: text} if count == 1 else named(text, count=count)
+    return _named(reasons, count) if reasons else RefusedUnnamed(shorten(text))
+
+
+def _named(reasons: dict[int, str], count: int) -> Decision:
+    if len(reasons) == count and is_one_reason(reasons.values()):
+        return PauseRule("rule_misconfigured")
+    return RefusedNamed({index: shorten(reason) for index, reason in reasons.items()})
+
+
+def _batch_result(answer: Answer, count: int) -> Decision:
+    elements = json_object(answer.body).get("elements")
+    if not isinstance(elements, list) or len(elements) != count or not all(map(_is_readable, elements)):
+        return TryLater("answer_unreadable", retry_after(answer.headers))
+    if all(_is_taken(element) for element in elements):
+        return Accepted()
+    return _of_elements(tuple(map(_element_result, elements)), answer)
+
+
+def _of_elements(results: tuple[ElementResult, ...], answer: Answer) -> Decision:
+    statuses = {result.status or 0 for result in results}
+    if len(statuses) == 1 and statuses <= {401, 403, 404, 426, 429}:
+        return _by_status(statuses.pop(), answer, len(results))
+    if all(result.verdict is Verdict.REJECTED for result in results):
+        messages = [result.message for result in results]
+        if is_one_reason(messages) or all(map(is_about_rule, messages)):
+            return PauseRule("rule_misconfigured")
+    return PerElement(results)
+
+
+def _is_readable(element: Any) -> bool:
+    return isinstance(element, dict) and type(element.get("status")) is int and 100 <= element["status"] <= 599
+
+
+def _is_taken(element: dict[str, Any]) -> bool:
+    return 200 <= element["status"] < 300 and not element.get("error")
+
+
+def _element_result(element: dict[str, Any]) -> ElementResult:
+    status: int = element["status"]
+    text = shorten(mask(_element_message(element)))
+    if _is_taken(element):
+        return ElementResult(Verdict.ACCEPTED, status, text)
+    return ElementResult(Verdict.REJECTED if status in ABOUT_DATA else Verdict.RETRY, status, text)
+
+
+def _element_message(element: dict[str, Any]) -> str:
+    error = element.get("error")
+    for text in (element.get("message"), error.get("message") if isinstance(error, dict) else error):
+        if isinstance(text, str):
+            return text
+    return ""
+
+
+__all__ = [
+    "Accepted",
+    "Answer",
+    "Decision",
+    "ElementResult",
+    "PauseConnection",
+    "PauseRule",
+    "PerElement",
+    "RefusedNamed",
+    "RefusedUnnamed",
+    "Said",
+    "Throttled",
+    "TooLarge",
+    "Trouble",
+    "TryLater",
+    "Verdict",
+    "VersionRetired",
+    "decide",
+    "mask",
+    "retry_after",
+    "said",
+]

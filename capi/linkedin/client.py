@@ -1,0 +1,143 @@
+"""The one outbound HTTP wrapper of the product."""
+
+import re
+from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool
+
+from capi.linkedin.exchange import Answer, Trouble
+from capi.linkedin.watched import Watch, pool_for
+
+MAX_BODY_BYTES = 1024 * 1024
+
+_IS_SENDABLE_TOKEN = re.compile(r"[\x21-\x7e]+")
+_IS_LENGTH = re.compile(r"[0-9]{1,15}")
+_HEADERS = {
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+    "User-Agent": "LeadMachine",
+    "X-Restli-Protocol-Version": "2.0.0",
+}
+
+
+class Client:
+    """Sends conversions to LinkedIn over one kept-alive connection. A client belongs to one thread.
+
+    `timeout` is the wall-clock limit in seconds of a whole exchange, from connect to the answer's last byte, and
+    `connect_timeout` that of connecting to one address. (A look-up of the host's name counts, but can't be cut short.)
+    """
+
+    def __init__(self, *, base_url: str, version: str, timeout: float, connect_timeout: float) -> None:
+        self._timeout = timeout
+        self._watch = Watch()
+        self._session = _Session(base_url, pool_for(base_url, watch=self._watch, connect_timeout=connect_timeout))
+        url, headers = f"{base_url}/rest/conversionEvents", {**_HEADERS, "LinkedIn-Version": version}
+        self._single = requests.Request("POST", url, headers).prepare()
+        self._batch = requests.Request("POST", url, {**headers, "X-RestLi-Method": "BATCH_CREATE"}).prepare()
+
+    def send(self, *, token: str, body: bytes, batch: bool) -> Answer:
+        """POST the body with this token, once: a retry is the caller's business.
+
+        Raises nothing for whatever the network or LinkedIn does. Raises ValueError, without the token in it, for a
+        token that can't stand in a header.
+        """
+        if not _IS_SENDABLE_TOKEN.fullmatch(token):
+            token = ""  # error reports show the locals of each frame
+            raise ValueError("The access token holds characters that can't be sent. Enter it again.")
+        request = (self._batch if batch else self._single).copy()
+        request.prepare_body(body, files=None)
+        request.headers["Authorization"] = f"Bearer {token}"
+        self._watch.start(self._timeout)
+        answer = self._exchange(request)
+        return _without(token, answer)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def _exchange(self, request: requests.PreparedRequest) -> Answer:
+        try:
+            with self._session.send(request, stream=True, allow_redirects=False, proxies={}, timeout=None) as response:
+                return self._read(response)
+        except Exception:  # the parsers below raise more than they document, and all of it means the same
+            return self._failed(self._trouble())
+
+    def _read(self, response: requests.Response) -> Answer:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if 300 <= response.status_code < 400:
+            return self._failed(Trouble.REDIRECT, response.status_code, headers)
+        if not _is_readable(headers):
+            return self._failed(Trouble.CUT)
+        body = _body(response)
+        if len(body) > MAX_BODY_BYTES:
+            return self._failed(Trouble.TOO_LARGE, response.status_code, headers)
+        if self._watch.has_surplus:
+            return self._failed(Trouble.CUT)
+        return Answer(response.status_code, headers, body, None, self._watch.elapsed_ms)
+
+    def _failed(self, trouble: Trouble, status: int | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+        return Answer(status, headers or {}, b"", trouble, self._watch.elapsed_ms)
+
+    def _trouble(self) -> Trouble:
+        # What was seen on the wire says more than the exception, which has passed through three libraries.
+        if self._watch.is_up:
+            return Trouble.TIMED_OUT
+        return Trouble.CUT if self._watch.heard_anything else Trouble.UNREACHABLE
+
+
+class _Session(requests.Session):
+    """A session that knows one host, no environment (.netrc, proxies), no cookies and no redirects."""
+
+    def __init__(self, base_url: str, pool: HTTPConnectionPool) -> None:
+        super().__init__()
+        self.trust_env = False  # a .netrc would replace our Authorization (psf/requests#3929)
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.adapters.clear()
+        self.mount(base_url, _Adapter(pool))
+
+    def get_redirect_target(self, resp: Any) -> None:
+        """None: otherwise requests reads a redirect's whole body to prepare what we never ask for."""
+
+
+class _Adapter(HTTPAdapter):
+    """Carries every request over the one pool."""
+
+    def __init__(self, pool: HTTPConnectionPool) -> None:
+        super().__init__()
+        self._pool = pool
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        return self._pool
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def _is_readable(headers: Mapping[str, str]) -> bool:
+    # http.client overlooks a length or coding that it can't read, and then takes all up to the connection's end.
+    return (
+        headers.get("content-encoding", "identity").lower() == "identity"
+        and headers.get("transfer-encoding", "chunked").lower() == "chunked"
+        and _IS_LENGTH.fullmatch(headers.get("content-length", "0")) is not None
+    )
+
+
+def _body(response: requests.Response) -> bytes:
+    body = bytearray()
+    while len(body) <= MAX_BODY_BYTES and (chunk := response.raw.read(64 * 1024, decode_content=False)):
+        body += chunk
+    return bytes(body)
+
+
+def _without(token: str, answer: Answer) -> Answer:
+    if token.encode() not in answer.body:
+        return answer
+    body = answer.body.replace(token.encode(), "•••".encode())
+    return Answer(answer.status, answer.headers, body, answer.trouble, answer.duration_ms)
+
+
+__all__ = ["MAX_BODY_BYTES", "Answer", "Client", "Trouble"]

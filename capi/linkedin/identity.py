@@ -1,0 +1,31 @@
+"""The one thing about a person that leaves the house: the SHA-256 of the e-mail address."""
+
+import re
+import unicodedata
+from hashlib import sha256
+
+_IS_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def normalise_email(address: str) -> str:
+    """The address as LinkedIn hashes it: NFC, without any white space (also Unicode's), in lower case.
+
+    Dots and plus tags stay: LinkedIn documents lower case and no white space, and nothing else
+    (Microsoft Learn, "Conversions API schema").
+    """
+    return "".join(unicodedata.normalize("NFC", address).split()).lower()
+
+
+def email_sha256(address: str | None) -> str | None:
+    """Lower-case hex SHA-256 of the normalised address, or None where there is nothing to hash.
+
+    Nothing to hash are None, empty text, blanks, a hash already, and text that has no UTF-8 form. LinkedIn takes any
+    text for a hash without complaint, so a hash of nothing, or of a hash, would be a match that silently never comes.
+    """
+    normalised = normalise_email(address or "")
+    if not normalised or _IS_HASH.fullmatch(normalised):
+        return None
+    try:
+        return sha256(normalised.encode()).hexdigest()
+    except UnicodeEncodeError:
+        return None

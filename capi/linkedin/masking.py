@@ -1,0 +1,29 @@
+"""LinkedIn's words, made fit to be stored and shown: they may echo what was sent."""
+
+import re
+
+MASK = "•••"
+MAX_MESSAGE_LENGTH = 2000
+
+# Control characters, what turns text around or hides in it, and lone surrogates, which no database stores.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
+_BEARER = re.compile(r"\bBearer\s+\S+", re.IGNORECASE)
+# The possessive quantifiers and the look behind keep both linear in a text of 1 MB.
+_EMAIL = re.compile(r"(?<![\w.+!#$&'*?^`{|}~-])[\w.+!#$&'*?^`{|}~-]++(?:@|%40)[\w.-]++")
+_HASH = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])")
+# A digit tells a token from a name such as INVALID_USER_IDENTIFICATION_FIELD_VALUE.
+_TOKEN = re.compile(r"(?<![\w-])(?=[A-Za-z_-]*+[0-9])[\w-]{41,}+")
+
+
+def mask(text: str) -> str:
+    """The text on one line, with `•••` for anything like an e-mail address, a hash or a token. Not shortened."""
+    text = _UNPRINTABLE.sub(" ", text).strip()
+    text = _BEARER.sub(f"Bearer {MASK}", text)
+    if "@" in text or "%40" in text:
+        text = _EMAIL.sub(MASK, text)
+    return _TOKEN.sub(MASK, _HASH.sub(MASK, text))
+
+
+def shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:
+    """At most `length` characters. Only for storing: what decides must see the whole text."""
+    return text if len(text) <= length else text[: length - 1] + "…"

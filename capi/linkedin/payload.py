@@ -1,0 +1,104 @@
+"""What goes to LinkedIn about one conversion: these keys and no others.
+
+LinkedIn answers an unknown key with 422, and a person has a right to nothing else being sent; so the element is
+written from a whitelist, never from what happens to be on a row.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from json.encoder import encode_basestring_ascii as json_text
+from typing import Any
+
+EVENT_ID_MAX_LENGTH = 64
+BATCH_MAX_SIZE = 5000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_IS_LINKEDIN_ID = re.compile(r"[1-9][0-9]{0,18}")
+_IS_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One conversion, ready to be sent.
+
+    `linkedin_id` is the bare rule id, `happened_at` an aware datetime. `amount` and `currency` (ISO 4217) are set
+    only when the rule sends a value.
+    """
+
+    linkedin_id: str
+    happened_at: datetime
+    event_id: str
+    email_sha256: str
+    amount: Decimal | None = None
+    currency: str = ""
+
+
+def build(conversion: Conversion) -> dict[str, Any]:
+    """The element as LinkedIn documents it (Microsoft Learn, "Conversions API", streaming conversion events).
+
+    The time is in epoch milliseconds, rounded down so that it can't lie in the future; the amount is a decimal string.
+    """
+    element: dict[str, Any] = {
+        "conversion": f"urn:lla:llaPartnerConversion:{conversion.linkedin_id}",
+        "conversionHappenedAt": _milliseconds(conversion.happened_at),
+        "eventId": conversion.event_id,
+    }
+    if conversion.amount is not None and conversion.currency:
+        element["conversionValue"] = {"currencyCode": conversion.currency, "amount": _plain(conversion.amount)}
+    element["user"] = {"userIds": [{"idType": "SHA256_EMAIL", "idValue": conversion.email_sha256}]}
+    return element
+
+
+def encode(conversions: Sequence[Conversion]) -> bytes:
+    """The request's body: the bare element for one conversion, `{"elements":[…]}` for more.
+
+    Compact, and the same bytes each time for the same conversions, so that a retry repeats what was sent.
+    """
+    if len(conversions) == 1:
+        return _element(conversions[0]).encode()
+    return f'{{"elements":[{",".join(map(_element, conversions))}]}}'.encode()
+
+
+def problem(conversion: Conversion, *, now: datetime, max_age: timedelta) -> str | None:
+    """Why LinkedIn would refuse this conversion, or None. One bad element would cost its whole batch."""
+    if not _IS_LINKEDIN_ID.fullmatch(conversion.linkedin_id):
+        return "The LinkedIn rule id is not a number."
+    if not _IS_HASH.fullmatch(conversion.email_sha256):
+        return "The e-mail hash is not 64 lower-case hex digits."
+    if not 0 < len(conversion.event_id) <= EVENT_ID_MAX_LENGTH:
+        return f"The event id is empty or longer than {EVENT_ID_MAX_LENGTH} characters."
+    if conversion.happened_at > now:
+        return "The conversion lies in the future."
+    if conversion.happened_at < now - max_age:
+        return f"The conversion is older than {max_age.days} days."
+    if conversion.amount is not None and not conversion.amount.is_finite():
+        return "The amount is not a number."
+    return None
+
+
+def _element(conversion: Conversion) -> str:
+    # json.dumps(build(…)) written out: a batch holds 5,000 of these, and a test holds the two equal.
+    value = ""
+    if conversion.amount is not None and conversion.currency:
+        value = (
+            f'"conversionValue":{{"currencyCode":{json_text(conversion.currency)},'
+            f'"amount":"{_plain(conversion.amount)}"}},'
+        )
+    return (
+        f'{{"conversion":{json_text("urn:lla:llaPartnerConversion:" + conversion.linkedin_id)},'
+        f'"conversionHappenedAt":{_milliseconds(conversion.happened_at)},'
+        f'"eventId":{json_text(conversion.event_id)},{value}'
+        f'"user":{{"userIds":[{{"idType":"SHA256_EMAIL","idValue":{json_text(conversion.email_sha256)}}}]}}}}'
+    )
+
+
+def _milliseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def _plain(amount: Decimal) -> str:
+    return format(amount, "f")  # str() would write 1E+3

@@ -1,0 +1,36 @@
+"""LinkedIn's API versions, and the day each of them is switched off."""
+
+import re
+from datetime import date
+
+# Microsoft Learn, "LinkedIn Marketing API versioning" and "Migrations", as read on 2026-11-25. A version comes out
+# each month and lives for a year at least; there was no 202512.
+SUNSETS = {
+    "202511": date(2026, 11, 16),
+    "202601": date(2027, 1, 15),
+    "202602": date(2027, 2, 15),
+    "202603": date(2027, 3, 16),
+    "202604": date(2027, 4, 15),
+    "202605": date(2027, 5, 15),
+    "202606": date(2027, 6, 15),
+    "202607": date(2027, 7, 15),
+    "202608": date(2027, 8, 17),
+    "202609": date(2027, 9, 15),
+}
+
+_IS_WELL_FORMED = re.compile(r"20[0-9]{2}(0[1-9]|1[0-2])")
+
+
+def sunset(version: str) -> date | None:
+    """The day from which LinkedIn answers this version with 426; None for a version that the table doesn't hold."""
+    return SUNSETS.get(version)
+
+
+def is_known(version: str) -> bool:
+    """True if the table holds the version. A newer one may well live: LinkedIn gives no list to ask."""
+    return version in SUNSETS
+
+
+def is_well_formed(version: str) -> bool:
+    """True for YYYYMM, the form that the `LinkedIn-Version` header takes."""
+    return _IS_WELL_FORMED.fullmatch(version) is not None

@@ -1,0 +1,37 @@
+from datetime import date
+
+import pytest
+
+from capi.linkedin.versions import SUNSETS, is_known, is_well_formed, sunset
+
+
+@pytest.mark.parametrize(
+    ("version", "day"),
+    [
+        ("202511", date(2026, 11, 16)),
+        ("202603", date(2027, 3, 16)),
+        ("202608", date(2027, 8, 17)),
+        ("202609", date(2027, 9, 15)),
+    ],
+)
+def test_a_known_version_has_its_sunset(version, day):
+    assert is_known(version)
+    assert sunset(version) == day
+
+
+@pytest.mark.parametrize("version", ["202512", "202610", "", "2026-09"])
+def test_a_version_outside_the_table_is_unknown_and_has_no_sunset(version):
+    assert not is_known(version)
+    assert sunset(version) is None
+
+
+@pytest.mark.parametrize("version", [*SUNSETS, "202610", "203012"])
+def test_a_year_and_a_month_are_well_formed(version):
+    assert is_well_formed(version)
+
+
+@pytest.mark.parametrize(
+    "version", ["", "2026", "202600", "202613", "2026-09", "202609.01", "202609\n", " 202609", "v202609"]
+)
+def test_anything_else_is_malformed(version):
+    assert not is_well_formed(version)
