@@ -6,14 +6,13 @@ from datetime import timedelta
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from capi.reasons import OPEN_STATES, Reason, State
+from capi.reasons import OPEN_STATES, Frequency, Reason, State
 
 M = TypeVar("M", bound=models.Model, covariant=True)
 
@@ -108,13 +107,6 @@ class LiveRules(models.Manager.from_queryset(ConversionRuleQuerySet)):  # type: 
         return super().get_queryset().filter(deleted_at=None)  # type: ignore[no-any-return]
 
 
-class Frequency(models.TextChoices):
-    """How often one lead or deal may fire a rule."""
-
-    ONCE = "once", "Once per lead or deal"
-    EVERY_TIME = "every_time", "Every time"
-
-
 class ConversionRule(models.Model):
     """A CRM event mapped to a conversion rule of LinkedIn Campaign Manager.
 
@@ -158,9 +150,14 @@ class ConversionRule(models.Model):
         return type(self).objects.filter(pk=self.pk).delete()
 
     @property
+    def is_about_deal(self) -> bool:
+        """True if the rule's CRM event carries a deal, and so a value."""
+        return CrmEventName(self.crm_event).is_about_deal
+
+    @property
     def sends_value(self) -> bool:
         """True if the rule sends a conversion value: it is asked to, and its CRM event has one."""
-        return self.send_value and CrmEventName(self.crm_event).is_about_deal
+        return self.send_value and self.is_about_deal
 
 
 def new_test_event_id() -> str:
@@ -224,7 +221,9 @@ class ConversionEvent(models.Model):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(fields=["crm_event", "rule"], name="one_event_per_crm_event_and_rule"),
-            models.UniqueConstraint(fields=["rule", "once_key"], name="once_per_rule", condition=Q(once_key__isnull=False)),
+            models.UniqueConstraint(
+                fields=["rule", "once_key"], name="once_per_rule", condition=Q(once_key__isnull=False)
+            ),
         ]
         indexes = [
             models.Index(fields=["company", "-id"], name="events_newest_first"),

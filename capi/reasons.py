@@ -16,6 +16,13 @@ class State(models.TextChoices):
     EXHAUSTED = "exhausted", "Gave up"
 
 
+class Frequency(models.TextChoices):
+    """How often one lead or deal may fire a rule."""
+
+    ONCE = "once", "Once per lead or deal"
+    EVERY_TIME = "every_time", "Every time"
+
+
 OPEN_STATES = (State.PENDING, State.WAITING)
 # What keeps a lead's or deal's one place in a rule that counts each of them once.
 STATES_THAT_HOLD_ONCE = (State.PENDING, State.WAITING, State.ACCEPTED, State.EXHAUSTED)

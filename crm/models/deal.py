@@ -1,20 +1,20 @@
 """Something that a lead may buy."""
 
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import OuterRef, Subquery
 from django.urls import reverse
 
 from crm.currencies import validate_currency
 from crm.models.company import Company, Stage, StageMeaning
 from crm.models.event import CrmEventKind
 from crm.models.lead import Lead
-from crm.models.tracking import Tracked, TrackedQuerySet, step_fields
+from crm.models.tracking import Tracked, TrackedQuerySet
 
 
 class DealQuerySet(TrackedQuerySet["Deal"]):
@@ -54,7 +54,9 @@ class Deal(Tracked):
         StageMeaning.WON: CrmEventKind.DEAL_WON,
         StageMeaning.LOST: CrmEventKind.DEAL_LOST,
     }
+    moment_columns = ("lead_id", "amount", "currency")
     watched = frozenset({"stage", "stage_id", "lead", "lead_id", "company", "company_id"})
+
     class Meta(Tracked.Meta):
         ordering = ["-pk"]
         indexes = [models.Index(fields=["company", "stage", "-id"], name="deal_board")]
@@ -71,16 +73,9 @@ class Deal(Tracked):
         return reverse("deal", args=[self.pk])
 
     @classmethod
-    def moment_fields(cls) -> dict[str, Any]:
+    def moment_subqueries(cls) -> dict[str, Subquery]:
         own_lead = Lead._default_manager.filter(pk=OuterRef("lead_id"))
-        return {
-            "lead_id": F("lead_id"),
-            "deal_id": F("pk"),
-            "lead_company": Subquery(own_lead.values("company_id")),
-            "amount": F("amount"),
-            "currency": F("currency"),
-            **step_fields("stage", Stage),
-        }
+        return {**super().moment_subqueries(), "lead_company": Subquery(own_lead.values("company"))}
 
     def clean(self) -> None:
         """Raise ValidationError where the deal refers to another company's lead or stage."""

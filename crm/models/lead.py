@@ -1,17 +1,17 @@
 """A person who may become a customer."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 
 from crm.models.company import Company, LeadMeaning, LeadStatus
 from crm.models.event import CrmEventKind
-from crm.models.tracking import Tracked, TrackedQuerySet, step_fields
+from crm.models.tracking import Tracked, TrackedQuerySet
 
 
 class LeadType(models.TextChoices):
@@ -68,6 +68,7 @@ class Lead(Tracked):
     first_meaning = LeadMeaning.NEW
     created_kind = CrmEventKind.LEAD_CREATED
     kinds_by_meaning: ClassVar[dict[str, CrmEventKind]] = {LeadMeaning.QUALIFIED: CrmEventKind.LEAD_QUALIFIED}
+    moment_columns = ("email", "share_with_ad_platforms")
     watched = frozenset({"status", "status_id", "email", "share_with_ad_platforms", "company", "company_id"})
 
     class Meta(Tracked.Meta):
@@ -87,11 +88,6 @@ class Lead(Tracked):
 
     def get_absolute_url(self) -> str:
         return reverse("lead", args=[self.pk])
-
-    @classmethod
-    def moment_fields(cls) -> dict[str, Any]:
-        contact = {"email": F("email"), "share": F("share_with_ad_platforms")}
-        return {"lead_id": F("pk"), **contact, **step_fields("status", LeadStatus)}
 
     def clean(self) -> None:
         """Raise ValidationError where the lead has no name, or a status of another company."""

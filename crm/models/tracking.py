@@ -21,7 +21,7 @@ from typing import Any, ClassVar, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import OuterRef, Subquery
 
 from crm.models.company import Company, StepQuerySet
 from crm.models.event import CrmEvent, CrmEventKind
@@ -121,15 +121,21 @@ class Tracked(models.Model):
     created_kind: ClassVar[CrmEventKind]
     kinds_by_meaning: ClassVar[dict[str, CrmEventKind]]
     watched: ClassVar[frozenset[str]]  # names in an update() that may make something happen
+    moment_columns: ClassVar[tuple[str, ...]]  # what a Moment needs from the row itself
 
     class Meta:
         abstract = True
         base_manager_name = "objects"  # related managers write through here too
 
     @classmethod
-    def moment_fields(cls) -> dict[str, Any]:
-        """How the parts of a Moment are read from a row."""
-        raise NotImplementedError
+    def moment_subqueries(cls) -> dict[str, Subquery]:
+        """What a Moment needs from other tables: `meaning`, and the company of each row referred to (`…_company`)."""
+        own_step = cls._step_model()._default_manager.filter(pk=OuterRef(f"{cls.step}_id"))
+        return {"meaning": Subquery(own_step.values("meaning")), "step_company": Subquery(own_step.values("company"))}
+
+    @classmethod
+    def _step_model(cls) -> type[models.Model]:
+        return cls._meta.get_field(cls.step).related_model  # type: ignore[return-value]
 
     def save_base(
         self,
@@ -160,7 +166,7 @@ def fill_in_steps(rows: Iterable[Tracked]) -> None:
     for row in rows:
         if getattr(row, f"{row.step}_id") is None and row.company_id is not None:
             if row.company_id not in first:
-                steps: StepQuerySet[Any] = row._meta.get_field(row.step).related_model.objects  # type: ignore[union-attr, assignment]
+                steps: StepQuerySet[Any] = row._step_model()._default_manager  # type: ignore[assignment]
                 first[row.company_id] = steps.first_for(row.company, row.first_meaning)
             setattr(row, row.step, first[row.company_id])
 
@@ -172,23 +178,24 @@ def moments(model: type[Tracked], pks: Iterable[int], *, using: str, lock: bool 
     rows = models.QuerySet(model, using=using).filter(pk__in=list(pks)).order_by("pk")
     if lock:
         rows = rows.select_for_update(no_key=True)
-    return {values.pop("pk"): _moment(values) for values in rows.values("pk", "company_id", **model.moment_fields())}
-
-
-def _moment(values: dict[str, Any]) -> Moment:
-    owners = {values.pop("step_company"), values.pop("lead_company", None)} - {None}
-    contact = (values.pop("email"), values.pop("share")) if "email" in values else None
-    return Moment(
-        owners=frozenset(owners),
-        contact=contact,
-        **{"deal_id": None, "amount": None, "currency": "", **values},
+    values = rows.annotate(**model.moment_subqueries()).values(
+        "pk", "company_id", *model.moment_columns, *model.moment_subqueries()
     )
+    return {row["pk"]: _moment(row) for row in values}
 
 
-def step_fields(step: str, step_model: type[models.Model]) -> dict[str, Any]:
-    """The parts of a Moment that come from the row's status or stage."""
-    own_step = step_model._default_manager.filter(pk=OuterRef(f"{step}_id"))
-    return {"meaning": Subquery(own_step.values("meaning")), "step_company": Subquery(own_step.values("company_id"))}
+def _moment(row: dict[str, Any]) -> Moment:
+    is_deal = "lead_id" in row
+    return Moment(
+        company_id=row["company_id"],
+        lead_id=row["lead_id"] if is_deal else row["pk"],
+        deal_id=row["pk"] if is_deal else None,
+        meaning=row["meaning"],
+        owners=frozenset({row["step_company"], row.get("lead_company")} - {None}),
+        contact=None if is_deal else (row["email"], row["share_with_ad_platforms"]),
+        amount=row.get("amount"),
+        currency=row.get("currency", ""),
+    )
 
 
 def record(
@@ -209,9 +216,14 @@ def record(
             raise ValidationError(f"This {model._meta.verbose_name} refers to a row of another company.")
     events = [
         CrmEvent(
-            company_id=now.company_id, kind=kind, lead_id=now.lead_id, deal_id=now.deal_id, actor=_actor.get(),
-            amount=now.amount, currency=now.currency,
-        )  # fmt: skip
+            company_id=now.company_id,
+            kind=kind,
+            lead_id=now.lead_id,
+            deal_id=now.deal_id,
+            actor=_actor.get(),
+            amount=now.amount,
+            currency=now.currency,
+        )
         for pk, now in after.items()
         for kind in _what_happened(model, before.get(pk), now)
         if (kind, now.lead_id, now.deal_id) not in known
@@ -233,5 +245,3 @@ def _what_happened(model: type[Tracked], before: Moment | None, after: Moment) -
 
 def _chunks(pks: list[int]) -> Iterator[list[int]]:
     return (pks[start : start + CHUNK] for start in range(0, len(pks), CHUNK))
-
-

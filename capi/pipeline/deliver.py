@@ -1,0 +1,182 @@
+"""One turn of a company's lane: take what is due, send it, write what came of it, until nothing is left.
+
+No network inside a transaction: take (short), send, settle (short).
+"""
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.conf import settings
+
+from capi import vault
+from capi.linkedin import answers, payload
+from capi.linkedin.answers import Accepted, Decision, PerElement, RefusedNamed, RefusedUnnamed, TooLarge, VersionRetired
+from capi.pipeline import lane, settle, take
+from capi.pipeline.batch import Hunt, Refusal
+from capi.pipeline.lane import Lease, LeaseLost, Look
+from capi.pipeline.outcomes import final_outcome, outcome_of
+from capi.pipeline.settle import Outcome, Request
+from capi.pipeline.take import Batch, Sendable
+from capi.pipeline.wire import client
+from capi.reasons import Reason, State
+
+logger = logging.getLogger(__name__)
+
+LONGEST_SLEEP_SECONDS = 1.0  # for a longer wait the worker is given back
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one call of `deliver` did."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
+    more_in: float | None = None  # seconds after which there is more to do; None: nothing, as far as this turn knows
+
+
+def deliver(company_id: int, *, seconds: float = math.inf) -> Turn:
+    """Send what is due for the company, for about `seconds`. Does nothing while another worker is at it."""
+    turn = Turn()
+    until = time.monotonic() + seconds
+    while (lease := lane.take_lease(company_id)) is not None:
+        try:
+            _work(lease, turn, until)
+        except LeaseLost as lost:
+            logger.warning("%s", lost)
+            break
+        finally:
+            lane.release(lease)
+        # What was committed while we let go found the lane taken, and its wake-up is spent: look once more.
+        if turn.more_in is not None or not lane.due_lanes().filter(company=company_id).exists():
+            break
+    return turn
+
+
+def _work(lease: Lease, turn: Turn, until: float) -> None:
+    while True:
+        seen = lane.look(lease)
+        batch = take.next_test(lease.company_id)
+        if batch is None:
+            if not seen.may_send:
+                return
+            if time.monotonic() >= until:
+                turn.more_in = 0.0
+                return
+            if not _purse_allows(lease, seen, turn):
+                return
+            batch = take.next_batch(lease.company_id, now=seen.now)
+        if batch is None:
+            return
+        if batch.unsendable:
+            settle.close_unsendable(lease, batch.unsendable)
+            turn.states.update({verdict.state: len(rows) for verdict, rows in batch.unsendable.items()})
+        if batch.sendable:
+            Sending(lease, turn, batch).run()
+
+
+def _purse_allows(lease: Lease, seen: Look, turn: Turn) -> bool:
+    """Wait where the purse asks for a short wait; for a long one let the lane rest and give the worker back."""
+    if seen.wait_seconds <= LONGEST_SLEEP_SECONDS:
+        time.sleep(seen.wait_seconds)
+        return True
+    lane.renew(lease, next_attempt_at=seen.now + timedelta(seconds=seen.wait_seconds))
+    turn.more_in = seen.wait_seconds
+    return False
+
+
+@dataclass(slots=True)
+class Sending:
+    """One batch on its way: as few requests as it takes to know what becomes of every event in it."""
+
+    lease: Lease
+    turn: Turn
+    batch: Batch
+
+    def run(self) -> None:
+        hunt = Hunt([self.batch.sendable])
+        while (part := hunt.next_part()) is not None:
+            seen = lane.look(self.lease)
+            token = self._token(seen)
+            if token is None:
+                return
+            request, decision = self._request(part, token, seen)
+            goes_on = self._follow(hunt, part, request, decision, seen)
+            if hunt.blames_rule:
+                settle.pause_rule(self.batch.rule, Reason.RULE_MISCONFIGURED, hunt.refusals[-1].message)
+                return
+            if not goes_on:
+                break
+        else:
+            self._reject(hunt.refusals)
+            return
+        # Stopped halfway: the refused stay queued, unless it is known that they and not the rule are to blame.
+        if hunt.anything_accepted:
+            self._reject(hunt.refusals)
+
+    def _token(self, seen: Look) -> str | None:
+        """The token, if this batch may still go. Pauses the connection where the token can't be opened."""
+        connection = seen.connection
+        if not self.batch.is_test and not connection.is_sending:
+            return None
+        try:
+            return vault.unseal(company_id=self.lease.company_id, sealed=connection.sealed_token)
+        except vault.UnreadableToken:
+            reason = Reason.TOKEN_UNREADABLE if connection.has_token else Reason.NO_TOKEN
+            logger.error("The access token of company %s can't be opened: %s.", self.lease.company_id, reason.label)
+            settle.hold_without_request(self.lease, self.batch, reason, connection)
+            return None
+
+    def _request(self, part: Sequence[Sendable], token: str, seen: Look) -> tuple[Request, Decision]:
+        body = payload.encode([event.conversion for event in part])
+        lane.pay(self.lease, seen)
+        answer = client().send(token=token, body=body, batch=len(part) > 1)
+        self.turn.requests += 1
+        request = Request(
+            rule=self.batch.rule,
+            api_version=settings.LINKEDIN_API_VERSION,
+            event_count=len(part),
+            started_at=seen.now,
+            duration_ms=answer.duration_ms,
+            http_status=answer.status,
+            said=answers.said(answer),
+            token_version=seen.connection.token_version,
+        )
+        return request, answers.decide(answer, count=len(part))
+
+    def _follow(self, hunt: Hunt, part: Sequence[Sendable], request: Request, decision: Decision, seen: Look) -> bool:
+        """Write what is known and tell the hunt. False if the batch stops here."""
+        if self.batch.is_test:
+            self._write(final_outcome(decision, request, part, seen))
+        elif isinstance(decision, RefusedNamed):
+            hunt.refused(part, decision.reasons, self._write(Outcome(request)))
+            return True
+        elif isinstance(decision, RefusedUnnamed | TooLarge):
+            attempt = self._write(Outcome(request))
+            if len(part) > 1:
+                hunt.halve(part)
+            else:
+                hunt.refused(part, {0: request.said.message}, attempt)
+            return True
+        else:
+            self._write(outcome_of(decision, request, part, seen))
+        if isinstance(decision, VersionRetired):
+            settle.pause_all_for_version(request.api_version)
+        if isinstance(decision, Accepted | PerElement):
+            hunt.accepted()
+            return not self.batch.is_test
+        return False
+
+    def _write(self, outcome: Outcome) -> "settle.Attempt":
+        attempt = settle.write(self.lease, outcome)
+        self.turn.states.update({fate.state: len(fate.events) for fate in outcome.fates})
+        return attempt
+
+    def _reject(self, refusals: Sequence[Refusal]) -> None:
+        if refusals:
+            settle.reject(self.lease, refusals)
+            self.turn.states[State.REJECTED] += len(refusals)

@@ -1,0 +1,129 @@
+"""A company's lane: one worker at a time sends for it, at the rate that LinkedIn grants one token.
+
+All times are the database's.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Now
+
+from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.reasons import State
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to send for one company. It is proved anew in every transaction that writes results."""
+
+    connection_id: int
+    company_id: int
+    lease_id: uuid.UUID
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the lane, because this one was silent for too long. Write nothing more."""
+
+
+def take_lease(company_id: int) -> Lease | None:
+    """The lane, unless somebody works on it. One counted UPDATE, so that of two workers one wins."""
+    lease_id = uuid.uuid4()
+    free = Q(leased_until=None) | Q(leased_until__lt=Now())
+    connections = Connection.objects.for_company(company_id)
+    if not connections.filter(free).update(lease_id=lease_id, leased_until=_lease_end()):
+        return None
+    return Lease(connections.values_list("pk", flat=True).get(), company_id, lease_id)
+
+
+def renew(lease: Lease, **changes: Any) -> None:
+    """Prove that the lease is ours and prolong it; `changes` are written to the lane in the same UPDATE.
+
+    Raises LeaseLost. Inside a transaction this is the fence: the row stays locked until the commit.
+    """
+    held = Connection.objects.filter(pk=lease.connection_id, lease_id=lease.lease_id)
+    if not held.update(leased_until=_lease_end(), **changes):
+        raise LeaseLost(f"The lane of company {lease.company_id} is another worker's now.")
+
+
+def release(lease: Lease) -> None:
+    """Give the lane back, if it is still ours."""
+    Connection.objects.filter(pk=lease.connection_id, lease_id=lease.lease_id).update(lease_id=None, leased_until=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The lane as it is at this moment."""
+
+    connection: Connection
+    now: datetime
+
+    @property
+    def may_send(self) -> bool:
+        """True if ordinary events may go: a token, no pause, no rest."""
+        resting = self.connection.next_attempt_at is not None and self.connection.next_attempt_at > self.now
+        return self.connection.is_sending and not resting
+
+    @property
+    def purse(self) -> float:
+        """How many requests may be made at once, from a bucket that fills up within a minute."""
+        full = float(settings.REQUESTS_PER_MINUTE)
+        if self.connection.requests_left is None or self.connection.requests_counted_at is None:
+            return full
+        elapsed = max(0.0, (self.now - self.connection.requests_counted_at).total_seconds())
+        return min(full, self.connection.requests_left + elapsed * full / 60)
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long to wait before the next request, so that a trickle of small ones never empties the purse."""
+        seconds_per_request = 60 / settings.REQUESTS_PER_MINUTE
+        if self.purse < 1:
+            return (1 - self.purse) * seconds_per_request
+        return seconds_per_request if self.purse < settings.REQUESTS_PER_MINUTE / 2 else 0.0
+
+
+def look(lease: Lease) -> Look:
+    """Read the lane: token, pause, rest and purse may have changed since the last request."""
+    connection = Connection.objects.annotate(now=Now()).get(pk=lease.connection_id)
+    return Look(connection, connection.now)  # type: ignore[attr-defined]
+
+
+def pay(lease: Lease, seen: Look) -> None:
+    """Take one request out of the purse and prolong the lease. Raises LeaseLost."""
+    renew(lease, requests_left=seen.purse - 1, requests_counted_at=seen.now)
+
+
+def rest_until(moment: datetime) -> dict[str, Any]:
+    """The change that lets the lane rest, for `renew`."""
+    return {"next_attempt_at": moment, "failures_in_a_row": F("failures_in_a_row") + 1}
+
+
+AWAKE: dict[str, Any] = {"next_attempt_at": None, "failures_in_a_row": 0}
+
+
+def due_lanes() -> QuerySet[Connection]:
+    """The connections with something to send and nobody at it."""
+    free = Q(leased_until=None) | Q(leased_until__lt=Now())
+    rested = Q(next_attempt_at=None) | Q(next_attempt_at__lte=Now())
+    tests = Exists(ConversionEvent.objects.filter(company=OuterRef("company"), state=State.PENDING, is_test=True))
+    sending = Q(is_paused=False) & ~Q(sealed_token="") & rested
+    due = Exists(rules_with_due_events().filter(company=OuterRef("company")))
+    return Connection.objects.filter(free).filter(tests | (sending & due)).order_by("pk")
+
+
+def rules_with_due_events() -> QuerySet[ConversionRule]:
+    """Rules that have something due, deleted ones too, with the time of the oldest as `oldest`.
+
+    Asked per rule and not over the events, so that the 10,000 events of a paused rule are never read to find the one
+    behind them.
+    """
+    events = ConversionEvent.objects.due().filter(rule=OuterRef("pk"), is_test=False).order_by("next_attempt_at")
+    rules = ConversionRule._base_manager.filter(is_paused=False)
+    return rules.annotate(oldest=Subquery(events.values("next_attempt_at")[:1])).filter(oldest__isnull=False)
+
+
+def _lease_end() -> Any:
+    return Now() + timedelta(seconds=settings.LEASE_SECONDS)

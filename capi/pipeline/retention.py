@@ -1,0 +1,32 @@
+"""Forgetting: finished events and attempts go after a while."""
+
+import time
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Now
+
+from capi.models import Attempt, ConversionEvent
+from capi.reasons import OPEN_STATES
+
+BATCH = 1_000
+PAUSE_SECONDS = 0.05
+
+
+def prune() -> int:
+    """Delete finished events and attempts older than the settings' RETENTION_DAYS. Returns how many rows went.
+
+    In small batches with a breath between them, so that deliveries go on meanwhile.
+    """
+    before = Now() - timedelta(days=settings.RETENTION_DAYS)
+    finished = ConversionEvent.objects.exclude(state__in=OPEN_STATES).filter(settled_at__lt=before)
+    return _delete(finished) + _delete(Attempt.objects.filter(started_at__lt=before, events=None))
+
+
+def _delete(rows: QuerySet[Model]) -> int:
+    gone = 0
+    while pks := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        gone += rows.model._default_manager.filter(pk__in=pks).delete()[0]
+        time.sleep(PAUSE_SECONDS)
+    return gone

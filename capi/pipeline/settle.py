@@ -1,0 +1,214 @@
+"""Writing what came of a request: one short transaction, which also proves that the lane is still ours."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from capi.linkedin.answers import Said
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
+from capi.pipeline import lane
+from capi.pipeline.batch import Refusal
+from capi.pipeline.lane import Lease
+from capi.pipeline.take import Batch, Row, Sendable, Verdict
+from capi.reasons import STATES_THAT_HOLD_ONCE, Reason, State
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that was made, as the log keeps it. `http_status` is None where no whole answer came."""
+
+    rule: ConversionRule
+    api_version: str
+    event_count: int
+    started_at: datetime
+    duration_ms: int
+    http_status: int | None
+    said: Said
+    token_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of some events of a request."""
+
+    events: Sequence[Sendable]
+    state: State
+    reason: Reason = Reason.NONE
+    message: str = ""
+    burns_attempt: bool = True
+    next_attempt_at: datetime | None = None  # for those that stay pending; None leaves theirs alone
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that one request brings about, written in one transaction."""
+
+    request: Request
+    fates: Sequence[Fate] = ()
+    lane: Mapping[str, Any] = field(default_factory=dict)
+    pause_rule: Reason | None = None
+    pause_connection: Reason | None = None
+
+
+@transaction.atomic
+def write(lease: Lease, outcome: Outcome) -> Attempt:
+    """Write the outcome. Raises LeaseLost, and then nothing is written."""
+    lane.renew(lease, **outcome.lane)
+    request = outcome.request
+    attempt = _log(lease.company_id, request)
+    for fate in outcome.fates:
+        if fate.events:
+            _apply(fate, attempt)
+    if outcome.pause_rule is not None:
+        pause_rule(request.rule, outcome.pause_rule, request.said.message)
+    if outcome.pause_connection is not None:
+        _pause_connection(lease, outcome.pause_connection, request.token_version)
+    return attempt
+
+
+@transaction.atomic
+def reject(lease: Lease, refusals: Sequence[Refusal]) -> None:
+    """End the events that LinkedIn will never take, each with its own words. Raises LeaseLost."""
+    lane.renew(lease)
+    groups: defaultdict[tuple[Attempt, str], list[Sendable]] = defaultdict(list)
+    for refusal in refusals:
+        groups[refusal.attempt, refusal.message].append(refusal.event)
+    for (attempt, message), events in groups.items():
+        _apply(Fate(events, State.REJECTED, Reason.DATA_REFUSED, message), attempt)
+
+
+@transaction.atomic
+def hold_without_request(lease: Lease, batch: Batch, reason: Reason, connection: Connection) -> None:
+    """Nothing can be sent for want of a readable token: pause, and end a test event with that reason."""
+    lane.renew(lease)
+    if reason == Reason.TOKEN_UNREADABLE:
+        _pause_connection(lease, reason, connection.token_version)
+    if batch.is_test:
+        _open([event.row.pk for event in batch.sendable]).update(
+            state=State.REJECTED, reason=reason, **_final(State.REJECTED)
+        )
+
+
+@transaction.atomic
+def close_unsendable(lease: Lease, unsendable: Mapping[Verdict, Sequence[Row]]) -> None:
+    """Settle events that need no request. Raises LeaseLost."""
+    lane.renew(lease)
+    for verdict, rows in unsendable.items():
+        changes: dict[str, Any] = {"state": verdict.state, "reason": verdict.reason, "message": verdict.message}
+        _open([row.pk for row in rows]).update(**changes, **_final(verdict.state))
+
+
+def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
+    """Hold the rule's events, unless its LinkedIn id was mended since `rule` was read. True if it was paused."""
+    same = ConversionRule._base_manager.filter(pk=rule.pk, linkedin_id=rule.linkedin_id, is_paused=False)
+    return bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
+
+
+def pause_all_for_version(version: str) -> int:
+    """Hold all sending: LinkedIn has retired the API version that every company uses. Returns how many were paused."""
+    with transaction.atomic():
+        # Locked in order, so that two workers that learn of it at once don't wait for each other in a circle.
+        sending = Connection.objects.filter(is_paused=False).order_by("pk").select_for_update()
+        pks = list(sending.values_list("pk", flat=True))
+        return Connection.objects.filter(pk__in=pks).update(
+            is_paused=True, paused_reason=Reason.VERSION_RETIRED, paused_version=version, paused_at=Now()
+        )
+
+
+def _pause_connection(lease: Lease, reason: Reason, token_version: int) -> None:
+    # Only if the refused token is still the current one: a 401 for the old token says nothing about the new.
+    Connection.objects.filter(pk=lease.connection_id, token_version=token_version).update(
+        is_paused=True, paused_reason=reason, paused_at=Now()
+    )
+
+
+def _log(company_id: int, request: Request) -> Attempt:
+    return Attempt.objects.create(
+        company_id=company_id,
+        rule=request.rule,
+        linkedin_id=request.rule.linkedin_id,
+        sent_value=request.rule.sends_value,
+        api_version=request.api_version,
+        started_at=request.started_at,
+        duration_ms=request.duration_ms,
+        event_count=request.event_count,
+        http_status=request.http_status,
+        code=request.said.code,
+        message=request.said.message,
+    )
+
+
+def _apply(fate: Fate, attempt: Attempt) -> None:
+    pks = [event.row.pk for event in fate.events]
+    if any(event.row.last_attempt_id for event in fate.events):
+        _keep_earlier_attempts(pks)
+    changes: dict[str, Any] = {
+        "state": fate.state,
+        "reason": fate.reason,
+        "message": fate.message,
+        "http_status": attempt.http_status,
+        "last_attempt": attempt,
+        **_final(fate.state),
+    }
+    if fate.burns_attempt:
+        changes["attempts"] = F("attempts") + 1
+    if fate.state == State.PENDING:
+        changes.pop("next_attempt_at", None)
+        if fate.next_attempt_at is not None:
+            changes["next_attempt_at"] = fate.next_attempt_at
+    # An acceptance is a fact even where the event was ended meanwhile (opted out, cancelled).
+    # Any other outcome leaves that ending as it is.
+    events = ConversionEvent.objects.filter(pk__in=pks) if fate.state == State.ACCEPTED else _open(pks)
+    events.update(**changes)
+    _keep_hashes(fate.events)
+
+
+def _final(state: State) -> dict[str, Any]:
+    """What else changes when an event reaches this state."""
+    if state == State.PENDING:
+        return {}
+    if state == State.WAITING:
+        return {"next_attempt_at": Now()}
+    changes: dict[str, Any] = {"next_attempt_at": None, "settled_at": Now()}
+    if state not in STATES_THAT_HOLD_ONCE:
+        changes["once_key"] = None
+    return changes
+
+
+def _open(pks: Collection[int]) -> QuerySet[ConversionEvent]:
+    return ConversionEvent.objects.filter(pk__in=pks, state=State.PENDING)
+
+
+def _keep_earlier_attempts(pks: Collection[int]) -> None:
+    earlier = ConversionEvent.objects.filter(pk__in=pks, last_attempt__isnull=False)
+    EarlierAttempt.objects.bulk_create(
+        EarlierAttempt(event_id=pk, attempt_id=attempt_id)
+        for pk, attempt_id in earlier.values_list("pk", "last_attempt_id")
+    )
+
+
+def _keep_hashes(events: Sequence[Sendable]) -> None:
+    """Write each event's hash as it went out, unless the person was erased meanwhile."""
+    table = ConversionEvent._meta.db_table
+    pks = [event.row.pk for event in events]
+    hashes = [event.conversion.email_sha256 for event in events]
+    with database.cursor() as cursor:
+        if database.vendor == "postgresql":
+            cursor.execute(
+                f"UPDATE {table} SET email_sha256 = sent.hash "  # noqa: S608
+                "FROM unnest(%s::bigint[], %s::text[]) AS sent (id, hash) "
+                f"WHERE {table}.id = sent.id AND (lead_id IS NOT NULL OR is_test)",
+                [pks, hashes],
+            )
+        else:
+            cursor.executemany(
+                f"UPDATE {table} SET email_sha256 = %s WHERE id = %s AND (lead_id IS NOT NULL OR is_test)",  # noqa: S608
+                list(zip(hashes, pks, strict=True)),
+            )

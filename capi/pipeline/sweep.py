@@ -1,0 +1,43 @@
+"""Finding what nobody works on, and tidying what no wake-up will ever reach."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from capi.models import Connection, ConversionEvent
+from capi.pipeline import lane, plan
+from capi.reasons import OPEN_STATES, Reason, State
+
+
+def due_companies() -> list[int]:
+    """Companies whose lane has something to send and no worker at it."""
+    _resume_after_version_change()
+    return list(lane.due_lanes().values_list("company_id", flat=True))
+
+
+def tidy() -> None:
+    """Give every open event that can't be sent any more its ending, also where its lane is on hold."""
+    events = ConversionEvent.objects.filter(is_test=False)
+    oldest = Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS)
+    # A lead may get its address while the transaction that plans its event is still open: neither sees the other.
+    plan.awaken(events)
+    _end(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)
+    _end(events.filter(lead=None), State.CANCELLED, Reason.LEAD_DELETED)
+    _end(events.filter(deal=None, rule__crm_event__startswith="deal_"), State.CANCELLED, Reason.DEAL_DELETED)
+    _end(events.filter(rule__deleted_at__isnull=False), State.CANCELLED, Reason.RULE_DELETED)
+    plan.skip(events.filter(lead__share_with_ad_platforms=False))
+
+
+def _end(events, state: State, reason: Reason) -> None:  # type: ignore[no-untyped-def]
+    open_events = events.filter(state__in=OPEN_STATES)
+    open_events.update(state=state, reason=reason, next_attempt_at=None, once_key=None, settled_at=Now())
+
+
+def _resume_after_version_change() -> None:
+    """Let the connections go on that LinkedIn stopped for an API version which is no longer ours."""
+    stopped = Connection.objects.filter(is_paused=True, paused_reason=Reason.VERSION_RETIRED)
+    stopped.filter(~Q(paused_version=settings.LINKEDIN_API_VERSION)).update(
+        is_paused=False, paused_reason=Reason.NONE, paused_version="", paused_at=None, next_attempt_at=None
+    )

@@ -1,0 +1,149 @@
+"""The next batch of a lane: due events of one rule, each checked again before anything is sent."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from capi.linkedin import payload
+from capi.linkedin.identity import email_sha256
+from capi.linkedin.payload import Conversion
+from capi.models import ConversionEvent, ConversionRule
+from capi.pipeline.lane import rules_with_due_events
+from capi.reasons import Reason, State
+
+logger = logging.getLogger(__name__)
+
+TEST_ADDRESS = "{event_id}@leadmachine.invalid"  # RFC 2606 keeps .invalid for names that nobody has
+
+
+class Row(NamedTuple):
+    """A due event with what is read beside it. No name, no phone: only what may decide or be sent."""
+
+    pk: int
+    event_id: str
+    happened_at: datetime
+    attempts: int
+    last_attempt_id: int | None
+    lead_id: int | None
+    deal_id: int | None
+    email: str | None
+    share: bool | None
+    amount: Decimal | None
+    currency: str | None
+
+
+COLUMNS = (
+    "pk", "event_id", "happened_at", "attempts", "last_attempt_id", "lead_id", "deal_id", "lead__email",
+    "lead__share_with_ad_platforms", "crm_event__amount", "crm_event__currency",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """An event that passed every check, as it will stand in the request."""
+
+    row: Row
+    conversion: Conversion
+
+
+class Verdict(NamedTuple):
+    """What becomes of an event without sending it."""
+
+    state: State
+    reason: Reason
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Due events of one rule: what can be sent, and what can't and why."""
+
+    rule: ConversionRule
+    sendable: Sequence[Sendable]
+    unsendable: Mapping[Verdict, Sequence[Row]]
+    is_test: bool = False
+
+
+def next_test(company_id: int) -> Batch | None:
+    """The company's oldest waiting test event, as a batch of its own."""
+    tests = ConversionEvent.objects.for_company(company_id).pending().filter(is_test=True).order_by("pk")
+    event = tests.select_related("rule").first()
+    if event is None:
+        return None
+    row = next(_rows(tests.filter(pk=event.pk)))
+    row = row._replace(email=TEST_ADDRESS.format(event_id=row.event_id), share=True, amount=None)
+    return Batch(event.rule, [Sendable(row, conversion(event.rule, row))], {}, is_test=True)
+
+
+def next_batch(company_id: int, *, now: datetime) -> Batch | None:
+    """Due events of the rule whose oldest has waited longest, at most one request's worth."""
+    rule = rules_with_due_events().filter(company=company_id).order_by("oldest").first()
+    if rule is None:
+        return None
+    due = ConversionEvent.objects.due().filter(rule=rule, is_test=False, happened_at__lte=Now())
+    due = due.order_by("next_attempt_at", "pk")
+    sendable: list[Sendable] = []
+    unsendable: defaultdict[Verdict, list[Row]] = defaultdict(list)
+    for row in _rows(due[: settings.BATCH_SIZE]):
+        # Rows that were committed after `now` was read are newer than it, and not in the future.
+        checked = check(rule, row, now=max(now, row.happened_at))
+        if isinstance(checked, Verdict):
+            unsendable[checked].append(row)
+        else:
+            sendable.append(checked)
+    return Batch(rule, sendable, unsendable)
+
+
+def check(rule: ConversionRule, row: Row, *, now: datetime) -> Sendable | Verdict:
+    """Whether the event may be sent as things stand at this moment."""
+    if rule.deleted_at is not None:
+        return Verdict(State.CANCELLED, Reason.RULE_DELETED)
+    if not rule.is_active:
+        return Verdict(State.CANCELLED, Reason.RULE_INACTIVE)
+    if row.lead_id is None:
+        return Verdict(State.CANCELLED, Reason.LEAD_DELETED)
+    if row.deal_id is None and rule.is_about_deal:
+        return Verdict(State.CANCELLED, Reason.DEAL_DELETED)
+    if not row.share:
+        return Verdict(State.SKIPPED, Reason.OPTED_OUT)
+    if row.happened_at <= now - timedelta(days=settings.EVENT_MAX_AGE_DAYS):
+        return Verdict(State.EXPIRED, Reason.TOO_OLD)
+    if email_sha256(row.email) is None:
+        return Verdict(State.WAITING, Reason.NO_EMAIL)
+    return _buildable(rule, row, now=now)
+
+
+def conversion(rule: ConversionRule, row: Row) -> Conversion:
+    """The event as LinkedIn will see it: the rule, the time, the event's id, the hash, and a value where it has one."""
+    built = Conversion(
+        linkedin_id=rule.linkedin_id,
+        happened_at=row.happened_at,
+        event_id=row.event_id,
+        email_sha256=email_sha256(row.email) or "",
+    )
+    if rule.sends_value and row.amount is not None and row.currency:
+        built = replace(built, amount=row.amount, currency=row.currency)
+    return built
+
+
+def _buildable(rule: ConversionRule, row: Row, *, now: datetime) -> Sendable | Verdict:
+    # One row that can't be built must not take the other 4,999 with it.
+    try:
+        built = conversion(rule, row)
+        problem = payload.problem(built, now=now, max_age=timedelta(days=settings.EVENT_MAX_AGE_DAYS))
+    except Exception:
+        logger.exception("Conversion event %s can't be turned into a request.", row.pk)
+        problem = "LeadMachine could not build this event. The operator's log says why."
+    return Verdict(State.REJECTED, Reason.DATA_REFUSED, problem) if problem else Sendable(row, built)
+
+
+def _rows(events: "QuerySet[ConversionEvent]") -> Iterator[Row]:
+    return map(Row._make, events.values_list(*COLUMNS))

@@ -1,0 +1,160 @@
+"""What a person asks of the connection and its rules. Each is one verb, one transaction, and the wake-up it needs."""
+
+import re
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from capi import vault
+from capi.models import Connection, ConversionEvent, ConversionRule, only_digits
+from capi.reasons import Reason
+from capi.wakeup import wake_on_commit
+from crm.models import Company, User
+
+TOKEN_LENGTH = range(20, 2049)
+ACCOUNT_PREFIX = "urn:li:sponsoredAccount:"
+
+GOING: dict[str, object] = {
+    "is_paused": False,
+    "paused_reason": Reason.NONE,
+    "paused_at": None,
+    "paused_version": "",
+    "next_attempt_at": None,
+    "failures_in_a_row": 0,
+}
+
+
+class NotConnected(Exception):
+    """The company has no access token yet, so that nothing can be sent. Save one first."""
+
+
+def connection_of(company: Company) -> Connection:
+    """The company's connection; made on first use, without a token."""
+    return Connection.objects.get_or_create(company=company)[0]
+
+
+def save_token(*, company: Company, token: str, user: User | None = None, ad_account_id: str = "") -> Connection:
+    """Seal and store the token, and resume what the old one held up. An empty `ad_account_id` leaves it as it is.
+
+    Raises ValidationError (which never repeats the value) where the token or the account id can't be one.
+    """
+    token = clean_token(token)
+    ad_account_id = clean_ad_account_id(ad_account_id)
+    with transaction.atomic():
+        connection = connection_of(company)
+        changes = {"ad_account_id": ad_account_id} if ad_account_id else {}
+        Connection.objects.filter(pk=connection.pk).update(
+            sealed_token=vault.seal(company_id=company.pk, token=token),
+            token_last_four=token[-4:],
+            token_version=F("token_version") + 1,
+            token_saved_at=Now(),
+            token_saved_by=user,
+            token_expires_on=None,
+            **changes,
+            **GOING,
+        )
+        # A 403 may have been about the person who made the old token.
+        _resume(ConversionRule.objects.for_company(company).filter(paused_reason=Reason.RULE_FORBIDDEN))
+        wake_on_commit(company.pk)
+    connection.refresh_from_db()
+    return connection
+
+
+def remove_token(*, company: Company) -> None:
+    """Forget the token. Events go on being planned, and wait for the next one."""
+    Connection.objects.for_company(company).update(
+        sealed_token="", token_last_four="", token_version=F("token_version") + 1, token_saved_at=None,
+        token_saved_by=None, token_expires_on=None, **GOING,
+    )  # fmt: skip
+
+
+def resume_connection(*, company: Company) -> None:
+    """Let a paused connection go on with the token that it has."""
+    with transaction.atomic():
+        Connection.objects.for_company(company).update(**GOING)
+        wake_on_commit(company.pk)
+
+
+def resume_rule(*, rule: ConversionRule) -> None:
+    """Let a rule go on that LinkedIn's answer paused; what it held goes out, oldest first."""
+    with transaction.atomic():
+        _resume(ConversionRule.objects.filter(pk=rule.pk))
+        wake_on_commit(rule.company_id)
+
+
+def save_rule(*, rule: ConversionRule) -> ConversionRule:
+    """Write a new or edited rule. An edited one goes on: what LinkedIn refused may be what was mended.
+
+    Raises ValidationError where the company has an active rule for this CRM event and LinkedIn id already.
+    """
+    rule.full_clean()
+    with transaction.atomic():
+        connection_of(rule.company)
+        rule.is_paused, rule.paused_reason, rule.paused_message, rule.paused_at = False, Reason.NONE, "", None
+        rule.save()
+        wake_on_commit(rule.company_id)
+    return rule
+
+
+def set_rule_active(*, rule: ConversionRule, active: bool) -> None:
+    """Switch a rule on or off. Events that wait for a rule which is off are cancelled when their turn comes.
+
+    Raises ValidationError where switching it on would make it the second for its CRM event and LinkedIn id.
+    """
+    rule.is_active = active
+    rule.validate_constraints()
+    rule.save(update_fields=["is_active"])
+    wake_on_commit(rule.company_id)
+
+
+def delete_rule(*, rule: ConversionRule) -> None:
+    """Delete a rule. Its log stays; what waits for it is cancelled."""
+    with transaction.atomic():
+        rule.delete()
+        wake_on_commit(rule.company_id)
+
+
+def send_test_event(*, rule: ConversionRule, user: User | None = None) -> ConversionEvent:
+    """Send one test event through the pipeline, ahead of the queue. It gets one try and counts nowhere.
+
+    Raises NotConnected where there is no token to send it with.
+    """
+    if not connection_of(rule.company).has_token:
+        raise NotConnected("Save an access token first (step 1), then press play again.")
+    with transaction.atomic():
+        event = ConversionEvent.objects.create(company_id=rule.company_id, rule=rule, is_test=True)
+        wake_on_commit(rule.company_id)
+    return event
+
+
+def clean_token(token: str) -> str:
+    """The token without surrounding white space. Raises ValidationError, which never repeats it."""
+    token = token.strip()
+    if not token:
+        raise ValidationError("Paste the access token from Campaign Manager.", code="empty")
+    if len(token) not in TOKEN_LENGTH:
+        raise ValidationError(
+            f"An access token has {TOKEN_LENGTH.start} to {TOKEN_LENGTH.stop - 1} characters. "
+            "Copy it again, whole and alone.",
+            code="length",
+        )
+    if not re.fullmatch(r"[!-~]+", token):
+        raise ValidationError(
+            "An access token is one line of plain letters, digits and signs. Copy it again, whole and alone.",
+            code="characters",
+        )
+    return token
+
+
+def clean_ad_account_id(text: str) -> str:
+    """The bare account id from what was pasted, "" for nothing. Raises ValidationError."""
+    bare = text.strip().removeprefix(ACCOUNT_PREFIX)
+    if bare:
+        only_digits(bare)
+    return bare
+
+
+def _resume(rules) -> None:  # type: ignore[no-untyped-def]
+    rules.update(is_paused=False, paused_reason=Reason.NONE, paused_message="", paused_at=None)

@@ -1,0 +1,27 @@
+"""What workers do. Messages hold ids only, and may be lost, doubled or late."""
+
+import logging
+
+from celery import shared_task
+
+from capi.pipeline import deliver as pipeline
+from capi.pipeline import retention
+from capi.wakeup import wake
+
+logger = logging.getLogger(__name__)
+
+TURN_SECONDS = 5.0  # of one company, before the next in the queue has its turn
+
+
+@shared_task(name="capi.deliver")
+def deliver(company_id: int) -> None:
+    """One turn of the company's lane; asks for the next one where it had to stop before the end."""
+    turn = pipeline.deliver(company_id, seconds=TURN_SECONDS)
+    if turn.more_in is not None:
+        wake(company_id, after_seconds=turn.more_in)
+
+
+@shared_task(name="capi.prune")
+def prune() -> None:
+    """Delete what is older than the retention period."""
+    retention.prune()

@@ -1,0 +1,23 @@
+"""capi's pages: the dashboard, the three steps, Recent Events, and the sandbox's other end."""
+
+from django.urls import path
+
+from capi.views import connection, dashboard, events, rules, sandbox, setup
+
+urlpatterns = [
+    path("", dashboard.dashboard, name="dashboard"),
+    path("integrations/linkedin/", setup.setup, name="linkedin"),
+    path("integrations/linkedin/token/", connection.save_token, name="token_save"),
+    path("integrations/linkedin/token/remove/", connection.remove_token, name="token_remove"),
+    path("integrations/linkedin/resume/", connection.resume, name="connection_resume"),
+    path("integrations/linkedin/rules/new/", rules.new, name="rule_new"),
+    path("integrations/linkedin/rules/<int:pk>/", rules.edit, name="rule_edit"),
+    path("integrations/linkedin/rules/<int:pk>/active/", rules.set_active, name="rule_active"),
+    path("integrations/linkedin/rules/<int:pk>/resume/", rules.resume, name="rule_resume"),
+    path("integrations/linkedin/rules/<int:pk>/delete/", rules.delete, name="rule_delete"),
+    path("integrations/linkedin/rules/<int:pk>/test/", rules.test, name="rule_test"),
+    path("integrations/linkedin/tests/<int:pk>/", rules.test_result, name="test_result"),
+    path("integrations/linkedin/events/", events.log, name="events"),
+    path("integrations/linkedin/events/<int:pk>/", events.detail, name="event"),
+    path("sandbox/linkedin/", sandbox.received, name="sandbox"),
+]

@@ -1,0 +1,84 @@
+"""Telling a worker that a lane has something to send. Only for speed: the sweep finds what no wake-up told of."""
+
+import logging
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.db import connections, transaction
+from kombu import Connection
+from kombu.pools import producers
+
+logger = logging.getLogger(__name__)
+
+WARNING_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Remembers that the broker was out of reach, so that the next save need not find out again."""
+
+    closed_at: float = 0.0
+    warn_again_at: float = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return time.monotonic() < self.closed_at
+
+    def trip(self, error: Exception) -> None:
+        now = time.monotonic()
+        self.closed_at = now + settings.WAKE_BREAKER_SECONDS
+        if now >= self.warn_again_at:
+            self.warn_again_at = now + WARNING_SECONDS
+            logger.warning(
+                "The broker can't be reached (%s); the workers' sweep delivers instead.", type(error).__name__
+            )
+
+
+breaker = Breaker()
+
+
+def wake(company_id: int, *, after_seconds: float = 0.0) -> bool:
+    """Ask any worker to deliver for the company. False if the broker could not be told; nothing is lost then.
+
+    Never raises, and takes at most the settings' WAKE_TIMEOUT_SECONDS per step of the conversation with the broker.
+    """
+    from capi.tasks import deliver
+
+    if breaker.is_open:
+        return False
+    try:
+        with producers[_broker()].acquire(block=True, timeout=settings.WAKE_TIMEOUT_SECONDS) as producer:
+            deliver.apply_async([company_id], countdown=after_seconds or None, producer=producer, retry=False)
+    except Exception as error:  # whatever the broker's client raises: a save must not fail for it
+        breaker.trip(error)
+        return False
+    return True
+
+
+def wake_on_commit(company_id: int, *, using: str = "default") -> None:
+    """Wake the company's lane once the transaction has been committed, once however often it is asked for."""
+    call = _Wake(company_id)
+    connection = connections[using]
+    if not any(entry[1] == call for entry in connection.run_on_commit):
+        transaction.on_commit(call, using=using, robust=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wake:
+    company_id: int
+
+    def __call__(self) -> None:
+        wake(self.company_id)
+
+
+@lru_cache(maxsize=1)
+def _broker() -> Connection:
+    """A connection of our own to the broker: the workers' must wait long, a save must not."""
+    seconds = settings.WAKE_TIMEOUT_SECONDS
+    timeouts: dict[str, Any] = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "max_retries": 0}
+    options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **(timeouts if settings.REDIS_URL else {})}
+    return current_app.connection_for_write(transport_options=options)

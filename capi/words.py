@@ -1,0 +1,190 @@
+"""The catalogue: every sentence that a person reads about a state or a reason stands here, once.
+
+A page says "sent", never "counted": LinkedIn's acceptance says nothing about a match, and Campaign Manager needs
+24 hours to show an event and up to 72 for all figures.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from capi.models import Connection, ConversionEvent
+from capi.reasons import Reason, State
+
+Tone = Literal["good", "wait", "bad", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What happened, in plain words, and what to do about it ("" where there is nothing to do)."""
+
+    label: str
+    what: str
+    next_step: str
+    tone: Tone
+
+
+STATES: Final[dict[State, Words]] = {
+    State.PENDING: Words("Queued", "Waiting to be sent, usually for a few seconds.", "", "wait"),
+    State.WAITING: Words("Waiting", "Waiting for something that is missing.", "", "wait"),
+    State.ACCEPTED: Words(
+        "Sent",
+        "LinkedIn accepted the event.",
+        "Campaign Manager may take 24 hours to show it, and up to 72 for all figures.",
+        "good",
+    ),
+    State.REJECTED: Words("Rejected", "LinkedIn will not take this event.", "", "bad"),
+    State.EXPIRED: Words("Expired", "The event is too old for LinkedIn.", "", "bad"),
+    State.SKIPPED: Words("Skipped", "This event is not sent.", "", "plain"),
+    State.CANCELLED: Words("Cancelled", "This event was called off before it was sent.", "", "plain"),
+    State.EXHAUSTED: Words("Gave up", "LinkedIn could not be reached often enough.", "Retry it by hand.", "bad"),
+}
+
+ON_HOLD: Final = Words("On hold", "Kept until sending can go on. Nothing is lost.", "", "wait")
+
+REASONS: Final[dict[Reason, Words]] = {
+    Reason.NO_EMAIL: Words(
+        "Waiting for an e-mail",
+        "Data is missing (422): the lead has no e-mail address, and nothing else identifies a person to LinkedIn.",
+        "Enter an address on the lead's page within 90 days: the event then goes out by itself.",
+        "wait",
+    ),
+    Reason.OPTED_OUT: Words(
+        "Skipped",
+        "The lead is not shared with ad platforms.",
+        "Nothing, unless that is a mistake: the switch is on the lead's page.",
+        "plain",
+    ),
+    Reason.ALREADY_COUNTED: Words(
+        "Skipped",
+        "This rule counts each lead or deal once, and an earlier event has taken that place.",
+        "Nothing. To send every event, set the rule to “every time”.",
+        "plain",
+    ),
+    Reason.TOO_OLD: Words(
+        "Expired", "LinkedIn takes events for 90 days, and this one is older.", "It can't be sent any more.", "bad"
+    ),
+    Reason.LEAD_DELETED: Words("Cancelled", "The lead was deleted before the event was sent.", "Nothing.", "plain"),
+    Reason.DEAL_DELETED: Words("Cancelled", "The deal was deleted before the event was sent.", "Nothing.", "plain"),
+    Reason.RULE_INACTIVE: Words(
+        "Cancelled",
+        "The rule was switched off before the event was sent.",
+        "Switch the rule on to send the events that follow.",
+        "plain",
+    ),
+    Reason.RULE_DELETED: Words("Cancelled", "The rule was deleted before the event was sent.", "Nothing.", "plain"),
+    Reason.DATA_REFUSED: Words(
+        "Rejected",
+        "LinkedIn found the data of this event wrong or incomplete (400 or 422).",
+        "LinkedIn's own words stand beside the event. Correct the lead or the deal; the next event is sent anew.",
+        "bad",
+    ),
+    Reason.REFUSED: Words(
+        "On hold",
+        "LinkedIn refused the request itself. That points to a change at LinkedIn or a fault in LeadMachine.",
+        "Tell whoever runs LeadMachine; then resume the rule on the LinkedIn page.",
+        "bad",
+    ),
+    Reason.THROTTLED: Words(
+        "Queued", "LinkedIn asked us to slow down (429).", "Nothing: sending goes on by itself after a pause.", "wait"
+    ),
+    Reason.SERVER_TROUBLE: Words(
+        "Trying again", "LinkedIn had trouble of its own (5xx).", "Nothing: it is tried again for three days.", "wait"
+    ),
+    Reason.TIMED_OUT: Words(
+        "Trying again",
+        "LinkedIn did not answer in time, so that it is not known whether the event arrived.",
+        "Nothing: it is tried again with the same event id.",
+        "wait",
+    ),
+    Reason.UNREACHABLE: Words(
+        "Trying again",
+        "LinkedIn could not be reached over the network.",
+        "Nothing, if it was a short disturbance. If it stays so, ask whoever runs LeadMachine to check the network.",
+        "wait",
+    ),
+    Reason.ANSWER_UNREADABLE: Words(
+        "Trying again",
+        "LinkedIn's answer was cut off or could not be read.",
+        "Nothing: it is tried again with the same event id.",
+        "wait",
+    ),
+    Reason.RULE_FORBIDDEN: Words(
+        "On hold",
+        "LinkedIn says 403: the token has no permission for this ad account, or does not know this rule id.",
+        "Compare the rule id with Campaign Manager, and check that whoever made the token may manage the ad account. "
+        "Then edit or resume the rule.",
+        "bad",
+    ),
+    Reason.RULE_NOT_FOUND: Words(
+        "On hold",
+        "LinkedIn says 404: there is no conversion rule with this id.",
+        "Copy the rule id from Campaign Manager again and save the rule.",
+        "bad",
+    ),
+    Reason.RULE_MISCONFIGURED: Words(
+        "On hold",
+        "LinkedIn refuses everything for this rule: it is switched off there, or not set up for the Conversions API.",
+        "In Campaign Manager, enable the rule and set its source to “Conversions API (direct)”, then press resume.",
+        "bad",
+    ),
+    Reason.NO_TOKEN: Words("On hold", "No access token is saved.", "Paste one on the LinkedIn page (step 1).", "wait"),
+    Reason.TOKEN_REFUSED: Words(
+        "On hold",
+        "LinkedIn says 401: the access token is expired, revoked or invalid.",
+        "Generate a new token in Campaign Manager and save it on the LinkedIn page. What is on hold then goes out.",
+        "bad",
+    ),
+    Reason.TOKEN_UNREADABLE: Words(
+        "On hold",
+        "The saved access token can't be opened with the keys of this installation.",
+        "Save the token again, or ask whoever runs LeadMachine to bring back the old LEADMACHINE_TOKEN_KEYS.",
+        "bad",
+    ),
+    Reason.VERSION_RETIRED: Words(
+        "On hold",
+        "LinkedIn says 426: it has retired the version of its API that LeadMachine uses.",
+        "Whoever runs LeadMachine sets LINKEDIN_API_VERSION to a newer one. What is on hold then goes out.",
+        "bad",
+    ),
+}
+
+TRANSIENT: Final = frozenset(
+    {Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.THROTTLED}
+)
+
+
+def explain(event: ConversionEvent, connection: Connection | None) -> Words:
+    """What to tell a person about this event, as things stand. `event.rule` should be loaded."""
+    state, reason = State(event.state), Reason(event.reason)
+    if state == State.PENDING and not event.is_test:
+        hold = _hold(event, connection)
+        if hold is not None:
+            return hold
+    if reason == Reason.NONE:
+        return STATES[state]
+    words = REASONS[reason]
+    if state in (State.REJECTED, State.EXHAUSTED):
+        # The same reason reads differently once it is final: nothing is tried again.
+        return replace(words, label=STATES[state].label, tone="bad", next_step=_final_step(event, words))
+    return words
+
+
+def explain_pause(reason: str) -> Words:
+    """What to tell a person about a paused connection or rule."""
+    return REASONS.get(Reason(reason), ON_HOLD) if reason else ON_HOLD
+
+
+def _hold(event: ConversionEvent, connection: Connection | None) -> Words | None:
+    if connection is None or not connection.has_token:
+        return REASONS[Reason.NO_TOKEN]
+    if connection.is_paused:
+        return explain_pause(connection.paused_reason)
+    if event.rule.is_paused:
+        return explain_pause(event.rule.paused_reason)
+    return None
+
+
+def _final_step(event: ConversionEvent, words: Words) -> str:
+    if Reason(event.reason) not in TRANSIENT:
+        return words.next_step
+    return "Press play again in a few minutes." if event.is_test else STATES[State.EXHAUSTED].next_step

@@ -1,0 +1,139 @@
+"""One company with three people, a neighbour, and a browser that fails the test for what it should never do."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.test import Client
+
+from crm.models import Company, Deal, Lead, Membership, User
+from crm.roles import Role
+
+# Playwright's sync API keeps an event loop in this thread; Django would refuse the ORM.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+PASSWORD = "correct horse battery staple"
+TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "page" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts:
+            item.add_marker("browser")
+            if not CHROMIUM:
+                item.add_marker(pytest.mark.skip(reason="no Chromium found: install it, or name it in CHROMIUM"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _settings(settings: Any, tmp_path: Any) -> None:
+    settings.LINKEDIN_SANDBOX = False
+    settings.LINKEDIN_SANDBOX_LEDGER = tmp_path / "sandbox.jsonl"
+    settings.LINKEDIN_API_URL = "http://127.0.0.1:9"  # nobody listens there: a test that sends says to whom
+    settings.LINKEDIN_API_VERSION = "202609"
+
+
+@pytest.fixture
+def company(db: None) -> Company:
+    return Company.objects.create(name="Northwind BV", slug="northwind")
+
+
+@pytest.fixture
+def other_company(db: None) -> Company:
+    return Company.objects.create(name="Contoso GmbH", slug="contoso")
+
+
+def join(company: Company, role: Role, **fields: Any) -> Membership:
+    """A new user of the company, with PASSWORD as their password."""
+    email = fields.pop("email", f"{role.value}@example.com")
+    names = {"first_name": role.label, "last_name": "Jansen", **fields}
+    user = User.objects.create(username=email, email=email, password=make_password(PASSWORD), **names)
+    return Membership.objects.create(company=company, user=user, role=role)
+
+
+@pytest.fixture
+def admin(company: Company) -> Membership:
+    return join(company, Role.ADMIN)
+
+
+@pytest.fixture
+def sales(company: Company) -> Membership:
+    return join(company, Role.SALES)
+
+
+@pytest.fixture
+def ops(company: Company) -> Membership:
+    return join(company, Role.OPS)
+
+
+@pytest.fixture
+def client_as() -> Callable[[Membership], Client]:
+    def sign_in(membership: Membership) -> Client:
+        client = Client()
+        client.force_login(membership.user, backend="crm.auth.EmailBackend")
+        return client
+
+    return sign_in
+
+
+def make_lead(company: Company, **fields: Any) -> Lead:
+    """A lead of the company; Ada, unless told otherwise."""
+    return Lead.objects.create(company=company, **{"first_name": "Ada", "email": "ada@example.com", **fields})
+
+
+def make_deal(lead: Lead, **fields: Any) -> Deal:
+    """A deal with the lead, worth 1,250 euros unless told otherwise."""
+    defaults = {"title": "Forty licences", "amount": "1250.00", "currency": "EUR"}
+    return Deal.objects.create(company=lead.company, lead=lead, **{**defaults, **fields})
+
+
+# --- browser ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    flags = (
+        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync"
+    )
+    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": flags.split()}
+
+
+@pytest.fixture
+def page(page: Any, live_server: Any) -> Iterator[Any]:
+    """Fails the test on a CSP violation, a script error, or a request that leaves this machine."""
+    bad: list[str] = []
+    page.add_init_script(
+        "document.addEventListener('securitypolicyviolation', "
+        "e => console.error('CSP ' + e.effectiveDirective + ' ' + e.blockedURI))"
+    )
+    page.on("pageerror", lambda error: bad.append(f"script error: {error}"))
+    page.on("console", lambda message: bad.append(message.text) if message.type == "error" else None)
+    page.on(
+        "request",
+        lambda request: (
+            bad.append(f"left the machine: {request.url}")
+            if not request.url.startswith((live_server.url, "data:", "blob:"))
+            else None
+        ),
+    )
+    page.server_url = live_server.url
+    yield page
+    assert not bad, bad
+
+
+def sign_in(page: Any, membership: Membership) -> None:
+    """Sign the browser in, without walking through the sign-in page each time."""
+    client = Client()
+    client.force_login(membership.user, backend="crm.auth.EmailBackend")
+    name = settings.SESSION_COOKIE_NAME
+    page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": page.server_url}])
