@@ -105,7 +105,8 @@ def _labels(days: Sequence[date]) -> Iterator[Mark]:
 
 def _top_of_scale(highest: int) -> int:
     """The first of 4, 8, 12, 20, 40, 80, 120, 200, … that is not below `highest`: it divides by four."""
-    return next(step * 10**power for power in count() for step in (4, 8, 12, 20) if step * 10**power >= highest)
+    steps = (step * int(10**power) for power in count() for step in (4, 8, 12, 20))
+    return next(step for step in steps if step >= highest)
 
 
 def _y(value: int, top: int) -> float:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from django.db.models import QuerySet
+
 from crm.models import CrmEvent, CrmEventKind, Deal, Lead
-from crm.models.scoping import CompanyQuerySet
 
 ENTRIES_AT_MOST: Final = 100
 
@@ -69,7 +70,7 @@ def of_deal(deal: Deal) -> Timeline:
     return _timeline(CrmEvent.objects.for_company(deal.company_id).filter(deal=deal))
 
 
-def _timeline(rows: CompanyQuerySet[CrmEvent]) -> Timeline:
+def _timeline(rows: QuerySet[CrmEvent]) -> Timeline:
     events = list(rows.select_related("actor", "deal")[: ENTRIES_AT_MOST + 1])
     shown = events[:ENTRIES_AT_MOST]
     told = [tell(shown) for tell in timeline_notes]

@@ -13,6 +13,15 @@ register = template.Library()
 
 NO_BREAK_SPACE = "\u00a0"
 SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$"}
+MEANING_TONES = {
+    "qualified": "good",
+    "won": "good",
+    "unqualified": "bad",
+    "lost": "bad",
+    "working": "wait",
+    "new": "info",
+}
+SORT_ICONS = {"ascending": "chevron-up", "descending": "chevron-down"}
 TONES = {"debug": "plain", "info": "info", "success": "good", "warning": "wait", "error": "bad"}
 
 
@@ -65,3 +74,15 @@ def tone(level: str) -> str:
 def is_checkbox(field: BoundField) -> bool:
     """True for a single tick box, whose label stands beside it."""
     return isinstance(field.field.widget, CheckboxInput)
+
+
+@register.filter
+def meaning_tone(meaning: str) -> str:
+    """The tone in which a status or stage of this meaning is shown."""
+    return MEANING_TONES.get(meaning, "plain")
+
+
+@register.filter
+def sort_icon(direction: str) -> str:
+    """The icon beside a column's name, for its `aria-sort`."""
+    return SORT_ICONS.get(direction, "chevron-up-down")

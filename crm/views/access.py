@@ -4,12 +4,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django_htmx.middleware import HtmxDetails
 
 from crm.models import Membership, User
+from crm.models.scoping import CompanyQuerySet, M
 from crm.roles import Action
 
 P = ParamSpec("P")
@@ -43,7 +44,7 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
             require(membership, action)
             return view(cast(MemberRequest, request), *args, **kwargs)
 
-        return guarded
+        return cast(View[P], guarded)
 
     return decorate
 
@@ -55,3 +56,11 @@ def require(membership: Membership, action: Action) -> None:
             f"The role {membership.get_role_display()} may not do this at {membership.company}. "
             "Ask an admin of your company."
         )
+
+
+def own_or_404(rows: CompanyQuerySet[M], request: MemberRequest, pk: object) -> M:
+    """The company's row with this id. Raises Http404 for another company's, an unknown one, or no id at all."""
+    try:
+        return rows.for_company(request.membership.company).get(pk=pk)
+    except (ObjectDoesNotExist, ValueError, TypeError):
+        raise Http404 from None

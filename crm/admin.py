@@ -1,0 +1,100 @@
+"""The operator's own view of the data, behind Django's admin. Changes here fire CRM events like any other."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from crm.models import ApiKey, Company, CrmEvent, Deal, Lead, LeadMeaning, LeadStatus, Membership, Stage, User
+from crm.services import change_status
+
+admin.site.register(User, UserAdmin)
+
+
+@admin.register(Company)
+class CompanyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name", "slug", "currency", "created_at")
+    search_fields = ("name", "slug")
+
+
+@admin.register(Membership)
+class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("user", "company", "role")
+    list_filter = ("role",)
+    list_select_related = ("user", "company")
+    autocomplete_fields = ("user", "company")
+
+
+@admin.register(LeadStatus, Stage)
+class StepAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name", "company", "meaning", "position")
+    list_filter = ("meaning",)
+    list_select_related = ("company",)
+    search_fields = ("name", "company__name")
+    autocomplete_fields = ("company",)
+
+
+@admin.register(Lead)
+class LeadAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name", "email", "company", "status", "owner", "created_at")
+    list_editable = ("status",)
+    list_filter = ("status__meaning", "share_with_ad_platforms", "type")
+    list_select_related = ("company", "status", "owner")
+    search_fields = ("first_name", "last_name", "email", "organisation")
+    autocomplete_fields = ("company", "status", "owner")
+    actions = ("mark_as_qualified",)
+
+    @admin.action(description="Mark as qualified")
+    def mark_as_qualified(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
+        """Give each lead its own company's first status with the meaning "qualified"."""
+        changed = 0
+        for company in Company.objects.filter(leads__in=queryset).distinct():
+            status = LeadStatus.objects.first_for(company, LeadMeaning.QUALIFIED)
+            own = Lead.objects.for_company(company).filter(pk__in=queryset.values("pk"))
+            changed += change_status(leads=own, status=status)
+        self.message_user(request, f"{changed} leads were marked as qualified.")
+
+
+@admin.register(Deal)
+class DealAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("title", "lead", "company", "stage", "amount", "currency")
+    list_editable = ("stage",)
+    list_filter = ("stage__meaning",)
+    list_select_related = ("lead", "company", "stage")
+    search_fields = ("title", "lead__first_name", "lead__last_name")
+    autocomplete_fields = ("company", "lead", "stage", "owner")
+
+
+@admin.register(CrmEvent)
+class CrmEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """To look at only: the record is append-only."""
+
+    list_display = ("kind", "company", "lead", "deal", "actor", "occurred_at")
+    list_filter = ("kind",)
+    list_select_related = ("company", "lead", "deal", "actor")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: CrmEvent | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: CrmEvent | None = None) -> bool:
+        return False
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """To look at and to delete. Keys are made where their text can be shown once: on the company page."""
+
+    list_display = ("name", "prefix", "company", "role", "last_used_at", "revoked_at")
+    list_select_related = ("company",)
+    exclude = ("key_sha256",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False

@@ -1,0 +1,64 @@
+"""The forms of the company page."""
+
+from typing import Any, cast
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from crm.forms.deals import CURRENCY_CHOICES
+from crm.models import ApiKey, Company, LeadStatus, Stage
+
+
+class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Company
+        fields = ("name", "currency")
+        widgets = {"currency": forms.Select(choices=CURRENCY_CHOICES)}
+        help_texts = {"currency": "What new deals are in, unless they say otherwise."}
+
+
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = ApiKey
+        fields = ("name", "role")
+        help_texts = {"name": "What it is for, such as the name of the website or the script."}
+
+
+class StepForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A status or a stage. Its meaning is fixed once a lead or a deal is in it: CRM events follow the meaning."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["meaning"].disabled = self.is_used
+        if self.instance._state.adding:
+            del self.fields["position"]  # a new one comes last
+
+    @property
+    def is_used(self) -> bool:
+        return bool(getattr(self.instance, "is_used", False))
+
+
+class StepFormSet(forms.BaseModelFormSet):  # type: ignore[type-arg]
+    """All statuses or all stages of a company, and a row for one more."""
+
+    def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
+        self.company = company
+        super().__init__(*args, **kwargs)
+
+    def clean(self) -> None:
+        """Raise ValidationError where two have the same name."""
+        names = [form.cleaned_data.get("name", "").casefold() for form in self.forms if form.is_valid()]
+        twice = next((name for name in names if name and names.count(name) > 1), None)
+        if twice:
+            raise ValidationError(f"Two of them are called “{twice}”. Give each its own name.")
+
+    def save_new(self, form: Any, commit: bool = True) -> Any:
+        form.instance.company = self.company
+        form.instance.position = max((step.position for step in self.get_queryset()), default=0) + 1
+        return super().save_new(form, commit)
+
+
+def step_form_set(step: type[LeadStatus] | type[Stage]) -> type[StepFormSet]:
+    fields = ("position", "name", "meaning")
+    made = forms.modelformset_factory(step, form=StepForm, formset=StepFormSet, fields=fields, extra=1)
+    return cast(type[StepFormSet], made)

@@ -1,0 +1,44 @@
+"""The form of a deal."""
+
+from typing import Any
+
+from django import forms
+
+from crm.currencies import CODES
+from crm.forms.leads import company_people, limit_to_company
+from crm.models import Deal, Lead, Stage, StageMeaning
+
+CURRENCY_CHOICES = [(code, code) for code in sorted(CODES)]
+
+
+class DealForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A deal with a lead, which is given and never a field: it decides the company."""
+
+    class Meta:
+        model = Deal
+        fields = ("title", "amount", "currency", "stage", "owner", "expected_close")
+        widgets = {
+            "currency": forms.Select(choices=CURRENCY_CHOICES),
+            "expected_close": forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+        }
+        error_messages = {
+            "amount": {
+                "invalid": "Enter the amount in digits, such as 25000 or 1999.50.",
+                "max_whole_digits": "An amount has at most 12 digits before the decimal point.",
+                "max_digits": "An amount has at most 12 digits before the decimal point.",
+            },
+            "stage": {"invalid_choice": "Choose one of your company's stages."},
+            "owner": {"invalid_choice": "Choose one of your colleagues."},
+        }
+
+    def __init__(self, *args: Any, lead: Lead, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        company = lead.company
+        self.instance.lead, self.instance.company = lead, company
+        limit_to_company(self, "stage", Stage.objects.for_company(company))
+        limit_to_company(self, "owner", company_people(company))
+        self.fields["currency"].required = True
+        if self.instance._state.adding:
+            self.initial.setdefault("stage", Stage.objects.first_for(company, StageMeaning.OPEN))
+        if not self.instance.currency:
+            self.initial["currency"] = company.currency

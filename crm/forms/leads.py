@@ -1,0 +1,59 @@
+"""The form of a lead."""
+
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from crm.models import Company, Lead, LeadMeaning, LeadStatus, User
+
+
+class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A lead of one company, which is given and never a field."""
+
+    class Meta:
+        model = Lead
+        fields = (
+            "first_name",
+            "last_name",
+            "email",
+            "phone",
+            "organisation",
+            "title",
+            "source",
+            "type",
+            "status",
+            "owner",
+            "share_with_ad_platforms",
+            "notes",
+        )
+        help_texts = {"email": "LinkedIn only ever gets a hash of it.", "source": "Where the lead came from."}
+        error_messages = {
+            "email": {
+                "invalid": "Enter an e-mail address such as ada@example.com.",
+                "max_length": "An e-mail address has at most %(limit_value)d characters; this one has %(show_value)d.",
+            },
+            "status": {"invalid_choice": "Choose one of your company's statuses."},
+            "owner": {"invalid_choice": "Choose one of your colleagues."},
+        }
+
+    def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.company = company
+        limit_to_company(self, "status", LeadStatus.objects.for_company(company))
+        limit_to_company(self, "owner", company_people(company))
+        if self.instance._state.adding:
+            self.initial.setdefault("status", LeadStatus.objects.first_for(company, LeadMeaning.NEW))
+
+
+def limit_to_company(form: forms.BaseForm, name: str, choices: Any) -> None:
+    """Offer only these rows in a field, and take no others."""
+    field = form.fields[name]
+    assert isinstance(field, forms.ModelChoiceField)
+    field.queryset = choices
+    field.empty_label = None if field.required else "Nobody"
+
+
+def company_people(company: Company) -> QuerySet[User]:
+    """The people of a company, by name."""
+    return User.objects.filter(memberships__company=company).order_by("first_name", "last_name", "pk")

@@ -1,0 +1,29 @@
+"""The pages of the CRM."""
+
+from django.urls import path
+
+from crm.views import company, deal, deals, lead, leads, shell
+
+urlpatterns = [
+    path("login/", shell.SignInView.as_view(), name="login"),
+    path("logout/", shell.SignOutView.as_view(), name="logout"),
+    path("theme/", shell.theme, name="theme"),
+    path("switch-company/", shell.switch_company, name="switch_company"),
+    path("leads/", leads.leads, name="leads"),
+    path("leads/status/", leads.lead_bulk_status, name="lead_bulk_status"),
+    path("leads/new/", lead.lead_new, name="lead_new"),
+    path("leads/<int:pk>/", lead.lead, name="lead"),
+    path("leads/<int:pk>/edit/", lead.lead_edit, name="lead_edit"),
+    path("leads/<int:pk>/delete/", lead.lead_delete, name="lead_delete"),
+    path("leads/<int:pk>/status/", lead.lead_status, name="lead_status"),
+    path("deals/", deals.deals, name="deals"),
+    path("deals/new/", deal.deal_new, name="deal_new"),
+    path("deals/<int:pk>/", deal.deal, name="deal"),
+    path("deals/<int:pk>/edit/", deal.deal_edit, name="deal_edit"),
+    path("deals/<int:pk>/delete/", deal.deal_delete, name="deal_delete"),
+    path("deals/<int:pk>/move/", deal.deal_move, name="deal_move"),
+    path("company/", company.company, name="company"),
+    path("company/api-keys/new/", company.api_key_new, name="api_key_new"),
+    path("company/api-keys/<int:pk>/revoke/", company.api_key_revoke, name="api_key_revoke"),
+    path("company/<str:kind>/", company.company_steps, name="company_steps"),
+]

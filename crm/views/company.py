@@ -1,0 +1,93 @@
+"""The company itself, for its admins: name, statuses and stages, people, API keys."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Exists, OuterRef
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from crm.forms.company import ApiKeyForm, CompanyForm, StepFormSet, step_form_set
+from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
+from crm.roles import Action
+from crm.views.access import MemberRequest, member, own_or_404
+
+STEPS: dict[str, type[LeadStatus] | type[Stage]] = {"statuses": LeadStatus, "stages": Stage}
+
+
+@member(Action.MANAGE_COMPANY)
+def company(request: MemberRequest) -> HttpResponse:
+    """The page; posting it changes name and currency."""
+    form = CompanyForm(request.POST or None, instance=Company.objects.get(pk=request.membership.company_id))
+    if form.is_valid():
+        form.save()
+        messages.success(request, "The company was saved.")
+        return redirect("company")
+    return _page(request, company_form=form)
+
+
+@require_POST
+@member(Action.MANAGE_COMPANY)
+def company_steps(request: MemberRequest, kind: str) -> HttpResponse:
+    """Rename and order the statuses or the stages, and add one."""
+    if kind not in STEPS:
+        raise Http404
+    form_set = _steps(request.membership.company, kind, request.POST)
+    if form_set.is_valid():
+        form_set.save()
+        messages.success(request, f"The {kind} were saved.")
+        return redirect("company")
+    return _page(request, **{kind: form_set})
+
+
+@require_POST
+@never_cache
+@member(Action.MANAGE_COMPANY)
+def api_key_new(request: MemberRequest) -> HttpResponse:
+    """Make a key. Its text is on the answer page and never again."""
+    form = ApiKeyForm(request.POST)
+    if not form.is_valid():
+        return _page(request, key_form=form)
+    key, text = ApiKey.objects.issue(
+        company=request.membership.company,
+        role=form.cleaned_data["role"],
+        name=form.cleaned_data["name"],
+        user=request.user,
+    )
+    return render(request, "crm/api_key_made.html", {"key": key, "text": text})
+
+
+@member(Action.MANAGE_COMPANY)
+def api_key_revoke(request: MemberRequest, pk: int) -> HttpResponse:
+    """Ask, then end a key for good."""
+    key = own_or_404(ApiKey.objects.all(), request, pk)
+    if request.method == "POST":
+        key.revoke()
+        messages.success(request, f"The key {key.name} was revoked. The next request with it is refused.")
+        return redirect("company")
+    return render(request, "crm/api_key_revoke.html", {"key": key})
+
+
+def _page(request: MemberRequest, **forms: Any) -> HttpResponse:
+    """The company page, with the form that was refused in the place of a fresh one."""
+    own = request.membership.company
+    context = {
+        "company_form": CompanyForm(instance=own),
+        "statuses": _steps(own, "statuses"),
+        "stages": _steps(own, "stages"),
+        "people": Membership.objects.for_company(own).select_related("user"),
+        "keys": ApiKey.objects.for_company(own).select_related("created_by"),
+        "key_form": ApiKeyForm(),
+    }
+    return render(request, "crm/company.html", context | forms)
+
+
+def _steps(own: Company, kind: str, data: Any = None) -> StepFormSet:
+    step = STEPS[kind]
+    users = (
+        Lead.objects.filter(status=OuterRef("pk")) if step is LeadStatus else Deal.objects.filter(stage=OuterRef("pk"))
+    )
+    rows = step.objects.for_company(own).annotate(is_used=Exists(users))
+    return step_form_set(step)(data, queryset=rows, company=own, prefix=kind)
