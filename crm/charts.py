@@ -6,7 +6,7 @@ from datetime import date
 from itertools import count
 
 WIDTH, HEIGHT = 720, 230
-LEFT, RIGHT, TOP, BOTTOM = 44, 4, 10, 26
+LEFT, RIGHT, TOP, BOTTOM = 44, 16, 10, 26
 LABELS_AT_MOST = 8
 
 
@@ -104,9 +104,9 @@ def _labels(days: Sequence[date]) -> Iterator[Mark]:
 
 
 def _top_of_scale(highest: int) -> int:
-    """The first of 4, 8, 12, 20, 40, 80, 120, 200, … that is not below `highest`: it divides by four."""
-    steps = (step * int(10**power) for power in count() for step in (4, 8, 12, 20))
-    return next(step for step in steps if step >= highest)
+    """Four even steps of a round size, the smallest that reach `highest`."""
+    sizes = (tenths * int(10**power) // 10 for power in count() for tenths in (10, 15, 20, 25, 30, 40, 50, 60, 80))
+    return next(4 * size for size in sizes if 4 * size >= highest)
 
 
 def _y(value: int, top: int) -> float:

@@ -1,5 +1,6 @@
 """The list of leads: finding them, and changing the status of many."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -17,6 +18,7 @@ from crm.views.access import MemberRequest, member, own_or_404
 from crm.views.shell import back_to
 
 LEADS_PER_PAGE = 25
+FILTERS_IN_VIEW = 2
 BIGINT_DIGITS = 19
 
 
@@ -35,7 +37,7 @@ def leads(request: MemberRequest) -> HttpResponse:
         "crm/lead_list.html",
         {
             "page": page,
-            "filter": filtered,
+            **_filter_fields(filtered),
             "search": search,
             "sort": sort,
             "columns": [(column, column.toggled(sort), column.direction(sort)) for column in COLUMNS],
@@ -43,6 +45,13 @@ def leads(request: MemberRequest) -> HttpResponse:
             "is_narrowed": bool(search) or any(request.GET.get(name) for name in filtered.filters),
         },
     )
+
+
+def _filter_fields(filtered: LeadFilter) -> dict[str, Any]:
+    """The fields that are always in view, and those that unfold: unfolded already where one of them is in use."""
+    fields = list(filtered.form)
+    first, more = fields[:FILTERS_IN_VIEW], fields[FILTERS_IN_VIEW:]
+    return {"first_filters": first, "more_filters": more, "is_more_open": any(field.value() for field in more)}
 
 
 def _address_query(request: MemberRequest) -> str:
