@@ -1,0 +1,17 @@
+"""Answers as LinkedIn gives them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from capi.linkedin.answers import Answer, Trouble
+
+
+def answered(status: int, body: Any = b"", headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer that came whole; a body that isn't bytes is sent as JSON."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, headers or {}, data, None, 12)
+
+
+def troubled(trouble: Trouble, status: int | None = None) -> Answer:
+    return Answer(status, {}, b"", trouble, 12)
