@@ -1,0 +1,106 @@
+"""Adding and editing a lead, and what is refused."""
+
+import pytest
+
+from crm.models import CrmEvent, Lead, LeadStatus
+from tests.conftest import make_lead
+
+pytestmark = pytest.mark.django_db
+
+
+def filled_in(company, **fields):
+    status = LeadStatus.objects.for_company(company).first()
+    return {
+        "first_name": "Ada",
+        "last_name": "Byron",
+        "email": "ada@example.com",
+        "type": "inbound",
+        "status": status.pk,
+        "share_with_ad_platforms": "on",
+        **fields,
+    }
+
+
+def test_a_lead_is_added_with_its_crm_event_under_the_persons_name(client_as, sales, company):
+    response = client_as(sales).post("/leads/new/", filled_in(company))
+
+    lead = Lead.objects.get()
+    event = CrmEvent.objects.get()
+    assert response.url == f"/leads/{lead.pk}/"
+    assert (lead.company, lead.name, lead.email) == (company, "Ada Byron", "ada@example.com")
+    assert (event.kind, event.lead, event.actor) == ("lead_created", lead, sales.user)
+
+
+def test_the_form_begins_with_the_first_new_status_and_oneself_as_owner(client_as, sales, company):
+    form = client_as(sales).get("/leads/new/").context["form"]
+
+    assert form["status"].value() == LeadStatus.objects.for_company(company).get(name="New").pk
+    assert form["owner"].value() == sales.user.pk
+
+
+def test_editing_a_status_to_qualified_fires(client_as, sales, company):
+    lead = make_lead(company)
+    qualified = LeadStatus.objects.for_company(company).get(name="Qualified")
+
+    client_as(sales).post(f"/leads/{lead.pk}/edit/", filled_in(company, status=qualified.pk))
+
+    assert list(CrmEvent.objects.values_list("kind", flat=True)) == ["lead_qualified", "lead_created"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"first_name": "", "last_name": " "}, "Enter a first name or a last name."),
+        ({"email": "ada at example"}, "Enter an e-mail address such as ada@example.com."),
+        (
+            {"email": "a" * 288 + "@example.com"},
+            "An e-mail address has at most 254 characters; this one has 300.",
+        ),
+        ({"email": "ada\x00@example.com"}, "Null characters are not allowed."),
+        ({"first_name": "A\x00da"}, "Null characters are not allowed."),
+        ({"notes": "A\x00da"}, "Null characters are not allowed."),
+        ({"status": "nonsense"}, "Choose one of your company&#x27;s statuses."),
+        ({"status": "\x00"}, "Null characters are not allowed."),
+        ({"status": ""}, "This field is required."),
+    ],
+)
+def test_bad_input_gets_a_clear_message_and_writes_nothing(client_as, sales, company, fields, message):
+    response = client_as(sales).post("/leads/new/", filled_in(company, **fields))
+
+    text = response.content.decode()
+    assert "Nothing was saved. Please check:" in text
+    assert message in text
+    assert not Lead.objects.exists()
+    assert not CrmEvent.objects.exists()
+
+
+def test_status_and_owner_of_another_company_are_refused(client_as, sales, company, other_company):
+    foreign = LeadStatus.objects.for_company(other_company).first()
+
+    response = client_as(sales).post("/leads/new/", filled_in(company, status=foreign.pk))
+
+    assert "Choose one of your company&#x27;s statuses." in response.content.decode()
+    assert not Lead.objects.exists()
+
+
+def test_errors_are_tied_to_their_fields(client_as, sales, company):
+    response = client_as(sales).post("/leads/new/", filled_in(company, email="nonsense"))
+
+    text = response.content.decode()
+    assert '<a href="#id_email">E-mail</a>' in text
+    assert 'aria-invalid="true"' in text
+    assert 'id="id_email_error"' in text
+    assert 'aria-describedby="id_email_helptext id_email_error"' in text
+
+
+def test_deleting_asks_first_and_then_takes_the_deals_along(client_as, admin, company):
+    lead = make_lead(company)
+    client = client_as(admin)
+
+    asked = client.get(f"/leads/{lead.pk}/delete/")
+    assert "Delete Ada?" in asked.content.decode()
+    assert Lead.objects.exists()
+
+    response = client.post(f"/leads/{lead.pk}/delete/")
+    assert response.url == "/leads/"
+    assert not Lead.objects.exists()

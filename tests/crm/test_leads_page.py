@@ -1,0 +1,162 @@
+"""Finding leads: search, filters, sorting, pages, and what is shown where there is nothing."""
+
+import pytest
+
+from crm.models import LeadStatus
+from tests.conftest import make_lead
+
+pytestmark = pytest.mark.django_db
+
+
+def names(response):
+    return [lead.name for lead in response.context["page"]]
+
+
+def search(client, text, **fields):
+    return client.post("/leads/", {"search": text, **fields}, follow=True)
+
+
+def test_leads_are_listed_newest_first(client_as, sales, company):
+    make_lead(company, first_name="Ada")
+    make_lead(company, first_name="Grace")
+
+    response = client_as(sales).get("/leads/")
+
+    assert names(response) == ["Grace", "Ada"]
+
+
+@pytest.mark.parametrize("text", ["grace", "HOPPER", "grace hopper", "g.hopper@example.com", "navy"])
+def test_a_search_finds_by_name_address_and_organisation(client_as, sales, company, text):
+    make_lead(company)
+    make_lead(company, first_name="Grace", last_name="Hopper", email="g.hopper@example.com", organisation="Navy Yard")
+
+    response = search(client_as(sales), text)
+
+    assert names(response) == ["Grace Hopper"]
+
+
+def test_what_is_searched_for_is_never_in_an_address(client_as, sales, company):
+    make_lead(company, email="ada@example.com")
+
+    response = search(client_as(sales), "ada@example.com")
+
+    assert len(response.redirect_chain) == 1
+    address = response.redirect_chain[0][0]
+    assert address.startswith("/leads/?search=")
+    assert "ada" not in address
+    assert "example" not in address
+
+
+def test_a_search_is_kept_while_sorting_and_ends_with_a_plain_visit(client_as, sales, company):
+    make_lead(company, first_name="Ada")
+    make_lead(company, first_name="Grace", email="grace@example.com")
+    client = client_as(sales)
+    address = search(client, "ada").redirect_chain[0][0]
+
+    assert names(client.get(f"{address}&sort=name")) == ["Ada"]
+    assert names(client.get("/leads/")) == ["Grace", "Ada"]
+
+
+def test_a_search_with_a_nul_finds_nothing_special_and_says_so(client_as, sales, company):
+    make_lead(company)
+
+    response = search(client_as(sales), "ada\x00")
+
+    assert names(response) == ["Ada"]
+    assert "Search for at most 100 letters or digits." in response.content.decode()
+
+
+def test_filters_narrow_the_list_and_stay_in_the_address(client_as, sales, company):
+    qualified = LeadStatus.objects.for_company(company).get(name="Qualified")
+    make_lead(company, first_name="Ada", status=qualified, source="Fair")
+    make_lead(company, first_name="Grace", status=qualified, source="Website")
+    make_lead(company, first_name="Joan", source="Website")
+
+    response = search(client_as(sales), "", status=qualified.pk, source="Website")
+
+    assert response.redirect_chain == [(f"/leads/?status={qualified.pk}&source=Website", 302)]
+    assert names(response) == ["Grace"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("owner=null", ["Ada"]),
+        ("type=referral", ["Grace"]),
+        ("shared=False", ["Grace"]),
+        ("shared=True", ["Ada"]),
+        ("created_from=2999-01-01", []),
+        ("created_until=2999-01-01", ["Grace", "Ada"]),
+        ("status=999999", ["Grace", "Ada"]),
+        ("status=%00&created_from=yesterday", ["Grace", "Ada"]),
+        ("search=unknown", ["Grace", "Ada"]),
+    ],
+)
+def test_each_filter_narrows_and_nonsense_narrows_nothing(client_as, sales, company, query, expected):
+    make_lead(company, first_name="Ada")
+    make_lead(company, first_name="Grace", owner=sales.user, type="referral", share_with_ad_platforms=False)
+
+    response = client_as(sales).get(f"/leads/?{query}")
+
+    assert names(response) == expected
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("name", ["Ada Byron", "Grace Hopper", "Joan Clarke"]),
+        ("-name", ["Joan Clarke", "Grace Hopper", "Ada Byron"]),
+        ("organisation", ["Joan Clarke", "Ada Byron", "Grace Hopper"]),
+        ("nonsense", ["Joan Clarke", "Grace Hopper", "Ada Byron"]),
+    ],
+)
+def test_columns_sort_both_ways(client_as, sales, company, sort, expected):
+    make_lead(company, first_name="Ada", last_name="Byron", organisation="Beta")
+    make_lead(company, first_name="Grace", last_name="Hopper", organisation="Gamma")
+    make_lead(company, first_name="Joan", last_name="Clarke", organisation="Alpha")
+
+    response = client_as(sales).get(f"/leads/?sort={sort}")
+
+    assert sorted(names(response)) == sorted(expected)
+    if sort.endswith("name"):
+        last_names = [name.split()[1] for name in names(response)]
+        assert last_names == sorted(last_names, reverse=sort.startswith("-"))
+    else:
+        assert names(response) == expected
+
+
+def test_pages_hold_25_leads_and_keep_the_filters(client_as, sales, company):
+    for number in range(27):
+        make_lead(company, first_name=f"Lead {number:02}", source="Fair")
+
+    response = client_as(sales).get("/leads/?source=Fair&page=2")
+
+    assert names(response) == ["Lead 01", "Lead 00"]
+    assert "26 to 27 of 27 leads" in response.content.decode()
+    assert 'href="?source=Fair&amp;page=1"' in response.content.decode()
+
+
+def test_an_empty_company_is_told_how_to_begin(client_as, sales):
+    response = client_as(sales).get("/leads/")
+
+    assert "No leads yet" in response.content.decode()
+    assert "Add the first lead" in response.content.decode()
+
+
+def test_a_filter_without_a_match_offers_to_clear_it(client_as, sales, company):
+    make_lead(company)
+
+    response = client_as(sales).get("/leads/?source=&created_from=2999-01-01")
+
+    assert "Nothing matches" in response.content.decode()
+    assert '<a class="button" href="/leads/">Clear the filters</a>' in response.content.decode()
+
+
+def test_the_number_of_queries_does_not_grow_with_the_leads(client_as, sales, company, django_assert_num_queries):
+    for number in range(25):
+        make_lead(company, first_name=f"Lead {number}", owner=sales.user)
+    client = client_as(sales)
+
+    # session, user, memberships, count, page, statuses; for the filters: sources, statuses, colleagues
+    with django_assert_num_queries(9):
+        client.get("/leads/")
