@@ -1,0 +1,19 @@
+FROM python:3.13-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /app
+
+# Before the code, so that a change of the code does not install everything anew.
+COPY requirements.lock .
+RUN pip install --require-hashes -r requirements.lock
+
+COPY . .
+RUN useradd --system --create-home leadmachine \
+    && mkdir -p var \
+    && python manage.py collectstatic --no-input --verbosity 0 \
+    && chown -R leadmachine var
+
+USER leadmachine
+ENV GUNICORN_CMD_ARGS="--bind=0.0.0.0:8000"
+EXPOSE 8000
+CMD ["gunicorn", "--config", "leadmachine/gunicorn.py", "leadmachine.wsgi"]

@@ -1,0 +1,85 @@
+# What a person types. Needed: make, and Python 3.11 or newer with venv; everything else is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+
+.PHONY: help run test check static-checks format lock clean
+
+help:
+	@echo "make run      start LeadMachine with demo data on http://127.0.0.1:8000/ (another port: PORT=8123 make run)"
+	@echo "make test     all tests, on a PostgreSQL and a Valkey of their own, and again on SQLite"
+	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test: what CI runs"
+	@echo "make format   put all code into its usual form"
+	@echo "make lock     write the lock files anew from pyproject.toml (needs uv)"
+	@echo "make clean    remove .venv and caches; the data in var/ stays"
+
+# --- the environment: each stamp is renewed when its lock file changes, so that a second start takes seconds ---
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "LeadMachine needs Python 3.11 or newer. Name one: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "Python's venv is missing. On Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+.venv/.to-run: requirements.lock | $(BIN)/python
+	@echo "Installing what LeadMachine needs to run ..."
+	@$(PIP_INSTALL) requirements.lock
+	@touch $@
+
+.venv/.to-develop: requirements-dev.lock | $(BIN)/python
+	@echo "Installing what the tests and checks need ..."
+	@$(PIP_INSTALL) requirements-dev.lock
+	@touch $@
+
+# --- run: development settings and the sandbox, unless the environment says otherwise ---
+
+run: export DEBUG ?= 1
+run: export LINKEDIN_SANDBOX ?= 1
+run: export LEADMACHINE_EMBEDDED_WORKER ?= 1
+run: .venv/.to-run
+	@$(BIN)/python manage.py migrate --no-input --verbosity 0
+	@$(BIN)/python manage.py demo
+	@exec $(BIN)/gunicorn --config leadmachine/gunicorn.py leadmachine.wsgi
+
+# --- tests and checks ---
+
+test: .venv/.to-develop
+	@echo "All tests:"
+	@$(BIN)/python -m pytest
+	@echo "The tests that hold on every database, again on SQLite:"
+	@DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -m sqlite
+
+check: static-checks test
+
+static-checks: .venv/.to-develop
+	@echo "Format:"
+	@$(BIN)/ruff format --check
+	@echo "Lint:"
+	@$(BIN)/ruff check
+	@echo "Types:"
+	@$(BIN)/mypy
+	@echo "Boundaries between the packages:"
+	@$(BIN)/lint-imports
+	@echo "Migrations that are missing:"
+	@DEBUG=1 DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
+	@echo "Settings of a production installation:"
+	@DEBUG=0 LINKEDIN_SANDBOX=0 LEADMACHINE_HTTPS=1 ALLOWED_HOSTS=crm.example.com \
+	  DATABASE_URL=postgres://leadmachine:secret@127.0.0.1/leadmachine REDIS_URL=redis://127.0.0.1:6379/0 \
+	  SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+	  LEADMACHINE_TOKEN_KEYS="$$($(BIN)/python -c \
+	    'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())')" \
+	  $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: .venv/.to-develop
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+lock:
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  pyproject.toml -o requirements.lock
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  pyproject.toml --group dev -o requirements-dev.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles test-results

@@ -1,0 +1,61 @@
+"""`manage.py deliver`: every company's lane by hand, without Celery."""
+
+import time
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db.models import Count, Q
+
+from capi.models import ConversionEvent
+from capi.pipeline import sweep
+from capi.pipeline.deliver import Turn, deliver
+from capi.reasons import Reason, State
+
+
+class Command(BaseCommand):
+    help = "Send what is due for every company until nothing is, without Celery; then tell what became of it."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        sweep.tidy()
+        total = Turn()
+        while sum(self._deliver(company_id, total) for company_id in sweep.due_companies()):
+            pass
+        self._tell(total.states, "Sent nothing: no event was due.")
+        self.stdout.write(f"{total.requests} request{'' if total.requests == 1 else 's'} to LinkedIn.")
+        self._tell(held(), "Nothing is on hold.", heading="On hold:")
+
+    def _deliver(self, company_id: int, total: Turn) -> bool:
+        """One turn. True if it got anything done, so that a lane which can't go on ends the loop."""
+        turn = deliver(company_id)
+        total.states.update(turn.states)
+        total.requests += turn.requests
+        if turn.more_in:
+            time.sleep(turn.more_in)  # the purse of requests is empty, and nobody else waits for this process
+        return bool(turn.states or turn.requests or turn.more_in)
+
+    def _tell(self, counts: Counter[str], otherwise: str, *, heading: str = "") -> None:
+        if not counts:
+            self.stdout.write(otherwise)
+            return
+        if heading:
+            self.stdout.write(heading)
+        width = max(map(len, counts))
+        for name, count in sorted(counts.items()):
+            self.stdout.write(f"{name:{width}}  {count:>7,}")
+
+
+def held() -> Counter[str]:
+    """How many events wait behind a pause, by the company and the pause's reason."""
+    no_token = Q(company__linkedin_connection__sealed_token="")
+    paused = Q(company__linkedin_connection__is_paused=True)
+    waiting = ConversionEvent.objects.filter(state=State.PENDING, is_test=False)
+    rows = waiting.filter(no_token | paused | Q(rule__is_paused=True)).values_list(
+        "company__slug", "company__linkedin_connection__sealed_token", "company__linkedin_connection__paused_reason",
+        "rule__paused_reason",
+    ).annotate(count=Count("pk"))  # fmt: skip
+    counts: Counter[str] = Counter()
+    for company, token, connection_reason, rule_reason, count in rows:
+        reason = Reason(connection_reason or rule_reason) if token else Reason.NO_TOKEN
+        counts[f"{company}: {reason.label}"] += count
+    return counts
