@@ -1,0 +1,98 @@
+"""The operator's admin: what changes there fires like anywhere else, and what is on record can't be changed."""
+
+import pytest
+from django.test import Client
+
+from crm.models import ApiKey, CrmEvent, LeadStatus, Stage, User
+from tests.conftest import make_deal, make_lead
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operator(db):
+    client = Client()
+    user = User.objects.create(username="root@example.com", email="root@example.com", is_staff=True, is_superuser=True)
+    client.force_login(user, backend="crm.auth.EmailBackend")
+    client.user = user
+    return client
+
+
+def kinds():
+    return sorted(CrmEvent.objects.exclude(kind__endswith="created").values_list("kind", "lead__first_name"))
+
+
+def list_form(field, rows, **values):
+    """A changelist with `list_editable`, as a browser would send it back."""
+    data = {"form-TOTAL_FORMS": len(rows), "form-INITIAL_FORMS": len(rows), "_save": "Save"}
+    for at, row in enumerate(rows):
+        data |= {f"form-{at}-id": row.pk, f"form-{at}-{field}": getattr(row, f"{field}_id")}
+    return {**data, **values}
+
+
+@pytest.mark.parametrize(
+    "model", ["company", "user", "membership", "leadstatus", "stage", "lead", "deal", "crmevent", "apikey"]
+)
+def test_every_list_and_page_opens(operator, company, admin, model):
+    make_deal(make_lead(company))
+    ApiKey.objects.issue(company=company, role="sales", name="Website form")
+
+    response = operator.get(f"/admin/crm/{model}/")
+    first = response.context["cl"].result_list[0]
+
+    assert response.status_code == 200
+    assert operator.get(f"/admin/crm/{model}/{first.pk}/change/").status_code == 200
+
+
+def test_a_status_changed_in_the_list_fires_once_under_the_operators_name(operator, company):
+    lead = make_lead(company)
+    qualified = LeadStatus.objects.for_company(company).get(name="Qualified")
+
+    operator.post("/admin/crm/lead/", list_form("status", [lead], **{"form-0-status": qualified.pk}))
+
+    assert kinds() == [("lead_qualified", "Ada")]
+    assert CrmEvent.objects.get(kind="lead_qualified").actor == operator.user
+
+
+def test_a_stage_changed_in_the_list_fires_once(operator, company):
+    deal = make_deal(make_lead(company))
+    won = Stage.objects.for_company(company).get(name="Won")
+
+    operator.post("/admin/crm/deal/", list_form("stage", [deal], **{"form-0-stage": won.pk}))
+
+    assert kinds() == [("deal_won", "Ada")]
+
+
+def test_marking_leads_of_two_companies_as_qualified_gives_each_its_own_status(operator, company, other_company):
+    ada, grace = make_lead(company), make_lead(other_company, first_name="Grace")
+
+    operator.post("/admin/crm/lead/", {"action": "mark_as_qualified", "_selected_action": [ada.pk, grace.pk]})
+
+    assert kinds() == [("lead_qualified", "Ada"), ("lead_qualified", "Grace")]
+    grace.refresh_from_db()
+    assert (grace.status.name, grace.status.company) == ("Qualified", other_company)
+
+
+def test_a_lead_changed_in_its_form_fires(operator, company):
+    lead = make_lead(company)
+    qualified = LeadStatus.objects.for_company(company).get(name="Qualified")
+    fields = {"company": company.pk, "first_name": "Ada", "type": "inbound", "status": qualified.pk}
+
+    operator.post(f"/admin/crm/lead/{lead.pk}/change/", fields)
+
+    assert kinds() == [("lead_qualified", "Ada")]
+
+
+def test_the_record_of_what_happened_can_not_be_changed(operator, company):
+    make_lead(company)
+    event = CrmEvent.objects.get()
+
+    assert operator.post(f"/admin/crm/crmevent/{event.pk}/change/", {"kind": "deal_won"}).status_code == 403
+    assert operator.post(f"/admin/crm/crmevent/{event.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert operator.get("/admin/crm/crmevent/add/").status_code == 403
+
+
+def test_the_hash_of_a_key_is_not_shown(operator, company):
+    key, _ = ApiKey.objects.issue(company=company, role="sales", name="Website form")
+
+    assert key.key_sha256 not in operator.get(f"/admin/crm/apikey/{key.pk}/change/").content.decode()
