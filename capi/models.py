@@ -173,8 +173,11 @@ class ConversionEventQuerySet(CompanyQuerySet["ConversionEvent"]):
         return self.filter(is_test=False)
 
     def due(self) -> Self:
-        """What may be sent now. Found by state and time alone: ids commit out of order."""
-        return self.filter(state=State.PENDING, next_attempt_at__lte=Now())
+        """What may be sent now. Found by state and time alone: ids commit out of order.
+
+        An event that is dated ahead (a clock was set back) waits for its time: LinkedIn refuses the future.
+        """
+        return self.filter(state=State.PENDING, next_attempt_at__lte=Now(), happened_at__lte=Now())
 
 
 class ConversionEvent(models.Model):

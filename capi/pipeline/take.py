@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
 from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256
@@ -88,8 +87,7 @@ def next_batch(company_id: int, *, now: datetime) -> Batch | None:
     rule = rules_with_due_events().filter(company=company_id).order_by("oldest").first()
     if rule is None:
         return None
-    due = ConversionEvent.objects.due().filter(rule=rule, is_test=False, happened_at__lte=Now())
-    due = due.order_by("next_attempt_at", "pk")
+    due = ConversionEvent.objects.due().filter(rule=rule, is_test=False).order_by("next_attempt_at", "pk")
     sendable: list[Sendable] = []
     unsendable: defaultdict[Verdict, list[Row]] = defaultdict(list)
     for row in _rows(due[: settings.BATCH_SIZE]):
@@ -99,7 +97,7 @@ def next_batch(company_id: int, *, now: datetime) -> Batch | None:
             unsendable[checked].append(row)
         else:
             sendable.append(checked)
-    return Batch(rule, sendable, unsendable)
+    return Batch(rule, sendable, unsendable) if sendable or unsendable else None
 
 
 def check(rule: ConversionRule, row: Row, *, now: datetime) -> Sendable | Verdict:

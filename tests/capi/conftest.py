@@ -1,0 +1,60 @@
+"""A company that is connected to a strict stand-in for LinkedIn on a real socket."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from capi import services
+from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.pipeline import wire
+from capi.pipeline.deliver import Turn, deliver
+from capi.sandbox.ledger import Ledger
+from capi.sandbox.server import SandboxServer
+from crm.models import Company
+from tests.conftest import TOKEN
+
+GOOD_RULE = "104012"
+
+
+@pytest.fixture
+def sandbox(settings: Any, tmp_path: Any) -> Iterator[SandboxServer]:
+    with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
+        settings.LINKEDIN_API_URL = server.url
+        yield server
+        wire.client().close()
+
+
+@pytest.fixture
+def connected(company: Company, sandbox: SandboxServer) -> Connection:
+    return services.save_token(company=company, token=TOKEN)
+
+
+@pytest.fixture
+def make_rule(company: Company) -> Callable[..., ConversionRule]:
+    def make(crm_event: str = "lead_created", linkedin_id: str = GOOD_RULE, **fields: Any) -> ConversionRule:
+        defaults = {"company": company, "name": crm_event.replace("_", " ").capitalize()}
+        return ConversionRule.objects.create(crm_event=crm_event, linkedin_id=linkedin_id, **{**defaults, **fields})
+
+    return make
+
+
+def send_all(company: Company) -> Turn:
+    """One turn of the company's lane, until nothing is due."""
+    return deliver(company.pk)
+
+
+def received(sandbox: SandboxServer) -> list[dict[str, Any]]:
+    """All elements that the sandbox took, oldest first."""
+    taken = [entry for entry in reversed(sandbox.ledger.tail(10_000)) if 200 <= (entry.status or 0) < 300]
+    return [element for entry in taken for element in entry.elements]
+
+
+def requests_made(sandbox: SandboxServer) -> list[int | None]:
+    """The status of each request, oldest first."""
+    return [entry.status for entry in reversed(sandbox.ledger.tail(10_000))]
+
+
+def states(company: Company) -> list[str]:
+    """The states of the company's events, oldest first."""
+    return list(ConversionEvent.objects.for_company(company).order_by("pk").values_list("state", flat=True))

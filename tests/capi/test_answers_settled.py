@@ -1,0 +1,443 @@
+"""What each answer of LinkedIn does to the events, to their rule, to the connection and to the lane."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from capi import services
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
+from capi.pipeline import lane, settle, sweep
+from capi.sandbox.faults import Drop, Fault
+from crm.models import Lead
+from tests.capi.conftest import received, requests_made, send_all, states
+from tests.conftest import TOKEN, make_lead
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+
+OTHER_TOKEN = "AQVsecondtokenthatisjustaslongandgood"
+
+
+def make_leads(company, count: int) -> None:
+    Lead.objects.bulk_create(
+        Lead(company=company, first_name=f"Lead {n}", email=f"lead{n}@example.com") for n in range(count)
+    )
+
+
+def event() -> ConversionEvent:
+    return ConversionEvent.objects.get()
+
+
+def forget_waiting() -> None:
+    """As if the time had passed for which rows and lanes wait."""
+    ConversionEvent.objects.pending().update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    Connection.objects.update(next_attempt_at=None)
+
+
+# --- accepted -----------------------------------------------------------------------------------------------
+
+
+def test_one_event_goes_as_a_single_post_and_is_settled(company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    make_lead(company)
+
+    turn = send_all(company)
+
+    sent, attempt = event(), Attempt.objects.get()
+    assert (sent.state, sent.http_status, sent.attempts, sent.next_attempt_at) == ("accepted", 201, 1, None)
+    assert sent.settled_at is not None
+    assert sent.last_attempt == attempt
+    assert sent.email_sha256 == received(sandbox)[0]["user"]["userIds"][0]["idValue"]
+    assert (attempt.event_count, attempt.http_status, attempt.linkedin_id) == (1, 201, "104012")
+    assert (turn.requests, turn.states["accepted"]) == (1, 1)
+    assert [entry.batch for entry in sandbox.ledger.tail(5)] == [False]
+
+
+def test_many_go_as_one_batch_and_a_backlog_as_several(company, connected, sandbox, make_rule, settings) -> None:
+    settings.BATCH_SIZE = 4
+    make_rule()
+    make_leads(company, 9)
+
+    send_all(company)
+
+    assert states(company) == ["accepted"] * 9
+    assert [len(entry.elements) for entry in reversed(sandbox.ledger.tail(9))] == [4, 4, 1]
+    assert len({element["eventId"] for element in received(sandbox)}) == 9
+
+
+def test_a_request_holds_events_of_one_rule_only(company, connected, sandbox, make_rule) -> None:
+    make_rule("lead_created", "1")
+    make_rule("lead_created", "2")
+    make_leads(company, 3)
+
+    send_all(company)
+
+    per_request = [{element["conversion"] for element in entry.elements} for entry in sandbox.ledger.tail(5)]
+    assert sorted(map(sorted, per_request)) == [
+        ["urn:lla:llaPartnerConversion:1"],
+        ["urn:lla:llaPartnerConversion:2"],
+    ]
+
+
+def test_a_batch_answer_with_mixed_statuses_settles_each_event_by_its_own(
+    company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 4)
+    elements = '{"elements":[{"status":201},{"status":400,"message":"odd"},{"status":500},{"status":201}]}'
+    sandbox.faults.add(Fault(status=200, body=elements))
+
+    send_all(company)
+
+    assert states(company) == ["accepted", "rejected", "pending", "accepted"]
+    rejected, retried = ConversionEvent.objects.order_by("pk")[1:3]
+    assert (rejected.reason, rejected.message) == ("data_refused", "odd")
+    assert (retried.attempts, retried.next_attempt_at > timezone.now()) == (1, True)
+
+
+# --- the token ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["AQV-this-one-is-revoked", "AQV-this-one-is-expired", "AQV-this-one-is-invalid"])
+def test_401_pauses_the_connection_and_a_new_token_sends_it_all(token, company, sandbox, make_rule) -> None:
+    services.save_token(company=company, token=token)
+    make_rule()
+    make_leads(company, 3)
+
+    send_all(company)
+    send_all(company)
+
+    connection = Connection.objects.get()
+    assert (connection.is_paused, connection.paused_reason) == (True, "token_refused")
+    assert requests_made(sandbox) == [401]
+    assert states(company) == ["pending"] * 3
+    assert set(ConversionEvent.objects.values_list("attempts", "http_status", "reason")) == {(0, 401, "token_refused")}
+
+    services.save_token(company=company, token=TOKEN)
+    send_all(company)
+
+    assert states(company) == ["accepted"] * 3
+    assert not Connection.objects.get().is_paused
+
+
+def test_401_for_the_old_token_does_not_pause_the_new_one(company, sandbox, make_rule, monkeypatch) -> None:
+    services.save_token(company=company, token="AQV-this-one-is-revoked")
+    make_rule()
+    make_lead(company)
+    send = lane.pay
+
+    def save_meanwhile(*args: object) -> None:
+        monkeypatch.setattr(lane, "pay", send)
+        send(*args)
+        services.save_token(company=company, token=OTHER_TOKEN)
+
+    monkeypatch.setattr(lane, "pay", save_meanwhile)
+    send_all(company)
+
+    assert requests_made(sandbox) == [401, 201]
+    assert states(company) == ["accepted"]
+    assert not Connection.objects.get().is_paused
+
+
+def test_an_unreadable_token_pauses_the_connection_and_sends_nothing(
+    company, connected, sandbox, make_rule, settings
+) -> None:
+    make_rule()
+    make_lead(company)
+    settings.TOKEN_KEYS = ["bGVhZG1hY2hpbmUtbGVhZG1hY2hpbmUtbGVhZG1hYzE="]
+
+    send_all(company)
+
+    connection = Connection.objects.get()
+    assert (connection.is_paused, connection.paused_reason) == (True, "token_unreadable")
+    assert requests_made(sandbox) == []
+    assert states(company) == ["pending"]
+
+
+def test_a_removed_token_holds_everything(company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    services.remove_token(company=company)
+    make_lead(company)
+
+    send_all(company)
+
+    assert requests_made(sandbox) == []
+    assert states(company) == ["pending"]
+    assert sweep.due_companies() == []
+
+
+# --- the rule -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("linkedin_id", "status", "reason"),
+    [
+        ("403403", 403, "rule_forbidden"),
+        ("404404", 404, "rule_not_found"),
+        ("400400", 400, "rule_misconfigured"),
+        ("400401", 400, "rule_misconfigured"),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 5])
+def test_an_answer_about_the_rule_pauses_that_rule_alone(
+    linkedin_id, status, reason, count, company, connected, sandbox, make_rule
+) -> None:
+    bad = make_rule("lead_created", linkedin_id)
+    make_rule("lead_created", "104012")
+    make_leads(company, count)
+
+    send_all(company)
+
+    bad.refresh_from_db()
+    assert (bad.is_paused, bad.is_active, bad.paused_reason) == (True, True, reason)
+    assert bad.paused_message
+    held = ConversionEvent.objects.filter(rule=bad)
+    assert set(held.values_list("state", "attempts", "http_status")) == {("pending", 0, status)}
+    assert ConversionEvent.objects.filter(state="accepted").count() == count
+    assert sorted(code for code in requests_made(sandbox) if code) == sorted([status, 201 if count == 1 else 200])
+
+    bad.linkedin_id = "104014"
+    services.save_rule(rule=bad)
+    send_all(company)
+
+    assert states(company) == ["accepted"] * count * 2
+
+
+def test_a_rule_mended_while_its_refusal_was_under_way_is_not_paused(company, connected, sandbox, make_rule) -> None:
+    rule = make_rule("lead_created", "403403")
+    stale = ConversionRule.objects.get(pk=rule.pk)
+    ConversionRule.objects.filter(pk=rule.pk).update(linkedin_id="104012")
+
+    assert not settle.pause_rule(stale, "rule_forbidden", "No ad accounts found")
+    assert not ConversionRule.objects.get().is_paused
+
+
+# --- the data -----------------------------------------------------------------------------------------------
+
+
+def test_422_rejects_a_single_event_and_frees_its_place(company, connected, sandbox, make_rule) -> None:
+    make_rule("lead_created", "422422")
+    make_lead(company)
+
+    send_all(company)
+
+    rejected = event()
+    assert (rejected.state, rejected.reason, rejected.http_status, rejected.attempts) == (
+        "rejected",
+        "data_refused",
+        422,
+        1,
+    )
+    assert rejected.message
+    assert rejected.once_key is None
+    assert requests_made(sandbox) == [422]
+
+
+@pytest.mark.parametrize("bad", [[0], [2, 5], list(range(1, 10))])
+def test_named_elements_are_rejected_and_the_rest_goes_with_one_more_request(
+    bad, company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 10)
+    lines = "".join(f"Index: {index}, ERROR :: /user :: odd no {index}\\n" for index in bad)
+    sandbox.faults.add(Fault(status=422, body=f'{{"message":"{lines}","status":422}}'))
+
+    send_all(company)
+
+    assert [state == "rejected" for state in states(company)] == [index in bad for index in range(10)]
+    assert states(company).count("accepted") == 10 - len(bad)
+    assert len(requests_made(sandbox)) == 2
+    assert ConversionEvent.objects.filter(state="rejected").first().message.startswith("ERROR :: /user")
+
+
+def test_all_named_for_one_reason_is_the_rule(company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    make_leads(company, 3)
+    lines = "".join(f"Index: {index}, ERROR :: /conversion :: odd\\n" for index in range(3))
+    sandbox.faults.add(Fault(status=422, body=f'{{"message":"{lines}","status":422}}'))
+
+    send_all(company)
+
+    assert states(company) == ["pending"] * 3
+    assert ConversionRule.objects.get().paused_reason == "rule_misconfigured"
+    assert set(ConversionEvent.objects.values_list("attempts", flat=True)) == {0}
+
+
+def test_a_rule_that_refuses_all_without_naming_anybody_is_found_and_burns_nothing(
+    company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 200)
+    sandbox.faults.add(Fault(status=400, body='{"message":"Something is off.","status":400}', times=100))
+
+    send_all(company)
+
+    assert states(company) == ["pending"] * 200
+    assert ConversionRule.objects.get().paused_reason == "rule_misconfigured"
+    assert len(requests_made(sandbox)) <= 15
+
+
+def test_two_refused_for_different_reasons_are_two_bad_events(company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    make_leads(company, 2)
+    sandbox.faults.add(Fault(status=400, body='{"message":"Off.","status":400}'))
+    sandbox.faults.add(Fault(status=400, body='{"message":"Odd address.","status":400}'))
+    sandbox.faults.add(Fault(status=400, body='{"message":"Odd moment.","status":400}'))
+
+    send_all(company)
+
+    assert states(company) == ["rejected", "rejected"]
+    assert not ConversionRule.objects.get().is_paused
+
+
+def test_413_halves_until_it_fits(company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    make_leads(company, 4)
+    sandbox.faults.add(Fault(status=413, body="<html>too large</html>"))
+
+    send_all(company)
+
+    assert requests_made(sandbox) == [413, 200, 200]
+    assert states(company) == ["accepted"] * 4
+
+
+# --- the version --------------------------------------------------------------------------------------------
+
+
+def test_426_holds_every_connection_until_the_version_changes(
+    company, other_company, connected, sandbox, make_rule, settings
+) -> None:
+    settings.LINKEDIN_API_VERSION = "202402"
+    services.save_token(company=other_company, token=OTHER_TOKEN)
+    make_rule()
+    make_lead(company)
+
+    send_all(company)
+
+    assert set(Connection.objects.values_list("is_paused", "paused_reason", "paused_version")) == {
+        (True, "version_retired", "202402")
+    }
+    assert (states(company), event().attempts) == (["pending"], 0)
+    assert sweep.due_companies() == []
+
+    settings.LINKEDIN_API_VERSION = "202609"
+    assert sweep.due_companies() == [company.pk]
+    send_all(company)
+
+    assert states(company) == ["accepted"]
+    assert not Connection.objects.filter(is_paused=True).exists()
+
+
+# --- later --------------------------------------------------------------------------------------------------
+
+
+def test_429_rests_the_lane_and_burns_no_attempt(company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    make_leads(company, 2)
+    sandbox.faults.add(Fault(status=429, body="{}", headers={"Retry-After": "7200"}))
+
+    send_all(company)
+    send_all(company)
+
+    rest = Connection.objects.get().next_attempt_at - timezone.now()
+    assert timedelta(seconds=7190) < rest <= timedelta(seconds=7201)
+    assert requests_made(sandbox) == [429]
+    assert set(ConversionEvent.objects.values_list("state", "attempts", "reason")) == {("pending", 0, "throttled")}
+    forget_waiting()
+    send_all(company)
+    assert states(company) == ["accepted"] * 2
+    assert Connection.objects.get().failures_in_a_row == 0
+
+
+def test_429_for_the_day_waits_for_midnight_utc(company, sandbox, make_rule) -> None:
+    services.save_token(company=company, token="AQV-this-one-hit-the-daylimit")
+    make_rule()
+    make_lead(company)
+
+    send_all(company)
+
+    until = Connection.objects.get().next_attempt_at.astimezone(UTC)
+    midnight = datetime.combine(timezone.now().astimezone(UTC).date() + timedelta(days=1), datetime.min.time(), UTC)
+    assert midnight <= until <= midnight + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "status"),
+    [
+        (Fault(status=500, body="{}"), "server_trouble", 500),
+        (Fault(status=503, body="<html>busy</html>"), "server_trouble", 503),
+        (Fault(status=408, body=""), "server_trouble", 408),
+        (Fault(drop=Drop.BEFORE_BODY), "unreachable", None),
+        (Fault(drop=Drop.AFTER_BODY), "unreachable", None),
+        (Fault(cut_after=12), "answer_unreadable", None),
+        (Fault(delay_ms=3000), "timed_out", None),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_passing_failure_is_tried_again_with_the_same_element(
+    fault, reason, status, company, connected, sandbox, make_rule, settings
+) -> None:
+    settings.SEND_TIMEOUT_SECONDS = 1
+    make_rule()
+    make_lead(company)
+    sandbox.faults.add(fault)
+
+    send_all(company)
+
+    tried = event()
+    assert (tried.state, tried.attempts, tried.reason, tried.http_status) == ("pending", 1, reason, status)
+    assert timedelta(seconds=20) < tried.next_attempt_at - timezone.now() < timedelta(seconds=40)
+    assert Connection.objects.get().failures_in_a_row == 1
+    forget_waiting()
+    settings.SEND_TIMEOUT_SECONDS = 10
+    send_all(company)
+
+    sent = event()
+    assert (sent.state, sent.attempts, sent.reason) == ("accepted", 2, "")
+    assert [link.attempt.http_status for link in sent.earlier_attempts.all()] == [status]
+    assert len({str(element) for entry in sandbox.ledger.tail(9) for element in entry.elements}) == 1
+
+
+def test_delays_grow_and_end_after_three_days(company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    make_lead(company)
+    sandbox.faults.add(Fault(status=503, body="", times=100))
+    delays: list[float] = []
+
+    while event().state == "pending":
+        send_all(company)
+        if event().next_attempt_at is not None:
+            delays.append((event().next_attempt_at - timezone.now()).total_seconds())
+        forget_waiting()
+
+    expected = [30, 120, 600, 1800, 3600, 7200, 14400]
+    assert all(0.75 * wanted <= delay <= 1.25 * wanted for wanted, delay in zip(expected, delays, strict=False))
+    assert sum(expected) + 21600 * (len(delays) - 7) >= 3 * 24 * 3600
+    assert (event().state, event().reason, event().once_key) == ("exhausted", "server_trouble", event().lead_id)
+    assert event().attempts == len(delays) + 1
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"elements":[]}', "<html>", '{"elements":[{"status":201}]}'])
+def test_a_batch_answer_that_cannot_be_read_is_never_taken_for_accepted(
+    body, company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 2)
+    sandbox.faults.add(Fault(status=200, body=body))
+
+    send_all(company)
+
+    assert set(ConversionEvent.objects.values_list("state", "reason")) == {("pending", "answer_unreadable")}
+
+
+def test_a_transient_failure_in_mid_hunt_leaves_the_rest_queued(company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    make_leads(company, 4)
+    named = '{"message":"Index: 0, ERROR :: /user :: odd\\n","status":422}'
+    sandbox.faults.add(Fault(status=422, body=named))
+    sandbox.faults.add(Fault(status=503, body=""))
+
+    send_all(company)
+
+    assert states(company) == ["pending"] * 4
+    assert list(ConversionEvent.objects.order_by("pk").values_list("attempts", flat=True)) == [0, 1, 1, 1]

@@ -1,0 +1,70 @@
+"""Finding the bad events of a batch that LinkedIn refuses without naming anybody."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capi.pipeline.batch import Hunt
+
+
+def run(size: int, refuse, *, words=lambda event: f"Bad thing {event!r}") -> tuple[Hunt, list[int], int]:
+    """Hunt through `size` events; `refuse(part)` plays LinkedIn. Returns the hunt, the accepted, and the requests."""
+    hunt, accepted, requests = Hunt([list(range(size))]), [], 0
+    while (part := hunt.next_part()) is not None and not hunt.blames_rule:
+        requests += 1
+        if not refuse(part):
+            accepted += part
+            hunt.accepted()
+        elif len(part) > 1:
+            hunt.halve(part)
+        else:
+            hunt.refused(part, {0: words(part[0])}, SimpleNamespace(pk=requests))
+    return hunt, accepted, requests
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_exactly_the_bad_ones_are_found_within_the_bound(data) -> None:
+    size = data.draw(st.integers(2, 5000))
+    bad = data.draw(st.sets(st.integers(0, size - 1), max_size=min(size - 1, 12)))
+
+    hunt, accepted, requests = run(size, lambda part: bool(bad.intersection(part)), words=lambda event: "x" * event)
+
+    if not hunt.blames_rule:  # three bad ones at the front and a bad probe look like the rule; then nothing is burnt
+        assert sorted(refusal.event for refusal in hunt.refusals) == sorted(bad)
+        assert sorted(accepted) == sorted(set(range(size)) - bad)
+        assert requests <= 2 + 2 * max(1, len(bad)) * 13
+    else:
+        assert not accepted
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 100, 5000])
+def test_a_rule_that_refuses_everything_is_found_with_few_requests(size: int) -> None:
+    hunt, accepted, requests = run(size, lambda part: True, words=lambda event: "Off.")
+
+    assert hunt.blames_rule
+    assert not accepted
+    assert requests <= 25
+
+
+def test_three_bad_events_at_the_front_do_not_condemn_the_rule() -> None:
+    hunt, accepted, _ = run(5000, lambda part: any(event < 3 for event in part))
+
+    assert not hunt.blames_rule
+    assert sorted(refusal.event for refusal in hunt.refusals) == [0, 1, 2]
+    assert len(accepted) == 4997
+
+
+def test_two_events_refused_in_different_words_are_two_bad_events() -> None:
+    hunt, _, _ = run(2, lambda part: True, words=lambda event: ["Odd address.", "Odd moment."][event])
+
+    assert not hunt.blames_rule
+    assert len(hunt.refusals) == 2
+
+
+def test_one_event_alone_never_condemns_the_rule() -> None:
+    hunt, _, requests = run(1, lambda part: True)
+
+    assert (hunt.blames_rule, requests, len(hunt.refusals)) == (False, 1, 1)

@@ -1,0 +1,155 @@
+"""A wake-up is for speed only: whatever the broker does, a save is neither refused nor held up."""
+
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from django.db import transaction
+
+from capi import wakeup
+from capi.models import ConversionEvent
+from crm.models import Lead
+from tests.conftest import make_lead
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_line(settings: Any) -> Iterator[None]:
+    def forget() -> None:
+        wakeup._broker.cache_clear()
+        wakeup.breaker.closed_at = wakeup.breaker.warn_again_at = 0.0
+
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def queue(settings: Any) -> Iterator[Any]:
+    """The broker's list of waiting messages."""
+    broker = redis.Redis.from_url(settings.REDIS_URL)
+    broker.delete("leadmachine")
+    yield lambda: broker.llen("leadmachine")
+    broker.delete("leadmachine")
+    broker.close()
+
+
+def dead_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]  # type: ignore[no-any-return]
+
+
+def point_broker_at(settings: Any, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    from celery import current_app
+
+    settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
+    monkeypatch.setattr(current_app.conf, "broker_url", settings.REDIS_URL)
+    monkeypatch.setattr(current_app.conf, "broker_write_url", settings.REDIS_URL)
+
+
+def test_a_commit_sends_one_message_however_many_events_it_made(company, make_rule, queue) -> None:
+    make_rule()
+
+    with transaction.atomic():
+        for n in range(5):
+            make_lead(company, email=f"{n}@example.com")
+        assert queue() == 0
+
+    assert queue() == 1
+    assert ConversionEvent.objects.count() == 5
+
+
+def test_without_a_mapped_rule_there_is_no_message(company, queue) -> None:
+    make_lead(company)
+
+    assert queue() == 0
+
+
+def test_a_rollback_sends_no_message(company, make_rule, queue) -> None:
+    make_rule()
+
+    with pytest.raises(RuntimeError), transaction.atomic():
+        make_lead(company)
+        raise RuntimeError
+
+    assert queue() == 0
+
+
+def test_an_inner_rollback_does_not_swallow_the_outer_wake_up(company, make_rule, queue) -> None:
+    make_rule()
+
+    with transaction.atomic():
+        with pytest.raises(RuntimeError), transaction.atomic():
+            make_lead(company)
+            raise RuntimeError
+        make_lead(company)
+
+    assert queue() == 1
+
+
+def test_messages_hold_an_id_and_nothing_about_a_person(company, make_rule, queue, settings) -> None:
+    make_rule()
+
+    make_lead(company, email="canary@example.com", first_name="Canary")
+
+    [message] = redis.Redis.from_url(settings.REDIS_URL).lrange("leadmachine", 0, -1)
+    assert b"canary" not in message.lower()
+    assert wakeup.wake(company.pk)
+
+
+def test_a_dead_broker_costs_little_and_is_warned_of_once(company, make_rule, settings, monkeypatch, caplog) -> None:
+    make_rule()
+    point_broker_at(settings, monkeypatch, dead_port())
+
+    started = time.monotonic()
+    with caplog.at_level(logging.WARNING, logger="capi.wakeup"):
+        for n in range(20):
+            make_lead(company, email=f"{n}@example.com")
+
+    assert time.monotonic() - started < 10  # hangs of 40 s and more are what this guards against
+    assert ConversionEvent.objects.filter(state="pending").count() == 20
+    assert len([record for record in caplog.records if record.name == "capi.wakeup"]) == 1
+
+
+def test_a_broker_that_accepts_and_never_answers_does_not_hold_a_save(
+    company, make_rule, settings, monkeypatch
+) -> None:
+    make_rule()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(16)
+        point_broker_at(settings, monkeypatch, silent.getsockname()[1])
+
+        started = time.monotonic()
+        make_lead(company)
+        first = time.monotonic() - started
+
+        started = time.monotonic()
+        make_lead(company, email="grace@example.com")
+        second = time.monotonic() - started
+
+    assert first < 5
+    assert second < 1  # the breaker is open: nobody asks again so soon
+    assert Lead.objects.count() == 2
+
+
+def test_the_breaker_closes_again_when_the_broker_is_back(company, make_rule, queue, settings, monkeypatch) -> None:
+    make_rule()
+    good = settings.REDIS_URL
+    point_broker_at(settings, monkeypatch, dead_port())
+    make_lead(company)
+    assert wakeup.breaker.is_open
+
+    point_broker_at(settings, monkeypatch, int(good.rpartition(":")[2].split("/")[0]))
+    wakeup._broker.cache_clear()
+    wakeup.breaker.closed_at = 0.0
+    make_lead(company, email="grace@example.com")
+
+    assert not wakeup.breaker.is_open
+    assert queue() == 1
