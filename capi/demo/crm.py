@@ -25,7 +25,8 @@ def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, de
     seller = people.member(company, Role.SALES)
     with acting_as(seller):
         made = _leads(company, seller, dice, leads)
-        qualified = [lead for lead in made if lead.status.name == "Qualified"]
+        # Only people whom LinkedIn may hear of, so that whichever deal is moved on the board is sent at once.
+        qualified = [lead for lead in made if lead.status.name == "Qualified" and _may_be_sent(lead)]
         stages = {stage.name: stage for stage in Stage.objects.for_company(company)}
         Deal.objects.bulk_create(_deal(lead, stages, dice) for lead in islice(cycle(qualified), deals))
         _qualify_again(qualified[:2])
@@ -56,6 +57,10 @@ def _lead(company: Company, owner: User, face: cast.Face, statuses: dict[str, Le
         status=statuses[dice.choice(STATUSES)],
         owner=owner,
     )
+
+
+def _may_be_sent(lead: Lead) -> bool:
+    return bool(lead.email) and lead.share_with_ad_platforms
 
 
 def _qualify_again(leads: list[Lead]) -> None:

@@ -82,12 +82,13 @@ class Writer:
     def write(self, events: Sequence[ConversionEvent]) -> None:
         self.attempts.sort(key=lambda attempt: attempt.started_at)
         Attempt.objects.bulk_create(self.attempts)
+        # Written anew rather than updated: one statement for all of them, and their ids in the order of time.
+        ConversionEvent.objects.filter(pk__in=[event.pk for event in events]).delete()
         for event in events:
+            event.pk = None
             event.created_at = event.happened_at
             event.last_attempt = event.last_attempt  # its id is known only now
-        # Written anew rather than updated: one statement for all of them, in the order of time.
-        ConversionEvent.objects.filter(pk__in=[event.pk for event in events]).delete()
-        ConversionEvent.objects.bulk_create(events)
+        ConversionEvent.objects.bulk_create(sorted(events, key=lambda event: event.happened_at))
         EarlierAttempt.objects.bulk_create(
             EarlierAttempt(event=event, attempt=attempt) for event, attempt in self.earlier
         )

@@ -1,0 +1,190 @@
+"""`manage.py demo`: a company that has something to show on every page."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.password_validation import validate_password
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from capi import services
+from capi.demo.people import PASSWORD
+from capi.linkedin.identity import email_sha256
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
+from capi.pipeline import lane
+from capi.reasons import Frequency, State
+from crm.models import Company, CrmEvent, Deal, Lead, Stage, User
+from tests.capi.conftest import received, send_all
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+
+@pytest.fixture(autouse=True)
+def _development(settings):
+    settings.DEBUG = True
+
+
+def load() -> str:
+    printed = StringIO()
+    call_command("demo", stdout=printed)
+    return printed.getvalue()
+
+
+@pytest.fixture
+def northwind():
+    load()
+    return Company.objects.get(slug="northwind")
+
+
+def test_it_prints_who_can_sign_in() -> None:
+    assert load() == (
+        "Demo companies loaded.\n"
+        "\n"
+        "Sign in with the password try-the-machine as\n"
+        "  anna@northwind.example   Admin  at Northwind BV\n"
+        "  sami@northwind.example   Sales  at Northwind BV\n"
+        "  olga@northwind.example   Ops    at Northwind BV\n"
+        "  clara@contoso.example    Admin  at Contoso GmbH\n"
+    )
+
+
+def test_everybody_it_prints_can_sign_in(northwind) -> None:
+    addresses = User.objects.values_list("email", flat=True)
+
+    assert len(addresses) == 4
+    for address in addresses:
+        assert authenticate(username=address, password=PASSWORD) is not None
+
+
+def test_the_printed_password_is_one_that_the_product_would_take(northwind) -> None:
+    for user in User.objects.all():
+        validate_password(PASSWORD, user)
+
+
+def test_a_second_run_changes_nothing(northwind) -> None:
+    def everything():
+        return [list(m.objects.order_by("pk").values()) for m in (Company, Lead, Deal, CrmEvent, ConversionEvent)]
+
+    before = everything()
+
+    printed = load()
+
+    assert printed.startswith("The demo companies are there already.\n")
+    assert everything() == before
+
+
+def test_the_log_holds_every_state_with_reasons_that_explain_them(northwind) -> None:
+    events = ConversionEvent.objects.for_company(northwind)
+
+    assert set(events.values_list("state", "reason")) == {
+        ("accepted", ""),
+        ("cancelled", "lead_deleted"),
+        ("cancelled", "rule_inactive"),
+        ("exhausted", "server_trouble"),
+        ("expired", "too_old"),
+        ("pending", ""),
+        ("pending", "rule_forbidden"),
+        ("pending", "server_trouble"),
+        ("rejected", "data_refused"),
+        ("skipped", "already_counted"),
+        ("skipped", "opted_out"),
+        ("waiting", "no_email"),
+    }
+    assert set(events.values_list("state", flat=True)) == set(State.values)
+
+
+def test_there_are_three_months_of_leads_and_deals(northwind) -> None:
+    now = timezone.now()
+    moments = CrmEvent.objects.for_company(northwind).values_list("occurred_at", flat=True)
+
+    assert Lead.objects.for_company(northwind).count() == 199
+    assert Deal.objects.for_company(northwind).count() == 60
+    assert now - timedelta(days=97) < min(moments) < now - timedelta(days=90)
+    assert now - timedelta(minutes=10) < max(moments) < now
+
+
+def test_ids_follow_time_so_that_logs_read_naturally(northwind) -> None:
+    for model, moment in ((CrmEvent, "occurred_at"), (ConversionEvent, "happened_at"), (Attempt, "started_at")):
+        moments = list(model.objects.for_company(northwind).order_by("pk").values_list(moment, flat=True))
+
+        assert moments == sorted(moments)
+
+
+def test_an_event_that_was_sent_shows_the_attempt_and_the_hash_that_went_out(northwind) -> None:
+    event = ConversionEvent.objects.filter(state="accepted").select_related("last_attempt", "lead").first()
+
+    assert event is not None
+    assert event.email_sha256 == email_sha256(event.lead.email)
+    assert (event.attempts, event.http_status, event.next_attempt_at) == (1, 201, None)
+    assert (event.last_attempt.http_status, event.last_attempt.linkedin_id) == (201, event.rule.linkedin_id)
+    assert event.happened_at < event.last_attempt.started_at == event.settled_at
+
+
+def test_what_gave_up_has_all_its_attempts(northwind) -> None:
+    event = ConversionEvent.objects.get(state="exhausted")
+
+    assert event.attempts == event.earlier_attempts.count() + 1 == 18
+
+
+def test_no_old_event_is_sent_at_the_first_start(northwind) -> None:
+    assert not lane.due_lanes().exists()
+
+
+def test_whichever_open_deal_is_won_is_sent_at_once(northwind, sandbox) -> None:
+    deals = list(Deal.objects.for_company(northwind).open())
+    won = Stage.objects.get(company=northwind, meaning="won")
+
+    for deal in deals:
+        deal.stage = won
+        deal.save()
+    send_all(northwind)
+
+    events = ConversionEvent.objects.filter(deal__in=deals, rule__crm_event="deal_won")
+    assert len(deals) > 20
+    assert list(events.values_list("state", flat=True)) == ["accepted"] * len(deals)
+    assert len(received(sandbox)) == len(deals)
+
+
+def test_play_works_for_each_of_the_five_rules(northwind, sandbox) -> None:
+    rules = ConversionRule.objects.for_company(northwind).active().filter(is_paused=False)
+
+    tests = [services.send_test_event(rule=rule) for rule in rules]
+    send_all(northwind)
+
+    assert {rule.crm_event for rule in rules} == {
+        "lead_created", "lead_qualified", "deal_created", "deal_won", "deal_lost",
+    }  # fmt: skip
+    for test in tests:
+        test.refresh_from_db()
+        assert (test.state, test.http_status) == ("accepted", 201)
+
+
+def test_the_second_company_shares_nothing_with_the_first(northwind) -> None:
+    contoso = Company.objects.get(slug="contoso")
+
+    assert Lead.objects.for_company(contoso).count() == 12
+    assert Deal.objects.for_company(contoso).count() == 3
+    assert not Connection.objects.for_company(contoso).exists()
+    assert not User.objects.filter(memberships__company=northwind).filter(memberships__company=contoso).exists()
+
+
+def test_all_addresses_are_synthetic(northwind) -> None:
+    addresses = [*Lead.objects.exclude(email="").values_list("email", flat=True), *User.objects.values_list("email")]
+
+    assert len(addresses) > 190
+    assert {str(address).strip("(',)").rpartition(".")[2] for address in addresses} == {"example"}
+
+
+def test_in_production_it_refuses_and_loads_nothing(settings) -> None:
+    settings.DEBUG = False
+
+    with pytest.raises(CommandError, match=r"not for production\. Set LINKEDIN_SANDBOX=on"):
+        load()
+
+    assert not Company.objects.exists()
+
+
+def test_each_rule_counts_once_unless_told_otherwise(northwind) -> None:
+    assert set(ConversionRule.objects.values_list("frequency", flat=True)) == {Frequency.ONCE}
