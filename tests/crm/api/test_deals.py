@@ -1,0 +1,149 @@
+import json
+
+import pytest
+
+from crm.models import CrmEvent, Deal, Stage
+from tests.conftest import make_deal, make_lead
+from tests.crm.api.calling import caller
+
+URL = "/api/v1/deals/"
+
+
+@pytest.fixture
+def client(company):
+    return caller(company, "sales")
+
+
+@pytest.fixture
+def ada(company):
+    return make_lead(company)
+
+
+def stage(company, meaning):
+    return Stage.objects.for_company(company).filter(meaning=meaning).first()
+
+
+def kinds(deal):
+    return list(CrmEvent.objects.filter(deal=deal).order_by("pk").values_list("kind", flat=True))
+
+
+def test_a_deal_is_shown_in_full(company, client, ada):
+    deal = make_deal(ada)
+
+    answer = client.get(f"{URL}{deal.pk}/")
+
+    assert answer.json() == {
+        "id": deal.pk,
+        "lead": ada.pk,
+        "title": "Forty licences",
+        "amount": "1250.00",
+        "currency": "EUR",
+        "stage": stage(company, "open").pk,
+        "owner": None,
+        "expected_close": None,
+        "created_at": deal.created_at.isoformat().replace("+00:00", "Z"),
+        "updated_at": deal.updated_at.isoformat().replace("+00:00", "Z"),
+    }
+
+
+def test_a_deal_without_a_currency_gets_the_companys(company, client, ada):
+    company.currency = "SEK"
+    company.save()
+
+    answer = client.post(URL, {"lead": ada.pk, "title": "Ten licences", "amount": "99.90"})
+
+    assert answer.status_code == 201
+    deal = Deal.objects.get()
+    assert (deal.company, deal.currency, str(deal.amount), deal.stage.meaning) == (company, "SEK", "99.90", "open")
+    assert kinds(deal) == ["deal_created"]
+
+
+def test_making_a_won_deal_is_recorded_as_both(company, client, ada):
+    client.post(URL, {"lead": ada.pk, "title": "Ten licences", "stage": stage(company, "won").pk})
+
+    assert kinds(Deal.objects.get()) == ["deal_created", "deal_won"]
+
+
+@pytest.mark.parametrize(("meaning", "kind"), [("won", "deal_won"), ("lost", "deal_lost")])
+def test_moving_a_deal_is_recorded(company, client, ada, meaning, kind):
+    deal = make_deal(ada)
+
+    client.patch(f"{URL}{deal.pk}/", {"stage": stage(company, meaning).pk})
+
+    assert kinds(deal) == ["deal_created", kind]
+
+
+def test_the_amount_of_the_same_change_is_recorded_with_it(company, client, ada):
+    deal = make_deal(ada)
+
+    client.patch(f"{URL}{deal.pk}/", {"stage": stage(company, "won").pk, "amount": "2000"})
+
+    won = CrmEvent.objects.get(deal=deal, kind="deal_won")
+    assert (str(won.amount), won.currency) == ("2000.00", "EUR")
+
+
+DIGITS = ["Enter the amount in digits, such as 25000 or 1999.50."]
+TOO_LARGE = ["An amount has at most 12 digits before the decimal point."]
+UNKNOWN = ["Unknown currency. Use a three-letter code such as EUR, USD or GBP."]
+
+
+@pytest.mark.parametrize(
+    ("data", "errors"),
+    [
+        ({"title": ""}, {"title": ["This field may not be blank."]}),
+        ({"title": "x" * 161}, {"title": ["Ensure this field has no more than 160 characters."]}),
+        ({"amount": "-0.01"}, {"amount": ["Enter an amount of zero or more."]}),
+        ({"amount": "9" * 20}, {"amount": TOO_LARGE}),
+        ({"amount": "1" + "0" * 12}, {"amount": TOO_LARGE}),
+        ({"amount": "1.999"}, {"amount": ["Ensure that there are no more than 2 decimal places."]}),
+        ({"amount": "a lot"}, {"amount": DIGITS}),
+        ({"amount": "Infinity"}, {"amount": DIGITS}),
+        ({"amount": "NaN"}, {"amount": DIGITS}),
+        ({"amount": True}, {"amount": DIGITS}),
+        ({"currency": "XXX"}, {"currency": UNKNOWN}),
+        ({"currency": "eur"}, {"currency": UNKNOWN}),
+        ({"currency": ""}, {"currency": ["This field may not be blank."]}),
+        (
+            {"expected_close": "31-12-2026"},
+            {"expected_close": ["Date has wrong format. Use one of these formats instead: YYYY-MM-DD."]},
+        ),
+        ({"company": 1}, {"company": ["There is no such field."]}),
+    ],
+)
+def test_bad_input_is_answered_with_400_and_nothing_is_written(client, ada, data, errors):
+    body = json.dumps({"lead": ada.pk, "title": "Ten licences", **data})
+
+    answer = client.generic("POST", URL, body, content_type="application/json")
+
+    assert answer.status_code == 400
+    assert answer.json() == errors
+    assert not Deal.objects.exists()
+
+
+def test_a_deal_needs_a_lead_and_a_title(client):
+    answer = client.post(URL, {})
+
+    assert answer.status_code == 400
+    assert answer.json() == {"lead": ["This field is required."], "title": ["This field is required."]}
+
+
+def test_a_refused_change_changes_nothing(company, client, ada):
+    deal = make_deal(ada)
+
+    answer = client.patch(f"{URL}{deal.pk}/", {"stage": stage(company, "won").pk, "amount": "-1"})
+
+    assert answer.status_code == 400
+    deal.refresh_from_db()
+    assert (deal.stage.meaning, str(deal.amount)) == ("open", "1250.00")
+    assert kinds(deal) == ["deal_created"]
+
+
+def test_a_list_costs_the_same_however_long_it_is(company, client, ada, django_assert_num_queries):
+    client.get(URL)  # notes the use of the key
+    for _ in range(20):
+        make_deal(ada)
+
+    with django_assert_num_queries(2):  # the key and its company, the deals
+        answer = client.get(URL)
+
+    assert len(answer.json()["results"]) == 20
