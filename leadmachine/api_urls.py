@@ -1,5 +1,19 @@
 """The REST API, version 1: one router over crm and capi, and its schema."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
+from crm.api.schema import SchemaView
+from crm.api.views import DealViewSet, LeadViewSet
+
+router = SimpleRouter()
+router.register("leads", LeadViewSet, basename="api-lead")
+router.register("deals", DealViewSet, basename="api-deal")
+router.register("conversion-rules", ConversionRuleViewSet, basename="api-conversion-rule")
+router.register("conversion-events", ConversionEventViewSet, basename="api-conversion-event")
+
+urlpatterns = [
+    path("", include(router.urls)),
+    path("schema/", SchemaView.as_view(), name="api-schema"),
+]

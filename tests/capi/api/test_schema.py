@@ -1,0 +1,50 @@
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from rest_framework.test import APIClient
+
+from tests.crm.api.calling import caller
+
+URL = "/api/v1/schema/"
+
+
+def test_the_schema_is_valid_and_made_without_a_warning(capsys):
+    out = StringIO()
+
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=out)
+
+    assert out.getvalue().startswith("openapi: 3.")
+    assert "warning" not in capsys.readouterr().err.lower()
+
+
+@pytest.mark.parametrize("role", ["admin", "sales", "ops"])
+def test_every_key_reads_the_schema(company, role):
+    answer = caller(company, role).get(URL, {"format": "json"})
+
+    assert answer.status_code == 200
+    assert sorted(answer.json()["paths"]) == [
+        "/api/v1/conversion-events/",
+        "/api/v1/conversion-events/{id}/",
+        "/api/v1/conversion-rules/",
+        "/api/v1/conversion-rules/{id}/",
+        "/api/v1/deals/",
+        "/api/v1/deals/{id}/",
+        "/api/v1/leads/",
+        "/api/v1/leads/{id}/",
+    ]
+    assert sorted(answer.json()["components"]["securitySchemes"]) == ["apiKey", "session"]
+
+
+def test_a_signed_in_member_reads_the_schema(client_as, sales):
+    assert client_as(sales).get(URL).status_code == 200
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_stranger_reads_no_schema(db, settings, debug):
+    settings.DEBUG = debug
+
+    answer = APIClient().get(URL)
+
+    assert answer.status_code == 401
+    assert b"paths" not in answer.content
