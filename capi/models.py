@@ -1,7 +1,6 @@
 """What a company connects, what it maps, and each conversion on its way to LinkedIn."""
 
 import uuid
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -147,7 +146,8 @@ class ConversionRule(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Mark as deleted: the log of what the rule sent stays, and what waited for it is cancelled."""
-        return type(self).objects.filter(pk=self.pk).delete()
+        own: ConversionRuleQuerySet = type(self).objects.filter(pk=self.pk)
+        return own.delete()
 
     @property
     def is_about_deal(self) -> bool:
@@ -301,7 +301,13 @@ def clean_linkedin_id(text: str) -> str:
     return bare
 
 
-__all__: Iterable[str] = [
-    "Attempt", "Connection", "ConversionEvent", "ConversionRule", "CrmEventName", "EarlierAttempt", "Frequency",
+__all__ = [
+    "Attempt",
+    "Connection",
+    "ConversionEvent",
+    "ConversionRule",
+    "CrmEventName",
+    "EarlierAttempt",
+    "Frequency",
     "clean_linkedin_id",
-]  # fmt: skip
+]

@@ -4,7 +4,7 @@ import re
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from capi import vault
@@ -156,5 +156,5 @@ def clean_ad_account_id(text: str) -> str:
     return bare
 
 
-def _resume(rules) -> None:  # type: ignore[no-untyped-def]
+def _resume(rules: QuerySet[ConversionRule]) -> None:
     rules.update(is_paused=False, paused_reason=Reason.NONE, paused_message="", paused_at=None)

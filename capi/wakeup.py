@@ -9,7 +9,7 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.db import connections, transaction
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.pools import producers
 
 logger = logging.getLogger(__name__)
@@ -81,4 +81,5 @@ def _broker() -> Connection:
     seconds = settings.WAKE_TIMEOUT_SECONDS
     timeouts: dict[str, Any] = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "max_retries": 0}
     options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **(timeouts if settings.REDIS_URL else {})}
-    return current_app.connection_for_write(transport_options=options)
+    connection: Connection = current_app.connection_for_write(transport_options=options)
+    return connection

@@ -16,6 +16,7 @@ from django.conf import settings
 from capi import vault
 from capi.linkedin import answers, payload
 from capi.linkedin.answers import Accepted, Decision, PerElement, RefusedNamed, RefusedUnnamed, TooLarge, VersionRetired
+from capi.models import Attempt
 from capi.pipeline import lane, settle, take
 from capi.pipeline.batch import Hunt, Refusal
 from capi.pipeline.lane import Lease, LeaseLost, Look
@@ -171,7 +172,7 @@ class Sending:
             return not self.batch.is_test
         return False
 
-    def _write(self, outcome: Outcome) -> "settle.Attempt":
+    def _write(self, outcome: Outcome) -> Attempt:
         attempt = settle.write(self.lease, outcome)
         self.turn.states.update({fate.state: len(fate.events) for fate in outcome.fates})
         return attempt

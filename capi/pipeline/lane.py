@@ -88,7 +88,7 @@ class Look:
 def look(lease: Lease) -> Look:
     """Read the lane: token, pause, rest and purse may have changed since the last request."""
     connection = Connection.objects.annotate(now=Now()).get(pk=lease.connection_id)
-    return Look(connection, connection.now)  # type: ignore[attr-defined]
+    return Look(connection, connection.now)
 
 
 def pay(lease: Lease, seen: Look) -> None:

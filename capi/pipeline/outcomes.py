@@ -27,13 +27,16 @@ from capi.reasons import Reason, State
 
 Part = Sequence[Sendable]
 
+CREATED = 201  # what LinkedIn says of each element of a batch that it took, under a 200 for the whole
+
 
 def outcome_of(decision: Decision, request: Request, part: Part, seen: Look) -> Outcome:
     """The outcome to write for any decision but a refusal of the whole request."""
     failures = seen.connection.failures_in_a_row
     match decision:
         case Accepted():
-            return Outcome(request, [Fate(part, State.ACCEPTED)], lane=AWAKE)
+            status = None if len(part) == 1 else CREATED
+            return Outcome(request, [Fate(part, State.ACCEPTED, http_status=status)], lane=AWAKE)
         case PerElement(results=results):
             return Outcome(request, list(_per_element(part, results, seen)), lane=AWAKE)
         case PauseRule(reason=reason):
@@ -70,7 +73,13 @@ def _held(part: Part, reason: Reason) -> Fate:
 
 
 def _later(
-    part: Part, reason: Reason, seen: Look, *, at_least: float | None = None, message: str = ""
+    part: Part,
+    reason: Reason,
+    seen: Look,
+    *,
+    at_least: float | None = None,
+    message: str = "",
+    status: int | None = None,
 ) -> Iterator[Fate]:
     # One delay for all that have been tried equally often, so that a batch stays a batch on its next try.
     by_tries: defaultdict[int, list[Sendable]] = defaultdict(list)
@@ -79,19 +88,20 @@ def _later(
     for tries, events in by_tries.items():
         delay = backoff.retry_delay(tries, at_least=at_least)
         if delay is None:
-            yield Fate(events, State.EXHAUSTED, reason, message)
+            yield Fate(events, State.EXHAUSTED, reason, message, http_status=status)
         else:
-            yield Fate(events, State.PENDING, reason, message, next_attempt_at=seen.now + delay)
+            due = seen.now + delay
+            yield Fate(events, State.PENDING, reason, message, next_attempt_at=due, http_status=status)
 
 
 def _per_element(part: Part, results: Sequence[ElementResult], seen: Look) -> Iterator[Fate]:
-    groups: defaultdict[tuple[Verdict, str], list[Sendable]] = defaultdict(list)
+    groups: defaultdict[ElementResult, list[Sendable]] = defaultdict(list)
     for event, result in zip(part, results, strict=True):
-        groups[result.verdict, result.message].append(event)
-    for (verdict, message), events in groups.items():
-        if verdict == Verdict.ACCEPTED:
-            yield Fate(events, State.ACCEPTED)
-        elif verdict == Verdict.REJECTED:
-            yield Fate(events, State.REJECTED, Reason.DATA_REFUSED, message)
+        groups[result].append(event)
+    for result, events in groups.items():
+        if result.verdict == Verdict.ACCEPTED:
+            yield Fate(events, State.ACCEPTED, http_status=result.status)
+        elif result.verdict == Verdict.REJECTED:
+            yield Fate(events, State.REJECTED, Reason.DATA_REFUSED, result.message, http_status=result.status)
         else:
-            yield from _later(events, Reason.SERVER_TROUBLE, seen, message=message)
+            yield from _later(events, Reason.SERVER_TROUBLE, seen, message=result.message, status=result.status)

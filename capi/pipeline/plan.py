@@ -108,19 +108,12 @@ def _counted_already(crm_event_ids: list[int], using: str) -> QuerySet[Any]:
 def _matches(crm_event_ids: list[int], using: str) -> QuerySet[Any]:
     field = ConversionEvent._meta.get_field("crm_event")
     assert isinstance(field, ForeignKey)
+    crm_events: QuerySet[Any] = field.related_model._default_manager.using(using)
     rules = "company__conversion_rules"
-    return (
-        field.related_model._default_manager.using(using)
-        .filter(  # type: ignore[union-attr]
-            **{
-                "pk__in": crm_event_ids,
-                "lead__isnull": False,
-                f"{rules}__crm_event": F("kind"),
-                f"{rules}__is_active": True,
-            }
-        )
-        .annotate(rule_id=F(f"{rules}__pk"), rule_frequency=F(f"{rules}__frequency"))
-    )
+    mapped = {f"{rules}__crm_event": F("kind"), f"{rules}__is_active": True}
+    matches: QuerySet[Any] = crm_events.filter(pk__in=crm_event_ids, lead__isnull=False, **mapped)
+    pairs: QuerySet[Any] = matches.annotate(rule_id=F(f"{rules}__pk"), rule_frequency=F(f"{rules}__frequency"))
+    return pairs
 
 
 def _rows(matches: QuerySet[Any], **decided: Any) -> QuerySet[Any]:
@@ -144,4 +137,4 @@ def _insert(rows: QuerySet[Any], using: str) -> int:
     table = ConversionEvent._meta.db_table
     with transaction.atomic(using=using, savepoint=False), connections[using].cursor() as cursor:
         cursor.execute(f"INSERT INTO {table} ({COLUMNS}) {sql} ON CONFLICT DO NOTHING", params)
-        return cursor.rowcount
+        return int(cursor.rowcount)

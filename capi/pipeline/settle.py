@@ -44,6 +44,7 @@ class Fate:
     message: str = ""
     burns_attempt: bool = True
     next_attempt_at: datetime | None = None  # for those that stay pending; None leaves theirs alone
+    http_status: int | None = None  # of the element, where a batch's answer has one for each; None: the request's
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def _apply(fate: Fate, attempt: Attempt) -> None:
         "state": fate.state,
         "reason": fate.reason,
         "message": fate.message,
-        "http_status": attempt.http_status,
+        "http_status": fate.http_status or attempt.http_status,
         "last_attempt": attempt,
         **_final(fate.state),
     }

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from capi.models import Connection, ConversionEvent
@@ -30,7 +30,7 @@ def tidy() -> None:
     plan.skip(events.filter(lead__share_with_ad_platforms=False))
 
 
-def _end(events, state: State, reason: Reason) -> None:  # type: ignore[no-untyped-def]
+def _end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> None:
     open_events = events.filter(state__in=OPEN_STATES)
     open_events.update(state=state, reason=reason, next_attempt_at=None, once_key=None, settled_at=Now())
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256
@@ -84,7 +84,7 @@ def next_test(company_id: int) -> Batch | None:
 
 def next_batch(company_id: int, *, now: datetime) -> Batch | None:
     """Due events of the rule whose oldest has waited longest, at most one request's worth."""
-    rule = rules_with_due_events().filter(company=company_id).order_by("oldest").first()
+    rule = rules_with_due_events().filter(company=company_id).order_by(F("oldest")).first()
     if rule is None:
         return None
     due = ConversionEvent.objects.due().filter(rule=rule, is_test=False).order_by("next_attempt_at", "pk")

@@ -1,6 +1,7 @@
 """This thread's line to LinkedIn, kept alive between requests."""
 
 import threading
+from typing import Any
 
 from django.conf import settings
 
@@ -11,7 +12,7 @@ _local = threading.local()
 
 def client() -> Client:
     """The thread's client, made anew when a setting that shapes it has changed."""
-    shape = {
+    shape: dict[str, Any] = {
         "base_url": settings.LINKEDIN_API_URL,
         "version": settings.LINKEDIN_API_VERSION,
         "timeout": settings.SEND_TIMEOUT_SECONDS,

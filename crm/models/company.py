@@ -65,12 +65,8 @@ class Company(models.Model):
 
     def ensure_steps(self) -> None:
         """Give the company the usual statuses and stages where it has none of a kind."""
-        for step, usual in ((LeadStatus, USUAL_STATUSES), (Stage, USUAL_STAGES)):
-            if not step.objects.for_company(self).exists():
-                step.objects.bulk_create(
-                    step(company=self, name=name, meaning=meaning, position=position)
-                    for position, (name, meaning) in enumerate(usual, start=1)
-                )
+        _ensure(LeadStatus, self, USUAL_STATUSES)
+        _ensure(Stage, self, USUAL_STAGES)
 
 
 S = TypeVar("S", bound="Step", covariant=True)
@@ -103,7 +99,7 @@ class Step(models.Model):
 
     class Meta:
         abstract = True
-        ordering: Sequence[str] = ["position", "pk"]
+        ordering = ["position", "pk"]
 
     def __str__(self) -> str:
         return self.name
@@ -114,7 +110,7 @@ class LeadStatus(Step):
 
     meaning = models.CharField(max_length=20, choices=LeadMeaning.choices)
 
-    objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment, misc]
+    objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta(Step.Meta):
         verbose_name_plural = "lead statuses"
@@ -126,7 +122,7 @@ class Stage(Step):
 
     meaning = models.CharField(max_length=20, choices=StageMeaning.choices)
 
-    objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment, misc]
+    objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta(Step.Meta):
         constraints = [models.UniqueConstraint(fields=["company", "name"], name="one_stage_per_name")]
@@ -145,3 +141,12 @@ USUAL_STAGES = [
     ("Won", StageMeaning.WON),
     ("Lost", StageMeaning.LOST),
 ]
+
+
+def _ensure(model: type[LeadStatus] | type[Stage], company: Company, usual: Sequence[tuple[str, str]]) -> None:
+    steps: models.Manager[Any] = model._default_manager
+    if not steps.filter(company=company).exists():
+        steps.bulk_create(
+            model(company=company, name=name, meaning=meaning, position=position)
+            for position, (name, meaning) in enumerate(usual, start=1)
+        )

@@ -19,7 +19,7 @@ KEY_PREFIX = "lm_"
 class User(AbstractUser):
     """A person who signs in, with their e-mail address; `username` is the same unless set otherwise."""
 
-    objects: ClassVar[DjangoUserManager["User"]] = DjangoUserManager()
+    objects: ClassVar[DjangoUserManager["User"]] = DjangoUserManager()  # type: ignore[assignment]
 
     class Meta(AbstractUser.Meta):
         constraints = [

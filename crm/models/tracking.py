@@ -175,7 +175,7 @@ def moments(model: type[Tracked], pks: Iterable[int], *, using: str, lock: bool 
     """The rows as they are now, by primary key; with `lock`, held until the transaction ends."""
     # Scalar subqueries and no joins: PostgreSQL re-checks a locked row against its newest version, and with a join
     # over the changing column it drops or doubles rows after it had to wait for the lock.
-    rows = models.QuerySet(model, using=using).filter(pk__in=list(pks)).order_by("pk")
+    rows: models.QuerySet[Any] = models.QuerySet(model, using=using).filter(pk__in=list(pks)).order_by("pk")
     if lock:
         rows = rows.select_for_update(no_key=True)
     values = rows.annotate(**model.moment_subqueries()).values(

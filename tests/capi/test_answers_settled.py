@@ -61,6 +61,7 @@ def test_many_go_as_one_batch_and_a_backlog_as_several(company, connected, sandb
     send_all(company)
 
     assert states(company) == ["accepted"] * 9
+    assert set(ConversionEvent.objects.values_list("http_status", flat=True)) == {201}
     assert [len(entry.elements) for entry in reversed(sandbox.ledger.tail(9))] == [4, 4, 1]
     assert len({element["eventId"] for element in received(sandbox)}) == 9
 
@@ -90,6 +91,7 @@ def test_a_batch_answer_with_mixed_statuses_settles_each_event_by_its_own(
     send_all(company)
 
     assert states(company) == ["accepted", "rejected", "pending", "accepted"]
+    assert list(ConversionEvent.objects.order_by("pk").values_list("http_status", flat=True)) == [201, 400, 500, 201]
     rejected, retried = ConversionEvent.objects.order_by("pk")[1:3]
     assert (rejected.reason, rejected.message) == ("data_refused", "odd")
     assert (retried.attempts, retried.next_attempt_at > timezone.now()) == (1, True)
