@@ -1,0 +1,37 @@
+"""`manage.py create_api_key --company SLUG --role ROLE`: a way in for a script, without the company page."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError
+
+from crm.models import ApiKey, Company
+from crm.roles import Role
+
+
+class Command(BaseCommand):
+    help = "Makes an API key and prints it, alone on its line. It is kept as a hash: this is the only time it is shown."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--company", required=True, metavar="SLUG", help="the company's short name")
+        parser.add_argument("--role", required=True, help=f"what the key may do: {', '.join(Role.values)}")
+        parser.add_argument("--name", default="Command line", metavar="TEXT", help="what the key is for")
+
+    def handle(self, *, company: str, role: str, name: str, **options: Any) -> None:
+        if role not in Role.values:
+            raise CommandError(f"There is no role “{role}”. The roles are: {', '.join(Role.values)}.")
+        limit = ApiKey._meta.get_field("name").max_length or 0
+        if len(name) > limit:
+            raise CommandError(f"The name has {len(name)} characters; {limit} are allowed.")
+        _, text = ApiKey.objects.issue(company=find_company(company), role=role, name=name)
+        self.stdout.write(text)
+
+
+def find_company(slug: str) -> Company:
+    """The company with this slug. Raises CommandError, which lists those that exist."""
+    company = Company.objects.filter(slug=slug).first()
+    if company is None:
+        slugs = ", ".join(Company.objects.order_by("slug").values_list("slug", flat=True))
+        hint = f"There is: {slugs}." if slugs else "There is none yet: `manage.py demo` makes one."
+        raise CommandError(f"There is no company “{slug}”. {hint}")
+    return company
