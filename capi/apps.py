@@ -6,4 +6,7 @@ class CapiConfig(AppConfig):
     verbose_name = "LinkedIn conversions"
 
     def ready(self) -> None:
-        from capi import checks, receivers  # noqa: F401 - registers checks and signal handlers
+        from capi import checks, receivers, timeline  # noqa: F401 - registers checks and signal handlers
+        from crm.timeline import timeline_notes
+
+        timeline_notes.append(timeline.notes)

@@ -15,12 +15,16 @@ Tone = Literal["good", "wait", "bad", "plain"]
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What happened, in plain words, and what to do about it ("" where there is nothing to do)."""
+    """What happened, in plain words, and what to do about it ("" where there is nothing to do).
+
+    `http_status` is the answer that the reason stands for, where it stands for one.
+    """
 
     label: str
     what: str
     next_step: str
     tone: Tone
+    http_status: int | None = None
 
 
 STATES: Final[dict[State, Words]] = {
@@ -114,12 +118,14 @@ REASONS: Final[dict[Reason, Words]] = {
         "Compare the rule id with Campaign Manager, and check that whoever made the token may manage the ad account. "
         "Then edit or resume the rule.",
         "bad",
+        403,
     ),
     Reason.RULE_NOT_FOUND: Words(
         "On hold",
         "LinkedIn says 404: there is no conversion rule with this id.",
         "Copy the rule id from Campaign Manager again and save the rule.",
         "bad",
+        404,
     ),
     Reason.RULE_MISCONFIGURED: Words(
         "On hold",
@@ -133,6 +139,7 @@ REASONS: Final[dict[Reason, Words]] = {
         "LinkedIn says 401: the access token is expired, revoked or invalid.",
         "Generate a new token in Campaign Manager and save it on the LinkedIn page. What is on hold then goes out.",
         "bad",
+        401,
     ),
     Reason.TOKEN_UNREADABLE: Words(
         "On hold",
@@ -145,6 +152,7 @@ REASONS: Final[dict[Reason, Words]] = {
         "LinkedIn says 426: it has retired the version of its API that LeadMachine uses.",
         "Whoever runs LeadMachine sets LINKEDIN_API_VERSION to a newer one. What is on hold then goes out.",
         "bad",
+        426,
     ),
 }
 
@@ -160,6 +168,8 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Words:
         hold = _hold(event, connection)
         if hold is not None:
             return hold
+        if reason not in TRANSIENT:
+            return STATES[state]  # what held it is mended, and its turn comes
     if reason == Reason.NONE:
         return STATES[state]
     words = REASONS[reason]

@@ -55,6 +55,14 @@ document.addEventListener("dragend", () => {
   dragged = null;
 });
 
+// What refreshes itself rests while nobody looks, and while somebody reads further down, marks text or is at a link in it.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const live = event.target;
+  if (!live.matches?.("[data-live]")) return;
+  const busy = live.contains(document.activeElement) || !getSelection().isCollapsed || live.getBoundingClientRect().top < 0;
+  if (document.hidden || busy) event.preventDefault();
+});
+
 function say(text) {
   const note = document.createElement("div");
   note.className = "note bad";

@@ -1,0 +1,55 @@
+"""The operator's view of the LinkedIn side: read only, and without anything of a token."""
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Everything may be looked at and nothing changed: what a person may ask for is in `capi.services`."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Connection)
+class ConnectionAdmin(ReadOnly):
+    list_display = ("company", "is_paused", "paused_reason", "ad_account_id", "next_attempt_at", "leased_until")
+    list_filter = ("is_paused", "paused_reason")
+    list_select_related = ("company",)
+    fields = (
+        "company", "ad_account_id", "is_paused", "paused_reason", "paused_at", "paused_version", "leased_until",
+        "next_attempt_at", "failures_in_a_row",
+    )  # fmt: skip
+
+
+@admin.register(ConversionRule)
+class ConversionRuleAdmin(ReadOnly):
+    list_display = ("name", "company", "crm_event", "linkedin_id", "is_active", "is_paused", "paused_reason")
+    list_filter = ("crm_event", "is_active", "is_paused")
+    list_select_related = ("company",)
+
+
+@admin.register(ConversionEvent)
+class ConversionEventAdmin(ReadOnly):
+    list_display = ("event_id", "company", "rule", "state", "reason", "http_status", "attempts", "created_at")
+    list_filter = ("state",)
+    list_select_related = ("company", "rule")
+    exclude = ("email_sha256",)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnly):
+    list_display = ("pk", "company", "rule", "started_at", "duration_ms", "event_count", "http_status", "code")
+    list_select_related = ("company", "rule")

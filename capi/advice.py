@@ -1,0 +1,90 @@
+"""What to tell a person who sets things up: what each CRM event means to LinkedIn, and why nothing may be sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from capi.models import Connection, ConversionRule, CrmEventName
+from capi.reasons import Reason
+from capi.words import REASONS, explain_pause
+
+
+@dataclass(frozen=True, slots=True)
+class EventAdvice:
+    """When a CRM event fires, and the type of conversion that it usually is in Campaign Manager."""
+
+    fires: str
+    linkedin_type: str
+    warning: str = ""
+
+
+EVENTS: Final[dict[str, EventAdvice]] = {
+    CrmEventName.LEAD_CREATED: EventAdvice("A lead is added: by hand, by an import or over the API.", "Lead, Sign Up"),
+    CrmEventName.LEAD_QUALIFIED: EventAdvice("A lead gets a status that means “qualified”.", "Qualified Lead"),
+    CrmEventName.DEAL_CREATED: EventAdvice("A deal is added.", "Key Page View"),
+    CrmEventName.DEAL_WON: EventAdvice("A deal moves to a stage that means “won”.", "Purchase"),
+    CrmEventName.DEAL_LOST: EventAdvice(
+        "A deal moves to a stage that means “lost”.",
+        "none fits; for attribution analysis only",
+        "No campaign should optimise for it: LinkedIn would look for more people who say no. Assign it to no campaign.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One of the four usual causes of events not being sent, as things stand now."""
+
+    question: str
+    is_fine: bool
+    answer: str
+    next_step: str = ""
+
+
+RULE_REFUSED: Final = (Reason.RULE_NOT_FOUND, Reason.RULE_FORBIDDEN, Reason.RULE_MISCONFIGURED, Reason.REFUSED)
+ACCOUNT_REFUSED: Final = (Reason.TOKEN_REFUSED, Reason.TOKEN_UNREADABLE, Reason.VERSION_RETIRED)
+
+
+def usual_causes(connection: Connection | None, rules: Sequence[ConversionRule]) -> list[Cause]:
+    """The four usual causes, each with its live state."""
+    return [_token(connection), _active(rules), _rule_ids(rules), _account(connection, rules)]
+
+
+def _token(connection: Connection | None) -> Cause:
+    question = "Is an access token saved?"
+    if connection is None or not connection.has_token:
+        return Cause(question, False, REASONS[Reason.NO_TOKEN].what, REASONS[Reason.NO_TOKEN].next_step)
+    return Cause(question, True, f"Yes, the one that ends in {connection.token_last_four}.")
+
+
+def _active(rules: Sequence[ConversionRule]) -> Cause:
+    question = "Is the rule active?"
+    off = [rule.name for rule in rules if not rule.is_active]
+    if not rules:
+        return Cause(question, False, "There is no rule yet.", "Add one in step 2.")
+    if off:
+        answer = f"Switched off: {', '.join(off)}."
+        return Cause(question, False, answer, "Switch a rule on in step 2 to send the events that follow.")
+    return Cause(question, True, "Yes, every rule is switched on.")
+
+
+def _rule_ids(rules: Sequence[ConversionRule]) -> Cause:
+    question = "Is the rule id the one in Campaign Manager?"
+    refused = [rule for rule in rules if rule.is_paused and rule.paused_reason in RULE_REFUSED]
+    if refused:
+        words = explain_pause(refused[0].paused_reason)
+        names = ", ".join(f"{rule.name} ({rule.linkedin_id})" for rule in refused)
+        return Cause(question, False, f"{names}: {words.what}", words.next_step)
+    return Cause(question, True, "LinkedIn has refused none of the rule ids.")
+
+
+def _account(connection: Connection | None, rules: Sequence[ConversionRule]) -> Cause:
+    question = "Is the ad account still connected?"
+    if connection is not None and connection.is_paused and connection.paused_reason in ACCOUNT_REFUSED:
+        words = explain_pause(connection.paused_reason)
+        return Cause(question, False, words.what, words.next_step)
+    active = [rule for rule in rules if rule.is_active]
+    if active and all(rule.is_paused and rule.paused_reason == Reason.RULE_FORBIDDEN for rule in active):
+        words = REASONS[Reason.RULE_FORBIDDEN]
+        return Cause(question, False, words.what, words.next_step)
+    return Cause(question, True, "LinkedIn has refused neither the token nor the account.")

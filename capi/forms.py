@@ -1,0 +1,158 @@
+"""The forms of the LinkedIn pages. What is checked lives in `capi.services` and the models; here it gets its field."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any, Final
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from capi import services
+from capi.advice import EVENTS
+from capi.models import ConversionRule, CrmEventName, clean_linkedin_id
+from capi.reads.log import Chip, Wanted
+from capi.reads.moments import days_ago, start_of
+from crm.models import Company
+
+ID_WITH_PREFIX_MAX_LENGTH: Final = 100
+SANE: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]  # no database trips over it
+
+
+class TokenForm(forms.Form):
+    """Step 1. The token goes in and never comes out again: neither the form nor its errors repeat it."""
+
+    token = forms.CharField(
+        label="Access token",
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "off", "spellcheck": "false"}),
+        error_messages={"required": "Paste the access token from Campaign Manager."},
+    )
+    ad_account_id = forms.CharField(
+        label="Ad account id (optional)",
+        required=False,
+        max_length=ID_WITH_PREFIX_MAX_LENGTH,
+        help_text="The digits beside the account's name in Campaign Manager. For your own overview; it is not sent.",
+        widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
+        error_messages={"max_length": "An ad account id has at most 19 digits."},
+    )
+
+    def clean_token(self) -> str:
+        return services.clean_token(self.cleaned_data["token"])
+
+    def clean_ad_account_id(self) -> str:
+        return services.clean_ad_account_id(self.cleaned_data["ad_account_id"])
+
+
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Step 2. A rule of one company, which is given and never a field."""
+
+    crm_event = forms.ChoiceField(
+        label="CRM event",
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose the CRM event that this rule reports."},
+    )
+    linkedin_id = forms.CharField(
+        label="LinkedIn rule id",
+        max_length=ID_WITH_PREFIX_MAX_LENGTH,
+        help_text="The id of the conversion rule in Campaign Manager. You may paste it with its "
+        "“urn:lla:llaPartnerConversion:” in front.",
+        widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
+        error_messages={
+            "required": "Paste the id of the conversion rule from Campaign Manager.",
+            "max_length": "A LinkedIn rule id has at most 19 digits.",
+        },
+    )
+
+    class Meta:
+        model = ConversionRule
+        fields = ("crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active")
+        labels = {"is_active": "Active", "send_value": "Send the deal's value"}
+        help_texts = {
+            "name": "As you want to read it in Recent Events, for example “Qualified lead”.",
+            "frequency": "How often one lead, or one deal, may fire this rule.",
+            "send_value": "The deal's amount and currency. Rules for lead events have no value to send.",
+            "is_active": "Off: events that happen meanwhile are not sent, also not later.",
+        }
+
+    def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.company = company
+        field = self.fields["crm_event"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = list(_advised_events())
+        if self.instance.pk:
+            field.disabled = True
+            field.help_text = "This can't be changed, so that the log stays true. For another CRM event add a rule."
+
+    def clean_linkedin_id(self) -> str:
+        return clean_linkedin_id(self.cleaned_data["linkedin_id"])
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # The company is no field, but it is part of what makes a rule unique.
+        return super()._get_validation_exclusions() - {"company"}  # type: ignore[misc, no-any-return]
+
+
+def _advised_events() -> Iterable[tuple[str, SafeString]]:
+    """Each CRM event with when it fires and what it usually is in Campaign Manager."""
+    for name in CrmEventName:
+        advice = EVENTS[name]
+        warning = format_html('<span class="warning">{}</span>', advice.warning) if advice.warning else ""
+        yield (
+            name.value,
+            format_html(
+                "<strong>{}</strong><small>{} Usual type in LinkedIn: <b>{}</b>.{}</small>",
+                name.label, advice.fires, advice.linkedin_type, warning,
+            ),
+        )  # fmt: skip
+
+
+class EventFilterForm(forms.Form):
+    """How Recent Events is narrowed down, from the address. A value that makes no sense narrows nothing."""
+
+    state = forms.ChoiceField(required=False, choices=Chip.choices, widget=forms.HiddenInput)
+    event = forms.ChoiceField(label="CRM event", required=False, choices=[("", "Any"), *CrmEventName.choices])
+    rule = forms.ModelChoiceField(
+        label="Rule", required=False, queryset=ConversionRule.objects.none(), empty_label="Any"
+    )
+    period = forms.TypedChoiceField(
+        label="Period",
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[("", "Any time"), (1, "Today"), (7, "Last 7 days"), (30, "Last 30 days"), (90, "Last 90 days")],
+    )
+    since = forms.DateField(label="From", required=False, validators=SANE, widget=forms.DateInput({"type": "date"}))
+    until = forms.DateField(label="Until", required=False, validators=SANE, widget=forms.DateInput({"type": "date"}))
+    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
+    after = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rules = self.fields["rule"]
+        assert isinstance(rules, forms.ModelChoiceField)
+        rules.queryset = ConversionRule.objects.for_company(company)
+
+    def clean(self) -> None:
+        since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
+        if since and until and until < since:
+            raise ValidationError("The period ends before it begins.")
+
+    def wanted(self) -> Wanted:
+        """What is asked for. A period of days goes before dates."""
+        self.is_valid()
+        asked = self.cleaned_data
+        since, until = asked.get("since"), asked.get("until")
+        if asked.get("period") is not None:
+            since, until = days_ago(asked["period"] - 1), None
+        return Wanted(
+            chip=asked.get("state", ""),
+            rule=asked.get("rule"),
+            crm_event=asked.get("event", ""),
+            since=start_of(since) if since else None,
+            until=start_of(until + timedelta(days=1)) if until else None,
+            before=asked.get("before"),
+            after=asked.get("after"),
+        )

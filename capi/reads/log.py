@@ -1,0 +1,152 @@
+"""Recent Events: a page of the log, newest first.
+
+A page costs the same whether the log has a thousand rows or five million: it follows an index, and where it has to
+look for something that no index knows it looks at a stretch of `STRETCH` rows and says where to go on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import models
+from django.db.models import Q
+
+from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.models import ConversionEventQuerySet as Events
+from capi.reads.moments import first_id_since
+from capi.reads.shown import Shown, all_shown
+from capi.reasons import State
+
+ROWS_PER_PAGE: Final = 50
+STRETCH: Final = 20_000
+
+
+class Chip(models.TextChoices):
+    """The states by which the log can be narrowed. All but the first and the last leave test events out."""
+
+    ALL = "", "All"
+    SENT = "sent", "Sent"
+    QUEUED = "queued", "Queued"
+    ON_HOLD = "on_hold", "On hold"
+    WAITING = "waiting", "Waiting"
+    FAILED = "failed", "Failed"
+    NOT_SENT = "not_sent", "Skipped, cancelled"
+    TEST = "test", "Test"
+
+
+STATES: Final[dict[str, Sequence[State]]] = {
+    Chip.QUEUED: [State.PENDING],
+    Chip.ON_HOLD: [State.PENDING],
+    Chip.WAITING: [State.WAITING],
+    Chip.FAILED: [State.REJECTED, State.EXPIRED, State.EXHAUSTED],
+    Chip.NOT_SENT: [State.SKIPPED, State.CANCELLED],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of the log is asked for. `before` and `after` are ids: rows older, or newer, than that one."""
+
+    chip: str = Chip.ALL
+    rule: ConversionRule | None = None
+    crm_event: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+    after: int | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.chip or self.rule or self.crm_event or self.since or self.until)
+
+    @property
+    def is_first_page(self) -> bool:
+        return self.before is None and self.after is None
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Rows, newest first. `older` and `newer` are the ids to go on from, where there is more.
+
+    `look_on` is the id to go on from where the stretch ended before the page was full.
+    """
+
+    rows: Sequence[Shown]
+    older: int | None = None
+    newer: int | None = None
+    look_on: int | None = None
+
+
+def log_page(company_id: int, wanted: Wanted, connection: Connection | None) -> LogPage:
+    """One page of the company's log."""
+    events = _within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
+    narrowed = _narrowed(events, wanted, connection)
+    if wanted.after is not None:
+        ahead = Q(pk__gt=wanted.after)
+        ceiling = _end_of_stretch(events.filter(ahead), "pk") if _must_search(wanted) else None
+        found = _take(narrowed.filter(ahead, *([Q(pk__lte=ceiling)] if ceiling else [])), wanted, order="pk")
+        rows = found[:ROWS_PER_PAGE][::-1]
+        newer = rows[0].pk if len(found) > ROWS_PER_PAGE else ceiling
+        return LogPage(all_shown(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
+    behind = Q() if wanted.before is None else Q(pk__lt=wanted.before)
+    floor = _end_of_stretch(events.filter(behind), "-pk") if _must_search(wanted) else None
+    found = _take(narrowed.filter(behind, *([Q(pk__gte=floor)] if floor else [])), wanted, order="-pk")
+    rows, is_full = found[:ROWS_PER_PAGE], len(found) > ROWS_PER_PAGE
+    return LogPage(
+        all_shown(rows, connection),
+        older=rows[-1].pk if is_full else None,
+        newer=rows[0].pk if rows and not wanted.is_first_page else None,
+        look_on=None if is_full else floor,
+    )
+
+
+def _within(events: Events, company_id: int, wanted: Wanted) -> Events:
+    if wanted.since is not None:
+        events = events.filter(pk__gte=first_id_since(company_id, wanted.since))
+    if wanted.until is not None:
+        events = events.filter(pk__lt=first_id_since(company_id, wanted.until))
+    return events
+
+
+def _narrowed(events: Events, wanted: Wanted, connection: Connection | None) -> Events:
+    if wanted.chip == Chip.TEST:
+        events = events.filter(is_test=True)
+    elif wanted.chip == Chip.SENT:
+        events = events.counted().filter(state=State.ACCEPTED)
+    elif wanted.chip in STATES:
+        events = events.counted()
+    if wanted.chip in (Chip.QUEUED, Chip.ON_HOLD):
+        events = events.filter(_held(connection) if wanted.chip == Chip.ON_HOLD else ~_held(connection))
+    if wanted.crm_event:
+        events = events.filter(rule__crm_event=wanted.crm_event)
+    if wanted.rule:
+        events = events.filter(rule=wanted.rule)
+    return events
+
+
+def _held(connection: Connection | None) -> Q:
+    """What is on hold: everything while the line is, else the events of paused rules."""
+    everything = connection is None or not connection.is_sending
+    return Q(pk__isnull=False) if everything else Q(rule__is_paused=True)
+
+
+def _must_search(wanted: Wanted) -> bool:
+    """True where no index leads to the rows: they have to be looked for among all others."""
+    return wanted.chip in (Chip.SENT, Chip.TEST) or (wanted.chip == Chip.ALL and bool(wanted.rule or wanted.crm_event))
+
+
+def _end_of_stretch(events: Events, order: str) -> int | None:
+    """The id at which to stop looking, None where the log ends before."""
+    return next(iter(events.order_by(order).values_list("pk", flat=True)[STRETCH : STRETCH + 1]), None)
+
+
+def _take(events: Events, wanted: Wanted, *, order: str) -> list[ConversionEvent]:
+    """One row more than a page, in this order."""
+    events = events.select_related("rule", "lead", "crm_event").order_by(order)
+    if wanted.chip not in STATES:
+        return list(events[: ROWS_PER_PAGE + 1])
+    # State by state, since the index is in the order of ids only within one.
+    found = [row for state in STATES[wanted.chip] for row in events.filter(state=state)[: ROWS_PER_PAGE + 1]]
+    found.sort(key=lambda row: row.pk, reverse=order == "-pk")
+    return found[: ROWS_PER_PAGE + 1]

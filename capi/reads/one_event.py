@@ -1,0 +1,66 @@
+"""One event in full: its attempts, and the JSON that was or would be sent, with the hash and never the address."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from capi.clock import database_now
+from capi.linkedin import payload
+from capi.linkedin.payload import Conversion
+from capi.models import Attempt, ConversionEvent
+from capi.pipeline import take
+from capi.pipeline.take import Row, Sendable
+from capi.reasons import State
+from capi.words import REASONS, STATES, Words
+
+HASH_GONE = "(no longer kept)"
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The JSON that went out or would go out now; `nothing` says why none would, where that is so."""
+
+    text: str = ""
+    was_sent: bool = False
+    nothing: Words | None = None
+
+
+def attempts_of(event: ConversionEvent) -> list[Attempt]:
+    """All requests that the event was in, newest first."""
+    earlier = [link.attempt for link in event.earlier_attempts.select_related("attempt").order_by("-pk")]
+    return [event.last_attempt, *earlier] if event.last_attempt else earlier
+
+
+def wire_of(event: ConversionEvent, attempts: Sequence[Attempt]) -> Wire:
+    """What LinkedIn was told about the event, or would be told if it were sent now."""
+    if event.is_open:
+        return _would_be_sent(event)
+    if attempts:
+        return Wire(_text(_as_sent(event, attempts[0])), was_sent=True)
+    return Wire(nothing=_why_not(State(event.state), event.reason))
+
+
+def _as_sent(event: ConversionEvent, attempt: Attempt) -> Conversion:
+    sent = Conversion(attempt.linkedin_id, event.happened_at, event.event_id, event.email_sha256 or HASH_GONE)
+    if attempt.sent_value and event.crm_event is not None:
+        return replace(sent, amount=event.crm_event.amount, currency=event.crm_event.currency)
+    return sent
+
+
+def _would_be_sent(event: ConversionEvent) -> Wire:
+    row = Row._make(ConversionEvent.objects.filter(pk=event.pk).values_list(*take.COLUMNS).get())
+    if event.is_test:
+        row = row._replace(email=take.TEST_ADDRESS.format(event_id=row.event_id), amount=None)
+        return Wire(_text(take.conversion(event.rule, row)))
+    checked = take.check(event.rule, row, now=database_now())
+    if isinstance(checked, Sendable):
+        return Wire(_text(checked.conversion))
+    return Wire(nothing=_why_not(checked.state, checked.reason))
+
+
+def _why_not(state: State, reason: str) -> Words:
+    return REASONS.get(reason, STATES[state])  # type: ignore[call-overload, no-any-return]
+
+
+def _text(conversion: Conversion) -> str:
+    return json.dumps(payload.build(conversion), indent=2)

@@ -1,0 +1,67 @@
+"""What the sandbox received from one company: the other end of the line, for development."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+
+from capi.models import ConversionEvent
+from capi.sandbox.ledger import Entry, Ledger
+
+REQUESTS_READ: Final = 200
+REQUESTS_SHOWN: Final = 50
+ELEMENTS_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """A request with its first elements and its answer as text."""
+
+    entry: Entry
+    elements: Sequence[str]
+    answer: str
+
+    @property
+    def count(self) -> int:
+        return len(self.entry.elements)
+
+    @property
+    def not_shown(self) -> int:
+        return self.count - len(self.elements)
+
+    @property
+    def tone(self) -> str:
+        return "good" if 200 <= (self.entry.status or 0) < 300 else "bad"
+
+
+def received_from(company_id: int) -> list[ReceivedRequest]:
+    """The company's newest requests, newest first. A request is the company's if one of its event ids is."""
+    entries = Ledger(settings.LINKEDIN_SANDBOX_LEDGER).tail(REQUESTS_READ)
+    event_ids = {event_id for entry in entries for event_id in _event_ids(entry)}
+    events = ConversionEvent.objects.for_company(company_id).filter(event_id__in=event_ids)
+    own = set(events.values_list("event_id", flat=True))
+    return [_request(entry) for entry in entries if not own.isdisjoint(_event_ids(entry))][:REQUESTS_SHOWN]
+
+
+def _event_ids(entry: Entry) -> Iterator[str]:
+    # The first of them are enough: a request holds events of one company.
+    for element in entry.elements[:ELEMENTS_SHOWN]:
+        if isinstance(element, dict) and isinstance(element.get("eventId"), str):
+            yield element["eventId"]
+
+
+def _request(entry: Entry) -> ReceivedRequest:
+    return ReceivedRequest(entry, [_pretty(element) for element in entry.elements[:ELEMENTS_SHOWN]], _answer(entry))
+
+
+def _answer(entry: Entry) -> str:
+    try:
+        return _pretty(json.loads(entry.answer))
+    except ValueError:
+        return entry.answer
+
+
+def _pretty(document: Any) -> str:
+    return json.dumps(document, indent=2)

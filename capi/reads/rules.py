@@ -1,0 +1,106 @@
+"""The rules of a company as the LinkedIn page shows them: with their health and their last test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db.models import Count, Max, Q
+
+from capi.advice import EVENTS, EventAdvice
+from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.reads.log import STATES as STATES_OF_CHIP
+from capi.reads.log import Chip
+from capi.reads.shown import Shown, shown
+from capi.reasons import State
+from capi.words import Words, explain_pause
+
+HEALTH_OVER: Final = 20_000  # the newest events of the company; older ones say little about how things stand
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """A rule with what came of its newest events. `on_hold` is how many wait for its pause, or the line's, to end."""
+
+    rule: ConversionRule
+    last_sent_at: datetime | None
+    last_failed_at: datetime | None
+    on_hold: int
+    last_test: Shown | None
+
+    @property
+    def advice(self) -> EventAdvice:
+        return EVENTS[self.rule.crm_event]
+
+    @property
+    def pause(self) -> Words | None:
+        """Why LinkedIn's answer paused the rule, None where it did not."""
+        return explain_pause(self.rule.paused_reason) if self.rule.is_paused else None
+
+    @property
+    def is_proven(self) -> bool:
+        """True if LinkedIn accepted an event of this rule, and did not refuse the last test."""
+        if self.rule.is_paused:
+            return False
+        if self.last_test is not None:
+            return bool(self.last_test.event.state == State.ACCEPTED)
+        return self.last_sent_at is not None
+
+
+def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
+    """The company's rules, oldest first, in four queries."""
+    rules = list(ConversionRule.objects.for_company(company_id))
+    health = _health(company_id)
+    on_hold = _pending_by_rule(company_id)
+    last_tests = ConversionEvent.objects.in_bulk([row["last_test"] for row in health.values() if row["last_test"]])
+    tests = {test.rule_id: test for test in last_tests.values()}
+    return [
+        _row(rule, health.get(rule.pk, {}), on_hold.get(rule.pk, 0), tests.get(rule.pk), connection) for rule in rules
+    ]
+
+
+def _row(
+    rule: ConversionRule,
+    health: Mapping[str, Any],
+    pending: int,
+    test: ConversionEvent | None,
+    connection: Connection | None,
+) -> RuleRow:
+    if test is not None:
+        test.rule = rule
+    is_held = rule.is_paused or connection is None or not connection.is_sending
+    return RuleRow(
+        rule=rule,
+        last_sent_at=health.get("last_sent_at"),
+        last_failed_at=health.get("last_failed_at"),
+        on_hold=pending if is_held else 0,
+        last_test=shown(test, connection) if test is not None else None,
+    )
+
+
+def _health(company_id: int) -> dict[int, dict[str, Any]]:
+    """By rule: when the last event was sent and the last failed, and the id of the last test."""
+    events = ConversionEvent.objects.for_company(company_id).order_by("-pk")
+    newest = events.values("pk")[:HEALTH_OVER]
+    counted = Q(is_test=False)
+    rows = (
+        ConversionEvent.objects.filter(pk__in=newest)
+        .order_by()
+        .values("rule")
+        .annotate(
+            last_sent_at=Max("settled_at", filter=counted & Q(state=State.ACCEPTED)),
+            last_failed_at=Max("settled_at", filter=counted & Q(state__in=STATES_OF_CHIP[Chip.FAILED])),
+            last_test=Max("pk", filter=Q(is_test=True)),
+        )
+    )
+    return {row["rule"]: dict(row) for row in rows}
+
+
+def _pending_by_rule(company_id: int) -> dict[int, int]:
+    pending = ConversionEvent.objects.for_company(company_id).pending().counted().order_by()
+    return dict(pending.values_list("rule").annotate(Count("pk")))
+
+
+def mapped_events(rules: Sequence[ConversionRule]) -> int:
+    """How many of the five CRM events have an active rule."""
+    return len({rule.crm_event for rule in rules if rule.is_active})

@@ -1,0 +1,46 @@
+"""An event with the words for it: what a row of the log, of the dashboard or of a test shows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from capi.models import Connection, ConversionEvent, CrmEventName
+from capi.reasons import State
+from capi.words import ON_HOLD, STATES, Words, explain
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An event as things stand. `event.rule` and `event.crm_event` should be loaded."""
+
+    event: ConversionEvent
+    words: Words
+
+    @property
+    def title(self) -> str:
+        """The CRM event: as it was recorded, or for a test the one that its rule is mapped to."""
+        recorded = self.event.crm_event
+        return CrmEventName(recorded.kind if recorded else self.event.rule.crm_event).label
+
+    @property
+    def why(self) -> str:
+        """The short reason beside the state, where the state does not say it all."""
+        return "" if self.words == STATES[State(self.event.state)] else self.words.what
+
+    @property
+    def is_moving(self) -> bool:
+        """True while the event is about to be sent: a page that shows it should look again soon."""
+        return self.event.state == State.PENDING and self.words.label != ON_HOLD.label
+
+    @property
+    def badge(self) -> str:
+        """The state with the HTTP status behind it: "Sent 201", "On hold 401", "Queued"."""
+        status = self.words.http_status or self.event.http_status
+        return f"{self.words.label} {status}" if status else self.words.label
+
+
+def shown(event: ConversionEvent, connection: Connection | None) -> Shown:
+    return Shown(event, explain(event, connection))
+
+
+def all_shown(events: Iterable[ConversionEvent], connection: Connection | None) -> list[Shown]:
+    return [shown(event, connection) for event in events]

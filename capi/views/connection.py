@@ -1,0 +1,44 @@
+"""Step 1: the access token, in and out, and going on after a pause."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from capi import services
+from capi.context_processors import line_of
+from capi.forms import TokenForm
+from capi.views.setup import setup_page
+from crm.roles import Action
+from crm.views.access import MemberRequest, member
+
+
+@sensitive_post_parameters("token")
+@require_POST
+@member(Action.CHANGE_CONNECTION)
+def save_token(request: MemberRequest) -> HttpResponse:
+    form = TokenForm(request.POST)
+    if not form.is_valid():
+        return setup_page(request, token_form=form)
+    services.save_token(company=request.membership.company, user=request.user, **form.cleaned_data)
+    messages.success(request, "The access token was saved. What was on hold goes out now.")
+    return redirect("linkedin")
+
+
+@member(Action.CHANGE_CONNECTION)
+def remove_token(request: MemberRequest) -> HttpResponse:
+    """Ask, then forget the token."""
+    if request.method == "POST":
+        services.remove_token(company=request.membership.company)
+        messages.success(request, "The access token was removed. Events are kept until there is a new one.")
+        return redirect("linkedin")
+    return render(request, "capi/token_remove.html", {"connection": line_of(request).connection})
+
+
+@require_POST
+@member(Action.CHANGE_CONNECTION)
+def resume(request: MemberRequest) -> HttpResponse:
+    services.resume_connection(company=request.membership.company)
+    messages.success(request, "Sending goes on. If LinkedIn gives the same answer again, it is paused again.")
+    return redirect("linkedin")

@@ -1,0 +1,71 @@
+"""The first page: how leads, deals and conversion events are doing."""
+
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from capi.context_processors import line_of
+from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.reads.numbers import leads_of, open_events, outcomes_of, pipeline_of
+from capi.reads.shown import Shown, all_shown
+from capi.reasons import State
+from crm.models import Company
+from crm.roles import Action
+from crm.views.access import MemberRequest, member
+
+LATEST_EVENTS = 8
+
+
+@member(Action.SEE_LEADS)
+def dashboard(request: MemberRequest) -> HttpResponse:
+    company, connection = request.membership.company, line_of(request).connection
+    return render(
+        request,
+        "capi/dashboard.html",
+        {
+            "leads": leads_of(company),
+            "pipeline": pipeline_of(company),
+            "outcomes": outcomes_of(company),
+            "open": open_events(company, connection),
+            "latest": _latest(company, connection) if request.membership.may(Action.SEE_EVENT_LOG) else None,
+            "start": _start(company, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How far a company is with its first steps."""
+
+    has_token: bool
+    has_rule: bool
+    has_sent: bool
+
+    @property
+    def is_complete(self) -> bool:
+        return self.has_token and self.has_rule and self.has_sent
+
+    @property
+    def steps(self) -> list[tuple[bool, str, str]]:
+        """Each step: whether it is done, what to do, and where."""
+        page = reverse("linkedin")
+        return [
+            (self.has_token, "Connect your ad account", f"{page}#connect"),
+            (self.has_rule, "Map a CRM event to a conversion rule", f"{page}#map"),
+            (self.has_sent, "Send a test event", f"{page}#verify"),
+        ]
+
+
+def _start(company: Company, connection: Connection | None) -> Start:
+    return Start(
+        has_token=connection is not None and connection.has_token,
+        has_rule=ConversionRule.objects.for_company(company).active().exists(),
+        has_sent=ConversionEvent.objects.for_company(company).filter(state=State.ACCEPTED).exists(),
+    )
+
+
+def _latest(company: Company, connection: Connection | None) -> list[Shown]:
+    events = ConversionEvent.objects.for_company(company).counted().select_related("rule", "lead", "crm_event")
+    return all_shown(events.order_by("-pk")[:LATEST_EVENTS], connection)

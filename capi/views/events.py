@@ -1,0 +1,53 @@
+"""Recent Events, and one event in full."""
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.vary import vary_on_headers
+
+from capi.context_processors import line_of
+from capi.forms import EventFilterForm
+from capi.models import ConversionEvent
+from capi.reads.log import STRETCH, Chip, log_page
+from capi.reads.one_event import attempts_of, wire_of
+from capi.reads.shown import shown
+from crm.roles import Action
+from crm.views.access import MemberRequest, member
+
+
+@vary_on_headers("HX-Request")
+@member(Action.SEE_EVENT_LOG)
+def log(request: MemberRequest) -> HttpResponse:
+    """The log; for htmx just its rows, which ask for themselves again."""
+    company = request.membership.company
+    form = EventFilterForm(request.GET, company=company)
+    wanted = form.wanted()
+    return render(
+        request,
+        "capi/_event_rows.html" if request.htmx else "capi/event_list.html",
+        {
+            "form": form,
+            "wanted": wanted,
+            "chips": [(value, label, value == wanted.chip) for value, label in Chip.choices],
+            "page": log_page(company.pk, wanted, line_of(request).connection),
+            "stretch": STRETCH,
+        },
+    )
+
+
+@vary_on_headers("HX-Request")
+@member(Action.SEE_EVENT_LOG)
+def detail(request: MemberRequest, pk: int) -> HttpResponse:
+    """One event: its state and what to do, every attempt, and the JSON."""
+    events = ConversionEvent.objects.for_company(request.membership.company_id)
+    event = get_object_or_404(events.select_related("rule", "lead", "deal", "crm_event", "last_attempt"), pk=pk)
+    row, attempts = shown(event, line_of(request).connection), attempts_of(event)
+    return render(
+        request,
+        "capi/_event.html" if request.htmx else "capi/event_detail.html",
+        {
+            "row": row,
+            "event": event,
+            "attempts": attempts,
+            "wire": wire_of(event, attempts),
+        },
+    )

@@ -1,0 +1,125 @@
+"""Steps 2 and 3: the rules, and trying them out."""
+
+from datetime import timedelta
+from typing import Final
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from capi import services
+from capi.clock import database_now
+from capi.context_processors import line_of
+from capi.forms import RuleForm
+from capi.models import ConversionEvent, ConversionRule
+from capi.reads.shown import shown
+from capi.reasons import State
+from crm.roles import Action
+from crm.views.access import MemberRequest, member
+
+RULES_PLACE: Final = "#map"
+SLOW_AFTER: Final = timedelta(seconds=10)
+
+
+@member(Action.CHANGE_RULES)
+def new(request: MemberRequest) -> HttpResponse:
+    form = RuleForm(
+        request.POST or None,
+        company=request.membership.company,
+        initial={"crm_event": request.GET.get("event"), "is_active": True},
+    )
+    return _saved_or_shown(request, form, "{} was added. Press play in step 3 to try it.")
+
+
+@member(Action.CHANGE_RULES)
+def edit(request: MemberRequest, pk: int) -> HttpResponse:
+    rule = _own_rule(request, pk)
+    form = RuleForm(request.POST or None, instance=rule, company=request.membership.company)
+    return _saved_or_shown(request, form, "{} was saved.", name=rule.name)
+
+
+def _saved_or_shown(request: MemberRequest, form: RuleForm, sentence: str, name: str = "") -> HttpResponse:
+    if form.is_valid():
+        rule = services.save_rule(rule=form.instance)
+        messages.success(request, sentence.format(rule))
+        return _to_rules()
+    return render(request, "capi/rule_form.html", {"form": form, "name": name})
+
+
+@require_POST
+@member(Action.CHANGE_RULES)
+def set_active(request: MemberRequest, pk: int) -> HttpResponse:
+    """Switch a rule on (`active=1`) or off."""
+    rule, active = _own_rule(request, pk), request.POST.get("active") == "1"
+    try:
+        services.set_rule_active(rule=rule, active=active)
+        messages.success(request, f"{rule} is now {'on' if active else 'off'}.")
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    return _to_rules()
+
+
+@require_POST
+@member(Action.CHANGE_RULES)
+def resume(request: MemberRequest, pk: int) -> HttpResponse:
+    """Let a rule go on that LinkedIn's answer paused."""
+    rule = _own_rule(request, pk)
+    services.resume_rule(rule=rule)
+    messages.success(request, f"{rule} goes on. If LinkedIn gives the same answer again, it is paused again.")
+    return _to_rules()
+
+
+@member(Action.CHANGE_RULES)
+def delete(request: MemberRequest, pk: int) -> HttpResponse:
+    """Ask, then delete the rule. Its log stays."""
+    rule = _own_rule(request, pk)
+    if request.method == "POST":
+        services.delete_rule(rule=rule)
+        messages.success(request, f"{rule} was deleted. What it sent stays in Recent Events.")
+        return _to_rules()
+    return render(request, "capi/rule_delete.html", {"rule": rule})
+
+
+@require_POST
+@member(Action.TEST_RULES)
+def test(request: MemberRequest, pk: int) -> HttpResponse:
+    """Play: send one test event. The answer is a part that asks for its result until there is one."""
+    rule = _own_rule(request, pk)
+    try:
+        event = services.send_test_event(rule=rule, user=request.user)
+    except services.NotConnected as error:
+        if request.htmx:
+            return render(request, "capi/_test_result.html", {"problem": str(error)})
+        messages.error(request, str(error))
+        return redirect(reverse("linkedin") + "#verify")
+    return _test_part(request, event) if request.htmx else redirect(event)
+
+
+@member(Action.TEST_RULES)
+def test_result(request: MemberRequest, pk: int) -> HttpResponse:
+    """How a test event fares; no content while there is nothing new, so that nothing is read out twice."""
+    tests = ConversionEvent.objects.for_company(request.membership.company_id).filter(is_test=True)
+    event = get_object_or_404(tests.select_related("rule", "last_attempt"), pk=pk)
+    if not request.htmx:
+        return redirect(event)
+    is_slow = event.state == State.PENDING and database_now() - event.created_at > SLOW_AFTER
+    if event.state == State.PENDING and (not is_slow or "slow" in request.GET):
+        return HttpResponse(status=204)
+    return _test_part(request, event, is_slow=is_slow)
+
+
+def _test_part(request: MemberRequest, event: ConversionEvent, *, is_slow: bool = False) -> HttpResponse:
+    row = shown(event, line_of(request).connection)
+    return render(request, "capi/_test_result.html", {"row": row, "is_slow": is_slow})
+
+
+def _own_rule(request: MemberRequest, pk: int) -> ConversionRule:
+    rule: ConversionRule = get_object_or_404(ConversionRule.objects.for_company(request.membership.company), pk=pk)
+    return rule
+
+
+def _to_rules() -> HttpResponse:
+    return redirect(reverse("linkedin") + RULES_PLACE)

@@ -1,0 +1,24 @@
+"""The other end, in development: what the stand-in for LinkedIn received."""
+
+from django.conf import settings
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.vary import vary_on_headers
+
+from capi.reads.received import received_from
+from capi.sandbox.choices import RULES, TOKENS
+from crm.roles import Action
+from crm.views.access import MemberRequest, member
+
+
+@vary_on_headers("HX-Request")
+@member(Action.SEE_LEADS)
+def received(request: MemberRequest) -> HttpResponse:
+    """The company's requests, newest first. There is no such page without the sandbox."""
+    if not settings.LINKEDIN_SANDBOX:
+        raise Http404
+    return render(
+        request,
+        "capi/_received.html" if request.htmx else "capi/sandbox.html",
+        {"requests": received_from(request.membership.company_id), "tokens": TOKENS, "rules": RULES},
+    )

@@ -1,0 +1,43 @@
+"""The LinkedIn page: connect, map, verify."""
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from capi.advice import usual_causes
+from capi.context_processors import line_of
+from capi.forms import TokenForm
+from capi.models import CrmEventName
+from capi.reads.rules import mapped_events, rule_rows
+from crm.roles import Action
+from crm.views.access import MemberRequest, member
+
+
+@member(Action.SEE_CONNECTION)
+def setup(request: MemberRequest) -> HttpResponse:
+    return setup_page(request)
+
+
+def setup_page(request: MemberRequest, token_form: TokenForm | None = None) -> HttpResponse:
+    """The page, with the token form that was refused in the place of a fresh one."""
+    connection = line_of(request).connection
+    rows = rule_rows(request.membership.company_id, connection)
+    rules = [row.rule for row in rows]
+    active = [row for row in rows if row.rule.is_active]
+    return render(
+        request,
+        "capi/linkedin.html",
+        {
+            "connection": connection,
+            "token_form": token_form or TokenForm(initial={"ad_account_id": getattr(connection, "ad_account_id", "")}),
+            "api_version": settings.LINKEDIN_API_VERSION,
+            "rows": rows,
+            "on_hold": sum(row.on_hold for row in rows),
+            "paused": [row for row in rows if row.pause],
+            "mapped": mapped_events(rules),
+            "mappable": len(CrmEventName),
+            "active": active,
+            "proven": [row for row in active if row.is_proven],
+            "causes": usual_causes(connection, rules),
+        },
+    )
