@@ -1,9 +1,10 @@
-"""The REST API, version 1: one router over crm and capi, and its schema."""
+"""The REST API, version 1: one router over crm and capi, its schema, and a page that explains it."""
 
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
 from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
+from crm.api.docs import docs
 from crm.api.schema import SchemaView
 from crm.api.views import DealViewSet, LeadViewSet
 
@@ -16,4 +17,5 @@ router.register("conversion-events", ConversionEventViewSet, basename="api-conve
 urlpatterns = [
     path("", include(router.urls)),
     path("schema/", SchemaView.as_view(), name="api-schema"),
+    path("docs/", docs, name="api-docs"),
 ]

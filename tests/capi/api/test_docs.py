@@ -1,0 +1,51 @@
+import pytest
+
+URL = "/api/v1/docs/"
+
+
+@pytest.mark.parametrize("role", ["admin", "sales", "ops"])
+def test_every_member_reads_how_to_call_the_api(client_as, request, role):
+    answer = client_as(request.getfixturevalue(role)).get(URL)
+
+    assert answer.status_code == 200
+    assert answer.context["parts"][-1].title == "Leads"
+
+
+def test_a_stranger_is_sent_to_the_sign_in_page(client, db):
+    answer = client.get(URL)
+
+    assert (answer.status_code, answer["Location"]) == (302, f"/login/?next={URL}")
+
+
+def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
+    answer = client_as(sales).get(URL)
+
+    parts = {part.title: part for part in answer.context["parts"]}
+    assert list(parts) == ["Conversion events", "Conversion rules", "Deals", "Leads"]
+    assert parts["Conversion events"].operations == (
+        ("GET", "/api/v1/conversion-events/"),
+        ("GET", "/api/v1/conversion-events/{id}/"),
+    )
+    assert parts["Conversion events"].filters == ("deal", "lead", "rule", "state")
+    assert parts["Leads"].operations == (
+        ("GET", "/api/v1/leads/"),
+        ("POST", "/api/v1/leads/"),
+        ("GET", "/api/v1/leads/{id}/"),
+        ("PUT", "/api/v1/leads/{id}/"),
+        ("PATCH", "/api/v1/leads/{id}/"),
+        ("DELETE", "/api/v1/leads/{id}/"),
+    )
+    fields = {field.name: (field.kind, field.rule) for field in parts["Deals"].fields}
+    assert fields == {
+        "id": ("integer", "read only"),
+        "lead": ("integer", "required"),
+        "title": ("string", "required"),
+        "amount": ("decimal", ""),
+        "currency": ("string", ""),
+        "stage": ("integer", ""),
+        "owner": ("integer", ""),
+        "expected_close": ("date", ""),
+        "created_at": ("date and time", "read only"),
+        "updated_at": ("date and time", "read only"),
+    }
+    assert {field.name: field.kind for field in parts["Conversion rules"].fields}["frequency"] == "once · every_time"
