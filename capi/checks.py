@@ -1,0 +1,86 @@
+"""System checks of the conversions: wrong settings are said at the start, in a sentence, with the mend."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from capi.linkedin import versions
+
+LARGEST_BATCH = 5_000  # elements per request (linkedin-capi, 1.4)
+SMALLEST_MARGIN_SECONDS = 30
+
+
+@register(Tags.security)
+def token_keys(**kwargs: Any) -> list[CheckMessage]:
+    """E101, E102: tokens can be sealed."""
+    make = "Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+    if not settings.TOKEN_KEYS:
+        return [Error("LEADMACHINE_TOKEN_KEYS is not set: access tokens can't be sealed.", hint=make, id="capi.E101")]
+    if not all(map(_is_key, settings.TOKEN_KEYS)) or settings.SECRET_KEY in settings.TOKEN_KEYS:
+        text = "LEADMACHINE_TOKEN_KEYS holds something that is no key of its own."
+        return [Error(text, hint=f"Separate several with commas, the newest first. {make}", id="capi.E102")]
+    return []
+
+
+@register(Tags.security)
+def where_conversions_go(**kwargs: Any) -> list[CheckMessage]:
+    """E103: production sends to LinkedIn, or says that it does not."""
+    url = urlsplit(settings.LINKEDIN_API_URL)
+    if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL:
+        return []
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        return [Error("LINKEDIN_API_URL is no address.", hint="Leave it out to send to LinkedIn.", id="capi.E103")]
+    if settings.DEBUG or settings.LINKEDIN_SANDBOX:
+        return []
+    text = f"LINKEDIN_API_URL points to {url.hostname}, not to LinkedIn: every access token would be sent there."
+    hint = "Leave LINKEDIN_API_URL out, or set LINKEDIN_SANDBOX=1 if this installation is for trying things out."
+    return [Error(text, hint=hint, id="capi.E103")]
+
+
+@register()
+def api_version(**kwargs: Any) -> list[CheckMessage]:
+    """E105: the API version is one."""
+    version = settings.LINKEDIN_API_VERSION
+    if not versions.is_well_formed(version):
+        hint = "Set it to year and month, such as 202609."
+        return [Error(f"LINKEDIN_API_VERSION is {version!r}, which is no version.", hint=hint, id="capi.E105")]
+    return []
+
+
+@register()
+def durations_and_sizes(**kwargs: Any) -> list[CheckMessage]:
+    """E107 to E110: the lease outlives a request, and a request is one that LinkedIn takes."""
+    return list(_durations_and_sizes())
+
+
+def _durations_and_sizes() -> Iterator[CheckMessage]:
+    if settings.LEASE_SECONDS <= settings.SEND_TIMEOUT_SECONDS:
+        yield Error(
+            "A lane's lease ends before a request may: two workers would send the same events.",
+            hint="Set LEADMACHINE_LEASE_SECONDS to at least twice LEADMACHINE_SEND_TIMEOUT_SECONDS plus 30.",
+            id="capi.E107",
+        )
+    elif settings.LEASE_SECONDS < 2 * settings.SEND_TIMEOUT_SECONDS + SMALLEST_MARGIN_SECONDS and not settings.DEBUG:
+        yield Warning(
+            "A lane's lease leaves little time beside a slow request.",
+            hint="Set LEADMACHINE_LEASE_SECONDS to at least twice LEADMACHINE_SEND_TIMEOUT_SECONDS plus 30.",
+            id="capi.W109",
+        )
+    if not 1 <= settings.BATCH_SIZE <= LARGEST_BATCH:
+        hint = f"Set LEADMACHINE_BATCH_SIZE to 1 to {LARGEST_BATCH}."
+        yield Error("LinkedIn does not take batches of this size.", hint=hint, id="capi.E108")
+    if settings.REQUESTS_PER_MINUTE < 1:
+        hint = "Set LEADMACHINE_REQUESTS_PER_MINUTE to 1 or more; LinkedIn grants 600."
+        yield Error("No request may ever be made.", hint=hint, id="capi.E110")
+
+
+def _is_key(text: str) -> bool:
+    try:
+        Fernet(text)
+    except ValueError:
+        return False
+    return True

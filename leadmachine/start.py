@@ -1,0 +1,9 @@
+"""What keeps a process from starting: the errors among the system checks, a line each."""
+
+from django.core import checks
+
+
+def refusals() -> list[str]:
+    """One line per error: its id, what is wrong, and what to do. Warnings refuse nothing."""
+    found = [message for message in checks.run_checks() if message.is_serious()]
+    return [f"{message.id}: {message.msg} {message.hint or ''}".strip() for message in found]

@@ -1,0 +1,73 @@
+"""Wrong settings are said at the start, each in a line that says what to do."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from cryptography.fernet import Fernet
+
+GOOD = {
+    "SECRET_KEY": "s" * 60,
+    "ALLOWED_HOSTS": "crm.example.com",
+    "LEADMACHINE_TOKEN_KEYS": Fernet.generate_key().decode(),
+    "LEADMACHINE_EMBEDDED_WORKER": "0",
+}
+
+
+def start(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Load the WSGI application in a process of its own, in production mode."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-c", "import leadmachine.wsgi"],
+        env={**inherited, **GOOD, "DATABASE_URL": "sqlite:///:memory:", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_good_settings_start() -> None:
+    result = start()
+
+    assert result.returncode == 0
+    assert "does not start" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "id_", "mend"),
+    [
+        ({"SECRET_KEY": "short"}, "leadmachine.E001", "Set SECRET_KEY"),
+        ({"ALLOWED_HOSTS": ""}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
+        ({"ALLOWED_HOSTS": "*"}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
+        ({"LEADMACHINE_TOKEN_KEYS": ""}, "capi.E101", "Make one"),
+        ({"LEADMACHINE_TOKEN_KEYS": "not-a-key"}, "capi.E102", "Make one"),
+        ({"LINKEDIN_API_URL": "https://example.org"}, "capi.E103", "LINKEDIN_SANDBOX=1"),
+        ({"LINKEDIN_API_VERSION": "latest"}, "capi.E105", "such as 202609"),
+        ({"LEADMACHINE_BATCH_SIZE": "5001"}, "capi.E108", "1 to 5000"),
+        ({"LEADMACHINE_LEASE_SECONDS": "45"}, "capi.E107", "LEADMACHINE_LEASE_SECONDS"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_wrong_setting_refuses_to_start_with_the_mend(wrong: dict[str, str], id_: str, mend: str) -> None:
+    result = start(**wrong)
+
+    assert result.returncode != 0
+    assert id_ in result.stderr
+    assert mend in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "not-a-key" not in result.stderr
+
+
+def test_an_empty_secret_key_is_said_too() -> None:
+    result = start(SECRET_KEY="")
+
+    assert result.returncode != 0
+    assert "SECRET_KEY" in result.stderr
+
+
+def test_a_sandbox_may_be_asked_for_in_production() -> None:
+    result = start(LINKEDIN_API_URL="http://127.0.0.1:9", LINKEDIN_SANDBOX="1", LINKEDIN_SANDBOX_PORT="0")
+
+    assert result.returncode == 0
