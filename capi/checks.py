@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Warn
 
 from capi.linkedin import versions
 
@@ -65,7 +66,7 @@ def _durations_and_sizes() -> Iterator[CheckMessage]:
             id="capi.E107",
         )
     elif settings.LEASE_SECONDS < 2 * settings.SEND_TIMEOUT_SECONDS + SMALLEST_MARGIN_SECONDS and not settings.DEBUG:
-        yield Warning(
+        yield Warn(
             "A lane's lease leaves little time beside a slow request.",
             hint="Set LEADMACHINE_LEASE_SECONDS to at least twice LEADMACHINE_SEND_TIMEOUT_SECONDS plus 30.",
             id="capi.W109",
