@@ -35,15 +35,29 @@ def test_a_deals_timeline_leaves_out_its_lead(company):
     assert [entry.title for entry in timeline.of_deal(deal).entries] == ["Deal created"]
 
 
-def test_notes_of_others_stand_with_their_event(client_as, sales, company, monkeypatch):
-    lead = make_lead(company)
+@pytest.fixture
+def note(monkeypatch):
     note = TimelineNote("Sent to somebody", "good", "/somewhere/")
     monkeypatch.setattr(timeline, "timeline_notes", [lambda events: {events[0].pk: [note]}, lambda events: {}])
+    return note
 
-    response = client_as(sales).get(f"/leads/{lead.pk}/")
+
+def test_notes_of_others_stand_with_their_event(client_as, admin, company, note):
+    lead = make_lead(company)
+
+    response = client_as(admin).get(f"/leads/{lead.pk}/")
 
     assert response.context["timeline"].entries[0].notes == [note]
     assert '<a class="badge good" href="/somewhere/">Sent to somebody</a>' in response.content.decode()
+
+
+def test_a_note_is_no_link_for_those_who_may_not_see_the_event_log(client_as, sales, company, note):
+    lead = make_lead(company)
+
+    response = client_as(sales).get(f"/leads/{lead.pk}/")
+
+    assert '<span class="badge good">Sent to somebody</span>' in response.content.decode()
+    assert "/somewhere/" not in response.content.decode()
 
 
 def test_a_very_long_timeline_is_cut_and_says_so(client_as, sales, company, monkeypatch):
