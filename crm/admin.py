@@ -1,7 +1,5 @@
 """The operator's own view of the data, behind Django's admin. Changes here fire CRM events like any other."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
