@@ -24,7 +24,7 @@ class Field:
 
     name: str
     kind: str
-    rule: str
+    writing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,8 @@ def _operations(path: str, item: Json) -> Iterator[tuple[str, str]]:
 
 def _fields(component: Json, components: Json) -> Iterator[Field]:
     for name, field in component["properties"].items():
-        must = name in component["required"] and not field.get("readOnly")
-        rule = "read only" if field.get("readOnly") else "required" if must else ""
-        yield Field(name, _kind(field, components), rule)
+        writing = "required" if name in component["required"] else "optional"
+        yield Field(name, _kind(field, components), "no" if field.get("readOnly") else writing)
 
 
 def _kind(field: Json, components: Json) -> str:

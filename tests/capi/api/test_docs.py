@@ -35,17 +35,17 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         ("PATCH", "/api/v1/leads/{id}/"),
         ("DELETE", "/api/v1/leads/{id}/"),
     )
-    fields = {field.name: (field.kind, field.rule) for field in parts["Deals"].fields}
+    fields = {field.name: (field.kind, field.writing) for field in parts["Deals"].fields}
     assert fields == {
-        "id": ("integer", "read only"),
+        "id": ("integer", "no"),
         "lead": ("integer", "required"),
         "title": ("string", "required"),
-        "amount": ("decimal", ""),
-        "currency": ("string", ""),
-        "stage": ("integer", ""),
-        "owner": ("integer", ""),
-        "expected_close": ("date", ""),
-        "created_at": ("date and time", "read only"),
-        "updated_at": ("date and time", "read only"),
+        "amount": ("decimal", "optional"),
+        "currency": ("string", "optional"),
+        "stage": ("integer", "optional"),
+        "owner": ("integer", "optional"),
+        "expected_close": ("date", "optional"),
+        "created_at": ("date and time", "no"),
+        "updated_at": ("date and time", "no"),
     }
     assert {field.name: field.kind for field in parts["Conversion rules"].fields}["frequency"] == "once · every_time"
