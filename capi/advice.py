@@ -6,7 +6,7 @@ from typing import Final
 
 from capi.models import Connection, ConversionRule, CrmEventName
 from capi.reasons import Reason
-from capi.words import REASONS, explain_pause
+from capi.words import REASONS, Tone, explain_pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,13 @@ class Cause:
     """One of the four usual causes of events not being sent, as things stand now."""
 
     question: str
-    is_fine: bool
+    tone: Tone
     answer: str
     next_step: str = ""
+
+    @property
+    def is_fine(self) -> bool:
+        return self.tone == "good"
 
 
 RULE_REFUSED: Final = (Reason.RULE_NOT_FOUND, Reason.RULE_FORBIDDEN, Reason.RULE_MISCONFIGURED, Reason.REFUSED)
@@ -53,19 +57,20 @@ def usual_causes(connection: Connection | None, rules: Sequence[ConversionRule])
 def _token(connection: Connection | None) -> Cause:
     question = "Is an access token saved?"
     if connection is None or not connection.has_token:
-        return Cause(question, False, REASONS[Reason.NO_TOKEN].what, REASONS[Reason.NO_TOKEN].next_step)
-    return Cause(question, True, f"Yes, the one that ends in {connection.token_last_four}.")
+        return Cause(question, "bad", REASONS[Reason.NO_TOKEN].what, REASONS[Reason.NO_TOKEN].next_step)
+    return Cause(question, "good", f"Yes, the one that ends in {connection.token_last_four}.")
 
 
 def _active(rules: Sequence[ConversionRule]) -> Cause:
     question = "Is the rule active?"
     off = [rule.name for rule in rules if not rule.is_active]
     if not rules:
-        return Cause(question, False, "There is no rule yet.", "Add one in step 2.")
+        return Cause(question, "bad", "There is no rule yet.", "Add one in step 2.")
     if off:
+        tone: Tone = "wait" if len(off) < len(rules) else "bad"
         answer = f"Switched off: {', '.join(off)}."
-        return Cause(question, False, answer, "Switch a rule on in step 2 to send the events that follow.")
-    return Cause(question, True, "Yes, every rule is switched on.")
+        return Cause(question, tone, answer, "Switch a rule on in step 2 to send the events that follow.")
+    return Cause(question, "good", "Yes, every rule is switched on.")
 
 
 def _rule_ids(rules: Sequence[ConversionRule]) -> Cause:
@@ -74,17 +79,17 @@ def _rule_ids(rules: Sequence[ConversionRule]) -> Cause:
     if refused:
         words = explain_pause(refused[0].paused_reason)
         names = ", ".join(f"{rule.name} ({rule.linkedin_id})" for rule in refused)
-        return Cause(question, False, f"{names}: {words.what}", words.next_step)
-    return Cause(question, True, "LinkedIn has refused none of the rule ids.")
+        return Cause(question, "bad", f"{names}: {words.what}", words.next_step)
+    return Cause(question, "good", "LinkedIn has refused none of the rule ids.")
 
 
 def _account(connection: Connection | None, rules: Sequence[ConversionRule]) -> Cause:
     question = "Is the ad account still connected?"
     if connection is not None and connection.is_paused and connection.paused_reason in ACCOUNT_REFUSED:
         words = explain_pause(connection.paused_reason)
-        return Cause(question, False, words.what, words.next_step)
+        return Cause(question, "bad", words.what, words.next_step)
     active = [rule for rule in rules if rule.is_active]
     if active and all(rule.is_paused and rule.paused_reason == Reason.RULE_FORBIDDEN for rule in active):
         words = REASONS[Reason.RULE_FORBIDDEN]
-        return Cause(question, False, words.what, words.next_step)
-    return Cause(question, True, "LinkedIn has refused neither the token nor the account.")
+        return Cause(question, "bad", words.what, words.next_step)
+    return Cause(question, "good", "LinkedIn has refused neither the token nor the account.")

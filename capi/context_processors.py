@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 
 from capi.models import Connection
 from capi.words import Words, explain_pause
@@ -15,8 +16,9 @@ from crm.roles import Action
 class Line:
     """The line to LinkedIn of the company that one works in. It costs a query when it is asked, and one at most."""
 
-    def __init__(self, membership: Membership | None) -> None:
-        self.membership = membership
+    def __init__(self, request: HttpRequest) -> None:
+        self.membership: Membership | None = getattr(request, "membership", None)
+        self._path = request.path
 
     @cached_property
     def connection(self) -> Connection | None:
@@ -35,6 +37,11 @@ class Line:
         return explain_pause(self.connection.paused_reason)
 
     @property
+    def pause_elsewhere(self) -> Words | None:
+        """The pause, but for the page that speaks of it at length."""
+        return None if self._path == reverse("linkedin") else self.pause
+
+    @property
     def is_sandbox(self) -> bool:
         return settings.LINKEDIN_SANDBOX
 
@@ -47,7 +54,7 @@ class Line:
 def line_of(request: HttpRequest) -> Line:
     """The line of this request: view and banners share it, and its one query."""
     if not hasattr(request, "linkedin_line"):
-        request.linkedin_line = Line(getattr(request, "membership", None))  # type: ignore[attr-defined]
+        request.linkedin_line = Line(request)  # type: ignore[attr-defined]
     return request.linkedin_line  # type: ignore[attr-defined, no-any-return]
 
 

@@ -12,7 +12,8 @@ from capi.sandbox.ledger import Entry, Ledger
 
 REQUESTS_READ: Final = 200
 REQUESTS_SHOWN: Final = 50
-ELEMENTS_SHOWN: Final = 3
+ELEMENTS_SHOWN: Final = 1
+ELEMENTS_ASKED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def received_from(company_id: int) -> list[ReceivedRequest]:
 
 def _event_ids(entry: Entry) -> Iterator[str]:
     # The first of them are enough: a request holds events of one company.
-    for element in entry.elements[:ELEMENTS_SHOWN]:
+    for element in entry.elements[:ELEMENTS_ASKED]:
         if isinstance(element, dict) and isinstance(element.get("eventId"), str):
             yield element["eventId"]
 

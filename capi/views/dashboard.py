@@ -15,7 +15,7 @@ from crm.models import Company
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
 
-LATEST_EVENTS = 8
+LATEST_EVENTS = 6
 
 
 @member(Action.SEE_LEADS)
