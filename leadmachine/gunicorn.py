@@ -4,7 +4,9 @@ One process with threads; `WEB_CONCURRENCY` (gunicorn's own variable) asks for m
 line overrule what stands here, such as `--bind`.
 """
 
+import io
 import os
+import signal
 import socket
 import sys
 from typing import Any
@@ -14,7 +16,7 @@ from leadmachine import settings
 bind = f"127.0.0.1:{settings.PORT}"
 worker_class = "gthread"
 threads = 8
-graceful_timeout = 10
+graceful_timeout = 5
 # Recycled now and then, so that a slow leak never becomes an incident. An embedded worker would be cut off by it.
 max_requests = 0 if settings.EMBEDDED_WORKER else 20_000
 max_requests_jitter = 2_000
@@ -36,6 +38,16 @@ def when_ready(server: Any) -> None:
         print(f"\nLeadMachine is ready: http://{host}:{port}/   (Ctrl-C ends it)\n", flush=True)  # noqa: T201
 
 
+def post_worker_init(worker: Any) -> None:
+    """Let Ctrl-C end the worker as SIGTERM does: after the request that it is answering.
+
+    Ctrl-C reaches the worker twice, from the terminal and from the master, and gunicorn's own handler (27.0) waits for
+    a lock of its own when it is called while it runs.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGQUIT, worker.handle_exit)
+
+
 def _check_settings() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
     import django
@@ -44,7 +56,7 @@ def _check_settings() -> None:
 
     django.setup()
     try:
-        call_command("check")
+        call_command("check", stdout=io.StringIO())
     except SystemCheckError as error:
         sys.exit(str(error))
 
