@@ -1,11 +1,14 @@
 import pytest
 
+from crm.roles import Role
+from tests.conftest import join
+
 URL = "/api/v1/docs/"
 
 
-@pytest.mark.parametrize("role", ["admin", "sales", "ops"])
-def test_every_member_reads_how_to_call_the_api(client_as, request, role):
-    answer = client_as(request.getfixturevalue(role)).get(URL)
+@pytest.mark.parametrize("role", Role)
+def test_every_member_reads_how_to_call_the_api(client_as, company, role):
+    answer = client_as(join(company, role)).get(URL)
 
     assert answer.status_code == 200
     assert answer.context["parts"][-1].title == "Leads"
