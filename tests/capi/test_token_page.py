@@ -1,0 +1,103 @@
+"""Step 1 on the LinkedIn page: the token goes in, and never comes out again."""
+
+import pytest
+from django.urls import reverse
+
+from capi import services
+from capi.models import Connection, ConversionEvent
+from tests.conftest import TOKEN, make_lead
+
+pytestmark = pytest.mark.django_db
+
+PAGE, SAVE, REMOVE = reverse("linkedin"), reverse("token_save"), reverse("token_remove")
+
+
+@pytest.fixture
+def browser(client_as, admin):
+    return client_as(admin)
+
+
+def test_a_pasted_token_is_saved_without_the_white_space_around_it(browser, company, admin) -> None:
+    answer = browser.post(SAVE, {"token": f"  {TOKEN}\n", "ad_account_id": "urn:li:sponsoredAccount:512345678"})
+
+    connection = Connection.objects.for_company(company).get()
+    assert answer.url == PAGE
+    assert (connection.token_last_four, connection.ad_account_id) == (TOKEN[-4:], "512345678")
+    assert connection.token_saved_by == admin.user
+
+
+def test_after_saving_the_page_shows_the_last_four_and_never_the_token(browser, company, admin) -> None:
+    services.save_token(company=company, token=TOKEN, user=admin.user, ad_account_id="512345678")
+
+    page = browser.get(PAGE).content.decode()
+
+    assert f"ends in <code>{TOKEN[-4:]}</code>" in page
+    assert "by Admin Jansen" in page
+    assert "<code>202609</code>" in page
+    assert TOKEN not in page
+    assert '<input type="password" name="token" autocomplete="off"' in page
+    assert "value=" not in page.split('<input type="password"')[1].split(">")[0]
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [
+        ("", "Paste the access token from Campaign Manager."),
+        ("   ", "Paste the access token from Campaign Manager."),
+        ("SecretSecretSecret\nSecretSecretSecret", "An access token is one line of plain letters, digits and signs."),
+        ("SecretSecretSecretßSecret", "An access token is one line of plain letters, digits and signs."),
+        ("SecretSecretSecret\x07Secret", "An access token is one line of plain letters, digits and signs."),
+        ("SecretSecretSecret\x00Secret", "Null characters are not allowed."),
+        ("Secret", "An access token has 20 to 2048 characters."),
+        ("Secret" * 400, "An access token has 20 to 2048 characters."),
+    ],
+)
+def test_what_can_be_no_token_is_refused_and_not_repeated(browser, token, message) -> None:
+    page = browser.post(SAVE, {"token": token}).content.decode()
+
+    assert message in page
+    assert "SecretSecret" not in page
+    assert not Connection.objects.exists()
+
+
+@pytest.mark.parametrize("account", ["51 23", "abc", "-5", "0", "9" * 20, "9" * 101])
+def test_what_can_be_no_account_id_is_refused(browser, account) -> None:
+    page = browser.post(SAVE, {"token": TOKEN, "ad_account_id": account})
+
+    assert page.context["token_form"].errors.keys() == {"ad_account_id"}
+    assert TOKEN not in page.content.decode()
+    assert not Connection.objects.exists()
+
+
+def test_removing_asks_first_and_keeps_the_events(browser, company, make_rule) -> None:
+    services.save_token(company=company, token=TOKEN)
+    make_rule("lead_created")
+    make_lead(company)
+
+    question = browser.get(REMOVE).content.decode()
+    asked = Connection.objects.for_company(company).get()
+    browser.post(REMOVE)
+
+    assert "Remove the access token?" in question
+    assert asked.has_token
+    assert not Connection.objects.for_company(company).get().has_token
+    assert ConversionEvent.objects.get().state == "pending"
+
+
+def test_a_new_token_lets_a_paused_connection_go_on(browser, company) -> None:
+    services.save_token(company=company, token=TOKEN)
+    Connection.objects.update(is_paused=True, paused_reason="token_refused")
+
+    browser.post(SAVE, {"token": TOKEN})
+
+    assert Connection.objects.get().is_sending
+
+
+def test_resume_lets_a_paused_connection_go_on(browser, company) -> None:
+    services.save_token(company=company, token=TOKEN)
+    Connection.objects.update(is_paused=True, paused_reason="token_refused")
+
+    answer = browser.post(reverse("connection_resume"))
+
+    assert answer.url == PAGE
+    assert Connection.objects.get().is_sending
