@@ -1,0 +1,194 @@
+"""The LinkedIn page as a whole: the state of each step, who may do what, and why nothing may be sent."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from capi import services
+from capi.models import Connection, ConversionEvent
+from tests.conftest import TOKEN, make_lead
+
+pytestmark = pytest.mark.django_db
+
+PAGE = reverse("linkedin")
+
+
+@pytest.fixture
+def token(company, admin) -> Connection:
+    return services.save_token(company=company, token=TOKEN, user=admin.user)
+
+
+def page_of(client_as, member):
+    return client_as(member).get(PAGE)
+
+
+def step(page, name: str) -> str:
+    """The HTML of one step."""
+    return page.content.decode().split(f'id="{name}"')[1].split("</section>")[0]
+
+
+def log(rule, state: str, **fields) -> ConversionEvent:
+    return ConversionEvent.objects.create(company_id=rule.company_id, rule=rule, state=state, **fields)
+
+
+def test_at_first_nothing_is_done(client_as, admin) -> None:
+    page = page_of(client_as, admin)
+
+    assert "Not connected" in step(page, "connect")
+    assert "Data → Signals Manager → Direct API" in step(page, "connect")
+    assert "0 of 5 mapped" in step(page, "map")
+    assert "Not tested" in step(page, "verify")
+
+
+def test_each_step_says_when_it_is_done(client_as, admin, token, make_rule) -> None:
+    for crm_event, linkedin_id in [("lead_created", "104011"), ("deal_won", "104012")]:
+        log(make_rule(crm_event, linkedin_id), "accepted", is_test=True, settled_at=Now(), http_status=201)
+    make_rule("deal_lost", "104013", is_active=False)
+
+    page = page_of(client_as, admin)
+
+    assert "Step 1, done" in step(page, "connect")
+    assert '<span class="badge good">Connected</span>' in step(page, "connect")
+    assert '<span class="badge good">2 of 5 mapped</span>' in step(page, "map")
+    assert '<span class="badge good">Tested</span>' in step(page, "verify")
+    assert "Campaign Manager may take 24 hours" in step(page, "verify")
+    assert "assigned to an active campaign" in step(page, "verify")
+
+
+def test_a_rule_shows_when_it_last_sent_and_failed(client_as, admin, token, make_rule) -> None:
+    rule = make_rule()
+    sent = log(rule, "accepted", settled_at=Now() - timedelta(days=2))
+    failed = log(rule, "rejected", settled_at=Now() - timedelta(days=1))
+    log(rule, "accepted", settled_at=Now(), is_test=True)
+
+    (row,) = page_of(client_as, admin).context["rows"]
+
+    sent.refresh_from_db()
+    failed.refresh_from_db()
+    assert (row.last_sent_at, row.last_failed_at) == (sent.settled_at, failed.settled_at)
+
+
+def test_a_paused_rule_shows_why_what_waits_and_how_to_go_on(client_as, admin, token, make_rule) -> None:
+    rule = make_rule(is_paused=True, paused_reason="rule_misconfigured", paused_message="Conversion is disabled")
+    log(rule, "pending")
+    log(rule, "pending")
+
+    page = step(page_of(client_as, admin), "map")
+
+    assert "it is switched off there, or not set up for the Conversions API" in page
+    assert "LinkedIn's words: “Conversion is disabled”" in page
+    assert "2 on hold" in page
+    assert reverse("rule_resume", args=[rule.pk]) in page
+
+
+def test_a_paused_connection_shows_why_and_how_many_are_on_hold(client_as, admin, token, make_rule) -> None:
+    Connection.objects.update(is_paused=True, paused_reason="token_refused")
+    rule = make_rule()
+    for _ in range(3):
+        log(rule, "pending")
+    log(rule, "pending", is_test=True)
+
+    page = page_of(client_as, admin).content.decode()
+
+    assert "LinkedIn says 401: the access token is expired, revoked or invalid." in page
+    assert "3 events are on hold" in page
+    assert reverse("connection_resume") in page
+
+
+@pytest.mark.parametrize(
+    ("connection", "rule", "cause", "tone", "answer"),
+    [
+        ({}, {}, 0, "good", "Yes, the one that ends in zOYR."),
+        ({"sealed_token": "", "token_last_four": ""}, {}, 0, "bad", "No access token is saved."),
+        ({}, {}, 1, "good", "Yes, every rule is switched on."),
+        ({}, {"is_active": False}, 1, "bad", "Switched off: Lead created."),
+        ({}, {}, 2, "good", "LinkedIn has refused none of the rule ids."),
+        ({}, {"is_paused": True, "paused_reason": "rule_not_found"}, 2, "bad", "LinkedIn says 404"),
+        ({}, {"is_paused": True, "paused_reason": "rule_forbidden"}, 2, "bad", "LinkedIn says 403"),
+        ({}, {}, 3, "good", "LinkedIn has refused neither the token nor the account."),
+        ({"is_paused": True, "paused_reason": "token_refused"}, {}, 3, "bad", "LinkedIn says 401"),
+        ({}, {"is_paused": True, "paused_reason": "rule_forbidden"}, 3, "bad", "LinkedIn says 403"),
+    ],
+)
+def test_the_four_usual_causes_show_how_things_stand(
+    client_as, admin, token, make_rule, connection, rule, cause, tone, answer
+) -> None:
+    Connection.objects.update(**connection) if connection else None
+    make_rule(**rule)
+
+    shown = page_of(client_as, admin).context["causes"][cause]
+
+    assert shown.tone == tone
+    assert answer in shown.answer
+
+
+def test_one_rule_that_is_off_beside_one_that_is_on_is_named(client_as, admin, token, make_rule) -> None:
+    make_rule("lead_created", "104011")
+    make_rule("deal_lost", "104012", is_active=False)
+
+    cause = page_of(client_as, admin).context["causes"][1]
+
+    assert (cause.tone, cause.answer) == ("wait", "Switched off: Deal lost.")
+
+
+def test_ops_read_and_play_and_change_nothing(client_as, ops, token, make_rule) -> None:
+    rule = make_rule(is_paused=True, paused_reason="rule_not_found")
+
+    page = page_of(client_as, ops).content.decode()
+
+    assert reverse("rule_test", args=[rule.pk]) in page
+    for name in ("token_save", "token_remove", "rule_new", "connection_resume"):
+        assert reverse(name) not in page
+    for name in ("rule_edit", "rule_active", "rule_resume", "rule_delete"):
+        assert f'"{reverse(name, args=[rule.pk])}"' not in page
+
+
+def test_ops_may_not_post_what_only_admins_may(client_as, ops, token, make_rule) -> None:
+    rule, browser = make_rule(), client_as(ops)
+    addresses = [
+        *(reverse(name) for name in ("token_save", "token_remove", "rule_new", "connection_resume")),
+        *(reverse(name, args=[rule.pk]) for name in ("rule_edit", "rule_active", "rule_resume", "rule_delete")),
+    ]
+
+    statuses = {browser.post(address, {"active": "0"}).status_code for address in addresses}
+
+    assert statuses == {403}
+    rule.refresh_from_db()
+    assert rule.is_active
+    assert Connection.objects.get().has_token
+
+
+def test_sales_see_none_of_it(client_as, sales, company, make_rule) -> None:
+    rule, browser = make_rule(), client_as(sales)
+    make_lead(company)
+    event = ConversionEvent.objects.get()
+    addresses = [
+        PAGE,
+        reverse("events"),
+        event.get_absolute_url(),
+        reverse("rule_edit", args=[rule.pk]),
+        reverse("test_result", args=[event.pk]),
+    ]
+
+    statuses = [browser.get(address).status_code for address in addresses]
+    play = browser.post(reverse("rule_test", args=[rule.pk]))
+
+    assert statuses == [403] * 5
+    assert play.status_code == 403
+
+
+@pytest.mark.parametrize("rules", [1, 6])
+def test_it_takes_the_same_queries_however_many_rules_there_are(
+    client_as, admin, company, token, make_rule, rules, django_assert_num_queries
+) -> None:
+    for number in range(rules):
+        rule = make_rule("lead_created", str(104011 + number))
+        log(rule, "accepted", is_test=True)
+    make_lead(company)
+    browser = client_as(admin)
+
+    # Session, person, company; line; rules, their health, what is pending, their last tests.
+    with django_assert_num_queries(8):
+        browser.get(PAGE)
