@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, bootsteps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
 
@@ -12,9 +12,18 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@signals.worker_ready.connect
-def start_sweeper(**kwargs: Any) -> None:
-    """Every worker sweeps by its own timer, so that no lane waits for a message that got lost."""
-    from capi.sweeper import Sweeper
+class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Every worker sweeps by its own timer, so that no lane waits for a message that got lost.
 
-    Sweeper().start()
+    It starts once the pool stands and before the broker is reached for: with the broker down, that takes for ever.
+    """
+
+    requires = {"celery.worker.components:Pool"}
+
+    def start(self, worker: Any) -> None:
+        from capi.sweeper import Sweeper
+
+        Sweeper().start()
+
+
+app.steps["worker"].add(Sweep)

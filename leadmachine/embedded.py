@@ -21,10 +21,8 @@ def start() -> None:
 
 
 def _run_worker() -> None:
-    from capi.sweeper import Sweeper
     from leadmachine.celery import app
 
-    Sweeper().start()
     # The bare controller, not the command line's worker: signal handlers belong to the web server's main thread.
     worker = app.WorkController(pool="threads", concurrency=2, without_gossip=True, without_mingle=True)
     worker.start()
