@@ -22,6 +22,8 @@ TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not CHROMIUM and os.environ.get("LEADMACHINE_REQUIRE_BROWSER"):
+        raise pytest.UsageError("LEADMACHINE_REQUIRE_BROWSER is set, and no Chromium was found.")
     for item in items:
         if "page" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts:
             item.add_marker("browser")
