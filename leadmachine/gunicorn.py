@@ -51,14 +51,15 @@ def post_worker_init(worker: Any) -> None:
 def _check_settings() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
     import django
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import call_command
     from django.core.management.base import SystemCheckError
 
     django.setup()
     try:
         call_command("check", stdout=io.StringIO())
-    except SystemCheckError as error:
-        sys.exit(str(error))
+    except (SystemCheckError, ImproperlyConfigured) as error:
+        sys.exit(f"{error}\n.env.example explains each setting.")
 
 
 def _check_free(address: Any) -> None:

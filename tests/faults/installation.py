@@ -21,6 +21,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 
 COMPOSE = yaml.safe_load((settings.BASE_DIR / "docker-compose.yml").read_text())
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 STOP_SECONDS = 15
 
 
@@ -69,7 +70,7 @@ class Installation:
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = create_database()
         self.environment = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": PATH,
             "DEBUG": "on",
             "PORT": str(self.port),
             "SECRET_KEY": "for-this-test-alone-" * 4,
@@ -122,10 +123,11 @@ class Installation:
         except requests.ConnectionError:
             return False
 
-    def stop(self) -> dict[str, int]:
+    def stop(self, ending: signal.Signals = signal.SIGTERM) -> dict[str, int]:
         """End all processes, each by its id. Returns their exit codes."""
         for process in self._processes.values():
-            process.send_signal(signal.SIGTERM)
+            # Ctrl-C in a terminal reaches the children as well.
+            (os.killpg if ending == signal.SIGINT else os.kill)(process.pid, ending)
         codes = {}
         for name, process in self._processes.items():
             try:

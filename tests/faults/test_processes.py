@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import signal
+import socket
+import subprocess
 import time
 
 import psycopg
@@ -12,7 +15,7 @@ from django.conf import settings
 from capi.demo.people import PASSWORD
 from capi.sandbox.ledger import Ledger
 from capi.sandbox.server import SandboxServer
-from tests.faults.installation import COMPOSE, Browser, Installation, command, free_port, wait_for
+from tests.faults.installation import COMPOSE, PATH, Browser, Installation, command, free_port, wait_for
 
 pytestmark = [
     pytest.mark.processes,
@@ -141,3 +144,46 @@ def test_the_image_starts_the_web_server_as_the_compose_file_does() -> None:
     [last] = re.findall(r"^CMD (.*)$", (settings.BASE_DIR / "Dockerfile").read_text(), re.MULTILINE)
 
     assert json.loads(last) == command("web")
+
+
+def test_without_the_settings_of_production_the_web_server_says_what_is_missing_and_ends() -> None:
+    bare = {"PATH": PATH, "DATABASE_URL": os.environ["DATABASE_URL"], "SECRET_KEY": "short", "PORT": str(free_port())}
+
+    done = subprocess.run(command("web"), env=bare, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=30)
+
+    assert done.returncode == 1
+    assert "SECRET_KEY is missing or too short." in done.stderr
+    assert "ALLOWED_HOSTS does not name the hosts" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_on_a_port_that_is_taken_the_web_server_says_so_in_one_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environment = {"PATH": PATH, "DATABASE_URL": os.environ["DATABASE_URL"], "DEBUG": "on", "PORT": str(port)}
+
+        done = subprocess.run(
+            command("web"), env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=30
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"LeadMachine can't listen on 127.0.0.1:{port} (Address already in use). "
+        "Stop what listens there, or choose another port: PORT=8123 make run\n"
+    )
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_web_server_with_its_worker_and_sandbox_at_once(tmp_path, linkedin, ending) -> None:
+    embedded = {"LEADMACHINE_EMBEDDED_WORKER": "on", "LINKEDIN_SANDBOX": "on", "LINKEDIN_SANDBOX_PORT": "0"}
+    with Installation(tmp_path, linkedin_url=linkedin.url, redis_url="", **embedded) as installation:
+        installation.start("web", command("web"))
+        wait_for(installation.is_up, seconds=30, told="the web server answers")
+        start = time.monotonic()
+
+        codes = installation.stop(ending)
+
+        assert codes == {"web": 0}
+        assert time.monotonic() - start < 4
