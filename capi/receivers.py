@@ -1,6 +1,5 @@
 """Where crm's signals come in. Each makes one call, in the transaction of the change, and asks for a wake-up."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,13 +14,8 @@ from crm.signals import crm_events_recorded, lead_contact_changed
 @receiver(crm_events_recorded)
 def plan_conversions(events: Sequence[CrmEvent], **kwargs: Any) -> None:
     """Make the conversion events of these CRM events."""
-    by_company: defaultdict[int, list[CrmEvent]] = defaultdict(list)
-    for event in events:
-        by_company[event.company_id].append(event)
-    for company_id, own in by_company.items():
-        ids, kinds = [event.pk for event in own], [event.kind for event in own]
-        if plan.plan(company_id=company_id, crm_event_ids=ids, kinds=kinds):
-            wake_on_commit(company_id)
+    for company_id in plan.plan([event.pk for event in events]):
+        wake_on_commit(company_id)
 
 
 @receiver(lead_contact_changed)

@@ -24,7 +24,7 @@ FORBIDDEN = "No ad accounts found"
 def fill(company: Company, rules: Rules, now: datetime, dice: random.Random) -> None:
     """Plan the company's CRM events and write down what is said to have become of each."""
     known = list(CrmEvent.objects.for_company(company).order_by("pk").values_list("pk", "kind"))
-    plan.plan(company_id=company.pk, crm_event_ids=[pk for pk, _ in known], kinds=[kind for _, kind in known])
+    plan.plan([pk for pk, _ in known])
     ended = now - timedelta(days=OLD_RULE_ENDED_DAYS)
     ConversionEvent.objects.filter(rule=rules.old, happened_at__gt=ended).delete()
     events = list(ConversionEvent.objects.for_company(company).select_related("rule", "lead").order_by("pk"))

@@ -1,37 +1,37 @@
-"""Turning CRM events into conversion events, inside the transaction of the change that made them."""
+"""Turning CRM events into conversion events, inside the transaction of the change that made them.
+
+It runs with every save of a lead or a deal, so it is one statement, and no row travels through Python.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db import connections, transaction
-from django.db.models import BigIntegerField, Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
-from django.db.models.fields.related import ForeignKey
-from django.db.models.functions import Cast, Coalesce, Concat, Now, Replace
+from django.db import connections
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 
-from capi.models import ConversionEvent, ConversionRule
-from capi.reasons import OPEN_STATES, Frequency, Reason, State
+from capi.models import ConversionEvent
+from capi.reasons import OPEN_STATES, Reason, State
 
 CHUNK = 5_000
 T = TypeVar("T")
 
 
-def plan(*, company_id: int, crm_event_ids: Sequence[int], kinds: Sequence[str], using: str = "default") -> int:
-    """Make one conversion event for each of the company's CRM events and each active rule of its kind.
+def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> set[int]:
+    """Make one conversion event for each of these CRM events and each active rule of its kind.
 
-    `kinds` holds the kind of each CRM event, in the same order. Returns how many were made. Call it inside the
-    transaction that made the CRM events; planning the same event twice makes nothing the second time.
+    Returns the companies that have something to send now. Call it inside the transaction that made the CRM events;
+    planning the same event twice makes nothing the second time.
     """
-    rules = ConversionRule.objects.using(using).for_company(company_id).active().filter(crm_event__in=set(kinds))
-    mapped = list(rules.values_list("crm_event", flat=True))
-    if not mapped:
-        return 0
-    wanted = sum(mapped.count(kind) for kind in kinds)
-    made = sum(_insert(_pairs(ids, using), using) for ids in chunks(crm_event_ids))
-    if made < wanted:
-        # A rule that counts each lead or deal once has counted some of these: say so, rather than drop them silently.
-        made += sum(_insert(_counted_already(ids, using), using) for ids in chunks(crm_event_ids))
-    return made
+    is_postgresql = connections[using].vendor == "postgresql"
+    run = _plan_at_once if is_postgresql else _plan_in_steps
+    due: set[int] = set()
+    with connections[using].cursor() as cursor:
+        for ids in chunks(crm_event_ids):
+            due |= {company_id for (company_id,) in run(cursor, ids)}
+    return due
 
 
 def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:
@@ -70,71 +70,81 @@ def chunks(items: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def _pairs(crm_event_ids: list[int], using: str) -> QuerySet[Any]:
-    """Every CRM event with every active rule of its kind, as columns of a conversion event."""
-    shared = Q(lead__share_with_ad_platforms=True)
-    has_email = ~Q(lead__email="")
-    once = Case(
-        When(shared & Q(rule_frequency=Frequency.ONCE), then=Coalesce("deal", "lead")),
-        output_field=BigIntegerField(null=True),
-    )
-    return _rows(
-        _matches(crm_event_ids, using),
-        once_key=once,
-        state=Case(
-            When(~shared, then=Value(State.SKIPPED)), When(has_email, then=Value(State.PENDING)),
-            default=Value(State.WAITING),
+# Every CRM event with every active rule of its kind, as the columns of a conversion event.
+PAIRS = """
+SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
+       'lm-' || replace(CAST(e.public_id AS text), '-', '') || '-' || r.id AS event_id,
+       CASE WHEN l.share_with_ad_platforms AND r.frequency = 'once' THEN COALESCE(e.deal_id, e.lead_id) END AS once_key,
+       CASE WHEN NOT l.share_with_ad_platforms THEN 'skipped' WHEN l.email = '' THEN 'waiting' ELSE 'pending' END
+         AS state,
+       CASE WHEN NOT l.share_with_ad_platforms THEN 'opted_out' WHEN l.email = '' THEN 'no_email' ELSE '' END
+         AS reason,
+       CASE WHEN l.share_with_ad_platforms THEN {now} END AS next_attempt_at,
+       CASE WHEN NOT l.share_with_ad_platforms THEN {now} END AS settled_at
+FROM {crm_event} e
+JOIN {rule} r ON r.company_id = e.company_id AND r.crm_event = e.kind AND r.is_active
+JOIN {lead} l ON l.id = e.lead_id
+WHERE e.id {one_of}
+"""
+INSERT = """
+INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, once_key, state,
+                     reason, next_attempt_at, settled_at, attempts, message, is_test, email_sha256, created_at)
+SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, once_key, state, reason,
+       next_attempt_at, settled_at, 0, '', false, '', {now}
+FROM {pairs} AS pairs WHERE true ON CONFLICT DO NOTHING
+"""
+# What could not be inserted because a rule that counts each lead or deal once has counted it: said, not dropped.
+INSERT_COUNTED = """
+INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, once_key, state,
+                     reason, next_attempt_at, settled_at, attempts, message, is_test, email_sha256, created_at)
+SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, NULL, 'skipped', 'already_counted',
+       NULL, {now}, 0, '', false, '', {now}
+FROM {pairs} AS pairs
+WHERE NOT EXISTS (SELECT 1 FROM {made} AS made
+                  WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)
+ON CONFLICT DO NOTHING
+"""
+AT_ONCE = """
+WITH pairs AS ({pairs}),
+     made AS ({insert} RETURNING company_id, crm_event_id, rule_id, state),
+     counted AS ({insert_counted})
+SELECT DISTINCT company_id FROM made WHERE state = 'pending'
+"""
+DUE = "SELECT DISTINCT company_id FROM {event} WHERE state = 'pending' AND crm_event_id {one_of}"
+
+
+def _plan_at_once(cursor: Any, ids: list[int]) -> list[tuple[int]]:
+    """On PostgreSQL: all in one statement."""
+    cursor.execute(_statements(now="statement_timestamp()", one_of="= ANY(%s::bigint[])")["at_once"], [ids])
+    return cursor.fetchall()  # type: ignore[no-any-return]
+
+
+def _plan_in_steps(cursor: Any, ids: list[int]) -> list[tuple[int]]:
+    """On SQLite, which can't insert inside a WITH."""
+    now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+    statements = _statements(now=now, one_of="IN (SELECT value FROM json_each(%s))")
+    cursor.execute(statements["insert"], [str(ids)])
+    made = cursor.rowcount
+    cursor.execute(statements["insert_counted"], [str(ids)])
+    if not made:
+        return []
+    cursor.execute(statements["due"], [str(ids)])
+    return cursor.fetchall()  # type: ignore[no-any-return]
+
+
+@cache
+def _statements(*, now: str, one_of: str) -> dict[str, str]:
+    event = ConversionEvent._meta
+    tables = {name: event.get_field(name).related_model._meta.db_table for name in ("crm_event", "lead", "rule")}  # type: ignore[union-attr]
+    names = {"event": event.db_table, "now": now, "one_of": one_of, **tables}
+    pairs = PAIRS.format(**names)
+    return {
+        "insert": INSERT.format(pairs=f"({pairs})", **names),
+        "insert_counted": INSERT_COUNTED.format(pairs=f"({pairs})", made=event.db_table, **names),
+        "due": DUE.format(**names),
+        "at_once": AT_ONCE.format(
+            pairs=pairs,
+            insert=INSERT.format(pairs="pairs", **names),
+            insert_counted=INSERT_COUNTED.format(pairs="pairs", made="made", **names),
         ),
-        reason=Case(
-            When(~shared, then=Value(Reason.OPTED_OUT)), When(has_email, then=Value(Reason.NONE)),
-            default=Value(Reason.NO_EMAIL),
-        ),
-        next_attempt_at=Case(When(shared, then=Now())),
-    )  # fmt: skip
-
-
-def _counted_already(crm_event_ids: list[int], using: str) -> QuerySet[Any]:
-    """What `_pairs` could not insert, because its `once` place is taken."""
-    planned = ConversionEvent.objects.filter(crm_event=OuterRef("pk"), rule=OuterRef("rule_id"))
-    return _rows(
-        _matches(crm_event_ids, using).filter(~Exists(planned)),
-        once_key=Value(None, BigIntegerField()),
-        state=Value(State.SKIPPED),
-        reason=Value(Reason.ALREADY_COUNTED),
-        next_attempt_at=Value(None, ConversionEvent._meta.get_field("next_attempt_at")),
-    )
-
-
-def _matches(crm_event_ids: list[int], using: str) -> QuerySet[Any]:
-    field = ConversionEvent._meta.get_field("crm_event")
-    assert isinstance(field, ForeignKey)
-    crm_events: QuerySet[Any] = field.related_model._default_manager.using(using)
-    rules = "company__conversion_rules"
-    mapped = {f"{rules}__crm_event": F("kind"), f"{rules}__is_active": True}
-    matches: QuerySet[Any] = crm_events.filter(pk__in=crm_event_ids, lead__isnull=False, **mapped)
-    pairs: QuerySet[Any] = matches.annotate(rule_id=F(f"{rules}__pk"), rule_frequency=F(f"{rules}__frequency"))
-    return pairs
-
-
-def _rows(matches: QuerySet[Any], **decided: Any) -> QuerySet[Any]:
-    name = Replace(Cast("public_id", CharField()), Value("-"), Value(""))
-    return matches.order_by("pk").values_list(
-        "company_id", "rule_id", "pk", "lead_id", "deal_id",
-        Concat(Value("lm-"), name, Value("-"), Cast("rule_id", CharField())),
-        "occurred_at", *decided.values(), Value(0), Value(""), Value(False), Value(""),
-    )  # fmt: skip
-
-
-COLUMNS = (
-    "company_id, rule_id, crm_event_id, lead_id, deal_id, event_id, happened_at, once_key, state, reason, "
-    "next_attempt_at, attempts, message, is_test, email_sha256"
-)
-
-
-def _insert(rows: QuerySet[Any], using: str) -> int:
-    """One INSERT … SELECT: no row travels through Python, however many there are."""
-    sql, params = rows.query.get_compiler(using).as_sql()
-    table = ConversionEvent._meta.db_table
-    with transaction.atomic(using=using, savepoint=False), connections[using].cursor() as cursor:
-        cursor.execute(f"INSERT INTO {table} ({COLUMNS}) {sql} ON CONFLICT DO NOTHING", params)
-        return int(cursor.rowcount)
+    }

@@ -17,7 +17,9 @@ from django.dispatch import receiver
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent
 from crm.models.lead import Lead
-from crm.models.tracking import Moment, Tracked, moments, record
+from crm.models.moments import Moment, moments
+from crm.models.recording import record
+from crm.models.tracking import Tracked
 
 
 class _Restore:

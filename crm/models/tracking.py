@@ -12,51 +12,19 @@ another request may have changed the row since.
 Raw SQL is out of reach.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Collection, Iterable
 from typing import Any, ClassVar, TypeVar
 
-from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
 from django.db.models import OuterRef, Subquery
 
 from crm.models.company import Company, StepQuerySet
-from crm.models.event import CrmEvent, CrmEventKind
-from crm.models.people import User
+from crm.models.event import CrmEventKind
+from crm.models.moments import chunks, moments
+from crm.models.recording import acting_as, record
 from crm.models.scoping import CompanyQuerySet
-from crm.signals import crm_events_recorded, lead_contact_changed
 
-CHUNK = 5_000  # rows per statement: within SQLite's limit of variables, small enough to hold in memory
-
-_actor: ContextVar[User | None] = ContextVar("actor", default=None)
-
-
-@contextmanager
-def acting_as(user: User | None) -> Iterator[None]:
-    """Name the person behind every change made inside this block."""
-    token = _actor.set(user)
-    try:
-        yield
-    finally:
-        _actor.reset(token)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A lead or deal as the database holds it: all that decides whether something happened."""
-
-    company_id: int
-    lead_id: int
-    deal_id: int | None
-    meaning: str | None
-    owners: frozenset[int]
-    contact: tuple[str, bool] | None
-    amount: Decimal | None
-    currency: str
-
+__all__ = ["Tracked", "TrackedQuerySet", "acting_as"]
 
 T = TypeVar("T", bound="Tracked", covariant=True)
 
@@ -70,7 +38,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         self._for_write = True
         updated = 0
         with transaction.atomic(using=self.db):
-            for pks in _chunks(sorted(set(self.order_by().values_list("pk", flat=True)))):
+            for pks in chunks(sorted(set(self.order_by().values_list("pk", flat=True)))):
                 before = moments(self.model, pks, using=self.db, lock=True)
                 # The filter is asked again, now that the rows are locked: one of them may have changed meanwhile.
                 updated += super(TrackedQuerySet, self.filter(pk__in=list(before))).update(**kwargs)
@@ -103,7 +71,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         with transaction.atomic(using=self.db):
             fill_in_steps(rows)
             created = super().bulk_create(rows, batch_size=batch_size)
-            for pks in _chunks([row.pk for row in created]):
+            for pks in chunks([row.pk for row in created]):
                 record(self.model, {}, moments(self.model, pks, using=self.db), using=self.db)
         return created
 
@@ -169,79 +137,3 @@ def fill_in_steps(rows: Iterable[Tracked]) -> None:
                 steps: StepQuerySet[Any] = row._step_model()._default_manager  # type: ignore[assignment]
                 first[row.company_id] = steps.first_for(row.company, row.first_meaning)
             setattr(row, row.step, first[row.company_id])
-
-
-def moments(model: type[Tracked], pks: Iterable[int], *, using: str, lock: bool = False) -> dict[int, Moment]:
-    """The rows as they are now, by primary key; with `lock`, held until the transaction ends."""
-    # Scalar subqueries and no joins: PostgreSQL re-checks a locked row against its newest version, and with a join
-    # over the changing column it drops or doubles rows after it had to wait for the lock.
-    rows: models.QuerySet[Any] = models.QuerySet(model, using=using).filter(pk__in=list(pks)).order_by("pk")
-    if lock:
-        rows = rows.select_for_update(no_key=True)
-    values = rows.annotate(**model.moment_subqueries()).values(
-        "pk", "company_id", *model.moment_columns, *model.moment_subqueries()
-    )
-    return {row["pk"]: _moment(row) for row in values}
-
-
-def _moment(row: dict[str, Any]) -> Moment:
-    is_deal = "lead_id" in row
-    return Moment(
-        company_id=row["company_id"],
-        lead_id=row["lead_id"] if is_deal else row["pk"],
-        deal_id=row["pk"] if is_deal else None,
-        meaning=row["meaning"],
-        owners=frozenset({row["step_company"], row.get("lead_company")} - {None}),
-        contact=None if is_deal else (row["email"], row["share_with_ad_platforms"]),
-        amount=row.get("amount"),
-        currency=row.get("currency", ""),
-    )
-
-
-def record(
-    model: type[Tracked],
-    before: dict[int, Moment],
-    after: dict[int, Moment],
-    *,
-    using: str,
-    known: Collection[tuple[str, int | None, int | None]] = (),
-) -> None:
-    """Write a `CrmEvent` for all that happened between the two, and tell the listeners.
-
-    `known` lists events (kind, lead id, deal id) that are on record already. Raises ValidationError where a row
-    refers to another company's status, stage or lead.
-    """
-    for now in after.values():
-        if now.owners - {now.company_id}:
-            raise ValidationError(f"This {model._meta.verbose_name} refers to a row of another company.")
-    events = [
-        CrmEvent(
-            company_id=now.company_id,
-            kind=kind,
-            lead_id=now.lead_id,
-            deal_id=now.deal_id,
-            actor=_actor.get(),
-            amount=now.amount,
-            currency=now.currency,
-        )
-        for pk, now in after.items()
-        for kind in _what_happened(model, before.get(pk), now)
-        if (kind, now.lead_id, now.deal_id) not in known
-    ]
-    contacts = [now.lead_id for pk, now in after.items() if pk in before and before[pk].contact != now.contact]
-    if contacts:
-        lead_contact_changed.send(sender=model, lead_ids=contacts)
-    if events:
-        CrmEvent.objects.using(using).bulk_create(events, batch_size=CHUNK)
-        crm_events_recorded.send(sender=model, events=events)
-
-
-def _what_happened(model: type[Tracked], before: Moment | None, after: Moment) -> Iterator[CrmEventKind]:
-    if before is None:
-        yield model.created_kind
-    if (before is None or before.meaning != after.meaning) and after.meaning in model.kinds_by_meaning:
-        yield model.kinds_by_meaning[after.meaning]
-
-
-def _chunks(pks: list[int]) -> Iterator[list[int]]:
-    return (pks[start : start + CHUNK] for start in range(0, len(pks), CHUNK))

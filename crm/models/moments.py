@@ -1,0 +1,94 @@
+"""Reading what decides whether something happened to a lead or a deal.
+
+These few statements run with every save, so each is built by the ORM once and then executed as it is.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import FieldError
+from django.db import connections
+from django.db.models import QuerySet
+
+if TYPE_CHECKING:
+    from crm.models.tracking import Tracked
+
+CHUNK = 5_000  # rows per statement: little enough to hold in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A lead or deal as the database holds it: all that decides whether something happened."""
+
+    company_id: int
+    lead_id: int
+    deal_id: int | None
+    meaning: str | None
+    owners: frozenset[int]
+    contact: tuple[str, bool] | None
+    amount: Decimal | None
+    currency: str
+
+
+def moments(model: "type[Tracked]", pks: Iterable[int], *, using: str, lock: bool = False) -> dict[int, Moment]:
+    """The rows as they are now, by primary key; with `lock`, held until the transaction ends."""
+    statement = _statement(model, using, lock)
+    return {row["pk"]: _moment(row) for row in statement.rows(connections[using], list(pks))}
+
+
+def chunks(pks: list[int]) -> Iterator[list[int]]:
+    """The keys in lists short enough for one statement."""
+    return (pks[start : start + CHUNK] for start in range(0, len(pks), CHUNK))
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    sql: str
+    names: Sequence[str]
+    convert: Callable[[Any], Iterable[Sequence[Any]]]
+
+    def rows(self, connection: Any, pks: list[int]) -> Iterator[dict[str, Any]]:
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, [pks if connection.vendor == "postgresql" else str(pks)])
+            found = cursor.fetchall()
+        return (dict(zip(self.names, row, strict=True)) for row in self.convert(found))
+
+
+@cache
+def _statement(model: "type[Tracked]", using: str, lock: bool) -> _Statement:
+    # Scalar subqueries and no joins: PostgreSQL re-checks a locked row against its newest version, and with a join
+    # over the changing column it drops or doubles rows after it had to wait for the lock.
+    subqueries = model.moment_subqueries()
+    names = ["pk", "company_id", *model.moment_columns, *subqueries]
+    rows: QuerySet[Any] = QuerySet(model, using=using).annotate(**subqueries).order_by().values_list(*names)
+    compiler = rows.query.get_compiler(using)
+    sql, params = compiler.as_sql()
+    if params:
+        raise FieldError("A moment is read by a statement without parameters of its own.")
+    key = f'"{model._meta.db_table}"."{model._meta.pk.column}"'
+    is_postgresql = connections[using].vendor == "postgresql"
+    one_of = "= ANY(%s::bigint[])" if is_postgresql else "IN (SELECT value FROM json_each(%s))"
+    hold = " FOR NO KEY UPDATE" if lock and is_postgresql else ""
+    converters = compiler.get_converters([expression for expression, _, _ in compiler.select])
+
+    def convert(found: Any) -> Iterable[Sequence[Any]]:
+        return compiler.apply_converters(found, converters) if converters else found
+
+    return _Statement(f"{sql} WHERE {key} {one_of} ORDER BY {key}{hold}", names, convert)
+
+
+def _moment(row: dict[str, Any]) -> Moment:
+    is_deal = "lead_id" in row
+    return Moment(
+        company_id=row["company_id"],
+        lead_id=row["lead_id"] if is_deal else row["pk"],
+        deal_id=row["pk"] if is_deal else None,
+        meaning=row["meaning"],
+        owners=frozenset({row["step_company"], row.get("lead_company")} - {None}),
+        contact=None if is_deal else (row["email"], row["share_with_ad_platforms"]),
+        amount=row.get("amount"),
+        currency=row.get("currency", ""),
+    )

@@ -1,0 +1,104 @@
+"""Writing CRM events, and telling the listeners of them."""
+
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+from django.db import connections
+
+from crm.models.event import CrmEvent, CrmEventKind
+from crm.models.moments import CHUNK, Moment
+from crm.models.people import User
+from crm.signals import crm_events_recorded, lead_contact_changed
+
+if TYPE_CHECKING:
+    from crm.models.tracking import Tracked
+
+_actor: ContextVar[User | None] = ContextVar("actor", default=None)
+
+
+@contextmanager
+def acting_as(user: User | None) -> Iterator[None]:
+    """Name the person behind every change made inside this block."""
+    token = _actor.set(user)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+def record(
+    model: "type[Tracked]",
+    before: Mapping[int, Moment],
+    after: Mapping[int, Moment],
+    *,
+    using: str,
+    known: Collection[tuple[str, int | None, int | None]] = (),
+) -> None:
+    """Write a `CrmEvent` for all that happened between the two, and tell the listeners.
+
+    `known` lists events (kind, lead id, deal id) that are on record already. Raises ValidationError where a row
+    refers to another company's status, stage or lead.
+    """
+    _refuse_foreign_rows(model, after)
+    actor = _actor.get()
+    events = [
+        CrmEvent(
+            company_id=now.company_id,
+            kind=kind,
+            lead_id=now.lead_id,
+            deal_id=now.deal_id,
+            actor=actor,
+            amount=now.amount,
+            currency=now.currency,
+        )
+        for pk, now in after.items()
+        for kind in _what_happened(model, before.get(pk), now)
+        if (kind, now.lead_id, now.deal_id) not in known
+    ]
+    changed = {
+        now.lead_id: before[pk] for pk, now in after.items() if pk in before and before[pk].contact != now.contact
+    }
+    if changed:
+        lead_contact_changed.send(sender=model, lead_ids=list(changed))
+    if events:
+        _insert(events, using)
+        crm_events_recorded.send(sender=model, events=events)
+
+
+def _refuse_foreign_rows(model: "type[Tracked]", after: Mapping[int, Moment]) -> None:
+    for now in after.values():
+        if now.owners - {now.company_id}:
+            raise ValidationError(f"This {model._meta.verbose_name} refers to a row of another company.")
+
+
+def _what_happened(model: "type[Tracked]", before: Moment | None, after: Moment) -> Iterator[CrmEventKind]:
+    if before is None:
+        yield model.created_kind
+    if (before is None or before.meaning != after.meaning) and after.meaning in model.kinds_by_meaning:
+        yield model.kinds_by_meaning[after.meaning]
+
+
+COLUMNS = "company_id, kind, lead_id, deal_id, actor_id, amount, currency, public_id"
+ARRAYS = "bigint text bigint bigint bigint numeric text uuid".split()  # noqa: SIM905 - a column each, in that order
+
+
+def _insert(events: list[CrmEvent], using: str) -> None:
+    if connections[using].vendor != "postgresql":
+        CrmEvent.objects.using(using).bulk_create(events, batch_size=CHUNK)
+        return
+    # With every save: one statement whose text is always the same, whose values travel as one array a column.
+    rows = [
+        (e.company_id, e.kind, e.lead_id, e.deal_id, e.actor_id, e.amount, e.currency, e.public_id)  # type: ignore[attr-defined]
+        for e in events
+    ]
+    arrays = ", ".join(f"%s::{kind}[]" for kind in ARRAYS)
+    sql = f"INSERT INTO crm_crmevent ({COLUMNS}) SELECT * FROM unnest({arrays}) RETURNING id, public_id"  # noqa: S608
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, [list(column) for column in zip(*rows, strict=True)])
+        keys: dict[uuid.UUID, int] = {public_id: pk for pk, public_id in cursor.fetchall()}
+    for event in events:
+        event.pk = keys[event.public_id]
