@@ -36,7 +36,8 @@ def test_it_counts_open_leads_and_those_of_this_week(client_as, sales, company) 
 def test_it_sums_open_deals_in_the_companys_currency_and_others_apart(client_as, sales, company) -> None:
     lead, won = make_lead(company), Stage.objects.get(company=company, meaning="won")
     for amount, currency, fields in [
-        ("1000", "EUR", {}), ("250.50", "EUR", {}), (None, "EUR", {}), ("300", "CHF", {}), ("9999", "EUR", {"stage": won}),
+        ("1000", "EUR", {}), ("250.50", "EUR", {}), (None, "EUR", {}), ("300", "CHF", {}),
+        ("9999", "EUR", {"stage": won}),
     ]:  # fmt: skip
         make_deal(lead, amount=amount, currency=currency, **fields)
 
@@ -51,7 +52,8 @@ def test_it_counts_outcomes_of_fourteen_days_without_tests(client_as, sales, mak
     rule = make_rule()
     for state, days_ago, is_test in [
         ("accepted", 14, False), ("accepted", 13, False), ("accepted", 0, False), ("accepted", 0, False),
-        ("accepted", 0, True), ("rejected", 0, False), ("expired", 1, False), ("skipped", 0, False), ("waiting", 0, False),
+        ("accepted", 0, True), ("rejected", 0, False), ("expired", 1, False), ("skipped", 0, False),
+        ("waiting", 0, False),
     ]:  # fmt: skip
         log(rule, state, days_ago=days_ago, is_test=is_test)
 
@@ -97,14 +99,14 @@ def test_the_latest_events_are_for_those_who_may_see_the_log(client_as, admin, o
 
 
 def test_getting_started_goes_once_all_is_done(client_as, admin, company, make_rule) -> None:
-    browser = client_as(admin)
+    web = client_as(admin)
 
-    at_first = browser.get("/").context["start"]
+    at_first = web.get("/").context["start"]
     services.save_token(company=company, token=TOKEN)
     rule = make_rule()
-    before_test = browser.get("/")
+    before_test = web.get("/")
     log(rule, "accepted", is_test=True)
-    after_test = browser.get("/")
+    after_test = web.get("/")
 
     assert [is_done for is_done, _, _ in at_first.steps] == [False, False, False]
     assert [is_done for is_done, _, _ in before_test.context["start"].steps] == [True, True, False]
@@ -133,8 +135,8 @@ def test_it_takes_the_same_queries_however_much_there_is(
     make_rule()
     for number in range(leads):
         make_deal(make_lead(company, email=f"p{number}@example.com"))
-    browser = client_as(admin)
+    web = client_as(admin)
 
     # Session, person, company; line; leads, deals; the first id and the counts; open ones; the latest; two first steps.
     with django_assert_num_queries(12):
-        browser.get("/")
+        web.get("/")

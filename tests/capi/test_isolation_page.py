@@ -55,9 +55,9 @@ def test_every_address_with_an_id_is_asked_here() -> None:
 
 def test_lists_and_numbers_hold_nothing_of_another_company(client_as, admin, foreign_rule) -> None:
     make_lead(foreign_rule.company, first_name="Hedy", last_name="Lamarr")
-    browser = client_as(admin)
+    web = client_as(admin)
 
-    pages = [browser.get(reverse(name)) for name in ("dashboard", "linkedin", "events")]
+    pages = [web.get(reverse(name)) for name in ("dashboard", "linkedin", "events")]
 
     for page in pages:
         assert "Hedy" not in page.content.decode()

@@ -146,13 +146,13 @@ def test_ops_read_and_play_and_change_nothing(client_as, ops, token, make_rule) 
 
 
 def test_ops_may_not_post_what_only_admins_may(client_as, ops, token, make_rule) -> None:
-    rule, browser = make_rule(), client_as(ops)
+    rule, web = make_rule(), client_as(ops)
     addresses = [
         *(reverse(name) for name in ("token_save", "token_remove", "rule_new", "connection_resume")),
         *(reverse(name, args=[rule.pk]) for name in ("rule_edit", "rule_active", "rule_resume", "rule_delete")),
     ]
 
-    statuses = {browser.post(address, {"active": "0"}).status_code for address in addresses}
+    statuses = {web.post(address, {"active": "0"}).status_code for address in addresses}
 
     assert statuses == {403}
     rule.refresh_from_db()
@@ -161,7 +161,7 @@ def test_ops_may_not_post_what_only_admins_may(client_as, ops, token, make_rule)
 
 
 def test_sales_see_none_of_it(client_as, sales, company, make_rule) -> None:
-    rule, browser = make_rule(), client_as(sales)
+    rule, web = make_rule(), client_as(sales)
     make_lead(company)
     event = ConversionEvent.objects.get()
     addresses = [
@@ -172,8 +172,8 @@ def test_sales_see_none_of_it(client_as, sales, company, make_rule) -> None:
         reverse("test_result", args=[event.pk]),
     ]
 
-    statuses = [browser.get(address).status_code for address in addresses]
-    play = browser.post(reverse("rule_test", args=[rule.pk]))
+    statuses = [web.get(address).status_code for address in addresses]
+    play = web.post(reverse("rule_test", args=[rule.pk]))
 
     assert statuses == [403] * 5
     assert play.status_code == 403
@@ -187,8 +187,8 @@ def test_it_takes_the_same_queries_however_many_rules_there_are(
         rule = make_rule("lead_created", str(104011 + number))
         log(rule, "accepted", is_test=True)
     make_lead(company)
-    browser = client_as(admin)
+    web = client_as(admin)
 
     # Session, person, company; line; rules, their health, what is pending, their last tests.
     with django_assert_num_queries(8):
-        browser.get(PAGE)
+        web.get(PAGE)

@@ -15,23 +15,23 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def browser(client_as, ops):
+def web(client_as, ops):
     return client_as(ops)
 
 
-def play(browser, rule) -> ConversionEvent:
-    browser.post(reverse("rule_test", args=[rule.pk]), headers=HTMX)
+def play(web, rule) -> ConversionEvent:
+    web.post(reverse("rule_test", args=[rule.pk]), headers=HTMX)
     return ConversionEvent.objects.order_by("-pk").first()
 
 
-def result(browser, event, query: str = ""):
-    return browser.get(reverse("test_result", args=[event.pk]) + query, headers=HTMX)
+def result(web, event, query: str = ""):
+    return web.get(reverse("test_result", args=[event.pk]) + query, headers=HTMX)
 
 
-def test_play_answers_with_a_part_that_asks_for_its_result(browser, connected, make_rule) -> None:
+def test_play_answers_with_a_part_that_asks_for_its_result(web, connected, make_rule) -> None:
     rule = make_rule()
 
-    page = browser.post(reverse("rule_test", args=[rule.pk]), headers=HTMX).content.decode()
+    page = web.post(reverse("rule_test", args=[rule.pk]), headers=HTMX).content.decode()
 
     event = ConversionEvent.objects.get()
     assert (event.is_test, event.rule, event.state) == (True, rule, "pending")
@@ -39,30 +39,30 @@ def test_play_answers_with_a_part_that_asks_for_its_result(browser, connected, m
     assert "<html" not in page
 
 
-def test_there_is_no_content_while_the_test_is_on_its_way(browser, connected, make_rule) -> None:
-    event = play(browser, make_rule())
+def test_there_is_no_content_while_the_test_is_on_its_way(web, connected, make_rule) -> None:
+    event = play(web, make_rule())
 
-    answer = result(browser, event)
+    answer = result(web, event)
 
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_an_accepted_test_says_sent_and_asks_no_more(browser, company, connected, make_rule) -> None:
-    event = play(browser, make_rule())
+def test_an_accepted_test_says_sent_and_asks_no_more(web, company, connected, make_rule) -> None:
+    event = play(web, make_rule())
     send_all(company)
 
-    part = result(browser, event).content.decode()
+    part = result(web, event).content.decode()
 
     assert "Sent 201." in part
     assert "Campaign Manager may take 24 hours" in part
     assert "hx-trigger" not in part
 
 
-def test_a_refused_test_says_why_in_plain_words_and_in_linkedins(browser, company, connected, make_rule) -> None:
-    event = play(browser, make_rule(linkedin_id="404404"))
+def test_a_refused_test_says_why_in_plain_words_and_in_linkedins(web, company, connected, make_rule) -> None:
+    event = play(web, make_rule(linkedin_id="404404"))
     send_all(company)
 
-    part = result(browser, event).content.decode()
+    part = result(web, event).content.decode()
 
     assert "Rejected 404." in part
     assert "LinkedIn says 404: there is no conversion rule with this id." in part
@@ -70,48 +70,48 @@ def test_a_refused_test_says_why_in_plain_words_and_in_linkedins(browser, compan
     assert "hx-trigger" not in part
 
 
-def test_a_test_that_no_worker_takes_is_said_once_and_asked_for_more_slowly(browser, connected, make_rule) -> None:
-    event = play(browser, make_rule())
+def test_a_test_that_no_worker_takes_is_said_once_and_asked_for_more_slowly(web, connected, make_rule) -> None:
+    event = play(web, make_rule())
     ConversionEvent.objects.update(created_at=Now() - timedelta(seconds=11))
 
-    first, later = result(browser, event), result(browser, event, "?slow=1")
+    first, later = result(web, event), result(web, event, "?slow=1")
 
     assert "No worker has picked the test up yet." in first.content.decode()
     assert f'hx-get="{reverse("test_result", args=[event.pk])}?slow=1" hx-trigger="every 3s"' in first.content.decode()
     assert later.status_code == 204
 
 
-def test_without_a_token_it_says_so_and_sends_nothing(browser, make_rule) -> None:
+def test_without_a_token_it_says_so_and_sends_nothing(web, make_rule) -> None:
     rule = make_rule()
 
-    part = browser.post(reverse("rule_test", args=[rule.pk]), headers=HTMX).content.decode()
+    part = web.post(reverse("rule_test", args=[rule.pk]), headers=HTMX).content.decode()
 
     assert "Save an access token first (step 1), then press play again." in part
     assert not ConversionEvent.objects.exists()
 
 
-def test_without_a_token_and_without_javascript_the_page_says_so(browser, make_rule) -> None:
+def test_without_a_token_and_without_javascript_the_page_says_so(web, make_rule) -> None:
     rule = make_rule()
 
-    page = browser.post(reverse("rule_test", args=[rule.pk]), follow=True)
+    page = web.post(reverse("rule_test", args=[rule.pk]), follow=True)
 
     assert "Save an access token first (step 1), then press play again." in page.content.decode()
     assert not ConversionEvent.objects.exists()
 
 
-def test_without_javascript_play_leads_to_the_events_page_which_refreshes(browser, connected, make_rule) -> None:
+def test_without_javascript_play_leads_to_the_events_page_which_refreshes(web, connected, make_rule) -> None:
     rule = make_rule()
 
-    answer = browser.post(reverse("rule_test", args=[rule.pk]))
+    answer = web.post(reverse("rule_test", args=[rule.pk]))
 
     event = ConversionEvent.objects.get()
     assert answer.url == event.get_absolute_url()
-    assert '<meta http-equiv="refresh" content="3">' in browser.get(answer.url).content.decode()
+    assert '<meta http-equiv="refresh" content="3">' in web.get(answer.url).content.decode()
 
 
-def test_a_result_asked_for_without_htmx_leads_to_the_events_page(browser, connected, make_rule) -> None:
-    event = play(browser, make_rule())
+def test_a_result_asked_for_without_htmx_leads_to_the_events_page(web, connected, make_rule) -> None:
+    event = play(web, make_rule())
 
-    answer = browser.get(reverse("test_result", args=[event.pk]))
+    answer = web.get(reverse("test_result", args=[event.pk]))
 
     assert answer.url == event.get_absolute_url()

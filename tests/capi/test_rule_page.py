@@ -19,12 +19,12 @@ FIELDS = {
 
 
 @pytest.fixture
-def browser(client_as, admin):
+def web(client_as, admin):
     return client_as(admin)
 
 
-def test_a_rule_is_added(browser, company) -> None:
-    answer = browser.post(NEW, FIELDS)
+def test_a_rule_is_added(web, company) -> None:
+    answer = web.post(NEW, FIELDS)
 
     rule = ConversionRule.objects.for_company(company).get()
     assert answer.url == "/integrations/linkedin/#map"
@@ -33,8 +33,8 @@ def test_a_rule_is_added(browser, company) -> None:
 
 
 @pytest.mark.parametrize("pasted", ["urn:lla:llaPartnerConversion:104012", "  104012 \n"])
-def test_a_pasted_id_loses_its_prefix_and_white_space(browser, pasted) -> None:
-    browser.post(NEW, {**FIELDS, "linkedin_id": pasted})
+def test_a_pasted_id_loses_its_prefix_and_white_space(web, pasted) -> None:
+    web.post(NEW, {**FIELDS, "linkedin_id": pasted})
 
     assert ConversionRule.objects.get().linkedin_id == "104012"
 
@@ -53,8 +53,8 @@ def test_a_pasted_id_loses_its_prefix_and_white_space(browser, pasted) -> None:
         ("9" * 101, "A LinkedIn rule id has at most 19 digits."),
     ],
 )
-def test_what_can_be_no_rule_id_is_refused(browser, linkedin_id, message) -> None:
-    page = browser.post(NEW, {**FIELDS, "linkedin_id": linkedin_id})
+def test_what_can_be_no_rule_id_is_refused(web, linkedin_id, message) -> None:
+    page = web.post(NEW, {**FIELDS, "linkedin_id": linkedin_id})
 
     assert page.context["form"].errors == {"linkedin_id": [message]}
     assert not ConversionRule.objects.exists()
@@ -64,17 +64,17 @@ def test_what_can_be_no_rule_id_is_refused(browser, linkedin_id, message) -> Non
     ("field", "value"),
     [("name", ""), ("name", "x" * 121), ("crm_event", "lead_lost"), ("crm_event", ""), ("frequency", "twice")],
 )
-def test_other_nonsense_is_refused_too(browser, field, value) -> None:
-    page = browser.post(NEW, {**FIELDS, field: value})
+def test_other_nonsense_is_refused_too(web, field, value) -> None:
+    page = web.post(NEW, {**FIELDS, field: value})
 
     assert page.context["form"].errors.keys() == {field}
     assert not ConversionRule.objects.exists()
 
 
-def test_a_second_active_rule_for_the_same_event_and_id_is_refused(browser, make_rule) -> None:
+def test_a_second_active_rule_for_the_same_event_and_id_is_refused(web, make_rule) -> None:
     make_rule("deal_won", "104012")
 
-    page = browser.post(NEW, FIELDS)
+    page = web.post(NEW, FIELDS)
 
     assert page.context["form"].non_field_errors() == [
         "An active rule sends this CRM event to this LinkedIn rule id already."
@@ -82,81 +82,81 @@ def test_a_second_active_rule_for_the_same_event_and_id_is_refused(browser, make
     assert ConversionRule.objects.count() == 1
 
 
-def test_the_same_event_and_id_is_fine_while_one_of_them_is_off(browser, make_rule) -> None:
+def test_the_same_event_and_id_is_fine_while_one_of_them_is_off(web, make_rule) -> None:
     make_rule("deal_won", "104012", is_active=False)
 
-    browser.post(NEW, FIELDS)
+    web.post(NEW, FIELDS)
 
     assert ConversionRule.objects.count() == 2
 
 
-def test_switching_on_a_second_rule_for_the_same_event_and_id_is_refused(browser, make_rule) -> None:
+def test_switching_on_a_second_rule_for_the_same_event_and_id_is_refused(web, make_rule) -> None:
     make_rule("deal_won", "104012")
     off = make_rule("deal_won", "104012", is_active=False)
 
-    page = browser.post(reverse("rule_active", args=[off.pk]), {"active": "1"}, follow=True)
+    page = web.post(reverse("rule_active", args=[off.pk]), {"active": "1"}, follow=True)
 
     off.refresh_from_db()
     assert not off.is_active
     assert "An active rule sends this CRM event to this LinkedIn rule id already." in page.content.decode()
 
 
-def test_an_edited_rule_goes_on_and_keeps_its_crm_event(browser, make_rule) -> None:
+def test_an_edited_rule_goes_on_and_keeps_its_crm_event(web, make_rule) -> None:
     rule = make_rule("deal_won", "404404", is_paused=True, paused_reason="rule_not_found")
 
-    browser.post(reverse("rule_edit", args=[rule.pk]), {**FIELDS, "crm_event": "deal_lost"})
+    web.post(reverse("rule_edit", args=[rule.pk]), {**FIELDS, "crm_event": "deal_lost"})
 
     rule.refresh_from_db()
     assert (rule.crm_event, rule.linkedin_id, rule.is_paused) == ("deal_won", "104012", False)
 
 
-def test_a_rule_is_switched_off_and_on(browser, make_rule) -> None:
+def test_a_rule_is_switched_off_and_on(web, make_rule) -> None:
     rule = make_rule()
     address = reverse("rule_active", args=[rule.pk])
 
-    browser.post(address, {"active": "0"})
+    web.post(address, {"active": "0"})
     after_off = ConversionRule.objects.get().is_active
-    browser.post(address, {"active": "1"})
+    web.post(address, {"active": "1"})
 
     assert after_off is False
     assert ConversionRule.objects.get().is_active is True
 
 
-def test_a_rule_that_linkedin_paused_is_resumed(browser, make_rule) -> None:
+def test_a_rule_that_linkedin_paused_is_resumed(web, make_rule) -> None:
     rule = make_rule(is_paused=True, paused_reason="rule_misconfigured", paused_message="Conversion is disabled")
 
-    browser.post(reverse("rule_resume", args=[rule.pk]))
+    web.post(reverse("rule_resume", args=[rule.pk]))
 
     rule.refresh_from_db()
     assert (rule.is_paused, rule.paused_reason, rule.paused_message) == (False, "", "")
 
 
-def test_deleting_a_rule_asks_first(browser, make_rule) -> None:
+def test_deleting_a_rule_asks_first(web, make_rule) -> None:
     rule = make_rule(name="New lead")
     address = reverse("rule_delete", args=[rule.pk])
 
-    question = browser.get(address).content.decode()
+    question = web.get(address).content.decode()
     asked = ConversionRule.objects.count()
-    browser.post(address)
+    web.post(address)
 
     assert "Delete New lead?" in question
     assert asked == 1
     assert not ConversionRule.objects.exists()
 
 
-def test_the_form_says_when_each_event_fires_and_warns_about_lost_deals(browser) -> None:
-    page = browser.get(NEW).content.decode()
+def test_the_form_says_when_each_event_fires_and_warns_about_lost_deals(web) -> None:
+    page = web.get(NEW).content.decode()
 
     for linkedin_type in ("Lead, Sign Up", "Qualified Lead", "Key Page View", "Purchase"):
         assert f"Usual type in LinkedIn: <b>{linkedin_type}</b>" in page
     assert "No campaign should optimise for it" in page
 
 
-def test_what_only_a_post_may_do_does_nothing_on_get(browser, make_rule) -> None:
+def test_what_only_a_post_may_do_does_nothing_on_get(web, make_rule) -> None:
     rule = make_rule()
 
     statuses = [
-        browser.get(reverse(name, args=[rule.pk])).status_code for name in ("rule_active", "rule_resume", "rule_test")
+        web.get(reverse(name, args=[rule.pk])).status_code for name in ("rule_active", "rule_resume", "rule_test")
     ]
 
     assert statuses == [405, 405, 405]

@@ -13,12 +13,12 @@ PAGE, SAVE, REMOVE = reverse("linkedin"), reverse("token_save"), reverse("token_
 
 
 @pytest.fixture
-def browser(client_as, admin):
+def web(client_as, admin):
     return client_as(admin)
 
 
-def test_a_pasted_token_is_saved_without_the_white_space_around_it(browser, company, admin) -> None:
-    answer = browser.post(SAVE, {"token": f"  {TOKEN}\n", "ad_account_id": "urn:li:sponsoredAccount:512345678"})
+def test_a_pasted_token_is_saved_without_the_white_space_around_it(web, company, admin) -> None:
+    answer = web.post(SAVE, {"token": f"  {TOKEN}\n", "ad_account_id": "urn:li:sponsoredAccount:512345678"})
 
     connection = Connection.objects.for_company(company).get()
     assert answer.url == PAGE
@@ -26,10 +26,10 @@ def test_a_pasted_token_is_saved_without_the_white_space_around_it(browser, comp
     assert connection.token_saved_by == admin.user
 
 
-def test_after_saving_the_page_shows_the_last_four_and_never_the_token(browser, company, admin) -> None:
+def test_after_saving_the_page_shows_the_last_four_and_never_the_token(web, company, admin) -> None:
     services.save_token(company=company, token=TOKEN, user=admin.user, ad_account_id="512345678")
 
-    page = browser.get(PAGE).content.decode()
+    page = web.get(PAGE).content.decode()
 
     assert f"ends in <code>{TOKEN[-4:]}</code>" in page
     assert "by Admin Jansen" in page
@@ -52,8 +52,8 @@ def test_after_saving_the_page_shows_the_last_four_and_never_the_token(browser, 
         ("Secret" * 400, "An access token has 20 to 2048 characters."),
     ],
 )
-def test_what_can_be_no_token_is_refused_and_not_repeated(browser, token, message) -> None:
-    page = browser.post(SAVE, {"token": token}).content.decode()
+def test_what_can_be_no_token_is_refused_and_not_repeated(web, token, message) -> None:
+    page = web.post(SAVE, {"token": token}).content.decode()
 
     assert message in page
     assert "SecretSecret" not in page
@@ -61,22 +61,22 @@ def test_what_can_be_no_token_is_refused_and_not_repeated(browser, token, messag
 
 
 @pytest.mark.parametrize("account", ["51 23", "abc", "-5", "0", "9" * 20, "9" * 101])
-def test_what_can_be_no_account_id_is_refused(browser, account) -> None:
-    page = browser.post(SAVE, {"token": TOKEN, "ad_account_id": account})
+def test_what_can_be_no_account_id_is_refused(web, account) -> None:
+    page = web.post(SAVE, {"token": TOKEN, "ad_account_id": account})
 
     assert page.context["token_form"].errors.keys() == {"ad_account_id"}
     assert TOKEN not in page.content.decode()
     assert not Connection.objects.exists()
 
 
-def test_removing_asks_first_and_keeps_the_events(browser, company, make_rule) -> None:
+def test_removing_asks_first_and_keeps_the_events(web, company, make_rule) -> None:
     services.save_token(company=company, token=TOKEN)
     make_rule("lead_created")
     make_lead(company)
 
-    question = browser.get(REMOVE).content.decode()
+    question = web.get(REMOVE).content.decode()
     asked = Connection.objects.for_company(company).get()
-    browser.post(REMOVE)
+    web.post(REMOVE)
 
     assert "Remove the access token?" in question
     assert asked.has_token
@@ -84,20 +84,20 @@ def test_removing_asks_first_and_keeps_the_events(browser, company, make_rule) -
     assert ConversionEvent.objects.get().state == "pending"
 
 
-def test_a_new_token_lets_a_paused_connection_go_on(browser, company) -> None:
+def test_a_new_token_lets_a_paused_connection_go_on(web, company) -> None:
     services.save_token(company=company, token=TOKEN)
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
 
-    browser.post(SAVE, {"token": TOKEN})
+    web.post(SAVE, {"token": TOKEN})
 
     assert Connection.objects.get().is_sending
 
 
-def test_resume_lets_a_paused_connection_go_on(browser, company) -> None:
+def test_resume_lets_a_paused_connection_go_on(web, company) -> None:
     services.save_token(company=company, token=TOKEN)
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
 
-    answer = browser.post(reverse("connection_resume"))
+    answer = web.post(reverse("connection_resume"))
 
     assert answer.url == PAGE
     assert Connection.objects.get().is_sending

@@ -1,0 +1,285 @@
+"""Recent Events: newest first, filtered, in pages that stay put while rows come in."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection as database
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from capi import services
+from capi.models import ConversionEvent
+from capi.reads import log as log_module
+from capi.reads.moments import first_id_since
+from tests.conftest import TOKEN, make_lead
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+PAGE = reverse("events")
+
+
+@pytest.fixture
+def web(client_as, ops):
+    return client_as(ops)
+
+
+def log(rule, state: str = "accepted", *, days_ago: float = 0, **fields) -> ConversionEvent:
+    moment = Now() - timedelta(days=days_ago)
+    return ConversionEvent.objects.create(
+        company_id=rule.company_id, rule=rule, state=state, created_at=moment, **fields
+    )
+
+
+def ids(web, **query) -> list[int]:
+    """The ids on the page, in its order."""
+    return [row.event.pk for row in web.get(PAGE, query).context["page"].rows]
+
+
+def test_it_shows_the_newest_first_with_lead_rule_state_and_reason(web, company, make_rule) -> None:
+    rule = make_rule("lead_qualified", name="Qualified by us")
+    lead = make_lead(company, first_name="Grace", last_name="Hopper", organisation="Navy", email="")
+    sent = log(rule, lead=lead, http_status=201)
+    waiting = log(rule, "waiting", lead=lead, reason="no_email", next_attempt_at=Now())
+
+    page = web.get(PAGE)
+
+    html = page.content.decode()
+    assert [row.event for row in page.context["page"].rows] == [waiting, sent]
+    assert [row.badge for row in page.context["page"].rows] == ["Waiting for an e-mail", "Sent 201"]
+    assert f'<a href="{lead.get_absolute_url()}">Grace Hopper</a>' in html
+    assert f'<a href="{sent.get_absolute_url()}">Lead qualified</a><small>Qualified by us</small>' in html
+
+
+def test_each_chip_shows_its_states_and_leaves_tests_out(web, company, make_rule) -> None:
+    services.save_token(company=company, token=TOKEN)
+    going, paused = make_rule(), make_rule("deal_won", is_paused=True, paused_reason="rule_not_found")
+    by_state = {
+        state: log(going, state).pk
+        for state in ("accepted", "pending", "waiting", "rejected", "expired", "exhausted", "skipped", "cancelled")
+    }
+    held = log(paused, "pending").pk
+    test = log(going, "accepted", is_test=True).pk
+
+    shown = {
+        chip: ids(web, state=chip) for chip in ("sent", "queued", "on_hold", "waiting", "failed", "not_sent", "test")
+    }
+
+    assert shown == {
+        "sent": [by_state["accepted"]],
+        "queued": [by_state["pending"]],
+        "on_hold": [held],
+        "waiting": [by_state["waiting"]],
+        "failed": [by_state["exhausted"], by_state["expired"], by_state["rejected"]],
+        "not_sent": [by_state["cancelled"], by_state["skipped"]],
+        "test": [test],
+    }
+    assert len(ids(web)) == 10
+
+
+def test_all_that_is_queued_is_on_hold_while_the_line_is_paused(web, company, make_rule) -> None:
+    connection = services.save_token(company=company, token=TOKEN)
+    event = log(make_rule(), "pending")
+    connection.is_paused, connection.paused_reason = True, "token_refused"
+    connection.save()
+
+    page = web.get(PAGE, {"state": "on_hold"})
+
+    assert [(row.event, row.badge) for row in page.context["page"].rows] == [(event, "On hold 401")]
+    assert ids(web, state="queued") == []
+
+
+def test_rule_and_crm_event_narrow_the_log(web, make_rule) -> None:
+    created, won = make_rule("lead_created"), make_rule("deal_won")
+    first, second = log(created), log(won)
+
+    by_rule, by_event = ids(web, rule=won.pk), ids(web, event="lead_created")
+
+    assert by_rule == [second.pk]
+    assert by_event == [first.pk]
+
+
+def test_events_of_a_deleted_rule_stay(web, make_rule) -> None:
+    rule = make_rule(name="Gone")
+    event = log(rule)
+    rule.delete()
+
+    page = web.get(PAGE)
+
+    assert [row.event for row in page.context["page"].rows] == [event]
+    assert "Gone" in page.content.decode()
+
+
+def test_a_period_counts_whole_days(web, make_rule) -> None:
+    rule = make_rule()
+    pks = {days: log(rule, days_ago=days).pk for days in (100, 89, 29, 6, 0)}
+
+    shown = {period: ids(web, period=period) for period in (1, 7, 30, 90)}
+
+    assert shown == {
+        1: [pks[0]],
+        7: [pks[0], pks[6]],
+        30: [pks[0], pks[6], pks[29]],
+        90: [pks[0], pks[6], pks[29], pks[89]],
+    }
+
+
+def test_from_and_until_hold_both_days_in_the_installations_time_zone(web, make_rule, settings) -> None:
+    settings.TIME_ZONE = "Europe/Amsterdam"
+    rule = make_rule()
+    amsterdam = ZoneInfo("Europe/Amsterdam")
+    moments = [
+        datetime(2026, 3, 1, 23, 59, 59, tzinfo=amsterdam),
+        datetime(2026, 3, 2, 0, 0, tzinfo=amsterdam),
+        datetime(2026, 3, 3, 23, 59, 59, tzinfo=amsterdam),
+        datetime(2026, 3, 4, 0, 0, tzinfo=amsterdam),
+    ]
+    pks = [ConversionEvent.objects.create(company=rule.company, rule=rule, created_at=at).pk for at in moments]
+
+    with timezone.override(amsterdam):
+        shown = ids(web, since="2026-03-02", until="2026-03-03")
+
+    assert shown == [pks[2], pks[1]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"state": "lost"}, {"rule": "999"}, {"rule": "x"}, {"event": "lead_lost"}, {"period": "8"}, {"since": "soon"},
+        {"until": "9999-12-31"}, {"since": "0001-01-01"}, {"before": "x"}, {"before": "-1"}, {"after": str(2**63)},
+        {"before": "1\x00"},
+    ],
+)  # fmt: skip
+def test_a_value_that_makes_no_sense_narrows_nothing(web, make_rule, query) -> None:
+    event = log(make_rule())
+
+    assert ids(web, **query) == [event.pk]
+
+
+def test_a_period_that_ends_before_it_begins_says_so(web) -> None:
+    page = web.get(PAGE, {"since": "2026-03-03", "until": "2026-03-02"}).content.decode()
+
+    assert "The period ends before it begins." in page
+
+
+def test_pages_follow_each_other_and_stay_put_while_rows_come_in(web, make_rule) -> None:
+    rule = make_rule()
+    pks = [log(rule).pk for _ in range(120)][::-1]
+
+    first = web.get(PAGE).context["page"]
+    log(rule)
+    second = web.get(PAGE, {"before": first.older}).context["page"]
+    third = web.get(PAGE, {"before": second.older}).context["page"]
+    back = web.get(PAGE, {"after": third.newer}).context["page"]
+
+    assert [row.event.pk for row in first.rows] == pks[:50]
+    assert [row.event.pk for row in second.rows] == pks[50:100]
+    assert [row.event.pk for row in third.rows] == pks[100:]
+    assert [row.event.pk for row in back.rows] == pks[50:100]
+    assert (first.newer, third.older) == (None, None)
+
+
+def test_a_page_of_several_states_is_in_the_order_of_the_log(web, make_rule) -> None:
+    rule = make_rule()
+    states = ["rejected", "expired", "exhausted"]
+    pks = [log(rule, states[number % 3]).pk for number in range(70)][::-1]
+
+    first = web.get(PAGE, {"state": "failed"}).context["page"]
+    second = web.get(PAGE, {"state": "failed", "before": first.older}).context["page"]
+    back = web.get(PAGE, {"state": "failed", "after": second.newer}).context["page"]
+
+    assert [row.event.pk for row in first.rows] == pks[:50]
+    assert [row.event.pk for row in second.rows] == pks[50:]
+    assert [row.event.pk for row in back.rows] == pks[:50]
+
+
+def test_a_long_search_stops_and_says_where_to_go_on(web, make_rule, monkeypatch) -> None:
+    monkeypatch.setattr(log_module, "STRETCH", 10)
+    rare, common = make_rule("deal_won"), make_rule()
+    old = log(rare)
+    for _ in range(15):
+        log(common)
+
+    first = web.get(PAGE, {"rule": rare.pk})
+    further = web.get(PAGE, {"rule": rare.pk, "before": first.context["page"].look_on})
+
+    assert first.context["page"].rows == []
+    assert "Look further back" in first.content.decode()
+    assert [row.event for row in further.context["page"].rows] == [old]
+    assert further.context["page"].look_on is None
+
+
+def test_only_the_first_page_refreshes_itself(web, make_rule) -> None:
+    rule = make_rule()
+    event = log(rule)
+
+    first = web.get(PAGE, {"state": "sent"}).content.decode()
+    later = web.get(PAGE, {"state": "sent", "before": event.pk + 1}).content.decode()
+
+    assert f'data-live hx-get="{PAGE}?state=sent" hx-trigger="every 4s"' in first
+    assert "data-live" not in later
+
+
+def test_htmx_gets_the_rows_alone(web, make_rule) -> None:
+    log(make_rule())
+
+    part = web.get(PAGE, headers={"HX-Request": "true"})
+
+    assert part.content.decode().lstrip().startswith('<div id="rows"')
+    assert "HX-Request" in part["Vary"]
+
+
+def test_an_empty_log_says_how_it_fills(web) -> None:
+    page = web.get(PAGE).content.decode()
+
+    assert "No events yet" in page
+
+
+def test_filters_that_match_nothing_say_so(web, make_rule) -> None:
+    log(make_rule())
+
+    page = web.get(PAGE, {"state": "failed"}).content.decode()
+
+    assert "No such events" in page
+
+
+@pytest.mark.parametrize("query", [{}, {"state": "failed"}, {"state": "on_hold"}, {"period": "7", "event": "deal_won"}])
+def test_it_takes_the_same_queries_however_long_the_log_is(web, company, make_rule, query) -> None:
+    rules = [make_rule("deal_won"), make_rule()]
+    log(rules[0], lead=make_lead(company))
+    with CaptureQueriesContext(database) as short:
+        web.get(PAGE, query)
+    for number in range(60):
+        log(rules[number % 2], "rejected" if number % 3 else "accepted", lead=make_lead(company))
+
+    with CaptureQueriesContext(database) as long:
+        web.get(PAGE, query)
+
+    assert len(long) == len(short) <= 10
+    assert not [query["sql"] for query in long if "COUNT" in query["sql"]]
+
+
+def test_the_first_id_since_a_moment_is_found_between_gaps(company, other_company, make_rule) -> None:
+    rule = make_rule()
+    start = datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC"))
+    pks = [
+        ConversionEvent.objects.create(company=company, rule=rule, created_at=start + timedelta(hours=hour)).pk
+        for hour in range(40)
+    ]
+    ConversionEvent.objects.filter(pk__in=pks[10:20]).delete()
+
+    def found(hour: float) -> list[int]:
+        since = first_id_since(company.pk, start + timedelta(hours=hour))
+        return list(ConversionEvent.objects.filter(pk__gte=since).order_by("pk").values_list("pk", flat=True))
+
+    left = pks[:10] + pks[20:]
+    assert found(-1) == left
+    assert found(0) == left
+    assert found(5) == pks[5:10] + pks[20:]
+    assert found(5.5) == pks[6:10] + pks[20:]
+    assert found(12) == pks[20:]
+    assert found(39) == pks[39:]
+    assert found(40) == []
+    assert first_id_since(other_company.pk, start) == 0

@@ -1,0 +1,97 @@
+"""The sandbox's page: what the stand-in received from this company, and how to choose its answers."""
+
+import pytest
+from django.urls import reverse
+
+from capi import services
+from capi.models import ConversionRule
+from capi.sandbox.choices import RULES, TOKENS
+from crm.models import Lead
+from tests.capi.conftest import send_all
+from tests.conftest import TOKEN, make_lead
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PAGE = reverse("sandbox")
+
+
+@pytest.fixture
+def switched_on(settings, sandbox) -> None:
+    settings.LINKEDIN_SANDBOX = True
+    settings.LINKEDIN_SANDBOX_LEDGER = sandbox.ledger.path
+
+
+def test_there_is_no_such_page_without_the_sandbox(client_as, admin) -> None:
+    answer = client_as(admin).get(PAGE)
+
+    assert answer.status_code == 404
+
+
+def test_nobody_sees_it_without_signing_in(client, switched_on) -> None:
+    answer = client.get(PAGE)
+
+    assert answer.url == f"/login/?next={PAGE}"
+
+
+def test_it_shows_what_was_received_and_answered(client_as, sales, company, connected, switched_on, make_rule) -> None:
+    make_rule("lead_created", "104012")
+    make_lead(company, email="test@example.com")
+    send_all(company)
+
+    page = client_as(sales).get(PAGE)
+
+    (request,) = page.context["requests"]
+    assert (request.entry.method, request.entry.path, request.entry.status) == ("POST", "/rest/conversionEvents", 201)
+    html = page.content.decode()
+    assert "urn:lla:llaPartnerConversion:104012" in html
+    assert "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b" in html
+    assert "test@example.com" not in html
+
+
+def test_of_a_batch_it_shows_one_event_and_counts_the_rest(
+    client_as, sales, company, connected, switched_on, make_rule
+) -> None:
+    make_rule()
+    Lead.objects.bulk_create(
+        Lead(company=company, first_name="Ada", email=f"p{number}@example.com", status=company_status(company))
+        for number in range(12)
+    )
+    send_all(company)
+
+    page = client_as(sales).get(PAGE)
+
+    (request,) = page.context["requests"]
+    assert (request.count, request.not_shown) == (12, 11)
+    assert "and 11 more of the same kind" in page.content.decode()
+
+
+def company_status(company):
+    return company.leadstatus_set.first()
+
+
+def test_what_another_company_sent_is_not_shown(
+    client_as, sales, company, other_company, connected, switched_on, make_rule
+) -> None:
+    services.save_token(company=other_company, token=TOKEN)
+    ConversionRule.objects.create(company=other_company, crm_event="lead_created", linkedin_id="104999", name="Theirs")
+    make_lead(other_company)
+    send_all(other_company)
+
+    page = client_as(sales).get(PAGE)
+
+    assert page.context["requests"] == []
+    assert "104999" not in page.content.decode()
+    assert "Nothing received yet" in page.content.decode()
+
+
+def test_it_lists_every_choice_of_an_answer(client_as, sales, switched_on) -> None:
+    page = client_as(sales).get(PAGE).content.decode()
+
+    for choice in (*RULES, *TOKENS):
+        assert f"<code>{choice.sign}</code>" in page
+
+
+def test_htmx_gets_the_requests_alone(client_as, sales, switched_on) -> None:
+    part = client_as(sales).get(PAGE, headers={"HX-Request": "true"}).content.decode()
+
+    assert part.lstrip().startswith('<section class="card" id="received"')

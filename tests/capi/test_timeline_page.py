@@ -1,0 +1,89 @@
+"""The timeline of a lead says what became of each CRM event at LinkedIn."""
+
+import pytest
+
+from capi import services, timeline
+from capi.models import Connection, ConversionEvent
+from crm.models import CrmEvent, LeadStatus
+from tests.capi.conftest import send_all
+from tests.conftest import TOKEN, make_lead
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def notes_of(lead) -> list[tuple[str, str]]:
+    """Text and tone of each note, oldest first."""
+    events = list(CrmEvent.objects.filter(lead=lead).order_by("pk"))
+    by_id = timeline.notes(events)
+    return [(note.text, note.tone) for event in events for note in by_id[event.pk]]
+
+
+def test_a_sent_event_names_moment_and_rule(company, connected, make_rule) -> None:
+    make_rule(name="New lead")
+    lead = make_lead(company)
+    send_all(company)
+
+    ((text, tone),) = notes_of(lead)
+
+    moment = ConversionEvent.objects.get().settled_at
+    assert text == f"Sent to LinkedIn {moment:%-d %b, %H:%M} (New lead)"
+    assert tone == "good"
+
+
+def test_each_rule_has_its_note(company, make_rule) -> None:
+    make_rule(name="New lead", linkedin_id="104011")
+    make_rule(name="Sign-up", linkedin_id="104012")
+    lead = make_lead(company, email="")
+
+    notes = notes_of(lead)
+
+    assert [text.split(":")[0] for text, _ in notes] == [
+        "Waiting for an e-mail (New lead)",
+        "Waiting for an e-mail (Sign-up)",
+    ]
+
+
+def test_what_had_no_rule_at_its_time_says_so(company, make_rule) -> None:
+    lead = make_lead(company)
+    make_rule()
+
+    notes = notes_of(lead)
+
+    assert notes == [("No active rule at that time: nothing is sent to LinkedIn", "plain")]
+
+
+def test_an_event_on_hold_says_what_holds_it(company, make_rule) -> None:
+    services.save_token(company=company, token=TOKEN)
+    make_rule(name="New lead")
+    lead = make_lead(company)
+    Connection.objects.update(is_paused=True, paused_reason="token_refused")
+
+    ((text, tone),) = notes_of(lead)
+
+    assert text == "On hold (New lead): LinkedIn says 401: the access token is expired, revoked or invalid."
+    assert tone == "bad"
+
+
+def test_all_notes_together_take_one_query(company, make_rule, django_assert_num_queries) -> None:
+    make_rule("lead_created")
+    make_rule("lead_qualified")
+    lead = make_lead(company)
+    lead.status = LeadStatus.objects.get(company=company, meaning="qualified")
+    lead.save()
+    events = list(CrmEvent.objects.all())
+
+    with django_assert_num_queries(1):
+        notes = timeline.notes(events)
+
+    assert len(notes) == 2
+
+
+def test_the_note_leads_to_the_event_for_those_who_may_see_the_log(client_as, admin, sales, company, make_rule) -> None:
+    make_rule()
+    lead = make_lead(company)
+    address = ConversionEvent.objects.get().get_absolute_url()
+
+    pages = [client_as(member).get(lead.get_absolute_url()).content.decode() for member in (admin, sales)]
+
+    assert [address in page for page in pages] == [True, False]
+    assert "On hold (Lead created)" in pages[1]
