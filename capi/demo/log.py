@@ -23,8 +23,7 @@ FORBIDDEN = "No ad accounts found"
 
 def fill(company: Company, rules: Rules, now: datetime, dice: random.Random) -> None:
     """Plan the company's CRM events and write down what is said to have become of each."""
-    known = list(CrmEvent.objects.for_company(company).order_by("pk").values_list("pk", "kind"))
-    plan.plan([pk for pk, _ in known])
+    _plan(company)
     ended = now - timedelta(days=OLD_RULE_ENDED_DAYS)
     ConversionEvent.objects.filter(rule=rules.old, happened_at__gt=ended).delete()
     events = list(ConversionEvent.objects.for_company(company).select_related("rule", "lead").order_by("pk"))
@@ -34,6 +33,13 @@ def fill(company: Company, rules: Rules, now: datetime, dice: random.Random) -> 
     _settle_pending([event for event in events if event.state == State.PENDING], rules, writer)
     writer.write(events)
     _pause(rules, now)
+
+
+def _plan(company: Company) -> None:
+    newest_first = CrmEvent.objects.for_company(company).order_by("-pk").values_list("pk", "kind", "lead", "deal")
+    first = {tuple(what): pk for pk, *what in newest_first}
+    plan.plan(list(first.values()))  # these before the others, so that of two it is the later that is not counted
+    plan.plan([pk for pk, *_ in newest_first])
 
 
 @dataclass(slots=True)
