@@ -46,7 +46,6 @@ class ConversionEventAdmin(ReadOnly):
     list_display = ("event_id", "company", "rule", "state", "reason", "http_status", "attempts", "created_at")
     list_filter = ("state",)
     list_select_related = ("company", "rule")
-    exclude = ("email_sha256",)
 
 
 @admin.register(Attempt)

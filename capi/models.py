@@ -210,8 +210,6 @@ class ConversionEvent(models.Model):
     http_status = models.PositiveSmallIntegerField(null=True)
     next_attempt_at = models.DateTimeField(null=True, db_default=Now())
     is_test = models.BooleanField(default=False)
-    # The hash that went out, so that the page can show exactly what was sent, whatever the address is now.
-    email_sha256 = models.CharField(max_length=64, blank=True, editable=False)
     last_attempt = models.ForeignKey(
         "capi.Attempt", null=True, on_delete=models.SET_NULL, related_name="events", db_index=False
     )
@@ -268,6 +266,8 @@ class Attempt(models.Model):
     http_status = models.PositiveSmallIntegerField(null=True)  # null: no whole answer came
     code = models.CharField(max_length=80, blank=True)
     message = models.TextField(blank=True)  # LinkedIn's words, masked and shortened
+    # What went out, so that a page can show exactly that, whatever an address is now: see capi.pipeline.sent.
+    sent_hashes = models.BinaryField(default=b"", editable=False)
 
     objects: ClassVar[CompanyQuerySet["Attempt"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 

@@ -11,11 +11,12 @@ from capi.demo.rules import Rules
 from capi.linkedin.identity import email_sha256
 from capi.models import Attempt, ConversionEvent, ConversionRule, EarlierAttempt
 from capi.pipeline import plan
+from capi.pipeline.sent import pack
 from capi.reasons import STATES_THAT_HOLD_ONCE, Reason, State
 from crm.models import Company, CrmEvent
 
-HELD_DAYS = 12
-OLD_RULE_ENDED_DAYS = 30
+HELD = 5  # events behind the rule that LinkedIn has begun to refuse
+OF_OLD_RULE = 4  # events of the rule that was switched off, the last two too late to be sent
 TOO_OLD = "Conversion time should be within 90 days and not exceed current time."
 NOT_TAKEN = "ERROR :: /conversion :: conversion does not take this event"
 FORBIDDEN = "No ad accounts found"
@@ -24,15 +25,15 @@ FORBIDDEN = "No ad accounts found"
 def fill(company: Company, rules: Rules, now: datetime, dice: random.Random) -> None:
     """Plan the company's CRM events and write down what is said to have become of each."""
     _plan(company)
-    ended = now - timedelta(days=OLD_RULE_ENDED_DAYS)
-    ConversionEvent.objects.filter(rule=rules.old, happened_at__gt=ended).delete()
-    events = list(ConversionEvent.objects.for_company(company).select_related("rule", "lead").order_by("pk"))
+    of_old_rule = ConversionEvent.objects.filter(rule=rules.old).order_by("happened_at").values_list("pk", flat=True)
+    ConversionEvent.objects.filter(pk__in=of_old_rule[OF_OLD_RULE:]).delete()
+    events = _in_the_order_of_time(company)
     writer = Writer(now, dice)
     _settle_waiting([event for event in events if event.state == State.WAITING], writer)
     _settle_skipped([event for event in events if event.state == State.SKIPPED])
     _settle_pending([event for event in events if event.state == State.PENDING], rules, writer)
     writer.write(events)
-    _pause(rules, now)
+    _pause(rules)
 
 
 def _plan(company: Company) -> None:
@@ -40,6 +41,14 @@ def _plan(company: Company) -> None:
     first = {tuple(what): pk for pk, *what in newest_first}
     plan.plan(list(first.values()))  # these before the others, so that of two it is the later that is not counted
     plan.plan([pk for pk, *_ in newest_first])
+
+
+def _in_the_order_of_time(company: Company) -> list[ConversionEvent]:
+    """The planned events, their ids dealt out anew: a log is read by id, and ids follow time."""
+    events = list(ConversionEvent.objects.for_company(company).select_related("rule", "lead").order_by("happened_at"))
+    for event, pk in zip(events, sorted(event.pk for event in events), strict=True):
+        event.pk = pk
+    return events
 
 
 @dataclass(slots=True)
@@ -59,6 +68,7 @@ class Writer:
         """One request for this event alone, some time after it happened."""
         if event.last_attempt is not None:
             self.earlier.append((event, event.last_attempt))
+        assert event.lead is not None
         event.last_attempt = Attempt(
             company_id=event.company_id,
             rule=event.rule,
@@ -69,12 +79,11 @@ class Writer:
             duration_ms=self.dice.randrange(90, 380),
             http_status=status,
             message=message,
+            sent_hashes=pack([(event.pk, email_sha256(event.lead.email) or "")]),
         )
         self.attempts.append(event.last_attempt)
         event.http_status, event.message = status, message
         event.attempts += 1
-        assert event.lead is not None
-        event.email_sha256 = email_sha256(event.lead.email) or ""
 
     def end(
         self, event: ConversionEvent, state: State, reason: Reason = Reason.NONE, *, at: datetime | None = None
@@ -88,13 +97,12 @@ class Writer:
     def write(self, events: Sequence[ConversionEvent]) -> None:
         self.attempts.sort(key=lambda attempt: attempt.started_at)
         Attempt.objects.bulk_create(self.attempts)
-        # Written anew rather than updated: one statement for all of them, and their ids in the order of time.
+        # Written anew rather than updated: one statement for all of them.
         ConversionEvent.objects.filter(pk__in=[event.pk for event in events]).delete()
         for event in events:
-            event.pk = None
             event.created_at = event.happened_at
             event.last_attempt = event.last_attempt  # its id is known only now
-        ConversionEvent.objects.bulk_create(sorted(events, key=lambda event: event.happened_at))
+        ConversionEvent.objects.bulk_create(events)
         EarlierAttempt.objects.bulk_create(
             EarlierAttempt(event=event, attempt=attempt) for event, attempt in self.earlier
         )
@@ -122,8 +130,7 @@ def _settle_skipped(events: Sequence[ConversionEvent]) -> None:
 
 
 def _settle_pending(events: Sequence[ConversionEvent], rules: Rules, writer: Writer) -> None:
-    held_since = writer.now - timedelta(days=HELD_DAYS)
-    held = [event for event in events if event.rule == rules.refused and event.happened_at > held_since]
+    held = [event for event in events if event.rule == rules.refused][-HELD:]
     called_off = [event for event in events if event.rule == rules.old][-2:]
     ordinary = [event for event in events if event not in held and event not in called_off]
     writer.attempt(held[0], 403, FORBIDDEN)
@@ -160,11 +167,12 @@ def _try_again(event: ConversionEvent, writer: Writer) -> None:
     event.next_attempt_at = writer.now + timedelta(seconds=settings.RETRY_SECONDS[1])
 
 
-def _pause(rules: Rules, now: datetime) -> None:
+def _pause(rules: Rules) -> None:
+    first_refusal = Attempt.objects.get(rule=rules.refused, http_status=403).started_at
     ConversionRule.objects.filter(pk=rules.refused.pk).update(
         is_paused=True,
         paused_reason=Reason.RULE_FORBIDDEN,
         paused_message=FORBIDDEN,
-        paused_at=now - timedelta(days=HELD_DAYS),
+        paused_at=first_refusal,
     )
     ConversionRule.objects.filter(pk=rules.old.pk).update(is_active=False)

@@ -140,7 +140,7 @@ class Sending:
         request = Request(
             rule=self.batch.rule,
             api_version=settings.LINKEDIN_API_VERSION,
-            event_count=len(part),
+            events=part,
             started_at=seen.now,
             duration_ms=answer.duration_ms,
             http_status=answer.status,

@@ -88,17 +88,17 @@ WHERE e.id {one_of}
 """
 INSERT = """
 INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, once_key, state,
-                     reason, next_attempt_at, settled_at, attempts, message, is_test, email_sha256, created_at)
+                     reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
 SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, once_key, state, reason,
-       next_attempt_at, settled_at, 0, '', false, '', {now}
-FROM {pairs} AS pairs WHERE true ON CONFLICT DO NOTHING
+       next_attempt_at, settled_at, 0, '', false, {now}
+FROM {pairs} AS pairs WHERE true ORDER BY crm_event_id ON CONFLICT DO NOTHING
 """
 # What could not be inserted because a rule that counts each lead or deal once has counted it: said, not dropped.
 INSERT_COUNTED = """
 INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, once_key, state,
-                     reason, next_attempt_at, settled_at, attempts, message, is_test, email_sha256, created_at)
+                     reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
 SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, NULL, 'skipped', 'already_counted',
-       NULL, {now}, 0, '', false, '', {now}
+       NULL, {now}, 0, '', false, {now}
 FROM {pairs} AS pairs
 WHERE NOT EXISTS (SELECT 1 FROM {made} AS made
                   WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)

@@ -1,12 +1,11 @@
 """Writing what came of a request: one short transaction, which also proves that the lane is still ours."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import connection as database
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
@@ -15,7 +14,9 @@ from capi.linkedin.answers import Said
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
 from capi.pipeline import lane
 from capi.pipeline.batch import Refusal
+from capi.pipeline.keys import one_of
 from capi.pipeline.lane import Lease
+from capi.pipeline.sent import pack
 from capi.pipeline.take import Batch, Row, Sendable, Verdict
 from capi.reasons import STATES_THAT_HOLD_ONCE, Reason, State
 
@@ -26,7 +27,7 @@ class Request:
 
     rule: ConversionRule
     api_version: str
-    event_count: int
+    events: Sequence[Sendable]
     started_at: datetime
     duration_ms: int
     http_status: int | None
@@ -139,7 +140,8 @@ def _log(company_id: int, request: Request) -> Attempt:
         api_version=request.api_version,
         started_at=request.started_at,
         duration_ms=request.duration_ms,
-        event_count=request.event_count,
+        event_count=len(request.events),
+        sent_hashes=pack((event.row.pk, event.conversion.email_sha256) for event in request.events),
         http_status=request.http_status,
         code=request.said.code,
         message=request.said.message,
@@ -166,9 +168,8 @@ def _apply(fate: Fate, attempt: Attempt) -> None:
             changes["next_attempt_at"] = fate.next_attempt_at
     # An acceptance is a fact even where the event was ended meanwhile (opted out, cancelled).
     # Any other outcome leaves that ending as it is.
-    events = ConversionEvent.objects.filter(pk__in=pks) if fate.state == State.ACCEPTED else _open(pks)
+    events = ConversionEvent.objects.filter(pk__in=one_of(pks)) if fate.state == State.ACCEPTED else _open(pks)
     events.update(**changes)
-    _keep_hashes(fate.events)
 
 
 def _final(state: State) -> dict[str, Any]:
@@ -183,33 +184,13 @@ def _final(state: State) -> dict[str, Any]:
     return changes
 
 
-def _open(pks: Collection[int]) -> QuerySet[ConversionEvent]:
-    return ConversionEvent.objects.filter(pk__in=pks, state=State.PENDING)
+def _open(pks: Sequence[int]) -> QuerySet[ConversionEvent]:
+    return ConversionEvent.objects.filter(pk__in=one_of(pks), state=State.PENDING)
 
 
-def _keep_earlier_attempts(pks: Collection[int]) -> None:
-    earlier = ConversionEvent.objects.filter(pk__in=pks, last_attempt__isnull=False)
+def _keep_earlier_attempts(pks: Sequence[int]) -> None:
+    earlier = ConversionEvent.objects.filter(pk__in=one_of(pks), last_attempt__isnull=False)
     EarlierAttempt.objects.bulk_create(
         EarlierAttempt(event_id=pk, attempt_id=attempt_id)
         for pk, attempt_id in earlier.values_list("pk", "last_attempt_id")
     )
-
-
-def _keep_hashes(events: Sequence[Sendable]) -> None:
-    """Write each event's hash as it went out, unless the person was erased meanwhile."""
-    table = ConversionEvent._meta.db_table
-    pks = [event.row.pk for event in events]
-    hashes = [event.conversion.email_sha256 for event in events]
-    with database.cursor() as cursor:
-        if database.vendor == "postgresql":
-            cursor.execute(
-                f"UPDATE {table} SET email_sha256 = sent.hash "  # noqa: S608
-                "FROM unnest(%s::bigint[], %s::text[]) AS sent (id, hash) "
-                f"WHERE {table}.id = sent.id AND (lead_id IS NOT NULL OR is_test)",
-                [pks, hashes],
-            )
-        else:
-            cursor.executemany(
-                f"UPDATE {table} SET email_sha256 = %s WHERE id = %s AND (lead_id IS NOT NULL OR is_test)",  # noqa: S608
-                list(zip(hashes, pks, strict=True)),
-            )

@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models import ConversionEventQuerySet as Events
-from capi.reads.moments import first_id_since
+from capi.reads.moments import first_id_since, id_behind
 from capi.reads.shown import Shown, all_shown
 from capi.reasons import State
 
@@ -84,13 +84,13 @@ def log_page(company_id: int, wanted: Wanted, connection: Connection | None) -> 
     narrowed = _narrowed(events, wanted, connection)
     if wanted.after is not None:
         ahead = Q(pk__gt=wanted.after)
-        ceiling = _end_of_stretch(events.filter(ahead), "pk") if _must_search(wanted) else None
+        ceiling = id_behind(events.filter(ahead), STRETCH, order="pk") if _must_search(wanted) else None
         found = _take(narrowed.filter(ahead, *([Q(pk__lte=ceiling)] if ceiling else [])), wanted, order="pk")
         rows = found[:ROWS_PER_PAGE][::-1]
         newer = rows[0].pk if len(found) > ROWS_PER_PAGE else ceiling
         return LogPage(all_shown(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
     behind = Q() if wanted.before is None else Q(pk__lt=wanted.before)
-    floor = _end_of_stretch(events.filter(behind), "-pk") if _must_search(wanted) else None
+    floor = id_behind(events.filter(behind), STRETCH, order="-pk") if _must_search(wanted) else None
     found = _take(narrowed.filter(behind, *([Q(pk__gte=floor)] if floor else [])), wanted, order="-pk")
     rows, is_full = found[:ROWS_PER_PAGE], len(found) > ROWS_PER_PAGE
     return LogPage(
@@ -134,11 +134,6 @@ def _held(connection: Connection | None) -> Q:
 def _must_search(wanted: Wanted) -> bool:
     """True where no index leads to the rows: they have to be looked for among all others."""
     return wanted.chip in (Chip.SENT, Chip.TEST) or (wanted.chip == Chip.ALL and bool(wanted.rule or wanted.crm_event))
-
-
-def _end_of_stretch(events: Events, order: str) -> int | None:
-    """The id at which to stop looking, None where the log ends before."""
-    return next(iter(events.order_by(order).values_list("pk", flat=True)[STRETCH : STRETCH + 1]), None)
 
 
 def _take(events: Events, wanted: Wanted, *, order: str) -> list[ConversionEvent]:

@@ -1,4 +1,4 @@
-"""From moments to ids. The log is kept in the order of its ids, and rows are written in the order of time."""
+"""From moments and counts to ids: the log is in the order of its ids, and rows are written in the order of time."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from django.db import connection
 from django.utils import timezone
 
-from capi.models import ConversionEvent
+from capi.models import ConversionEvent, ConversionEventQuerySet
 
 # Halves the range of ids until the first row at or after the moment is left: some 25 look-ups in an index, in one
 # query, where an index over the time would cost every insert.
@@ -31,6 +31,11 @@ def first_id_since(company_id: int, moment: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute(SEARCH.format(table=ConversionEvent._meta.db_table), [company_id, since, since, company_id])
         return cursor.fetchone()[0] or 0
+
+
+def id_behind(events: ConversionEventQuerySet, count: int, *, order: str) -> int | None:
+    """The id of the event that `count` others go before in this order, None where there are not so many."""
+    return next(iter(events.order_by(order).values_list("pk", flat=True)[count : count + 1]), None)
 
 
 def start_of(day: date) -> datetime:

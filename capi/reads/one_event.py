@@ -9,6 +9,7 @@ from capi.linkedin import payload
 from capi.linkedin.payload import Conversion
 from capi.models import Attempt, ConversionEvent
 from capi.pipeline import take
+from capi.pipeline.sent import hash_of
 from capi.pipeline.take import Row, Sendable
 from capi.reasons import State
 from capi.words import REASONS, STATES, Words
@@ -27,7 +28,9 @@ class Wire:
 
 def attempts_of(event: ConversionEvent) -> list[Attempt]:
     """All requests that the event was in, newest first."""
-    earlier = [link.attempt for link in event.earlier_attempts.select_related("attempt").order_by("-pk")]
+    # The hashes of a whole batch weigh 200 kB, and only those of the last attempt are shown.
+    links = event.earlier_attempts.select_related("attempt").defer("attempt__sent_hashes").order_by("-pk")
+    earlier = [link.attempt for link in links]
     return [event.last_attempt, *earlier] if event.last_attempt else earlier
 
 
@@ -41,7 +44,8 @@ def wire_of(event: ConversionEvent, attempts: Sequence[Attempt]) -> Wire:
 
 
 def _as_sent(event: ConversionEvent, attempt: Attempt) -> Conversion:
-    sent = Conversion(attempt.linkedin_id, event.happened_at, event.event_id, event.email_sha256 or HASH_GONE)
+    carried = hash_of(bytes(attempt.sent_hashes), event.pk) or HASH_GONE
+    sent = Conversion(attempt.linkedin_id, event.happened_at, event.event_id, carried)
     if attempt.sent_value and event.crm_event is not None:
         return replace(sent, amount=event.crm_event.amount, currency=event.crm_event.currency)
     return sent

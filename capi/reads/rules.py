@@ -11,6 +11,7 @@ from capi.advice import EVENTS, EventAdvice
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.reads.log import STATES as STATES_OF_CHIP
 from capi.reads.log import Chip
+from capi.reads.moments import id_behind
 from capi.reads.shown import Shown, shown
 from capi.reasons import State
 from capi.words import Words, explain_pause
@@ -48,7 +49,7 @@ class RuleRow:
 
 
 def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
-    """The company's rules, oldest first, in four queries."""
+    """The company's rules, oldest first, in five queries."""
     rules = list(ConversionRule.objects.for_company(company_id))
     health = _health(company_id)
     on_hold = _pending_by_rule(company_id)
@@ -80,11 +81,10 @@ def _row(
 
 def _health(company_id: int) -> dict[int, dict[str, Any]]:
     """By rule: when the last event was sent and the last failed, and the id of the last test."""
-    events = ConversionEvent.objects.for_company(company_id).order_by("-pk")
-    newest = events.values("pk")[:HEALTH_OVER]
+    events = ConversionEvent.objects.for_company(company_id)
     counted = Q(is_test=False)
     rows = (
-        ConversionEvent.objects.filter(pk__in=newest)
+        events.filter(pk__gt=id_behind(events, HEALTH_OVER, order="-pk") or 0)
         .order_by()
         .values("rule")
         .annotate(

@@ -8,6 +8,7 @@ from django.utils import timezone
 from capi import services
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
 from capi.pipeline import lane, settle, sweep
+from capi.pipeline.sent import hash_of
 from capi.sandbox.faults import Drop, Fault
 from crm.models import Lead
 from tests.capi.conftest import received, requests_made, send_all, states
@@ -47,7 +48,8 @@ def test_one_event_goes_as_a_single_post_and_is_settled(company, connected, sand
     assert (sent.state, sent.http_status, sent.attempts, sent.next_attempt_at) == ("accepted", 201, 1, None)
     assert sent.settled_at is not None
     assert sent.last_attempt == attempt
-    assert sent.email_sha256 == received(sandbox)[0]["user"]["userIds"][0]["idValue"]
+    carried = hash_of(attempt.sent_hashes, sent.pk)
+    assert carried == received(sandbox)[0]["user"]["userIds"][0]["idValue"]
     assert (attempt.event_count, attempt.http_status, attempt.linkedin_id) == (1, 201, "104012")
     assert (turn.requests, turn.states["accepted"]) == (1, 1)
     assert [entry.batch for entry in sandbox.ledger.tail(5)] == [False]

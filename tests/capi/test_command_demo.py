@@ -14,6 +14,7 @@ from capi.demo.people import PASSWORD
 from capi.linkedin.identity import email_sha256
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
 from capi.pipeline import lane
+from capi.pipeline.sent import hash_of
 from capi.reasons import Frequency, State
 from crm.models import Company, CrmEvent, Deal, Lead, Stage, User
 from tests.capi.conftest import received, send_all
@@ -116,7 +117,7 @@ def test_an_event_that_was_sent_shows_the_attempt_and_the_hash_that_went_out(nor
     event = ConversionEvent.objects.filter(state="accepted").select_related("last_attempt", "lead").first()
 
     assert event is not None
-    assert event.email_sha256 == email_sha256(event.lead.email)
+    assert hash_of(event.last_attempt.sent_hashes, event.pk) == email_sha256(event.lead.email)
     assert (event.attempts, event.http_status, event.next_attempt_at) == (1, 201, None)
     assert (event.last_attempt.http_status, event.last_attempt.linkedin_id) == (201, event.rule.linkedin_id)
     assert event.happened_at < event.last_attempt.started_at == event.settled_at

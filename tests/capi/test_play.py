@@ -4,6 +4,7 @@ import pytest
 
 from capi import services
 from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.pipeline.sent import hash_of
 from capi.sandbox.faults import Fault
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import TOKEN, make_lead
@@ -27,7 +28,7 @@ def test_a_test_event_is_sent_with_an_address_that_belongs_to_nobody(company, co
     )
     [element] = received(sandbox)
     assert sorted(element) == ["conversion", "conversionHappenedAt", "eventId", "user"]
-    assert element["user"]["userIds"][0]["idValue"] == event.email_sha256
+    assert element["user"]["userIds"][0]["idValue"] == hash_of(event.last_attempt.sent_hashes, event.pk)
     assert event.event_id.startswith("lm-test-")
 
 
