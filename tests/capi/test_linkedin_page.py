@@ -189,6 +189,6 @@ def test_it_takes_the_same_queries_however_many_rules_there_are(
     make_lead(company)
     web = client_as(admin)
 
-    # Session, person, company; line; rules, their health, what is pending, their last tests.
-    with django_assert_num_queries(8):
+    # Session, person, company; line; rules, where their health begins, their health, what is pending, their last tests.
+    with django_assert_num_queries(9):
         web.get(PAGE)
