@@ -1,0 +1,229 @@
+"""The LinkedIn pages in a real browser: no finding of axe, no sideways scroll, and play within two seconds."""
+
+import threading
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.db import connections
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from capi import services
+from capi.models import Connection, ConversionEvent
+from capi.pipeline.deliver import deliver
+from crm.models import LeadStatus
+from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
+from tests.capi.conftest import send_all
+from tests.conftest import TOKEN, make_deal, make_lead, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+LINKEDIN, EVENTS = reverse("linkedin"), reverse("events")
+
+
+@pytest.fixture
+def worker(company):
+    """Delivers for the company all the time, as a worker does that has been woken."""
+    stopped = threading.Event()
+
+    def run() -> None:
+        while not stopped.wait(0.05):
+            deliver(company.pk)
+        connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    stopped.set()
+    thread.join()
+
+
+@pytest.fixture
+def history(company, connected, make_rule) -> None:
+    """Events in many states: sent, waiting, skipped, on hold, and a refused test."""
+    make_rule("lead_created", "104011", name="New lead")
+    purchase = make_rule("deal_created", "404404", name="Key page view")
+    make_rule("deal_lost", "104013", name="Lost deal", is_active=False)
+    lead = make_lead(company, first_name="Eva", last_name="Horvat", organisation="Acme GmbH")
+    make_lead(company, first_name="Piet", last_name="Larsen", organisation="Lumen Labs", email="")
+    make_lead(company, first_name="Tara", last_name="Novak", share_with_ad_platforms=False)
+    make_deal(lead)
+    services.send_test_event(rule=purchase)
+    send_all(company)
+
+
+def open_page(page, address: str, size: str = "desktop", theme: str = "light") -> None:
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=theme)
+    page.goto(page.server_url + address)
+
+
+def assert_fit_to_use(page) -> None:
+    result = Axe().run(page)
+    assert result.violations_count == 0, result.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_has_a_finding(page, company, admin, history, settings, sandbox, size, theme) -> None:
+    settings.LINKEDIN_SANDBOX, settings.LINKEDIN_SANDBOX_LEDGER = True, sandbox.ledger.path
+    rule = company.conversion_rules.first()
+    addresses = [
+        *(reverse(name) for name in ("dashboard", "linkedin", "events", "sandbox", "rule_new", "token_remove")),
+        *(reverse(name, args=[rule.pk]) for name in ("rule_edit", "rule_delete")),
+        *(event.get_absolute_url() for event in ConversionEvent.objects.all()),
+        f"{EVENTS}?state=failed&since=2026-03-03&until=2026-03-02",
+    ]
+    sign_in(page, admin)
+
+    for address in addresses:
+        open_page(page, address, size, theme)
+        assert_fit_to_use(page)
+    Connection.objects.update(is_paused=True, paused_reason="token_refused")
+    for address in addresses[:2]:
+        open_page(page, address, size, theme)
+        assert_fit_to_use(page)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_empty_page_has_a_finding(page, company, admin, settings, size, theme) -> None:
+    settings.LINKEDIN_SANDBOX = True
+    sign_in(page, admin)
+
+    for address in [reverse(name) for name in ("dashboard", "linkedin", "events", "sandbox")]:
+        open_page(page, address, size, theme)
+        assert_fit_to_use(page)
+
+
+def test_the_three_steps_in_a_browser(page, company, admin, sandbox, worker) -> None:
+    sign_in(page, admin)
+    open_page(page, LINKEDIN)
+
+    page.get_by_label("Access token").fill(TOKEN)
+    page.get_by_role("button", name="Save the token").click()
+    expect(page.locator("#connect")).to_contain_text("Connected")
+
+    page.get_by_role("link", name="Add rule").click()
+    page.get_by_label("Lead qualified").check()
+    page.get_by_label("Name").fill("Qualified lead")
+    page.get_by_label("LinkedIn rule id").fill("urn:lla:llaPartnerConversion:104012")
+    page.get_by_role("button", name="Save the rule").click()
+    expect(page.locator("#map")).to_contain_text("1 of 5 mapped")
+
+    page.get_by_role("button", name="Send a test event: Qualified lead").click()
+    expect(page.locator("#verify [role=status]")).to_contain_text("Sent 201", timeout=2_000)
+
+    page.reload()
+    expect(page.locator("#verify")).to_contain_text("Tested")
+
+
+def test_play_shows_a_refusal_beside_its_rule_within_two_seconds(
+    page, company, ops, connected, make_rule, worker
+) -> None:
+    good, bad = make_rule("lead_created", "104012", name="Good"), make_rule("deal_won", "404404", name="Bad")
+    sign_in(page, ops)
+    open_page(page, LINKEDIN, "phone")
+    button = page.get_by_role("button", name="Send a test event: Bad")
+
+    button.click()
+
+    expect(page.locator(f"#test-{bad.pk}")).to_contain_text("LinkedIn says 404", timeout=2_000)
+    expect(page.locator(f"#test-{good.pk}")).to_be_empty()
+    expect(button).to_be_enabled()
+    assert_fit_to_use(page)
+
+
+def test_play_without_a_token_says_so_on_the_spot(page, company, ops, make_rule) -> None:
+    rule = make_rule(name="New lead")
+    sign_in(page, ops)
+    open_page(page, LINKEDIN)
+
+    page.get_by_role("button", name="Send a test event: New lead").click()
+
+    expect(page.locator(f"#test-{rule.pk}")).to_contain_text("Save an access token first (step 1)")
+    assert not ConversionEvent.objects.exists()
+
+
+def test_recent_events_shows_what_comes_in_without_a_reload(page, company, ops, connected, make_rule, worker) -> None:
+    make_rule("lead_qualified", "104012")
+    lead = make_lead(company, first_name="Grace", last_name="Hopper")
+    sign_in(page, ops)
+    open_page(page, EVENTS)
+    expect(page.get_by_text("No events yet")).to_be_visible()
+
+    lead.status = LeadStatus.objects.get(company=company, meaning="qualified")
+    lead.save()
+
+    row = page.get_by_role("row", name="Grace Hopper")
+    expect(row).to_contain_text("Sent 201", timeout=10_000)
+
+
+def test_the_live_log_rests_while_somebody_is_at_a_link_in_it(page, company, ops, history) -> None:
+    sign_in(page, ops)
+    open_page(page, EVENTS)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith(EVENTS) else None)
+    link = page.locator("#rows td a").first
+
+    link.focus()
+    page.wait_for_timeout(4_500)
+    while_focused = len(asked)
+    link.blur()
+    page.wait_for_timeout(4_500)
+
+    assert while_focused == 0
+    assert len(asked) == 1
+
+
+def test_an_events_page_follows_its_event(page, company, ops, connected, make_rule) -> None:
+    make_rule()
+    make_lead(company)
+    sign_in(page, ops)
+    open_page(page, ConversionEvent.objects.get().get_absolute_url())
+    expect(page.locator(".page-head .badge")).to_have_text("Queued")
+
+    send_all(company)
+
+    expect(page.locator(".page-head .badge")).to_have_text("Sent 201", timeout=5_000)
+
+
+def test_without_javascript_play_leads_to_a_page_that_refreshes_until_sent(
+    browser, live_server, company, ops, connected, make_rule
+) -> None:
+    make_rule(name="New lead")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.server_url = live_server.url
+    sign_in(page, ops)
+    open_page(page, LINKEDIN)
+
+    page.get_by_role("button", name="Send a test event: New lead").click()
+    expect(page.locator(".page-head .badge").last).to_have_text("Queued")
+    send_all(company)
+
+    expect(page.locator(".page-head .badge").last).to_have_text("Sent 201", timeout=8_000)
+    context.close()
+
+
+def test_without_javascript_the_log_is_filtered_and_paged(browser, live_server, company, ops, make_rule) -> None:
+    rule = make_rule(name="New lead")
+    for _ in range(60):
+        ConversionEvent.objects.create(company=company, rule=rule, state="rejected", reason="data_refused")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.server_url = live_server.url
+    sign_in(page, ops)
+    open_page(page, EVENTS)
+
+    page.get_by_role("link", name="Failed").click()
+    page.get_by_label("Rule").select_option("New lead")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name="Older").click()
+
+    expect(page.locator("#rows tbody tr")).to_have_count(10)
+    expect(page.get_by_role("link", name="Failed")).to_have_attribute("aria-current", "true")
+    context.close()
