@@ -137,7 +137,7 @@ def _of_elements(results: tuple[ElementResult, ...], answer: Answer) -> Decision
 
 
 def _is_readable(element: Any) -> bool:
-    return isinstance(element, dict) and type(element.get("status")) is int and 100 <= element["status"] <= 599
+    return isinstance(element, dict) and isinstance(element.get("status"), int) and 100 <= element["status"] <= 599
 
 
 def _is_taken(element: dict[str, Any]) -> bool:

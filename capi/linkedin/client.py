@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -90,12 +89,14 @@ class Client:
 
 
 class _Session(requests.Session):
-    """A session that knows one host, no environment (.netrc, proxies), no cookies and no redirects."""
+    """A session that knows one host, no environment (.netrc, proxies) and no redirects.
+
+    Requests come to it prepared, so that it adds nothing to them either: no cookie of another company's answer.
+    """
 
     def __init__(self, base_url: str, pool: HTTPConnectionPool) -> None:
         super().__init__()
         self.trust_env = False  # a .netrc would replace our Authorization (psf/requests#3929)
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.adapters.clear()
         self.mount(base_url, _Adapter(pool))
 

@@ -10,8 +10,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\
 _BEARER = re.compile(r"\bBearer\s+\S+", re.IGNORECASE)
 # The possessive quantifiers and the look behind keep both linear in a text of 1 MB.
 _EMAIL = re.compile(r"(?<![\w.+!#$&'*?^`{|}~-])[\w.+!#$&'*?^`{|}~-]++(?:@|%40)[\w.-]++")
-_HASH = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])")
-# A digit tells a token from a name such as INVALID_USER_IDENTIFICATION_FIELD_VALUE.
+# Tokens and hashes. A digit tells them from a name such as INVALID_USER_IDENTIFICATION_FIELD_VALUE.
 _TOKEN = re.compile(r"(?<![\w-])(?=[A-Za-z_-]*+[0-9])[\w-]{41,}+")
 
 
@@ -21,7 +20,7 @@ def mask(text: str) -> str:
     text = _BEARER.sub(f"Bearer {MASK}", text)
     if "@" in text or "%40" in text:
         text = _EMAIL.sub(MASK, text)
-    return _TOKEN.sub(MASK, _HASH.sub(MASK, text))
+    return _TOKEN.sub(MASK, text)
 
 
 def shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:

@@ -19,7 +19,9 @@ class Said:
 
 
 def said(answer: Answer) -> Said:
-    """What LinkedIn said, for the log; both empty where it said nothing."""
+    """What LinkedIn said, for the log; both empty where it said nothing but the results of a batch's elements."""
+    if "elements" in json_object(answer.body):
+        return Said("", "")
     return Said(shorten(mask(code(answer)), MAX_CODE_LENGTH), shorten(mask(message(answer))))
 
 

@@ -19,6 +19,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import create_urllib3_context, parse_url
 
+from capi import killpoints
+
 
 class Watch:
     """The clock of the current exchange, and what was seen of its answer."""
@@ -89,6 +91,11 @@ class WholeResponse(http.client.HTTPResponse):
         if self._sock.watch.has_ended:
             raise http.client.IncompleteRead(b"")
 
+    def _read_status(self) -> tuple[str, int, str]:
+        line = super()._read_status()  # type: ignore[misc]
+        killpoints.reached("status_line_read")
+        return line  # type: ignore[no-any-return]
+
     def _close_conn(self) -> None:
         if self._goes_on():
             self._sock.watch.has_surplus = True
@@ -128,8 +135,19 @@ class WatchedConnection(HTTPConnection):
                 sock.close()
                 failure = error
             else:
+                killpoints.reached("after_connect")
                 return sock
         raise failure
+
+    def send(self, data: Any) -> None:
+        if killpoints.FOLDER and data[:1] == b"{":
+            half = len(data) // 2
+            super().send(data[:half])
+            killpoints.reached("half_body_sent")
+            super().send(data[half:])
+            killpoints.reached("body_sent")
+        else:
+            super().send(data)
 
     def _connect(self, sock: WatchedSocket, address: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -120,13 +120,13 @@ def test_two_troubles_in_one_answer_name_the_elements_of_each():
 
 def test_the_longer_documented_form_names_its_elements():
     body = {
-        "message": "Validation failed because [{field=user, batchIndex=0, type=A}, {field=eventId, batchIndex=2, type=B}]",
+        "message": "Validation failed because [{field=user, batchIndex=0, type=A}, {field=id, batchIndex=2, type=B}]",
         "status": 400,
     }
 
     decision = decide(answered(400, body), count=3)
 
-    assert decision == RefusedNamed({0: "field=user, batchIndex=0, type=A", 2: "field=eventId, batchIndex=2, type=B"})
+    assert decision == RefusedNamed({0: "field=user, batchIndex=0, type=A", 2: "field=id, batchIndex=2, type=B"})
 
 
 def test_a_missing_identifier_rejects_the_single_event():

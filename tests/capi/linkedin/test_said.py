@@ -26,7 +26,9 @@ def test_a_body_without_a_message_is_kept_as_it_is(body):
     assert said(answered(502, body)) == Said("", body.decode())
 
 
-@pytest.mark.parametrize("answer", [answered(201), troubled(Trouble.TIMED_OUT)])
+@pytest.mark.parametrize(
+    "answer", [answered(201), answered(200, {"elements": [{"status": 201}]}), troubled(Trouble.TIMED_OUT)]
+)
 def test_where_nothing_was_said_nothing_is_kept(answer):
     assert said(answer) == Said("", "")
 
