@@ -5,6 +5,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
+from capi import killpoints
 from capi.pipeline import plan
 from capi.wakeup import wake_on_commit
 from crm.models import CrmEvent
@@ -16,6 +17,7 @@ def plan_conversions(events: Sequence[CrmEvent], **kwargs: Any) -> None:
     """Make the conversion events of these CRM events."""
     for company_id in plan.plan([event.pk for event in events]):
         wake_on_commit(company_id)
+    killpoints.reached("planned")
 
 
 @receiver(lead_contact_changed)

@@ -12,6 +12,8 @@ from django.db import connections, transaction
 from kombu.connection import Connection
 from kombu.pools import producers
 
+from capi import killpoints
+
 logger = logging.getLogger(__name__)
 
 WARNING_SECONDS = 60.0
@@ -72,6 +74,7 @@ class _Wake:
     company_id: int
 
     def __call__(self) -> None:
+        killpoints.reached("before_wake")
         wake(self.company_id)
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from capi import vault
+from capi import killpoints, vault
 from capi.linkedin import answers, payload
 from capi.linkedin.answers import Accepted, Decision, PerElement, RefusedNamed, RefusedUnnamed, TooLarge, VersionRetired
 from capi.models import Attempt
@@ -45,6 +45,7 @@ def deliver(company_id: int, *, seconds: float = math.inf) -> Turn:
     turn = Turn()
     until = time.monotonic() + seconds
     while (lease := lane.take_lease(company_id)) is not None:
+        killpoints.reached("after_lease")
         try:
             _work(lease, turn, until)
         except LeaseLost as lost:
@@ -136,6 +137,7 @@ class Sending:
         body = payload.encode([event.conversion for event in part])
         lane.pay(self.lease, seen)
         answer = client().send(token=token, body=body, batch=len(part) > 1)
+        killpoints.reached("answer_read")
         self.turn.requests += 1
         request = Request(
             rule=self.batch.rule,
@@ -174,6 +176,7 @@ class Sending:
 
     def _write(self, outcome: Outcome) -> Attempt:
         attempt = settle.write(self.lease, outcome)
+        killpoints.reached("after_commit")
         self.turn.states.update({fate.state: len(fate.events) for fate in outcome.fates})
         return attempt
 

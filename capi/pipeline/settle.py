@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
+from capi import killpoints
 from capi.linkedin.answers import Said
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
 from capi.pipeline import lane
@@ -65,6 +66,7 @@ def write(lease: Lease, outcome: Outcome) -> Attempt:
     lane.renew(lease, **outcome.lane)
     request = outcome.request
     attempt = _log(lease.company_id, request)
+    killpoints.reached("first_result_row")
     for fate in outcome.fates:
         if fate.events:
             _apply(fate, attempt)
@@ -72,6 +74,7 @@ def write(lease: Lease, outcome: Outcome) -> Attempt:
         pause_rule(request.rule, outcome.pause_rule, request.said.message)
     if outcome.pause_connection is not None:
         _pause_connection(lease, outcome.pause_connection, request.token_version)
+    killpoints.reached("before_commit")
     return attempt
 
 
