@@ -68,6 +68,9 @@ class Connection(models.Model):
     lease_id = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
     next_attempt_at = models.DateTimeField(null=True, editable=False)
+    request_started_at = models.DateTimeField(null=True, editable=False)  # of the request that is under way
+    # Goes up when persons must not be sent any more: what was read for sending before is then looked at again.
+    recalls = models.PositiveIntegerField(default=0, editable=False)
     failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
     requests_left = models.FloatField(null=True, editable=False)  # of the minute's purse, at `requests_counted_at`
     requests_counted_at = models.DateTimeField(null=True, editable=False)

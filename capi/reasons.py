@@ -38,6 +38,7 @@ class Reason(models.TextChoices):
     TOO_OLD = "too_old", "Older than 90 days"
     LEAD_DELETED = "lead_deleted", "Lead deleted"
     DEAL_DELETED = "deal_deleted", "Deal deleted"
+    ERASED = "erased", "Person erased"
     RULE_INACTIVE = "rule_inactive", "Rule switched off"
     RULE_DELETED = "rule_deleted", "Rule deleted"
     DATA_REFUSED = "data_refused", "Data refused"
@@ -56,3 +57,4 @@ class Reason(models.TextChoices):
     TOKEN_REFUSED = "token_refused", "Access token refused"
     TOKEN_UNREADABLE = "token_unreadable", "Access token unreadable"
     VERSION_RETIRED = "version_retired", "API version retired"
+    COMPANY_CLOSED = "company_closed", "Company deactivated"

@@ -69,6 +69,12 @@ REASONS: Final[dict[Reason, Words]] = {
     ),
     Reason.LEAD_DELETED: Words("Cancelled", "The lead was deleted before the event was sent.", "Nothing.", "plain"),
     Reason.DEAL_DELETED: Words("Cancelled", "The deal was deleted before the event was sent.", "Nothing.", "plain"),
+    Reason.ERASED: Words(
+        "Cancelled",
+        "The person was erased before the event was sent.",
+        "Nothing: it can't be sent any more.",
+        "plain",
+    ),
     Reason.RULE_INACTIVE: Words(
         "Cancelled",
         "The rule was switched off before the event was sent.",
@@ -153,6 +159,12 @@ REASONS: Final[dict[Reason, Words]] = {
         "Whoever runs LeadMachine sets LINKEDIN_API_VERSION to a newer one. What is on hold then goes out.",
         "bad",
         426,
+    ),
+    Reason.COMPANY_CLOSED: Words(
+        "Cancelled",
+        "The company was deactivated before the event was sent.",
+        "Whoever runs LeadMachine can activate the company again; the events that follow are then sent.",
+        "bad",
     ),
 }
 

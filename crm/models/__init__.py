@@ -1,5 +1,6 @@
 """Companies, people, leads and deals, and the record of what happened to them."""
 
+from crm.models.audit import AuditAction, AuditEntry
 from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMeaning
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
@@ -8,6 +9,8 @@ from crm.models.people import ApiKey, Membership, User
 
 __all__ = [
     "ApiKey",
+    "AuditAction",
+    "AuditEntry",
     "Company",
     "CrmEvent",
     "CrmEventKind",

@@ -43,6 +43,8 @@ class Company(models.Model):
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=60, unique=True)
     currency = models.CharField(max_length=3, default="EUR", validators=[validate_currency])
+    # Off: its people and keys are not let in, and nothing is sent for it. Switched in `crm.services`.
+    is_active = models.BooleanField(default=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[models.Manager["Company"]] = CompanyRows.as_manager()

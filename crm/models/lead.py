@@ -1,6 +1,6 @@
 """A person who may become a customer."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -24,6 +24,10 @@ class LeadType(models.TextChoices):
 
 
 class LeadQuerySet(TrackedQuerySet["Lead"]):
+    def not_erased(self) -> "LeadQuerySet":
+        """Without what is left of persons who were erased."""
+        return self.filter(erased_at=None)
+
     def search(self, text: str) -> "LeadQuerySet":
         """Leads whose name, address or organisation contains every word of `text`, without regard to case."""
         found = self
@@ -35,6 +39,10 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
                 | Q(organisation__icontains=word)
             )
         return found
+
+
+# What tells who the person is. Empty once they are erased.
+PERSONAL = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
 
 
 class Lead(Tracked):
@@ -59,6 +67,7 @@ class Lead(Tracked):
         help_text="Off: nothing about this person is ever sent to LinkedIn, and what is waiting is skipped.",
     )
     notes = models.TextField(blank=True, max_length=20_000)
+    erased_at = models.DateTimeField(null=True, editable=False)  # since then the row holds nothing of the person
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -77,6 +86,12 @@ class Lead(Tracked):
             models.Index(fields=["company", "-id"], name="lead_newest_first"),
             models.Index("company", Lower("email"), name="lead_by_email"),
         ]
+        constraints = [
+            models.CheckConstraint(
+                name="nothing_of_an_erased_lead",
+                condition=Q(erased_at=None) | Q(share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -84,10 +99,17 @@ class Lead(Tracked):
     @property
     def name(self) -> str:
         """First and last name, or what else there is to call the lead by."""
+        if self.erased_at is not None:
+            return f"Erased lead {self.pk}"
         return f"{self.first_name} {self.last_name}".strip() or self.email or f"Lead {self.pk}"
 
     def get_absolute_url(self) -> str:
         return reverse("lead", args=[self.pk])
+
+    def _do_update(self, base_qs: Any, using: str, pk_val: Any, values: Any, *args: Any) -> bool:
+        # An erasure is final: a form that was opened before it must not undo it by writing what it had read.
+        values = [value for value in values if value[0].name != "erased_at"]
+        return super()._do_update(base_qs, using, pk_val, values, *args)  # type: ignore[misc, no-any-return]
 
     def clean(self) -> None:
         """Raise ValidationError where the lead has no name, or a status of another company."""

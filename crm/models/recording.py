@@ -11,23 +11,28 @@ from django.db import connections
 
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.moments import CHUNK, Moment
-from crm.models.people import User
+from crm.models.people import ApiKey, User
 from crm.signals import crm_events_recorded, lead_contact_changed
 
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
 
-_actor: ContextVar[User | None] = ContextVar("actor", default=None)
+_actor: ContextVar[User | ApiKey | None] = ContextVar("actor", default=None)
 
 
 @contextmanager
-def acting_as(user: User | None) -> Iterator[None]:
-    """Name the person behind every change made inside this block."""
-    token = _actor.set(user)
+def acting_as(actor: User | ApiKey | None) -> Iterator[None]:
+    """Name the person, or the script's key, behind every change made inside this block."""
+    token = _actor.set(actor)
     try:
         yield
     finally:
         _actor.reset(token)
+
+
+def current_actor() -> User | ApiKey | None:
+    """Who acts now; None for the operator's commands and for what the system does by itself."""
+    return _actor.get()
 
 
 def record(
@@ -45,13 +50,14 @@ def record(
     """
     _refuse_foreign_rows(model, after)
     actor = _actor.get()
+    user = actor if isinstance(actor, User) else None
     events = [
         CrmEvent(
             company_id=now.company_id,
             kind=kind,
             lead_id=now.lead_id,
             deal_id=now.deal_id,
-            actor=actor,
+            actor=user,
             amount=now.amount,
             currency=now.currency,
         )

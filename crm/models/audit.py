@@ -1,0 +1,106 @@
+"""Who did what in a company: append-only, and without anything of the leads but their ids."""
+
+from collections.abc import Collection, Iterable
+from typing import Any, ClassVar, Never
+
+from django.db import models
+from django.db.models.functions import Now
+
+from crm.models.company import Company
+from crm.models.scoping import CompanyQuerySet
+
+
+class AuditAction(models.TextChoices):
+    """All that is put on record."""
+
+    SIGN_IN = "sign_in", "Signed in"
+    SIGN_IN_FAILED = "sign_in_failed", "Failed to sign in"
+    MEMBER_INVITED = "member_invited", "Invited a person"
+    MEMBER_DEACTIVATED = "member_deactivated", "Deactivated a person"
+    ROLE_CHANGED = "role_changed", "Changed a role"
+    COMPANY_CHANGED = "company_changed", "Changed the company"
+    STEPS_CHANGED = "steps_changed", "Changed statuses or stages"
+    API_KEY_CREATED = "api_key_created", "Made an API key"
+    API_KEY_REVOKED = "api_key_revoked", "Revoked an API key"
+    TOKEN_SAVED = "token_saved", "Saved the access token"
+    TOKEN_REMOVED = "token_removed", "Removed the access token"
+    CONNECTION_RESUMED = "connection_resumed", "Resumed the connection"
+    RULE_CREATED = "rule_created", "Added a rule"
+    RULE_CHANGED = "rule_changed", "Changed a rule"
+    RULE_RESUMED = "rule_resumed", "Resumed a rule"
+    RULE_DELETED = "rule_deleted", "Deleted a rule"
+    TEST_SENT = "test_sent", "Sent a test event"
+    RETRY = "retry", "Retried events"
+    CANCEL = "cancel", "Cancelled events"
+    IMPORT = "import", "Imported leads"
+    EXPORT = "export", "Exported"
+    ERASURE = "erasure", "Erased a person"
+
+
+class ActorKind(models.TextChoices):
+    USER = "user", "Person"
+    API_KEY = "api_key", "API key"
+    SYSTEM = "system", "Operator"
+
+
+class AppendOnly(Exception):
+    """The audit log can't be changed: entries are only added, by `crm.audit.record`."""
+
+
+class AuditEntryQuerySet(CompanyQuerySet["AuditEntry"]):
+    def update(self, **kwargs: Any) -> Never:
+        raise AppendOnly("An audit entry can't be changed.")
+
+    def delete(self) -> Never:
+        raise AppendOnly("An audit entry can't be deleted.")
+
+    def bulk_create(
+        self,
+        objs: Iterable["AuditEntry"],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list["AuditEntry"]:
+        if update_conflicts:
+            raise AppendOnly("An audit entry can't be changed.")
+        return super().bulk_create(objs, batch_size, ignore_conflicts)
+
+
+class AuditEntry(models.Model):
+    """One thing that somebody did, or tried.
+
+    The actor is an id and a name that stay when the user or the key goes. `object_label` names no lead, and `details`
+    hold ids, numbers and names of fields: never a token, an address or a hash.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="audit_entries", db_index=False)
+    at = models.DateTimeField(db_default=Now())
+    action = models.CharField(max_length=30, choices=AuditAction.choices)
+    actor_kind = models.CharField(max_length=10, choices=ActorKind.choices)
+    actor_id = models.BigIntegerField(null=True)
+    actor_name = models.CharField(max_length=310)
+    object_kind = models.CharField(max_length=30, blank=True)
+    object_id = models.BigIntegerField(null=True)
+    object_label = models.CharField(max_length=120, blank=True)
+    details = models.JSONField(default=dict)
+
+    objects: ClassVar[AuditEntryQuerySet] = AuditEntryQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["company", "-id"], name="audit_newest_first")]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()} #{self.pk}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Add the entry. Raises AppendOnly for one that is written already."""
+        if not self._state.adding:
+            raise AppendOnly("An audit entry can't be changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Never:
+        raise AppendOnly("An audit entry can't be deleted.")
