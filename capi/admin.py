@@ -1,7 +1,7 @@
 """The operator's view of the LinkedIn side: read only, and without anything of a token."""
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
@@ -52,3 +52,6 @@ class ConversionEventAdmin(ReadOnly):
 class AttemptAdmin(ReadOnly):
     list_display = ("pk", "company", "rule", "started_at", "duration_ms", "event_count", "http_status", "code")
     list_select_related = ("company", "rule")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        return super().get_queryset(request).defer("sent_hashes")  # up to 200 kB each, and shown nowhere
