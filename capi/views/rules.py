@@ -26,11 +26,7 @@ SLOW_AFTER: Final = timedelta(seconds=10)
 
 @member(Action.CHANGE_RULES)
 def new(request: MemberRequest) -> HttpResponse:
-    form = RuleForm(
-        request.POST or None,
-        company=request.membership.company,
-        initial={"crm_event": request.GET.get("event"), "is_active": True},
-    )
+    form = RuleForm(request.POST or None, company=request.membership.company)
     return _saved_or_shown(request, form, "{} was added. Press play in step 3 to try it.")
 
 
