@@ -191,39 +191,42 @@ def test_an_events_page_follows_its_event(page, company, ops, connected, make_ru
     expect(page.locator(".page-head .badge")).to_have_text("Sent 201", timeout=5_000)
 
 
-def test_without_javascript_play_leads_to_a_page_that_refreshes_until_sent(
-    browser, live_server, company, ops, connected, make_rule
-) -> None:
-    make_rule(name="New lead")
+@pytest.fixture
+def plain_page(browser, live_server):
+    """A page of a browser that runs no script."""
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.server_url = live_server.url
-    sign_in(page, ops)
-    open_page(page, LINKEDIN)
-
-    page.get_by_role("button", name="Send a test event: New lead").click()
-    expect(page.locator(".page-head .badge").last).to_have_text("Queued")
-    send_all(company)
-
-    expect(page.locator(".page-head .badge").last).to_have_text("Sent 201", timeout=8_000)
+    yield page
     context.close()
 
 
-def test_without_javascript_the_log_is_filtered_and_paged(browser, live_server, company, ops, make_rule) -> None:
+def test_without_javascript_play_leads_to_a_page_that_refreshes_until_sent(
+    plain_page, company, ops, connected, make_rule
+) -> None:
+    make_rule(name="New lead")
+    sign_in(plain_page, ops)
+    open_page(plain_page, LINKEDIN)
+    state = plain_page.locator(".page-head .badge").last
+
+    plain_page.get_by_role("button", name="Send a test event: New lead").click()
+    expect(state).to_have_text("Queued")
+    send_all(company)
+
+    expect(state).to_have_text("Sent 201", timeout=8_000)
+
+
+def test_without_javascript_the_log_is_filtered_and_paged(plain_page, company, ops, make_rule) -> None:
     rule = make_rule(name="New lead")
     for _ in range(60):
         ConversionEvent.objects.create(company=company, rule=rule, state="rejected", reason="data_refused")
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.server_url = live_server.url
-    sign_in(page, ops)
-    open_page(page, EVENTS)
+    sign_in(plain_page, ops)
+    open_page(plain_page, EVENTS)
 
-    page.get_by_role("link", name="Failed").click()
-    page.get_by_label("Rule").select_option("New lead")
-    page.get_by_role("button", name="Show").click()
-    page.get_by_role("link", name="Older").click()
+    plain_page.get_by_role("link", name="Failed").click()
+    plain_page.get_by_label("Rule").select_option("New lead")
+    plain_page.get_by_role("button", name="Show").click()
+    plain_page.get_by_role("link", name="Older").click()
 
-    expect(page.locator("#rows tbody tr")).to_have_count(10)
-    expect(page.get_by_role("link", name="Failed")).to_have_attribute("aria-current", "true")
-    context.close()
+    expect(plain_page.locator("#rows tbody tr")).to_have_count(10)
+    expect(plain_page.get_by_role("link", name="Failed")).to_have_attribute("aria-current", "true")
