@@ -8,9 +8,11 @@ if everything is refused for one reason it is the rule that is wrong, and then n
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from capi.linkedin.decisions import Decision, PauseRule, RefusedUnnamed
 from capi.linkedin.refusals import is_one_reason
 from capi.models import Attempt
 from capi.pipeline.take import Sendable
+from capi.reasons import Reason
 
 REFUSALS_BEFORE_PROBE = 3
 
@@ -47,9 +49,14 @@ class Hunt:
             return self._probe
         return self.parts.pop()
 
-    def accepted(self) -> None:
-        """The part was taken: it is not the rule."""
-        self.anything_accepted = True
+    def in_its_light(self, decision: Decision, part: Sequence[Sendable]) -> Decision:
+        """The decision, or another one where the hunt knows better than one answer can tell.
+
+        All of a part refused for one reason looks like the rule; but if LinkedIn took other events of this rule a
+        moment ago, it is these events.
+        """
+        looks_like_rule = isinstance(decision, PauseRule) and decision.reason == Reason.RULE_MISCONFIGURED
+        return RefusedUnnamed("") if looks_like_rule and self.anything_accepted and len(part) > 1 else decision
 
     def refused(self, part: Sequence[Sendable], reasons: Mapping[int, str], attempt: Attempt) -> None:
         """These elements of the part, by index, were named. The others go again."""

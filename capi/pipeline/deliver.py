@@ -155,23 +155,26 @@ class Sending:
         """Write what is known and tell the hunt. False if the batch stops here."""
         if self.batch.is_test:
             self._write(final_outcome(decision, request, part, seen))
-        elif isinstance(decision, RefusedNamed):
-            hunt.refused(part, decision.reasons, self._write(Outcome(request)))
-            return True
-        elif isinstance(decision, RefusedUnnamed | TooLarge):
-            attempt = self._write(Outcome(request))
-            if len(part) > 1:
+            return self._pause_all(decision, request)
+        match hunt.in_its_light(decision, part):
+            case RefusedNamed(reasons=reasons):
+                hunt.refused(part, reasons, self._write(Outcome(request)))
+                return True
+            case RefusedUnnamed() | TooLarge() if len(part) > 1:
+                self._write(Outcome(request))
                 hunt.halve(part)
-            else:
-                hunt.refused(part, {0: request.said.message}, attempt)
-            return True
-        else:
-            self._write(outcome_of(decision, request, part, seen))
+                return True
+            case Accepted() | PerElement():
+                self._write(outcome_of(decision, request, part, seen))
+                hunt.anything_accepted = True
+                return True
+        self._write(outcome_of(decision, request, part, seen))
+        return self._pause_all(decision, request)
+
+    def _pause_all(self, decision: Decision, request: Request) -> bool:
+        # After the commit: it locks every connection, in an order of its own.
         if isinstance(decision, VersionRetired):
             settle.pause_all_for_version(request.api_version)
-        if isinstance(decision, Accepted | PerElement):
-            hunt.accepted()
-            return not self.batch.is_test
         return False
 
     def _write(self, outcome: Outcome) -> Attempt:

@@ -3,7 +3,7 @@
 These few statements run with every save, so each is built by the ORM once and then executed as it is.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import FieldError
 from django.db import connections
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
@@ -39,6 +40,43 @@ def moments(model: "type[Tracked]", pks: Iterable[int], *, using: str, lock: boo
     return {row["pk"]: _moment(row) for row in statement.rows(connections[using], list(pks))}
 
 
+def before_and_after(
+    row: "Tracked", *, using: str, update_fields: Collection[str] | None
+) -> tuple[Moment | None, Moment | None]:
+    """The row as it is, locked, and as it will be once `row` is written. One statement.
+
+    None for what is not known beforehand: no such row, or values that only the database can tell (expressions,
+    amounts still to be rounded, another lead).
+    """
+    step_id = getattr(row, f"{row.step}_id")
+    statement = _statement(type(row), using, lock=True, with_next_step=True)
+    asked = step_id if _is_settled(step_id) else None
+    found = next(statement.rows(connections[using], [row.pk], asked, asked), None)
+    if found is None:
+        return None, None
+    next_step = {"meaning": found.pop("next_meaning"), "step_company": found.pop("next_company")}
+    before = _moment(found)
+    written = {name: getattr(row, name) for name in ("company_id", *row.moment_columns) if _writes(update_fields, name)}
+    if not _writes(update_fields, f"{row.step}_id"):
+        next_step, step_id = {}, None
+    if not all(map(_is_settled, (step_id, *written.values()))) or any(
+        name.endswith("_id") and value != found[name] for name, value in written.items()
+    ):
+        return before, None
+    return before, _moment({**found, **next_step, **written})
+
+
+def _writes(update_fields: Collection[str] | None, attname: str) -> bool:
+    return update_fields is None or attname in update_fields or attname.removesuffix("_id") in update_fields
+
+
+def _is_settled(value: Any) -> bool:
+    """True if the database will hold this value as it stands."""
+    if isinstance(value, Decimal):
+        return value == round(value, 2)
+    return value is None or isinstance(value, int | bool | str)
+
+
 def chunks(pks: list[int]) -> Iterator[list[int]]:
     """The keys in lists short enough for one statement."""
     return (pks[start : start + CHUNK] for start in range(0, len(pks), CHUNK))
@@ -50,18 +88,23 @@ class _Statement:
     names: Sequence[str]
     convert: Callable[[Any], Iterable[Sequence[Any]]]
 
-    def rows(self, connection: Any, pks: list[int]) -> Iterator[dict[str, Any]]:
+    def rows(self, connection: Any, pks: list[int], *first: Any) -> Iterator[dict[str, Any]]:
         with connection.cursor() as cursor:
-            cursor.execute(self.sql, [pks if connection.vendor == "postgresql" else str(pks)])
+            cursor.execute(self.sql, [*first, pks if connection.vendor == "postgresql" else str(pks)])
             found = cursor.fetchall()
         return (dict(zip(self.names, row, strict=True)) for row in self.convert(found))
 
 
 @cache
-def _statement(model: "type[Tracked]", using: str, lock: bool) -> _Statement:
+def _statement(model: "type[Tracked]", using: str, lock: bool, with_next_step: bool = False) -> _Statement:
     # Scalar subqueries and no joins: PostgreSQL re-checks a locked row against its newest version, and with a join
     # over the changing column it drops or doubles rows after it had to wait for the lock.
-    subqueries = model.moment_subqueries()
+    subqueries: dict[str, Any] = model.moment_subqueries()
+    if with_next_step:
+        step = model.step_model()._meta.db_table
+        for column in ("meaning", "company_id"):
+            name = f"next_{column.removesuffix('_id')}"
+            subqueries[name] = RawSQL(f"SELECT {column} FROM {step} WHERE id = %s", ())  # noqa: S608, S611
     names = ["pk", "company_id", *model.moment_columns, *subqueries]
     rows: QuerySet[Any] = QuerySet(model, using=using).annotate(**subqueries).order_by().values_list(*names)
     compiler = rows.query.get_compiler(using)
@@ -75,7 +118,8 @@ def _statement(model: "type[Tracked]", using: str, lock: bool) -> _Statement:
     converters = compiler.get_converters([expression for expression, _, _ in compiler.select])
 
     def convert(found: Any) -> Iterable[Sequence[Any]]:
-        return compiler.apply_converters(found, converters) if converters else found
+        converted: Iterable[Sequence[Any]] = compiler.apply_converters(found, converters) if converters else found
+        return converted
 
     return _Statement(f"{sql} WHERE {key} {one_of} ORDER BY {key}{hold}", names, convert)
 

@@ -97,10 +97,7 @@ def _insert(events: list[CrmEvent], using: str) -> None:
         CrmEvent.objects.using(using).bulk_create(events, batch_size=CHUNK)
         return
     # With every save: one statement whose text is always the same, whose values travel as one array a column.
-    rows = [
-        (e.company_id, e.kind, e.lead_id, e.deal_id, e.actor_id, e.amount, e.currency, e.public_id)  # type: ignore[attr-defined]
-        for e in events
-    ]
+    rows = [(e.company_id, e.kind, e.lead_id, e.deal_id, e.actor_id, e.amount, e.currency, e.public_id) for e in events]
     arrays = ", ".join(f"%s::{kind}[]" for kind in ARRAYS)
     sql = f"INSERT INTO crm_crmevent ({COLUMNS}) SELECT * FROM unnest({arrays}) RETURNING id, public_id"  # noqa: S608
     with connections[using].cursor() as cursor:

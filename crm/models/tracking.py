@@ -20,7 +20,7 @@ from django.db.models import OuterRef, Subquery
 
 from crm.models.company import Company, StepQuerySet
 from crm.models.event import CrmEventKind
-from crm.models.moments import chunks, moments
+from crm.models.moments import before_and_after, chunks, moments
 from crm.models.recording import acting_as, record
 from crm.models.scoping import CompanyQuerySet
 
@@ -37,7 +37,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
             return super().update(**kwargs)
         self._for_write = True
         updated = 0
-        with transaction.atomic(using=self.db):
+        with transaction.atomic(using=self.db, savepoint=False):
             for pks in chunks(sorted(set(self.order_by().values_list("pk", flat=True)))):
                 before = moments(self.model, pks, using=self.db, lock=True)
                 # The filter is asked again, now that the rows are locked: one of them may have changed meanwhile.
@@ -68,7 +68,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
             )
         rows = list(objs)
         self._for_write = True
-        with transaction.atomic(using=self.db):
+        with transaction.atomic(using=self.db, savepoint=False):
             fill_in_steps(rows)
             created = super().bulk_create(rows, batch_size=batch_size)
             for pks in chunks([row.pk for row in created]):
@@ -98,11 +98,11 @@ class Tracked(models.Model):
     @classmethod
     def moment_subqueries(cls) -> dict[str, Subquery]:
         """What a Moment needs from other tables: `meaning`, and the company of each row referred to (`…_company`)."""
-        own_step = cls._step_model()._default_manager.filter(pk=OuterRef(f"{cls.step}_id"))
+        own_step = cls.step_model()._default_manager.filter(pk=OuterRef(f"{cls.step}_id"))
         return {"meaning": Subquery(own_step.values("meaning")), "step_company": Subquery(own_step.values("company"))}
 
     @classmethod
-    def _step_model(cls) -> type[models.Model]:
+    def step_model(cls) -> type[models.Model]:
         return cls._meta.get_field(cls.step).related_model  # type: ignore[return-value]
 
     def save_base(
@@ -121,11 +121,17 @@ class Tracked(models.Model):
         if raw or (update_fields is not None and not self.watched & set(update_fields)):
             return super().save_base(**options)
         model = type(self)
-        with transaction.atomic(using=using):
+        # No savepoint, as in Django's own save: an error here leaves the caller's transaction to be rolled back.
+        with transaction.atomic(using=using, savepoint=False):
             fill_in_steps([self])
-            before = moments(model, [self.pk], using=using, lock=True) if self.pk is not None else {}
+            known = None if update_fields is None else set(update_fields)
+            before, after = None, None
+            if self.pk is not None:
+                before, after = before_and_after(self, using=using, update_fields=known)
             super().save_base(**options)
-            record(model, before, moments(model, [self.pk], using=using), using=using)
+            was = {} if before is None else {self.pk: before}
+            now = moments(model, [self.pk], using=using) if after is None else {self.pk: after}
+            record(model, was, now, using=using)
 
 
 def fill_in_steps(rows: Iterable[Tracked]) -> None:
@@ -134,6 +140,6 @@ def fill_in_steps(rows: Iterable[Tracked]) -> None:
     for row in rows:
         if getattr(row, f"{row.step}_id") is None and row.company_id is not None:
             if row.company_id not in first:
-                steps: StepQuerySet[Any] = row._step_model()._default_manager  # type: ignore[assignment]
+                steps: StepQuerySet[Any] = row.step_model()._default_manager  # type: ignore[assignment]
                 first[row.company_id] = steps.first_for(row.company, row.first_meaning)
             setattr(row, row.step, first[row.company_id])

@@ -294,6 +294,24 @@ def test_two_refused_for_different_reasons_are_two_bad_events(company, connected
     assert not ConversionRule.objects.get().is_paused
 
 
+def test_a_pair_refused_for_one_reason_is_not_the_rule_when_others_were_taken(
+    company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 4)
+    off = '{"message":"Off.","status":400}'
+    pair = '{"message":"Index: 0, ERROR :: /user :: odd\\nIndex: 1, ERROR :: /user :: odd\\n","status":422}'
+    sandbox.faults.add(Fault(status=400, body=off))
+    sandbox.faults.add(Fault())  # the first half is taken
+    for body in (pair, pair, pair):
+        sandbox.faults.add(Fault(status=422, body=body))
+
+    send_all(company)
+
+    assert states(company) == ["accepted", "accepted", "rejected", "rejected"]
+    assert not ConversionRule.objects.get().is_paused
+
+
 def test_413_halves_until_it_fits(company, connected, sandbox, make_rule) -> None:
     make_rule()
     make_leads(company, 4)

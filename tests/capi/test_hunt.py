@@ -16,7 +16,7 @@ def run(size: int, refuse, *, words=lambda event: f"Bad thing {event!r}") -> tup
         requests += 1
         if not refuse(part):
             accepted += part
-            hunt.accepted()
+            hunt.anything_accepted = True
         elif len(part) > 1:
             hunt.halve(part)
         else:

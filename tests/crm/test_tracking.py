@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -404,3 +405,40 @@ def test_events_are_dated_by_the_database(ada: Lead, qualified: LeadStatus) -> N
     _update(ada, qualified)
 
     assert before - timedelta(seconds=1) <= CrmEvent.objects.get().occurred_at <= database_now() + timedelta(seconds=1)
+
+
+def test_an_amount_that_the_database_rounds_is_recorded_as_rounded(ada: Lead, won: Stage) -> None:
+    deal = make_deal(ada, amount="10")
+
+    deal.amount, deal.stage = Decimal("12.345"), won
+    deal.save()
+
+    deal.refresh_from_db()
+    assert CrmEvent.objects.get(kind="deal_won").amount == deal.amount
+
+
+def test_an_amount_still_in_text_is_recorded_as_a_number(ada: Lead, won: Stage) -> None:
+    deal = make_deal(ada, amount="10")
+
+    deal.amount, deal.stage = "12.50", won
+    deal.save()
+
+    assert CrmEvent.objects.get(kind="deal_won").amount == Decimal("12.50")
+
+
+def test_only_the_fields_that_are_written_count(ada: Lead, qualified: LeadStatus) -> None:
+    ada.status, ada.email = qualified, "countess@example.com"
+
+    ada.save(update_fields=["email"])
+    assert kinds() == []
+
+    ada.save(update_fields=["status"])
+    assert kinds() == ["lead_qualified"]
+
+
+def test_an_expression_is_compared_with_what_it_became(ada: Lead, qualified: LeadStatus) -> None:
+    ada.status_id = Case(When(first_name="Ada", then=Value(qualified.pk)), output_field=BigIntegerField())
+
+    ada.save()
+
+    assert kinds() == ["lead_qualified"]
