@@ -1,0 +1,152 @@
+"""Processes of LeadMachine, started with the commands of docker-compose.yml, each with a log of its own."""
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+import yaml
+from cryptography.fernet import Fernet
+from django.conf import settings
+
+COMPOSE = yaml.safe_load((settings.BASE_DIR / "docker-compose.yml").read_text())
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+STOP_SECONDS = 15
+
+
+def command(service: str) -> list[str]:
+    """What docker-compose.yml starts for a service."""
+    return [*COMPOSE["services"][service]["command"]]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait_for(what: Callable[[], Any], *, seconds: float, told: str) -> Any:
+    """What `what` answers, once that is something. Fails after so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if answer := what():
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {told}")
+
+
+class Processes:
+    """Starts processes with one environment, and ends all that it started, each by its id."""
+
+    def __init__(self, folder: Path, *, port: int, **environment: str) -> None:
+        self.folder = folder
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.environment = {
+            "PATH": PATH,
+            "DEBUG": "on",
+            "PORT": str(port),
+            "SECRET_KEY": "for-this-test-alone-" * 4,
+            "LEADMACHINE_TOKEN_KEYS": Fernet.generate_key().decode(),
+            "LEADMACHINE_EMBEDDED_WORKER": "off",
+            **environment,
+        }
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def run(self, words: list[str]) -> str:
+        """Run a command to its end and return what it printed."""
+        done = subprocess.run(
+            words, env=self.environment, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self, name: str, words: list[str], **environment: str) -> subprocess.Popen[bytes]:
+        """Start a process that stays. A second one of the same name adds to the log of the first."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                words, env={**self.environment, **environment}, cwd=settings.BASE_DIR, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        return self.running[name]
+
+    def start_worker(self, name: str = "worker1", *options: str) -> None:
+        self.start(name, [*command("worker"), "--hostname", f"{name}@%h", *options])
+
+    def start_all(self) -> None:
+        """The web server, two workers and beat; returns when a browser could go there."""
+        self.start("web", command("web"))
+        self.start_worker("worker1")
+        self.start_worker("worker2")
+        self.start("beat", command("beat"))
+        self.wait_for_web()
+
+    def wait_for_web(self) -> None:
+        wait_for(self.is_up, seconds=30, told="the web server answers")
+
+    def wait_for_worker(self, name: str = "worker1", *, times: int = 1) -> None:
+        """Until the worker of this name has been ready so many times."""
+        wait_for(lambda: self.log(name).count("ready.") >= times, seconds=30, told=f"{name} is ready")
+
+    def is_up(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/healthz", timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    def children(self, name: str) -> list[psutil.Process]:
+        """The processes that a process of ours has started, such as the pool of a worker."""
+        return psutil.Process(self.running[name].pid).children()
+
+    def send_signal(self, name: str, sent: signal.Signals) -> None:
+        """To a process and its children, as the kernel and a terminal do."""
+        os.killpg(self.running[name].pid, sent)
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL a process and its children, and wait for the end."""
+        for name in names:
+            self.send_signal(name, signal.SIGKILL)
+        for name in names:
+            self.running.pop(name).wait(STOP_SECONDS)
+
+    def stop(self, ending: signal.Signals = signal.SIGTERM) -> dict[str, int]:
+        """End all processes, each by its id. Returns their exit codes."""
+        for process in self.running.values():
+            # Ctrl-C in a terminal reaches the children as well.
+            (os.killpg if ending == signal.SIGINT else os.kill)(process.pid, ending)
+        codes = {name: _end_of(process) for name, process in self.running.items()}
+        self.running.clear()
+        return codes
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {path.stem} ---\n{path.read_text(errors='replace')}" for path in self._log_paths())
+
+    def _log_paths(self) -> list[Path]:
+        return sorted(self.folder.glob("*.log"))
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()
+
+
+def as_environment(small: Mapping[str, Any]) -> dict[str, str]:
+    """Settings of `leadmachine.settings` as the variables that set them."""
+    return {
+        f"LEADMACHINE_{name}": ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in small.items()
+    }

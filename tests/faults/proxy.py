@@ -1,0 +1,152 @@
+"""A TCP proxy that goes wrong on request, in front of LinkedIn's stand-in, PostgreSQL or Valkey.
+
+down · refuse · reset     nobody listens · taken and reset at once · what is open now is reset
+black_hole                everything is taken and nothing passed on
+latency · slice · drip    each piece late · in pieces of so many bytes · one byte at a time
+cut_after                 so many bytes of the answers of a connection, then the end
+slow_close                the end of a connection is passed on late
+"""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+Address = tuple[str, int] | str  # host and port, or the path of a unix socket
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What goes wrong for now. Times in seconds."""
+
+    refuse: bool = False
+    black_hole: bool = False
+    latency: float = 0.0
+    slice: int = 65_536
+    cut_after: int | None = None
+    slow_close: float = 0.0
+
+
+NONE = Trouble()
+REFUSE = Trouble(refuse=True)
+BLACK_HOLE = Trouble(black_hole=True)
+
+
+def drip(seconds: float) -> Trouble:
+    """One byte every so many seconds."""
+    return Trouble(slice=1, latency=seconds)
+
+
+class Proxy:
+    """Listens on `port` of this machine, from `up` to `down`, and passes all on to `target`."""
+
+    def __init__(self, target: Address) -> None:
+        self.target = target
+        self.trouble = NONE
+        self.taken = 0  # connections
+        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._listener: socket.socket | None = None
+        self.port = 0
+        self.up()
+
+    def up(self) -> None:
+        """Listen, on the same port as before, and pass everything on."""
+        self.trouble = NONE
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+            self.port = self._listener.getsockname()[1]
+            threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
+
+    def down(self) -> None:
+        """Close the port, and what is open with it: from now on connections are refused."""
+        if self._listener is not None:
+            # Without the shutdown, the thread that waits in accept would take one connection more.
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Reset every connection that is open now."""
+        for pair in list(self._pairs):
+            _abort(*pair)
+
+    def _serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            self.taken += 1
+            threading.Thread(target=self._take, args=(client,), daemon=True).start()
+
+    def _take(self, client: socket.socket) -> None:
+        if self.trouble.refuse:
+            return _abort(client)
+        try:
+            server = _connect(self.target)
+        except OSError:
+            return _abort(client)
+        pair = (client, server)
+        self._pairs.add(pair)
+        back = threading.Thread(target=self._pump, args=(server, client, True), daemon=True)
+        back.start()
+        self._pump(client, server, False)
+        back.join()
+        self._pairs.discard(pair)
+        client.close()
+        server.close()
+
+    def _pump(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+        passed = 0
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                while data:
+                    piece, data = self._next_piece(source, data, passed if is_answer else None)
+                    target.sendall(piece)
+                    passed += len(piece)
+                    if is_answer and self.trouble.cut_after is not None and passed >= self.trouble.cut_after:
+                        source.shutdown(socket.SHUT_RDWR)
+                        target.shutdown(socket.SHUT_RDWR)
+                        return
+        time.sleep(self.trouble.slow_close)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def _next_piece(self, source: socket.socket, data: bytes, passed: int | None) -> tuple[bytes, bytes]:
+        while self.trouble.black_hole:
+            if source.fileno() == -1:
+                raise OSError("closed meanwhile")
+            time.sleep(0.02)
+        trouble = self.trouble
+        time.sleep(trouble.latency)
+        size = trouble.slice
+        if passed is not None and trouble.cut_after is not None:
+            size = min(size, max(0, trouble.cut_after - passed))
+        return data[:size], data[size:]
+
+
+def _connect(target: Address) -> socket.socket:
+    if isinstance(target, tuple):
+        return socket.create_connection(target, timeout=None)
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(target)
+    return server
+
+
+def _abort(*sockets: socket.socket) -> None:
+    """Close with a reset instead of a farewell."""
+    for each in sockets:
+        with contextlib.suppress(OSError):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            _wake(each)
+            each.close()
+
+
+def _wake(waiting: Any) -> None:
+    """End the read that a thread of ours waits in; a reset follows from the linger when it is closed."""
+    with contextlib.suppress(OSError):
+        waiting.shutdown(socket.SHUT_RD)
