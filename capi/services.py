@@ -1,9 +1,10 @@
 """What a person asks of the connection and its rules. Each is one verb, one transaction, and the wake-up it needs."""
 
 import re
+from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
@@ -93,7 +94,7 @@ def save_rule(*, rule: ConversionRule) -> ConversionRule:
     with transaction.atomic():
         connection_of(rule.company)
         rule.is_paused, rule.paused_reason, rule.paused_message, rule.paused_at = False, Reason.NONE, "", None
-        rule.save()
+        _write_rule(rule)
         wake_on_commit(rule.company_id)
     return rule
 
@@ -105,7 +106,7 @@ def set_rule_active(*, rule: ConversionRule, active: bool) -> None:
     """
     rule.is_active = active
     rule.validate_constraints()
-    rule.save(update_fields=["is_active"])
+    _write_rule(rule, update_fields=["is_active"])
     wake_on_commit(rule.company_id)
 
 
@@ -154,6 +155,16 @@ def clean_ad_account_id(text: str) -> str:
     if bare:
         only_digits(bare)
     return bare
+
+
+def _write_rule(rule: ConversionRule, **options: Any) -> None:
+    # Two people may save the same rule at once: both pass the form's check, and the database tells the second.
+    try:
+        with transaction.atomic():
+            rule.save(**options)
+    except IntegrityError:
+        rule.validate_constraints()
+        raise
 
 
 def _resume(rules: QuerySet[ConversionRule]) -> None:

@@ -1,7 +1,10 @@
 """What an admin asks for: a token saved and removed, rules made, switched, resumed and deleted."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 
 from capi import services
 from capi.models import Connection, ConversionEvent, ConversionRule
@@ -76,6 +79,26 @@ def test_two_active_rules_with_one_event_and_id_are_refused(company, make_rule) 
         services.set_rule_active(rule=twin, active=True)
 
     assert ConversionRule.objects.filter(is_active=True).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_rule_saved_twice_at_once_is_one_rule_and_a_message(company) -> None:
+    def save() -> str:
+        rule = ConversionRule(company=company, crm_event="deal_won", linkedin_id="104012", name="Purchase")
+        try:
+            services.save_rule(rule=rule)
+        except ValidationError as refused:
+            return refused.messages[0]
+        finally:
+            connection.close()
+        return "saved"
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = sorted(answer.result() for answer in [pool.submit(save) for _ in range(4)])
+
+    assert ConversionRule.objects.count() == 1
+    assert answers[-1] == "saved"
+    assert all("already" in answer for answer in answers[:-1])
 
 
 def test_a_deleted_rule_leaves_its_log_and_makes_room_for_a_new_one(company, make_rule) -> None:
