@@ -6,10 +6,10 @@ from typing import Any
 from django.dispatch import receiver
 
 from capi import killpoints
-from capi.pipeline import plan
-from capi.wakeup import wake_on_commit
+from capi.pipeline import endings, plan
+from capi.publisher import wake_on_commit
 from crm.models import CrmEvent
-from crm.signals import crm_events_recorded, lead_contact_changed
+from crm.signals import company_closed, company_reopened, crm_events_recorded, lead_contact_changed, lead_erased
 
 
 @receiver(crm_events_recorded)
@@ -25,3 +25,21 @@ def follow_contact(lead_ids: Sequence[int], **kwargs: Any) -> None:
     """Let waiting events go where there is an address now, and skip those of people who opted out."""
     for company_id in plan.contact_changed(lead_ids=lead_ids):
         wake_on_commit(company_id)
+
+
+@receiver(lead_erased)
+def forget_leads(company_id: int, lead_ids: Sequence[int], **kwargs: Any) -> None:
+    """Cancel and forget what was planned or sent of these persons; done when no request holds them any more."""
+    endings.forget_leads(company_id=company_id, lead_ids=lead_ids)
+
+
+@receiver(company_closed)
+def close_company(company_id: int, **kwargs: Any) -> None:
+    """Cancel what was planned for the company, and send nothing more."""
+    endings.close_company(company_id=company_id)
+
+
+@receiver(company_reopened)
+def reopen_company(company_id: int, **kwargs: Any) -> None:
+    """Let sending go on."""
+    endings.reopen_company(company_id=company_id)

@@ -10,8 +10,8 @@ from django.db.models.functions import Now
 
 from capi import vault
 from capi.models import Connection, ConversionEvent, ConversionRule, only_digits
+from capi.publisher import wake_on_commit
 from capi.reasons import Reason
-from capi.wakeup import wake_on_commit
 from crm.models import Company, User
 
 TOKEN_LENGTH = range(20, 2049)

@@ -8,11 +8,8 @@ from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.db import connections, transaction
 from kombu.connection import Connection
 from kombu.pools import producers
-
-from capi import killpoints
 
 logger = logging.getLogger(__name__)
 
@@ -61,28 +58,11 @@ def wake(company_id: int, *, after_seconds: float = 0.0) -> bool:
     return True
 
 
-def wake_on_commit(company_id: int, *, using: str = "default") -> None:
-    """Wake the company's lane once the transaction has been committed, once however often it is asked for."""
-    call = _Wake(company_id)
-    connection = connections[using]
-    if not any(entry[1] == call for entry in connection.run_on_commit):
-        transaction.on_commit(call, using=using, robust=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wake:
-    company_id: int
-
-    def __call__(self) -> None:
-        killpoints.reached("before_wake")
-        wake(self.company_id)
-
-
 @lru_cache(maxsize=1)
 def _broker() -> Connection:
     """A connection of our own to the broker: the workers' must wait long, a save must not."""
     seconds = settings.WAKE_TIMEOUT_SECONDS
     timeouts: dict[str, Any] = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "max_retries": 0}
     options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **(timeouts if settings.REDIS_URL else {})}
-    connection: Connection = current_app.connection_for_write(transport_options=options)
+    connection: Connection = current_app.connection_for_write(settings.REDIS_URL or None, transport_options=options)
     return connection
