@@ -6,4 +6,5 @@ class CrmConfig(AppConfig):
     verbose_name = "CRM"
 
     def ready(self) -> None:
-        from crm.models import restoring  # noqa: F401 - connects its signal handlers
+        from crm.accounts import addresses, sessions  # noqa: F401 - they connect their signal handlers
+        from crm.models import restoring  # noqa: F401 - so does this

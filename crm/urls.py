@@ -1,12 +1,11 @@
 """The pages of the CRM."""
 
-from django.urls import path
+from django.urls import include, path
 
-from crm.views import company, deal, deals, lead, leads, shell
+from crm.views import company, deal, deals, invitation, lead, leads, people, shell
 
 urlpatterns = [
-    path("login/", shell.SignInView.as_view(), name="login"),
-    path("logout/", shell.SignOutView.as_view(), name="logout"),
+    path("", include("crm.accounts.urls")),
     path("theme/", shell.theme, name="theme"),
     path("switch-company/", shell.switch_company, name="switch_company"),
     path("leads/", leads.leads, name="leads"),
@@ -25,5 +24,12 @@ urlpatterns = [
     path("company/", company.company, name="company"),
     path("company/api-keys/new/", company.api_key_new, name="api_key_new"),
     path("company/api-keys/<int:pk>/revoke/", company.api_key_revoke, name="api_key_revoke"),
+    path("company/people/", people.people, name="people"),
+    path("company/people/<int:pk>/role/", people.member_role, name="member_role"),
+    path("company/people/<int:pk>/deactivate/", people.member_deactivate, name="member_deactivate"),
+    path("company/people/<int:pk>/reactivate/", people.member_reactivate, name="member_reactivate"),
+    path("company/invitations/<int:pk>/resend/", people.invitation_resend, name="invitation_resend"),
+    path("company/invitations/<int:pk>/revoke/", people.invitation_revoke, name="invitation_revoke"),
+    path("invitations/<str:token>/", invitation.invitation, name="invitation"),
     path("company/<str:kind>/", company.company_steps, name="company_steps"),
 ]

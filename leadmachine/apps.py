@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
 
 
 class LeadMachineConfig(AppConfig):
@@ -6,3 +7,7 @@ class LeadMachineConfig(AppConfig):
 
     def ready(self) -> None:
         from leadmachine import checks  # noqa: F401 - registers them
+
+
+class OperatorAdminConfig(AdminConfig):
+    default_site = "leadmachine.admin_site.OperatorSite"

@@ -24,6 +24,11 @@ PORT: int = env.int("PORT", default=8000)
 HTTPS: bool = env.bool("LEADMACHINE_HTTPS", default=not DEBUG)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", default=[])
+SITE_URL: str = env.str(
+    "LEADMACHINE_URL",
+    default=f"http://127.0.0.1:{PORT}" if DEBUG else f"https://{ALLOWED_HOSTS[0].lstrip('.') if ALLOWED_HOSTS else ''}",
+).rstrip("/")
 
 SECRET_KEY: str = env.str("SECRET_KEY", default="") or (development.secret_key(VAR_DIR) if DEBUG else "")
 TOKEN_KEYS: list[str] = env.list("LEADMACHINE_TOKEN_KEYS", default=[]) or (
@@ -35,8 +40,8 @@ TOKEN_KEYS: list[str] = env.list("LEADMACHINE_TOKEN_KEYS", default=[]) or (
 INSTALLED_APPS = [
     "crm",
     "capi",
-    "leadmachine",
-    "django.contrib.admin",
+    "leadmachine.apps.LeadMachineConfig",
+    "leadmachine.apps.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -51,6 +56,10 @@ INSTALLED_APPS = [
     "csp",
     "rest_framework",
     "drf_spectacular",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
 ]
 
 MIDDLEWARE = [
@@ -61,11 +70,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "crm.accounts.sessions.SessionLimits",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "crm.middleware.MembershipMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
 ]
 
 ROOT_URLCONF = "leadmachine.urls"
@@ -122,11 +133,52 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+SIGNUP: bool = env.bool("LEADMACHINE_SIGNUP", default=DEBUG)
+PASSWORD_RESET_TIMEOUT = 3600
 SESSION_COOKIE_AGE = 7 * 24 * 3600
+SESSION_IDLE_SECONDS = 8 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "crm.views.errors.csrf_failure"
+
+ACCOUNT_ADAPTER = "crm.accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_USER_DISPLAY = str
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "5/15m/key",  # the key is an address on the net and a name: see AccountAdapter
+}
+ACCOUNT_FORMS = {
+    "login": "crm.accounts.forms.SignInForm",
+    "signup": "crm.accounts.forms.SignUpForm",
+    "reset_password": "crm.accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "crm.accounts.forms.NewPasswordForm",
+    "change_password": "crm.accounts.forms.ChangePasswordForm",
+    "reauthenticate": "crm.accounts.forms.PasswordAgainForm",
+}
+MFA_ADAPTER = "crm.accounts.adapter.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1  # one step of drift either way
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_FORMS = {
+    "authenticate": "crm.accounts.forms.CodeForm",
+    "reauthenticate": "crm.accounts.forms.CodeAgainForm",
+    "activate_totp": "crm.accounts.forms.FirstCodeForm",
+}
+
+# --- mail --------------------------------------------------------------------------------------------------------
+
+# On the console, where a developer reads it; in production through a mail server on the same machine unless set.
+vars().update(env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="LeadMachine <leadmachine@localhost>")
 
 # --- what a browser may do ---------------------------------------------------------------------------------------
 
@@ -179,7 +231,7 @@ STORAGES = {
 # --- language and time -------------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en-gb"
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
 USE_I18N = False
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
@@ -241,6 +293,23 @@ CELERY_BEAT_SCHEDULE = {
     "clear-sessions": {"task": "crm.clear_sessions", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+
+# --- what all web processes know together: failed sign-ins, used codes ------------------------------------------------
+
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "leadmachine.cache.SharedCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "leadmachine",
+        "OPTIONS": {
+            "serializer": "leadmachine.cache.JsonSerializer",
+            "socket_timeout": WAKE_TIMEOUT_SECONDS,
+            "socket_connect_timeout": WAKE_TIMEOUT_SECONDS,
+        },
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
 
 # --- REST API ----------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.test import Client
@@ -42,6 +44,10 @@ def _settings(settings: Any, tmp_path: Any) -> None:
     settings.LINKEDIN_SANDBOX_LEDGER = tmp_path / "sandbox.jsonl"
     settings.LINKEDIN_API_URL = "http://127.0.0.1:9"  # nobody listens there: a test that sends says to whom
     settings.LINKEDIN_API_VERSION = "202609"
+    # Of each test alone: failed sign-ins of one are not counted in another.
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": str(tmp_path)}
+    }
 
 
 @pytest.fixture
@@ -85,6 +91,22 @@ def client_as() -> Callable[[Membership], Client]:
         return client
 
     return sign_in
+
+
+def code_now(secret: str) -> str:
+    """What an authenticator app with this key shows now."""
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+
+
+def staff_client(**fields: Any) -> Client:
+    """A client of one of the operator's staff (`client.user`), signed in with password and code."""
+    names = {"email": "root@example.com", "is_staff": True, "is_superuser": True, **fields}
+    client, secret = Client(), generate_totp_secret()
+    client.user = User.objects.create(password=make_password(PASSWORD), **names)  # type: ignore[attr-defined]
+    TOTP.activate(client.user, secret)  # type: ignore[attr-defined]
+    client.post("/login/", {"username": names["email"], "password": PASSWORD})
+    client.post("/login/code/", {"code": code_now(secret)})
+    return client
 
 
 def make_lead(company: Company, **fields: Any) -> Lead:

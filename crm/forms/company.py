@@ -7,14 +7,21 @@ from django.core.exceptions import ValidationError
 
 from crm.forms.deals import CURRENCY_CHOICES
 from crm.models import ApiKey, Company, LeadStatus, Stage
+from crm.time_zones import time_zones
 
 
 class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Company
-        fields = ("name", "currency")
-        widgets = {"currency": forms.Select(choices=CURRENCY_CHOICES)}
-        help_texts = {"currency": "What new deals are in, unless they say otherwise."}
+        fields = ("name", "currency", "time_zone")
+        widgets = {
+            "currency": forms.Select(choices=CURRENCY_CHOICES),
+            "time_zone": forms.Select(choices=[(name, name.replace("_", " ")) for name in time_zones()]),
+        }
+        help_texts = {
+            "currency": "What new deals are in, unless they say otherwise.",
+            "time_zone": "What times of day on your pages are in.",
+        }
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]

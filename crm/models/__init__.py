@@ -4,6 +4,7 @@ from crm.models.audit import AuditAction, AuditEntry
 from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMeaning
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
+from crm.models.invitation import Invitation
 from crm.models.lead import Lead
 from crm.models.people import ApiKey, Membership, User
 
@@ -15,6 +16,7 @@ __all__ = [
     "CrmEvent",
     "CrmEventKind",
     "Deal",
+    "Invitation",
     "Lead",
     "LeadMeaning",
     "LeadStatus",

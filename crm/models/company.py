@@ -9,6 +9,7 @@ from django.utils.text import slugify
 
 from crm.currencies import validate_currency
 from crm.models.scoping import CompanyQuerySet
+from crm.time_zones import usual_time_zone, validate_time_zone
 
 
 class LeadMeaning(models.TextChoices):
@@ -45,6 +46,7 @@ class Company(models.Model):
     currency = models.CharField(max_length=3, default="EUR", validators=[validate_currency])
     # Off: its people and keys are not let in, and nothing is sent for it. Switched in `crm.services`.
     is_active = models.BooleanField(default=True, editable=False)
+    time_zone = models.CharField(max_length=60, default=usual_time_zone, validators=[validate_time_zone])
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[models.Manager["Company"]] = CompanyRows.as_manager()

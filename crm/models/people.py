@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
@@ -35,19 +35,27 @@ class User(AbstractUser):
         return self.get_full_name() or self.email or self.username
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self.username = self.username or self.email
+        self.email = self.email.lower()
+        self.username = self.username or self.email[:150]
         super().save(*args, **kwargs)
 
 
+class MembershipQuerySet(CompanyQuerySet["Membership"]):
+    def active(self) -> Self:
+        """Those who may come in."""
+        return self.filter(is_active=True, user__is_active=True)
+
+
 class Membership(models.Model):
-    """A user in a company, with the role that decides what they may do there."""
+    """A user in a company, with the role that decides what they may do there. Deactivated, they may do nothing."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
+    is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects: ClassVar[CompanyQuerySet["Membership"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[MembershipQuerySet] = MembershipQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["pk"]
@@ -66,13 +74,14 @@ class ApiKeyQuerySet(CompanyQuerySet["ApiKey"]):
         """Make a key. The text comes back once, here; only its hash is kept."""
         text = KEY_PREFIX + secrets.token_urlsafe(32)
         key = self.create(
-            company=company, role=role, name=name, created_by=user, prefix=text[:10], key_sha256=_sha256(text)
+            company=company, role=role, name=name, created_by=user, prefix=text[:10], key_sha256=sha256(text)
         )
         return key, text
 
     def find(self, text: str) -> "ApiKey | None":
-        """The live key with this text, or None."""
-        return self.filter(key_sha256=_sha256(text), revoked_at=None).select_related("company").first()
+        """The live key with this text, or None. A key ends with the account of whoever made it."""
+        live = self.filter(key_sha256=sha256(text), revoked_at=None).exclude(created_by__is_active=False)
+        return live.select_related("company").first()
 
 
 class ApiKey(models.Model):
@@ -107,5 +116,6 @@ class ApiKey(models.Model):
         type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
 
 
-def _sha256(text: str) -> str:
+def sha256(text: str) -> str:
+    """The form in which a random key is kept: whoever reads the database can use none."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -7,6 +7,7 @@ from typing import Concatenate, ParamSpec, cast
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
 from crm.models import Membership, User
@@ -32,7 +33,7 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
     """Let in only members whose role may do `action`; others get a 403 page that says so.
 
-    Whoever belongs to no company yet gets a page that says that instead.
+    Whoever belongs to no company yet gets a page that says that instead. Dates are in the company's time zone.
     """
 
     def decorate(view: MemberView[P]) -> View[P]:
@@ -42,7 +43,8 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
             if membership is None:
                 return render(request, "crm/no_company.html", status=403)
             require(membership, action)
-            return view(cast(MemberRequest, request), *args, **kwargs)
+            with timezone.override(membership.company.time_zone):
+                return view(cast(MemberRequest, request), *args, **kwargs)
 
         return cast(View[P], guarded)
 

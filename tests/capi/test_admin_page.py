@@ -6,16 +6,14 @@ from django.urls import reverse
 from capi import services
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
 from tests.capi.conftest import send_all
-from tests.conftest import TOKEN, make_lead
+from tests.conftest import TOKEN, make_lead, staff_client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def web(client_as, admin):
-    admin.user.is_staff = admin.user.is_superuser = True
-    admin.user.save()
-    return client_as(admin)
+def web(company):
+    return staff_client()
 
 
 @pytest.mark.parametrize("model", [Connection, ConversionRule, ConversionEvent, Attempt])

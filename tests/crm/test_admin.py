@@ -1,21 +1,16 @@
 """The operator's admin: what changes there fires like anywhere else, and what is on record can't be changed."""
 
 import pytest
-from django.test import Client
 
-from crm.models import ApiKey, CrmEvent, LeadStatus, Stage, User
-from tests.conftest import make_deal, make_lead
+from crm.models import ApiKey, CrmEvent, LeadStatus, Stage
+from tests.conftest import make_deal, make_lead, staff_client
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def operator(db):
-    client = Client()
-    user = User.objects.create(username="root@example.com", email="root@example.com", is_staff=True, is_superuser=True)
-    client.force_login(user, backend="crm.auth.EmailBackend")
-    client.user = user
-    return client
+    return staff_client()
 
 
 def kinds():

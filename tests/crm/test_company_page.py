@@ -30,19 +30,28 @@ USUAL = [
 
 
 def test_name_and_currency_can_be_changed(client_as, admin, company):
-    response = client_as(admin).post("/company/", {"name": "Southwind BV", "currency": "USD"})
+    response = client_as(admin).post(
+        "/company/", {"name": "Southwind BV", "currency": "USD", "time_zone": "Europe/Amsterdam"}
+    )
 
     company.refresh_from_db()
     assert response.url == "/company/"
     assert (company.name, company.currency, company.slug) == ("Southwind BV", "USD", "northwind")
+    assert company.time_zone == "Europe/Amsterdam"
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [({"name": ""}, "This field is required."), ({"currency": "XXX"}, "Unknown currency.")],
+    [
+        ({"name": ""}, "This field is required."),
+        ({"currency": "XXX"}, "Unknown currency."),
+        ({"time_zone": "Mars/Base"}, "Unknown time zone."),
+    ],
 )
 def test_a_company_without_name_or_with_an_unknown_currency_is_refused(client_as, admin, company, fields, message):
-    response = client_as(admin).post("/company/", {"name": "Southwind BV", "currency": "USD", **fields})
+    response = client_as(admin).post(
+        "/company/", {"name": "Southwind BV", "currency": "USD", "time_zone": "UTC", **fields}
+    )
 
     company.refresh_from_db()
     assert message in response.content.decode()

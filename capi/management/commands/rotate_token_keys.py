@@ -1,4 +1,4 @@
-"""`manage.py rotate_token_keys`: seal every access token anew under the newest key."""
+"""`manage.py rotate_token_keys`: seal every access token, and users' second factors, anew under the newest key."""
 
 from argparse import ArgumentParser
 from collections import Counter
@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from capi import vault
 from capi.models import Connection
+from crm.accounts import sealing
 
 
 class Command(BaseCommand):
@@ -24,6 +25,9 @@ class Command(BaseCommand):
                 counts[self._rotate(pk, sealed, dry_run=dry_run)] += 1
             except vault.UnreadableToken:
                 unreadable.append(company)
+        second_factors = sealing.rotate(dry_run=dry_run)
+        if second_factors:
+            self.stdout.write(f"{second_factors} second factors of users {_done(dry_run)}.")
         self.stdout.write(f"{counts['new']} under the newest key, {counts['rotated']} {_done(dry_run)}.")
         if unreadable:
             raise CommandError(

@@ -1,0 +1,97 @@
+"""The forms of signing in and up. Where only the words differ from allauth's, so do these."""
+
+from typing import Any
+
+from allauth.account import forms as account
+from allauth.mfa.base import forms as mfa
+from allauth.mfa.totp import forms as totp
+from django import forms
+from django.db import transaction
+from django.http import HttpRequest
+
+from crm.accounts.second_factor import OnceOnly
+from crm.companies import found_company
+from crm.models import Company, User
+
+
+class Plain:
+    """Labels say what a field is; a placeholder would say it twice."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fields: dict[str, forms.Field] = self.fields  # type: ignore[attr-defined]
+        for name, field in fields.items():
+            field.widget.attrs.pop("placeholder", None)
+            field.label = LABELS.get(name, field.label)
+
+
+LABELS = {
+    "email": "E-mail address",
+    "oldpassword": "Present password",
+    "password2": "The same again",
+    "code": "Code",
+}
+
+
+class SignInForm(Plain, account.LoginForm):  # type: ignore[misc]
+    username = forms.EmailField(
+        label="E-mail address",
+        widget=forms.TextInput(
+            attrs={"autofocus": True, "inputmode": "email", "autocapitalize": "none", "autocomplete": "username"}
+        ),
+        error_messages={"invalid": "Enter an e-mail address such as ada@example.com."},
+    )
+    field_order = ("username", "password")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        del self.fields["login"]
+        self.order_fields(self.field_order)
+
+    def clean_username(self) -> str:
+        # allauth knows it by this name.
+        self.cleaned_data["login"] = self.cleaned_data["username"]
+        return str(self.cleaned_data["username"])
+
+
+class SignUpForm(Plain, account.SignupForm):  # type: ignore[misc]
+    """A company and its first admin."""
+
+    company = forms.CharField(label="Company", max_length=Company._meta.get_field("name").max_length)
+    first_name = forms.CharField(max_length=User._meta.get_field("first_name").max_length)
+    last_name = forms.CharField(max_length=User._meta.get_field("last_name").max_length)
+    field_order = ("company", "first_name", "last_name", "email", "password1")
+
+    @transaction.atomic
+    def save(self, request: HttpRequest) -> User:
+        user: User = super().save(request)
+        found_company(name=self.cleaned_data["company"], admin=user)
+        return user
+
+
+class ResetPasswordForm(Plain, account.ResetPasswordForm):  # type: ignore[misc]
+    pass
+
+
+class NewPasswordForm(Plain, account.ResetPasswordKeyForm):  # type: ignore[misc]
+    pass
+
+
+class ChangePasswordForm(Plain, account.ChangePasswordForm):  # type: ignore[misc]
+    pass
+
+
+class PasswordAgainForm(Plain, account.ReauthenticateForm):  # type: ignore[misc]
+    pass
+
+
+class CodeForm(Plain, OnceOnly, mfa.AuthenticateForm):  # type: ignore[misc]
+    pass
+
+
+class CodeAgainForm(Plain, OnceOnly, mfa.ReauthenticateForm):  # type: ignore[misc]
+    pass
+
+
+class FirstCodeForm(Plain, OnceOnly, totp.ActivateTOTPForm):  # type: ignore[misc]
+    pass

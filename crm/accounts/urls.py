@@ -1,0 +1,49 @@
+"""The pages of allauth that we offer, and no other. Its own code asks for them by these names."""
+
+from allauth.account import views as account
+from allauth.mfa.base import views as mfa
+from allauth.mfa.recovery_codes import views as recovery_codes
+from allauth.mfa.totp import views as totp
+from allauth.usersessions import views as sessions
+from django.contrib.auth.decorators import login_not_required
+from django.urls import path, re_path
+from django.views.generic import RedirectView
+
+from crm.accounts.views import SignInView
+from crm.views.account import account as account_page
+from crm.views.shell import SignOutView
+
+sign_in = SignInView.as_view()
+sign_out = SignOutView.as_view()
+reset = login_not_required(RedirectView.as_view(pattern_name="account_reset_password"))
+
+urlpatterns = [
+    path("login/", sign_in, name="account_login"),
+    path("login/", sign_in, name="login"),
+    path("logout/", sign_out, name="account_logout"),
+    path("logout/", sign_out, name="logout"),
+    path("login/code/", mfa.authenticate, name="mfa_authenticate"),
+    path("login/switched-off/", sign_in, name="account_inactive"),
+    path("signup/", account.signup, name="account_signup"),
+    path("confirm-email/", account.email_verification_sent, name="account_email_verification_sent"),
+    re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", account.confirm_email, name="account_confirm_email"),
+    path("password/reset/", account.password_reset, name="account_reset_password"),
+    path("password/reset/sent/", account.password_reset_done, name="account_reset_password_done"),
+    re_path(
+        r"^password/reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        account.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    path("password/reset/done/", account.password_reset_from_key_done, name="account_reset_password_from_key_done"),
+    path("account/", account_page, name="account"),
+    path("account/", account_page, name="mfa_index"),
+    path("account/password/", account.password_change, name="account_change_password"),
+    path("account/password/set/", reset, name="account_set_password"),
+    path("account/confirm/", account.reauthenticate, name="account_reauthenticate"),
+    path("account/confirm/code/", mfa.reauthenticate, name="mfa_reauthenticate"),
+    path("account/app/on/", totp.activate_totp, name="mfa_activate_totp"),
+    path("account/app/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("account/recovery-codes/", recovery_codes.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("account/recovery-codes/new/", recovery_codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("account/sessions/", sessions.list_usersessions, name="usersessions_list"),
+]

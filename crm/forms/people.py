@@ -1,0 +1,51 @@
+"""The forms of the people page, and of joining a company."""
+
+from typing import Any
+
+from allauth.account.fields import SetPasswordField
+from django import forms
+from django.core.exceptions import ValidationError
+
+from crm.models import Company, Invitation, Membership, User
+
+
+class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Invitation
+        fields = ("email", "role")
+        labels = {"email": "E-mail address"}
+
+    def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
+        self.company = company
+        super().__init__(*args, **kwargs)
+
+    def clean_email(self) -> str:
+        """The address in lower case. Raises ValidationError for members, and for those who are invited already."""
+        email = str(self.cleaned_data["email"]).lower()
+        if Membership.objects.for_company(self.company).filter(user__email__iexact=email).exists():
+            raise ValidationError("They are in the list above already. Reactivate them there if need be.")
+        if Invitation.objects.for_company(self.company).open().filter(email__iexact=email).exists():
+            raise ValidationError("They are invited already. Send that invitation again if it got lost.")
+        return email
+
+
+class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Membership
+        fields = ("role",)
+
+
+class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Somebody who was invited and has no account yet."""
+
+    password = SetPasswordField(label="Password")
+
+    class Meta:
+        model = User
+        fields = ("first_name", "last_name")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["first_name"].required = True
+        self.fields["password"].user = self.instance  # type: ignore[attr-defined]
+        self.fields["password"].widget.attrs.pop("placeholder", None)

@@ -1,0 +1,39 @@
+"""The Django admin, for the operator's staff: through our own sign-in page, and with a second factor (S43)."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+
+from crm.accounts import second_factor
+
+
+class OperatorSite(AdminSite):
+    site_header = site_title = "LeadMachine"
+
+    def has_permission(self, request: Any) -> bool:
+        """True for active staff whose session has shown a second factor."""
+        return super().has_permission(request) and second_factor.was_shown(request)
+
+    @method_decorator(never_cache)
+    @method_decorator(login_not_required)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Where the admin sends whoever lacks something: to the page where they get it."""
+        back = request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index")
+        if not request.user.is_authenticated:
+            return redirect_to_login(back, settings.LOGIN_URL)
+        if not request.user.is_staff:
+            raise PermissionDenied("The administration is for the staff of this installation.")
+        if second_factor.has_authenticator_app(request.user):
+            return redirect_to_login(back, "mfa_reauthenticate")
+        messages.warning(request, "The administration needs a second factor. Set up an authenticator app first.")
+        return redirect_to_login(back, "mfa_activate_totp")
