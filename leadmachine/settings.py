@@ -272,6 +272,13 @@ REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_REQUESTS_PER_MINUTE", default=30
 WAKE_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_WAKE_TIMEOUT_SECONDS", default=1)
 WAKE_BREAKER_SECONDS: float = env.float("LEADMACHINE_WAKE_BREAKER_SECONDS", default=5)
 
+if "postgresql" in DATABASES["default"]["ENGINE"]:
+    # A worker that freezes inside a transaction would hold its lane's row for ever: the database ends its session.
+    _options = DATABASES["default"].setdefault("OPTIONS", {})
+    _options["options"] = (
+        f"{_options.get('options', '')} -c idle_in_transaction_session_timeout={LEASE_SECONDS * 1000:.0f}".strip()
+    )
+
 # --- Celery ------------------------------------------------------------------------------------------------------
 
 REDIS_URL: str = env.str("REDIS_URL", default="")
