@@ -1,0 +1,48 @@
+"""A world to break, small durations, and a tally of what was done to it."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults import figures
+from tests.faults.ledger import LinkedIn
+from tests.faults.servers import Broker
+from tests.faults.world import SMALL, World
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if figures.TALLY:
+        terminalreporter.write_line(figures.told())
+
+
+@pytest.fixture(scope="session")
+def linkedin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinkedIn]:
+    """LinkedIn's end, in its own process. (The process tests have one of their own name, inside the test process.)"""
+    linkedin = LinkedIn(tmp_path_factory.mktemp("linkedin"))
+    yield linkedin
+    linkedin.stop()
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    broker = Broker()
+    yield broker
+    broker.thaw()
+    broker.kill()
+
+
+@pytest.fixture
+def small(settings: Any) -> None:
+    """The small durations, in this process too."""
+    for name, value in SMALL.items():
+        setattr(settings, name, value)
+
+
+@pytest.fixture
+def world(transactional_db: None, small: None, tmp_path: Any, linkedin: LinkedIn, broker: Broker) -> Iterator[World]:
+    if "sqlite" in os.environ["DATABASE_URL"]:
+        pytest.skip("several processes need PostgreSQL")
+    with World(tmp_path, linkedin, broker) as world:
+        yield world

@@ -1,0 +1,46 @@
+"""LinkedIn's end, as a process of its own that outlives whatever happens to ours."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.conf import settings
+
+from capi.sandbox.ledger import Entry, Ledger
+from tests.faults.processes import PATH
+
+
+class LinkedIn:
+    """`manage.py sandbox` with an append-only ledger, and faults that are scripted from here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "ledger.jsonl"
+        words = [sys.executable, "manage.py", "sandbox", "--port", "0", "--ledger", str(self.path)]
+        self._process = subprocess.Popen(
+            words, cwd=settings.BASE_DIR, env={"PATH": PATH, "DEBUG": "on"}, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout
+        first = self._process.stdout.readline()
+        self.url = first.split()[3].rstrip(",")
+        self.port = int(self.url.rpartition(":")[2])
+
+    def script(self, *faults: dict[str, Any]) -> None:
+        """What the next requests meet, in order; nothing at all forgets what was scripted."""
+        answer = requests.post(f"{self.url}/_control", json=list(faults), timeout=5)
+        assert answer.status_code == 204, answer.text
+
+    def entries(self) -> list[Entry]:
+        """Every request since the last `clear`, oldest first."""
+        return Ledger(self.path).tail(1_000_000)[::-1]
+
+    def clear(self) -> None:
+        self.script()
+        self.path.write_text("")
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()

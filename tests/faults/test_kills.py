@@ -1,0 +1,108 @@
+"""A process that dies or freezes in mid-delivery loses nothing, wherever it happens (F11, F12, F13)."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from capi.killpoints import POINTS
+from capi.models import Attempt, Connection, ConversionEvent
+from tests.faults import figures
+from tests.faults.invariants import Allowed, extra_acceptances
+from tests.faults.world import make_leads
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+DELIVERY_POINTS = POINTS[2:]
+# Up to here LinkedIn can't have taken anything, and from "after_commit" on our books know of it.
+NOTHING_HIDDEN = {"after_lease", "after_connect", "half_body_sent", "after_commit"}
+
+
+@pytest.mark.parametrize("point", DELIVERY_POINTS)
+def test_f11_killed_at_each_point_with_a_batch_of_5000_in_flight(point, world) -> None:
+    company = world.connect()
+    rounds = 2 * figures.RUNS
+    for number in range(rounds):
+        make_leads(company, 5000, start=5000 * number)
+        world.arm(point)
+
+        assert world.deliveries.run(company.pk) == -signal.SIGKILL
+
+        world.let_leases_lapse()
+        assert world.deliveries.run(company.pk) == 0
+        figures.count("kills")
+    hidden = 0 if point in NOTHING_HIDDEN else rounds
+    assert world.broken(Allowed(hidden_answers=hidden)) == []
+    assert extra_acceptances(world.ledger.entries()) == 5000 * hidden
+    assert ConversionEvent.objects.filter(state="accepted").count() == 5000 * rounds
+
+
+def test_f11_killed_at_random_times(world) -> None:
+    chance = random.Random(figures.SEED)
+    company = world.connect()
+    kills = 44 * figures.RUNS
+    for number in range(kills):
+        make_leads(company, 50, start=50 * number)
+        pid = world.deliveries.start(company.pk)
+        time.sleep(chance.uniform(0.0, 0.06))
+        os.kill(pid, signal.SIGKILL)
+        world.deliveries.wait(pid)
+        world.let_leases_lapse()
+        figures.count("kills")
+
+    world.deliveries.run(company.pk)
+
+    assert world.broken(Allowed(hidden_answers=kills)) == []
+    figures.count("extra acceptances", extra_acceptances(world.ledger.entries()))
+
+
+@pytest.mark.parametrize("point", ["body_sent", "answer_read", "first_result_row"])
+def test_f12_a_worker_that_wakes_up_after_its_lease_changes_nothing(point, world) -> None:
+    company = world.connect()
+    rounds = figures.RUNS
+    for number in range(rounds):
+        make_leads(company, 200, start=200 * number)
+        world.arm(point, "SIGSTOP")
+        zombie = world.deliveries.start(company.pk)
+        world.deliveries.wait_until_stopped(zombie)
+        if point == "first_result_row":
+            # Frozen inside its transaction it holds the lane's row, until the database ends its session.
+            time.sleep(world.lease_seconds + 0.5)
+        world.let_leases_lapse()
+        assert world.deliveries.run(company.pk) == 0
+        settled = after_the_second(company)
+
+        os.kill(zombie, signal.SIGCONT)
+        world.deliveries.wait(zombie)
+
+        assert after_the_second(company) == settled
+        figures.count("zombies")
+    explained = r"terminating connection|InterfaceError|OperationalError"
+    assert world.broken(Allowed(hidden_answers=rounds), explained=explained) == []
+
+
+def after_the_second(company):
+    events = ConversionEvent.objects.order_by("pk").values_list("pk", "state", "attempts", "last_attempt_id")
+    lane = Connection.objects.filter(company=company).values_list("lease_id", "leased_until", "next_attempt_at")
+    return list(events), list(lane), Attempt.objects.count()
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_f13_workers_that_race_for_the_rows_of_8_companies_claim_nothing_twice(count, world) -> None:
+    companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(8)]
+    for company in companies:
+        make_leads(company, 1250)
+    pks = [company.pk for company in companies]
+    chance = random.Random(figures.SEED)
+
+    pids = [world.deliveries.start(*chance.sample(pks, k=8)) for _ in range(count)]
+    codes = [world.deliveries.wait(pid) for pid in pids]
+
+    assert codes == [0] * count
+    world.deliveries.run(*pks)  # what was left by one that came while another held the lane
+    assert world.broken() == []
+    assert extra_acceptances(world.ledger.entries()) == 0
+    assert ConversionEvent.objects.filter(state="accepted").count() == 10_000
+    figures.count("racing workers", count)

@@ -1,0 +1,207 @@
+"""Everything of an installation under fire: LinkedIn, broker and database behind proxies, and processes to kill."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from capi import services
+from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.reasons import OPEN_STATES
+from crm.models import ApiKey, Company, Lead
+from tests.conftest import TOKEN
+from tests.faults.forks import Deliveries
+from tests.faults.invariants import Allowed, broken
+from tests.faults.ledger import LinkedIn
+from tests.faults.processes import Processes, as_environment, command, free_port, wait_for
+from tests.faults.proxy import Proxy
+from tests.faults.servers import Broker, Database
+
+# The durations of reliability.md's test column, in seconds.
+SMALL: Mapping[str, Any] = {
+    "SEND_TIMEOUT_SECONDS": 2,
+    "CONNECT_TIMEOUT_SECONDS": 1,
+    "LEASE_SECONDS": 6,
+    "SWEEP_SECONDS": 1.5,
+    "LANE_REST_SECONDS": 0.3,
+    "RETRY_SECONDS": [0.3, 0.6, 1.2],
+    "RETRY_LAST_SECONDS": 2,
+    "THROTTLE_SECONDS": 0.5,
+    "WAKE_BREAKER_SECONDS": 1,
+    "REQUESTS_PER_MINUTE": 6000,
+}
+RECOVERY_SECONDS = SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND_TIMEOUT_SECONDS"]
+
+# What a process may say at ERROR while the named part is away: it says so, and goes on.
+ABOUT_DATABASE = r"OperationalError|InterfaceError|The sweep failed|psycopg|terminating connection|raised unexpected"
+ABOUT_BROKER = r"consumer: Cannot connect|Connection to broker lost|redis|broker|Control command|ConnectionError"
+
+
+class World(Processes):
+    """Used as a context. The tests' own database is the database of all processes."""
+
+    lease_seconds = float(SMALL["LEASE_SECONDS"])
+
+    def __init__(self, folder: Path, linkedin: LinkedIn, broker: Broker) -> None:
+        self.ledger, self.broker_server = linkedin, broker
+        self.database_server = Database()
+        self.linkedin = Proxy(("127.0.0.1", linkedin.port))
+        self.broker = Proxy(("127.0.0.1", broker.port))
+        self.database = Proxy(self.database_server.address)
+        self.kill_points = folder / "kill-points"
+        self.kill_points.mkdir()
+        self._deliveries: Deliveries | None = None
+        super().__init__(
+            folder,
+            port=free_port(),
+            LINKEDIN_API_URL=f"http://127.0.0.1:{self.linkedin.port}",
+            DATABASE_URL=self.database_server.url(port=self.database.port),
+            REDIS_URL=f"redis://127.0.0.1:{self.broker.port}/0",
+            LEADMACHINE_KILL_POINTS=str(self.kill_points),
+            **as_environment(SMALL),
+        )
+        self.environment["LEADMACHINE_TOKEN_KEYS"] = ",".join(settings.TOKEN_KEYS)
+
+    def __enter__(self) -> "World":
+        self.ledger.clear()
+        return self
+
+    def __exit__(self, kind: object, error: object, at: object) -> None:
+        if self._deliveries is not None:
+            self._deliveries.close()
+        for name in self.running:
+            self.send_signal(name, signal.SIGCONT)
+        self.kill(*list(self.running))
+        for proxy in (self.linkedin, self.broker, self.database):
+            proxy.down()
+        print(self.logs())  # pytest shows it where the test has failed
+
+    # --- our side ---
+
+    def start_web(self) -> None:
+        self.start("web", command("web"))
+        self.wait_for_web()
+
+    def start_beat(self) -> None:
+        self.start("beat", [*command("beat"), "--schedule", str(self.folder / "schedule")])
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Deliveries without Celery, for kills by the hundred."""
+        if self._deliveries is None:
+            self._deliveries = Deliveries({**os.environ, **self.environment}, self.folder / "deliveries.log")
+        return self._deliveries
+
+    def arm(self, point: str, order: str = "SIGKILL") -> None:
+        """The next process that comes to the kill point gets this signal."""
+        waiting = self.kill_points / "order"
+        waiting.write_text(order)
+        waiting.rename(self.kill_points / point)
+
+    def is_armed(self, point: str) -> bool:
+        """True until a process has come to the point."""
+        return (self.kill_points / point).exists()
+
+    def wait_until_hit(self, point: str) -> None:
+        wait_for(lambda: not self.is_armed(point), seconds=20, told=f"a process comes to {point}")
+
+    def let_leases_lapse(self) -> None:
+        """As if the time of every lease were up."""
+        Connection.objects.exclude(lease_id=None).update(leased_until=Now())
+        time.sleep(0.002)
+
+    # --- what happens in it ---
+
+    def connect(
+        self, slug: str = "northwind", *, token: str = TOKEN, rules: tuple[str, ...] = ("lead_created",)
+    ) -> Any:
+        """A company with a token and a rule for each of these CRM events."""
+        company = Company.objects.create(name=slug.capitalize(), slug=slug)
+        services.save_token(company=company, token=token)
+        for number, name in enumerate(rules, 104_012):
+            ConversionRule.objects.create(company=company, crm_event=name, linkedin_id=str(number), name=name)
+        return company
+
+    def api(self, company: Company) -> "Api":
+        _, key = ApiKey.objects.issue(company=company, role="sales", name="For a test")
+        return Api(self.url, key)
+
+    # --- and what came of it ---
+
+    def wait_for_the_end(self, *, seconds: float = RECOVERY_SECONDS + 2, held: Q | None = None) -> None:
+        """Until no event is open and no lane leased. It is a failure where that takes longer than the bound R."""
+        events = ConversionEvent.objects.filter(state__in=OPEN_STATES)
+        if held is not None:
+            events = events.exclude(held)
+        told = f"no event is open (I7); {len(self.ledger.entries())} requests so far"
+        wait_for(lambda: not events.exists(), seconds=seconds, told=told)
+        wait_for(lambda: not Connection.objects.exclude(lease_id=None).exists(), seconds=3, told="no lane is leased")
+
+    def broken(self, allowed: Allowed | None = None, *, explained: str = "") -> list[str]:
+        """All invariants. `explained`: a pattern of what the fault lets processes complain of."""
+        return [*broken(self.ledger.entries(), allowed), *self.complaints(explained)]
+
+    def complaints(self, explained: str = "") -> list[str]:
+        """I8 and I10: what the logs hold that they must not."""
+        found = []
+        for path in self._log_paths():
+            for line in path.read_text(errors="replace").splitlines():
+                if TOKEN in line or "@example." in line:
+                    found.append(f"I8: {path.stem} logs a token or an address: {line}")
+                if re.search(r"\b(ERROR|CRITICAL)\b", line) and not (explained and re.search(explained, line)):
+                    found.append(f"I10: {path.stem}: {line}")
+        return found
+
+
+class Api:
+    """A script that saves leads over HTTP."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {key}"
+
+    def save_lead(self, number: int) -> tuple[int, float]:
+        """Add a lead. The status of the answer, and the seconds that it took."""
+        start = time.monotonic()
+        fields = {"first_name": f"Lead {number}", "email": f"lead{number}@example.com"}
+        answer = self._session.post(f"{self._url}/api/v1/leads/", json=fields, timeout=30)
+        return answer.status_code, time.monotonic() - start
+
+
+def make_leads(company: Company, count: int, *, start: int = 0) -> None:
+    """So many new leads in one go."""
+    numbers = range(start, start + count)
+    Lead.objects.bulk_create(
+        Lead(company=company, first_name=f"Lead {n}", email=f"lead{n}@example.com") for n in numbers
+    )
+
+
+@contextmanager
+def timed(at_most: float) -> Iterator[None]:
+    """Fails where what is inside takes longer, in seconds."""
+    start = time.monotonic()
+    yield
+    took = time.monotonic() - start
+    assert took <= at_most, f"took {took:.1f} s, allowed are {at_most} s"
+
+
+__all__ = [
+    "ABOUT_BROKER",
+    "ABOUT_DATABASE",
+    "RECOVERY_SECONDS",
+    "SMALL",
+    "Allowed",
+    "World",
+    "make_leads",
+    "timed",
+]
