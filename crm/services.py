@@ -1,17 +1,68 @@
-"""What people do to leads and deals, beyond filling in a form."""
+"""What people do to leads, deals and the company, beyond filling in a form."""
 
+from collections.abc import Sequence
+
+from django.db import transaction
 from django.db.models.functions import Now
 
-from crm.models import Deal, LeadStatus, Stage
+from crm import audit
+from crm.models import ApiKey, AuditAction, Company, Deal, LeadStatus, Stage, User
 from crm.models.lead import LeadQuerySet
+from crm.signals import company_closed, company_reopened
 
 
 def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
     """Give all these leads a status. Returns how many had another one."""
-    return leads.exclude(status=status).update(status=status, updated_at=Now())
+    return leads.not_erased().exclude(status=status).update(status=status, updated_at=Now())
 
 
 def move_deal(*, deal: Deal, stage: Stage) -> None:
     """Put a deal into a stage. Only that is written: whatever else changed meanwhile stays."""
     deal.stage = stage
     deal.save(update_fields=["stage", "updated_at"])
+
+
+def save_company(*, company: Company, fields: Sequence[str]) -> None:
+    """Write these fields of the company."""
+    with transaction.atomic():
+        company.save(update_fields=fields)
+        audit.record(company=company, action=AuditAction.COMPANY_CHANGED, about=company, details={"fields": [*fields]})
+
+
+def issue_api_key(*, company: Company, role: str, name: str, user: User | None = None) -> tuple[ApiKey, str]:
+    """Make a key. Its text comes back once, here."""
+    with transaction.atomic():
+        key, text = ApiKey.objects.issue(company=company, role=role, name=name, user=user)
+        audit.record(company=company, action=AuditAction.API_KEY_CREATED, about=key, details={"role": role})
+    return key, text
+
+
+def revoke_api_key(*, key: ApiKey) -> None:
+    """End a key: the next request with it is refused."""
+    with transaction.atomic():
+        key.revoke()
+        audit.record(company=key.company_id, action=AuditAction.API_KEY_REVOKED, about=key)
+
+
+def deactivate_company(*, company: Company) -> None:
+    """Let nobody in any more, and send nothing: what was planned is cancelled. The data stays.
+
+    When the call returns no request for the company is under way. It can't be part of a larger transaction.
+    """
+    with transaction.atomic(durable=True):
+        if Company.objects.filter(pk=company.pk, is_active=True).update(is_active=False):
+            company_closed.send(sender=Company, company_id=company.pk)
+            _record_switch(company, active=False)
+
+
+def reactivate_company(*, company: Company) -> None:
+    """Let its people in again. What was cancelled stays so; what happens from now on is sent."""
+    with transaction.atomic():
+        if Company.objects.filter(pk=company.pk, is_active=False).update(is_active=True):
+            company_reopened.send(sender=Company, company_id=company.pk)
+            _record_switch(company, active=True)
+
+
+def _record_switch(company: Company, *, active: bool) -> None:
+    details: audit.Details = {"fields": ["is_active"], "active": active}
+    audit.record(company=company, action=AuditAction.COMPANY_CHANGED, about=company, details=details)

@@ -17,7 +17,7 @@ from capi import killpoints, vault
 from capi.linkedin import answers, payload
 from capi.linkedin.answers import Accepted, Decision, PerElement, RefusedNamed, RefusedUnnamed, TooLarge, VersionRetired
 from capi.models import Attempt
-from capi.pipeline import lane, settle, take
+from capi.pipeline import lane, recall, settle, take
 from capi.pipeline.batch import Hunt, Refusal
 from capi.pipeline.lane import Lease, LeaseLost, Look
 from capi.pipeline.outcomes import final_outcome, outcome_of
@@ -78,7 +78,7 @@ def _work(lease: Lease, turn: Turn, until: float) -> None:
             settle.close_unsendable(lease, batch.unsendable)
             turn.states.update({verdict.state: len(rows) for verdict, rows in batch.unsendable.items()})
         if batch.sendable:
-            Sending(lease, turn, batch).run()
+            Sending(lease, turn, batch, seen.connection.recalls).run()
 
 
 def _purse_allows(lease: Lease, seen: Look, turn: Turn) -> bool:
@@ -98,6 +98,7 @@ class Sending:
     lease: Lease
     turn: Turn
     batch: Batch
+    recalls: int  # of the connection, before the batch was read
 
     def run(self) -> None:
         hunt = Hunt([self.batch.sendable])
@@ -106,6 +107,9 @@ class Sending:
             token = self._token(seen)
             if token is None:
                 return
+            part = recall.pay(self.lease, seen, part, recalls=self.recalls)
+            if not part:
+                continue
             request, decision = self._request(part, token, seen)
             goes_on = self._follow(hunt, part, request, decision, seen)
             if hunt.blames_rule:
@@ -135,7 +139,6 @@ class Sending:
 
     def _request(self, part: Sequence[Sendable], token: str, seen: Look) -> tuple[Request, Decision]:
         body = payload.encode([event.conversion for event in part])
-        lane.pay(self.lease, seen)
         answer = client().send(token=token, body=body, batch=len(part) > 1)
         killpoints.reached("answer_read")
         self.turn.requests += 1
@@ -148,6 +151,7 @@ class Sending:
             http_status=answer.status,
             said=answers.said(answer),
             token_version=seen.connection.token_version,
+            recalls=self.recalls,
         )
         return request, answers.decide(answer, count=len(part))
 

@@ -44,14 +44,13 @@ def renew(lease: Lease, **changes: Any) -> None:
 
     Raises LeaseLost. Inside a transaction this is the fence: the row stays locked until the commit.
     """
-    held = Connection.objects.filter(pk=lease.connection_id, lease_id=lease.lease_id)
-    if not held.update(leased_until=_lease_end(), **changes):
+    if not _held(lease).update(leased_until=_lease_end(), **(NO_REQUEST | changes)):
         raise LeaseLost(f"The lane of company {lease.company_id} is another worker's now.")
 
 
 def release(lease: Lease) -> None:
     """Give the lane back, if it is still ours."""
-    Connection.objects.filter(pk=lease.connection_id, lease_id=lease.lease_id).update(lease_id=None, leased_until=None)
+    _held(lease).update(lease_id=None, leased_until=None, **NO_REQUEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +90,26 @@ def look(lease: Lease) -> Look:
     return Look(connection, connection.now)
 
 
-def pay(lease: Lease, seen: Look) -> None:
-    """Take one request out of the purse and prolong the lease. Raises LeaseLost."""
-    renew(lease, requests_left=seen.purse - 1, requests_counted_at=seen.now)
+def pay(lease: Lease, seen: Look, **unless_changed: Any) -> bool:
+    """Take one request out of the purse, note that it begins, and prolong the lease. One counted UPDATE.
+
+    False where the lease is lost, or the lane is no longer as `unless_changed` says.
+    """
+    return bool(
+        _held(lease)
+        .filter(**unless_changed)
+        .update(
+            leased_until=_lease_end(),
+            requests_left=seen.purse - 1,
+            requests_counted_at=seen.now,
+            request_started_at=Now(),
+        )
+    )
+
+
+def recalls_of(lease: Lease) -> int:
+    """How often persons have been called back from this lane, as of now."""
+    return Connection.objects.values_list("recalls", flat=True).get(pk=lease.connection_id)
 
 
 def rest_until(moment: datetime) -> dict[str, Any]:
@@ -101,6 +117,7 @@ def rest_until(moment: datetime) -> dict[str, Any]:
     return {"next_attempt_at": moment, "failures_in_a_row": F("failures_in_a_row") + 1}
 
 
+NO_REQUEST: dict[str, Any] = {"request_started_at": None}
 AWAKE: dict[str, Any] = {"next_attempt_at": None, "failures_in_a_row": 0}
 
 
@@ -123,6 +140,10 @@ def rules_with_due_events() -> QuerySet[ConversionRule]:
     events = ConversionEvent.objects.due().filter(rule=OuterRef("pk"), is_test=False).order_by("next_attempt_at")
     rules = ConversionRule._base_manager.filter(is_paused=False)
     return rules.annotate(oldest=Subquery(events.values("next_attempt_at")[:1])).filter(oldest__isnull=False)
+
+
+def _held(lease: Lease) -> QuerySet[Connection]:
+    return Connection.objects.filter(pk=lease.connection_id, lease_id=lease.lease_id)
 
 
 def _lease_end() -> Any:

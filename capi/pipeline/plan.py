@@ -4,15 +4,16 @@ It runs with every save of a lead or a deal, so it is one statement, and no row 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from capi.models import ConversionEvent
+from capi.models import Connection, ConversionEvent
+from capi.pipeline.recall import call_back
 from capi.reasons import OPEN_STATES, Reason, State
 
 CHUNK = 5_000
@@ -40,6 +41,10 @@ def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[i
     Waiting events become pending where there is now an address; open ones are skipped where the lead opted out.
     """
     due: set[int] = set()
+    opted_out = {company_id for ids in chunks(lead_ids) for company_id in _companies_of_opted_out(ids, using)}
+    if opted_out:
+        # After the commit, so that no lead's row is ever waited for while a connection is locked.
+        transaction.on_commit(partial(call_back, opted_out), using=using, robust=True)
     for ids in chunks(lead_ids):
         events = ConversionEvent.objects.using(using).filter(lead__in=ids, is_test=False)
         skip(events.filter(lead__share_with_ad_platforms=False))
@@ -58,9 +63,21 @@ def awaken(events: QuerySet[ConversionEvent]) -> set[int]:
 
 def skip(events: QuerySet[ConversionEvent]) -> int:
     """End the open ones of these events, because their lead opted out."""
-    return events.filter(state__in=OPEN_STATES).update(
-        state=State.SKIPPED, reason=Reason.OPTED_OUT, next_attempt_at=None, once_key=None, settled_at=Now()
+    return end(events, State.SKIPPED, Reason.OPTED_OUT)
+
+
+def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
+    """Give the open ones of these events an ending without a request. Returns how many there were."""
+    open_events = events.filter(state__in=OPEN_STATES)
+    return open_events.update(state=state, reason=reason, next_attempt_at=None, once_key=None, settled_at=Now())
+
+
+def _companies_of_opted_out(lead_ids: Sequence[int], using: str) -> set[int]:
+    # Asked of the leads and not of their events: one may be planned at this moment in another transaction.
+    opted_out = Connection.objects.using(using).filter(
+        company__leads__in=lead_ids, company__leads__share_with_ad_platforms=False
     )
+    return set(opted_out.values_list("company", flat=True))
 
 
 def chunks(items: Iterable[T]) -> Iterator[list[T]]:

@@ -8,8 +8,10 @@ import struct
 from collections.abc import Collection, Iterable
 
 from django.db import transaction
+from django.db.models import Q
 
 from capi.models import Attempt, ConversionEvent, EarlierAttempt
+from capi.pipeline.keys import one_of
 
 ENTRY = struct.Struct(">q32s")
 BLANK = bytes(32)
@@ -32,6 +34,19 @@ def blanked(block: bytes, event_pks: Collection[int]) -> bytes:
     """The block without the hashes of these events."""
     entries = ENTRY.iter_unpack(block)
     return b"".join(ENTRY.pack(pk, BLANK if pk in event_pks else sha256) for pk, sha256 in entries)
+
+
+def keep_only_tied(attempt: Attempt) -> None:
+    """Keep the hashes of those events alone that name this attempt as theirs, and whose person was not erased.
+
+    What no event leads to, `forget_hashes` could not find.
+    """
+    block = bytes(attempt.sent_hashes)
+    pks = [pk for pk, _ in ENTRY.iter_unpack(block)]
+    tied = ConversionEvent.objects.filter(pk__in=one_of(pks), last_attempt=attempt)
+    left = set(tied.filter(Q(lead__isnull=False) | Q(is_test=True)).values_list("pk", flat=True))
+    attempt.sent_hashes = blanked(block, set(pks) - left)
+    attempt.save(update_fields=["sent_hashes"])
 
 
 @transaction.atomic

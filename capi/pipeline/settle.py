@@ -1,7 +1,7 @@
 """Writing what came of a request: one short transaction, which also proves that the lane is still ours."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,10 @@ from django.db.models.functions import Now
 from capi import killpoints
 from capi.linkedin.answers import Said
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
-from capi.pipeline import lane
+from capi.pipeline import lane, sent
 from capi.pipeline.batch import Refusal
 from capi.pipeline.keys import one_of
 from capi.pipeline.lane import Lease
-from capi.pipeline.sent import pack
 from capi.pipeline.take import Batch, Row, Sendable, Verdict
 from capi.reasons import STATES_THAT_HOLD_ONCE, Reason, State
 
@@ -34,6 +33,7 @@ class Request:
     http_status: int | None
     said: Said
     token_version: int
+    recalls: int  # of the connection, when it was last made sure that these events may go
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ def write(lease: Lease, outcome: Outcome) -> Attempt:
     """Write the outcome. Raises LeaseLost, and then nothing is written."""
     lane.renew(lease, **outcome.lane)
     request = outcome.request
-    attempt = _log(lease.company_id, request)
+    attempt = _log(lease.company_id, request, outcome.fates)
     killpoints.reached("first_result_row")
-    for fate in outcome.fates:
-        if fate.events:
-            _apply(fate, attempt)
+    missed = sum(len(fate.events) - _apply(fate, attempt) for fate in outcome.fates if fate.events)
+    if missed or lane.recalls_of(lease) != request.recalls:
+        sent.keep_only_tied(attempt)
     if outcome.pause_rule is not None:
         pause_rule(request.rule, outcome.pause_rule, request.said.message)
     if outcome.pause_connection is not None:
@@ -87,6 +87,9 @@ def reject(lease: Lease, refusals: Sequence[Refusal]) -> None:
         groups[refusal.attempt, refusal.message].append(refusal.event)
     for (attempt, message), events in groups.items():
         _apply(Fate(events, State.REJECTED, Reason.DATA_REFUSED, message), attempt)
+        attempt.sent_hashes = bytes(attempt.sent_hashes) + _pack(events)
+    for attempt in {attempt for attempt, _ in groups}:
+        sent.keep_only_tied(attempt)
 
 
 @transaction.atomic
@@ -134,7 +137,7 @@ def _pause_connection(lease: Lease, reason: Reason, token_version: int) -> None:
     )
 
 
-def _log(company_id: int, request: Request) -> Attempt:
+def _log(company_id: int, request: Request, fates: Sequence[Fate]) -> Attempt:
     return Attempt.objects.create(
         company_id=company_id,
         rule=request.rule,
@@ -144,14 +147,19 @@ def _log(company_id: int, request: Request) -> Attempt:
         started_at=request.started_at,
         duration_ms=request.duration_ms,
         event_count=len(request.events),
-        sent_hashes=pack((event.row.pk, event.conversion.email_sha256) for event in request.events),
+        sent_hashes=_pack(event for fate in fates for event in fate.events),
         http_status=request.http_status,
         code=request.said.code,
         message=request.said.message,
     )
 
 
-def _apply(fate: Fate, attempt: Attempt) -> None:
+def _pack(events: Iterable[Sendable]) -> bytes:
+    return sent.pack((event.row.pk, event.conversion.email_sha256) for event in events)
+
+
+def _apply(fate: Fate, attempt: Attempt) -> int:
+    """Returns how many events it became of."""
     pks = [event.row.pk for event in fate.events]
     if any(event.row.last_attempt_id for event in fate.events):
         _keep_earlier_attempts(pks)
@@ -172,7 +180,7 @@ def _apply(fate: Fate, attempt: Attempt) -> None:
     # An acceptance is a fact even where the event was ended meanwhile (opted out, cancelled).
     # Any other outcome leaves that ending as it is.
     events = ConversionEvent.objects.filter(pk__in=one_of(pks)) if fate.state == State.ACCEPTED else _open(pks)
-    events.update(**changes)
+    return events.update(**changes)
 
 
 def _final(state: State) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from capi.models import Connection, ConversionEvent
 from capi.pipeline import lane, plan
-from capi.reasons import OPEN_STATES, Reason, State
+from capi.reasons import Reason, State
 
 
 def due_companies() -> list[int]:
@@ -23,16 +23,12 @@ def tidy() -> None:
     oldest = Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS)
     # A lead may get its address while the transaction that plans its event is still open: neither sees the other.
     plan.awaken(events)
-    _end(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)
-    _end(events.filter(lead=None), State.CANCELLED, Reason.LEAD_DELETED)
-    _end(events.filter(deal=None, rule__crm_event__startswith="deal_"), State.CANCELLED, Reason.DEAL_DELETED)
-    _end(events.filter(rule__deleted_at__isnull=False), State.CANCELLED, Reason.RULE_DELETED)
+    plan.end(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)
+    plan.end(events.filter(lead=None), State.CANCELLED, Reason.LEAD_DELETED)
+    plan.end(events.filter(deal=None, rule__crm_event__startswith="deal_"), State.CANCELLED, Reason.DEAL_DELETED)
+    plan.end(events.filter(rule__deleted_at__isnull=False), State.CANCELLED, Reason.RULE_DELETED)
+    plan.end(events.filter(company__is_active=False), State.CANCELLED, Reason.COMPANY_CLOSED)
     plan.skip(events.filter(lead__share_with_ad_platforms=False))
-
-
-def _end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> None:
-    open_events = events.filter(state__in=OPEN_STATES)
-    open_events.update(state=state, reason=reason, next_attempt_at=None, once_key=None, settled_at=Now())
 
 
 def _resume_after_version_change() -> None:

@@ -106,10 +106,10 @@ class Lead(Tracked):
     def get_absolute_url(self) -> str:
         return reverse("lead", args=[self.pk])
 
-    def _do_update(self, base_qs: Any, using: str, pk_val: Any, values: Any, *args: Any) -> bool:
+    def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any) -> Any:
         # An erasure is final: a form that was opened before it must not undo it by writing what it had read.
         values = [value for value in values if value[0].name != "erased_at"]
-        return super()._do_update(base_qs, using, pk_val, values, *args)  # type: ignore[misc, no-any-return]
+        return super()._do_update(base_qs, using, pk_val, values, *args)
 
     def clean(self) -> None:
         """Raise ValidationError where the lead has no name, or a status of another company."""

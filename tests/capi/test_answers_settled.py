@@ -130,10 +130,11 @@ def test_401_for_the_old_token_does_not_pause_the_new_one(company, sandbox, make
     make_lead(company)
     send = lane.pay
 
-    def save_meanwhile(*args: object) -> None:
+    def save_meanwhile(*args: object, **kwargs: object) -> bool:
         monkeypatch.setattr(lane, "pay", send)
-        send(*args)
+        paid = send(*args, **kwargs)
         services.save_token(company=company, token=OTHER_TOKEN)
+        return paid
 
     monkeypatch.setattr(lane, "pay", save_meanwhile)
     send_all(company)

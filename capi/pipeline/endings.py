@@ -1,0 +1,39 @@
+"""Ends that come from outside of the pipeline: a person is erased, a company is closed."""
+
+from collections.abc import Collection
+
+from django.db.models.functions import Now
+
+from capi.models import Connection, ConversionEvent
+from capi.pipeline.plan import end
+from capi.pipeline.recall import call_back, wait_on_commit
+from capi.pipeline.sent import forget_hashes
+from capi.reasons import Reason, State
+
+
+def forget_leads(*, company_id: int, lead_ids: Collection[int]) -> None:
+    """Cancel what is still to be sent of these persons, and forget what was sent of them.
+
+    Call it inside the transaction that erases them. The outermost `atomic` returns when no request holds them.
+    """
+    wait_on_commit(call_back([company_id]))
+    events = ConversionEvent.objects.for_company(company_id).filter(lead__in=lead_ids)
+    end(events, State.CANCELLED, Reason.ERASED)
+    forget_hashes(set(events.values_list("pk", flat=True)))
+    # Without its lead an event gets no hash any more, also not from a request that is under way.
+    events.update(lead=None, message="")
+
+
+def close_company(*, company_id: int) -> None:
+    """Cancel all that is still to be sent for the company, and send nothing more. As for `forget_leads`."""
+    wait_on_commit(call_back([company_id]))
+    Connection.objects.for_company(company_id).update(
+        is_paused=True, paused_reason=Reason.COMPANY_CLOSED, paused_at=Now()
+    )
+    end(ConversionEvent.objects.for_company(company_id), State.CANCELLED, Reason.COMPANY_CLOSED)
+
+
+def reopen_company(*, company_id: int) -> None:
+    """Let sending go on, unless something else holds it."""
+    closed = Connection.objects.for_company(company_id).filter(paused_reason=Reason.COMPANY_CLOSED)
+    closed.update(is_paused=False, paused_reason=Reason.NONE, paused_at=None)

@@ -1,0 +1,113 @@
+"""F55: persons are erased while workers send. After the call has returned, no request holds that person."""
+
+import random
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection as database
+
+from capi.linkedin.identity import email_sha256
+from capi.models import Attempt, ConversionEvent
+from capi.pipeline import deliver as pipeline
+from capi.pipeline import take
+from crm.erasure import erase_lead
+from crm.models import Lead
+from tests.capi.conftest import requests_made
+from tests.conftest import make_lead
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+
+ROUNDS, PEOPLE, ERASERS, WORKERS = 25, 8, 4, 3
+
+
+class Race:
+    """Some people of a company, workers that send them, and threads that erase them meanwhile."""
+
+    def __init__(self, company, dice: random.Random) -> None:
+        self.company, self.dice = company, dice
+        self.erased_at: dict[str, datetime] = {}  # when the call had returned, by the hash of the address
+        self.called_at: dict[str, datetime] = {}
+        self.errors: list[BaseException] = []
+
+    def run(self, people: list[tuple[Lead, str]]) -> None:
+        hands = [threading.Thread(target=self._guarded, args=(self._send,)) for _ in range(WORKERS)]
+        for share in range(ERASERS):
+            hands.append(threading.Thread(target=self._guarded, args=(self._erase, people[share::ERASERS])))
+        for hand in hands:
+            hand.start()
+        for hand in hands:
+            hand.join()
+
+    def _guarded(self, work, *args) -> None:
+        try:
+            work(*args)
+        except BaseException as error:
+            self.errors.append(error)
+        finally:
+            database.close()
+
+    def _send(self) -> None:
+        for _ in range(4):
+            pipeline.deliver(self.company.pk)
+            time.sleep(0.01)
+
+    def _erase(self, people: list[tuple[Lead, str]]) -> None:
+        for lead, digest in people:
+            time.sleep(self.dice.uniform(0, 0.03))
+            self.called_at[digest] = datetime.now(UTC)
+            erase_lead(lead=lead)
+            self.erased_at[digest] = datetime.now(UTC)
+
+
+@pytest.fixture
+def slow_hands(monkeypatch):
+    """Stretch the moments that matter: between reading a batch and paying for it, and from there to sending it."""
+
+    def stretched(work):
+        def slow(*args, **kwargs):
+            done = work(*args, **kwargs)
+            time.sleep(random.uniform(0, 0.04))
+            return done
+
+        return slow
+
+    monkeypatch.setattr(take, "next_batch", stretched(take.next_batch))
+    monkeypatch.setattr(pipeline.payload, "encode", stretched(pipeline.payload.encode))
+
+
+def test_f55_of_200_persons_erased_while_workers_send_none_is_in_a_later_request(
+    company, connected, sandbox, make_rule, slow_hands, settings
+) -> None:
+    settings.BATCH_SIZE, settings.REQUESTS_PER_MINUTE = 5, 600_000
+    make_rule()
+    race = Race(company, random.Random(55))
+
+    for number in range(ROUNDS):
+        addresses = [f"person-{number}-{n}@example.com" for n in range(PEOPLE)]
+        race.run([(make_lead(company, email=address), email_sha256(address)) for address in addresses])
+    pipeline.deliver(company.pk)
+
+    assert race.errors == []
+    received = [
+        (element["user"]["userIds"][0]["idValue"], entry.time)
+        for entry in sandbox.ledger.tail(10_000)
+        for element in entry.elements
+    ]
+    late = [digest for digest, moment in received if moment > race.erased_at[digest]]
+    under_way = sum(race.called_at[digest] < moment for digest, moment in received)
+    print(
+        f"{len(race.erased_at)} erased, {len(received)} sent, {under_way} of them during the call, {len(late)} after it"
+    )
+    assert late == []
+    assert len(race.erased_at) == 200
+    assert 0 < len(received) < 200
+    assert under_way > 0
+    # What was under way when its person was erased is on record all the same.
+    assert ConversionEvent.objects.filter(state="accepted").count() == len(received)
+    assert Attempt.objects.count() == len(requests_made(sandbox))
+    assert set(ConversionEvent.objects.values_list("state", "reason")) == {("accepted", ""), ("cancelled", "erased")}
+    kept = b"".join(bytes(block) for block in Attempt.objects.values_list("sent_hashes", flat=True))
+    assert not any(bytes.fromhex(digest) in kept for digest in race.erased_at)
+    assert set(Lead.objects.values_list("email", flat=True)) == {""}
