@@ -1,0 +1,137 @@
+"""A backlog that drains: 100,000 waiting events of one company, and of fifty."""
+
+import os
+import time
+from collections.abc import Iterator
+
+from django.db import connection
+
+from benchmarks import people, world
+from benchmarks.naive.models import Log, Narrow
+from benchmarks.naive.tasks import send
+from benchmarks.report import Figure, compared, single
+from capi.models import Connection, ConversionEvent
+from capi.wakeup import wake
+from crm.models import Company
+
+BATCH = 5_000
+
+
+def one_company(*, events: int, baseline_events: int, rounds: int = 2) -> Iterator[Figure]:
+    """Ours, the baseline and the tuned baseline in turn, at 0 and at 50 ms of LinkedIn's time."""
+    for delay_ms in (0, 50):
+        ours, plain, tuned, bounds, cpu, plain_cpu = [], [], [], [], [], []
+        for turn in range(rounds):
+            with world.linkedin(delay_ms=delay_ms) as ledger:
+                rate, cpu_per_event = _ours(f"drain-{delay_ms}-{turn}", events)
+                ours.append(rate)
+                cpu.append(cpu_per_event)
+                requests = sum(1 for _ in ledger.open())
+            with world.linkedin(delay_ms=delay_ms):
+                rate, cpu_per_event = _baseline(baseline_events, delay_ms, "NAIVE_PLAIN")
+                plain.append(rate)
+                plain_cpu.append(cpu_per_event)
+                tuned.append(_baseline(baseline_events, delay_ms, "NAIVE_TUNED")[0])
+            bounds.append(_bound(events))
+        detail = f"{events:,} events of one company, LinkedIn answers after {delay_ms} ms"
+        yield compared(f"drain_{delay_ms}ms", ours, plain, "events/s", detail)
+        yield compared(f"drain_{delay_ms}ms_vs_tuned", ours, tuned, "events/s", detail)
+        if delay_ms == 0:
+            yield compared("drain_vs_bound", ours, bounds, "events/s", "one narrow row inserted and updated per event")
+            yield single("requests_per_100k", requests * 100_000 / events, "requests", f"{requests} for {events:,}")
+            per_thousand = [value * 1000 for value in cpu], [value * 1000 for value in plain_cpu]
+            yield _smaller("cpu_vs_baseline", *per_thousand, "CPU s/1,000", "all processes but LinkedIn's")
+
+
+def many_companies(*, events: int, companies: int = 50) -> Iterator[Figure]:
+    """Fifty companies with one and with two workers, at 50 ms."""
+    rates: dict[int, float] = {}
+    for count in (1, 2, 4):
+        with world.linkedin(delay_ms=50):
+            rates[count] = _fifty(count, events, companies)
+    yield compared(
+        "workers_1_to_2", [rates[2]], [rates[1]], "events/s", f"{companies} companies; 4 workers: {rates[4]:,.0f}/s"
+    )
+
+
+def _fifty(count: int, events: int, companies: int) -> float:
+    found = [people.connected_company(f"fifty-{count}-{number}") for number in range(companies)]
+    Connection.objects.filter(company__in=found).update(is_paused=True)
+    for company in found:
+        people.waiting_events(company, events // companies)
+    _tidy_up()
+    with world.workers(count):
+        started = time.perf_counter()
+        Connection.objects.filter(company__in=found).update(is_paused=False)
+        for company in found:
+            wake(company.pk)
+        world.wait_for(lambda: people.all_accepted(*found))
+        return events / (time.perf_counter() - started)
+
+
+def _ours(name: str, events: int) -> tuple[float, float]:
+    company = people.connected_company(name)
+    Connection.objects.filter(company=company).update(is_paused=True)
+    people.waiting_events(company, events)
+    _tidy_up()
+    with world.workers() as found:
+        return _timed(company, events, found)
+
+
+def _timed(company: Company, events: int, found: list) -> tuple[float, float]:
+    watched = [*found, *world.servers()]
+    cpu, started = world.cpu_seconds(watched), time.perf_counter()
+    Connection.objects.filter(company=company).update(is_paused=False)
+    wake(company.pk)
+    world.wait_for(lambda: people.all_accepted(company))
+    seconds = time.perf_counter() - started
+    assert not ConversionEvent.objects.filter(company=company).exclude(state="accepted").exists()
+    return events / seconds, (world.cpu_seconds(watched) - cpu) / events
+
+
+def _baseline(events: int, delay_ms: int, variant: str) -> tuple[float, float]:
+    """The better of processes and threads."""
+    threads = ("--pool", "threads", "--concurrency", "20")
+    processes = ("--concurrency", "20" if delay_ms else "4")
+    return max(_recipe(events, variant, *pool) for pool in (processes, threads))
+
+
+def _recipe(events: int, variant: str, *pool: str) -> tuple[float, float]:
+    company = people.connected_company(f"recipe-{time.time_ns()}", mapped=True)
+    Connection.objects.filter(company=company).update(is_paused=True)
+    people.waiting_events(company, events)
+    Log.objects.all().delete()
+    for lead_id in company.leads.values_list("pk", flat=True):
+        send.delay(lead_id, "lead_created")
+    with world.workers(1, *pool, **{variant: "1"}) as found:
+        world.wait_for(lambda: Log.objects.count() >= events // 10)
+        watched = [*found, *world.servers()]
+        done, cpu, started = Log.objects.count(), world.cpu_seconds(watched), time.perf_counter()
+        world.wait_for(lambda: Log.objects.count() >= events, every=0.02)
+        seconds = time.perf_counter() - started
+        sent = events - done
+        return sent / seconds, (world.cpu_seconds(watched) - cpu) / sent
+
+
+def _bound(events: int) -> float:
+    """One narrow row inserted and updated per event, in batches, with nothing else done."""
+    table = Narrow._meta.db_table
+    started = time.perf_counter()
+    with connection.cursor() as cursor:
+        for _ in range(0, events, BATCH):
+            cursor.execute(f"INSERT INTO {table} (state) SELECT 0 FROM generate_series(1, {BATCH}) RETURNING id")
+            keys = [key for (key,) in cursor.fetchall()]
+            cursor.execute(f"UPDATE {table} SET state = 1 WHERE id = ANY(%s)", [keys])
+    return events / (time.perf_counter() - started)
+
+
+def _smaller(measure: str, ours: list[float], baseline: list[float], unit: str, detail: str) -> Figure:
+    """As `compared`, where less is better: the ratio is the baseline's over ours."""
+    turned = compared(measure, baseline, ours, unit, detail)
+    return Figure(measure, turned.baseline or 0, turned.ours, turned.ratio, unit, detail)
+
+
+def _tidy_up() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+    os.sync()

@@ -1,0 +1,35 @@
+"""Companies with rules and leads, and events that wait."""
+
+from capi import services
+from capi.models import ConversionEvent, ConversionRule
+from crm.models import Company, Lead
+
+TOKEN = "A" * 40
+PER_INSERT = 10_000
+
+
+def connected_company(name: str, *, crm_event: str = "lead_created", mapped: bool = True) -> Company:
+    """A company with a token, and a rule for `crm_event`."""
+    company = Company.objects.create(name=name, slug=name)
+    services.save_token(company=company, token=TOKEN)
+    if mapped:
+        ConversionRule.objects.create(company=company, crm_event=crm_event, linkedin_id="104012", name=name)
+    return company
+
+
+def waiting_events(company: Company, count: int) -> None:
+    """So many leads of the company, each with an event that waits."""
+    for start in range(0, count, PER_INSERT):
+        Lead.objects.bulk_create(new_leads(company, min(PER_INSERT, count - start), start))
+
+
+def new_leads(company: Company, count: int, start: int = 0) -> list[Lead]:
+    return [
+        Lead(company=company, first_name=f"Lead {number}", email=f"lead{number}@example.com")
+        for number in range(start, start + count)
+    ]
+
+
+def all_accepted(*companies: Company) -> bool:
+    """True if nothing of these companies waits any more."""
+    return not ConversionEvent.objects.filter(company__in=companies, state="pending").exists()

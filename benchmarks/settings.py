@@ -1,0 +1,19 @@
+"""LeadMachine's settings, with the baseline's tables beside ours."""
+
+import os
+
+from leadmachine.settings import *  # noqa: F403
+from leadmachine.settings import DATABASES, INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks.naive"]
+CELERY_IMPORTS = ["benchmarks.naive.tasks"]
+MIGRATION_MODULES = {"naive": None}
+if os.environ.get("NAIVE_PLAIN"):
+    DATABASES["default"]["CONN_MAX_AGE"] = 0  # Django's own default
+    DATABASES["default"]["OPTIONS"] = {
+        name: value
+        for name, value in DATABASES["default"].get("OPTIONS", {}).items()
+        if name not in {"server_side_binding", "prepare_threshold"}
+    }
+elif os.environ.get("NAIVE_TUNED"):
+    DATABASES["default"]["CONN_MAX_AGE"] = None

@@ -1,0 +1,130 @@
+"""The machines of a run: PostgreSQL, Valkey, a stand-in for LinkedIn, and workers as processes of their own."""
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+LONG_SECONDS = 900.0
+
+
+def start() -> None:
+    """Start the services and Django. Call it before anything of LeadMachine is imported."""
+    environment = {
+        "DEBUG": "1",  # for development keys; the settings of production where speed is concerned
+        "LINKEDIN_API_URL": f"http://127.0.0.1:{free_port()}",
+        "LEADMACHINE_REQUESTS_PER_MINUTE": "100000",
+        "LOG_LEVEL": "WARNING",
+    }
+    os.environ.update(environment)
+    import tests.services  # noqa: F401 - its import starts PostgreSQL and Valkey
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+    import django
+    from django.conf import settings
+    from django.core.management import call_command
+
+    django.setup()
+    settings.DEBUG = False  # Django keeps every statement in memory otherwise
+    call_command("migrate", run_syncdb=True, verbosity=0)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def linkedin(*, delay_ms: int = 0) -> Iterator[Path]:
+    """The stand-in for LinkedIn as a process, answering after `delay_ms`. Gives its ledger."""
+    url = os.environ["LINKEDIN_API_URL"]
+    ledger = ROOT / "var" / f"bench-ledger-{os.getpid()}.jsonl"
+    ledger.unlink(missing_ok=True)
+    command = ["manage.py", "sandbox", "--port", url.rpartition(":")[2], "--ledger", str(ledger)]
+    with process([sys.executable, *command]):
+        wait_for(lambda: _answers(url), 30)
+        if delay_ms:
+            requests.post(f"{url}/_control", json={"delay_ms": delay_ms, "times": 10_000_000}, timeout=5)
+        yield ledger
+    ledger.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def workers(count: int = 1, *arguments: str, **environment: str) -> Iterator[list[psutil.Process]]:
+    """So many `celery worker` processes, ready to work."""
+    command = [sys.executable, "-m", "celery", "-A", "leadmachine", "worker", "--loglevel", "WARNING"]
+    command += [*(arguments or ("--concurrency", "1")), "--without-gossip", "--without-mingle"]
+    with contextlib.ExitStack() as stack:
+        found = [
+            stack.enter_context(process([*command, "-n", f"bench{number}-{time.time_ns()}@localhost"], **environment))
+            for number in range(count)
+        ]
+        wait_for(lambda: all(len(worker.children()) > 0 or "threads" in command for worker in found), 60)
+        time.sleep(3)  # until they consume
+        yield found
+
+
+@contextlib.contextmanager
+def process(command: list[str], **environment: str) -> Iterator[psutil.Process]:
+    """A process of ours, ended with all its children."""
+    started = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    atexit.register(started.kill)
+    watched = psutil.Process(started.pid)
+    try:
+        yield watched
+    finally:
+        started.send_signal(signal.SIGTERM)
+        try:
+            started.wait(20)
+        except subprocess.TimeoutExpired:
+            for child in watched.children(recursive=True):
+                child.kill()
+            started.kill()
+            started.wait()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = LONG_SECONDS, *, every: float = 0.05) -> float:
+    """Wait until the condition holds, and return how long that took. Raises TimeoutError."""
+    started = time.perf_counter()
+    while not condition():
+        if time.perf_counter() - started > seconds:
+            raise TimeoutError("It took too long.")
+        time.sleep(every)
+    return time.perf_counter() - started
+
+
+def cpu_seconds(processes: list[psutil.Process]) -> float:
+    """User and system time of these processes, their children, and of PostgreSQL and Valkey."""
+    total = 0.0
+    for parent in processes:
+        for one in (parent, *parent.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = one.cpu_times()
+                total += times.user + times.system
+    return total
+
+
+def servers() -> list[psutil.Process]:
+    """The database's and the broker's processes that this run started."""
+    names = {"postgres", "valkey-server"}
+    return [one for one in psutil.process_iter(["name"]) if one.info["name"] in names and one.parent() is not None]
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(OSError):
+        host, _, port = url.rpartition("/")[2].partition(":")
+        with socket.create_connection((host, int(port)), 1):
+            return True
+    return False
