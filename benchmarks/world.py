@@ -106,20 +106,23 @@ def wait_for(condition: Callable[[], Any], seconds: float = LONG_SECONDS, *, eve
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:
-    """User and system time of these processes, their children, and of PostgreSQL and Valkey."""
+    """User and system time of these processes and of their children, ended ones too."""
     total = 0.0
     for parent in processes:
-        for one in (parent, *parent.children(recursive=True)):
+        times = parent.cpu_times()
+        total += times.user + times.system + times.children_user + times.children_system
+        for child in parent.children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                times = one.cpu_times()
+                times = child.cpu_times()
                 total += times.user + times.system
     return total
 
 
 def servers() -> list[psutil.Process]:
     """The database's and the broker's processes that this run started."""
-    names = {"postgres", "valkey-server"}
-    return [one for one in psutil.process_iter(["name"]) if one.info["name"] in names and one.parent() is not None]
+    from tests.services import PIDS
+
+    return [psutil.Process(pid) for pid in PIDS]
 
 
 def _answers(url: str) -> bool:

@@ -18,6 +18,9 @@ os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("LEADMACHINE_EMBEDDED_WORKER", "0")
 
 
+PIDS: list[int] = []  # of what was started here
+
+
 def start_postgres() -> str:
     """Start a PostgreSQL of our own in a new folder, and return its URL. It ends with this process."""
     folder = Path(tempfile.mkdtemp(prefix="leadmachine-postgres-"))
@@ -26,6 +29,7 @@ def start_postgres() -> str:
 
     server = get_server(folder / "data", cleanup_mode=None)
     atexit.register(_stop, server.get_pid(), folder)
+    PIDS.append(server.get_pid())
     # Tests lose nothing that matters in a power cut.
     server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf();")
     return server.get_uri()
@@ -41,6 +45,7 @@ def start_valkey() -> str:
     server = ValkeyServer(port=port)
     server.start()
     atexit.register(server.stop)
+    PIDS.append(server._process.pid)
     return f"redis://{server.host}:{server.port}/0"
 
 
