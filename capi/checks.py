@@ -21,8 +21,8 @@ def token_keys(**kwargs: Any) -> list[CheckMessage]:
     make = "Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
     if not settings.TOKEN_KEYS:
         return [Error("LEADMACHINE_TOKEN_KEYS is not set: access tokens can't be sealed.", hint=make, id="capi.E101")]
-    if not all(map(_is_key, settings.TOKEN_KEYS)) or settings.SECRET_KEY in settings.TOKEN_KEYS:
-        text = "LEADMACHINE_TOKEN_KEYS holds something that is no key of its own."
+    if not all(map(_is_key, settings.TOKEN_KEYS)):
+        text = "LEADMACHINE_TOKEN_KEYS holds something that is no key."
         return [Error(text, hint=f"Separate several with commas, the newest first. {make}", id="capi.E102")]
     return []
 

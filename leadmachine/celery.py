@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from celery import Celery, bootsteps
+from celery import Celery, bootsteps, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
 
@@ -27,3 +27,12 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
 
 
 app.steps["worker"].add(Sweep)
+
+
+@signals.celeryd_init.connect
+@signals.beat_init.connect
+def refuse_wrong_settings(**kwargs: Any) -> None:
+    """A worker or a beat does not start with settings that a web server would refuse."""
+    from leadmachine.start import refuse_wrong_settings
+
+    refuse_wrong_settings()

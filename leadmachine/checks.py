@@ -4,6 +4,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
+
+
+def secret_key() -> str:
+    """The `SECRET_KEY`, "" where there is none (reading the setting itself then raises)."""
+    try:
+        return settings.SECRET_KEY
+    except ImproperlyConfigured:
+        return ""
 
 
 @register(Tags.security)
@@ -12,13 +21,22 @@ def production_settings(**kwargs: Any) -> list[CheckMessage]:
     if settings.DEBUG:
         return []
     wrong: list[CheckMessage] = []
-    if len(settings.SECRET_KEY) < 50 or settings.SECRET_KEY.startswith("django-insecure"):
+    key = secret_key()
+    if len(key) < 50 or key.startswith("django-insecure"):
         wrong.append(
             Error(
                 "SECRET_KEY is missing or too short.",
                 hint="Set SECRET_KEY to 50 or more random signs: "
                 "python -c 'import secrets; print(secrets.token_urlsafe(64))'",
                 id="leadmachine.E001",
+            )
+        )
+    if key and key in settings.TOKEN_KEYS:
+        wrong.append(
+            Error(
+                "SECRET_KEY is among LEADMACHINE_TOKEN_KEYS.",
+                hint="Make a key of its own for sealing access tokens: whoever learns one must not have both.",
+                id="leadmachine.E003",
             )
         )
     if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:

@@ -15,11 +15,11 @@ GOOD = {
 }
 
 
-def start(**environment: str) -> subprocess.CompletedProcess[str]:
-    """Load the WSGI application in a process of its own, in production mode."""
+def start(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Start a process in production mode: what a web server loads, unless told otherwise."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
-        [sys.executable, "-c", "import leadmachine.wsgi"],
+        [sys.executable, *(arguments or ("-c", "import leadmachine.wsgi"))],
         env={**inherited, **GOOD, "DATABASE_URL": "sqlite:///:memory:", **environment},
         capture_output=True,
         text=True,
@@ -39,6 +39,8 @@ def test_good_settings_start() -> None:
     ("wrong", "id_", "mend"),
     [
         ({"SECRET_KEY": "short"}, "leadmachine.E001", "Set SECRET_KEY"),
+        ({"SECRET_KEY": ""}, "leadmachine.E001", "Set SECRET_KEY"),
+        ({"SECRET_KEY": GOOD["LEADMACHINE_TOKEN_KEYS"]}, "leadmachine.E003", "a key of its own"),
         ({"ALLOWED_HOSTS": ""}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
         ({"ALLOWED_HOSTS": "*"}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
         ({"LEADMACHINE_TOKEN_KEYS": ""}, "capi.E101", "Make one"),
@@ -60,11 +62,15 @@ def test_a_wrong_setting_refuses_to_start_with_the_mend(wrong: dict[str, str], i
     assert "not-a-key" not in result.stderr
 
 
-def test_an_empty_secret_key_is_said_too() -> None:
-    result = start(SECRET_KEY="")
+@pytest.mark.parametrize("arguments", [["worker"], ["beat"]], ids=["worker", "beat"])
+def test_workers_and_beat_refuse_too(arguments: list[str]) -> None:
+    result = start(
+        "-m", "celery", "-A", "leadmachine", *arguments, ALLOWED_HOSTS="*", REDIS_URL="redis://127.0.0.1:9/0"
+    )
 
     assert result.returncode != 0
-    assert "SECRET_KEY" in result.stderr
+    assert "leadmachine.E002" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_sandbox_may_be_asked_for_in_production() -> None:

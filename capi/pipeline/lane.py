@@ -81,7 +81,10 @@ class Look:
         seconds_per_request = 60 / settings.REQUESTS_PER_MINUTE
         if self.purse < 1:
             return (1 - self.purse) * seconds_per_request
-        return seconds_per_request if self.purse < settings.REQUESTS_PER_MINUTE / 2 else 0.0
+        if self.purse >= settings.REQUESTS_PER_MINUTE / 2 or self.connection.requests_counted_at is None:
+            return 0.0
+        since_last = (self.now - self.connection.requests_counted_at).total_seconds()
+        return max(0.0, seconds_per_request - since_last)
 
 
 def look(lease: Lease) -> Look:

@@ -160,6 +160,15 @@ def test_the_purse_limits_requests_and_a_test_event_goes_ahead_of_it(
     assert test.state == "accepted"
 
 
+def test_a_slow_purse_still_sends_one_request_after_another(company, connected, settings) -> None:
+    settings.REQUESTS_PER_MINUTE = 6
+    now = timezone.now()
+    used = Connection(requests_left=2, requests_counted_at=now - timedelta(seconds=4))
+
+    assert 5.9 < lane.Look(used, now).wait_seconds < 6.1
+    assert lane.Look(used, now + timedelta(seconds=7)).wait_seconds == 0
+
+
 def test_the_sweep_finds_lanes_that_are_due_and_no_others(
     company, other_company, connected, sandbox, make_rule
 ) -> None:
