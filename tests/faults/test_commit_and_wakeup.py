@@ -1,0 +1,234 @@
+"""Between a save and the wake-up of a worker: F01 to F05, F07, F09, F10."""
+
+import threading
+import time
+from statistics import quantiles
+
+import pytest
+from django.db import connection, transaction
+
+from capi.models import ConversionEvent
+from capi.tasks import deliver
+from crm.models import CrmEvent, Lead, LeadStatus
+from tests.conftest import make_lead
+from tests.faults import figures
+from tests.faults.processes import wait_for
+from tests.faults.proxy import BLACK_HOLE, REFUSE
+from tests.faults.world import ABOUT_BROKER, make_leads
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.mark.parametrize("trouble", ["down", "refuse", "black hole"])
+def test_f01_f02_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delivered_in_time(trouble, world) -> None:
+    company = world.connect()
+    world.start_web()
+    world.start_worker()
+    world.wait_for_worker()
+    api = world.api(company)
+    if trouble == "down":
+        world.broker.down()
+    else:
+        world.broker.trouble = REFUSE if trouble == "refuse" else BLACK_HOLE
+        world.broker.reset()
+
+    answers = [api.save_lead(number) for number in range(200)]
+
+    assert {status for status, _ in answers} == {201}
+    seconds = [took for _, took in answers]
+    assert max(seconds) <= 1
+    assert quantiles(seconds, n=100)[98] <= 1
+    assert ConversionEvent.objects.count() == 200
+    figures.count("broker faults")
+    # The sweep needs no broker; and once it is back, neither a restart nor a hand is needed.
+    world.wait_for_the_end()
+    world.broker.up()
+    api.save_lead(200)
+    world.wait_for_the_end()
+    assert world.broken(explained=ABOUT_BROKER) == []
+
+
+@pytest.mark.parametrize("trouble", ["read-only", "out of memory", "wrong password"])
+def test_f03_a_broker_that_refuses_to_write_holds_nothing_up_and_is_told_of_once(trouble, world, broker) -> None:
+    company = world.connect()
+    world.start_web()
+    api = world.api(company)
+    api.save_lead(0)
+    name, bad, good = {
+        "read-only": ("min-replicas-to-write", 1, 0),
+        "out of memory": ("maxmemory", 1, 0),
+        "wrong password": ("requirepass", "secret", ""),
+    }[trouble]
+    with broker.client() as client:
+        client.config_set(name, bad)
+        world.broker.reset()
+        try:
+            answers = [api.save_lead(number) for number in range(1, 40)]
+            time.sleep(0.5)
+        finally:
+            client.config_set(name, good)
+
+    assert {status for status, _ in answers} == {201}
+    assert max(took for _, took in answers) <= 1
+    assert world.log("web").count("The broker can't be reached") == 1
+    figures.count("broker faults")
+    world.start_worker()
+    world.wait_for_worker()
+    world.wait_for_the_end()
+    assert world.broken(explained=ABOUT_BROKER) == []
+
+
+def test_f04_killed_between_commit_and_wake_up_the_sweep_finds_the_event(world) -> None:
+    company = world.connect()
+    world.start_web()
+    world.start_worker()
+    world.wait_for_worker()
+    rounds = 3 * figures.RUNS
+    for number in range(rounds):
+        world.arm("before_wake")
+        with pytest.raises(OSError):  # noqa: PT011 - the connection ends with the process, in one way or another
+            world.api(company).save_lead(number)
+        assert not world.is_armed("before_wake")
+        world.wait_for_web()
+        figures.count("kills")
+
+    world.wait_for_the_end()
+
+    assert Lead.objects.count() == ConversionEvent.objects.filter(state="accepted").count() == rounds
+    assert world.broken(explained="was sent SIGKILL") == []
+
+
+def test_f05_killed_before_commit_there_is_neither_lead_nor_event_nor_request(world) -> None:
+    company = world.connect()
+    world.start_web()
+    for number in range(3 * figures.RUNS):
+        world.arm("planned")
+        with pytest.raises(OSError):  # noqa: PT011 - as above
+            world.api(company).save_lead(number)
+        assert not world.is_armed("planned")
+        world.wait_for_web()
+        figures.count("kills")
+
+    assert world.deliveries.run(company.pk) == 0
+
+    assert (Lead.objects.count(), CrmEvent.objects.count(), ConversionEvent.objects.count()) == (0, 0, 0)
+    assert world.ledger.entries() == []
+    assert world.broken(explained="was sent SIGKILL") == []
+
+
+def test_f06_a_backend_that_dies_during_the_commit_leaves_both_lead_and_event_or_neither(world) -> None:
+    company = world.connect()
+    world.start_web()
+    api = world.api(company)
+    statuses = []
+    for number in range(10 * figures.RUNS):
+        stop = threading.Timer(0.002 * (number % 10), end_connections, [world])
+        stop.start()
+        status, _ = api.save_lead(number)
+        stop.join()
+        statuses.append(status)
+
+    assert set(statuses) <= {201, 500}
+    assert Lead.objects.count() == CrmEvent.objects.count() == ConversionEvent.objects.count()
+    assert Lead.objects.count() >= statuses.count(201)
+    world.deliveries.run(company.pk)
+    assert world.broken(explained=r"Internal Server Error|OperationalError|terminating connection|on_commit") == []
+
+
+def end_connections(world) -> None:
+    try:
+        world.database_server.end_connections()
+        figures.count("killed backends")
+    finally:
+        connection.close()
+
+
+def test_f07_a_savepoint_that_is_rolled_back_takes_its_event_with_it(world) -> None:
+    company = world.connect(rules=("lead_created", "lead_qualified"))
+    qualified = LeadStatus.objects.get(company=company, meaning="qualified")
+
+    with transaction.atomic():
+        lead = make_lead(company)
+        with pytest.raises(RuntimeError), transaction.atomic():
+            make_lead(company, first_name="Grace", email="grace@example.com")
+            raise RuntimeError
+        with pytest.raises(RuntimeError), transaction.atomic():
+            Lead.objects.filter(pk=lead.pk).update(status=qualified)
+            raise RuntimeError
+        with pytest.raises(RuntimeError), transaction.atomic():
+            make_leads(company, 3)
+            raise RuntimeError
+
+    world.deliveries.run(company.pk)
+    assert [event.lead_id for event in ConversionEvent.objects.all()] == [lead.pk]
+    assert [len(entry.elements) for entry in world.ledger.entries()] == [1]
+    assert world.broken() == []
+
+
+def test_f09_a_transaction_that_commits_late_with_a_lower_id_is_delivered_all_the_same(world) -> None:
+    company = world.connect()
+    early = threading.Event()
+    late = threading.Event()
+
+    def hold_open() -> None:
+        with transaction.atomic():
+            make_lead(company, first_name="Early", email="early@example.com")
+            early.set()
+            assert late.wait(10)
+        connection.close()
+
+    thread = threading.Thread(target=hold_open)
+    thread.start()
+    assert early.wait(10)
+    make_lead(company, first_name="Late", email="late@example.com")
+    world.deliveries.run(company.pk)
+    assert [event.lead.first_name for event in ConversionEvent.objects.filter(state="accepted")] == ["Late"]
+
+    late.set()
+    thread.join()
+    world.deliveries.run(company.pk)
+
+    first, second = ConversionEvent.objects.order_by("pk")
+    assert first.lead.first_name == "Early"
+    assert (first.state, second.state) == ("accepted", "accepted")
+    assert world.broken() == []
+
+
+def test_f10_wake_ups_that_come_early_twice_or_long_after_make_no_extra_request(world) -> None:
+    company = world.connect()
+    with transaction.atomic():
+        make_lead(company)
+        world.deliveries.run(company.pk)  # the row can't be seen yet
+        assert world.ledger.entries() == []
+
+    pids = [world.deliveries.start(company.pk) for _ in range(4)]
+    assert [world.deliveries.wait(pid) for pid in pids] == [0] * 4
+    assert world.deliveries.run(company.pk, 10**9) == 0  # done long ago, and a company that never was
+
+    assert len(world.ledger.entries()) == 1
+    assert world.broken() == []
+
+
+def test_f10_a_queue_full_of_old_wake_ups_is_worked_off_without_a_request(world) -> None:
+    company = world.connect()
+    make_lead(company)
+    world.deliveries.run(company.pk)
+    queue_wake_ups(world, company.pk, 200)
+    world.start_worker()
+    world.wait_for_worker()
+
+    with world.broker_server.client() as client:
+        wait_for(lambda: client.llen("leadmachine") == 0, seconds=20, told="the queue is empty")
+
+    world.wait_for_the_end()
+    assert len(world.ledger.entries()) == 1
+    assert world.broken() == []
+
+
+def queue_wake_ups(world, company_id: int, count: int) -> None:
+    from leadmachine.celery import app
+
+    with app.connection_for_write(world.broker_server.url) as line, app.amqp.producer_pool.acquire():
+        producer = app.amqp.Producer(line)
+        for _ in range(count):
+            deliver.apply_async([company_id], producer=producer)
