@@ -3,7 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -78,8 +78,14 @@ def next_test(company_id: int) -> Batch | None:
     if event is None:
         return None
     row = next(_rows(tests.filter(pk=event.pk)))
-    row = row._replace(email=TEST_ADDRESS.format(event_id=row.event_id), share=True, amount=None)
-    return Batch(event.rule, [Sendable(row, conversion(event.rule, row))], {}, is_test=True)
+    return Batch(event.rule, [Sendable(row, conversion_about_nobody(event.rule, row))], {}, is_test=True)
+
+
+def conversion_about_nobody(rule: ConversionRule, row: Row) -> Conversion:
+    """A test event as LinkedIn will see it: about nobody, and worth nothing."""
+    digest = email_sha256(TEST_ADDRESS.format(event_id=row.event_id))
+    assert digest is not None
+    return Conversion(rule.linkedin_id, row.happened_at, row.event_id, digest)
 
 
 def next_batch(company_id: int, *, now: datetime) -> Batch | None:
@@ -88,11 +94,11 @@ def next_batch(company_id: int, *, now: datetime) -> Batch | None:
     if rule is None:
         return None
     due = ConversionEvent.objects.due().filter(rule=rule, is_test=False).order_by("next_attempt_at", "pk")
+    gate = Gate(rule, now=now)
     sendable: list[Sendable] = []
     unsendable: defaultdict[Verdict, list[Row]] = defaultdict(list)
     for row in _rows(due[: settings.BATCH_SIZE]):
-        # Rows that were committed after `now` was read are newer than it, and not in the future.
-        checked = check(rule, row, now=max(now, row.happened_at))
+        checked = gate.check(row)
         if isinstance(checked, Verdict):
             unsendable[checked].append(row)
         else:
@@ -100,47 +106,57 @@ def next_batch(company_id: int, *, now: datetime) -> Batch | None:
     return Batch(rule, sendable, unsendable) if sendable or unsendable else None
 
 
-def check(rule: ConversionRule, row: Row, *, now: datetime) -> Sendable | Verdict:
-    """Whether the event may be sent as things stand at this moment."""
+class Gate:
+    """What an event of this rule must pass at this moment. What is the same for all of them is looked up once."""
+
+    def __init__(self, rule: ConversionRule, *, now: datetime) -> None:
+        self.linkedin_id = rule.linkedin_id
+        self.sends_value = rule.sends_value
+        self.is_about_deal = rule.is_about_deal
+        self.closed = _closed(rule)
+        self.now = now
+        self.max_age = timedelta(days=settings.EVENT_MAX_AGE_DAYS)
+
+    def check(self, row: Row) -> Sendable | Verdict:
+        """Whether the event may be sent as things stand, and as what."""
+        if self.closed is not None:
+            return self.closed
+        if row.lead_id is None:
+            return Verdict(State.CANCELLED, Reason.LEAD_DELETED)
+        if row.deal_id is None and self.is_about_deal:
+            return Verdict(State.CANCELLED, Reason.DEAL_DELETED)
+        if not row.share:
+            return Verdict(State.SKIPPED, Reason.OPTED_OUT)
+        # An event that was committed after `now` was read is newer than it, and not in the future.
+        now = max(self.now, row.happened_at)
+        if row.happened_at <= now - self.max_age:
+            return Verdict(State.EXPIRED, Reason.TOO_OLD)
+        digest = email_sha256(row.email)
+        if digest is None:
+            return Verdict(State.WAITING, Reason.NO_EMAIL)
+        return self._buildable(row, digest, now)
+
+    def conversion(self, row: Row, digest: str) -> Conversion:
+        """The event as LinkedIn will see it: rule, time, event id and hash, and a value where it has one."""
+        amount = row.amount if self.sends_value and row.currency else None
+        currency = row.currency or "" if amount is not None else ""
+        return Conversion(self.linkedin_id, row.happened_at, row.event_id, digest, amount, currency)
+
+    def _buildable(self, row: Row, digest: str, now: datetime) -> Sendable | Verdict:
+        # One row that can't be built must not take the other 4,999 with it.
+        try:
+            built = self.conversion(row, digest)
+            problem = payload.problem(built, now=now, max_age=self.max_age)
+        except Exception:
+            logger.exception("Conversion event %s can't be turned into a request.", row.pk)
+            problem = "LeadMachine could not build this event. The operator's log says why."
+        return Verdict(State.REJECTED, Reason.DATA_REFUSED, problem) if problem else Sendable(row, built)
+
+
+def _closed(rule: ConversionRule) -> Verdict | None:
     if rule.deleted_at is not None:
         return Verdict(State.CANCELLED, Reason.RULE_DELETED)
-    if not rule.is_active:
-        return Verdict(State.CANCELLED, Reason.RULE_INACTIVE)
-    if row.lead_id is None:
-        return Verdict(State.CANCELLED, Reason.LEAD_DELETED)
-    if row.deal_id is None and rule.is_about_deal:
-        return Verdict(State.CANCELLED, Reason.DEAL_DELETED)
-    if not row.share:
-        return Verdict(State.SKIPPED, Reason.OPTED_OUT)
-    if row.happened_at <= now - timedelta(days=settings.EVENT_MAX_AGE_DAYS):
-        return Verdict(State.EXPIRED, Reason.TOO_OLD)
-    if email_sha256(row.email) is None:
-        return Verdict(State.WAITING, Reason.NO_EMAIL)
-    return _buildable(rule, row, now=now)
-
-
-def conversion(rule: ConversionRule, row: Row) -> Conversion:
-    """The event as LinkedIn will see it: the rule, the time, the event's id, the hash, and a value where it has one."""
-    built = Conversion(
-        linkedin_id=rule.linkedin_id,
-        happened_at=row.happened_at,
-        event_id=row.event_id,
-        email_sha256=email_sha256(row.email) or "",
-    )
-    if rule.sends_value and row.amount is not None and row.currency:
-        built = replace(built, amount=row.amount, currency=row.currency)
-    return built
-
-
-def _buildable(rule: ConversionRule, row: Row, *, now: datetime) -> Sendable | Verdict:
-    # One row that can't be built must not take the other 4,999 with it.
-    try:
-        built = conversion(rule, row)
-        problem = payload.problem(built, now=now, max_age=timedelta(days=settings.EVENT_MAX_AGE_DAYS))
-    except Exception:
-        logger.exception("Conversion event %s can't be turned into a request.", row.pk)
-        problem = "LeadMachine could not build this event. The operator's log says why."
-    return Verdict(State.REJECTED, Reason.DATA_REFUSED, problem) if problem else Sendable(row, built)
+    return None if rule.is_active else Verdict(State.CANCELLED, Reason.RULE_INACTIVE)
 
 
 def _rows(events: "QuerySet[ConversionEvent]") -> Iterator[Row]:

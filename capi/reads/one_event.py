@@ -54,9 +54,8 @@ def _as_sent(event: ConversionEvent, attempt: Attempt) -> Conversion:
 def _would_be_sent(event: ConversionEvent) -> Wire:
     row = Row._make(ConversionEvent.objects.filter(pk=event.pk).values_list(*take.COLUMNS).get())
     if event.is_test:
-        row = row._replace(email=take.TEST_ADDRESS.format(event_id=row.event_id), amount=None)
-        return Wire(_text(take.conversion(event.rule, row)))
-    checked = take.check(event.rule, row, now=database_now())
+        return Wire(_text(take.conversion_about_nobody(event.rule, row)))
+    checked = take.Gate(event.rule, now=database_now()).check(row)
     if isinstance(checked, Sendable):
         return Wire(_text(checked.conversion))
     return Wire(nothing=_why_not(checked.state, checked.reason))
