@@ -1,28 +1,18 @@
 """The operator's own view of the data, behind Django's admin. Changes here fire CRM events like any other."""
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from crm.models import ApiKey, Company, CrmEvent, Deal, Lead, LeadMeaning, LeadStatus, Membership, Stage, User
+from crm.accounts import admin as accounts_admin  # noqa: F401 - registers people
+from crm.models import ApiKey, Company, CrmEvent, Deal, Lead, LeadMeaning, LeadStatus, Stage
 from crm.services import change_status
-
-admin.site.register(User, UserAdmin)
 
 
 @admin.register(Company)
 class CompanyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("name", "slug", "currency", "created_at")
     search_fields = ("name", "slug")
-
-
-@admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("user", "company", "role")
-    list_filter = ("role",)
-    list_select_related = ("user", "company")
-    autocomplete_fields = ("user", "company")
 
 
 @admin.register(LeadStatus, Stage)

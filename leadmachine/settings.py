@@ -38,6 +38,10 @@ TOKEN_KEYS: list[str] = env.list("LEADMACHINE_TOKEN_KEYS", default=[]) or (
 # --- applications ------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "crm",
     "capi",
     "leadmachine.apps.LeadMachineConfig",
@@ -56,10 +60,6 @@ INSTALLED_APPS = [
     "csp",
     "rest_framework",
     "drf_spectacular",
-    "allauth",
-    "allauth.account",
-    "allauth.mfa",
-    "allauth.usersessions",
 ]
 
 MIDDLEWARE = [
