@@ -10,7 +10,9 @@ from django.middleware.csrf import rotate_token
 
 from crm.models import Membership, User
 from crm.models.tracking import acting_as
+from crm.views.errors import csrf_failure
 
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 COMPANY_KEY = "company"  # in the session: the id of the company chosen in the header
 
 
@@ -28,6 +30,8 @@ class MembershipMiddleware:
         memberships = _memberships(user) if user else []
         request.memberships = memberships  # type: ignore[attr-defined]
         request.membership = _chosen(request, memberships)  # type: ignore[attr-defined]
+        if _was_moved(request) and request.method not in SAFE_METHODS:
+            return csrf_failure(request)
         with acting_as(user):
             return self.get_response(request)
 
@@ -49,12 +53,18 @@ def _memberships(user: User) -> list[Membership]:
 
 def _chosen(request: HttpRequest, memberships: list[Membership]) -> Membership | None:
     company_id = request.session.get(COMPANY_KEY)
-    found = next((membership for membership in memberships if membership.company_id == company_id), None)
-    if found is None and memberships:
-        found = memberships[0]
-        if company_id is not None:
-            # They were shut out of the company they worked in. Pages of it that are still open must not write into
-            # this one, so the CSRF token that is in them ends here (S07).
-            request.session[COMPANY_KEY] = found.company_id
-            rotate_token(request)
-    return found
+    chosen = (membership for membership in memberships if membership.company_id == company_id)
+    return next(chosen, memberships[0] if memberships else None)
+
+
+def _was_moved(request: HttpRequest) -> bool:
+    """True if this session's company shut its user out, so that it is another company's from here on.
+
+    Pages of the former one that are still open must not write into it: the CSRF token in them ends here (S07).
+    """
+    membership: Membership | None = request.membership  # type: ignore[attr-defined]
+    if membership is None or request.session.get(COMPANY_KEY, membership.company_id) == membership.company_id:
+        return False
+    request.session[COMPANY_KEY] = membership.company_id
+    rotate_token(request)
+    return True

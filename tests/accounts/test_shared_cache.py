@@ -1,0 +1,64 @@
+"""What all web processes know together lives in Redis, as data; while Redis is away, each knows its own."""
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.cache import caches
+from django.test import Client
+from redis import Redis
+
+from leadmachine.cache import SharedCache
+from tests.accounts.conftest import is_in, sign_in
+
+pytestmark = pytest.mark.django_db
+
+SHARED = django_settings.CACHES["default"]
+
+
+@pytest.fixture(autouse=True)
+def _awake(monkeypatch):
+    monkeypatch.setattr(SharedCache, "_rests_until", 0.0)
+
+
+@pytest.fixture
+def shared(settings, request):
+    settings.CACHES = {"default": {**SHARED, "KEY_PREFIX": request.node.name}}
+
+
+@pytest.fixture
+def away(settings):
+    """A Redis that nobody reaches."""
+    settings.CACHES = {"default": {**SHARED, "LOCATION": "redis://127.0.0.1:9/0"}}
+
+
+@pytest.mark.parametrize("value", [7, 0.5, "text", [1.25, 2.5], True, None, {"a": [1]}])
+def test_what_goes_in_comes_out(shared, value):
+    caches["default"].set("key", value, 60)
+
+    assert caches["default"].get("key", "nothing") == value
+
+
+def test_it_is_kept_as_json(shared, settings):
+    caches["default"].set("key", [1.25], 60)
+
+    found = Redis.from_url(settings.REDIS_URL).keys("*test_it_is_kept_as_json*")
+
+    assert [Redis.from_url(settings.REDIS_URL).get(key) for key in found] == [b"[1.25]"]
+
+
+def test_failures_are_counted_by_all_processes_together(shared, sales):
+    for _ in range(5):
+        sign_in(Client(), password="wrong")
+        caches.close_all()
+
+    assert "That went wrong too often." in sign_in(Client()).content.decode()
+
+
+def test_with_redis_away_people_sign_in_and_guessing_is_limited(away, sales):
+    client = Client()
+
+    sign_in(client)
+    for _ in range(5):
+        sign_in(Client(), password="wrong")
+
+    assert is_in(client)
+    assert "That went wrong too often." in sign_in(Client()).content.decode()
