@@ -21,6 +21,7 @@ from capi.pipeline import lane, recall, settle, take
 from capi.pipeline.batch import Hunt, Refusal
 from capi.pipeline.lane import Lease, LeaseLost, Look
 from capi.pipeline.outcomes import final_outcome, outcome_of
+from capi.pipeline.persist import until_written
 from capi.pipeline.settle import Outcome, Request
 from capi.pipeline.take import Batch, Sendable
 from capi.pipeline.wire import client
@@ -182,7 +183,7 @@ class Sending:
         return False
 
     def _write(self, outcome: Outcome) -> Attempt:
-        attempt = settle.write(self.lease, outcome)
+        attempt = until_written(lambda again: settle.write(self.lease, outcome, again=again))
         killpoints.reached("after_commit")
         self.turn.states.update({fate.state: len(fate.events) for fate in outcome.fates})
         return attempt

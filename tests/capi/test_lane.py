@@ -67,11 +67,11 @@ def test_an_expired_lease_is_taken_over_and_its_old_owner_writes_nothing(
     make_lead(company)
     write = settle.write
 
-    def sleep_through_the_lease(lease, outcome):
+    def sleep_through_the_lease(lease, outcome, **kwargs):
         monkeypatch.setattr(settle, "write", write)
         Connection.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
         deliver(company.pk)
-        return write(lease, outcome)
+        return write(lease, outcome, **kwargs)
 
     monkeypatch.setattr(settle, "write", sleep_through_the_lease)
     send_all(company)

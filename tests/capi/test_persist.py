@@ -1,0 +1,82 @@
+"""A result that LinkedIn has given is written down once, also where the database fails while it is written."""
+
+import pytest
+from django.db import OperationalError
+
+from capi.models import Attempt, ConversionEvent
+from capi.pipeline import lane, persist, settle
+from capi.pipeline.lane import LeaseLost
+from tests.capi.conftest import requests_made, send_all
+from tests.conftest import make_lead
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch) -> None:
+    monkeypatch.setattr(persist, "PAUSE_SECONDS", 0.01)
+
+
+def test_a_write_that_the_database_refuses_at_first_is_tried_again(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
+    make_rule()
+    make_lead(company)
+    renew, failures = lane.renew, iter([OperationalError("gone"), OperationalError("gone")])
+
+    def fail_twice(lease, **changes):
+        if "failures_in_a_row" in changes and (failure := next(failures, None)):
+            raise failure
+        renew(lease, **changes)
+
+    monkeypatch.setattr(lane, "renew", fail_twice)
+    send_all(company)
+
+    event = ConversionEvent.objects.get()
+    assert (event.state, event.attempts, requests_made(sandbox)) == ("accepted", 1, [201])
+    assert list(failures) == []
+
+
+def test_a_write_whose_commit_went_through_unseen_is_not_made_twice(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
+    make_rule()
+    make_lead(company)
+    write, calls = settle.write, []
+
+    def fail_after_the_commit(lease, outcome, *, again=False):
+        attempt = write(lease, outcome, again=again)
+        calls.append(again)
+        if not again:
+            raise OperationalError("the connection is lost")
+        return attempt
+
+    monkeypatch.setattr(settle, "write", fail_after_the_commit)
+    send_all(company)
+
+    event = ConversionEvent.objects.get()
+    assert (event.state, event.attempts, requests_made(sandbox)) == ("accepted", 1, [201])
+    assert (calls, Attempt.objects.count()) == ([False, True], 1)
+
+
+def test_after_the_time_of_a_lease_it_gives_up(company, connected, settings) -> None:
+    settings.LEASE_SECONDS = 0.05
+
+    def never(again):
+        raise OperationalError("gone")
+
+    with pytest.raises(OperationalError):
+        persist.until_written(never)
+
+
+def test_a_lost_lease_is_not_tried_again() -> None:
+    calls = []
+
+    def lost(again):
+        calls.append(again)
+        raise LeaseLost
+
+    with pytest.raises(LeaseLost):
+        persist.until_written(lost)
+
+    assert calls == [False]
