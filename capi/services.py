@@ -12,9 +12,11 @@ from capi import vault
 from capi.models import Connection, ConversionEvent, ConversionRule, only_digits
 from capi.publisher import wake_on_commit
 from capi.reasons import Reason
-from crm.models import Company, User
+from crm import audit
+from crm.models import AuditAction, Company, User
 
 TOKEN_LENGTH = range(20, 2049)
+RULE_FIELDS = ("crm_event", "linkedin_id", "name", "is_active", "send_value", "frequency")
 ACCOUNT_PREFIX = "urn:li:sponsoredAccount:"
 
 GOING: dict[str, object] = {
@@ -58,6 +60,8 @@ def save_token(*, company: Company, token: str, user: User | None = None, ad_acc
         )
         # A 403 may have been about the person who made the old token.
         _resume(ConversionRule.objects.for_company(company).filter(paused_reason=Reason.RULE_FORBIDDEN))
+        details: audit.Details = {"fields": ["token", *changes]}
+        audit.record(company=company, action=AuditAction.TOKEN_SAVED, about=connection, details=details, actor=user)
         wake_on_commit(company.pk)
     connection.refresh_from_db()
     return connection
@@ -65,16 +69,19 @@ def save_token(*, company: Company, token: str, user: User | None = None, ad_acc
 
 def remove_token(*, company: Company) -> None:
     """Forget the token. Events go on being planned, and wait for the next one."""
-    Connection.objects.for_company(company).update(
-        sealed_token="", token_last_four="", token_version=F("token_version") + 1, token_saved_at=None,
-        token_saved_by=None, token_expires_on=None, **GOING,
-    )  # fmt: skip
+    with transaction.atomic():
+        Connection.objects.for_company(company).update(
+            sealed_token="", token_last_four="", token_version=F("token_version") + 1, token_saved_at=None,
+            token_saved_by=None, token_expires_on=None, **GOING,
+        )  # fmt: skip
+        audit.record(company=company, action=AuditAction.TOKEN_REMOVED, about=connection_of(company))
 
 
 def resume_connection(*, company: Company) -> None:
     """Let a paused connection go on with the token that it has."""
     with transaction.atomic():
         Connection.objects.for_company(company).update(**GOING)
+        audit.record(company=company, action=AuditAction.CONNECTION_RESUMED, about=connection_of(company))
         wake_on_commit(company.pk)
 
 
@@ -82,6 +89,7 @@ def resume_rule(*, rule: ConversionRule) -> None:
     """Let a rule go on that LinkedIn's answer paused; what it held goes out, oldest first."""
     with transaction.atomic():
         _resume(ConversionRule.objects.filter(pk=rule.pk))
+        audit.record(company=rule.company_id, action=AuditAction.RULE_RESUMED, about=rule)
         wake_on_commit(rule.company_id)
 
 
@@ -93,8 +101,11 @@ def save_rule(*, rule: ConversionRule) -> ConversionRule:
     rule.full_clean()
     with transaction.atomic():
         connection_of(rule.company)
+        changed = _changed_fields(rule)
         rule.is_paused, rule.paused_reason, rule.paused_message, rule.paused_at = False, Reason.NONE, "", None
+        action = AuditAction.RULE_CREATED if rule._state.adding else AuditAction.RULE_CHANGED
         _write_rule(rule)
+        audit.record(company=rule.company_id, action=action, about=rule, details={"fields": changed})
         wake_on_commit(rule.company_id)
     return rule
 
@@ -106,14 +117,18 @@ def set_rule_active(*, rule: ConversionRule, active: bool) -> None:
     """
     rule.is_active = active
     rule.validate_constraints()
-    _write_rule(rule, update_fields=["is_active"])
-    wake_on_commit(rule.company_id)
+    with transaction.atomic():
+        _write_rule(rule, update_fields=["is_active"])
+        details: audit.Details = {"fields": ["is_active"], "active": active}
+        audit.record(company=rule.company_id, action=AuditAction.RULE_CHANGED, about=rule, details=details)
+        wake_on_commit(rule.company_id)
 
 
 def delete_rule(*, rule: ConversionRule) -> None:
     """Delete a rule. Its log stays; what waits for it is cancelled."""
     with transaction.atomic():
         rule.delete()
+        audit.record(company=rule.company_id, action=AuditAction.RULE_DELETED, about=rule)
         wake_on_commit(rule.company_id)
 
 
@@ -126,6 +141,8 @@ def send_test_event(*, rule: ConversionRule, user: User | None = None) -> Conver
         raise NotConnected("Save an access token first (step 1), then press play again.")
     with transaction.atomic():
         event = ConversionEvent.objects.create(company_id=rule.company_id, rule=rule, is_test=True)
+        details: audit.Details = {"event": event.pk}
+        audit.record(company=rule.company_id, action=AuditAction.TEST_SENT, about=rule, details=details, actor=user)
         wake_on_commit(rule.company_id)
     return event
 
@@ -155,6 +172,12 @@ def clean_ad_account_id(text: str) -> str:
     if bare:
         only_digits(bare)
     return bare
+
+
+def _changed_fields(rule: ConversionRule) -> list[str]:
+    """What differs from the rule as it stands in the database; everything for a new one."""
+    now: dict[str, object] = ConversionRule.objects.filter(pk=rule.pk).values(*RULE_FIELDS).first() or {}
+    return [field for field in RULE_FIELDS if now.get(field) != getattr(rule, field)]
 
 
 def _write_rule(rule: ConversionRule, **options: Any) -> None:

@@ -6,5 +6,6 @@ class CrmConfig(AppConfig):
     verbose_name = "CRM"
 
     def ready(self) -> None:
-        from crm.accounts import addresses, sessions  # noqa: F401 - they connect their signal handlers
+        from crm import sign_ins  # noqa: F401 - it connects its signal handlers
+        from crm.accounts import addresses, sessions  # noqa: F401 - so do these
         from crm.models import restoring  # noqa: F401 - so does this

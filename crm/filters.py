@@ -117,5 +117,7 @@ def sorted_by(leads: LeadQuerySet, sort: str) -> LeadQuerySet:
 
 def own_leads(request: MemberRequest) -> LeadQuerySet:
     """The company's leads, with what a row shows."""
-    leads: LeadQuerySet = Lead.objects.for_company(request.membership.company).select_related("status", "owner")
+    leads: LeadQuerySet = (
+        Lead.objects.for_company(request.membership.company).not_erased().select_related("status", "owner")
+    )
     return leads

@@ -39,13 +39,14 @@ class MembershipMiddleware:
 @receiver(user_logged_in)
 def _choose_company(request: HttpRequest, user: User, **kwargs: Any) -> None:
     """Begin each session in the user's first company, and keep that in the session: see `_chosen`."""
-    first = Membership.objects.active().filter(user=user).first()
+    first = Membership.objects.active().of_open_companies().filter(user=user).first()
     if first:
         request.session[COMPANY_KEY] = first.company_id
 
 
 def _memberships(user: User) -> list[Membership]:
-    memberships = list(Membership.objects.active().filter(user=user).select_related("company"))
+    own = Membership.objects.active().of_open_companies().filter(user=user)
+    memberships = list(own.select_related("company"))
     for membership in memberships:
         membership.user = user
     return memberships

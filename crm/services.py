@@ -1,6 +1,7 @@
 """What people do to leads, deals and the company, beyond filling in a form."""
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -9,6 +10,15 @@ from crm import audit
 from crm.models import ApiKey, AuditAction, Company, Deal, LeadStatus, Stage, User
 from crm.models.lead import LeadQuerySet
 from crm.signals import company_closed, company_reopened
+
+
+class SavesChanges(Protocol):
+    """A form set, as far as it matters here."""
+
+    new_objects: list[Any]
+    changed_objects: list[tuple[Any, list[str]]]
+
+    def save(self) -> object: ...
 
 
 def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
@@ -23,10 +33,21 @@ def move_deal(*, deal: Deal, stage: Stage) -> None:
 
 
 def save_company(*, company: Company, fields: Sequence[str]) -> None:
-    """Write these fields of the company."""
+    """Write these fields of the company, if any."""
+    if not fields:
+        return
     with transaction.atomic():
         company.save(update_fields=fields)
         audit.record(company=company, action=AuditAction.COMPANY_CHANGED, about=company, details={"fields": [*fields]})
+
+
+def save_steps(*, company: Company, kind: str, form_set: SavesChanges) -> None:
+    """Write the company's statuses or stages (`kind`) from a form set that is valid."""
+    with transaction.atomic():
+        form_set.save()
+        changed = [row.pk for row, _ in form_set.changed_objects] + [row.pk for row in form_set.new_objects]
+        details: audit.Details = {"kind": kind, "changed": changed}
+        audit.record(company=company, action=AuditAction.STEPS_CHANGED, details=details)
 
 
 def issue_api_key(*, company: Company, role: str, name: str, user: User | None = None) -> tuple[ApiKey, str]:

@@ -3,8 +3,11 @@
 from celery import shared_task
 from django.core.management import call_command
 
+from crm.sign_ins import forget_old_sign_ins
+
 
 @shared_task(name="crm.clear_sessions")
 def clear_sessions() -> None:
-    """Delete sessions that have ended."""
+    """Delete sessions that have ended, and what is on record of old sign-ins."""
     call_command("clearsessions")
+    forget_old_sign_ins()

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from crm.views import company, deal, deals, invitation, lead, leads, people, shell
+from crm.views import audit, company, deal, deals, invitation, lead, leads, people, shell
 
 urlpatterns = [
     path("", include("crm.accounts.urls")),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("leads/<int:pk>/", lead.lead, name="lead"),
     path("leads/<int:pk>/edit/", lead.lead_edit, name="lead_edit"),
     path("leads/<int:pk>/delete/", lead.lead_delete, name="lead_delete"),
+    path("leads/<int:pk>/erase/", lead.lead_erase, name="lead_erase"),
     path("leads/<int:pk>/status/", lead.lead_status, name="lead_status"),
     path("deals/", deals.deals, name="deals"),
     path("deals/new/", deal.deal_new, name="deal_new"),
@@ -22,6 +23,8 @@ urlpatterns = [
     path("deals/<int:pk>/delete/", deal.deal_delete, name="deal_delete"),
     path("deals/<int:pk>/move/", deal.deal_move, name="deal_move"),
     path("company/", company.company, name="company"),
+    path("company/audit/", audit.audit_log, name="audit_log"),
+    path("company/audit/export/", audit.audit_export, name="audit_export"),
     path("company/api-keys/new/", company.api_key_new, name="api_key_new"),
     path("company/api-keys/<int:pk>/revoke/", company.api_key_revoke, name="api_key_revoke"),
     path("company/people/", people.people, name="people"),

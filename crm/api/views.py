@@ -31,7 +31,7 @@ class PipelineViewSet(
 class LeadViewSet(PipelineViewSet[Lead]):
     """The company's leads, newest first."""
 
-    queryset = Lead.objects.all()
+    queryset = Lead.objects.not_erased()
     serializer_class = LeadSerializer
 
 

@@ -1,13 +1,16 @@
 """What every part of the API has in common: one company's rows, one role's rights, bounded bodies."""
 
-from typing import ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import Model, QuerySet
 from rest_framework import viewsets
+from rest_framework.request import Request
 
 from crm.api.authentication import Caller
 from crm.api.parsers import BoundedJSONParser
 from crm.api.scoping import ByCompany
+from crm.models import ApiKey
+from crm.models.recording import act_as
 from crm.roles import Action
 
 M = TypeVar("M", bound=Model)
@@ -22,6 +25,12 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
     queryset: QuerySet[M]
     actions: ClassVar[dict[str, Action]] = {}
     parser_classes = (BoundedJSONParser,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Name the key behind the changes of this request; whoever has a session is named already."""
+        super().initial(request, *args, **kwargs)
+        if isinstance(self.caller, ApiKey):
+            act_as(self.caller)
 
     @property
     def caller(self) -> Caller:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from crm.models import Company, Lead, LeadMeaning, LeadStatus, User
@@ -44,6 +45,24 @@ class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
         limit_to_company(self, "owner", company_people(company))
         if self.instance._state.adding:
             self.initial.setdefault("status", LeadStatus.objects.first_for(company, LeadMeaning.NEW))
+
+
+class ErasureForm(forms.Form):
+    """Asks for the lead's name, so that nobody erases the wrong person by a slip."""
+
+    name = forms.CharField(label="Type the lead's name", widget=forms.TextInput({"autocomplete": "off"}))
+
+    def __init__(self, *args: Any, lead: Lead, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lead = lead
+        self.fields["name"].help_text = lead.name
+
+    def clean_name(self) -> str:
+        """Raise ValidationError unless it is the lead's, whatever its case."""
+        name: str = self.cleaned_data["name"]
+        if name.casefold() != " ".join(self.lead.name.split()).casefold():
+            raise ValidationError("That is not the lead's name.")
+        return name
 
 
 def limit_to_company(form: forms.BaseForm, name: str, choices: Any) -> None:

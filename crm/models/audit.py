@@ -104,3 +104,11 @@ class AuditEntry(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> Never:
         raise AppendOnly("An audit entry can't be deleted.")
+
+    @property
+    def summary(self) -> str:
+        """The details as "fields: name, is_active; active: True"."""
+        return "; ".join(
+            f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+            for name, value in self.details.items()
+        )

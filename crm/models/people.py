@@ -45,6 +45,10 @@ class MembershipQuerySet(CompanyQuerySet["Membership"]):
         """Those who may come in."""
         return self.filter(is_active=True, user__is_active=True)
 
+    def of_open_companies(self) -> Self:
+        """Those in companies that the operator has not deactivated."""
+        return self.filter(company__is_active=True)
+
 
 class Membership(models.Model):
     """A user in a company, with the role that decides what they may do there. Deactivated, they may do nothing."""
@@ -80,7 +84,8 @@ class ApiKeyQuerySet(CompanyQuerySet["ApiKey"]):
 
     def find(self, text: str) -> "ApiKey | None":
         """The live key with this text, or None. A key ends with the account of whoever made it."""
-        live = self.filter(key_sha256=sha256(text), revoked_at=None).exclude(created_by__is_active=False)
+        live = self.filter(key_sha256=sha256(text), revoked_at=None, company__is_active=True)
+        live = live.exclude(created_by__is_active=False)
         return live.select_related("company").first()
 
 

@@ -30,6 +30,11 @@ def acting_as(actor: User | ApiKey | None) -> Iterator[None]:
         _actor.reset(token)
 
 
+def act_as(actor: User | ApiKey) -> None:
+    """Name who acts, for what is left of the `acting_as` block that this is in: who it is was not known before."""
+    _actor.set(actor)
+
+
 def current_actor() -> User | ApiKey | None:
     """Who acts now; None for the operator's commands and for what the system does by itself."""
     return _actor.get()

@@ -6,6 +6,7 @@ from typing import Concatenate, ParamSpec, cast
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
@@ -26,8 +27,8 @@ class MemberRequest(HttpRequest):
     memberships: list[Membership]
 
 
-MemberView = Callable[Concatenate[MemberRequest, P], HttpResponse]
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+MemberView = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
@@ -38,10 +39,10 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
 
     def decorate(view: MemberView[P]) -> View[P]:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             membership: Membership | None = getattr(request, "membership", None)
             if membership is None:
-                return render(request, "crm/no_company.html", status=403)
+                return _without_company(request)
             require(membership, action)
             with timezone.override(membership.company.time_zone):
                 return view(cast(MemberRequest, request), *args, **kwargs)
@@ -49,6 +50,11 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
         return cast(View[P], guarded)
 
     return decorate
+
+
+def _without_company(request: HttpRequest) -> HttpResponse:
+    own = Membership.objects.active().filter(user=cast(User, request.user))
+    return render(request, "crm/no_company.html", {"closed": own.select_related("company").first()}, status=403)
 
 
 def require(membership: Membership, action: Action) -> None:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from crm.forms.company import ApiKeyForm, CompanyForm, StepFormSet, step_form_set
 from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
 from crm.roles import Action
+from crm.services import issue_api_key, revoke_api_key, save_company, save_steps
 from crm.views.access import MemberRequest, member, own_or_404
 
 STEPS: dict[str, type[LeadStatus] | type[Stage]] = {"statuses": LeadStatus, "stages": Stage}
@@ -22,7 +23,7 @@ def company(request: MemberRequest) -> HttpResponse:
     """The page; posting it changes name and currency."""
     form = CompanyForm(request.POST or None, instance=Company.objects.get(pk=request.membership.company_id))
     if form.is_valid():
-        form.save()
+        save_company(company=form.instance, fields=form.changed_data)
         messages.success(request, "The company was saved.")
         return redirect("company")
     return _page(request, company_form=form)
@@ -36,7 +37,7 @@ def company_steps(request: MemberRequest, kind: str) -> HttpResponse:
         raise Http404
     form_set = _steps(request.membership.company, kind, request.POST)
     if form_set.is_valid():
-        form_set.save()
+        save_steps(company=request.membership.company, kind=kind, form_set=form_set)
         messages.success(request, f"The {kind} were saved.")
         return redirect("company")
     return _page(request, **{kind: form_set})
@@ -50,7 +51,7 @@ def api_key_new(request: MemberRequest) -> HttpResponse:
     form = ApiKeyForm(request.POST)
     if not form.is_valid():
         return _page(request, key_form=form)
-    key, text = ApiKey.objects.issue(
+    key, text = issue_api_key(
         company=request.membership.company,
         role=form.cleaned_data["role"],
         name=form.cleaned_data["name"],
@@ -64,7 +65,7 @@ def api_key_revoke(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask, then end a key for good."""
     key = own_or_404(ApiKey.objects.all(), request, pk)
     if request.method == "POST":
-        key.revoke()
+        revoke_api_key(key=key)
         messages.success(request, f"The key {key.name} was revoked. The next request with it is refused.")
         return redirect("company")
     return render(request, "crm/api_key_revoke.html", {"key": key})

@@ -33,7 +33,7 @@ def deal_new(request: MemberRequest) -> HttpResponse:
     """A new deal of the lead in `?lead=`; without one, the choice of a lead."""
     if not request.GET.get("lead"):
         return choose_lead(request)
-    lead = own_or_404(Lead.objects.select_related("company"), request, request.GET["lead"])
+    lead = own_or_404(Lead.objects.not_erased().select_related("company"), request, request.GET["lead"])
     form = DealForm(request.POST or None, lead=lead, initial={"owner": request.user})
     if form.is_valid():
         return _saved(request, form, "{} was added.")
@@ -42,7 +42,7 @@ def deal_new(request: MemberRequest) -> HttpResponse:
 
 @member(Action.EDIT_LEADS)
 def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
-    found = own_or_404(Deal.objects.select_related("lead__company"), request, pk)
+    found = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related("lead__company"), request, pk)
     title = found.title  # the form writes into the deal even where it then refuses
     form = DealForm(request.POST or None, instance=found, lead=found.lead)
     if form.is_valid():

@@ -69,5 +69,5 @@ def choose_lead(request: MemberRequest) -> HttpResponse:
     """The first step towards a new deal: a search, because there may be too many leads for a list."""
     form = SearchForm(request.POST or None)
     text = form.cleaned_data["search"] if form.is_valid() else ""
-    found = Lead.objects.for_company(request.membership.company).search(text)
+    found = Lead.objects.for_company(request.membership.company).not_erased().search(text)
     return render(request, "crm/deal_choose_lead.html", {"form": form, "search": text, "leads": found[:LEADS_OFFERED]})

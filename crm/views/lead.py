@@ -1,13 +1,15 @@
 """One lead: its page, its form, its status, its end."""
 
 from django.contrib import messages
+from django.db import IntegrityError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from crm import timeline
-from crm.forms.leads import LeadForm
+from crm.erasure import erase_lead
+from crm.forms.leads import ErasureForm, LeadForm
 from crm.models import Lead, LeadStatus
 from crm.roles import Action
 from crm.services import change_status
@@ -42,7 +44,7 @@ def lead_new(request: MemberRequest) -> HttpResponse:
 
 @member(Action.EDIT_LEADS)
 def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
-    found = own_or_404(Lead.objects.all(), request, pk)
+    found = own_or_404(Lead.objects.not_erased(), request, pk)
     name = found.name  # the form writes into the lead even where it then refuses
     form = LeadForm(request.POST or None, instance=found, company=request.membership.company)
     if form.is_valid():
@@ -52,16 +54,34 @@ def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _saved(request: MemberRequest, form: LeadForm, sentence: str) -> HttpResponse:
-    saved = form.save()
+    try:
+        saved = form.save()
+    except IntegrityError:
+        if not Lead.objects.filter(pk=form.instance.pk).exclude(erased_at=None).exists():
+            raise
+        messages.error(request, "Nothing was saved: this person was erased meanwhile.")
+        return redirect(form.instance)
     messages.success(request, sentence.format(saved))
     return redirect(saved)
+
+
+@member(Action.DELETE_LEADS)
+def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
+    """Ask for the person's name, then erase the person. What is left is a row without anything of them."""
+    found = own_or_404(Lead.objects.not_erased(), request, pk)
+    form = ErasureForm(request.POST or None, lead=found)
+    if form.is_valid():
+        erase_lead(lead=found, user=request.user)
+        messages.success(request, f"Lead {found.pk} was erased. The audit log keeps a receipt with the lead's number.")
+        return redirect(found)
+    return render(request, "crm/lead_erase.html", {"lead": found, "form": form})
 
 
 @require_POST
 @member(Action.EDIT_LEADS)
 def lead_status(request: MemberRequest, pk: int) -> HttpResponse:
     """The quick change of a status, in the list and on the lead's page."""
-    found = own_or_404(Lead.objects.all(), request, pk)
+    found = own_or_404(Lead.objects.not_erased(), request, pk)
     status = own_or_404(LeadStatus.objects.all(), request, request.POST.get("status"))
     change_status(leads=Lead.objects.filter(pk=found.pk), status=status)
     messages.success(request, f"{found} is now {status}.")

@@ -7,6 +7,7 @@ from django.core.management import BaseCommand, CommandError
 
 from crm.models import ApiKey, Company
 from crm.roles import Role
+from crm.services import issue_api_key
 
 
 class Command(BaseCommand):
@@ -23,7 +24,7 @@ class Command(BaseCommand):
         limit = ApiKey._meta.get_field("name").max_length or 0
         if len(name) > limit:
             raise CommandError(f"The name has {len(name)} characters; {limit} are allowed.")
-        _, text = ApiKey.objects.issue(company=find_company(company), role=role, name=name)
+        _, text = issue_api_key(company=find_company(company), role=role, name=name)
         self.stdout.write(text)
 
 
