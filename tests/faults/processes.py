@@ -1,5 +1,6 @@
 """Processes of LeadMachine, started with the commands of docker-compose.yml, each with a log of its own."""
 
+import contextlib
 import os
 import shlex
 import signal
@@ -108,7 +109,8 @@ class Processes:
 
     def send_signal(self, name: str, sent: signal.Signals) -> None:
         """To a process and its children, as the kernel and a terminal do."""
-        os.killpg(self.running[name].pid, sent)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(self.running[name].pid, sent)
 
     def kill(self, *names: str) -> None:
         """SIGKILL a process and its children, and wait for the end."""

@@ -13,7 +13,6 @@ import struct
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
 
 Address = tuple[str, int] | str  # host and port, or the path of a unix socket
 
@@ -133,7 +132,11 @@ def _connect(target: Address) -> socket.socket:
     if isinstance(target, tuple):
         return socket.create_connection(target, timeout=None)
     server = socket.socket(socket.AF_UNIX)
-    server.connect(target)
+    try:
+        server.connect(target)
+    except OSError:
+        server.close()
+        raise
     return server
 
 
@@ -142,11 +145,5 @@ def _abort(*sockets: socket.socket) -> None:
     for each in sockets:
         with contextlib.suppress(OSError):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            _wake(each)
-            each.close()
-
-
-def _wake(waiting: Any) -> None:
-    """End the read that a thread of ours waits in; a reset follows from the linger when it is closed."""
-    with contextlib.suppress(OSError):
-        waiting.shutdown(socket.SHUT_RD)
+            each.shutdown(socket.SHUT_RD)  # ends the read that a thread of ours waits in
+        each.close()

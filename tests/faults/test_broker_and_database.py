@@ -1,0 +1,255 @@
+"""The broker and the database come and go: F23 to F27, F29, F63."""
+
+import itertools
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+from django.db import connection
+
+from capi.models import Attempt, Connection, ConversionEvent, EarlierAttempt
+from capi.publisher import publisher
+from tests.faults import figures
+from tests.faults.invariants import broken, extra_acceptances
+from tests.faults.processes import command
+from tests.faults.proxy import BLACK_HOLE
+from tests.faults.servers import can_restart_database
+from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, Allowed, make_leads
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+needs_own_database = pytest.mark.skipif(
+    not can_restart_database(), reason="DATABASE_URL names a PostgreSQL that is not ours to restart"
+)
+EXPLAINED = f"{ABOUT_BROKER}|{ABOUT_DATABASE}"
+
+
+def test_f23_1000_wake_ups_are_flushed_and_all_is_delivered_in_time(world) -> None:
+    companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(20)]
+    for company in companies:
+        make_leads(company, 50)
+    with world.broker_server.client() as client:
+        client.rpush("leadmachine", *["{}"] * 1000)
+        client.flushall()
+    figures.count("broker faults")
+
+    world.start_worker()
+
+    world.wait_for_worker()
+    world.wait_for_the_end()
+    assert world.broken() == []
+    assert extra_acceptances(world.ledger.entries()) == 0
+
+
+def test_f24_a_broker_that_is_restarted_empty_10_times_under_load_loses_nothing(world) -> None:
+    company = world.connect()
+    world.start_web()
+    world.start_worker()
+    world.wait_for_worker()
+    api = world.api(company)
+    statuses = []
+    for number in range(10 * figures.RUNS):
+        world.broker_server.restart()
+        statuses += [api.save_lead(10 * number + n)[0] for n in range(10)]
+        figures.count("broker faults")
+
+    world.wait_for_the_end()
+
+    assert set(statuses) == {201}
+    assert world.broken(explained=EXPLAINED) == []
+    assert extra_acceptances(world.ledger.entries()) == 0
+
+
+def test_f24_a_broker_that_freezes_or_swallows_everything_holds_no_delivery_up(world) -> None:
+    company = world.connect()
+    world.start_worker()
+    world.wait_for_worker()
+    world.broker_server.freeze()
+    try:
+        make_leads(company, 20)
+        world.wait_for_the_end()
+    finally:
+        world.broker_server.thaw()
+    world.broker.trouble = BLACK_HOLE
+
+    make_leads(company, 20, start=20)
+
+    world.wait_for_the_end()
+    figures.count("broker faults", 2)
+    assert world.broken(explained=EXPLAINED) == []
+
+
+@needs_own_database
+@pytest.mark.parametrize("mode", ["fast", "immediate", "end connections"])
+def test_f25_a_database_that_goes_in_mid_delivery_is_found_again_by_the_workers(mode, world) -> None:
+    world.database_server.keep_commits()
+    company = world.connect()
+    world.start_worker()
+    world.wait_for_worker()
+    rounds = 2 * figures.RUNS
+    for number in range(rounds):
+        world.ledger.script({"delay_ms": 300})
+        make_leads(company, 500, start=500 * number)
+        time.sleep(0.1 * (number % 4))
+        if mode == "end connections":
+            world.database_server.end_connections()
+        else:
+            world.database_server.restart(mode)
+        figures.count("database restarts")
+
+    world.wait_for_the_end(seconds=30)
+
+    assert world.broken(Allowed(hidden_answers=rounds), explained=EXPLAINED) == []
+
+
+def test_f26_a_result_is_written_once_the_database_is_back_within_the_lease(world) -> None:
+    company = world.connect()
+    rounds = 2 * figures.RUNS
+    for number in range(rounds):
+        make_leads(company, 500, start=500 * number)
+        world.arm("answer_read", "SIGSTOP")
+        pid = world.deliveries.start(company.pk)
+        world.deliveries.wait_until_stopped(pid)
+        world.database.down()
+        signal_continue(pid)
+        time.sleep(1)
+        world.database.up()
+
+        assert world.deliveries.wait(pid) == 0
+        figures.count("database faults")
+
+    assert len(world.ledger.entries()) == rounds
+    assert world.broken() == []
+    assert extra_acceptances(world.ledger.entries()) == 0
+
+
+def test_f26_a_database_that_stays_away_past_the_lease_costs_one_batch_sent_again(world) -> None:
+    company = world.connect()
+    make_leads(company, 500)
+    world.arm("answer_read", "SIGSTOP")
+    pid = world.deliveries.start(company.pk)
+    world.deliveries.wait_until_stopped(pid)
+    world.database.down()
+    signal_continue(pid)
+
+    assert world.deliveries.wait(pid, seconds=world.lease_seconds + 5) == 1  # it has given up
+    world.database.up()
+    world.let_leases_lapse()
+    assert world.deliveries.run(company.pk) == 0
+
+    figures.count("database faults")
+    assert extra_acceptances(world.ledger.entries()) == 500
+    assert world.broken(Allowed(hidden_answers=1), explained=ABOUT_DATABASE) == []
+
+
+def signal_continue(pid: int) -> None:
+    os.kill(pid, signal.SIGCONT)
+
+
+def test_f20_f27_each_kind_of_broken_row_is_set_aside_and_the_others_go_in_the_same_run(world) -> None:
+    company = world.connect()
+    make_leads(company, 50)
+    events = list(ConversionEvent.objects.order_by("pk").values_list("pk", flat=True))
+    breakages = [
+        "UPDATE crm_lead SET email = '' WHERE id = (SELECT lead_id FROM capi_conversionevent WHERE id = %s)",
+        "UPDATE crm_lead SET email = repeat('a', 64) WHERE id = "
+        "(SELECT lead_id FROM capi_conversionevent WHERE id = %s)",  # a hash already
+        "UPDATE capi_conversionevent SET lead_id = NULL WHERE id = %s",
+        "UPDATE capi_conversionevent SET happened_at = '0044-03-15' WHERE id = %s",
+        "UPDATE capi_conversionevent SET happened_at = happened_at - interval '91 days' WHERE id = %s",
+    ]
+    with connection.cursor() as cursor:
+        for event, breakage in zip(events, breakages, strict=False):
+            cursor.execute(breakage, [event])
+
+    world.deliveries.run(company.pk)
+
+    states = list(ConversionEvent.objects.order_by("pk").values_list("state", flat=True))
+    assert states == ["waiting", "waiting", "cancelled", "expired", "expired", *["accepted"] * 45]
+    assert [len(entry.elements) for entry in world.ledger.entries()] == [45]
+    assert world.broken(Allowed(open_events=True)) == []
+
+
+def test_f29_a_database_restored_from_an_older_dump_sends_again_under_the_same_ids(world) -> None:
+    company = world.connect()
+    make_leads(company, 100)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE dump AS SELECT * FROM capi_conversionevent")
+    world.deliveries.run(company.pk)
+
+    with connection.cursor() as cursor:
+        EarlierAttempt.objects.all().delete()
+        ConversionEvent.objects.all().delete()
+        Attempt.objects.all().delete()
+        cursor.execute("INSERT INTO capi_conversionevent SELECT * FROM dump")
+        cursor.execute("DROP TABLE dump")
+    world.deliveries.run(company.pk)
+
+    first, second = world.ledger.entries()
+    assert first.elements == second.elements
+    assert world.broken(Allowed(hidden_answers=1)) == []
+
+
+@needs_own_database
+def test_f63_a_power_cut_of_everything_and_a_start_in_any_order(world) -> None:
+    world.database_server.keep_commits()
+    orders = list(itertools.permutations(["database", "broker", "web", "worker"]))
+    random.Random(figures.SEED).shuffle(orders)
+    company = world.connect()
+    api = world.api(company)
+    rounds = min(2 * figures.RUNS, len(orders))
+    for name in ("web", "worker"):
+        start(world, name)
+    world.wait_for_web()
+    for number, order in enumerate(orders[:rounds]):
+        stop = threading.Event()
+        saver = threading.Thread(target=save_until, args=(api, stop, 1000 * number))
+        saver.start()
+        time.sleep(1)
+        publisher.flush(1)
+        cut_the_power(world)
+        stop.set()
+        saver.join()
+        for name in order:
+            start(world, name)
+            time.sleep(0.3)
+        figures.count("power cuts")
+
+        wait_for_database()
+        world.wait_for_the_end(seconds=40)
+    assert ConversionEvent.objects.filter(state="accepted").count() >= rounds
+    assert broken(world.ledger.entries(), Allowed(hidden_answers=rounds)) == []
+
+
+def cut_the_power(world) -> None:
+    world.broker_server.kill()
+    world.database_server.kill()
+    world.kill("web", "worker")
+
+
+def start(world, name: str) -> None:
+    if name == "database":
+        world.database_server.start()
+    elif name == "broker":
+        world.broker_server.start()
+    elif name == "web":
+        world.start("web", command("web"))
+    else:
+        world.start_worker("worker")
+
+
+def save_until(api, stop: threading.Event, number: int) -> None:
+    while not stop.is_set():
+        number += 1
+        try:
+            api.save_lead(number)
+        except OSError:
+            return
+
+
+def wait_for_database() -> None:
+    connection.close()
+    assert Connection.objects.exists()
