@@ -8,7 +8,7 @@ from benchmarks import report, world
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure LeadMachine beside the usual recipe, in one run.")
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="drain, companies, saves")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="one or several of the measures' names")
     parser.add_argument("--quick", action="store_true", help="a tenth of the events: to see that it runs")
     options = parser.parse_args()
     world.start()
@@ -24,13 +24,19 @@ def main() -> None:
 
 
 def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
-    from benchmarks.measures import drain, saves
+    from benchmarks.measures import bulk, drain, memory, pages, saves, stream
 
     events = int(100_000 * scale)
     return {
         "saves": saves.status_change,
         "drain": lambda: drain.one_company(events=events, baseline_events=int(3_000 * scale) + 300, rounds=2),
         "companies": lambda: drain.many_companies(events=events),
+        "stream": lambda: stream.four_writers(seconds=max(5, int(60 * scale))),
+        "latency": lambda: stream.latency(seconds=max(5, int(120 * scale))),
+        "memory": lambda: memory.of_a_worker(events=int(1_000_000 * scale)),
+        "pages": lambda: pages.many_rows(events=int(5_000_000 * scale)),
+        "lane": lambda: pages.claim(events=int(10_000_000 * scale)),
+        "bulk": lambda: bulk.leads(count=events, baseline_count=int(3_000 * scale) + 300),
     }
 
 

@@ -1,0 +1,39 @@
+"""A worker's memory through a long drain."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+
+from benchmarks import people, world
+from benchmarks.report import Figure, single
+from capi.models import Connection
+from capi.wakeup import wake
+
+WARM_UP = 0.2
+
+
+def of_a_worker(*, events: int) -> Iterator[Figure]:
+    """Peak resident memory, and how much it grows after the first fifth."""
+    company = people.connected_company("memory")
+    Connection.objects.filter(company=company).update(is_paused=True)
+    people.waiting_events(company, events)
+    with world.linkedin(), world.workers(1) as (worker,):
+        samples, done = [], threading.Event()
+        watcher = threading.Thread(target=_watch, args=(worker, samples, done))
+        watcher.start()
+        Connection.objects.filter(company=company).update(is_paused=False)
+        wake(company.pk)
+        world.wait_for(lambda: people.all_accepted(company), every=0.5)
+        done.set()
+        watcher.join()
+    warm = samples[int(len(samples) * WARM_UP) :]
+    yield single("rss_peak_mb", max(samples), "MB", f"the sending process, through {events:,} events")
+    yield single("rss_growth_mb", max(warm) - warm[0], "MB", "after the first fifth")
+
+
+def _watch(worker: psutil.Process, samples: list[float], done: threading.Event) -> None:
+    while not done.is_set():
+        samples.append(max(child.memory_info().rss for child in worker.children()) / 2**20)
+        time.sleep(0.1)

@@ -1,0 +1,92 @@
+"""Pages and the claim of a batch, beside a log of millions of rows."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from io import StringIO
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+
+from benchmarks import people
+from benchmarks.report import Figure
+from capi.clock import database_now
+from capi.models import ConversionEvent
+from capi.pipeline import take
+from crm.models import Company, Membership, User
+
+SMALL = 1_000
+REQUESTS = 40
+PAGES = {"events_page": "/integrations/linkedin/events/", "event_page": "", "lead_page": "lead", "dashboard": "/"}
+
+
+def many_rows(*, events: int) -> Iterator[Figure]:
+    """Server time of each page with a thousand events and with millions, one company among fifty."""
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.HTTPS = False
+    for number in range(49):
+        people.connected_company(f"pages-{number}")
+    small, large = _company("pages-small", SMALL), _company("pages-large", events)
+    for name, path in PAGES.items():
+        few, many = _times(small, path), _times(large, path)
+        detail = f"server time p50, {events:,} events beside {SMALL:,}; p95 {_p95(many):.1f} ms"
+        yield _cost(f"{name}_5m_vs_1k", statistics.median(many), statistics.median(few), detail)
+        if name == "events_page":
+            yield Figure("events_page_p95_ms", round(_p95(many), 2), None, None, "ms", f"{events:,} events")
+
+
+def claim(*, events: int) -> Iterator[Figure]:
+    """Taking the next batch of a lane with a thousand finished rows and with millions."""
+    few, many = _claim("lane-small", SMALL), _claim("lane-large", events)
+    yield _cost("lane_10m_vs_1k", many, few, f"next batch of 5,000 beside {events:,} finished rows")
+
+
+def _company(name: str, events: int) -> Company:
+    company = people.connected_company(name)
+    people.waiting_events(company, SMALL)
+    ConversionEvent.objects.filter(company=company).update(state="accepted", next_attempt_at=None, http_status=201)
+    settings.LINKEDIN_SANDBOX = True
+    call_command("make_events", company=company.slug, count=events, stdout=StringIO())
+    user = User.objects.create_user(f"{name}@example.com", f"{name}@example.com", "x")
+    Membership.objects.create(company=company, user=user, role="admin")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return company
+
+
+def _times(company: Company, path: str) -> list[float]:
+    client = Client()
+    client.force_login(company.memberships.get().user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    events = ConversionEvent.objects.filter(company=company).order_by("-pk")
+    times = []
+    for event in events.select_related("lead")[: REQUESTS + 5]:
+        where = event.lead.get_absolute_url() if path == "lead" else path or event.get_absolute_url()
+        started = time.perf_counter()
+        answer = client.get(where)
+        times.append((time.perf_counter() - started) * 1000)
+        assert answer.status_code == 200, answer.status_code
+    return times[5:]
+
+
+def _claim(name: str, finished: int) -> float:
+    company = _company(name, finished)
+    people.waiting_events(company, 5_000)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+    times = []
+    for _ in range(15):
+        started = time.perf_counter()
+        batch = take.next_batch(company.pk, now=database_now())
+        times.append((time.perf_counter() - started) * 1000)
+        assert len(getattr(batch, "sendable", ())) == 5_000
+    return statistics.median(times[2:])
+
+
+def _p95(times: list[float]) -> float:
+    return statistics.quantiles(times, n=20)[-1]
+
+
+def _cost(measure: str, ours: float, baseline: float, detail: str) -> Figure:
+    return Figure(measure, round(ours, 2), round(baseline, 2), round(ours / baseline, 3), "ms", detail)
