@@ -39,7 +39,7 @@ def id_behind(events: ConversionEventQuerySet, count: int, *, order: str) -> int
 
 
 def start_of(day: date) -> datetime:
-    """The moment at which a day begins, in the time zone of the installation."""
+    """The moment at which a day begins, in the time zone of the company whose page it is."""
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
