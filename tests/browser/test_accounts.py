@@ -1,0 +1,218 @@
+"""Accounts in a real browser, with and without JavaScript, on a phone and a desk."""
+
+import re
+
+import pytest
+from allauth.mfa.models import Authenticator
+from axe_playwright_python.sync_playwright import Axe
+from django.core import mail
+from playwright.sync_api import expect
+
+from crm.models import Invitation, Lead, Membership
+from crm.roles import Role
+from tests.accounts.conftest import set_up_app
+from tests.conftest import PASSWORD, code_now, join, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(autouse=True)
+def _site(settings, live_server):
+    settings.SITE_URL = live_server.url
+    settings.SIGNUP = True
+
+
+@pytest.fixture
+def no_script(browser, live_server):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.server_url = live_server.url
+    yield page
+    context.close()
+
+
+def assert_fit_to_use(page):
+    result = Axe().run(page)
+    assert result.violations_count == 0, f"{page.url}\n{result.generate_report()}"
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
+
+
+def link(message):
+    return re.search(r"http://\S+/(?:confirm-email|invitations|password)/\S+", message.body).group(0)
+
+
+def newest_link():
+    return link(mail.outbox[-1])
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page, browser, live_server, size):
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+
+    # Ada signs her company up.
+    page.goto(f"{page.server_url}/login/")
+    assert_fit_to_use(page)
+    page.get_by_role("link", name="Sign your company up").click()
+    assert_fit_to_use(page)
+    for label, value in (("Company", "Northwind BV"), ("First name", "Ada"), ("Last name", "Byron")):
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_label("E-mail address").fill("ada@example.com")
+    page.get_by_label("Password").fill("short")
+    press(page, "Sign up")
+    expect(page.get_by_role("alert")).to_contain_text("This password is too short.")
+    assert_fit_to_use(page)
+    page.get_by_label("Password").fill(PASSWORD)
+    press(page, "Sign up")
+    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    assert_fit_to_use(page)
+
+    # She confirms her address, and is in.
+    page.goto(newest_link())
+    assert_fit_to_use(page)
+    press(page, "Yes, confirm it")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert Membership.objects.get().company.name == "Northwind BV"
+
+    # She invites Grace.
+    page.goto(f"{page.server_url}/company/people/")
+    assert_fit_to_use(page)
+    page.get_by_label("E-mail address").fill("grace@example.com")
+    page.locator("#id_role").select_option("sales")
+    press(page, "Invite")
+    expect(page.locator("#messages")).to_contain_text("An invitation was mailed to grace@example.com.")
+    assert_fit_to_use(page)
+
+    # Grace accepts, in a browser of her own, and sets an authenticator app up.
+    context = browser.new_context(viewport={"width": width, "height": height})
+    hers = context.new_page()
+    hers.goto(newest_link())
+    assert_fit_to_use(hers)
+    hers.get_by_label("First name").fill("Grace")
+    hers.get_by_label("Last name").fill("Hopper")
+    hers.get_by_label("Password").fill(PASSWORD)
+    press(hers, "Join")
+    expect(hers.locator("#messages")).to_contain_text("Welcome to Northwind BV.")
+    hers.goto(f"{live_server.url}/account/")
+    assert_fit_to_use(hers)
+    hers.get_by_role("link", name="Set up").click()
+    assert_fit_to_use(hers)
+    hers.get_by_label("Password").fill(PASSWORD)
+    press(hers, "Go on")
+    assert_fit_to_use(hers)
+    hers.get_by_label("Code").fill(code_now(hers.locator("code").inner_text()))
+    press(hers, "Switch it on")
+    expect(hers.get_by_text("Keep them somewhere safe now.")).to_be_visible()
+    assert_fit_to_use(hers)
+    recovery_code = hers.locator("pre").inner_text().split()[0]
+
+    # Signing in takes a code from now on; she lost her phone and uses a recovery code.
+    context.clear_cookies()
+    hers.goto(f"{live_server.url}/leads/")
+    hers.get_by_label("E-mail address").fill("grace@example.com")
+    hers.get_by_label("Password").fill(PASSWORD)
+    press(hers, "Sign in")
+    expect(hers.get_by_role("heading", name="Your code")).to_be_visible()
+    assert_fit_to_use(hers)
+    hers.get_by_label("Code").fill(recovery_code)
+    press(hers, "Sign in")
+    expect(hers.get_by_role("heading", name="Leads", exact=True)).to_be_visible()
+    expect(hers.get_by_role("link", name="Add lead").first).to_be_visible()
+
+    # Ada makes her ops, and the very next click obeys.
+    page.goto(f"{page.server_url}/company/people/")
+    page.get_by_label("Role of Grace Hopper", exact=True).select_option("ops")
+    page.get_by_role("button", name="Change the role of Grace Hopper").click()
+    expect(page.locator("#messages")).to_contain_text("Grace Hopper is Ops now.")
+    hers.reload()
+    expect(hers.get_by_role("link", name="Add lead")).to_have_count(0)
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_has_a_finding(page, company, admin, size, theme):
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
+    page.emulate_media(color_scheme=theme)
+    second = join(company, Role.OPS, email="ops@example.com")
+    join(company, Role.SALES, email="with.a.very.long.address.that.has.no.blank@department.example.com")
+    Membership.objects.filter(user__email__startswith="with").update(is_active=False)
+    for name, sent_at in (("waiting", "2999-01-01T00:00Z"), ("late", "2026-01-01T00:00Z")):
+        Invitation.objects.create(
+            company=company, email=f"{name}@example.com", role="ops", token_sha256=name, sent_at=sent_at
+        )
+    for path in ("/login/", "/signup/", "/confirm-email/", "/confirm-email/nonsense/", "/password/reset/",
+                 "/password/reset/sent/", "/password/reset/1-nonsense/", "/password/reset/done/"):  # fmt: skip
+        page.goto(page.server_url + path)
+        assert_fit_to_use(page)
+
+    sign_in(page, admin)
+    for path in ("/company/people/", f"/company/people/{second.pk}/deactivate/", "/account/", "/account/password/",
+                 "/account/confirm/", "/account/sessions/"):  # fmt: skip
+        page.goto(page.server_url + path)
+        assert_fit_to_use(page)
+    set_up_app(admin.user)
+    for path in ("/account/", "/account/confirm/code/"):
+        page.goto(page.server_url + path)
+        assert_fit_to_use(page)
+
+
+def test_without_javascript_a_forgotten_password_is_replaced(no_script, sales):
+    no_script.goto(f"{no_script.server_url}/login/")
+    no_script.get_by_role("link", name="Forgot your password?").click()
+    no_script.get_by_label("E-mail address").fill("sales@example.com")
+    press(no_script, "Mail me a link")
+    no_script.goto(newest_link())
+    no_script.get_by_label("New Password").fill("a brand new one, long enough")
+    no_script.get_by_label("The same again").fill("a brand new one, long enough")
+    press(no_script, "Save password")
+    no_script.get_by_role("link", name="Sign in").click()
+    no_script.get_by_label("E-mail address").fill("sales@example.com")
+    no_script.get_by_label("Password").fill("a brand new one, long enough")
+    press(no_script, "Sign in")
+
+    expect(no_script.get_by_role("heading", level=1)).to_be_visible()
+    assert no_script.url == f"{no_script.server_url}/"
+
+
+def test_without_javascript_an_authenticator_app_is_set_up_and_switched_off(no_script, sales):
+    sign_in(no_script, sales)
+    no_script.goto(f"{no_script.server_url}/account/app/on/")
+    no_script.get_by_label("Password").fill(PASSWORD)
+    press(no_script, "Go on")
+    no_script.get_by_label("Code").fill(code_now(no_script.locator("code").inner_text()))
+    press(no_script, "Switch it on")
+    expect(no_script.locator("#messages")).to_contain_text("Your authenticator app is set up.")
+
+    no_script.get_by_role("link", name="Done").click()
+    no_script.get_by_role("link", name="Switch off").click()
+    press(no_script, "Switch it off")
+
+    expect(no_script.locator("#messages")).to_contain_text("Your authenticator app is switched off.")
+    assert not Authenticator.objects.exists()
+
+
+def test_a_tab_of_the_former_company_writes_nothing_and_says_so(browser, live_server, sales, other_company):
+    """S07"""
+    Membership.objects.create(company=other_company, user=sales.user, role="admin")
+    context = browser.new_context()
+    tab, other_tab = context.new_page(), context.new_page()
+    tab.server_url = live_server.url
+    sign_in(tab, sales)
+    tab.goto(f"{live_server.url}/leads/new/")
+    tab.get_by_label("First name").fill("Ada")
+    other_tab.goto(f"{live_server.url}/leads/")
+    with other_tab.expect_navigation():
+        other_tab.get_by_label("Company", exact=True).select_option("Contoso GmbH")
+
+    press(tab, "Add lead")
+
+    expect(tab.get_by_role("heading", name="Please try that again")).to_be_visible()
+    assert not Lead.objects.exists()
+    context.close()
