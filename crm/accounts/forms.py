@@ -1,6 +1,6 @@
 """The forms of signing in and up. Where only the words differ from allauth's, so do these."""
 
-from typing import Any
+from typing import Any, Final
 
 from allauth.account import forms as account
 from allauth.mfa.base import forms as mfa
@@ -15,17 +15,20 @@ from crm.models import Company, User
 
 
 class Plain:
-    """Labels say what a field is; a placeholder would say it twice."""
+    """Says once what a field is, in a label; a placeholder would say it twice."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, forms.Field] = self.fields  # type: ignore[attr-defined]
         for name, field in fields.items():
             field.widget.attrs.pop("placeholder", None)
-            field.label = LABELS.get(name, field.label)
+            field.label = LABELS.get(name, str(field.label).capitalize())
+            if name == "password1":
+                field.help_text = GOOD_PASSWORD
 
 
-LABELS = {
+GOOD_PASSWORD: Final = "12 signs or more, not only digits, and not one that many use."  # noqa: S105 - a sentence
+LABELS: Final = {
     "email": "E-mail address",
     "oldpassword": "Present password",
     "password2": "The same again",

@@ -6,6 +6,7 @@ from allauth.account.fields import SetPasswordField
 from django import forms
 from django.core.exceptions import ValidationError
 
+from crm.accounts.forms import GOOD_PASSWORD
 from crm.models import Company, Invitation, Membership, User
 
 
@@ -38,7 +39,7 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
 class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
     """Somebody who was invited and has no account yet."""
 
-    password = SetPasswordField(label="Password")
+    password = SetPasswordField(label="Password", help_text=GOOD_PASSWORD)
 
     class Meta:
         model = User

@@ -169,7 +169,7 @@ def test_without_javascript_a_forgotten_password_is_replaced(no_script, sales):
     no_script.get_by_label("E-mail address").fill("sales@example.com")
     press(no_script, "Mail me a link")
     no_script.goto(newest_link())
-    no_script.get_by_label("New Password").fill("a brand new one, long enough")
+    no_script.get_by_label("New password").fill("a brand new one, long enough")
     no_script.get_by_label("The same again").fill("a brand new one, long enough")
     press(no_script, "Save password")
     no_script.get_by_role("link", name="Sign in").click()
