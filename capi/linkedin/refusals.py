@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator
 _ABOUT_RULE = re.compile(
     r"\bCONVERSIONS_API\b|\b(?:conversion|rule)\b[^.]{0,120}\b(?:disabled|deleted|archived|enabled)\b", re.IGNORECASE
 )
+# "Conversion time should be within 90 days and not exceed current time".
+_ABOUT_TIME = re.compile(r"\bcurrent time\b|\bin the future\b", re.IGNORECASE)
 _INDICES = re.compile(r"\bindices\s{0,9}\[([0-9, ]*+)\](?: \(0-indexed\))?")
 _INDEX = re.compile(r"\bIndex:\s{0,9}([0-9]{1,6})(?![0-9])[\s,]{0,9}")
 _BATCH_INDEX = re.compile(r"\bbatchIndex\s{0,9}=\s{0,9}([0-9]{1,6})(?![0-9])")
@@ -21,6 +23,11 @@ _PARTICULARS = re.compile(r'"[^"]*"|(?<!\w)\'[^\']*\'|[0-9][0-9.,]*|•••')
 def is_about_rule(text: str) -> bool:
     """True if the text speaks of the conversion rule's method or state, not of a person's data."""
     return _ABOUT_RULE.search(text) is not None
+
+
+def is_about_time(text: str) -> bool:
+    """True if the text says that an event lies in LinkedIn's future (or is too old, which it says in one breath)."""
+    return _ABOUT_TIME.search(text) is not None
 
 
 def named(text: str, *, count: int) -> dict[int, str]:
@@ -37,8 +44,13 @@ def named(text: str, *, count: int) -> dict[int, str]:
 
 
 def is_one_reason(reasons: Collection[str]) -> bool:
-    """True if two or more elements are refused in the same words, but for numbers and quoted values."""
-    return len(reasons) >= 2 and len({_PARTICULARS.sub("", reason) for reason in reasons}) == 1
+    """True if two or more elements are refused in the same words, but for numbers and quoted values.
+
+    Never for a time: that is what a whole batch of fresh events meets where LinkedIn's clock is behind ours.
+    """
+    if len(reasons) < 2 or any(map(is_about_time, reasons)):
+        return False
+    return len({_PARTICULARS.sub("", reason) for reason in reasons}) == 1
 
 
 def _by_indices(text: str) -> Iterator[tuple[int, str]]:

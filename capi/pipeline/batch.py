@@ -7,14 +7,16 @@ if everything is refused for one reason it is the rule that is wrong, and then n
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from capi.linkedin.decisions import Decision, PauseRule, RefusedUnnamed
-from capi.linkedin.refusals import is_one_reason
+from capi.linkedin.refusals import is_about_time, is_one_reason
 from capi.models import Attempt
 from capi.pipeline.take import Sendable
 from capi.reasons import Reason
 
 REFUSALS_BEFORE_PROBE = 3
+CLOCKS_DIFFER_BY = timedelta(minutes=10)  # at most; beyond it an event that LinkedIn finds too new is a wrong event
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,10 @@ class Refusal:
     event: Sendable
     message: str
     attempt: Attempt
+
+    def is_early(self, now: datetime) -> bool:
+        """True if it is LinkedIn's clock that is behind ours: it finds the time of a fresh event wrong."""
+        return is_about_time(self.message) and self.event.row.happened_at > now - CLOCKS_DIFFER_BY
 
 
 @dataclass(slots=True)

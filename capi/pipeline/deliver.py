@@ -18,6 +18,7 @@ from capi.linkedin import answers, payload
 from capi.linkedin.answers import Accepted, Decision, PerElement, RefusedNamed, RefusedUnnamed, TooLarge, VersionRetired
 from capi.models import Attempt
 from capi.pipeline import lane, recall, settle, take
+from capi.pipeline.backoff import lane_rest
 from capi.pipeline.batch import Hunt, Refusal
 from capi.pipeline.lane import Lease, LeaseLost, Look
 from capi.pipeline.outcomes import final_outcome, outcome_of
@@ -119,11 +120,11 @@ class Sending:
             if not goes_on:
                 break
         else:
-            self._reject(hunt.refusals)
+            self._settle_refused(hunt.refusals)
             return
         # Stopped halfway: the refused stay queued, unless it is known that they and not the rule are to blame.
         if hunt.anything_accepted:
-            self._reject(hunt.refusals)
+            self._settle_refused(hunt.refusals)
 
     def _token(self, seen: Look) -> str | None:
         """The token, if this batch may still go. Pauses the connection where the token can't be opened."""
@@ -188,7 +189,14 @@ class Sending:
         self.turn.states.update({fate.state: len(fate.events) for fate in outcome.fates})
         return attempt
 
-    def _reject(self, refusals: Sequence[Refusal]) -> None:
-        if refusals:
-            settle.reject(self.lease, refusals)
-            self.turn.states[State.REJECTED] += len(refusals)
+    def _settle_refused(self, refusals: Sequence[Refusal]) -> None:
+        if not refusals:
+            return
+        now = lane.look(self.lease).now
+        wrong = [refusal for refusal in refusals if not refusal.is_early(now)]
+        if early := [refusal for refusal in refusals if refusal.is_early(now)]:
+            logger.warning("LinkedIn's clock is behind the database's: %s events have to wait.", len(early))
+            settle.postpone(self.lease, early, until=now + lane_rest(0))
+        if wrong:
+            settle.reject(self.lease, wrong)
+            self.turn.states[State.REJECTED] += len(wrong)

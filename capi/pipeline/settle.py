@@ -83,15 +83,24 @@ def write(lease: Lease, outcome: Outcome, *, again: bool = False) -> Attempt:
     return attempt
 
 
-@transaction.atomic
 def reject(lease: Lease, refusals: Sequence[Refusal]) -> None:
     """End the events that LinkedIn will never take, each with its own words. Raises LeaseLost."""
+    _settle_refused(lease, refusals, state=State.REJECTED, reason=Reason.DATA_REFUSED)
+
+
+def postpone(lease: Lease, refusals: Sequence[Refusal], *, until: datetime) -> None:
+    """Try these again at `until`, because LinkedIn's clock has not come to them yet. Raises LeaseLost."""
+    _settle_refused(lease, refusals, state=State.PENDING, reason=Reason.SERVER_TROUBLE, next_attempt_at=until)
+
+
+@transaction.atomic
+def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **fate: Any) -> None:
     lane.renew(lease)
     groups: defaultdict[tuple[Attempt, str], list[Sendable]] = defaultdict(list)
     for refusal in refusals:
         groups[refusal.attempt, refusal.message].append(refusal.event)
     for (attempt, message), events in groups.items():
-        _apply(Fate(events, State.REJECTED, Reason.DATA_REFUSED, message), attempt)
+        _apply(Fate(events, message=message, **fate), attempt)
         attempt.sent_hashes = bytes(attempt.sent_hashes) + _pack(events)
     for attempt in {attempt for attempt, _ in groups}:
         sent.keep_only_tied(attempt)
