@@ -113,7 +113,7 @@ class Sending:
             if not part:
                 continue
             request, decision = self._request(part, token, seen)
-            goes_on = self._follow(hunt, part, request, decision, seen)
+            goes_on = self._follow(hunt, part, request, decision, seen.after(request.duration_ms))
             if hunt.blames_rule:
                 settle.pause_rule(self.batch.rule, Reason.RULE_MISCONFIGURED, hunt.refusals[-1].message)
                 return

@@ -4,7 +4,7 @@ All times are the database's.
 """
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,6 +59,10 @@ class Look:
 
     connection: Connection
     now: datetime
+
+    def after(self, milliseconds: int) -> "Look":
+        """The same lane so much later: what has to be waited for counts from an answer, not from its request."""
+        return replace(self, now=self.now + timedelta(milliseconds=milliseconds))
 
     @property
     def may_send(self) -> bool:

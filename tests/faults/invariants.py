@@ -50,7 +50,7 @@ def broken(entries: Sequence[Entry], allowed: Allowed | None = None) -> list[str
 
 
 def taken_elements(entry: Entry) -> list[dict[str, Any]]:
-    """The elements that this answer says were taken, whether or not it arrived."""
+    """The elements that this answer plainly says were taken, whether or not it arrived."""
     if entry.status is None or not 200 <= entry.status < 300:
         return []
     if not entry.batch:
@@ -58,8 +58,10 @@ def taken_elements(entry: Entry) -> list[dict[str, Any]]:
     try:
         statuses = [element["status"] for element in json.loads(entry.answer)["elements"]]
         pairs = list(zip(entry.elements, statuses, strict=True))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return []  # a scripted answer that says nothing
+    if not all(type(status) is int and 100 <= status <= 599 for status in statuses):
+        return []
     return [element for element, status in pairs if 200 <= status < 300]
 
 

@@ -1,0 +1,453 @@
+"""Whatever LinkedIn answers, or does not answer: F32 to F34, F36, F38 to F46."""
+
+import json
+import random
+import time
+from collections import Counter
+
+import pytest
+from django.db.models.functions import Now
+
+from capi import services
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
+from capi.pipeline import sweep, wire
+from capi.sandbox import judge
+from capi.sandbox.faults import Drop, Fault
+from tests.capi.conftest import requests_made, send_all, states
+from tests.conftest import TOKEN, make_lead
+from tests.faults import figures
+from tests.faults.invariants import Allowed, broken, extra_acceptances
+from tests.faults.proxy import BLACK_HOLE, REFUSE, Proxy, Trouble, drip
+from tests.faults.world import SMALL, make_leads
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small")]
+
+
+def books(sandbox):
+    return sandbox.ledger.tail(10_000)[::-1]
+
+
+def later() -> None:
+    """As if the time had passed for which rows and lanes wait."""
+    ConversionEvent.objects.pending().update(next_attempt_at=Now())
+    Connection.objects.update(next_attempt_at=None)
+
+
+def deliver_all(company, *, turns: int = 40) -> None:
+    """Turn after turn, as time goes by, until nothing is open."""
+    for _ in range(turns):
+        send_all(company)
+        if not ConversionEvent.objects.pending().exists():
+            return
+        later()
+
+
+# --- F32 to F34: throttled, and in trouble ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "least"),
+    [("7", 7), ("0", 0), ("-5", 0), ("99999999", 24 * 3600 - 1), ("soon", 0), ("7, 9", 0), ("", 0)],
+)
+def test_f32_retry_after_is_a_minimum_and_nonsense_in_it_is_nothing(
+    header, least, company, other_company, connected, sandbox, make_rule
+) -> None:
+    services.save_token(company=other_company, token="AQV-the-token-of-contoso-0001")
+    make_rule()
+    make_rule(company=other_company)
+    make_lead(company)
+    make_lead(other_company)
+    sandbox.faults.add(Fault(status=429, headers={"Retry-After": header}))
+
+    send_all(company)
+    send_all(other_company)
+
+    lane, event = Connection.objects.get(company=company), ConversionEvent.objects.get(company=company)
+    waits = (lane.next_attempt_at - Attempt.objects.get(company=company).started_at).total_seconds()
+    assert least <= waits <= max(least * 1.01, 2) + 1
+    assert (event.state, event.attempts) == ("pending", 0)
+    assert ConversionEvent.objects.get(company=other_company).state == "accepted"
+    deliver_all(company)
+    assert broken(books(sandbox)) == []
+
+
+def test_f33_after_5_throttles_in_a_row_a_company_waits_for_midnight_and_loses_nothing(
+    company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 10)
+    sandbox.faults.add(Fault(status=429, times=50))
+    for _ in range(50):
+        send_all(company)
+        Connection.objects.update(next_attempt_at=None)
+
+    send_all(company)
+
+    assert Connection.objects.get().failures_in_a_row == 0
+    rests = Counter(requests_made(sandbox))
+    assert rests == {429: 50, 200: 1}
+    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("accepted", 1)}
+    assert broken(books(sandbox)) == []
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_f34_20_failures_in_a_row_slow_the_lane_down_and_lose_nothing(
+    status, company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 20)
+    sandbox.faults.add(Fault(status=status, body="<html>down</html>", headers={"Content-Type": "text/html"}, times=20))
+    rests = []
+    for _ in range(20):
+        send_all(company)
+        lane = Connection.objects.annotate(now=Now()).get()
+        rests.append((lane.next_attempt_at - lane.now).total_seconds())
+        later()
+
+    send_all(company)
+
+    assert min(rests[4:]) > max(rests[:4])  # the breaker opens after 5
+    assert states(company) == ["accepted"] * 20
+    assert broken(books(sandbox)) == []
+
+
+def test_f34_with_30_of_100_answers_bad_everything_goes_out(company, connected, sandbox, make_rule, settings) -> None:
+    settings.BATCH_SIZE = 20
+    chance = random.Random(figures.SEED)
+    kinds = [
+        Fault(status=500),
+        Fault(status=503),
+        Fault(drop=Drop.AFTER_BODY),
+        Fault(cut_after=30),
+        Fault(status=200, body=""),
+    ]
+    faults = [chance.choice(kinds) if chance.random() < 0.3 else Fault() for _ in range(60)]
+    sandbox.faults.add(*faults)
+    make_rule()
+    make_leads(company, 400)
+
+    deliver_all(company)
+
+    hidden = sum(fault.drop == Drop.AFTER_BODY or fault.cut_after is not None for fault in faults)
+    assert states(company) == ["accepted"] * 400
+    assert broken(books(sandbox), Allowed(hidden_answers=hidden)) == []
+
+
+# --- F36 and F43 to F45: refusals ------------------------------------------------------------------------------------
+
+
+def test_f36_an_element_that_is_always_refused_is_rejected_after_one_more_send(
+    company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_lead(company)
+    sandbox.faults.add(Fault(status=400, body='{"message":"no","status":400}', times=50))
+
+    deliver_all(company)
+
+    event = ConversionEvent.objects.get()
+    assert (event.state, event.attempts, requests_made(sandbox)) == ("rejected", 1, [400])
+    assert broken(books(sandbox)) == []
+
+
+def named(bad) -> str:
+    text = "".join(f"Index: {at}, ERROR :: /user/userIds/{at} :: value number {at} is odd\n" for at in bad)
+    return json.dumps({"message": text, "status": 422})
+
+
+@pytest.mark.parametrize("count", [1, 37, 4999])
+def test_f43_named_elements_of_5000_are_rejected_and_the_rest_goes_with_2_more_requests_at_most(
+    count, company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 5000)
+    bad = sorted(random.Random(figures.SEED).sample(range(5000), count))
+    sandbox.faults.add(Fault(status=422, body=named(bad)))
+
+    send_all(company)
+
+    assert [at for at, state in enumerate(states(company)) if state == "rejected"] == bad
+    assert Counter(states(company)) == {"rejected": count, "accepted": 5000 - count}
+    assert len(requests_made(sandbox)) <= 3
+    assert broken(books(sandbox)) == []
+
+
+def test_f43_all_of_5000_for_one_reason_is_the_rule_and_holds_all_until_it_is_resumed(
+    company, connected, sandbox, make_rule
+) -> None:
+    rule = make_rule()
+    make_leads(company, 5000)
+    sandbox.faults.add(Fault(status=422, body=named(range(5000))))
+
+    send_all(company)
+    rule.refresh_from_db()
+    assert (rule.is_paused, Counter(states(company))) == (True, {"pending": 5000})
+
+    services.resume_rule(rule=rule)
+    send_all(company)
+    assert Counter(states(company)) == {"accepted": 5000}
+    assert requests_made(sandbox) == [422, 200]
+    assert broken(books(sandbox)) == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_f44_where_nobody_is_named_halving_finds_exactly_the_bad_ones(
+    count, company, connected, sandbox, make_rule, monkeypatch
+) -> None:
+    make_rule()
+    make_leads(company, 5000)
+    rows = random.Random(figures.SEED).sample(list(ConversionEvent.objects.values_list("event_id", flat=True)), count)
+    accept = judge._accept
+
+    def accept_but_those(request, elements):
+        if {element["eventId"] for element in elements} & set(rows):
+            return judge.refusal(422, "Something is wrong")
+        return accept(request, elements)
+
+    monkeypatch.setattr(judge, "_accept", accept_but_those)
+    send_all(company)
+
+    assert set(ConversionEvent.objects.filter(state="rejected").values_list("event_id", flat=True)) == set(rows)
+    assert Counter(states(company)) == {"rejected": count, "accepted": 5000 - count}
+    assert len(requests_made(sandbox)) <= 1 + 2 * count * 13
+    assert broken(books(sandbox)) == []
+
+
+def test_f45_a_body_that_is_too_large_is_halved_until_it_is_taken(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
+    make_rule()
+    make_leads(company, 2000)
+    accept = judge._accept
+    too_large = judge.refusal(413, "Too large")
+    monkeypatch.setattr(
+        judge,
+        "_accept",
+        lambda request, elements: too_large if len(request.body) > 100_000 else accept(request, elements),
+    )
+
+    send_all(company)
+
+    assert Counter(states(company)) == {"accepted": 2000}
+    assert broken(books(sandbox)) == []
+
+
+# --- F38 to F41: no answer, half an answer, nonsense -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(delay_ms=6000), Fault(drip_ms=200), Fault(status=200, headers={"Content-Length": "999"}, drip_ms=200)],
+)
+def test_f38_f39_silence_and_drips_are_given_up_by_our_own_clock(fault, company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    make_leads(company, 100)
+    sandbox.faults.add(fault)
+    start = time.monotonic()
+
+    send_all(company)
+
+    assert abs(time.monotonic() - start - SMALL["SEND_TIMEOUT_SECONDS"]) < 1
+    assert set(ConversionEvent.objects.values_list("state", "reason")) == {("pending", "timed_out")}
+    deliver_all(company)
+    assert broken(books(sandbox), Allowed(hidden_answers=1)) == []
+    assert extra_acceptances(books(sandbox)) in (0, 100)
+
+
+def test_f37_f38_f39_the_network_fails_in_each_way_of_the_proxy(
+    company, connected, sandbox, make_rule, settings
+) -> None:
+    make_rule()
+    proxy = Proxy(("127.0.0.1", sandbox.port))
+    settings.LINKEDIN_API_URL = f"http://127.0.0.1:{proxy.port}"
+    troubles = ["down", "refuse", "black hole", "reset", "slice", "latency", "cut", "drip", "slow close"]
+    for number, name in enumerate(troubles):
+        make_leads(company, 20, start=20 * number)
+        go_wrong(proxy, name)
+        later()
+        send_all(company)
+        proxy.up()
+        hang_up()
+
+    deliver_all(company)
+
+    proxy.down()
+    hang_up()
+    assert states(company) == ["accepted"] * 20 * len(troubles)
+    assert broken(books(sandbox), Allowed(hidden_answers=2)) == []  # cut and drip come after LinkedIn has taken it
+
+
+def hang_up() -> None:
+    """Have the next request open a connection of its own."""
+    wire.client().close()
+    del wire._local.shape
+
+
+def go_wrong(proxy: Proxy, name: str) -> None:
+    if name == "down":
+        proxy.down()
+    elif name == "reset":
+        proxy.reset()
+    else:
+        proxy.trouble = {
+            "refuse": REFUSE,
+            "black hole": BLACK_HOLE,
+            "slice": Trouble(slice=512),
+            "latency": Trouble(latency=0.1),
+            "cut": Trouble(cut_after=40),
+            "drip": drip(0.02),
+            "slow close": Trouble(slow_close=0.2),
+        }[name]
+
+
+CHUNKED = {"Transfer-Encoding": "chunked"}
+CUTS = [
+    Fault(cut_after=17),
+    Fault(cut_after=40),
+    Fault(cut_after=-1),
+    Fault(cut_after=-20),
+    Fault(headers={"Content-Length": "99999"}, cut_after=-5),
+    Fault(headers=CHUNKED, body='5\r\n{"ele', status=200, cut_after=200),
+    Fault(drop=Drop.AFTER_BODY),
+    Fault(drop=Drop.BEFORE_BODY),
+]
+
+
+@pytest.mark.parametrize("fault", CUTS)
+def test_f40_an_answer_that_is_cut_is_unknown_and_the_same_goes_again(
+    fault, company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 30)
+    sandbox.faults.add(fault)
+
+    send_all(company)
+    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("pending", 1)}
+    deliver_all(company)
+
+    assert states(company) == ["accepted"] * 30
+    assert broken(books(sandbox), Allowed(hidden_answers=1)) == []
+    figures.count("faulty answers")
+
+
+def batch(*elements) -> str:
+    return json.dumps({"elements": list(elements)})
+
+
+GOOD = {"status": 201}
+NONSENSE = [
+    "", " ", "null", "true", "0", '""', "[]", "{}", "<html>ok</html>", "ok", "{", '{"elements":', "\x00", "﻿{}", "NaN",
+    '{"elements":null}', '{"elements":{}}', '{"elements":"201"}', '{"elements":[]}', '{"elements":201}',
+    batch(GOOD), batch(GOOD, GOOD), batch(GOOD, GOOD, GOOD, GOOD), batch(GOOD, GOOD, None), batch(GOOD, GOOD, []),
+    batch(GOOD, GOOD, "201"), batch(GOOD, GOOD, 201), batch(GOOD, GOOD, {}), batch(GOOD, GOOD, {"status": "201"}),
+    batch(GOOD, GOOD, {"status": None}), batch(GOOD, GOOD, {"status": True}), batch(GOOD, GOOD, {"status": 201.5}),
+    batch(GOOD, GOOD, {"status": -201}), batch(GOOD, GOOD, {"status": 10**30}), batch(GOOD, GOOD, {"code": 201}),
+    '{"elements":[{"status":201},{"status":201},{"status":201}],"elements":[]}',
+    '{"elements":' * 40 + "1" + "}" * 40, "[" * 3000, '{"results":[{"status":201}]}', '{"status":201}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NONSENSE)
+def test_f41_a_200_that_says_nothing_is_never_taken_for_accepted(body, company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    make_leads(company, 3)
+    sandbox.faults.add(Fault(status=200, body=body))
+
+    send_all(company)
+
+    assert "accepted" not in states(company)
+    deliver_all(company)
+    assert states(company) == ["accepted"] * 3
+    assert broken(books(sandbox)) == []
+    figures.count("faulty answers")
+
+
+# --- F42, F46 --------------------------------------------------------------------------------------------------------
+
+
+def test_f42_37_random_failures_of_5000_are_settled_each_by_its_own_status(
+    company, connected, sandbox, make_rule, settings
+) -> None:
+    settings.RETRY_SECONDS = [60]  # so that the first answer can be looked at
+    chance = random.Random(figures.SEED)
+    make_rule()
+    make_leads(company, 5000)
+    failures = {at: chance.choice([400, 422, 429, 500, 503]) for at in chance.sample(range(5000), 37)}
+    statuses = [failures.get(at, chance.choice([200, 201, 299])) for at in range(5000)]
+    sandbox.faults.add(Fault(status=200, body=batch(*[{"status": status, "message": "odd"} for status in statuses])))
+
+    send_all(company)
+
+    found = dict(enumerate(ConversionEvent.objects.order_by("pk").values_list("http_status", flat=True)))
+    assert found == dict(enumerate(statuses))
+    retried = [at for at, status in failures.items() if status >= 429]
+    assert [at for at, state in enumerate(states(company)) if state == "pending"] == sorted(retried)
+    deliver_all(company)
+    assert sum(len(entry.elements) for entry in books(sandbox)[1:]) == len(retried)
+    assert broken(books(sandbox)) == []
+    figures.count("faulty answers")
+
+
+@pytest.mark.parametrize("word", ["revoked", "invalid", "expired"])
+def test_f46_401_pauses_the_connection_within_one_request_and_burns_nothing(
+    word, company, other_company, sandbox, make_rule
+) -> None:
+    services.save_token(company=company, token=f"AQV-this-one-is-{word}-0001")
+    services.save_token(company=other_company, token="AQV-the-token-of-contoso-0001")
+    make_rule("lead_created", "1")
+    make_rule("lead_created", "2")
+    make_rule(company=other_company)
+    make_leads(company, 100)
+    make_leads(other_company, 3)
+
+    send_all(company)
+    send_all(company)
+    send_all(other_company)
+
+    assert requests_made(sandbox) == [401, 200]
+    assert set(ConversionEvent.objects.filter(company=company).values_list("state", "attempts")) == {("pending", 0)}
+    allowed = Allowed(tokens={company.pk: {books(sandbox)[0].token}})
+    services.save_token(company=company, token=TOKEN)
+    send_all(company)
+    assert broken(books(sandbox), allowed) == []
+
+
+@pytest.mark.parametrize("rule_id", ["403403", "404404", "400400", "400401"])
+def test_f46_a_refusal_of_the_rule_holds_that_rule_and_no_other(
+    rule_id, company, connected, sandbox, make_rule
+) -> None:
+    bad = make_rule("lead_created", rule_id)
+    make_rule("lead_created", "104012")
+    make_leads(company, 100)
+
+    send_all(company)
+
+    assert ConversionRule.objects.get(pk=bad.pk).is_paused
+    assert not Connection.objects.get().is_paused
+    assert set(ConversionEvent.objects.filter(rule=bad).values_list("state", "attempts")) == {("pending", 0)}
+    assert set(ConversionEvent.objects.exclude(rule=bad).values_list("state", flat=True)) == {"accepted"}
+    assert len(requests_made(sandbox)) == 2
+    assert broken(books(sandbox), Allowed(open_events=True)) == []
+
+
+def test_f46_426_holds_everything_of_everybody_and_drops_nothing(
+    company, other_company, connected, sandbox, make_rule, settings
+) -> None:
+    services.save_token(company=other_company, token="AQV-the-token-of-contoso-0001")
+    make_rule()
+    make_rule(company=other_company)
+    make_leads(company, 50)
+    make_leads(other_company, 50)
+    settings.LINKEDIN_API_VERSION = "202511"
+
+    send_all(company)
+    send_all(other_company)
+
+    assert requests_made(sandbox) == [426]
+    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("pending", 0)}
+    settings.LINKEDIN_API_VERSION = "202609"
+    assert sorted(sweep.due_companies()) == sorted([company.pk, other_company.pk])
+    send_all(company)
+    send_all(other_company)
+    assert set(states(company) + states(other_company)) == {"accepted"}
+    assert broken(books(sandbox)) == []
