@@ -1,18 +1,32 @@
 """The operator's own view of the data, behind Django's admin. Changes here fire CRM events like any other."""
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from crm.accounts import admin as accounts_admin  # noqa: F401 - registers people
-from crm.models import ApiKey, Company, CrmEvent, Deal, Lead, LeadMeaning, LeadStatus, Stage
-from crm.services import change_status
+from crm.models import ApiKey, AuditEntry, Company, CrmEvent, Deal, Lead, LeadMeaning, LeadStatus, Stage
+from crm.services import change_status, deactivate_company, reactivate_company
 
 
 @admin.register(Company)
 class CompanyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("name", "slug", "currency", "created_at")
+    list_display = ("name", "slug", "is_active", "currency", "created_at")
+    list_filter = ("is_active",)
     search_fields = ("name", "slug")
+    actions = ("deactivate", "reactivate")
+
+    @admin.action(description="Deactivate: let nobody in and send nothing", permissions=["change"])
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
+        for company in queryset:
+            deactivate_company(company=company)
+        self.message_user(request, "They are deactivated. What was waiting to be sent is cancelled.")
+
+    @admin.action(description="Activate", permissions=["change"])
+    def reactivate(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
+        for company in queryset:
+            reactivate_company(company=company)
+        self.message_user(request, "They are active. What happens from now on is sent.")
 
 
 @admin.register(LeadStatus, Stage)
@@ -55,22 +69,33 @@ class DealAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     autocomplete_fields = ("company", "lead", "stage", "owner")
 
 
-@admin.register(CrmEvent)
-class CrmEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """To look at only: the record is append-only."""
+class AppendOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """To look at only."""
 
-    list_display = ("kind", "company", "lead", "deal", "actor", "occurred_at")
-    list_filter = ("kind",)
-    list_select_related = ("company", "lead", "deal", "actor")
+    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: CrmEvent | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: CrmEvent | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+@admin.register(CrmEvent)
+class CrmEventAdmin(AppendOnlyAdmin):
+    list_display = ("kind", "company", "lead", "deal", "actor", "occurred_at")
+    list_filter = ("kind",)
+    list_select_related = ("company", "lead", "deal", "actor")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(AppendOnlyAdmin):
+    list_display = ("action", "company", "actor_name", "object_label", "summary", "at")
+    list_filter = ("action",)
+    list_select_related = ("company",)
 
 
 @admin.register(ApiKey)

@@ -83,14 +83,15 @@ class Lead(Tracked):
     class Meta(Tracked.Meta):
         ordering = ["-pk"]
         indexes = [
-            models.Index(fields=["company", "-id"], name="lead_newest_first"),
             models.Index("company", Lower("email"), name="lead_by_email"),
         ]
         constraints = [
+            # The order of every list, and what `crm.second_wall` lets other rows refer to.
+            models.UniqueConstraint(fields=["company", "id"], name="lead_of_company"),
             models.CheckConstraint(
                 name="nothing_of_an_erased_lead",
                 condition=Q(erased_at=None) | Q(share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")),
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from crm.models import ApiKey, CrmEvent, LeadStatus, Stage
+from crm import audit
+from crm.models import ApiKey, AuditAction, AuditEntry, Company, CrmEvent, LeadStatus, Stage
 from tests.conftest import make_deal, make_lead, staff_client
 
 pytestmark = pytest.mark.django_db
@@ -26,11 +27,13 @@ def list_form(field, rows, **values):
 
 
 @pytest.mark.parametrize(
-    "model", ["company", "user", "membership", "leadstatus", "stage", "lead", "deal", "crmevent", "apikey"]
+    "model",
+    ["company", "user", "membership", "leadstatus", "stage", "lead", "deal", "crmevent", "apikey", "auditentry"],
 )
 def test_every_list_and_page_opens(operator, company, admin, model):
     make_deal(make_lead(company))
     ApiKey.objects.issue(company=company, role="sales", name="Website form")
+    audit.record(company=company, action=AuditAction.EXPORT)
 
     response = operator.get(f"/admin/crm/{model}/")
     first = response.context["cl"].result_list[0]
@@ -91,3 +94,27 @@ def test_the_hash_of_a_key_is_not_shown(operator, company):
     key, _ = ApiKey.objects.issue(company=company, role="sales", name="Website form")
 
     assert key.key_sha256 not in operator.get(f"/admin/crm/apikey/{key.pk}/change/").content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_f56_companies_are_deactivated_and_activated_by_an_action(operator, company, other_company):
+    chosen = {"_selected_action": [company.pk]}
+
+    operator.post("/admin/crm/company/", {"action": "deactivate", **chosen})
+    assert list(Company.objects.order_by("pk").values_list("is_active", flat=True)) == [False, True]
+
+    operator.post("/admin/crm/company/", {"action": "reactivate", **chosen})
+    assert list(Company.objects.order_by("pk").values_list("is_active", flat=True)) == [True, True]
+
+
+def test_the_audit_log_is_for_looking_at_only(operator, company):
+    entry = audit.record(company=company, action=AuditAction.ERASURE)
+
+    answers = [
+        operator.post(f"/admin/crm/auditentry/{entry.pk}/change/", {"action": "export"}),
+        operator.post(f"/admin/crm/auditentry/{entry.pk}/delete/", {"post": "yes"}),
+        operator.post("/admin/crm/auditentry/add/", {"action": "export"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert AuditEntry.objects.get(pk=entry.pk).action == "erasure"

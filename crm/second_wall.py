@@ -1,0 +1,69 @@
+"""The second wall between companies, in the database itself: a row can't refer to another company's row.
+
+The first wall is the code, which reaches everything through `for_company`. Here each foreign key between rows of a
+company is made to hold the company too: (company_id, lead_id) must be the id and the company of one lead. It takes the
+place of Django's own key of that column, so that as many keys are checked as before. On PostgreSQL only: SQLite can't
+change a table's keys, and keeps Django's.
+"""
+
+from functools import partial
+from typing import Any
+
+from django.db import migrations
+
+CHECKED_AT_COMMIT = "DEFERRABLE INITIALLY DEFERRED"  # as Django's own keys are
+SINGLE_KEY = """
+    SELECT con.conname FROM pg_constraint con
+    JOIN pg_attribute att ON att.attrelid = con.conrelid AND att.attnum = con.conkey[1]
+    WHERE con.contype = 'f' AND con.conrelid = %s::regclass AND cardinality(con.conkey) = 1 AND att.attname = %s
+"""
+
+
+def unique_within_company(table: str) -> migrations.RunPython:
+    """What a key that holds the company can refer to. Not needed where the model has such a constraint itself."""
+    name = f"{table}_of_company"
+    return _on_postgresql(
+        f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" UNIQUE (company_id, id)',
+        f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"',
+    )
+
+
+def tie(table: str, column: str, to: str) -> migrations.RunPython:
+    """Let `column` refer to rows of the table `to` that have the same company."""
+    return migrations.RunPython(partial(_tie, table, column, to), partial(_untie, table, column, to))
+
+
+def _tie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
+    if editor.connection.vendor != "postgresql":
+        return
+    with editor.connection.cursor() as cursor:
+        cursor.execute(SINGLE_KEY, [table, column])
+        for (name,) in cursor.fetchall():
+            cursor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"')
+        cursor.execute(
+            f'ALTER TABLE "{table}" ADD CONSTRAINT "{_name(table, column)}" FOREIGN KEY (company_id, {column}) '
+            f'REFERENCES "{to}" (company_id, id) {CHECKED_AT_COMMIT}'
+        )
+
+
+def _untie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
+    if editor.connection.vendor != "postgresql":
+        return
+    with editor.connection.cursor() as cursor:
+        cursor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{_name(table, column)}"')
+        cursor.execute(
+            f'ALTER TABLE "{table}" ADD CONSTRAINT "{table}_{column}_fk" FOREIGN KEY ({column}) '
+            f'REFERENCES "{to}" (id) {CHECKED_AT_COMMIT}'
+        )
+
+
+def _name(table: str, column: str) -> str:
+    return f"{table}_{column}_same_company"
+
+
+def _on_postgresql(forwards: str, backwards: str) -> migrations.RunPython:
+    def run(statement: str, apps: Any, editor: Any) -> None:
+        if editor.connection.vendor == "postgresql":
+            editor.execute(statement)
+
+    return migrations.RunPython(partial(run, forwards), partial(run, backwards))

@@ -1,0 +1,96 @@
+"""S05: the database itself takes no row that refers to another company's, whatever the code above it does."""
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from capi.models import Attempt, ConversionEvent, ConversionRule
+from crm.models import CrmEvent, Deal, Lead, LeadStatus, Stage
+from tests.conftest import make_deal, make_lead
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TIES = {
+    ("crm_lead", "status_id"): LeadStatus,
+    ("crm_deal", "lead_id"): Lead,
+    ("crm_deal", "stage_id"): Stage,
+    ("crm_crmevent", "lead_id"): Lead,
+    ("crm_crmevent", "deal_id"): Deal,
+    ("capi_conversionevent", "rule_id"): ConversionRule,
+    ("capi_conversionevent", "lead_id"): Lead,
+    ("capi_conversionevent", "deal_id"): Deal,
+    ("capi_conversionevent", "crm_event_id"): CrmEvent,
+    ("capi_attempt", "rule_id"): ConversionRule,
+}
+
+
+@pytest.fixture(autouse=True)
+def _on_postgresql():
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite can't change a table's keys: there the code's wall stands alone")
+
+
+def fill(company):
+    """A row of every kind for the company."""
+    rule = ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="1", name="Deal")
+    make_deal(make_lead(company))
+    assert ConversionEvent.objects.for_company(company).get().deal is not None
+    Attempt.objects.create(company=company, rule=rule, linkedin_id="1", api_version="202609")
+
+
+def point(table, column, company, pk) -> None:
+    """Past all of the code: let one row of the company refer to this id."""
+    with connection.cursor() as cursor:
+        # Table and column come from TIES above.
+        cursor.execute(f"UPDATE {table} SET {column} = %s WHERE company_id = %s", [pk, company.pk])
+        assert cursor.rowcount >= 1
+
+
+@pytest.mark.parametrize(("table", "column"), TIES)
+def test_s05_no_row_can_refer_to_another_companys(company, other_company, table, column) -> None:
+    fill(company)
+    fill(other_company)
+    theirs = TIES[table, column].objects.for_company(other_company).last()
+    own = TIES[table, column].objects.for_company(company).last()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        point(table, column, company, theirs.pk)
+
+    point(table, column, company, own.pk)
+
+
+@pytest.mark.parametrize(("table", "column"), TIES)
+def test_a_row_that_nobody_has_can_not_be_referred_to_either(company, table, column) -> None:
+    fill(company)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        point(table, column, company, 10**12)
+
+
+def test_a_row_can_not_move_to_another_company_and_leave_its_own_behind(company, other_company) -> None:
+    fill(company)
+
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("UPDATE crm_lead SET company_id = %s", [other_company.pk])
+
+
+def test_a_lead_with_all_that_hangs_on_it_is_deleted_as_before(company) -> None:
+    fill(company)
+
+    Lead.objects.get().delete()
+
+    assert not Deal.objects.exists()
+    assert ConversionEvent.objects.get().lead is None
+
+
+def test_no_reference_between_rows_of_a_company_is_left_out() -> None:
+    tied = {(table, column) for table, column in TIES}
+
+    found = {
+        (model._meta.db_table, field.column)
+        for model in (Lead, Deal, CrmEvent, ConversionEvent, Attempt)
+        for field in model._meta.concrete_fields
+        if field.is_relation and any(other.name == "company" for other in field.related_model._meta.concrete_fields)
+    }
+
+    # An event and its attempt are written together, under the company's lease.
+    assert found - tied == {("capi_conversionevent", "last_attempt_id")}
