@@ -1,10 +1,14 @@
 """System checks of the wiring: what a production start can't do without. Each says what to do."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Warn
 from django.core.exceptions import ImproperlyConfigured
+
+OWN_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 def secret_key() -> str:
@@ -48,3 +52,22 @@ def production_settings(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return wrong
+
+
+@register(Tags.security)
+def site_url(**kwargs: Any) -> list[CheckMessage]:
+    """E004: the links in mails, which let people in, go over HTTPS."""
+    if settings.DEBUG or not settings.HTTPS or settings.SITE_URL.startswith("https://"):
+        return []
+    hint = "Set LEADMACHINE_URL to the https:// address of this installation, or leave it out."
+    return [Error("LEADMACHINE_URL is no https:// address.", hint=hint, id="leadmachine.E004")]
+
+
+@register(Tags.security)
+def broker_password(**kwargs: Any) -> list[CheckMessage]:
+    """W005: whoever can write to the broker can make workers work."""
+    broker = urlsplit(settings.REDIS_URL)
+    if settings.DEBUG or not broker.hostname or broker.password or broker.hostname in OWN_MACHINE:
+        return []
+    hint = "Give it one, and put it into REDIS_URL: redis://:password@host:6379/0"
+    return [Warn(f"The broker on {broker.hostname} asks for no password.", hint=hint, id="leadmachine.W005")]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.http import require_safe
 
 from capi.context_processors import line_of
 from capi.models import Connection, ConversionEvent, ConversionRule
@@ -18,6 +19,7 @@ from crm.views.access import MemberRequest, member
 LATEST_EVENTS = 6
 
 
+@require_safe
 @member(Action.SEE_LEADS)
 def dashboard(request: MemberRequest) -> HttpResponse:
     company, connection = request.membership.company, line_of(request).connection

@@ -2,6 +2,7 @@
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from capi.context_processors import line_of
@@ -14,6 +15,7 @@ from crm.roles import Action
 from crm.views.access import MemberRequest, member
 
 
+@require_safe
 @vary_on_headers("HX-Request")
 @member(Action.SEE_EVENT_LOG)
 def log(request: MemberRequest) -> HttpResponse:
@@ -34,6 +36,7 @@ def log(request: MemberRequest) -> HttpResponse:
     )
 
 
+@require_safe
 @vary_on_headers("HX-Request")
 @member(Action.SEE_EVENT_LOG)
 def detail(request: MemberRequest, pk: int) -> HttpResponse:

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from capi import services
 from capi.clock import database_now
@@ -94,6 +94,7 @@ def test(request: MemberRequest, pk: int) -> HttpResponse:
     return _test_part(request, event) if request.htmx else redirect(event)
 
 
+@require_safe
 @member(Action.TEST_RULES)
 def test_result(request: MemberRequest, pk: int) -> HttpResponse:
     """How a test event fares; no content while there is nothing new, so that nothing is read out twice."""

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from capi.reads.received import received_from
@@ -11,6 +12,7 @@ from crm.roles import Action
 from crm.views.access import MemberRequest, member
 
 
+@require_safe
 @vary_on_headers("HX-Request")
 @member(Action.SEE_LEADS)
 def received(request: MemberRequest) -> HttpResponse:

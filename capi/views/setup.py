@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from capi.advice import usual_causes
 from capi.context_processors import line_of
@@ -13,6 +14,7 @@ from crm.roles import Action
 from crm.views.access import MemberRequest, member
 
 
+@require_safe
 @member(Action.SEE_CONNECTION)
 def setup(request: MemberRequest) -> HttpResponse:
     return setup_page(request)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
 from crm.api.pagination import KeysetPagination
@@ -38,6 +39,7 @@ class Part:
     fields: tuple[Field, ...]
 
 
+@require_safe
 @member(Action.SEE_LEADS)
 def docs(request: MemberRequest) -> HttpResponse:
     """What scripts can do with a key, for whoever writes them."""

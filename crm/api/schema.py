@@ -13,6 +13,7 @@ class SchemaView(SpectacularAPIView):
     """`/api/v1/schema/`, as YAML or (`?format=json`) JSON."""
 
     permission_classes = [AnyCaller]
+    http_method_names = ["get", "head"]
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from crm import audit
 from crm.forms.audit import AuditFilterForm
@@ -22,6 +22,7 @@ HEAD: Final = ("at", "actor_kind", "actor_id", "actor_name", "action", "object_k
                "details")  # fmt: skip
 
 
+@require_safe
 @member(Action.MANAGE_COMPANY)
 def audit_log(request: MemberRequest) -> HttpResponse:
     """Who did what, newest first. `?before=` goes on after the entry with that id."""

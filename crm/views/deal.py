@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from crm import timeline
 from crm.forms.deals import DealForm
@@ -16,6 +16,7 @@ from crm.views.deals import choose_lead
 from crm.views.shell import back_to
 
 
+@require_safe
 @member(Action.SEE_LEADS)
 def deal(request: MemberRequest, pk: int) -> HttpResponse:
     """The deal's page: what is known, its lead, and what happened."""

@@ -10,6 +10,7 @@ from django.db.models import Count, F, Sum, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from crm.filters import SearchForm
 from crm.models import Company, Deal, Lead, Stage
@@ -35,6 +36,7 @@ class BoardColumn:
         return self.count > len(self.deals)
 
 
+@require_safe
 @member(Action.SEE_LEADS)
 def deals(request: MemberRequest) -> HttpResponse:
     """The board; with `?stage=`, the list of all deals in one stage."""

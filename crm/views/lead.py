@@ -5,7 +5,7 @@ from django.db import IntegrityError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from crm import timeline
 from crm.erasure import erase_lead
@@ -17,6 +17,7 @@ from crm.views.access import MemberRequest, member, own_or_404
 from crm.views.shell import back_to
 
 
+@require_safe
 @member(Action.SEE_LEADS)
 def lead(request: MemberRequest, pk: int) -> HttpResponse:
     """The lead's page: what is known, its deals, and what happened."""

@@ -1,0 +1,51 @@
+"""Log lines that can be trusted and kept: one event, one line, and nothing personal in what libraries say."""
+
+import logging
+import re
+from copy import copy
+from types import TracebackType
+from typing import Final
+
+from capi.linkedin.masking import MASK, mask
+
+INDENT: Final = "    "
+# What PostgreSQL adds to an error: the whole row that it refused, whose texts may have lines of their own.
+DETAIL: Final = re.compile(r"DETAIL:.*?(?=\n\n(?:The above exception|During handling of)|\Z)", re.DOTALL)
+
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class SafeFormatter(logging.Formatter):
+    """Keeps a message on its line, masks addresses, hashes and tokens, and indents what belongs to an error.
+
+    Nobody can write a line that looks like another event (S35), and a database's "Failing row contains …" tells
+    nobody's address (S36).
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        record = copy(record)
+        record.exc_text = None  # another handler may have left its own words here
+        return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return told(super().formatMessage(record))
+
+    def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802
+        return _indented(super().formatStack(stack_info))
+
+
+def told(text: str) -> str:
+    """The text on one line, without the rows that a database quotes, and masked."""
+    return mask(DETAIL.sub(f"DETAIL: {MASK}", text))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(INDENT + _line(line) for line in DETAIL.sub(f"DETAIL: {MASK}", text).splitlines())
+
+
+def _line(line: str) -> str:
+    """The line with its own indentation, which tells code from words."""
+    return line[: len(line) - len(line.lstrip(" "))] + mask(line)

@@ -1,0 +1,46 @@
+"""What holds for every answer, whichever view gave it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+
+PERMISSIONS_POLICY: Final = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone",
+        "midi", "payment", "usb",
+    )
+)  # fmt: skip
+PAGE_METHODS: Final = ("GET", "HEAD", "POST")
+API: Final = "/api/"
+
+Next = Callable[[HttpRequest], HttpResponse]
+
+
+class ClosedByDefault:
+    """No answer may be kept by a browser or a proxy unless it says itself for how long, as static files do.
+
+    "Back" after signing out shows nothing then, and no cache in between mixes people up (S17, S44).
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store, private")
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        return response
+
+
+class PageMethods:
+    """Pages know three methods (S12). The API's views name their own."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method not in PAGE_METHODS and not request.path_info.startswith(API):
+            return HttpResponseNotAllowed(PAGE_METHODS)
+        return self.get_response(request)
