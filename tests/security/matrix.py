@@ -1,0 +1,153 @@
+"""Who may do what at which address: a row for every name that the resolver knows. A route without a row fails.
+
+The roles themselves stand in `crm.roles.MATRIX`; here each method of each address names its action, or who else may.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from crm.roles import Action, Role, may
+from tests.security.world import World
+
+
+class Open(StrEnum):
+    """What needs no role."""
+
+    PUBLIC = "anybody, signed in or not"
+    SIGNED_IN = "anybody who is signed in, about themselves"
+    CALLER = "every key and every member"
+    OPERATOR = "the operator's staff, with a second factor"
+
+
+Body = Callable[[World], dict[str, Any]]
+
+
+def _nothing(world: World) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The methods of one address and who may use them. `of` names the row that its id is of."""
+
+    methods: dict[str, Action | Open]
+    of: str = ""
+    body: Body = _nothing
+    values: dict[str, str] = field(default_factory=dict)
+
+    def lets_in(self, method: str, role: str | None) -> bool:
+        """True if this role may use this method here. HEAD is a GET without a body."""
+        action = self.methods.get("GET" if method == "HEAD" else method)
+        if action is None or action == Open.OPERATOR:
+            return False
+        if action == Open.PUBLIC:
+            return True
+        return role is not None and (isinstance(action, Open) or may(role, action))
+
+
+def _see(action: Action, of: str = "", **values: str) -> Row:
+    return Row({"GET": action}, of, values=values)
+
+
+def _form(action: Action, of: str = "", body: Body = _nothing) -> Row:
+    return Row({"GET": action, "POST": action}, of, body)
+
+
+def _do(action: Action, of: str = "", body: Body = _nothing, **values: str) -> Row:
+    return Row({"POST": action}, of, body, values)
+
+
+def _lead(world: World) -> dict[str, Any]:
+    return {"first_name": "Mallory", "type": "inbound", "status": world.ids["status"]}
+
+
+def _deal(world: World) -> dict[str, Any]:
+    return {"title": "Mallory", "currency": "EUR", "stage": world.ids["stage"]}
+
+
+def _rule(world: World) -> dict[str, Any]:
+    return {"name": "Mallory", "crm_event": "deal_won", "linkedin_id": "99", "frequency": "once", "is_active": "on"}
+
+
+def _api(of: str, see: Action, edit: Action, delete: Action, body: Body) -> dict[str, Row]:
+    return {
+        f"api-{of}-list": Row({"GET": see, "POST": edit}, body=body),
+        f"api-{of}-detail": Row(
+            {"GET": see, "PUT": edit, "PATCH": edit, "DELETE": delete}, of.rpartition("-")[2], body
+        ),
+    }
+
+
+OWN_ACCOUNT = {
+    "account", "account_change_password", "account_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp",
+    "mfa_generate_recovery_codes", "mfa_index", "mfa_reauthenticate", "mfa_view_recovery_codes", "switch_company",
+    "theme", "usersessions_list",
+}  # fmt: skip
+PUBLIC = {
+    "account_confirm_email", "account_email_verification_sent", "account_inactive", "account_login", "account_logout",
+    "account_reset_password", "account_reset_password_done", "account_reset_password_from_key",
+    "account_reset_password_from_key_done", "account_set_password", "account_signup", "healthz", "invitation", "login",
+    "logout", "mfa_authenticate",
+}  # fmt: skip
+
+ROWS: dict[str, Row] = {
+    "dashboard": _see(Action.SEE_LEADS),
+    "leads": _form(Action.SEE_LEADS),
+    "lead": _see(Action.SEE_LEADS, "lead"),
+    "lead_new": _form(Action.EDIT_LEADS, body=_lead),
+    "lead_edit": _form(Action.EDIT_LEADS, "lead", _lead),
+    "lead_status": _do(Action.EDIT_LEADS, "lead", lambda world: {"status": world.ids["status"]}),
+    "lead_bulk_status": _do(Action.EDIT_LEADS, body=lambda world: {"status": world.ids["status"], "lead": []}),
+    "lead_delete": _form(Action.DELETE_LEADS, "lead"),
+    "lead_erase": _form(Action.DELETE_LEADS, "lead"),
+    "deals": _see(Action.SEE_LEADS),
+    "deal": _see(Action.SEE_LEADS, "deal"),
+    "deal_new": _form(Action.EDIT_LEADS, body=_deal),
+    "deal_edit": _form(Action.EDIT_LEADS, "deal", _deal),
+    "deal_move": _do(Action.EDIT_LEADS, "deal", lambda world: {"stage": world.ids["stage"]}),
+    "deal_delete": _form(Action.DELETE_LEADS, "deal"),
+    "company": _form(Action.MANAGE_COMPANY),
+    "company_steps": _do(Action.MANAGE_COMPANY, kind="statuses"),
+    "api_key_new": _do(Action.MANAGE_COMPANY, body=lambda world: {"name": "Mallory", "role": Role.ADMIN}),
+    "api_key_revoke": _form(Action.MANAGE_COMPANY, "key"),
+    "people": _form(Action.MANAGE_COMPANY, body=lambda world: {"email": "mallory@example.com", "role": Role.ADMIN}),
+    "member_role": _do(Action.MANAGE_COMPANY, "member", lambda world: {"role": Role.SALES}),
+    "member_deactivate": _form(Action.MANAGE_COMPANY, "member"),
+    "member_reactivate": _do(Action.MANAGE_COMPANY, "member"),
+    "invitation_resend": _do(Action.MANAGE_COMPANY, "invitation"),
+    "invitation_revoke": _do(Action.MANAGE_COMPANY, "invitation"),
+    "audit_log": _see(Action.MANAGE_COMPANY),
+    "audit_export": _do(Action.MANAGE_COMPANY),
+    "linkedin": _see(Action.SEE_CONNECTION),
+    "token_save": _do(Action.CHANGE_CONNECTION, body=lambda world: {"token": "M" * 40}),
+    "token_remove": _form(Action.CHANGE_CONNECTION),
+    "connection_resume": _do(Action.CHANGE_CONNECTION),
+    "rule_new": _form(Action.CHANGE_RULES, body=_rule),
+    "rule_edit": _form(Action.CHANGE_RULES, "rule", _rule),
+    "rule_active": _do(Action.CHANGE_RULES, "rule", lambda world: {"active": "0"}),
+    "rule_resume": _do(Action.CHANGE_RULES, "rule"),
+    "rule_delete": _form(Action.CHANGE_RULES, "rule"),
+    "rule_test": _do(Action.TEST_RULES, "rule"),
+    "test_result": _see(Action.TEST_RULES, "test"),
+    "events": _see(Action.SEE_EVENT_LOG),
+    "event": _see(Action.SEE_EVENT_LOG, "event"),
+    "sandbox": _see(Action.SEE_LEADS),
+    "api-docs": _see(Action.SEE_LEADS),
+    "api-schema": Row({"GET": Open.CALLER}),
+    **_api("lead", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, _lead),
+    **_api("deal", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, lambda world: {"title": "Mallory"}),
+    **_api("conversion-rule", Action.SEE_RULES, Action.CHANGE_RULES, Action.CHANGE_RULES, _rule),
+    "api-conversion-event-list": _see(Action.SEE_EVENT_LOG),
+    "api-conversion-event-detail": _see(Action.SEE_EVENT_LOG, "event"),
+    **{name: Row({"GET": Open.SIGNED_IN, "POST": Open.SIGNED_IN}) for name in OWN_ACCOUNT},
+    **{name: Row({"GET": Open.PUBLIC, "POST": Open.PUBLIC}) for name in PUBLIC},
+}  # fmt: skip
+
+
+def row_of(name: str) -> Row:
+    """The row of a route. Raises KeyError where somebody added a page and did not say who may see it."""
+    if name.startswith("admin:"):
+        return Row({"GET": Open.OPERATOR, "POST": Open.OPERATOR})
+    return ROWS[name]

@@ -1,0 +1,58 @@
+"""Whether a company's rows are as they were."""
+
+import hashlib
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+from django.db.models import Model
+
+from crm.models import Company
+
+# How to get from a row to its company. Without an entry: by the field `company`.
+PATHS = {
+    "crm.Company": "pk",
+    "crm.User": "memberships__company",
+    "capi.EarlierAttempt": "event__company",
+    "account.EmailAddress": "user__memberships__company",
+    "account.EmailConfirmation": "email_address__user__memberships__company",
+    "mfa.Authenticator": "user__memberships__company",
+    "usersessions.UserSession": "user__memberships__company",
+    "admin.LogEntry": "user__memberships__company",
+}
+# Rows that belong to the installation.
+NOBODYS = {"auth.Permission", "auth.Group", "contenttypes.ContentType", "sessions.Session"}
+
+
+def tenant_models() -> dict[type[Model], str]:
+    """Each model whose rows belong to a company, with the path to it. Raises AssertionError for one of neither kind."""
+    found = {}
+    for model in apps.get_models():
+        label = model._meta.label
+        if label in NOBODYS:
+            continue
+        names = {field.name for field in model._meta.get_fields()}
+        assert label in PATHS or "company" in names, f"{label} belongs neither to a company nor to the installation"
+        found[model] = PATHS.get(label, "company")
+    return found
+
+
+def checksum(company: Company) -> str:
+    """The same for the same rows of the company, in all tables."""
+    digest = hashlib.sha256()
+    for model, path in tenant_models().items():
+        rows = model._base_manager.filter(**{path: company.pk}).order_by("pk").values_list()
+        digest.update(repr((model._meta.label, list(rows))).encode())
+    return digest.hexdigest()
+
+
+def checksum_of_everything(*, without: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Per table, the same for the same rows; `without` names tables to leave out."""
+    return {table: _table(table) for table in connection.introspection.table_names() if table not in without}
+
+
+def _table(table: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+        rows = sorted(map(repr, cursor.fetchall()))
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()

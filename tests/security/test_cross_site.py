@@ -1,0 +1,100 @@
+"""S11: another site can make a browser write nothing here, and reading changes nothing."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.security.matrix import ROWS, Open
+from tests.security.routes import Route, all_routes
+from tests.security.rows import checksum_of_everything
+from tests.security.world import Caller, World, build, everybody
+
+# A session is written when it is used; a key notes its last use.
+WRITTEN_BY_READING = frozenset({"django_session"})
+WRITES = [route for route in all_routes() if not route.name.startswith("admin:")]
+KEYS = {"key": "x-y", "uidb36": "1", "token": "x", "kind": "statuses"}
+
+
+@pytest.fixture
+def ours(db: None) -> World:
+    return build("Kestrel", "7711")
+
+
+@pytest.fixture
+def callers(ours: World) -> dict[str, Caller]:
+    return {caller.name: caller for caller in everybody(ours)}
+
+
+@pytest.fixture
+def admin(callers: dict[str, Caller]) -> Caller:
+    return callers["admin by session"]
+
+
+def strict(caller: Caller) -> Client:
+    """A browser that is asked for its CSRF token like every other."""
+    client = Client(enforce_csrf_checks=True)
+    client.cookies.update(caller.client().cookies)
+    return client
+
+
+def address(route: Route, ours: World) -> str:
+    row_id = ours.ids.get(ROWS[route.name].of, 1)
+    return route.path(**{name: KEYS.get(name, row_id) for name in route.parameters})
+
+
+def unsafe_methods(route: Route) -> list[str]:
+    return [method for method in ROWS[route.name].methods if method != "GET"]
+
+
+def forged(client: Client, method: str, path: str, body: dict[str, Any], **headers: str) -> Any:
+    if path.startswith("/api/"):
+        return client.generic(method, path, json.dumps(body), content_type="application/json", headers=headers)
+    return client.post(path, body, headers=headers)
+
+
+def test_no_write_is_taken_without_a_token_or_with_anothers(ours: World, admin: Caller) -> None:
+    before, tries = checksum_of_everything(without=WRITTEN_BY_READING), 0
+    headers: list[dict[str, str]] = [{}, {"Origin": "https://evil.example"}, {"X-CSRFToken": "A" * 64}]
+
+    for route in WRITES:
+        for method in unsafe_methods(route):
+            for header in headers:
+                body = ROWS[route.name].body(ours)
+                answer = forged(strict(admin), method, address(route, ours), body, **header)
+                tries += 1
+                assert answer.status_code == 403, (route.name, method, header, answer.status_code)
+
+    print(f"\n{tries} forged writes")
+    assert checksum_of_everything(without=WRITTEN_BY_READING) == before
+    assert tries >= 150
+
+
+def test_a_foreign_origin_is_refused_even_with_the_right_token(ours: World, admin: Caller) -> None:
+    client = strict(admin)
+    client.get("/leads/new/")
+    token = client.cookies["csrftoken"].value
+    own, foreign = {"X-CSRFToken": token}, {"X-CSRFToken": token, "Origin": "https://evil.example"}
+
+    answers = [client.post("/theme/", {"theme": "dark"}, headers=headers).status_code for headers in (own, foreign)]
+
+    assert answers == [302, 403]
+
+
+def test_reading_changes_nothing(ours: World, callers: dict[str, Caller], settings: Any) -> None:
+    settings.LINKEDIN_SANDBOX = True
+    client, script = callers["admin by session"].client(), callers["admin by key"].client()
+    script.get("/api/v1/leads/")  # the key's last use is noted once a minute
+    before = checksum_of_everything(without=WRITTEN_BY_READING)
+
+    for route in WRITES:
+        if "GET" in ROWS[route.name].methods and Open.PUBLIC not in ROWS[route.name].methods.values():
+            (script if route.name.startswith("api-") else client).get(address(route, ours))
+
+    changed = {
+        table
+        for table, found in checksum_of_everything(without=WRITTEN_BY_READING).items()
+        if found != before.get(table)
+    }
+    assert changed == set()

@@ -1,0 +1,160 @@
+"""S01, S09, S12: every address, every method, everybody, and whose id it is: own, the neighbour's, nobody's."""
+
+import json
+import logging
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from tests.security.matrix import ROWS, Open, Row, row_of
+from tests.security.routes import Route, all_routes
+from tests.security.rows import checksum
+from tests.security.world import Caller, World, build, everybody
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+ROUTES = all_routes()
+NOBODYS_ID = 10**15
+KEYS_OF_NOBODY = {"key": "x-y", "uidb36": "1", "token": "x", "kind": "nothing"}
+SIGN_IN = re.compile(r"(/admin)?/login/|/admin/$")
+NOT_FOUND, NOT_ALLOWED = 404, 405
+API = {route.name for route in ROUTES if route.name.startswith("api-")} - {"api-docs"}
+
+
+@dataclass(frozen=True)
+class Try:
+    """One request, and what came of it."""
+
+    route: Route
+    row: Row
+    method: str
+    caller: Caller
+    whose: str
+    status: int
+    location: str
+    told: bytes
+    did_harm: bool
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.route.name} ({self.whose}) as {self.caller.name}: {self.status} {self.location}"
+
+    def is_as_it_should_be(self) -> bool:
+        """True if nobody got further than the matrix says, and everybody as far."""
+        if self.status >= 500:
+            return False
+        if Open.PUBLIC in self.row.methods.values():
+            return True
+        if not self.row.lets_in(self.method, self.role):
+            return self.was_turned_away or self.status == NOT_ALLOWED
+        if Open.SIGNED_IN in self.row.methods.values():
+            return True
+        if self.whose != "own":
+            return self.status == NOT_FOUND
+        return not self.was_turned_away and self.status not in (NOT_FOUND, NOT_ALLOWED)
+
+    @property
+    def role(self) -> str | None:
+        """The caller's, as far as it counts here: keys open the API alone."""
+        return None if self.caller.is_key and self.route.name not in API else self.caller.role
+
+    @property
+    def was_turned_away(self) -> bool:
+        """True where nobody was let in: 401, 403, or the way to a page for signing in."""
+        return self.status in (401, 403) or (self.status == 302 and SIGN_IN.match(self.location) is not None)
+
+
+@pytest.fixture
+def ours(db: None) -> World:
+    return build("Kestrel", "7711")
+
+
+@pytest.fixture
+def theirs(db: None) -> World:
+    return build("Plover", "8822")
+
+
+def test_every_route_has_a_row_and_every_row_a_route() -> None:
+    named = {route.name for route in ROUTES if not route.name.startswith("admin:")}
+
+    assert named == set(ROWS)
+
+
+@pytest.mark.timeout(900)
+def test_every_try_at_every_door_goes_as_the_matrix_says(ours: World, theirs: World, settings: Any) -> None:
+    settings.LINKEDIN_SANDBOX = True
+    logging.getLogger("django.request").setLevel(logging.CRITICAL)  # thousands of refusals are what is asked for
+    walk = Walk(everybody(ours), ours, theirs, checksum(theirs.company))
+
+    tries = [made for route in ROUTES for made in walk.tries(route)]
+
+    seen = [str(made) for made in tries if b"plover" in made.told.lower() or b"8822" in made.told]
+    print(f"\n{len(tries):,} tries at {len(ROUTES)} routes: {dict(Counter(made.status for made in tries))}")
+    assert [str(made) for made in tries if not made.is_as_it_should_be()] == []
+    assert seen == []
+    assert [str(made) for made in tries if made.did_harm] == []
+    assert checksum(theirs.company) == walk.unchanged
+    assert len(tries) >= 1_500
+
+
+def test_methods_that_no_row_names_are_not_allowed(ours: World, settings: Any) -> None:
+    """S12, for somebody who may do everything else."""
+    settings.LINKEDIN_SANDBOX = True
+    walk = Walk(everybody(ours)[:1], ours, ours, checksum(ours.company))
+
+    wrong = [
+        str(made)
+        for route in ROUTES
+        for made in walk.tries(route)
+        if made.method not in {*row_of(route.name).methods, "HEAD"} and made.status != NOT_ALLOWED
+    ]
+
+    assert wrong == []
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Goes to each door as everybody, with the ids of both companies."""
+
+    callers: list[Caller]
+    ours: World
+    theirs: World
+    unchanged: str
+
+    def tries(self, route: Route) -> list[Try]:
+        row = row_of(route.name)
+        return [
+            self._try(route, row, method, caller, whose)
+            for method in self.methods(route)
+            for caller in self.callers
+            for whose in (("own", "the neighbour's", "nobody's") if row.of else ("own",))
+        ]
+
+    def methods(self, route: Route) -> tuple[str, ...]:
+        """All; at the operator's hundred pages just two, of which all of them are made."""
+        return ("GET", "POST") if route.name.startswith("admin:") else METHODS
+
+    def _try(self, route: Route, row: Row, method: str, caller: Caller, whose: str) -> Try:
+        row_id = {"own": self.ours.ids, "the neighbour's": self.theirs.ids}.get(whose, {}).get(row.of, NOBODYS_ID)
+        values = {name: row.values.get(name, KEYS_OF_NOBODY.get(name, row_id)) for name in route.parameters}
+        if method in ("POST", "PUT", "PATCH", "DELETE"):
+            with transaction.atomic():
+                response = _ask(caller, method, route.path(**values), row.body(self.ours))
+                is_suspect = whose == "the neighbour's" or response.status_code < 400
+                harm = is_suspect and checksum(self.theirs.company) != self.unchanged
+                transaction.set_rollback(True)  # as if it had never been, for the next one
+        else:
+            response, harm = _ask(caller, method, route.path(**values), {}), False
+        body = b"".join(response) if response.streaming else response.content
+        told = repr(response.headers).encode() + body
+        location = response.headers.get("Location", "")
+        return Try(route, row, method, caller, whose, response.status_code, location, told, harm)
+
+
+def _ask(caller: Caller, method: str, path: str, body: dict[str, Any]) -> Any:
+    client = caller.client()
+    if path.startswith("/api/") and method in ("POST", "PUT", "PATCH"):
+        return client.generic(method, path, json.dumps(body), content_type="application/json")
+    return client.post(path, body) if method == "POST" else client.generic(method, path)

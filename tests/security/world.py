@@ -1,0 +1,110 @@
+"""Two companies full of words that nobody else uses, and everybody who may come by."""
+
+from dataclasses import dataclass, field
+
+from django.test import Client
+
+from capi import services
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
+from crm import audit
+from crm.models import ApiKey, AuditAction, Company, Deal, Invitation, Lead, LeadStatus, Membership, Stage, User
+from crm.roles import Role
+from tests.conftest import join
+
+TOKEN_END = "x7Qz"
+
+
+@dataclass
+class World:
+    """A company with one row of every kind; `mark` is in every text of it, and `ids` names each row."""
+
+    company: Company
+    mark: str
+    members: dict[str, Membership] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)
+
+
+def build(mark: str, number: str) -> World:
+    """The company. `number` is the mark of what can only be digits."""
+    company = Company.objects.create(name=f"{mark} Works", slug=mark.lower())
+    world = World(company, mark)
+    for steps in (LeadStatus.objects, Stage.objects):
+        for step in steps.for_company(company):
+            steps.filter(pk=step.pk).update(name=f"{mark} {step.name}")
+    for role in Role:
+        world.members[role] = join(
+            company, role, email=f"{mark.lower()}-{role}@example.com", first_name=mark, last_name=role.label
+        )
+        _, world.keys[role] = ApiKey.objects.issue(company=company, role=role, name=f"{mark} key")
+    _fill(world, number)
+    return world
+
+
+def _fill(world: World, number: str) -> None:
+    company, mark, owner = world.company, world.mark, world.members[Role.SALES].user
+    services.save_token(company=company, token=f"{mark}-token-{number}-{TOKEN_END}", ad_account_id=f"{number}1")
+    rule = ConversionRule.objects.create(
+        company=company, crm_event="lead_created", linkedin_id=f"{number}2", name=f"{mark} rule"
+    )
+    lead = Lead.objects.create(
+        company=company, first_name=mark, last_name=f"{mark}son", email=f"{mark.lower()}@example.org",
+        phone=f"+31 {number}", organisation=f"{mark} Ltd", title=f"{mark} buyer", source=f"{mark} fair",
+        notes=f"{mark} notes", owner=owner,
+    )  # fmt: skip
+    deal = Deal.objects.create(company=company, lead=lead, title=f"{mark} licences", amount="1250", owner=owner)
+    event = ConversionEvent.objects.get(company=company)
+    attempt = Attempt.objects.create(
+        company=company, rule=rule, linkedin_id=rule.linkedin_id, api_version="202609", http_status=422,
+        code=f"{mark}_CODE", message=f"{mark} refused",
+    )  # fmt: skip
+    ConversionEvent.objects.filter(pk=event.pk).update(
+        message=f"{mark} refused", state="rejected", last_attempt=attempt, next_attempt_at=None
+    )
+    test = ConversionEvent.objects.create(company=company, rule=rule, is_test=True)
+    invitation = Invitation.objects.create(
+        company=company, email=f"{mark.lower()}-guest@example.com", role=Role.OPS, token_sha256=mark
+    )
+    audit.record(company=company, action=AuditAction.RULE_CREATED, about=rule, actor=world.members[Role.ADMIN].user)
+    world.ids = {
+        "lead": lead.pk, "deal": deal.pk, "rule": rule.pk, "event": event.pk, "test": test.pk,
+        "key": ApiKey.objects.for_company(company)[0].pk, "member": world.members[Role.OPS].pk,
+        "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
+        "connection": Connection.objects.get(company=company).pk,
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody at the door. `role` is None for whoever has none to show."""
+
+    name: str
+    role: str | None
+    is_key: bool = False
+    cookies: tuple[tuple[str, str], ...] = ()
+    key: str = ""
+
+    def client(self) -> Client:
+        """A new browser or script, as it was before its first request."""
+        headers = {"Authorization": f"Bearer {self.key}"} if self.is_key else {}
+        client = Client(raise_request_exception=False, headers=headers)
+        for name, value in self.cookies:
+            client.cookies[name] = value
+        return client
+
+
+def everybody(world: World) -> list[Caller]:
+    """Each role by session and by key, and those who have no business here."""
+    found = [Caller(f"{role} by session", role, cookies=_session(world.members[role].user)) for role in Role]
+    found += [Caller(f"{role} by key", role, is_key=True, key=world.keys[role]) for role in Role]
+    found += [Caller("anonymous", None), Caller("unknown key", None, is_key=True, key="lm_nobody")]
+    gone = join(world.company, Role.ADMIN, email=f"{world.mark.lower()}-gone@example.com", first_name=world.mark)
+    cookies = _session(gone.user)
+    User.objects.filter(pk=gone.user_id).update(is_active=False)
+    return [*found, Caller("inactive user", None, cookies=cookies)]
+
+
+def _session(user: User) -> tuple[tuple[str, str], ...]:
+    client = Client()
+    client.force_login(user, backend="crm.auth.EmailBackend")
+    return tuple((name, morsel.value) for name, morsel in client.cookies.items())
