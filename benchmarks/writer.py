@@ -19,7 +19,7 @@ def main() -> None:
 
     qualified = LeadStatus.objects.get(company=company_id, meaning="qualified")
     leads = Lead.objects.filter(company=company_id, status__meaning="new").order_by("pk")
-    own = [lead for number, lead in enumerate(leads) if number % int(parts) == int(part)]
+    own = [lead for lead in leads if lead.pk % int(parts) == int(part)]
     save = saves.WAYS[way]
     started, saved = time.monotonic(), 0
     for lead in own:
