@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("capi", "0002_recalls"),
-        ("crm", "0005_second_wall"),
+        ("crm", "0004_second_wall"),
     ]
 
     operations = [

@@ -66,7 +66,7 @@ class Open:
 
 def leads_of(company: Company) -> Leads:
     week_ago = timezone.now() - WEEK
-    counts = Lead.objects.for_company(company).aggregate(
+    counts = Lead.objects.for_company(company).not_erased().aggregate(
         open=Count("pk", filter=~Q(status__meaning=LeadMeaning.UNQUALIFIED)),
         new=Count("pk", filter=Q(created_at__gte=week_ago)),
     )

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0003_audit_and_erasure'),
+        ('crm', '0002_audit_and_erasure'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from crm.second_wall import tie, unique_within_company
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0004_accounts'),
+        ('crm', '0003_accounts'),
     ]
 
     operations = [
