@@ -13,7 +13,7 @@ from capi.reads.log import STATES as STATES_OF_CHIP
 from capi.reads.log import Chip
 from capi.reads.moments import id_behind
 from capi.reads.shown import Shown, shown
-from capi.reasons import State
+from capi.reasons import Frequency, State
 from capi.words import Words, explain_pause
 
 HEALTH_OVER: Final = 20_000  # the newest events of the company; older ones say little about how things stand
@@ -32,6 +32,12 @@ class RuleRow:
     @property
     def advice(self) -> EventAdvice:
         return EVENTS[self.rule.crm_event]
+
+    @property
+    def sends(self) -> str:
+        """How often, and whether with a value, in as many words as a column bears."""
+        often = "Once" if self.rule.frequency == Frequency.ONCE else "Every time"
+        return f"{often}, with value" if self.rule.sends_value else often
 
     @property
     def pause(self) -> Words | None:
