@@ -1,0 +1,91 @@
+"""S35, S36: nobody can write a line into the log that looks like another event, and errors tell nobody's data."""
+
+import io
+import logging
+from typing import Any
+
+import pytest
+from django.conf import settings as product
+from django.db import IntegrityError, transaction
+from django.test import Client
+
+from crm.models import Lead
+from leadmachine.logs import SafeFormatter
+from tests.conftest import make_lead
+
+FORGED = "2026-11-26 10:00:00,000 INFO crm: Signed in as admin"
+
+
+@pytest.fixture
+def log() -> Any:
+    """What the product's own handler writes."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(SafeFormatter(fmt=product.LOGGING["formatters"]["line"]["format"], style="{"))
+    logging.getLogger().addHandler(handler)
+    yield stream
+    logging.getLogger().removeHandler(handler)
+
+
+def test_the_product_logs_with_it() -> None:
+    assert product.LOGGING["formatters"]["line"]["()"] == "leadmachine.logs.SafeFormatter"
+
+
+@pytest.mark.parametrize(
+    "break_", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1b[2K\x1b[1A", "\x85", "\u2028", "\u2029", "\x00", "\x08" * 40]
+)
+def test_a_message_stays_on_its_line(log: Any, break_: str) -> None:
+    logging.getLogger("crm").warning("No such page: %s", f"/leads/{break_}{FORGED}")
+
+    written = log.getvalue().removesuffix("\n")
+    assert len(written.splitlines()) == 1
+    assert written.isprintable()
+
+
+@pytest.mark.django_db
+def test_an_address_with_a_line_break_writes_one_line(log: Any) -> None:
+    Client().get(f"/login/%0a{FORGED}")
+    Client(raise_request_exception=False).get("/healthz", HTTP_HOST="evil\n" + FORGED)
+
+    assert [line for line in log.getvalue().splitlines() if line.startswith("2026-11-26 10:00")] == []
+
+
+def test_an_errors_words_cannot_look_like_another_event(log: Any) -> None:
+    try:
+        raise ValueError(f"bad value\n{FORGED}")
+    except ValueError:
+        logging.getLogger("crm").exception("It failed")
+
+    first, *rest = log.getvalue().splitlines()
+    assert first.endswith("ERROR crm: It failed")
+    assert rest
+    assert all(line.startswith("    ") for line in rest)
+
+
+@pytest.mark.parametrize(
+    "personal",
+    ["ada@example.com", "ada%40example.com", "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b",
+     "Bearer AQXdSP-short", "lm_Zk0Yx3vJ8q1mB7cT5nR2wU9sE4hL6dG0aKpFyVxNiQo"],
+)  # fmt: skip
+def test_addresses_hashes_and_keys_are_masked_wherever_they_come_from(log: Any, personal: str) -> None:
+    try:
+        raise RuntimeError(f"it was {personal}!")
+    except RuntimeError:
+        logging.getLogger("urllib3.connectionpool").exception("With %s", personal)
+
+    assert personal not in log.getvalue()
+    assert log.getvalue().count("•••") == 2
+
+
+@pytest.mark.django_db
+def test_the_row_that_the_database_refuses_is_not_told(log: Any, company: Any) -> None:
+    lead = make_lead(company, last_name="Kestrel", phone="+31 7711", notes="line\n\nKestrel notes", email="")
+    try:
+        with transaction.atomic():
+            Lead.objects.filter(pk=lead.pk).update(erased_at="2026-01-01T00:00:00Z")
+    except IntegrityError:
+        logging.getLogger("django.request").exception("Internal Server Error: %s", "/leads/1/")
+
+    assert "nothing_of_an_erased_lead" in log.getvalue()
+    assert "Kestrel" not in log.getvalue()
+    assert "7711" not in log.getvalue()

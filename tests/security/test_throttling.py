@@ -1,0 +1,59 @@
+"""S40, S06: the API answers 429 to whoever asks too often, and counts each caller of each company for itself."""
+
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from crm.api import throttling
+from tests.crm.api.calling import caller
+
+
+@pytest.fixture(autouse=True)
+def _three_a_minute(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.API_REQUESTS_PER_MINUTE = 3
+    monkeypatch.setattr(throttling.time, "time", lambda: 1_800_000_030.0)  # half a minute is left
+
+
+def asked(client: Any) -> int:
+    return client.get("/api/v1/leads/").status_code
+
+
+def test_the_fourth_request_of_a_minute_is_told_when_to_come_again(company: Any) -> None:
+    client = caller(company)
+
+    answers = [client.get("/api/v1/leads/") for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[3].headers["Retry-After"] == "30"
+    assert answers[3].json() == {"detail": "Request was throttled. Expected available in 30 seconds."}
+
+
+def test_the_next_minute_is_a_new_one(company: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = caller(company)
+    [asked(client) for _ in range(4)]
+
+    monkeypatch.setattr(throttling.time, "time", lambda: 1_800_000_060.0)
+
+    assert asked(client) == 200
+
+
+def test_each_key_and_each_company_is_counted_for_itself(company: Any, other_company: Any) -> None:
+    ours, second, theirs = caller(company), caller(company), caller(other_company)
+
+    [asked(ours) for _ in range(4)]
+
+    assert [asked(client) for client in (ours, second, theirs)] == [429, 200, 200]
+
+
+def test_a_members_session_is_counted_by_company_too(client_as: Any, admin: Any, company: Any) -> None:
+    [asked(client_as(admin)) for _ in range(4)]
+
+    assert asked(client_as(admin)) == 429
+    assert cache.get(f"api:{company.pk}:Membership:{admin.pk}:{1_800_000_030 // 60}") >= 4
+
+
+def test_whoever_is_not_let_in_costs_nobody_anything(company: Any, client: Any) -> None:
+    answers = [client.get("/api/v1/leads/").status_code for _ in range(5)]
+
+    assert answers == [401] * 5
