@@ -66,7 +66,8 @@ class Open:
 
 def leads_of(company: Company) -> Leads:
     week_ago = timezone.now() - WEEK
-    counts = Lead.objects.for_company(company).not_erased().aggregate(
+    leads = Lead.objects.for_company(company).not_erased()
+    counts = leads.aggregate(
         open=Count("pk", filter=~Q(status__meaning=LeadMeaning.UNQUALIFIED)),
         new=Count("pk", filter=Q(created_at__gte=week_ago)),
     )
