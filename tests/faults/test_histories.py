@@ -1,0 +1,33 @@
+"""Random histories of 50 steps, each healed at its end, none of which breaks an invariant."""
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.faults import figures
+from tests.faults.machine import Histories
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("small"),
+    # A crashed worker closes nothing.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+SHAPE = settings(
+    max_examples=60 * figures.RUNS,
+    stateful_step_count=50,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+
+
+@pytest.mark.timeout(3600)
+def test_random_histories_of_50_steps_break_no_invariant(sandbox) -> None:
+    Histories.sandbox = sandbox
+
+    run_state_machine_as_test(seed(figures.SEED)(Histories), settings=SHAPE)
