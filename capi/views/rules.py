@@ -17,6 +17,7 @@ from capi.forms import RuleForm
 from capi.models import ConversionEvent, ConversionRule
 from capi.reads.shown import shown
 from capi.reasons import State
+from capi.views.setup import how_far
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
 
@@ -110,7 +111,9 @@ def test_result(request: MemberRequest, pk: int) -> HttpResponse:
 
 def _test_part(request: MemberRequest, event: ConversionEvent, *, is_slow: bool = False) -> HttpResponse:
     row = shown(event, line_of(request).connection)
-    return render(request, "capi/_test_result.html", {"row": row, "is_slow": is_slow})
+    if row.is_moving:
+        return render(request, "capi/_test_result.html", {"row": row, "is_slow": is_slow})
+    return render(request, "capi/_test_ended.html", {**how_far(request), "row": row, "again": True})
 
 
 def _own_rule(request: MemberRequest, pk: int) -> ConversionRule:

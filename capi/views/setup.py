@@ -1,5 +1,7 @@
 """The LinkedIn page: connect, map, verify."""
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -22,24 +24,27 @@ def setup(request: MemberRequest) -> HttpResponse:
 
 def setup_page(request: MemberRequest, token_form: TokenForm | None = None) -> HttpResponse:
     """The page, with the token form that was refused in the place of a fresh one."""
+    steps = how_far(request)
+    account = getattr(steps["connection"], "ad_account_id", "")
+    form = token_form or TokenForm(initial={"ad_account_id": account})
+    return render(request, "capi/linkedin.html", {**steps, "token_form": form})
+
+
+def how_far(request: MemberRequest) -> dict[str, Any]:
+    """How things stand with each of the three steps."""
     connection = line_of(request).connection
     rows = rule_rows(request.membership.company_id, connection)
     rules = [row.rule for row in rows]
     active = [row for row in rows if row.rule.is_active]
-    return render(
-        request,
-        "capi/linkedin.html",
-        {
-            "connection": connection,
-            "token_form": token_form or TokenForm(initial={"ad_account_id": getattr(connection, "ad_account_id", "")}),
-            "api_version": settings.LINKEDIN_API_VERSION,
-            "rows": rows,
-            "on_hold": sum(row.on_hold for row in rows),
-            "paused": [row for row in rows if row.pause],
-            "mapped": mapped_events(rules),
-            "mappable": len(CrmEventName),
-            "active": active,
-            "proven": [row for row in active if row.is_proven],
-            "causes": usual_causes(connection, rules),
-        },
-    )
+    return {
+        "connection": connection,
+        "api_version": settings.LINKEDIN_API_VERSION,
+        "rows": rows,
+        "on_hold": sum(row.on_hold for row in rows),
+        "paused": [row for row in rows if row.pause],
+        "mapped": mapped_events(rules),
+        "mappable": len(CrmEventName),
+        "active": active,
+        "proven": [row for row in active if row.is_proven],
+        "causes": usual_causes(connection, rules),
+    }

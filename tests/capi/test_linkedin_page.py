@@ -52,7 +52,7 @@ def test_each_step_says_when_it_is_done(client_as, admin, token, make_rule) -> N
     assert "Step 1, done" in step(page, "connect")
     assert '<span class="badge good">Connected</span>' in step(page, "connect")
     assert '<span class="badge good">2 of 5 mapped</span>' in step(page, "map")
-    assert '<span class="badge good">Tested</span>' in step(page, "verify")
+    assert '<span class="badge good">2 of 2 working</span>' in step(page, "verify")
     assert "Campaign Manager may take 24 hours" in step(page, "verify")
     assert "assigned to an active campaign" in step(page, "verify")
 

@@ -6,8 +6,10 @@ import pytest
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from capi import services
 from capi.models import ConversionEvent
 from tests.capi.conftest import send_all
+from tests.conftest import TOKEN
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,6 +58,43 @@ def test_an_accepted_test_says_sent_and_asks_no_more(web, company, connected, ma
     assert "Sent 201." in part
     assert "Campaign Manager may take 24 hours" in part
     assert "hx-trigger" not in part
+
+
+def test_a_result_brings_the_rest_of_the_page_up_to_date(web, company, connected, make_rule) -> None:
+    rule, other = make_rule(), make_rule("deal_won", "104013")
+    event = play(web, rule)
+    send_all(company)
+
+    part = result(web, event).content.decode()
+
+    assert f'<span id="tested-{rule.pk}" hx-swap-oob="true">' in part
+    assert '<header class="card-head" id="verify-head" hx-swap-oob="true">' in part
+    assert "1 of 2 working" in part
+    assert "Sent 201</a></span>" in part
+    assert f'<span id="tested-{other.pk}" hx-swap-oob="true"><span class="badge">Not tested</span></span>' in part
+
+
+@pytest.mark.parametrize(
+    ("linkedin_id", "token", "told"),
+    [
+        ("404404", TOKEN, "1 of 5 mapped, 1 paused"),
+        ("404404", TOKEN, "Paused 404"),
+        ("104012", "AQV-this-one-is-revoked", '<span class="badge bad">On hold</span>'),
+        ("104012", "AQV-this-one-is-revoked", "Sending is paused."),
+    ],
+)
+def test_a_result_that_pauses_something_shows_it_without_a_second_alert(
+    web, company, connected, make_rule, linkedin_id, token, told
+) -> None:
+    services.save_token(company=company, token=token)
+    event = play(web, make_rule(linkedin_id=linkedin_id))
+    send_all(company)
+
+    part = result(web, event).content.decode()
+
+    assert told in part
+    assert 'role="alert"' not in part
+    assert 'name="token"' not in part
 
 
 def test_a_refused_test_says_why_in_plain_words_and_in_linkedins(web, company, connected, make_rule) -> None:
