@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -15,7 +16,18 @@ from capi.reasons import OPEN_STATES, Frequency, Reason, State
 
 M = TypeVar("M", bound=models.Model, covariant=True)
 
+MAX_ID_DIGITS = 19
 only_digits = RegexValidator(r"^[1-9][0-9]{0,18}\Z", "Enter the id as digits only, without blanks or letters.")
+
+
+def check_linkedin_id(bare: str) -> None:
+    """Raises ValidationError, with what is wrong with it, where this can be no id of LinkedIn's."""
+    if bare.isascii() and bare.isdigit():
+        if len(bare) > MAX_ID_DIGITS:
+            raise ValidationError(f"The id is too long: it has at most {MAX_ID_DIGITS} digits.")
+        if bare.startswith("0"):
+            raise ValidationError("The id can't begin with zero.")
+    only_digits(bare)
 
 
 class CompanyQuerySet(models.QuerySet[M]):
@@ -300,7 +312,7 @@ def clean_linkedin_id(text: str) -> str:
     Raises ValidationError where that is not a LinkedIn id.
     """
     bare = text.strip().removeprefix("urn:lla:llaPartnerConversion:")
-    only_digits(bare)
+    check_linkedin_id(bare)
     return bare
 
 
@@ -312,5 +324,6 @@ __all__ = [
     "CrmEventName",
     "EarlierAttempt",
     "Frequency",
+    "check_linkedin_id",
     "clean_linkedin_id",
 ]

@@ -9,7 +9,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from capi import vault
-from capi.models import Connection, ConversionEvent, ConversionRule, only_digits
+from capi.models import Connection, ConversionEvent, ConversionRule, check_linkedin_id
 from capi.publisher import wake_on_commit
 from capi.reasons import Reason
 from crm import audit
@@ -170,7 +170,7 @@ def clean_ad_account_id(text: str) -> str:
     """The bare account id from what was pasted, "" for nothing. Raises ValidationError."""
     bare = text.strip().removeprefix(ACCOUNT_PREFIX)
     if bare:
-        only_digits(bare)
+        check_linkedin_id(bare)
     return bare
 
 

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from django.urls import reverse
 from django.utils import dateformat, timezone
 
 from capi.models import Connection, ConversionEvent
-from capi.reasons import State
-from capi.words import explain
+from capi.reasons import Reason, State
+from capi.words import ON_HOLD, explain
 from crm.models import CrmEvent
 from crm.timeline import TimelineNote
 
@@ -26,10 +27,14 @@ def notes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[TimelineNote]]:
 
 def _note(event: ConversionEvent) -> TimelineNote:
     connection: Connection | None = getattr(event.company, "linkedin_connection", None)
-    words = explain(event, connection)
+    words, rule, url = explain(event, connection), event.rule.name, event.get_absolute_url()
     if event.state == State.ACCEPTED and event.settled_at is not None:
         moment = dateformat.format(timezone.localtime(event.settled_at), "j M, H:i")
-        text = f"Sent to LinkedIn {moment} ({event.rule.name})"
-    else:
-        text = f"{words.label} ({event.rule.name}): {words.what}"
-    return TimelineNote(text, words.tone, event.get_absolute_url())
+        return TimelineNote(f"Sent to LinkedIn {moment} ({rule})", words.tone, url)
+    if event.state == State.WAITING and event.reason == Reason.NO_EMAIL and event.lead_id:
+        address = reverse("lead_edit", args=[event.lead_id])
+        return TimelineNote(f"{words.label} ({rule})", words.tone, url, "Enter an address", address)
+    if words.label == ON_HOLD.label:
+        # Why it is held says nothing to those who have no LinkedIn page, and is no fault of this lead.
+        return TimelineNote(f"On hold ({rule}): an admin has to look at the LinkedIn page", "wait", url)
+    return TimelineNote(f"{words.label} ({rule}): {words.what}", words.tone, url)

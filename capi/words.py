@@ -48,7 +48,8 @@ ON_HOLD: Final = Words("On hold", "Kept until sending can go on. Nothing is lost
 REASONS: Final[dict[Reason, Words]] = {
     Reason.NO_EMAIL: Words(
         "Waiting for an e-mail",
-        "Data is missing (422): the lead has no e-mail address, and nothing else identifies a person to LinkedIn.",
+        "The lead has no e-mail address, and nothing else identifies a person to LinkedIn, which would answer 422: "
+        "data is missing.",
         "Enter an address on the lead's page within 90 days: the event then goes out by itself.",
         "wait",
     ),
@@ -85,7 +86,7 @@ REASONS: Final[dict[Reason, Words]] = {
     Reason.DATA_REFUSED: Words(
         "Rejected",
         "LinkedIn found the data of this event wrong or incomplete (400 or 422).",
-        "LinkedIn's own words stand beside the event. Correct the lead or the deal; the next event is sent anew.",
+        "This event is lost; LinkedIn's own words say why. Correct the lead or the deal: its next change is sent anew.",
         "bad",
     ),
     Reason.REFUSED: Words(
@@ -168,6 +169,8 @@ REASONS: Final[dict[Reason, Words]] = {
     ),
 }
 
+REFUSED_TEST: Final = "A test holds nothing of yours: look at the rule in Campaign Manager, then press play again."
+
 TRANSIENT: Final = frozenset(
     {Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.THROTTLED}
 )
@@ -207,6 +210,8 @@ def _hold(event: ConversionEvent, connection: Connection | None) -> Words | None
 
 
 def _final_step(event: ConversionEvent, words: Words) -> str:
+    if event.is_test and event.reason == Reason.DATA_REFUSED:
+        return REFUSED_TEST
     if Reason(event.reason) not in TRANSIENT:
         return words.next_step
     return "Press play again in a few minutes." if event.is_test else STATES[State.EXHAUSTED].next_step

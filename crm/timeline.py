@@ -18,11 +18,16 @@ ENTRIES_AT_MOST: Final = 100
 
 @dataclass(frozen=True)
 class TimelineNote:
-    """What became of a CRM event, in a few words. `url` leads to more, where there is more."""
+    """What became of a CRM event, in a few words. `url` leads to more, where there is more.
+
+    `step` is what whoever may edit leads can do about it, at `step_url`.
+    """
 
     text: str
     tone: Literal["good", "wait", "bad", "plain"] = "plain"
     url: str | None = None
+    step: str = ""
+    step_url: str = ""
 
 
 # Each gets the CRM events shown and answers with notes by CRM event id, in a fixed number of queries.

@@ -22,6 +22,12 @@ class Shown:
         return CrmEventName(recorded.kind if recorded else self.event.rule.crm_event).label
 
     @property
+    def gone(self) -> str:
+        """What became of a lead that the event no longer has: one that was erased is still known to crm."""
+        recorded = self.event.crm_event
+        return "erased" if recorded is not None and recorded.lead_id else "deleted"
+
+    @property
     def why(self) -> str:
         """The short reason beside the state, where the state does not say it all."""
         return "" if self.words == STATES[State(self.event.state)] else self.words.what

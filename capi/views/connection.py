@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST
 from capi import services
 from capi.context_processors import line_of
 from capi.forms import TokenForm
+from capi.reads.numbers import open_events
 from capi.views.setup import setup_page
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
@@ -21,8 +22,11 @@ def save_token(request: MemberRequest) -> HttpResponse:
     form = TokenForm(request.POST)
     if not form.is_valid():
         return setup_page(request, token_form=form)
-    services.save_token(company=request.membership.company, user=request.user, **form.cleaned_data)
-    messages.success(request, "The access token was saved. What was on hold goes out now.")
+    company = request.membership.company
+    held = open_events(company, line_of(request).connection).on_hold
+    connection = services.save_token(company=company, user=request.user, **form.cleaned_data)
+    is_let_go = open_events(company, connection).on_hold < held
+    messages.success(request, f"The access token was saved.{' What was on hold goes out now.' if is_let_go else ''}")
     return redirect("linkedin")
 
 

@@ -4,10 +4,12 @@ import json
 from html import unescape
 
 import pytest
+from django.urls import reverse
 
 from capi import services
 from capi.models import Connection, ConversionEvent
 from capi.sandbox.faults import Fault
+from crm.erasure import erase_lead
 from crm.models import Lead, Stage
 from tests.capi.conftest import received, send_all
 from tests.conftest import TOKEN, make_deal, make_lead
@@ -92,7 +94,7 @@ def test_a_waiting_event_would_send_nothing_and_says_why(web, company, make_rule
     page = page_of(web, event)
 
     assert "Nothing would be sent." in page
-    assert "the lead has no e-mail address" in page
+    assert "The lead has no e-mail address" in page
     assert '<pre class="code"' not in page
 
 
@@ -174,6 +176,31 @@ def test_an_event_of_a_deleted_rule_and_lead_can_still_be_read(web, company, con
 
     assert "The lead was deleted" in page
     assert "deleted</span>" in page
+
+
+def test_an_erased_lead_is_not_called_deleted(web, company, connected, make_rule) -> None:
+    make_rule("lead_created")
+    erase_lead(lead=make_lead(company))
+    event = ConversionEvent.objects.get()
+
+    pages = [page_of(web, event), web.get(reverse("events")).content.decode(), web.get("/").content.decode()]
+
+    assert "The lead was erased" in pages[0]
+    assert '<span class="muted">erased</span>' in pages[1]
+    assert "Lead erased" in pages[2]
+
+
+@pytest.mark.parametrize(("is_test", "step"), [(False, "This event is lost;"), (True, "A test holds nothing of yours")])
+def test_a_refused_event_says_what_to_do_about_it(web, make_rule, is_test, step) -> None:
+    rule = make_rule()
+    event = ConversionEvent.objects.create(
+        company=rule.company, rule=rule, state="rejected", reason="data_refused", is_test=is_test
+    )
+
+    page = page_of(web, event)
+
+    assert step in page
+    assert ("Correct the lead or the deal" in page) is not is_test
 
 
 def test_it_takes_the_same_queries_with_or_without_a_history(

@@ -47,9 +47,10 @@ def test_a_pasted_id_loses_its_prefix_and_white_space(web, pasted) -> None:
         ("104 012", "Enter the id as digits only, without blanks or letters."),
         ("abc", "Enter the id as digits only, without blanks or letters."),
         ("-104012", "Enter the id as digits only, without blanks or letters."),
-        ("0104012", "Enter the id as digits only, without blanks or letters."),
+        ("0104012", "The id can't begin with zero."),
+        ("0", "The id can't begin with zero."),
         ("٣٤٥", "Enter the id as digits only, without blanks or letters."),
-        ("9" * 20, "Enter the id as digits only, without blanks or letters."),
+        ("9" * 20, "The id is too long: it has at most 19 digits."),
         ("9" * 101, "A LinkedIn rule id has at most 19 digits."),
     ],
 )

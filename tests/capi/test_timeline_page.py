@@ -1,6 +1,7 @@
 """The timeline of a lead says what became of each CRM event at LinkedIn."""
 
 import pytest
+from django.urls import reverse
 
 from capi import services, timeline
 from capi.models import Connection, ConversionEvent
@@ -37,7 +38,7 @@ def test_each_rule_has_its_note(company, make_rule) -> None:
 
     notes = notes_of(lead)
 
-    assert [text.split(":")[0] for text, _ in notes] == [
+    assert [text for text, _ in notes] == [
         "Waiting for an e-mail (New lead)",
         "Waiting for an e-mail (Sign-up)",
     ]
@@ -52,7 +53,7 @@ def test_what_had_no_rule_at_its_time_says_so(company, make_rule) -> None:
     assert notes == [("No active rule at that time: nothing is sent to LinkedIn", "plain")]
 
 
-def test_an_event_on_hold_says_what_holds_it(company, make_rule) -> None:
+def test_an_event_on_hold_says_who_has_to_look(company, make_rule) -> None:
     services.save_token(company=company, token=TOKEN)
     make_rule(name="New lead")
     lead = make_lead(company)
@@ -60,8 +61,18 @@ def test_an_event_on_hold_says_what_holds_it(company, make_rule) -> None:
 
     ((text, tone),) = notes_of(lead)
 
-    assert text == "On hold (New lead): LinkedIn says 401: the access token is expired, revoked or invalid."
-    assert tone == "bad"
+    assert text == "On hold (New lead): an admin has to look at the LinkedIn page"
+    assert tone == "wait"
+
+
+def test_who_may_edit_the_lead_is_led_to_the_missing_address(client_as, sales, ops, company, make_rule) -> None:
+    make_rule()
+    lead = make_lead(company, email="")
+
+    pages = [client_as(member).get(lead.get_absolute_url()).content.decode() for member in (sales, ops)]
+
+    link = f'<a class="small" href="{reverse("lead_edit", args=[lead.pk])}">Enter an address</a>'
+    assert [link in page for page in pages] == [True, False]
 
 
 def test_all_notes_together_take_one_query(company, make_rule, django_assert_num_queries) -> None:

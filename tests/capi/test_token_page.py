@@ -69,6 +69,19 @@ def test_what_can_be_no_account_id_is_refused(web, account) -> None:
     assert not Connection.objects.exists()
 
 
+def test_only_what_was_on_hold_is_said_to_go_out(web, company, make_rule) -> None:
+    first = web.post(SAVE, {"token": TOKEN}, follow=True).content.decode()
+    services.remove_token(company=company)
+    make_rule("lead_created")
+    make_lead(company)
+
+    second = web.post(SAVE, {"token": TOKEN}, follow=True).content.decode()
+
+    assert "The access token was saved." in first
+    assert "What was on hold goes out now." not in first
+    assert "The access token was saved. What was on hold goes out now." in second
+
+
 def test_removing_asks_first_and_keeps_the_events(web, company, make_rule) -> None:
     services.save_token(company=company, token=TOKEN)
     make_rule("lead_created")

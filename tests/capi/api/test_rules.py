@@ -50,6 +50,7 @@ def test_an_id_is_taken_as_it_was_pasted(client, pasted):
 
 
 BAD_ID = {"linkedin_id": ["Enter the id as digits only, without blanks or letters."]}
+LONG_ID = {"linkedin_id": ["The id is too long: it has at most 19 digits."]}
 BAD_EVENT = {"crm_event": ["Choose one of: lead_created, lead_qualified, deal_created, deal_won, deal_lost."]}
 
 
@@ -59,10 +60,10 @@ BAD_EVENT = {"crm_event": ["Choose one of: lead_created, lead_qualified, deal_cr
         ({"linkedin_id": "104 012"}, BAD_ID),
         ({"linkedin_id": "abc"}, BAD_ID),
         ({"linkedin_id": "-104012"}, BAD_ID),
-        ({"linkedin_id": "0"}, BAD_ID),
-        ({"linkedin_id": "1" * 20}, BAD_ID),
+        ({"linkedin_id": "0"}, {"linkedin_id": ["The id can't begin with zero."]}),
+        ({"linkedin_id": "1" * 20}, LONG_ID),
         ({"linkedin_id": "urn:li:llaPartnerConversion:104012"}, BAD_ID),
-        ({"linkedin_id": "1" * 5000}, BAD_ID),
+        ({"linkedin_id": "1" * 5000}, LONG_ID),
         ({"linkedin_id": ""}, {"linkedin_id": ["This field may not be blank."]}),
         ({"linkedin_id": "1\x002"}, BAD_ID),
         ({"crm_event": "deal_dreamt"}, BAD_EVENT),
