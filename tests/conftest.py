@@ -93,6 +93,12 @@ def client_as() -> Callable[[Membership], Client]:
     return sign_in
 
 
+def give_password(client: Client) -> Client:
+    """The client, once it has given its password again: some things are worth one."""
+    client.post("/account/confirm/", {"password": PASSWORD})
+    return client
+
+
 def code_now(secret: str) -> str:
     """What an authenticator app with this key shows now."""
     return format_hotp_value(hotp_value(secret, int(time.time()) // 30))

@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
@@ -11,6 +12,7 @@ from capi.context_processors import line_of
 from capi.forms import TokenForm
 from capi.reads.numbers import open_events
 from capi.views.setup import setup_page
+from crm.accounts import password_again
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
 
@@ -19,6 +21,9 @@ from crm.views.access import MemberRequest, member
 @require_POST
 @member(Action.CHANGE_CONNECTION)
 def save_token(request: MemberRequest) -> HttpResponse:
+    """Seal and keep the token, for somebody who has shown lately who they are."""
+    if not password_again.was_given_lately(request):
+        return password_again.ask(request, back_to=reverse("linkedin"), then="paste the token again")
     form = TokenForm(request.POST)
     if not form.is_valid():
         return setup_page(request, token_form=form)

@@ -14,7 +14,7 @@ from capi.pipeline.deliver import deliver
 from crm.models import LeadStatus
 from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.conftest import send_all
-from tests.conftest import TOKEN, make_deal, make_lead, sign_in
+from tests.conftest import PASSWORD, TOKEN, make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -99,12 +99,19 @@ def test_no_empty_page_has_a_finding(page, company, admin, settings, size, theme
         assert_fit_to_use(page)
 
 
+def save_token(page) -> None:
+    page.get_by_label("Access token").fill(TOKEN)
+    page.get_by_role("button", name="Save the token").click()
+
+
 def test_the_three_steps_in_a_browser(page, company, admin, sandbox, worker) -> None:
     sign_in(page, admin)
     open_page(page, LINKEDIN)
 
-    page.get_by_label("Access token").fill(TOKEN)
-    page.get_by_role("button", name="Save the token").click()
+    save_token(page)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    save_token(page)
     expect(page.locator("#connect")).to_contain_text("Connected")
 
     page.get_by_role("link", name="Add rule").click()

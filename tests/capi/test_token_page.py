@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from capi import services
 from capi.models import Connection, ConversionEvent
-from tests.conftest import TOKEN, make_lead
+from tests.conftest import TOKEN, give_password, make_lead
 
 pytestmark = pytest.mark.django_db
 
@@ -14,7 +14,7 @@ PAGE, SAVE, REMOVE = reverse("linkedin"), reverse("token_save"), reverse("token_
 
 @pytest.fixture
 def web(client_as, admin):
-    return client_as(admin)
+    return give_password(client_as(admin))
 
 
 def test_a_pasted_token_is_saved_without_the_white_space_around_it(web, company, admin) -> None:

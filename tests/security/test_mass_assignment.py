@@ -16,6 +16,7 @@ from crm.forms.company import ApiKeyForm, CompanyForm, StepForm
 from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
 from crm.models import Company, Deal, Lead, Membership
+from tests.conftest import give_password
 from tests.security.world import World, build
 
 # All that each form and serializer may write. A new field is written here too, by somebody who thought about it.
@@ -134,7 +135,8 @@ def test_the_api_names_what_can_not_be_written_and_writes_nothing(
 def test_saving_a_token_takes_no_lease_no_pause_and_no_company(ours: World, theirs: World, client_as: Any) -> None:
     forged = {name: theirs.company.pk for name in EVERY_FIELD if name not in WRITABLE[TokenForm]}
 
-    client_as(ours.members["admin"]).post("/integrations/linkedin/token/", {**forged, "token": "K" * 40})
+    client = give_password(client_as(ours.members["admin"]))
+    client.post("/integrations/linkedin/token/", {**forged, "token": "K" * 40})
 
     connection = Connection.objects.get(company=ours.company)
     assert (connection.lease_id, connection.leased_until, connection.is_paused) == (None, None, False)
