@@ -99,8 +99,9 @@ def test_no_query_breaks_a_read(ours: World, path: str) -> None:
 
 @pytest.mark.parametrize("path", READS)
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", "Bearer lm_", "Bearer \xff", "Basic YTpi", "Token x", "Bearer lm_x lm_y", "bearer null"]
-)  # fmt: skip
+    "header",
+    ["", "Bearer", "Bearer ", "Bearer lm_", "Bearer \xff", "Basic YTpi", "Token x", "Bearer lm_x lm_y", "bearer null"],
+)
 def test_nobody_gets_in_without_a_key_that_lives(ours: World, path: str, header: str) -> None:
     client = APIClient(headers={"Authorization": header} if header else {})
 

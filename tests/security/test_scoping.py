@@ -1,0 +1,59 @@
+"""S04: pages and the API reach a company's rows through `for_company` or `own_or_404`, and in no other way."""
+
+import re
+
+import pytest
+from django.conf import settings
+
+TENANT_ROWS = re.compile(
+    r"\b(Lead|Deal|LeadStatus|Stage|Membership|ApiKey|Invitation|AuditEntry|CrmEvent|Connection|ConversionRule"
+    r"|ConversionEvent|Attempt)\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
+)
+EDGES = ("crm/views", "crm/api", "crm/forms", "capi/views", "capi/api", "capi/reads")
+EDGE_FILES = (
+    "crm/filters.py", "crm/timeline.py", "crm/context_processors.py", "crm/middleware.py", "capi/forms.py",
+    "capi/advice.py", "capi/timeline.py", "capi/context_processors.py",
+)  # fmt: skip
+# What is right without: where it stands, what it says, and why.
+REASONED = {
+    ("crm/views/access.py", "Membership.active"): "one's own memberships, whatever the company",
+    ("crm/middleware.py", "Membership.active"): "one's own memberships, whatever the company",
+    ("crm/views/invitation.py", "Invitation.find"): "the token in the address is the right to it",
+    ("crm/api/authentication.py", "ApiKey.find"): "the key is what tells the company",
+    ("crm/api/authentication.py", "ApiKey.filter"): "the key that was found a moment ago",
+    ("crm/views/lead.py", "Lead.filter"): "the lead that was found a moment ago, by its id",
+    ("crm/views/company.py", "Lead.filter"): "within a query of the company's own statuses",
+    ("crm/views/company.py", "Deal.filter"): "within a query of the company's own stages",
+    ("crm/forms/leads.py", "LeadStatus.first_for"): "takes the company itself",
+    ("crm/forms/deals.py", "Stage.first_for"): "takes the company itself",
+    ("crm/api/views.py", "Lead.not_erased"): "CompanyViewSet narrows it to the caller's company",
+    ("crm/api/views.py", "Deal.all"): "CompanyViewSet narrows it to the caller's company",
+    ("capi/api/views.py", "ConversionRule.all"): "CompanyViewSet narrows it to the caller's company",
+    ("capi/api/views.py", "ConversionEvent.select_related"): "CompanyViewSet narrows it to the caller's company",
+    ("capi/forms.py", "ConversionRule.none"): "none, until the form knows its company",
+    ("capi/reads/rules.py", "ConversionEvent.in_bulk"): "ids that a query of the company's own rules has found",
+    ("capi/reads/one_event.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
+    ("capi/timeline.py", "ConversionEvent.filter"): "of the timeline's own CRM events",
+}
+
+
+def unscoped() -> set[tuple[str, str]]:
+    """Where a tenant's rows are reached without their company: the file, the model and the method."""
+    root = settings.BASE_DIR
+    files = [root / name for name in EDGE_FILES] + [path for folder in EDGES for path in (root / folder).glob("*.py")]
+    return {
+        (str(path.relative_to(root)), f"{match[1]}.{match[2]}")
+        for path in files
+        for line in path.read_text().splitlines()
+        for match in TENANT_ROWS.finditer(line)
+        if match[2] != "for_company" and "for_company(" not in line[match.end() :] and "own_or_404(" not in line
+    }
+
+
+def test_no_page_reaches_rows_without_their_company() -> None:
+    assert unscoped() - set(REASONED) == set()
+
+
+@pytest.mark.parametrize("place", REASONED, ids=" ".join)
+def test_no_reason_is_left_over(place: tuple[str, str]) -> None:
+    assert place in unscoped()
