@@ -37,6 +37,15 @@ class SafeFormatter(logging.Formatter):
         return _indented(super().formatStack(stack_info))
 
 
+class InOneLine(logging.Filter):
+    """Takes the traceback off what is no fault of ours: a request that was refused (4xx) is a line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR:
+            record.exc_info = None
+        return True
+
+
 def told(text: str) -> str:
     """The text on one line, without the rows that a database quotes, and masked."""
     return mask(DETAIL.sub(f"DETAIL: {MASK}", text))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.loader import render_to_string
 
 PERMISSIONS_POLICY: Final = ", ".join(
     f"{feature}=()"
@@ -44,3 +45,19 @@ class PageMethods:
         if request.method not in PAGE_METHODS and not request.path_info.startswith(API):
             return HttpResponseNotAllowed(PAGE_METHODS)
         return self.get_response(request)
+
+
+class NotAllowedPage:
+    """Gives an empty 405 a page: a browser asked for what only a form sends, as when one presses Enter in its address.
+
+    Stands nearest to the views, so that all others take the page for what the view answered.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed) and not response.content:
+            response.content = render_to_string("405.html", request=request)
+        return response

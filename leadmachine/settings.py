@@ -80,6 +80,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "crm.middleware.MembershipMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "leadmachine.middleware.NotAllowedPage",
 ]
 
 ROOT_URLCONF = "leadmachine.urls"
@@ -154,6 +155,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody can have us write to strangers
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_USER_DISPLAY = str
@@ -365,11 +367,14 @@ LOGGING = {
             "style": "{",
         }
     },
+    "filters": {"in_one_line": {"()": "leadmachine.logs.InOneLine"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {
         "crm": {"level": env.str("LOG_LEVEL", default="INFO")},
         "capi": {"level": env.str("LOG_LEVEL", default="INFO")},
+        "django": {"handlers": []},  # with DEBUG it has one of its own, and each line would come twice
+        "django.request": {"filters": ["in_one_line"]},
         # urllib3 at DEBUG prints request lines, and its header dumps would hold the token: never below INFO.
         "urllib3": {"level": "INFO"},
     },

@@ -176,6 +176,8 @@ def test_what_only_a_post_may_do_is_not_done_by_a_link(client_as, admin, company
     client = client_as(admin)
     paths = ["/theme/", "/switch-company/", "/logout/", "/leads/status/", f"/leads/{lead.pk}/status/"]
 
-    answers = [client.get(path).status_code for path in [*paths, f"/deals/{deal.pk}/move/", "/company/statuses/"]]
+    answers = [client.get(path) for path in [*paths, f"/deals/{deal.pk}/move/", "/company/statuses/"]]
 
-    assert answers == [405] * 7
+    assert [answer.status_code for answer in answers] == [405] * 7
+    assert all("This address only takes what a form sends." in answer.content.decode() for answer in answers)
+    assert all("POST" in answer.headers["Allow"] for answer in answers)
