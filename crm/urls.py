@@ -26,6 +26,7 @@ urlpatterns = [
     path("company/audit/", audit.audit_log, name="audit_log"),
     path("company/audit/export/", audit.audit_export, name="audit_export"),
     path("company/api-keys/new/", company.api_key_new, name="api_key_new"),
+    path("company/api-keys/made/", company.api_key_made, name="api_key_made"),
     path("company/api-keys/<int:pk>/revoke/", company.api_key_revoke, name="api_key_revoke"),
     path("company/people/", people.people, name="people"),
     path("company/people/<int:pk>/role/", people.member_role, name="member_role"),

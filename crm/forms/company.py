@@ -1,6 +1,6 @@
 """The forms of the company page."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -8,6 +8,8 @@ from django.core.exceptions import ValidationError
 from crm.forms.deals import CURRENCY_CHOICES
 from crm.models import ApiKey, Company, LeadStatus, Stage
 from crm.time_zones import time_zones
+
+LAST_POSITION: Final = 999
 
 
 class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -25,6 +27,9 @@ class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"auto_id": "key_%s", **kwargs})  # the company, on the same page, has a name too
+
     class Meta:
         model = ApiKey
         fields = ("name", "role")
@@ -33,6 +38,12 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 class StepForm(forms.ModelForm):  # type: ignore[type-arg]
     """A status or a stage. Its meaning is fixed once a lead or a deal is in it: CRM events follow the meaning."""
+
+    position = forms.IntegerField(
+        min_value=1,
+        max_value=LAST_POSITION,
+        error_messages=dict.fromkeys(("min_value", "max_value", "invalid"), "Enter a number from 1 to 999."),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,7 +72,8 @@ class StepFormSet(forms.BaseModelFormSet):  # type: ignore[type-arg]
 
     def save_new(self, form: Any, commit: bool = True) -> Any:
         form.instance.company = self.company
-        form.instance.position = max((step.position for step in self.get_queryset()), default=0) + 1
+        last = max((step.position for step in self.get_queryset()), default=0)
+        form.instance.position = min(last + 1, LAST_POSITION)  # of two with the same, the newer one comes last
         return super().save_new(form, commit)
 
 

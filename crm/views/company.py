@@ -1,14 +1,15 @@
 """The company itself, for its admins: name, statuses and stages, people, API keys."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
+from crm.accounts.sealing import seal, unseal
 from crm.forms.company import ApiKeyForm, CompanyForm, StepFormSet, step_form_set
 from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
 from crm.roles import Action
@@ -16,6 +17,7 @@ from crm.services import issue_api_key, revoke_api_key, save_company, save_steps
 from crm.views.access import MemberRequest, member, own_or_404
 
 STEPS: dict[str, type[LeadStatus] | type[Stage]] = {"statuses": LeadStatus, "stages": Stage}
+MADE_KEY: Final = "made_api_key"  # in the session, until it is shown: the key's id and its sealed text
 
 
 @member(Action.MANAGE_COMPANY)
@@ -44,10 +46,9 @@ def company_steps(request: MemberRequest, kind: str) -> HttpResponse:
 
 
 @require_POST
-@never_cache
 @member(Action.MANAGE_COMPANY)
 def api_key_new(request: MemberRequest) -> HttpResponse:
-    """Make a key. Its text is on the answer page and never again."""
+    """Make a key, and go on to the page that shows it: loading that again makes no second one."""
     form = ApiKeyForm(request.POST)
     if not form.is_valid():
         return _page(request, key_form=form)
@@ -57,7 +58,21 @@ def api_key_new(request: MemberRequest) -> HttpResponse:
         name=form.cleaned_data["name"],
         user=request.user,
     )
-    return render(request, "crm/api_key_made.html", {"key": key, "text": text})
+    request.session[MADE_KEY] = [key.pk, seal(text)]
+    return redirect("api_key_made")
+
+
+@require_safe
+@never_cache
+@member(Action.MANAGE_COMPANY)
+def api_key_made(request: MemberRequest) -> HttpResponse:
+    """The text of the key that was made just now, the first time; after that the company page."""
+    pk, sealed = request.session.pop(MADE_KEY, (None, ""))
+    if pk is None:
+        messages.info(request, "The text of a key is shown once. Make another key if you did not copy it.")
+        return redirect("company")
+    key = own_or_404(ApiKey.objects.all(), request, pk)
+    return render(request, "crm/api_key_made.html", {"key": key, "text": unseal(sealed)})
 
 
 @member(Action.MANAGE_COMPANY)

@@ -79,6 +79,15 @@ def test_the_last_row_adds_a_status_at_the_end(client_as, admin, company):
     assert statuses(company) == [*USUAL, ("Nurturing", "working")]
 
 
+def test_a_status_is_added_at_the_end_whatever_position_the_last_one_has(client_as, admin, company):
+    LeadStatus.objects.for_company(company).filter(name="Unqualified").update(position=999)
+    changes = {"4-name": "Nurturing", "4-meaning": "working"}
+
+    client_as(admin).post("/company/statuses/", steps_form(company, **changes))
+
+    assert statuses(company) == [*USUAL, ("Nurturing", "working")]
+
+
 def test_a_meaning_is_fixed_once_it_is_in_use(client_as, admin, company):
     make_lead(company)
 
@@ -93,7 +102,10 @@ def test_a_meaning_is_fixed_once_it_is_in_use(client_as, admin, company):
         ({"1-name": "new"}, "Two of them are called “new”. Give each its own name."),
         ({"4-name": "Nurturing"}, "This field is required."),
         ({"0-name": ""}, "This field is required."),
-        ({"0-position": "-1"}, "Ensure this value is greater than or equal to 0."),
+        ({"0-position": "0"}, "New: Position</a>: Enter a number from 1 to 999."),
+        ({"1-position": "1000"}, "Contacted: Position</a>: Enter a number from 1 to 999."),
+        ({"1-position": "9223372036854775807"}, "Contacted: Position</a>: Enter a number from 1 to 999."),
+        ({"4-name": "Nurturing"}, "The last row: Meaning</a>: This field is required."),
         ({"4-name": "Nurturing", "4-meaning": "splendid"}, "Select a valid choice."),
     ],
 )
@@ -128,7 +140,7 @@ def test_stages_and_people_are_listed(client_as, admin, sales, company):
 def test_a_new_key_is_shown_once_and_never_again(client_as, admin, company):
     client = client_as(admin)
 
-    made = client.post("/company/api-keys/new/", {"name": "Website form", "role": "sales"})
+    made = client.post("/company/api-keys/new/", {"name": "Website form", "role": "sales"}, follow=True)
 
     key = ApiKey.objects.get()
     text = made.context["text"]
@@ -137,6 +149,26 @@ def test_a_new_key_is_shown_once_and_never_again(client_as, admin, company):
     assert "no-store" in made.headers["Cache-Control"]
     assert ApiKey.objects.find(text) == key
     assert text not in client.get("/company/").content.decode()
+
+
+def test_loading_the_page_of_a_new_key_again_makes_no_other_key_and_shows_none(client_as, admin):
+    client = client_as(admin)
+    made = client.post("/company/api-keys/new/", {"name": "Website form", "role": "sales"}, follow=True)
+
+    again = client.get(made.redirect_chain[-1][0], follow=True)
+
+    assert ApiKey.objects.count() == 1
+    assert again.redirect_chain == [("/company/", 302)]
+    assert made.context["text"] not in again.content.decode()
+    assert "The text of a key is shown once." in again.content.decode()
+
+
+def test_the_text_of_a_new_key_waits_sealed_in_the_session(client_as, admin):
+    client = client_as(admin)
+
+    client.post("/company/api-keys/new/", {"name": "Website form", "role": "sales"})
+
+    assert "lm_" not in str(dict(client.session.items()))
 
 
 @pytest.mark.parametrize("fields", [{"name": ""}, {"role": "owner"}, {"name": "a\x00"}])

@@ -111,6 +111,7 @@ ROWS: dict[str, Row] = {
     "company": _form(Action.MANAGE_COMPANY),
     "company_steps": _do(Action.MANAGE_COMPANY, kind="statuses"),
     "api_key_new": _do(Action.MANAGE_COMPANY, body=lambda world: {"name": "Mallory", "role": Role.ADMIN}),
+    "api_key_made": _see(Action.MANAGE_COMPANY),
     "api_key_revoke": _form(Action.MANAGE_COMPANY, "key"),
     "people": _form(Action.MANAGE_COMPANY, body=lambda world: {"email": "mallory@example.com", "role": Role.ADMIN}),
     "member_role": _do(Action.MANAGE_COMPANY, "member", lambda world: {"role": Role.SALES}),
