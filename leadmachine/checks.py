@@ -31,7 +31,7 @@ def production_settings(**kwargs: Any) -> list[CheckMessage]:
             Error(
                 "SECRET_KEY is missing or too short.",
                 hint="Set SECRET_KEY to 50 or more random signs: "
-                "python -c 'import secrets; print(secrets.token_urlsafe(64))'",
+                "python -c 'import secrets; print(secrets.token_urlsafe(64))' (on a development machine: set DEBUG=1)",
                 id="leadmachine.E001",
             )
         )

@@ -39,7 +39,7 @@ def test_good_settings_start() -> None:
     ("wrong", "id_", "mend"),
     [
         ({"SECRET_KEY": "short"}, "leadmachine.E001", "Set SECRET_KEY"),
-        ({"SECRET_KEY": ""}, "leadmachine.E001", "Set SECRET_KEY"),
+        ({"SECRET_KEY": ""}, "leadmachine.E001", "on a development machine: set DEBUG=1"),
         ({"SECRET_KEY": GOOD["LEADMACHINE_TOKEN_KEYS"]}, "leadmachine.E003", "a key of its own"),
         ({"ALLOWED_HOSTS": ""}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
         ({"ALLOWED_HOSTS": "*"}, "leadmachine.E002", "Set ALLOWED_HOSTS"),

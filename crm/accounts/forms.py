@@ -23,11 +23,14 @@ class Plain:
         for name, field in fields.items():
             field.widget.attrs.pop("placeholder", None)
             field.label = LABELS.get(name, str(field.label).capitalize())
+            if name == "email":
+                field.error_messages["invalid"] = NO_ADDRESS
             if name == "password1":
                 field.help_text = GOOD_PASSWORD
 
 
 GOOD_PASSWORD: Final = "12 signs or more, not only digits, and not one that many use."  # noqa: S105 - a sentence
+NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 LABELS: Final = {
     "email": "E-mail address",
     "oldpassword": "Present password",
@@ -42,7 +45,7 @@ class SignInForm(Plain, account.LoginForm):  # type: ignore[misc]
         widget=forms.TextInput(
             attrs={"autofocus": True, "inputmode": "email", "autocapitalize": "none", "autocomplete": "username"}
         ),
-        error_messages={"invalid": "Enter an e-mail address such as ada@example.com."},
+        error_messages={"invalid": NO_ADDRESS},
     )
     field_order = ("username", "password")
 

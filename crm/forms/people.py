@@ -6,7 +6,7 @@ from allauth.account.fields import SetPasswordField
 from django import forms
 from django.core.exceptions import ValidationError
 
-from crm.accounts.forms import GOOD_PASSWORD
+from crm.accounts.forms import GOOD_PASSWORD, NO_ADDRESS
 from crm.models import Company, Invitation, Membership, User
 
 
@@ -15,6 +15,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Invitation
         fields = ("email", "role")
         labels = {"email": "E-mail address"}
+        error_messages = {"email": {"invalid": NO_ADDRESS}}
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
         self.company = company

@@ -137,7 +137,7 @@ def test_only_a_hash_of_the_token_is_kept(client_as, admin):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"email": "nonsense"}, "Enter a valid email address."),
+        ({"email": "nonsense"}, "Enter an e-mail address such as ada@example.com."),
         ({"role": "owner"}, "Select a valid choice."),
         ({"email": "SALES@example.com"}, "They are in the list above already."),
         ({"email": "invited@example.com"}, "They are invited already."),

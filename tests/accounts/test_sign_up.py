@@ -89,7 +89,7 @@ def test_a_forged_link_confirms_nothing(key):
     [
         ({"company": " "}, "This field is required."),
         ({"company": "N" * 121}, "Ensure this value has at most 120 characters"),
-        ({"email": "nonsense"}, "Enter a valid email address."),
+        ({"email": "nonsense"}, "Enter an e-mail address such as ada@example.com."),
         ({"password1": "short"}, "This password is too short. It must contain at least 12 characters."),
         ({"first_name": "a\x00"}, "Null characters are not allowed."),
     ],
