@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from crm.models import ApiKey, AuditAction, AuditEntry, Company, Lead, User
+from crm.models import ApiKey, AuditAction, AuditEntry, Company, Invitation, Lead, User
 from crm.models.audit import ActorKind
 from crm.models.recording import current_actor
 
@@ -54,4 +54,9 @@ def _object(about: models.Model | None) -> dict[str, object]:
 def _label(about: models.Model) -> str:
     if isinstance(about, Lead):
         return f"Lead {about.pk}"
-    return name_of(about) if isinstance(about, User) else str(about)
+    if isinstance(about, Invitation):
+        return f"Invitation {about.pk} ({about.role})"  # its own text has the address
+    if isinstance(about, User):
+        name = about.get_full_name()
+        return f"{name} ({about.pk})" if name else name_of(about)  # two people may have one name
+    return str(about)

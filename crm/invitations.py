@@ -18,9 +18,8 @@ def invite(*, company: Company, email: str, role: str, invited_by: User) -> tupl
     invitation = Invitation(company=company, email=email.lower(), role=role, invited_by=invited_by)
     token = invitation.new_token()
     invitation.save()
-    # By its number: the log holds no address.
-    details: audit.Details = {"invitation": invitation.pk, "role": role}
-    audit.record(company=company, action=AuditAction.MEMBER_INVITED, details=details)
+    # By its number, which the entry of whoever joins repeats: the log holds no address.
+    audit.record(company=company, action=AuditAction.MEMBER_INVITED, about=invitation, actor=invited_by)
     return invitation, token
 
 
@@ -51,7 +50,7 @@ def accept(*, token: str, user: User) -> Membership:
         company=invitation.company, user=user, defaults={"role": invitation.role, "is_active": True}
     )
     details: audit.Details = {"invitation": invitation.pk, "role": membership.role}
-    audit.record(company=invitation.company, action=AuditAction.ROLE_CHANGED, about=user, details=details, actor=user)
+    audit.record(company=invitation.company, action=AuditAction.MEMBER_JOINED, about=user, details=details, actor=user)
     return membership
 
 

@@ -36,7 +36,7 @@ def deactivate(*, membership: Membership) -> None:
 def reactivate(*, membership: Membership) -> None:
     """Let a former member in again, in the role they had. Their API keys stay revoked."""
     Membership.objects.filter(pk=membership.pk).update(is_active=True)
-    _record(AuditAction.ROLE_CHANGED, membership, {"role": membership.role, "active": True})
+    _record(AuditAction.MEMBER_REACTIVATED, membership, {"role": membership.role})
 
 
 @contextmanager

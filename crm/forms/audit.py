@@ -13,12 +13,15 @@ from crm.models.audit import ActorKind, AuditEntryQuerySet
 
 SANE: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]  # no database trips over it
 
+NEVER_YET: Final = (AuditAction.RETRY, AuditAction.CANCEL, AuditAction.IMPORT)  # nothing does these so far
+ACTIONS: Final = [(action.value, action.label) for action in AuditAction if action not in NEVER_YET]
+
 
 class AuditFilterForm(forms.Form):
     """From the address. A value that makes no sense narrows nothing."""
 
     who = forms.ChoiceField(label="Who", required=False)
-    action = forms.ChoiceField(label="What", required=False, choices=[("", "Anything"), *AuditAction.choices])
+    action = forms.ChoiceField(label="What", required=False, choices=[("", "Anything"), *ACTIONS])
     since = forms.DateField(label="From", required=False, validators=SANE, widget=forms.DateInput({"type": "date"}))
     until = forms.DateField(label="Until", required=False, validators=SANE, widget=forms.DateInput({"type": "date"}))
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)

@@ -59,7 +59,7 @@ class Deal(Tracked):
 
     class Meta(Tracked.Meta):
         ordering = ["-pk"]
-        indexes = [models.Index(fields=["company", "stage", "-id"], name="deal_board")]
+        indexes = [models.Index(fields=["company", "stage", "-updated_at", "-id"], name="deal_board")]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(amount__isnull=True) | models.Q(amount__gte=0), name="deal_amount_not_negative"

@@ -20,11 +20,12 @@ from crm.views.access import MemberRequest, member, own_or_404
 CARDS_PER_STAGE = 50
 DEALS_PER_PAGE = 25
 LEADS_OFFERED = 20
+LAST_CHANGED = ("-updated_at", "-pk")  # whoever moved a deal finds it on top of its new stage
 
 
 @dataclass(frozen=True)
 class BoardColumn:
-    """A stage with its newest deals; `count` and `sums` (currency, amount) are of all its deals."""
+    """A stage with the deals that changed last; `count` and `sums` (currency, amount) are of all its deals."""
 
     stage: Stage
     deals: Sequence[Deal]
@@ -44,7 +45,12 @@ def deals(request: MemberRequest) -> HttpResponse:
     stages = list(Stage.objects.for_company(company))
     if request.GET.get("stage"):
         stage = own_or_404(Stage.objects.all(), request, request.GET["stage"])
-        rows = Deal.objects.for_company(company).filter(stage=stage).select_related("lead", "owner").order_by("-pk")
+        rows = (
+            Deal.objects.for_company(company)
+            .filter(stage=stage)
+            .select_related("lead", "owner")
+            .order_by(*LAST_CHANGED)
+        )
         page = Paginator(rows, DEALS_PER_PAGE).get_page(request.GET.get("page"))
         return render(request, "crm/deal_list.html", {"page": page, "stage": stage, "stages": stages})
     return render(request, "crm/deal_board.html", {"board": _board(company, stages), "stages": stages})
@@ -53,9 +59,10 @@ def deals(request: MemberRequest) -> HttpResponse:
 def _board(company: Company, stages: Sequence[Stage]) -> list[BoardColumn]:
     """The columns, in three queries whatever the number of stages and deals."""
     all_deals = Deal.objects.for_company(company)
-    by_newest = Window(RowNumber(), partition_by=F("stage_id"), order_by="-pk")
+    by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
     cards = defaultdict(list)
-    for deal in all_deals.annotate(rank=by_newest).filter(rank__lte=CARDS_PER_STAGE).select_related("lead"):
+    shown = all_deals.annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE).order_by("rank")
+    for deal in shown.select_related("lead"):
         cards[deal.stage_id].append(deal)
     counts: dict[int, int] = defaultdict(int)
     sums: dict[int, list[tuple[str, Decimal]]] = defaultdict(list)

@@ -20,7 +20,7 @@ def column(response, name):
     return next(column for column in response.context["board"] if column.stage.name == name)
 
 
-def test_each_stage_has_its_deals_newest_first_with_their_sums(client_as, sales, company, won):
+def test_each_stage_has_its_deals_last_changed_first_with_their_sums(client_as, sales, company, won):
     lead = make_lead(company)
     make_deal(lead, title="First", amount="1000.50")
     make_deal(lead, title="Second", amount="2000")
@@ -51,6 +51,19 @@ def test_a_long_column_is_cut_and_leads_to_the_whole_list(client_as, sales, comp
     assert [deal.title for deal in column(board, "Discovery").deals] == ["Third", "Second"]
     assert f'<a href="?stage={stage.pk}">Show all 3</a>' in board.content.decode()
     assert [deal.title for deal in everything.context["page"]] == ["Third", "Second", "First"]
+
+
+def test_a_deal_that_was_moved_comes_first_in_its_new_stage(client_as, sales, company, won):
+    lead = make_lead(company)
+    old = make_deal(lead, title="Old")
+    make_deal(lead, title="Won before", stage=won)
+    client = client_as(sales)
+
+    client.post(f"/deals/{old.pk}/move/", {"stage": won.pk})
+
+    assert [deal.title for deal in column(client.get("/deals/"), "Won").deals] == ["Old", "Won before"]
+    everything = client.get(f"/deals/?stage={won.pk}").context["page"]
+    assert [deal.title for deal in everything] == ["Old", "Won before"]
 
 
 def test_moving_a_deal_to_won_fires_with_the_amount_of_that_moment(client_as, sales, company, won):
