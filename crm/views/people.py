@@ -13,6 +13,7 @@ from crm.models import Invitation, Membership
 from crm.roles import Action, Role
 from crm.views.access import MemberRequest, member, own_or_404
 
+YOURSELF = "Nothing was changed: you would shut yourself out of this page. Let another admin do it."
 LAST_ADMIN = "Nothing was changed: nobody else can manage the company. Make somebody else an admin first."
 
 
@@ -61,6 +62,9 @@ def member_role(request: MemberRequest, pk: int) -> HttpResponse:
     form = RoleForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Nothing was changed: there is no such role.")
+        return redirect("people")
+    if person == request.membership and form.cleaned_data["role"] != Role.ADMIN:
+        messages.error(request, YOURSELF)
         return redirect("people")
     try:
         members.change_role(membership=person, role=form.cleaned_data["role"])

@@ -193,7 +193,7 @@ def test_a_deactivated_member_is_out_from_the_very_next_request(client_as, admin
     assert is_in(theirs)
     client.post(f"/company/people/{sales.pk}/deactivate/")
 
-    assert "You belong to no company yet" in theirs.get("/leads/").content.decode()
+    assert "An admin of Northwind BV has switched off your access." in theirs.get("/leads/").content.decode()
     assert theirs.post("/leads/new/", {"first_name": "Ada"}).status_code == 403
     assert theirs.get("/api/v1/leads/", headers={"Accept": "application/json"}).status_code == 403
     assert not Lead.objects.exists()
@@ -230,11 +230,8 @@ def call(key):
     return Client().get("/api/v1/leads/", headers={"Authorization": f"Bearer {key}"}).status_code
 
 
-@pytest.mark.parametrize("path", ["role/", "deactivate/"])
-def test_the_last_admin_can_not_be_demoted_or_shut_out(client_as, admin, path):
-    client = client_as(admin)
-
-    page = client.post(f"/company/people/{admin.pk}/{path}", {"role": "sales"}, follow=True)
+def test_the_last_admin_can_not_be_shut_out(client_as, admin):
+    page = client_as(admin).post(f"/company/people/{admin.pk}/deactivate/", follow=True)
 
     admin.refresh_from_db()
     assert texts(page) == [
@@ -242,6 +239,25 @@ def test_the_last_admin_can_not_be_demoted_or_shut_out(client_as, admin, path):
     ]
     assert (admin.role, admin.is_active) == ("admin", True)
     assert not AuditEntry.objects.filter(action__in=["role_changed", "member_deactivated"]).exists()
+
+
+def test_an_admin_can_not_demote_themselves(client_as, admin, company):
+    join(company, Role.ADMIN, email="second@example.com")
+
+    page = client_as(admin).post(f"/company/people/{admin.pk}/role/", {"role": "sales"}, follow=True)
+
+    admin.refresh_from_db()
+    assert texts(page) == ["Nothing was changed: you would shut yourself out of this page. Let another admin do it."]
+    assert admin.role == "admin"
+    assert not AuditEntry.objects.filter(action="role_changed").exists()
+
+
+def test_the_last_admin_who_can_come_in_can_not_be_demoted(admin):
+    with pytest.raises(members.LastAdmin):
+        members.change_role(membership=admin, role="sales")
+
+    admin.refresh_from_db()
+    assert admin.role == "admin"
 
 
 def test_an_admin_who_is_shut_out_or_switched_off_does_not_count_as_another(company, admin):
@@ -285,14 +301,17 @@ def test_what_is_done_to_people_is_on_record_without_an_address(client_as, admin
     invite(client)
     client.post(f"/company/people/{sales.pk}/role/", {"role": "ops"})
     client.post(f"/company/people/{sales.pk}/deactivate/")
+    client.post(f"/company/people/{sales.pk}/reactivate/")
     accept(link())
 
     entries = AuditEntry.objects.exclude(action="sign_in").order_by("pk")
-    assert list(entries.values_list("action", flat=True)) == [
-        "member_invited",
-        "role_changed",
-        "member_deactivated",
-        "role_changed",
+    invitation, grace = Invitation.objects.get().pk, User.objects.get(email="grace@example.com").pk
+    assert list(entries.values_list("action", "actor_name", "object_label", "details")) == [
+        ("member_invited", "Admin Jansen", f"Invitation {invitation} (sales)", {}),
+        ("role_changed", "Admin Jansen", f"Sales Jansen ({sales.user_id})", {"role": "ops"}),
+        ("member_deactivated", "Admin Jansen", f"Sales Jansen ({sales.user_id})", {}),
+        ("member_reactivated", "Admin Jansen", f"Sales Jansen ({sales.user_id})", {"role": "ops"}),
+        ("member_joined", "Grace Hopper", f"Grace Hopper ({grace})", {"invitation": invitation, "role": "sales"}),
     ]
     assert "@" not in str(list(entries.values()))
 
