@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from crm.accounts.views import SignInView
+from crm.accounts.views import LookIntoYourMailView, SignInView
 from crm.views.account import account as account_page
 from crm.views.shell import SignOutView
 
@@ -25,7 +25,7 @@ urlpatterns = [
     path("login/code/", mfa.authenticate, name="mfa_authenticate"),
     path("login/switched-off/", sign_in, name="account_inactive"),
     path("signup/", account.signup, name="account_signup"),
-    path("confirm-email/", account.email_verification_sent, name="account_email_verification_sent"),
+    path("confirm-email/", LookIntoYourMailView.as_view(), name="account_email_verification_sent"),
     re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", account.confirm_email, name="account_confirm_email"),
     path("password/reset/", account.password_reset, name="account_reset_password"),
     path("password/reset/sent/", account.password_reset_done, name="account_reset_password_done"),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from allauth.account.views import LoginView
+from allauth.account.views import EmailVerificationSentView, LoginView
 from django.conf import settings
 from django.http import HttpResponse
 
@@ -17,3 +17,9 @@ class SignInView(LoginView):  # type: ignore[misc]
             # The session ended under an open page: load all of it again, rather than sign in inside a part of it.
             response["HX-Refresh"] = "true"
         return response
+
+
+class LookIntoYourMailView(EmailVerificationSentView):  # type: ignore[misc]
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        is_printed = settings.DEBUG and settings.EMAIL_BACKEND.endswith("console.EmailBackend")
+        return {**super().get_context_data(**kwargs), "mail_is_printed": is_printed}

@@ -48,6 +48,16 @@ def test_nobody_is_in_before_the_address_is_confirmed(db):
     assert not is_in(client)
 
 
+def test_only_a_development_machine_says_that_its_mails_are_printed(settings):
+    production = Client().get("/confirm-email/").content.decode()
+    settings.DEBUG, settings.EMAIL_BACKEND = True, "django.core.mail.backends.console.EmailBackend"
+    development = Client().get("/confirm-email/").content.decode()
+
+    assert "Look into your mail" in production
+    assert "the mail is printed where" not in production
+    assert "the mail is printed where <code>make run</code> runs" in development
+
+
 def test_the_link_in_the_mail_lets_one_in_after_a_question(db):
     client = Client()
     sign_up(client)
