@@ -19,7 +19,7 @@ class EventAdvice:
 
 
 EVENTS: Final[dict[str, EventAdvice]] = {
-    CrmEventName.LEAD_CREATED: EventAdvice("A lead is added: by hand, by an import or over the API.", "Lead, Sign Up"),
+    CrmEventName.LEAD_CREATED: EventAdvice("A lead is added: by hand or over the API.", "Lead, Sign Up"),
     CrmEventName.LEAD_QUALIFIED: EventAdvice("A lead gets a status that means “qualified”.", "Qualified Lead"),
     CrmEventName.DEAL_CREATED: EventAdvice("A deal is added.", "Key Page View"),
     CrmEventName.DEAL_WON: EventAdvice("A deal moves to a stage that means “won”.", "Purchase"),
