@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
 from crm.api.docs import docs
+from crm.api.index import IndexView
 from crm.api.schema import SchemaView
 from crm.api.views import DealViewSet, LeadViewSet
 
@@ -13,8 +14,10 @@ router.register("leads", LeadViewSet, basename="api-lead")
 router.register("deals", DealViewSet, basename="api-deal")
 router.register("conversion-rules", ConversionRuleViewSet, basename="api-conversion-rule")
 router.register("conversion-events", ConversionEventViewSet, basename="api-conversion-event")
+lists = {prefix: f"{basename}-list" for prefix, _, basename in router.registry}
 
 urlpatterns = [
+    path("", IndexView.as_view(lists=lists), name="api-index"),
     path("", include(router.urls)),
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),

@@ -1,13 +1,19 @@
 """Reading an answer's body, which may be anything."""
 
 import json
+import re
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 
 from capi.linkedin.exchange import Answer
 from capi.linkedin.masking import mask, shorten
 
 MAX_CODE_LENGTH = 80
+
+# No `<` within a tag: so both are linear in a body of 1 MB.
+_TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +42,19 @@ def code(answer: Answer) -> str:
 
 
 def message(answer: Answer) -> str:
-    """LinkedIn's whole text: the `message` of a JSON body, else the body itself (a gateway may send HTML)."""
+    """LinkedIn's whole text: the `message` of a JSON body, else the body itself, or what a page (of a gateway) says."""
     text = json_object(answer.body).get("message")
-    return text if isinstance(text, str) else answer.body.decode("utf-8", errors="replace")
+    if isinstance(text, str):
+        return text
+    body = answer.body.decode("utf-8", errors="replace")
+    return _of_page(body) if body.lstrip().startswith("<") else body
+
+
+def _of_page(page: str) -> str:
+    """The title of an HTML page, or without one its text."""
+    title = _TITLE.search(page)
+    text = title[1] if title and title[1].strip() else _TAG.sub(" ", page)
+    return " ".join(unescape(text).split())
 
 
 def json_object(body: bytes) -> dict[str, Any]:

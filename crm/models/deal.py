@@ -1,7 +1,7 @@
 """Something that a lead may buy."""
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -15,6 +15,8 @@ from crm.models.company import Company, Stage, StageMeaning
 from crm.models.event import CrmEventKind
 from crm.models.lead import Lead
 from crm.models.tracking import Tracked, TrackedQuerySet
+
+FIRST_YEAR: Final = 2000  # of an expected close: earlier ones are slips of the keyboard
 
 
 class DealQuerySet(TrackedQuerySet["Deal"]):
@@ -78,9 +80,11 @@ class Deal(Tracked):
         return {**super().moment_subqueries(), "lead_company": Subquery(own_lead.values("company"))}
 
     def clean(self) -> None:
-        """Raise ValidationError where the deal refers to another company's lead or stage."""
+        """Raise ValidationError where the deal refers to another company's lead or stage, or its close is long ago."""
         super().clean()
         if self.lead_id and self.company_id and self.lead.company_id != self.company_id:
             raise ValidationError({"lead": "Choose one of your company's leads."})
         if self.stage_id and self.company_id and self.stage.company_id != self.company_id:
             raise ValidationError({"stage": "Choose one of your company's stages."})
+        if self.expected_close and self.expected_close.year < FIRST_YEAR:
+            raise ValidationError({"expected_close": f"Enter a date from the year {FIRST_YEAR} on."})

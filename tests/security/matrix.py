@@ -136,6 +136,7 @@ ROWS: dict[str, Row] = {
     "event": _see(Action.SEE_EVENT_LOG, "event"),
     "sandbox": _see(Action.SEE_LEADS),
     "api-docs": _see(Action.SEE_LEADS),
+    "api-index": Row({"GET": Open.CALLER}),
     "api-schema": Row({"GET": Open.CALLER}),
     **_api("lead", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, _lead),
     **_api("deal", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, lambda world: {"title": "Mallory"}),

@@ -21,7 +21,21 @@ def test_lines_become_one():
     assert said(answered(422, {"message": "ERROR :: /a\r\nERROR :: /b\n"})) == Said("", "ERROR :: /a ERROR :: /b")
 
 
-@pytest.mark.parametrize("body", [b"<h1>502 Bad Gateway</h1>", b'{"message": "cut', b'["a list"]', b'{"message":7}'])
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        (b"<h1>502 Bad Gateway</h1>", "502 Bad Gateway"),
+        (b"<!DOCTYPE html>\n<html><head><TITLE>503 Busy</TITLE></head><body><p>Later.</p>", "503 Busy"),
+        (b"<html><title> </title><p>Try<br>again &amp; again", "Try again & again"),
+        (b"<p>ada&#64;example.com", "•••"),
+        (b"<" * 1_000_000, "<" * 1999 + "…"),
+    ],
+)
+def test_of_a_page_the_title_or_the_text_is_kept(page, text):
+    assert said(answered(503, page)) == Said("", text)
+
+
+@pytest.mark.parametrize("body", [b'{"message": "cut', b'["a list"]', b'{"message":7}'])
 def test_a_body_without_a_message_is_kept_as_it_is(body):
     assert said(answered(502, body)) == Said("", body.decode())
 

@@ -1,0 +1,28 @@
+import pytest
+from rest_framework.test import APIClient
+
+from tests.crm.api.calling import caller
+
+URL = "/api/v1/"
+
+
+@pytest.mark.parametrize("role", ["admin", "sales", "ops"])
+def test_the_index_names_what_there_is(company, role):
+    answer = caller(company, role).get(URL)
+
+    base = "http://testserver/api/v1"
+    assert answer.json() == {
+        "leads": f"{base}/leads/",
+        "deals": f"{base}/deals/",
+        "conversion-rules": f"{base}/conversion-rules/",
+        "conversion-events": f"{base}/conversion-events/",
+        "schema": f"{base}/schema/",
+        "docs": f"{base}/docs/",
+    }
+
+
+def test_a_stranger_is_told_nothing(db):
+    answer = APIClient().get(URL)
+
+    assert answer.status_code == 401
+    assert "leads" not in answer.content.decode()
