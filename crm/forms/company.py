@@ -39,17 +39,17 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 class StepForm(forms.ModelForm):  # type: ignore[type-arg]
     """A status or a stage. Its meaning is fixed once a lead or a deal is in it: CRM events follow the meaning."""
 
-    position = forms.IntegerField(
-        min_value=1,
-        max_value=LAST_POSITION,
-        error_messages=dict.fromkeys(("min_value", "max_value", "invalid"), "Enter a number from 1 to 999."),
-    )
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["meaning"].disabled = self.is_used
         if self.instance._state.adding:
             del self.fields["position"]  # a new one comes last
+        else:
+            self.fields["position"] = forms.IntegerField(
+                min_value=1,
+                max_value=LAST_POSITION,
+                error_messages=dict.fromkeys(("min_value", "max_value", "invalid"), "Enter a number from 1 to 999."),
+            )
 
     @property
     def is_used(self) -> bool:
