@@ -140,6 +140,11 @@ class EventFilterForm(forms.Form):
         if since and until and until < since:
             raise ValidationError("The period ends before it begins.")
 
+    @property
+    def not_understood(self) -> list[str]:
+        """The names of the filters whose value makes no sense."""
+        return [str(self[name].label) for name in self.errors if name in self.fields]
+
     def wanted(self) -> Wanted:
         """What is asked for. A period of days goes before dates."""
         self.is_valid()

@@ -48,8 +48,7 @@ ON_HOLD: Final = Words("On hold", "Kept until sending can go on. Nothing is lost
 REASONS: Final[dict[Reason, Words]] = {
     Reason.NO_EMAIL: Words(
         "Waiting for an e-mail",
-        "The lead has no e-mail address, and nothing else identifies a person to LinkedIn, which would answer 422: "
-        "data is missing.",
+        "The lead has no e-mail address; LinkedIn would answer 422, data is missing.",
         "Enter an address on the lead's page within 90 days: the event then goes out by itself.",
         "wait",
     ),

@@ -1,7 +1,7 @@
 """Who did what in a company: append-only, and without anything of the leads but their ids."""
 
 from collections.abc import Collection, Iterable
-from typing import Any, ClassVar, Never
+from typing import Any, ClassVar, Final, Never
 
 from django.db import models
 from django.db.models.functions import Now
@@ -37,6 +37,16 @@ class AuditAction(models.TextChoices):
     IMPORT = "import", "Imported leads"
     EXPORT = "export", "Exported"
     ERASURE = "erasure", "Erased a person"
+
+
+# Names of fields that are no words as they stand; of the others only the underscores go.
+WORDS: Final = {
+    "ad_account_id": "ad account id",
+    "crm_event": "CRM event",
+    "is_active": "active",
+    "linkedin_id": "LinkedIn rule id",
+    "send_value": "sends the value",
+}
 
 
 class ActorKind(models.TextChoices):
@@ -109,8 +119,13 @@ class AuditEntry(models.Model):
 
     @property
     def summary(self) -> str:
-        """The details as "fields: name, is_active; active: True"."""
-        return "; ".join(
-            f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
-            for name, value in self.details.items()
-        )
+        """The details as "fields: name, active; active: yes"."""
+        return "; ".join(f"{_in_words(name)}: {_in_words(value)}" for name, value in self.details.items())
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return WORDS.get(str(value), str(value).replace("_", " "))

@@ -157,6 +157,13 @@ def test_a_value_that_makes_no_sense_narrows_nothing(web, make_rule, query) -> N
     assert ids(web, **query) == [event.pk]
 
 
+@pytest.mark.parametrize(("query", "name"), [({"state": "zzz"}, "State"), ({"since": "soon"}, "From")])
+def test_a_value_that_makes_no_sense_is_said_to_be_left_out(web, query, name) -> None:
+    pages = [web.get(PAGE, asked).content.decode() for asked in (query, {"state": "sent"})]
+
+    assert [f"Not understood, and so left out: {name}." in page for page in pages] == [True, False]
+
+
 def test_a_period_that_ends_before_it_begins_says_so(web) -> None:
     page = web.get(PAGE, {"since": "2026-03-03", "until": "2026-03-02"}).content.decode()
 

@@ -160,3 +160,9 @@ def test_only_what_can_be_on_record_is_offered_as_a_filter(client):
 
     assert {"member_joined", "member_reactivated", "export"} < set(offered)
     assert not {"import", "retry", "cancel"} & set(offered)
+
+
+def test_details_are_told_in_words(company):
+    entry = AuditEntry(details={"fields": ["crm_event", "linkedin_id", "is_active", "time_zone"], "active": False})
+
+    assert entry.summary == "fields: CRM event, LinkedIn rule id, active, time zone; active: no"
