@@ -16,7 +16,7 @@ EDGE_FILES = (
 )  # fmt: skip
 # What is right without: where it stands, what it says, and why.
 REASONED = {
-    ("crm/views/access.py", "Membership.active"): "one's own memberships, whatever the company",
+    ("crm/views/access.py", "Membership.filter"): "one's own memberships, whatever the company",
     ("crm/middleware.py", "Membership.active"): "one's own memberships, whatever the company",
     ("crm/views/invitation.py", "Invitation.find"): "the token in the address is the right to it",
     ("crm/api/authentication.py", "ApiKey.find"): "the key is what tells the company",
