@@ -64,8 +64,8 @@ class SignUpForm(Plain, account.SignupForm):  # type: ignore[misc]
     """A company and its first admin."""
 
     company = forms.CharField(label="Company", max_length=Company._meta.get_field("name").max_length)
-    first_name = forms.CharField(max_length=User._meta.get_field("first_name").max_length)
-    last_name = forms.CharField(max_length=User._meta.get_field("last_name").max_length)
+    first_name = forms.CharField(label="First name", max_length=User._meta.get_field("first_name").max_length)
+    last_name = forms.CharField(label="Last name", max_length=User._meta.get_field("last_name").max_length)
     field_order = ("company", "first_name", "last_name", "email", "password1")
 
     @transaction.atomic

@@ -48,6 +48,12 @@ def test_nobody_is_in_before_the_address_is_confirmed(db):
     assert not is_in(client)
 
 
+def test_each_field_says_what_it_is(db):
+    form = Client().get("/signup/").context["form"]
+
+    assert [field.label for field in form] == ["Company", "First name", "Last name", "E-mail address", "Password"]
+
+
 def test_only_a_development_machine_says_that_its_mails_are_printed(settings):
     production = Client().get("/confirm-email/").content.decode()
     settings.DEBUG, settings.EMAIL_BACKEND = True, "django.core.mail.backends.console.EmailBackend"
