@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help run test check static-checks format lock clean
+.PHONY: help run bench test check static-checks format lock clean
 
 help:
 	@echo "make run      start LeadMachine with demo data on http://127.0.0.1:8000/ (another port: PORT=8123 make run)"
 	@echo "make test     all tests, on a PostgreSQL and a Valkey of their own, and again on SQLite"
 	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test: what CI runs"
+	@echo "make bench    the benchmarks, each beside its baseline; BENCH=--quick for a look, BENCH='--only drain' for one"
 	@echo "make format   put all code into its usual form"
 	@echo "make lock     write the lock files anew from pyproject.toml (needs uv)"
 	@echo "make clean    remove .venv and caches; the data in var/ stays"
@@ -70,6 +71,9 @@ static-checks: .venv/.to-develop
 	  LEADMACHINE_TOKEN_KEYS="$$($(BIN)/python -c \
 	    'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())')" \
 	  $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench: .venv/.to-develop
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 format: .venv/.to-develop
 	@$(BIN)/ruff format
