@@ -14,6 +14,7 @@ from django.db.models.functions import Cast, Concat, Now
 from crm import audit
 from crm.models import AuditAction, AuditEntry, Deal, Lead, User
 from crm.models.lead import PERSONAL
+from crm.searches import forget_searches
 from crm.signals import lead_erased
 
 
@@ -35,6 +36,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
             erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")
         )
         _forget_in_admin_log(found, deals)
+        forget_searches(found.company_id)  # one of them may be the name or the address
         return audit.record(
             company=found.company_id, action=AuditAction.ERASURE, about=found, details={"deals": deals}, actor=user
         )

@@ -1,16 +1,10 @@
-"""Finding leads: filters and sorting live in the address, what is searched for does not.
+"""Finding leads: filters and sorting live in the address, what is searched for does not (`crm/searches.py`)."""
 
-Names and addresses belong in no access log, so a search stays in the session, and the address holds a short key to it:
-each tab keeps its own search, and going back works.
-"""
-
-import secrets
 from dataclasses import dataclass
 from typing import Any, Final
 
 import django_filters
 from django import forms
-from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import QuerySet
 
 from crm.forms.leads import company_people
@@ -18,8 +12,6 @@ from crm.models import Lead, LeadStatus, User
 from crm.models.lead import LeadQuerySet, LeadType
 from crm.views.access import MemberRequest
 
-SEARCHES_KEPT: Final = 20
-SESSION_KEY: Final = "lead_searches"
 SOURCES_AT_MOST: Final = 50
 
 
@@ -60,23 +52,6 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 class SearchForm(forms.Form):
     search = forms.CharField(required=False, max_length=100)
-
-
-def remember_search(session: SessionBase, text: str) -> str:
-    """Keep a search in the session, and return its key for the address."""
-    searches: dict[str, str] = session.get(SESSION_KEY, {})
-    for key, kept in searches.items():
-        if kept == text:
-            return key
-    key = secrets.token_urlsafe(6)
-    session[SESSION_KEY] = dict([*searches.items(), (key, text)][-SEARCHES_KEPT:])
-    return key
-
-
-def recall_search(session: SessionBase, key: str) -> str:
-    """What was searched for, or nothing where the session no longer knows."""
-    text: str = session.get(SESSION_KEY, {}).get(key, "")
-    return text
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from crm.erasure import erase_lead
 from crm.forms.leads import ErasureForm, LeadForm
 from crm.models import Lead, LeadStatus
 from crm.roles import Action
+from crm.searches import SESSION_KEY
 from crm.services import change_status
 from crm.views.access import MemberRequest, member, own_or_404
 from crm.views.shell import back_to
@@ -72,6 +73,7 @@ def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
     found = own_or_404(Lead.objects.not_erased(), request, pk)
     form = ErasureForm(request.POST or None, lead=found)
     if form.is_valid():
+        request.session.pop(SESSION_KEY, None)  # saved after this request, it would bring the searches back
         erase_lead(lead=found, user=request.user)
         messages.success(request, f"Lead {found.pk} was erased. The audit log keeps a receipt with the lead's number.")
         return redirect(found)

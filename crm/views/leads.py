@@ -10,9 +10,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from crm.filters import COLUMNS, LeadFilter, SearchForm, own_leads, recall_search, remember_search, sorted_by, statuses
+from crm.filters import COLUMNS, LeadFilter, SearchForm, own_leads, sorted_by, statuses
 from crm.models import Lead, LeadStatus
 from crm.roles import Action
+from crm.searches import recall_search, remember_search
 from crm.services import change_status
 from crm.views.access import MemberRequest, member, own_or_404
 from crm.views.shell import back_to
