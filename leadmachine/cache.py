@@ -44,4 +44,4 @@ class SharedCache(RedisCache):
         super().__init__(server, params)
         self._own = LocMemCache("while-redis-is-away", {})
 
-    add, get, set, delete = (_kept_going(name) for name in ("add", "get", "set", "delete"))
+    add, get, set, delete, incr = (_kept_going(name) for name in ("add", "get", "set", "delete", "incr"))

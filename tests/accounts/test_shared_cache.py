@@ -62,3 +62,9 @@ def test_with_redis_away_people_sign_in_and_guessing_is_limited(away, sales):
 
     assert is_in(client)
     assert "That went wrong too often." in sign_in(Client()).content.decode()
+
+
+def test_with_redis_away_uses_are_still_counted(away):
+    caches["default"].add("uses", 0, 60)
+
+    assert [caches["default"].incr("uses"), caches["default"].incr("uses")] == [1, 2]
