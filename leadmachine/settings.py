@@ -326,6 +326,9 @@ CACHES: dict[str, dict[str, Any]] = {
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
+TEST_EVENTS_PER_MINUTE: int = env.int("LEADMACHINE_TEST_EVENTS_PER_MINUTE", default=30)
+EXPORTS_PER_MINUTE: int = env.int("LEADMACHINE_EXPORTS_PER_MINUTE", default=10)
+
 # --- REST API ----------------------------------------------------------------------------------------------------
 
 API_REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_API_REQUESTS_PER_MINUTE", default=1200)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
@@ -18,6 +19,7 @@ from capi.models import ConversionEvent, ConversionRule
 from capi.reads.shown import shown
 from capi.reasons import State
 from capi.views.setup import how_far
+from crm import limits
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
 
@@ -86,8 +88,9 @@ def test(request: MemberRequest, pk: int) -> HttpResponse:
     """Play: send one test event. The answer is a part that asks for its result until there is one."""
     rule = _own_rule(request, pk)
     try:
+        limits.check("test-events", company_id=rule.company_id, at_most=settings.TEST_EVENTS_PER_MINUTE)
         event = services.send_test_event(rule=rule, user=request.user)
-    except services.NotConnected as error:
+    except (services.NotConnected, limits.TooOften) as error:
         if request.htmx:
             return render(request, "capi/_test_result.html", {"problem": str(error)})
         messages.error(request, str(error))

@@ -4,11 +4,13 @@ import csv
 from collections.abc import Iterator
 from typing import Any, Final
 
-from django.http import HttpResponse, StreamingHttpResponse
-from django.shortcuts import render
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from crm import audit
+from crm import audit, limits
 from crm.forms.audit import AuditFilterForm
 from crm.models import AuditAction, AuditEntry
 from crm.models.audit import AuditEntryQuerySet
@@ -43,8 +45,13 @@ def audit_log(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member(Action.MANAGE_COMPANY)
-def audit_export(request: MemberRequest) -> StreamingHttpResponse:
+def audit_export(request: MemberRequest) -> HttpResponseBase:
     """What the page shows, all of it, as CSV. The export is on record itself, and so the first line of the file."""
+    try:
+        limits.check("exports", company_id=request.membership.company_id, at_most=settings.EXPORTS_PER_MINUTE)
+    except limits.TooOften as error:
+        messages.error(request, str(error))
+        return redirect("audit_log")
     form = AuditFilterForm(request.POST, company=request.membership.company)
     entries = form.entries()
     audit.record(company=request.membership.company_id, action=AuditAction.EXPORT, details={"what": "audit log"})

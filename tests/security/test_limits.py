@@ -1,0 +1,70 @@
+"""S42, S06: test events and exports are limited per company, and the page says so."""
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from capi.models import ConversionEvent
+from crm import limits
+from crm.models import AuditEntry
+from crm.roles import Role
+from tests.capi.conftest import connected, make_rule, sandbox
+from tests.conftest import join
+
+__all__ = ["connected", "make_rule", "sandbox"]
+pytestmark = pytest.mark.django_db
+
+EXPORT = "/company/audit/export/"
+SENTENCE = "Your company may do this 2 times a minute. Wait a minute, then try again."
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def _two_a_minute(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.TEST_EVENTS_PER_MINUTE = settings.EXPORTS_PER_MINUTE = 2
+    monkeypatch.setattr(limits.time, "time", lambda: 1_800_000_030.0)
+
+
+def test_s42_the_third_test_event_of_a_minute_is_not_sent_and_the_page_says_why(
+    client_as: Any, admin: Any, ops: Any, connected: Any, make_rule: Any
+) -> None:
+    rules = [make_rule(), make_rule("deal_created", linkedin_id="422422")]
+    clients = [client_as(admin), client_as(ops)]  # counted together, and whichever rule it is
+    for client, rule in zip(clients, rules, strict=True):
+        client.post(reverse("rule_test", args=[rule.pk]), headers=HTMX)
+
+    part = clients[0].post(reverse("rule_test", args=[rules[0].pk]), headers=HTMX)
+    page = clients[0].post(reverse("rule_test", args=[rules[0].pk]), follow=True)
+
+    assert (part.status_code, page.status_code) == (200, 200)
+    assert "Nothing was sent." in part.content.decode()
+    assert SENTENCE in part.content.decode()
+    assert SENTENCE in page.content.decode()
+    assert ConversionEvent.objects.count() == 2
+
+
+def test_s42_the_third_export_of_a_minute_is_not_made_and_the_page_says_why(client_as: Any, admin: Any) -> None:
+    client = client_as(admin)
+
+    answers = [client.post(EXPORT) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 302]
+    assert SENTENCE in client.get(answers[2].url).content.decode()
+    assert AuditEntry.objects.filter(action="export").count() == 2
+
+
+def test_s42_the_next_minute_is_a_new_one(client_as: Any, admin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_as(admin)
+    [client.post(EXPORT) for _ in range(3)]
+
+    monkeypatch.setattr(limits.time, "time", lambda: 1_800_000_060.0)
+
+    assert client.post(EXPORT).status_code == 200
+
+
+def test_s06_another_company_is_counted_for_itself(client_as: Any, admin: Any, other_company: Any) -> None:
+    ours, theirs = client_as(admin), client_as(join(other_company, Role.ADMIN, email="theirs@example.com"))
+    [ours.post(EXPORT) for _ in range(3)]
+
+    assert [client.post(EXPORT).status_code for client in (ours, theirs)] == [302, 200]
