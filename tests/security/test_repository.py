@@ -57,6 +57,26 @@ def test_no_file_holds_a_secret() -> None:
     assert found == []
 
 
+def test_no_commit_ever_held_a_secret() -> None:
+    """S33: what was removed from the files is still in their history."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("there is no .git here, so no history: an archive holds the files alone")
+    history = subprocess.run(
+        ["git", "log", "-p", "--all", "--no-color", "--no-ext-diff", "--format=%B", "--", ".", ":!*.lock"],
+        cwd=ROOT, capture_output=True, text=True, errors="replace", check=True,
+    ).stdout  # fmt: skip
+
+    found = {
+        f"{name}: {match[0][:20]}…"
+        for name, shape in SECRETS.items()
+        for match in shape.finditer(history)
+        if not SAMPLES.search(match[0])
+    }
+
+    assert len(history) > 10_000
+    assert found == set()
+
+
 def test_no_file_of_a_running_installation_is_kept() -> None:
     kept = [path.name for path in files() if path.suffix in (".sqlite3", ".pem", ".key", ".log") or path.name == ".env"]
 
