@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.db import transaction
 
-SECRETS: Final = ("secret", "seed")  # of an authenticator app, and of recovery codes
+SECRETS: Final = ("secret", "seed", "hashes")  # of an authenticator app; of recovery codes before and once shown
 
 
 def seal(text: str) -> str:

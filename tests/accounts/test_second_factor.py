@@ -1,5 +1,8 @@
 """S15: codes of an authenticator app and recovery codes, each good once, and sealed in the database."""
 
+import json
+import re
+
 import pytest
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, InvalidToken
@@ -178,6 +181,40 @@ def test_what_is_in_the_database_lets_nobody_in(client_as, sales):
 
     assert secret not in kept
     assert not any(code in kept for code in codes)
+
+
+def test_s15_recovery_codes_that_were_shown_are_hashes_that_no_key_opens(client_as, sales):
+    codes = recovery_codes(client_as(sales))
+
+    data = Authenticator.objects.get(type="recovery_codes").data
+    hashes = json.loads(sealing.unseal(data["hashes"]))
+
+    assert data.keys() == {"hashes", "salt", "viewed_at"}
+    assert len(set(hashes)) == 10
+    assert all(re.fullmatch("[0-9a-f]{64}", kept) for kept in hashes)
+    assert not any(code in str(hashes) for code in codes)
+
+
+def test_s15_each_recovery_code_counts_once_and_a_wrong_one_uses_none_up(client_as, sales):
+    codes = recovery_codes(client_as(sales))
+    stored = Authenticator.objects.get(type="recovery_codes")
+    wrong = next(str(number) for number in range(10**7, 10**8) if str(number) not in codes)
+
+    answers = [stored.wrap().validate_code(code) for code in (codes[3], codes[3], wrong, "", "\u0663", codes[9])]
+
+    assert answers == [True, False, False, False, False, True]
+    stored.refresh_from_db()
+    assert len(stored.wrap().get_unused_codes()) == 8
+
+
+def test_s15_recovery_codes_outlast_a_rotation_of_keys(client_as, sales, settings):
+    codes = recovery_codes(client_as(sales))
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode(), *settings.TOKEN_KEYS]
+
+    call_command("rotate_token_keys")
+    settings.TOKEN_KEYS = settings.TOKEN_KEYS[:1]
+
+    assert Authenticator.objects.get(type="recovery_codes").wrap().validate_code(codes[0])
 
 
 def test_keys_are_rotated_with_those_of_the_access_tokens(sales, settings, capsys):
