@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help run bench test check static-checks format lock clean
+.PHONY: help run bench test check static-checks format lock sbom clean
 
 help:
 	@echo "make run      start LeadMachine with demo data on http://127.0.0.1:8000/ (another port: PORT=8123 make run)"
@@ -12,6 +12,7 @@ help:
 	@echo "make bench    the benchmarks, each beside its baseline; BENCH=--quick for a look, BENCH='--only drain' for one"
 	@echo "make format   put all code into its usual form"
 	@echo "make lock     write the lock files anew from pyproject.toml (needs uv)"
+	@echo "make sbom     write sbom.json: a bill of materials (CycloneDX) of what is installed to run"
 	@echo "make clean    remove .venv and caches; the data in var/ stays"
 
 # --- the environment: each stamp is renewed when its lock file changes, so that a second start takes seconds ---
@@ -84,6 +85,9 @@ lock:
 	  pyproject.toml -o requirements.lock
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  pyproject.toml --group dev -o requirements-dev.lock
+
+sbom: .venv/.to-develop
+	@$(BIN)/python -m tests.security.sbom > sbom.json
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles test-results

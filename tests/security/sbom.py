@@ -1,0 +1,47 @@
+"""S46: what is installed to run, as a CycloneDX file: `python -m tests.security.sbom > sbom.json`, or `make sbom`.
+
+It is made of requirements.lock alone, and so the same whenever and wherever it is made. Fields are those of
+CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/).
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+LOCK = Path(__file__).parents[2] / "requirements.lock"
+ENTRY = re.compile(r"^(?P<name>[\w.-]+)(?:\[[\w,-]+\])?==(?P<version>[^\s;\\]+)")
+
+
+def bill_of(lock: str) -> dict[str, Any]:
+    """The bill of materials of a lock file's text. The hashes are of the files that may be installed for a package."""
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": {"type": "application", "name": "leadmachine"}},
+        "components": [_component(entry) for entry in re.split(r"\n(?=[\w.])", lock) if ENTRY.match(entry)],
+    }
+
+
+def _component(entry: str) -> dict[str, Any]:
+    name, version = _named(entry)
+    purl = f"pkg:pypi/{re.sub('[-_.]+', '-', name).lower()}@{version}"
+    references = [
+        {"type": "distribution", "url": purl, "hashes": [{"alg": "SHA-256", "content": digest}]}
+        for digest in re.findall(r"--hash=sha256:([0-9a-f]{64})", entry)
+    ]
+    return {
+        "type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl,
+        "externalReferences": references,
+    }  # fmt: skip
+
+
+def _named(entry: str) -> tuple[str, str]:
+    found = ENTRY.match(entry)
+    assert found is not None
+    return found["name"], found["version"]
+
+
+if __name__ == "__main__":
+    print(json.dumps(bill_of(LOCK.read_text()), indent=2))

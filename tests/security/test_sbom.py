@@ -1,0 +1,59 @@
+"""S46: the bill of materials names every package that is installed to run, with its version and hashes."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import distribution
+from typing import Any
+
+from django.conf import settings
+
+from tests.security import sbom
+
+
+def printed() -> dict[str, Any]:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.security.sbom"], cwd=settings.BASE_DIR, capture_output=True, text=True, check=True
+    )
+    bill: dict[str, Any] = json.loads(run.stdout)
+    return bill
+
+
+def test_s46_every_pinned_package_is_in_it() -> None:
+    lock = sbom.LOCK.read_text()
+    pinned = [line.split("==")[0].split("[")[0] for line in lock.splitlines() if re.match(r"\S+==", line)]
+
+    bill = printed()
+
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert [component["name"] for component in bill["components"]] == pinned
+    assert sum(len(component["externalReferences"]) for component in bill["components"]) == lock.count("--hash=sha256:")
+
+
+def test_s46_its_versions_are_those_that_run() -> None:
+    versions = {component["name"]: component["version"] for component in printed()["components"]}
+
+    assert versions["django"] == distribution("django").version
+    assert versions["celery"] == distribution("celery").version
+
+
+def test_an_entry_with_extras_and_a_marker_is_read() -> None:
+    lock = f"My_Package[a]==1.2.post1 ; python_version < '3.12' \\\n    --hash=sha256:{'0' * 64}\n    # via other\n"
+
+    assert sbom.bill_of(lock)["components"] == [
+        {
+            "type": "library",
+            "bom-ref": "pkg:pypi/my-package@1.2.post1",
+            "name": "My_Package",
+            "version": "1.2.post1",
+            "purl": "pkg:pypi/my-package@1.2.post1",
+            "externalReferences": [
+                {
+                    "type": "distribution",
+                    "url": "pkg:pypi/my-package@1.2.post1",
+                    "hashes": [{"alg": "SHA-256", "content": "0" * 64}],
+                }
+            ],
+        }
+    ]
