@@ -8,6 +8,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 help:
 	@echo "make run      start LeadMachine with demo data on http://127.0.0.1:8000/ (another port: PORT=8123 make run)"
 	@echo "make test     all tests, on a PostgreSQL and a Valkey of their own, and again on SQLite"
+	@echo "make chaos    the long fault runs (RUNS=10 times as much as in make test; SEED=... repeats one)"
 	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test: what CI runs"
 	@echo "make bench    the benchmarks, each beside its baseline; BENCH=--quick for a look, BENCH='--only drain' for one"
 	@echo "make format   put all code into its usual form"
@@ -51,6 +52,11 @@ test: .venv/.to-develop
 	@$(BIN)/python -m pytest
 	@echo "The tests that hold on every database, again on SQLite:"
 	@DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -m sqlite
+
+RUNS ?= 10
+
+chaos: .venv/.to-develop
+	@$(BIN)/python -m tests.faults.chaos --runs $(RUNS) $(if $(SEED),--seed $(SEED))
 
 check: static-checks test
 

@@ -274,7 +274,8 @@ def test_f37_f38_f39_the_network_fails_in_each_way_of_the_proxy(
     proxy.down()
     hang_up()
     assert states(company) == ["accepted"] * 20 * len(troubles)
-    assert broken(books(sandbox), Allowed(hidden_answers=2)) == []  # cut and drip come after LinkedIn has taken it
+    # Cut, drip, latency and a slow close come after LinkedIn has taken it.
+    assert broken(books(sandbox), Allowed(hidden_answers=4)) == []
 
 
 def hang_up() -> None:

@@ -21,7 +21,7 @@ WORKER_LOST = r"WorkerLostError|exited with|Process 'ForkPoolWorker|signal 9"
 SLOW_ANSWER = {"delay_ms": 1000}
 
 
-@pytest.mark.parametrize("point", ["after_lease", "body_sent", "before_commit"])
+@pytest.mark.parametrize("point", ["after_lease", "before_commit"])
 def test_f11_f15_a_worker_killed_whole_with_its_wake_up_is_followed_by_another_in_time(point, world) -> None:
     company = world.connect()
     world.arm(point, "SIGSTOP")

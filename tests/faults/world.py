@@ -149,6 +149,10 @@ class World(Processes):
 
     def broken(self, allowed: Allowed | None = None, *, explained: str = "") -> list[str]:
         """All invariants. `explained`: a pattern of what the fault lets processes complain of."""
+        # Late wake-ups take a lane for a moment to find that there is nothing to do.
+        end = time.monotonic() + self.lease_seconds
+        while Connection.objects.exclude(lease_id=None).exists() and time.monotonic() < end:
+            time.sleep(0.05)
         return [*broken(self.ledger.entries(), allowed), *self.complaints(explained)]
 
     def complaints(self, explained: str = "") -> list[str]:
