@@ -34,12 +34,12 @@ def operator(connection: Connection) -> Client:
 
 
 def test_no_page_of_the_admin_shows_a_token(operator: Client, connection: Connection) -> None:
-    pages = {
-        path: operator.get(path)
-        for route in all_routes()
-        if route.name.startswith("admin:capi_")
-        for path in [route.path(**dict.fromkeys(route.parameters, connection.pk))]
-    }
+    pages = {}
+    for route in all_routes():
+        if route.name.startswith("admin:capi_"):
+            row = apps.get_model("capi", route.name.split("_")[1])._base_manager.first()
+            path = route.path(**dict.fromkeys(route.parameters, row.pk if row else 1))
+            pages[path] = operator.get(path)
 
     assert sum(page.status_code == 200 for page in pages.values()) >= 8
     for path, page in pages.items():
