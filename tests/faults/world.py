@@ -20,7 +20,7 @@ from capi.reasons import OPEN_STATES
 from crm.models import ApiKey, Company, Lead
 from tests.conftest import TOKEN
 from tests.faults.forks import Deliveries
-from tests.faults.invariants import Allowed, broken
+from tests.faults.invariants import Allowed, broken, leased_lanes
 from tests.faults.ledger import LinkedIn
 from tests.faults.processes import Processes, as_environment, command, free_port, wait_for
 from tests.faults.proxy import Proxy
@@ -145,13 +145,13 @@ class World(Processes):
             events = events.exclude(held)
         told = f"no event is open (I7); {len(self.ledger.entries())} requests so far"
         wait_for(lambda: not events.exists(), seconds=seconds, told=told)
-        wait_for(lambda: not Connection.objects.exclude(lease_id=None).exists(), seconds=3, told="no lane is leased")
+        wait_for(lambda: not leased_lanes().exists(), seconds=self.lease_seconds + 1, told="no lane is leased")
 
     def broken(self, allowed: Allowed | None = None, *, explained: str = "") -> list[str]:
         """All invariants. `explained`: a pattern of what the fault lets processes complain of."""
         # Late wake-ups take a lane for a moment to find that there is nothing to do.
         end = time.monotonic() + self.lease_seconds
-        while Connection.objects.exclude(lease_id=None).exists() and time.monotonic() < end:
+        while leased_lanes().exists() and time.monotonic() < end:
             time.sleep(0.05)
         return [*broken(self.ledger.entries(), allowed), *self.complaints(explained)]
 

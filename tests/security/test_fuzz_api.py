@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from tests.security.rows import checksum
-from tests.security.world import World, build
+from tests.security.world import NEIGHBOURS_NUMBER, World, build
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
 
@@ -40,7 +40,7 @@ def ours() -> World:
 
 @pytest.fixture
 def theirs() -> World:
-    return build("Plover", "8822")
+    return build("Plover", NEIGHBOURS_NUMBER)
 
 
 def fields_of(method: str, path: str) -> list[str]:

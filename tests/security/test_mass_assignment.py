@@ -17,7 +17,7 @@ from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
 from crm.models import Company, Deal, Lead, Membership
 from tests.conftest import give_password
-from tests.security.world import World, build
+from tests.security.world import NEIGHBOURS_NUMBER, World, build
 
 # All that each form and serializer may write. A new field is written here too, by somebody who thought about it.
 WRITABLE = {
@@ -55,7 +55,7 @@ def ours(db: None) -> World:
 
 @pytest.fixture
 def theirs(db: None) -> World:
-    return build("Plover", "8822")
+    return build("Plover", NEIGHBOURS_NUMBER)
 
 
 @pytest.mark.parametrize("kind", WRITABLE, ids=lambda kind: kind.__name__)

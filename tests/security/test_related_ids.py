@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 from capi.models import ConversionRule
 from crm.models import Company, Deal, Lead
 from tests.security.rows import checksum
-from tests.security.world import World, build
+from tests.security.world import NEIGHBOURS_NUMBER, World, build
 
 NONE_SUCH = 10**15
 LISTS = (
@@ -27,7 +27,7 @@ def ours(db: None) -> World:
 
 @pytest.fixture
 def theirs(db: None) -> World:
-    return build("Plover", "8822")
+    return build("Plover", NEIGHBOURS_NUMBER)
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_no_list_part_or_count_shows_the_neighbours(
         told = re.sub(r"plover( |%20|\+)fair", "", answer.content.decode().lower()).replace(asked.lower(), "")
         assert answer.status_code < 500, name
         assert "plover" not in told, name
-        assert "8822" not in told, name
+        assert NEIGHBOURS_NUMBER not in told, name
 
 
 def test_a_search_finds_the_own_alone(ours: World, theirs: World, admin: Client) -> None:

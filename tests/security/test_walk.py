@@ -13,7 +13,7 @@ from django.db import transaction
 from tests.security.matrix import ROWS, Open, Row, row_of
 from tests.security.routes import Route, all_routes
 from tests.security.rows import checksum
-from tests.security.world import Caller, World, build, everybody
+from tests.security.world import NEIGHBOURS_NUMBER, Caller, World, build, everybody
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 ROUTES = all_routes()
@@ -73,7 +73,7 @@ def ours(db: None) -> World:
 
 @pytest.fixture
 def theirs(db: None) -> World:
-    return build("Plover", "8822")
+    return build("Plover", NEIGHBOURS_NUMBER)
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
@@ -92,7 +92,7 @@ def test_every_try_at_every_door_goes_as_the_matrix_says(
 
     tries = [made for route in ROUTES for made in walk.tries(route)]
 
-    seen = [str(made) for made in tries if b"plover" in made.told.lower() or b"8822" in made.told]
+    seen = [str(made) for made in tries if b"plover" in made.told.lower() or NEIGHBOURS_NUMBER.encode() in made.told]
     print(f"\n{len(tries):,} tries at {len(ROUTES)} routes: {dict(Counter(made.status for made in tries))}")
     assert [str(made) for made in tries if not made.is_as_it_should_be()] == []
     assert seen == []

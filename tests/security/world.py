@@ -12,6 +12,7 @@ from crm.roles import Role
 from tests.conftest import join
 
 TOKEN_END = "x7Qz"
+NEIGHBOURS_NUMBER = "8822088220"  # longer than the fraction of a second, which a page shows too
 
 
 @dataclass
