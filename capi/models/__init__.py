@@ -1,0 +1,16 @@
+"""What a company connects, what it maps, and each conversion on its way to LinkedIn."""
+
+from capi.models.attempt import Attempt, EarlierAttempt
+from capi.models.connection import Connection
+from capi.models.event import ConversionEvent, ConversionEventQuerySet, new_test_event_id
+from capi.models.ids import MAX_ID_DIGITS, check_linkedin_id, clean_linkedin_id, only_digits
+from capi.models.names import CrmEventName
+from capi.models.rule import ConversionRule, ConversionRuleQuerySet
+from capi.models.scoping import CompanyQuerySet
+from capi.reasons import Frequency
+
+__all__ = [
+    "MAX_ID_DIGITS", "Attempt", "CompanyQuerySet", "Connection", "ConversionEvent", "ConversionEventQuerySet",
+    "ConversionRule", "ConversionRuleQuerySet", "CrmEventName", "EarlierAttempt", "Frequency", "check_linkedin_id",
+    "clean_linkedin_id", "new_test_event_id", "only_digits",
+]  # fmt: skip

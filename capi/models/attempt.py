@@ -1,0 +1,49 @@
+"""The requests to LinkedIn."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from capi.models.event import ConversionEvent
+from capi.models.rule import ConversionRule
+from capi.models.scoping import CompanyQuerySet
+
+
+class Attempt(models.Model):
+    """One HTTP request to LinkedIn and its answer. It holds no token and no address."""
+
+    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="attempts")
+    rule = models.ForeignKey(ConversionRule, on_delete=models.RESTRICT, related_name="attempts", db_index=False)
+    linkedin_id = models.CharField(max_length=19)  # as it was when the request went out
+    sent_value = models.BooleanField(default=False)
+    api_version = models.CharField(max_length=6)
+    started_at = models.DateTimeField(db_default=Now())
+    duration_ms = models.PositiveIntegerField(default=0)
+    event_count = models.PositiveIntegerField(default=1)
+    http_status = models.PositiveSmallIntegerField(null=True)  # null: no whole answer came
+    code = models.CharField(max_length=80, blank=True)
+    message = models.TextField(blank=True)  # LinkedIn's words, masked and shortened
+    # What went out, so that a page can show exactly that, whatever an address is now: see capi.pipeline.sent.
+    sent_hashes = models.BinaryField(default=b"", editable=False)
+
+    objects: ClassVar[CompanyQuerySet["Attempt"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.pk}: {self.http_status or 'no answer'}"
+
+
+class EarlierAttempt(models.Model):
+    """Ties an event to an attempt that was not its last. Most events need one attempt, and so no row here."""
+
+    event = models.ForeignKey(ConversionEvent, on_delete=models.CASCADE, related_name="earlier_attempts")
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="+", db_index=False)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.event_id}: attempt {self.attempt_id}"

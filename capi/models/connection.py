@@ -1,0 +1,62 @@
+"""A company's line to LinkedIn."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from capi.models.ids import only_digits
+from capi.models.scoping import CompanyQuerySet
+from capi.reasons import Reason
+
+
+class Connection(models.Model):
+    """A company's line to LinkedIn: the sealed token, whether it is paused, and the lane.
+
+    The lane: `lease_id` and `leased_until` say which worker sends for this company now; `next_attempt_at` says until
+    when the lane rests. Both times are null when there is nothing to wait for.
+    """
+
+    company = models.OneToOneField("crm.Company", on_delete=models.CASCADE, related_name="linkedin_connection")
+    ad_account_id = models.CharField(max_length=19, blank=True, validators=[only_digits])
+
+    sealed_token = models.TextField(blank=True, editable=False)
+    token_last_four = models.CharField(max_length=4, blank=True, editable=False)
+    token_version = models.PositiveIntegerField(default=0, editable=False)
+    token_saved_at = models.DateTimeField(null=True, editable=False)
+    token_saved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+    token_expires_on = models.DateField(null=True, blank=True)
+
+    is_paused = models.BooleanField(default=False)
+    paused_reason = models.CharField(max_length=30, choices=Reason.choices, blank=True)
+    paused_at = models.DateTimeField(null=True, editable=False)
+    paused_version = models.CharField(max_length=6, blank=True, editable=False)  # the API version that LinkedIn retired
+
+    lease_id = models.UUIDField(null=True, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
+    next_attempt_at = models.DateTimeField(null=True, editable=False)
+    request_started_at = models.DateTimeField(null=True, editable=False)  # of the request that is under way
+    # Goes up when persons must not be sent any more: what was read for sending before is then looked at again.
+    recalls = models.PositiveIntegerField(default=0, editable=False)
+    failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
+    requests_left = models.FloatField(null=True, editable=False)  # of the minute's purse, at `requests_counted_at`
+    requests_counted_at = models.DateTimeField(null=True, editable=False)
+
+    objects: ClassVar[CompanyQuerySet["Connection"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = "LinkedIn connection"
+
+    def __str__(self) -> str:
+        return f"LinkedIn connection of company {self.company_id}"
+
+    @property
+    def has_token(self) -> bool:
+        return bool(self.sealed_token)
+
+    @property
+    def is_sending(self) -> bool:
+        """True if events go out: there is a token, and nothing holds them."""
+        return self.has_token and not self.is_paused

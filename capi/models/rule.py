@@ -1,0 +1,82 @@
+"""What a company maps."""
+
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from capi.models.ids import only_digits
+from capi.models.names import CrmEventName
+from capi.models.scoping import CompanyQuerySet
+from capi.reasons import Frequency, Reason
+
+
+class ConversionRuleQuerySet(CompanyQuerySet["ConversionRule"]):
+    def active(self) -> Self:
+        """Rules that the admin has switched on (LinkedIn may still have paused them)."""
+        return self.filter(is_active=True)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Mark as deleted: the log of what the rules sent stays, and what waited for them is cancelled."""
+        count = self.update(deleted_at=Now(), is_active=False)
+        return count, {self.model._meta.label: count}
+
+
+class LiveRules(models.Manager.from_queryset(ConversionRuleQuerySet)):  # type: ignore[misc]
+    def get_queryset(self) -> ConversionRuleQuerySet:
+        return super().get_queryset().filter(deleted_at=None)  # type: ignore[no-any-return]
+
+
+class ConversionRule(models.Model):
+    """A CRM event mapped to a conversion rule of LinkedIn Campaign Manager.
+
+    `is_active` is the admin's word, `is_paused` LinkedIn's. `objects` leaves out deleted rules.
+    """
+
+    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="conversion_rules")
+    crm_event = models.CharField("CRM event", max_length=20, choices=CrmEventName.choices)
+    linkedin_id = models.CharField("LinkedIn rule id", max_length=19, validators=[only_digits])
+    name = models.CharField(max_length=120)
+    is_active = models.BooleanField("active", default=True)
+    is_paused = models.BooleanField(default=False, editable=False)
+    paused_reason = models.CharField(max_length=30, choices=Reason.choices, blank=True, editable=False)
+    paused_message = models.TextField(blank=True, editable=False)  # LinkedIn's words, masked
+    paused_at = models.DateTimeField(null=True, editable=False)
+    send_value = models.BooleanField(
+        default=True, help_text="For deal events: send the deal's amount and currency as the conversion value."
+    )
+    frequency = models.CharField(max_length=10, choices=Frequency.choices, default=Frequency.ONCE)
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects: ClassVar[LiveRules] = LiveRules()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company", "crm_event", "linkedin_id"],
+                condition=Q(is_active=True),
+                name="one_active_rule_per_event_and_id",
+                violation_error_message="An active rule sends this CRM event to this LinkedIn rule id already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Mark as deleted: the log of what the rule sent stays, and what waited for it is cancelled."""
+        own: ConversionRuleQuerySet = type(self).objects.filter(pk=self.pk)
+        return own.delete()
+
+    @property
+    def is_about_deal(self) -> bool:
+        """True if the rule's CRM event carries a deal, and so a value."""
+        return CrmEventName(self.crm_event).is_about_deal
+
+    @property
+    def sends_value(self) -> bool:
+        """True if the rule sends a conversion value: it is asked to, and its CRM event has one."""
+        return self.send_value and self.is_about_deal
