@@ -15,16 +15,16 @@ MAX_BODY_BYTES = 1024 * 1024
 
 _IS_SENDABLE_TOKEN = re.compile(r"[\x21-\x7e]+")
 _IS_LENGTH = re.compile(r"[0-9]{1,15}")
+_UNSENDABLE = "The access token holds characters that can't be sent. Enter it again."
 _HEADERS = {
     "Accept-Encoding": "identity",
-    "Content-Type": "application/json",
     "User-Agent": "LeadMachine",
     "X-Restli-Protocol-Version": "2.0.0",
 }
 
 
 class Client:
-    """Sends conversions to LinkedIn over one kept-alive connection. A client belongs to one thread.
+    """Speaks to LinkedIn over one kept-alive connection. A client belongs to one thread.
 
     `timeout` is the wall-clock limit in seconds of a whole exchange, from connect to the answer's last byte, and
     `connect_timeout` that of connecting to one address. (A look-up of the host's name counts, but can't be cut short.)
@@ -34,7 +34,8 @@ class Client:
         self._timeout = timeout
         self._watch = Watch()
         self._session = _Session(base_url, pool_for(base_url, watch=self._watch, connect_timeout=connect_timeout))
-        url, headers = f"{base_url}/rest/conversionEvents", {**_HEADERS, "LinkedIn-Version": version}
+        self._base_url, self._headers = base_url, {**_HEADERS, "LinkedIn-Version": version}
+        url, headers = f"{base_url}/rest/conversionEvents", {**self._headers, "Content-Type": "application/json"}
         self._single = requests.Request("POST", url, headers).prepare()
         self._batch = requests.Request("POST", url, {**headers, "X-RestLi-Method": "BATCH_CREATE"}).prepare()
 
@@ -46,17 +47,31 @@ class Client:
         """
         if not _IS_SENDABLE_TOKEN.fullmatch(token):
             token = ""  # error reports show the locals of each frame
-            raise ValueError("The access token holds characters that can't be sent. Enter it again.")
+            raise ValueError(_UNSENDABLE)
         request = (self._batch if batch else self._single).copy()
         request.prepare_body(body, files=None)
-        request.headers["Authorization"] = f"Bearer {token}"
-        self._watch.start(self._timeout)
-        answer = self._exchange(request)
-        return _without(token, answer)
+        return self._ask(request, token, self._timeout)
+
+    def get(self, *, token: str, target: str, seconds: float) -> Answer:
+        """GET this path and query (encoded already) with this token, once, within so many seconds.
+
+        Raises as `send` does.
+        """
+        if not _IS_SENDABLE_TOKEN.fullmatch(token):
+            token = ""
+            raise ValueError(_UNSENDABLE)
+        request = requests.Request("GET", self._base_url + target, self._headers).prepare()
+        return self._ask(request, token, seconds)
 
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
+
+    def _ask(self, request: requests.PreparedRequest, token: str, seconds: float) -> Answer:
+        request.headers["Authorization"] = f"Bearer {token}"
+        self._watch.start(seconds)
+        answer = self._exchange(request)
+        return _without(token, answer)
 
     def _exchange(self, request: requests.PreparedRequest) -> Answer:
         try:

@@ -16,11 +16,16 @@ _TOKEN = re.compile(r"(?<![\w-])(?=[A-Za-z_-]*+[0-9])[\w-]{41,}+")
 
 def mask(text: str) -> str:
     """The text on one line, with `•••` for anything like an e-mail address, a hash or a token. Not shortened."""
-    text = _UNPRINTABLE.sub(" ", text).strip()
+    text = printable(text)
     text = _BEARER.sub(f"Bearer {MASK}", text)
     if "@" in text or "%40" in text:
         text = _EMAIL.sub(MASK, text)
     return _TOKEN.sub(MASK, text)
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what turns text around or hides in it."""
+    return _UNPRINTABLE.sub(" ", text).strip()
 
 
 def shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:

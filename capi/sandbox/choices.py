@@ -15,7 +15,8 @@ class Choice:
     """A sign (part of the token, or the whole rule id) and the answer that it brings.
 
     `[…]` in the message stands for the positions of the elements that it is about; a message about the schema
-    is repeated for each of them. A `status` of None is no answer at all.
+    is repeated for each of them, and `{}` for what was asked. A `status` of None is no answer at all.
+    `only_reading` leaves alone what is sent.
     """
 
     sign: str
@@ -24,11 +25,13 @@ class Choice:
     message: str = ""
     code: str = ""
     service_error_code: int | None = None
+    only_reading: bool = False
 
 
 HTML = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 THROTTLED = "Resource level throttle APPLICATION_AND_MEMBER {} limit for calls to this resource is reached."
-NOT_PERMITTED = "Not enough permissions to access: conversionEvents.CREATE"
+NOT_PERMITTED = "Not enough permissions to access: {}"
+SENDING, READING = "conversionEvents.CREATE", "conversions.FINDER-account"
 
 TOKENS: Final = (
     Choice(
@@ -41,6 +44,8 @@ TOKENS: Final = (
     ),
     Choice("invalid", 401, "The token is not valid", "Invalid access token", "INVALID_ACCESS_TOKEN", 65600),
     Choice("norole", 403, "The token's owner has no role in the ad account", NOT_PERMITTED, "ACCESS_DENIED", 100),
+    Choice("sendonly", 403, "The token may send, but not read the rules", NOT_PERMITTED, "ACCESS_DENIED", 100,
+           only_reading=True),
     Choice(
         "throttled", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101
     ),
@@ -66,10 +71,26 @@ RULES: Final = (
 
 _BY_RULE: Final = {choice.sign: choice for choice in RULES}
 
+# Ad accounts that stand for an answer when their rules are read. Every other one has the rules of `rulebook`.
+ACCOUNTS: Final = (
+    Choice("403403", 403, "An ad account that the token's owner may not see", "No ad accounts found"),
+    Choice("408408", None, "No answer: the connection hangs until it is closed"),
+    Choice("500500", 500, "LinkedIn is in trouble", "Internal Server Error"),
+    Choice("503503", 503, "LinkedIn is down, with a page in HTML", HTML.format("503 Service Unavailable")),
+)
 
-def for_token(token: str) -> Choice | None:
+_BY_ACCOUNT: Final = {choice.sign: choice for choice in ACCOUNTS}
+
+
+def for_account(account_id: str) -> Choice | None:
+    """The answer that reading this ad account's rules brings, None for a list of them."""
+    return _BY_ACCOUNT.get(account_id)
+
+
+def for_token(token: str, *, is_reading: bool = False) -> Choice | None:
     """The answer that this token brings, None for a good one."""
-    return next((choice for choice in TOKENS if choice.sign in token), None)
+    fitting = (choice for choice in TOKENS if is_reading or not choice.only_reading)
+    return next((choice for choice in fitting if choice.sign in token), None)
 
 
 def for_rules(rule_ids: Sequence[str]) -> Choice | None:
@@ -77,14 +98,15 @@ def for_rules(rule_ids: Sequence[str]) -> Choice | None:
     return next((_BY_RULE[rule_id] for rule_id in rule_ids if rule_id in _BY_RULE), None)
 
 
-def reply(choice: Choice, positions: Sequence[int] = (), *, is_batch: bool = False) -> Reply:
+def reply(choice: Choice, positions: Sequence[int] = (), *, is_batch: bool = False, is_reading: bool = False) -> Reply:
     """The answer of a choice about the elements at these positions."""
     if choice.status is None:
         return Reply(None)
     if choice.status == 503:
         return Reply(503, choice.message.encode(), {"Content-Type": "text/html"})
     if choice.code:
-        return coded_refusal(choice.status, choice.code, choice.message, choice.service_error_code)
+        message = choice.message.replace("{}", READING if is_reading else SENDING)
+        return coded_refusal(choice.status, choice.code, message, choice.service_error_code)
     if choice.status == 422:
         return refusal(422, "".join(f"{prefix(at, is_batch)}{choice.message}\n" for at in positions))
     return refusal(choice.status, choice.message.replace("[…]", str(list(positions))))

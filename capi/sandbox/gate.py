@@ -1,4 +1,4 @@
-"""What stands before the endpoint: version, token, address, method, kind of content (linkedin-capi.md, 1 and 5)."""
+"""What stands before an endpoint: version, token, address, method, kind of content (linkedin-capi.md, 1, 5 and 7)."""
 
 from datetime import date
 
@@ -7,6 +7,7 @@ from capi.sandbox import choices
 from capi.sandbox.wire import Received, Reply, coded_refusal, gateway_refusal, refusal
 
 PATH = "/rest/conversionEvents"
+RULES_PATH = "/rest/conversions"
 
 
 def stop(request: Received, today: date) -> Reply | None:
@@ -18,6 +19,11 @@ def stop(request: Received, today: date) -> Reply | None:
         or _wrong_address(request)
         or _wrong_content(request)
     )
+
+
+def is_about_rules(request: Received) -> bool:
+    """True for the other endpoint: the list of an account's conversion rules."""
+    return request.path.partition("?")[0] == RULES_PATH
 
 
 def retired(version: str) -> Reply:
@@ -46,8 +52,9 @@ def _wrong_token(request: Received) -> Reply | None:
         return coded_refusal(401, "EMPTY_ACCESS_TOKEN", "Empty oauth2 access token")
     if scheme.lower() != "bearer" or not _is_token(request.token):
         return coded_refusal(401, "INVALID_ACCESS_TOKEN", "Invalid access token", 65600)
-    choice = choices.for_token(request.token)
-    return choices.reply(choice) if choice else None
+    is_reading = is_about_rules(request)
+    choice = choices.for_token(request.token, is_reading=is_reading)
+    return choices.reply(choice, is_reading=is_reading) if choice else None
 
 
 def _is_token(text: str) -> bool:
@@ -55,14 +62,16 @@ def _is_token(text: str) -> bool:
 
 
 def _wrong_address(request: Received) -> Reply | None:
-    if request.path != PATH:
+    if request.path != PATH and not is_about_rules(request):
         return coded_refusal(404, "RESOURCE_NOT_FOUND", "No virtual resource found")
-    if request.method != "POST":
+    if request.method != ("GET" if is_about_rules(request) else "POST"):
         return refusal(405, f"Method {request.method} is not allowed here")
     return None
 
 
 def _wrong_content(request: Received) -> Reply | None:
+    if is_about_rules(request):
+        return None
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         return refusal(415, f"Content type {kind or 'none'} is not supported")

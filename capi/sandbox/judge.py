@@ -1,4 +1,4 @@
-"""What LinkedIn would answer to a request (linkedin-capi.md, 1, 2 and 5). Pure: the time is an argument.
+"""What LinkedIn would answer to a request (linkedin-capi.md, 1, 2, 5 and 7). Pure: the time is an argument.
 
 A batch is all or nothing: one bad element refuses it whole, and the answer names the bad ones.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from capi.sandbox import choices, gate, schema
+from capi.sandbox import choices, gate, rulebook, schema
 from capi.sandbox.wire import Received, Reply, coded_refusal, json_reply, refusal
 
 MAX_ELEMENTS: Final = 5_000
@@ -21,6 +21,8 @@ def judge(request: Received, *, now: datetime) -> Reply:
     stopped = gate.stop(request, now.date())
     if stopped:
         return stopped
+    if gate.is_about_rules(request):
+        return rulebook.answer(request)
     try:
         document = request.document
     except ValueError:

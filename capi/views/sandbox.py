@@ -7,7 +7,8 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from capi.reads.received import received_from
-from capi.sandbox.choices import RULES, TOKENS
+from capi.sandbox.choices import ACCOUNTS, RULES, TOKENS
+from capi.sandbox.rulebook import MANY
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
 
@@ -22,5 +23,11 @@ def received(request: MemberRequest) -> HttpResponse:
     return render(
         request,
         "capi/_received.html" if request.htmx else "capi/sandbox.html",
-        {"requests": received_from(request.membership.company_id), "tokens": TOKENS, "rules": RULES},
+        {
+            "requests": received_from(request.membership.company_id),
+            "tokens": TOKENS,
+            "rules": RULES,
+            "accounts": ACCOUNTS,
+            "many": MANY,
+        },
     )

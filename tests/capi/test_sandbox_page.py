@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from capi import services
 from capi.models import ConversionRule
-from capi.sandbox.choices import RULES, TOKENS
+from capi.sandbox.choices import ACCOUNTS, RULES, TOKENS
 from crm.models import Lead
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_lead
@@ -87,7 +87,7 @@ def test_what_another_company_sent_is_not_shown(
 def test_it_lists_every_choice_of_an_answer(client_as, sales, switched_on) -> None:
     page = client_as(sales).get(PAGE).content.decode()
 
-    for choice in (*RULES, *TOKENS):
+    for choice in (*RULES, *TOKENS, *ACCOUNTS):
         assert f"<code>{choice.sign}</code>" in page
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,12 @@ class Command(BaseCommand):
 
     def _tell(self, server: SandboxServer) -> None:
         self.stdout.write(f"LinkedIn sandbox at {server.url}, writing to {server.ledger.path}")
-        self.stdout.write("Rule ids that choose an answer (every other one is good):")
-        for choice in choices.RULES:
-            self.stdout.write(f"  {choice.sign:12} {choice.status or '-'}  {choice.meaning}")
-        self.stdout.write("Words in the token that choose an answer (a token without them is good):")
-        for choice in choices.TOKENS:
-            self.stdout.write(f"  {choice.sign:12} {choice.status or '-'}  {choice.meaning}")
+        self._list("Rule ids that choose an answer (every other one is good):", choices.RULES)
+        self._list("Words in the token that choose an answer (a token without them is good):", choices.TOKENS)
+        self._list("Ad accounts that choose an answer when their rules are read:", choices.ACCOUNTS)
         self.stdout.flush()
+
+    def _list(self, title: str, table: Sequence[choices.Choice]) -> None:
+        self.stdout.write(title)
+        for choice in table:
+            self.stdout.write(f"  {choice.sign:12} {choice.status or '-'}  {choice.meaning}")

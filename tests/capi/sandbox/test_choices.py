@@ -104,12 +104,18 @@ def test_an_unavailable_linkedin_answers_in_html(reply):
 def test_every_choice_of_the_table_is_tested_here():
     signs = {choice.sign for choice in (*choices.TOKENS, *choices.RULES)}
 
-    assert signs == BY_TOKEN.keys() | BY_RULE.keys() | {"unavailable", "503503"}
+    assert signs == BY_TOKEN.keys() | BY_RULE.keys() | {"unavailable", "503503", "sendonly"}
 
 
 @pytest.mark.parametrize("rule_id", ["1", "403", "4034030", "104012", "99999999999999999999"])
 def test_every_other_rule_is_good(rule_id):
     reply = send(rule(rule_id))
+
+    assert answer(reply) == (201, None)
+
+
+def test_a_token_that_may_only_send_is_good_for_sending():
+    reply = send(event(), authorization="Bearer demo-sendonly-token")
 
     assert answer(reply) == (201, None)
 

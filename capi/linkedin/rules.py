@@ -1,0 +1,163 @@
+"""The conversion rules of an ad account, where the access token may read them.
+
+`GET /rest/conversions?q=account` (Microsoft Learn, "Conversions API", and LinkedIn's Postman collection). Whether a
+Direct API token may read at all is documented nowhere: a 403 is therefore an answer like any other, "can't tell".
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from time import monotonic
+from typing import Any, Final
+
+from capi.linkedin.client import Client
+from capi.linkedin.exchange import Answer, Trouble
+from capi.linkedin.masking import printable
+from capi.linkedin.reading import Said, code, json_object, said
+
+API_METHOD: Final = "CONVERSIONS_API"
+PAGE_SIZE: Final = 100
+MAX_PAGES: Final = 20
+MAX_NAME_LENGTH: Final = 120
+NOTHING: Final = Said("", "")
+
+# The fields are named, or each rule would list its campaigns too, and a page of them may pass the client's 1 MB.
+_TARGET = (
+    "/rest/conversions?q=account&account=urn%3Ali%3AsponsoredAccount%3A{account}"
+    "&start={start}&count={count}&fields=id,name,type,conversionMethod,enabled"
+)
+_IS_ID = re.compile(r"[1-9][0-9]{0,18}")
+_IS_SYMBOL = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
+
+
+class Outcome(StrEnum):
+    """What came of reading an account's rules."""
+
+    FOUND = "found"
+    CANNOT_TELL = "cannot_tell"  # 403: the token may send and not read, or LinkedIn knows no such account
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - 401
+    VERSION_RETIRED = "version_retired"  # 426
+    REFUSED = "refused"  # any other 4xx
+    SERVER_TROUBLE = "server_trouble"  # 429, 5xx
+    UNREACHABLE = "unreachable"  # no answer, or not in time
+    UNREADABLE = "unreadable"  # an answer that is no list of rules
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedInRule:
+    """A conversion rule as Campaign Manager has it. `type` and `method` are LinkedIn's symbols, "" where unreadable."""
+
+    id: str
+    name: str
+    type: str
+    method: str
+    enabled: bool
+
+    @property
+    def takes_events(self) -> bool:
+        """True if events may be sent to it: switched on, and its source is the Conversions API."""
+        return self.enabled and self.method == API_METHOD
+
+
+@dataclass(frozen=True, slots=True)
+class RulesRead:
+    """The rules found (none but with FOUND), in LinkedIn's order, and the last answer's words and headers.
+
+    `is_whole` is False where the account has more rules than MAX_PAGES pages hold.
+    """
+
+    outcome: Outcome
+    rules: tuple[LinkedInRule, ...] = ()
+    is_whole: bool = True
+    said: Said = NOTHING
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def read_rules(client: Client, *, token: str, ad_account_id: str, seconds: float) -> RulesRead:
+    """Read all rules of the account within so many seconds, over all pages together.
+
+    Raises nothing for whatever the network or LinkedIn does, and ValueError as `Client.get` does.
+    """
+    ends_at = monotonic() + seconds
+    found: dict[str, LinkedInRule] = {}
+    start, answer = 0, None
+    for _ in range(MAX_PAGES):
+        left = ends_at - monotonic()
+        if left <= 0:
+            return RulesRead(Outcome.UNREACHABLE)
+        target = _TARGET.format(account=ad_account_id, start=start, count=PAGE_SIZE)
+        answer = client.get(token=token, target=target, seconds=left)
+        page = _page(answer)
+        if isinstance(page, Outcome):
+            return RulesRead(page, said=said(answer), headers=answer.headers)
+        seen = len(found)
+        found |= {rule.id: rule for rule in page.rules}
+        if page.is_last or len(found) == seen:  # a server that starts anew each time would never end
+            return RulesRead(Outcome.FOUND, tuple(found.values()), headers=answer.headers)
+        start += page.length
+    assert answer
+    return RulesRead(Outcome.FOUND, tuple(found.values()), is_whole=False, headers=answer.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    rules: list[LinkedInRule]
+    length: int
+    is_last: bool
+
+
+def _page(answer: Answer) -> _Page | Outcome:
+    if answer.trouble is not None:
+        is_silent = answer.trouble in (Trouble.TIMED_OUT, Trouble.UNREACHABLE)
+        return Outcome.UNREACHABLE if is_silent else Outcome.UNREADABLE
+    if answer.status != 200:
+        return _refusal(answer)
+    content = json_object(answer.body)
+    elements = content.get("elements")
+    if not isinstance(elements, list):
+        return Outcome.UNREADABLE
+    rules = [rule for rule in map(_rule, elements) if rule]
+    if elements and not rules:
+        return Outcome.UNREADABLE
+    return _Page(rules, len(elements), len(elements) < _page_size(content))
+
+
+def _refusal(answer: Answer) -> Outcome:
+    status = answer.status or 0
+    if code(answer) in {"VERSION_MISSING", "NONEXISTENT_VERSION"}:
+        return Outcome.VERSION_RETIRED
+    by_status = {401: Outcome.TOKEN_REFUSED, 403: Outcome.CANNOT_TELL, 426: Outcome.VERSION_RETIRED}
+    if status in by_status:
+        return by_status[status]
+    is_refusal = 400 <= status < 500 and status not in (408, 429)
+    return Outcome.REFUSED if is_refusal else Outcome.SERVER_TROUBLE
+
+
+def _page_size(content: Mapping[str, Any]) -> int:
+    """How many rules a full page has: LinkedIn may give fewer than it was asked for, and then says so."""
+    paging = content.get("paging")
+    count = paging.get("count") if isinstance(paging, dict) else None
+    return count if type(count) is int and 0 < count <= PAGE_SIZE else PAGE_SIZE
+
+
+def _rule(element: Any) -> LinkedInRule | None:
+    """The rule, None where it can't be one: without an id it could not be sent to."""
+    if not isinstance(element, dict):
+        return None
+    number = element.get("id")
+    rule_id = str(number) if type(number) in (int, str) else ""
+    if not _IS_ID.fullmatch(rule_id):
+        return None
+    name = element.get("name")
+    return LinkedInRule(
+        id=rule_id,
+        name=printable(name)[:MAX_NAME_LENGTH] if isinstance(name, str) else "",
+        type=_symbol(element.get("type")),
+        method=_symbol(element.get("conversionMethod")),
+        enabled=element.get("enabled", True) is True,  # documented: on, unless it says otherwise
+    )
+
+
+def _symbol(value: Any) -> str:
+    return value if isinstance(value, str) and _IS_SYMBOL.fullmatch(value) else ""
