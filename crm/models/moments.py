@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import FieldError
 from django.db import connections
-from django.db.models import QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models import QuerySet, Subquery
 
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
 
 CHUNK = 5_000  # rows per statement: little enough to hold in memory
+ASKED = 0  # stands for the id of the next step while the statement is built: each use gives its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,13 @@ def _statement(model: "type[Tracked]", using: str, lock: bool, with_next_step: b
     # over the changing column it drops or doubles rows after it had to wait for the lock.
     subqueries: dict[str, Any] = model.moment_subqueries()
     if with_next_step:
-        step = model.step_model()._meta.db_table
-        for column in ("meaning", "company_id"):
-            name = f"next_{column.removesuffix('_id')}"
-            subqueries[name] = RawSQL(f"SELECT {column} FROM {step} WHERE id = %s", ())  # noqa: S608, S611
+        next_step = model.step_model()._default_manager.filter(pk=ASKED)
+        subqueries.update({f"next_{name}": Subquery(next_step.values(name)) for name in ("meaning", "company")})
     names = ["pk", "company_id", *model.moment_columns, *subqueries]
     rows: QuerySet[Any] = QuerySet(model, using=using).annotate(**subqueries).order_by().values_list(*names)
     compiler = rows.query.get_compiler(using)
     sql, params = compiler.as_sql()
-    if params:
+    if params != (ASKED,) * (2 if with_next_step else 0):
         raise FieldError("A moment is read by a statement without parameters of its own.")
     key = f'"{model._meta.db_table}"."{model._meta.pk.column}"'
     is_postgresql = connections[using].vendor == "postgresql"

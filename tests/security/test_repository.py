@@ -146,6 +146,26 @@ def test_the_linter_finds_nothing_dangerous() -> None:
     assert [f"{found['filename']}: {found['code']}" for found in json.loads(run.stdout)] == []
 
 
+def test_bandit_finds_nothing_of_medium_or_high_severity() -> None:
+    """S48: and nothing is hidden from it: no `nosec`, no test that is skipped, no file that it could not read."""
+    run = subprocess.run(
+        [sys.executable, "-m", "bandit", "--quiet", "--recursive", "--format", "json", "crm", "capi", "leadmachine"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    report = json.loads(run.stdout)
+    total = report["metrics"]["_totals"]
+
+    grave = [
+        f"{found['filename']}:{found['line_number']}: {found['test_id']} {found['issue_text']}"
+        for found in report["results"]
+        if found["issue_severity"] != "LOW"
+    ]
+    assert grave == []
+    assert (total["SEVERITY.HIGH"], total["SEVERITY.MEDIUM"]) == (0, 0)
+    assert (report["errors"], total["nosec"], total["skipped_tests"]) == ([], 0, 0)
+    assert total["loc"] > 5_000
+
+
 def test_every_exception_for_the_linter_names_its_rule() -> None:
     blanket = [
         str(path.relative_to(ROOT))
