@@ -86,9 +86,9 @@ class AppendOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(CrmEvent)
 class CrmEventAdmin(AppendOnlyAdmin):
-    list_display = ("kind", "company", "lead", "deal", "actor", "occurred_at")
+    list_display = ("kind", "company", "lead", "deal", "actor", "api_key", "occurred_at")
     list_filter = ("kind",)
-    list_select_related = ("company", "lead", "deal", "actor")
+    list_select_related = ("company", "lead", "deal", "actor", "api_key")
 
 
 @admin.register(AuditEntry)

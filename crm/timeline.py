@@ -42,7 +42,7 @@ TONES: Final = {
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """One thing that happened, by whom (None: not by a person who was signed in) and when."""
+    """One thing that happened, and when."""
 
     event: CrmEvent
     tone: str
@@ -51,6 +51,13 @@ class TimelineEntry:
     @property
     def title(self) -> str:
         return self.event.get_kind_display()
+
+    @property
+    def by(self) -> str:
+        """The person, or the script's key, behind it; "" for what the system does by itself."""
+        if self.event.api_key:
+            return f"a script ({self.event.api_key.name})"
+        return str(self.event.actor or "")
 
     @property
     def occurred_at(self) -> datetime:
@@ -76,7 +83,7 @@ def of_deal(deal: Deal) -> Timeline:
 
 
 def _timeline(rows: QuerySet[CrmEvent]) -> Timeline:
-    events = list(rows.select_related("actor", "deal")[: ENTRIES_AT_MOST + 1])
+    events = list(rows.select_related("actor", "api_key", "deal")[: ENTRIES_AT_MOST + 1])
     shown = events[:ENTRIES_AT_MOST]
     told = [tell(shown) for tell in timeline_notes]
     entries = [

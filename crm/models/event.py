@@ -34,6 +34,8 @@ class CrmEvent(models.Model):
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
+    # The script's, where no person acted.
+    api_key = models.ForeignKey("crm.ApiKey", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     occurred_at = models.DateTimeField(db_default=Now())
     amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, blank=True)

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
@@ -56,6 +57,7 @@ def record(
     _refuse_foreign_rows(model, after)
     actor = _actor.get()
     user = actor if isinstance(actor, User) else None
+    key = actor if isinstance(actor, ApiKey) else None
     events = [
         CrmEvent(
             company_id=now.company_id,
@@ -63,6 +65,7 @@ def record(
             lead_id=now.lead_id,
             deal_id=now.deal_id,
             actor=user,
+            api_key=key,
             amount=now.amount,
             currency=now.currency,
         )
@@ -93,20 +96,24 @@ def _what_happened(model: "type[Tracked]", before: Moment | None, after: Moment)
         yield model.kinds_by_meaning[after.meaning]
 
 
-COLUMNS = "company_id, kind, lead_id, deal_id, actor_id, amount, currency, public_id"
-ARRAYS = "bigint text bigint bigint bigint numeric text uuid".split()  # noqa: SIM905 - a column each, in that order
+# With every save: one statement whose text is always the same, whose values travel as one array a column.
+INSERT = """
+INSERT INTO crm_crmevent (company_id, kind, lead_id, deal_id, actor_id, api_key_id, amount, currency, public_id)
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[],
+                     %s::text[], %s::uuid[])
+RETURNING id, public_id
+"""
+IN_ORDER = attrgetter(
+    "company_id", "kind", "lead_id", "deal_id", "actor_id", "api_key_id", "amount", "currency", "public_id"
+)
 
 
 def _insert(events: list[CrmEvent], using: str) -> None:
     if connections[using].vendor != "postgresql":
         CrmEvent.objects.using(using).bulk_create(events, batch_size=CHUNK)
         return
-    # With every save: one statement whose text is always the same, whose values travel as one array a column.
-    rows = [(e.company_id, e.kind, e.lead_id, e.deal_id, e.actor_id, e.amount, e.currency, e.public_id) for e in events]
-    arrays = ", ".join(f"%s::{kind}[]" for kind in ARRAYS)
-    sql = f"INSERT INTO crm_crmevent ({COLUMNS}) SELECT * FROM unnest({arrays}) RETURNING id, public_id"  # noqa: S608
     with connections[using].cursor() as cursor:
-        cursor.execute(sql, [list(column) for column in zip(*rows, strict=True)])
+        cursor.execute(INSERT, [list(column) for column in zip(*map(IN_ORDER, events), strict=True)])
         keys: dict[uuid.UUID, int] = {public_id: pk for pk, public_id in cursor.fetchall()}
     for event in events:
         event.pk = keys[event.public_id]

@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from capi.models import Attempt, ConversionEvent, ConversionRule
-from crm.models import CrmEvent, Deal, Lead, LeadStatus, Stage
+from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -15,6 +15,7 @@ TIES = {
     ("crm_deal", "stage_id"): Stage,
     ("crm_crmevent", "lead_id"): Lead,
     ("crm_crmevent", "deal_id"): Deal,
+    ("crm_crmevent", "api_key_id"): ApiKey,
     ("capi_conversionevent", "rule_id"): ConversionRule,
     ("capi_conversionevent", "lead_id"): Lead,
     ("capi_conversionevent", "deal_id"): Deal,
@@ -33,6 +34,7 @@ def fill(company):
     """A row of every kind for the company."""
     rule = ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="1", name="Deal")
     make_deal(make_lead(company))
+    ApiKey.objects.issue(company=company, role="sales", name="Nightly import")
     assert ConversionEvent.objects.for_company(company).get().deal is not None
     Attempt.objects.create(company=company, rule=rule, linkedin_id="1", api_version="202609")
 

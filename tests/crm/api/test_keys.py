@@ -5,7 +5,8 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from crm.models import ApiKey, Lead
+from crm import timeline
+from crm.models import ApiKey, CrmEvent, Lead
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller, with_key
 
@@ -106,3 +107,22 @@ def test_a_key_opens_no_page(company):
 
     assert answer.status_code == 302
     assert answer["Location"] == "/login/?next=/leads/"
+
+
+def test_what_a_script_does_is_on_the_timeline_under_its_keys_name(company, issued):
+    key, text = issued
+
+    answer = with_key(text).post("/api/v1/leads/", {"first_name": "Ada"})
+
+    lead = Lead.objects.get(pk=answer.json()["id"])
+    event = CrmEvent.objects.get()
+    assert (event.actor, event.api_key) == (None, key)
+    assert [entry.by for entry in timeline.of_lead(lead).entries] == ["a script (Website form)"]
+
+
+def test_a_key_that_is_deleted_takes_nothing_of_the_timeline_with_it(company, issued):
+    with_key(issued[1]).post("/api/v1/leads/", {"first_name": "Ada"})
+
+    issued[0].delete()
+
+    assert [entry.by for entry in timeline.of_lead(Lead.objects.get()).entries] == [""]
