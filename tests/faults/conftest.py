@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ __all__ = ["connected", "make_rule", "sandbox"]  # for the faults that need no s
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if figures.TALLY:
         terminalreporter.write_line(figures.told())
+    if path := os.environ.get("CHAOS_TALLY"):
+        figures.keep(Path(path))
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,51 @@
-"""How much was done: repetitions per run, and the tally that is printed at the end."""
+"""How much is done: repetitions per run, the figures to reach, and the tally that is printed at the end."""
 
+import json
 import os
+import random
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-# 1 in `make test`; `make chaos` sets more.
-RUNS = int(os.environ.get("CHAOS_RUNS", "1"))
+RUNS = int(os.environ.get("CHAOS_RUNS", "1"))  # 1 in `make test`; `make chaos` sets more
+LONG = os.environ.get("CHAOS_LONG") == "1"  # the run before a release
 SEED = int(os.environ.get("CHAOS_SEED", "20261125"))
 
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """So many in `make test`, and so many before a release."""
+
+    quick: int
+    long: int
+
+
+FIGURES = {
+    "kills": Figure(60, 1_000),
+    "zombies": Figure(3, 50),
+    "broker faults": Figure(20, 300),
+    "database restarts": Figure(6, 100),
+    "power cuts": Figure(2, 24),
+    "fault-free events": Figure(30_000, 1_000_000),
+    "malformed answers": Figure(5_000, 1_000_000),
+    "kinds of faulty answers": Figure(80, 80),
+    "histories": Figure(60, 2_000),
+    "writes on SQLite": Figure(2_000, 20_000),
+    "token rows rotated": Figure(1_000, 10_000),
+    "kills of a rotation": Figure(3, 100),
+    "leads imported": Figure(20_000, 100_000),
+}
+
 TALLY: Counter[str] = Counter()
+FAILED_SEEDS: list[int] = []
+_KINDS: set[tuple[str, str]] = set()
+
+
+def rounds(quick: int, *, long: int) -> int:
+    """How often to do it: `quick` times for each of the runs, or `long` times in the run before a release."""
+    return long if LONG else quick * RUNS
 
 
 def count(what: str, number: int = 1) -> None:
@@ -15,6 +53,34 @@ def count(what: str, number: int = 1) -> None:
     TALLY[what] += number
 
 
+def count_kind(what: str, name: str) -> None:
+    """Add to the tally, unless one of this name is in it."""
+    if (what, name) not in _KINDS:
+        _KINDS.add((what, name))
+        count(what)
+
+
+def seeds(number: int) -> Iterator[int]:
+    """So many seeds, the first of which is that of the run: a failure is repeated by its own seed, in one round."""
+    yield from range(SEED, SEED + number)
+
+
+@contextmanager
+def chance(seed: int) -> Iterator[random.Random]:
+    """Dice with this seed, which is kept where what they led to fails."""
+    try:
+        yield random.Random(seed)
+    except BaseException:
+        FAILED_SEEDS.append(seed)
+        raise
+
+
 def told() -> str:
     """The tally in a line."""
-    return f"faults (seed {SEED}, runs {RUNS}): " + ", ".join(f"{number} {what}" for what, number in TALLY.items())
+    kind = "long" if LONG else f"runs {RUNS}"
+    return f"faults (seed {SEED}, {kind}): " + ", ".join(f"{number:,} {what}" for what, number in TALLY.items())
+
+
+def keep(path: Path) -> None:
+    """Write the tally and the seeds that failed to a file."""
+    path.write_text(json.dumps({"tally": TALLY, "failed_seeds": FAILED_SEEDS}))

@@ -4,6 +4,7 @@ import json
 import random
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from django.db.models.functions import Now
@@ -21,6 +22,12 @@ from tests.faults.proxy import BLACK_HOLE, REFUSE, Proxy, Trouble, drip
 from tests.faults.world import SMALL, make_leads
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small")]
+
+
+@pytest.fixture(autouse=True)
+def _each_is_a_kind_of_its_own(request) -> Iterator[None]:
+    yield
+    figures.count_kind("kinds of faulty answers", request.node.name)
 
 
 def books(sandbox):
@@ -264,6 +271,7 @@ def test_f37_f38_f39_the_network_fails_in_each_way_of_the_proxy(
     for number, name in enumerate(troubles):
         make_leads(company, 20, start=20 * number)
         go_wrong(proxy, name)
+        figures.count_kind("kinds of faulty answers", name)
         later()
         send_all(company)
         proxy.up()
@@ -328,7 +336,6 @@ def test_f40_an_answer_that_is_cut_is_unknown_and_the_same_goes_again(
 
     assert states(company) == ["accepted"] * 30
     assert broken(books(sandbox), Allowed(hidden_answers=1)) == []
-    figures.count("faulty answers")
 
 
 def batch(*elements) -> str:
@@ -360,7 +367,6 @@ def test_f41_a_200_that_says_nothing_is_never_taken_for_accepted(body, company, 
     deliver_all(company)
     assert states(company) == ["accepted"] * 3
     assert broken(books(sandbox)) == []
-    figures.count("faulty answers")
 
 
 # --- F42, F46 --------------------------------------------------------------------------------------------------------
@@ -386,7 +392,6 @@ def test_f42_37_random_failures_of_5000_are_settled_each_by_its_own_status(
     deliver_all(company)
     assert sum(len(entry.elements) for entry in books(sandbox)[1:]) == len(retried)
     assert broken(books(sandbox)) == []
-    figures.count("faulty answers")
 
 
 @pytest.mark.parametrize("word", ["revoked", "invalid", "expired"])

@@ -51,7 +51,7 @@ def test_f24_a_broker_that_is_restarted_empty_10_times_under_load_loses_nothing(
     world.wait_for_worker()
     api = world.api(company)
     statuses = []
-    for number in range(10 * figures.RUNS):
+    for number in range(figures.rounds(10, long=130)):
         world.broker_server.restart()
         statuses += [api.save_lead(10 * number + n)[0] for n in range(10)]
         figures.count("broker faults")
@@ -89,7 +89,7 @@ def test_f25_a_database_that_goes_in_mid_delivery_is_found_again_by_the_workers(
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
-    rounds = 2 * figures.RUNS
+    rounds = figures.rounds(2, long=34)
     for number in range(rounds):
         world.ledger.script({"delay_ms": 300})
         make_leads(company, 500, start=500 * number)
@@ -107,7 +107,7 @@ def test_f25_a_database_that_goes_in_mid_delivery_is_found_again_by_the_workers(
 
 def test_f26_a_result_is_written_once_the_database_is_back_within_the_lease(world) -> None:
     company = world.connect()
-    rounds = 2 * figures.RUNS
+    rounds = figures.rounds(2, long=50)
     for number in range(rounds):
         make_leads(company, 500, start=500 * number)
         world.arm("answer_read", "SIGSTOP")
@@ -200,7 +200,7 @@ def test_f63_a_power_cut_of_everything_and_a_start_in_any_order(world) -> None:
     random.Random(figures.SEED).shuffle(orders)
     company = world.connect()
     api = world.api(company)
-    rounds = min(2 * figures.RUNS, len(orders))
+    rounds = min(figures.rounds(2, long=24), len(orders))
     for name in ("web", "worker"):
         start(world, name)
     world.wait_for_web()

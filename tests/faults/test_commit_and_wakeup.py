@@ -84,7 +84,7 @@ def test_f04_killed_between_commit_and_wake_up_the_sweep_finds_the_event(world) 
     world.start_web()
     world.start_worker()
     world.wait_for_worker()
-    rounds = 3 * figures.RUNS
+    rounds = figures.rounds(3, long=30)
     for number in range(rounds):
         world.arm("before_wake")
         with pytest.raises(OSError):  # noqa: PT011 - the connection ends with the process, in one way or another
@@ -102,7 +102,7 @@ def test_f04_killed_between_commit_and_wake_up_the_sweep_finds_the_event(world) 
 def test_f05_killed_before_commit_there_is_neither_lead_nor_event_nor_request(world) -> None:
     company = world.connect()
     world.start_web()
-    for number in range(3 * figures.RUNS):
+    for number in range(figures.rounds(3, long=30)):
         world.arm("planned")
         with pytest.raises(OSError):  # noqa: PT011 - as above
             world.api(company).save_lead(number)
@@ -122,7 +122,7 @@ def test_f06_a_backend_that_dies_during_the_commit_leaves_both_lead_and_event_or
     world.start_web()
     api = world.api(company)
     statuses = []
-    for number in range(10 * figures.RUNS):
+    for number in range(figures.rounds(10, long=100)):
         stop = threading.Timer(0.002 * (number % 10), end_connections, [world])
         stop.start()
         status, _ = api.save_lead(number)

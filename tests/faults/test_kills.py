@@ -23,7 +23,7 @@ NOTHING_HIDDEN = {"after_lease", "after_connect", "half_body_sent", "after_commi
 @pytest.mark.parametrize("point", DELIVERY_POINTS)
 def test_f11_killed_at_each_point_with_a_batch_of_5000_in_flight(point, world) -> None:
     company = world.connect()
-    sizes = [5000, *[500] * (2 * figures.RUNS - 1)]
+    sizes = [5000, *[500] * (figures.rounds(2, long=40) - 1)]
     for number, size in enumerate(sizes):
         make_leads(company, size, start=5000 * number)
         world.arm(point)
@@ -40,22 +40,23 @@ def test_f11_killed_at_each_point_with_a_batch_of_5000_in_flight(point, world) -
 
 
 def test_f11_killed_at_random_times(world) -> None:
-    chance = random.Random(figures.SEED)
     company = world.connect()
     whole = how_long_one_takes(world, company)
     kills, number = 0, 1
-    while kills < 44 * figures.RUNS:
-        make_leads(company, 50, start=50 * number)
-        pid = world.deliveries.start(company.pk)
-        time.sleep(chance.uniform(0.0, whole))
-        os.kill(pid, signal.SIGKILL)
-        kills += world.deliveries.wait(pid) == -signal.SIGKILL  # it may have come to its end before
-        world.let_leases_lapse()
-        number += 1
+    for round_number, seed in enumerate(figures.seeds(figures.rounds(1, long=14)), 1):
+        with figures.chance(seed) as chance:
+            while kills < 44 * round_number:
+                make_leads(company, 50, start=50 * number)
+                pid = world.deliveries.start(company.pk)
+                time.sleep(chance.uniform(0.0, whole))
+                os.kill(pid, signal.SIGKILL)
+                kills += world.deliveries.wait(pid) == -signal.SIGKILL  # it may have come to its end before
+                world.let_leases_lapse()
+                number += 1
 
-    world.deliveries.run(company.pk)
+            world.deliveries.run(company.pk)
 
-    assert world.broken(Allowed(hidden_answers=kills)) == []
+            assert world.broken(Allowed(hidden_answers=kills)) == []
     figures.count("kills", kills)
     figures.count("extra acceptances", extra_acceptances(world.ledger.entries()))
 
@@ -71,7 +72,7 @@ def how_long_one_takes(world, company) -> float:
 @pytest.mark.parametrize("point", ["body_sent", "answer_read", "first_result_row"])
 def test_f12_a_worker_that_wakes_up_after_its_lease_changes_nothing(point, world) -> None:
     company = world.connect()
-    rounds = figures.RUNS
+    rounds = figures.rounds(1, long=17)
     for number in range(rounds):
         make_leads(company, 200, start=200 * number)
         world.arm(point, "SIGSTOP")

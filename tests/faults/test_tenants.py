@@ -104,7 +104,7 @@ def test_f50_20000_events_wait_a_week_for_a_new_token_and_all_go_out_oldest_firs
 
 def test_f51_a_401_for_the_old_token_that_comes_after_the_new_one_pauses_nothing(world) -> None:
     company = world.connect(token="AQV-this-one-is-revoked-0001")
-    for number in range(5 * figures.RUNS):
+    for number in range(figures.rounds(5, long=50)):
         services.save_token(company=company, token="AQV-this-one-is-revoked-0001")
         make_leads(company, 20, start=20 * number)
         world.arm("answer_read", "SIGSTOP")

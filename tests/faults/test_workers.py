@@ -141,7 +141,7 @@ def test_f21_a_worker_whose_broker_connection_is_cut_20_times_consumes_again(wor
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
-    for number in range(20 * figures.RUNS):
+    for number in range(figures.rounds(20, long=160)):
         world.broker.reset()
         make_leads(company, 5, start=5 * number)
         time.sleep(0.05)

@@ -3,24 +3,16 @@
 import json
 from unicodedata import category
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capi.linkedin.answers import (
-    Accepted,
-    Answer,
-    PauseRule,
-    PerElement,
-    RefusedNamed,
-    RefusedUnnamed,
-    TooLarge,
-    Trouble,
-    Verdict,
-    decide,
-    said,
-)
-from capi.reasons import Reason
+from capi.linkedin.answers import Accepted, Answer, Trouble, decide, said
+from tests.capi.linkedin.malformed import assert_sound, is_plainly_accepted, spoilt
 from tests.capi.linkedin.said import answered
+from tests.faults import figures
+
+pytestmark = pytest.mark.faults
 
 odd_numbers = st.sampled_from([0, -1, 10**400, 201.0, float("nan"), True, "201", None, [], {}])
 statuses = st.sampled_from([200, 201, 204, 299, 400, 401, 403, 409, 422, 426, 429, 500, 501]) | odd_numbers
@@ -72,36 +64,11 @@ answers = st.builds(
 )
 
 
-def independently_accepted(body, count):
-    """The same question asked another way: does each of `count` elements plainly say 2xx?"""
-    try:
-        found = json.loads(body.decode())["elements"]
-        return len(found) == count and all(type(each["status"]) is int and each["status"] // 100 == 2 for each in found)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return False
-
-
 @settings(max_examples=2000, deadline=None)
 @given(answer=answers, count=st.integers(1, 4))
 def test_any_answer_gives_a_decision_and_accepts_only_what_was_accepted(answer, count):
-    decision = decide(answer, count=count)
-
-    if isinstance(decision, Accepted):
-        assert answer.trouble is None
-        assert 200 <= answer.status < 300
-        assert count == 1 or independently_accepted(answer.body, count)
-    if isinstance(decision, PerElement):
-        assert len(decision.results) == count > 1
-        assert all(200 <= result.status < 300 for result in decision.results if result.verdict is Verdict.ACCEPTED)
-    if isinstance(decision, RefusedNamed):
-        assert decision.reasons
-        assert set(decision.reasons) <= set(range(count))
-    if isinstance(decision, RefusedUnnamed | TooLarge):
-        assert count > 1
-    if reason := getattr(decision, "reason", None):
-        assert reason in Reason.values
-    if isinstance(decision, PauseRule) and decision.reason == "rule_misconfigured":
-        assert answer.status not in {401, 403, 404, 429, 500}
+    assert_sound(answer, count)
+    figures.count("malformed answers")
 
 
 @settings(max_examples=2000, deadline=None)
@@ -112,13 +79,14 @@ def test_any_answer_gives_a_decision_and_accepts_only_what_was_accepted(answer, 
     skipped=st.sampled_from([0, 0, 0, 1, 2]),
 )
 def test_a_nearly_good_batch_is_accepted_only_if_each_element_plainly_is(elements, start, noise, skipped):
-    body = json.dumps({"elements": elements}).encode()
-    spoilt = body[:start] + noise + body[start + skipped :]
+    whole = json.dumps({"elements": elements}).encode()
+    body = whole[:start] + noise + whole[start + skipped :]
 
-    decision = decide(answered(200, spoilt), count=len(elements))
+    decision = decide(answered(200, body), count=len(elements))
 
     if isinstance(decision, Accepted):
-        assert independently_accepted(spoilt, len(elements))
+        assert is_plainly_accepted(body, len(elements))
+    figures.count("malformed answers")
 
 
 @settings(max_examples=500, deadline=None)
@@ -129,3 +97,12 @@ def test_what_is_kept_of_any_answer_can_be_stored(answer):
     assert len(kept.code) <= 80
     assert len(kept.message) <= 2000
     assert not any(category(character) in {"Cc", "Cs"} for character in kept.code + kept.message)
+
+
+@pytest.mark.timeout(1800)
+def test_answers_that_were_whole_once_are_accepted_only_as_far_as_they_still_say_so():
+    for seed in figures.seeds(figures.rounds(1, long=200)):
+        with figures.chance(seed) as dice:
+            for _ in range(5_000):
+                assert_sound(*spoilt(dice))
+        figures.count("malformed answers", 5_000)

@@ -1,0 +1,98 @@
+"""What must hold for any answer, and answers spoilt at random, some ten thousand a second."""
+
+import json
+from random import Random
+
+from capi.linkedin.answers import (
+    Accepted,
+    Answer,
+    PauseRule,
+    PerElement,
+    RefusedNamed,
+    RefusedUnnamed,
+    TooLarge,
+    Trouble,
+    Verdict,
+    decide,
+)
+from capi.reasons import Reason
+from tests.capi.linkedin.said import answered
+
+STATUSES = (200, 200, 200, 201, 204, 299, 302, 400, 401, 403, 404, 408, 409, 413, 422, 426, 429, 500, 501, 503, 999)
+TROUBLES = (*[None] * 45, *Trouble)
+WHOLE = [
+    json.dumps(body).encode()
+    for body in (
+        *({"elements": [{"status": 201}] * count} for count in (1, 2, 3, 4)),
+        {"elements": [{"status": 201}, {"status": 400, "error": {"message": "Index: 0", "code": "X"}}]},
+        {"elements": [{"status": 201, "headers": {}}, {"status": 429}, {"status": 500}]},
+        {"message": "Index: 0, ERROR :: /user :: odd\nIndex: 2, ERROR :: /user :: odd", "status": 422},
+        {"message": "Conversion time should be within 90 days, indices [0, 1] (0-indexed).", "status": 400},
+        {"message": "com.linkedin.content.Exception: urn:lla:llaPartnerConversion:1 is disabled", "status": 400},
+        {"code": "VERSION_MISSING", "message": "A version must be present", "status": 400},
+        {"serviceErrorCode": 65601, "code": "REVOKED_ACCESS_TOKEN", "message": "revoked", "status": 401},
+        {"message": "Resource level throttle APPLICATION_AND_MEMBER DAY limit", "status": 429},
+        {},
+        [],
+    )
+]
+PIECES = (
+    b"201", b"400", b'"status":', b'"elements":', b"{", b"}", b"[", b"]", b",", b'"', b"null", b"true", b"1e999", b"-1",
+    b"\0", b"\xff", b"\\ud800", b"NaN", b"Index: 1, ", b"indices [", b"9" * 30, b" ", b"\n", b'{"status":201}',
+)  # fmt: skip
+
+
+def spoilt(dice: Random) -> tuple[Answer, int]:
+    """An answer that was whole once, and the number of elements that it is for."""
+    body = bytearray(dice.choice(WHOLE))
+    for _ in range(dice.choice((0, 1, 1, 1, 2, 5))):
+        _spoil(body, dice)
+    answer = answered(dice.choice(STATUSES), bytes(body))
+    count = dice.choice((1, 2, 3, 4, *[max(1, body.count(b'"status"'))] * 6))
+    return Answer(answer.status, {}, answer.body, dice.choice(TROUBLES), 1), count
+
+
+def _spoil(body: bytearray, dice: Random) -> None:
+    start = dice.randint(0, len(body))
+    end = min(len(body), start + dice.choice((0, 1, 2, 8)))
+    match dice.randrange(5):
+        case 0:
+            del body[start:]
+        case 1:
+            body[start:end] = b""
+        case 2:
+            body[start:end] = dice.choice(PIECES)
+        case 3:
+            body[start:start] = body[dice.randint(0, start) : start]
+        case 4 if body:
+            body[min(start, len(body) - 1)] ^= 1 << dice.randrange(8)
+
+
+def is_plainly_accepted(body: bytes, count: int) -> bool:
+    """The parser's question asked another way: does each of `count` elements plainly say 2xx?"""
+    try:
+        found = json.loads(body.decode())["elements"]
+        return len(found) == count and all(type(each["status"]) is int and each["status"] // 100 == 2 for each in found)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def assert_sound(answer: Answer, count: int) -> None:
+    """The decision about this answer for so many elements takes nothing for accepted that was not."""
+    decision = decide(answer, count=count)
+    if isinstance(decision, Accepted):
+        assert answer.trouble is None
+        assert 200 <= answer.status < 300
+        assert count == 1 or is_plainly_accepted(answer.body, count)
+    if isinstance(decision, PerElement):
+        assert len(decision.results) == count > 1
+        assert all(200 <= result.status < 300 for result in decision.results if result.verdict is Verdict.ACCEPTED)
+    if isinstance(decision, RefusedNamed):
+        assert decision.reasons
+        assert set(decision.reasons) <= set(range(count))
+    if isinstance(decision, RefusedUnnamed | TooLarge):
+        assert count > 1
+    if reason := getattr(decision, "reason", None):
+        assert reason in Reason.values
+    if isinstance(decision, PauseRule) and decision.reason == "rule_misconfigured":
+        assert answer.status not in {401, 403, 404, 429, 500}
