@@ -34,13 +34,13 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def wait_for(what: Callable[[], Any], *, seconds: float, told: str) -> Any:
-    """What `what` answers, once that is something. Fails after so many seconds."""
+def wait_for(what: Callable[[], Any], *, seconds: float, told: str, every: float = 0.05) -> Any:
+    """What `what` answers, once that is something. Asks every so many seconds, and fails after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if answer := what():
             return answer
-        time.sleep(0.05)
+        time.sleep(every)
     raise AssertionError(f"not within {seconds} s: {told}")
 
 
