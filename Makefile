@@ -8,7 +8,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 help:
 	@echo "make run      start LeadMachine with demo data on http://127.0.0.1:8000/ (another port: PORT=8123 make run)"
 	@echo "make test     all tests, on a PostgreSQL and a Valkey of their own, and again on SQLite"
-	@echo "make chaos    the long fault runs (RUNS=10 times as much as in make test; SEED=... repeats one)"
+	@echo "make chaos    the long fault runs (RUNS=10 times as much as in make test; SEED=... repeats one; LONG=1: a release)"
 	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test: what CI runs"
 	@echo "make bench    the benchmarks, each beside its baseline; BENCH=--quick for a look, BENCH='--only drain' for one"
 	@echo "make format   put all code into its usual form"
@@ -56,7 +56,7 @@ test: .venv/.to-develop
 RUNS ?= 10
 
 chaos: .venv/.to-develop
-	@$(BIN)/python -m tests.faults.chaos --runs $(RUNS) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long,--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
 check: static-checks test
 

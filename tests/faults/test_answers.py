@@ -30,6 +30,13 @@ def _each_is_a_kind_of_its_own(request) -> Iterator[None]:
     figures.count_kind("kinds of faulty answers", request.node.name)
 
 
+@pytest.fixture
+def patient(settings) -> None:
+    """Retries so late that what the first answer left behind can be looked at, however slow the machine is."""
+    settings.RETRY_SECONDS = [60]
+    settings.THROTTLE_SECONDS = 2
+
+
 def books(sandbox):
     return sandbox.ledger.tail(10_000)[::-1]
 
@@ -57,7 +64,7 @@ def deliver_all(company, *, turns: int = 40) -> None:
     [("7", 7), ("0", 0), ("-5", 0), ("99999999", 24 * 3600 - 1), ("soon", 0), ("7, 9", 0), ("", 0)],
 )
 def test_f32_retry_after_is_a_minimum_and_nonsense_in_it_is_nothing(
-    header, least, company, other_company, connected, sandbox, make_rule
+    header, least, company, other_company, connected, sandbox, make_rule, patient
 ) -> None:
     services.save_token(company=other_company, token="AQV-the-token-of-contoso-0001")
     make_rule()
@@ -246,7 +253,9 @@ def test_f45_a_body_that_is_too_large_is_halved_until_it_is_taken(
     "fault",
     [Fault(delay_ms=6000), Fault(drip_ms=200), Fault(status=200, headers={"Content-Length": "999"}, drip_ms=200)],
 )
-def test_f38_f39_silence_and_drips_are_given_up_by_our_own_clock(fault, company, connected, sandbox, make_rule) -> None:
+def test_f38_f39_silence_and_drips_are_given_up_by_our_own_clock(
+    fault, company, connected, sandbox, make_rule, patient
+) -> None:
     make_rule()
     make_leads(company, 100)
     sandbox.faults.add(fault)
@@ -324,7 +333,7 @@ CUTS = [
 
 @pytest.mark.parametrize("fault", CUTS)
 def test_f40_an_answer_that_is_cut_is_unknown_and_the_same_goes_again(
-    fault, company, connected, sandbox, make_rule
+    fault, company, connected, sandbox, make_rule, patient
 ) -> None:
     make_rule()
     make_leads(company, 30)
@@ -356,7 +365,9 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("body", NONSENSE)
-def test_f41_a_200_that_says_nothing_is_never_taken_for_accepted(body, company, connected, sandbox, make_rule) -> None:
+def test_f41_a_200_that_says_nothing_is_never_taken_for_accepted(
+    body, company, connected, sandbox, make_rule, patient
+) -> None:
     make_rule()
     make_leads(company, 3)
     sandbox.faults.add(Fault(status=200, body=body))
@@ -373,9 +384,8 @@ def test_f41_a_200_that_says_nothing_is_never_taken_for_accepted(body, company, 
 
 
 def test_f42_37_random_failures_of_5000_are_settled_each_by_its_own_status(
-    company, connected, sandbox, make_rule, settings
+    company, connected, sandbox, make_rule, patient
 ) -> None:
-    settings.RETRY_SECONDS = [60]  # so that the first answer can be looked at
     chance = random.Random(figures.SEED)
     make_rule()
     make_leads(company, 5000)
