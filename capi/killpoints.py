@@ -17,9 +17,11 @@ POINTS = (
     "answer_read", "first_result_row", "before_commit", "after_commit",
 )  # fmt: skip
 
+BACKFILL_POINT = "chunk_planned"  # where a delivery has planned a chunk of a backfill, before its commit
+
 
 def reached(point: str) -> None:
-    """Say that this process is at `point`, one of POINTS."""
+    """Say that this process is at `point`, one of POINTS or BACKFILL_POINT."""
     if FOLDER:
         _obey(Path(FOLDER) / point)
 

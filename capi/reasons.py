@@ -28,6 +28,32 @@ OPEN_STATES = (State.PENDING, State.WAITING)
 STATES_THAT_HOLD_ONCE = (State.PENDING, State.WAITING, State.ACCEPTED, State.EXHAUSTED)
 
 
+class BackfillState(models.TextChoices):
+    """Where a backfill stands. The last two are final."""
+
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    DONE = "done", "Done"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+OPEN_BACKFILLS = (BackfillState.RUNNING, BackfillState.PAUSED)
+
+
+class Outcome(models.TextChoices):
+    """What a backfill makes of one past CRM event. The first five get a conversion event, the others none."""
+
+    GOES = "goes", "Go now"
+    NO_EMAIL = "no_email", "Wait for an e-mail"
+    OPTED_OUT = "opted_out", "Skipped: not shared"
+    ALREADY_COUNTED = "already_counted", "Skipped: already counted"
+    TOO_OLD = "too_old", "Too old"
+    SENT = "sent", "Sent already"
+    KNOWN = "known", "In the log already"
+    LEAD_DELETED = "lead_deleted", "Lead deleted"
+    DEAL_DELETED = "deal_deleted", "Deal deleted"
+
+
 class Reason(models.TextChoices):
     """Why. The first group speaks of the event, the second of the rule, the third of the connection."""
 
@@ -41,6 +67,7 @@ class Reason(models.TextChoices):
     ERASED = "erased", "Person erased"
     RULE_INACTIVE = "rule_inactive", "Rule switched off"
     RULE_DELETED = "rule_deleted", "Rule deleted"
+    BACKFILL_CANCELLED = "backfill_cancelled", "Backfill cancelled"
     DATA_REFUSED = "data_refused", "Data refused"
     REFUSED = "refused", "Refused"
     THROTTLED = "throttled", "Too many requests"

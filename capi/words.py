@@ -82,6 +82,9 @@ REASONS: Final[dict[Reason, Words]] = {
         "plain",
     ),
     Reason.RULE_DELETED: Words("Cancelled", "The rule was deleted before the event was sent.", "Nothing.", "plain"),
+    Reason.BACKFILL_CANCELLED: Words(
+        "Cancelled", "The backfill that the event was part of was cancelled before it was sent.", "Nothing.", "plain"
+    ),
     Reason.DATA_REFUSED: Words(
         "Rejected",
         "LinkedIn found the data of this event wrong or incomplete (400 or 422).",

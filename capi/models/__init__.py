@@ -1,6 +1,7 @@
 """What a company connects, what it maps, and each conversion on its way to LinkedIn."""
 
 from capi.models.attempt import Attempt, EarlierAttempt
+from capi.models.backfill import Backfill
 from capi.models.connection import Connection
 from capi.models.event import ConversionEvent, ConversionEventQuerySet, new_test_event_id
 from capi.models.ids import MAX_ID_DIGITS, check_linkedin_id, clean_linkedin_id, only_digits
@@ -10,7 +11,7 @@ from capi.models.scoping import CompanyQuerySet
 from capi.reasons import Frequency
 
 __all__ = [
-    "MAX_ID_DIGITS", "Attempt", "CompanyQuerySet", "Connection", "ConversionEvent", "ConversionEventQuerySet",
-    "ConversionRule", "ConversionRuleQuerySet", "CrmEventName", "EarlierAttempt", "Frequency", "check_linkedin_id",
-    "clean_linkedin_id", "new_test_event_id", "only_digits",
+    "MAX_ID_DIGITS", "Attempt", "Backfill", "CompanyQuerySet", "Connection", "ConversionEvent",
+    "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet", "CrmEventName", "EarlierAttempt",
+    "Frequency", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id", "only_digits",
 ]  # fmt: skip

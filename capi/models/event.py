@@ -68,6 +68,9 @@ class ConversionEvent(models.Model):
     last_attempt = models.ForeignKey(
         "capi.Attempt", null=True, on_delete=models.SET_NULL, related_name="events", db_index=False
     )
+    backfill = models.ForeignKey(  # null: planned when it happened
+        "capi.Backfill", null=True, on_delete=models.SET_NULL, related_name="events", db_index=False
+    )
     created_at = models.DateTimeField(db_default=Now())
     settled_at = models.DateTimeField(null=True)
 

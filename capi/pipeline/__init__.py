@@ -7,6 +7,7 @@
       take     the next batch of one rule, checked again
       batch    sends it; halves what is refused until it is known who or what is refused
       settle   writes what came of it, in one transaction that also proves that the lease is still ours
+      backfill where nothing is due: plans the next chunk of what happened before
     sweep    in every worker: lanes that are due and that nobody works on
 
 It knows no crm (an event's lead and address are reached through its foreign keys) and no HTTP but `capi.linkedin`.

@@ -17,7 +17,7 @@ from capi import killpoints, vault
 from capi.linkedin import answers, payload
 from capi.linkedin.answers import Accepted, Decision, PerElement, RefusedNamed, RefusedUnnamed, TooLarge, VersionRetired
 from capi.models import Attempt
-from capi.pipeline import lane, recall, settle, take
+from capi.pipeline import backfill, lane, recall, settle, take
 from capi.pipeline.backoff import lane_rest
 from capi.pipeline.batch import Hunt, Refusal
 from capi.pipeline.lane import Lease, LeaseLost, Look
@@ -75,6 +75,8 @@ def _work(lease: Lease, turn: Turn, until: float) -> None:
                 return
             batch = take.next_batch(lease.company_id, now=seen.now)
         if batch is None:
+            if backfill.go_on(lease):
+                continue
             return
         if batch.unsendable:
             settle.close_unsendable(lease, batch.unsendable)

@@ -1,10 +1,10 @@
-"""Ends that come from outside of the pipeline: a person is erased, a company is closed."""
+"""Ends that come from outside of the pipeline: a person is erased, a company is closed, a backfill is cancelled."""
 
 from collections.abc import Collection
 
 from django.db.models.functions import Now
 
-from capi.models import Connection, ConversionEvent
+from capi.models import Backfill, Connection, ConversionEvent
 from capi.pipeline.plan import end
 from capi.pipeline.recall import call_back, wait_on_commit
 from capi.pipeline.sent import forget_hashes
@@ -30,6 +30,7 @@ def close_company(*, company_id: int) -> None:
     Connection.objects.for_company(company_id).update(
         is_paused=True, paused_reason=Reason.COMPANY_CLOSED, paused_at=Now()
     )
+    Backfill.objects.for_company(company_id).cancel(Reason.COMPANY_CLOSED)
     end(ConversionEvent.objects.for_company(company_id), State.CANCELLED, Reason.COMPANY_CLOSED)
 
 
@@ -37,3 +38,16 @@ def reopen_company(*, company_id: int) -> None:
     """Let sending go on, unless something else holds it."""
     closed = Connection.objects.for_company(company_id).filter(paused_reason=Reason.COMPANY_CLOSED)
     closed.update(is_paused=False, paused_reason=Reason.NONE, paused_at=None)
+
+
+def cancel_backfill(backfill: Backfill) -> int | None:
+    """End a backfill, and what of it is still to be sent. Returns how many events that was; None if it had ended.
+
+    What a request holds at this moment can't be called back: LinkedIn's answer decides about it. Call it inside a
+    transaction.
+    """
+    call_back([backfill.company_id])
+    if not Backfill.objects.filter(pk=backfill.pk).cancel():
+        return None
+    events = ConversionEvent.objects.for_company(backfill.company_id).filter(backfill=backfill)
+    return end(events, State.CANCELLED, Reason.BACKFILL_CANCELLED)

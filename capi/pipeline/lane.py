@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.reasons import State
 
 
@@ -135,7 +135,8 @@ def due_lanes() -> QuerySet[Connection]:
     tests = Exists(ConversionEvent.objects.filter(company=OuterRef("company"), state=State.PENDING, is_test=True))
     sending = Q(is_paused=False) & ~Q(sealed_token="") & rested
     due = Exists(rules_with_due_events().filter(company=OuterRef("company")))
-    return Connection.objects.filter(free).filter(tests | (sending & due)).order_by("pk")
+    past = Exists(Backfill.objects.ready().filter(company=OuterRef("company")))
+    return Connection.objects.filter(free).filter(tests | (sending & (due | past))).order_by("pk")
 
 
 def rules_with_due_events() -> QuerySet[ConversionRule]:

@@ -4,7 +4,7 @@ It runs with every save of a lead or a deal, so it is one statement, and no row 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -12,7 +12,9 @@ from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from capi.models import Connection, ConversionEvent
+from capi.models import Backfill, Connection, ConversionEvent
+from capi.pipeline import pairs
+from capi.pipeline.pairs import Planning
 from capi.pipeline.recall import call_back
 from capi.reasons import OPEN_STATES, Reason, State
 
@@ -26,13 +28,23 @@ def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> set[int]:
     Returns the companies that have something to send now. Call it inside the transaction that made the CRM events;
     planning the same event twice makes nothing the second time.
     """
-    is_postgresql = connections[using].vendor == "postgresql"
-    run = _plan_at_once if is_postgresql else _plan_in_steps
-    due: set[int] = set()
+    statements = pairs.planning(using)
+    return {company for ids in chunks(crm_event_ids) for company in _run(statements, [pairs.one_of(ids, using)], using)}
+
+
+def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:
+    """Make one conversion event for each of these past CRM events (CHUNK at most) and the backfill's rule.
+
+    As with `plan`, what has one already gets no second.
+    """
+    statements = pairs.planning_backfill(about_deal=backfill.rule.is_about_deal)
+    _run(statements, [backfill.pk, pairs.one_of(crm_event_ids), backfill.rule_id])
+
+
+def _run(statements: Planning, parameters: Sequence[Any], using: str = "default") -> set[int]:
+    run = _plan_at_once if connections[using].vendor == "postgresql" else _plan_in_steps
     with connections[using].cursor() as cursor:
-        for ids in chunks(crm_event_ids):
-            due |= {company_id for (company_id,) in run(cursor, ids)}
-    return due
+        return {company_id for (company_id,) in run(cursor, statements, parameters)}
 
 
 def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:
@@ -87,81 +99,18 @@ def chunks(items: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-# Every CRM event with every active rule of its kind, as the columns of a conversion event.
-PAIRS = """
-SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
-       'lm-' || replace(CAST(e.public_id AS text), '-', '') || '-' || r.id AS event_id,
-       CASE WHEN l.share_with_ad_platforms AND r.frequency = 'once' THEN COALESCE(e.deal_id, e.lead_id) END AS once_key,
-       CASE WHEN NOT l.share_with_ad_platforms THEN 'skipped' WHEN l.email = '' THEN 'waiting' ELSE 'pending' END
-         AS state,
-       CASE WHEN NOT l.share_with_ad_platforms THEN 'opted_out' WHEN l.email = '' THEN 'no_email' ELSE '' END
-         AS reason,
-       CASE WHEN l.share_with_ad_platforms THEN {now} END AS next_attempt_at,
-       CASE WHEN NOT l.share_with_ad_platforms THEN {now} END AS settled_at
-FROM {crm_event} e
-JOIN {rule} r ON r.company_id = e.company_id AND r.crm_event = e.kind AND r.is_active
-JOIN {lead} l ON l.id = e.lead_id
-WHERE e.id {one_of}
-"""
-INSERT = """
-INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, once_key, state,
-                     reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
-SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, once_key, state, reason,
-       next_attempt_at, settled_at, 0, '', false, {now}
-FROM {pairs} AS pairs WHERE true ORDER BY crm_event_id ON CONFLICT DO NOTHING
-"""
-# What could not be inserted because a rule that counts each lead or deal once has counted it: said, not dropped.
-INSERT_COUNTED = """
-INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, once_key, state,
-                     reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
-SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, NULL, 'skipped', 'already_counted',
-       NULL, {now}, 0, '', false, {now}
-FROM {pairs} AS pairs
-WHERE NOT EXISTS (SELECT 1 FROM {made} AS made
-                  WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)
-ON CONFLICT DO NOTHING
-"""
-AT_ONCE = """
-WITH pairs AS ({pairs}),
-     made AS ({insert} RETURNING company_id, crm_event_id, rule_id, state),
-     counted AS ({insert_counted})
-SELECT DISTINCT company_id FROM made WHERE state = 'pending'
-"""
-DUE = "SELECT DISTINCT company_id FROM {event} WHERE state = 'pending' AND crm_event_id {one_of}"
-
-
-def _plan_at_once(cursor: Any, ids: list[int]) -> list[tuple[int]]:
+def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int]]:
     """On PostgreSQL: all in one statement."""
-    cursor.execute(_statements(now="statement_timestamp()", one_of="= ANY(%s::bigint[])")["at_once"], [ids])
+    cursor.execute(planning.at_once, parameters)
     return cursor.fetchall()  # type: ignore[no-any-return]
 
 
-def _plan_in_steps(cursor: Any, ids: list[int]) -> list[tuple[int]]:
+def _plan_in_steps(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int]]:
     """On SQLite, which can't insert inside a WITH."""
-    now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
-    statements = _statements(now=now, one_of="IN (SELECT value FROM json_each(%s))")
-    cursor.execute(statements["insert"], [str(ids)])
+    cursor.execute(planning.insert, parameters)
     made = cursor.rowcount
-    cursor.execute(statements["insert_counted"], [str(ids)])
+    cursor.execute(planning.insert_counted, parameters)
     if not made:
         return []
-    cursor.execute(statements["due"], [str(ids)])
+    cursor.execute(planning.due, [ids for ids in parameters if isinstance(ids, str)])
     return cursor.fetchall()  # type: ignore[no-any-return]
-
-
-@cache
-def _statements(*, now: str, one_of: str) -> dict[str, str]:
-    event = ConversionEvent._meta
-    tables = {name: event.get_field(name).related_model._meta.db_table for name in ("crm_event", "lead", "rule")}  # type: ignore[union-attr]
-    names = {"event": event.db_table, "now": now, "one_of": one_of, **tables}
-    pairs = PAIRS.format(**names)
-    return {
-        "insert": INSERT.format(pairs=f"({pairs})", **names),
-        "insert_counted": INSERT_COUNTED.format(pairs=f"({pairs})", made=event.db_table, **names),
-        "due": DUE.format(**names),
-        "at_once": AT_ONCE.format(
-            pairs=pairs,
-            insert=INSERT.format(pairs="pairs", **names),
-            insert_counted=INSERT_COUNTED.format(pairs="pairs", made="made", **names),
-        ),
-    }

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from capi.models import Connection, ConversionEvent
+from capi.models import Backfill, Connection, ConversionEvent
 from capi.pipeline import lane, plan
 from capi.reasons import Reason, State
 
@@ -27,6 +27,7 @@ def tidy() -> None:
     plan.end(events.filter(lead=None), State.CANCELLED, Reason.LEAD_DELETED)
     plan.end(events.filter(deal=None, rule__crm_event__startswith="deal_"), State.CANCELLED, Reason.DEAL_DELETED)
     plan.end(events.filter(rule__deleted_at__isnull=False), State.CANCELLED, Reason.RULE_DELETED)
+    Backfill.objects.filter(rule__deleted_at__isnull=False).cancel(Reason.RULE_DELETED)
     plan.end(events.filter(company__is_active=False), State.CANCELLED, Reason.COMPANY_CLOSED)
     plan.skip(events.filter(lead__share_with_ad_platforms=False))
 

@@ -2,8 +2,9 @@
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
 
-from capi.models import Attempt, ConversionEvent, ConversionRule
+from capi.models import Attempt, Backfill, ConversionEvent, ConversionRule
 from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage
 from tests.conftest import make_deal, make_lead
 
@@ -21,6 +22,8 @@ TIES = {
     ("capi_conversionevent", "deal_id"): Deal,
     ("capi_conversionevent", "crm_event_id"): CrmEvent,
     ("capi_attempt", "rule_id"): ConversionRule,
+    ("capi_backfill", "rule_id"): ConversionRule,
+    ("capi_conversionevent", "backfill_id"): Backfill,
 }
 
 
@@ -37,6 +40,7 @@ def fill(company):
     ApiKey.objects.issue(company=company, role="sales", name="Nightly import")
     assert ConversionEvent.objects.for_company(company).get().deal is not None
     Attempt.objects.create(company=company, rule=rule, linkedin_id="1", api_version="202609")
+    Backfill.objects.create(company=company, rule=rule, since=Now(), until=Now())
 
 
 def point(table, column, company, pk) -> None:

@@ -1,0 +1,61 @@
+"""`manage.py backfill --company SLUG --days N`: what happened before the rules were there, by hand."""
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from capi import backfills
+from capi.clock import database_now
+from capi.models import ConversionRule
+from capi.pipeline.backfill import foresee
+from capi.reasons import Outcome
+from crm.models import Company
+
+
+class Command(BaseCommand):
+    help = "Tells what of a rule's past CRM events would be sent and what not, by reason; then has it sent."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--company", required=True, metavar="SLUG")
+        parser.add_argument("--rule", type=int, metavar="ID", help="of one rule; without it, of all active ones")
+        parser.add_argument("--days", type=int, required=True, metavar="N", help="so many days back, 90 at most")
+        parser.add_argument("--dry-run", action="store_true", help="only tell what would be sent")
+
+    def handle(
+        self, *args: Any, company: str, rule: int | None, days: int, dry_run: bool = False, **options: Any
+    ) -> None:
+        if not 1 <= days <= settings.EVENT_MAX_AGE_DAYS:
+            raise CommandError(f"--days is a number from 1 to {settings.EVENT_MAX_AGE_DAYS}: LinkedIn takes no more.")
+        until = database_now()
+        since = until - timedelta(days=days)
+        for one in _rules(company, rule):
+            self.stdout.write(f"{one} (rule {one.pk}, {one.get_crm_event_display()}):")
+            counts = foresee(one, since=since, until=until)
+            for outcome in Outcome:
+                self.stdout.write(f"  {outcome.label:24} {counts[outcome]:>9,}")
+            self.stdout.write(f"  {'CRM events':24} {counts.total():>9,}")
+            if not dry_run:
+                self._start(one, since=since, until=until)
+
+    def _start(self, rule: ConversionRule, **period: Any) -> None:
+        try:
+            backfill = backfills.start(rule=rule, **period)
+        except ValidationError as error:
+            self.stdout.write(f"Not started. {' '.join(error.messages)}")
+        else:
+            self.stdout.write(f"{backfill} was started. Workers send it; without any, `manage.py deliver` does.")
+
+
+def _rules(slug: str, pk: int | None) -> list[ConversionRule]:
+    company = Company.objects.filter(slug=slug).first()
+    if company is None:
+        raise CommandError(f"There is no company {slug!r}.")
+    rules = ConversionRule.objects.for_company(company)
+    found = list(rules.active() if pk is None else rules.filter(pk=pk))
+    if not found:
+        raise CommandError(f"{company} has {'no active rule' if pk is None else f'no rule {pk}'}.")
+    return found

@@ -1,0 +1,181 @@
+"""The statements in which CRM events meet rules: for what happens now, for what happened before, and to foresee it.
+
+No row travels through Python, and there is one text for each step on both databases.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+
+from capi.models import ConversionEvent
+
+NO_BACKFILL = "CAST(NULL AS bigint)"
+BACKFILL = "CAST(%s AS bigint)"
+
+# Every CRM event with every active rule of its kind, as the columns of a conversion event.
+PAIRS = """
+SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, reason,
+       CASE WHEN reason IN ('', 'no_email') AND frequency = 'once' THEN COALESCE(deal_id, lead_id) END AS once_key,
+       CASE reason WHEN '' THEN 'pending' WHEN 'no_email' THEN 'waiting' WHEN 'too_old' THEN 'expired'
+                   ELSE 'skipped' END AS state,
+       CASE WHEN reason IN ('', 'no_email') THEN {now} END AS next_attempt_at,
+       CASE WHEN reason NOT IN ('', 'no_email') THEN {now} END AS settled_at
+FROM (
+  SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
+         'lm-' || replace(CAST(e.public_id AS text), '-', '') || '-' || r.id AS event_id, r.frequency,
+         {backfill} AS backfill_id,
+         CASE WHEN NOT l.share_with_ad_platforms THEN 'opted_out' WHEN e.occurred_at <= {oldest} THEN 'too_old'
+              WHEN l.email = '' THEN 'no_email' ELSE '' END AS reason
+  FROM {crm_event} e
+  JOIN {rule} r ON r.company_id = e.company_id AND r.crm_event = e.kind AND r.is_active
+  JOIN {lead} l ON l.id = e.lead_id
+  WHERE {which}
+) AS found
+"""
+# In the order of leads or deals, as their rows are locked, so that two that insert at once don't wait in a circle; and
+# within each the oldest first, which takes the place where a rule counts it once.
+INSERT = """
+INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, once_key,
+                     state, reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
+SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, once_key, state, reason,
+       next_attempt_at, settled_at, 0, '', false, {now}
+FROM {pairs} AS pairs WHERE true ORDER BY COALESCE(deal_id, lead_id), happened_at, crm_event_id ON CONFLICT DO NOTHING
+"""
+# What could not be inserted because a rule that counts each lead or deal once has counted it: said, not dropped.
+INSERT_COUNTED = """
+INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, once_key,
+                     state, reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
+SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, NULL, 'skipped',
+       'already_counted', NULL, {now}, 0, '', false, {now}
+FROM {pairs} AS pairs
+WHERE NOT EXISTS (SELECT 1 FROM {made} AS made
+                  WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)
+ON CONFLICT DO NOTHING
+"""
+AT_ONCE = """
+WITH pairs AS ({pairs}),
+     made AS ({insert} RETURNING company_id, crm_event_id, rule_id, state),
+     counted AS ({insert_counted})
+SELECT DISTINCT company_id FROM made WHERE state = 'pending'
+"""
+DUE = "SELECT DISTINCT company_id FROM {event} WHERE state = 'pending' AND crm_event_id {one_of}"
+# What the statements above would make of one rule's past CRM events, and of those that have lost their lead or deal.
+FORESEE = """
+SELECT outcome, COUNT(*) FROM (
+  SELECT CASE WHEN made.state = 'accepted' THEN 'sent' WHEN made.id IS NOT NULL THEN 'known'
+              WHEN pairs.once_key IS NOT NULL AND (holder.id IS NOT NULL OR ROW_NUMBER() OVER (
+                PARTITION BY pairs.once_key, made.id IS NULL ORDER BY pairs.happened_at, pairs.crm_event_id) > 1)
+              THEN 'already_counted'
+              WHEN pairs.reason = '' THEN 'goes' ELSE pairs.reason END AS outcome
+  FROM ({pairs}) AS pairs
+  LEFT JOIN {event} made ON made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id
+  LEFT JOIN {event} holder ON holder.rule_id = pairs.rule_id AND holder.once_key = pairs.once_key
+) AS foreseen GROUP BY outcome
+UNION ALL
+SELECT outcome, COUNT(*) FROM (
+  SELECT CASE WHEN e.lead_id IS NULL THEN 'lead_deleted' ELSE 'deal_deleted' END AS outcome
+  FROM {crm_event} e WHERE {about} AND {is_gone}
+) AS gone GROUP BY outcome
+"""
+PERIOD = "e.company_id = %s AND e.kind = %s AND e.occurred_at >= %s AND e.occurred_at < %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the databases say in ways of their own."""
+
+    now: str
+    ago: str
+    one_of: str
+
+
+POSTGRESQL = Dialect("statement_timestamp()", "statement_timestamp() - interval '{days} days'", "= ANY(%s::bigint[])")
+SQLITE = Dialect(
+    "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+    "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{days} days')",
+    "IN (SELECT value FROM json_each(%s))",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """The statements that plan. The one `at_once` does all on PostgreSQL; SQLite can't insert inside a WITH."""
+
+    at_once: str
+    insert: str
+    insert_counted: str
+    due: str
+
+
+def planning(using: str = "default") -> Planning:
+    """For CRM events by their ids, all active rules of their kind: parameters [ids]."""
+    return _planning(_dialect(using), "e.id {one_of}", NO_BACKFILL, settings.EVENT_MAX_AGE_DAYS)
+
+
+def planning_backfill(*, about_deal: bool) -> Planning:
+    """For past CRM events by their ids and one rule: parameters [backfill, ids, rule]."""
+    which = f"e.id {{one_of}} AND r.id = %s AND NOT ({_is_gone(about_deal)})"
+    return _planning(_dialect(), which, BACKFILL, settings.EVENT_MAX_AGE_DAYS)
+
+
+def foreseeing_period(*, about_deal: bool) -> str:
+    """For one rule and a period: parameters [company, kind, since, until, rule, company, kind, since, until]."""
+    return _foreseeing(_dialect(), PERIOD, about_deal, settings.EVENT_MAX_AGE_DAYS)
+
+
+def foreseeing_ids(*, about_deal: bool) -> str:
+    """For one rule and CRM events by their ids: parameters [ids, rule, ids]."""
+    return _foreseeing(_dialect(), "e.id {one_of}", about_deal, settings.EVENT_MAX_AGE_DAYS)
+
+
+def one_of(ids: Sequence[int], using: str = "default") -> Any:
+    """Ids as the one parameter that the statements take them as."""
+    return list(ids) if connections[using].vendor == "postgresql" else str(list(ids))
+
+
+@cache
+def _planning(dialect: Dialect, which: str, backfill: str, days: int) -> Planning:
+    names = _names(dialect)
+    pairs = _pairs(dialect, which, backfill, days)
+    return Planning(
+        at_once=AT_ONCE.format(
+            pairs=pairs,
+            insert=INSERT.format(pairs="pairs", **names),
+            insert_counted=INSERT_COUNTED.format(pairs="pairs", made="made", **names),
+        ),
+        insert=INSERT.format(pairs=f"({pairs})", **names),
+        insert_counted=INSERT_COUNTED.format(pairs=f"({pairs})", made=names["event"], **names),
+        due=DUE.format(**names),
+    )
+
+
+@cache
+def _foreseeing(dialect: Dialect, about: str, about_deal: bool, days: int) -> str:
+    names, is_gone = _names(dialect), _is_gone(about_deal)
+    about = about.format(**names)
+    pairs = _pairs(dialect, f"{about} AND r.id = %s AND NOT ({is_gone})", NO_BACKFILL, days)
+    return FORESEE.format(pairs=pairs, about=about, is_gone=f"({is_gone})", **names)
+
+
+def _pairs(dialect: Dialect, which: str, backfill: str, days: int) -> str:
+    names = _names(dialect)
+    oldest = dialect.ago.format(days=days)
+    return PAIRS.format(which=which.format(**names), backfill=backfill, oldest=oldest, **names)
+
+
+def _names(dialect: Dialect) -> dict[str, str]:
+    event = ConversionEvent._meta
+    tables = {name: event.get_field(name).related_model._meta.db_table for name in ("crm_event", "lead", "rule")}  # type: ignore[union-attr]
+    return {"event": event.db_table, "now": dialect.now, "one_of": dialect.one_of, **tables}
+
+
+def _is_gone(about_deal: bool) -> str:
+    return "e.lead_id IS NULL OR e.deal_id IS NULL" if about_deal else "e.lead_id IS NULL"
+
+
+def _dialect(using: str = "default") -> Dialect:
+    return POSTGRESQL if connections[using].vendor == "postgresql" else SQLITE
