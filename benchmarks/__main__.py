@@ -12,15 +12,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the events: to see that it runs")
     options = parser.parse_args()
     world.start()
-    figures = []
     print(f"{report.machine()}\n{'measure':<28}{'ours':>12}{'baseline':>13}{'ratio':>11}  unit")
     for name, measure in _measures(0.1 if options.quick else 1).items():
         if not options.only or name in options.only:
             for figure in measure():
                 report.show(figure)
-                figures.append(figure)
-    if not options.quick:
-        report.write(figures)
+                if not options.quick:
+                    report.write([figure])
 
 
 def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:

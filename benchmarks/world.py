@@ -16,6 +16,7 @@ import psutil
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent
+LOG = ROOT / "var" / "bench.log"
 LONG_SECONDS = 900.0
 
 
@@ -28,6 +29,8 @@ def start() -> None:
         "LOG_LEVEL": "WARNING",
     }
     os.environ.update(environment)
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.unlink(missing_ok=True)
     import tests.services  # noqa: F401 - its import starts PostgreSQL and Valkey
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
@@ -78,8 +81,9 @@ def workers(count: int = 1, *arguments: str, **environment: str) -> Iterator[lis
 
 @contextlib.contextmanager
 def process(command: list[str], **environment: str) -> Iterator[psutil.Process]:
-    """A process of ours, ended with all its children."""
-    started = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    """A process of ours, ended with all its children. What it has to say goes to var/bench.log."""
+    with LOG.open("a") as log:
+        started = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log)
     atexit.register(started.kill)
     watched = psutil.Process(started.pid)
     try:
