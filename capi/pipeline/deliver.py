@@ -7,9 +7,10 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 
@@ -17,7 +18,8 @@ from capi import killpoints, vault
 from capi.linkedin import answers, payload
 from capi.linkedin.answers import Accepted, Decision, PerElement, RefusedNamed, RefusedUnnamed, TooLarge, VersionRetired
 from capi.models import Attempt
-from capi.pipeline import backfill, lane, recall, settle, take
+from capi.pipeline import backfill, lane, recall, settle, take, wire
+from capi.pipeline.ahead import Ahead
 from capi.pipeline.backoff import lane_rest
 from capi.pipeline.batch import Hunt, Refusal
 from capi.pipeline.lane import Lease, LeaseLost, Look
@@ -25,7 +27,6 @@ from capi.pipeline.outcomes import final_outcome, outcome_of
 from capi.pipeline.persist import until_written
 from capi.pipeline.settle import Outcome, Request
 from capi.pipeline.take import Batch, Sendable
-from capi.pipeline.wire import client
 from capi.reasons import Reason, State
 
 logger = logging.getLogger(__name__)
@@ -62,9 +63,10 @@ def deliver(company_id: int, *, seconds: float = math.inf) -> Turn:
 
 
 def _work(lease: Lease, turn: Turn, until: float) -> None:
+    ahead = Ahead()
     while True:
         seen = lane.look(lease)
-        batch = take.next_test(lease.company_id)
+        batch, recalls = take.next_test(lease.company_id), seen.connection.recalls
         if batch is None:
             if not seen.may_send:
                 return
@@ -73,7 +75,7 @@ def _work(lease: Lease, turn: Turn, until: float) -> None:
                 return
             if not _purse_allows(lease, seen, turn):
                 return
-            batch = take.next_batch(lease.company_id, now=seen.now)
+            batch, recalls = ahead.pop() or (take.next_batch(lease.company_id, now=seen.now), recalls)
         if batch is None:
             if backfill.go_on(lease):
                 continue
@@ -82,7 +84,7 @@ def _work(lease: Lease, turn: Turn, until: float) -> None:
             settle.close_unsendable(lease, batch.unsendable)
             turn.states.update({verdict.state: len(rows) for verdict, rows in batch.unsendable.items()})
         if batch.sendable:
-            Sending(lease, turn, batch, seen.connection.recalls).run()
+            Sending(lease, turn, batch, recalls, ahead).run()
 
 
 def _purse_allows(lease: Lease, seen: Look, turn: Turn) -> bool:
@@ -103,6 +105,7 @@ class Sending:
     turn: Turn
     batch: Batch
     recalls: int  # of the connection, before the batch was read
+    ahead: Ahead
 
     def run(self) -> None:
         hunt = Hunt([self.batch.sendable])
@@ -143,7 +146,7 @@ class Sending:
 
     def _request(self, part: Sequence[Sendable], token: str, seen: Look) -> tuple[Request, Decision]:
         body = payload.encode([event.conversion for event in part])
-        answer = client().send(token=token, body=body, batch=len(part) > 1)
+        answer = wire.send(token=token, body=body, batch=len(part) > 1, meanwhile=self._meanwhile(part, seen))
         killpoints.reached("answer_read")
         self.turn.requests += 1
         request = Request(
@@ -157,7 +160,16 @@ class Sending:
             token_version=seen.connection.token_version,
             recalls=self.recalls,
         )
-        return request, answers.decide(answer, count=len(part))
+        decision = answers.decide(answer, count=len(part))
+        if not isinstance(decision, Accepted):
+            self.ahead.forget()
+        return request, decision
+
+    def _meanwhile(self, part: Sequence[Sendable], seen: Look) -> Callable[[], None] | None:
+        """What to do while this part is on the wire: where it is a full batch there may be another behind it."""
+        if len(part) < settings.BATCH_SIZE:
+            return None
+        return partial(self.ahead.read, seen, behind=[event.row.pk for event in part])
 
     def _follow(self, hunt: Hunt, part: Sequence[Sendable], request: Request, decision: Decision, seen: Look) -> bool:
         """Write what is known and tell the hunt. False if the batch stops here."""

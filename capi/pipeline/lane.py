@@ -4,6 +4,7 @@ All times are the database's.
 """
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
+from capi.pipeline.keys import without
 from capi.reasons import State
 
 
@@ -139,13 +141,16 @@ def due_lanes() -> QuerySet[Connection]:
     return Connection.objects.filter(free).filter(tests | (sending & (due | past))).order_by("pk")
 
 
-def rules_with_due_events() -> QuerySet[ConversionRule]:
+def rules_with_due_events(*, behind: Collection[int] = ()) -> QuerySet[ConversionRule]:
     """Rules that have something due, deleted ones too, with the time of the oldest as `oldest`.
+
+    Events with the primary keys `behind` are not looked at: they are on the wire.
 
     Asked per rule and not over the events, so that the 10,000 events of a paused rule are never read to find the one
     behind them.
     """
-    events = ConversionEvent.objects.due().filter(rule=OuterRef("pk"), is_test=False).order_by("next_attempt_at")
+    due = ConversionEvent.objects.due().filter(rule=OuterRef("pk"), is_test=False)
+    events = without(due, behind).order_by("next_attempt_at")
     rules = ConversionRule._base_manager.filter(is_paused=False)
     return rules.annotate(oldest=Subquery(events.values("next_attempt_at")[:1])).filter(oldest__isnull=False)
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.payload import Conversion
 from capi.models import ConversionEvent, ConversionRule
+from capi.pipeline.keys import without
 from capi.pipeline.lane import rules_with_due_events
 from capi.reasons import Reason, State
 
@@ -88,16 +89,19 @@ def conversion_about_nobody(rule: ConversionRule, row: Row) -> Conversion:
     return Conversion(rule.linkedin_id, row.happened_at, row.event_id, digest)
 
 
-def next_batch(company_id: int, *, now: datetime) -> Batch | None:
-    """Due events of the rule whose oldest has waited longest, at most one request's worth."""
-    rule = rules_with_due_events().filter(company=company_id).order_by(F("oldest")).first()
+def next_batch(company_id: int, *, now: datetime, behind: Collection[int] = ()) -> Batch | None:
+    """Due events of the rule whose oldest has waited longest, at most one request's worth.
+
+    `behind` are the primary keys of events that are on the wire: what comes after them is asked for.
+    """
+    rule = rules_with_due_events(behind=behind).filter(company=company_id).order_by(F("oldest")).first()
     if rule is None:
         return None
-    due = ConversionEvent.objects.due().filter(rule=rule, is_test=False).order_by("next_attempt_at", "pk")
+    due = without(ConversionEvent.objects.due().filter(rule=rule, is_test=False), behind)
     gate = Gate(rule, now=now)
     sendable: list[Sendable] = []
     unsendable: defaultdict[Verdict, list[Row]] = defaultdict(list)
-    for row in _rows(due[: settings.BATCH_SIZE]):
+    for row in _rows(due.order_by("next_attempt_at", "pk")[: settings.BATCH_SIZE]):
         checked = gate.check(row)
         if isinstance(checked, Verdict):
             unsendable[checked].append(row)

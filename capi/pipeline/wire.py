@@ -1,11 +1,13 @@
 """This thread's line to LinkedIn, kept alive between requests."""
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
 
-from capi.linkedin.client import Client
+from capi.linkedin.client import Answer, Client
 
 _local = threading.local()
 
@@ -23,3 +25,16 @@ def client() -> Client:
             _local.client.close()
         _local.shape, _local.client = shape, Client(**shape)
     return _local.client  # type: ignore[no-any-return]
+
+
+def send(*, token: str, body: bytes, batch: bool, meanwhile: Callable[[], None] | None = None) -> Answer:
+    """`Client.send` over this thread's line, while this thread does something else where there is something to do.
+
+    `meanwhile` must raise nothing: the answer would be lost with it.
+    """
+    if meanwhile is None:
+        return client().send(token=token, body=body, batch=batch)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="linkedin") as line:
+        answer = line.submit(client().send, token=token, body=body, batch=batch)
+        meanwhile()
+    return answer.result()
