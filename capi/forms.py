@@ -1,6 +1,6 @@
 """The forms of the LinkedIn pages. What is checked lives in `capi.services` and the models; here it gets its field."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ class TokenForm(forms.Form):
         label="Ad account id (optional)",
         required=False,
         max_length=ID_WITH_PREFIX_MAX_LENGTH,
-        help_text="The digits beside the account's name in Campaign Manager. For your own overview; it is not sent.",
+        help_text="The digits beside the account's name in Campaign Manager. LinkedIn is asked for its rules.",
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
         error_messages={"max_length": "An ad account id has at most 19 digits."},
     )
@@ -86,6 +86,14 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk:
             field.disabled = True
             field.help_text = "This can't be changed, so that the log stays true. For another CRM event add a rule."
+
+    @classmethod
+    def typed(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What somebody has typed into the form so far, to be shown again without checking it."""
+        if not data:
+            return {}
+        ticks = {name: name in data for name in ("send_value", "is_active")}
+        return {**{name: data[name] for name in cls.Meta.fields if name in data}, **ticks}
 
     def clean_linkedin_id(self) -> str:
         return clean_linkedin_id(self.cleaned_data["linkedin_id"])

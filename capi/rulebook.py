@@ -1,13 +1,20 @@
-"""A company's conversion rules as LinkedIn has them."""
+"""A company's conversion rules as LinkedIn has them, and what of that is kept with ours."""
 
+from collections.abc import Iterable
+from dataclasses import astuple
 from typing import Final
 
+from django.core.cache import cache
+from django.utils import timezone
+
 from capi import vault
-from capi.linkedin.rules import RulesRead, read_rules
-from capi.models import Connection
+from capi.linkedin.rules import LinkedInRule, Outcome, RulesRead, read_rules
+from capi.models import Connection, ConversionRule
 from capi.pipeline.wire import client
 
 READ_SECONDS: Final = 10.0  # a person waits for it
+KNOWN_FOR_SECONDS: Final = 300
+FACTS: Final = ("linkedin_type", "linkedin_method", "linkedin_enabled", "linkedin_read_at")
 
 
 def ask_linkedin(connection: Connection, *, seconds: float = READ_SECONDS) -> RulesRead:
@@ -18,3 +25,41 @@ def ask_linkedin(connection: Connection, *, seconds: float = READ_SECONDS) -> Ru
     """
     token = vault.unseal(company_id=connection.company_id, sealed=connection.sealed_token)
     return read_rules(client(), token=token, ad_account_id=connection.ad_account_id, seconds=seconds)
+
+
+def known_rules(connection: Connection) -> RulesRead | None:
+    """What LinkedIn said within the last KNOWN_FOR_SECONDS, None where it was not asked or had no list."""
+    known = cache.get(_key(connection))
+    if known is None:
+        return None
+    rules, is_whole = known
+    return RulesRead(Outcome.FOUND, tuple(LinkedInRule(*fields) for fields in rules), is_whole)
+
+
+def read_anew(connection: Connection) -> RulesRead:
+    """Ask LinkedIn as `ask_linkedin` does. The list is kept for a while, and the facts with our rules."""
+    read = ask_linkedin(connection)
+    if read.outcome == Outcome.FOUND:
+        cache.set(_key(connection), [[astuple(rule) for rule in read.rules], read.is_whole], KNOWN_FOR_SECONDS)
+        note_facts(company_id=connection.company_id, rules=read.rules)
+    return read
+
+
+def note_facts(*, company_id: int, rules: Iterable[LinkedInRule]) -> None:
+    """Keep with the company's own rules what LinkedIn says of them."""
+    told = {rule.id: rule for rule in rules}
+    own = list(ConversionRule.objects.for_company(company_id).filter(linkedin_id__in=told))
+    for rule in own:
+        take_facts(rule, told[rule.linkedin_id])
+    ConversionRule.objects.bulk_update(own, FACTS)
+
+
+def take_facts(rule: ConversionRule, told: LinkedInRule) -> None:
+    """Put LinkedIn's facts into the rule, which is not saved."""
+    rule.linkedin_type, rule.linkedin_method, rule.linkedin_enabled = told.type, told.method, told.enabled
+    rule.linkedin_read_at = timezone.now()
+
+
+def _key(connection: Connection) -> str:
+    # A new token may see less, and another account has other rules.
+    return f"company:{connection.company_id}:rules:{connection.ad_account_id}:{connection.token_version}"

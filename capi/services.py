@@ -16,6 +16,13 @@ from crm import audit
 from crm.models import AuditAction, Company, User
 
 TOKEN_LENGTH = range(20, 2049)
+# What LinkedIn has told of a rule belongs to its id there, and goes with it.
+NOTHING_TOLD: dict[str, object] = {
+    "linkedin_type": "",
+    "linkedin_method": "",
+    "linkedin_enabled": None,
+    "linkedin_read_at": None,
+}
 RULE_FIELDS = ("crm_event", "linkedin_id", "name", "is_active", "send_value", "frequency")
 ACCOUNT_PREFIX = "urn:li:sponsoredAccount:"
 
@@ -67,6 +74,18 @@ def save_token(*, company: Company, token: str, user: User | None = None, ad_acc
     return connection
 
 
+def save_ad_account(*, company: Company, ad_account_id: str) -> Connection:
+    """Keep the id of the ad account, as digits or as its whole URN. Raises ValidationError where it can't be one."""
+    ad_account_id = clean_ad_account_id(ad_account_id)
+    with transaction.atomic():
+        connection = connection_of(company)
+        connection.ad_account_id = ad_account_id
+        connection.save(update_fields=["ad_account_id"])
+        details: audit.Details = {"fields": ["ad_account_id"]}
+        audit.record(company=company, action=AuditAction.AD_ACCOUNT_SAVED, about=connection, details=details)
+    return connection
+
+
 def remove_token(*, company: Company) -> None:
     """Forget the token. Events go on being planned, and wait for the next one."""
     with transaction.atomic():
@@ -103,6 +122,9 @@ def save_rule(*, rule: ConversionRule) -> ConversionRule:
         connection_of(rule.company)
         changed = _changed_fields(rule)
         rule.is_paused, rule.paused_reason, rule.paused_message, rule.paused_at = False, Reason.NONE, "", None
+        if not rule._state.adding and "linkedin_id" in changed:
+            for field, nothing in NOTHING_TOLD.items():
+                setattr(rule, field, nothing)
         action = AuditAction.RULE_CREATED if rule._state.adding else AuditAction.RULE_CHANGED
         _write_rule(rule)
         audit.record(company=rule.company_id, action=action, about=rule, details={"fields": changed})

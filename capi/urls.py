@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from capi.views import connection, dashboard, events, rules, sandbox, setup
+from capi.views import connection, dashboard, events, rule_import, rules, sandbox, setup
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -10,8 +10,10 @@ urlpatterns = [
     path("integrations/linkedin/token/", connection.save_token, name="token_save"),
     path("integrations/linkedin/token/remove/", connection.remove_token, name="token_remove"),
     path("integrations/linkedin/resume/", connection.resume, name="connection_resume"),
+    path("integrations/linkedin/account/", rule_import.save_account, name="ad_account_save"),
     path("integrations/linkedin/rules/new/", rules.new, name="rule_new"),
-    path("integrations/linkedin/rules/<int:pk>/", rules.edit, name="rule_edit"),
+    path("integrations/linkedin/rules/import/", rule_import.choose, name="rule_import"),
+    path("integrations/linkedin/rules/<int:pk>/edit/", rules.edit, name="rule_edit"),
     path("integrations/linkedin/rules/<int:pk>/active/", rules.set_active, name="rule_active"),
     path("integrations/linkedin/rules/<int:pk>/resume/", rules.resume, name="rule_resume"),
     path("integrations/linkedin/rules/<int:pk>/delete/", rules.delete, name="rule_delete"),

@@ -7,6 +7,7 @@ A page says "sent", never "counted": LinkedIn's acceptance says nothing about a 
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from capi.linkedin.rules import Outcome
 from capi.models import Connection, ConversionEvent
 from capi.reasons import Reason, State
 
@@ -168,6 +169,44 @@ REASONS: Final[dict[Reason, Words]] = {
         "The company was deactivated before the event was sent.",
         "Whoever runs LeadMachine can activate the company again; the events that follow are then sent.",
         "bad",
+    ),
+}
+
+_PASTE: Final = "Or copy the id of each rule from Campaign Manager and add the rule by hand."
+
+# What came of reading an ad account's rules.
+READINGS: Final[dict[Outcome, Words]] = {
+    Outcome.FOUND: Words("Read", "LinkedIn listed the rules of this ad account.", "", "good"),
+    Outcome.CANNOT_TELL: Words(
+        "Can't read",
+        "LinkedIn says 403: this token may send events but not read rules, or it does not know this ad account. "
+        "The first is normal for a Direct API token, and sending works all the same.",
+        f"Compare the ad account id with Campaign Manager. {_PASTE}",
+        "wait",
+        403,
+    ),
+    Outcome.TOKEN_REFUSED: REASONS[Reason.TOKEN_REFUSED],
+    Outcome.VERSION_RETIRED: REASONS[Reason.VERSION_RETIRED],
+    Outcome.REFUSED: Words(
+        "Refused",
+        "LinkedIn refused to list the rules of this ad account.",
+        f"Compare the ad account id with Campaign Manager. {_PASTE}",
+        "bad",
+    ),
+    Outcome.SERVER_TROUBLE: Words(
+        "Not now",
+        "LinkedIn has trouble of its own, or asks us to slow down.",
+        f"Try again in a few minutes. {_PASTE}",
+        "wait",
+    ),
+    Outcome.UNREACHABLE: Words(
+        "No answer",
+        "LinkedIn did not answer in time, or could not be reached.",
+        f"Try again in a few minutes. {_PASTE}",
+        "wait",
+    ),
+    Outcome.UNREADABLE: Words(
+        "Unreadable", "LinkedIn's answer is no list of rules that could be read.", f"Try again. {_PASTE}", "wait"
     ),
 }
 

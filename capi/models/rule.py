@@ -47,6 +47,11 @@ class ConversionRule(models.Model):
         default=True, help_text="For deal events: send the deal's amount and currency as the conversion value."
     )
     frequency = models.CharField(max_length=10, choices=Frequency.choices, default=Frequency.ONCE)
+    # What LinkedIn said of the rule when it was last read there; "" and null where it never was.
+    linkedin_type = models.CharField(max_length=40, blank=True, editable=False)
+    linkedin_method = models.CharField(max_length=40, blank=True, editable=False)
+    linkedin_enabled = models.BooleanField(null=True, editable=False)
+    linkedin_read_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, editable=False)
 

@@ -26,6 +26,7 @@ class AuditAction(models.TextChoices):
     API_KEY_REVOKED = "api_key_revoked", "Revoked an API key"
     TOKEN_SAVED = "token_saved", "Saved the access token"
     TOKEN_REMOVED = "token_removed", "Removed the access token"
+    AD_ACCOUNT_SAVED = "ad_account_saved", "Saved the ad account"
     CONNECTION_RESUMED = "connection_resumed", "Resumed the connection"
     RULE_CREATED = "rule_created", "Added a rule"
     RULE_CHANGED = "rule_changed", "Changed a rule"

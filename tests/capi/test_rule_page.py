@@ -148,7 +148,12 @@ def test_deleting_a_rule_asks_first(web, make_rule) -> None:
 def test_the_form_says_when_each_event_fires_and_warns_about_lost_deals(web) -> None:
     page = web.get(NEW).content.decode()
 
-    for linkedin_type in ("Lead, Sign Up", "Qualified Lead", "Key Page View", "Purchase"):
+    for linkedin_type in (
+        "Lead, Sign Up",
+        "Qualified Lead, Marketing Qualified Lead",
+        "Key Page View, Sales Qualified Lead",
+        "Purchase",
+    ):
         assert f"Usual type in LinkedIn: <b>{linkedin_type}</b>" in page
     assert "No campaign should optimise for it" in page
 

@@ -126,6 +126,8 @@ ROWS: dict[str, Row] = {
     "token_remove": _form(Action.CHANGE_CONNECTION),
     "connection_resume": _do(Action.CHANGE_CONNECTION),
     "rule_new": _form(Action.CHANGE_RULES, body=_rule),
+    "rule_import": _form(Action.CHANGE_RULES),
+    "ad_account_save": _do(Action.CHANGE_CONNECTION, body=lambda world: {"ad_account_id": "512345678"}),
     "rule_edit": _form(Action.CHANGE_RULES, "rule", _rule),
     "rule_active": _do(Action.CHANGE_RULES, "rule", lambda world: {"active": "0"}),
     "rule_resume": _do(Action.CHANGE_RULES, "rule"),

@@ -76,7 +76,7 @@ def test_the_forms_of_the_company_page_name_their_fields(ours: World) -> None:
     [
         ("/leads/{id}/edit/", Lead, "lead", {"first_name": "Ada", "type": "inbound", "status": "status"}),
         ("/deals/{id}/edit/", Deal, "deal", {"title": "Ten", "currency": "EUR", "stage": "stage"}),
-        ("/integrations/linkedin/rules/{id}/", ConversionRule, "rule", {"name": "R", "linkedin_id": "1"}),
+        ("/integrations/linkedin/rules/{id}/edit/", ConversionRule, "rule", {"name": "R", "linkedin_id": "1"}),
     ],
     ids=["lead", "deal", "rule"],
 )  # fmt: skip

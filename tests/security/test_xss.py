@@ -59,7 +59,7 @@ def addresses(company: Company) -> list[str]:
         "/", "/leads/", "/leads/new/", "/deals/", "/deals/new/", "/integrations/linkedin/",
         "/integrations/linkedin/events/", "/integrations/linkedin/rules/new/", "/company/", "/company/people/",
         "/company/audit/", "/account/", "/api/v1/docs/",
-        *(f"/integrations/linkedin/rules/{rule.pk}/" for rule in ConversionRule.objects.for_company(company)),
+        *(f"/integrations/linkedin/rules/{rule.pk}/edit/" for rule in ConversionRule.objects.for_company(company)),
         *(row.get_absolute_url() for row in [*leads, *deals, *events]),
         *(f"/leads/{lead.pk}/{page}/" for lead in leads[:4] for page in ("edit", "delete", "erase")),
         *(f"/deals/{deal.pk}/{page}/" for deal in deals[:4] for page in ("edit", "delete")),

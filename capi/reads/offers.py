@@ -1,0 +1,65 @@
+"""What of LinkedIn's rules is offered for import: those that take events, the mapped ones shown as such."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from capi.advice import suggested_event, type_label
+from capi.linkedin.rules import API_METHOD, LinkedInRule, RulesRead
+from capi.models import ConversionRule
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A rule that may be imported. `suggested` is the CRM event that its type usually stands for.
+
+    `preset` is the one that is chosen unless somebody chooses another: the suggested one, where the company has no
+    rule for it yet and no rule above is preset for it. `mapped` are the company's rules that send to it already.
+    """
+
+    rule: LinkedInRule
+    mapped: Sequence[ConversionRule]
+    suggested: str
+    preset: str
+
+    @property
+    def type(self) -> str:
+        return type_label(self.rule.type) or "unknown type"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A rule that takes no events, and why."""
+
+    rule: LinkedInRule
+    why: str
+
+
+def offers(read: RulesRead, own: Sequence[ConversionRule]) -> list[Offer]:
+    """Those that take events, in LinkedIn's order, the ones that are mapped already last."""
+    taken = {rule.crm_event for rule in own}
+    fitting = [rule for rule in read.rules if rule.takes_events]
+    return sorted(_offers(fitting, own, taken), key=lambda offer: bool(offer.mapped))
+
+
+def left_out(read: RulesRead) -> list[LeftOut]:
+    """Those that take no events."""
+    return [LeftOut(rule, _why(rule)) for rule in read.rules if not rule.takes_events]
+
+
+def _offers(rules: Sequence[LinkedInRule], own: Sequence[ConversionRule], taken: set[str]) -> Iterator[Offer]:
+    by_id: dict[str, list[ConversionRule]] = {}
+    for mine in own:
+        by_id.setdefault(mine.linkedin_id, []).append(mine)
+    for rule in rules:
+        mapped = by_id.get(rule.id, [])
+        suggested = suggested_event(rule.type)
+        is_free = bool(suggested) and not mapped and suggested not in taken
+        if is_free:
+            taken.add(suggested)
+        yield Offer(rule, mapped, suggested, suggested if is_free else "")
+
+
+def _why(rule: LinkedInRule) -> str:
+    if rule.method != API_METHOD:
+        return "its source is not the Conversions API"
+    return "it is switched off in Campaign Manager"
