@@ -10,12 +10,14 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
 
 from capi import services
 from capi.clock import database_now
 from capi.context_processors import line_of
 from capi.forms import RuleForm
 from capi.models import ConversionEvent, ConversionRule
+from capi.reads.firing import Firing, firing_of
 from capi.reads.shown import shown
 from capi.reasons import State
 from capi.views.setup import how_far
@@ -27,25 +29,43 @@ RULES_PLACE: Final = "#map"
 SLOW_AFTER: Final = timedelta(seconds=10)
 
 
+@vary_on_headers("HX-Request")
 @member(Action.CHANGE_RULES)
 def new(request: MemberRequest) -> HttpResponse:
-    form = RuleForm(request.POST or None, company=request.membership.company)
-    return _saved_or_shown(request, form, "{} was added. Press play in step 3 to try it.")
+    rule = ConversionRule(company=request.membership.company)
+    return _saved_or_shown(request, rule, "{} was added. Press play in step 3 to try it.")
 
 
+@vary_on_headers("HX-Request")
 @member(Action.CHANGE_RULES)
 def edit(request: MemberRequest, pk: int) -> HttpResponse:
     rule = _own_rule(request, pk)
-    form = RuleForm(request.POST or None, instance=rule, company=request.membership.company)
-    return _saved_or_shown(request, form, "{} was saved.", name=rule.name)
+    return _saved_or_shown(request, rule, "{} was saved.", name=rule.name)
 
 
-def _saved_or_shown(request: MemberRequest, form: RuleForm, sentence: str, name: str = "") -> HttpResponse:
-    if form.is_valid():
-        rule = services.save_rule(rule=form.instance)
-        messages.success(request, sentence.format(rule))
-        return _to_rules()
-    return render(request, "capi/rule_form.html", {"form": form, "name": name})
+def _saved_or_shown(request: MemberRequest, rule: ConversionRule, sentence: str, name: str = "") -> HttpResponse:
+    """Save the rule; or show the form, for htmx just how often the rule would have fired."""
+    if request.method == "POST" and "preview" not in request.POST:
+        form = RuleForm(request.POST, instance=rule, company=request.membership.company)
+        if form.is_valid():
+            messages.success(request, sentence.format(services.save_rule(rule=form.instance)))
+            return _to_rules()
+    else:
+        form = RuleForm(instance=rule, company=request.membership.company, initial=RuleForm.typed(request.POST))
+    firing = _firing(request, rule)
+    if request.htmx:
+        return render(request, "capi/_firing.html", {"firing": firing})
+    return render(request, "capi/rule_form.html", {"form": form, "name": name, "firing": firing})
+
+
+def _firing(request: MemberRequest, rule: ConversionRule) -> Firing | None:
+    asked = request.POST or request.GET
+    return firing_of(
+        request.membership.company,
+        crm_event=rule.crm_event if rule.pk else asked.get("crm_event", ""),
+        frequency=asked.get("frequency", rule.frequency),
+        linkedin_type=rule.linkedin_type,
+    )
 
 
 @require_POST
