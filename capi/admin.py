@@ -1,26 +1,11 @@
 """The operator's view of the LinkedIn side: read only, and without anything of a token."""
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
-
-
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Everything may be looked at and nothing changed: what a person may ask for is in `capi.services`."""
-
-    show_full_result_count = False
-    list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from crm.read_only import ReadOnly
 
 
 @admin.register(Connection)

@@ -1,11 +1,12 @@
 """The operator's own view of the data, behind Django's admin. Changes here fire CRM events like any other."""
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from crm.accounts import admin as accounts_admin  # noqa: F401 - registers people
 from crm.models import ApiKey, AuditEntry, Company, CrmEvent, Deal, Lead, LeadMeaning, LeadStatus, Stage
+from crm.read_only import ReadOnly, Unwritten
 from crm.services import change_status, deactivate_company, reactivate_company
 
 
@@ -48,6 +49,9 @@ class LeadAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     autocomplete_fields = ("company", "status", "owner")
     actions = ("mark_as_qualified",)
 
+    def has_change_permission(self, request: HttpRequest, obj: Lead | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or obj.erased_at is None)
+
     @admin.action(description="Mark as qualified")
     def mark_as_qualified(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
         """Give each lead its own company's first status with the meaning "qualified"."""
@@ -68,46 +72,28 @@ class DealAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("title", "lead__first_name", "lead__last_name")
     autocomplete_fields = ("company", "lead", "stage", "owner")
 
-
-class AppendOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """To look at only."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+    def has_change_permission(self, request: HttpRequest, obj: Deal | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or obj.lead.erased_at is None)
 
 
 @admin.register(CrmEvent)
-class CrmEventAdmin(AppendOnlyAdmin):
+class CrmEventAdmin(ReadOnly):
     list_display = ("kind", "company", "lead", "deal", "actor", "api_key", "occurred_at")
     list_filter = ("kind",)
     list_select_related = ("company", "lead", "deal", "actor", "api_key")
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(AppendOnlyAdmin):
+class AuditEntryAdmin(ReadOnly):
     list_display = ("action", "company", "actor_name", "object_label", "summary", "at")
     list_filter = ("action",)
     list_select_related = ("company",)
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiKeyAdmin(Unwritten):
     """To look at and to delete. Keys are made where their text can be shown once: on the company page."""
 
     list_display = ("name", "prefix", "company", "role", "last_used_at", "revoked_at")
     list_select_related = ("company",)
     exclude = ("key_sha256",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        return False

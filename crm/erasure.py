@@ -5,6 +5,9 @@ rule that counts each lead once stays right, and the receipt has something to na
 write anything personal into it again.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
@@ -12,9 +15,8 @@ from django.db.models import Value
 from django.db.models.functions import Cast, Concat, Now
 
 from crm import audit
-from crm.models import AuditAction, AuditEntry, Deal, Lead, User
-from crm.models.lead import PERSONAL
-from crm.searches import forget_searches
+from crm.models import AuditAction, AuditEntry, Deal, Lead, LeadSearch, User
+from crm.models.lead import PERSONAL, PersonErased
 from crm.signals import lead_erased
 
 
@@ -36,10 +38,19 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
             erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")
         )
         _forget_in_admin_log(found, deals)
-        forget_searches(found.company_id)  # one of them may be the name or the address
+        LeadSearch.objects.for_company(found.company_id).delete()  # one of them may be the name or the address
         return audit.record(
             company=found.company_id, action=AuditAction.ERASURE, about=found, details={"deals": deals}, actor=user
         )
+
+
+@contextmanager
+def person_kept(lead_id: int) -> Iterator[None]:
+    """Hold the lead, so that nobody erases the person while something of them is written. Raises PersonErased."""
+    with transaction.atomic():
+        if not Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead_id).first():
+            raise PersonErased
+        yield
 
 
 def _clear_deals(lead: Lead) -> list[int]:

@@ -23,16 +23,21 @@ def invite(*, company: Company, email: str, role: str, invited_by: User) -> tupl
     return invitation, token
 
 
+@transaction.atomic
 def renew(*, invitation: Invitation) -> str:
     """Let it count from now with a new token, and return that. The link in the mail before is void."""
     token = invitation.new_token()
-    Invitation.objects.open().filter(pk=invitation.pk).update(token_sha256=invitation.token_sha256, sent_at=Now())
+    again = {"token_sha256": invitation.token_sha256, "sent_at": Now()}
+    if Invitation.objects.open().filter(pk=invitation.pk).update(**again):
+        audit.record(company=invitation.company_id, action=AuditAction.INVITATION_RENEWED, about=invitation)
     return token
 
 
+@transaction.atomic
 def revoke(*, invitation: Invitation) -> None:
     """End it: its link is refused from now on."""
-    Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=Now())
+    if Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=Now()):
+        audit.record(company=invitation.company_id, action=AuditAction.INVITATION_REVOKED, about=invitation)
 
 
 @transaction.atomic

@@ -9,8 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import rotate_token
 
 from crm.models import Membership, User
+from crm.models.lead import PersonErased
 from crm.models.tracking import acting_as
-from crm.views.errors import csrf_failure
+from crm.views.errors import conflict, csrf_failure
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 COMPANY_KEY = "company"  # in the session: the id of the company chosen in the header
@@ -34,6 +35,19 @@ class MembershipMiddleware:
             return csrf_failure(request)
         with acting_as(user):
             return self.get_response(request)
+
+
+class ErasedMeanwhile:
+    """Answers with a sentence, and 409, where a page would write something of a person who was erased since."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return conflict(request, str(exception)) if isinstance(exception, PersonErased) else None
 
 
 @receiver(user_logged_in)

@@ -3,11 +3,13 @@
 from celery import shared_task
 from django.core.management import call_command
 
+from crm.searches import forget_old_searches
 from crm.sign_ins import forget_old_sign_ins
 
 
 @shared_task(name="crm.clear_sessions")
 def clear_sessions() -> None:
-    """Delete sessions that have ended, and what is on record of old sign-ins."""
+    """Delete sessions that have ended, what is on record of old sign-ins, and old searches."""
     call_command("clearsessions")
     forget_old_sign_ins()
+    forget_old_searches()

@@ -1,11 +1,12 @@
 """The REST API, version 1: one router over crm and capi, its schema, and a page that explains it."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
 from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
 from crm.api.docs import docs
 from crm.api.index import IndexView
+from crm.api.nowhere import NowhereView
 from crm.api.schema import SchemaView
 from crm.api.views import DealViewSet, LeadViewSet
 
@@ -21,4 +22,6 @@ urlpatterns = [
     path("", include(router.urls)),
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),
+    # Only whole addresses: what lacks the slash at its end is sent on to the one that has it, as everywhere.
+    re_path("^(?P<address>.*)/$", NowhereView.as_view(), name="api-nowhere"),
 ]

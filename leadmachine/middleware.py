@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.template.loader import render_to_string
 
 PERMISSIONS_POLICY: Final = ", ".join(
@@ -49,6 +49,7 @@ class PageMethods:
 
 class NotAllowedPage:
     """Gives an empty 405 a page: a browser asked for what only a form sends, as when one presses Enter in its address.
+    Scripts get a sentence in JSON.
 
     Stands nearest to the views, so that all others take the page for what the view answered.
     """
@@ -59,5 +60,8 @@ class NotAllowedPage:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         if isinstance(response, HttpResponseNotAllowed) and not response.content:
+            if request.path_info.startswith(API):
+                detail = f'Method "{request.method}" not allowed.'
+                return JsonResponse({"detail": detail}, status=405, headers={"Allow": response["Allow"]})
             response.content = render_to_string("405.html", request=request)
         return response

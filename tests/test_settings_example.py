@@ -10,7 +10,7 @@ from collections import Counter
 from django.conf import settings
 
 EXAMPLE = settings.BASE_DIR / ".env.example"
-READ_BY_COMPOSE_ALONE = {"POSTGRES_PASSWORD"}
+READ_BY_COMPOSE_ALONE = {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 
 
 def variables() -> dict[str, str]:

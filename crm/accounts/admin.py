@@ -1,7 +1,6 @@
 """People in the operator's admin: nothing secret is shown, and what is done to members goes through the services."""
 
 from collections.abc import Callable
-from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.contrib import admin, messages
@@ -11,6 +10,7 @@ from django.http import HttpRequest
 
 from crm import members
 from crm.models import Invitation, Membership, User
+from crm.read_only import Unwritten
 from crm.roles import Role
 
 admin.site.register(User, UserAdmin)
@@ -18,7 +18,7 @@ admin.site.unregister(Authenticator)
 
 
 @admin.register(Authenticator)
-class SecondFactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SecondFactorAdmin(Unwritten):
     """To look at, and to delete for somebody who lost phone and recovery codes, once it is sure who asks."""
 
     list_display = ("user", "type", "created_at", "last_used_at")
@@ -26,26 +26,14 @@ class SecondFactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ("user",)
     exclude = ("data",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
 
 @admin.register(Invitation)
-class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """To look at only. Admins of the company invite."""
+class InvitationAdmin(Unwritten):
+    """To look at, and to delete. Admins of the company invite."""
 
     list_display = ("email", "company", "role", "invited_by", "sent_at", "accepted_at", "revoked_at")
     list_select_related = ("company", "invited_by")
     exclude = ("token_sha256",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Invitation | None = None) -> bool:
-        return False
 
 
 @admin.register(Membership)

@@ -4,6 +4,7 @@ from typing import Any
 
 from crm.api.fields import OwnRowField
 from crm.api.strict import StrictSerializer, one_of
+from crm.erasure import person_kept
 from crm.forms.leads import company_people
 from crm.models import Deal, Lead, LeadStatus, Stage
 from crm.models.lead import LeadType
@@ -39,7 +40,8 @@ class DealSerializer(StrictSerializer[Deal]):
     """A deal. Without a `stage` it gets the company's first open one; without a `currency` the company's."""
 
     lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company), otherwise="Choose one of your company's leads."
+        rows=lambda company: Lead.objects.for_company(company).not_erased(),
+        otherwise="Choose one of your company's leads.",
     )
     stage = OwnRowField(
         rows=lambda company: Stage.objects.for_company(company),
@@ -67,4 +69,11 @@ class DealSerializer(StrictSerializer[Deal]):
         }
 
     def create(self, validated_data: Any) -> Deal:
-        return super().create({"currency": self.company.currency, **validated_data})
+        with person_kept(validated_data["lead"].pk):
+            return super().create({"currency": self.company.currency, **validated_data})
+
+    def update(self, instance: Deal, validated_data: Any) -> Deal:
+        if "title" not in validated_data:  # nothing else of a deal may name a person
+            return super().update(instance, validated_data)
+        with person_kept(instance.lead_id):
+            return super().update(instance, validated_data)

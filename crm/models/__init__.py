@@ -7,6 +7,7 @@ from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.invitation import Invitation
 from crm.models.lead import Lead
 from crm.models.people import ApiKey, Membership, User
+from crm.models.search import LeadSearch
 
 __all__ = [
     "ApiKey",
@@ -19,6 +20,7 @@ __all__ = [
     "Invitation",
     "Lead",
     "LeadMeaning",
+    "LeadSearch",
     "LeadStatus",
     "Membership",
     "Stage",

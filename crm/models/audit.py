@@ -16,6 +16,8 @@ class AuditAction(models.TextChoices):
     SIGN_IN = "sign_in", "Signed in"
     SIGN_IN_FAILED = "sign_in_failed", "Failed to sign in"
     MEMBER_INVITED = "member_invited", "Invited a person"
+    INVITATION_RENEWED = "invitation_renewed", "Sent an invitation again"
+    INVITATION_REVOKED = "invitation_revoked", "Revoked an invitation"
     MEMBER_JOINED = "member_joined", "Joined"
     MEMBER_DEACTIVATED = "member_deactivated", "Deactivated a person"
     MEMBER_REACTIVATED = "member_reactivated", "Reactivated a person"

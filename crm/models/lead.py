@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import IntegrityError, models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
@@ -43,6 +43,14 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
 
 # What tells who the person is. Empty once they are erased.
 PERSONAL = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
+NOTHING_OF_AN_ERASED_LEAD = "nothing_of_an_erased_lead"
+
+
+class PersonErased(IntegrityError):
+    """The person behind a lead was erased meanwhile. Nothing of them can be written any more, and nothing was."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was saved: this person was erased meanwhile.")
 
 
 class Lead(Tracked):
@@ -89,7 +97,7 @@ class Lead(Tracked):
             # The order of every list, and what `crm.second_wall` lets other rows refer to.
             models.UniqueConstraint(fields=["company", "id"], name="lead_of_company"),
             models.CheckConstraint(
-                name="nothing_of_an_erased_lead",
+                name=NOTHING_OF_AN_ERASED_LEAD,
                 condition=Q(erased_at=None) | Q(share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")),
             ),
         ]
@@ -110,7 +118,12 @@ class Lead(Tracked):
     def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any) -> Any:
         # An erasure is final: a form that was opened before it must not undo it by writing what it had read.
         values = [value for value in values if value[0].name != "erased_at"]
-        return super()._do_update(base_qs, using, pk_val, values, *args)
+        try:
+            return super()._do_update(base_qs, using, pk_val, values, *args)
+        except IntegrityError as error:
+            if NOTHING_OF_AN_ERASED_LEAD in str(error):
+                raise PersonErased from error
+            raise
 
     def clean(self) -> None:
         """Raise ValidationError where the lead has no name, or a status of another company."""

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from crm import timeline
+from crm.erasure import person_kept
 from crm.forms.deals import DealForm
 from crm.models import Deal, Lead, Stage
 from crm.roles import Action
@@ -53,7 +54,8 @@ def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _saved(request: MemberRequest, form: DealForm, sentence: str) -> HttpResponse:
-    saved = form.save()
+    with person_kept(form.instance.lead_id):
+        saved = form.save()
     messages.success(request, sentence.format(saved))
     return redirect(saved)
 

@@ -1,8 +1,10 @@
 """What is shown instead of a page that can't be. These pages stand alone: they need no company and no database."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+
+API = "/api/"
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -14,8 +16,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    if request.path_info.startswith(API):
+        return JsonResponse({"detail": "Something went wrong here, and nothing was saved."}, status=500)
     # Without the request: a context processor may be what failed.
     return HttpResponse(render_to_string("500.html"), status=500)
+
+
+def conflict(request: HttpRequest, sentence: str) -> HttpResponse:
+    return render(request, "409.html", {"sentence": sentence}, status=409)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

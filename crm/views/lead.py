@@ -1,7 +1,6 @@
 """One lead: its page, its form, its status, its end."""
 
 from django.contrib import messages
-from django.db import IntegrityError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -12,7 +11,6 @@ from crm.erasure import erase_lead
 from crm.forms.leads import ErasureForm, LeadForm
 from crm.models import Lead, LeadStatus
 from crm.roles import Action
-from crm.searches import SESSION_KEY
 from crm.services import change_status
 from crm.views.access import MemberRequest, member, own_or_404
 from crm.views.shell import back_to
@@ -56,13 +54,7 @@ def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _saved(request: MemberRequest, form: LeadForm, sentence: str) -> HttpResponse:
-    try:
-        saved = form.save()
-    except IntegrityError:
-        if not Lead.objects.filter(pk=form.instance.pk).exclude(erased_at=None).exists():
-            raise
-        messages.error(request, "Nothing was saved: this person was erased meanwhile.")
-        return redirect(form.instance)
+    saved = form.save()
     messages.success(request, sentence.format(saved))
     return redirect(saved)
 
@@ -73,7 +65,6 @@ def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
     found = own_or_404(Lead.objects.not_erased(), request, pk)
     form = ErasureForm(request.POST or None, lead=found)
     if form.is_valid():
-        request.session.pop(SESSION_KEY, None)  # saved after this request, it would bring the searches back
         erase_lead(lead=found, user=request.user)
         messages.success(request, f"Lead {found.pk} was erased. The audit log keeps a receipt with the lead's number.")
         return redirect(found)

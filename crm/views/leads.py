@@ -28,7 +28,7 @@ def leads(request: MemberRequest) -> HttpResponse:
     """The leads, filtered and sorted by the address. The filter form is posted here and becomes an address."""
     if request.method == "POST":
         return redirect(f"{reverse('leads')}?{_address_query(request)}")
-    search, sort = recall_search(request.session, request.GET.get("search", "")), request.GET.get("sort", "")
+    search, sort = recall_search(request.membership, request.GET.get("search", "")), request.GET.get("sort", "")
     everyone = own_leads(request)
     filtered = LeadFilter(request.GET, queryset=everyone, request=request)
     found = sorted_by(filtered.qs.search(search), sort)
@@ -64,7 +64,7 @@ def _address_query(request: MemberRequest) -> str:
     names = [*LeadFilter.base_filters, "sort"]
     query = {name: request.POST[name] for name in names if request.POST.get(name)}
     if text:
-        query["search"] = remember_search(request.session, text)
+        query["search"] = remember_search(request.membership, text)
     return urlencode(query)
 
 

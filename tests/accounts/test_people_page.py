@@ -7,7 +7,7 @@ from django.core import mail
 from django.db import connections
 from django.test import Client
 
-from crm import members
+from crm import invitations, members
 from crm.models import ApiKey, AuditEntry, Invitation, Lead, Membership, User
 from crm.roles import Role
 from tests.accounts.conftest import is_in, link, sign_in
@@ -302,6 +302,7 @@ def test_what_is_done_to_people_is_on_record_without_an_address(client_as, admin
     client.post(f"/company/people/{sales.pk}/role/", {"role": "ops"})
     client.post(f"/company/people/{sales.pk}/deactivate/")
     client.post(f"/company/people/{sales.pk}/reactivate/")
+    client.post(f"/company/invitations/{Invitation.objects.get().pk}/resend/")
     accept(link())
 
     entries = AuditEntry.objects.exclude(action="sign_in").order_by("pk")
@@ -311,9 +312,26 @@ def test_what_is_done_to_people_is_on_record_without_an_address(client_as, admin
         ("role_changed", "Admin Jansen", f"Sales Jansen ({sales.user_id})", {"role": "ops"}),
         ("member_deactivated", "Admin Jansen", f"Sales Jansen ({sales.user_id})", {}),
         ("member_reactivated", "Admin Jansen", f"Sales Jansen ({sales.user_id})", {"role": "ops"}),
+        ("invitation_renewed", "Admin Jansen", f"Invitation {invitation} (sales)", {}),
         ("member_joined", "Grace Hopper", f"Grace Hopper ({grace})", {"invitation": invitation, "role": "sales"}),
     ]
     assert "@" not in str(list(entries.values()))
+
+
+def test_revoking_an_invitation_is_on_record_once(client_as, admin):
+    client = client_as(admin)
+    invite(client)
+    invitation = Invitation.objects.get()
+
+    client.post(f"/company/invitations/{invitation.pk}/revoke/")
+    client.post(f"/company/invitations/{invitation.pk}/revoke/")
+    invitations.revoke(invitation=invitation)
+    invitations.renew(invitation=invitation)
+
+    entries = AuditEntry.objects.filter(action__startswith="invitation")
+    assert list(entries.values_list("action", "actor_name", "object_label")) == [
+        ("invitation_revoked", "Admin Jansen", f"Invitation {invitation.pk} (sales)")
+    ]
 
 
 def test_nobody_but_admins_sees_or_changes_people(client_as, sales, ops, admin):

@@ -92,6 +92,8 @@ PUBLIC = {
     "logout", "mfa_authenticate",
 }  # fmt: skip
 
+EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
 ROWS: dict[str, Row] = {
     "dashboard": _see(Action.SEE_LEADS),
     "leads": _form(Action.SEE_LEADS),
@@ -140,6 +142,7 @@ ROWS: dict[str, Row] = {
     "api-docs": _see(Action.SEE_LEADS),
     "api-index": Row({"GET": Open.CALLER}),
     "api-schema": Row({"GET": Open.CALLER}),
+    "api-nowhere": Row(dict.fromkeys(EVERY_METHOD, Open.PUBLIC), values={"address": "nothing"}),
     **_api("lead", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, _lead),
     **_api("deal", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, lambda world: {"title": "Mallory"}),
     **_api("conversion-rule", Action.SEE_RULES, Action.CHANGE_RULES, Action.CHANGE_RULES, _rule),

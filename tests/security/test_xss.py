@@ -1,18 +1,29 @@
 """S20: what anybody typed, and what LinkedIn answered, is text on every page and never code (in Chromium)."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.contrib import admin as operators
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
 
 from capi import services
 from capi.models import Attempt, ConversionEvent, ConversionRule
 from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
-from tests.conftest import TOKEN, sign_in
+from tests.conftest import TOKEN, sign_in, staff_client
 from tests.security.xss import PAYLOADS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-COUNT_ELEMENTS = "document.querySelectorAll('img, iframe, object, embed, base, [onerror], [onload], [onclick]').length"
+# The operator's admin shows yes and no as pictures of its own.
+COUNT_ELEMENTS = (
+    'document.querySelectorAll(\'img:not([src^="/static/"]), iframe, object, embed, base, [onerror], [onload], '
+    "[onclick]').length"
+)
 MARKS = "[window.xss, document.querySelectorAll('[data-xss], xss').length]"
 
 
@@ -80,6 +91,53 @@ def test_no_text_runs_on_any_page(page: Any, admin: Membership, full: Company) -
         assert page.evaluate(COUNT_ELEMENTS) == 0, address
     assert dialogs == []
     assert len(PAYLOADS) >= 20
+
+
+def rows_in_the_admin() -> list[str]:
+    """The list of each model in the operator's admin, and the pages of its first rows."""
+    found = []
+    for model in operators.site._registry:
+        listed = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        pks = list(model._base_manager.order_by("pk").values_list("pk", flat=True)[:1])
+        found += [listed, *(f"{listed}{pk}/{page}/" for pk in pks for page in ("change", "delete"))]
+    return [*found, reverse("admin:crm_lead_history", args=[Lead.objects.all()[0].pk])]
+
+
+@pytest.mark.timeout(600)
+def test_no_text_runs_in_the_operators_admin(page: Any, full: Company) -> None:
+    operator = staff_client(first_name=PAYLOADS[7][:100], last_name=PAYLOADS[8][:100])
+    LogEntry.objects.log_actions(operator.user.pk, list(Lead.objects.all()), CHANGE, change_message=PAYLOADS[0])
+    name = settings.SESSION_COOKIE_NAME
+    page.context.add_cookies([{"name": name, "value": operator.cookies[name].value, "url": page.server_url}])
+
+    seen: Counter[str] = Counter()
+    for address in ["/admin/", *rows_in_the_admin()]:
+        if operator.get(address).status_code != 200:
+            continue  # what may only be looked at has no page for deleting it
+        page.goto(page.server_url + address)
+
+        seen[address.strip("/").split("/")[:3][-1]] += 1
+        assert page.evaluate(MARKS) == [None, 0], address
+        assert page.evaluate(COUNT_ELEMENTS) == 0, address
+    assert min(seen[kind] for kind in ("admin", "lead", "deal", "company", "conversionevent", "conversionrule")) >= 1
+    assert sum(seen.values()) >= 30
+
+
+def test_no_text_runs_in_any_mail(page: Any, client_as: Any, admin: Membership, full: Company) -> None:
+    """A part in plain text is no page; a part in HTML is looked at in the browser, as a mail program would."""
+    client = client_as(type(admin).objects.get(pk=admin.pk))
+    client.post("/company/people/", {"email": "grace@example.com", "role": "sales"})
+    Client().post("/password/reset/", {"email": admin.user.email})
+
+    assert len(mail.outbox) == 2
+    assert any(PAYLOADS[0] in message.body for message in mail.outbox)
+    for message in mail.outbox:
+        assert message.content_subtype == "plain"
+        assert "\n" not in message.subject
+        for part in getattr(message, "alternatives", ()):
+            page.set_content(part.content)
+            assert page.evaluate(MARKS) == [None, 0], message.subject
+            assert page.evaluate(COUNT_ELEMENTS) == 0, message.subject
 
 
 def test_what_a_form_gives_back_does_not_run_either(page: Any, admin: Membership, company: Company) -> None:
