@@ -65,6 +65,7 @@ class Reason(models.TextChoices):
     LEAD_DELETED = "lead_deleted", "Lead deleted"
     DEAL_DELETED = "deal_deleted", "Deal deleted"
     ERASED = "erased", "Person erased"
+    CANCELLED_BY_HAND = "cancelled_by_hand", "Cancelled by hand"
     RULE_INACTIVE = "rule_inactive", "Rule switched off"
     RULE_DELETED = "rule_deleted", "Rule deleted"
     BACKFILL_CANCELLED = "backfill_cancelled", "Backfill cancelled"

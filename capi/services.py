@@ -1,6 +1,7 @@
 """What a person asks of the connection and its rules. Each is one verb, one transaction, and the wake-up it needs."""
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,6 +11,8 @@ from django.db.models.functions import Now
 
 from capi import vault
 from capi.models import Connection, ConversionEvent, ConversionRule, check_linkedin_id
+from capi.pipeline import by_hand
+from capi.pipeline.plan import chunks
 from capi.publisher import wake_on_commit
 from capi.reasons import Reason
 from crm import audit
@@ -167,6 +170,36 @@ def send_test_event(*, rule: ConversionRule, user: User | None = None) -> Conver
         audit.record(company=rule.company_id, action=AuditAction.TEST_SENT, about=rule, details=details, actor=user)
         wake_on_commit(rule.company_id)
     return event
+
+
+def retry_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> int:
+    """Put those of the company's events back into the queue that may be sent again. Returns how many they were."""
+    return _in_chunks(by_hand.retry, AuditAction.RETRY, company, pks, about)
+
+
+def cancel_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> int:
+    """Call off those of the company's events that may still be sent. Returns how many they were.
+
+    It waits for the request that is under way, at most SEND_TIMEOUT_SECONDS and a little: what LinkedIn takes in it
+    stays sent.
+    """
+    return _in_chunks(by_hand.cancel, AuditAction.CANCEL, company, pks, about)
+
+
+def _in_chunks(
+    do: Callable[..., int], action: AuditAction, company: Company, pks: Sequence[int], about: ConversionEvent | None
+) -> int:
+    """Short transactions, each on record, so that deliveries and saves go on in between."""
+    total = 0
+    for chunk in chunks(pks):
+        with transaction.atomic():
+            done = do(company_id=company.pk, pks=chunk)
+            if done:
+                details: audit.Details = {"events": done, "from": chunk[0], "to": chunk[-1]}
+                audit.record(company=company, action=action, about=about, details={} if about else details)
+                wake_on_commit(company.pk)
+        total += done
+    return total
 
 
 def clean_token(token: str) -> str:

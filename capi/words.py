@@ -76,10 +76,16 @@ REASONS: Final[dict[Reason, Words]] = {
         "Nothing: it can't be sent any more.",
         "plain",
     ),
+    Reason.CANCELLED_BY_HAND: Words(
+        "Cancelled",
+        "Somebody of your company called this event off before it was sent.",
+        "Nothing. If that was a mistake, retry it until it is 90 days old.",
+        "plain",
+    ),
     Reason.RULE_INACTIVE: Words(
         "Cancelled",
         "The rule was switched off before the event was sent.",
-        "Switch the rule on to send the events that follow.",
+        "Switch the rule on to send the events that follow; this one can then be retried.",
         "plain",
     ),
     Reason.RULE_DELETED: Words("Cancelled", "The rule was deleted before the event was sent.", "Nothing.", "plain"),
@@ -89,7 +95,7 @@ REASONS: Final[dict[Reason, Words]] = {
     Reason.DATA_REFUSED: Words(
         "Rejected",
         "LinkedIn found the data of this event wrong or incomplete (400 or 422).",
-        "This event is lost; LinkedIn's own words say why. Correct the lead or the deal: its next change is sent anew.",
+        "LinkedIn's own words say why. Correct the lead, then retry the event: unchanged it would be refused again.",
         "bad",
     ),
     Reason.REFUSED: Words(

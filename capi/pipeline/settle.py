@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from capi import killpoints
 from capi.linkedin.answers import Said
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
-from capi.pipeline import lane, sent
+from capi.pipeline import lane, places, sent
 from capi.pipeline.batch import Refusal
 from capi.pipeline.keys import one_of
 from capi.pipeline.lane import Lease
@@ -75,6 +75,7 @@ def write(lease: Lease, outcome: Outcome, *, again: bool = False) -> Attempt:
     missed = sum(len(fate.events) - _apply(fate, attempt) for fate in outcome.fates if fate.events)
     if missed or lane.recalls_of(lease) != request.recalls:
         sent.keep_only_tied(attempt)
+        places.take_back([event.row.pk for event in request.events])
     if outcome.pause_rule is not None:
         pause_rule(request.rule, outcome.pause_rule, request.said.message)
     if outcome.pause_connection is not None:

@@ -101,6 +101,12 @@ def log_page(company_id: int, wanted: Wanted, connection: Connection | None) -> 
     )
 
 
+def matching(company_id: int, wanted: Wanted, connection: Connection | None) -> Events:
+    """All that matches, whatever the page."""
+    events = _narrowed(_within(ConversionEvent.objects.for_company(company_id), company_id, wanted), wanted, connection)
+    return events.filter(state__in=STATES[wanted.chip]) if wanted.chip in STATES else events
+
+
 def _within(events: Events, company_id: int, wanted: Wanted) -> Events:
     if wanted.since is not None:
         events = events.filter(pk__gte=first_id_since(company_id, wanted.since))

@@ -190,7 +190,9 @@ def test_an_erased_lead_is_not_called_deleted(web, company, connected, make_rule
     assert "Lead erased" in pages[2]
 
 
-@pytest.mark.parametrize(("is_test", "step"), [(False, "This event is lost;"), (True, "A test holds nothing of yours")])
+@pytest.mark.parametrize(
+    ("is_test", "step"), [(False, "Correct the lead, then retry the event"), (True, "A test holds nothing of yours")]
+)
 def test_a_refused_event_says_what_to_do_about_it(web, make_rule, is_test, step) -> None:
     rule = make_rule()
     event = ConversionEvent.objects.create(

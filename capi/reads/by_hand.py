@@ -1,0 +1,82 @@
+"""What a person may ask of events, before they confirm it: how many would follow, and why the others would not."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import Count, F
+
+from capi.models import Connection, ConversionEvent
+from capi.models import ConversionEventQuerySet as Events
+from capi.pipeline import by_hand
+from capi.pipeline.keys import one_of
+from capi.reads.log import Wanted, matching
+from capi.words import REASONS, Words
+
+AT_MOST: Final = 100_000  # at once: a few seconds' work
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The events that are asked for, oldest first. `is_cut` where there are more than can be done at once."""
+
+    pks: Sequence[int]
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How many of the chosen would follow; of the others, how many for which reason."""
+
+    following: int
+    others: Sequence[tuple[Words, int]] = ()
+
+
+def chosen_by_id(company_id: int, pks: Collection[int]) -> Choice:
+    """The company's own events among these ids."""
+    own = ConversionEvent.objects.for_company(company_id).filter(pk__in=pks)
+    return Choice(list(own.order_by("pk").values_list("pk", flat=True)))
+
+
+def chosen_by_filter(company_id: int, wanted: Wanted, connection: Connection | None, *, retry: bool) -> Choice:
+    """What of the company's log matches and could be retried, or else cancelled."""
+    events = matching(company_id, wanted, connection)
+    events = by_hand.retryable(events) if retry else by_hand.cancellable(events)
+    pks = list(events.order_by("pk").values_list("pk", flat=True)[: AT_MOST + 1])
+    return Choice(pks[:AT_MOST], is_cut=len(pks) > AT_MOST)
+
+
+def outlook_of_cancelling(company_id: int, choice: Choice) -> Outlook:
+    return Outlook(by_hand.cancellable(_events(company_id, choice)).count())
+
+
+def outlook_of_retrying(company_id: int, choice: Choice) -> Outlook:
+    rows = by_hand.retryable(_events(company_id, choice)).order_by().values_list(F("obstacle"))
+    counts: Counter[str] = Counter(dict(rows.annotate(Count("pk"))))
+    following = counts.pop("", 0)
+    return Outlook(following, [(REASONS[reason], count) for reason, count in counts.most_common()])  # type: ignore[index]
+
+
+def _events(company_id: int, choice: Choice) -> Events:
+    return ConversionEvent.objects.for_company(company_id).filter(pk__in=one_of(choice.pks))
+
+
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """What may be asked of one event. `obstacle` is why an ended one can't be sent again, where that can be mended."""
+
+    retry: bool = False
+    cancel: bool = False
+    obstacle: Words | None = None
+
+
+def possible_with(event: ConversionEvent) -> Possible:
+    """What a person may ask of this event now. One query, and none while it is open."""
+    if event.is_open:
+        return Possible(cancel=not event.is_test)
+    obstacles = by_hand.retryable(ConversionEvent.objects.filter(pk=event.pk)).values_list(F("obstacle"), flat=True)
+    obstacle: str | None = obstacles.first()
+    if obstacle is None:
+        return Possible()
+    return Possible(retry=not obstacle, obstacle=REASONS[obstacle] if obstacle else None)  # type: ignore[index]
