@@ -55,11 +55,12 @@ document.addEventListener("dragend", () => {
   dragged = null;
 });
 
-// What refreshes itself rests while nobody looks, and while somebody reads further down, marks text or is at a link in it.
+// What refreshes itself rests while nobody looks, and while somebody reads further down, marks text, has ticked
+// something or is at a link in it.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const live = event.target;
   if (!live.matches?.("[data-live]")) return;
-  const busy = live.contains(document.activeElement) || !getSelection().isCollapsed || live.getBoundingClientRect().top < 0;
+  const busy = live.contains(document.activeElement) || live.querySelector("input:checked") || !getSelection().isCollapsed || live.getBoundingClientRect().top < 0;
   if (document.hidden || busy) event.preventDefault();
 });
 

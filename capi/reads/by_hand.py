@@ -72,9 +72,11 @@ class Possible:
 
 
 def possible_with(event: ConversionEvent) -> Possible:
-    """What a person may ask of this event now. One query, and none while it is open."""
+    """What a person may ask of this event now. One query, and none where its state says it all."""
     if event.is_open:
         return Possible(cancel=not event.is_test)
+    if event.state not in by_hand.UNDOABLE:
+        return Possible()
     obstacles = by_hand.retryable(ConversionEvent.objects.filter(pk=event.pk)).values_list(F("obstacle"), flat=True)
     obstacle: str | None = obstacles.first()
     if obstacle is None:

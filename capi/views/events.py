@@ -8,6 +8,7 @@ from django.views.decorators.vary import vary_on_headers
 from capi.context_processors import line_of
 from capi.forms import EventFilterForm
 from capi.models import ConversionEvent
+from capi.reads.by_hand import possible_with
 from capi.reads.log import STRETCH, Chip, log_page
 from capi.reads.one_event import attempts_of, wire_of
 from capi.reads.shown import shown
@@ -52,5 +53,6 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
             "event": event,
             "attempts": attempts,
             "wire": wire_of(event, attempts),
+            "possible": possible_with(event) if request.membership.may(Action.CHANGE_EVENTS) else None,
         },
     )

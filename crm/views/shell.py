@@ -59,7 +59,7 @@ def work_in(request: HttpRequest, membership: Membership) -> None:
 
 
 def back_to(request: HttpRequest, default: str = "/") -> str:
-    """The address in the form's `next`, if it is one of ours; else `default`."""
-    address = request.POST.get("next", "")
+    """The address in `next`, of the form or of the page's own address, if it is one of ours; else `default`."""
+    address = request.POST.get("next", request.GET.get("next", ""))
     ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
     return address if ours else default

@@ -202,7 +202,7 @@ def test_a_refused_event_says_what_to_do_about_it(web, make_rule, is_test, step)
     page = page_of(web, event)
 
     assert step in page
-    assert ("Correct the lead or the deal" in page) is not is_test
+    assert ("Correct the lead" in page) is not is_test
 
 
 def test_it_takes_the_same_queries_with_or_without_a_history(

@@ -138,6 +138,8 @@ ROWS: dict[str, Row] = {
     "test_result": _see(Action.TEST_RULES, "test"),
     "events": _see(Action.SEE_EVENT_LOG),
     "event": _see(Action.SEE_EVENT_LOG, "event"),
+    "events_retry": _form(Action.CHANGE_EVENTS),
+    "events_cancel": _form(Action.CHANGE_EVENTS),
     "sandbox": _see(Action.SEE_LEADS),
     "api-docs": _see(Action.SEE_LEADS),
     "api-index": Row({"GET": Open.CALLER}),

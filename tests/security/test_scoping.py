@@ -32,6 +32,7 @@ REASONED = {
     ("capi/api/views.py", "ConversionEvent.select_related"): "CompanyViewSet narrows it to the caller's company",
     ("capi/forms.py", "ConversionRule.none"): "none, until the form knows its company",
     ("capi/reads/rules.py", "ConversionEvent.in_bulk"): "ids that a query of the company's own rules has found",
+    ("capi/reads/by_hand.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
     ("capi/reads/one_event.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
     ("capi/timeline.py", "ConversionEvent.filter"): "of the timeline's own CRM events",
 }
