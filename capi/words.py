@@ -5,6 +5,7 @@ A page says "sent", never "counted": LinkedIn's acceptance says nothing about a 
 """
 
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Final, Literal
 
 from capi.linkedin.rules import Outcome
@@ -239,6 +240,14 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Words:
         # The same reason reads differently once it is final: nothing is tried again.
         return replace(words, label=STATES[state].label, tone="bad", next_step=_final_step(event, words))
     return words
+
+
+def countdown(expires_on: date, today: date) -> str:
+    """When the first of the events on hold will be too old for LinkedIn."""
+    days = (expires_on - today).days
+    left = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days") if days >= 0 else "now"
+    on = f", on {expires_on.day} {expires_on:%B}" if days > 0 else ""
+    return f"The first of them turns 90 days {left}{on}: after that LinkedIn does not take it any more."
 
 
 def explain_pause(reason: str) -> Words:

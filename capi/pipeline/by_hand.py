@@ -22,7 +22,7 @@ from capi.reasons import OPEN_STATES, Reason, State
 
 TRIES = 3
 # Endings that a person may have wanted to be otherwise. All others were the lead's, LinkedIn's or time's word.
-CALLED_OFF = (Reason.CANCELLED_BY_HAND, Reason.RULE_INACTIVE)
+CALLED_OFF = (Reason.CANCELLED_BY_HAND, Reason.BACKFILL_CANCELLED, Reason.RULE_INACTIVE)
 UNDOABLE = (State.EXHAUSTED, State.REJECTED, State.CANCELLED)  # of the last, only what was called off
 ENDED = Q(state__in=[State.EXHAUSTED, State.REJECTED]) | Q(state=State.CANCELLED, reason__in=CALLED_OFF)
 

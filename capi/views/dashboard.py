@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from capi.context_processors import line_of
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.reads.numbers import leads_of, open_events, outcomes_of, pipeline_of
+from capi.reads.on_hold import OnHold, on_hold
 from capi.reads.shown import Shown, all_shown
 from capi.reasons import State
 from crm.models import Company
@@ -31,6 +32,7 @@ def dashboard(request: MemberRequest) -> HttpResponse:
             "pipeline": pipeline_of(company),
             "outcomes": outcomes_of(company),
             "open": open_events(company, connection),
+            "held": _held(company, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
             "latest": _latest(company, connection) if request.membership.may(Action.SEE_EVENT_LOG) else None,
             "start": _start(company, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
         },
@@ -66,6 +68,10 @@ def _start(company: Company, connection: Connection | None) -> Start:
         has_rule=ConversionRule.objects.for_company(company).active().exists(),
         has_sent=ConversionEvent.objects.for_company(company).filter(state=State.ACCEPTED).exists(),
     )
+
+
+def _held(company: Company, connection: Connection | None) -> OnHold | None:
+    return on_hold(company.pk, connection, list(ConversionRule.objects.for_company(company)))
 
 
 def _latest(company: Company, connection: Connection | None) -> list[Shown]:

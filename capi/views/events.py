@@ -7,9 +7,10 @@ from django.views.decorators.vary import vary_on_headers
 
 from capi.context_processors import line_of
 from capi.forms import EventFilterForm
-from capi.models import ConversionEvent
+from capi.models import ConversionEvent, ConversionRule
 from capi.reads.by_hand import possible_with
 from capi.reads.log import STRETCH, Chip, log_page
+from capi.reads.on_hold import on_hold
 from capi.reads.one_event import attempts_of, wire_of
 from capi.reads.shown import shown
 from crm.roles import Action
@@ -24,6 +25,8 @@ def log(request: MemberRequest) -> HttpResponse:
     company = request.membership.company
     form = EventFilterForm(request.GET, company=company)
     wanted = form.wanted()
+    connection = line_of(request).connection
+    rules = [] if request.htmx else list(ConversionRule.objects.for_company(company))
     return render(
         request,
         "capi/_event_rows.html" if request.htmx else "capi/event_list.html",
@@ -31,7 +34,8 @@ def log(request: MemberRequest) -> HttpResponse:
             "form": form,
             "wanted": wanted,
             "chips": [(value, label, value == wanted.chip) for value, label in Chip.choices],
-            "page": log_page(company.pk, wanted, line_of(request).connection),
+            "page": log_page(company.pk, wanted, connection),
+            "held": None if request.htmx else on_hold(company.pk, connection, rules),
             "stretch": STRETCH,
         },
     )

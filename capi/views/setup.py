@@ -11,6 +11,7 @@ from capi.advice import usual_causes
 from capi.context_processors import line_of
 from capi.forms import TokenForm
 from capi.models import CrmEventName
+from capi.reads.on_hold import on_hold
 from capi.reads.rules import mapped_events, rule_rows
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
@@ -40,7 +41,7 @@ def how_far(request: MemberRequest) -> dict[str, Any]:
         "connection": connection,
         "api_version": settings.LINKEDIN_API_VERSION,
         "rows": rows,
-        "on_hold": sum(row.on_hold for row in rows),
+        "held": on_hold(request.membership.company_id, connection, rules),
         "paused": [row for row in rows if row.pause],
         "mapped": mapped_events(rules),
         "mappable": len(CrmEventName),

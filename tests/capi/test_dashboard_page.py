@@ -137,6 +137,7 @@ def test_it_takes_the_same_queries_however_much_there_is(
         make_deal(make_lead(company, email=f"p{number}@example.com"))
     web = client_as(admin)
 
-    # Session, person, company; line; leads, deals; the first id and the counts; open ones; the latest; two first steps.
-    with django_assert_num_queries(12):
+    # Session, person, company; line; leads, deals; the first id and the counts; open ones; the latest; two first
+    # steps; the rules, and what is on hold.
+    with django_assert_num_queries(14):
         web.get("/")

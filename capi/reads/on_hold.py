@@ -1,0 +1,54 @@
+"""What is on hold: how much, why, and when the first of it gets too old. One short query, however long the log is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db.models import Count, Min
+from django.utils import timezone
+
+from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.reasons import Reason
+from capi.words import REASONS, Words, countdown, explain_pause
+
+LOOK_AT: Final = 100_000  # the oldest; of more it is only said that there are more
+
+
+@dataclass(frozen=True, slots=True)
+class OnHold:
+    """`count` events wait for `why` to be mended. `of` names the paused rules, empty where all of the line is held."""
+
+    why: Words
+    count: int
+    countdown: str
+    of: Sequence[ConversionRule] = ()
+
+    @property
+    def is_more(self) -> bool:
+        """True where it is more than that, and `count` is as far as was counted."""
+        return self.count == LOOK_AT
+
+
+def on_hold(company_id: int, connection: Connection | None, rules: Sequence[ConversionRule]) -> OnHold | None:
+    """What the company's line, or else its paused rules among `rules`, hold; None where that is nothing."""
+    paused = [rule for rule in rules if rule.is_paused]
+    is_held = connection is None or not connection.is_sending
+    if not is_held and not paused:
+        return None
+    events = ConversionEvent.objects.for_company(company_id).pending().counted()
+    if not is_held:
+        events = events.filter(rule__in=paused)
+    seen = events.order_by("pk").values("happened_at")[:LOOK_AT].aggregate(count=Count("*"), first=Min("happened_at"))
+    if not seen["count"]:
+        return None
+    expires_on = timezone.localdate(seen["first"] + timedelta(days=settings.EVENT_MAX_AGE_DAYS))
+    why = _why(connection) if is_held else explain_pause(paused[0].paused_reason)
+    return OnHold(why, seen["count"], countdown(expires_on, timezone.localdate()), () if is_held else paused)
+
+
+def _why(connection: Connection | None) -> Words:
+    if connection is None or not connection.has_token:
+        return REASONS[Reason.NO_TOKEN]
+    return explain_pause(connection.paused_reason)
