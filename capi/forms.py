@@ -7,17 +7,22 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
+from django.http import QueryDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from capi import services
 from capi.advice import EVENTS
 from capi.models import ConversionRule, CrmEventName, clean_linkedin_id
+from capi.reads.counts import Asked
 from capi.reads.log import Chip, Wanted
 from capi.reads.moments import days_ago, start_of
+from capi.reasons import Reason
 from crm.models import Company
 
 ID_WITH_PREFIX_MAX_LENGTH: Final = 100
+USUAL_DAYS: Final = 30
+DAYS_AT_MOST: Final = 366
 SANE: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]  # no database trips over it
 
 
@@ -117,25 +122,14 @@ def _advised_events() -> Iterable[tuple[str, SafeString]]:
         )  # fmt: skip
 
 
-class EventFilterForm(forms.Form):
-    """How Recent Events is narrowed down, from the address. A value that makes no sense narrows nothing."""
+class PeriodForm(forms.Form):
+    """A rule and some days, from the address. A value that makes no sense narrows nothing."""
 
-    state = forms.ChoiceField(required=False, choices=Chip.choices, widget=forms.HiddenInput)
-    event = forms.ChoiceField(label="CRM event", required=False, choices=[("", "Any"), *CrmEventName.choices])
     rule = forms.ModelChoiceField(
         label="Rule", required=False, queryset=ConversionRule.objects.none(), empty_label="Any"
     )
-    period = forms.TypedChoiceField(
-        label="Period",
-        required=False,
-        coerce=int,
-        empty_value=None,
-        choices=[("", "Any time"), (1, "Today"), (7, "Last 7 days"), (30, "Last 30 days"), (90, "Last 90 days")],
-    )
     since = forms.DateField(label="From", required=False, validators=SANE, widget=forms.DateInput({"type": "date"}))
     until = forms.DateField(label="Until", required=False, validators=SANE, widget=forms.DateInput({"type": "date"}))
-    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
-    after = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -153,6 +147,32 @@ class EventFilterForm(forms.Form):
         """The names of the filters whose value makes no sense."""
         return [str(self[name].label) for name in self.errors if name in self.fields]
 
+    @property
+    def asked(self) -> dict[str, str]:
+        """What is asked for, as it came: for a form that asks for the same."""
+        return {name: self.data[name] for name in self.fields if self.data.get(name)}
+
+
+class EventFilterForm(PeriodForm):
+    """How Recent Events is narrowed down."""
+
+    state = forms.ChoiceField(required=False, choices=Chip.choices, widget=forms.HiddenInput)
+    reason = forms.ChoiceField(
+        label="Reason",
+        required=False,
+        choices=[("", "Any"), *((reason.value, reason.label) for reason in Reason if reason)],
+    )
+    event = forms.ChoiceField(label="CRM event", required=False, choices=[("", "Any"), *CrmEventName.choices])
+    period = forms.TypedChoiceField(
+        label="Period",
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[("", "Any time"), (1, "Today"), (7, "Last 7 days"), (30, "Last 30 days"), (90, "Last 90 days")],
+    )
+    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
+    after = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
+
     def wanted(self) -> Wanted:
         """What is asked for. A period of days goes before dates."""
         self.is_valid()
@@ -164,8 +184,46 @@ class EventFilterForm(forms.Form):
             chip=asked.get("state", ""),
             rule=asked.get("rule"),
             crm_event=asked.get("event", ""),
+            reason=asked.get("reason", ""),
             since=start_of(since) if since else None,
             until=start_of(until + timedelta(days=1)) if until else None,
             before=asked.get("before"),
             after=asked.get("after"),
         )
+
+
+class OverviewForm(PeriodForm):
+    """Whose numbers, and of which days. Dates go before a period of days, and USUAL_DAYS stand in for neither."""
+
+    period = forms.TypedChoiceField(
+        label="Period",
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[(7, "Last 7 days"), (30, "Last 30 days"), (90, "Last 90 days"), ("", "Other dates")],
+    )
+
+    def __init__(self, data: QueryDict, **kwargs: Any) -> None:
+        has_dates = bool(data.get("since") or data.get("until"))
+        period = "" if has_dates else data.get("period") or str(USUAL_DAYS)
+        super().__init__({**data.dict(), "period": period}, **kwargs)
+
+    def clean(self) -> None:
+        super().clean()
+        since, until = self._dates()
+        if (until - since).days >= DAYS_AT_MOST:
+            raise ValidationError(f"Choose at most {DAYS_AT_MOST} days.")
+
+    def wanted(self) -> Asked:
+        """What is asked for, as far as it makes sense."""
+        usual = days_ago(USUAL_DAYS - 1), days_ago(0)
+        since, until = self._dates() if self.is_valid() else usual
+        return Asked(since, until, self.cleaned_data.get("rule"))
+
+    def _dates(self) -> tuple[date, date]:
+        asked, today = self.cleaned_data, days_ago(0)
+        since, until = asked.get("since"), asked.get("until")
+        if since is None and until is None:
+            return days_ago((asked.get("period") or USUAL_DAYS) - 1), today
+        last: date = until or max(today, since or today)
+        return since or last - timedelta(days=USUAL_DAYS - 1), last

@@ -1,34 +1,31 @@
-"""The timer inside each worker: the sweep depends on no other process, no scheduler and no broker."""
-
-import logging
-import threading
+"""The timers inside each worker: what they do depends on no other process, no scheduler and no broker."""
 
 from django.conf import settings
-from django.db import close_old_connections
 
-from capi.pipeline import sweep
+from capi.pipeline import counting, sweep
 from capi.pipeline.deliver import deliver
+from capi.repeating import Repeating
 from capi.wakeup import wake
-
-logger = logging.getLogger(__name__)
 
 SWEEPS_PER_TIDY = 10
 
 
-class Sweeper:
+class Sweeper(Repeating):
     """Every `SWEEP_SECONDS`: wake the lanes that nobody works on; every tenth time, tidy."""
 
+    name = "sweep"
+
     def __init__(self) -> None:
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+        super().__init__()
         self._woken_before: set[int] = set()
 
-    def start(self) -> None:
-        self._thread.start()
+    def seconds(self) -> float:
+        return settings.SWEEP_SECONDS
 
-    def stop(self) -> None:
-        """Ask the thread to end after what it is doing now."""
-        self._stopped.set()
+    def round(self, number: int) -> None:
+        if number % SWEEPS_PER_TIDY == 0:
+            sweep.tidy()
+        self.sweep()
 
     def sweep(self) -> None:
         """Wake each due lane, and deliver here and now where the wake-up can't be sent or brought nothing last time."""
@@ -38,17 +35,14 @@ class Sweeper:
                 deliver(company_id, seconds=settings.SWEEP_SECONDS)
         self._woken_before = set(due)
 
-    def _run(self) -> None:
-        round_number = 0
-        while not self._stopped.wait(settings.SWEEP_SECONDS if round_number else 0):
-            close_old_connections()
-            try:
-                if round_number % SWEEPS_PER_TIDY == 0:
-                    sweep.tidy()
-                self.sweep()
-            except Exception:
-                # The next round starts afresh: nothing may end this thread but the worker's own end.
-                logger.exception("The sweep failed; it runs again in %s seconds.", settings.SWEEP_SECONDS)
-            finally:
-                close_old_connections()
-            round_number += 1
+
+class Counter(Repeating):
+    """Keeps the counts by day up to date, beside the sweep: the first count of a long log takes its time."""
+
+    name = "count of the log"
+
+    def seconds(self) -> float:
+        return counting.EVERY_SECONDS
+
+    def round(self, number: int) -> None:
+        counting.refresh()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from capi.views import by_hand, connection, dashboard, events, rule_import, rules, sandbox, setup
+from capi.views import by_hand, connection, dashboard, events, overview, rule_import, rules, sandbox, setup
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -19,9 +19,12 @@ urlpatterns = [
     path("integrations/linkedin/rules/<int:pk>/delete/", rules.delete, name="rule_delete"),
     path("integrations/linkedin/rules/<int:pk>/test/", rules.test, name="rule_test"),
     path("integrations/linkedin/tests/<int:pk>/", rules.test_result, name="test_result"),
+    path("integrations/linkedin/overview/", overview.overview, name="overview"),
+    path("integrations/linkedin/overview/export/", overview.overview_export, name="overview_export"),
     path("integrations/linkedin/events/", events.log, name="events"),
     path("integrations/linkedin/events/retry/", by_hand.retry, name="events_retry"),
     path("integrations/linkedin/events/cancel/", by_hand.cancel, name="events_cancel"),
+    path("integrations/linkedin/events/export/", events.log_export, name="events_export"),
     path("integrations/linkedin/events/<int:pk>/", events.detail, name="event"),
     path("sandbox/linkedin/", sandbox.received, name="sandbox"),
 ]

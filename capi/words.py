@@ -233,12 +233,18 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Words:
             return hold
         if reason not in TRANSIENT:
             return STATES[state]  # what held it is mended, and its turn comes
-    if reason == Reason.NONE:
-        return STATES[state]
-    words = REASONS[reason]
+    words = explain_state(state, reason)
+    if state in (State.REJECTED, State.EXHAUSTED) and reason != Reason.NONE:
+        return replace(words, next_step=_final_step(event, words))
+    return words
+
+
+def explain_state(state: State, reason: str) -> Words:
+    """What to tell a person about all events that are in this state for this reason."""
+    words = REASONS.get(Reason(reason), STATES[state])
     if state in (State.REJECTED, State.EXHAUSTED):
         # The same reason reads differently once it is final: nothing is tried again.
-        return replace(words, label=STATES[state].label, tone="bad", next_step=_final_step(event, words))
+        return replace(words, label=STATES[state].label, tone="bad")
     return words
 
 

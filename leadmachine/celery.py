@@ -21,9 +21,10 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
     requires = {"celery.worker.components:Pool"}
 
     def start(self, worker: Any) -> None:
-        from capi.sweeper import Sweeper
+        from capi.sweeper import Counter, Sweeper
 
         Sweeper().start()
+        Counter().start()
 
 
 app.steps["worker"].add(Sweep)

@@ -3,6 +3,7 @@
 from capi.models.attempt import Attempt, EarlierAttempt
 from capi.models.backfill import Backfill
 from capi.models.connection import Connection
+from capi.models.counts import CountedLog, DayCount
 from capi.models.event import ConversionEvent, ConversionEventQuerySet, new_test_event_id
 from capi.models.ids import MAX_ID_DIGITS, check_linkedin_id, clean_linkedin_id, only_digits
 from capi.models.names import CrmEventName
@@ -12,6 +13,6 @@ from capi.reasons import Frequency
 
 __all__ = [
     "MAX_ID_DIGITS", "Attempt", "Backfill", "CompanyQuerySet", "Connection", "ConversionEvent",
-    "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet", "CrmEventName", "EarlierAttempt",
-    "Frequency", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id", "only_digits",
+    "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet", "CountedLog", "CrmEventName", "DayCount",
+    "EarlierAttempt", "Frequency", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id", "only_digits",
 ]  # fmt: skip

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import Model, QuerySet
-from django.db.models.functions import Now
 
+from capi.clock import database_now
 from capi.models import Attempt, ConversionEvent
+from capi.pipeline import counting
 from capi.reasons import OPEN_STATES
 
 BATCH = 1_000
@@ -17,9 +18,12 @@ PAUSE_SECONDS = 0.05
 def prune() -> int:
     """Delete finished events and attempts older than the settings' RETENTION_DAYS. Returns how many rows went.
 
-    In small batches with a breath between them, so that deliveries go on meanwhile.
+    In small batches with a breath between them, so that deliveries go on meanwhile. Before, every day is counted anew;
+    the counts stay.
     """
-    before = Now() - timedelta(days=settings.RETENTION_DAYS)
+    before = database_now() - timedelta(days=settings.RETENTION_DAYS)
+    counting.recount()
+    counting.seal(before)
     finished = ConversionEvent.objects.exclude(state__in=OPEN_STATES).filter(settled_at__lt=before)
     return _delete(finished) + _delete(Attempt.objects.filter(started_at__lt=before, events=None))
 

@@ -4,7 +4,7 @@ A page costs the same whether the log has a thousand rows or five million: it fo
 look for something that no index knows it looks at a stretch of `STRETCH` rows and says where to go on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,6 +20,7 @@ from capi.reasons import State
 
 ROWS_PER_PAGE: Final = 50
 STRETCH: Final = 20_000
+ROWS_AT_ONCE: Final = 2_000
 
 
 class Chip(models.TextChoices):
@@ -51,6 +52,7 @@ class Wanted:
     chip: str = Chip.ALL
     rule: ConversionRule | None = None
     crm_event: str = ""
+    reason: str = ""
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
@@ -58,7 +60,7 @@ class Wanted:
 
     @property
     def is_narrowed(self) -> bool:
-        return bool(self.chip or self.rule or self.crm_event or self.since or self.until)
+        return bool(self.chip or self.rule or self.crm_event or self.reason or self.since or self.until)
 
     @property
     def is_first_page(self) -> bool:
@@ -84,13 +86,13 @@ def log_page(company_id: int, wanted: Wanted, connection: Connection | None) -> 
     narrowed = _narrowed(events, wanted, connection)
     if wanted.after is not None:
         ahead = Q(pk__gt=wanted.after)
-        ceiling = id_behind(events.filter(ahead), STRETCH, order="pk") if _must_search(wanted) else None
+        ceiling = _end_of_stretch(events.filter(ahead), wanted, order="pk")
         found = _take(narrowed.filter(ahead, *([Q(pk__lte=ceiling)] if ceiling else [])), wanted, order="pk")
         rows = found[:ROWS_PER_PAGE][::-1]
         newer = rows[0].pk if len(found) > ROWS_PER_PAGE else ceiling
         return LogPage(all_shown(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
     behind = Q() if wanted.before is None else Q(pk__lt=wanted.before)
-    floor = id_behind(events.filter(behind), STRETCH, order="-pk") if _must_search(wanted) else None
+    floor = _end_of_stretch(events.filter(behind), wanted, order="-pk")
     found = _take(narrowed.filter(behind, *([Q(pk__gte=floor)] if floor else [])), wanted, order="-pk")
     rows, is_full = found[:ROWS_PER_PAGE], len(found) > ROWS_PER_PAGE
     return LogPage(
@@ -105,6 +107,15 @@ def matching(company_id: int, wanted: Wanted, connection: Connection | None) -> 
     """All that matches, whatever the page."""
     events = _narrowed(_within(ConversionEvent.objects.for_company(company_id), company_id, wanted), wanted, connection)
     return events.filter(state__in=STATES[wanted.chip]) if wanted.chip in STATES else events
+
+
+def all_rows(company_id: int, wanted: Wanted, connection: Connection | None) -> Iterator[Shown]:
+    """All that is asked for, newest first, in one query for every ROWS_AT_ONCE of them. No page bounds it."""
+    events = matching(company_id, wanted, connection).select_related("rule", "crm_event").order_by("-pk")
+    behind = Q()
+    while rows := list(events.filter(behind)[:ROWS_AT_ONCE]):
+        yield from all_shown(rows, connection)
+        behind = Q(pk__lt=rows[-1].pk)
 
 
 def _within(events: Events, company_id: int, wanted: Wanted) -> Events:
@@ -128,6 +139,8 @@ def _narrowed(events: Events, wanted: Wanted, connection: Connection | None) -> 
         events = events.filter(rule__crm_event=wanted.crm_event)
     if wanted.rule:
         events = events.filter(rule=wanted.rule)
+    if wanted.reason:
+        events = events.filter(reason=wanted.reason)
     return events
 
 
@@ -137,9 +150,15 @@ def _held(connection: Connection | None) -> Q:
     return Q(pk__isnull=False) if everything else Q(rule__is_paused=True)
 
 
-def _must_search(wanted: Wanted) -> bool:
-    """True where no index leads to the rows: they have to be looked for among all others."""
-    return wanted.chip in (Chip.SENT, Chip.TEST) or (wanted.chip == Chip.ALL and bool(wanted.rule or wanted.crm_event))
+def _end_of_stretch(events: Events, wanted: Wanted, *, order: str) -> int | None:
+    """The id to look up to where no index leads to the rows, which have to be looked for among others. Else None."""
+    if wanted.chip not in (Chip.SENT, Chip.TEST) and not (wanted.rule or wanted.crm_event or wanted.reason):
+        return None
+    if wanted.chip not in STATES:
+        return id_behind(events, STRETCH, order=order)
+    ends = [id_behind(events.filter(state=state), STRETCH, order=order) for state in STATES[wanted.chip]]
+    nearest = min if order == "pk" else max
+    return nearest((end for end in ends if end is not None), default=None)
 
 
 def _take(events: Events, wanted: Wanted, *, order: str) -> list[ConversionEvent]:

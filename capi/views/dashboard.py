@@ -9,7 +9,9 @@ from django.views.decorators.http import require_safe
 
 from capi.context_processors import line_of
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.reads.numbers import leads_of, open_events, outcomes_of, pipeline_of
+from capi.reads.counts import Asked, outcomes_of
+from capi.reads.moments import days_ago
+from capi.reads.numbers import leads_of, open_events, pipeline_of
 from capi.reads.on_hold import OnHold, on_hold
 from capi.reads.shown import Shown, all_shown
 from capi.reasons import State
@@ -17,6 +19,7 @@ from crm.models import Company
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
 
+DAYS = 14
 LATEST_EVENTS = 6
 
 
@@ -30,7 +33,7 @@ def dashboard(request: MemberRequest) -> HttpResponse:
         {
             "leads": leads_of(company),
             "pipeline": pipeline_of(company),
-            "outcomes": outcomes_of(company),
+            "outcomes": outcomes_of(company.pk, Asked(days_ago(DAYS - 1), days_ago(0))),
             "open": open_events(company, connection),
             "held": _held(company, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
             "latest": _latest(company, connection) if request.membership.may(Action.SEE_EVENT_LOG) else None,

@@ -1,20 +1,28 @@
 """Recent Events, and one event in full."""
 
-from django.http import HttpResponse
+from typing import Final
+
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from capi.context_processors import line_of
 from capi.forms import EventFilterForm
 from capi.models import ConversionEvent, ConversionRule
 from capi.reads.by_hand import possible_with
-from capi.reads.log import STRETCH, Chip, log_page
+from capi.reads.log import STRETCH, Chip, all_rows, log_page
 from capi.reads.on_hold import on_hold
 from capi.reads.one_event import attempts_of, wire_of
-from capi.reads.shown import shown
+from capi.reads.shown import Shown, shown
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
+from crm.views.exports import export
+
+HEAD: Final = (
+    "recorded_at", "happened_at", "event_id", "crm_event", "rule", "linkedin_rule_id", "state", "why", "http_status",
+    "attempts", "settled_at", "lead_id", "deal_id", "is_test",
+)  # fmt: skip
 
 
 @require_safe
@@ -39,6 +47,26 @@ def log(request: MemberRequest) -> HttpResponse:
             "stretch": STRETCH,
         },
     )
+
+
+@require_POST
+@member(Action.SEE_EVENT_LOG)
+def log_export(request: MemberRequest) -> HttpResponseBase:
+    """All that the page's filters let through, as CSV: with ids, and nothing else of the leads."""
+    company_id, connection = request.membership.company_id, line_of(request).connection
+    wanted = EventFilterForm(request.POST, company=request.membership.company).wanted()
+    rows = map(_row, all_rows(company_id, wanted, connection))
+    return export(request, what="event log", head=HEAD, rows=rows, back_to="events")
+
+
+def _row(row: Shown) -> list[object]:
+    event = row.event
+    return [
+        event.created_at.isoformat(), event.happened_at.isoformat(), event.event_id, row.title, event.rule.name,
+        event.rule.linkedin_id, row.words.label, row.why, event.http_status, event.attempts,
+        event.settled_at.isoformat() if event.settled_at else None, event.lead_id, event.deal_id,
+        "yes" if event.is_test else "no",
+    ]  # fmt: skip
 
 
 @require_safe

@@ -21,6 +21,7 @@ MEANING_TONES = {
     "working": "wait",
     "new": "info",
 }
+UNITS = ((86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 SORT_ICONS = {"ascending": "chevron-up", "descending": "chevron-down"}
 TONES = {"debug": "plain", "info": "info", "success": "good", "warning": "wait", "error": "bad"}
 
@@ -62,6 +63,16 @@ def money(amount: Decimal | None, currency: str = "") -> str:
 def grouped(number: int) -> str:
     """A whole number with thousands separators."""
     return f"{number:,}"
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """A time in its two leading figures and one unit: "1.4 s", "12 min", "3.5 h", "40 days"."""
+    if seconds is None:
+        return "–"  # noqa: RUF001 - a dash in the place of a number
+    size, unit = next((step for step in UNITS if seconds >= 2 * step[0]), UNITS[-1])
+    number = seconds / size
+    return f"{number:.1f}{NO_BREAK_SPACE}{unit}" if number < 10 else f"{number:.0f}{NO_BREAK_SPACE}{unit}"
 
 
 @register.filter

@@ -1,22 +1,16 @@
 """The audit log of a company, for its admins: to read, and as a file."""
 
-import csv
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from django.conf import settings
-from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from crm import audit, limits
 from crm.forms.audit import AuditFilterForm
-from crm.models import AuditAction, AuditEntry
-from crm.models.audit import AuditEntryQuerySet
+from crm.models import AuditEntry
 from crm.roles import Action
-from crm.spreadsheets import as_text
 from crm.views.access import MemberRequest, member
+from crm.views.exports import export
 
 ENTRIES_PER_PAGE: Final = 50
 ROWS_AT_ONCE: Final = 1_000
@@ -47,32 +41,9 @@ def audit_log(request: MemberRequest) -> HttpResponse:
 @member(Action.MANAGE_COMPANY)
 def audit_export(request: MemberRequest) -> HttpResponseBase:
     """What the page shows, all of it, as CSV. The export is on record itself, and so the first line of the file."""
-    try:
-        limits.check("exports", company_id=request.membership.company_id, at_most=settings.EXPORTS_PER_MINUTE)
-    except limits.TooOften as error:
-        messages.error(request, str(error))
-        return redirect("audit_log")
     form = AuditFilterForm(request.POST, company=request.membership.company)
-    entries = form.entries()
-    audit.record(company=request.membership.company_id, action=AuditAction.EXPORT, details={"what": "audit log"})
-    response = StreamingHttpResponse(_lines(entries), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="audit-log.csv"'
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-class _Echo:
-    """Gives csv's writer something to write to, and gives each line back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _lines(entries: AuditEntryQuerySet) -> Iterator[str]:
-    writer: Any = csv.writer(_Echo())
-    yield writer.writerow(HEAD)
-    for entry in entries.iterator(chunk_size=ROWS_AT_ONCE):
-        yield writer.writerow([as_text(cell) for cell in _row(entry)])
+    entries = form.entries().iterator(chunk_size=ROWS_AT_ONCE)
+    return export(request, what="audit log", head=HEAD, rows=map(_row, entries), back_to="audit_log")
 
 
 def _row(entry: AuditEntry) -> list[object]:

@@ -14,6 +14,7 @@ from capi.pipeline.deliver import deliver
 from crm.models import LeadStatus
 from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.conftest import send_all
+from tests.capi.counted import count_now
 from tests.conftest import PASSWORD, TOKEN, make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,6 +52,7 @@ def history(company, connected, make_rule) -> None:
     make_deal(lead)
     services.send_test_event(rule=purchase)
     send_all(company)
+    count_now()
 
 
 def open_page(page, address: str, size: str = "desktop", theme: str = "light") -> None:
@@ -72,7 +74,10 @@ def test_no_page_has_a_finding(page, company, admin, history, settings, sandbox,
     settings.LINKEDIN_SANDBOX, settings.LINKEDIN_SANDBOX_LEDGER = True, sandbox.ledger.path
     rule = company.conversion_rules.first()
     addresses = [
-        *(reverse(name) for name in ("dashboard", "linkedin", "events", "sandbox", "rule_new", "token_remove")),
+        *(
+            reverse(name)
+            for name in ("dashboard", "linkedin", "overview", "events", "sandbox", "rule_new", "token_remove")
+        ),
         *(reverse(name, args=[rule.pk]) for name in ("rule_edit", "rule_delete")),
         *(event.get_absolute_url() for event in ConversionEvent.objects.all()),
         f"{EVENTS}?state=failed&since=2026-03-03&until=2026-03-02",
@@ -94,7 +99,7 @@ def test_no_empty_page_has_a_finding(page, company, admin, settings, size, theme
     settings.LINKEDIN_SANDBOX = True
     sign_in(page, admin)
 
-    for address in [reverse(name) for name in ("dashboard", "linkedin", "events", "sandbox")]:
+    for address in [reverse(name) for name in ("dashboard", "linkedin", "overview", "events", "sandbox")]:
         open_page(page, address, size, theme)
         assert_fit_to_use(page)
 

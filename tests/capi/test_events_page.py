@@ -289,3 +289,31 @@ def test_the_first_id_since_a_moment_is_found_between_gaps(company, other_compan
     assert found(39) == pks[39:]
     assert found(40) == []
     assert first_id_since(other_company.pk, start) == 0
+
+
+def test_a_reason_can_be_asked_for_whatever_the_state(web, make_rule) -> None:
+    rule = make_rule()
+    refused = log(rule, "rejected", reason="data_refused").pk
+    given_up = log(rule, "exhausted", reason="timed_out").pk
+    tried = log(rule, "pending", reason="timed_out").pk
+
+    assert ids(web, reason="timed_out") == [tried, given_up]
+    assert ids(web, reason="timed_out", state="failed") == [given_up]
+    assert ids(web, reason="nonsense") == [tried, given_up, refused]
+
+
+@pytest.mark.parametrize(("chip", "state"), [("failed", "expired"), ("not_sent", "cancelled")])
+def test_a_rare_reason_is_looked_for_in_a_stretch_of_its_states(web, make_rule, monkeypatch, chip, state) -> None:
+    monkeypatch.setattr(log_module, "STRETCH", 10)
+    rule = make_rule()
+    rare = log(rule, state, reason="data_refused")
+    for _ in range(14):
+        log(rule, "accepted")
+        log(rule, state, reason="too_old")
+    asked = {"state": chip, "reason": "data_refused"}
+
+    first = web.get(PAGE, asked).context["page"]
+    second = web.get(PAGE, {**asked, "before": first.look_on}).context["page"]
+
+    assert first.rows == []
+    assert [row.event for row in second.rows] == [rare]

@@ -42,7 +42,10 @@ SMALL: Mapping[str, Any] = {
 RECOVERY_SECONDS = SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND_TIMEOUT_SECONDS"]
 
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
-ABOUT_DATABASE = r"OperationalError|InterfaceError|The sweep failed|psycopg|terminating connection|raised unexpected"
+ABOUT_DATABASE = (
+    r"OperationalError|InterfaceError|The (sweep|count of the log) failed|psycopg|terminating connection"
+    r"|raised unexpected"
+)
 ABOUT_BROKER = r"celery\.(worker|bootsteps)|redis|broker"
 
 

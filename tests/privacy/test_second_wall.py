@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from capi.models import Attempt, Backfill, ConversionEvent, ConversionRule
+from capi.models import Attempt, Backfill, ConversionEvent, ConversionRule, DayCount
 from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage
 from tests.conftest import make_deal, make_lead
 
@@ -24,6 +24,7 @@ TIES = {
     ("capi_attempt", "rule_id"): ConversionRule,
     ("capi_backfill", "rule_id"): ConversionRule,
     ("capi_conversionevent", "backfill_id"): Backfill,
+    ("capi_daycount", "rule_id"): ConversionRule,
 }
 
 
@@ -41,6 +42,7 @@ def fill(company):
     assert ConversionEvent.objects.for_company(company).get().deal is not None
     Attempt.objects.create(company=company, rule=rule, linkedin_id="1", api_version="202609")
     Backfill.objects.create(company=company, rule=rule, since=Now(), until=Now())
+    DayCount.objects.create(company=company, rule=rule, day="2026-03-10", state="accepted", count=1)
 
 
 def point(table, column, company, pk) -> None:

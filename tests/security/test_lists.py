@@ -24,7 +24,10 @@ PAGES = {
     ),
     "/deals/": ("stage", "page"),
     "/deals/new/": ("lead",),
-    "/integrations/linkedin/events/": ("state", "event", "rule", "period", "since", "until", "before", "after"),
+    "/integrations/linkedin/events/": (
+        "state", "event", "rule", "reason", "period", "since", "until", "before", "after",
+    ),
+    "/integrations/linkedin/overview/": ("rule", "period", "since", "until"),
     "/company/audit/": ("before", "action", "actor", "since", "until"),
 }  # fmt: skip
 API = {

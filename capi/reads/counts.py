@@ -1,0 +1,157 @@
+"""What became of the events of some days, from the counts by day: the same few milliseconds however long the log is.
+
+The dashboard and the overview both read here. Test events are in none of the numbers.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from django.db.models import QuerySet, Sum
+
+from capi.latency import percentile
+from capi.models import ConversionRule, CountedLog, DayCount
+from capi.reads.log import STATES, Chip
+from capi.reasons import State
+from capi.words import Words, explain_state
+from crm.charts import BarChart, Series, bar_chart
+
+ON_THE_WAY: Final = (State.PENDING, State.WAITING)
+GROUPS: Final = {
+    ("sent", "good"): (State.ACCEPTED,),
+    ("on the way", "wait"): ON_THE_WAY,
+    ("failed", "bad"): STATES[Chip.FAILED],
+    ("not sent", "plain"): STATES[Chip.NOT_SENT],
+}
+CHIPS: Final = {state: chip for chip in (Chip.FAILED, Chip.NOT_SENT, Chip.WAITING) for state in STATES[chip]}
+# What is sent, or would be if its lead had an address: all that is not held back for another cause.
+TO_BE_SENT: Final = (State.ACCEPTED, State.REJECTED, State.EXHAUSTED, State.PENDING, State.WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The days that are asked for, first and last, in the company's time zone; `rule` is None for all of them."""
+
+    since: date
+    until: date
+    rule: ConversionRule | None = None
+
+    @property
+    def rule_id(self) -> int | None:
+        return self.rule.pk if self.rule else None
+
+    @property
+    def days(self) -> list[date]:
+        return [self.since + timedelta(days=number) for number in range((self.until - self.since).days + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of the events, as things were at `counted_at` (None: nothing has been counted yet)."""
+
+    sent: int
+    on_the_way: int
+    failed: int
+    not_sent: int
+    chart: BarChart
+    counted_at: datetime | None
+
+    @property
+    def total(self) -> int:
+        return self.sent + self.on_the_way + self.failed + self.not_sent
+
+    @property
+    def not_sent_at_all(self) -> int:
+        """What has ended without being accepted, whoever it was that stopped it."""
+        return self.failed + self.not_sent
+
+    @property
+    def accepted_percent(self) -> float | None:
+        """The share of what LinkedIn accepted among what was sent and has its end, None where nothing has."""
+        return _percent(self.sent, self.sent + self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """A reason for which events were not sent, or not yet; `chip` and `reason` lead to them in the log."""
+
+    words: Words
+    count: int
+    chip: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What the overview tells beyond the outcomes. Times are in seconds, from the change in the CRM to acceptance."""
+
+    typical_seconds: float | None
+    slow_seconds: float | None
+    with_email_percent: float | None
+    reasons: Sequence[WhyNot]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the file of numbers: what one rule's events of one day became."""
+
+    day: date
+    rule: str
+    words: Words
+    count: int
+
+
+def outcomes_of(company_id: int, asked: Asked) -> Outcomes:
+    """In two queries."""
+    rows = _counts(company_id, asked).values_list("day", "state").annotate(Sum("count"))
+    counts = Counter({(day, state): count for day, state, count in rows})
+    series = [
+        Series(label, tone, [sum(counts[day, state] for state in states) for day in asked.days])
+        for (label, tone), states in GROUPS.items()
+    ]
+    counted_at = CountedLog.objects.for_company(company_id).values_list("counted_at", flat=True).first()
+    sent, on_the_way, failed, not_sent = (one.total for one in series)
+    return Outcomes(sent, on_the_way, failed, not_sent, bar_chart(asked.days, series), counted_at)
+
+
+def details_of(company_id: int, asked: Asked) -> Details:
+    """In one query."""
+    states: Counter[str] = Counter()
+    reasons: Counter[tuple[str, str]] = Counter()
+    buckets: Counter[int] = Counter()
+    rows = _counts(company_id, asked).values_list("state", "reason", "bucket").annotate(Sum("count"))
+    for state, reason, bucket, count in rows:
+        states[state] += count
+        if state in CHIPS:
+            reasons[state, reason] += count
+        if bucket:
+            buckets[bucket] += count
+    to_be_sent = sum(states[state] for state in TO_BE_SENT)
+    return Details(
+        typical_seconds=percentile(buckets, 0.5),
+        slow_seconds=percentile(buckets, 0.95),
+        with_email_percent=_percent(to_be_sent - states[State.WAITING], to_be_sent),
+        reasons=[_why_not(State(state), reason, count) for (state, reason), count in reasons.most_common()],
+    )
+
+
+def lines_of(company_id: int, asked: Asked) -> Iterator[Line]:
+    """The numbers themselves, in the order of days."""
+    rows = _counts(company_id, asked).values_list("day", "rule__name", "state", "reason").annotate(Sum("count"))
+    for day, rule, state, reason, count in rows.order_by("day", "rule", "state", "reason").iterator(chunk_size=1_000):
+        yield Line(day, rule, explain_state(State(state), reason), count)
+
+
+def _counts(company_id: int, asked: Asked) -> QuerySet[DayCount]:
+    counts = DayCount.objects.for_company(company_id).filter(day__range=(asked.since, asked.until)).order_by()
+    return counts.filter(rule=asked.rule) if asked.rule else counts
+
+
+def _why_not(state: State, reason: str, count: int) -> WhyNot:
+    return WhyNot(explain_state(state, reason), count, CHIPS[state], reason)
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return 100 * part / whole if whole else None

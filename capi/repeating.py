@@ -1,0 +1,46 @@
+"""What a worker does every so often by a timer of its own, which depends on no scheduler and no broker."""
+
+import logging
+import threading
+
+from django.db import close_old_connections
+
+logger = logging.getLogger(__name__)
+
+
+class Repeating:
+    """Does its `round` at once and then every `seconds`, in a thread of its own. A round that fails ends nothing."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end after what it is doing now."""
+        self._stopped.set()
+
+    def seconds(self) -> float:
+        """How long to wait between two rounds."""
+        raise NotImplementedError
+
+    def round(self, number: int) -> None:
+        """What there is to do; `number` counts from 0."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stopped.wait(self.seconds() if number else 0):
+            close_old_connections()
+            try:
+                self.round(number)
+            except Exception:
+                # The next round starts afresh: nothing may end this thread but the worker's own end.
+                logger.exception("The %s failed; it runs again in %s seconds.", self.name, self.seconds())
+            finally:
+                close_old_connections()
+            number += 1
