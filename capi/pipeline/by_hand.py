@@ -15,7 +15,6 @@ from django.db.models.functions import Now
 from capi.models import ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.pipeline import places
-from capi.pipeline.keys import one_of
 from capi.pipeline.plan import end
 from capi.pipeline.recall import call_back, wait_on_commit
 from capi.reasons import OPEN_STATES, Reason, State
@@ -44,7 +43,7 @@ def cancel(*, company_id: int, pks: Sequence[int]) -> int:
     LinkedIn has taken in it stands as sent, and nothing that begins later holds any of them.
     """
     wait_on_commit(call_back([company_id]))
-    events = ConversionEvent.objects.for_company(company_id).filter(pk__in=one_of(pks))
+    events = ConversionEvent.objects.for_company(company_id).filter(pk__one_of=pks)
     return end(cancellable(events), State.CANCELLED, Reason.CANCELLED_BY_HAND)
 
 
@@ -53,7 +52,7 @@ def retry(*, company_id: int, pks: Sequence[int]) -> int:
 
     Tries and waits begin anew, the event id stays. Of several events that need one place the first gets it.
     """
-    events = ConversionEvent.objects.for_company(company_id).filter(pk__in=one_of(pks))
+    events = ConversionEvent.objects.for_company(company_id).filter(pk__one_of=pks)
     for _ in range(TRIES):
         try:
             with transaction.atomic():
@@ -68,7 +67,7 @@ def _put_back(events: Events) -> int:
     # The lowest of each place comes last, and so it is the one that stays.
     first = {(rule, place or -pk): pk for pk, rule, place in going.values_list("pk", "rule_id", "place")}
     # Asked for ENDED once more without any join: else PostgreSQL would not see that a row has just moved on.
-    return ConversionEvent.objects.filter(ENDED, pk__in=one_of(list(first.values()))).update(
+    return ConversionEvent.objects.filter(ENDED, pk__one_of=list(first.values())).update(
         state=State.PENDING,
         reason=Reason.NONE,
         message="",

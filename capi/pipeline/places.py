@@ -7,7 +7,6 @@ from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, When
 from django.db.models.functions import Coalesce
 
 from capi.models import ConversionEvent, ConversionRule
-from capi.pipeline.keys import one_of
 from capi.reasons import Frequency, State
 
 
@@ -27,7 +26,7 @@ def is_taken() -> Q:
 def take_back(pks: Sequence[int]) -> None:
     """Give those of these events their place again that LinkedIn took although they had been ended meanwhile."""
     taken_all_the_same = ConversionEvent.objects.filter(
-        ~is_taken(), pk__in=one_of(pks), state=State.ACCEPTED, once_key=None, lead__isnull=False, is_test=False
+        ~is_taken(), pk__one_of=pks, state=State.ACCEPTED, once_key=None, lead__isnull=False, is_test=False
     )
     try:
         with transaction.atomic():

@@ -11,7 +11,6 @@ from django.db import transaction
 from django.db.models import Q
 
 from capi.models import Attempt, ConversionEvent, EarlierAttempt
-from capi.pipeline.keys import one_of
 
 ENTRY = struct.Struct(">q32s")
 BLANK = bytes(32)
@@ -43,7 +42,7 @@ def keep_only_tied(attempt: Attempt) -> None:
     """
     block = bytes(attempt.sent_hashes)
     pks = [pk for pk, _ in ENTRY.iter_unpack(block)]
-    tied = ConversionEvent.objects.filter(pk__in=one_of(pks), last_attempt=attempt)
+    tied = ConversionEvent.objects.filter(pk__one_of=pks, last_attempt=attempt)
     left = set(tied.filter(Q(lead__isnull=False) | Q(is_test=True)).values_list("pk", flat=True))
     attempt.sent_hashes = blanked(block, set(pks) - left)
     attempt.save(update_fields=["sent_hashes"])

@@ -15,7 +15,6 @@ from capi.linkedin.answers import Said
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
 from capi.pipeline import lane, places, sent
 from capi.pipeline.batch import Refusal
-from capi.pipeline.keys import one_of
 from capi.pipeline.lane import Lease
 from capi.pipeline.take import Batch, Row, Sendable, Verdict
 from capi.reasons import STATES_THAT_HOLD_ONCE, Reason, State
@@ -200,7 +199,7 @@ def _apply(fate: Fate, attempt: Attempt) -> int:
             changes["next_attempt_at"] = fate.next_attempt_at
     # An acceptance is a fact even where the event was ended meanwhile (opted out, cancelled).
     # Any other outcome leaves that ending as it is.
-    events = ConversionEvent.objects.filter(pk__in=one_of(pks)) if fate.state == State.ACCEPTED else _open(pks)
+    events = ConversionEvent.objects.filter(pk__one_of=pks) if fate.state == State.ACCEPTED else _open(pks)
     return events.update(**changes)
 
 
@@ -217,11 +216,11 @@ def _final(state: State) -> dict[str, Any]:
 
 
 def _open(pks: Sequence[int]) -> QuerySet[ConversionEvent]:
-    return ConversionEvent.objects.filter(pk__in=one_of(pks), state=State.PENDING)
+    return ConversionEvent.objects.filter(pk__one_of=pks, state=State.PENDING)
 
 
 def _keep_earlier_attempts(pks: Sequence[int]) -> None:
-    earlier = ConversionEvent.objects.filter(pk__in=one_of(pks), last_attempt__isnull=False)
+    earlier = ConversionEvent.objects.filter(pk__one_of=pks, last_attempt__isnull=False)
     EarlierAttempt.objects.bulk_create(
         EarlierAttempt(event_id=pk, attempt_id=attempt_id)
         for pk, attempt_id in earlier.values_list("pk", "last_attempt_id")

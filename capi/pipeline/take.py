@@ -15,6 +15,7 @@ from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.payload import Conversion
 from capi.models import ConversionEvent, ConversionRule
+from capi.pipeline.fetch import fetch
 from capi.pipeline.keys import without
 from capi.pipeline.lane import rules_with_due_events
 from capi.reasons import Reason, State
@@ -164,4 +165,4 @@ def _closed(rule: ConversionRule) -> Verdict | None:
 
 
 def _rows(events: "QuerySet[ConversionEvent]") -> Iterator[Row]:
-    return map(Row._make, events.values_list(*COLUMNS))
+    return map(Row._make, fetch(events, COLUMNS))

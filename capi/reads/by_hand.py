@@ -10,7 +10,6 @@ from django.db.models import Count, F
 from capi.models import Connection, ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.pipeline import by_hand
-from capi.pipeline.keys import one_of
 from capi.reads.log import Wanted, matching
 from capi.words import REASONS, Words
 
@@ -59,7 +58,7 @@ def outlook_of_retrying(company_id: int, choice: Choice) -> Outlook:
 
 
 def _events(company_id: int, choice: Choice) -> Events:
-    return ConversionEvent.objects.for_company(company_id).filter(pk__in=one_of(choice.pks))
+    return ConversionEvent.objects.for_company(company_id).filter(pk__one_of=choice.pks)
 
 
 @dataclass(frozen=True, slots=True)
