@@ -291,6 +291,7 @@ if "postgresql" in DATABASES["default"]["ENGINE"]:
 REDIS_URL: str = env.str("REDIS_URL", default="")
 EMBEDDED_WORKER: bool = env.bool("LEADMACHINE_EMBEDDED_WORKER", default=not REDIS_URL)
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
+CELERY_BROKER_TRANSPORT = "leadmachine.broker:Transport" if REDIS_URL else None
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {"visibility_timeout": 3600} if REDIS_URL else {"polling_interval": 0.05}
 )
