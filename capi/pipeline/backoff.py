@@ -18,7 +18,8 @@ def retry_delay(tries: int, *, at_least: float | None = None) -> timedelta | Non
     `at_least` is LinkedIn's own wish in seconds (Retry-After), honoured up to a day.
     """
     delays = _delays(tries)
-    if sum(delays[:-1]) >= settings.RETRY_WINDOW_SECONDS:
+    # Also where each wait fell short by the whole jitter, the window has been waited for.
+    if sum(delays[:-1]) * (1 - JITTER) >= settings.RETRY_WINDOW_SECONDS:
         return None
     return timedelta(seconds=max(_spread(delays[-1]), _wish(at_least)))
 
