@@ -10,6 +10,7 @@ Run as `python -m tests.faults.jobs JOB ...`:
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -80,6 +81,7 @@ def compare(ledger: str) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
     django.setup()
     jobs = {"prepare": prepare, "add": add, "work": work, "count": count, "compare": compare}
     jobs[sys.argv[1]](*sys.argv[2:])

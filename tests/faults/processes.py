@@ -28,6 +28,11 @@ def command(service: str) -> list[str]:
     return [*COMPOSE["services"][service]["command"]]
 
 
+def job(*words: str) -> list[str]:
+    """The command line of one of the jobs in `jobs.py`."""
+    return [sys.executable, "-m", "tests.faults.jobs", *words]
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

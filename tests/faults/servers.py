@@ -3,8 +3,10 @@
 import atexit
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -30,12 +32,29 @@ class Broker:
 
     def start(self) -> None:
         words = [str(get_binary_path()), "--port", str(self.port), "--save", "", "--appendonly", "no"]
-        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._folder = tempfile.mkdtemp(prefix="leadmachine-valkey-")
+        self._process = subprocess.Popen(words, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(self._answers, seconds=10, told="Valkey answers")
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def unable_to_save(self):
+        """It is to write its data to the disk, and can't: from then on it refuses every write (MISCONF)."""
+        os.rmdir(self._folder)
+        with self.client() as client:
+            client.config_set("save", "3600 1")
+            client.bgsave()
+            wait_for(
+                lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", seconds=5, told="it can't save"
+            )
+            try:
+                yield
+            finally:
+                client.config_set("save", "")
 
     def restart(self) -> None:
         self.kill()

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import quantiles
 
 import pytest
@@ -49,25 +51,16 @@ def test_f01_f02_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delive
     assert world.broken(explained=ABOUT_BROKER) == []
 
 
-@pytest.mark.parametrize("trouble", ["read-only", "out of memory", "wrong password"])
+@pytest.mark.parametrize("trouble", ["read-only", "out of memory", "wrong password", "unable to save"])
 def test_f03_a_broker_that_refuses_to_write_holds_nothing_up_and_is_told_of_once(trouble, world, broker) -> None:
     company = world.connect()
     world.start_web()
     api = world.api(company)
     api.save_lead(0)
-    name, bad, good = {
-        "read-only": ("min-replicas-to-write", 1, 0),
-        "out of memory": ("maxmemory", 1, 0),
-        "wrong password": ("requirepass", "secret", ""),
-    }[trouble]
-    with broker.client() as client:
-        client.config_set(name, bad)
+    with refusing(broker, trouble):
         world.broker.reset()
-        try:
-            answers = [api.save_lead(number) for number in range(1, 40)]
-            time.sleep(0.5)
-        finally:
-            client.config_set(name, good)
+        answers = [api.save_lead(number) for number in range(1, 40)]
+        time.sleep(0.5)
 
     assert {status for status, _ in answers} == {201}
     assert max(took for _, took in answers) <= 1
@@ -77,6 +70,26 @@ def test_f03_a_broker_that_refuses_to_write_holds_nothing_up_and_is_told_of_once
     world.wait_for_worker()
     world.wait_for_the_end()
     assert world.broken(explained=ABOUT_BROKER) == []
+
+
+@contextmanager
+def refusing(broker, trouble: str) -> Iterator[None]:
+    """The broker answers, and takes nothing."""
+    if trouble == "unable to save":
+        with broker.unable_to_save():
+            yield
+        return
+    name, bad, good = {
+        "read-only": ("min-replicas-to-write", 1, 0),
+        "out of memory": ("maxmemory", 1, 0),
+        "wrong password": ("requirepass", "secret", ""),
+    }[trouble]
+    with broker.client() as client:
+        client.config_set(name, bad)
+        try:
+            yield
+        finally:
+            client.config_set(name, good)
 
 
 def test_f04_killed_between_commit_and_wake_up_the_sweep_finds_the_event(world) -> None:

@@ -1,14 +1,13 @@
 """The small installation under load: many who write into one SQLite file at once (F30)."""
 
 import json
-import sys
 import threading
 from statistics import quantiles
 
 import pytest
 
 from tests.faults import figures
-from tests.faults.processes import Processes, as_environment, command, free_port, wait_for
+from tests.faults.processes import Processes, as_environment, command, free_port, job, wait_for
 from tests.faults.world import SMALL, Api
 
 pytestmark = [pytest.mark.faults]
@@ -27,7 +26,6 @@ class SmallInstallation(Processes):
             port=free_port(),
             DATABASE_URL=f"sqlite:///{folder / 'small.sqlite3'}",
             REDIS_URL="",
-            DJANGO_SETTINGS_MODULE="leadmachine.settings",
             LINKEDIN_API_URL=linkedin.url,
             LEADMACHINE_API_REQUESTS_PER_MINUTE="1000000",
             **as_environment(SMALL) | environment,
@@ -58,11 +56,6 @@ class SmallInstallation(Processes):
         assert {name for name, process in self.running.items() if process.poll() is not None} <= {"import"}
         self.kill(*list(self.running))
         return json.loads(self.job("compare", str(self.linkedin.path)))
-
-
-def job(*words: str) -> list[str]:
-    """The command line of one of the jobs in `jobs.py`."""
-    return [sys.executable, "-m", "tests.faults.jobs", *words]
 
 
 @pytest.mark.timeout(1800)

@@ -1,0 +1,126 @@
+"""No room left on the disk of the database and of the logs (F28)."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from crm.models import Lead
+from tests.faults import figures
+from tests.faults.processes import wait_for
+from tests.faults.test_broker_and_database import needs_own_database
+from tests.faults.test_sqlite import SmallInstallation
+from tests.faults.world import Allowed, make_leads
+
+pytestmark = [pytest.mark.faults]
+
+TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionevent", "capi_attempt")
+ABOUT_SPACE = r"DiskFull|No space left|could not extend file|Internal Server Error|OperationalError|The sweep failed"
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A disk of a few megabytes of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="leadmachine-disk-"))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", str(folder)], check=False)
+    if mounted.returncode != 0:
+        folder.rmdir()
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    folder.rmdir()
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """Not a byte is left on the disk."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+    yield
+    filler.unlink()
+
+
+def test_f28_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once_there_is_room(
+    small_disk, linkedin
+) -> None:
+    with SmallInstallation(small_disk, linkedin) as small:
+        before = [small.api.save_lead(number)[0] for number in range(5)]
+        with filled(small_disk):
+            meanwhile = [small.api.save_lead(number)[0] for number in range(5, 105)]
+        after = [small.api.save_lead(number)[0] for number in range(105, 110)]
+
+        found = small.end()
+
+        assert set(before + after) == {201}
+        assert set(meanwhile) == {201, 500}  # a few find room inside the file
+        saved = (before + meanwhile + after).count(201)
+        assert found == {"broken": [], "extra": found["extra"], "leads": saved, "accepted": found["accepted"]}
+    figures.count("full disks")
+
+
+@needs_own_database
+@pytest.mark.django_db(transaction=True)
+def test_f28_a_postgresql_without_room_refuses_writes_and_all_goes_on_once_there_is_some(small_disk, world) -> None:
+    world.start_web()
+    world.start_worker()
+    world.wait_for_worker()
+    company = world.connect()
+    api = world.api(company)
+    with tables_on(small_disk, world):
+        before = api.save_lead(0)[0]
+        world.wait_for_the_end()
+        with filled(small_disk):
+            meanwhile = [api.save_lead(number)[0] for number in range(1, 400)]
+            sent = len(world.ledger.entries())
+        make_leads(company, 100, start=1_000)
+        after = api.save_lead(400)[0]
+
+        world.wait_for_the_end()
+
+        assert (before, after) == (201, 201)
+        assert set(meanwhile) <= {201, 500}
+        assert 500 in meanwhile
+        assert Lead.objects.count() == 102 + meanwhile.count(201)
+        assert world.broken(Allowed(hidden_answers=sent), explained=ABOUT_SPACE) == []
+    figures.count("full disks")
+
+
+@contextmanager
+def tables_on(folder: Path, world) -> Iterator[None]:
+    """The tables that grow live on this disk meanwhile."""
+    place = folder / "tables"
+    place.mkdir(mode=0o700)
+    owner = Path(world.database_server._server().pgdata).stat()
+    os.chown(place, owner.st_uid, owner.st_gid)
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLESPACE small_disk LOCATION '{place}'")
+        move(cursor, "small_disk")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            move(cursor, "pg_default")
+            wait_for(lambda: dropped(cursor), seconds=10, told="nothing is left on the small disk")
+        shutil.rmtree(place)
+
+
+def move(cursor, tablespace: str) -> None:
+    for table in TABLES:
+        cursor.execute(f"ALTER TABLE {table} SET TABLESPACE {tablespace}")
+
+
+def dropped(cursor) -> bool:
+    cursor.execute("CHECKPOINT")  # until then files of dropped tables stay
+    cursor.execute("DROP TABLESPACE small_disk")
+    return True

@@ -1,0 +1,93 @@
+"""What a worker may come to weigh: after answers of many megabytes (F31), and over many rounds (F64)."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from capi.models import ConversionEvent
+from tests.faults import figures
+from tests.faults.proxy import BLACK_HOLE, REFUSE
+from tests.faults.world import ABOUT_BROKER, Allowed, make_leads
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+MEGABYTE = 1024 * 1024
+MORE_AT_MOST = 20 * MEGABYTE
+MIXED = "x\0é" * 70_000
+ANSWERS = {
+    "10 MB": {"status": 200, "body": "x" * 10 * MEGABYTE},
+    "10 MB that are announced as packed": {
+        "status": 200, "body": "x" * 10 * MEGABYTE, "headers": {"Content-Encoding": "gzip"},
+    },
+    "10 MB without a length": {
+        "status": 200, "body": "x" * 10 * MEGABYTE, "headers": {"Transfer-Encoding": "chunked"},
+    },
+    "200 KB with NULs": {"status": 200, "body": MIXED},
+}  # fmt: skip
+
+
+def memory(world, name: str, of: str) -> int:
+    """What a process of ours has in memory now ("VmRSS"), or had at most ("VmHWM"), in bytes."""
+    status = Path(f"/proc/{world.running[name].pid}/status").read_text()
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith(of))
+
+
+def start_measured(world) -> None:
+    """A worker that does its work in the one process that is measured."""
+    world.start_worker("worker1", "--pool", "solo")
+    world.wait_for_worker("worker1")
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_f31_an_answer_of_many_megabytes_makes_no_worker_heavy_and_is_unknown(answer, world) -> None:
+    company = world.connect()
+    start_measured(world)
+    make_leads(company, 50)
+    world.wait_for_the_end()
+    before = memory(world, "worker1", "VmRSS")
+
+    world.ledger.script(ANSWERS[answer])
+    make_leads(company, 50, start=50)
+    world.wait_for_the_end()
+
+    assert memory(world, "worker1", "VmHWM") - before <= MORE_AT_MOST
+    assert ConversionEvent.objects.filter(state="accepted", attempts=2).count() == 50
+    assert world.broken(Allowed()) == []
+    figures.count_kind("kinds of faulty answers", answer)
+
+
+@pytest.mark.skipif(not figures.LONG, reason="takes minutes: a part of the run before a release")
+def test_f64_a_worker_in_a_long_soak_of_random_faults_grows_no_heavier(world) -> None:
+    company = world.connect()
+    start_measured(world)
+    weights, hidden = [], 0
+    with figures.chance(figures.SEED) as chance:
+        for number in range(300):
+            hidden += hurt(world, chance)
+            make_leads(company, 1_000, start=1_000 * number)
+            world.wait_for_the_end(seconds=30)
+            world.broker.up()
+            weights.append(memory(world, "worker1", "VmRSS"))
+
+    growth = weights[-1] - weights[100]
+    assert growth <= MORE_AT_MOST
+    assert world.broken(Allowed(hidden_answers=hidden), explained=ABOUT_BROKER) == []
+    figures.count("MB of growth in a soak", growth // MEGABYTE)
+    figures.count("events in a soak", 1_000 * len(weights))
+
+
+def hurt(world, chance: random.Random) -> int:
+    """One thing goes wrong, or nothing. How many answers it may hide."""
+    choice = chance.randrange(6)
+    if choice == 0:
+        world.broker.trouble = chance.choice([REFUSE, BLACK_HOLE])
+        world.broker.reset()
+    elif choice == 1:
+        world.broker.reset()
+    elif choice == 2:
+        world.ledger.script({"status": chance.choice([500, 503, 429]), "body": "<html>" * 10_000})
+    elif choice == 3:
+        world.ledger.script({"cut_after": chance.randrange(5, 60)})
+        return 1
+    return 0
