@@ -19,6 +19,9 @@ __all__ = ["connected", "make_rule", "sandbox"]  # for the faults that need no s
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if figures.TALLY:
         terminalreporter.write_line(figures.told())
+
+
+def pytest_runtest_logfinish() -> None:
     if path := os.environ.get("CHAOS_TALLY"):
         figures.keep(Path(path))
 

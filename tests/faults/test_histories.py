@@ -27,13 +27,13 @@ SHAPE = settings(
 
 
 @pytest.mark.timeout(600)
-def test_random_histories_of_50_steps_break_no_invariant(sandbox) -> None:
+@pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=34)))
+def test_60_random_histories_of_50_steps_break_no_invariant(number, sandbox) -> None:
     Histories.sandbox = sandbox
     lived, sent = figures.TALLY["histories"], figures.TALLY["requests in histories"]
 
-    for number in figures.seeds(figures.rounds(1, long=34)):
-        with figures.chance(number):
-            run_state_machine_as_test(seed(number)(Histories), settings=SHAPE)
+    with figures.chance(number):
+        run_state_machine_as_test(seed(number)(Histories), settings=SHAPE)
 
     # A history that broke an invariant has raised: what is left to see is that there were as many as asked for.
     assert figures.TALLY["histories"] - lived >= SHAPE.max_examples
