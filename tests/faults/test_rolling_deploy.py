@@ -5,7 +5,6 @@ import json
 import pytest
 from django.db import connection
 
-from capi.tasks import deliver
 from leadmachine.celery import app
 from tests.faults.invariants import extra_acceptances
 from tests.faults.processes import wait_for
@@ -62,10 +61,10 @@ def test_f18_messages_of_another_version_and_unknown_tasks_stop_no_worker(world)
         producer = app.amqp.Producer(line)
         for _ in range(5):
             app.send_task("capi.of_tomorrow", [company.pk], producer=producer)
-            deliver.apply_async([company.pk], {"priority": 3}, producer=producer)
-            deliver.apply_async([company.pk, 1, "more"], producer=producer)
+            app.send_task("capi.deliver", [company.pk], {"priority": 3}, producer=producer)
+            app.send_task("capi.deliver", [company.pk, 1, "more"], producer=producer)
         make_leads(company, 20)
-        deliver.apply_async([company.pk], producer=producer)
+        app.send_task("capi.deliver", [company.pk], producer=producer)
 
     wait_for_the_queue(world)
     world.wait_for_the_end()
