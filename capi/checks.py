@@ -8,7 +8,9 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Warn
+from django.utils import timezone
 
+from capi.deadlines import end_of_version
 from capi.linkedin import versions
 
 LARGEST_BATCH = 5_000  # elements per request (linkedin-capi, 1.4)
@@ -44,11 +46,17 @@ def where_conversions_go(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def api_version(**kwargs: Any) -> list[CheckMessage]:
-    """E105: the API version is one."""
+    """E105, W106: the API version is one, and lives on for a while."""
     version = settings.LINKEDIN_API_VERSION
     if not versions.is_well_formed(version):
         hint = "Set it to year and month, such as 202609."
         return [Error(f"LINKEDIN_API_VERSION is {version!r}, which is no version.", hint=hint, id="capi.E105")]
+    if versions.is_before_the_table(version):
+        text = f"LINKEDIN_API_VERSION is {version}, which LinkedIn no longer answers."
+        return [Warn(text, hint="Set it to a newer version.", id="capi.W106")]
+    end = end_of_version(version, timezone.localdate())
+    if end is not None and end.is_near:
+        return [Warn(end.words.what, hint=end.words.next_step, id="capi.W106")]
     return []
 
 

@@ -6,7 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 
+from capi.deadlines import end_of_token, end_of_version
 from capi.models import Connection
 from capi.words import Words, explain_pause
 from crm.models import Membership
@@ -40,6 +42,16 @@ class Line:
     def pause_elsewhere(self) -> Words | None:
         """The pause, but for the page that speaks of it at length."""
         return None if self._path == reverse("linkedin") else self.pause
+
+    @cached_property
+    def deadlines(self) -> list[Words]:
+        """What stops sending soon unless an admin sees to it."""
+        if self.membership is None or not self.membership.may(Action.CHANGE_CONNECTION):
+            return []
+        today = timezone.localdate()
+        expires_on = self.connection.token_expires_on if self.connection is not None else None
+        ends = end_of_version(settings.LINKEDIN_API_VERSION, today), end_of_token(expires_on, today)
+        return [end.words for end in ends if end is not None and end.is_near]
 
     @property
     def is_sandbox(self) -> bool:

@@ -44,6 +44,22 @@ class TokenForm(forms.Form):
         error_messages={"max_length": "An ad account id has at most 19 digits."},
     )
 
+    expires_on = forms.DateField(
+        label="Expires on (optional)",
+        required=False,
+        help_text="Only if the token has an end: LeadMachine then warns you in time. One that Campaign Manager "
+        "generates has none.",
+        widget=forms.DateInput({"type": "date", "autocomplete": "off"}),
+        validators=SANE,
+        error_messages={"invalid": "Enter a date, such as 2027-03-31."},
+    )
+
+    def clean_expires_on(self) -> date | None:
+        day: date | None = self.cleaned_data["expires_on"]
+        if day is not None and day <= days_ago(0):
+            raise ValidationError("A token that ends on this day is of no use any more.")
+        return day
+
     def clean_token(self) -> str:
         return services.clean_token(self.cleaned_data["token"])
 

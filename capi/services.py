@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -48,8 +49,17 @@ def connection_of(company: Company) -> Connection:
     return Connection.objects.get_or_create(company=company)[0]
 
 
-def save_token(*, company: Company, token: str, user: User | None = None, ad_account_id: str = "") -> Connection:
+def save_token(
+    *,
+    company: Company,
+    token: str,
+    user: User | None = None,
+    ad_account_id: str = "",
+    expires_on: date | None = None,
+) -> Connection:
     """Seal and store the token, and resume what the old one held up. An empty `ad_account_id` leaves it as it is.
+
+    `expires_on` is the day on which this token ends, where it has one.
 
     Raises ValidationError (which never repeats the value) where the token or the account id can't be one.
     """
@@ -64,7 +74,7 @@ def save_token(*, company: Company, token: str, user: User | None = None, ad_acc
             token_version=F("token_version") + 1,
             token_saved_at=Now(),
             token_saved_by=user,
-            token_expires_on=None,
+            token_expires_on=expires_on,
             **changes,
             **GOING,
         )

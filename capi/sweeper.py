@@ -34,6 +34,7 @@ class Sweeper(Repeating):
             if company_id in self._woken_before or not wake(company_id):
                 deliver(company_id, seconds=settings.SWEEP_SECONDS)
         self._woken_before = set(due)
+        sweep.note_round()
 
 
 class Counter(Repeating):

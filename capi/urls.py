@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from capi.views import by_hand, connection, dashboard, events, overview, rule_import, rules, sandbox, setup
+from capi.views import by_hand, connection, dashboard, doctor, events, overview, rule_import, rules, sandbox, setup
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -11,6 +11,7 @@ urlpatterns = [
     path("integrations/linkedin/token/remove/", connection.remove_token, name="token_remove"),
     path("integrations/linkedin/resume/", connection.resume, name="connection_resume"),
     path("integrations/linkedin/account/", rule_import.save_account, name="ad_account_save"),
+    path("integrations/linkedin/check/", doctor.check, name="check"),
     path("integrations/linkedin/rules/new/", rules.new, name="rule_new"),
     path("integrations/linkedin/rules/import/", rule_import.choose, name="rule_import"),
     path("integrations/linkedin/rules/<int:pk>/edit/", rules.edit, name="rule_edit"),

@@ -18,12 +18,25 @@ SUNSETS = {
     "202609": date(2027, 9, 15),
 }
 
+OLDEST = min(SUNSETS)
+
 _IS_WELL_FORMED = re.compile(r"20[0-9]{2}(0[1-9]|1[0-2])")
 
 
 def sunset(version: str) -> date | None:
     """The day from which LinkedIn answers this version with 426; None for a version that the table doesn't hold."""
     return SUNSETS.get(version)
+
+
+def days_left(version: str, today: date) -> int | None:
+    """Whole days until LinkedIn switches the version off: 0 on that day, negative after it. None where unknown."""
+    last_day = sunset(version)
+    return (last_day - today).days if last_day is not None else None
+
+
+def is_before_the_table(version: str) -> bool:
+    """True for a version older than all that the table holds, and so switched off before the table was made."""
+    return version < OLDEST
 
 
 def is_known(version: str) -> bool:

@@ -2,9 +2,11 @@
 
 from capi.models.attempt import Attempt, EarlierAttempt
 from capi.models.backfill import Backfill
+from capi.models.checkup import Checkup
 from capi.models.connection import Connection
 from capi.models.counts import CountedLog, DayCount
 from capi.models.event import ConversionEvent, ConversionEventQuerySet, new_test_event_id
+from capi.models.heartbeat import SWEEP, Heartbeat
 from capi.models.ids import MAX_ID_DIGITS, check_linkedin_id, clean_linkedin_id, only_digits
 from capi.models.names import CrmEventName
 from capi.models.rule import ConversionRule, ConversionRuleQuerySet
@@ -12,7 +14,8 @@ from capi.models.scoping import CompanyQuerySet
 from capi.reasons import Frequency
 
 __all__ = [
-    "MAX_ID_DIGITS", "Attempt", "Backfill", "CompanyQuerySet", "Connection", "ConversionEvent",
+    "MAX_ID_DIGITS", "SWEEP", "Attempt", "Backfill", "Checkup", "CompanyQuerySet", "Connection", "ConversionEvent",
     "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet", "CountedLog", "CrmEventName", "DayCount",
-    "EarlierAttempt", "Frequency", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id", "only_digits",
+    "EarlierAttempt", "Frequency", "Heartbeat", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id",
+    "only_digits",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from capi.models import Backfill, Connection, ConversionEvent
+from capi.models import SWEEP, Backfill, Connection, ConversionEvent, Heartbeat
 from capi.pipeline import lane, plan
 from capi.reasons import Reason, State
 
@@ -15,6 +15,11 @@ def due_companies() -> list[int]:
     """Companies whose lane has something to send and no worker at it."""
     _resume_after_version_change()
     return list(lane.due_lanes().values_list("company_id", flat=True))
+
+
+def note_round() -> None:
+    """Leave a sign that a worker has made its round: one row for all of them, whichever machine they are on."""
+    Heartbeat.objects.beat(SWEEP)
 
 
 def tidy() -> None:

@@ -5,12 +5,14 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from capi.advice import usual_causes
 from capi.context_processors import line_of
+from capi.deadlines import end_of_token
 from capi.forms import TokenForm
 from capi.models import CrmEventName
+from capi.reads.checkup import report_of
 from capi.reads.on_hold import on_hold
 from capi.reads.rules import mapped_events, rule_rows
 from crm.roles import Action
@@ -40,6 +42,7 @@ def how_far(request: MemberRequest) -> dict[str, Any]:
     return {
         "connection": connection,
         "api_version": settings.LINKEDIN_API_VERSION,
+        "token_end": end_of_token(connection.token_expires_on, timezone.localdate()) if connection else None,
         "rows": rows,
         "held": on_hold(request.membership.company_id, connection, rules),
         "paused": [row for row in rows if row.pause],
@@ -47,5 +50,5 @@ def how_far(request: MemberRequest) -> dict[str, Any]:
         "mappable": len(CrmEventName),
         "active": active,
         "proven": [row for row in active if row.is_proven],
-        "causes": usual_causes(connection, rules),
+        "report": report_of(request.membership.company_id, connection, rows),
     }

@@ -97,42 +97,6 @@ def test_a_paused_connection_shows_why_and_how_many_are_on_hold(client_as, admin
     assert reverse("connection_resume") in page
 
 
-@pytest.mark.parametrize(
-    ("connection", "rule", "cause", "tone", "answer"),
-    [
-        ({}, {}, 0, "good", "Yes, the one that ends in zOYR."),
-        ({"sealed_token": "", "token_last_four": ""}, {}, 0, "bad", "No access token is saved."),
-        ({}, {}, 1, "good", "Yes, every rule is switched on."),
-        ({}, {"is_active": False}, 1, "bad", "Switched off: Lead created."),
-        ({}, {}, 2, "good", "LinkedIn has refused none of the rule ids."),
-        ({}, {"is_paused": True, "paused_reason": "rule_not_found"}, 2, "bad", "LinkedIn says 404"),
-        ({}, {"is_paused": True, "paused_reason": "rule_forbidden"}, 2, "bad", "LinkedIn says 403"),
-        ({}, {}, 3, "good", "LinkedIn has refused neither the token nor the account."),
-        ({"is_paused": True, "paused_reason": "token_refused"}, {}, 3, "bad", "LinkedIn says 401"),
-        ({}, {"is_paused": True, "paused_reason": "rule_forbidden"}, 3, "bad", "LinkedIn says 403"),
-    ],
-)
-def test_the_four_usual_causes_show_how_things_stand(
-    client_as, admin, token, make_rule, connection, rule, cause, tone, answer
-) -> None:
-    Connection.objects.update(**connection) if connection else None
-    make_rule(**rule)
-
-    shown = page_of(client_as, admin).context["causes"][cause]
-
-    assert shown.tone == tone
-    assert answer in shown.answer
-
-
-def test_one_rule_that_is_off_beside_one_that_is_on_is_named(client_as, admin, token, make_rule) -> None:
-    make_rule("lead_created", "104011")
-    make_rule("deal_lost", "104012", is_active=False)
-
-    cause = page_of(client_as, admin).context["causes"][1]
-
-    assert (cause.tone, cause.answer) == ("wait", "Switched off: Deal lost.")
-
-
 def test_ops_read_and_play_and_change_nothing(client_as, ops, token, make_rule) -> None:
     rule = make_rule(is_paused=True, paused_reason="rule_not_found")
 
@@ -189,6 +153,7 @@ def test_it_takes_the_same_queries_however_many_rules_there_are(
     make_lead(company)
     web = client_as(admin)
 
-    # Session, person, company; line; rules, where their health begins, their health, what is pending, their last tests.
-    with django_assert_num_queries(9):
+    # Session, person, company; line; rules, where their health begins, their health, what is pending, their last tests;
+    # the last check-up.
+    with django_assert_num_queries(10):
         web.get(PAGE)

@@ -1,7 +1,10 @@
 """Step 1 on the LinkedIn page: the token goes in, and never comes out again."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from capi import services
 from capi.models import Connection, ConversionEvent
@@ -114,3 +117,43 @@ def test_resume_lets_a_paused_connection_go_on(web, company) -> None:
 
     assert answer.url == PAGE
     assert Connection.objects.get().is_sending
+
+
+def test_an_expiry_date_is_kept_and_shown_as_days_left(web, company) -> None:
+    day = timezone.localdate() + timedelta(days=10)
+
+    web.post(SAVE, {"token": TOKEN, "expires_on": day.isoformat()})
+    page = web.get(PAGE).content.decode()
+
+    assert Connection.objects.for_company(company).get().token_expires_on == day
+    assert '<span class="badge wait">10 days left</span>' in page
+
+
+def test_a_token_without_a_date_has_none_also_after_one_that_had(web, company) -> None:
+    web.post(SAVE, {"token": TOKEN, "expires_on": "2190-01-01"})
+
+    web.post(SAVE, {"token": TOKEN})
+
+    assert Connection.objects.for_company(company).get().token_expires_on is None
+    assert "<dt>Expires</dt>" not in web.get(PAGE).content.decode()
+
+
+def test_a_date_that_is_over_is_shown_as_over(web, company) -> None:
+    services.save_token(company=company, token=TOKEN, expires_on=timezone.localdate())
+
+    assert '<span class="badge bad">Over</span>' in web.get(PAGE).content.decode()
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2026-02-30", "0000-01-01", "1999-12-31", "2200-01-01", "2020-01-01"])
+def test_what_can_be_no_expiry_date_is_refused(web, day) -> None:
+    page = web.post(SAVE, {"token": TOKEN, "expires_on": day})
+
+    assert page.context["token_form"].errors.keys() == {"expires_on"}
+    assert TOKEN not in page.content.decode()
+    assert not Connection.objects.exists()
+
+
+def test_a_token_that_ends_today_is_refused(web) -> None:
+    page = web.post(SAVE, {"token": TOKEN, "expires_on": timezone.localdate().isoformat()})
+
+    assert page.context["token_form"].errors == {"expires_on": ["A token that ends on this day is of no use any more."]}

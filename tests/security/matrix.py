@@ -127,6 +127,7 @@ ROWS: dict[str, Row] = {
     "token_save": _do(Action.CHANGE_CONNECTION, body=lambda world: {"token": "M" * 40}),
     "token_remove": _form(Action.CHANGE_CONNECTION),
     "connection_resume": _do(Action.CHANGE_CONNECTION),
+    "check": _do(Action.TEST_RULES),
     "rule_new": _form(Action.CHANGE_RULES, body=_rule),
     "rule_import": _form(Action.CHANGE_RULES),
     "ad_account_save": _do(Action.CHANGE_CONNECTION, body=lambda world: {"ad_account_id": "512345678"}),

@@ -21,7 +21,7 @@ PATHS = {
     "admin.LogEntry": "user__memberships__company",
 }
 # Rows that belong to the installation.
-NOBODYS = {"auth.Permission", "auth.Group", "contenttypes.ContentType", "sessions.Session"}
+NOBODYS = {"auth.Permission", "auth.Group", "contenttypes.ContentType", "sessions.Session", "capi.Heartbeat"}
 
 
 def tenant_models() -> dict[type[Model], str]:

@@ -7,9 +7,9 @@ from django.conf import settings
 
 TENANT_ROWS = re.compile(
     r"\b(Lead|Deal|LeadStatus|Stage|Membership|ApiKey|Invitation|AuditEntry|CrmEvent|Connection|ConversionRule"
-    r"|ConversionEvent|Attempt|DayCount|CountedLog)\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
+    r"|ConversionEvent|Attempt|DayCount|CountedLog|Checkup)\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
 )
-EDGES = ("crm/views", "crm/api", "crm/forms", "capi/views", "capi/api", "capi/reads")
+EDGES = ("crm/views", "crm/api", "crm/forms", "capi/views", "capi/api", "capi/reads", "capi/doctor")
 EDGE_FILES = (
     "crm/filters.py", "crm/timeline.py", "crm/context_processors.py", "crm/middleware.py", "capi/forms.py",
     "capi/advice.py", "capi/timeline.py", "capi/context_processors.py",

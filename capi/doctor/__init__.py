@@ -1,0 +1,52 @@
+"""The doctor: looks at all that has to be right for events to reach LinkedIn, and changes none of it.
+
+    token · version · account · rules      what the LinkedIn page has at hand, and shows as it stands now
+    queue · worker · leads                 a few queries more
+    at_linkedin                            a question to LinkedIn, which has five seconds to answer
+
+A check that can't be made is "can't tell", and never an error.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from django.utils import timezone
+
+from capi.clock import database_now
+from capi.doctor import account, at_linkedin, leads, queue, rules, token, version, worker
+from capi.doctor.findings import Check, Finding, worst_first
+from capi.models import Connection
+from capi.reads.rules import RuleRow, rule_rows
+from crm.models import Company
+
+AT_HAND: Final = {
+    Check.TOKEN, Check.EXPIRY, Check.VERSION, Check.ACCOUNT, Check.ACTIVE, Check.PAUSED, Check.SEEN,
+}  # fmt: skip
+
+
+def examine(company: Company) -> list[Finding]:
+    """All findings about the company, the worst first. Times are in the company's time zone."""
+    with timezone.override(company.time_zone):
+        connection = Connection.objects.for_company(company).first()
+        rows, now = rule_rows(company.pk, connection), database_now()
+        return worst_first(
+            [
+                *at_hand(connection, rows, now),
+                *queue.findings(company.pk, connection, now),
+                *worker.findings(now),
+                *leads.findings(company),
+                *at_linkedin.findings(connection, [row.rule for row in rows if row.rule.is_active]),
+            ]
+        )
+
+
+def at_hand(connection: Connection | None, rows: Sequence[RuleRow], now: datetime) -> list[Finding]:
+    """What can be told from the connection and the rules alone, without a query."""
+    today = timezone.localdate(now)
+    return [
+        *token.findings(connection, rows, today),
+        *version.findings(connection, today),
+        *account.findings(connection, rows),
+        *rules.findings(rows, now),
+    ]

@@ -1,0 +1,99 @@
+"""What LinkedIn itself says: the rules of the ad account, where the token may read them, and its clock."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from capi import vault
+from capi.clock import database_now
+from capi.doctor.findings import Check, Finding, Level, listed, step
+from capi.linkedin.rules import LinkedInRule, Outcome, RulesRead
+from capi.models import Connection, ConversionRule
+from capi.rulebook import ask_linkedin
+from capi.words import READINGS
+
+ASK_SECONDS: Final = 5.0  # a person waits for it
+CLOSE, FAR = timedelta(seconds=15), timedelta(minutes=5)  # the header has whole seconds, and an answer takes some
+REFUSALS: Final = (Outcome.TOKEN_REFUSED, Outcome.VERSION_RETIRED)
+NOT_ASKED: Final = "LinkedIn was not asked: that takes a token that can be read, and the ad account's id."
+NO_CLOCK: Final = "LinkedIn gave no time to compare ours with."
+
+
+def findings(connection: Connection | None, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
+    """Best effort: what can't be asked, or is not answered, is "can't tell" and no error. `rules`: the active ones."""
+    read = _ask(connection)
+    if read is None:
+        yield Finding(Check.AT_LINKEDIN, Level.UNKNOWN, NOT_ASKED, "Enter both in step 1.", step(1))
+        yield Finding(Check.CLOCK, Level.UNKNOWN, NO_CLOCK)
+        return
+    yield _clock(read.headers, database_now())
+    if read.outcome == Outcome.FOUND:
+        yield from _compared(read, rules)
+    else:
+        words = READINGS[read.outcome]
+        if read.outcome in REFUSALS:
+            yield Finding(Check.AT_LINKEDIN, Level.RED, words.what, words.next_step, step(1))
+        else:
+            yield Finding(Check.AT_LINKEDIN, Level.UNKNOWN, words.what, link=step(1))
+
+
+def _ask(connection: Connection | None) -> RulesRead | None:
+    if connection is None or not (connection.has_token and connection.ad_account_id):
+        return None
+    try:
+        return ask_linkedin(connection, seconds=ASK_SECONDS)
+    except vault.UnreadableToken:
+        return None
+
+
+def _compared(read: RulesRead, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
+    theirs = {rule.id: rule for rule in read.rules}
+    known = [(rule, theirs[rule.linkedin_id]) for rule in rules if rule.linkedin_id in theirs]
+    missing = [rule for rule in rules if rule.linkedin_id not in theirs] if read.is_whole else []
+    off = [rule for rule, other in known if not other.enabled]
+    wrong = [rule for rule, other in known if other.enabled and _is_other_method(other)]
+    if off:
+        mend = "Enable it in Campaign Manager, then press resume where the rule is paused."
+        yield _about(off, Level.RED, "Switched off in Campaign Manager", mend)
+    if wrong:
+        mend = "In Campaign Manager, create a conversion with the source “Conversions API (direct)”, and use its id."
+        yield _about(wrong, Level.RED, "Not set up for the Conversions API", mend)
+    if missing:
+        mend = "Compare the ids with Campaign Manager, and the ad account with that of the rules."
+        yield _about(missing, Level.AMBER, "Not among the rules of the ad account", mend)
+    if not (off or wrong or missing):
+        sentence = f"LinkedIn lists {len(read.rules):,} rules; the active ones here are enabled and take our events."
+        yield Finding(Check.AT_LINKEDIN, Level.GREEN, sentence, link=step(2))
+
+
+def _is_other_method(rule: LinkedInRule) -> bool:
+    return bool(rule.method) and not rule.takes_events
+
+
+def _about(rules: Sequence[ConversionRule], level: Level, what: str, mend: str) -> Finding:
+    names = listed(f"{rule.name} ({rule.linkedin_id})" for rule in rules)
+    return Finding(Check.AT_LINKEDIN, level, f"{what}: {names}.", mend, step(2))
+
+
+def _clock(headers: Mapping[str, str], now: datetime) -> Finding:
+    theirs = _date(headers.get("date", ""))
+    if theirs is None:
+        return Finding(Check.CLOCK, Level.UNKNOWN, NO_CLOCK)
+    apart = abs(now - theirs)
+    if apart < CLOSE:
+        return Finding(Check.CLOCK, Level.GREEN, "The database's clock agrees with LinkedIn's.")
+    level = Level.RED if apart >= FAR else Level.AMBER
+    side = "ahead of" if now > theirs else "behind"
+    sentence = f"The database's clock is {apart.total_seconds():,.0f} seconds {side} LinkedIn's."
+    mend = "Ask whoever runs LeadMachine to set it right: LinkedIn refuses events from the future."
+    return Finding(Check.CLOCK, level, sentence, mend)
+
+
+def _date(header: str) -> datetime | None:
+    """The moment that a `Date` header names (RFC 9110), None where it names none."""
+    try:
+        moment = parsedate_to_datetime(header)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,74 @@
+"""The rules: is one active, does LinkedIn's answer hold one up, and did each send something lately?
+
+Rules with the same trouble share a finding, so that a company with a thousand of them gets a list that can be read.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import dateformat, timezone
+
+from capi.doctor.findings import Check, Finding, Level, listed, step
+from capi.models import ConversionRule
+from capi.reads.rules import RuleRow
+from capi.words import explain_pause
+
+LATELY: Final = timedelta(days=30)
+
+
+def findings(rows: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
+    yield _active(rows)
+    yield from _paused(rows)
+    running = [row for row in rows if row.rule.is_active and not row.rule.is_paused]
+    if running:
+        yield from _seen(running, now)
+
+
+def _active(rows: Sequence[RuleRow]) -> Finding:
+    off = [row.rule for row in rows if not row.rule.is_active]
+    if not rows:
+        return Finding(Check.ACTIVE, Level.AMBER, "There is no rule yet.", "Add one in step 2.", step(2))
+    if off:
+        level = Level.AMBER if len(off) < len(rows) else Level.RED
+        sentence = f"Switched off: {listed(rule.name for rule in off)}."
+        mend = "Switch a rule on in step 2 to send the events that follow."
+        return Finding(Check.ACTIVE, level, sentence, mend, step(2))
+    return Finding(Check.ACTIVE, Level.GREEN, "Every rule is switched on.", link=step(2))
+
+
+def _paused(rows: Sequence[RuleRow]) -> Iterator[Finding]:
+    by_reason: defaultdict[str, list[ConversionRule]] = defaultdict(list)
+    for row in rows:
+        if row.rule.is_paused:
+            by_reason[row.rule.paused_reason].append(row.rule)
+    for reason, rules in by_reason.items():
+        words = explain_pause(reason)
+        names = listed(f"{rule.name} ({rule.linkedin_id})" for rule in rules)
+        yield Finding(Check.PAUSED, Level.RED, f"{names}: {words.what}", words.next_step, step(2))
+    if rows and not by_reason:
+        yield Finding(Check.PAUSED, Level.GREEN, "LinkedIn has refused none of them.", link=step(2))
+
+
+def _seen(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
+    sent, others = _parted(running, lambda row: row.last_sent_at is not None and now - row.last_sent_at < LATELY)
+    tested, silent = _parted(others, lambda row: row.is_proven and row.last_sent_at is None)
+    if sent:
+        yield Finding(Check.SEEN, Level.GREEN, f"{listed(map(_last, sent))}.", link=step(2))
+    if tested:
+        sentence = f"Tested, with no event so far: {listed(row.rule.name for row in tested)}."
+        yield Finding(Check.SEEN, Level.GREEN, sentence, link=step(3))
+    if silent:
+        sentence = f"Nothing was sent in the last {LATELY.days} days: {listed(row.rule.name for row in silent)}."
+        mend = "Press play in step 3 to see whether it works. If it does, look at whether the CRM event still happens."
+        yield Finding(Check.SEEN, Level.AMBER, sentence, mend, step(3))
+
+
+def _parted(rows: Sequence[RuleRow], is_so: Callable[[RuleRow], bool]) -> tuple[list[RuleRow], list[RuleRow]]:
+    return [row for row in rows if is_so(row)], [row for row in rows if not is_so(row)]
+
+
+def _last(row: RuleRow) -> str:
+    assert row.last_sent_at is not None
+    return f"{row.rule.name} on {dateformat.format(timezone.localtime(row.last_sent_at), 'j M, H:i')}"

@@ -1,0 +1,49 @@
+"""`manage.py doctor`: the same checks as on the LinkedIn page, for one company or for all."""
+
+import textwrap
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from capi.doctor import examine
+from capi.doctor.findings import Finding, Level, counted
+from crm.management.commands.create_api_key import find_company
+from crm.models import Company
+
+LEVEL_WIDTH = max(len(level.label) for level in Level)
+SENTENCE_WIDTH = 80
+
+
+class Command(BaseCommand):
+    help = "Check all that has to be right for events to reach LinkedIn. Ends with 1 where something is to be mended."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--company", metavar="SLUG", help="the company's short name; without it, all that are open")
+
+    def handle(self, *args: Any, company: str | None, **options: Any) -> None:
+        companies = [find_company(company)] if company else list(Company.objects.filter(is_active=True))
+        if not companies:
+            self.stdout.write("There is no company yet.")
+        if sum([self._tell(each) for each in companies]):
+            raise SystemExit(1)
+
+    def _tell(self, company: Company) -> int:
+        """Print the company's table. Returns how many things are to be mended."""
+        findings = examine(company)
+        counts = counted(findings)
+        self.stdout.write(f"{company} ({company.slug}): {counts.sentence}")
+        for line in _table(findings):
+            self.stdout.write(f"  {line}")
+        return counts.red
+
+
+def _table(findings: Iterable[Finding]) -> Iterable[str]:
+    rows = list(findings)
+    width = max(len(row.check.label) for row in rows)
+    margin = " " * (LEVEL_WIDTH + width + 4)
+    for row in rows:
+        first, *more = [*textwrap.wrap(row.sentence, SENTENCE_WIDTH), *textwrap.wrap(row.mend, SENTENCE_WIDTH)]
+        yield f"{row.level.label:{LEVEL_WIDTH}}  {row.check.label:{width}}  {first}"
+        yield from (margin + line for line in more)

@@ -1,0 +1,69 @@
+"""The doctor on the version of LinkedIn's API."""
+
+from datetime import date
+
+import pytest
+
+from capi.doctor import version
+from capi.models import Connection
+
+SUNSET = date(2027, 9, 15)  # of 202609
+
+
+def finding(today=date(2026, 11, 25), connection=None):
+    (found,) = version.findings(connection, today)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("today", "level", "sentence"),
+    [
+        (
+            date(2027, 7, 16),
+            "green",
+            "LinkedIn switches version 202609 of its API off on 15 September 2027, in 61 days.",
+        ),
+        (
+            date(2027, 7, 17),
+            "amber",
+            "LinkedIn switches version 202609 of its API off on 15 September 2027, in 60 days.",
+        ),
+        (date(2027, 9, 7), "amber", "LinkedIn switches version 202609 of its API off on 15 September 2027, in 8 days."),
+        (date(2027, 9, 8), "red", "LinkedIn switches version 202609 of its API off on 15 September 2027, in 7 days."),
+        (date(2027, 9, 15), "red", "LinkedIn has switched version 202609 of its API off on 15 September 2027, today."),
+        (date(2027, 9, 16), "red", "LinkedIn has switched version 202609 of its API off on 15 September 2027."),
+    ],
+)
+def test_its_end_is_told_from_60_days_on(today, level, sentence) -> None:
+    found = finding(today)
+
+    assert (found.level, found.sentence) == (level, sentence)
+    assert ("LINKEDIN_API_VERSION" in found.mend) == (level != "green")
+
+
+@pytest.mark.parametrize("newer", ["202610", "202701", "202512"])
+def test_a_version_that_the_table_does_not_hold_is_fine_and_its_end_unknown(settings, newer) -> None:
+    settings.LINKEDIN_API_VERSION = newer
+
+    found = finding()
+
+    assert found.level == "unknown"
+    assert found.sentence == f"LeadMachine's table of versions does not hold {newer}, so that its end can't be told."
+    assert found.mend == ""
+
+
+def test_a_version_older_than_the_table_is_over(settings) -> None:
+    settings.LINKEDIN_API_VERSION = "202405"
+
+    found = finding()
+
+    assert (found.level, found.sentence) == ("red", "Version 202405 is older than all that LinkedIn still answers.")
+
+
+def test_what_linkedin_said_goes_before_the_table() -> None:
+    paused = Connection(is_paused=True, paused_reason="version_retired", paused_version="202609")
+
+    found = finding(connection=paused)
+
+    assert found.level == "red"
+    assert found.sentence == "LinkedIn says 426: it has retired the version of its API that LeadMachine uses."

@@ -1,0 +1,53 @@
+"""The doctor on the workers: each leaves a sign of its round."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from capi.clock import database_now
+from capi.doctor import worker
+from capi.models import Heartbeat
+from capi.sweeper import Sweeper
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+ROUND = datetime(2026, 11, 25, 6, 10, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("later", "level", "sentence"),
+    [
+        (timedelta(seconds=119), "green", "The last round for events to send was on 25 Nov, 06:10:07."),
+        (timedelta(seconds=120), "amber", "The workers are late: the last round was on 25 Nov, 06:10:07."),
+        (timedelta(minutes=15), "red", "No worker has looked for events to send since 25 Nov, 06:10:07."),
+    ],
+)
+def test_the_last_round_is_told_and_missed(later, level, sentence) -> None:
+    Heartbeat.objects.create(name="sweep", beat_at=ROUND)
+
+    (found,) = worker.findings(ROUND + later)
+
+    assert (found.level, found.sentence) == (level, sentence)
+
+
+def test_where_no_worker_ever_ran_it_says_so() -> None:
+    (found,) = worker.findings(ROUND)
+
+    assert (found.level, found.sentence) == ("red", "No worker has ever looked for events to send.")
+
+
+def test_all_workers_share_one_row_and_the_last_one_counts() -> None:
+    Heartbeat.objects.create(name="sweep", beat_at=ROUND)
+
+    Heartbeat.objects.beat("sweep")
+    Heartbeat.objects.beat("sweep")
+
+    (row,) = Heartbeat.objects.all()
+    assert abs(database_now() - row.beat_at) < timedelta(seconds=10)
+
+
+def test_a_sweeper_leaves_its_sign() -> None:
+    Sweeper().sweep()
+
+    (found,) = worker.findings(database_now())
+    assert found.level == "green"
