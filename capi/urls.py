@@ -14,6 +14,7 @@ urlpatterns = [
     path("integrations/linkedin/check/", doctor.check, name="check"),
     path("integrations/linkedin/rules/new/", rules.new, name="rule_new"),
     path("integrations/linkedin/rules/import/", rule_import.choose, name="rule_import"),
+    path("integrations/linkedin/rules/<int:pk>/", rules.detail, name="rule"),
     path("integrations/linkedin/rules/<int:pk>/edit/", rules.edit, name="rule_edit"),
     path("integrations/linkedin/rules/<int:pk>/active/", rules.set_active, name="rule_active"),
     path("integrations/linkedin/rules/<int:pk>/resume/", rules.resume, name="rule_resume"),

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Self
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.urls import reverse
 
 from capi.models.ids import only_digits
 from capi.models.names import CrmEventName
@@ -70,6 +71,9 @@ class ConversionRule(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("rule", args=[self.pk])
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Mark as deleted: the log of what the rule sent stays, and what waited for it is cancelled."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db.models import Count, Max, Q
 
 from capi.advice import EVENTS, EventAdvice
-from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule
 from capi.reads.log import STATES as STATES_OF_CHIP
 from capi.reads.log import Chip
 from capi.reads.moments import id_behind
@@ -66,6 +66,13 @@ def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
     ]
 
 
+def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
+    """One rule as `rule_rows` has it, in four queries."""
+    health = _health(rule.company_id, rule).get(rule.pk, {})
+    test = ConversionEvent.objects.for_company(rule.company_id).filter(pk=health.get("last_test") or 0).first()
+    return _row(rule, health, _pending_by_rule(rule.company_id, rule).get(rule.pk, 0), test, connection)
+
+
 def _row(
     rule: ConversionRule,
     health: Mapping[str, Any],
@@ -85,12 +92,12 @@ def _row(
     )
 
 
-def _health(company_id: int) -> dict[int, dict[str, Any]]:
-    """By rule: when the last event was sent and the last failed, and the id of the last test."""
+def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, dict[str, Any]]:
+    """By rule, or for this one: when the last event was sent and the last failed, and the id of the last test."""
     events = ConversionEvent.objects.for_company(company_id)
     counted = Q(is_test=False)
     rows = (
-        events.filter(pk__gt=id_behind(events, HEALTH_OVER, order="-pk") or 0)
+        _of(rule, events.filter(pk__gt=id_behind(events, HEALTH_OVER, order="-pk") or 0))
         .order_by()
         .values("rule")
         .annotate(
@@ -102,9 +109,13 @@ def _health(company_id: int) -> dict[int, dict[str, Any]]:
     return {row["rule"]: dict(row) for row in rows}
 
 
-def _pending_by_rule(company_id: int) -> dict[int, int]:
-    pending = ConversionEvent.objects.for_company(company_id).pending().counted().order_by()
+def _pending_by_rule(company_id: int, rule: ConversionRule | None = None) -> dict[int, int]:
+    pending = _of(rule, ConversionEvent.objects.for_company(company_id).pending().counted()).order_by()
     return dict(pending.values_list("rule").annotate(Count("pk")))
+
+
+def _of(rule: ConversionRule | None, events: ConversionEventQuerySet) -> ConversionEventQuerySet:
+    return events.filter(rule=rule) if rule else events
 
 
 def mapped_events(rules: Sequence[ConversionRule]) -> int:

@@ -18,6 +18,7 @@ from capi.context_processors import line_of
 from capi.forms import RuleForm
 from capi.models import ConversionEvent, ConversionRule
 from capi.reads.firing import Firing, firing_of
+from capi.reads.rule_health import health_of
 from capi.reads.shown import shown
 from capi.reasons import State
 from capi.views.setup import how_far
@@ -27,6 +28,16 @@ from crm.views.access import MemberRequest, member
 
 RULES_PLACE: Final = "#map"
 SLOW_AFTER: Final = timedelta(seconds=10)
+
+
+@require_safe
+@member(Action.SEE_CONNECTION)
+def detail(request: MemberRequest, pk: int) -> HttpResponse:
+    """How one rule is doing."""
+    rule = _own_rule(request, pk)
+    return render(
+        request, "capi/rule_detail.html", {"rule": rule, "health": health_of(rule, line_of(request).connection)}
+    )
 
 
 @vary_on_headers("HX-Request")

@@ -2,12 +2,14 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from capi import services
 from capi.models import ConversionRule
 from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page, plain_page  # noqa: F401 - a fixture
 from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
+from tests.capi.counted import count_now, record
 from tests.conftest import TOKEN, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,3 +110,23 @@ def test_without_javascript_a_button_shows_how_often_it_would_fire(plain_page, c
     expect(plain_page.locator("#firing")).to_contain_text("would have fired 1 time in the last 30 days")
     expect(plain_page.get_by_label("Name")).to_have_value("Half done")
     assert not ConversionRule.objects.exists()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_rules_page_has_no_finding(page, company, ops, connected, make_rule, size, theme) -> None:
+    rule = make_rule("deal_lost", "404404", linkedin_type="PURCHASE", linkedin_read_at=timezone.now())
+    for state in ("accepted", "rejected", "pending", "skipped"):
+        record(rule, state, reason="data_refused" if state == "rejected" else "", message="amount")
+    count_now()
+    sign_in(page, ops)
+    open_page(page, LINKEDIN, size, theme)
+
+    page.get_by_role("link", name="Deal lost").click()
+    expect(page.get_by_role("heading", name="Its events per day by outcome")).to_be_visible()
+    assert_fit_to_use(page)
+    type(rule).objects.update(is_paused=True, paused_reason="rule_not_found")
+    open_page(page, rule.get_absolute_url(), size, theme)
+    assert_fit_to_use(page)
+    open_page(page, make_rule("lead_created").get_absolute_url(), size, theme)
+    assert_fit_to_use(page)

@@ -129,6 +129,7 @@ ROWS: dict[str, Row] = {
     "connection_resume": _do(Action.CHANGE_CONNECTION),
     "check": _do(Action.TEST_RULES),
     "rule_new": _form(Action.CHANGE_RULES, body=_rule),
+    "rule": _see(Action.SEE_CONNECTION, "rule"),
     "rule_import": _form(Action.CHANGE_RULES),
     "ad_account_save": _do(Action.CHANGE_CONNECTION, body=lambda world: {"ad_account_id": "512345678"}),
     "rule_edit": _form(Action.CHANGE_RULES, "rule", _rule),
