@@ -1,5 +1,6 @@
 """What a person asks of a backfill: start, pause, resume, cancel. Each is one transaction, and on record."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -9,11 +10,9 @@ from capi.models import Backfill, ConversionRule
 from capi.pipeline import backfill as pipeline
 from capi.pipeline import endings
 from capi.publisher import wake_on_commit
-from capi.reasons import BackfillState, Outcome
+from capi.reasons import OUTCOMES_TO_SEND, BackfillState
 from crm import audit
 from crm.models import AuditAction, User
-
-LEADS_TO_SENDING = (Outcome.GOES, Outcome.NO_EMAIL)
 
 
 def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User | None = None) -> Backfill:
@@ -24,7 +23,7 @@ def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User 
     if not rule.is_active:
         raise ValidationError(f"{rule} is off. Switch it on, then send its earlier events.")
     planned = pipeline.foresee(rule, since=since, until=until)
-    if not any(planned[outcome] for outcome in LEADS_TO_SENDING):
+    if not any(planned[outcome] for outcome in OUTCOMES_TO_SEND):
         raise ValidationError(f"{rule}: there is nothing to send from that time.")
     with transaction.atomic():
         backfill = _create(Backfill(
@@ -35,6 +34,19 @@ def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User 
         _record(backfill, AuditAction.BACKFILL_STARTED, user, details)
         wake_on_commit(rule.company_id)
     return backfill
+
+
+def start_all(
+    *, rules: Iterable[ConversionRule], since: datetime, until: datetime, user: User | None = None
+) -> tuple[list[Backfill], list[str]]:
+    """Start one for each of these rules where that can be. Returns them, and why the others were not started."""
+    started, refused = [], []
+    for rule in rules:
+        try:
+            started.append(start(rule=rule, since=since, until=until, user=user))
+        except ValidationError as error:
+            refused += error.messages
+    return started, refused
 
 
 def pause(*, backfill: Backfill, user: User | None = None) -> bool:

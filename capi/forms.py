@@ -95,7 +95,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "name": "As you want to read it in Recent Events, for example “Qualified lead”.",
             "frequency": "How often one lead, or one deal, may fire this rule.",
             "send_value": "The deal's amount and currency. Rules for lead events have no value to send.",
-            "is_active": "Off: events that happen meanwhile are not sent, also not later.",
+            "is_active": "Off: events that happen meanwhile are not sent, unless by a backfill later.",
         }
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:

@@ -54,6 +54,9 @@ class Outcome(models.TextChoices):
     DEAL_DELETED = "deal_deleted", "Deal deleted"
 
 
+OUTCOMES_TO_SEND = (Outcome.GOES, Outcome.NO_EMAIL)  # the others never lead to a request
+
+
 class Reason(models.TextChoices):
     """Why. The first group speaks of the event, the second of the rule, the third of the connection."""
 

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from capi.views import by_hand, connection, dashboard, doctor, events, overview, rule_import, rules, sandbox, setup
+from capi.views import (
+    backfill,
+    by_hand,
+    connection,
+    dashboard,
+    doctor,
+    events,
+    overview,
+    rule_import,
+    rules,
+    sandbox,
+    setup,
+)
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -23,6 +35,12 @@ urlpatterns = [
     path("integrations/linkedin/tests/<int:pk>/", rules.test_result, name="test_result"),
     path("integrations/linkedin/overview/", overview.overview, name="overview"),
     path("integrations/linkedin/overview/export/", overview.overview_export, name="overview_export"),
+    path("integrations/linkedin/backfill/", backfill.overview, name="backfills"),
+    path("integrations/linkedin/backfill/plan/", backfill.plan, name="backfill_plan"),
+    path("integrations/linkedin/backfill/<int:pk>/", backfill.detail, name="backfill"),
+    path("integrations/linkedin/backfill/<int:pk>/pause/", backfill.pause, name="backfill_pause"),
+    path("integrations/linkedin/backfill/<int:pk>/resume/", backfill.resume, name="backfill_resume"),
+    path("integrations/linkedin/backfill/<int:pk>/cancel/", backfill.cancel, name="backfill_cancel"),
     path("integrations/linkedin/events/", events.log, name="events"),
     path("integrations/linkedin/events/retry/", by_hand.retry, name="events_retry"),
     path("integrations/linkedin/events/cancel/", by_hand.cancel, name="events_cancel"),

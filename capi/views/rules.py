@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -17,6 +18,7 @@ from capi.clock import database_now
 from capi.context_processors import line_of
 from capi.forms import RuleForm
 from capi.models import ConversionEvent, ConversionRule
+from capi.reads.backfills import sendable_lately
 from capi.reads.firing import Firing, firing_of
 from capi.reads.rule_health import health_of
 from capi.reads.shown import shown
@@ -44,7 +46,9 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.CHANGE_RULES)
 def new(request: MemberRequest) -> HttpResponse:
     rule = ConversionRule(company=request.membership.company)
-    return _saved_or_shown(request, rule, "{} was added. Press play in step 3 to try it.")
+    answer = _saved_or_shown(request, rule, "{} was added. Press play in step 3 to try it.")
+    _offer_backfill(request, rule)
+    return answer
 
 
 @vary_on_headers("HX-Request")
@@ -79,6 +83,16 @@ def _firing(request: MemberRequest, rule: ConversionRule) -> Firing | None:
     )
 
 
+def _offer_backfill(request: MemberRequest, rule: ConversionRule) -> None:
+    """Say how much a rule that is on from now has missed, with the way to send it."""
+    if not (rule.pk and rule.is_active and request.membership.may(Action.BACKFILL)):
+        return
+    if count := sendable_lately(rule):
+        address = reverse("backfill_plan", query={"rule": rule.pk, "period": 30})
+        happened = f"{count:,} such event{' has' if count == 1 else 's have'} happened in the last 30 days."
+        messages.info(request, format_html('{} <a href="{}">Send earlier events too?</a>', happened, address))
+
+
 @require_POST
 @member(Action.CHANGE_RULES)
 def set_active(request: MemberRequest, pk: int) -> HttpResponse:
@@ -87,6 +101,7 @@ def set_active(request: MemberRequest, pk: int) -> HttpResponse:
     try:
         services.set_rule_active(rule=rule, active=active)
         messages.success(request, f"{rule} is now {'on' if active else 'off'}.")
+        _offer_backfill(request, rule)
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     return _to_rules()

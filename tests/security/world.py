@@ -1,11 +1,13 @@
 """Two companies full of words that nobody else uses, and everybody who may come by."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.test import Client
+from django.utils.timezone import now
 
 from capi import services
-from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
+from capi.models import Attempt, Backfill, Connection, ConversionEvent, ConversionRule
 from crm import audit
 from crm.models import ApiKey, AuditAction, Company, Deal, Invitation, Lead, LeadStatus, Membership, Stage, User
 from crm.roles import Role
@@ -63,6 +65,9 @@ def _fill(world: World, number: str) -> None:
         message=f"{mark} refused", state="rejected", last_attempt=attempt, next_attempt_at=None
     )
     test = ConversionEvent.objects.create(company=company, rule=rule, is_test=True)
+    backfill = Backfill.objects.create(
+        company=company, rule=rule, since=now() - timedelta(days=1), until=now(), planned={"goes": 1}, started_by=owner
+    )
     invitation = Invitation.objects.create(
         company=company, email=f"{mark.lower()}-guest@example.com", role=Role.OPS, token_sha256=mark
     )
@@ -71,7 +76,7 @@ def _fill(world: World, number: str) -> None:
         "lead": lead.pk, "deal": deal.pk, "rule": rule.pk, "event": event.pk, "test": test.pk,
         "key": ApiKey.objects.for_company(company)[0].pk, "member": world.members[Role.OPS].pk,
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
-        "connection": Connection.objects.get(company=company).pk,
+        "backfill": backfill.pk, "connection": Connection.objects.get(company=company).pk,
     }  # fmt: skip
 
 

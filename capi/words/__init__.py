@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final, Literal
 
 from capi.linkedin.rules import Outcome
-from capi.models import Connection, ConversionEvent
+from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.reasons import Reason, State
 
 Tone = Literal["good", "wait", "bad", "plain"]
@@ -228,7 +228,7 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Words:
     """What to tell a person about this event, as things stand. `event.rule` should be loaded."""
     state, reason = State(event.state), Reason(event.reason)
     if state == State.PENDING and not event.is_test:
-        hold = _hold(event, connection)
+        hold = hold_of(event.rule, connection)
         if hold is not None:
             return hold
         if reason not in TRANSIENT:
@@ -261,13 +261,14 @@ def explain_pause(reason: str) -> Words:
     return REASONS.get(Reason(reason), ON_HOLD) if reason else ON_HOLD
 
 
-def _hold(event: ConversionEvent, connection: Connection | None) -> Words | None:
+def hold_of(rule: ConversionRule, connection: Connection | None) -> Words | None:
+    """Why events of this rule are on hold, None where they are not."""
     if connection is None or not connection.has_token:
         return REASONS[Reason.NO_TOKEN]
     if connection.is_paused:
         return explain_pause(connection.paused_reason)
-    if event.rule.is_paused:
-        return explain_pause(event.rule.paused_reason)
+    if rule.is_paused:
+        return explain_pause(rule.paused_reason)
     return None
 
 

@@ -1,0 +1,112 @@
+"""Sending what happened before: the plan, the start, and how far it has come."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from capi import backfills
+from capi.backfill_form import BackfillForm
+from capi.context_processors import line_of
+from capi.models import Backfill
+from capi.reads.backfills import foreseen, shown_backfill
+from capi.words.backfills import warnings
+from crm.roles import Action
+from crm.views.access import MemberRequest, member
+
+PER_PAGE = 25
+
+
+@require_safe
+@member(Action.BACKFILL)
+def overview(request: MemberRequest) -> HttpResponse:
+    return _overview(request, BackfillForm(company=request.membership.company))
+
+
+@member(Action.BACKFILL)
+def plan(request: MemberRequest) -> HttpResponse:
+    """What would become of the past events; posted, they are sent."""
+    is_start = request.method == "POST"
+    form = BackfillForm(request.POST if is_start else request.GET, company=request.membership.company)
+    if not form.is_valid():
+        return _overview(request, form)
+    return _start(request, form) if is_start else _plan(request, form)
+
+
+def _plan(request: MemberRequest, form: BackfillForm) -> HttpResponse:
+    since, until = form.span()
+    plans = foreseen(form.rules(), since=since, until=until)
+    context = {
+        "form": form,
+        "since": since,
+        "until": until,
+        "plans": plans,
+        "sendable": sum(plan.sendable for plan in plans),
+        "warnings": warnings(plan.rule for plan in plans),
+    }
+    return render(request, "capi/backfill_plan.html", context)
+
+
+def _start(request: MemberRequest, form: BackfillForm) -> HttpResponse:
+    since, until = form.span()
+    started, refused = backfills.start_all(rules=form.rules(), since=since, until=until, user=request.user)
+    for sentence in refused:
+        messages.info(request, sentence)
+    if started:
+        messages.success(request, "Started. New events still go first.")
+    return redirect(started[0]) if len(started) == 1 else redirect("backfills")
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@member(Action.BACKFILL)
+def detail(request: MemberRequest, pk: int) -> HttpResponse:
+    """One backfill; for htmx just the part that moves, which asks for itself again."""
+    row = shown_backfill(_own(request, pk), line_of(request).connection)
+    return render(request, "capi/_backfill.html" if request.htmx else "capi/backfill.html", {"row": row})
+
+
+@require_POST
+@member(Action.BACKFILL)
+def pause(request: MemberRequest, pk: int) -> HttpResponse:
+    backfill = _own(request, pk)
+    if backfills.pause(backfill=backfill, user=request.user):
+        messages.success(request, "Paused. What is queued of it still goes out.")
+    return redirect(backfill)
+
+
+@require_POST
+@member(Action.BACKFILL)
+def resume(request: MemberRequest, pk: int) -> HttpResponse:
+    backfill = _own(request, pk)
+    if backfills.resume(backfill=backfill, user=request.user):
+        messages.success(request, "It goes on where it stopped.")
+    return redirect(backfill)
+
+
+@member(Action.BACKFILL)
+def cancel(request: MemberRequest, pk: int) -> HttpResponse:
+    """Ask, then end it for good."""
+    backfill = _own(request, pk)
+    if request.method != "POST":
+        return render(request, "capi/backfill_cancel.html", {"backfill": backfill})
+    ended = backfills.cancel(backfill=backfill, user=request.user)
+    if ended is not None:
+        messages.success(request, f"Cancelled, with {ended:,} event{'' if ended == 1 else 's'} not sent yet.")
+    return redirect(backfill)
+
+
+def _overview(request: MemberRequest, form: BackfillForm) -> HttpResponse:
+    found = Backfill.objects.for_company(request.membership.company).select_related("rule", "started_by")
+    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    connection = line_of(request).connection
+    rows = [shown_backfill(backfill, connection) for backfill in page]
+    return render(request, "capi/backfill_list.html", {"form": form, "page": page, "rows": rows})
+
+
+def _own(request: MemberRequest, pk: int) -> Backfill:
+    found = Backfill.objects.for_company(request.membership.company).select_related("rule", "started_by")
+    backfill: Backfill = get_object_or_404(found, pk=pk)
+    return backfill

@@ -1,0 +1,64 @@
+"""The sentences about backfills: where one stands, and what becomes of past events."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from capi.advice import counting_warning
+from capi.models import Backfill, Connection, ConversionRule
+from capi.reasons import BackfillState, Outcome, Reason
+from capi.words import REASONS, Words, hold_of
+
+BACKFILLS: Final[dict[BackfillState, Words]] = {
+    BackfillState.RUNNING: Words("Running", "Past events are sent behind what happens now.", "", "wait"),
+    BackfillState.PAUSED: Words(
+        "Paused", "Nothing more of it is queued.", "Resume it: it goes on where it stopped.", "wait"
+    ),
+    BackfillState.DONE: Words(
+        "Done",
+        "All past events of the period have been gone through.",
+        "Recent events says what became of each.",
+        "good",
+    ),
+    BackfillState.CANCELLED: Words("Cancelled", "It was cancelled, with what of it had not been sent.", "", "plain"),
+}
+ENDS_OF_BACKFILLS: Final[dict[Reason, str]] = {
+    Reason.RULE_DELETED: "Its rule was deleted.",
+    Reason.COMPANY_CLOSED: "The company was deactivated.",
+}
+RULE_OFF: Final = Words(
+    "On hold", "The rule is switched off.", "Switch it on on the LinkedIn page, or cancel the backfill.", "wait"
+)
+
+OUTCOMES: Final[dict[Outcome, str]] = {
+    Outcome.GOES: "They go out as soon as nothing newer is due.",
+    Outcome.NO_EMAIL: "The lead has no e-mail address. Once one is entered they go out, within 90 days of the event.",
+    Outcome.OPTED_OUT: REASONS[Reason.OPTED_OUT].what,
+    Outcome.ALREADY_COUNTED: "The rule counts each lead or deal once, and another event has that place: the oldest, "
+    "or one that was planned when it happened.",
+    Outcome.TOO_OLD: "LinkedIn takes events for 90 days, and these are older.",
+    Outcome.SENT: "LinkedIn has accepted them. They are not sent again.",
+    Outcome.KNOWN: "Queued, waiting or ended: Recent events says why. They are not planned again.",
+    Outcome.LEAD_DELETED: "There is nobody left to report.",
+    Outcome.DEAL_DELETED: "There is no deal left to report.",
+}
+
+OLD_EVENTS: Final = (
+    "LinkedIn counts a conversion only within the windows that are set for it in Campaign Manager: an old event may "
+    "be accepted and yet be counted for no ad."
+)
+
+
+def explain_backfill(backfill: Backfill, connection: Connection | None) -> Words:
+    """What to tell a person about this backfill, as things stand. `backfill.rule` should be loaded."""
+    state, rule = BackfillState(backfill.state), backfill.rule
+    if state == BackfillState.RUNNING:
+        return hold_of(rule, connection) or (BACKFILLS[state] if rule.is_active else RULE_OFF)
+    ended_by = ENDS_OF_BACKFILLS.get(Reason(backfill.reason))
+    return replace(BACKFILLS[state], what=ended_by) if ended_by else BACKFILLS[state]
+
+
+def warnings(rules: Iterable[ConversionRule]) -> list[str]:
+    """What to know before past events of these rules are sent."""
+    counting = (counting_warning(rule.crm_event, rule.linkedin_type) for rule in rules)
+    return [OLD_EVENTS, *dict.fromkeys(filter(None, counting))]
