@@ -243,3 +243,28 @@ class OverviewForm(PeriodForm):
             return days_ago((asked.get("period") or USUAL_DAYS) - 1), today
         last: date = until or max(today, since or today)
         return since or last - timedelta(days=USUAL_DAYS - 1), last
+
+
+class BeforeForm(forms.Form):
+    """Where a page of the past alerts begins, from the address."""
+
+    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+
+
+class MailChoiceForm(forms.Form):
+    """What one gets by mail: a box that is not ticked means no."""
+
+    alerts = forms.BooleanField(label="When something changes: one mail for each change", required=False)
+    weekly = forms.BooleanField(label="On Monday morning: the reconcile of the week before", required=False)
+
+
+class WeekForm(forms.Form):
+    """Which week, by any day in it."""
+
+    week = forms.DateField(required=False, validators=SANE)
+
+    def day(self) -> date | None:
+        """The day, None where it was left out or makes no sense."""
+        self.is_valid()
+        day: date | None = self.cleaned_data.get("week")
+        return day

@@ -89,3 +89,31 @@ class Reason(models.TextChoices):
     TOKEN_UNREADABLE = "token_unreadable", "Access token unreadable"
     VERSION_RETIRED = "version_retired", "API version retired"
     COMPANY_CLOSED = "company_closed", "Company deactivated"
+
+
+class AlertKind(models.TextChoices):
+    """What a company is told of, in the order in which it matters."""
+
+    CONNECTION_PAUSED = "connection_paused", "Sending paused"
+    RULE_PAUSED = "rule_paused", "Rule paused"
+    HOLD_ENDING = "hold_ending", "Events on hold near their end"
+    FAILING = "failing", "Many events fail"
+    SILENT = "silent", "A rule fell silent"
+    TOKEN_ENDING = "token_ending", "Token near its end"
+    VERSION_ENDING = "version_ending", "API version near its end"
+
+
+class Ending(models.TextChoices):
+    """How an alert came to its end."""
+
+    MENDED = "mended", "Over"
+    REPLACED = "replaced", "Went on"  # a later alert of the same kind tells more
+    GONE = "gone", "No longer applies"  # the rule was switched off or deleted, the token removed
+
+
+class News(models.TextChoices):
+    """What a mail tells."""
+
+    OPENED = "opened", "It began"
+    CLOSED = "closed", "It is over"
+    WEEK = "week", "The week's reconcile"

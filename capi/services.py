@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from capi import vault
 from capi.models import Connection, ConversionEvent, ConversionRule, check_linkedin_id
-from capi.pipeline import by_hand
+from capi.pipeline import by_hand, lane
 from capi.pipeline.plan import chunks
 from capi.publisher import wake_on_commit
 from capi.reasons import Reason
@@ -36,6 +36,7 @@ GOING: dict[str, object] = {
     "paused_at": None,
     "paused_version": "",
     "next_attempt_at": None,
+    "next_look_at": None,
     "failures_in_a_row": 0,
 }
 
@@ -120,6 +121,7 @@ def resume_connection(*, company: Company) -> None:
 def resume_rule(*, rule: ConversionRule) -> None:
     """Let a rule go on that LinkedIn's answer paused; what it held goes out, oldest first."""
     with transaction.atomic():
+        lane.tell(rule.company_id)
         _resume(ConversionRule.objects.filter(pk=rule.pk))
         audit.record(company=rule.company_id, action=AuditAction.RULE_RESUMED, about=rule)
         wake_on_commit(rule.company_id)
@@ -133,6 +135,7 @@ def save_rule(*, rule: ConversionRule) -> ConversionRule:
     rule.full_clean()
     with transaction.atomic():
         connection_of(rule.company)
+        lane.tell(rule.company_id)
         changed = _changed_fields(rule)
         rule.is_paused, rule.paused_reason, rule.paused_message, rule.paused_at = False, Reason.NONE, "", None
         if not rule._state.adding and "linkedin_id" in changed:
@@ -153,6 +156,7 @@ def set_rule_active(*, rule: ConversionRule, active: bool) -> None:
     rule.is_active = active
     rule.validate_constraints()
     with transaction.atomic():
+        lane.tell(rule.company_id)
         _write_rule(rule, update_fields=["is_active"])
         details: audit.Details = {"fields": ["is_active"], "active": active}
         audit.record(company=rule.company_id, action=AuditAction.RULE_CHANGED, about=rule, details=details)
@@ -162,6 +166,7 @@ def set_rule_active(*, rule: ConversionRule, active: bool) -> None:
 def delete_rule(*, rule: ConversionRule) -> None:
     """Delete a rule. Its log stays; what waits for it is cancelled."""
     with transaction.atomic():
+        lane.tell(rule.company_id)
         rule.delete()
         audit.record(company=rule.company_id, action=AuditAction.RULE_DELETED, about=rule)
         wake_on_commit(rule.company_id)

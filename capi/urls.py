@@ -3,6 +3,7 @@
 from django.urls import path
 
 from capi.views import (
+    alerts,
     backfill,
     by_hand,
     connection,
@@ -10,6 +11,7 @@ from capi.views import (
     doctor,
     events,
     overview,
+    reconcile,
     rule_import,
     rules,
     sandbox,
@@ -46,5 +48,9 @@ urlpatterns = [
     path("integrations/linkedin/events/cancel/", by_hand.cancel, name="events_cancel"),
     path("integrations/linkedin/events/export/", events.log_export, name="events_export"),
     path("integrations/linkedin/events/<int:pk>/", events.detail, name="event"),
+    path("integrations/linkedin/alerts/", alerts.alerts, name="alerts"),
+    path("integrations/linkedin/alerts/mail/", alerts.choose_mail, name="mail_choice"),
+    path("integrations/linkedin/reconcile/", reconcile.week, name="reconcile"),
+    path("integrations/linkedin/reconcile/export/", reconcile.export_week, name="reconcile_export"),
     path("sandbox/linkedin/", sandbox.received, name="sandbox"),
 ]

@@ -13,7 +13,7 @@ app.autodiscover_tasks()
 
 
 class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Every worker sweeps by its own timer, so that no lane waits for a message that got lost.
+    """Every worker sweeps and watches by its own timers, so that nothing waits for a message that got lost.
 
     It starts once the pool stands and before the broker is reached for: with the broker down, that takes for ever.
     """
@@ -22,9 +22,11 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, worker: Any) -> None:
         from capi.sweeper import Counter, Sweeper
+        from capi.watcher import Watcher
 
         Sweeper().start()
         Counter().start()
+        Watcher().start()
 
 
 app.steps["worker"].add(Sweep)

@@ -1,5 +1,6 @@
 """What a company connects, what it maps, and each conversion on its way to LinkedIn."""
 
+from capi.models.alert import Alert, AlertQuerySet, Mail, MailChoice, MailQuerySet
 from capi.models.attempt import Attempt, EarlierAttempt
 from capi.models.backfill import Backfill
 from capi.models.checkup import Checkup
@@ -14,8 +15,8 @@ from capi.models.scoping import CompanyQuerySet
 from capi.reasons import Frequency
 
 __all__ = [
-    "MAX_ID_DIGITS", "SWEEP", "Attempt", "Backfill", "Checkup", "CompanyQuerySet", "Connection", "ConversionEvent",
-    "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet", "CountedLog", "CrmEventName", "DayCount",
-    "EarlierAttempt", "Frequency", "Heartbeat", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id",
-    "only_digits",
+    "MAX_ID_DIGITS", "SWEEP", "Alert", "AlertQuerySet", "Attempt", "Backfill", "Checkup", "CompanyQuerySet",
+    "Connection", "ConversionEvent", "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet",
+    "CountedLog", "CrmEventName", "DayCount", "EarlierAttempt", "Frequency", "Heartbeat", "Mail", "MailChoice",
+    "MailQuerySet", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id", "only_digits",
 ]  # fmt: skip

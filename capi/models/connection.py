@@ -44,6 +44,10 @@ class Connection(models.Model):
     requests_left = models.FloatField(null=True, editable=False)  # of the minute's purse, at `requests_counted_at`
     requests_counted_at = models.DateTimeField(null=True, editable=False)
 
+    # When its state is to be compared with the open alerts next: see capi.alerts.look. Null: as soon as possible.
+    next_look_at = models.DateTimeField(null=True, editable=False)
+    mailed_week = models.DateField(null=True, editable=False)  # the Monday of the last week that was reconciled by mail
+
     objects: ClassVar[CompanyQuerySet["Connection"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:

@@ -28,7 +28,7 @@ def close_company(*, company_id: int) -> None:
     """Cancel all that is still to be sent for the company, and send nothing more. As for `forget_leads`."""
     wait_on_commit(call_back([company_id]))
     Connection.objects.for_company(company_id).update(
-        is_paused=True, paused_reason=Reason.COMPANY_CLOSED, paused_at=Now()
+        is_paused=True, paused_reason=Reason.COMPANY_CLOSED, paused_at=Now(), next_look_at=None
     )
     Backfill.objects.for_company(company_id).cancel(Reason.COMPANY_CLOSED)
     end(ConversionEvent.objects.for_company(company_id), State.CANCELLED, Reason.COMPANY_CLOSED)
@@ -37,7 +37,7 @@ def close_company(*, company_id: int) -> None:
 def reopen_company(*, company_id: int) -> None:
     """Let sending go on, unless something else holds it."""
     closed = Connection.objects.for_company(company_id).filter(paused_reason=Reason.COMPANY_CLOSED)
-    closed.update(is_paused=False, paused_reason=Reason.NONE, paused_at=None)
+    closed.update(is_paused=False, paused_reason=Reason.NONE, paused_at=None, next_look_at=None)
 
 
 def cancel_backfill(backfill: Backfill) -> int | None:

@@ -121,6 +121,11 @@ def recalls_of(lease: Lease) -> int:
     return Connection.objects.values_list("recalls", flat=True).get(pk=lease.connection_id)
 
 
+def tell(company_id: int) -> None:
+    """Have a pause, or the end of one, seen soon by whoever tells people (`capi.alerts.look`)."""
+    Connection.objects.for_company(company_id).update(next_look_at=None)
+
+
 def rest_until(moment: datetime) -> dict[str, Any]:
     """The change that lets the lane rest, for `renew`."""
     return {"next_attempt_at": moment, "failures_in_a_row": F("failures_in_a_row") + 1}

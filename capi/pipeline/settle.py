@@ -127,8 +127,10 @@ def close_unsendable(lease: Lease, unsendable: Mapping[Verdict, Sequence[Row]]) 
         _open([row.pk for row in rows]).update(**changes, **_final(verdict.state))
 
 
+@transaction.atomic
 def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
     """Hold the rule's events, unless its LinkedIn id was mended since `rule` was read. True if it was paused."""
+    lane.tell(rule.company_id)  # before the rule is touched: whoever resumes it locks the connection first, too
     same = ConversionRule._base_manager.filter(pk=rule.pk, linkedin_id=rule.linkedin_id, is_paused=False)
     return bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
 
@@ -140,14 +142,20 @@ def pause_all_for_version(version: str) -> int:
         sending = Connection.objects.filter(is_paused=False).order_by("pk").select_for_update()
         pks = list(sending.values_list("pk", flat=True))
         return Connection.objects.filter(pk__in=pks).update(
-            is_paused=True, paused_reason=Reason.VERSION_RETIRED, paused_version=version, paused_at=Now()
+            is_paused=True,
+            paused_reason=Reason.VERSION_RETIRED,
+            paused_version=version,
+            paused_at=Now(),
+            next_look_at=None,
         )
 
 
 def _pause_connection(lease: Lease, reason: Reason, token_version: int) -> None:
-    # Only if the refused token is still the current one: a 401 for the old token says nothing about the new.
-    Connection.objects.filter(pk=lease.connection_id, token_version=token_version).update(
-        is_paused=True, paused_reason=reason, paused_at=Now()
+    # Only if the refused token is still the current one: a 401 for the old token says nothing about the new. A pause
+    # that a test event meets once more began when it began.
+    current = Connection.objects.filter(pk=lease.connection_id, token_version=token_version)
+    current.exclude(is_paused=True, paused_reason=reason).update(
+        is_paused=True, paused_reason=reason, paused_at=Now(), next_look_at=None
     )
 
 

@@ -41,5 +41,10 @@ def _resume_after_version_change() -> None:
     """Let the connections go on that LinkedIn stopped for an API version which is no longer ours."""
     stopped = Connection.objects.filter(is_paused=True, paused_reason=Reason.VERSION_RETIRED)
     stopped.filter(~Q(paused_version=settings.LINKEDIN_API_VERSION)).update(
-        is_paused=False, paused_reason=Reason.NONE, paused_version="", paused_at=None, next_attempt_at=None
+        is_paused=False,
+        paused_reason=Reason.NONE,
+        paused_version="",
+        paused_at=None,
+        next_attempt_at=None,
+        next_look_at=None,
     )

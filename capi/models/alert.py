@@ -1,0 +1,119 @@
+"""What a company is told of: the alerts, who wants mail, and each mail that is to go out."""
+
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from capi.models.rule import ConversionRule
+from capi.models.scoping import CompanyQuerySet
+from capi.reasons import AlertKind, Ending, News
+
+
+class AlertQuerySet(CompanyQuerySet["Alert"]):
+    def still_open(self) -> Self:
+        """Those whose cause lasts."""
+        return self.filter(closed_at=None)
+
+
+class Alert(models.Model):
+    """A state that somebody should know of, from the look that found it to the look that found it gone.
+
+    `marker` tells one episode from the next of the same kind (when the pause began, which version, which date), and
+    `stage` how near an end is, in days. Of each kind and rule one alert is open at a time: the database says so.
+    """
+
+    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="alerts", db_index=False)
+    kind = models.CharField(max_length=20, choices=AlertKind.choices)
+    rule = models.ForeignKey(ConversionRule, null=True, on_delete=models.CASCADE, related_name="alerts", db_index=False)
+    marker = models.CharField(max_length=40, blank=True)
+    stage = models.PositiveSmallIntegerField(default=0)
+    reason = models.CharField(max_length=30, blank=True)  # of the pause, one of capi.reasons.Reason
+    facts = models.JSONField(default=dict)  # numbers and dates for the words, as they were when it was opened
+    opened_at = models.DateTimeField(db_default=Now())
+    closed_at = models.DateTimeField(null=True)
+    ending = models.CharField(max_length=10, choices=Ending.choices, blank=True)
+
+    objects: ClassVar[AlertQuerySet] = AlertQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company", "kind"],
+                condition=Q(closed_at=None, rule=None),
+                name="one_open_alert_per_kind",
+            ),
+            models.UniqueConstraint(
+                fields=["company", "kind", "rule"],
+                condition=Q(closed_at=None, rule__isnull=False),
+                name="one_open_alert_per_kind_and_rule",
+            ),
+        ]
+        indexes = [models.Index(fields=["company", "-id"], name="alerts_newest_first")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} #{self.pk}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed_at is None
+
+
+class MailChoice(models.Model):
+    """What a person chose to get by mail from a company. Without a row the role decides: see `capi.alerts.choice`."""
+
+    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    alerts = models.BooleanField()
+    weekly = models.BooleanField()
+
+    objects: ClassVar[CompanyQuerySet["MailChoice"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["company", "user"], name="one_mail_choice_per_member")]
+
+    def __str__(self) -> str:
+        return f"User {self.user_id} at company {self.company_id}"
+
+
+class MailQuerySet(CompanyQuerySet["Mail"]):
+    def due(self) -> Self:
+        return self.filter(due_at__lte=Now())
+
+
+class Mail(models.Model):
+    """One mail to one person: written with the change that it tells of, and sent by a worker after the commit.
+
+    `due_at` is when it may be tried next, null once it went out or was given up. Whoever sends it moves `due_at` ahead
+    first, so that nobody else does meanwhile.
+    """
+
+    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    news = models.CharField(max_length=10, choices=News.choices)
+    alert = models.ForeignKey(Alert, null=True, on_delete=models.CASCADE, related_name="mails")
+    week = models.DateField(null=True)  # the Monday of a weekly reconcile
+    created_at = models.DateTimeField(db_default=Now())
+    due_at = models.DateTimeField(null=True, db_default=Now())
+    tries = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[MailQuerySet] = MailQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["alert", "news", "user"], condition=Q(alert__isnull=False), name="one_mail_per_news_and_person"
+            ),
+            models.UniqueConstraint(
+                fields=["company", "week", "user"], condition=Q(week__isnull=False), name="one_mail_per_week_and_person"
+            ),
+        ]
+        indexes = [models.Index(fields=["due_at"], name="mails_due", condition=Q(due_at__isnull=False))]
+
+    def __str__(self) -> str:
+        return f"Mail {self.pk}: {self.news}"

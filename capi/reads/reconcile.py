@@ -1,0 +1,141 @@
+"""A week's reconcile: what became of every CRM event that a rule is mapped to. The numbers add up, or it raises.
+
+CRM events count in the week in which they happened, also those that a backfill sent later. Test events belong to no
+CRM event, and so are in none of the numbers.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.reads.log import STATES as STATES_OF_CHIP
+from capi.reads.log import Chip
+from capi.reads.moments import start_of
+from capi.reasons import State
+from capi.words import Words
+from capi.words.reconcile import became
+from crm.models import CrmEvent
+
+WEEK: Final = timedelta(weeks=1)
+
+# One statement, and so one moment: the CRM events are counted twice, by themselves and by what became of them.
+COUNTS: Final = """
+    SELECT r.id, c.state, c.reason, COUNT(e.id),
+           (SELECT COUNT(*) FROM {crm_event} t WHERE t.company_id = r.company_id AND t.kind = r.crm_event
+                                                 AND t.occurred_at >= %s AND t.occurred_at < %s)
+    FROM {rule} r
+    JOIN {crm_event} e ON e.company_id = r.company_id AND e.kind = r.crm_event
+                      AND e.occurred_at >= %s AND e.occurred_at < %s
+    LEFT JOIN {event} c ON c.crm_event_id = e.id AND c.rule_id = r.id
+    WHERE r.company_id = %s
+    GROUP BY r.id, c.state, c.reason
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """So many CRM events of which the same became. `chip` is the part of Recent Events that shows them."""
+
+    words: Words
+    count: int
+    chip: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleWeek:
+    """What became of the CRM events of a rule's kind."""
+
+    rule: ConversionRule
+    crm_events: int
+    lines: Sequence[Line]
+
+    def __post_init__(self) -> None:
+        assert sum(line.count for line in self.lines) == self.crm_events, f"Rule {self.rule.pk} does not add up."
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """A week from `monday` on, by the company's clock."""
+
+    monday: date
+    rules: Sequence[RuleWeek]
+
+    @property
+    def sunday(self) -> date:
+        return self.monday + timedelta(days=6)
+
+    @property
+    def previous(self) -> date | None:
+        """The Monday before, where its events are still kept."""
+        return self.monday - WEEK if self.monday > earliest_week() else None
+
+    @property
+    def next(self) -> date | None:
+        return self.monday + WEEK if self.monday < monday_of(timezone.localdate()) else None
+
+
+def reconcile(company_id: int, monday: date, line: Connection | None) -> Week:
+    """The week of the company, in the time zone that is active, in two queries."""
+    rows = _counts(company_id, monday)
+    rules = ConversionRule._base_manager.in_bulk({rule_id for rule_id, *_ in rows})
+    weeks = (_rule_week(rule, [row for row in rows if row[0] == rule.pk], line) for rule in rules.values())
+    shown = [week for week in weeks if week is not None]
+    return Week(monday, sorted(shown, key=lambda week: week.rule.pk))
+
+
+def monday_of(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def earliest_week() -> date:
+    """The first Monday whose events are all kept still."""
+    return monday_of(timezone.localdate() - timedelta(days=settings.RETENTION_DAYS)) + WEEK
+
+
+Row = tuple[int, str | None, str | None, int, int]
+
+
+def _counts(company_id: int, monday: date) -> list[Row]:
+    span = [connection.ops.adapt_datetimefield_value(start_of(day)) for day in (monday, monday + WEEK)]
+    models = {"crm_event": CrmEvent, "rule": ConversionRule, "event": ConversionEvent}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            COUNTS.format(**{name: model._meta.db_table for name, model in models.items()}), [*span, *span, company_id]
+        )
+        return cursor.fetchall()  # type: ignore[no-any-return]
+
+
+def _rule_week(rule: ConversionRule, rows: Sequence[Row], line: Connection | None) -> RuleWeek | None:
+    """None for a rule that was deleted and had no part in the week."""
+    if rule.deleted_at is not None and all(state is None for _, state, *_ in rows):
+        return None
+    is_held = rule.is_paused or line is None or not line.is_sending
+    counts: Counter[tuple[Words, str]] = Counter()
+    for _, state, reason, count, _ in rows:
+        counts[became(state, reason or "", is_held=is_held), _chip(state, is_held=is_held)] += count
+    return RuleWeek(rule, rows[0][-1], _in_order(counts.items()))
+
+
+def _in_order(counts: Iterable[tuple[tuple[Words, str], int]]) -> list[Line]:
+    lines = [Line(words, count, chip) for (words, chip), count in counts]
+    return sorted(lines, key=lambda line: (CHIPS.index(line.chip), line.words.label, line.words.what))
+
+
+CHIPS: Final = (Chip.SENT, Chip.QUEUED, Chip.ON_HOLD, Chip.WAITING, Chip.FAILED, Chip.NOT_SENT, "")
+
+
+def _chip(state: str | None, *, is_held: bool) -> str:
+    if state is None:
+        return ""
+    if state == State.ACCEPTED:
+        return Chip.SENT
+    if state == State.PENDING:
+        return Chip.ON_HOLD if is_held else Chip.QUEUED
+    return next(chip for chip, states in STATES_OF_CHIP.items() if state in states)

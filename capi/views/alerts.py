@@ -1,0 +1,46 @@
+"""The alerts: what is wrong, what was, and who gets mail about it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from capi.alerts.choice import choices_of, choose
+from capi.forms import BeforeForm, MailChoiceForm
+from capi.reads.alerts import open_alerts, past_alerts
+from crm.roles import Action
+from crm.views.access import MemberRequest, member
+
+
+@require_safe
+@member(Action.SEE_CONNECTION)
+def alerts(request: MemberRequest) -> HttpResponse:
+    """The open alerts, and the past ones in pages. `?before=` goes on after the alert with that id."""
+    company = request.membership.company
+    form = BeforeForm(request.GET)
+    form.is_valid()
+    before = form.cleaned_data.get("before")
+    people = choices_of(company)
+    own = next(choice for choice in people if choice.membership == request.membership)
+    context: dict[str, Any] = {
+        "open": open_alerts(company.pk) if before is None else [],
+        "past": past_alerts(company.pk, before=before),
+        "is_first_page": before is None,
+        "people": people,
+        "form": MailChoiceForm(initial={"alerts": own.alerts, "weekly": own.weekly}),
+    }
+    return render(request, "capi/alerts.html", context)
+
+
+@require_POST
+@member(Action.SEE_CONNECTION)
+def choose_mail(request: MemberRequest) -> HttpResponse:
+    """Keep what this person wants to get by mail from this company."""
+    form = MailChoiceForm(request.POST)
+    form.is_valid()  # a box that is not ticked means no
+    choose(company=request.membership.company, user=request.user, **form.cleaned_data)
+    messages.success(request, "Your choice was saved.")
+    return redirect(reverse("alerts") + "#mail")

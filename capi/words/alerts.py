@@ -1,0 +1,110 @@
+"""What is said about alerts: on their page and, the same, in mails."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from django.utils import dateformat
+
+from capi.models import Alert
+from capi.reasons import AlertKind, Reason
+from capi.words import explain_pause
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert in words: a title without a full stop, what is so, and what to do ("" where there is nothing to do).
+
+    `page` is the name of the page where it is done.
+    """
+
+    title: str
+    what: str
+    next_step: str
+    page: str = "linkedin"
+
+    @property
+    def page_name(self) -> str:
+        return {"linkedin": "LinkedIn page", "events": "Recent events", "leads": "Leads"}[self.page]
+
+
+# With what an alert knows in braces: rule, failed, ended, days, per_week, left, on, version.
+OPENED: Final[dict[AlertKind, Told]] = {
+    AlertKind.CONNECTION_PAUSED: Told("sending to LinkedIn is paused", "{what}", "{next_step}"),
+    AlertKind.RULE_PAUSED: Told("the rule “{rule}” is paused", "{what}", "{next_step}"),
+    AlertKind.HOLD_ENDING: Told(
+        "events on hold become too old {left}",
+        "LinkedIn takes events for 90 days. The oldest one on hold reaches that age on {on}, and others may follow.",
+        "The LinkedIn page says what holds them and what to do; what is on hold then goes out, the oldest first.",
+    ),
+    AlertKind.FAILING: Told(
+        "many events of the rule “{rule}” fail",
+        "Of {ended} events that came to an end within 24 hours, {failed} failed.",
+        "Recent events says for each of them why, and what to do.",
+        "events",
+    ),
+    AlertKind.SILENT: Told(
+        "the rule “{rule}” is silent",
+        "Usually there are {per_week} events a week, and there has been none for {days} days.",
+        "Look whether leads and deals still come in and change as they did, and whether they have e-mail addresses.",
+        "leads",
+    ),
+    AlertKind.TOKEN_ENDING: Told(
+        "the access token ends {left}",
+        "By the date that was entered with it, the token for LinkedIn is good until {on}.",
+        "Generate a new token in Campaign Manager and save it on the LinkedIn page: then nothing comes to be on hold.",
+    ),
+    AlertKind.VERSION_ENDING: Told(
+        "LinkedIn retires the API version {version} {left}",
+        "LeadMachine uses version {version} of LinkedIn's API, which LinkedIn switches off on {on}.",
+        "Whoever runs LeadMachine sets LINKEDIN_API_VERSION to a newer one. Otherwise all events come to be on hold.",
+    ),
+}
+
+CLOSED: Final[dict[AlertKind, Told]] = {
+    AlertKind.CONNECTION_PAUSED: Told(
+        "sending to LinkedIn goes on", "What was on hold goes out, the oldest first.", ""
+    ),
+    AlertKind.RULE_PAUSED: Told("the rule “{rule}” goes on", "What was on hold for it goes out, the oldest first.", ""),
+    AlertKind.FAILING: Told(
+        "the rule “{rule}” works again",
+        "Of its events that came to an end lately, fewer than 1 in 10 failed.",
+        "",
+    ),
+    AlertKind.SILENT: Told("the rule “{rule}” has events again", "It is no longer silent.", ""),
+}
+
+
+def tell(alert: Alert) -> Told:
+    """What began, with the numbers as they were then. `alert.rule` should be loaded."""
+    return _filled(OPENED[AlertKind(alert.kind)], alert)
+
+
+def tell_end(alert: Alert) -> Told:
+    """That it is over. Only for the kinds whose end is news."""
+    return _filled(CLOSED[AlertKind(alert.kind)], alert)
+
+
+def _filled(told: Told, alert: Alert) -> Told:
+    values = _values(alert)
+    return Told(
+        told.title.format_map(values), told.what.format_map(values), told.next_step.format_map(values), told.page
+    )
+
+
+def _values(alert: Alert) -> Mapping[str, object]:
+    values: dict[str, object] = {"rule": alert.rule.name if alert.rule else "", "left": _left(alert.stage)}
+    values.update(alert.facts)
+    if "on" in alert.facts:
+        values["on"] = dateformat.format(date.fromisoformat(alert.facts["on"]), "j F Y")
+    if alert.kind in (AlertKind.CONNECTION_PAUSED, AlertKind.RULE_PAUSED):
+        pause = explain_pause(Reason(alert.reason))
+        values.update(what=pause.what, next_step=pause.next_step)
+    return values
+
+
+def _left(days: int) -> str:
+    if days == 0:
+        return "now"
+    return "within a day" if days == 1 else f"within {days} days"

@@ -1,0 +1,54 @@
+"""A company with a token, two rules and an admin who gets its mail, and a look at it whenever one is wanted."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from capi import services
+from capi.alerts import look as looking
+from capi.alerts import post
+from capi.alerts.choice import choose
+from capi.models import Alert, Connection, Mail
+from tests.capi.alerts.post_office import PostOffice
+from tests.conftest import TOKEN
+
+__all__ = ["PostOffice"]
+
+
+@pytest.fixture(autouse=True)
+def _post_office(settings) -> None:
+    settings.EMAIL_BACKEND = "tests.capi.alerts.post_office.PostOffice"
+    settings.SITE_URL = "https://crm.example.com"
+    PostOffice.open_anew()
+
+
+@pytest.fixture
+def line(company, admin) -> Connection:
+    """The company's connection with a token. Its admin wants no weekly mail, so that there are no others to count."""
+    choose(company=company, user=admin.user, alerts=True, weekly=False)
+    return services.save_token(company=company, token=TOKEN)
+
+
+def look(company, *, now: datetime | None = None) -> bool:
+    """Have the company looked at now, however short ago that was done."""
+    Connection.objects.filter(company=company).update(next_look_at=None)
+    return looking.look(company.pk, now=now or datetime.now(UTC))
+
+
+def mails() -> list[tuple[str, str]]:
+    """Send what is due. All mails that the server took so far: to whom, and the subject."""
+    post.send_due()
+    return [(mail.to[0], mail.subject) for mail in PostOffice.taken]
+
+
+def subjects() -> list[str]:
+    return [subject for _, subject in mails()]
+
+
+def open_alerts() -> list[tuple[str, int | None]]:
+    return list(Alert.objects.still_open().order_by("pk").values_list("kind", "rule_id"))
+
+
+def make_mails_due() -> None:
+    """Let the time pass until every mail that is not through may be tried."""
+    Mail.objects.exclude(due_at=None).update(due_at=datetime.now(UTC) - timedelta(seconds=1))
