@@ -7,8 +7,7 @@ from django.conf import settings
 
 TENANT_ROWS = re.compile(
     r"\b(Lead|Deal|LeadStatus|Stage|Membership|ApiKey|Invitation|AuditEntry|CrmEvent|Connection|ConversionRule"
-    r"|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Backfill)\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
-    r"|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Alert|MailChoice|Mail)"
+    r"|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Backfill|Alert|MailChoice|Mail)"
     r"\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
 )
 EDGES = ("crm/views", "crm/api", "crm/forms", "capi/views", "capi/api", "capi/reads", "capi/doctor")
