@@ -203,8 +203,8 @@ def test_f63_a_power_cut_of_everything_and_a_start_in_any_order(world) -> None:
     rounds = min(figures.rounds(2, long=24), len(orders))
     for name in ("web", "worker"):
         start(world, name)
-    world.wait_for_web()
     for number, order in enumerate(orders[:rounds]):
+        world.wait_for_web()  # a cut has to meet people who save
         stop = threading.Event()
         saver = threading.Thread(target=save_until, args=(api, stop, 1000 * number))
         saver.start()
