@@ -1,4 +1,4 @@
-"""What an admin does to the members of a company. A company always keeps an admin who can come in."""
+"""What is done to the members of a company. A company always keeps an admin who can come in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +22,11 @@ def change_role(*, membership: Membership, role: str) -> None:
         _record(AuditAction.ROLE_CHANGED, membership, {"role": role})
         if not may(role, Action.MANAGE_COMPANY):
             _revoke_keys_of(membership)
+
+
+def show_outcomes(*, membership: Membership, shown: bool) -> None:
+    """Show this member what their leads and deals came to, as a column of the lists, from now on; or don't."""
+    Membership.objects.filter(pk=membership.pk).update(shows_outcomes=shown)
 
 
 def deactivate(*, membership: Membership) -> None:

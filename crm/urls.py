@@ -8,6 +8,7 @@ urlpatterns = [
     path("", include("crm.accounts.urls")),
     path("theme/", shell.theme, name="theme"),
     path("switch-company/", shell.switch_company, name="switch_company"),
+    path("outcomes-column/", shell.outcomes_column, name="outcomes_column"),
     path("leads/", leads.leads, name="leads"),
     path("leads/status/", leads.lead_bulk_status, name="lead_bulk_status"),
     path("leads/new/", lead.lead_new, name="lead_new"),

@@ -15,7 +15,9 @@ from django.views.decorators.http import require_safe
 from crm.filters import SearchForm
 from crm.models import Company, Deal, Lead, Stage
 from crm.roles import Action
+from crm.timeline import outcomes_of_deals
 from crm.views.access import MemberRequest, member, own_or_404
+from crm.views.outcomes import with_outcomes
 
 CARDS_PER_STAGE = 50
 DEALS_PER_PAGE = 25
@@ -52,7 +54,13 @@ def deals(request: MemberRequest) -> HttpResponse:
             .order_by(*LAST_CHANGED)
         )
         page = Paginator(rows, DEALS_PER_PAGE).get_page(request.GET.get("page"))
-        return render(request, "crm/deal_list.html", {"page": page, "stage": stage, "stages": stages})
+        context = {
+            "page": page,
+            "rows": with_outcomes(page, outcomes_of_deals, request),
+            "stage": stage,
+            "stages": stages,
+        }
+        return render(request, "crm/deal_list.html", context)
     return render(request, "crm/deal_board.html", {"board": _board(company, stages), "stages": stages})
 
 

@@ -15,7 +15,9 @@ from crm.models import Lead, LeadStatus
 from crm.roles import Action
 from crm.searches import recall_search, remember_search
 from crm.services import change_status
+from crm.timeline import outcomes_of_leads
 from crm.views.access import MemberRequest, member, own_or_404
+from crm.views.outcomes import with_outcomes
 from crm.views.shell import back_to
 
 LEADS_PER_PAGE = 25
@@ -38,6 +40,7 @@ def leads(request: MemberRequest) -> HttpResponse:
         "crm/lead_list.html",
         {
             "page": page,
+            "rows": with_outcomes(page, outcomes_of_leads, request),
             **_filter_fields(filtered),
             "search": search,
             "sort": sort,

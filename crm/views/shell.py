@@ -6,13 +6,17 @@ from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from crm.context_processors import THEME_COOKIE, THEMES
+from crm.members import show_outcomes
 from crm.middleware import COMPANY_KEY
 from crm.models import Membership
+from crm.roles import Action
+from crm.views.access import MemberRequest, member
 
 YEAR_SECONDS = 365 * 24 * 3600
 
@@ -46,6 +50,14 @@ def switch_company(request: HttpRequest) -> HttpResponse:
     if chosen:
         work_in(request, chosen)
     return redirect("dashboard")
+
+
+@require_POST
+@member(Action.SEE_LEADS)
+def outcomes_column(request: MemberRequest) -> HttpResponse:
+    """Show or hide the column of outcomes in the lists of leads and deals. The choice stays with the person."""
+    show_outcomes(membership=request.membership, shown=request.POST.get("shown") == "1")
+    return redirect(back_to(request, default=reverse("leads")))
 
 
 def work_in(request: HttpRequest, membership: Membership) -> None:

@@ -96,6 +96,7 @@ EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 ROWS: dict[str, Row] = {
     "dashboard": _see(Action.SEE_LEADS),
+    "outcomes_column": _do(Action.SEE_LEADS, body=lambda world: {"shown": "1"}),
     "leads": _form(Action.SEE_LEADS),
     "lead": _see(Action.SEE_LEADS, "lead"),
     "lead_new": _form(Action.EDIT_LEADS, body=_lead),

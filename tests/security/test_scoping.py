@@ -25,6 +25,7 @@ REASONED = {
     ("crm/views/lead.py", "Lead.filter"): "the lead that was found a moment ago, by its id",
     ("crm/views/company.py", "Lead.filter"): "within a query of the company's own statuses",
     ("crm/views/company.py", "Deal.filter"): "within a query of the company's own stages",
+    ("crm/timeline.py", "CrmEvent.filter"): "of the leads or deals of a page, which are the company's own",
     ("crm/forms/leads.py", "LeadStatus.first_for"): "takes the company itself",
     ("crm/forms/deals.py", "Stage.first_for"): "takes the company itself",
     ("crm/api/views.py", "Lead.not_erased"): "CompanyViewSet narrows it to the caller's company",
