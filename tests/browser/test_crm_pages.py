@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from crm.members import show_outcomes
 from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage
 from tests.conftest import PASSWORD, make_deal, make_lead, sign_in
 
@@ -60,6 +61,9 @@ def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, com
         f"/company/api-keys/{key.pk}/revoke/",
     ):
         found[path] = findings(page, path)
+    show_outcomes(membership=admin, shown=True)
+    for path in ("/leads/", f"/deals/?stage={deal.stage_id}"):
+        found[f"{path} with outcomes"] = findings(page, path)
 
     assert {path: report for path, report in found.items() if report} == {}
 
