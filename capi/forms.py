@@ -138,6 +138,18 @@ def _advised_events() -> Iterable[tuple[str, SafeString]]:
         )  # fmt: skip
 
 
+class HashForm(forms.Form):
+    """An address to hash. Whatever it is, the page says what it thinks of it."""
+
+    address = forms.CharField(
+        label="E-mail address",
+        required=False,
+        strip=False,
+        max_length=1000,
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
+    )
+
+
 class PeriodForm(forms.Form):
     """A rule and some days, from the address. A value that makes no sense narrows nothing."""
 

@@ -9,6 +9,7 @@ from capi.views import (
     connection,
     dashboard,
     doctor,
+    dry_run,
     events,
     overview,
     reconcile,
@@ -52,5 +53,7 @@ urlpatterns = [
     path("integrations/linkedin/alerts/mail/", alerts.choose_mail, name="mail_choice"),
     path("integrations/linkedin/reconcile/", reconcile.week, name="reconcile"),
     path("integrations/linkedin/reconcile/export/", reconcile.export_week, name="reconcile_export"),
+    path("integrations/linkedin/dry-run/", dry_run.dry_run, name="dry_run"),
+    path("integrations/linkedin/hash/", dry_run.check_hash, name="check_hash"),
     path("sandbox/linkedin/", sandbox.received, name="sandbox"),
 ]

@@ -48,9 +48,13 @@ class Client:
         if not _IS_SENDABLE_TOKEN.fullmatch(token):
             token = ""  # error reports show the locals of each frame
             raise ValueError(_UNSENDABLE)
+        return self._ask(self.prepared(body=body, batch=batch), token, self._timeout)
+
+    def prepared(self, *, body: bytes, batch: bool) -> requests.PreparedRequest:
+        """The request that `send` makes of this body, without the token."""
         request = (self._batch if batch else self._single).copy()
         request.prepare_body(body, files=None)
-        return self._ask(request, token, self._timeout)
+        return request
 
     def get(self, *, token: str, target: str, seconds: float) -> Answer:
         """GET this path and query (encoded already) with this token, once, within so many seconds.

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from enum import StrEnum
 from hashlib import sha256
 
 _IS_HASH = re.compile(r"[0-9a-f]{64}")
@@ -29,3 +30,21 @@ def email_sha256(address: str | None) -> str | None:
         return sha256(normalised.encode()).hexdigest()
     except UnicodeEncodeError:
         return None
+
+
+class NothingToHash(StrEnum):
+    """Why an address has no hash."""
+
+    EMPTY = "empty"
+    IS_HASH = "is_hash"
+    NO_TEXT = "no_text"
+
+
+def why_no_hash(address: str) -> NothingToHash | None:
+    """Why `email_sha256` has nothing to say of this address; None where it has."""
+    if email_sha256(address) is not None:
+        return None
+    normalised = normalise_email(address)
+    if not normalised:
+        return NothingToHash.EMPTY
+    return NothingToHash.IS_HASH if _IS_HASH.fullmatch(normalised) else NothingToHash.NO_TEXT

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Literal
 
+from capi.linkedin.identity import NothingToHash
 from capi.linkedin.rules import Outcome
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.reasons import Reason, State
@@ -218,6 +219,18 @@ READINGS: Final[dict[Outcome, Words]] = {
 }
 
 REFUSED_TEST: Final = "A test holds nothing of yours: look at the rule in Campaign Manager, then press play again."
+
+WOULD_BE_SENT: Final = Words("Would be sent", "As things stand it goes to LinkedIn within seconds.", "", "good")
+RULE_IS_OFF: Final = Words(
+    "Not sent", "The rule is switched off: nothing is planned for it.", "Switch it on on the LinkedIn page.", "plain"
+)
+NO_DEAL: Final = Words("Not sent", "This rule is about deals, and this lead has none.", "Choose another rule.", "plain")
+
+NO_HASH: Final[dict[NothingToHash, str]] = {
+    NothingToHash.EMPTY: "There is nothing but blanks. A hash of nothing would be a match that never comes.",
+    NothingToHash.IS_HASH: "This is a SHA-256 hash already. A hash of a hash would be a match that never comes.",
+    NothingToHash.NO_TEXT: "This holds characters that are no text (half of a pair of UTF-16 signs, for example).",
+}
 
 TRANSIENT: Final = frozenset(
     {Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.THROTTLED}

@@ -150,6 +150,8 @@ ROWS: dict[str, Row] = {
     "events": _see(Action.SEE_EVENT_LOG),
     "events_export": _do(Action.SEE_EVENT_LOG),
     "event": _see(Action.SEE_EVENT_LOG, "event"),
+    "dry_run": _form(Action.SEE_EVENT_LOG),
+    "check_hash": _form(Action.SEE_EVENT_LOG),
     "events_retry": _form(Action.CHANGE_EVENTS),
     "events_cancel": _form(Action.CHANGE_EVENTS),
     "alerts": _see(Action.SEE_CONNECTION),

@@ -1,0 +1,112 @@
+"""What would go to LinkedIn about a lead or a deal, to the byte, and whether it would. Nothing is sent or written.
+
+It asks the same gate, payload and client as a delivery does, so that it can't say anything else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from capi.clock import database_now
+from capi.linkedin import payload
+from capi.linkedin.identity import email_sha256, normalise_email
+from capi.linkedin.payload import Conversion
+from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule
+from capi.pipeline import take
+from capi.pipeline.take import Row, Sendable
+from capi.pipeline.wire import client
+from capi.reasons import OPEN_STATES, Frequency, Reason, State
+from capi.words import NO_DEAL, REASONS, RULE_IS_OFF, STATES, WOULD_BE_SENT, Words, explain
+from crm.models import Deal, Lead
+
+AUTHORIZATION_SHOWN: Final = "Bearer ••••"
+EVENT_ID_SHOWN: Final = "lm-{:032x}-{}"  # as long as a real one, which is made when it happens
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as it would stand on the wire, but for the token."""
+
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]]
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What would become of one event of the rule. `event` is the one that waits already, where one does.
+
+    `taken_by` is the event that has the place of this lead or deal. `address` is the person's, as it is hashed.
+    """
+
+    words: Words
+    address: str = ""
+    sha256: str = ""
+    request: Outgoing | None = None
+    event: ConversionEvent | None = None
+    taken_by: ConversionEvent | None = None
+
+
+def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Connection | None) -> DryRun:
+    """What would be sent for the rule about this lead, or this deal of it."""
+    if rule.is_about_deal and deal is None:
+        return DryRun(NO_DEAL)
+    if lead.erased_at is not None:
+        return DryRun(REASONS[Reason.ERASED])
+    own = _own_events(rule, lead, deal)
+    event = own.filter(state__in=OPEN_STATES).order_by("pk").first()
+    checked = take.Gate(rule, now=database_now()).check(_row_of(event) if event else _row(rule, lead, deal))
+    if not isinstance(checked, Sendable):
+        off = checked.reason == Reason.RULE_INACTIVE and event is None
+        return DryRun(RULE_IS_OFF if off else REASONS.get(checked.reason, STATES[checked.state]), event=event)
+    taken_by = None if event else own.exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None
+    return DryRun(
+        words=REASONS[Reason.ALREADY_COUNTED] if taken_by else _as_things_stand(rule, connection),
+        address=normalise_email(lead.email),
+        sha256=email_sha256(lead.email) or "",
+        request=_outgoing(checked.conversion),
+        event=event,
+        taken_by=taken_by,
+    )
+
+
+def _own_events(rule: ConversionRule, lead: Lead, deal: Deal | None) -> ConversionEventQuerySet:
+    events = ConversionEvent.objects.for_company(rule.company_id).counted().filter(rule=rule, lead=lead)
+    return events.filter(deal=deal) if rule.is_about_deal else events
+
+
+def _row_of(event: ConversionEvent) -> Row:
+    return Row._make(ConversionEvent.objects.filter(pk=event.pk).values_list(*take.COLUMNS).get())
+
+
+def _row(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Row:
+    """The event that it would be if it happened now."""
+    is_about_deal = rule.is_about_deal and deal is not None
+    return Row(
+        pk=0,
+        event_id=EVENT_ID_SHOWN.format(0, rule.pk),
+        happened_at=database_now(),
+        attempts=0,
+        last_attempt_id=None,
+        lead_id=lead.pk,
+        deal_id=deal.pk if deal else None,
+        email=lead.email,
+        share=lead.share_with_ad_platforms,
+        amount=deal.amount if deal and is_about_deal else None,
+        currency=deal.currency if deal and is_about_deal else None,
+    )
+
+
+def _as_things_stand(rule: ConversionRule, connection: Connection | None) -> Words:
+    words = explain(ConversionEvent(rule=rule, state=State.PENDING), connection)
+    return WOULD_BE_SENT if words == STATES[State.PENDING] else words
+
+
+def _outgoing(conversion: Conversion) -> Outgoing:
+    body = payload.encode([conversion])
+    request = client().prepared(body=body, batch=False)
+    url = request.url or ""
+    headers = {"Host": urlsplit(url).netloc, **request.headers, "Authorization": AUTHORIZATION_SHOWN}
+    return Outgoing(request.method or "", url, list(headers.items()), body.decode())

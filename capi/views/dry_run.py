@@ -1,0 +1,78 @@
+"""What would be sent, without sending it; and the hash of any address."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.debug import sensitive_post_parameters
+
+from capi.context_processors import line_of
+from capi.forms import HashForm
+from capi.linkedin.identity import email_sha256, normalise_email, why_no_hash
+from capi.linkedin.vectors import PUBLISHED
+from capi.models import ConversionRule
+from capi.reads.dry_run import DryRun
+from capi.reads.dry_run import dry_run as run_dry
+from capi.words import NO_HASH
+from crm.filters import SearchForm
+from crm.models import Deal, Lead
+from crm.roles import Action
+from crm.views.access import MemberRequest, member, own_or_404
+
+LEADS_OFFERED = 20
+
+
+@member(Action.SEE_EVENT_LOG)
+def dry_run(request: MemberRequest) -> HttpResponse:
+    """Of `?lead=` or `?deal=` and `?rule=`; without the first two, the choice of a lead, by a search that is posted."""
+    deal = own_or_404(Deal.objects.all(), request, request.GET["deal"]) if request.GET.get("deal") else None
+    lead_id = deal.lead_id if deal else request.GET.get("lead")
+    lead = own_or_404(Lead.objects.all(), request, lead_id) if lead_id else None
+    rules = list(ConversionRule.objects.for_company(request.membership.company))
+    rule = _rule(request, rules, prefer_deal=deal is not None)
+    context: dict[str, Any] = {"lead": lead, "deal": deal, "rule": rule, "rules": rules}
+    if lead is None:
+        context |= _leads_to_choose(request)
+    elif rule is not None:
+        context |= {"found": _found(request, rule, lead, deal)}
+    return render(request, "capi/dry_run.html", context)
+
+
+def _rule(request: MemberRequest, rules: list[ConversionRule], *, prefer_deal: bool) -> ConversionRule | None:
+    """The one that is asked for, else the first that fits."""
+    if request.GET.get("rule"):
+        asked: ConversionRule = own_or_404(ConversionRule.objects.all(), request, request.GET["rule"])
+        return asked
+    fitting = [rule for rule in rules if rule.is_about_deal == prefer_deal]
+    return next(iter(fitting or rules), None)
+
+
+def _found(request: MemberRequest, rule: ConversionRule, lead: Lead, deal: Deal | None) -> DryRun:
+    if rule.is_about_deal and deal is None:
+        deal = Deal.objects.for_company(request.membership.company).filter(lead=lead).order_by("-pk").first()
+    return run_dry(rule, lead, deal, line_of(request).connection)
+
+
+def _leads_to_choose(request: MemberRequest) -> dict[str, Any]:
+    form = SearchForm(request.POST or None)
+    text = form.cleaned_data["search"] if form.is_valid() else ""
+    leads = Lead.objects.for_company(request.membership.company).not_erased().search(text)
+    return {"search": text, "leads": leads.order_by("-pk")[:LEADS_OFFERED]}
+
+
+@sensitive_post_parameters("address")
+@member(Action.SEE_EVENT_LOG)
+def check_hash(request: MemberRequest) -> HttpResponse:
+    """The hash of an address that is posted. It is kept nowhere."""
+    form = HashForm(request.POST or None)
+    context: dict[str, Any] = {"form": form, "vectors": [(row, email_sha256(row.address)) for row in PUBLISHED]}
+    if form.is_valid():
+        address = form.cleaned_data["address"]
+        nothing = why_no_hash(address)
+        context |= {
+            "is_answered": True,
+            "normalised": normalise_email(address),
+            "sha256": email_sha256(address),
+            "nothing": NO_HASH[nothing] if nothing else "",
+        }
+    return render(request, "capi/check_hash.html", context)

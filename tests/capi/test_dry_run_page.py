@@ -1,0 +1,190 @@
+"""A dry run shows to the byte what a delivery sends, says whether it would, and leaves no trace."""
+
+from html import unescape
+
+import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from capi import services
+from capi.linkedin.identity import email_sha256
+from capi.models import Connection, ConversionEvent
+from capi.pipeline import wire
+from crm.erasure import erase_lead
+from tests.capi.conftest import requests_made, send_all
+from tests.capi.linkedin.wire import CREATED, Wire, headers_of, keeping_alive
+from tests.conftest import TOKEN, make_deal, make_lead
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+PAGE = reverse("dry_run")
+
+
+@pytest.fixture
+def web(client_as, ops):
+    return client_as(ops)
+
+
+@pytest.fixture
+def token(company):
+    services.save_token(company=company, token=TOKEN)
+
+
+def shown(page: str) -> list[str]:
+    """Request line and headers, and the body."""
+    return [unescape(part.split(">", 1)[1].split("</pre>")[0]) for part in page.split('<pre class="code"')[1:]]
+
+
+def words(web, **query) -> str:
+    return web.get(PAGE, query).context["found"].words.what
+
+
+def test_it_shows_the_very_request_that_is_sent_afterwards(web, company, token, make_rule, settings) -> None:
+    with Wire(keeping_alive(CREATED)) as linkedin:
+        settings.LINKEDIN_API_URL = linkedin.url
+        rule = make_rule("deal_created", "104012")
+        deal = make_deal(make_lead(company, email=" Test@Example.COM "), amount="1250.50")
+
+        page = web.get(PAGE, {"deal": deal.pk, "rule": rule.pk})
+        asked_before = len(linkedin.requests)
+        send_all(company)
+        wire.client().close()
+
+    head, body = shown(page.content.decode())
+    line, *headers = head.strip().splitlines()
+    sent_head, _, sent_body = linkedin.requests[0].partition(b"\r\n\r\n")
+    assert asked_before == 0
+    assert len(linkedin.requests) == 1
+    assert body.encode() == sent_body
+    assert line == f"POST {linkedin.url}/rest/conversionEvents"
+    assert sent_head.startswith(b"POST /rest/conversionEvents HTTP/1.1\r\n")
+    sent_headers = headers_of(linkedin.requests[0]) | {"Authorization": "Bearer ••••"}
+    assert dict(header.split(": ", 1) for header in headers) == sent_headers
+    assert TOKEN not in page.content.decode()
+
+
+def test_address_and_hash_are_shown_as_they_are_hashed(web, company, token, make_rule) -> None:
+    make_rule()
+    lead = make_lead(company, email="Test@Example.COM")
+
+    page = web.get(PAGE, {"lead": lead.pk})
+
+    found = page.context["found"]
+    assert (found.address, found.sha256) == ("test@example.com", email_sha256("test@example.com"))
+    assert "<code>test@example.com</code>" in page.content.decode()
+
+
+def test_what_has_not_happened_yet_is_shown_as_it_would_be(web, company, token, make_rule) -> None:
+    lead = make_lead(company)
+    rule = make_rule("lead_qualified")
+
+    page = web.get(PAGE, {"lead": lead.pk, "rule": rule.pk})
+
+    found = page.context["found"]
+    assert (found.words.label, found.event) == ("Would be sent", None)
+    assert f'"eventId":"lm-{0:032x}-{rule.pk}"' in found.request.body
+    assert "Time and event id are made when it happens" in page.content.decode()
+
+
+def test_it_leaves_no_trace(web, company, connected, sandbox, make_rule) -> None:
+    lead = make_lead(company)
+    rule = make_rule("lead_qualified")
+
+    with CaptureQueriesContext(database) as queries:
+        web.get(PAGE, {"lead": lead.pk, "rule": rule.pk})
+
+    assert not [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
+    assert requests_made(sandbox) == []
+    assert not ConversionEvent.objects.exists()
+
+
+def test_each_reason_against_it_is_named(web, company, make_rule) -> None:
+    rule = make_rule("lead_qualified")
+    lead, off = make_lead(company), make_rule("lead_created", is_active=False)
+    silent, opted_out = make_lead(company, email=""), make_lead(company, share_with_ad_platforms=False)
+
+    said = {"no token": words(web, lead=lead.pk, rule=rule.pk)}
+    services.save_token(company=company, token=TOKEN)
+    said["no e-mail"] = words(web, lead=silent.pk, rule=rule.pk)
+    said["opted out"] = words(web, lead=opted_out.pk, rule=rule.pk)
+    said["rule off"] = words(web, lead=lead.pk, rule=off.pk)
+    said["no deal"] = words(web, lead=lead.pk, rule=make_rule("deal_won").pk)
+    rule.is_paused, rule.paused_reason = True, "rule_not_found"
+    rule.save()
+    said["rule paused"] = words(web, lead=lead.pk, rule=rule.pk)
+    Connection.objects.update(is_paused=True, paused_reason="token_refused")
+    said["line paused"] = words(web, lead=lead.pk, rule=rule.pk)
+
+    assert said == {
+        "no token": "No access token is saved.",
+        "no e-mail": "The lead has no e-mail address; LinkedIn would answer 422, data is missing.",
+        "opted out": "The lead is not shared with ad platforms.",
+        "rule off": "The rule is switched off: nothing is planned for it.",
+        "no deal": "This rule is about deals, and this lead has none.",
+        "rule paused": "LinkedIn says 404: there is no conversion rule with this id.",
+        "line paused": "LinkedIn says 401: the access token is expired, revoked or invalid.",
+    }
+
+
+def test_a_place_that_is_taken_is_named_with_the_event_that_has_it(web, company, token, make_rule) -> None:
+    rule = make_rule()
+    lead = make_lead(company)
+    ConversionEvent.objects.update(state="accepted", next_attempt_at=None)
+
+    found = web.get(PAGE, {"lead": lead.pk, "rule": rule.pk}).context["found"]
+
+    assert found.words.what.startswith("This rule counts each lead or deal once")
+    assert found.taken_by == ConversionEvent.objects.get()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_shown_of_an_erased_person(web, company, token, make_rule) -> None:
+    rule = make_rule()
+    lead = make_lead(company)
+    erase_lead(lead=lead)
+
+    found = web.get(PAGE, {"lead": lead.pk, "rule": rule.pk}).context["found"]
+
+    assert (found.words.what, found.request, found.address) == (
+        "The person was erased before the event was sent.", None, "",
+    )  # fmt: skip
+
+
+def test_from_a_rule_one_searches_for_a_lead(web, company, token, make_rule) -> None:
+    rule = make_rule()
+    grace, ada = make_lead(company, first_name="Grace"), make_lead(company)
+
+    everyone = web.get(PAGE, {"rule": rule.pk}).context["leads"]
+    found = web.post(f"{PAGE}?rule={rule.pk}", {"search": "grace"})
+
+    assert list(everyone) == [ada, grace]
+    assert list(found.context["leads"]) == [grace]
+    assert f"{PAGE}?rule={rule.pk}&amp;lead={grace.pk}" in found.content.decode()
+
+
+def test_another_companys_rows_are_not_found(web, company, other_company, token, make_rule) -> None:
+    rule, theirs = make_rule(), make_rule(company=other_company)
+    own, lead = make_lead(company), make_lead(other_company)
+    deal = make_deal(lead)
+    queries = [
+        {"lead": lead.pk, "rule": rule.pk},
+        {"deal": deal.pk},
+        {"lead": own.pk, "rule": theirs.pk},
+        {"lead": "x"},
+    ]
+
+    assert [web.get(PAGE, query).status_code for query in queries] == [404, 404, 404, 404]
+
+
+@pytest.mark.parametrize("role", ["admin", "ops", "sales"])
+def test_leads_and_deals_lead_to_it_for_those_who_see_the_log(request, client_as, company, role) -> None:
+    lead = make_lead(company)
+    deal = make_deal(lead)
+    web = client_as(request.getfixturevalue(role))
+
+    pages = [web.get(row.get_absolute_url()).content.decode() for row in (lead, deal)]
+
+    links = [f"{PAGE}?lead={lead.pk}", f"{PAGE}?deal={deal.pk}"]
+    assert [link in page for link, page in zip(links, pages, strict=True)] == [role != "sales"] * 2
+    assert (web.get(PAGE, {"lead": lead.pk}).status_code == 403) == (role == "sales")
