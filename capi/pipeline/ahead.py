@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from django.db import Error
 
-from capi.pipeline import take
 from capi.pipeline.lane import Look
+from capi.pipeline.queue import Queue
 from capi.pipeline.take import Batch
 
 FRESH_SECONDS = 3.0  # behind a slow answer it is read again: rules and addresses may have been mended meanwhile
@@ -22,6 +22,7 @@ FRESH_SECONDS = 3.0  # behind a slow answer it is read again: rules and addresse
 class Ahead:
     """The batch that was read ahead, if any, and what `recalls` of its lane was before."""
 
+    queue: Queue
     _found: tuple[Batch, int] | None = None
     _read_at: float = 0.0
 
@@ -30,7 +31,7 @@ class Ahead:
         # Whatever the database does now, the answer on the wire has to be waited for and written.
         with contextlib.suppress(Error):
             self._read_at = time.monotonic()
-            batch = take.next_batch(seen.connection.company_id, now=seen.now, behind=behind)
+            batch = self.queue.next_batch(seen, behind=behind)
             self._found = (batch, seen.connection.recalls) if batch else None
 
     def pop(self) -> tuple[Batch, int] | None:

@@ -25,6 +25,7 @@ from capi.pipeline.batch import Hunt, Refusal
 from capi.pipeline.lane import Lease, LeaseLost, Look
 from capi.pipeline.outcomes import final_outcome, outcome_of
 from capi.pipeline.persist import until_written
+from capi.pipeline.queue import Queue
 from capi.pipeline.settle import Outcome, Request
 from capi.pipeline.take import Batch, Sendable
 from capi.reasons import Reason, State
@@ -63,7 +64,8 @@ def deliver(company_id: int, *, seconds: float = math.inf) -> Turn:
 
 
 def _work(lease: Lease, turn: Turn, until: float) -> None:
-    ahead = Ahead()
+    queue = Queue()
+    ahead = Ahead(queue)
     while True:
         seen = lane.look(lease)
         batch, recalls = take.next_test(lease.company_id), seen.connection.recalls
@@ -75,7 +77,7 @@ def _work(lease: Lease, turn: Turn, until: float) -> None:
                 return
             if not _purse_allows(lease, seen, turn):
                 return
-            batch, recalls = ahead.pop() or (take.next_batch(lease.company_id, now=seen.now), recalls)
+            batch, recalls = ahead.pop() or (queue.next_batch(seen), recalls)
         if batch is None:
             if backfill.go_on(lease):
                 continue

@@ -146,16 +146,19 @@ def due_lanes() -> QuerySet[Connection]:
     return Connection.objects.filter(free).filter(tests | (sending & (due | past))).order_by("pk")
 
 
-def rules_with_due_events(*, behind: Collection[int] = ()) -> QuerySet[ConversionRule]:
-    """Rules that have something due, deleted ones too, with the time of the oldest as `oldest`.
+def due_events(*, behind: Collection[int] = (), since: datetime | None = None) -> QuerySet[ConversionEvent]:
+    """What may be sent now, but for those with the primary keys `behind`, and only if it became due `since` then."""
+    due = ConversionEvent.objects.due().filter(is_test=False)
+    return without(due.filter(next_attempt_at__gte=since) if since else due, behind)
 
-    Events with the primary keys `behind` are not looked at: they are on the wire.
+
+def rules_with_due_events(*, behind: Collection[int] = (), since: datetime | None = None) -> QuerySet[ConversionRule]:
+    """Rules that have something due, deleted ones too, with the time of the oldest as `oldest`.
 
     Asked per rule and not over the events, so that the 10,000 events of a paused rule are never read to find the one
     behind them.
     """
-    due = ConversionEvent.objects.due().filter(rule=OuterRef("pk"), is_test=False)
-    events = without(due, behind).order_by("next_attempt_at")
+    events = due_events(behind=behind, since=since).filter(rule=OuterRef("pk")).order_by("next_attempt_at")
     rules = ConversionRule._base_manager.filter(is_paused=False)
     return rules.annotate(oldest=Subquery(events.values("next_attempt_at")[:1])).filter(oldest__isnull=False)
 

@@ -16,8 +16,7 @@ from capi.linkedin.identity import email_sha256
 from capi.linkedin.payload import Conversion
 from capi.models import ConversionEvent, ConversionRule
 from capi.pipeline.fetch import fetch
-from capi.pipeline.keys import without
-from capi.pipeline.lane import rules_with_due_events
+from capi.pipeline.lane import due_events, rules_with_due_events
 from capi.reasons import Reason, State
 
 logger = logging.getLogger(__name__)
@@ -90,15 +89,19 @@ def conversion_about_nobody(rule: ConversionRule, row: Row) -> Conversion:
     return Conversion(rule.linkedin_id, row.happened_at, row.event_id, digest)
 
 
-def next_batch(company_id: int, *, now: datetime, behind: Collection[int] = ()) -> Batch | None:
-    """Due events of the rule whose oldest has waited longest, at most one request's worth.
+def next_batch(
+    company_id: int, *, now: datetime, behind: Collection[int] = (), since: datetime | None = None
+) -> Batch | None:
+    """Due events of the rule whose oldest has waited longest, at most one request's worth, oldest first.
 
-    `behind` are the primary keys of events that are on the wire: what comes after them is asked for.
+    `behind` are the primary keys of events that are on the wire: what comes after them is asked for. With `since`,
+    only what has become due since then.
     """
-    rule = rules_with_due_events(behind=behind).filter(company=company_id).order_by(F("oldest")).first()
+    rules = rules_with_due_events(behind=behind, since=since)
+    rule = rules.filter(company=company_id).order_by(F("oldest")).first()
     if rule is None:
         return None
-    due = without(ConversionEvent.objects.due().filter(rule=rule, is_test=False), behind)
+    due = due_events(behind=behind, since=since).filter(rule=rule)
     gate = Gate(rule, now=now)
     sendable: list[Sendable] = []
     unsendable: defaultdict[Verdict, list[Row]] = defaultdict(list)

@@ -1,0 +1,90 @@
+"""After a pause the oldest go first, and what happens meanwhile does not wait for all of them."""
+
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from django.utils import timezone
+
+from capi import services
+from capi.models import ConversionEvent
+from capi.pipeline import deliver as pipeline
+from capi.pipeline.queue import NEW_EVERY
+from capi.reasons import Reason
+from tests.capi.conftest import send_all
+from tests.conftest import make_lead
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+BACKLOG, BATCH = 20_000, 1_000
+
+
+def pile_up(rule, lead) -> None:
+    """So many events of the last days, held by the rule's pause."""
+    began = timezone.now() - timedelta(days=10)
+    moments = [began + timedelta(seconds=20 * number) for number in range(BACKLOG)]
+    events = [
+        ConversionEvent(
+            company=rule.company,
+            rule=rule,
+            lead=lead,
+            event_id=f"old-{number:06}",
+            happened_at=moment,
+            next_attempt_at=moment,
+        )
+        for number, moment in enumerate(moments)
+    ]
+    ConversionEvent.objects.bulk_create(events, batch_size=2_000)
+
+
+def requests(sandbox) -> list[list[str]]:
+    """The event ids of each request, oldest first."""
+    return [[item["eventId"] for item in entry.elements] for entry in reversed(sandbox.ledger.tail(10_000))]
+
+
+def test_a_backlog_goes_out_in_its_order_and_new_events_wait_for_few_batches(
+    company, connected, sandbox, make_rule, settings, monkeypatch
+) -> None:
+    settings.BATCH_SIZE = BATCH
+    lead = make_lead(company)
+    held = make_rule("lead_qualified", "1", is_paused=True, paused_reason=Reason.RULE_NOT_FOUND, frequency="every_time")
+    live = make_rule("lead_created", "2", frequency="every_time")
+    pile_up(held, lead)
+    planned_at: dict[str, int] = {}
+    encode, numbers = pipeline.payload.encode, count()
+
+    def while_others_go_out(conversions):
+        number = next(numbers)
+        if number < 15:
+            for rule in (held, live):
+                event_id = f"new-{rule.pk}-{number}"
+                ConversionEvent.objects.create(company=company, rule=rule, lead=lead, event_id=event_id)
+                planned_at[event_id] = number
+        return encode(conversions)
+
+    monkeypatch.setattr(pipeline.payload, "encode", while_others_go_out)
+    services.resume_rule(rule=held)
+    send_all(company)
+
+    made = requests(sandbox)
+    sent_at = {event_id: number for number, ids in enumerate(made) for event_id in ids}
+    in_order = [event_id for ids in made for event_id in ids]
+    old = [event_id for event_id in in_order if event_id.startswith("old-")]
+    assert old == [f"old-{number:06}" for number in range(BACKLOG)]
+    assert len(in_order) == len(set(in_order)) == BACKLOG + 30
+    waits = [sent_at[event_id] - number for event_id, number in planned_at.items()]
+    # Two rules have new ones, and a batch may have been read ahead.
+    assert max(waits) <= 2 * NEW_EVERY + 1
+    assert max(sent_at.values()) > 20
+
+
+def test_new_events_are_sent_in_order_too(company, connected, sandbox, make_rule, settings) -> None:
+    settings.BATCH_SIZE = 2
+    make_rule("lead_created", "2")
+    for _ in range(9):
+        make_lead(company)
+
+    send_all(company)
+
+    planned = list(ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True))
+    assert [event_id for ids in requests(sandbox) for event_id in ids] == planned
