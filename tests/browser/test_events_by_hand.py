@@ -1,0 +1,88 @@
+"""Retry, cancel, what is on hold, the dry run and the hash box in a real browser: no finding of axe, on two sizes."""
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from capi.models import Connection, ConversionEvent
+from tests.browser.test_capi_pages import EVENTS, SIZES, assert_fit_to_use, open_page
+from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
+from tests.capi.conftest import states
+from tests.conftest import make_deal, make_lead, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def held(company, connected, make_rule) -> None:
+    """Three events on hold and one that was given up, and another company's rule for nothing."""
+    rule = make_rule("lead_created", "104012", name="New lead")
+    make_rule("deal_created", "104013", name="New deal", is_paused=True, paused_reason="rule_not_found")
+    for name in ("Eva", "Piet", "Tara"):
+        make_deal(make_lead(company, first_name=name, last_name="Horvat", organisation="Acme GmbH"))
+    last = ConversionEvent.objects.filter(rule=rule).order_by("pk").last()
+    ConversionEvent.objects.filter(pk=last.pk).update(state="exhausted", reason="timed_out", next_attempt_at=None)
+    Connection.objects.update(is_paused=True, paused_reason="token_refused")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_has_a_finding(page, company, admin, held, size, theme) -> None:
+    lead, deal = company.leads.first(), company.deals.first()
+    event = ConversionEvent.objects.get(state="exhausted")
+    dry_run, retry, cancel = (reverse(name) for name in ("dry_run", "events_retry", "events_cancel"))
+    sign_in(page, admin)
+
+    for address in [
+        EVENTS, reverse("dashboard"), reverse("linkedin"), event.get_absolute_url(), lead.get_absolute_url(),
+        f"{retry}?state=failed", f"{retry}?state=sent", f"{cancel}?state=on_hold", f"{dry_run}?lead={lead.pk}",
+        f"{dry_run}?deal={deal.pk}", dry_run,
+    ]:  # fmt: skip
+        open_page(page, address, size, theme)
+        assert_fit_to_use(page)
+    open_page(page, reverse("check_hash"), size, theme)
+    page.get_by_label("E-mail address").fill("Test@Example.com")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer")).to_contain_text("973dfe463ec85785")
+    assert_fit_to_use(page)
+
+
+def test_ticked_events_are_cancelled_and_brought_back_with_the_keyboard(page, company, ops, held) -> None:
+    ConversionEvent.objects.exclude(rule__name="New lead").delete()
+    sign_in(page, ops)
+    open_page(page, f"{EVENTS}?state=on_hold")
+
+    page.get_by_label("All on this page").press("Space")
+    page.wait_for_timeout(4_500)  # the log refreshes itself, but not under somebody who ticks
+    page.get_by_role("button", name="Cancel ticked").press("Enter")
+    expect(page.get_by_role("heading", name="Cancel 2 events?")).to_be_visible()
+    page.get_by_role("button", name="Cancel 2 events").press("Enter")
+    expect(page.get_by_text("2 events will not be sent.")).to_be_visible()
+
+    assert states(company) == ["cancelled", "cancelled", "exhausted"]
+    open_page(page, EVENTS)
+    page.get_by_role("link", name="Retry all that match").press("Enter")
+    page.get_by_role("button", name="Retry 3 events").press("Enter")
+    expect(page.get_by_text("3 events went back into the queue.")).to_be_visible()
+    assert states(company) == ["pending"] * 3
+
+
+def test_one_event_is_retried_on_a_phone(page, company, ops, held) -> None:
+    event = ConversionEvent.objects.get(state="exhausted")
+    sign_in(page, ops)
+    open_page(page, event.get_absolute_url(), "phone")
+
+    page.get_by_role("link", name="Retry").click()
+    page.get_by_role("button", name="Retry 1 event").click()
+
+    expect(page.locator(".page-head .badge")).to_have_text("On hold 401")
+
+
+def test_the_rule_of_a_dry_run_is_changed_in_place(page, company, ops, held) -> None:
+    sign_in(page, ops)
+    open_page(page, company.leads.first().get_absolute_url())
+
+    page.get_by_role("link", name="Dry run").click()
+    page.get_by_label("Rule").select_option(label="New deal (Deal created)")
+
+    expect(page.locator("#body")).to_contain_text("llaPartnerConversion:104013")
