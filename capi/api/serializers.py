@@ -56,6 +56,12 @@ class WordsSerializer(serializers.Serializer[Any]):
     next_step = serializers.CharField()
 
 
+class ProblemSerializer(serializers.Serializer[Any]):
+    """Why nothing was done."""
+
+    detail = serializers.CharField()
+
+
 class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     """One HTTP request to LinkedIn and its answer; `http_status` is null where no whole answer came."""
 

@@ -1,15 +1,27 @@
-"""`/api/v1/conversion-rules/`, and `/api/v1/conversion-events/` to read."""
+"""`/api/v1/conversion-rules/`, and `/api/v1/conversion-events/` to read, retry and cancel."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from rest_framework import mixins
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from capi import services
 from capi.api.filters import ConversionEventFilter
-from capi.api.serializers import ConversionEventDetailSerializer, ConversionEventSerializer, ConversionRuleSerializer
+from capi.api.serializers import (
+    ConversionEventDetailSerializer,
+    ConversionEventSerializer,
+    ConversionRuleSerializer,
+    ProblemSerializer,
+)
 from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.reads.by_hand import possible_with
+from capi.words import NOT_AS_THINGS_STAND
 from crm.api.viewsets import CompanyViewSet
 from crm.roles import Action
 
@@ -44,7 +56,12 @@ class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, C
 
     queryset = ConversionEvent.objects.select_related("rule", "crm_event")
     filterset_class = ConversionEventFilter
-    actions = {"list": Action.SEE_EVENT_LOG, "retrieve": Action.SEE_EVENT_LOG}
+    actions = {
+        "list": Action.SEE_EVENT_LOG,
+        "retrieve": Action.SEE_EVENT_LOG,
+        "retry": Action.CHANGE_EVENTS,
+        "cancel": Action.CHANGE_EVENTS,
+    }
 
     @cached_property
     def connection(self) -> Connection | None:
@@ -52,4 +69,23 @@ class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, C
         return Connection.objects.for_company(self.caller.company).first()
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        return ConversionEventDetailSerializer if self.action == "retrieve" else ConversionEventSerializer
+        return ConversionEventSerializer if self.action == "list" else ConversionEventDetailSerializer
+
+    @extend_schema(request=None, responses={200: ConversionEventDetailSerializer, 409: ProblemSerializer})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: str | None = None) -> Response:
+        """Put the event back into the queue. 409 where it can't be sent again."""
+        event = self.get_object()
+        obstacle = possible_with(event).obstacle
+        return self._answered(event, services.retry_events, otherwise=obstacle.what if obstacle else "")
+
+    @extend_schema(request=None, responses={200: ConversionEventDetailSerializer, 409: ProblemSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str | None = None) -> Response:
+        """Call the event off. 409 where it has come to its end already."""
+        return self._answered(self.get_object(), services.cancel_events)
+
+    def _answered(self, event: ConversionEvent, do: Callable[..., int], *, otherwise: str = "") -> Response:
+        if not do(company=self.caller.company, pks=[event.pk], about=event):
+            return Response({"detail": otherwise or NOT_AS_THINGS_STAND}, status=status.HTTP_409_CONFLICT)
+        return Response(self.get_serializer(self.get_object()).data)

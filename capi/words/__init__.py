@@ -218,6 +218,7 @@ READINGS: Final[dict[Outcome, Words]] = {
     ),
 }
 
+NOT_AS_THINGS_STAND: Final = "In the state that the event is in, this can't be done."
 REFUSED_TEST: Final = "A test holds nothing of yours: look at the rule in Campaign Manager, then press play again."
 
 WOULD_BE_SENT: Final = Words("Would be sent", "As things stand it goes to LinkedIn within seconds.", "", "good")

@@ -58,11 +58,12 @@ def parts() -> tuple[Part, ...]:
 
 def _part(list_path: str, row_path: str, paths: Json, components: Json) -> Part:
     listing, row = paths[list_path], paths[row_path]
+    addresses = [list_path, *sorted(path for path in paths if path.startswith(row_path))]
     shown = row["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     return Part(
         title=listing["get"]["tags"][0].replace("-", " ").capitalize(),
         sentence=listing["get"]["description"],
-        operations=tuple(_operations(list_path, listing)) + tuple(_operations(row_path, row)),
+        operations=tuple(operation for path in addresses for operation in _operations(path, paths[path])),
         filters=tuple(
             parameter["name"]
             for parameter in listing["get"]["parameters"]

@@ -168,6 +168,8 @@ ROWS: dict[str, Row] = {
     **_api("conversion-rule", Action.SEE_RULES, Action.CHANGE_RULES, Action.CHANGE_RULES, _rule),
     "api-conversion-event-list": _see(Action.SEE_EVENT_LOG),
     "api-conversion-event-detail": _see(Action.SEE_EVENT_LOG, "event"),
+    "api-conversion-event-retry": _do(Action.CHANGE_EVENTS, "event"),
+    "api-conversion-event-cancel": _do(Action.CHANGE_EVENTS, "event"),
     **{name: Row({"GET": Open.SIGNED_IN, "POST": Open.SIGNED_IN}) for name in OWN_ACCOUNT},
     **{name: Row({"GET": Open.PUBLIC, "POST": Open.PUBLIC}) for name in PUBLIC},
 }  # fmt: skip

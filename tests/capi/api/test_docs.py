@@ -28,6 +28,8 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
     assert parts["Conversion events"].operations == (
         ("GET", "/api/v1/conversion-events/"),
         ("GET", "/api/v1/conversion-events/{id}/"),
+        ("POST", "/api/v1/conversion-events/{id}/cancel/"),
+        ("POST", "/api/v1/conversion-events/{id}/retry/"),
     )
     assert parts["Conversion events"].filters == ("deal", "lead", "rule", "state")
     assert parts["Leads"].operations == (

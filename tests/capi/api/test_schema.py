@@ -26,6 +26,8 @@ def test_every_key_reads_the_schema(company, role):
     assert sorted(answer.json()["paths"]) == [
         "/api/v1/conversion-events/",
         "/api/v1/conversion-events/{id}/",
+        "/api/v1/conversion-events/{id}/cancel/",
+        "/api/v1/conversion-events/{id}/retry/",
         "/api/v1/conversion-rules/",
         "/api/v1/conversion-rules/{id}/",
         "/api/v1/deals/",
