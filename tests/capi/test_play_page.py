@@ -61,7 +61,7 @@ def test_an_accepted_test_says_sent_and_asks_no_more(web, company, connected, ma
 
 
 def test_a_result_brings_the_rest_of_the_page_up_to_date(web, company, connected, make_rule) -> None:
-    rule, other = make_rule(), make_rule("deal_won", "104013")
+    rule, other = make_rule(pk=1_234_567), make_rule("deal_won", "104013")
     event = play(web, rule)
     send_all(company)
 
