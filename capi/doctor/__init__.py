@@ -33,7 +33,7 @@ def examine(company: Company) -> list[Finding]:
         return worst_first(
             [
                 *at_hand(connection, rows, now),
-                *queue.findings(company.pk, connection, now),
+                *queue.findings(company.pk, connection, [row.rule for row in rows], now),
                 *worker.findings(now),
                 *leads.findings(company),
                 *at_linkedin.findings(connection, [row.rule for row in rows if row.rule.is_active]),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from django.conf import settings
@@ -22,8 +22,12 @@ class OnHold:
 
     why: Words
     count: int
-    countdown: str
+    expires_on: date  # the day on which the first of them is too old for LinkedIn
     of: Sequence[ConversionRule] = ()
+
+    @property
+    def countdown(self) -> str:
+        return countdown(self.expires_on, timezone.localdate())
 
     @property
     def is_more(self) -> bool:
@@ -45,7 +49,7 @@ def on_hold(company_id: int, connection: Connection | None, rules: Sequence[Conv
         return None
     expires_on = timezone.localdate(seen["first"] + timedelta(days=settings.EVENT_MAX_AGE_DAYS))
     why = _why(connection) if is_held else explain_pause(paused[0].paused_reason)
-    return OnHold(why, seen["count"], countdown(expires_on, timezone.localdate()), () if is_held else paused)
+    return OnHold(why, seen["count"], expires_on, () if is_held else paused)
 
 
 def _why(connection: Connection | None) -> Words:

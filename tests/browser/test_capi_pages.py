@@ -262,3 +262,36 @@ def test_without_javascript_the_log_is_filtered_and_paged(plain_page, company, o
 
     expect(plain_page.locator("#rows tbody tr")).to_have_count(10)
     expect(plain_page.get_by_role("link", name="Failed")).to_have_attribute("aria-current", "true")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_check_everything_shows_what_to_mend_without_a_reload(
+    page, company, ops, sandbox, make_rule, size, theme
+) -> None:
+    services.save_token(company=company, token=TOKEN, ad_account_id="512345678")
+    make_rule("deal_won", "400401", name="Old purchase")
+    sign_in(page, ops)
+    open_page(page, LINKEDIN, size, theme)
+    button = page.get_by_role("button", name="Check everything")
+
+    button.focus()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#checked")).to_contain_text("things to mend", timeout=8_000)
+    expect(page.locator("#findings")).to_contain_text("Switched off in Campaign Manager: Old purchase (400401).")
+    expect(button).to_be_enabled()
+    page.locator("#what-is-fine").click()
+    expect(page.locator("#findings")).to_contain_text("It is saved and readable")
+    assert_fit_to_use(page)
+
+
+def test_without_javascript_everything_is_checked_and_told_too(plain_page, company, ops, connected, make_rule) -> None:
+    make_rule()
+    sign_in(plain_page, ops)
+    open_page(plain_page, LINKEDIN)
+
+    plain_page.get_by_role("button", name="Check everything").click()
+
+    expect(plain_page.locator("#checked")).to_contain_text("1 thing to mend")
+    expect(plain_page.locator("#findings")).to_contain_text("No worker has ever looked for events to send.")

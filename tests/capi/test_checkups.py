@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from capi import checkups, services
+from capi import checkups, services, tasks
 from capi.checkups import check_up, check_up_due
 from capi.models import Checkup, Connection
 from crm.models import Company
@@ -85,3 +85,14 @@ def test_a_check_up_changes_nothing_of_the_line(connected_companies, company) ->
     check_up(company)
 
     assert Connection.objects.values().get(company=company) == before
+
+
+def test_the_hourly_task_goes_on_with_a_message_to_itself_only_while_some_are_left(monkeypatch) -> None:
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(tasks.check_up, "apply_async", lambda **options: asked.append(options))
+
+    for left in (True, False):
+        monkeypatch.setattr(checkups, "check_up_due", lambda seconds, left=left: left)
+        tasks.check_up()
+
+    assert asked == [{"retry": False}]
