@@ -10,6 +10,7 @@ from django.db.models import Min
 from capi.alerts.conditions import Condition
 from capi.alerts.facts import stage_of
 from capi.models import Connection, ConversionEvent
+from capi.reads.on_hold import LOOK_AT
 from capi.reasons import AlertKind
 
 DAYS: Final = (3, 14)
@@ -29,5 +30,6 @@ def hold_ending(connection: Connection, *, now: datetime) -> Iterator[Condition]
 def _oldest_on_hold(connection: Connection) -> datetime | None:
     pending = ConversionEvent.objects.for_company(connection.company_id).pending().counted()
     held = pending.filter(rule__is_paused=True) if connection.is_sending else pending
-    oldest: datetime | None = held.aggregate(oldest=Min("happened_at"))["oldest"]
+    first = held.order_by("pk").values("happened_at")[:LOOK_AT].aggregate(oldest=Min("happened_at"))
+    oldest: datetime | None = first["oldest"]
     return oldest

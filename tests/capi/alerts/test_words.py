@@ -1,0 +1,36 @@
+"""Every kind of alert has its words, filled in with what it knows."""
+
+import pytest
+
+from capi.alerts.book import END_IS_NEWS
+from capi.models import Alert, ConversionRule
+from capi.reasons import AlertKind, Reason
+from capi.words.alerts import CLOSED, OPENED, tell, tell_end
+
+FACTS = {"failed": 4, "ended": 20, "days": 5, "per_week": 12, "on": "2026-12-07", "version": "202609"}
+
+
+def made(kind: str, **fields) -> Alert:
+    rule = ConversionRule(name="New {lead}", crm_event="lead_created")
+    return Alert(kind=kind, rule=rule, facts=FACTS, stage=14, **fields)
+
+
+def test_every_kind_has_words_for_its_beginning_and_those_whose_end_is_news_for_it() -> None:
+    assert set(OPENED) == set(AlertKind)
+    assert set(CLOSED) == END_IS_NEWS
+
+
+@pytest.mark.parametrize("kind", AlertKind)
+@pytest.mark.parametrize("reason", [Reason.TOKEN_REFUSED, Reason.RULE_NOT_FOUND])
+def test_no_place_is_left_open(kind, reason) -> None:
+    for told in (tell(made(kind, reason=reason)), *([tell_end(made(kind, reason=reason))] if kind in CLOSED else [])):
+        text = " ".join((told.title, told.what, told.next_step)).replace("New {lead}", "")
+        assert "{" not in text
+        assert "}" not in text
+        assert not told.title.endswith(".")
+        assert told.page_name
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason])
+def test_a_pause_is_told_in_the_words_of_its_reason(reason) -> None:
+    assert tell(made("connection_paused", reason=reason)).what
