@@ -1,0 +1,52 @@
+"""Alerts and reconcile in a real browser: no finding of axe, no sideways scroll, and the choice of mail kept."""
+
+import pytest
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from capi.alerts.choice import choices_of
+from capi.models import Alert
+from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, history, open_page
+from tests.capi.alerts.conftest import look
+from tests.capi.conftest import connected, make_rule, sandbox
+from tests.conftest import sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+__all__ = ["connected", "history", "make_rule", "sandbox"]
+ALERTS, RECONCILE = reverse("alerts"), reverse("reconcile")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_neither_page_has_a_finding(page, company, admin, history, size, theme) -> None:
+    sign_in(page, admin)
+    addresses = (ALERTS, RECONCILE, f"{RECONCILE}?week={timezone.localdate()}")
+    for address in addresses:
+        open_page(page, address, size, theme)
+        assert_fit_to_use(page)
+    rule = company.conversion_rules.first()
+    Alert.objects.create(
+        company=company, kind="silent", rule=rule, facts={"days": 5, "per_week": 12}, closed_at=Now(), ending="mended"
+    )
+    look(company)
+    open_page(page, ALERTS, size, theme)
+    expect(page.get_by_text("is paused").first).to_be_visible()
+    assert_fit_to_use(page)
+
+
+def test_ops_choose_mail_with_the_keyboard_and_it_stays_chosen(page, company, ops) -> None:
+    sign_in(page, ops)
+    open_page(page, ALERTS, "phone")
+    box = page.get_by_label("When something changes")
+    expect(box).not_to_be_checked()
+
+    box.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("Your choice was saved.")).to_be_visible()
+    expect(page.get_by_label("When something changes")).to_be_checked()
+    assert [(choice.alerts, choice.weekly) for choice in choices_of(company)] == [(True, False)]
