@@ -19,10 +19,12 @@ from crm.models import Company, Membership, User
 
 SMALL = 1_000
 REQUESTS = 40
+# An address, or whose page it is: that of an event, of its lead or of its rule.
 PAGES = {
     "events_page": "/integrations/linkedin/events/",
-    "event_page": "",
+    "event_page": "event",
     "lead_page": "lead",
+    "rule_page": "rule",
     "dashboard": "/",
     "overview": "/integrations/linkedin/overview/?period=90",
 }
@@ -71,8 +73,9 @@ def _times(company: Company, path: str) -> list[float]:
     client.force_login(company.memberships.get().user, backend=settings.AUTHENTICATION_BACKENDS[0])
     events = ConversionEvent.objects.filter(company=company).order_by("-pk")
     times = []
-    for event in events.select_related("lead")[: REQUESTS + 5]:
-        where = event.lead.get_absolute_url() if path == "lead" else path or event.get_absolute_url()
+    for event in events.select_related("lead", "rule")[: REQUESTS + 5]:
+        owners = {"event": event, "lead": event.lead, "rule": event.rule}
+        where = owners[path].get_absolute_url() if path in owners else path
         started = time.perf_counter()
         answer = client.get(where)
         times.append((time.perf_counter() - started) * 1000)

@@ -70,6 +70,7 @@ def addresses(company: Company) -> list[str]:
         "/", "/leads/", "/leads/new/", "/deals/", "/deals/new/", "/integrations/linkedin/",
         "/integrations/linkedin/events/", "/integrations/linkedin/rules/new/", "/company/", "/company/people/",
         "/company/audit/", "/account/", "/api/v1/docs/",
+        *(rule.get_absolute_url() for rule in ConversionRule.objects.for_company(company)),
         *(f"/integrations/linkedin/rules/{rule.pk}/edit/" for rule in ConversionRule.objects.for_company(company)),
         *(row.get_absolute_url() for row in [*leads, *deals, *events]),
         *(f"/leads/{lead.pk}/{page}/" for lead in leads[:4] for page in ("edit", "delete", "erase")),
