@@ -7,17 +7,19 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.password_validation import validate_password
 from django.core.management import CommandError, call_command
+from django.db.models import Sum
 from django.utils import timezone
 
 from capi import services
 from capi.demo.people import PASSWORD
 from capi.linkedin.identity import email_sha256
-from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, DayCount
 from capi.pipeline import lane
 from capi.pipeline.sent import hash_of
 from capi.reasons import Frequency, State
 from crm.models import Company, CrmEvent, Deal, Lead, Stage, User
 from tests.capi.conftest import received, send_all
+from tests.capi.counted import count_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -189,3 +191,11 @@ def test_in_production_it_refuses_and_loads_nothing(settings) -> None:
 
 def test_each_rule_counts_once_unless_told_otherwise(northwind) -> None:
     assert set(ConversionRule.objects.values_list("frequency", flat=True)) == {Frequency.ONCE}
+
+
+def test_all_of_the_demos_log_is_counted_by_the_day(northwind) -> None:
+    count_now()
+
+    counted = DayCount.objects.for_company(northwind).aggregate(total=Sum("count"))["total"]
+    assert counted == ConversionEvent.objects.for_company(northwind).counted().count()
+    assert counted > 100
