@@ -13,7 +13,7 @@ from kombu import Exchange, Producer, Queue
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from capi import vault
-from capi.models import Attempt, ConversionEvent
+from capi.models import Attempt
 from capi.tasks import deliver
 from capi.wakeup import wake
 from tests.conftest import make_lead
@@ -76,12 +76,12 @@ def raise_if_readable(decoded: Any) -> None:
         raise DecodeError("nothing")
 
 
-def test_1000_odd_messages_do_no_harm(company: Any, other_company: Any) -> None:
+def test_10_000_odd_messages_do_no_harm(company: Any, other_company: Any) -> None:
     company.conversion_rules.create(crm_event="lead_created", linkedin_id="1", name="New")
     make_lead(company)
     before, dice = (checksum(company), checksum(other_company)), random.Random(31)
 
-    fallen = [repr(argument)[:60] for argument in (odd(dice) for _ in range(1000)) if not survives(argument)]
+    fallen = [repr(argument)[:60] for argument in (odd(dice) for _ in range(10_000)) if not survives(argument)]
 
     assert fallen == []
     assert (checksum(company), checksum(other_company)) == before
@@ -98,14 +98,12 @@ def odd(dice: random.Random) -> Any:
 
 
 def survives(argument: Any) -> bool:
-    """True if the task ends, however it ends, with the database usable."""
+    """True if the task ends without an error."""
     try:
-        json.dumps(argument)
-        result = deliver.apply([argument])
-        ConversionEvent.objects.count()
+        result = deliver.apply(json.loads(json.dumps([argument])))
     except Exception:
         return False
-    return result.state in ("SUCCESS", "FAILURE")
+    return result.state == "SUCCESS"
 
 
 def test_what_we_send_to_the_broker_is_ids(company: Any, monkeypatch: pytest.MonkeyPatch) -> None:
