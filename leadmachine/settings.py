@@ -359,6 +359,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,  # what can't be written is not in what is written
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "crm.api.schema.tell_refusals"],
     "ENUM_NAME_OVERRIDES": {"ReasonEnum": "capi.reasons.Reason"},
 }
 

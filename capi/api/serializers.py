@@ -13,6 +13,7 @@ from capi.words import explain
 from crm.api.strict import StrictSerializer, model_errors_answered, one_of
 
 
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "integer", "minimum": 1}]})
 class LinkedInIdField(serializers.CharField):
     """A rule's id at LinkedIn, as digits or as the whole URN that Campaign Manager shows."""
 

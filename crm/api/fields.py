@@ -4,9 +4,42 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from crm.models import Company
+
+
+class Text(serializers.CharField):
+    """Text, and no number or switch that would become text by itself."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class EmailText(Text, serializers.EmailField):
+    """An e-mail address."""
+
+
+class Switch(serializers.BooleanField):
+    """true or false, and not what a form would send."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+@extend_schema_field(
+    {
+        "format": "decimal",
+        "oneOf": [{"type": "string", "pattern": r"^\d{1,12}(\.\d{0,2})?$"}, {"type": "number", "minimum": 0}],
+    }
+)
+class Amount(serializers.DecimalField):
+    """An amount of money: digits as text, which no program rounds, or a number."""
 
 
 class OwnRowField(serializers.PrimaryKeyRelatedField[Any]):

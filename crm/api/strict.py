@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as ModelError
+from django.db import models
 from django.db.models import Model, TextChoices
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
+from crm.api.fields import Amount, EmailText, Switch, Text
 from crm.models import Company
 
 M = TypeVar("M", bound=Model)
@@ -18,6 +20,15 @@ M = TypeVar("M", bound=Model)
 
 class StrictSerializer(serializers.ModelSerializer[M]):
     """Checks with the model's own `clean()`. Raises ValidationError (400) for keys that can't be written, by name."""
+
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.BooleanField: Switch,
+        models.CharField: Text,
+        models.DecimalField: Amount,
+        models.EmailField: EmailText,
+        models.TextField: Text,
+    }
 
     @property
     def company(self) -> Company:
