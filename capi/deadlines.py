@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from django.utils import dateformat
-
 from capi.linkedin import versions
-from capi.words import Tone, Words
+from capi.words import Words
+from capi.words.deadlines import about_token, about_version
 
 VERSION_MARKS: Final = (60, 30, 7)  # days before the end at which people are told
 TOKEN_MARKS: Final = (14, 7, 3, 1)
@@ -40,14 +39,7 @@ def end_of_version(version: str, today: date) -> Deadline | None:
     day, days = versions.sunset(version), versions.days_left(version, today)
     if day is None or days is None:
         return None
-    verb = "switches" if days > 0 else "has switched"
-    words = Words(
-        "API version",
-        f"LinkedIn {verb} version {version} of its API off {_on(day, days)}.",
-        "Whoever runs LeadMachine sets LINKEDIN_API_VERSION to a newer one. What is on hold until then is kept.",
-        _tone(days, bad_from=7),
-    )
-    return Deadline(day, days, _reached(days, VERSION_MARKS), words)
+    return Deadline(day, days, _reached(days, VERSION_MARKS), about_version(version, day, days))
 
 
 def end_of_token(expires_on: date | None, today: date) -> Deadline | None:
@@ -55,26 +47,10 @@ def end_of_token(expires_on: date | None, today: date) -> Deadline | None:
     if expires_on is None:
         return None
     days = (expires_on - today).days
-    words = Words(
-        "Access token",
-        f"The access token {'expires' if days > 0 else 'was to expire'} {_on(expires_on, days)}.",
-        "Generate a new token in Campaign Manager and save it on the LinkedIn page (step 1).",
-        _tone(days, bad_from=3),
-    )
-    return Deadline(expires_on, days, _reached(days, TOKEN_MARKS), words)
+    return Deadline(expires_on, days, _reached(days, TOKEN_MARKS), about_token(expires_on, days))
 
 
 def _reached(days_left: int, marks: Sequence[int]) -> int | None:
     if days_left <= 0:
         return 0
     return min((mark for mark in marks if days_left <= mark), default=None)
-
-
-def _tone(days_left: int, *, bad_from: int) -> Tone:
-    return "bad" if days_left <= bad_from else "wait"
-
-
-def _on(day: date, days_left: int) -> str:
-    """The day and how far it is: "on 15 September 2027, in 60 days"."""
-    when = {0: "today", 1: "tomorrow"}.get(days_left) or (f"in {days_left} days" if days_left > 0 else "")
-    return f"on {dateformat.format(day, 'j F Y')}{', ' if when else ''}{when}"

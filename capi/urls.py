@@ -11,6 +11,7 @@ from capi.views import (
     doctor,
     dry_run,
     events,
+    guide,
     overview,
     reconcile,
     rule_import,
@@ -55,5 +56,7 @@ urlpatterns = [
     path("integrations/linkedin/reconcile/export/", reconcile.export_week, name="reconcile_export"),
     path("integrations/linkedin/dry-run/", dry_run.dry_run, name="dry_run"),
     path("integrations/linkedin/hash/", dry_run.check_hash, name="check_hash"),
+    path("help/", guide.index, name="help"),
+    path("help/<slug:slug>/", guide.page, name="help_page"),
     path("sandbox/linkedin/", sandbox.received, name="sandbox"),
 ]

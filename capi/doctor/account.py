@@ -15,7 +15,8 @@ def findings(connection: Connection | None, rows: Sequence[RuleRow]) -> Iterator
     active = [row.rule for row in rows if row.rule.is_active]
     if active and all(rule.is_paused and rule.paused_reason == Reason.RULE_FORBIDDEN for rule in active):
         words = REASONS[Reason.RULE_FORBIDDEN]
-        yield Finding(Check.ACCOUNT, Level.RED, f"No rule answers to the token. {words.what}", words.next_step, step(1))
+        sentence = f"No rule answers to the token. {words.what}"
+        yield Finding(Check.ACCOUNT, Level.RED, sentence, words.next_step, step(1), words.topic)
     elif connection is None or not connection.ad_account_id:
         yield Finding(
             Check.ACCOUNT,

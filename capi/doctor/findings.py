@@ -48,13 +48,16 @@ ICONS: Final[dict[Level, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How one thing stands, in a sentence; `mend` says what to do and `link` where ("" where there is nothing)."""
+    """How one thing stands, in a sentence; `mend` says what to do, `link` where, and `topic` is its place in the help
+    ("" where there is nothing).
+    """
 
     check: Check
     level: Level
     sentence: str
     mend: str = ""
     link: str = ""
+    topic: str = ""
 
     @property
     def tone(self) -> Tone:

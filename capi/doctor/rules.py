@@ -46,7 +46,7 @@ def _paused(rows: Sequence[RuleRow]) -> Iterator[Finding]:
     for reason, rules in by_reason.items():
         words = explain_pause(reason)
         names = listed(f"{rule.name} ({rule.linkedin_id})" for rule in rules)
-        yield Finding(Check.PAUSED, Level.RED, f"{names}: {words.what}", words.next_step, step(2))
+        yield Finding(Check.PAUSED, Level.RED, f"{names}: {words.what}", words.next_step, step(2), words.topic)
     if rows and not by_reason:
         yield Finding(Check.PAUSED, Level.GREEN, "LinkedIn has refused none of them.", link=step(2))
 

@@ -51,4 +51,4 @@ def _expiry(connection: Connection, today: date) -> Finding:
 
 
 def _of(words: Words, level: Level = Level.RED) -> Finding:
-    return Finding(Check.TOKEN, level, words.what, words.next_step, step(1))
+    return Finding(Check.TOKEN, level, words.what, words.next_step, step(1), words.topic)

@@ -19,7 +19,7 @@ def findings(connection: Connection | None, today: date) -> Iterator[Finding]:
     version = settings.LINKEDIN_API_VERSION
     end = end_of_version(version, today)
     if connection is not None and connection.is_paused and connection.paused_reason == Reason.VERSION_RETIRED:
-        yield _finding(Level.RED, RETIRED.what, RETIRED.next_step)
+        yield _finding(Level.RED, RETIRED.what, RETIRED.next_step, RETIRED.topic)
     elif end is not None and end.is_near:
         level = Level.RED if end.words.tone == "bad" else Level.AMBER
         yield _finding(level, end.words.what, end.words.next_step)
@@ -34,5 +34,5 @@ def findings(connection: Connection | None, today: date) -> Iterator[Finding]:
         yield _finding(Level.UNKNOWN, sentence)
 
 
-def _finding(level: Level, sentence: str, mend: str = "") -> Finding:
-    return Finding(Check.VERSION, level, sentence, mend, step(1))
+def _finding(level: Level, sentence: str, mend: str = "", topic: str = "") -> Finding:
+    return Finding(Check.VERSION, level, sentence, mend, step(1), topic)

@@ -20,7 +20,8 @@ Tone = Literal["good", "wait", "bad", "plain"]
 class Words:
     """What happened, in plain words, and what to do about it ("" where there is nothing to do).
 
-    `http_status` is the answer that the reason stands for, where it stands for one.
+    `http_status` is the answer that the reason stands for, where it stands for one; `topic` is the place in the help
+    that says more.
     """
 
     label: str
@@ -28,9 +29,10 @@ class Words:
     next_step: str
     tone: Tone
     http_status: int | None = None
+    topic: str = ""
 
 
-STATES: Final[dict[State, Words]] = {
+_STATES: Final[dict[State, Words]] = {
     State.PENDING: Words("Queued", "Waiting to be sent, usually for a few seconds.", "", "wait"),
     State.WAITING: Words("Waiting", "Waiting for something that is missing.", "", "wait"),
     State.ACCEPTED: Words(
@@ -45,10 +47,11 @@ STATES: Final[dict[State, Words]] = {
     State.CANCELLED: Words("Cancelled", "This event was called off before it was sent.", "", "plain"),
     State.EXHAUSTED: Words("Gave up", "LinkedIn could not be reached often enough.", "Retry it by hand.", "bad"),
 }
+STATES: Final = {state: replace(words, topic=f"state-{state}") for state, words in _STATES.items()}
 
-ON_HOLD: Final = Words("On hold", "Kept until sending can go on. Nothing is lost.", "", "wait")
+ON_HOLD: Final = Words("On hold", "Kept until sending can go on. Nothing is lost.", "", "wait", topic="on-hold")
 
-REASONS: Final[dict[Reason, Words]] = {
+_REASONS: Final[dict[Reason, Words]] = {
     Reason.NO_EMAIL: Words(
         "Waiting for an e-mail",
         "The lead has no e-mail address; LinkedIn would answer 422, data is missing.",
@@ -179,6 +182,7 @@ REASONS: Final[dict[Reason, Words]] = {
         "bad",
     ),
 }
+REASONS: Final = {reason: replace(words, topic=f"reason-{reason}") for reason, words in _REASONS.items()}
 
 _PASTE: Final = "Or copy the id of each rule from Campaign Manager and add the rule by hand."
 

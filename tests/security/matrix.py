@@ -158,6 +158,8 @@ ROWS: dict[str, Row] = {
     "mail_choice": _do(Action.SEE_CONNECTION, body=lambda world: {"alerts": "on"}),
     "reconcile": _see(Action.SEE_EVENT_LOG),
     "reconcile_export": _do(Action.SEE_EVENT_LOG),
+    "help": Row({"GET": Open.SIGNED_IN}),
+    "help_page": Row({"GET": Open.SIGNED_IN}, values={"slug": "troubleshooting"}),
     "sandbox": _see(Action.SEE_LEADS),
     "api-docs": _see(Action.SEE_LEADS),
     "api-index": Row({"GET": Open.CALLER}),

@@ -1,0 +1,52 @@
+"""The page about what goes wrong. Every sentence in it comes from the catalogue (`capi.words`)."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from django.template.loader import render_to_string
+
+from capi.help.page import Page, Section
+from capi.reasons import Reason, State
+from capi.words import ON_HOLD, REASONS, STATES, Words
+
+SLUG: Final = "troubleshooting"
+# What LinkedIn answers, and the reasons that an answer may come to.
+ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
+    "401": (Reason.TOKEN_REFUSED,),
+    "403": (Reason.RULE_FORBIDDEN,),
+    "404": (Reason.RULE_NOT_FOUND,),
+    "400": (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED),
+    "422": (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED),
+    "426": (Reason.VERSION_RETIRED,),
+    "429": (Reason.THROTTLED,),
+    "5xx": (Reason.SERVER_TROUBLE,),
+    "timeout": (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE),
+    "other 4xx": (Reason.REFUSED,),
+}
+
+
+def page() -> Page:
+    """First each reason, those with an answer of LinkedIn's ahead of the others; then each state."""
+    with_answer = list(dict.fromkeys(reason for reasons in ANSWERS.values() for reason in reasons))
+    others = [reason for reason in REASONS if reason not in with_answer]
+    sections = [_of_reason(reason) for reason in [*with_answer, *others]]
+    table = [
+        (answer, [(REASONS[reason].topic, reason.label) for reason in reasons]) for answer, reasons in ANSWERS.items()
+    ]
+    intro = render_to_string("capi/help/answers.html", {"table": table})
+    return Page(SLUG, "Troubleshooting", intro, (*sections, *_of_states()))
+
+
+def _of_reason(reason: Reason) -> Section:
+    answers = ", ".join(answer for answer, reasons in ANSWERS.items() if reason in reasons)
+    return _section(f"{answers}: {reason.label}" if answers else str(reason.label), REASONS[reason])
+
+
+def _of_states() -> Iterator[Section]:
+    for state in State:
+        yield _section(f"State “{STATES[state].label}”", STATES[state])
+    yield _section(f"“{ON_HOLD.label}”", ON_HOLD)
+
+
+def _section(title: str, words: Words) -> Section:
+    return Section(SLUG, words.topic, title, render_to_string("capi/help/words.html", {"words": words}))

@@ -1,0 +1,45 @@
+"""The help in a real browser: no finding of axe, no sideways scroll, the keyboard, and the way from an error."""
+
+import pytest
+
+from capi.help.pages import all_pages
+from capi.models import ConversionEvent, ConversionRule
+from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page
+from tests.conftest import make_lead, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_of_the_help_has_a_finding(page, sales, size, theme) -> None:
+    sign_in(page, sales)
+
+    for address in ["/help/", "/help/?q=token", "/help/?q=xyzzy", *(f"/help/{slug}/" for slug in all_pages())]:
+        open_page(page, address, size, theme)
+        assert_fit_to_use(page)
+
+
+def test_a_refused_event_leads_to_the_place_that_explains_it(page, company, admin) -> None:
+    ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="1", name="New")
+    make_lead(company)
+    ConversionEvent.objects.update(state="rejected", reason="data_refused", next_attempt_at=None)
+    sign_in(page, admin)
+
+    open_page(page, ConversionEvent.objects.get().get_absolute_url())
+    page.get_by_role("link", name="More in the help").click()
+
+    page.wait_for_url("**/help/troubleshooting/#reason-data_refused")
+    assert page.locator(":target h2").inner_text() == "400, 422: Data refused"
+
+
+def test_the_help_is_searched_with_the_keyboard(page, sales) -> None:
+    sign_in(page, sales)
+    open_page(page, "/")
+
+    page.get_by_role("link", name="Help").click()
+    page.get_by_role("searchbox", name="Search the help").fill("426")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="426: API version retired").first.click()
+
+    assert page.locator(":target h2").inner_text() == "426: API version retired"

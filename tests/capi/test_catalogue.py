@@ -1,0 +1,123 @@
+"""One catalogue: whatever an event, a rule, a connection or an answer can come to has words there, and only there."""
+
+import re
+
+import pytest
+from django.conf import settings
+
+from capi.help.troubleshooting import ANSWERS, page
+from capi.linkedin.answers import decide
+from capi.linkedin.decisions import Decision
+from capi.linkedin.exchange import Answer, Trouble
+from capi.linkedin.rules import Outcome
+from capi.reasons import Reason, State
+from capi.words import ON_HOLD, READINGS, REASONS, STATES, Words
+
+ROOT = settings.BASE_DIR
+EVERYTHING = [*STATES.values(), *REASONS.values(), ON_HOLD, *READINGS.values()]
+MARKUP = re.compile(r"<[^>]+>|\{[{%#].*?[}%#]\}", re.DOTALL)
+# Code that tells of other things than states, reasons and answers.
+OTHER_WORDS = {"capi/views/rule_import.py": "a limit that was reached says so itself"}
+
+
+def test_every_state_and_every_reason_has_words() -> None:
+    assert set(STATES) == set(State)
+    assert set(REASONS) == set(Reason) - {Reason.NONE}
+    assert set(READINGS) == set(Outcome)
+
+
+@pytest.mark.parametrize("words", EVERYTHING, ids=lambda words: words.what[:40])
+def test_words_say_what_happened_in_whole_sentences(words: Words) -> None:
+    assert words.label
+    assert words.what[0].isupper()
+    assert words.what.endswith(".")
+    assert words.next_step == "" or (words.next_step[0].isupper() and words.next_step.endswith("."))
+    assert "counted" not in words.what.lower() or words is not STATES[State.ACCEPTED]
+
+
+def test_every_trouble_of_a_request_comes_to_a_reason_with_words() -> None:
+    for trouble in Trouble:
+        decision = decide(Answer(None, {}, b"", trouble, 1), count=1)
+
+        assert Reason(reason_of(decision)) in REASONS, trouble
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_every_answer_in_the_help_comes_to_the_reasons_that_stand_there(answer: str) -> None:
+    statuses = {"5xx": [500, 502, 503, 504], "timeout": [], "other 4xx": [402, 405, 406, 410]}.get(answer)
+
+    for status in [int(answer)] if statuses is None else statuses:
+        decision = decide(Answer(status, {}, b"{}", None, 1), count=1)
+        assert reason_of(decision) in ANSWERS[answer], (answer, status)
+
+
+def test_the_help_has_a_place_for_each_of_them_and_for_every_answer() -> None:
+    anchors = {section.anchor for section in page().sections}
+
+    assert {words.topic for words in (*STATES.values(), *REASONS.values(), ON_HOLD)} == anchors
+    assert {"401", "403", "404", "422", "400", "426", "429", "5xx", "timeout"} <= set(ANSWERS)
+    for section, words in zip(page().sections, page_words(), strict=True):
+        assert words.what in section.text
+        assert words.next_step in section.text
+
+
+def page_words() -> list[Words]:
+    by_topic = {words.topic: words for words in EVERYTHING if words.topic}
+    return [by_topic[section.anchor] for section in page().sections]
+
+
+def test_no_sentence_of_the_catalogue_stands_anywhere_else() -> None:
+    sentences = {
+        sentence
+        for words in EVERYTHING
+        for text in (words.what, words.next_step)
+        for sentence in re.split(r"(?<=[.]) ", text)
+        if len(sentence) > 25
+    }
+    files = [*ROOT.glob("templates/**/*.html"), *ROOT.glob("capi/**/*.py")]
+
+    copies = [
+        f"{path.relative_to(ROOT)}: {sentence}"
+        for path in files
+        if path.relative_to(ROOT).parts[:2] not in (("capi", "words.py"), ("capi", "words"))
+        for text in [" ".join(path.read_text().split())]
+        for sentence in sentences
+        if sentence in text
+    ]
+
+    assert copies == []
+
+
+def test_words_are_made_in_the_catalogue_alone() -> None:
+    makers = {
+        str(path.relative_to(ROOT))
+        for path in ROOT.glob("capi/**/*.py")
+        if re.search(r"\bWords\(", path.read_text()) and path.relative_to(ROOT).parts[1] not in ("words.py", "words")
+    }
+
+    assert makers <= set(OTHER_WORDS)
+
+
+def test_no_template_compares_a_state_or_a_reason_with_a_text() -> None:
+    codes = "|".join(map(re.escape, [*State.values, *filter(None, Reason.values)]))
+    compared = re.compile(rf"\{{%[^%]*(?:==|!=|\bin\b)\s*[\"'](?:{codes})[\"']")
+
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in ROOT.glob("templates/**/*.html")
+        for match in compared.finditer(path.read_text())
+    ]
+
+    assert found == []
+
+
+def reason_of(decision: Decision) -> str:
+    """The reason that the decision puts into the database."""
+    return getattr(decision, "reason", "") or DECIDED[type(decision).__name__]
+
+
+# What the pipeline writes down for decisions that hold no reason themselves.
+DECIDED = {
+    "VersionRetired": Reason.VERSION_RETIRED, "Throttled": Reason.THROTTLED, "RefusedNamed": Reason.DATA_REFUSED,
+    "RefusedUnnamed": Reason.DATA_REFUSED, "Rejected": Reason.DATA_REFUSED,
+}  # fmt: skip

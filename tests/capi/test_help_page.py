@@ -1,0 +1,122 @@
+"""The help: the guide of docs/guide and the catalogue, for everybody who is signed in, found by words."""
+
+import re
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from capi import services
+from capi.help.pages import all_pages
+from capi.models import Connection, ConversionEvent, ConversionRule
+from crm.models import User
+from tests.conftest import TOKEN, make_lead
+
+pytestmark = pytest.mark.django_db
+
+TROUBLESHOOTING = "/help/troubleshooting/"
+
+
+@pytest.mark.parametrize("role", ["admin", "sales", "ops"])
+def test_everybody_reads_every_page(client_as, request, role):
+    client = client_as(request.getfixturevalue(role))
+
+    texts = {slug: client.get(f"/help/{slug}/") for slug in all_pages()}
+
+    assert list(texts) == ["linkedin", "admin", "sales", "ops", "troubleshooting", "faq", "api"]
+    assert {answer.status_code for answer in texts.values()} == {200}
+    assert "SHA-256" in texts["linkedin"].content.decode()
+    assert 'href="/help/"' in client.get("/").content.decode()
+
+
+def test_somebody_without_a_company_reads_it_too(db):
+    client = Client()
+    client.force_login(User.objects.create(email="new@example.com"), backend="crm.auth.EmailBackend")
+
+    assert client.get("/help/").status_code == client.get(TROUBLESHOOTING).status_code == 200
+
+
+def test_a_stranger_is_asked_to_sign_in(db):
+    assert Client().get("/help/").url == "/login/?next=/help/"
+
+
+def test_an_unknown_page_is_not_found(client_as, sales):
+    assert client_as(sales).get("/help/nothing/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("401", "401: Access token refused"),
+        ("429", "429: Too many requests"),
+        ("timeout", "timeout: No answer in time"),
+        ("5xx", "5xx: LinkedIn is in trouble"),
+        ("sha-256 HASH", "Privacy"),
+        ("rename stage", "What happens if I rename a status or a stage?"),
+        ("gave up", "State “Gave up”"),
+    ],
+)
+def test_a_search_finds_the_section_with_all_words_titles_first(client_as, sales, asked, found):
+    answer = client_as(sales).get("/help/", {"q": asked})
+
+    assert answer.context["found"][0].title == found
+    assert f'href="{answer.context["found"][0].url}"' in answer.content.decode()
+
+
+def test_a_search_without_a_find_says_so_and_repeats_no_markup(client_as, sales):
+    text = client_as(sales).get("/help/", {"q": "<b>xyzzy</b>" + "x" * 500}).content.decode()
+
+    assert "Nothing found" in text
+    assert "<b>xyzzy" not in text
+
+
+def test_the_help_asks_the_database_for_nothing_of_its_own(client_as, sales, django_assert_num_queries):
+    client = client_as(sales)
+    all_pages()
+
+    with django_assert_num_queries(3):  # session, user, memberships
+        client.get("/help/", {"q": "token"})
+
+
+def test_every_link_inside_the_help_leads_somewhere(client_as, admin):
+    client = client_as(admin)
+    places = {f"/help/{page.slug}/": {section.anchor for section in page.sections} for page in all_pages().values()}
+
+    for path in ["/help/", *places]:
+        for target, anchor in re.findall(r'href="(/help/[\w/-]*|)#([\w-]+)"', client.get(path).content.decode()):
+            assert anchor in {"main", *places.get(target or path, ())}, (path, target, anchor)
+    for page in all_pages().values():
+        assert len({section.anchor for section in page.sections}) == len(page.sections)
+
+
+def test_the_guide_is_plain_text_to_the_template_engine():
+    for path in (settings.BASE_DIR / "docs" / "guide").glob("*.md"):
+        assert not re.search(r"\{\{|\{%", path.read_text()), path
+
+
+def test_each_guide_of_the_repository_is_in_the_help():
+    files = {path.stem for path in (settings.BASE_DIR / "docs" / "guide").glob("*.md")}
+
+    assert files | {"troubleshooting"} == set(all_pages())
+
+
+def link(reason):
+    return f'href="{TROUBLESHOOTING}#reason-{reason}"'
+
+
+def test_a_paused_connection_a_paused_rule_and_a_refused_event_lead_to_their_places(client_as, admin, company):
+    services.save_token(company=company, token=TOKEN)
+    ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="1", name="New")
+    make_lead(company)
+    ConversionRule.objects.update(is_paused=True, paused_reason="rule_forbidden")
+    ConversionEvent.objects.update(state="rejected", reason="data_refused", next_attempt_at=None)
+    client, event = client_as(admin), ConversionEvent.objects.get()
+
+    rules_page = client.get("/integrations/linkedin/").content.decode()
+    event_page = client.get(event.get_absolute_url()).content.decode()
+    Connection.objects.update(is_paused=True, paused_reason="token_refused")
+    paused_page = client.get("/integrations/linkedin/").content.decode()
+
+    assert link("rule_forbidden") in rules_page
+    assert link("data_refused") in event_page
+    assert link("token_refused") in paused_page
