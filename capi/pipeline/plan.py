@@ -3,7 +3,7 @@
 It runs with every save of a lead or a deal, so it is one statement, and no row travels through Python.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -69,7 +69,7 @@ def awaken(events: QuerySet[ConversionEvent]) -> set[int]:
     ready = events.filter(state=State.WAITING, lead__share_with_ad_platforms=True).exclude(lead__email="")
     companies = set(ready.values_list("company", flat=True).distinct())
     if companies:
-        ready.update(state=State.PENDING, reason=Reason.NONE, next_attempt_at=Now())
+        _still(ready, [State.WAITING]).update(state=State.PENDING, reason=Reason.NONE, next_attempt_at=Now())
     return companies
 
 
@@ -80,8 +80,18 @@ def skip(events: QuerySet[ConversionEvent]) -> int:
 
 def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
     """Give the open ones of these events an ending without a request. Returns how many there were."""
-    open_events = events.filter(state__in=OPEN_STATES)
+    open_events = _still(events, OPEN_STATES)
     return open_events.update(state=state, reason=reason, next_attempt_at=None, once_key=None, settled_at=Now())
+
+
+def _still(events: QuerySet[ConversionEvent], states: Collection[State]) -> QuerySet[ConversionEvent]:
+    """Those of the events that are in one of these states, also after waiting for a row.
+
+    Where a worker writes a result at this moment PostgreSQL looks at the row once more, but not at what was joined to
+    it: the state has to be asked of the row itself, or a result would be overwritten.
+    """
+    rows = ConversionEvent.objects.using(events.db)
+    return rows.filter(pk__in=events.order_by().values("pk"), state__in=states)
 
 
 def _companies_of_opted_out(lead_ids: Sequence[int], using: str) -> set[int]:
