@@ -3,6 +3,7 @@
 The address of a page holds a short key to it: each tab keeps its own search, and going back works.
 """
 
+import re
 import secrets
 from datetime import timedelta
 from typing import Final
@@ -12,6 +13,8 @@ from django.db.models.functions import Now
 from crm.models import LeadSearch, Membership
 
 KEPT_FOR: Final = timedelta(days=7)  # as long as a session lasts at most
+
+_IS_KEY = re.compile(r"[A-Za-z0-9_-]{1,16}")
 
 
 def remember_search(membership: Membership, text: str) -> str:
@@ -25,7 +28,7 @@ def remember_search(membership: Membership, text: str) -> str:
 
 def recall_search(membership: Membership, key: str) -> str:
     """What the member searched for, or nothing where it was not they who did, or where it is forgotten."""
-    if not key:
+    if not _IS_KEY.fullmatch(key):
         return ""
     own = LeadSearch.objects.for_company(membership.company).filter(user=membership.user)
     return own.filter(key=key).values_list("text", flat=True).first() or ""
