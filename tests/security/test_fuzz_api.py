@@ -29,11 +29,6 @@ def ours() -> World:
     return build("Kestrel", "7711")
 
 
-@pytest.fixture
-def theirs() -> World:
-    return build("Plover", NEIGHBOURS_NUMBER)
-
-
 def script(key: str) -> APIClient:
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
