@@ -1,9 +1,12 @@
 """How moments, money and numbers are shown, and the geometry of the chart."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -79,3 +82,16 @@ def test_no_coordinate_is_written_with_a_comma():
     assert 'viewBox="0 0 720 230"' in drawing
     assert 'x="1,' not in attributes
     assert "<td>43,500</td>" in html
+
+
+def test_no_template_puts_a_moment_with_its_tags_into_an_attribute():
+    in_attribute = re.compile(r'="(?:[^"{]|\{\{[^}]*\}\}|\{%[^%]*%\}|\{)*?\{\{[^}]*\|(?:when|day)\b')
+
+    found = [
+        path.name
+        for path in Path(settings.BASE_DIR, "templates").rglob("*.html")
+        if in_attribute.search(path.read_text())
+    ]
+
+    assert in_attribute.search('aria-label="Tick {{ title }}, {{ created_at|when }}"')
+    assert found == []
