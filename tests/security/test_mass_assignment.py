@@ -27,7 +27,7 @@ WRITABLE = {
     },
     DealForm: {"title", "amount", "currency", "stage", "owner", "expected_close"},
     RuleForm: {"crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active"},
-    TokenForm: {"token", "ad_account_id"},
+    TokenForm: {"token", "ad_account_id", "expires_on"},
     ApiKeyForm: {"name", "role"},
     LeadSerializer: {
         "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
