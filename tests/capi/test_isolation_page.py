@@ -1,16 +1,20 @@
 """Another company's id in any address is a 404, and changes nothing."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import get_resolver, reverse
+from django.utils import timezone
 
 from capi import services
-from capi.models import ConversionEvent, ConversionRule
+from capi.models import Backfill, ConversionEvent, ConversionRule
 from tests.conftest import TOKEN, make_lead
 
 pytestmark = pytest.mark.django_db
 
-RULE_PAGES = ["rule_edit", "rule_active", "rule_resume", "rule_delete", "rule_test"]
+RULE_PAGES = ["rule", "rule_edit", "rule_active", "rule_resume", "rule_delete", "rule_test"]
 EVENT_PAGES = ["event", "test_result"]
+BACKFILL_PAGES = ["backfill", "backfill_pause", "backfill_resume", "backfill_cancel"]
 
 
 @pytest.fixture
@@ -45,12 +49,27 @@ def test_another_companys_event_is_not_found(client_as, admin, foreign_rule, nam
     assert answer.status_code == 404
 
 
+@pytest.mark.parametrize("name", BACKFILL_PAGES)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_another_companys_backfill_is_not_found(client_as, admin, foreign_rule, name, method) -> None:
+    now = timezone.now()
+    theirs = Backfill.objects.create(
+        company=foreign_rule.company, rule=foreign_rule, since=now - timedelta(days=7), until=now
+    )
+    before = Backfill.objects.values().get()
+
+    answer = getattr(client_as(admin), method)(reverse(name, args=[theirs.pk]))
+
+    assert answer.status_code == 404 or (method, answer.status_code) == ("get", 405)
+    assert Backfill.objects.values().get() == before
+
+
 def test_every_address_with_an_id_is_asked_here() -> None:
     routes = {key: value for key, value in get_resolver().reverse_dict.items() if isinstance(key, str)}
 
     with_id = {name for name, value in routes.items() if value[0][0][1] == ["pk"] and "integrations" in value[0][0][0]}
 
-    assert with_id == {*RULE_PAGES, *EVENT_PAGES}
+    assert with_id == {*RULE_PAGES, *EVENT_PAGES, *BACKFILL_PAGES}
 
 
 def test_lists_and_numbers_hold_nothing_of_another_company(client_as, admin, foreign_rule) -> None:
