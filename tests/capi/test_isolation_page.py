@@ -32,8 +32,8 @@ def test_another_companys_rule_is_not_found(client_as, admin, foreign_rule, name
 
     answer = getattr(client_as(admin), method)(reverse(name, args=[foreign_rule.pk]), {"active": "0"})
 
-    # Where only a post is taken, a get is refused before anything is looked up.
-    assert answer.status_code == 404 or (method, answer.status_code) == ("get", 405)
+    # A method that is not taken is refused before anything is looked up.
+    assert answer.status_code == 404 or answer.status_code == 405
     assert ConversionRule.objects.filter(pk=foreign_rule.pk).values().get() == before
     assert not ConversionEvent.objects.exists()
 
@@ -60,7 +60,7 @@ def test_another_companys_backfill_is_not_found(client_as, admin, foreign_rule, 
 
     answer = getattr(client_as(admin), method)(reverse(name, args=[theirs.pk]))
 
-    assert answer.status_code == 404 or (method, answer.status_code) == ("get", 405)
+    assert answer.status_code == 404 or answer.status_code == 405
     assert Backfill.objects.values().get() == before
 
 
