@@ -243,7 +243,6 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
 USE_I18N = False
 USE_TZ = True
-USE_THOUSAND_SEPARATOR = True
 
 # --- LinkedIn ----------------------------------------------------------------------------------------------------
 

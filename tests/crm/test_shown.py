@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.template import Context, Template
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -95,3 +96,9 @@ def test_no_template_puts_a_moment_with_its_tags_into_an_attribute():
 
     assert in_attribute.search('aria-label="Tick {{ title }}, {{ created_at|when }}"')
     assert found == []
+
+
+def test_a_number_has_separators_only_where_a_template_asks_for_them():
+    shown = Template("{% load shown %}{{ pk }} {{ pk|grouped }}").render(Context({"pk": 12345}))
+
+    assert shown == "12345 12,345"  # ids stand in addresses and attributes
