@@ -23,10 +23,10 @@ class OneOf(Lookup):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         key, parameters = self.process_lhs(compiler, connection)
-        pks = list(self.rhs)
+        pks = ",".join(map(str, self.rhs))  # as text: psycopg takes 2 ms to write a list of 5,000
         if connection.vendor == "postgresql":
-            return ARRAY.format(key), [*parameters, pks]
-        return JSON.format(key), [*parameters, str(pks)]
+            return ARRAY.format(key), [*parameters, f"{{{pks}}}"]
+        return JSON.format(key), [*parameters, f"[{pks}]"]
 
 
 def without(rows: QuerySet[M], pks: Collection[int]) -> QuerySet[M]:
