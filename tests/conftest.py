@@ -10,6 +10,7 @@ import pytest
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.core.servers.basehttp import WSGIRequestHandler
 from django.test import Client
 
 from crm.models import Company, Deal, Lead, Membership, User
@@ -31,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
             if not CHROMIUM:
                 item.add_marker(pytest.mark.skip(reason="no Chromium found: install it, or name it in CHROMIUM"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_answers() -> None:
+    """Let the live server send its head and its body at once: else each answer waits 40 ms for the client's ACK."""
+    WSGIRequestHandler.disable_nagle_algorithm = True
 
 
 @pytest.fixture(scope="session", autouse=True)

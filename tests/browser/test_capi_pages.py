@@ -256,7 +256,7 @@ def test_without_javascript_the_log_is_filtered_and_paged(plain_page, company, o
     open_page(plain_page, EVENTS)
 
     plain_page.get_by_role("link", name="Failed").click()
-    plain_page.get_by_label("Rule").select_option("New lead")
+    plain_page.locator("#id_rule").select_option("New lead")
     plain_page.get_by_role("button", name="Show").click()
     plain_page.get_by_role("link", name="Older").click()
 

@@ -83,6 +83,6 @@ def test_the_rule_of_a_dry_run_is_changed_in_place(page, company, ops, held) -> 
     open_page(page, company.leads.first().get_absolute_url())
 
     page.get_by_role("link", name="Dry run").click()
-    page.get_by_label("Rule").select_option(label="New deal (Deal created)")
+    page.locator("#rule").select_option(label="New deal (Deal created)")
 
     expect(page.locator("#body")).to_contain_text("llaPartnerConversion:104013")

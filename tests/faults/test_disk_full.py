@@ -21,7 +21,10 @@ from tests.faults.world import Allowed, make_leads
 pytestmark = [pytest.mark.faults]
 
 TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionevent", "capi_attempt")
-ABOUT_SPACE = r"DiskFull|No space left|could not extend file|Internal Server Error|OperationalError|The sweep failed"
+ABOUT_SPACE = (
+    r"DiskFull|No space left|could not extend file|Internal Server Error|OperationalError"
+    r"|The (sweep|watch|count of the log) failed"
+)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ RECOVERY_SECONDS = SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND
 
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
 ABOUT_DATABASE = (
-    r"OperationalError|InterfaceError|The (sweep|count of the log) failed|psycopg|terminating connection"
+    r"OperationalError|InterfaceError|The (sweep|watch|count of the log) failed|psycopg|terminating connection"
     r"|raised unexpected"
 )
 ABOUT_BROKER = r"celery\.(worker|bootsteps)|redis|broker"
