@@ -27,7 +27,7 @@ def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
     events = int(100_000 * scale)
     return {
         "saves": saves.status_change,
-        "drain": lambda: drain.one_company(events=events, baseline_events=int(3_000 * scale) + 300, rounds=2),
+        "drain": lambda: drain.one_company(events=events, baseline_events=int(1_500 * scale) + 300, rounds=2),
         "companies": lambda: drain.many_companies(events=events),
         "stream": lambda: stream.four_writers(seconds=max(5, int(60 * scale))),
         "latency": lambda: stream.latency(seconds=max(5, int(120 * scale))),
