@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.db import connection
 
@@ -17,9 +17,11 @@ from crm.models import Company
 BATCH = 5_000
 
 
-def one_company(*, events: int, baseline_events: int, rounds: int = 2) -> Iterator[Figure]:
+def one_company(
+    *, events: int, baseline_events: int, rounds: int = 2, delays_ms: Sequence[int] = (0, 50)
+) -> Iterator[Figure]:
     """Ours, the baseline and the tuned baseline in turn, at 0 and at 50 ms of LinkedIn's time."""
-    for delay_ms in (0, 50):
+    for delay_ms in delays_ms:
         ours, plain, tuned, bounds, cpu, plain_cpu = [], [], [], [], [], []
         for turn in range(rounds):
             with world.linkedin(delay_ms=delay_ms) as ledger:

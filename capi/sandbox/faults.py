@@ -70,12 +70,12 @@ class Faults:
     """The queue. Safe for several threads."""
 
     def __init__(self) -> None:
-        self._queue: deque[Fault] = deque()
+        self._queue: deque[tuple[Fault, int]] = deque()  # each with how many requests it is still for
         self._lock = threading.Lock()
 
     def add(self, *faults: Fault) -> None:
         with self._lock:
-            self._queue.extend(fault for fault in faults for _ in range(fault.times))
+            self._queue.extend((fault, fault.times) for fault in faults if fault.times > 0)
 
     def script(self, body: bytes) -> None:
         """Add the fault, or the list of faults, of a JSON text; an empty list empties the queue.
@@ -90,7 +90,12 @@ class Faults:
     def take(self) -> Fault:
         """What the request that has just come in meets."""
         with self._lock:
-            return self._queue.popleft() if self._queue else NO_FAULT
+            if not self._queue:
+                return NO_FAULT
+            fault, left = self._queue.popleft()
+            if left > 1:
+                self._queue.appendleft((fault, left - 1))
+            return fault
 
     def clear(self) -> None:
         with self._lock:
