@@ -67,7 +67,10 @@ def health_of(rule: ConversionRule, connection: Connection | None) -> RuleHealth
 def _last_failed(rule: ConversionRule) -> ConversionEvent | None:
     events = ConversionEvent.objects.for_company(rule.company_id)
     newest = events.filter(pk__gt=id_behind(events, STRETCH, order="-pk") or 0).counted().select_related("crm_event")
-    failed = newest.filter(rule=rule, state__in=STATES[Chip.FAILED]).order_by("-pk").first()
+    # State by state: of several at once PostgreSQL follows the ids down, past millions of other companies' rows.
+    of_rule = newest.filter(rule=rule).order_by("-pk")
+    found = [event for state in STATES[Chip.FAILED] if (event := of_rule.filter(state=state).first())]
+    failed = max(found, key=lambda event: event.pk, default=None)
     if failed is not None:
         failed.rule = rule
     return failed

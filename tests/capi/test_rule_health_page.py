@@ -178,7 +178,7 @@ def test_the_page_asks_the_database_as_often_for_a_long_log_as_for_a_short_one(
     client_as, ops, rule, make_rule, django_assert_num_queries, django_assert_max_num_queries
 ) -> None:
     web = client_as(ops)
-    with django_assert_max_num_queries(16) as short:
+    with django_assert_max_num_queries(18) as short:
         web.get(rule.get_absolute_url())
     for days in range(20):
         record(rule, "accepted", days_ago(days), settled_at=days_ago(days))
