@@ -13,6 +13,7 @@ from django.contrib.auth.hashers import make_password
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.test import Client
 
+from crm import limits
 from crm.models import Company, Deal, Lead, Membership, User
 from crm.roles import Role
 
@@ -38,6 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _quick_answers() -> None:
     """Let the live server send its head and its body at once: else each answer waits 40 ms for the client's ACK."""
     WSGIRequestHandler.disable_nagle_algorithm = True
+
+
+@pytest.fixture
+def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the minute that limits count in not end in the middle of a test."""
+    monkeypatch.setattr(limits, "WINDOW_SECONDS", 10**9)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -85,7 +85,7 @@ def test_one_company_never_sees_anothers_check_up(client_as, admin, other_compan
     assert "Contoso's." not in card(client_as(admin).get(PAGE))
 
 
-def test_ten_a_minute_are_enough_and_the_next_says_so(client_as, admin, monkeypatch, company) -> None:
+def test_ten_a_minute_are_enough_and_the_next_says_so(client_as, admin, monkeypatch, company, one_minute) -> None:
     monkeypatch.setattr(doctor, "CHECKS_PER_MINUTE", 1)
     web = client_as(admin)
 

@@ -190,7 +190,7 @@ def test_s21_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as,
     assert rows[1][1] == "'=HYPERLINK(1)"
 
 
-def test_s42_exports_are_limited_and_then_lead_back_with_a_sentence(client_as, ops, settings) -> None:
+def test_s42_exports_are_limited_and_then_lead_back_with_a_sentence(client_as, ops, settings, one_minute) -> None:
     settings.EXPORTS_PER_MINUTE = 1
     web = client_as(ops)
 

@@ -337,7 +337,7 @@ def test_what_can_be_no_ad_account_is_refused(web, company, connect, sandbox, wr
     assert sandbox.ledger.tail(10) == []
 
 
-def test_asking_linkedin_too_often_is_held_back(web, connect, sandbox) -> None:
+def test_asking_linkedin_too_often_is_held_back(web, connect, sandbox, one_minute) -> None:
     connect()
 
     pages = [web.get(f"{PAGE}?anew") for _ in range(11)]
