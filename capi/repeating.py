@@ -2,13 +2,14 @@
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 
 from django.db import close_old_connections
 
 logger = logging.getLogger(__name__)
 
 
-class Repeating:
+class Repeating(ABC):
     """Does its `round` at once and then every `seconds`, in a thread of its own. A round that fails ends nothing."""
 
     name: str
@@ -24,13 +25,13 @@ class Repeating:
         """Ask the thread to end after what it is doing now."""
         self._stopped.set()
 
+    @abstractmethod
     def seconds(self) -> float:
         """How long to wait between two rounds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def round(self, number: int) -> None:
         """What there is to do; `number` counts from 0."""
-        raise NotImplementedError
 
     def _run(self) -> None:
         number = 0
