@@ -8,7 +8,6 @@ from django.conf import settings
 from django.db.models import Min
 
 from capi.alerts.conditions import Condition
-from capi.alerts.facts import stage_of
 from capi.models import Connection, ConversionEvent
 from capi.reads.on_hold import LOOK_AT
 from capi.reasons import AlertKind
@@ -22,7 +21,7 @@ def hold_ending(connection: Connection, *, now: datetime) -> Iterator[Condition]
     if oldest is None:
         return
     ends_at = oldest + timedelta(days=settings.EVENT_MAX_AGE_DAYS)
-    stage = stage_of((ends_at - now).days, DAYS)
+    stage = next((days for days in DAYS if (ends_at - now).days <= days), None)
     if stage is not None:
         yield Condition(AlertKind.HOLD_ENDING, stage=stage, facts={"on": ends_at.date().isoformat()})
 

@@ -1,7 +1,7 @@
 """What is said about alerts: on their page and, the same, in mails."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -9,20 +9,21 @@ from django.utils import dateformat
 
 from capi.models import Alert
 from capi.reasons import AlertKind, Reason
-from capi.words import explain_pause
+from capi.words import ON_HOLD, REASONS, explain_pause
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """An alert in words: a title without a full stop, what is so, and what to do ("" where there is nothing to do).
 
-    `page` is the name of the page where it is done.
+    `page` is the name of the page where it is done, `topic` the place in the help that says more.
     """
 
     title: str
     what: str
     next_step: str
     page: str = "linkedin"
+    topic: str = ""
 
     @property
     def page_name(self) -> str:
@@ -31,12 +32,13 @@ class Told:
 
 # With what an alert knows in braces: rule, failed, ended, days, per_week, left, on, version.
 OPENED: Final[dict[AlertKind, Told]] = {
-    AlertKind.CONNECTION_PAUSED: Told("sending to LinkedIn is paused", "{what}", "{next_step}"),
-    AlertKind.RULE_PAUSED: Told("the rule “{rule}” is paused", "{what}", "{next_step}"),
+    AlertKind.CONNECTION_PAUSED: Told("sending to LinkedIn is paused", "{what}", "{next_step}", topic="{topic}"),
+    AlertKind.RULE_PAUSED: Told("the rule “{rule}” is paused", "{what}", "{next_step}", topic="{topic}"),
     AlertKind.HOLD_ENDING: Told(
         "events on hold become too old {left}",
         "LinkedIn takes events for 90 days. The oldest one on hold reaches that age on {on}, and others may follow.",
         "The LinkedIn page says what holds them and what to do; what is on hold then goes out, the oldest first.",
+        topic=ON_HOLD.topic,
     ),
     AlertKind.FAILING: Told(
         "many events of the rule “{rule}” fail",
@@ -54,11 +56,13 @@ OPENED: Final[dict[AlertKind, Told]] = {
         "the access token ends {left}",
         "By the date that was entered with it, the token for LinkedIn is good until {on}.",
         "Generate a new token in Campaign Manager and save it on the LinkedIn page: then nothing comes to be on hold.",
+        topic=REASONS[Reason.TOKEN_REFUSED].topic,
     ),
     AlertKind.VERSION_ENDING: Told(
         "LinkedIn retires the API version {version} {left}",
         "LeadMachine uses version {version} of LinkedIn's API, which LinkedIn switches off on {on}.",
         "Whoever runs LeadMachine sets LINKEDIN_API_VERSION to a newer one. Otherwise all events come to be on hold.",
+        topic=REASONS[Reason.VERSION_RETIRED].topic,
     ),
 }
 
@@ -88,8 +92,12 @@ def tell_end(alert: Alert) -> Told:
 
 def _filled(told: Told, alert: Alert) -> Told:
     values = _values(alert)
-    return Told(
-        told.title.format_map(values), told.what.format_map(values), told.next_step.format_map(values), told.page
+    return replace(
+        told,
+        title=told.title.format_map(values),
+        what=told.what.format_map(values),
+        next_step=told.next_step.format_map(values),
+        topic=told.topic.format_map(values),
     )
 
 
@@ -100,7 +108,7 @@ def _values(alert: Alert) -> Mapping[str, object]:
         values["on"] = dateformat.format(date.fromisoformat(alert.facts["on"]), "j F Y")
     if alert.kind in (AlertKind.CONNECTION_PAUSED, AlertKind.RULE_PAUSED):
         pause = explain_pause(Reason(alert.reason))
-        values.update(what=pause.what, next_step=pause.next_step)
+        values.update(what=pause.what, next_step=pause.next_step, topic=pause.topic)
     return values
 
 

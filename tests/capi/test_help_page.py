@@ -8,7 +8,8 @@ from django.test import Client
 
 from capi import services
 from capi.help.pages import all_pages
-from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.models import Alert, Connection, ConversionEvent, ConversionRule
+from capi.reasons import AlertKind, Reason
 from crm.models import User
 from tests.conftest import TOKEN, make_lead
 
@@ -120,3 +121,26 @@ def test_a_paused_connection_a_paused_rule_and_a_refused_event_lead_to_their_pla
     assert link("rule_forbidden") in rules_page
     assert link("data_refused") in event_page
     assert link("token_refused") in paused_page
+
+
+@pytest.mark.parametrize("path", ["alerts/", "reconcile/"])
+def test_alerts_and_reconcile_lead_to_what_the_guide_says_of_them(client_as, ops, path):
+    html = client_as(ops).get(f"/integrations/linkedin/{path}").content.decode()
+
+    assert 'href="/help/admin/#alerts-and-the-weekly-reconcile"' in html
+    assert "alerts-and-the-weekly-reconcile" in {section.anchor for section in all_pages()["admin"].sections}
+
+
+def test_an_open_alert_leads_to_the_place_of_its_cause(client_as, ops, company):
+    rule = ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="1", name="New")
+    paused = {"kind": AlertKind.RULE_PAUSED, "rule": rule, "reason": Reason.RULE_FORBIDDEN}
+    ending = {"kind": AlertKind.VERSION_ENDING, "facts": {"on": "2027-09-15", "version": "202609"}, "stage": 7}
+    held = {"kind": AlertKind.HOLD_ENDING, "facts": {"on": "2027-09-15"}, "stage": 3}
+    for fields in (paused, ending, held):
+        Alert.objects.create(company=company, **fields)
+
+    html = client_as(ops).get("/integrations/linkedin/alerts/").content.decode()
+
+    anchors = re.findall(rf'href="{TROUBLESHOOTING}#([\w-]+)"', html)
+    assert anchors == ["on-hold", "reason-version_retired", "reason-rule_forbidden"]
+    assert set(anchors) <= {section.anchor for section in all_pages()["troubleshooting"].sections}

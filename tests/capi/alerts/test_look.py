@@ -145,17 +145,18 @@ def test_a_token_near_its_date_is_told_at_14_7_3_and_1_days_and_on_the_day(compa
     ]
 
 
-def test_a_version_near_its_end_is_told_at_60_30_and_7_days(company, line, make_rule) -> None:
+def test_a_version_near_its_end_is_told_at_60_30_and_7_days_and_on_the_day(company, line, make_rule) -> None:
     make_rule()
     end = datetime(2027, 9, 15, 12, tzinfo=UTC)
 
     told = []
-    for days in range(70, 0, -1):
+    for days in range(70, -3, -1):
         look(company, now=end - timedelta(days=days))
         told += [days] * (len(subjects()) - len(told))
 
-    assert told == [60, 30, 7]
+    assert told == [60, 30, 7, 0]
     assert subjects()[0] == "Northwind BV: LinkedIn retires the API version 202609 within 60 days"
+    assert subjects()[-1] == "Northwind BV: LinkedIn retires the API version 202609 now"
 
 
 def test_an_event_on_hold_near_its_90_days_is_told_at_14_and_3_days(company, line, make_rule) -> None:

@@ -24,7 +24,7 @@ def test_every_kind_has_words_for_its_beginning_and_those_whose_end_is_news_for_
 @pytest.mark.parametrize("reason", [Reason.TOKEN_REFUSED, Reason.RULE_NOT_FOUND])
 def test_no_place_is_left_open(kind, reason) -> None:
     for told in (tell(made(kind, reason=reason)), *([tell_end(made(kind, reason=reason))] if kind in CLOSED else [])):
-        text = " ".join((told.title, told.what, told.next_step)).replace("New {lead}", "")
+        text = " ".join((told.title, told.what, told.next_step, told.topic)).replace("New {lead}", "")
         assert "{" not in text
         assert "}" not in text
         assert not told.title.endswith(".")
