@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 from typing import Final
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from capi.doctor import examine
@@ -15,8 +15,9 @@ from crm.models import Company
 
 logger = logging.getLogger(__name__)
 
-# A little less than a day, so that an hourly look comes round at about the same hour each day.
-EVERY: Final = timedelta(hours=23, minutes=30)
+EVERY: Final = timedelta(days=1)
+AGAIN: Final = timedelta(hours=1)  # where a check-up failed, or its worker ended meanwhile
+UNCLAIMED: Final = Q(checkup_claimed_at=None) | Q(checkup_claimed_at__lte=Now() - AGAIN)
 
 
 def check_up(company: Company) -> None:
@@ -25,20 +26,31 @@ def check_up(company: Company) -> None:
     Checkup.objects.update_or_create(company=company, defaults=found)
 
 
-def check_up_due(*, seconds: float) -> bool:
-    """Check up on the companies whose last check-up is a day old, for about `seconds`. True if some are left."""
+def check_up_due(*, seconds: float) -> None:
+    """Check up on the connected companies whose last check-up is a day old, for about `seconds`.
+
+    However many workers do so at the same time, each company has one check-up.
+    """
     until = time.monotonic() + seconds
-    for company in _due_companies():
+    for connection in _due():
         if time.monotonic() >= until:
-            return True
-        try:
-            check_up(company)
-        except Exception:  # the others' check-ups must not wait for it
-            logger.exception("The check-up of company %s failed; it is tried again within the hour.", company.pk)
-    return False
+            return
+        if _claim(connection):
+            _try(connection.company)
 
 
-def _due_companies() -> list[Company]:
-    connected = Connection.objects.filter(company__is_active=True)
-    due = connected.exclude(company__checkup__ran_at__gt=Now() - EVERY).select_related("company")
-    return [connection.company for connection in due.order_by(F("company__checkup__ran_at").asc(nulls_first=True))]
+def _try(company: Company) -> None:
+    try:
+        check_up(company)
+    except Exception:  # the others' check-ups must not wait for it
+        logger.exception("The check-up of company %s failed; it is tried again in an hour.", company.pk)
+
+
+def _due() -> list[Connection]:
+    connected = Connection.objects.filter(UNCLAIMED, company__is_active=True).select_related("company")
+    due = connected.exclude(company__checkup__ran_at__gt=Now() - EVERY)
+    return list(due.order_by(F("company__checkup__ran_at").asc(nulls_first=True)))
+
+
+def _claim(connection: Connection) -> bool:
+    return bool(Connection.objects.filter(UNCLAIMED, pk=connection.pk).update(checkup_claimed_at=Now()))

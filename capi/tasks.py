@@ -4,7 +4,6 @@ import logging
 
 from celery import shared_task
 
-from capi import checkups
 from capi.pipeline import deliver as pipeline
 from capi.pipeline import retention
 from capi.wakeup import wake
@@ -24,13 +23,6 @@ def deliver(company_id: int) -> None:
     turn = pipeline.deliver(company_id, seconds=TURN_SECONDS)
     if turn.more_in is not None:
         wake(company_id, after_seconds=turn.more_in)
-
-
-@shared_task(name="capi.check_up")
-def check_up() -> None:
-    """Check up on companies whose last check-up is a day old; takes its turns as deliveries do."""
-    if checkups.check_up_due(seconds=TURN_SECONDS):
-        check_up.apply_async(retry=False)
 
 
 @shared_task(name="capi.prune")

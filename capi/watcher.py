@@ -1,9 +1,10 @@
-"""A timer inside each worker for what may be slow: looking at companies, and speaking with a mail server."""
+"""A timer inside each worker for what may be slow: looking at companies, mail servers, and asking LinkedIn."""
 
 import logging
 
 from django.conf import settings
 
+from capi import checkups
 from capi.alerts import look, post
 from capi.clock import database_now
 from capi.repeating import Repeating
@@ -12,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Watcher(Repeating):
-    """Every `SWEEP_SECONDS`, beside the sweep: look at the companies that are due, then send the mails that are."""
+    """Every `SWEEP_SECONDS`, beside the sweep: look at companies, send mails, and check up, where they are due."""
 
     name = "watch"
 
@@ -26,3 +27,5 @@ class Watcher(Repeating):
             except Exception:
                 logger.exception("Company %s could not be looked at; the next round tries again.", company_id)
         post.send_due()
+        if number:  # the first sweep leaves a sign of life beside this, which a check-up looks for
+            checkups.check_up_due(seconds=settings.SWEEP_SECONDS)

@@ -305,8 +305,6 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     # Deliveries need no beat: each worker sweeps by itself. These are housekeeping, and no harm if done twice.
-    # Hourly, for those whose turn it is: each company is examined once a day.
-    "check-up": {"task": "capi.check_up", "schedule": 3600.0, "options": {"expires": 3600}},
     "prune": {"task": "capi.prune", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
     "clear-sessions": {"task": "crm.clear_sessions", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
 }

@@ -47,6 +47,9 @@ class Connection(models.Model):
     # When its state is to be compared with the open alerts next: see capi.alerts.look. Null: as soon as possible.
     next_look_at = models.DateTimeField(null=True, editable=False)
     mailed_week = models.DateField(null=True, editable=False)  # the Monday of the last week that was reconciled by mail
+    checkup_claimed_at = models.DateTimeField(
+        null=True, editable=False
+    )  # by the worker that makes it: see capi.checkups
 
     objects: ClassVar[CompanyQuerySet["Connection"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from capi import checkups, services, tasks
+from capi import checkups, services
 from capi.checkups import check_up, check_up_due
 from capi.models import Checkup, Connection
+from capi.watcher import Watcher
 from crm.models import Company
 from tests.conftest import TOKEN
 
@@ -36,15 +37,14 @@ def test_the_newest_result_takes_the_place_of_the_former(company) -> None:
 
 
 def test_every_connected_company_is_checked(connected_companies) -> None:
-    left = check_up_due(seconds=60)
+    check_up_due(seconds=60)
 
-    assert not left
     assert checked() == ["contoso", "northwind"]
 
 
 def test_one_that_was_checked_within_the_day_is_left_alone(connected_companies, company, other_company) -> None:
     Checkup.objects.create(company=company, findings=["untouched"])
-    Checkup.objects.create(company=other_company, ran_at=Now() - timedelta(hours=23, minutes=31))
+    Checkup.objects.create(company=other_company, ran_at=Now() - timedelta(hours=24, minutes=1))
 
     check_up_due(seconds=60)
 
@@ -61,20 +61,44 @@ def test_companies_without_a_connection_and_closed_ones_are_left_out(connected_c
     assert checked() == ["northwind"]
 
 
-def test_a_turn_ends_when_its_time_is_up_and_says_that_some_are_left(connected_companies) -> None:
-    left = check_up_due(seconds=0)
+def test_a_turn_ends_when_its_time_is_up(connected_companies) -> None:
+    check_up_due(seconds=0)
 
-    assert left
     assert checked() == []
+
+
+def test_what_one_worker_is_at_no_other_does(connected_companies, monkeypatch) -> None:
+    examine, examined = checkups.examine, []
+
+    def while_another_worker_looks(company):
+        examined.append(company.slug)
+        check_up_due(seconds=60)
+        return examine(company)
+
+    monkeypatch.setattr(checkups, "examine", while_another_worker_looks)
+
+    check_up_due(seconds=60)
+
+    assert sorted(examined) == ["contoso", "northwind"]
+    assert checked() == ["contoso", "northwind"]
+
+
+@pytest.mark.parametrize(("minutes", "is_tried"), [(59, False), (61, True)])
+def test_one_whose_worker_was_ended_is_tried_again_in_an_hour(connected_companies, minutes, is_tried) -> None:
+    Connection.objects.filter(company__slug="contoso").update(checkup_claimed_at=Now() - timedelta(minutes=minutes))
+
+    check_up_due(seconds=60)
+
+    assert ("contoso" in checked()) == is_tried
+    assert "northwind" in checked()
 
 
 def test_one_that_fails_does_not_keep_the_others_waiting(connected_companies, company, monkeypatch, caplog) -> None:
     examine = checkups.examine
     monkeypatch.setattr(checkups, "examine", lambda each: 1 / 0 if each == company else examine(each))
 
-    left = check_up_due(seconds=60)
+    check_up_due(seconds=60)
 
-    assert not left
     assert checked() == ["contoso"]
     assert f"The check-up of company {company.pk} failed" in caplog.text
 
@@ -87,12 +111,12 @@ def test_a_check_up_changes_nothing_of_the_line(connected_companies, company) ->
     assert Connection.objects.values().get(company=company) == before
 
 
-def test_the_hourly_task_goes_on_with_a_message_to_itself_only_while_some_are_left(monkeypatch) -> None:
-    asked: list[dict[str, object]] = []
-    monkeypatch.setattr(tasks.check_up, "apply_async", lambda **options: asked.append(options))
+def test_the_worker_s_timer_does_it_once_its_sweep_left_a_sign_of_life(connected_companies) -> None:
+    watcher = Watcher()
 
-    for left in (True, False):
-        monkeypatch.setattr(checkups, "check_up_due", lambda seconds, left=left: left)
-        tasks.check_up()
+    watcher.round(0)
+    before = checked()
+    watcher.round(1)
 
-    assert asked == [{"retry": False}]
+    assert before == []
+    assert checked() == ["contoso", "northwind"]
