@@ -1,9 +1,11 @@
 """What a person asks of the connection and its rules. Each is one verb, one transaction, and the wake-up it needs."""
 
 import re
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -20,6 +22,7 @@ from crm import audit
 from crm.models import AuditAction, Company, User
 
 TOKEN_LENGTH = range(20, 2049)
+STEP_SECONDS: Final = 5.0  # of work on many events: then the person is told how far it is, and no proxy gives up
 # What LinkedIn has told of a rule belongs to its id there, and goes with it.
 NOTHING_TOLD: dict[str, object] = {
     "linkedin_type": "",
@@ -187,25 +190,36 @@ def send_test_event(*, rule: ConversionRule, user: User | None = None) -> Conver
     return event
 
 
-def retry_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> int:
-    """Put those of the company's events back into the queue that may be sent again. Returns how many they were."""
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How many events followed. `reached` is the id behind which some are left to be asked for, None where none are."""
+
+    events: int
+    reached: int | None = None
+
+
+def retry_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> Done:
+    """Put those of the company's events back into the queue that may be sent again, for about STEP_SECONDS.
+
+    `pks` are in ascending order.
+    """
     return _in_chunks(by_hand.retry, AuditAction.RETRY, company, pks, about)
 
 
-def cancel_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> int:
-    """Call off those of the company's events that may still be sent. Returns how many they were.
+def cancel_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> Done:
+    """Call off those of the company's events that may still be sent, for about STEP_SECONDS.
 
-    It waits for the request that is under way, at most SEND_TIMEOUT_SECONDS and a little: what LinkedIn takes in it
-    stays sent.
+    `pks` are in ascending order. It waits for the request that is under way, at most SEND_TIMEOUT_SECONDS and a little:
+    what LinkedIn takes in it stays sent.
     """
     return _in_chunks(by_hand.cancel, AuditAction.CANCEL, company, pks, about)
 
 
 def _in_chunks(
     do: Callable[..., int], action: AuditAction, company: Company, pks: Sequence[int], about: ConversionEvent | None
-) -> int:
+) -> Done:
     """Short transactions, each on record, so that deliveries and saves go on in between."""
-    total = 0
+    total, until = 0, time.monotonic() + STEP_SECONDS
     for chunk in chunks(pks):
         with transaction.atomic():
             done = do(company_id=company.pk, pks=chunk)
@@ -214,7 +228,9 @@ def _in_chunks(
                 audit.record(company=company, action=action, about=about, details={} if about else details)
                 wake_on_commit(company.pk)
         total += done
-    return total
+        if time.monotonic() >= until and chunk[-1] != pks[-1]:
+            return Done(total, reached=chunk[-1])
+    return Done(total)
 
 
 def clean_token(token: str) -> str:

@@ -85,7 +85,7 @@ class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, C
         """Call the event off. 409 where it has come to its end already."""
         return self._answered(self.get_object(), services.cancel_events)
 
-    def _answered(self, event: ConversionEvent, do: Callable[..., int], *, otherwise: str = "") -> Response:
-        if not do(company=self.caller.company, pks=[event.pk], about=event):
+    def _answered(self, event: ConversionEvent, do: Callable[..., services.Done], *, otherwise: str = "") -> Response:
+        if not do(company=self.caller.company, pks=[event.pk], about=event).events:
             return Response({"detail": otherwise or NOT_AS_THINGS_STAND}, status=status.HTTP_409_CONFLICT)
         return Response(self.get_serializer(self.get_object()).data)

@@ -13,7 +13,7 @@ from capi.pipeline import by_hand
 from capi.reads.log import Wanted, matching
 from capi.words import REASONS, Words
 
-AT_MOST: Final = 100_000  # at once: a few seconds' work
+AT_MOST: Final = 100_000  # asked for at once: then it is the turn of the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,11 @@ class Choice:
 
     pks: Sequence[int]
     is_cut: bool = False
+
+    @property
+    def more_behind(self) -> int | None:
+        """The id behind which more match, None where all of them are chosen."""
+        return self.pks[-1] if self.is_cut and self.pks else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,8 @@ def chosen_by_id(company_id: int, pks: Collection[int]) -> Choice:
 
 
 def chosen_by_filter(company_id: int, wanted: Wanted, connection: Connection | None, *, retry: bool) -> Choice:
-    """What of the company's log matches and could be retried, or else cancelled."""
-    events = matching(company_id, wanted, connection)
+    """What of the company's log matches, behind where it was got to, and could be retried, or else cancelled."""
+    events = matching(company_id, wanted, connection).filter(pk__gt=wanted.after or 0)
     events = by_hand.retryable(events) if retry else by_hand.cancellable(events)
     pks = list(events.order_by("pk").values_list("pk", flat=True)[: AT_MOST + 1])
     return Choice(pks[:AT_MOST], is_cut=len(pks) > AT_MOST)

@@ -33,7 +33,7 @@ class Verb:
     infinitive: str
     is_retry: bool
     outlook: Callable[[int, Choice], Outlook]
-    do: Callable[..., int]
+    do: Callable[..., services.Done]
     done: str
 
 
@@ -64,10 +64,19 @@ def _asked(request: MemberRequest, verb: Verb) -> HttpResponse:
         return redirect(back)
     if request.method == "POST":
         done = verb.do(company=company, pks=choice.pks, about=one)
-        messages.success(request, f"{done:,} event{'' if done == 1 else 's'} {verb.done}.")
-        return redirect(back)
+        reached = done.reached or choice.more_behind
+        rest = " Go on with what is left." if reached else ""
+        messages.success(request, f"{done.events:,} event{'' if done.events == 1 else 's'} {verb.done}.{rest}")
+        return redirect(_of_rest(request, reached, back) if reached else back)
     context = {"verb": verb, "choice": choice, "outlook": verb.outlook(company.pk, choice), "one": one, "back": back}
     return render(request, "capi/events_confirm.html", context)
+
+
+def _of_rest(request: MemberRequest, reached: int, back: str) -> str:
+    """The question about what is behind the event that was reached. Only for what was asked for by the filter."""
+    query = request.GET.copy()
+    query["after"], query["next"] = str(reached), back
+    return f"{request.path}?{query.urlencode()}"
 
 
 def _choice(request: MemberRequest, verb: Verb) -> Choice:

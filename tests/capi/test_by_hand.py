@@ -38,12 +38,12 @@ def ended(rule, state: str = "exhausted", reason: str = "server_trouble", **fiel
 
 def retry(company) -> int:
     pks = list(ConversionEvent.objects.order_by("pk").values_list("pk", flat=True))
-    return services.retry_events(company=company, pks=pks)
+    return services.retry_events(company=company, pks=pks).events
 
 
 def cancel(company) -> int:
     pks = list(ConversionEvent.objects.order_by("pk").values_list("pk", flat=True))
-    return services.cancel_events(company=company, pks=pks)
+    return services.cancel_events(company=company, pks=pks).events
 
 
 def obstacle_of(event) -> Reason | None:
@@ -252,7 +252,7 @@ def test_nothing_of_a_neighbour_is_touched(company, other_company, connected, ma
     make_lead(other_company)
     pks = list(ConversionEvent.objects.values_list("pk", flat=True))
 
-    done = [do(company=company, pks=pks) for do in (services.retry_events, services.cancel_events)]
+    done = [do(company=company, pks=pks).events for do in (services.retry_events, services.cancel_events)]
 
     assert done == [0, 0]
     assert states(other_company) == ["exhausted", "pending"]
@@ -271,6 +271,22 @@ def test_each_is_put_on_record_in_short_transactions(company, connected, make_ru
         {"events": 2, "from": pks[0], "to": pks[1]},
         {"events": 1, "from": pks[2], "to": pks[2]},
     ]
+
+
+def test_when_its_time_is_up_it_says_how_far_it_came(company, connected, make_rule, monkeypatch) -> None:
+    monkeypatch.setattr("capi.pipeline.plan.CHUNK", 2)
+    make_rule()
+    pks = [ConversionEvent.objects.get(lead=make_lead(company)).pk for _ in range(4)]
+    monkeypatch.setattr(services, "STEP_SECONDS", 0)
+
+    first = services.cancel_events(company=company, pks=pks)
+    left = states(company)
+    last = services.cancel_events(company=company, pks=[pk for pk in pks if pk > pks[1]])
+
+    assert first == services.Done(2, reached=pks[1])
+    assert left == ["cancelled", "cancelled", "pending", "pending"]
+    assert last == services.Done(2)
+    assert states(company) == ["cancelled"] * 4
 
 
 @with_commits

@@ -1,5 +1,7 @@
 """Retrying and cancelling from Recent Events and from an event's page: asked first, then done."""
 
+from datetime import timedelta
+
 import pytest
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -13,6 +15,7 @@ from tests.conftest import TOKEN, make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
+LONG_AGO = Now() - timedelta(days=91)
 EVENTS, RETRY, CANCEL = reverse("events"), reverse("events_retry"), reverse("events_cancel")
 
 
@@ -140,16 +143,47 @@ def test_the_question_says_why_some_would_stay(web, rule) -> None:
     assert "<li>1: The lead is not shared with ad platforms.</li>" in page
 
 
-def test_more_than_a_few_seconds_work_is_done_in_portions(web, rule, monkeypatch) -> None:
+def test_more_than_can_be_asked_for_at_once_is_asked_for_in_portions(web, rule, monkeypatch) -> None:
     monkeypatch.setattr(by_hand, "AT_MOST", 2)
-    for _ in range(3):
-        event(rule)
+    asked = [event(rule) for _ in range(3)]
+    address = f"{CANCEL}?state=queued"
 
-    page = web.get(CANCEL, {"state": "queued"}).content.decode()
-    web.post(f"{CANCEL}?state=queued")
+    page = web.get(address).content.decode()
+    answer = web.post(address, {"until": asked[1].pk, "next": f"{EVENTS}?state=queued"})
 
-    assert "More than that match. These are the oldest; repeat it for the next." in page
+    assert "Cancel 2 events?" in page
+    assert "More than that match. These are the oldest; you are asked about the others then." in page
     assert states(rule.company) == ["cancelled", "cancelled", "pending"]
+    assert (
+        answer.url
+        == f"{CANCEL}?state=queued&after={asked[1].pk}&next=%2Fintegrations%2Flinkedin%2Fevents%2F%3Fstate%3Dqueued"
+    )
+    rest = web.get(answer.url).content.decode()
+    assert "2 events will not be sent. Go on with what is left." in rest
+    assert "Cancel 1 event?" in rest
+    assert web.post(answer.url).url == f"{EVENTS}?state=queued"
+    assert states(rule.company) == ["cancelled"] * 3
+
+
+def test_what_takes_long_is_done_in_steps_that_leave_out_nothing_and_repeat_nothing(web, rule, monkeypatch) -> None:
+    monkeypatch.setattr("capi.pipeline.plan.CHUNK", 2)
+    monkeypatch.setattr(services, "STEP_SECONDS", 0)
+    stuck = [event(rule, "exhausted", "timed_out", **({"happened_at": LONG_AGO} if i < 3 else {})) for i in range(5)]
+    address, seen = f"{RETRY}?state=failed", []
+
+    while address.startswith(RETRY):
+        answer = web.post(address, {"until": stuck[-1].pk})
+        address = answer.url
+        seen.append(states(rule.company).count("pending"))
+
+    assert address == EVENTS
+    assert seen == [0, 1, 2]
+    assert states(rule.company) == ["exhausted"] * 3 + ["pending"] * 2
+    details = AuditEntry.objects.filter(action="retry").order_by("pk").values_list("details", flat=True)
+    assert list(details) == [
+        {"events": 1, "from": stuck[2].pk, "to": stuck[3].pk},
+        {"events": 1, "from": stuck[4].pk, "to": stuck[4].pk},
+    ]
 
 
 @pytest.mark.parametrize("address", [RETRY, CANCEL])
