@@ -1,0 +1,123 @@
+"""Whichever way a lead or a deal is written, as many conversions go out as things happened (F08).
+
+A way that nobody has listed fails too: a method of the ORM, a page, an endpoint, an action of the admin.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib import admin
+from django.db.models import Model
+
+from capi.models import ConversionEvent, ConversionRule, CrmEventName
+from crm.models import CrmEvent, Deal, Lead
+from crm.models.deal import DealQuerySet
+from crm.models.lead import LeadQuerySet
+from crm.roles import Action
+from tests.capi.conftest import received, send_all
+from tests.conftest import make_deal, make_lead
+from tests.faults.invariants import broken
+from tests.faults.write_paths import WAYS, Scene, Way
+from tests.security.matrix import ROWS
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db]
+
+LISTED = {name for each in WAYS for name in each.of}
+# The ways that are promised whatever the product grows to.
+PROMISED = {
+    "save", "create", "bulk_create", "bulk_update", "update", "get_or_create", "update_or_create", "loaddata",
+    "POST lead_new", "POST lead_edit", "POST lead_bulk_status", "POST deal_move", "POST api-lead-list",
+    "PATCH api-lead-detail", "admin:crm_lead_change", "admin:crm_lead_changelist", "admin:mark_as_qualified",
+}  # fmt: skip
+
+
+@pytest.fixture
+def scene(company, connected, make_rule, tmp_path) -> Scene:
+    for number, name in enumerate(CrmEventName, 104_011):
+        make_rule(name.value, str(number))
+    lead = make_lead(company)
+    return Scene(company, lead, make_deal(lead), tmp_path)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.do.__name__)
+def test_f08_each_way_of_writing_sends_what_it_made_happen_once(way: Way, scene, company, sandbox) -> None:
+    send_all(company)
+    before, sent = CrmEvent.objects.count(), len(received(sandbox))
+
+    way.do(scene)
+    send_all(company)
+
+    kinds = dict(ConversionRule.objects.values_list("linkedin_id", "crm_event"))
+    happened = list(CrmEvent.objects.order_by("pk").values_list("kind", flat=True))[before:]
+    arrived = [kinds[element["conversion"].rpartition(":")[2]] for element in received(sandbox)[sent:]]
+    assert sorted(happened) == sorted(way.fires)
+    assert sorted(arrived) == sorted(way.fires)
+    assert set(ConversionEvent.objects.values_list("state", flat=True)) == {"accepted"}
+    assert broken(sandbox.ledger.tail(100)[::-1]) == []
+
+
+def test_f08_no_way_that_is_promised_is_missing() -> None:
+    assert set() == PROMISED - LISTED
+
+
+def test_f08_no_method_of_the_orm_that_writes_is_missing(company) -> None:
+    new_status = make_lead(company).status
+    classes = [LeadQuerySet, DealQuerySet, Lead, Deal, type(new_status.leads)]
+
+    writing = {name for cls in classes for name in dir(cls) if getattr(getattr(cls, name, None), "alters_data", False)}
+
+    assert {name for name in writing if not name.startswith("_")} - LISTED == set()
+
+
+def test_f08_no_page_and_no_endpoint_that_changes_leads_is_missing() -> None:
+    changing = {Action.EDIT_LEADS, Action.DELETE_LEADS, Action.IMPORT_LEADS}
+
+    routes = {
+        f"{method} {name}"
+        for name, row in ROWS.items()
+        for method, action in row.methods.items()
+        if method != "GET" and action in changing
+    }
+
+    assert routes - LISTED == set()
+
+
+@pytest.mark.parametrize("model", [Lead, Deal])
+def test_f08_nothing_that_the_admin_offers_is_missing(model: type[Model]) -> None:
+    page = admin.site._registry[model]
+
+    offered = {f"admin:{url.name}" for url in page.get_urls() if url.name} | {f"admin:{name}" for name in page.actions}
+
+    assert {name for name in offered if not name.endswith("_history")} - LISTED == set()
+
+
+# What would go past the models: the ORM's inner doors, and SQL that names the tables.
+AROUND = re.compile(
+    r"_raw_delete\(|\b_update\(|\b_insert\(|save_base\(|\braw=True|base_manager\b.*\b(update|bulk_\w+|create)\("
+    r"|(INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+\"?(crm_lead|crm_deal|\{lead\}|\{deal\})\b",
+    re.IGNORECASE,
+)
+
+
+def test_f08_no_code_goes_past_the_models() -> None:
+    models = Path(django_settings.BASE_DIR) / "crm" / "models"
+    paths = [
+        path
+        for package in ("crm", "capi", "leadmachine")
+        for path in sorted((Path(django_settings.BASE_DIR) / package).rglob("*.py"))
+        if models not in path.parents and "migrations" not in path.parts
+    ]
+
+    found = [
+        f"{path.name}:{at}"
+        for path in paths
+        for at, line in enumerate(path.read_text().splitlines(), 1)
+        if AROUND.search(line)
+    ]
+
+    assert len(paths) > 100
+    assert found == []
+    assert [type(model._base_manager.all()) for model in (Lead, Deal)] == [LeadQuerySet, DealQuerySet]

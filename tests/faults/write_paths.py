@@ -1,0 +1,306 @@
+"""Every way of writing a lead or a deal that this product has, each as something to do in a small scene (F08)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from django.core.management import call_command
+from django.core.serializers import serialize
+from django.test import Client
+from rest_framework.test import APIClient
+
+from crm.erasure import erase_lead
+from crm.models import Company, Deal, Lead, LeadStatus, Stage
+from crm.roles import Role
+from crm.services import change_status, move_deal
+from tests.conftest import join, staff_client
+from tests.crm.api.calling import caller
+
+
+@dataclass
+class Scene:
+    """A lead that is new, an open deal with it, and everybody who may change them."""
+
+    company: Company
+    lead: Lead
+    deal: Deal
+    folder: Path
+
+    @cached_property
+    def web(self) -> Client:
+        client = Client()
+        client.force_login(join(self.company, Role.ADMIN).user, backend="crm.auth.EmailBackend")
+        return client
+
+    @cached_property
+    def operator(self) -> Client:
+        return staff_client()
+
+    @cached_property
+    def api(self) -> APIClient:
+        return caller(self.company)
+
+    @cached_property
+    def qualified(self) -> LeadStatus:
+        return LeadStatus.objects.get(company=self.company, meaning="qualified")
+
+    @cached_property
+    def won(self) -> Stage:
+        return Stage.objects.get(company=self.company, meaning="won")
+
+    @property
+    def grace(self) -> dict:
+        """Somebody new."""
+        return {"first_name": "Grace", "email": "grace@example.com"}
+
+    @property
+    def lead_fields(self) -> dict:
+        return {**self.grace, "type": "inbound", "status": self.qualified.pk, "share_with_ad_platforms": "on"}
+
+    @property
+    def deal_fields(self) -> dict:
+        return {"title": "Ten licences", "amount": "500.00", "currency": "EUR", "stage": self.won.pk}
+
+    def load(self, *rows: Lead | Deal) -> None:
+        fixture = self.folder / "rows.json"
+        fixture.write_text(serialize("json", rows))
+        call_command("loaddata", fixture, verbosity=0)
+
+    def in_admins_list(self, field: str, row: Lead | Deal, value: int) -> dict:
+        """The operator's list, in which a column can be edited."""
+        return {
+            "form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "_save": "Save", "form-0-id": row.pk,
+            f"form-0-{field}": value,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Way:
+    """What is done, and the CRM events that must come of it. `of` names the door: a method, a route, a command."""
+
+    of: tuple[str, ...]
+    do: Callable[[Scene], object]
+    fires: tuple[str, ...]
+
+
+WAYS: list[Way] = []
+
+
+def way(*of: str, fires: str = "") -> Callable[[Callable[[Scene], object]], Callable[[Scene], object]]:
+    def add(do: Callable[[Scene], object]) -> Callable[[Scene], object]:
+        WAYS.append(Way(of, do, tuple(fires.split())))
+        return do
+
+    return add
+
+
+# --- the ORM ---------------------------------------------------------------------------------------------------------
+
+
+@way("save", "asave", "save_base", fires="lead_qualified")
+def save_a_lead(scene: Scene) -> None:
+    scene.lead.status = scene.qualified
+    scene.lead.save()
+
+
+@way("save", fires="deal_won")
+def save_some_fields_of_a_deal(scene: Scene) -> None:
+    scene.deal.stage = scene.won
+    scene.deal.save(update_fields=["stage"])
+
+
+@way("create", "acreate", fires="lead_created lead_qualified")
+def create(scene: Scene) -> None:
+    Lead.objects.create(company=scene.company, status=scene.qualified, **scene.grace)
+
+
+@way("get_or_create", "aget_or_create", fires="lead_created")
+def get_or_create(scene: Scene) -> None:
+    for _ in range(2):
+        Lead.objects.get_or_create(company=scene.company, **scene.grace)
+
+
+@way("update_or_create", "aupdate_or_create", fires="lead_created lead_qualified")
+def update_or_create(scene: Scene) -> None:
+    for status in (scene.lead.status, scene.qualified):
+        Lead.objects.update_or_create(company=scene.company, **scene.grace, defaults={"status": status})
+
+
+@way("bulk_create", "abulk_create", fires="lead_created lead_created deal_created deal_won")
+def bulk_create(scene: Scene) -> None:
+    people = [Lead(company=scene.company, first_name=name, email=f"{name}@example.com") for name in ("grace", "mary")]
+    Lead.objects.bulk_create(people)
+    Deal.objects.bulk_create([Deal(company=scene.company, lead=people[0], title="Ten licences", stage=scene.won)])
+
+
+@way("bulk_update", "abulk_update", fires="lead_qualified")
+def bulk_update(scene: Scene) -> None:
+    scene.lead.status = scene.qualified
+    Lead.objects.bulk_update([scene.lead], ["status"])
+
+
+@way("update", "aupdate", fires="lead_qualified deal_won")
+def update(scene: Scene) -> None:
+    Lead.objects.filter(pk=scene.lead.pk).update(status=scene.qualified)
+    Deal.objects.update(stage=scene.won)
+
+
+@way("add", "aadd", "set", "aset", fires="lead_qualified deal_won")
+def related_managers(scene: Scene) -> None:
+    scene.qualified.leads.add(scene.lead)
+    scene.won.deals.set([scene.deal])
+
+
+@way("delete", "adelete")
+def delete(scene: Scene) -> None:
+    Deal.objects.all().delete()
+    scene.lead.delete()
+
+
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
+@way("POST lead_new", fires="lead_created lead_qualified")
+def the_form_of_a_new_lead(scene: Scene) -> None:
+    scene.web.post("/leads/new/", scene.lead_fields)
+
+
+@way("POST lead_edit", fires="lead_qualified")
+def the_form_of_a_lead(scene: Scene) -> None:
+    scene.web.post(f"/leads/{scene.lead.pk}/edit/", scene.lead_fields)
+
+
+@way("POST lead_status", fires="lead_qualified")
+def the_quick_status(scene: Scene) -> None:
+    scene.web.post(f"/leads/{scene.lead.pk}/status/", {"status": scene.qualified.pk})
+
+
+@way("POST lead_bulk_status", fires="lead_qualified")
+def the_status_of_ticked_leads(scene: Scene) -> None:
+    scene.web.post("/leads/status/", {"status": scene.qualified.pk, "lead": [scene.lead.pk]})
+
+
+@way("POST deal_new", fires="deal_created deal_won")
+def the_form_of_a_new_deal(scene: Scene) -> None:
+    scene.web.post(f"/deals/new/?lead={scene.lead.pk}", scene.deal_fields)
+
+
+@way("POST deal_edit", fires="deal_won")
+def the_form_of_a_deal(scene: Scene) -> None:
+    scene.web.post(f"/deals/{scene.deal.pk}/edit/", scene.deal_fields)
+
+
+@way("POST deal_move", fires="deal_won")
+def the_board(scene: Scene) -> None:
+    scene.web.post(f"/deals/{scene.deal.pk}/move/", {"stage": scene.won.pk})
+
+
+@way("POST lead_delete", "POST deal_delete")
+def the_pages_that_delete(scene: Scene) -> None:
+    scene.web.post(f"/deals/{scene.deal.pk}/delete/")
+    scene.web.post(f"/leads/{scene.lead.pk}/delete/")
+
+
+@way("POST lead_erase")
+def the_page_that_erases(scene: Scene) -> None:
+    scene.web.post(f"/leads/{scene.lead.pk}/erase/", {"name": scene.lead.name})
+
+
+# --- the API ---------------------------------------------------------------------------------------------------------
+
+
+@way("POST api-lead-list", fires="lead_created lead_qualified")
+def a_new_lead_over_the_api(scene: Scene) -> None:
+    scene.api.post("/api/v1/leads/", {**scene.grace, "status": scene.qualified.pk})
+
+
+@way("PUT api-lead-detail", "PATCH api-lead-detail", fires="lead_qualified")
+def a_lead_over_the_api(scene: Scene) -> None:
+    scene.api.put(f"/api/v1/leads/{scene.lead.pk}/", {**scene.grace, "status": scene.qualified.pk})
+    scene.api.patch(f"/api/v1/leads/{scene.lead.pk}/", {"status": scene.qualified.pk})
+
+
+@way("POST api-deal-list", fires="deal_created deal_won")
+def a_new_deal_over_the_api(scene: Scene) -> None:
+    scene.api.post("/api/v1/deals/", {"lead": scene.lead.pk, **scene.deal_fields})
+
+
+@way("PUT api-deal-detail", "PATCH api-deal-detail", fires="deal_won")
+def a_deal_over_the_api(scene: Scene) -> None:
+    scene.api.put(f"/api/v1/deals/{scene.deal.pk}/", {"lead": scene.lead.pk, **scene.deal_fields})
+    scene.api.patch(f"/api/v1/deals/{scene.deal.pk}/", {"stage": scene.won.pk})
+
+
+@way("DELETE api-lead-detail", "DELETE api-deal-detail")
+def deleting_over_the_api(scene: Scene) -> None:
+    scene.api.delete(f"/api/v1/deals/{scene.deal.pk}/")
+    scene.api.delete(f"/api/v1/leads/{scene.lead.pk}/")
+
+
+# --- the operator's admin --------------------------------------------------------------------------------------------
+
+
+@way("admin:crm_lead_add", fires="lead_created lead_qualified")
+def a_new_lead_in_the_admin(scene: Scene) -> None:
+    scene.operator.post("/admin/crm/lead/add/", {**scene.lead_fields, "company": scene.company.pk})
+
+
+@way("admin:crm_lead_change", fires="lead_qualified")
+def a_lead_in_the_admin(scene: Scene) -> None:
+    fields = {**scene.lead_fields, "company": scene.company.pk}
+    scene.operator.post(f"/admin/crm/lead/{scene.lead.pk}/change/", fields)
+
+
+@way("admin:crm_lead_changelist", fires="lead_qualified")
+def the_list_of_leads_in_the_admin(scene: Scene) -> None:
+    scene.operator.post("/admin/crm/lead/", scene.in_admins_list("status", scene.lead, scene.qualified.pk))
+
+
+@way("admin:mark_as_qualified", fires="lead_qualified")
+def an_action_of_the_admin(scene: Scene) -> None:
+    scene.operator.post("/admin/crm/lead/", {"action": "mark_as_qualified", "_selected_action": [scene.lead.pk]})
+
+
+@way("admin:crm_deal_add", fires="deal_created deal_won")
+def a_new_deal_in_the_admin(scene: Scene) -> None:
+    fields = {**scene.deal_fields, "company": scene.company.pk, "lead": scene.lead.pk}
+    scene.operator.post("/admin/crm/deal/add/", fields)
+
+
+@way("admin:crm_deal_change", fires="deal_won")
+def a_deal_in_the_admin(scene: Scene) -> None:
+    fields = {**scene.deal_fields, "company": scene.company.pk, "lead": scene.lead.pk}
+    scene.operator.post(f"/admin/crm/deal/{scene.deal.pk}/change/", fields)
+
+
+@way("admin:crm_deal_changelist", fires="deal_won")
+def the_list_of_deals_in_the_admin(scene: Scene) -> None:
+    scene.operator.post("/admin/crm/deal/", scene.in_admins_list("stage", scene.deal, scene.won.pk))
+
+
+@way("admin:crm_lead_delete", "admin:crm_deal_delete")
+def deleting_in_the_admin(scene: Scene) -> None:
+    scene.operator.post(f"/admin/crm/deal/{scene.deal.pk}/delete/", {"post": "yes"})
+
+
+# --- services and commands -------------------------------------------------------------------------------------------
+
+
+@way("change_status", "move_deal", fires="lead_qualified deal_won")
+def the_services(scene: Scene) -> None:
+    change_status(leads=Lead.objects.all(), status=scene.qualified)
+    move_deal(deal=scene.deal, stage=scene.won)
+
+
+@way("erase_lead")
+def an_erasure(scene: Scene) -> None:
+    erase_lead(lead=scene.lead)
+
+
+@way("loaddata", fires="lead_created lead_qualified deal_won")
+def a_fixture(scene: Scene) -> None:
+    scene.deal.stage = scene.won
+    times = {"created_at": scene.lead.created_at, "updated_at": scene.lead.updated_at}
+    somebody = Lead(pk=scene.lead.pk + 1_000, company=scene.company, status=scene.qualified, **scene.grace, **times)
+    scene.load(somebody, scene.deal)
