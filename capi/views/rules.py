@@ -62,8 +62,8 @@ def _saved_or_shown(request: MemberRequest, rule: ConversionRule, sentence: str,
     """Save the rule; or show the form, for htmx just how often the rule would have fired."""
     if request.method == "POST" and "preview" not in request.POST:
         form = RuleForm(request.POST, instance=rule, company=request.membership.company)
-        if form.is_valid():
-            messages.success(request, sentence.format(services.save_rule(rule=form.instance)))
+        if form.is_valid() and _save(form):
+            messages.success(request, sentence.format(form.instance))
             return _to_rules()
     else:
         form = RuleForm(instance=rule, company=request.membership.company, initial=RuleForm.typed(request.POST))
@@ -71,6 +71,16 @@ def _saved_or_shown(request: MemberRequest, rule: ConversionRule, sentence: str,
     if request.htmx:
         return render(request, "capi/_firing.html", {"firing": firing})
     return render(request, "capi/rule_form.html", {"form": form, "name": name, "firing": firing})
+
+
+def _save(form: RuleForm) -> bool:
+    """False where somebody else has saved the same at this moment; the form says so."""
+    try:
+        services.save_rule(rule=form.instance)
+    except ValidationError as error:
+        form.add_error(None, error)
+        return False
+    return True
 
 
 def _firing(request: MemberRequest, rule: ConversionRule) -> Firing | None:

@@ -7,6 +7,7 @@ from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.invitation import Invitation
 from crm.models.lead import Lead
 from crm.models.people import ApiKey, Membership, User
+from crm.models.posted import PostedForm
 from crm.models.search import LeadSearch
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LeadSearch",
     "LeadStatus",
     "Membership",
+    "PostedForm",
     "Stage",
     "StageMeaning",
     "User",

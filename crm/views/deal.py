@@ -1,5 +1,7 @@
 """One deal: its page, its form, its move to another stage, its end."""
 
+from functools import partial
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -14,6 +16,7 @@ from crm.roles import Action
 from crm.services import move_deal
 from crm.views.access import MemberRequest, member, own_or_404
 from crm.views.deals import choose_lead
+from crm.views.once import added, form_key
 from crm.views.shell import back_to
 
 
@@ -38,8 +41,9 @@ def deal_new(request: MemberRequest) -> HttpResponse:
     lead = own_or_404(Lead.objects.not_erased().select_related("company"), request, request.GET["lead"])
     form = DealForm(request.POST or None, lead=lead, initial={"owner": request.user})
     if form.is_valid():
-        return _saved(request, form, "{} was added.")
-    return render(request, "crm/deal_form.html", {"form": form, "lead": lead, "cancel_url": lead.get_absolute_url()})
+        return added(request, "deal", partial(_save, form))
+    context = {"form": form, "form_key": form_key(request), "lead": lead, "cancel_url": lead.get_absolute_url()}
+    return render(request, "crm/deal_form.html", context)
 
 
 @member(Action.EDIT_LEADS)
@@ -48,16 +52,17 @@ def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
     title = found.title  # the form writes into the deal even where it then refuses
     form = DealForm(request.POST or None, instance=found, lead=found.lead)
     if form.is_valid():
-        return _saved(request, form, "{} was saved.")
+        saved = _save(form)
+        messages.success(request, f"{saved} was saved.")
+        return redirect(saved)
     context = {"form": form, "lead": found.lead, "title": title, "cancel_url": found.get_absolute_url()}
     return render(request, "crm/deal_form.html", context)
 
 
-def _saved(request: MemberRequest, form: DealForm, sentence: str) -> HttpResponse:
+def _save(form: DealForm) -> Deal:
     with person_kept(form.instance.lead_id):
-        saved = form.save()
-    messages.success(request, sentence.format(saved))
-    return redirect(saved)
+        saved: Deal = form.save()
+    return saved
 
 
 @require_POST

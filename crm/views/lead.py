@@ -13,6 +13,7 @@ from crm.models import Lead, LeadStatus
 from crm.roles import Action
 from crm.services import change_status
 from crm.views.access import MemberRequest, member, own_or_404
+from crm.views.once import added, form_key
 from crm.views.shell import back_to
 
 
@@ -38,8 +39,9 @@ def lead_new(request: MemberRequest) -> HttpResponse:
     company = request.membership.company
     form = LeadForm(request.POST or None, company=company, initial={"owner": request.user})
     if form.is_valid():
-        return _saved(request, form, "{} was added.")
-    return render(request, "crm/lead_form.html", {"form": form, "cancel_url": reverse("leads")})
+        return added(request, "lead", form.save)
+    context = {"form": form, "form_key": form_key(request), "cancel_url": reverse("leads")}
+    return render(request, "crm/lead_form.html", context)
 
 
 @member(Action.EDIT_LEADS)
@@ -48,15 +50,11 @@ def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
     name = found.name  # the form writes into the lead even where it then refuses
     form = LeadForm(request.POST or None, instance=found, company=request.membership.company)
     if form.is_valid():
-        return _saved(request, form, "{} was saved.")
+        saved = form.save()
+        messages.success(request, f"{saved} was saved.")
+        return redirect(saved)
     context = {"form": form, "lead": found, "name": name, "cancel_url": found.get_absolute_url()}
     return render(request, "crm/lead_form.html", context)
-
-
-def _saved(request: MemberRequest, form: LeadForm, sentence: str) -> HttpResponse:
-    saved = form.save()
-    messages.success(request, sentence.format(saved))
-    return redirect(saved)
 
 
 @member(Action.DELETE_LEADS)

@@ -2,12 +2,10 @@
 
 import os
 import signal
-import threading
 from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection as database
 from django.db.models.functions import Now
 
 from capi import services
@@ -19,6 +17,7 @@ from tests.conftest import TOKEN, make_lead
 from tests.faults import figures
 from tests.faults.invariants import Allowed, broken, fingerprint
 from tests.faults.processes import wait_for
+from tests.faults.threads import in_threads
 from tests.faults.world import make_leads, timed
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small")]
@@ -29,24 +28,6 @@ OTHERS_TOKEN = "AQV-the-token-of-contoso-0001"
 
 def books(sandbox):
     return sandbox.ledger.tail(10_000)[::-1]
-
-
-def in_threads(count: int, work) -> None:
-    """`work(number)` in so many threads at once."""
-    start = threading.Barrier(count)
-
-    def run(number: int) -> None:
-        start.wait()
-        try:
-            work(number)
-        finally:
-            database.close()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 # --- F47 to F49: a neighbour -----------------------------------------------------------------------------------------
