@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.faults]
 TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionevent", "capi_attempt")
 ABOUT_SPACE = (
     r"DiskFull|No space left|could not extend file|Internal Server Error|OperationalError"
-    r"|The (sweep|watch|count of the log) failed"
+    r"|The (sweep|watch|count of the log|check-up of company \d+) failed"
 )
 
 

@@ -43,8 +43,8 @@ RECOVERY_SECONDS = SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND
 
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
 ABOUT_DATABASE = (
-    r"OperationalError|InterfaceError|The (sweep|watch|count of the log) failed|psycopg|terminating connection"
-    r"|raised unexpected"
+    r"OperationalError|InterfaceError|The (sweep|watch|count of the log|check-up of company \d+) failed"
+    r"|psycopg|terminating connection|raised unexpected"
 )
 ABOUT_BROKER = r"celery\.(worker|bootsteps)|redis|broker"
 
