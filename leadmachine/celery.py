@@ -1,5 +1,6 @@
 """The Celery application. Messages are wake-ups: they hold ids only, and losing one loses nothing."""
 
+import gc
 import os
 from typing import Any
 
@@ -30,6 +31,17 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
 
 
 app.steps["worker"].add(Sweep)
+
+
+@signals.worker_process_init.connect
+def collect_garbage_seldom(**kwargs: Any) -> None:
+    """Have a worker's garbage collection pass over Django and all else that stays, and begin later.
+
+    A batch of 5,000 events is some 25,000 objects, which end by themselves. To look through them, and each time
+    through all that stays, took 22 ms of a batch's 140.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @signals.celeryd_init.connect

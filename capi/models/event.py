@@ -89,7 +89,8 @@ class ConversionEvent(models.Model):
         indexes = [
             models.Index(fields=["company", "-id"], name="events_newest_first"),
             models.Index(fields=["company", "state", "-id"], name="events_not_sent", condition=~Q(state="accepted")),
-            models.Index(fields=["rule", "next_attempt_at"], name="events_due", condition=Q(state="pending")),
+            # In the order in which they are sent, so that a batch of a million due ones is read without sorting them.
+            models.Index(fields=["rule", "next_attempt_at", "id"], name="events_due", condition=Q(state="pending")),
             models.Index(fields=["lead"], name="events_by_lead"),
             models.Index(fields=["deal"], name="events_by_deal", condition=Q(deal__isnull=False)),
             models.Index(fields=["company"], name="test_events_due", condition=Q(state="pending", is_test=True)),

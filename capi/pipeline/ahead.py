@@ -6,11 +6,11 @@ each after the one before is written down, so that a process that dies leaves no
 
 import contextlib
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import Error
 
+from capi.pipeline.keys import Keys
 from capi.pipeline.lane import Look
 from capi.pipeline.queue import Queue
 from capi.pipeline.take import Batch
@@ -26,7 +26,7 @@ class Ahead:
     _found: tuple[Batch, int] | None = None
     _read_at: float = 0.0
 
-    def read(self, seen: Look, *, behind: Collection[int]) -> None:
+    def read(self, seen: Look, *, behind: Keys) -> None:
         """Read the batch that follows these events, which are on the wire. `seen` is the lane from before."""
         # Whatever the database does now, the answer on the wire has to be waited for and written.
         with contextlib.suppress(Error):

@@ -22,6 +22,7 @@ from capi.pipeline import backfill, lane, recall, settle, take, wire
 from capi.pipeline.ahead import Ahead
 from capi.pipeline.backoff import lane_rest
 from capi.pipeline.batch import Hunt, Refusal
+from capi.pipeline.keys import Keys
 from capi.pipeline.lane import Lease, LeaseLost, Look
 from capi.pipeline.outcomes import final_outcome, outcome_of
 from capi.pipeline.persist import until_written
@@ -171,7 +172,7 @@ class Sending:
         """What to do while this part is on the wire: where it is a full batch there may be another behind it."""
         if len(part) < settings.BATCH_SIZE:
             return None
-        return partial(self.ahead.read, seen, behind=[event.row.pk for event in part])
+        return partial(self.ahead.read, seen, behind=Keys(event.row.pk for event in part))
 
     def _follow(self, hunt: Hunt, part: Sequence[Sendable], request: Request, decision: Decision, seen: Look) -> bool:
         """Write what is known and tell the hunt. False if the batch stops here."""

@@ -4,7 +4,7 @@
 and that costs 13 ms for 5,000 rows (EXPLAIN ANALYZE).
 """
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from django.db.models import BigAutoField, Lookup, Model, QuerySet
@@ -12,6 +12,25 @@ from django.db.models import BigAutoField, Lookup, Model, QuerySet
 M = TypeVar("M", bound=Model)
 ARRAY = "{} = ANY(%s::bigint[])"
 JSON = "{} IN (SELECT value FROM json_each(%s))"
+
+
+class Keys:
+    """Keys with the text that they go to the database as, made once. (psycopg takes 2 ms to write a list of 5,000.)
+
+    Django passes them on as they are; of a list it asks each item whether it is an expression, another 2 ms.
+    """
+
+    __slots__ = ("count", "text")
+
+    def __init__(self, pks: Iterable[int] = ()) -> None:
+        texts = [str(pk) for pk in pks]
+        self.count, self.text = len(texts), ",".join(texts)
+
+    def __len__(self) -> int:
+        return self.count
+
+
+NO_KEYS = Keys()
 
 
 @BigAutoField.register_lookup
@@ -23,12 +42,12 @@ class OneOf(Lookup):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         key, parameters = self.process_lhs(compiler, connection)
-        pks = ",".join(map(str, self.rhs))  # as text: psycopg takes 2 ms to write a list of 5,000
+        pks = (self.rhs if isinstance(self.rhs, Keys) else Keys(self.rhs)).text
         if connection.vendor == "postgresql":
             return ARRAY.format(key), [*parameters, f"{{{pks}}}"]
         return JSON.format(key), [*parameters, f"[{pks}]"]
 
 
-def without(rows: QuerySet[M], pks: Collection[int]) -> QuerySet[M]:
+def without(rows: QuerySet[M], pks: Keys) -> QuerySet[M]:
     """The rows but for those with these keys."""
     return rows.exclude(pk__one_of=pks) if pks else rows

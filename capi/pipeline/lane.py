@@ -4,7 +4,6 @@ All times are the database's.
 """
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
-from capi.pipeline.keys import without
+from capi.pipeline.keys import NO_KEYS, Keys, without
 from capi.reasons import State
 
 
@@ -146,13 +145,13 @@ def due_lanes() -> QuerySet[Connection]:
     return Connection.objects.filter(free).filter(tests | (sending & (due | past))).order_by("pk")
 
 
-def due_events(*, behind: Collection[int] = (), since: datetime | None = None) -> QuerySet[ConversionEvent]:
+def due_events(*, behind: Keys = NO_KEYS, since: datetime | None = None) -> QuerySet[ConversionEvent]:
     """What may be sent now, but for those with the primary keys `behind`, and only if it became due `since` then."""
     due = ConversionEvent.objects.due().filter(is_test=False)
     return without(due.filter(next_attempt_at__gte=since) if since else due, behind)
 
 
-def rules_with_due_events(*, behind: Collection[int] = (), since: datetime | None = None) -> QuerySet[ConversionRule]:
+def rules_with_due_events(*, behind: Keys = NO_KEYS, since: datetime | None = None) -> QuerySet[ConversionRule]:
     """Rules that have something due, deleted ones too, with the time of the oldest as `oldest`.
 
     Asked per rule and not over the events, so that the 10,000 events of a paused rule are never read to find the one

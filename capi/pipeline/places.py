@@ -1,12 +1,11 @@
 """The one place that a lead or deal has in a rule which counts each of them once: who may have it, who has it."""
 
-from collections.abc import Sequence
-
 from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, When
 from django.db.models.functions import Coalesce
 
 from capi.models import ConversionEvent, ConversionRule
+from capi.pipeline.keys import Keys
 from capi.reasons import Frequency, State
 
 
@@ -23,7 +22,7 @@ def is_taken() -> Q:
     return Q(Exists(others), rule__frequency=Frequency.ONCE)
 
 
-def take_back(pks: Sequence[int]) -> None:
+def take_back(pks: Keys) -> None:
     """Give those of these events their place again that LinkedIn took although they had been ended meanwhile."""
     taken_all_the_same = ConversionEvent.objects.filter(
         ~is_taken(), pk__one_of=pks, state=State.ACCEPTED, once_key=None, lead__isnull=False, is_test=False

@@ -6,11 +6,11 @@ NEW_EVERY batches of each rule that has new ones, however long the queue is.
 """
 
 import random
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from capi.pipeline import take
+from capi.pipeline.keys import NO_KEYS, Keys
 from capi.pipeline.lane import Look
 from capi.pipeline.take import Batch
 
@@ -24,7 +24,7 @@ class Queue:
 
     _count: int = field(default_factory=lambda: random.randrange(NEW_EVERY))  # noqa: S311 - no secret
 
-    def next_batch(self, seen: Look, *, behind: Collection[int] = ()) -> Batch | None:
+    def next_batch(self, seen: Look, *, behind: Keys = NO_KEYS) -> Batch | None:
         """The next batch of the lane; see `take.next_batch`."""
         company_id, self._count = seen.connection.company_id, self._count + 1
         if self._count % NEW_EVERY == 0:

@@ -15,6 +15,7 @@ from capi.linkedin.answers import Said
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
 from capi.pipeline import lane, places, sent
 from capi.pipeline.batch import Refusal
+from capi.pipeline.keys import Keys
 from capi.pipeline.lane import Lease
 from capi.pipeline.take import Batch, Row, Sendable, Verdict
 from capi.reasons import STATES_THAT_HOLD_ONCE, Reason, State
@@ -74,7 +75,7 @@ def write(lease: Lease, outcome: Outcome, *, again: bool = False) -> Attempt:
     missed = sum(len(fate.events) - _apply(fate, attempt) for fate in outcome.fates if fate.events)
     if missed or lane.recalls_of(lease) != request.recalls:
         sent.keep_only_tied(attempt)
-        places.take_back([event.row.pk for event in request.events])
+        places.take_back(Keys(event.row.pk for event in request.events))
     if outcome.pause_rule is not None:
         pause_rule(request.rule, outcome.pause_rule, request.said.message)
     if outcome.pause_connection is not None:
@@ -113,7 +114,7 @@ def hold_without_request(lease: Lease, batch: Batch, reason: Reason, connection:
     if reason == Reason.TOKEN_UNREADABLE:
         _pause_connection(lease, reason, connection.token_version)
     if batch.is_test:
-        _open([event.row.pk for event in batch.sendable]).update(
+        _open(Keys(event.row.pk for event in batch.sendable)).update(
             state=State.REJECTED, reason=reason, **_final(State.REJECTED)
         )
 
@@ -124,7 +125,7 @@ def close_unsendable(lease: Lease, unsendable: Mapping[Verdict, Sequence[Row]]) 
     lane.renew(lease)
     for verdict, rows in unsendable.items():
         changes: dict[str, Any] = {"state": verdict.state, "reason": verdict.reason, "message": verdict.message}
-        _open([row.pk for row in rows]).update(**changes, **_final(verdict.state))
+        _open(Keys(row.pk for row in rows)).update(**changes, **_final(verdict.state))
 
 
 @transaction.atomic
@@ -188,7 +189,7 @@ def _pack(events: Iterable[Sendable]) -> bytes:
 
 def _apply(fate: Fate, attempt: Attempt) -> int:
     """Returns how many events it became of."""
-    pks = [event.row.pk for event in fate.events]
+    pks = Keys(event.row.pk for event in fate.events)
     if any(event.row.last_attempt_id for event in fate.events):
         _keep_earlier_attempts(pks)
     changes: dict[str, Any] = {
@@ -223,11 +224,11 @@ def _final(state: State) -> dict[str, Any]:
     return changes
 
 
-def _open(pks: Sequence[int]) -> QuerySet[ConversionEvent]:
+def _open(pks: Keys) -> QuerySet[ConversionEvent]:
     return ConversionEvent.objects.filter(pk__one_of=pks, state=State.PENDING)
 
 
-def _keep_earlier_attempts(pks: Sequence[int]) -> None:
+def _keep_earlier_attempts(pks: Keys) -> None:
     earlier = ConversionEvent.objects.filter(pk__one_of=pks, last_attempt__isnull=False)
     EarlierAttempt.objects.bulk_create(
         EarlierAttempt(event_id=pk, attempt_id=attempt_id)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,6 +16,7 @@ from capi.linkedin.identity import email_sha256
 from capi.linkedin.payload import Conversion
 from capi.models import ConversionEvent, ConversionRule
 from capi.pipeline.fetch import fetch
+from capi.pipeline.keys import NO_KEYS, Keys
 from capi.pipeline.lane import due_events, rules_with_due_events
 from capi.reasons import Reason, State
 
@@ -90,7 +91,7 @@ def conversion_about_nobody(rule: ConversionRule, row: Row) -> Conversion:
 
 
 def next_batch(
-    company_id: int, *, now: datetime, behind: Collection[int] = (), since: datetime | None = None
+    company_id: int, *, now: datetime, behind: Keys = NO_KEYS, since: datetime | None = None
 ) -> Batch | None:
     """Due events of the rule whose oldest has waited longest, at most one request's worth, oldest first.
 
