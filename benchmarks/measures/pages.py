@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from io import StringIO
 
@@ -11,8 +12,9 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from benchmarks import people
+from benchmarks import people, report
 from benchmarks.report import Figure
 from capi.clock import database_now
 from capi.models import ConversionEvent
@@ -52,9 +54,21 @@ def many_rows(*, events: int) -> Iterator[Figure]:
 
 
 def claim(*, events: int) -> Iterator[Figure]:
-    """Taking the next batch of a lane with a thousand finished rows and with millions."""
+    """Taking the next batch of a lane with a thousand finished rows and with millions. Keeps PostgreSQL's plans."""
     few, many = _claim("lane-small", SMALL), _claim("lane-large", events)
-    yield _cost("lane_10m_vs_1k", many, few, f"next batch of 5,000 beside {events:,} finished rows")
+    (report.RESULTS.parent / "lane_explained.txt").write_text(
+        f"{SMALL:,} finished rows\n\n{few.plan}\n\n{events:,} finished rows\n\n{many.plan}\n"
+    )
+    detail = f"next batch of 5,000 beside {events:,} finished rows"
+    yield _cost("lane_10m_vs_1k", many.milliseconds, few.milliseconds, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The median of some claims of the same batch, and the plan of its last statement."""
+
+    milliseconds: float
+    plan: str
 
 
 def _company(name: str, events: int) -> Company:
@@ -87,7 +101,7 @@ def _times(company: Company, path: str) -> list[float]:
     return times[5:]
 
 
-def _claim(name: str, finished: int) -> float:
+def _claim(name: str, finished: int) -> Claim:
     company = _company(name, finished)
     people.waiting_events(company, 5_000)
     with connection.cursor() as cursor:
@@ -98,7 +112,15 @@ def _claim(name: str, finished: int) -> float:
         batch = take.next_batch(company.pk, now=database_now())
         times.append((time.perf_counter() - started) * 1000)
         assert len(getattr(batch, "sendable", ())) == 5_000
-    return statistics.median(times[2:])
+    return Claim(statistics.median(times[2:]), _plan(company))
+
+
+def _plan(company: Company) -> str:
+    with CaptureQueriesContext(connection) as queries:
+        take.next_batch(company.pk, now=database_now())
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {queries[-1]['sql']}")
+        return "\n".join(line for (line,) in cursor.fetchall())
 
 
 def _p95(times: list[float]) -> float:
