@@ -5,13 +5,14 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db.models.functions import Now
 
 from capi import services
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
-from capi.pipeline import sweep, wire
+from capi.pipeline import backoff, sweep, wire
 from capi.sandbox import judge
 from capi.sandbox.faults import Drop, Fault
 from tests.capi.conftest import requests_made, send_all, states
@@ -86,20 +87,28 @@ def test_f32_retry_after_is_a_minimum_and_nonsense_in_it_is_nothing(
 
 
 def test_f33_after_5_throttles_in_a_row_a_company_waits_for_midnight_and_loses_nothing(
-    company, connected, sandbox, make_rule
+    company, connected, sandbox, make_rule, settings
 ) -> None:
+    settings.THROTTLE_SECONDS = 60
     make_rule()
     make_leads(company, 10)
     sandbox.faults.add(Fault(status=429, times=50))
+    rests, after_midnight = [], []
     for _ in range(50):
         send_all(company)
+        lane = Connection.objects.annotate(now=Now()).get()
+        rests.append((lane.next_attempt_at - lane.now).total_seconds())
+        midnight = datetime.combine(lane.now.date() + timedelta(days=1), datetime.min.time(), UTC)
+        after_midnight.append((lane.next_attempt_at - midnight).total_seconds())
         Connection.objects.update(next_attempt_at=None)
 
     send_all(company)
 
+    assert all(0.8 * wait - 2 <= rest <= 1.2 * wait for rest, wait in zip(rests, [60, 120, 240, 480], strict=False))
+    assert all(0 <= seconds <= 600 for seconds in after_midnight[4:])
+    assert len(set(after_midnight[4:])) > 40  # not everybody at the same moment
     assert Connection.objects.get().failures_in_a_row == 0
-    rests = Counter(requests_made(sandbox))
-    assert rests == {429: 50, 200: 1}
+    assert Counter(requests_made(sandbox)) == {429: 50, 200: 1}
     assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("accepted", 1)}
     assert broken(books(sandbox)) == []
 
@@ -123,6 +132,25 @@ def test_f34_20_failures_in_a_row_slow_the_lane_down_and_lose_nothing(
     assert min(rests[4:]) > max(rests[:4])  # the breaker opens after 5
     assert states(company) == ["accepted"] * 20
     assert broken(books(sandbox)) == []
+
+
+def test_f34_waits_grow_by_the_schedule_and_are_spread_for_each_batch_and_not_for_each_event(
+    company, connected, sandbox, make_rule, settings
+) -> None:
+    settings.RETRY_SECONDS = [30, 120, 600, 1800]
+    settings.RETRY_LAST_SECONDS = 21_600
+    make_rule()
+    make_leads(company, 20)
+    sandbox.faults.add(Fault(status=503))
+
+    send_all(company)
+
+    assert ConversionEvent.objects.values("next_attempt_at").distinct().count() == 1
+    for tries, seconds in enumerate([30, 120, 600, 1800, 21_600], 1):
+        waits = {backoff.retry_delay(tries).total_seconds() for _ in range(100)}
+        assert 0.8 * seconds <= min(waits) < 0.9 * seconds
+        assert 1.1 * seconds < max(waits) <= 1.2 * seconds
+        assert len(waits) > 90
 
 
 def test_f34_with_30_of_100_answers_bad_everything_goes_out(company, connected, sandbox, make_rule, settings) -> None:
