@@ -1,4 +1,7 @@
-"""Thousands of leads that a script or an import adds, and that is killed on the way (F59)."""
+"""Thousands of leads that a script adds, in bulk or over the API, while something is killed on the way (F59)."""
+
+import time
+from statistics import quantiles
 
 import pytest
 
@@ -33,3 +36,61 @@ def test_f59_20000_leads_whose_import_is_killed_twice_and_run_twice_come_in_and_
     assert extra_acceptances(world.ledger.entries()) == 0
     assert world.broken() == []
     figures.count("leads imported", rows)
+
+
+def rows_of_a_file(count: int) -> list[dict[str, str]]:
+    """A tenth of them bad, and one in twenty the same as the one before."""
+    rows = [{"first_name": "Row", "email": f"row{number}@example.com"} for number in range(count)]
+    for number in range(0, count, 10):
+        rows[number] = {"first_name": "Bad", "email": f"row {number}"}
+    for number in range(5, count, 20):
+        rows[number] = rows[number - 1]
+    return rows
+
+
+def upload(world, api, rows, killed_at: dict[int, str]) -> tuple[dict[str, object], list[float]]:
+    """As a script does it: what is there is left out, and whoever gets no answer looks at what is there before
+    trying again. What was refused, with the reason, and how long each answer took."""
+    present, refused, took = api.addresses(), {}, []
+    for number, row in enumerate(rows):
+        if point := killed_at.get(number):
+            world.arm(point)
+        while row["email"] not in present:
+            start = time.monotonic()
+            try:
+                answer = api.add_lead(row)
+            except OSError:
+                world.wait_for_web()
+                present = api.addresses()
+                continue
+            took.append(time.monotonic() - start)
+            if answer.status_code != 201:
+                refused[row["email"]] = answer.json()
+                break
+            present.add(row["email"])
+    return refused, took
+
+
+def test_f59_a_file_that_a_script_adds_over_the_api_comes_in_once_though_the_web_server_is_killed_twice(world) -> None:
+    company = world.connect()
+    world.start_web()
+    api, rows = world.api(company), rows_of_a_file(200)
+    good = {row["email"] for row in rows if row["first_name"] == "Row"}
+    bad = {row["email"] for row in rows if row["first_name"] == "Bad"}
+
+    # Once before the commit, so that nothing came of it, and once after it, so that all of it did.
+    refused, took = upload(world, api, rows, {61: "planned", 161: "before_wake"})
+    again, _ = upload(world, api, rows, {})
+
+    assert (len(good), len(bad)) == (170, 20)
+    assert refused == again == {email: {"email": ["Enter an e-mail address such as ada@example.com."]} for email in bad}
+    assert not world.is_armed("planned")
+    assert not world.is_armed("before_wake")
+    assert world.deliveries.run(company.pk) == 0
+    assert sorted(Lead.objects.values_list("email", flat=True)) == sorted(good)
+    assert ConversionEvent.objects.filter(state="accepted", attempts=1).count() == len(good)
+    assert extra_acceptances(world.ledger.entries()) == 0
+    assert quantiles(took, n=20)[18] <= 1
+    assert world.broken(explained="was sent SIGKILL") == []
+    figures.count("leads imported over the API", len(good))
+    figures.count("kills", 2)

@@ -185,9 +185,21 @@ class Api:
     def save_lead(self, number: int) -> tuple[int, float]:
         """Add a lead. The status of the answer, and the seconds that it took."""
         start = time.monotonic()
-        fields = {"first_name": f"Lead {number}", "email": f"lead{number}@example.com"}
-        answer = self._session.post(f"{self._url}/api/v1/leads/", json=fields, timeout=30)
+        answer = self.add_lead({"first_name": f"Lead {number}", "email": f"lead{number}@example.com"})
         return answer.status_code, time.monotonic() - start
+
+    def add_lead(self, fields: Mapping[str, Any]) -> requests.Response:
+        return self._session.post(f"{self._url}/api/v1/leads/", json=fields, timeout=30)
+
+    def addresses(self) -> set[str]:
+        """The e-mail addresses of all leads that are there, page by page."""
+        found: set[str] = set()
+        page: str | None = f"{self._url}/api/v1/leads/?page_size=500"
+        while page:
+            answer = self._session.get(page, timeout=30).json()
+            found.update(lead["email"] for lead in answer["results"])
+            page = answer["next"]
+        return found
 
 
 def make_leads(company: Company, count: int, *, start: int = 0) -> None:
