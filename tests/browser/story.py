@@ -1,0 +1,119 @@
+"""What an admin does and sees while sending to LinkedIn goes wrong and gets well again."""
+
+import re
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from capi.models import ConversionEvent, ConversionRule
+from capi.pipeline.deliver import deliver
+from capi.sandbox.faults import Fault
+from capi.sandbox.server import SandboxServer
+from crm.models import Company, Lead
+from tests.browser.test_capi_pages import EVENTS, LINKEDIN, assert_fit_to_use, open_page, save_token
+from tests.capi.alerts.conftest import look, subjects
+from tests.capi.conftest import received
+from tests.conftest import PASSWORD, make_lead
+
+
+@dataclass
+class Story:
+    """A company, its admin's browser at the LinkedIn page, and LinkedIn's stand-in. Each verb says who does it."""
+
+    page: Page
+    company: Company
+    sandbox: SandboxServer
+    rule: ConversionRule
+    mails_read: int = 0
+
+    # --- the world ---
+
+    def linkedin_refuses(self, status: int, body: str) -> None:
+        """The next request."""
+        self.sandbox.faults.add(Fault(status=status, body=body))
+
+    def a_lead_comes_in(self, name: str, **fields: str) -> Lead:
+        """And the worker is woken at once."""
+        lead = make_lead(self.company, first_name=name, **fields)
+        self.worker_delivers()
+        return lead
+
+    def leads_come_in(self, count: int) -> None:
+        for number in range(count):
+            self.a_lead_comes_in(f"Lead {number}", email=f"lead{number}@example.com")
+
+    def worker_delivers(self) -> None:
+        deliver(self.company.pk)
+
+    # --- the admin does ---
+
+    def admin_replaces_the_token(self) -> None:
+        """With the password that is asked for in between."""
+        self.page.get_by_text("Replace the token").click()
+        save_token(self.page)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.keyboard.press("Enter")
+        self.page.get_by_text("Replace the token").click()
+        save_token(self.page)
+        expect(self.page.locator("#connect")).to_contain_text("Connected")
+
+    def admin_gives_the_rule_another_id(self, linkedin_id: str) -> None:
+        self.page.get_by_role("link", name=f"Edit {self.rule.name}").click()
+        self.page.get_by_label("LinkedIn rule id").fill(linkedin_id)
+        self.page.get_by_role("button", name="Save the rule").click()
+
+    def admin_enters_an_address(self, lead: Lead, address: str) -> None:
+        """On the way that the lead's page shows."""
+        open_page(self.page, lead.get_absolute_url())
+        expect(self.page.get_by_text("Waiting for an e-mail").first).to_be_visible()
+        self.page.get_by_role("link", name="Enter an address").first.click()
+        self.page.get_by_label("E-mail").fill(address)
+        self.page.get_by_role("button", name="Save").click()
+
+    # --- the admin sees ---
+
+    def admin_is_mailed(self, *expected: str) -> None:
+        """These and no others since the last time, although the company is looked at twice."""
+        look(self.company)
+        look(self.company)
+        came = subjects()
+        assert came[self.mails_read :] == list(expected)
+        self.mails_read = len(came)
+
+    def banner_says(self, *words: str) -> None:
+        self.page.reload()
+        for each in words:
+            expect(self.page.locator("#pause")).to_contain_text(each)
+        assert_fit_to_use(self.page)
+
+    def doctor_says(self, *, finding: str, badge: str, words: str) -> None:
+        self.page.get_by_role("button", name="Check everything").click()
+        row = self.page.locator("#findings li", has_text=finding).first
+        expect(row).to_contain_text(badge)
+        expect(row).to_contain_text(words)
+
+    def doctor_finds_nothing_to_mend(self) -> None:
+        open_page(self.page, LINKEDIN)
+        self.page.get_by_role("button", name="Check everything").click()
+        expect(self.page.locator("#checked")).to_contain_text("Checked")
+        expect(self.page.locator("#findings")).not_to_contain_text("To mend")
+
+    def all_is_sent_oldest_first(self, *, count: int) -> None:
+        """And nothing is on hold any more."""
+        open_page(self.page, f"{EVENTS}?state=on_hold")
+        expect(self.page.get_by_text("No such events")).to_be_visible(timeout=10_000)
+        ids = list(ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True))
+        assert self.ids_that_linkedin_took() == ids
+        assert len(ids) == count
+
+    def reconcile_adds_up(self, *, sent: int) -> None:
+        open_page(self.page, f"{reverse('reconcile')}?week={timezone.localdate()}")
+        rows = self.page.get_by_role("table").first.locator("tbody tr").all_inner_texts()
+        numbers = [int(re.findall(r"[\d,]+", row)[-1].replace(",", "")) for row in rows]
+        assert (sum(numbers[:-1]), numbers[-1]) == (sent, sent)
+        assert "Sent" in rows[0]
+
+    def ids_that_linkedin_took(self) -> list[str]:
+        return [element["eventId"] for element in received(self.sandbox)]
