@@ -171,6 +171,11 @@ class PeriodForm(forms.Form):
             raise ValidationError("The period ends before it begins.")
 
     @property
+    def choices(self) -> list[forms.BoundField]:
+        """What is chosen from a list; the dates stand apart."""
+        return [field for field in self.visible_fields() if isinstance(field.field, forms.ChoiceField)]
+
+    @property
     def not_understood(self) -> list[str]:
         """The names of the filters whose value makes no sense."""
         return [str(self[name].label) for name in self.errors if name in self.fields]
@@ -183,6 +188,8 @@ class PeriodForm(forms.Form):
 
 class EventFilterForm(PeriodForm):
     """How Recent Events is narrowed down."""
+
+    field_order = ("event", "rule", "reason", "period")
 
     state = forms.ChoiceField(required=False, choices=Chip.choices, widget=forms.HiddenInput)
     reason = forms.ChoiceField(
