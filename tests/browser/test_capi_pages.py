@@ -104,6 +104,17 @@ def test_no_empty_page_has_a_finding(page, company, admin, settings, size, theme
         assert_fit_to_use(page)
 
 
+@pytest.mark.parametrize("width", [780, 1080, 1190])
+def test_no_table_is_wider_than_its_card_on_widths_in_between(page, company, admin, history, width) -> None:
+    sign_in(page, admin)
+
+    for address in (reverse("leads"), LINKEDIN, EVENTS, ConversionEvent.objects.latest("pk").get_absolute_url()):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(page.server_url + address)
+        fits = "table => table.scrollWidth <= table.parentElement.clientWidth"
+        assert page.evaluate(f"[...document.querySelectorAll('table')].every({fits})"), address
+
+
 def save_token(page) -> None:
     page.get_by_label("Access token").fill(TOKEN)
     page.get_by_role("button", name="Save the token").click()

@@ -122,7 +122,7 @@ def test_a_rules_page_has_no_finding(page, company, ops, connected, make_rule, s
     sign_in(page, ops)
     open_page(page, LINKEDIN, size, theme)
 
-    page.get_by_role("link", name="Deal lost").click()
+    page.get_by_role("link", name="Deal lost", exact=True).click()
     expect(page.get_by_role("heading", name="Its events per day by outcome")).to_be_visible()
     assert_fit_to_use(page)
     type(rule).objects.update(is_paused=True, paused_reason="rule_not_found")
