@@ -1,7 +1,13 @@
 """`/api/v1/leads/` and `/api/v1/deals/`. What the changes make happen is recorded by the models themselves."""
 
-from rest_framework import mixins
+from typing import Any
 
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.api.once import ONCE, GoneSince, saved_once
 from crm.api.serializers import DealSerializer, LeadSerializer
 from crm.api.viewsets import CompanyViewSet, M
 from crm.models import Deal, Lead
@@ -26,6 +32,17 @@ class PipelineViewSet(
         "partial_update": Action.EDIT_LEADS,
         "destroy": Action.DELETE_LEADS,
     }
+
+    @extend_schema(parameters=[ONCE])
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Add one. With an Idempotency-Key, once however often the same is sent."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        made_id, made = saved_once(request, self.caller.company, serializer.save)
+        added = made or self.get_queryset().filter(pk=made_id).first()
+        if added is None:
+            raise GoneSince
+        return Response(self.get_serializer(added).data, status=status.HTTP_201_CREATED)
 
 
 class LeadViewSet(PipelineViewSet[Lead]):

@@ -173,6 +173,78 @@ def test_f58_what_was_posted_is_kept_as_a_hash_for_a_week(web, new_lead) -> None
     assert PostedForm.objects.count() == 0
 
 
+# --- over the API ----------------------------------------------------------------------------------------------------
+
+GRACE = {"first_name": "Grace", "email": "grace@example.com"}
+
+
+def add(api, key: str, **fields: object):
+    return api.post("/api/v1/leads/", {**GRACE, **fields}, headers={"Idempotency-Key": key})
+
+
+def test_f58_20_requests_with_one_idempotency_key_add_one_lead_and_get_one_answer(
+    company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    api = [caller(company) for _ in range(TIMES)]
+    answers = []
+
+    in_threads(TIMES, lambda number: answers.append(add(api[number], "row-1")))
+
+    assert [answer.status_code for answer in answers] == [201] * TIMES
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert answers[0].json()["id"] == Lead.objects.get().pk
+    send_all(company)
+    assert len(received(sandbox)) == 1
+    assert broken(books(sandbox)) == []
+
+
+def test_f58_a_deal_is_added_once_for_a_key_too(company) -> None:
+    api, deal = caller(company), {"lead": make_lead(company).pk, "title": "Ten licences", "amount": "12.50"}
+
+    ids = {api.post("/api/v1/deals/", deal, headers={"Idempotency-Key": "1"}).json()["id"] for _ in range(2)}
+
+    assert ids == {Deal.objects.get().pk}
+
+
+def test_f58_another_key_another_body_another_company_or_no_key_adds_another(company, other_company) -> None:
+    api, theirs = caller(company), caller(other_company)
+    for number in range(2):
+        add(api, "row-1")
+        add(api, f"row-2-{number}")
+        add(api, "row-1", last_name=f"Hopper {number}")
+        api.post("/api/v1/leads/", GRACE)
+    add(theirs, "row-1")
+
+    assert Lead.objects.filter(company=company).count() == 1 + 2 + 2 + 2
+    assert Lead.objects.get(company=other_company).first_name == "Grace"
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 201, "tab\there", "\u00e9"])
+def test_f58_what_can_be_no_idempotency_key_is_refused_and_nothing_is_added(key, company) -> None:
+    answer = add(caller(company), key)
+
+    assert answer.status_code == 400
+    assert answer.json() == {"Idempotency-Key": ["It has 1 to 200 plain letters, digits and signs."]}
+    assert not Lead.objects.exists()
+
+
+@pytest.mark.parametrize("gone", ["deleted", "erased"])
+def test_f58_what_is_gone_is_not_added_again_by_the_request_that_added_it(gone, company, connected) -> None:
+    api = caller(company)
+    add(api, "row-1")
+    lead = Lead.objects.get()
+    if gone == "deleted":
+        lead.delete()
+    else:
+        erase_lead(lead=lead)
+
+    answer = add(api, "row-1")
+
+    assert (answer.status_code, answer.json()["detail"].partition(".")[0]) == (409, "What this request added is gone")
+    assert not Lead.objects.filter(first_name="Grace").exists()
+
+
 def test_f58_a_status_and_a_stage_that_are_set_20_times_change_once(
     web, company, connected, sandbox, make_rule
 ) -> None:
