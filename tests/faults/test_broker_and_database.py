@@ -227,7 +227,7 @@ def test_f63_a_power_cut_of_everything_and_a_start_in_any_order(world) -> None:
 def cut_the_power(world) -> None:
     world.broker_server.kill()
     world.database_server.kill()
-    world.kill("web", "worker")
+    world.kill("web", "worker", "beat")
 
 
 def start(world, name: str) -> None:
@@ -239,6 +239,7 @@ def start(world, name: str) -> None:
         world.start("web", command("web"))
     else:
         world.start_worker("worker")
+        world.start_beat()
 
 
 def save_until(api, stop: threading.Event, number: int) -> None:
