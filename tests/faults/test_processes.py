@@ -187,3 +187,20 @@ def test_ctrl_c_ends_the_web_server_with_its_worker_and_sandbox_at_once(tmp_path
 
         assert codes == {"web": 0}
         assert time.monotonic() - start < 4
+
+
+def test_the_embedded_worker_does_the_daily_housekeeping_too(tmp_path, linkedin) -> None:
+    embedded = {"LEADMACHINE_EMBEDDED_WORKER": "on"}
+    with (
+        Installation(tmp_path, linkedin_url=linkedin.url, redis_url="", **embedded) as installation,
+        psycopg.connect(installation.database_url, autocommit=True) as database,
+    ):
+        database.execute("INSERT INTO django_session VALUES ('ended', '', now() - interval '1 day')")
+
+        installation.start("web", command("web"))
+
+        wait_for(
+            lambda: database.execute("SELECT count(*) FROM django_session").fetchone() == (0,),
+            seconds=30,
+            told="the session that has ended is gone",
+        )
