@@ -9,18 +9,13 @@ from django.test import Client
 from tests.security.matrix import ROWS, Open
 from tests.security.routes import Route, all_routes
 from tests.security.rows import checksum_of_everything
-from tests.security.world import Caller, World, build, everybody
+from tests.security.world import Caller, World, everybody
 
 # A session is written when it is used; a key notes its last use.
 WRITTEN_BY_READING = frozenset({"django_session"})
 # At addresses where there is nothing, nothing is written either: they are 404 for whoever comes.
 WRITES = [route for route in all_routes() if not route.name.startswith("admin:") and route.name != "api-nowhere"]
 KEYS = {"key": "x-y", "uidb36": "1", "token": "x", "kind": "statuses"}
-
-
-@pytest.fixture
-def ours(db: None) -> World:
-    return build("Kestrel", "7711")
 
 
 @pytest.fixture

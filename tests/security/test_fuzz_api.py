@@ -24,11 +24,6 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "90"))
 LEFT_OUT = "positive_data_acceptance"
 
 
-@pytest.fixture
-def ours() -> World:
-    return build("Kestrel", "7711")
-
-
 def script(key: str) -> APIClient:
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")

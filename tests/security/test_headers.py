@@ -9,7 +9,7 @@ from django.conf import settings as product
 from django.test import Client
 from django.urls import path, reverse
 
-from tests.security.world import World, build
+from tests.security.world import World
 
 CSP = {
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "font-src 'self'",
@@ -23,11 +23,6 @@ def fails(request: Any) -> None:
 
 
 urlpatterns = [path("fails/", fails)]
-
-
-@pytest.fixture
-def ours(db: None) -> World:
-    return build("Kestrel", "7711")
 
 
 @pytest.fixture

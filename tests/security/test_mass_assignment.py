@@ -8,35 +8,16 @@ from django.forms import BaseForm
 from django.test import Client
 from rest_framework.test import APIClient
 
-from capi.api.serializers import ConversionEventDetailSerializer, ConversionRuleSerializer
-from capi.forms import RuleForm, TokenForm
+from capi.api.serializers import ConversionRuleSerializer
+from capi.forms import TokenForm
 from capi.models import Connection, ConversionRule
 from crm.api.serializers import DealSerializer, LeadSerializer
-from crm.forms.company import ApiKeyForm, CompanyForm, StepForm
-from crm.forms.deals import DealForm
-from crm.forms.leads import LeadForm
+from crm.forms.company import CompanyForm, StepForm
 from crm.models import Company, Deal, Lead, Membership
 from tests.conftest import give_password
-from tests.security.world import NEIGHBOURS_NUMBER, World, build
+from tests.security.world import World
+from tests.security.writable import WRITABLE
 
-# All that each form and serializer may write. A new field is written here too, by somebody who thought about it.
-WRITABLE = {
-    LeadForm: {
-        "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
-        "share_with_ad_platforms", "notes",
-    },
-    DealForm: {"title", "amount", "currency", "stage", "owner", "expected_close"},
-    RuleForm: {"crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active"},
-    TokenForm: {"token", "ad_account_id", "expires_on"},
-    ApiKeyForm: {"name", "role"},
-    LeadSerializer: {
-        "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
-        "share_with_ad_platforms", "notes",
-    },
-    DealSerializer: {"lead", "title", "amount", "currency", "stage", "owner", "expected_close"},
-    ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
-    ConversionEventDetailSerializer: set(),
-}  # fmt: skip
 EVERY_FIELD = sorted(
     {
         name
@@ -46,16 +27,6 @@ EVERY_FIELD = sorted(
     }
     | {"id", "pk", "is_superuser", "is_staff", "token", "__class__", "_state", "company_id"}
 )
-
-
-@pytest.fixture
-def ours(db: None) -> World:
-    return build("Kestrel", "7711")
-
-
-@pytest.fixture
-def theirs(db: None) -> World:
-    return build("Plover", NEIGHBOURS_NUMBER)
 
 
 @pytest.mark.parametrize("kind", WRITABLE, ids=lambda kind: kind.__name__)

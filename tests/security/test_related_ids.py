@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 from capi.models import ConversionRule
 from crm.models import Company, Deal, Lead
 from tests.security.rows import checksum
-from tests.security.world import NEIGHBOURS_NUMBER, World, build
+from tests.security.world import NEIGHBOURS_NUMBER, World
 
 NONE_SUCH = 10**15
 LISTS = (
@@ -18,16 +18,6 @@ LISTS = (
     "/company/people/", "/sandbox/linkedin/", "/api/v1/docs/", "/account/",
 )  # fmt: skip
 API_LISTS = ("leads", "deals", "conversion-rules", "conversion-events")
-
-
-@pytest.fixture
-def ours(db: None) -> World:
-    return build("Kestrel", "7711")
-
-
-@pytest.fixture
-def theirs(db: None) -> World:
-    return build("Plover", NEIGHBOURS_NUMBER)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from django.test import Client
 from tests.security.matrix import ROWS, Open, Row, row_of
 from tests.security.routes import Route, all_routes
 from tests.security.rows import checksum
-from tests.security.world import NEIGHBOURS_NUMBER, Caller, World, build, everybody
+from tests.security.world import NEIGHBOURS_NUMBER, Caller, World, everybody
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 ROUTES = all_routes()
@@ -67,16 +67,6 @@ class Try:
     def was_turned_away(self) -> bool:
         """True where nobody was let in: 401, 403, or the way to a page for signing in."""
         return self.status in (401, 403) or (self.status == 302 and SIGN_IN.match(self.location) is not None)
-
-
-@pytest.fixture
-def ours(db: None) -> World:
-    return build("Kestrel", "7711")
-
-
-@pytest.fixture
-def theirs(db: None) -> World:
-    return build("Plover", NEIGHBOURS_NUMBER)
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:

@@ -1,0 +1,26 @@
+"""All that each form and serializer may write. A new field is written here too, by somebody who thought about it."""
+
+from capi.api.serializers import ConversionEventDetailSerializer, ConversionRuleSerializer
+from capi.forms import RuleForm, TokenForm
+from crm.api.serializers import DealSerializer, LeadSerializer
+from crm.forms.company import ApiKeyForm
+from crm.forms.deals import DealForm
+from crm.forms.leads import LeadForm
+
+WRITABLE = {
+    LeadForm: {
+        "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
+        "share_with_ad_platforms", "notes",
+    },
+    DealForm: {"title", "amount", "currency", "stage", "owner", "expected_close"},
+    RuleForm: {"crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active"},
+    TokenForm: {"token", "ad_account_id", "expires_on"},
+    ApiKeyForm: {"name", "role"},
+    LeadSerializer: {
+        "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
+        "share_with_ad_platforms", "notes",
+    },
+    DealSerializer: {"lead", "title", "amount", "currency", "stage", "owner", "expected_close"},
+    ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
+    ConversionEventDetailSerializer: set(),
+}  # fmt: skip
