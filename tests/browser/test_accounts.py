@@ -4,39 +4,22 @@ import re
 
 import pytest
 from allauth.mfa.models import Authenticator
-from axe_playwright_python.sync_playwright import Axe
 from django.core import mail
 from playwright.sync_api import expect
 
 from crm.models import Invitation, Lead, Membership
 from crm.roles import Role
 from tests.accounts.conftest import set_up_app
+from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, plain_page  # noqa: F401 - a fixture
 from tests.conftest import PASSWORD, code_now, join, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(autouse=True)
 def _site(settings, live_server):
     settings.SITE_URL = live_server.url
     settings.SIGNUP = True
-
-
-@pytest.fixture
-def no_script(browser, live_server):
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.server_url = live_server.url
-    yield page
-    context.close()
-
-
-def assert_fit_to_use(page):
-    result = Axe().run(page)
-    assert result.violations_count == 0, f"{page.url}\n{result.generate_report()}"
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
 
 
 def link(message):
@@ -163,38 +146,38 @@ def test_no_page_has_a_finding(page, company, admin, size, theme):
         assert_fit_to_use(page)
 
 
-def test_without_javascript_a_forgotten_password_is_replaced(no_script, sales):
-    no_script.goto(f"{no_script.server_url}/login/")
-    no_script.get_by_role("link", name="Forgot your password?").click()
-    no_script.get_by_label("E-mail address").fill("sales@example.com")
-    press(no_script, "Mail me a link")
-    no_script.goto(newest_link())
-    no_script.get_by_label("New password").fill("a brand new one, long enough")
-    no_script.get_by_label("The same again").fill("a brand new one, long enough")
-    press(no_script, "Save password")
-    no_script.get_by_role("link", name="Sign in").click()
-    no_script.get_by_label("E-mail address").fill("sales@example.com")
-    no_script.get_by_label("Password").fill("a brand new one, long enough")
-    press(no_script, "Sign in")
+def test_without_javascript_a_forgotten_password_is_replaced(plain_page, sales):  # noqa: F811
+    plain_page.goto(f"{plain_page.server_url}/login/")
+    plain_page.get_by_role("link", name="Forgot your password?").click()
+    plain_page.get_by_label("E-mail address").fill("sales@example.com")
+    press(plain_page, "Mail me a link")
+    plain_page.goto(newest_link())
+    plain_page.get_by_label("New password").fill("a brand new one, long enough")
+    plain_page.get_by_label("The same again").fill("a brand new one, long enough")
+    press(plain_page, "Save password")
+    plain_page.get_by_role("link", name="Sign in").click()
+    plain_page.get_by_label("E-mail address").fill("sales@example.com")
+    plain_page.get_by_label("Password").fill("a brand new one, long enough")
+    press(plain_page, "Sign in")
 
-    expect(no_script.get_by_role("heading", level=1)).to_be_visible()
-    assert no_script.url == f"{no_script.server_url}/"
+    expect(plain_page.get_by_role("heading", level=1)).to_be_visible()
+    assert plain_page.url == f"{plain_page.server_url}/"
 
 
-def test_without_javascript_an_authenticator_app_is_set_up_and_switched_off(no_script, sales):
-    sign_in(no_script, sales)
-    no_script.goto(f"{no_script.server_url}/account/app/on/")
-    no_script.get_by_label("Password").fill(PASSWORD)
-    press(no_script, "Go on")
-    no_script.get_by_label("Code").fill(code_now(no_script.locator("code").inner_text()))
-    press(no_script, "Switch it on")
-    expect(no_script.locator("#messages")).to_contain_text("Your authenticator app is set up.")
+def test_without_javascript_an_authenticator_app_is_set_up_and_switched_off(plain_page, sales):  # noqa: F811
+    sign_in(plain_page, sales)
+    plain_page.goto(f"{plain_page.server_url}/account/app/on/")
+    plain_page.get_by_label("Password").fill(PASSWORD)
+    press(plain_page, "Go on")
+    plain_page.get_by_label("Code").fill(code_now(plain_page.locator("code").inner_text()))
+    press(plain_page, "Switch it on")
+    expect(plain_page.locator("#messages")).to_contain_text("Your authenticator app is set up.")
 
-    no_script.get_by_role("link", name="Done").click()
-    no_script.get_by_role("link", name="Switch off").click()
-    press(no_script, "Switch it off")
+    plain_page.get_by_role("link", name="Done").click()
+    plain_page.get_by_role("link", name="Switch off").click()
+    press(plain_page, "Switch it off")
 
-    expect(no_script.locator("#messages")).to_contain_text("Your authenticator app is switched off.")
+    expect(plain_page.locator("#messages")).to_contain_text("Your authenticator app is switched off.")
     assert not Authenticator.objects.exists()
 
 

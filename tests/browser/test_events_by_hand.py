@@ -5,7 +5,7 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from capi.models import Connection, ConversionEvent
-from tests.browser.test_capi_pages import EVENTS, SIZES, assert_fit_to_use, open_page
+from tests.browser.test_capi_pages import EVENTS, SIZES, assert_fit_to_use, let_seconds_pass, open_page
 from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.conftest import states
 from tests.conftest import make_deal, make_lead, sign_in
@@ -50,10 +50,11 @@ def test_no_page_has_a_finding(page, company, admin, held, size, theme) -> None:
 def test_ticked_events_are_cancelled_and_brought_back_with_the_keyboard(page, company, ops, held) -> None:
     ConversionEvent.objects.exclude(rule__name="New lead").delete()
     sign_in(page, ops)
+    page.clock.install()
     open_page(page, f"{EVENTS}?state=on_hold")
 
     page.get_by_label("All on this page").press("Space")
-    page.wait_for_timeout(4_500)  # the log refreshes itself, but not under somebody who ticks
+    let_seconds_pass(page, 4.5)  # the log refreshes itself, but not under somebody who ticks
     page.get_by_role("button", name="Cancel ticked").press("Enter")
     expect(page.get_by_role("heading", name="Cancel 2 events?")).to_be_visible()
     page.get_by_role("button", name="Cancel 2 events").press("Enter")
