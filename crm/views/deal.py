@@ -16,6 +16,7 @@ from crm.roles import Action
 from crm.services import move_deal
 from crm.views.access import MemberRequest, member, own_or_404
 from crm.views.deals import choose_lead
+from crm.views.edits import edit_page, saved_unless_changed
 from crm.views.once import added, form_key
 from crm.views.shell import back_to
 
@@ -51,12 +52,10 @@ def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
     found = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related("lead__company"), request, pk)
     title = found.title  # the form writes into the deal even where it then refuses
     form = DealForm(request.POST or None, instance=found, lead=found.lead)
-    if form.is_valid():
-        saved = _save(form)
-        messages.success(request, f"{saved} was saved.")
-        return redirect(saved)
+    if form.is_valid() and saved_unless_changed(request, form):
+        return redirect(found)
     context = {"form": form, "lead": found.lead, "title": title, "cancel_url": found.get_absolute_url()}
-    return render(request, "crm/deal_form.html", context)
+    return edit_page(request, "crm/deal_form.html", context, found)
 
 
 def _save(form: DealForm) -> Deal:

@@ -13,6 +13,7 @@ from crm.models import Lead, LeadStatus
 from crm.roles import Action
 from crm.services import change_status
 from crm.views.access import MemberRequest, member, own_or_404
+from crm.views.edits import edit_page, saved_unless_changed
 from crm.views.once import added, form_key
 from crm.views.shell import back_to
 
@@ -49,12 +50,10 @@ def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
     found = own_or_404(Lead.objects.not_erased(), request, pk)
     name = found.name  # the form writes into the lead even where it then refuses
     form = LeadForm(request.POST or None, instance=found, company=request.membership.company)
-    if form.is_valid():
-        saved = form.save()
-        messages.success(request, f"{saved} was saved.")
-        return redirect(saved)
+    if form.is_valid() and saved_unless_changed(request, form):
+        return redirect(found)
     context = {"form": form, "lead": found, "name": name, "cancel_url": found.get_absolute_url()}
-    return render(request, "crm/lead_form.html", context)
+    return edit_page(request, "crm/lead_form.html", context, found)
 
 
 @member(Action.DELETE_LEADS)

@@ -74,7 +74,7 @@ def test_s37_a_lead_over_the_api(company, lead, erased_just_before):
 
 @pytest.mark.sqlite
 def test_s37_a_lead_on_its_page(client_as, sales, lead, erased_just_before):
-    erased_just_before(LeadForm, "save")
+    erased_just_before(LeadForm, "is_valid")
 
     answer = client_as(sales).post(f"/leads/{lead.pk}/edit/", lead_fields(lead))
 

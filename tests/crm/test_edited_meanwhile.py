@@ -1,0 +1,140 @@
+"""Two people who edit one lead or deal at once: the second is told, and nothing is overwritten unseen (F57)."""
+
+import re
+from collections import Counter
+
+import pytest
+from django.test import Client
+
+from crm.models import CrmEvent, Lead, LeadStatus
+from crm.roles import Role
+from crm.services import change_status
+from tests.conftest import join, make_deal, make_lead
+from tests.faults.threads import in_threads
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+CONFLICT = "Nothing was saved: this was changed after you opened it."
+
+
+@pytest.fixture
+def one(client_as, sales) -> Client:
+    return client_as(sales)
+
+
+@pytest.fixture
+def other(client_as, company) -> Client:
+    return client_as(join(company, Role.SALES, email="second@example.com"))
+
+
+@pytest.fixture
+def lead(company) -> Lead:
+    return make_lead(company, notes="Met in Utrecht")
+
+
+def opened(client: Client, row) -> dict[str, object]:
+    """The form of a lead or deal as a browser would send it back."""
+    page = client.get(f"{row.get_absolute_url()}edit/")
+    form = page.context["form"]
+    fields = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
+    return {**fields, "version": version_in(page)}
+
+
+def version_in(page) -> str:
+    found = re.search(r'name="version" value="([^"]+)"', page.content.decode())
+    assert found
+    return found[1].replace("&#x27;", "'")
+
+
+def save(client: Client, row, fields: dict[str, object]):
+    return client.post(f"{row.get_absolute_url()}edit/", fields)
+
+
+def test_the_second_of_two_is_told_and_what_the_first_wrote_stays(one, other, lead):
+    ones, others = opened(one, lead), opened(other, lead)
+    save(one, lead, {**ones, "notes": "Wants a call"})
+
+    answer = save(other, lead, {**others, "phone": "+31 20 555 0199"})
+
+    assert answer.status_code == 409
+    assert CONFLICT in answer.content.decode()
+    assert 'value="+31 20 555 0199"' in answer.content.decode()
+    lead.refresh_from_db()
+    assert (lead.notes, lead.phone) == ("Wants a call", "")
+
+
+def test_saving_once_more_after_that_is_on_purpose(one, other, lead):
+    ones, others = opened(one, lead), opened(other, lead)
+    save(one, lead, {**ones, "notes": "Wants a call"})
+    told = save(other, lead, {**others, "notes": "Wants a mail"})
+
+    again = save(other, lead, {**others, "notes": "Wants a mail", "version": version_in(told)})
+
+    assert again.status_code == 302
+    lead.refresh_from_db()
+    assert lead.notes == "Wants a mail"
+
+
+def test_a_form_that_was_refused_for_something_else_still_knows_what_it_was_opened_on(one, other, lead):
+    ones, others = opened(one, lead), opened(other, lead)
+    save(one, lead, {**ones, "notes": "Wants a call"})
+    refused = save(other, lead, {**others, "email": "no address"})
+
+    answer = save(other, lead, {**others, "version": version_in(refused)})
+
+    assert (refused.status_code, answer.status_code) == (200, 409)
+
+
+def test_a_status_that_was_set_meanwhile_is_not_set_back(one, company, lead):
+    fields = opened(one, lead)
+    qualified = LeadStatus.objects.get(company=company, meaning="qualified")
+    change_status(leads=Lead.objects.filter(pk=lead.pk), status=qualified)
+
+    answer = save(one, lead, fields)
+
+    lead.refresh_from_db()
+    assert (answer.status_code, lead.status) == (409, qualified)
+    assert CrmEvent.objects.filter(kind="lead_qualified").count() == 1
+
+
+def test_the_same_holds_for_a_deal(one, other, lead):
+    deal = make_deal(lead)
+    ones, others = opened(one, deal), opened(other, deal)
+    save(one, deal, {**ones, "amount": "900"})
+
+    answer = save(other, deal, {**others, "title": "Fifty licences"})
+
+    deal.refresh_from_db()
+    assert answer.status_code == 409
+    assert (str(deal.amount), deal.title) == ("900.00", "Forty licences")
+
+
+@pytest.mark.parametrize("kind", ["lead", "deal"])
+def test_what_was_deleted_meanwhile_does_not_come_back(kind, one, lead, monkeypatch):
+    row = lead if kind == "lead" else make_deal(lead)
+    fields = opened(one, row)
+    form = f"crm.views.{kind}.{kind.capitalize()}Form.is_valid"
+    monkeypatch.setattr(form, lambda self: self.full_clean() or type(row).objects.filter(pk=row.pk).delete()[0])
+
+    answer = save(one, row, fields)
+
+    assert answer.status_code in (404, 409)
+    assert not type(row).objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_f57_of_20_who_save_at_once_one_does_and_the_others_are_told(one, lead):
+    fields = opened(one, lead)
+    answers = []
+
+    def edit(number: int) -> None:
+        client = Client()
+        client.cookies = one.cookies.copy()
+        answers.append((number, save(client, lead, {**fields, "notes": f"Note {number}"})))
+
+    in_threads(20, edit)
+
+    assert Counter(answer.status_code for _, answer in answers) == {302: 1, 409: 19}
+    [winner] = [number for number, answer in answers if answer.status_code == 302]
+    lead.refresh_from_db()
+    assert lead.notes == f"Note {winner}"
