@@ -74,6 +74,15 @@ def assert_fit_to_use(page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
 
 
+def assert_fit_to_use_in_each_look(page) -> None:
+    """The open page on a desk and a phone, in light and dark. For pages that nothing refreshes meanwhile."""
+    for width, height in SIZES.values():
+        page.set_viewport_size({"width": width, "height": height})
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # else colours are still on their way
+            assert_fit_to_use(page)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(page, company, admin, history, settings, sandbox, size, theme) -> None:

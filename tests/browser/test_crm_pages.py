@@ -1,11 +1,11 @@
 """The CRM's pages in a real browser: with and without JavaScript, on a phone and a desk, in light and dark."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from crm.members import show_outcomes
 from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage
+from tests.browser.test_capi_pages import assert_fit_to_use, assert_fit_to_use_in_each_look
 from tests.conftest import PASSWORD, make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,14 +31,11 @@ def stage_of(deal: Deal) -> str:
     return str(Deal.objects.get(pk=deal.pk).stage)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESK, PHONE])
-def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, company, ada, size, theme):
+def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, company, ada):
     deal = make_deal(ada)
     key, _ = ApiKey.objects.issue(company=company, role="sales", name="Website form")
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.emulate_media(color_scheme=theme)
-    found = {"/login/": findings(page, "/login/")}
+    page.goto(page.server_url + "/login/")
+    assert_fit_to_use_in_each_look(page)
 
     sign_in(page, admin)
     for path in (
@@ -60,19 +57,12 @@ def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, com
         f"/leads/{ada.pk}/erase/",
         f"/company/api-keys/{key.pk}/revoke/",
     ):
-        found[path] = findings(page, path)
+        page.goto(page.server_url + path)
+        assert_fit_to_use_in_each_look(page)
     show_outcomes(membership=admin, shown=True)
     for path in ("/leads/", f"/deals/?stage={deal.stage_id}"):
-        found[f"{path} with outcomes"] = findings(page, path)
-
-    assert {path: report for path, report in found.items() if report} == {}
-
-
-def findings(page, path):
-    page.goto(page.server_url + path)
-    result = Axe().run(page)
-    sideways = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    return (result.generate_report() if result.violations_count else "") + ("scrolls sideways" if sideways else "")
+        page.goto(page.server_url + path)
+        assert_fit_to_use_in_each_look(page)
 
 
 def test_a_refused_form_is_readable_for_everybody(page: Page, sales):
@@ -83,7 +73,7 @@ def test_a_refused_form_is_readable_for_everybody(page: Page, sales):
     page.get_by_role("button", name="Add lead").click()
 
     expect(page.get_by_role("alert")).to_contain_text("Enter an e-mail address such as ada@example.com.")
-    assert Axe().run(page).violations_count == 0
+    assert_fit_to_use(page)
 
 
 def test_signing_in_and_out(page: Page, sales):

@@ -4,20 +4,18 @@ import pytest
 
 from capi.help.pages import all_pages
 from capi.models import ConversionEvent, ConversionRule
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page
+from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look, open_page
 from tests.conftest import make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-def test_no_page_of_the_help_has_a_finding(page, sales, size, theme) -> None:
+def test_no_page_of_the_help_has_a_finding(page, sales) -> None:
     sign_in(page, sales)
 
     for address in ["/help/", "/help/?q=token", "/help/?q=xyzzy", *(f"/help/{slug}/" for slug in all_pages())]:
-        open_page(page, address, size, theme)
-        assert_fit_to_use(page)
+        open_page(page, address)
+        assert_fit_to_use_in_each_look(page)
 
 
 def test_a_refused_event_leads_to_the_place_that_explains_it(page, company, admin) -> None:
