@@ -10,8 +10,8 @@ from django.middleware.csrf import rotate_token
 
 from crm.models import Membership, User
 from crm.models.lead import PersonErased
-from crm.models.tracking import acting_as
-from crm.views.errors import conflict, csrf_failure
+from crm.models.tracking import DeletedMeanwhile, acting_as
+from crm.views.errors import conflict, csrf_failure, not_found
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 COMPANY_KEY = "company"  # in the session: the id of the company chosen in the header
@@ -37,8 +37,8 @@ class MembershipMiddleware:
             return self.get_response(request)
 
 
-class ErasedMeanwhile:
-    """Answers with a sentence, and 409, where a page would write something of a person who was erased since."""
+class GoneMeanwhile:
+    """Answers with 409 and a sentence, or with 404, where a page would write what was erased or deleted since."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -47,6 +47,8 @@ class ErasedMeanwhile:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, DeletedMeanwhile):
+            return not_found(request, exception)
         return conflict(request, str(exception)) if isinstance(exception, PersonErased) else None
 
 

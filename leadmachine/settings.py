@@ -79,7 +79,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "crm.middleware.MembershipMiddleware",
-    "crm.middleware.ErasedMeanwhile",
+    "crm.middleware.GoneMeanwhile",
     "allauth.account.middleware.AccountMiddleware",
     "leadmachine.middleware.NotAllowedPage",
 ]

@@ -3,11 +3,12 @@
 from typing import Any
 
 from rest_framework import status
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, NotFound
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from crm.models.lead import PersonErased
+from crm.models.tracking import DeletedMeanwhile
 
 
 class Conflict(APIException):
@@ -18,4 +19,8 @@ class Conflict(APIException):
 
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an exception of a view; None for what nobody foresaw, which is then reported."""
-    return exception_handler(Conflict(str(error)) if isinstance(error, PersonErased) else error, context)
+    if isinstance(error, PersonErased):
+        error = Conflict(str(error))
+    if isinstance(error, DeletedMeanwhile):
+        error = NotFound()
+    return exception_handler(error, context)

@@ -15,7 +15,7 @@ Raw SQL is out of reach.
 from collections.abc import Collection, Iterable
 from typing import Any, ClassVar, TypeVar
 
-from django.db import models, router, transaction
+from django.db import DatabaseError, models, router, transaction
 from django.db.models import OuterRef, Subquery
 
 from crm.models.company import Company, StepQuerySet
@@ -78,6 +78,10 @@ class TrackedQuerySet(CompanyQuerySet[T]):
     bulk_create.alters_data = True  # type: ignore[attr-defined]
 
 
+class DeletedMeanwhile(DatabaseError):
+    """The lead or deal was deleted since it was read. Nothing was saved."""
+
+
 class Tracked(models.Model):
     """A lead or a deal: a row whose changes are CRM events."""
 
@@ -132,6 +136,12 @@ class Tracked(models.Model):
             was = {} if before is None else {self.pk: before}
             now = moments(model, [self.pk], using=using) if after is None else {self.pk: after}
             record(model, was, now, using=using)
+
+    def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, fields: Any, *args: Any) -> Any:
+        updated = super()._do_update(base_qs, using, pk_val, values, fields, *args)
+        if fields and not updated:
+            raise DeletedMeanwhile
+        return updated
 
 
 def fill_in_steps(rows: Iterable[Tracked]) -> None:

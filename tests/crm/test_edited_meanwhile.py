@@ -6,10 +6,13 @@ from collections import Counter
 import pytest
 from django.test import Client
 
-from crm.models import CrmEvent, Lead, LeadStatus
+from crm.api.strict import StrictSerializer
+from crm.models import CrmEvent, Deal, Lead, LeadStatus, Stage
 from crm.roles import Role
 from crm.services import change_status
+from crm.views import deal as deal_views
 from tests.conftest import join, make_deal, make_lead
+from tests.crm.api.calling import caller
 from tests.faults.threads import in_threads
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -120,6 +123,48 @@ def test_what_was_deleted_meanwhile_does_not_come_back(kind, one, lead, monkeypa
 
     assert answer.status_code in (404, 409)
     assert not type(row).objects.exists()
+
+
+@pytest.fixture
+def deleted_just_before(monkeypatch):
+    """Let somebody else delete all rows of a model at the moment when this function is called."""
+
+    def at(owner, name: str, model) -> None:
+        function = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            model.objects.all().delete()
+            return function(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, call)
+
+    return at
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["leads", "deals"])
+def test_a_script_that_changes_what_was_deleted_at_that_moment_gets_404(path, company, lead, deleted_just_before):
+    row = lead if path == "leads" else make_deal(lead)
+    deleted_just_before(StrictSerializer, "update", type(row))
+
+    answer = caller(company).patch(f"/api/v1/{path}/{row.pk}/", {"owner": None})
+
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
+    assert not type(row).objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deal_that_was_deleted_at_that_moment_is_not_moved_and_the_page_says_404(
+    one, company, lead, deleted_just_before
+):
+    deal = make_deal(lead)
+    won = Stage.objects.get(company=company, meaning="won")
+    deleted_just_before(deal_views, "move_deal", Deal)
+
+    answer = one.post(f"/deals/{deal.pk}/move/", {"stage": won.pk})
+
+    assert answer.status_code == 404
+    assert not CrmEvent.objects.filter(kind="deal_won").exists()
 
 
 @pytest.mark.django_db(transaction=True)
