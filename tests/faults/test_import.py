@@ -74,15 +74,15 @@ def upload(world, api, rows, killed_at: dict[int, str]) -> tuple[dict[str, objec
 def test_f59_a_file_that_a_script_adds_over_the_api_comes_in_once_though_the_web_server_is_killed_twice(world) -> None:
     company = world.connect()
     world.start_web()
-    api, rows = world.api(company), rows_of_a_file(200)
+    api, rows = world.api(company), rows_of_a_file(120)
     good = {row["email"] for row in rows if row["first_name"] == "Row"}
     bad = {row["email"] for row in rows if row["first_name"] == "Bad"}
 
     # Once before the commit, so that nothing came of it, and once after it, so that all of it did.
-    refused, took = upload(world, api, rows, {61: "planned", 161: "before_wake"})
+    refused, took = upload(world, api, rows, {36: "planned", 97: "before_wake"})
     again, _ = upload(world, api, rows, {})
 
-    assert (len(good), len(bad)) == (170, 20)
+    assert (len(good), len(bad)) == (102, 12)
     assert refused == again == {email: {"email": ["Enter an e-mail address such as ada@example.com."]} for email in bad}
     assert not world.is_armed("planned")
     assert not world.is_armed("before_wake")

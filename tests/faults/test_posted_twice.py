@@ -89,6 +89,7 @@ def test_f58_a_new_lead_is_added_once_and_sent_once(web, company, connected, san
     assert broken(books(sandbox)) == []
 
 
+@pytest.mark.django_db
 def test_f58_back_and_the_same_again_leads_to_what_was_added_and_says_so(web, new_lead) -> None:
     web.post("/leads/new/", new_lead)
 
@@ -98,6 +99,7 @@ def test_f58_back_and_the_same_again_leads_to_what_was_added_and_says_so(web, ne
     assert "This form came twice and was saved once." in again.content.decode()
 
 
+@pytest.mark.django_db
 def test_f58_back_and_somebody_else_typed_in_is_another_lead(web, new_lead) -> None:
     web.post("/leads/new/", new_lead)
 
@@ -115,6 +117,7 @@ def test_f58_a_form_that_was_refused_keeps_its_key_and_is_saved_once_it_is_right
     assert where_to(answers) == {f"/leads/{Lead.objects.get().pk}/": TIMES}
 
 
+@pytest.mark.django_db
 def test_f58_the_same_words_in_two_forms_or_in_two_companies_are_two_leads(
     web, other_company, admin, client_as, new_lead
 ) -> None:
@@ -159,6 +162,7 @@ def test_f58_where_the_first_try_fails_the_second_saves(web, company, monkeypatc
     assert (failed.status_code, answer.get("Location")) == (500, f"/deals/{Deal.objects.get().pk}/")
 
 
+@pytest.mark.django_db
 def test_f58_what_was_posted_is_kept_as_a_hash_for_a_week(web, new_lead) -> None:
     web.post("/leads/new/", new_lead)
     kept = PostedForm.objects.get()
@@ -199,6 +203,7 @@ def test_f58_20_requests_with_one_idempotency_key_add_one_lead_and_get_one_answe
     assert broken(books(sandbox)) == []
 
 
+@pytest.mark.django_db
 def test_f58_a_deal_is_added_once_for_a_key_too(company) -> None:
     api, deal = caller(company), {"lead": make_lead(company).pk, "title": "Ten licences", "amount": "12.50"}
 
@@ -207,6 +212,7 @@ def test_f58_a_deal_is_added_once_for_a_key_too(company) -> None:
     assert ids == {Deal.objects.get().pk}
 
 
+@pytest.mark.django_db
 def test_f58_another_key_another_body_another_company_or_no_key_adds_another(company, other_company) -> None:
     api, theirs = caller(company), caller(other_company)
     for number in range(2):
@@ -220,6 +226,7 @@ def test_f58_another_key_another_body_another_company_or_no_key_adds_another(com
     assert Lead.objects.get(company=other_company).first_name == "Grace"
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("key", ["", " ", "x" * 201, "tab\there", "\u00e9"])
 def test_f58_what_can_be_no_idempotency_key_is_refused_and_nothing_is_added(key, company) -> None:
     answer = add(caller(company), key)
@@ -229,6 +236,7 @@ def test_f58_what_can_be_no_idempotency_key_is_refused_and_nothing_is_added(key,
     assert not Lead.objects.exists()
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("gone", ["deleted", "erased"])
 def test_f58_what_is_gone_is_not_added_again_by_the_request_that_added_it(gone, company, connected) -> None:
     api = caller(company)
