@@ -11,11 +11,12 @@ from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_tot
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.servers.basehttp import WSGIRequestHandler
-from django.test import Client
+from django.test import Client, TransactionTestCase
 
 from crm import limits
 from crm.models import Company, Deal, Lead, Membership, User
 from crm.roles import Role
+from tests import emptying
 
 # Playwright's sync API keeps an event loop in this thread; Django would refuse the ORM.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -39,6 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _quick_answers() -> None:
     """Let the live server send its head and its body at once: else each answer waits 40 ms for the client's ACK."""
     WSGIRequestHandler.disable_nagle_algorithm = True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_emptying() -> None:
+    TransactionTestCase._fixture_teardown = emptying.empty  # type: ignore[method-assign]
 
 
 @pytest.fixture

@@ -1,0 +1,41 @@
+"""How the database is emptied after a test that committed.
+
+Django truncates every table and writes content types and permissions anew, which takes a third of a second. Where there
+is little to delete, deleting takes a twentieth of that.
+"""
+
+from typing import Final
+
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test import TransactionTestCase
+
+KEPT: Final = {"django_content_type", "auth_permission"}  # the same for each test
+SMALL_BYTES: Final = 1 << 20  # what is deleted from a larger table slows down whoever reads it next
+
+truncate_everything = TransactionTestCase._fixture_teardown
+
+
+def empty(case: TransactionTestCase) -> None:
+    """In place of TransactionTestCase._fixture_teardown."""
+    databases = [connections[name] for name in case._databases_names(include_mirrors=False)]
+    if not all(database.vendor == "postgresql" and _deleted(database) for database in databases):
+        truncate_everything(case)
+
+
+def _deleted(database: BaseDatabaseWrapper) -> bool:
+    """Delete all rows, unless one of the tables is large. Keys are checked at the commit, when everything is gone."""
+    tables = set(database.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
+    with transaction.atomic(using=database.alias), database.cursor() as cursor:
+        cursor.execute(
+            " UNION ALL ".join(
+                f"SELECT '{table}', pg_relation_size('{table}') WHERE EXISTS (SELECT FROM {table})"
+                for table in sorted(tables)
+            )
+        )
+        filled = dict(cursor.fetchall())
+        if max(filled.values(), default=0) > SMALL_BYTES:
+            return False
+        for table in filled:
+            cursor.execute(f"DELETE FROM {table}")
+    return True
