@@ -115,14 +115,14 @@ def test_they_are_in_no_list_and_not_in_the_api(client_as, admin, company, erase
 def test_a_form_that_was_open_meanwhile_is_told(client_as, admin, company, lead, monkeypatch):
     from crm.forms.leads import LeadForm
 
-    save = LeadForm.save
+    is_valid = LeadForm.is_valid
 
-    def erase_meanwhile(form):
-        monkeypatch.setattr(LeadForm, "save", save)
+    def erased_meanwhile(form):
+        monkeypatch.setattr(LeadForm, "is_valid", is_valid)
         erase_lead(lead=lead)
-        return save(form)
+        return is_valid(form)
 
-    monkeypatch.setattr(LeadForm, "save", erase_meanwhile)
+    monkeypatch.setattr(LeadForm, "is_valid", erased_meanwhile)
     form = {"first_name": "Ada", "last_name": "King", "type": "inbound", "status": lead.status_id}
 
     answer = client_as(admin).post(f"/leads/{lead.pk}/edit/", form, follow=True).content.decode()
