@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q
 
 from capi.advice import counting_warning, type_label
 from capi.linkedin.rules import API_METHOD
@@ -67,10 +67,12 @@ def health_of(rule: ConversionRule, connection: Connection | None) -> RuleHealth
 def _last_failed(rule: ConversionRule) -> ConversionEvent | None:
     events = ConversionEvent.objects.for_company(rule.company_id)
     newest = events.filter(pk__gt=id_behind(events, STRETCH, order="-pk") or 0).counted().select_related("crm_event")
-    # State by state: of several at once PostgreSQL follows the ids down, past millions of other companies' rows.
-    of_rule = newest.filter(rule=rule).order_by("-pk")
-    found = [event for state in STATES[Chip.FAILED] if (event := of_rule.filter(state=state).first())]
-    failed = max(found, key=lambda event: event.pk, default=None)
+    # By when it failed and not by its id: a newer event may have failed before it, which was tried for days.
+    failed = (
+        newest.filter(rule=rule, state__in=STATES[Chip.FAILED])
+        .order_by(F("settled_at").desc(nulls_last=True), "-pk")
+        .first()
+    )
     if failed is not None:
         failed.rule = rule
     return failed

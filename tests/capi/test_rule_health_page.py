@@ -52,6 +52,16 @@ def test_the_page_tells_what_became_of_the_rules_events_in_30_days(client_as, op
     assert f'href="/integrations/linkedin/events/?rule={rule.pk}"' in page.content.decode()
 
 
+def test_the_last_failure_is_the_one_that_failed_last_and_not_the_newest_event(client_as, ops, rule) -> None:
+    tried_for_days = record(rule, "exhausted", days_ago(4), settled_at=days_ago(0.5), reason="server_trouble")
+    record(rule, "rejected", days_ago(3), settled_at=days_ago(3), reason="data_refused")
+
+    health = client_as(ops).get(rule.get_absolute_url()).context["health"]
+
+    assert health.last_failed.event == tried_for_days
+    assert health.row.last_failed_at == tried_for_days.settled_at
+
+
 def test_it_tells_when_the_rule_last_sent_and_why_it_last_failed(client_as, ops, rule) -> None:
     page = client_as(ops).get(rule.get_absolute_url())
 
