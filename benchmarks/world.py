@@ -25,7 +25,6 @@ def start() -> None:
     environment = {
         "DEBUG": "1",  # for development keys; the settings of production where speed is concerned
         "LINKEDIN_API_URL": f"http://127.0.0.1:{free_port()}",
-        "LEADMACHINE_REQUESTS_PER_MINUTE": "100000",
         "LOG_LEVEL": "WARNING",
     }
     os.environ.update(environment)

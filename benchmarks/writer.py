@@ -1,4 +1,4 @@
-"""A sales rep as a process: qualifies one lead after another, and says how many it saved.
+"""A sales rep as a process: when told to by a line of input, qualifies one lead after another, and says how many.
 
 `python -m benchmarks.writer COMPANY_ID WAY SECONDS PER_SECOND PART PARTS`
 """
@@ -21,6 +21,8 @@ def main() -> None:
     leads = Lead.objects.filter(company=company_id, status__meaning="new").order_by("pk")
     own = [lead for lead in leads if lead.pk % int(parts) == int(part)]
     save = saves.WAYS[way]
+    print("ready", flush=True)
+    sys.stdin.readline()
     started, saved = time.monotonic(), 0
     for lead in own:
         if (late := time.monotonic() - started) > float(seconds):

@@ -11,11 +11,14 @@ from django.db import connections, transaction
 from capi import killpoints
 from capi.wakeup import wake
 
+FOLDED_SECONDS = 0.1  # what comes within this time is one wake-up: each costs us 0.6 ms, and a worker more
+
 
 class Publisher:
     """Sends wake-ups in the order in which companies asked first; asking again before its turn costs nothing.
 
-    A process that is killed takes its unsent wake-ups with it: the sweep finds what they would have told of.
+    The first goes at once; while saves follow each other, each company has one in FOLDED_SECONDS. A process that is
+    killed takes its unsent wake-ups with it: the sweep finds what they would have told of.
     """
 
     def __init__(self) -> None:
@@ -28,6 +31,7 @@ class Publisher:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_sending = False
+        self._hurried = threading.Event()
 
     def ask(self, company_id: int) -> None:
         """Have the company woken soon. Returns at once."""
@@ -41,19 +45,23 @@ class Publisher:
     def flush(self, seconds: float) -> bool:
         """Wait until all that was asked for is sent, or found unsendable. False if that took longer."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._asked and not self._is_sending, seconds)
+            self._hurried.set()
+            done = self._changed.wait_for(lambda: not self._asked and not self._is_sending, seconds)
+            self._hurried.clear()
+            return done
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._asked)
-                company_id = next(iter(self._asked))
-                del self._asked[company_id]
+                companies, self._asked = list(self._asked), {}
                 self._is_sending = True
-            wake(company_id)
+            for company_id in companies:
+                wake(company_id)
             with self._changed:
                 self._is_sending = False
                 self._changed.notify_all()
+            self._hurried.wait(FOLDED_SECONDS)
 
     def _say_good_bye(self) -> None:
         # A management command may end a moment after its commit.

@@ -3,7 +3,8 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import IO
 
 from django.db import connection
 
@@ -57,24 +58,35 @@ def _company(name: str, seconds: int, *, mapped: bool = True) -> Company:
     return company
 
 
-def _rate(company: Company, way: str, seconds: int, is_done: object) -> float:
-    started = time.perf_counter()
-    saved = _write(company, way, seconds, 0)
-    world.wait_for(lambda: is_done(saved))  # type: ignore[operator]
+def _rate(company: Company, way: str, seconds: int, is_done: Callable[[int], bool]) -> float:
+    saved, started = _write(company, way, seconds, 0)
+    world.wait_for(lambda: is_done(saved))
     return saved / (time.perf_counter() - started)
 
 
-def _write(company: Company, way: str, seconds: int, per_second: float) -> int:
+def _write(company: Company, way: str, seconds: int, per_second: float) -> tuple[int, float]:
+    """How many were saved, and when the first save began."""
     arguments = [str(company.pk), way, str(seconds), str(per_second)]
     writers = [
         subprocess.Popen(
             [sys.executable, "-m", "benchmarks.writer", *arguments, str(part), str(WRITERS)],
             cwd=world.ROOT,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         for part in range(WRITERS)
     ]
-    saved = sum(int(writer.communicate(timeout=seconds + 120)[0]) for writer in writers)
+    for writer in writers:
+        assert _output(writer).readline() == "ready\n"
+    started = time.perf_counter()
+    for writer in writers:
+        print("go", file=writer.stdin, flush=True)
+    saved = sum(int(_output(writer).read()) for writer in writers)  # to its end
     assert way != "ours" or ConversionEvent.objects.filter(company=company).count() == saved
-    return saved
+    return saved, started
+
+
+def _output(writer: subprocess.Popen[str]) -> IO[str]:
+    assert writer.stdout is not None
+    return writer.stdout

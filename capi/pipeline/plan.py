@@ -28,8 +28,11 @@ def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> set[int]:
     Returns the companies that have something to send now. Call it inside the transaction that made the CRM events;
     planning the same event twice makes nothing the second time.
     """
-    statements = pairs.planning(using)
-    return {company for ids in chunks(crm_event_ids) for company in _run(statements, [pairs.one_of(ids, using)], using)}
+    due: set[int] = set()
+    for ids in chunks(crm_event_ids):
+        statements, chosen = pairs.planning(ids, using)
+        due |= _run(statements, [chosen], using)
+    return due
 
 
 def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:

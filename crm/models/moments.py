@@ -36,8 +36,9 @@ class Moment:
 
 def moments(model: "type[Tracked]", pks: Iterable[int], *, using: str, lock: bool = False) -> dict[int, Moment]:
     """The rows as they are now, by primary key; with `lock`, held until the transaction ends."""
-    statement = _statement(model, using, lock)
-    return {row["pk"]: _moment(row) for row in statement.rows(connections[using], list(pks))}
+    asked = list(pks)
+    statement = _statement(model, using, lock, is_one=len(asked) == 1)
+    return {row["pk"]: _moment(row) for row in statement.rows(connections[using], asked)}
 
 
 def before_and_after(
@@ -49,7 +50,7 @@ def before_and_after(
     amounts still to be rounded, another lead).
     """
     step_id = getattr(row, f"{row.step}_id")
-    statement = _statement(type(row), using, lock=True, with_next_step=True)
+    statement = _statement(type(row), using, lock=True, is_one=True, with_next_step=True)
     asked = step_id if _is_settled(step_id) else None
     found = next(statement.rows(connections[using], [row.pk], asked, asked), None)
     if found is None:
@@ -85,18 +86,22 @@ def chunks(pks: list[int]) -> Iterator[list[int]]:
 @dataclass(frozen=True, slots=True)
 class _Statement:
     sql: str
+    is_one: bool
     names: Sequence[str]
     convert: Callable[[Any], Iterable[Sequence[Any]]]
 
     def rows(self, connection: Any, pks: list[int], *first: Any) -> Iterator[dict[str, Any]]:
+        many = pks if connection.vendor == "postgresql" else str(pks)
         with connection.cursor() as cursor:
-            cursor.execute(self.sql, [*first, pks if connection.vendor == "postgresql" else str(pks)])
+            cursor.execute(self.sql, [*first, pks[0] if self.is_one else many])
             found = cursor.fetchall()
         return (dict(zip(self.names, row, strict=True)) for row in self.convert(found))
 
 
 @cache
-def _statement(model: "type[Tracked]", using: str, lock: bool, with_next_step: bool = False) -> _Statement:
+def _statement(
+    model: "type[Tracked]", using: str, lock: bool, *, is_one: bool, with_next_step: bool = False
+) -> _Statement:
     # Scalar subqueries and no joins: PostgreSQL re-checks a locked row against its newest version, and with a join
     # over the changing column it drops or doubles rows after it had to wait for the lock.
     subqueries: dict[str, Any] = model.moment_subqueries()
@@ -112,6 +117,8 @@ def _statement(model: "type[Tracked]", using: str, lock: bool, with_next_step: b
     key = f'"{model._meta.db_table}"."{model._meta.pk.column}"'
     is_postgresql = connections[using].vendor == "postgresql"
     one_of = "= ANY(%s::bigint[])" if is_postgresql else "IN (SELECT value FROM json_each(%s))"
+    # For one row PostgreSQL keeps its plan; for an array of unknown length it makes a new one each time.
+    which = "= %s" if is_one else one_of
     hold = " FOR NO KEY UPDATE" if lock and is_postgresql else ""
     converters = compiler.get_converters([expression for expression, _, _ in compiler.select])
 
@@ -119,7 +126,7 @@ def _statement(model: "type[Tracked]", using: str, lock: bool, with_next_step: b
         converted: Iterable[Sequence[Any]] = compiler.apply_converters(found, converters) if converters else found
         return converted
 
-    return _Statement(f"{sql} WHERE {key} {one_of} ORDER BY {key}{hold}", names, convert)
+    return _Statement(f"{sql} WHERE {key} {which} ORDER BY {key}{hold}", is_one, names, convert)
 
 
 def _moment(row: dict[str, Any]) -> Moment:

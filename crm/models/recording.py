@@ -96,13 +96,16 @@ def _what_happened(model: "type[Tracked]", before: Moment | None, after: Moment)
         yield model.kinds_by_meaning[after.meaning]
 
 
-# With every save: one statement whose text is always the same, whose values travel as one array a column.
+# Statements whose text is always the same: for the one event of most saves, and for many, as one array a column.
 INSERT = """
 INSERT INTO crm_crmevent (company_id, kind, lead_id, deal_id, actor_id, api_key_id, amount, currency, public_id)
-SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[],
-                     %s::text[], %s::uuid[])
-RETURNING id, public_id
+{} RETURNING id, public_id
 """
+INSERT_ONE = INSERT.format("VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)")
+INSERT_MANY = INSERT.format(
+    "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
+    " %s::numeric[], %s::text[], %s::uuid[])"
+)
 IN_ORDER = attrgetter(
     "company_id", "kind", "lead_id", "deal_id", "actor_id", "api_key_id", "amount", "currency", "public_id"
 )
@@ -112,8 +115,12 @@ def _insert(events: list[CrmEvent], using: str) -> None:
     if connections[using].vendor != "postgresql":
         CrmEvent.objects.using(using).bulk_create(events, batch_size=CHUNK)
         return
+    rows = list(map(IN_ORDER, events))
     with connections[using].cursor() as cursor:
-        cursor.execute(INSERT, [list(column) for column in zip(*map(IN_ORDER, events), strict=True)])
+        if len(rows) == 1:
+            cursor.execute(INSERT_ONE, rows[0])
+        else:
+            cursor.execute(INSERT_MANY, [list(column) for column in zip(*rows, strict=True)])
         keys: dict[uuid.UUID, int] = {public_id: pk for pk, public_id in cursor.fetchall()}
     for event in events:
         event.pk = keys[event.public_id]

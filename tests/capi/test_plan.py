@@ -246,3 +246,21 @@ def test_planning_is_one_statement_however_many_events(company, make_rule, djang
         plan.plan(crm_events)
 
     assert ConversionEvent.objects.count() == 18
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite keeps no plans")
+def test_postgresql_keeps_its_plans_of_the_statements_of_a_save(company, make_rule) -> None:
+    make_rule("lead_qualified")
+    qualified = LeadStatus.objects.get(company=company, meaning="qualified")
+
+    for number in range(20):
+        lead = make_lead(company, email=f"{number}@example.com")
+        lead.status = qualified
+        lead.save()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements WHERE generic_plans > 0")
+        kept = "".join(statement for (statement,) in cursor.fetchall())
+    assert "WITH pairs" in kept
+    assert "INSERT INTO crm_crmevent" in kept
+    assert "FOR NO KEY UPDATE" in kept
