@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from capi import killpoints
 from capi.wakeup import wake
 
-FOLDED_SECONDS = 0.1  # what comes within this time is one wake-up: each costs us 0.6 ms, and a worker more
+FOLDED_SECONDS = 0.2  # what comes within this time is one wake-up: each costs us 0.6 ms, and a worker more
 
 
 class Publisher:

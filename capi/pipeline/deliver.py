@@ -69,7 +69,7 @@ def _work(lease: Lease, turn: Turn, until: float) -> None:
     ahead = Ahead(queue)
     while True:
         seen = lane.look(lease)
-        batch, recalls = take.next_test(lease.company_id), seen.connection.recalls
+        batch, recalls = take.next_test(lease.company_id) if seen.has_test else None, seen.connection.recalls
         if batch is None:
             if not seen.may_send:
                 return

@@ -14,7 +14,6 @@ from django.db.models.functions import Now
 
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.pipeline.keys import NO_KEYS, Keys, without
-from capi.reasons import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,7 @@ class Look:
 
     connection: Connection
     now: datetime
+    has_test: bool = False  # a test event waits
 
     def after(self, milliseconds: int) -> "Look":
         """The same lane so much later: what has to be waited for counts from an answer, not from its request."""
@@ -94,8 +94,9 @@ class Look:
 
 def look(lease: Lease) -> Look:
     """Read the lane: token, pause, rest and purse may have changed since the last request."""
-    connection = Connection.objects.annotate(now=Now()).get(pk=lease.connection_id)
-    return Look(connection, connection.now)
+    tests = _tests().filter(company=lease.company_id)
+    connection = Connection.objects.annotate(now=Now(), has_test=Exists(tests)).get(pk=lease.connection_id)
+    return Look(connection, connection.now, connection.has_test)
 
 
 def pay(lease: Lease, seen: Look, **unless_changed: Any) -> bool:
@@ -138,7 +139,7 @@ def due_lanes() -> QuerySet[Connection]:
     """The connections with something to send and nobody at it."""
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
     rested = Q(next_attempt_at=None) | Q(next_attempt_at__lte=Now())
-    tests = Exists(ConversionEvent.objects.filter(company=OuterRef("company"), state=State.PENDING, is_test=True))
+    tests = Exists(_tests().filter(company=OuterRef("company")))
     sending = Q(is_paused=False) & ~Q(sealed_token="") & rested
     due = Exists(rules_with_due_events().filter(company=OuterRef("company")))
     past = Exists(Backfill.objects.ready().filter(company=OuterRef("company")))
@@ -160,6 +161,10 @@ def rules_with_due_events(*, behind: Keys = NO_KEYS, since: datetime | None = No
     events = due_events(behind=behind, since=since).filter(rule=OuterRef("pk")).order_by("next_attempt_at")
     rules = ConversionRule._base_manager.filter(is_paused=False)
     return rules.annotate(oldest=Subquery(events.values("next_attempt_at")[:1])).filter(oldest__isnull=False)
+
+
+def _tests() -> QuerySet[ConversionEvent]:
+    return ConversionEvent.objects.pending().filter(is_test=True)
 
 
 def _held(lease: Lease) -> QuerySet[Connection]:

@@ -106,7 +106,7 @@ def _statement(
     # over the changing column it drops or doubles rows after it had to wait for the lock.
     subqueries: dict[str, Any] = model.moment_subqueries()
     if with_next_step:
-        next_step = model.step_model()._default_manager.filter(pk=ASKED)
+        next_step = model.step_model()._default_manager.filter(pk=ASKED).order_by()
         subqueries.update({f"next_{name}": Subquery(next_step.values(name)) for name in ("meaning", "company")})
     names = ["pk", "company_id", *model.moment_columns, *subqueries]
     rows: QuerySet[Any] = QuerySet(model, using=using).annotate(**subqueries).order_by().values_list(*names)
@@ -126,7 +126,8 @@ def _statement(
         converted: Iterable[Sequence[Any]] = compiler.apply_converters(found, converters) if converters else found
         return converted
 
-    return _Statement(f"{sql} WHERE {key} {which} ORDER BY {key}{hold}", is_one, names, convert)
+    order = "" if is_one else f" ORDER BY {key}"
+    return _Statement(f"{sql} WHERE {key} {which}{order}{hold}", is_one, names, convert)
 
 
 def _moment(row: dict[str, Any]) -> Moment:

@@ -56,16 +56,16 @@ def record(
     """
     _refuse_foreign_rows(model, after)
     actor = _actor.get()
-    user = actor if isinstance(actor, User) else None
-    key = actor if isinstance(actor, ApiKey) else None
+    user_id = actor.pk if isinstance(actor, User) else None
+    key_id = actor.pk if isinstance(actor, ApiKey) else None
     events = [
         CrmEvent(
             company_id=now.company_id,
             kind=kind,
             lead_id=now.lead_id,
             deal_id=now.deal_id,
-            actor=user,
-            api_key=key,
+            actor_id=user_id,
+            api_key_id=key_id,
             amount=now.amount,
             currency=now.currency,
         )
@@ -112,15 +112,17 @@ IN_ORDER = attrgetter(
 
 
 def _insert(events: list[CrmEvent], using: str) -> None:
-    if connections[using].vendor != "postgresql":
+    connection = connections[using]
+    if connection.vendor != "postgresql":
         CrmEvent.objects.using(using).bulk_create(events, batch_size=CHUNK)
         return
     rows = list(map(IN_ORDER, events))
-    with connections[using].cursor() as cursor:
+    with connection.cursor() as cursor:
         if len(rows) == 1:
             cursor.execute(INSERT_ONE, rows[0])
-        else:
-            cursor.execute(INSERT_MANY, [list(column) for column in zip(*rows, strict=True)])
+            (events[0].pk, _) = cursor.fetchone()
+            return
+        cursor.execute(INSERT_MANY, [list(column) for column in zip(*rows, strict=True)])
         keys: dict[uuid.UUID, int] = {public_id: pk for pk, public_id in cursor.fetchall()}
     for event in events:
         event.pk = keys[event.public_id]

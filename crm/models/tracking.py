@@ -102,7 +102,7 @@ class Tracked(models.Model):
     @classmethod
     def moment_subqueries(cls) -> dict[str, Subquery]:
         """What a Moment needs from other tables: `meaning`, and the company of each row referred to (`…_company`)."""
-        own_step = cls.step_model()._default_manager.filter(pk=OuterRef(f"{cls.step}_id"))
+        own_step = cls.step_model()._default_manager.filter(pk=OuterRef(f"{cls.step}_id")).order_by()
         return {"meaning": Subquery(own_step.values("meaning")), "step_company": Subquery(own_step.values("company"))}
 
     @classmethod
