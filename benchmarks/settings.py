@@ -5,6 +5,7 @@ import os
 from leadmachine.settings import *  # noqa: F403
 from leadmachine.settings import DATABASES, INSTALLED_APPS
 
+DEBUG = False  # Django keeps every statement in memory otherwise; what else DEBUG decides is decided by now
 INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks.naive"]
 CELERY_IMPORTS = ["benchmarks.naive.tasks"]
 MIGRATION_MODULES = {"naive": None}

@@ -23,8 +23,9 @@ LONG_SECONDS = 900.0
 def start() -> None:
     """Start the services and Django. Call it before anything of LeadMachine is imported."""
     environment = {
-        "DEBUG": "1",  # for development keys; the settings of production where speed is concerned
+        "DEBUG": "1",  # for development keys; see benchmarks.settings
         "LINKEDIN_API_URL": f"http://127.0.0.1:{free_port()}",
+        "LINKEDIN_SANDBOX": "1",
         "LOG_LEVEL": "WARNING",
     }
     os.environ.update(environment)
@@ -34,11 +35,9 @@ def start() -> None:
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
     import django
-    from django.conf import settings
     from django.core.management import call_command
 
     django.setup()
-    settings.DEBUG = False  # Django keeps every statement in memory otherwise
     call_command("migrate", run_syncdb=True, verbosity=0)
 
 
