@@ -12,9 +12,7 @@ MIGRATION_MODULES = {"naive": None}
 if os.environ.get("NAIVE_PLAIN"):
     DATABASES["default"]["CONN_MAX_AGE"] = 0  # Django's own default
     DATABASES["default"]["OPTIONS"] = {
-        name: value
-        for name, value in DATABASES["default"].get("OPTIONS", {}).items()
-        if name not in {"server_side_binding", "prepare_threshold"}
+        name: value for name, value in DATABASES["default"].get("OPTIONS", {}).items() if name != "server_side_binding"
     }
 elif os.environ.get("NAIVE_TUNED"):
     DATABASES["default"]["CONN_MAX_AGE"] = None

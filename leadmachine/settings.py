@@ -125,8 +125,8 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
 else:
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
-    # Statements that come again are parsed and planned once per connection: a third off every save.
-    DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=5)
+    # So that the statements of a save can be planned once (crm.models.plans).
+    DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True)
 
 # --- people and sessions -----------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from django.core.exceptions import FieldError
 from django.db import connections
 from django.db.models import QuerySet, Subquery
 
+from crm.models.plans import kept
+
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
 
@@ -92,7 +94,7 @@ class _Statement:
 
     def rows(self, connection: Any, pks: list[int], *first: Any) -> Iterator[dict[str, Any]]:
         many = pks if connection.vendor == "postgresql" else str(pks)
-        with connection.cursor() as cursor:
+        with kept(connection), connection.cursor() as cursor:
             cursor.execute(self.sql, [*first, pks[0] if self.is_one else many])
             found = cursor.fetchall()
         return (dict(zip(self.names, row, strict=True)) for row in self.convert(found))

@@ -13,6 +13,7 @@ from django.db import connections
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.moments import CHUNK, Moment
 from crm.models.people import ApiKey, User
+from crm.models.plans import kept
 from crm.signals import crm_events_recorded, lead_contact_changed
 
 if TYPE_CHECKING:
@@ -79,8 +80,9 @@ def record(
     if changed:
         lead_contact_changed.send(sender=model, lead_ids=list(changed))
     if events:
-        _insert(events, using)
-        crm_events_recorded.send(sender=model, events=events)
+        with kept(connections[using]):
+            _insert(events, using)
+            crm_events_recorded.send(sender=model, events=events)
 
 
 def _refuse_foreign_rows(model: "type[Tracked]", after: Mapping[int, Moment]) -> None:

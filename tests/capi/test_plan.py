@@ -264,3 +264,17 @@ def test_postgresql_keeps_its_plans_of_the_statements_of_a_save(company, make_ru
     assert "WITH pairs" in kept
     assert "INSERT INTO crm_crmevent" in kept
     assert "FOR NO KEY UPDATE" in kept
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite keeps no plans")
+def test_postgresql_plans_the_statements_of_pages_for_their_values(company, make_rule) -> None:
+    make_rule("lead_created")
+    for number in range(20):
+        make_lead(company, email=f"{number}@example.com")
+        assert not ConversionEvent.objects.for_company(company.pk).filter(state="rejected").exists()
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT%capi_conversionevent%'"
+        )
+        assert cursor.fetchone() == (0,)

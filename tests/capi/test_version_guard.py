@@ -132,7 +132,7 @@ def test_a_retired_version_holds_everything_burns_nothing_and_goes_on_with_the_n
     ids = list(ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True))
     assert [element["eventId"] for element in received(sandbox)] == ids
     assert states(company) == ["accepted"] * 6
-    assert "426" not in web.get(LEADS).content.decode()
+    assert "LinkedIn says 426" not in web.get(LEADS).content.decode()
 
 
 @pytest.mark.sqlite
