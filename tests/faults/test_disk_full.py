@@ -66,7 +66,8 @@ def test_f28_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once
         found = small.end()
 
         assert set(before + after) == {201}
-        assert set(meanwhile) == {201, 500}  # a few find room inside the file
+        assert set(meanwhile) <= {201, 500}  # some may find room inside the file
+        assert 500 in meanwhile
         saved = (before + meanwhile + after).count(201)
         assert found == {"broken": [], "extra": found["extra"], "leads": saved, "accepted": found["accepted"]}
     figures.count("full disks")
