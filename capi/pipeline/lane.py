@@ -59,7 +59,7 @@ class Look:
 
     connection: Connection
     now: datetime
-    has_test: bool = False  # a test event waits
+    has_test: bool  # a test event waits
 
     def after(self, milliseconds: int) -> "Look":
         """The same lane so much later: what has to be waited for counts from an answer, not from its request."""

@@ -80,7 +80,7 @@ def record(
     if changed:
         lead_contact_changed.send(sender=model, lead_ids=list(changed))
     if events:
-        with kept(connections[using]):
+        with kept(connections[using]):  # what the listeners ask is the same with each save, too
             _insert(events, using)
             crm_events_recorded.send(sender=model, events=events)
 
