@@ -3,7 +3,7 @@
 These few statements run with every save, so each is built by the ORM once and then executed as it is.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import FieldError
 from django.db import connections
-from django.db.models import QuerySet, Subquery
+from django.db.models import QuerySet
+from django.db.models.sql import UpdateQuery
 
 from crm.models.plans import kept
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from crm.models.tracking import Tracked
 
 CHUNK = 5_000  # rows per statement: little enough to hold in memory
-ASKED = 0  # stands for the id of the next step while the statement is built: each use gives its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,46 +38,44 @@ class Moment:
 
 def moments(model: "type[Tracked]", pks: Iterable[int], *, using: str, lock: bool = False) -> dict[int, Moment]:
     """The rows as they are now, by primary key; with `lock`, held until the transaction ends."""
-    asked = list(pks)
-    statement = _statement(model, using, lock, is_one=len(asked) == 1)
-    return {row["pk"]: _moment(row) for row in statement.rows(connections[using], asked)}
+    connection = connections[using]
+    asked: Any = list(pks)
+    is_one = len(asked) == 1
+    if is_one:
+        (asked,) = asked
+    elif connection.vendor != "postgresql":
+        asked = str(asked)
+    columns = _columns(model, using)
+    with kept(connection), connection.cursor() as cursor:
+        cursor.execute(_select(model, using, lock, is_one), [asked])
+        return columns.moments(cursor.fetchall())
 
 
-def before_and_after(
-    row: "Tracked", *, using: str, update_fields: Collection[str] | None
-) -> tuple[Moment | None, Moment | None]:
-    """The row as it is, locked, and as it will be once `row` is written. One statement.
+def update(rows: "QuerySet[Tracked]", values: Sequence[Any]) -> tuple[dict[int, Moment], dict[int, Moment]]:
+    """Write these values, as `Model._do_update` has them. Gives the rows as they were and as they are, by primary key.
 
-    None for what is not known beforehand: no such row, or values that only the database can tell (expressions,
-    amounts still to be rounded, another lead).
+    One statement, for databases of which `tells_what_changed` is true.
     """
-    step_id = getattr(row, f"{row.step}_id")
-    statement = _statement(type(row), using, lock=True, is_one=True, with_next_step=True)
-    asked = step_id if _is_settled(step_id) else None
-    found = next(statement.rows(connections[using], [row.pk], asked, asked), None)
-    if found is None:
-        return None, None
-    next_step = {"meaning": found.pop("next_meaning"), "step_company": found.pop("next_company")}
-    before = _moment(found)
-    written = {name: getattr(row, name) for name in ("company_id", *row.moment_columns) if _writes(update_fields, name)}
-    if not _writes(update_fields, f"{row.step}_id"):
-        next_step, step_id = {}, None
-    if not all(map(_is_settled, (step_id, *written.values()))) or any(
-        name.endswith("_id") and value != found[name] for name, value in written.items()
-    ):
-        return before, None
-    return before, _moment({**found, **next_step, **written})
+    query: Any = rows.query.chain(UpdateQuery)
+    query.add_update_fields(values)
+    sql, params = query.get_compiler(rows.db).as_sql()
+    columns = _columns(rows.model, rows.db)
+    connection = connections[rows.db]
+    with kept(connection), connection.cursor() as cursor:
+        cursor.execute(f"{sql} RETURNING {columns.of('old')}, {columns.of('new')}", params)
+        found = cursor.fetchall()
+    middle = len(columns.names)
+    before, after = [row[:middle] for row in found], [row[middle:] for row in found]
+    return columns.moments(before), columns.moments(after)
 
 
-def _writes(update_fields: Collection[str] | None, attname: str) -> bool:
-    return update_fields is None or attname in update_fields or attname.removesuffix("_id") in update_fields
+def tells_what_changed(connection: Any) -> bool:
+    """True where an UPDATE can return its row as it was and as it is, as PostgreSQL's can since version 18.
 
-
-def _is_settled(value: Any) -> bool:
-    """True if the database will hold this value as it stands."""
-    if isinstance(value, Decimal):
-        return value == round(value, 2)
-    return value is None or isinstance(value, int | bool | str)
+    https://www.postgresql.org/docs/18/dml-returning.html: OLD and NEW. OLD is what this UPDATE replaced, also where it
+    had to wait for another transaction that changed the row.
+    """
+    return bool(connection.vendor == "postgresql" and connection.pg_version >= 180_000)
 
 
 def chunks(pks: list[int]) -> Iterator[list[int]]:
@@ -86,50 +84,55 @@ def chunks(pks: list[int]) -> Iterator[list[int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Statement:
-    sql: str
-    is_one: bool
+class _Columns:
+    """What a Moment is made of, as SQL."""
+
     names: Sequence[str]
+    texts: Sequence[str]
+    select: str  # them, from their table
     convert: Callable[[Any], Iterable[Sequence[Any]]]
 
-    def rows(self, connection: Any, pks: list[int], *first: Any) -> Iterator[dict[str, Any]]:
-        many = pks if connection.vendor == "postgresql" else str(pks)
-        with kept(connection), connection.cursor() as cursor:
-            cursor.execute(self.sql, [*first, pks[0] if self.is_one else many])
-            found = cursor.fetchall()
-        return (dict(zip(self.names, row, strict=True)) for row in self.convert(found))
+    def of(self, version: str) -> str:
+        """Them, for RETURNING: of the "old" row or of the "new" one."""
+        table = self.texts[0].partition(".")[0]
+        return ", ".join(text.replace(f"{table}.", f"{version}.") for text in self.texts)
+
+    def moments(self, found: Sequence[Any]) -> dict[int, Moment]:
+        rows = (dict(zip(self.names, row, strict=True)) for row in self.convert(found))
+        return {row["pk"]: _moment(row) for row in rows}
 
 
 @cache
-def _statement(
-    model: "type[Tracked]", using: str, lock: bool, *, is_one: bool, with_next_step: bool = False
-) -> _Statement:
+def _columns(model: "type[Tracked]", using: str) -> _Columns:
     # Scalar subqueries and no joins: PostgreSQL re-checks a locked row against its newest version, and with a join
     # over the changing column it drops or doubles rows after it had to wait for the lock.
-    subqueries: dict[str, Any] = model.moment_subqueries()
-    if with_next_step:
-        next_step = model.step_model()._default_manager.filter(pk=ASKED).order_by()
-        subqueries.update({f"next_{name}": Subquery(next_step.values(name)) for name in ("meaning", "company")})
+    subqueries = model.moment_subqueries()
     names = ["pk", "company_id", *model.moment_columns, *subqueries]
     rows: QuerySet[Any] = QuerySet(model, using=using).annotate(**subqueries).order_by().values_list(*names)
     compiler = rows.query.get_compiler(using)
-    sql, params = compiler.as_sql()
-    if params != (ASKED,) * (2 if with_next_step else 0):
+    select, params = compiler.as_sql()
+    if params:
         raise FieldError("A moment is read by a statement without parameters of its own.")
-    key = f'"{model._meta.db_table}"."{model._meta.pk.column}"'
-    is_postgresql = connections[using].vendor == "postgresql"
-    one_of = "= ANY(%s::bigint[])" if is_postgresql else "IN (SELECT value FROM json_each(%s))"
-    # For one row PostgreSQL keeps its plan; for an array of unknown length it makes a new one each time.
-    which = "= %s" if is_one else one_of
-    hold = " FOR NO KEY UPDATE" if lock and is_postgresql else ""
     converters = compiler.get_converters([expression for expression, _, _ in compiler.select])
 
     def convert(found: Any) -> Iterable[Sequence[Any]]:
         converted: Iterable[Sequence[Any]] = compiler.apply_converters(found, converters) if converters else found
         return converted
 
+    return _Columns(names, [text for _, (text, _), _ in compiler.select], select, convert)
+
+
+@cache
+def _select(model: "type[Tracked]", using: str, lock: bool, is_one: bool) -> str:
+    columns = _columns(model, using)
+    key = columns.texts[0]
+    is_postgresql = connections[using].vendor == "postgresql"
+    one_of = "= ANY(%s::bigint[])" if is_postgresql else "IN (SELECT value FROM json_each(%s))"
+    # For one row PostgreSQL keeps its plan; for an array of unknown length it makes a new one each time.
+    which = "= %s" if is_one else one_of
     order = "" if is_one else f" ORDER BY {key}"
-    return _Statement(f"{sql} WHERE {key} {which}{order}{hold}", is_one, names, convert)
+    hold = " FOR NO KEY UPDATE" if lock and is_postgresql else ""
+    return f"{columns.select} WHERE {key} {which}{order}{hold}"
 
 
 def _moment(row: dict[str, Any]) -> Moment:

@@ -1,8 +1,8 @@
 """How a change of a lead or a deal becomes a `CrmEvent`, whichever way of the ORM it took.
 
 Every way of writing does the same three things in one transaction: lock the rows and read what decides (`moments`),
-write, then read again and record the difference (`record`). What memory held before the write is never trusted:
-another request may have changed the row since.
+write, then read again and record the difference (`record`). A save does the first three in one statement where the
+database can (`update`). What memory held before the write is never trusted: another request may have changed the row.
 
 - `save()`, `create()`, `get_or_create()`, forms, the admin, the API: `Tracked.save_base`
 - `QuerySet.update()`, `bulk_update()`, related managers: `TrackedQuerySet.update`
@@ -13,14 +13,15 @@ Raw SQL is out of reach.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-from django.db import DatabaseError, models, router, transaction
+from django.db import DatabaseError, connections, models, router, transaction
 from django.db.models import OuterRef, Subquery
 
 from crm.models.company import Company, StepQuerySet
 from crm.models.event import CrmEventKind
-from crm.models.moments import before_and_after, chunks, moments
+from crm.models.moments import Moment, chunks, moments, tells_what_changed, update
 from crm.models.recording import acting_as, record
 from crm.models.scoping import CompanyQuerySet
 
@@ -82,6 +83,14 @@ class DeletedMeanwhile(DatabaseError):
     """The lead or deal was deleted since it was read. Nothing was saved."""
 
 
+@dataclass(slots=True)
+class Change:
+    """What a save found out as it wrote: its row as it was and as it is, by primary key. Empty if that is not known."""
+
+    before: dict[int, Moment] = field(default_factory=dict)
+    after: dict[int, Moment] = field(default_factory=dict)
+
+
 class Tracked(models.Model):
     """A lead or a deal: a row whose changes are CRM events."""
 
@@ -94,6 +103,7 @@ class Tracked(models.Model):
     kinds_by_meaning: ClassVar[dict[str, CrmEventKind]]
     watched: ClassVar[frozenset[str]]  # names in an update() that may make something happen
     moment_columns: ClassVar[tuple[str, ...]]  # what a Moment needs from the row itself
+    _change: Change | None = None  # while it is being saved
 
     class Meta:
         abstract = True
@@ -128,17 +138,24 @@ class Tracked(models.Model):
         # No savepoint, as in Django's own save: an error here leaves the caller's transaction to be rolled back.
         with transaction.atomic(using=using, savepoint=False):
             fill_in_steps([self])
-            known = None if update_fields is None else set(update_fields)
-            before, after = None, None
-            if self.pk is not None:
-                before, after = before_and_after(self, using=using, update_fields=known)
-            super().save_base(**options)
-            was = {} if before is None else {self.pk: before}
-            now = moments(model, [self.pk], using=using) if after is None else {self.pk: after}
-            record(model, was, now, using=using)
+            around, self._change = self._change, (change := Change())  # a listener may save the same row again
+            try:
+                super().save_base(**options)
+            finally:
+                self._change = around
+            record(model, change.before, change.after or moments(model, [self.pk], using=using), using=using)
 
     def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, fields: Any, *args: Any) -> Any:
-        updated = super()._do_update(base_qs, using, pk_val, values, fields, *args)
+        """As Django's, and note what it changes. Raises DeletedMeanwhile for some fields of a row that is gone."""
+        change = self._change
+        updated: Any
+        if change is not None and values and tells_what_changed(connections[base_qs.db]):
+            change.before, change.after = update(base_qs.filter(pk=pk_val), values)
+            updated = bool(change.after)
+        else:
+            if change is not None:
+                change.before = moments(type(self), [pk_val], using=base_qs.db, lock=True)
+            updated = super()._do_update(base_qs, using, pk_val, values, fields, *args)
         if fields and not updated:
             raise DeletedMeanwhile
         return updated

@@ -1,0 +1,137 @@
+"""A save finds out what it changed: in one statement where the database can tell, in three where it can't."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.models.signals import pre_save
+
+from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage, tracking
+from crm.models.moments import tells_what_changed
+from tests.conftest import make_deal, make_lead
+from tests.faults.threads import in_threads
+
+RACERS = 8
+
+
+@pytest.fixture(params=["told", "looked_up"])
+def statements(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many it takes PostgreSQL 18 to write a row and know what changed, and how many every other database."""
+    if request.param == "looked_up":
+        monkeypatch.setattr(tracking, "tells_what_changed", lambda connection: False)
+        return 3
+    if not tells_what_changed(connection):
+        pytest.skip("This database can't tell.")
+    return 1
+
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("statements")]
+
+
+def kinds() -> list[str]:
+    return list(CrmEvent.objects.order_by("pk").values_list("kind", flat=True))
+
+
+@pytest.fixture
+def ada(company: Company) -> Lead:
+    return make_lead(company)
+
+
+@pytest.fixture
+def qualified(company: Company) -> LeadStatus:
+    return LeadStatus.objects.get(company=company, meaning="qualified")
+
+
+@pytest.mark.parametrize("fields", [None, ["status"], ["status_id", "phone"], ["phone"]])
+def test_a_lead_that_is_qualified_is_recorded_once(fields: Any, ada: Lead, qualified: LeadStatus) -> None:
+    ada.status = qualified
+    ada.save(update_fields=fields)
+    ada.save()
+    ada.save()
+
+    assert kinds() == ["lead_created", "lead_qualified"]
+
+
+def test_it_costs_the_crm_event_and_its_conversions_more(
+    statements: int, ada: Lead, qualified: LeadStatus, django_assert_num_queries: Any
+) -> None:
+    ada.status = qualified
+
+    with django_assert_num_queries(statements + 2):
+        ada.save()
+
+
+def test_a_lead_with_a_key_of_one_s_own_is_created(company: Company, qualified: LeadStatus) -> None:
+    Lead(pk=900_001, company=company, first_name="Grace", status=qualified).save()
+
+    assert kinds() == ["lead_created", "lead_qualified"]
+
+
+def test_a_deal_keeps_the_amount_that_the_database_holds(ada: Lead, company: Company) -> None:
+    deal = make_deal(ada, amount="10")
+    deal.amount, deal.stage = "12.345", Stage.objects.get(company=company, meaning="won")
+
+    deal.save()
+
+    assert CrmEvent.objects.get(kind="deal_won").amount == Deal.objects.get().amount
+
+
+def test_a_listener_that_saves_the_row_again_records_what_it_changes_and_no_more(
+    ada: Lead, qualified: LeadStatus
+) -> None:
+    def qualify_first(instance: Lead, **kwargs: Any) -> None:
+        pre_save.disconnect(qualify_first, sender=Lead)
+        instance.status = qualified
+        instance.save()
+
+    pre_save.connect(qualify_first, sender=Lead)
+    ada.save()
+
+    assert kinds() == ["lead_created", "lead_qualified"]
+
+
+def test_a_save_that_fails_leaves_nothing_behind_for_the_next(ada: Lead, qualified: LeadStatus) -> None:
+    ada.status, ada.first_name = qualified, "A" * 121
+    with pytest.raises(Exception, match="too long"), transaction.atomic():
+        ada.save()
+
+    ada.first_name = "Ada"
+    ada.save(update_fields=["first_name"])
+    assert kinds() == ["lead_created"]
+    ada.save()
+    assert kinds() == ["lead_created", "lead_qualified"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_qualify_one_lead_at_once_one_is_recorded(ada: Lead, qualified: LeadStatus) -> None:
+    read = [Lead.objects.get(pk=ada.pk) for _ in range(RACERS)]
+
+    def qualify(number: int) -> None:
+        read[number].status = qualified
+        read[number].save()
+
+    in_threads(RACERS, qualify)
+
+    assert kinds() == ["lead_created", "lead_qualified"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_move_a_lead_to_and_fro_each_records_what_it_changed(
+    company: Company, ada: Lead, qualified: LeadStatus
+) -> None:
+    statuses = [ada.status, qualified]
+    journey = [ada.status]  # of the row: who appends holds its lock
+
+    def move(number: int) -> None:
+        lead = Lead.objects.get(pk=ada.pk)
+        for turn in range(10):
+            lead.status = statuses[(turn + number) % 2]
+            with transaction.atomic():
+                lead.save()
+                journey.append(lead.status)
+
+    in_threads(RACERS, move)
+
+    assert len(journey) == 1 + 10 * RACERS
+    assert kinds().count("lead_qualified") == sum(one != other == qualified for one, other in pairwise(journey))
