@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,10 @@ def test_it_serves_until_it_is_interrupted(tmp_path):
     command = [sys.executable, str(ROOT / "manage.py"), "sandbox", "--port", "0", "--ledger", str(ledger)]
     environment = os.environ | {"DEBUG": "1"}
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    # What a shell starts in the background, and all that this starts, is deaf to SIGINT otherwise.
+    hearing = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=hearing) as process:
         first_line = process.stdout.readline()
         with Caller(int(re.search(r":(\d+),", first_line)[1])) as caller:
             answer = caller.post(recent())
