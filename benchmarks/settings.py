@@ -9,6 +9,12 @@ DEBUG = False  # Django keeps every statement in memory otherwise; what else DEB
 INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks.naive"]
 CELERY_IMPORTS = ["benchmarks.naive.tasks"]
 MIGRATION_MODULES = {"naive": None}
+if os.environ.get("NAIVE_PLAIN") or os.environ.get("NAIVE_TUNED"):
+    # A worker of the recipe is one of plain Celery, and does nothing of LeadMachine's own.
+    CELERY_WORKER_PREFETCH_MULTIPLIER = 4
+    CELERY_BROKER_TRANSPORT = None
+    SWEEP_SECONDS = 24 * 3600.0
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = False
 if os.environ.get("NAIVE_PLAIN"):
     DATABASES["default"]["CONN_MAX_AGE"] = 0  # Django's own default
     DATABASES["default"]["OPTIONS"] = {

@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from benchmarks import people, report
 from benchmarks.report import Figure
@@ -47,7 +48,8 @@ def many_rows(*, events: int) -> Iterator[Figure]:
     yield Figure("count_every_day_s", seconds, None, None, "s", f"all days of {events:,} events, in the worker")
     for name, path in PAGES.items():
         few, many = _times(small, path), _times(large, path)
-        detail = f"server time p50, {events:,} events beside {SMALL:,}; p95 {_p95(many):.1f} ms"
+        queries = f"{_queries(large, path)} queries, {_queries(small, path)} with {SMALL:,}"
+        detail = f"server time p50, {events:,} events beside {SMALL:,}; p95 {_p95(many):.1f} ms; {queries}"
         yield _cost(f"{name}_5m_vs_1k", statistics.median(many), statistics.median(few), detail)
         if name in ("events_page", "overview"):
             yield Figure(f"{name}_p95_ms", round(_p95(many), 2), None, None, "ms", f"{events:,} events")
@@ -87,18 +89,37 @@ def _company(name: str, events: int) -> Company:
 
 
 def _times(company: Company, path: str) -> list[float]:
-    client = Client()
-    client.force_login(company.memberships.get().user, backend=settings.AUTHENTICATION_BACKENDS[0])
-    events = ConversionEvent.objects.filter(company=company).order_by("-pk")
+    client = _signed_in(company)
     times = []
-    for event in events.select_related("lead", "rule")[: REQUESTS + 5]:
-        owners = {"event": event, "lead": event.lead, "rule": event.rule}
-        where = owners[path].get_absolute_url() if path in owners else path
+    for where in _addresses(company, path, REQUESTS + 5):
         started = time.perf_counter()
         answer = client.get(where)
         times.append((time.perf_counter() - started) * 1000)
         assert answer.status_code == 200, answer.status_code
     return times[5:]
+
+
+def _queries(company: Company, path: str) -> int:
+    (where,) = _addresses(company, path, 1)
+    client = _signed_in(company)
+    client.get(where)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(where)
+    return len(queries)
+
+
+def _addresses(company: Company, path: str, count: int) -> Iterator[str]:
+    """The same address each time, or those of the newest events, of their leads or of their rules."""
+    events = ConversionEvent.objects.filter(company=company).order_by("-pk")
+    for event in events.select_related("lead", "rule")[:count]:
+        owners = {"event": event, "lead": event.lead, "rule": event.rule}
+        yield owners[path].get_absolute_url() if path in owners else path
+
+
+def _signed_in(company: Company) -> Client:
+    client = Client()
+    client.force_login(company.memberships.get().user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    return client
 
 
 def _claim(name: str, finished: int) -> Claim:

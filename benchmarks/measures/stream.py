@@ -10,6 +10,7 @@ from django.db import connection
 
 from benchmarks import people, world
 from benchmarks.naive.models import Log
+from benchmarks.naive.pools import pools
 from benchmarks.report import Figure, compared, single
 from capi.models import ConversionEvent
 from crm.models import Company
@@ -24,7 +25,7 @@ def four_writers(*, seconds: int) -> Iterator[Figure]:
         company = _company("stream-ours", seconds)
         ours = _rate(company, "ours", seconds, lambda saved: people.all_accepted(company))
     rates = []
-    for pool in (("--concurrency", "4"), ("--pool", "threads", "--concurrency", "20")):
+    for pool in pools():
         with world.linkedin(), world.workers(1, *pool, NAIVE_PLAIN="1"):
             company = _company(f"stream-recipe-{len(rates)}", seconds, mapped=True)
             Log.objects.all().delete()
