@@ -2,7 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
+from django.conf import settings
+from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils import dateformat, timezone
 
@@ -12,7 +15,7 @@ from capi.words import ON_HOLD, explain
 from crm.models import CrmEvent
 from crm.timeline import TimelineNote
 
-NO_RULE = TimelineNote("No active rule at that time: nothing is sent to LinkedIn")
+NO_RULE = TimelineNote("No active rule at that time: nothing is sent to LinkedIn", is_nothing=True)
 
 
 def notes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[TimelineNote]]:
@@ -22,7 +25,15 @@ def notes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[TimelineNote]]:
     for event in events.select_related("rule", "company__linkedin_connection").order_by("pk"):
         assert event.crm_event_id is not None
         found[event.crm_event_id].append(_note(event))
-    return {event.pk: found.get(event.pk, [NO_RULE]) for event in crm_events}
+    return {event.pk: found.get(event.pk) or [_note_without_log(event)] for event in crm_events}
+
+
+def _note_without_log(event: CrmEvent) -> TimelineNote:
+    # What was made of an event as old as this may have been sent and pruned since: nobody can tell any more.
+    days = settings.RETENTION_DAYS
+    if event.occurred_at < timezone.now() - timedelta(days=days):
+        return TimelineNote(f"More than {days} day{pluralize(days)} ago: its log is no longer kept")
+    return NO_RULE
 
 
 def _note(event: ConversionEvent) -> TimelineNote:

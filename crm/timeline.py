@@ -22,7 +22,7 @@ ENTRIES_AT_MOST: Final = 100
 class TimelineNote:
     """What became of a CRM event, in a few words. `url` leads to more, where there is more.
 
-    `step` is what whoever may edit leads can do about it, at `step_url`.
+    `step` is what whoever may edit leads can do about it, at `step_url`. `is_nothing`: nothing was made of the event.
     """
 
     text: str
@@ -30,6 +30,7 @@ class TimelineNote:
     url: str | None = None
     step: str = ""
     step_url: str = ""
+    is_nothing: bool = False
 
 
 # Each gets the CRM events shown and answers with notes by CRM event id, in a fixed number of queries.
@@ -130,8 +131,8 @@ def _is_loud(note: TimelineNote) -> bool:
 
 
 def _is_known(note: TimelineNote) -> bool:
-    """True for a note about something that was made of the event, False for one that says that nothing was."""
-    return note.url is not None
+    """False for a note that says that nothing was made of the event."""
+    return not note.is_nothing
 
 
 def _timeline(rows: QuerySet[CrmEvent]) -> Timeline:

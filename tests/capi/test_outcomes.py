@@ -1,5 +1,7 @@
 """What a lead or a deal has come to at LinkedIn: a sentence at the top of its page, and a column of the lists."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -7,15 +9,17 @@ from django.utils import dateformat, timezone
 
 from capi import services
 from capi.models import ConversionEvent
+from capi.pipeline.retention import prune
 from crm import timeline
 from crm.erasure import erase_lead
-from crm.models import Deal, LeadStatus, Stage
+from crm.models import CrmEvent, Deal, LeadStatus, Stage
 from tests.capi.counted import record
 from tests.conftest import TOKEN, make_deal, make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 NO_RULE = "No active rule at that time: nothing is sent to LinkedIn"
+LOG_GONE = "More than 180 days ago: its log is no longer kept"
 TOGGLE = "/outcomes-column/"
 
 
@@ -24,6 +28,14 @@ def sent(lead) -> str:
     now = timezone.now()
     ConversionEvent.objects.filter(lead=lead, state="pending").update(state="accepted", settled_at=now)
     return dateformat.format(timezone.localtime(now), "j M, H:i")
+
+
+def long_ago(lead, days: int) -> None:
+    """Let what has happened to the lead so far, and what came of it, be so many days ago, and the log be pruned."""
+    moment = timezone.now() - timedelta(days=days)
+    CrmEvent.objects.filter(lead=lead).update(occurred_at=moment)
+    ConversionEvent.objects.filter(lead=lead).update(settled_at=moment)
+    prune()
 
 
 def qualify(lead) -> None:
@@ -221,3 +233,47 @@ def test_an_event_that_crm_knows_nothing_of_is_no_outcome(client_as, sales, comp
     record(make_rule(), "accepted", lead=lead)
 
     assert text_of(client_as(sales).get(lead.get_absolute_url())) == NO_RULE
+
+
+def test_what_was_sent_so_long_ago_that_its_log_is_gone_is_not_denied(client_as, sales, company, make_rule) -> None:
+    make_rule("deal_created", name="Key page view")
+    deal = make_deal(make_lead(company), title="Forty licences")
+    sent(deal.lead)
+    long_ago(deal.lead, days=181)
+    web = client_as(sales)
+    web.post(TOGGLE, {"shown": "1"})
+
+    pages = [web.get(row.get_absolute_url()) for row in (deal.lead, deal)]
+    lists = [web.get("/leads/"), web.get("/deals/", {"stage": deal.stage_id})]
+
+    assert not ConversionEvent.objects.exists()
+    for page in pages:
+        assert page.context["timeline"].outcome.tone == "plain"
+        told = [note.text for entry in page.context["timeline"].entries for note in entry.notes]
+        assert {text_of(page), *told} == {LOG_GONE}
+        assert NO_RULE not in page.content.decode()
+    assert [column(page) for page in lists] == [{"Ada": LOG_GONE}, {"Forty licences": LOG_GONE}]
+
+
+def test_what_no_rule_was_for_hides_nothing_whose_log_is_gone(client_as, sales, company, make_rule) -> None:
+    make_rule("lead_created")
+    lead = make_lead(company)
+    sent(lead)
+    long_ago(lead, days=181)
+    qualify(lead)
+
+    page = client_as(sales).get(lead.get_absolute_url())
+
+    assert [entry.notes[0].text for entry in page.context["timeline"].entries] == [NO_RULE, LOG_GONE]
+    assert text_of(page) == LOG_GONE
+
+
+def test_within_the_retention_period_it_is_known_that_there_was_no_rule(client_as, sales, company, settings) -> None:
+    settings.RETENTION_DAYS = 1
+    young, old = make_lead(company), make_lead(company)
+    CrmEvent.objects.filter(lead=young).update(occurred_at=timezone.now() - timedelta(hours=23))
+    CrmEvent.objects.filter(lead=old).update(occurred_at=timezone.now() - timedelta(hours=25))
+
+    pages = [client_as(sales).get(lead.get_absolute_url()) for lead in (young, old)]
+
+    assert [text_of(page) for page in pages] == [NO_RULE, "More than 1 day ago: its log is no longer kept"]
