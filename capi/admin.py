@@ -28,8 +28,10 @@ class ConversionRuleAdmin(ReadOnly):
 
 @admin.register(ConversionEvent)
 class ConversionEventAdmin(ReadOnly):
-    list_display = ("event_id", "company", "rule", "state", "reason", "http_status", "attempts", "created_at")
-    list_filter = ("state",)
+    list_display = (
+        "event_id", "company", "rule", "state", "reason", "http_status", "attempts", "is_test", "created_at",
+    )  # fmt: skip
+    list_filter = ("state", "is_test")
     list_select_related = ("company", "rule")
 
 

@@ -23,6 +23,7 @@ class ReceivedRequest:
     entry: Entry
     elements: Sequence[str]
     answer: str
+    is_test: bool
 
     @property
     def count(self) -> int:
@@ -42,8 +43,9 @@ def received_from(company_id: int) -> list[ReceivedRequest]:
     entries = Ledger(settings.LINKEDIN_SANDBOX_LEDGER).tail(REQUESTS_READ)
     event_ids = {event_id for entry in entries for event_id in _event_ids(entry)}
     events = ConversionEvent.objects.for_company(company_id).filter(event_id__in=event_ids)
-    own = set(events.values_list("event_id", flat=True))
-    return [_request(entry) for entry in entries if not own.isdisjoint(_event_ids(entry))][:REQUESTS_SHOWN]
+    tests = dict(events.values_list("event_id", "is_test"))
+    own = ((entry, [tests[it] for it in _event_ids(entry) if it in tests]) for entry in entries)
+    return [_request(entry, is_test=any(marks)) for entry, marks in own if marks][:REQUESTS_SHOWN]
 
 
 def _event_ids(entry: Entry) -> Iterator[str]:
@@ -53,8 +55,9 @@ def _event_ids(entry: Entry) -> Iterator[str]:
             yield element["eventId"]
 
 
-def _request(entry: Entry) -> ReceivedRequest:
-    return ReceivedRequest(entry, [_pretty(element) for element in entry.elements[:ELEMENTS_SHOWN]], _answer(entry))
+def _request(entry: Entry, *, is_test: bool) -> ReceivedRequest:
+    elements = [_pretty(element) for element in entry.elements[:ELEMENTS_SHOWN]]
+    return ReceivedRequest(entry, elements, _answer(entry), is_test)
 
 
 def _answer(entry: Entry) -> str:

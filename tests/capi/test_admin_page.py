@@ -40,3 +40,16 @@ def test_nothing_of_the_token_is_shown(web, company) -> None:
 
     assert connection.sealed_token not in page
     assert TOKEN[-4:] not in page
+
+
+def test_test_events_are_told_from_others_and_can_be_looked_at_alone(web, company, connected, make_rule) -> None:
+    services.send_test_event(rule=make_rule())
+    make_lead(company)
+    tested, real = ConversionEvent.objects.order_by("-is_test")
+    address = reverse("admin:capi_conversionevent_changelist")
+
+    pages = [web.get(address, asked).content.decode() for asked in ({}, {"is_test__exact": "1"})]
+
+    assert "column-is_test" in pages[0]
+    assert [[event.event_id in page for event in (tested, real)] for page in pages] == [[True, True], [True, False]]
+    assert "?is_test__exact=0" in pages[0]

@@ -65,6 +65,18 @@ def test_of_a_batch_it_shows_one_event_and_counts_the_rest(
     assert "and 11 more of the same kind" in page.content.decode()
 
 
+def test_a_test_event_is_marked_and_no_other(client_as, sales, company, connected, switched_on, make_rule) -> None:
+    services.send_test_event(rule=make_rule())
+    make_lead(company)
+    send_all(company)
+
+    page = client_as(sales).get(PAGE)
+
+    marks = [request.is_test for request in page.context["requests"]]
+    assert sorted(marks) == [False, True]
+    assert page.content.decode().count('<span class="badge test">Test</span>') == 1
+
+
 def company_status(company):
     return company.leadstatus_set.first()
 
