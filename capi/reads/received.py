@@ -12,16 +12,17 @@ from capi.sandbox.ledger import Entry, Ledger
 
 REQUESTS_READ: Final = 200
 REQUESTS_SHOWN: Final = 50
-ELEMENTS_SHOWN: Final = 1
+ELEMENTS_SHOWN: Final = 25  # of each request: fifty full batches would make a page of 100 MB
 ELEMENTS_ASKED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """A request with its first elements and its answer as text."""
+    """A request with its first elements and its answer as text: the first of all laid out, `further` a line each."""
 
     entry: Entry
-    elements: Sequence[str]
+    first: str
+    further: Sequence[str]
     answer: str
     is_test: bool
 
@@ -31,7 +32,7 @@ class ReceivedRequest:
 
     @property
     def not_shown(self) -> int:
-        return self.count - len(self.elements)
+        return self.count - 1 - len(self.further)
 
     @property
     def tone(self) -> str:
@@ -56,8 +57,8 @@ def _event_ids(entry: Entry) -> Iterator[str]:
 
 
 def _request(entry: Entry, *, is_test: bool) -> ReceivedRequest:
-    elements = [_pretty(element) for element in entry.elements[:ELEMENTS_SHOWN]]
-    return ReceivedRequest(entry, elements, _answer(entry), is_test)
+    first, *further = entry.elements[:ELEMENTS_SHOWN]
+    return ReceivedRequest(entry, _pretty(first), [_on_a_line(it) for it in further], _answer(entry), is_test)
 
 
 def _answer(entry: Entry) -> str:
@@ -69,3 +70,7 @@ def _answer(entry: Entry) -> str:
 
 def _pretty(document: Any) -> str:
     return json.dumps(document, indent=2)
+
+
+def _on_a_line(element: Any) -> str:
+    return json.dumps(element, separators=(",", ":"))

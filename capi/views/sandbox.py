@@ -29,5 +29,6 @@ def received(request: MemberRequest) -> HttpResponse:
             "rules": RULES,
             "accounts": ACCOUNTS,
             "many": MANY,
+            "ledger": settings.LINKEDIN_SANDBOX_LEDGER.name,
         },
     )

@@ -1,5 +1,8 @@
 """The sandbox's page: what the stand-in received from this company, and how to choose its answers."""
 
+import json
+from html import unescape
+
 import pytest
 from django.urls import reverse
 
@@ -16,9 +19,11 @@ PAGE = reverse("sandbox")
 
 
 @pytest.fixture
-def switched_on(settings, sandbox) -> None:
+def switched_on(settings, sandbox) -> str:
+    """The name of the file in which the sandbox writes down what it received."""
     settings.LINKEDIN_SANDBOX = True
     settings.LINKEDIN_SANDBOX_LEDGER = sandbox.ledger.path
+    return sandbox.ledger.path.name
 
 
 def test_there_is_no_such_page_without_the_sandbox(client_as, admin) -> None:
@@ -48,21 +53,44 @@ def test_it_shows_what_was_received_and_answered(client_as, sales, company, conn
     assert "test@example.com" not in html
 
 
-def test_of_a_batch_it_shows_one_event_and_counts_the_rest(
-    client_as, sales, company, connected, switched_on, make_rule
+@pytest.mark.parametrize(("events", "further", "not_shown"), [(1, 0, 0), (12, 11, 0), (40, 24, 15)])
+def test_of_a_batch_it_shows_each_event_as_far_as_there_is_room_and_says_where_the_rest_is(
+    client_as, sales, company, connected, switched_on, make_rule, events, further, not_shown
 ) -> None:
     make_rule()
     Lead.objects.bulk_create(
         Lead(company=company, first_name="Ada", email=f"p{number}@example.com", status=company_status(company))
-        for number in range(12)
+        for number in range(events)
     )
     send_all(company)
 
     page = client_as(sales).get(PAGE)
 
     (request,) = page.context["requests"]
-    assert (request.count, request.not_shown) == (12, 11)
-    assert "and 11 more of the same kind" in page.content.decode()
+    html = unescape(page.content.decode())
+    shown = request.entry.elements[: 1 + further]
+    assert (request.count, len(request.further), request.not_shown) == (events, further, not_shown)
+    assert [json.loads(text) for text in (request.first, *request.further)] == shown
+    assert all(element["eventId"] in html for element in shown)
+    assert "\n".join(request.further) in html
+    rest = f"{not_shown} more came in this request. All of them are in <code>{switched_on}</code>, in the line with"
+    assert (rest in html) is bool(not_shown)
+
+
+def test_it_shows_the_headers_that_decide_how_a_request_is_read(
+    client_as, sales, company, connected, switched_on, make_rule, settings
+) -> None:
+    make_rule()
+    make_lead(company)
+    send_all(company)
+    make_lead(company)
+    make_lead(company)
+    send_all(company)
+
+    html = client_as(sales).get(PAGE).content.decode()
+
+    assert html.count(f"LinkedIn-Version: {settings.LINKEDIN_API_VERSION}<") == 2
+    assert html.count("X-RestLi-Method: BATCH_CREATE<") == 1
 
 
 def test_a_test_event_is_marked_and_no_other(client_as, sales, company, connected, switched_on, make_rule) -> None:
