@@ -1,10 +1,12 @@
 """Writing what came of a request: one short transaction, which also proves that the lane is still ours."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -19,6 +21,18 @@ from capi.pipeline.keys import Keys
 from capi.pipeline.lane import Lease
 from capi.pipeline.take import Batch, Row, Sendable, Verdict
 from capi.reasons import STATES_THAT_HOLD_ONCE, Reason, State
+
+logger = logging.getLogger(__name__)
+
+# What the operator alone can mend, once for each pause.
+VERSION_IS_RETIRED: Final = (
+    "LinkedIn no longer serves version %s of its API: all sending is paused (companies: %s). "
+    "Set LINKEDIN_API_VERSION to a newer version and restart; what is on hold then goes out."
+)
+REQUESTS_ARE_REFUSED: Final = (
+    "LinkedIn refuses the requests of rule %s of company %s as such. That points to a change at LinkedIn or a fault "
+    "in LeadMachine. The rule is paused until somebody resumes it. LinkedIn's words: %s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +147,10 @@ def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
     """Hold the rule's events, unless its LinkedIn id was mended since `rule` was read. True if it was paused."""
     lane.tell(rule.company_id)  # before the rule is touched: whoever resumes it locks the connection first, too
     same = ConversionRule._base_manager.filter(pk=rule.pk, linkedin_id=rule.linkedin_id, is_paused=False)
-    return bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
+    paused = bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
+    if paused and reason == Reason.REFUSED:
+        transaction.on_commit(partial(logger.error, REQUESTS_ARE_REFUSED, rule.pk, rule.company_id, message))
+    return paused
 
 
 def pause_all_for_version(version: str) -> int:
@@ -142,13 +159,16 @@ def pause_all_for_version(version: str) -> int:
         # Locked in order, so that two workers that learn of it at once don't wait for each other in a circle.
         sending = Connection.objects.filter(is_paused=False).order_by("pk").select_for_update()
         pks = list(sending.values_list("pk", flat=True))
-        return Connection.objects.filter(pk__in=pks).update(
+        paused = Connection.objects.filter(pk__in=pks).update(
             is_paused=True,
             paused_reason=Reason.VERSION_RETIRED,
             paused_version=version,
             paused_at=Now(),
             next_look_at=None,
         )
+    if paused:
+        logger.error(VERSION_IS_RETIRED, version, paused)
+    return paused
 
 
 def _pause_connection(lease: Lease, reason: Reason, token_version: int) -> None:

@@ -324,6 +324,67 @@ def test_413_halves_until_it_fits(company, connected, sandbox, make_rule) -> Non
     assert states(company) == ["accepted"] * 4
 
 
+# --- what the operator alone can mend -----------------------------------------------------------------------
+
+
+def told(caplog) -> list[tuple[str, str]]:
+    return [(row.levelname, row.getMessage()) for row in caplog.records if row.name == "capi.pipeline.settle"]
+
+
+def test_a_retired_version_is_told_in_the_log_once(
+    company, other_company, connected, sandbox, make_rule, settings, caplog
+) -> None:
+    settings.LINKEDIN_API_VERSION = "202402"
+    services.save_token(company=other_company, token=OTHER_TOKEN)
+    rule = make_rule()
+    make_lead(company)
+
+    send_all(company)
+    services.send_test_event(rule=rule)
+    send_all(company)
+
+    assert requests_made(sandbox) == [426, 426]
+    ((level, text),) = told(caplog)
+    assert level == "ERROR"
+    assert "version 202402 of its API: all sending is paused (companies: 2). Set LINKEDIN_API_VERSION" in text
+
+
+def test_a_refusal_that_is_about_nobodys_data_is_told_in_the_log_once_for_each_pause(
+    company, connected, sandbox, make_rule, caplog
+) -> None:
+    rule = make_rule()
+    make_lead(company)
+    refusal = Fault(status=418, body=f'{{"message":"Not for ada@example.com with {TOKEN}","status":418}}', times=2)
+    sandbox.faults.add(refusal)
+
+    send_all(company)
+    send_all(company)
+    once = told(caplog)
+    services.resume_rule(rule=ConversionRule.objects.get())
+    send_all(company)
+
+    ((level, text),) = once
+    assert level == "ERROR"
+    assert f"rule {rule.pk} of company {company.pk}" in text
+    assert "Not for" in text
+    assert "ada@example.com" not in text
+    assert TOKEN not in text
+    assert told(caplog) == once * 2
+
+
+@pytest.mark.parametrize("linkedin_id", ["403403", "404404", "400401"])
+def test_what_an_admin_of_the_company_mends_is_no_line_in_the_log(
+    linkedin_id, company, connected, make_rule, caplog
+) -> None:
+    make_rule(linkedin_id=linkedin_id)
+    make_lead(company)
+
+    send_all(company)
+
+    assert ConversionRule.objects.get().is_paused
+    assert told(caplog) == []
+
+
 # --- the version --------------------------------------------------------------------------------------------
 
 
