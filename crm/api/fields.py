@@ -1,13 +1,15 @@
 """References to other rows of the same company."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from crm.models import Company
+
+NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 
 
 class Text(serializers.CharField):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crm.api.fields import OwnRowField
+from crm.api.fields import NO_ADDRESS, OwnRowField
 from crm.api.strict import StrictSerializer, one_of
 from crm.erasure import person_kept
 from crm.forms.leads import company_people
@@ -31,7 +31,7 @@ class LeadSerializer(StrictSerializer[Lead]):
         )  # fmt: skip
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {
-            "email": {"error_messages": {"invalid": "Enter an e-mail address such as ada@example.com."}},
+            "email": {"error_messages": {"invalid": NO_ADDRESS}},
             "type": one_of(LeadType),
         }
 

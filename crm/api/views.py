@@ -7,6 +7,7 @@ from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from crm.api.filters import LeadFilter
 from crm.api.once import ONCE, GoneSince, saved_once
 from crm.api.serializers import DealSerializer, LeadSerializer
 from crm.api.viewsets import CompanyViewSet, M
@@ -50,6 +51,7 @@ class LeadViewSet(PipelineViewSet[Lead]):
 
     queryset = Lead.objects.not_erased()
     serializer_class = LeadSerializer
+    filterset_class = LeadFilter
 
 
 class DealViewSet(PipelineViewSet[Deal]):

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.urls import reverse
 
@@ -27,6 +27,10 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
     def not_erased(self) -> "LeadQuerySet":
         """Without what is left of persons who were erased."""
         return self.filter(erased_at=None)
+
+    def with_address(self, address: str) -> "LeadQuerySet":
+        """Leads with exactly this e-mail address, without regard to case."""
+        return self.alias(address=Lower("email")).filter(address=Lower(Value(address)))
 
     def search(self, text: str) -> "LeadQuerySet":
         """Leads whose name, address or organisation contains every word of `text`, without regard to case."""
