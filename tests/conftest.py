@@ -1,9 +1,11 @@
 """One company with three people, a neighbour, and a browser that fails the test for what it should never do."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -158,27 +160,59 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": flags.split()}
 
 
-@pytest.fixture
-def page(page: Any, live_server: Any) -> Iterator[Any]:
-    """Fails the test on a CSP violation, a script error, or a request that leaves this machine."""
+@contextmanager
+def guarded(page: Any, server_url: str) -> Iterator[Any]:
+    """The page. Fails the test on a CSP violation, a script error, or a request that leaves this machine.
+
+    The browser reports refused requests as errors too. Those that a test is about stand in `page.refusals`.
+    """
     bad: list[str] = []
+    page.refusals = set()  # of the statuses that the test expects
+
+    def take_console(message: Any) -> None:
+        status = re.search(r"the server responded with a status of (\d+)", message.text)
+        if message.type == "error" and not (status and int(status[1]) in page.refusals):
+            bad.append(message.text)
+
+    def take_request(request: Any) -> None:
+        if not request.url.startswith((server_url, "data:", "blob:")):
+            bad.append(f"left the machine: {request.url}")
+
     page.add_init_script(
         "document.addEventListener('securitypolicyviolation', "
         "e => console.error('CSP ' + e.effectiveDirective + ' ' + e.blockedURI))"
     )
     page.on("pageerror", lambda error: bad.append(f"script error: {error}"))
-    page.on("console", lambda message: bad.append(message.text) if message.type == "error" else None)
-    page.on(
-        "request",
-        lambda request: (
-            bad.append(f"left the machine: {request.url}")
-            if not request.url.startswith((live_server.url, "data:", "blob:"))
-            else None
-        ),
-    )
-    page.server_url = live_server.url
+    page.on("console", take_console)
+    page.on("request", take_request)
+    page.server_url = server_url
     yield page
     assert not bad, bad
+
+
+@pytest.fixture
+def page(page: Any, live_server: Any) -> Iterator[Any]:
+    with guarded(page, live_server.url):
+        yield page
+
+
+@pytest.fixture
+def another_browser(browser: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page, guarded as well, in a browser with cookies of its own. Takes the options of `new_context`."""
+    with ExitStack() as stack:
+
+        def open_page(**options: Any) -> Any:
+            context = browser.new_context(**options)
+            stack.callback(context.close)
+            return stack.enter_context(guarded(context.new_page(), live_server.url))
+
+        yield open_page
+
+
+@pytest.fixture
+def plain_page(another_browser: Callable[..., Any]) -> Any:
+    """A page of a browser that runs no script."""
+    return another_browser(java_script_enabled=False)
 
 
 def sign_in(page: Any, membership: Membership) -> None:

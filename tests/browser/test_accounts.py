@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 from crm.models import Invitation, Lead, Membership
 from crm.roles import Role
 from tests.accounts.conftest import set_up_app
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, plain_page  # noqa: F401 - a fixture
-from tests.conftest import PASSWORD, code_now, join, sign_in
+from tests.browser.test_capi_pages import SIZES, assert_fit_to_use
+from tests.conftest import PASSWORD, code_now, guarded, join, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +35,7 @@ def press(page, name):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page, browser, live_server, size):
+def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page, another_browser, size):
     width, height = SIZES[size]
     page.set_viewport_size({"width": width, "height": height})
 
@@ -73,8 +73,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     assert_fit_to_use(page)
 
     # Grace accepts, in a browser of her own, and sets an authenticator app up.
-    context = browser.new_context(viewport={"width": width, "height": height})
-    hers = context.new_page()
+    hers = another_browser(viewport={"width": width, "height": height})
     hers.goto(newest_link())
     assert_fit_to_use(hers)
     hers.get_by_label("First name").fill("Grace")
@@ -82,7 +81,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     hers.get_by_label("Password").fill(PASSWORD)
     press(hers, "Join")
     expect(hers.locator("#messages")).to_contain_text("Welcome to Northwind BV.")
-    hers.goto(f"{live_server.url}/account/")
+    hers.goto(f"{hers.server_url}/account/")
     assert_fit_to_use(hers)
     hers.get_by_role("link", name="Set up").click()
     assert_fit_to_use(hers)
@@ -96,8 +95,8 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     recovery_code = hers.locator("pre").inner_text().split()[0]
 
     # Signing in takes a code from now on; she lost her phone and uses a recovery code.
-    context.clear_cookies()
-    hers.goto(f"{live_server.url}/leads/")
+    hers.context.clear_cookies()
+    hers.goto(f"{hers.server_url}/leads/")
     hers.get_by_label("E-mail address").fill("grace@example.com")
     hers.get_by_label("Password").fill(PASSWORD)
     press(hers, "Sign in")
@@ -115,7 +114,6 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     expect(page.locator("#messages")).to_contain_text("Grace Hopper is Ops now.")
     hers.reload()
     expect(hers.get_by_role("link", name="Add lead")).to_have_count(0)
-    context.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -146,7 +144,7 @@ def test_no_page_has_a_finding(page, company, admin, size, theme):
         assert_fit_to_use(page)
 
 
-def test_without_javascript_a_forgotten_password_is_replaced(plain_page, sales):  # noqa: F811
+def test_without_javascript_a_forgotten_password_is_replaced(plain_page, sales):
     plain_page.goto(f"{plain_page.server_url}/login/")
     plain_page.get_by_role("link", name="Forgot your password?").click()
     plain_page.get_by_label("E-mail address").fill("sales@example.com")
@@ -164,7 +162,7 @@ def test_without_javascript_a_forgotten_password_is_replaced(plain_page, sales):
     assert plain_page.url == f"{plain_page.server_url}/"
 
 
-def test_without_javascript_an_authenticator_app_is_set_up_and_switched_off(plain_page, sales):  # noqa: F811
+def test_without_javascript_an_authenticator_app_is_set_up_and_switched_off(plain_page, sales):
     sign_in(plain_page, sales)
     plain_page.goto(f"{plain_page.server_url}/account/app/on/")
     plain_page.get_by_label("Password").fill(PASSWORD)
@@ -181,21 +179,19 @@ def test_without_javascript_an_authenticator_app_is_set_up_and_switched_off(plai
     assert not Authenticator.objects.exists()
 
 
-def test_a_tab_of_the_former_company_writes_nothing_and_says_so(browser, live_server, sales, other_company):
+def test_a_tab_of_the_former_company_writes_nothing_and_says_so(page, sales, other_company):
     """S07"""
     Membership.objects.create(company=other_company, user=sales.user, role="admin")
-    context = browser.new_context()
-    tab, other_tab = context.new_page(), context.new_page()
-    tab.server_url = live_server.url
-    sign_in(tab, sales)
-    tab.goto(f"{live_server.url}/leads/new/")
-    tab.get_by_label("First name").fill("Ada")
-    other_tab.goto(f"{live_server.url}/leads/")
-    with other_tab.expect_navigation():
-        other_tab.get_by_label("Company", exact=True).select_option("Contoso GmbH")
+    page.refusals.add(403)
+    sign_in(page, sales)
+    page.goto(f"{page.server_url}/leads/new/")
+    page.get_by_label("First name").fill("Ada")
+    with guarded(page.context.new_page(), page.server_url) as other_tab:
+        other_tab.goto(f"{page.server_url}/leads/")
+        with other_tab.expect_navigation():
+            other_tab.get_by_label("Company", exact=True).select_option("Contoso GmbH")
 
-    press(tab, "Add lead")
+    press(page, "Add lead")
 
-    expect(tab.get_by_role("heading", name="Please try that again")).to_be_visible()
+    expect(page.get_by_role("heading", name="Please try that again")).to_be_visible()
     assert not Lead.objects.exists()
-    context.close()

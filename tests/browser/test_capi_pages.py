@@ -250,16 +250,6 @@ def test_an_events_page_follows_its_event(page, company, ops, connected, make_ru
     expect(page.locator(".page-head .badge")).to_have_text("Sent 201", timeout=5_000)
 
 
-@pytest.fixture
-def plain_page(browser, live_server):
-    """A page of a browser that runs no script."""
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.server_url = live_server.url
-    yield page
-    context.close()
-
-
 def test_without_javascript_play_leads_to_a_page_that_refreshes_until_sent(
     plain_page, company, ops, connected, make_rule
 ) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from capi import services
 from capi.models import ConversionRule
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page, plain_page  # noqa: F401 - a fixture
+from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page
 from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.counted import count_now, record
 from tests.conftest import TOKEN, make_lead, sign_in
@@ -98,7 +98,7 @@ def test_the_form_says_how_often_the_rule_would_have_fired_as_one_chooses(page, 
     assert_fit_to_use(page)
 
 
-def test_without_javascript_a_button_shows_how_often_it_would_fire(plain_page, company, admin) -> None:  # noqa: F811
+def test_without_javascript_a_button_shows_how_often_it_would_fire(plain_page, company, admin) -> None:
     make_lead(company)
     sign_in(plain_page, admin)
     open_page(plain_page, NEW)
