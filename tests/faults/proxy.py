@@ -128,6 +128,20 @@ class Proxy:
         return data[:size], data[size:]
 
 
+class RecordingProxy(Proxy):
+    """Keeps in `asked` every byte that was sent to the target."""
+
+    def __init__(self, target: Address) -> None:
+        self.asked = bytearray()
+        super().__init__(target)
+
+    def _next_piece(self, source: socket.socket, data: bytes, passed: int | None) -> tuple[bytes, bytes]:
+        piece, rest = super()._next_piece(source, data, passed)
+        if passed is None:
+            self.asked += piece
+        return piece, rest
+
+
 def _connect(target: Address) -> socket.socket:
     if isinstance(target, tuple):
         return socket.create_connection(target, timeout=None)
