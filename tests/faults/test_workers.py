@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from capi.models import Connection, ConversionEvent
 from tests.faults import figures
 from tests.faults.invariants import extra_acceptances
-from tests.faults.processes import command, wait_for
+from tests.faults.processes import wait_for
 from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, RECOVERY_SECONDS, SMALL, Allowed, make_leads, timed
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
@@ -106,10 +106,10 @@ def test_f19_without_beat_with_two_and_with_a_broken_schedule_deliveries_keep_to
     world.start_worker()
     world.wait_for_worker()
     world.broker.down()  # no wake-up gets through, so that it is the worker's own sweep that delivers
-    (world.folder / "schedule").write_bytes(os.urandom(4096))
+    world.schedule.write_bytes(os.urandom(4096))
     for number, beats in enumerate([[], ["beat1", "beat2"]]):
         for name in beats:
-            world.start(name, [*command("beat"), "--schedule", str(world.folder / "schedule")])
+            world.start_beat(name)
 
         make_leads(company, 20, start=20 * number)
 

@@ -97,9 +97,6 @@ class World(Processes):
         self.start("web", command("web"))
         self.wait_for_web()
 
-    def start_beat(self) -> None:
-        self.start("beat", [*command("beat"), "--schedule", str(self.folder / "schedule")])
-
     @property
     def deliveries(self) -> Deliveries:
         """Deliveries without Celery, for kills by the hundred."""
