@@ -1,10 +1,12 @@
-"""LinkedIn's API versions, and the day each of them is switched off."""
+"""LinkedIn's API versions, and the day each of them is switched off.
+
+The table is from Microsoft Learn, "LinkedIn Marketing API versioning" and "Migrations", as read on 2026-11-25. A
+version comes out each month and lives for a year at least; there was no 202512.
+"""
 
 import re
 from datetime import date
 
-# Microsoft Learn, "LinkedIn Marketing API versioning" and "Migrations", as read on 2026-11-25. A version comes out
-# each month and lives for a year at least; there was no 202512.
 SUNSETS = {
     "202511": date(2026, 11, 16),
     "202601": date(2027, 1, 15),
