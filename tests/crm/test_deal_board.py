@@ -53,6 +53,16 @@ def test_a_long_column_is_cut_and_leads_to_the_whole_list(client_as, sales, comp
     assert [deal.title for deal in everything.context["page"]] == ["Third", "Second", "First"]
 
 
+def test_the_name_of_each_stage_leads_to_the_list_of_its_deals(client_as, sales, company):
+    client = client_as(sales)
+
+    board = client.get("/deals/").content.decode()
+
+    for stage in Stage.objects.for_company(company):
+        assert f'<h2><a href="?stage={stage.pk}">{stage}</a></h2>' in board
+        assert client.get(f"/deals/?stage={stage.pk}").context["stage"] == stage
+
+
 def test_a_deal_that_was_moved_comes_first_in_its_new_stage(client_as, sales, company, won):
     lead = make_lead(company)
     old = make_deal(lead, title="Old")
