@@ -52,8 +52,8 @@ def _paused(rows: Sequence[RuleRow]) -> Iterator[Finding]:
 
 
 def _seen(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
-    sent, others = _parted(running, lambda row: row.last_sent_at is not None and now - row.last_sent_at < LATELY)
-    tested, silent = _parted(others, lambda row: row.is_proven and row.last_sent_at is None)
+    sent, others = _parted(running, lambda row: _sent_lately(row, now))
+    tested, silent = _parted(others, lambda row: row.is_proven and not row.has_sent)
     if sent:
         yield Finding(Check.SEEN, Level.GREEN, f"{listed(map(_last, sent))}.", link=step(2))
     if tested:
@@ -65,10 +65,18 @@ def _seen(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
         yield Finding(Check.SEEN, Level.AMBER, sentence, mend, step(3))
 
 
+def _sent_lately(row: RuleRow, now: datetime) -> bool:
+    if row.last_sent_at is not None:
+        return now - row.last_sent_at < LATELY
+    return row.last_sent_on is not None and timezone.localdate(now) - row.last_sent_on < LATELY
+
+
 def _parted(rows: Sequence[RuleRow], is_so: Callable[[RuleRow], bool]) -> tuple[list[RuleRow], list[RuleRow]]:
     return [row for row in rows if is_so(row)], [row for row in rows if not is_so(row)]
 
 
 def _last(row: RuleRow) -> str:
-    assert row.last_sent_at is not None
-    return f"{row.rule.name} on {dateformat.format(timezone.localtime(row.last_sent_at), 'j M, H:i')}"
+    if row.last_sent_at is not None:
+        return f"{row.rule.name} on {dateformat.format(timezone.localtime(row.last_sent_at), 'j M, H:i')}"
+    assert row.last_sent_on is not None
+    return f"{row.rule.name} on {dateformat.format(row.last_sent_on, 'j M')}"

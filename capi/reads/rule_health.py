@@ -8,29 +8,28 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from django.db.models import F, Max, Q
+from django.db.models import F
 
 from capi.advice import counting_warning, type_label
 from capi.linkedin.rules import API_METHOD
-from capi.models import Connection, ConversionEvent, ConversionRule, DayCount
+from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.reads.counts import Asked, Outcomes, outcomes_of
 from capi.reads.log import STATES, STRETCH, Chip
 from capi.reads.moments import days_ago, id_behind
-from capi.reads.rules import RuleRow, rule_row
+from capi.reads.rules import RuleRow, last_days, rule_row
 from capi.reads.shown import Shown, shown
-from capi.reasons import Frequency, State
+from capi.reasons import Frequency
 
 DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
 class RuleHealth:
-    """A rule's row of the LinkedIn page, and more. The days are known where the events lie too far back."""
+    """A rule's row of the LinkedIn page, and more. `last_failed_on` is known where the event lies too far back."""
 
     row: RuleRow
     outcomes: Outcomes
     last_failed: Shown | None
-    last_sent_on: date | None
     last_failed_on: date | None
 
     @property
@@ -51,16 +50,13 @@ class RuleHealth:
 
 def health_of(rule: ConversionRule, connection: Connection | None) -> RuleHealth:
     """In a fixed number of queries."""
-    row, last_failed = rule_row(rule, connection), _last_failed(rule)
-    days: dict[str, date | None] = {}
-    if row.last_sent_at is None or last_failed is None:
-        days = _last_days(rule)
+    last_failed = _last_failed(rule)
+    days = {} if last_failed else last_days(rule.company_id, [rule], STATES[Chip.FAILED])
     return RuleHealth(
-        row=row,
+        row=rule_row(rule, connection),
         outcomes=outcomes_of(rule.company_id, Asked(days_ago(DAYS - 1), days_ago(0), rule)),
         last_failed=shown(last_failed, connection) if last_failed else None,
-        last_sent_on=days.get("sent") if row.last_sent_at is None else None,
-        last_failed_on=days.get("failed") if last_failed is None else None,
+        last_failed_on=days.get(rule.pk),
     )
 
 
@@ -76,11 +72,3 @@ def _last_failed(rule: ConversionRule) -> ConversionEvent | None:
     if failed is not None:
         failed.rule = rule
     return failed
-
-
-def _last_days(rule: ConversionRule) -> dict[str, date | None]:
-    counts = DayCount.objects.for_company(rule.company_id).filter(rule=rule, count__gt=0)
-    return counts.aggregate(
-        sent=Max("day", filter=Q(state=State.ACCEPTED)),
-        failed=Max("day", filter=Q(state__in=STATES[Chip.FAILED])),
-    )

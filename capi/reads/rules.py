@@ -1,14 +1,14 @@
 """The rules of a company as the LinkedIn page shows them: with their health and their last test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from django.db.models import Count, Max, Q
 
 from capi.advice import EVENTS, EventAdvice
-from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule
+from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule, DayCount
 from capi.reads.log import STATES as STATES_OF_CHIP
 from capi.reads.log import Chip
 from capi.reads.moments import id_behind
@@ -21,10 +21,14 @@ HEALTH_OVER: Final = 20_000  # the newest events of the company; older ones say 
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """A rule with what came of its newest events. `on_hold` is how many wait for its pause, or the line's, to end."""
+    """A rule with what came of its newest events. `on_hold` is how many wait for its pause, or the line's, to end.
+
+    Where the last event that was sent lies too far back for its moment to be known, `last_sent_on` is its day.
+    """
 
     rule: ConversionRule
     last_sent_at: datetime | None
+    last_sent_on: date | None
     last_failed_at: datetime | None
     on_hold: int
     last_test: Shown | None
@@ -45,37 +49,53 @@ class RuleRow:
         return explain_pause(self.rule.paused_reason) if self.rule.is_paused else None
 
     @property
+    def has_sent(self) -> bool:
+        """True if LinkedIn accepted an event of this rule, a test apart."""
+        return self.last_sent_at is not None or self.last_sent_on is not None
+
+    @property
     def is_proven(self) -> bool:
         """True if LinkedIn accepted an event of this rule, and did not refuse the last test."""
         if self.rule.is_paused:
             return False
         if self.last_test is not None:
             return bool(self.last_test.event.state == State.ACCEPTED)
-        return self.last_sent_at is not None
+        return self.has_sent
 
 
 def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
-    """The company's rules, oldest first, in five queries."""
+    """The company's rules, oldest first, in six queries at most."""
     rules = list(ConversionRule.objects.for_company(company_id))
     health = _health(company_id)
     on_hold = _pending_by_rule(company_id)
     last_tests = ConversionEvent.objects.in_bulk([row["last_test"] for row in health.values() if row["last_test"]])
     tests = {test.rule_id: test for test in last_tests.values()}
+    days = _days_of_last_sent(company_id, rules, health)
     return [
-        _row(rule, health.get(rule.pk, {}), on_hold.get(rule.pk, 0), tests.get(rule.pk), connection) for rule in rules
+        _row(rule, health.get(rule.pk, {}), days.get(rule.pk), on_hold.get(rule.pk, 0), tests.get(rule.pk), connection)
+        for rule in rules
     ]
 
 
 def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
-    """One rule as `rule_rows` has it, in four queries."""
-    health = _health(rule.company_id, rule).get(rule.pk, {})
+    """One rule as `rule_rows` has it, in five queries at most."""
+    by_rule = _health(rule.company_id, rule)
+    health = by_rule.get(rule.pk, {})
     test = ConversionEvent.objects.for_company(rule.company_id).filter(pk=health.get("last_test") or 0).first()
-    return _row(rule, health, _pending_by_rule(rule.company_id, rule).get(rule.pk, 0), test, connection)
+    day = _days_of_last_sent(rule.company_id, [rule], by_rule).get(rule.pk)
+    return _row(rule, health, day, _pending_by_rule(rule.company_id, rule).get(rule.pk, 0), test, connection)
+
+
+def last_days(company_id: int, rules: Iterable[ConversionRule], states: Collection[State]) -> dict[int, date]:
+    """By rule, the day of its last event in one of the states, as the counts by day have it: however far back."""
+    counts = DayCount.objects.for_company(company_id).filter(rule__in=rules, state__in=states, count__gt=0).order_by()
+    return dict(counts.values_list("rule").annotate(Max("day")))
 
 
 def _row(
     rule: ConversionRule,
     health: Mapping[str, Any],
+    last_sent_on: date | None,
     pending: int,
     test: ConversionEvent | None,
     connection: Connection | None,
@@ -86,6 +106,7 @@ def _row(
     return RuleRow(
         rule=rule,
         last_sent_at=health.get("last_sent_at"),
+        last_sent_on=last_sent_on,
         last_failed_at=health.get("last_failed_at"),
         on_hold=pending if is_held else 0,
         last_test=shown(test, connection) if test is not None else None,
@@ -107,6 +128,14 @@ def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, di
         )
     )
     return {row["rule"]: dict(row) for row in rows}
+
+
+def _days_of_last_sent(
+    company_id: int, rules: Sequence[ConversionRule], health: Mapping[int, Mapping[str, Any]]
+) -> dict[int, date]:
+    """Of those whose moment is not known."""
+    unknown = [rule for rule in rules if health.get(rule.pk, {}).get("last_sent_at") is None]
+    return last_days(company_id, unknown, [State.ACCEPTED]) if unknown else {}
 
 
 def _pending_by_rule(company_id: int, rule: ConversionRule | None = None) -> dict[int, int]:

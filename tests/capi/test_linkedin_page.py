@@ -5,9 +5,12 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils import timezone
 
 from capi import services
 from capi.models import Connection, ConversionEvent
+from capi.reads import rules
+from tests.capi.counted import count_now, record
 from tests.conftest import TOKEN, make_lead
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +71,26 @@ def test_a_rule_shows_when_it_last_sent_and_failed(client_as, admin, token, make
     sent.refresh_from_db()
     failed.refresh_from_db()
     assert (row.last_sent_at, row.last_failed_at) == (sent.settled_at, failed.settled_at)
+
+
+def test_a_rule_behind_the_newest_events_of_a_busy_company_shows_the_day_it_last_sent_on(
+    client_as, admin, token, make_rule, monkeypatch
+) -> None:
+    monkeypatch.setattr(rules, "HEALTH_OVER", 1)
+    weekly, busy = make_rule(), make_rule("deal_won", "104013")
+    sent_at = timezone.now() - timedelta(days=4)
+    record(weekly, "accepted", sent_at, settled_at=sent_at)
+    for _ in range(2):
+        record(busy, "accepted", settled_at=timezone.now())
+    count_now()
+
+    page = page_of(client_as, admin)
+
+    row = page.context["rows"][0]
+    assert (row.last_sent_at, row.last_sent_on) == (None, timezone.localdate(sent_at))
+    assert row.is_proven
+    assert f'Sent <time datetime="{row.last_sent_on.isoformat()}"' in step(page, "map")
+    assert "Nothing sent" not in step(page, "map")
 
 
 def test_a_paused_rule_shows_why_what_waits_and_how_to_go_on(client_as, admin, token, make_rule) -> None:
@@ -143,17 +166,17 @@ def test_sales_see_none_of_it(client_as, sales, company, make_rule) -> None:
     assert play.status_code == 403
 
 
-@pytest.mark.parametrize("rules", [1, 6])
+@pytest.mark.parametrize("many", [1, 6])
 def test_it_takes_the_same_queries_however_many_rules_there_are(
-    client_as, admin, company, token, make_rule, rules, django_assert_num_queries
+    client_as, admin, company, token, make_rule, many, django_assert_num_queries
 ) -> None:
-    for number in range(rules):
+    for number in range(many):
         rule = make_rule("lead_created", str(104011 + number))
         log(rule, "accepted", is_test=True)
     make_lead(company)
     web = client_as(admin)
 
-    # Session, person, company; line; rules, where their health begins, their health, what is pending, their last tests;
-    # the last check-up.
-    with django_assert_num_queries(10):
+    # Session, person, company; line; rules, where their health begins, their health, what is pending, their last tests,
+    # the days of what was sent earlier; the last check-up.
+    with django_assert_num_queries(11):
         web.get(PAGE)

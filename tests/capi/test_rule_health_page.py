@@ -82,7 +82,7 @@ def test_what_lies_far_back_in_a_long_log_is_known_by_its_day(client_as, ops, ru
     health = client_as(ops).get(rule.get_absolute_url()).context["health"]
 
     assert (health.row.last_sent_at, health.last_failed) == (None, None)
-    assert health.last_sent_on == timezone.localdate(days_ago(2))
+    assert health.row.last_sent_on == timezone.localdate(days_ago(2))
     assert health.last_failed_on == timezone.localdate(days_ago(1))
 
 
@@ -92,7 +92,7 @@ def test_a_new_rule_has_nothing_to_tell_yet(client_as, ops, make_rule) -> None:
     page = client_as(ops).get(rule.get_absolute_url())
 
     health = page.context["health"]
-    assert (health.outcomes.total, health.row.last_sent_at, health.last_sent_on, health.last_failed) == (
+    assert (health.outcomes.total, health.row.last_sent_at, health.row.last_sent_on, health.last_failed) == (
         0,
         None,
         None,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from capi.doctor import rules
-from capi.models import ConversionRule
+from capi.models import ConversionRule, DayCount
 from tests.capi.doctor.conftest import about, levels, log, rows_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -81,6 +81,21 @@ def test_rules_say_when_they_last_sent(company, make_rule) -> None:
     finding = about(found(company), "seen")
 
     assert (finding.level, finding.sentence) == ("green", "Lead created on 23 Nov, 09:00.")
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "sentence"),
+    [(29, "green", "Lead created on 27 Oct."), (30, "amber", "Nothing was sent in the last 30 days: Lead created.")],
+)
+def test_behind_the_newest_events_of_a_busy_company_the_counts_by_day_tell(
+    company, make_rule, days, level, sentence
+) -> None:
+    day = (NOW - timedelta(days=days)).date()
+    DayCount.objects.create(company=company, rule=make_rule(), day=day, state="accepted", count=1)
+
+    finding = about(found(company), "seen")
+
+    assert (finding.level, finding.sentence) == (level, sentence)
 
 
 @pytest.mark.parametrize("sent", [NOW - timedelta(days=30), None])
