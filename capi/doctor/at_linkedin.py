@@ -7,7 +7,7 @@ from typing import Final
 
 from capi import vault
 from capi.clock import database_now
-from capi.doctor.findings import Check, Finding, Level, listed, step
+from capi.doctor.findings import Check, Finding, Level, help_on, listed, step
 from capi.linkedin.rules import LinkedInRule, Outcome, RulesRead
 from capi.models import Connection, ConversionRule
 from capi.rulebook import ask_linkedin
@@ -18,6 +18,7 @@ CLOSE, FAR = timedelta(seconds=15), timedelta(minutes=5)  # the header has whole
 REFUSALS: Final = (Outcome.TOKEN_REFUSED, Outcome.VERSION_RETIRED)
 NOT_ASKED: Final = "LinkedIn was not asked: that takes a token that can be read, and the ad account's id."
 NO_CLOCK: Final = "LinkedIn gave no time to compare ours with."
+COMPARED_LATER: Final = "Nothing for itself: it is compared with the next check-up that LinkedIn answers."
 
 
 def findings(connection: Connection | None, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
@@ -25,17 +26,15 @@ def findings(connection: Connection | None, rules: Sequence[ConversionRule]) -> 
     read = _ask(connection)
     if read is None:
         yield Finding(Check.AT_LINKEDIN, Level.UNKNOWN, NOT_ASKED, "Enter both in step 1.", step(1))
-        yield Finding(Check.CLOCK, Level.UNKNOWN, NO_CLOCK)
+        yield _clock({}, database_now())
         return
     yield _clock(read.headers, database_now())
     if read.outcome == Outcome.FOUND:
         yield from _compared(read, rules)
     else:
         words = READINGS[read.outcome]
-        if read.outcome in REFUSALS:
-            yield Finding(Check.AT_LINKEDIN, Level.RED, words.what, words.next_step, step(1))
-        else:
-            yield Finding(Check.AT_LINKEDIN, Level.UNKNOWN, words.what, link=step(1))
+        level = Level.RED if read.outcome in REFUSALS else Level.UNKNOWN
+        yield Finding(Check.AT_LINKEDIN, level, words.what, words.next_step, step(1), words.topic)
 
 
 def _ask(connection: Connection | None) -> RulesRead | None:
@@ -77,17 +76,17 @@ def _about(rules: Sequence[ConversionRule], level: Level, what: str, mend: str) 
 
 
 def _clock(headers: Mapping[str, str], now: datetime) -> Finding:
-    theirs = _date(headers.get("date", ""))
+    theirs, link = _date(headers.get("date", "")), help_on("what-if-the-clock-is-wrong")
     if theirs is None:
-        return Finding(Check.CLOCK, Level.UNKNOWN, NO_CLOCK)
+        return Finding(Check.CLOCK, Level.UNKNOWN, NO_CLOCK, COMPARED_LATER, link)
     apart = abs(now - theirs)
     if apart < CLOSE:
-        return Finding(Check.CLOCK, Level.GREEN, "The database's clock agrees with LinkedIn's.")
+        return Finding(Check.CLOCK, Level.GREEN, "The database's clock agrees with LinkedIn's.", link=link)
     level = Level.RED if apart >= FAR else Level.AMBER
     side = "ahead of" if now > theirs else "behind"
     sentence = f"The database's clock is {apart.total_seconds():,.0f} seconds {side} LinkedIn's."
     mend = "Ask whoever runs LeadMachine to set it right: LinkedIn refuses events from the future."
-    return Finding(Check.CLOCK, level, sentence, mend)
+    return Finding(Check.CLOCK, level, sentence, mend, link)
 
 
 def _date(header: str) -> datetime | None:

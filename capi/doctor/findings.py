@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db import models
 from django.urls import reverse
 
+from capi.help.troubleshooting import SLUG as TROUBLESHOOTING
 from capi.words import Tone
 
 
@@ -60,6 +61,13 @@ class Finding:
     topic: str = ""
 
     @property
+    def links(self) -> list[str]:
+        """Where to go and where to read more, of what somebody should see; nothing where all is fine."""
+        if self.level == Level.GREEN:
+            return []
+        return [link for link in (self.link, self.topic and help_on(self.topic, page=TROUBLESHOOTING)) if link]
+
+    @property
     def tone(self) -> Tone:
         return TONES[self.level]
 
@@ -111,6 +119,11 @@ def from_json(stored: Iterable[dict[str, Any]]) -> list[Finding]:
 def step(number: int) -> str:
     """Where one of the three steps stands."""
     return reverse("linkedin") + ("#connect", "#map", "#verify")[number - 1]
+
+
+def help_on(topic: str, *, page: str = "faq") -> str:
+    """Where the help speaks of it."""
+    return f"{reverse('help_page', args=[page])}#{topic}"
 
 
 def listed(names: Iterable[str], *, at_most: int = 5) -> str:

@@ -18,7 +18,8 @@ def findings(company: Company) -> Iterator[Finding]:
     counts = newest.aggregate(all=Count("pk"), reachable=Count("pk", filter=~Q(email="")))
     link = reverse("leads")
     if not counts["all"]:
-        yield Finding(Check.LEADS, Level.UNKNOWN, "There are no leads yet.", link=link)
+        mend = "Add the first one: without leads nothing happens that could be sent."
+        yield Finding(Check.LEADS, Level.UNKNOWN, "There are no leads yet.", mend, link)
         return
     percent = 100 * counts["reachable"] // counts["all"]
     sentence = f"{percent} % of the newest {counts['all']:,} have one."

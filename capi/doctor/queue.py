@@ -26,7 +26,7 @@ def findings(
 
 def _on_hold(held: OnHold | None, now: datetime) -> Finding:
     if held is None:
-        return Finding(Check.ON_HOLD, Level.GREEN, "None.")
+        return Finding(Check.ON_HOLD, Level.GREEN, "None.", link=reverse("events"))
     days = (held.expires_on - timezone.localdate(now)).days
     level = Level.RED if days < HURRY_DAYS else Level.AMBER
     are = "is" if held.count == 1 else "are"
@@ -46,7 +46,8 @@ def _due(company_id: int, connection: Connection | None, now: datetime) -> Findi
     rests_until = connection.next_attempt_at
     if rests_until is not None and rests_until > now:
         until = dateformat.format(timezone.localtime(rests_until), "j M, H:i")
-        return Finding(Check.DUE, Level.AMBER, f"They wait: sending rests until {until}, as LinkedIn asked.", link=link)
+        sentence = f"They wait: sending rests until {until}, as LinkedIn asked."
+        return Finding(Check.DUE, Level.AMBER, sentence, "Nothing: sending then goes on by itself.", link)
     level = Level.RED if waits >= STUCK_AFTER else Level.AMBER
     sentence = f"The oldest has been due for {_long(waits)}, and no worker has sent it."
     return Finding(Check.DUE, level, sentence, "Ask whoever runs LeadMachine whether a worker runs.", link)

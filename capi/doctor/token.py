@@ -47,7 +47,7 @@ def _expiry(connection: Connection, today: date) -> Finding:
     if not end.is_near:
         return Finding(Check.EXPIRY, Level.GREEN, end.words.what, link=step(1))
     level = Level.RED if end.words.tone == "bad" else Level.AMBER
-    return Finding(Check.EXPIRY, level, end.words.what, end.words.next_step, step(1))
+    return Finding(Check.EXPIRY, level, end.words.what, end.words.next_step, step(1), end.words.topic)
 
 
 def _of(words: Words, level: Level = Level.RED) -> Finding:

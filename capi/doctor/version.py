@@ -13,6 +13,7 @@ from capi.reasons import Reason
 from capi.words import REASONS
 
 RETIRED = REASONS[Reason.VERSION_RETIRED]
+LOOK_IT_UP = "Whoever runs LeadMachine finds its end in LinkedIn's list of versions, or installs a newer LeadMachine."
 
 
 def findings(connection: Connection | None, today: date) -> Iterator[Finding]:
@@ -22,16 +23,15 @@ def findings(connection: Connection | None, today: date) -> Iterator[Finding]:
         yield _finding(Level.RED, RETIRED.what, RETIRED.next_step, RETIRED.topic)
     elif end is not None and end.is_near:
         level = Level.RED if end.words.tone == "bad" else Level.AMBER
-        yield _finding(level, end.words.what, end.words.next_step)
+        yield _finding(level, end.words.what, end.words.next_step, end.words.topic)
     elif end is not None:
         yield _finding(Level.GREEN, end.words.what)
     elif versions.is_before_the_table(version):
-        yield _finding(
-            Level.RED, f"Version {version} is older than all that LinkedIn still answers.", RETIRED.next_step
-        )
+        sentence = f"Version {version} is older than all that LinkedIn still answers."
+        yield _finding(Level.RED, sentence, RETIRED.next_step, RETIRED.topic)
     else:
         sentence = f"LeadMachine's table of versions does not hold {version}, so that its end can't be told."
-        yield _finding(Level.UNKNOWN, sentence)
+        yield _finding(Level.UNKNOWN, sentence, LOOK_IT_UP, RETIRED.topic)
 
 
 def _finding(level: Level, sentence: str, mend: str = "", topic: str = "") -> Finding:

@@ -49,7 +49,13 @@ _STATES: Final[dict[State, Words]] = {
 }
 STATES: Final = {state: replace(words, topic=f"state-{state}") for state, words in _STATES.items()}
 
-ON_HOLD: Final = Words("On hold", "Kept until sending can go on. Nothing is lost.", "", "wait", topic="on-hold")
+ON_HOLD: Final = Words(
+    "On hold",
+    "Kept until sending can go on. Nothing is lost.",
+    "The LinkedIn page says what holds it: mend that, then press resume there.",
+    "wait",
+    topic="on-hold",
+)
 
 _REASONS: Final[dict[Reason, Words]] = {
     Reason.NO_EMAIL: Words(

@@ -43,7 +43,8 @@ def test_a_healthy_company_ends_with_0_and_a_table(healthy) -> None:
     assert len([line for line in lines if line.startswith("  Fine ")]) == 13
 
 
-def test_something_to_mend_ends_with_1_and_comes_first(healthy, company) -> None:
+def test_something_to_mend_ends_with_1_and_comes_first(healthy, company, settings) -> None:
+    settings.SITE_URL = "https://crm.example"
     services.save_token(company=company, token="AQX-revoked-token-0123456789")
 
     printed, code = doctor("--company", "northwind")
@@ -54,6 +55,20 @@ def test_something_to_mend_ends_with_1_and_comes_first(healthy, company) -> None
     sentence, mend = lines[1:3]
     assert sentence.startswith("  To mend     The rules at LinkedIn    LinkedIn says 401: the access token is expired,")
     assert mend.startswith(" " * 39 + "Generate a new token in Campaign Manager")
+    assert [line.strip() for line in lines if "://" in line] == [
+        "https://crm.example/integrations/linkedin/#connect",
+        "https://crm.example/help/troubleshooting/#reason-token_refused",
+    ]
+
+
+def test_where_the_own_address_is_not_known_links_are_paths(company, settings) -> None:
+    settings.SITE_URL = "https://"
+
+    printed, _ = doctor()
+
+    assert " /integrations/linkedin/#connect\n" in printed
+    assert " /help/faq/#what-if-no-worker-runs\n" in printed
+    assert "https:" not in printed
 
 
 def test_it_looks_at_every_open_company_or_at_the_one_that_is_named(healthy, other_company) -> None:

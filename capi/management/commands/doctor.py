@@ -4,7 +4,9 @@ import textwrap
 from argparse import ArgumentParser
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from capi.doctor import examine
@@ -44,6 +46,15 @@ def _table(findings: Iterable[Finding]) -> Iterable[str]:
     width = max(len(row.check.label) for row in rows)
     margin = " " * (LEVEL_WIDTH + width + 4)
     for row in rows:
-        first, *more = [*textwrap.wrap(row.sentence, SENTENCE_WIDTH), *textwrap.wrap(row.mend, SENTENCE_WIDTH)]
+        first, *more = [
+            *textwrap.wrap(row.sentence, SENTENCE_WIDTH),
+            *textwrap.wrap(row.mend, SENTENCE_WIDTH),
+            *map(_address, row.links),
+        ]
         yield f"{row.level.label:{LEVEL_WIDTH}}  {row.check.label:{width}}  {first}"
         yield from (margin + line for line in more)
+
+
+def _address(path: str) -> str:
+    """The whole address, where it is known what LeadMachine is called from outside."""
+    return f"{settings.SITE_URL}{path}" if urlsplit(settings.SITE_URL).netloc else path

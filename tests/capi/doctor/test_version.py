@@ -49,7 +49,7 @@ def test_a_version_that_the_table_does_not_hold_is_fine_and_its_end_unknown(sett
 
     assert found.level == "unknown"
     assert found.sentence == f"LeadMachine's table of versions does not hold {newer}, so that its end can't be told."
-    assert found.mend == ""
+    assert found.mend == version.LOOK_IT_UP
 
 
 def test_a_version_older_than_the_table_is_over(settings) -> None:
