@@ -22,7 +22,7 @@ UNCLAIMED: Final = Q(checkup_claimed_at=None) | Q(checkup_claimed_at__lte=Now() 
 
 def check_up(company: Company) -> None:
     """Examine the company and keep what was found, in the place of what was found before."""
-    found = {"findings": as_json(examine(company)), "ran_at": Now()}
+    found = {"findings": as_json(examine(company, notes_facts=True)), "ran_at": Now()}
     Checkup.objects.update_or_create(company=company, defaults=found)
 
 

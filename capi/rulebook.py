@@ -1,6 +1,6 @@
 """A company's conversion rules as LinkedIn has them, and what of that is kept with ours."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import astuple
 from typing import Final
 
@@ -45,13 +45,19 @@ def read_anew(connection: Connection) -> RulesRead:
     return read
 
 
-def note_facts(*, company_id: int, rules: Iterable[LinkedInRule]) -> None:
+def note_facts(*, company_id: int, rules: Collection[LinkedInRule]) -> None:
     """Keep with the company's own rules what LinkedIn says of them."""
+    own = ConversionRule.objects.for_company(company_id).filter(linkedin_id__in=[rule.id for rule in rules])
+    ConversionRule.objects.bulk_update(take_all_facts(own, rules), FACTS)
+
+
+def take_all_facts(own: Iterable[ConversionRule], rules: Iterable[LinkedInRule]) -> list[ConversionRule]:
+    """Put LinkedIn's facts into those of our rules that it told of, and return them. They are not saved."""
     told = {rule.id: rule for rule in rules}
-    own = list(ConversionRule.objects.for_company(company_id).filter(linkedin_id__in=told))
-    for rule in own:
+    known = [rule for rule in own if rule.linkedin_id in told]
+    for rule in known:
         take_facts(rule, told[rule.linkedin_id])
-    ConversionRule.objects.bulk_update(own, FACTS)
+    return known
 
 
 def take_facts(rule: ConversionRule, told: LinkedInRule) -> None:

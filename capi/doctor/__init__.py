@@ -4,6 +4,8 @@
     queue · worker · leads                 a few queries more
     at_linkedin                            a question to LinkedIn, which has five seconds to answer
 
+Of these, token, active rules, rule ids and ad account are the usual causes (`findings.USUAL_CAUSES`).
+
 A check that can't be made is "can't tell", and never an error.
 """
 
@@ -18,6 +20,7 @@ from capi.doctor import account, at_linkedin, leads, queue, rules, token, versio
 from capi.doctor.findings import Check, Finding, worst_first
 from capi.models import Connection
 from capi.reads.rules import RuleRow, rule_rows
+from capi.rulebook import note_facts, take_all_facts
 from crm.models import Company
 
 AT_HAND: Final = {
@@ -25,18 +28,26 @@ AT_HAND: Final = {
 }  # fmt: skip
 
 
-def examine(company: Company) -> list[Finding]:
-    """All findings about the company, the worst first. Times are in the company's time zone."""
+def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
+    """All findings about the company, the worst first. Times are in the company's time zone.
+
+    With `notes_facts`, what LinkedIn says of the company's rules is kept with them.
+    """
     with timezone.override(company.time_zone):
         connection = Connection.objects.for_company(company).first()
+        read = at_linkedin.ask(connection)
+        listed = read.rules if read is not None else ()
+        if notes_facts and listed:
+            note_facts(company_id=company.pk, rules=listed)
         rows, now = rule_rows(company.pk, connection), database_now()
+        take_all_facts([row.rule for row in rows], listed)
         return worst_first(
             [
                 *at_hand(connection, rows, now),
                 *queue.findings(company.pk, connection, [row.rule for row in rows], now),
                 *worker.findings(now),
                 *leads.findings(company),
-                *at_linkedin.findings(connection, [row.rule for row in rows if row.rule.is_active]),
+                *at_linkedin.findings(read, [row.rule for row in rows if row.rule.is_active]),
             ]
         )
 

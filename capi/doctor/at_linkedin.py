@@ -7,7 +7,7 @@ from typing import Final
 
 from capi import vault
 from capi.clock import database_now
-from capi.doctor.findings import Check, Finding, Level, help_on, listed, step
+from capi.doctor.findings import Check, Finding, Level, help_on, step, with_ids
 from capi.linkedin.rules import LinkedInRule, Outcome, RulesRead
 from capi.models import Connection, ConversionRule
 from capi.rulebook import ask_linkedin
@@ -21,9 +21,20 @@ NO_CLOCK: Final = "LinkedIn gave no time to compare ours with."
 COMPARED_LATER: Final = "Nothing for itself: it is compared with the next check-up that LinkedIn answers."
 
 
-def findings(connection: Connection | None, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
-    """Best effort: what can't be asked, or is not answered, is "can't tell" and no error. `rules`: the active ones."""
-    read = _ask(connection)
+def ask(connection: Connection | None) -> RulesRead | None:
+    """What LinkedIn says now, within ASK_SECONDS; None where it can't be asked."""
+    if connection is None or not (connection.has_token and connection.ad_account_id):
+        return None
+    try:
+        return ask_linkedin(connection, seconds=ASK_SECONDS)
+    except vault.UnreadableToken:
+        return None
+
+
+def findings(read: RulesRead | None, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
+    """About what `ask` has brought. Best effort: what can't be asked, or is not answered, is "can't tell" and no error.
+    `rules`: the active ones.
+    """
     if read is None:
         yield Finding(Check.AT_LINKEDIN, Level.UNKNOWN, NOT_ASKED, "Enter both in step 1.", step(1))
         yield _clock({}, database_now())
@@ -35,15 +46,6 @@ def findings(connection: Connection | None, rules: Sequence[ConversionRule]) -> 
         words = READINGS[read.outcome]
         level = Level.RED if read.outcome in REFUSALS else Level.UNKNOWN
         yield Finding(Check.AT_LINKEDIN, level, words.what, words.next_step, step(1), words.topic)
-
-
-def _ask(connection: Connection | None) -> RulesRead | None:
-    if connection is None or not (connection.has_token and connection.ad_account_id):
-        return None
-    try:
-        return ask_linkedin(connection, seconds=ASK_SECONDS)
-    except vault.UnreadableToken:
-        return None
 
 
 def _compared(read: RulesRead, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
@@ -71,8 +73,7 @@ def _is_other_method(rule: LinkedInRule) -> bool:
 
 
 def _about(rules: Sequence[ConversionRule], level: Level, what: str, mend: str) -> Finding:
-    names = listed(f"{rule.name} ({rule.linkedin_id})" for rule in rules)
-    return Finding(Check.AT_LINKEDIN, level, f"{what}: {names}.", mend, step(2))
+    return Finding(Check.AT_LINKEDIN, level, f"{what}: {with_ids(rules)}.", mend, step(2))
 
 
 def _clock(headers: Mapping[str, str], now: datetime) -> Finding:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import models
 from django.urls import reverse
+from django.utils import dateformat, timezone
 
-from capi.help.troubleshooting import SLUG as TROUBLESHOOTING
+from capi.models import ConversionRule
 from capi.words import Tone
 
 
@@ -38,6 +40,9 @@ class Check(models.TextChoices):
     SWEEP = "sweep", "Worker"
 
 
+# What it is nearly always, and so what is shown even where it is fine.
+USUAL_CAUSES: Final = (Check.TOKEN, Check.ACTIVE, Check.PAUSED, Check.ACCOUNT)
+
 TONES: Final[dict[Level, Tone]] = {Level.RED: "bad", Level.AMBER: "wait", Level.UNKNOWN: "plain", Level.GREEN: "good"}
 ICONS: Final[dict[Level, str]] = {
     Level.RED: "exclamation-circle",
@@ -65,7 +70,7 @@ class Finding:
         """Where to go and where to read more, of what somebody should see; nothing where all is fine."""
         if self.level == Level.GREEN:
             return []
-        return [link for link in (self.link, self.topic and help_on(self.topic, page=TROUBLESHOOTING)) if link]
+        return [link for link in (self.link, self.topic and help_on(self.topic, page="troubleshooting")) if link]
 
     @property
     def tone(self) -> Tone:
@@ -126,8 +131,18 @@ def help_on(topic: str, *, page: str = "faq") -> str:
     return f"{reverse('help_page', args=[page])}#{topic}"
 
 
+def moment(at: datetime) -> str:
+    """As "24 Nov, 15:00", in the company's time zone."""
+    return dateformat.format(timezone.localtime(at), "j M, H:i")
+
+
 def listed(names: Iterable[str], *, at_most: int = 5) -> str:
     """The names in a row, and how many more there are."""
     each = list(names)
     more = len(each) - at_most
     return ", ".join(each[:at_most]) + (f" and {more} more" if more > 0 else "")
+
+
+def with_ids(rules: Iterable[ConversionRule]) -> str:
+    """The rules in a row, each with its id in Campaign Manager."""
+    return listed(f"{rule.name} ({rule.linkedin_id})" for rule in rules)

@@ -6,9 +6,9 @@ from typing import Final
 
 from django.db.models import F, Min
 from django.urls import reverse
-from django.utils import dateformat, timezone
+from django.utils import timezone
 
-from capi.doctor.findings import Check, Finding, Level
+from capi.doctor.findings import Check, Finding, Level, moment
 from capi.models import Connection, ConversionRule
 from capi.pipeline.lane import rules_with_due_events
 from capi.reads.on_hold import OnHold, on_hold
@@ -45,8 +45,7 @@ def _due(company_id: int, connection: Connection | None, now: datetime) -> Findi
         return Finding(Check.DUE, Level.GREEN, "None has waited for longer than five minutes.", link=link)
     rests_until = connection.next_attempt_at
     if rests_until is not None and rests_until > now:
-        until = dateformat.format(timezone.localtime(rests_until), "j M, H:i")
-        sentence = f"They wait: sending rests until {until}, as LinkedIn asked."
+        sentence = f"They wait: sending rests until {moment(rests_until)}, as LinkedIn asked."
         return Finding(Check.DUE, Level.AMBER, sentence, "Nothing: sending then goes on by itself.", link)
     level = Level.RED if waits >= STUCK_AFTER else Level.AMBER
     sentence = f"The oldest has been due for {_long(waits)}, and no worker has sent it."

@@ -8,7 +8,7 @@ from typing import Final
 from django.utils import timezone
 
 from capi.doctor import AT_HAND, at_hand
-from capi.doctor.findings import Check, Finding, Level, counted, from_json, worst_first
+from capi.doctor.findings import USUAL_CAUSES, Check, Finding, Level, counted, from_json, worst_first
 from capi.models import Checkup, Connection
 from capi.reads.rules import RuleRow
 
@@ -28,11 +28,12 @@ class Report:
 
     @property
     def to_see(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.level != Level.GREEN]
+        """What is not fine, and the usual causes however they stand."""
+        return [finding for finding in self.findings if finding.level != Level.GREEN or finding.check in USUAL_CAUSES]
 
     @property
-    def fine(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.level == Level.GREEN]
+    def fine_besides(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding not in self.to_see]
 
 
 def report_of(company_id: int, connection: Connection | None, rows: Sequence[RuleRow]) -> Report:

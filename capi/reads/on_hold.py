@@ -10,8 +10,7 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.reasons import Reason
-from capi.words import REASONS, Words, countdown, explain_pause
+from capi.words import Words, countdown, explain_pause, hold_of_line
 
 LOOK_AT: Final = 100_000  # the oldest; of more it is only said that there are more
 
@@ -38,21 +37,15 @@ class OnHold:
 def on_hold(company_id: int, connection: Connection | None, rules: Sequence[ConversionRule]) -> OnHold | None:
     """What the company's line, or else its paused rules among `rules`, hold; None where that is nothing."""
     paused = [rule for rule in rules if rule.is_paused]
-    is_held = connection is None or not connection.is_sending
-    if not is_held and not paused:
+    of_line = hold_of_line(connection)
+    if of_line is None and not paused:
         return None
     events = ConversionEvent.objects.for_company(company_id).pending().counted()
-    if not is_held:
+    if of_line is None:
         events = events.filter(rule__in=paused)
     seen = events.order_by("pk").values("happened_at")[:LOOK_AT].aggregate(count=Count("*"), first=Min("happened_at"))
     if not seen["count"]:
         return None
     expires_on = timezone.localdate(seen["first"] + timedelta(days=settings.EVENT_MAX_AGE_DAYS))
-    why = _why(connection) if is_held else explain_pause(paused[0].paused_reason)
-    return OnHold(why, seen["count"], expires_on, () if is_held else paused)
-
-
-def _why(connection: Connection | None) -> Words:
-    if connection is None or not connection.has_token:
-        return REASONS[Reason.NO_TOKEN]
-    return explain_pause(connection.paused_reason)
+    why = of_line or explain_pause(paused[0].paused_reason)
+    return OnHold(why, seen["count"], expires_on, () if of_line else paused)

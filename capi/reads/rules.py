@@ -54,6 +54,13 @@ class RuleRow:
         return self.last_sent_at is not None or self.last_sent_on is not None
 
     @property
+    def last_taken_at(self) -> datetime | None:
+        """When LinkedIn last accepted something of this rule, a test included."""
+        test = self.last_test.event if self.last_test is not None else None
+        tested_at = test.settled_at if test is not None and test.state == State.ACCEPTED else None
+        return max((moment for moment in (self.last_sent_at, tested_at) if moment is not None), default=None)
+
+    @property
     def is_proven(self) -> bool:
         """True if LinkedIn accepted an event of this rule, and did not refuse the last test."""
         if self.rule.is_paused:

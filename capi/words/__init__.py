@@ -287,13 +287,14 @@ def explain_pause(reason: str) -> Words:
 
 def hold_of(rule: ConversionRule, connection: Connection | None) -> Words | None:
     """Why events of this rule are on hold, None where they are not."""
+    return hold_of_line(connection) or (explain_pause(rule.paused_reason) if rule.is_paused else None)
+
+
+def hold_of_line(connection: Connection | None) -> Words | None:
+    """Why all of a company's events are on hold, None where they are not."""
     if connection is None or not connection.has_token:
         return REASONS[Reason.NO_TOKEN]
-    if connection.is_paused:
-        return explain_pause(connection.paused_reason)
-    if rule.is_paused:
-        return explain_pause(rule.paused_reason)
-    return None
+    return explain_pause(connection.paused_reason) if connection.is_paused else None
 
 
 def _final_step(event: ConversionEvent, words: Words) -> str:

@@ -70,10 +70,10 @@ def test_a_turn_ends_when_its_time_is_up(connected_companies) -> None:
 def test_what_one_worker_is_at_no_other_does(connected_companies, monkeypatch) -> None:
     examine, examined = checkups.examine, []
 
-    def while_another_worker_looks(company):
+    def while_another_worker_looks(company, **asked):
         examined.append(company.slug)
         check_up_due(seconds=60)
-        return examine(company)
+        return examine(company, **asked)
 
     monkeypatch.setattr(checkups, "examine", while_another_worker_looks)
 
@@ -95,7 +95,7 @@ def test_one_whose_worker_was_ended_is_tried_again_in_an_hour(connected_companie
 
 def test_one_that_fails_does_not_keep_the_others_waiting(connected_companies, company, monkeypatch, caplog) -> None:
     examine = checkups.examine
-    monkeypatch.setattr(checkups, "examine", lambda each: 1 / 0 if each == company else examine(each))
+    monkeypatch.setattr(checkups, "examine", lambda each, **_: 1 / 0 if each == company else examine(each))
 
     check_up_due(seconds=60)
 

@@ -51,13 +51,14 @@ def test_something_to_mend_ends_with_1_and_comes_first(healthy, company, setting
 
     lines = printed.splitlines()
     assert code == 1
-    assert lines[0] == "Northwind BV (northwind): 1 thing to mend"
+    assert lines[0] == "Northwind BV (northwind): 1 thing to mend, 1 that can't be told"
     sentence, mend = lines[1:3]
     assert sentence.startswith("  To mend     The rules at LinkedIn    LinkedIn says 401: the access token is expired,")
     assert mend.startswith(" " * 39 + "Generate a new token in Campaign Manager")
     assert [line.strip() for line in lines if "://" in line] == [
         "https://crm.example/integrations/linkedin/#connect",
         "https://crm.example/help/troubleshooting/#reason-token_refused",
+        "https://crm.example/integrations/linkedin/#verify",
     ]
 
 

@@ -29,7 +29,7 @@ def card(answer) -> str:
 def test_before_the_first_check_up_it_tells_what_is_at_hand(client_as, admin) -> None:
     page = card(client_as(admin).get(PAGE))
 
-    assert "Not everything was checked yet. So far: 3 to look at." in page
+    assert "Not everything was checked yet. So far: 3 to look at, 1 that can&#x27;t be told." in page
     assert "No access token is saved." in page
     assert reverse("check") in page
 
@@ -114,5 +114,33 @@ def test_all_is_well_is_said_in_so_many_words(client_as, admin, company, sandbox
     page = card(web.get(PAGE))
 
     assert ": all is well." in page
-    assert "<summary" in page
-    assert "12 things are fine" in page
+    assert "8 other things are fine" in page
+
+
+def test_the_usual_causes_are_always_to_be_seen(client_as, admin, sandbox, token, make_rule) -> None:
+    make_rule("deal_won", "104014")
+    web = client_as(admin)
+    web.post(CHECK)
+
+    seen, _, folded = card(web.get(PAGE)).partition("<details")
+
+    assert "To mend" in seen  # no worker
+    for sentence in (
+        "It is saved and readable, and ends in",
+        "Every rule is switched on.",
+        "LinkedIn listed Deal won on ",
+        "It is 512345678, and LinkedIn last answered for it on ",
+    ):
+        assert sentence in seen
+    assert "<strong>Clock</strong>" in folded
+
+
+def test_what_a_check_up_heard_of_the_rules_is_kept_with_them(client_as, admin, sandbox, token, make_rule) -> None:
+    listed, unknown = make_rule("deal_won", "104014"), make_rule("deal_lost", "999")
+
+    client_as(admin).post(CHECK)
+
+    listed.refresh_from_db()
+    unknown.refresh_from_db()
+    assert (listed.linkedin_method, listed.linkedin_enabled) == ("CONVERSIONS_API", True)
+    assert unknown.linkedin_read_at is None

@@ -21,7 +21,7 @@ def connect(company, token="AQX-good-token-0123456789", account=ACCOUNT) -> Conn
 
 def found(company):
     connection = Connection.objects.for_company(company).first()
-    return list(at_linkedin.findings(connection, list(ConversionRule.objects.for_company(company))))
+    return list(at_linkedin.findings(at_linkedin.ask(connection), list(ConversionRule.objects.for_company(company))))
 
 
 def test_rules_that_linkedin_lists_enabled_and_for_the_api_are_fine(company, sandbox, make_rule) -> None:
@@ -136,7 +136,7 @@ def test_without_what_it_takes_linkedin_is_not_asked(company, sandbox, missing) 
 
 
 def test_without_a_connection_linkedin_is_not_asked() -> None:
-    assert levels(at_linkedin.findings(None, [])) == [("at_linkedin", "unknown"), ("clock", "unknown")]
+    assert levels(at_linkedin.findings(at_linkedin.ask(None), [])) == [("at_linkedin", "unknown"), ("clock", "unknown")]
 
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

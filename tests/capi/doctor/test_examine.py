@@ -20,7 +20,7 @@ def test_a_company_that_has_not_begun_gets_every_check_that_can_be_made(company)
     assert levels(examine(company)) == [
         ("sweep", "red"),
         ("token", "amber"), ("account", "amber"), ("active", "amber"),
-        ("at_linkedin", "unknown"), ("clock", "unknown"), ("leads", "unknown"),
+        ("paused", "unknown"), ("at_linkedin", "unknown"), ("clock", "unknown"), ("leads", "unknown"),
         ("version", "green"), ("on_hold", "green"), ("due", "green"),
     ]  # fmt: skip
     assert not Connection.objects.exists()

@@ -41,7 +41,7 @@ def of_token_and_account(company, connection, settings, make_rule) -> Iterator[F
         connection.token_expires_on = TODAY + timedelta(days=days)
         yield from token.findings(connection, rows, TODAY)
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
-    yield from [*token.findings(connection, rows, TODAY), *at_linkedin.findings(connection, [])]
+    yield from [*token.findings(connection, rows, TODAY), *at_linkedin.findings(at_linkedin.ask(connection), [])]
 
 
 def of_the_version(company, connection, settings, make_rule) -> Iterator[Finding]:
@@ -72,9 +72,7 @@ def of_linkedins_answers(company, connection, settings, make_rule) -> Iterator[F
               (LinkedInRule("104012", "", "LEAD", "OTHER", enabled=True),), ()]  # fmt: skip
     reads = [*map(RulesRead, Outcome), *(RulesRead(Outcome.FOUND, found) for found in listed)]
     for read in reads:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(at_linkedin, "ask_linkedin", lambda *_, read=read, **__: read)
-            yield from at_linkedin.findings(connection, [rule])
+        yield from at_linkedin.findings(read, [rule])
     for header in ("Wed, 25 Nov 2026 12:00:20 GMT", "Wed, 25 Nov 2026 11:00:00 GMT"):
         yield at_linkedin._clock({"date": header}, NOW)
 

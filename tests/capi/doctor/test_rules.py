@@ -18,9 +18,10 @@ def found(company):
 
 
 def test_without_a_rule_there_is_one_to_add(company) -> None:
-    (finding,) = found(company)
+    active, ids = found(company)
 
-    assert (finding.level, finding.sentence, finding.mend) == ("amber", "There is no rule yet.", "Add one in step 2.")
+    assert (active.level, active.sentence, active.mend) == ("amber", "There is no rule yet.", "Add one in step 2.")
+    assert (ids.level, ids.sentence) == ("unknown", rules.NO_ID)
 
 
 def test_rules_that_are_on_are_fine(company, make_rule) -> None:
@@ -45,7 +46,23 @@ def test_where_all_are_off_nothing_can_be_sent(company, make_rule) -> None:
     make_rule("lead_created", "104011", is_active=False)
     make_rule("deal_lost", "104012", is_active=False)
 
-    assert levels(found(company)) == [("active", "red"), ("paused", "green")]
+    assert levels(found(company)) == [("active", "red"), ("paused", "unknown")]
+
+
+def test_an_id_is_confirmed_by_what_linkedin_accepted_or_listed_and_by_nothing_else(company, make_rule) -> None:
+    log(make_rule("lead_created", "104011"), "accepted", settled_at=NOW)
+    log(make_rule("lead_qualified", "104012"), "accepted", is_test=True, settled_at=NOW)
+    make_rule("deal_won", "104013", linkedin_read_at=NOW)
+    make_rule("deal_lost", "104014")
+    log(make_rule("deal_created", "104015"), "exhausted", is_test=True, settled_at=NOW)
+
+    ids = [(finding.level, finding.sentence) for finding in found(company) if finding.check == "paused"]
+
+    assert ids == [
+        ("green", "LinkedIn accepts events of Lead created, Lead qualified."),
+        ("green", "LinkedIn listed Deal won on 25 Nov, 12:00."),
+        ("unknown", "LinkedIn has not confirmed Deal lost (104014), Deal created (104015)."),
+    ]
 
 
 def test_a_paused_rule_says_why_and_what_to_do(company, make_rule) -> None:
