@@ -1,22 +1,29 @@
 """What the banners above every page need to know of the company's line to LinkedIn."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from capi.deadlines import end_of_token, end_of_version
-from capi.models import Connection
+from capi.models import Connection, ConversionRule
+from capi.reads.on_hold import OnHold, on_hold
 from capi.words import Words, explain_pause
 from crm.models import Membership
 from crm.roles import Action
 
+PAUSED: Final = ConversionRule.objects.active().filter(is_paused=True)
+SAYING_IT: Final = ("linkedin", "events")  # at length, in a note of their own
+
 
 class Line:
-    """The line to LinkedIn of the company that one works in. It costs a query when it is asked, and one at most."""
+    """The line to LinkedIn of the company that one works in. It costs a query when it is asked, and no more while it
+    sends: what is paused is then asked for, and within the pages about LinkedIn, how much that holds.
+    """
 
     def __init__(self, request: HttpRequest) -> None:
         self.membership: Membership | None = getattr(request, "membership", None)
@@ -26,32 +33,51 @@ class Line:
     def connection(self) -> Connection | None:
         if self.membership is None:
             return None
-        found = Connection.objects.for_company(self.membership.company_id)
-        return found.select_related("token_saved_by").first()
+        found = Connection.objects.for_company(self.membership.company_id).select_related("token_saved_by")
+        return found.annotate(has_paused_rules=Exists(PAUSED.filter(company=OuterRef("company")))).first()
 
     @property
     def pause(self) -> Words | None:
         """Why nothing is sent, for those who may know and while it is so."""
-        if self.membership is None or not self.membership.may(Action.SEE_CONNECTION):
-            return None
-        if self.connection is None or not self.connection.is_paused:
+        if not self._may(Action.SEE_CONNECTION) or self.connection is None or not self.connection.is_paused:
             return None
         return explain_pause(self.connection.paused_reason)
 
     @property
     def pause_elsewhere(self) -> Words | None:
-        """The pause, but for the page that speaks of it at length."""
-        return None if self._path == reverse("linkedin") else self.pause
+        """The pause of the line, or else of a rule, but for the page that speaks of it at length."""
+        if self._path == reverse("linkedin"):
+            return None
+        return self.pause or next((explain_pause(rule.paused_reason) for rule in self.paused_rules), None)
+
+    @cached_property
+    def paused_rules(self) -> list[ConversionRule]:
+        """The active rules that LinkedIn's answers have paused, for those who may know."""
+        if not self._may(Action.SEE_CONNECTION) or self.connection is None:
+            return []
+        has_any = getattr(self.connection, "has_paused_rules", False)
+        return list(PAUSED.for_company(self.connection.company_id)) if has_any else []
+
+    @cached_property
+    def held_elsewhere(self) -> OnHold | None:
+        """What is on hold, for those who may know: on the pages about LinkedIn, but those that say it themselves."""
+        is_about_it = self._path.startswith(reverse("linkedin")) and self._path not in map(reverse, SAYING_IT)
+        if not is_about_it or not self._may(Action.SEE_CONNECTION) or self.connection is None:
+            return None
+        return on_hold(self.connection.company_id, self.connection, self.paused_rules)
 
     @cached_property
     def deadlines(self) -> list[Words]:
-        """What stops sending soon unless an admin sees to it."""
-        if self.membership is None or not self.membership.may(Action.CHANGE_CONNECTION):
-            return []
-        today = timezone.localdate()
-        expires_on = self.connection.token_expires_on if self.connection is not None else None
-        ends = end_of_version(settings.LINKEDIN_API_VERSION, today), end_of_token(expires_on, today)
+        """What stops sending soon. Admins alone can replace a token; of the version ops can tell the operator."""
+        today, ends = timezone.localdate(), []
+        if self._may(Action.SEE_CONNECTION):
+            ends.append(end_of_version(settings.LINKEDIN_API_VERSION, today))
+        if self._may(Action.CHANGE_CONNECTION) and self.connection is not None:
+            ends.append(end_of_token(self.connection.token_expires_on, today))
         return [end.words for end in ends if end is not None and end.is_near]
+
+    def _may(self, action: Action) -> bool:
+        return self.membership is not None and self.membership.may(action)
 
     @property
     def is_sandbox(self) -> bool:

@@ -1,13 +1,14 @@
-"""The banners above every page: the sandbox, another address, and a paused line."""
+"""The banners above every page: the sandbox, another address, what is paused or on hold, and what ends soon."""
 
 import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from capi import services
 from capi.models import Connection
-from tests.conftest import TOKEN
+from tests.conftest import TOKEN, make_lead
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +59,63 @@ def test_the_linkedin_page_says_it_at_length_instead(client_as, admin, paused) -
 
     assert PAUSED not in page
     assert "Sending is paused." in page
+
+
+def test_elsewhere_a_paused_rule_is_told_with_its_reason_and_a_link(client_as, ops, sales, paused, make_rule) -> None:
+    Connection.objects.update(is_paused=False)
+    make_rule(is_paused=True, paused_reason="rule_not_found")
+    make_rule("deal_won", is_active=False, is_paused=True, paused_reason="rule_not_found")
+
+    pages = [client_as(member).get(LEADS).content.decode() for member in (ops, sales)]
+
+    assert "<strong>1 rule is paused.</strong> LinkedIn says 404" in pages[0]
+    assert f'href="{reverse("linkedin")}">See what to do' in pages[0]
+    assert "paused" not in pages[1]
+
+
+def test_the_pages_about_linkedin_say_how_much_is_on_hold_and_until_when(client_as, ops, company, paused, make_rule):
+    make_rule()
+    make_lead(company)
+    pages = [client_as(ops).get(reverse(name)).content.decode() for name in ("overview", "reconcile", "alerts")]
+
+    for page in pages:
+        assert "<strong>1 event is on hold.</strong> LinkedIn says 401" in page
+        assert "The first of them turns 90 days in " in page
+        assert PAUSED not in page
+
+
+def test_after_the_token_was_removed_they_say_it_too(client_as, ops, company, paused, make_rule) -> None:
+    make_rule()
+    make_lead(company)
+    services.remove_token(company=company)
+
+    page = client_as(ops).get(reverse("overview")).content.decode()
+
+    assert "<strong>1 event is on hold.</strong> No access token is saved." in page
+
+
+def test_the_versions_end_is_told_to_ops_and_the_tokens_to_admins_alone(
+    client_as, admin, ops, sales, paused, settings
+) -> None:
+    settings.LINKEDIN_API_VERSION = "202511"
+    Connection.objects.update(token_expires_on=timezone.localdate())
+
+    pages = [client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)]
+
+    assert ["has switched version 202511 of its API off" in page for page in pages] == [True, True, False]
+    assert ["The access token was to expire on" in page for page in pages] == [True, False, False]
+
+
+def test_while_all_is_well_the_pages_about_linkedin_ask_for_nothing_more(client_as, ops, company, make_rule) -> None:
+    services.save_token(company=company, token=TOKEN)
+    make_rule()
+    make_lead(company)
+    web = client_as(ops)
+
+    with CaptureQueriesContext(database) as queries:
+        web.get(reverse("alerts"))
+
+    assert len([query for query in queries if "capi_conversionevent" in query["sql"]]) == 0
 
 
 def test_it_costs_one_query_and_none_for_sales(client_as, admin, sales, paused) -> None:
