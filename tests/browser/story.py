@@ -94,11 +94,14 @@ class Story:
         expect(row).to_contain_text(badge)
         expect(row).to_contain_text(words)
 
-    def doctor_finds_nothing_to_mend(self) -> None:
+    def all_is_well_again(self, *, sent: int, not_sent: int = 0) -> None:
+        """The doctor is green throughout, and what happened adds up to what became of it."""
         open_page(self.page, LINKEDIN)
         self.page.get_by_role("button", name="Check everything").click()
-        expect(self.page.locator("#checked")).to_contain_text("Checked")
-        expect(self.page.locator("#findings")).not_to_contain_text("To mend")
+        expect(self.page.locator("#checked")).to_contain_text(": all is well.")
+        for badge in ("To mend", "Look here", "Can't tell"):
+            expect(self.page.locator("#findings")).not_to_contain_text(badge)
+        self.reconcile_adds_up(sent=sent, not_sent=not_sent)
 
     def all_is_sent_oldest_first(self, *, count: int) -> None:
         """And nothing is on hold any more."""
@@ -108,11 +111,11 @@ class Story:
         assert self.ids_that_linkedin_took() == ids
         assert len(ids) == count
 
-    def reconcile_adds_up(self, *, sent: int) -> None:
+    def reconcile_adds_up(self, *, sent: int, not_sent: int) -> None:
         open_page(self.page, f"{reverse('reconcile')}?week={timezone.localdate()}")
         rows = self.page.get_by_role("table").first.locator("tbody tr").all_inner_texts()
         numbers = [int(re.findall(r"[\d,]+", row)[-1].replace(",", "")) for row in rows]
-        assert (sum(numbers[:-1]), numbers[-1]) == (sent, sent)
+        assert (numbers[0], sum(numbers[1:-1]), numbers[-1]) == (sent, not_sent, sent + not_sent)
         assert "Sent" in rows[0]
 
     def ids_that_linkedin_took(self) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from capi import services
 from capi.models import SWEEP, ConversionEvent, Heartbeat
 from capi.pipeline import sweep
 from tests.browser.story import Story
@@ -28,6 +29,7 @@ PAUSED, GOES_ON = "Northwind BV: sending to LinkedIn is paused", "Northwind BV: 
 @pytest.fixture
 def story(page, company, admin, line, sandbox, make_rule) -> Story:
     """All is well: one rule, its one event so far was sent, and the admin looks at the LinkedIn page."""
+    services.save_ad_account(company=company, ad_account_id="512345678")
     story = Story(page, company, sandbox, make_rule("lead_created", "104012", name="New lead"))
     story.a_lead_comes_in("Ada")
     assert len(received(sandbox)) == 1
@@ -51,8 +53,7 @@ def test_a_token_is_revoked_and_replaced(story) -> None:
 
     story.all_is_sent_oldest_first(count=51)
     story.admin_is_mailed(GOES_ON)
-    story.doctor_finds_nothing_to_mend()
-    story.reconcile_adds_up(sent=51)
+    story.all_is_well_again(sent=51)
 
 
 def test_linkedin_retires_the_version(story, settings) -> None:
@@ -61,6 +62,7 @@ def test_linkedin_retires_the_version(story, settings) -> None:
 
     story.admin_is_mailed(PAUSED)
     story.banner_says("50 events are on hold", "LINKEDIN_API_VERSION")
+    story.doctor_says(finding="API version", badge="To mend", words="sets LINKEDIN_API_VERSION to a newer one")
     assert set(ConversionEvent.objects.filter(state="pending").values_list("attempts", flat=True)) == {0}
 
     settings.LINKEDIN_API_VERSION = "202608"
@@ -69,7 +71,7 @@ def test_linkedin_retires_the_version(story, settings) -> None:
 
     story.all_is_sent_oldest_first(count=51)
     story.admin_is_mailed(GOES_ON)
-    story.reconcile_adds_up(sent=51)
+    story.all_is_well_again(sent=51)
 
 
 def test_linkedin_refuses_a_rule(story) -> None:
@@ -85,7 +87,7 @@ def test_linkedin_refuses_a_rule(story) -> None:
 
     story.all_is_sent_oldest_first(count=51)
     story.admin_is_mailed("Northwind BV: the rule “New lead” goes on")
-    story.reconcile_adds_up(sent=51)
+    story.all_is_well_again(sent=51)
 
 
 def test_a_lead_gets_its_address_later(story, page) -> None:
@@ -98,6 +100,7 @@ def test_a_lead_gets_its_address_later(story, page) -> None:
     expect(page.get_by_text("Sent to LinkedIn").first).to_be_visible()
     assert len(received(story.sandbox)) == 2
     story.admin_is_mailed()
+    story.all_is_well_again(sent=2)
 
 
 def test_an_event_turns_90_days_while_it_is_on_hold(story, page) -> None:
@@ -106,7 +109,7 @@ def test_an_event_turns_90_days_while_it_is_on_hold(story, page) -> None:
     fresh = ConversionEvent.objects.filter(lead=story.a_lead_comes_in("Fresh"))
     story.admin_is_mailed(PAUSED)
 
-    old.update(happened_at=timezone.now() - timedelta(days=87, hours=1))
+    old.update(happened_at=timezone.now() - timedelta(days=87))
     story.admin_is_mailed("Northwind BV: events on hold become too old within 3 days")
     story.banner_says("The first of them turns 90 days in 3 days")
 
@@ -118,3 +121,4 @@ def test_an_event_turns_90_days_while_it_is_on_hold(story, page) -> None:
     expect(page.locator("#event")).to_contain_text("LinkedIn takes events for 90 days, and this one is older.")
     assert fresh.get().state == "accepted"
     assert story.ids_that_linkedin_took()[1:] == [fresh.get().event_id]
+    story.all_is_well_again(sent=2, not_sent=1)
