@@ -10,18 +10,26 @@ from capi.reasons import Reason, State
 from capi.words import ON_HOLD, REASONS, STATES, Words
 
 SLUG: Final = "troubleshooting"
-# What LinkedIn answers, and the reasons that an answer may come to.
+_DATA: Final = (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED)
+# What LinkedIn answers, and the reasons that an answer may come to. Every status from 400 on has its place.
 ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
     "401": (Reason.TOKEN_REFUSED,),
     "403": (Reason.RULE_FORBIDDEN,),
     "404": (Reason.RULE_NOT_FOUND,),
-    "400": (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED),
-    "422": (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED),
+    "400": (*_DATA, Reason.VERSION_RETIRED),
+    "409": _DATA,
+    "422": _DATA,
     "426": (Reason.VERSION_RETIRED,),
     "429": (Reason.THROTTLED,),
-    "5xx": (Reason.SERVER_TROUBLE,),
-    "timeout": (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE),
+    "408": (Reason.SERVER_TROUBLE,),
+    "413": (Reason.SERVER_TROUBLE,),
+    "421": (Reason.SERVER_TROUBLE,),
+    "423": (Reason.SERVER_TROUBLE,),
+    "425": (Reason.SERVER_TROUBLE,),
+    "501": (Reason.REFUSED,),
     "other 4xx": (Reason.REFUSED,),
+    "other 5xx": (Reason.SERVER_TROUBLE,),
+    "timeout, or an answer that can't be read": (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE),
 }
 
 
@@ -35,6 +43,11 @@ def page() -> Page:
     ]
     intro = render_to_string("capi/help/answers.html", {"table": table})
     return Page(SLUG, "Troubleshooting", intro, (*sections, *_of_states()))
+
+
+def reasons_of(status: int) -> tuple[Reason, ...]:
+    """What the help says that this answer, from 400 on, may come to."""
+    return ANSWERS.get(str(status)) or ANSWERS[f"other {status // 100}xx"]
 
 
 def _of_reason(reason: Reason) -> Section:

@@ -105,13 +105,13 @@ _REASONS: Final[dict[Reason, Words]] = {
     ),
     Reason.DATA_REFUSED: Words(
         "Rejected",
-        "LinkedIn found the data of this event wrong or incomplete (400 or 422).",
+        "LinkedIn found the data of this event wrong or incomplete (400, 409 or 422).",
         "LinkedIn's own words say why. Correct the lead, then retry the event: unchanged it would be refused again.",
         "bad",
     ),
     Reason.REFUSED: Words(
         "On hold",
-        "LinkedIn refused the request itself. That points to a change at LinkedIn or a fault in LeadMachine.",
+        "LinkedIn refused the request itself (501, 405 and the like). That points to a change at LinkedIn or a fault in LeadMachine.",
         "Tell whoever runs LeadMachine; then resume the rule on the LinkedIn page.",
         "bad",
     ),
@@ -119,7 +119,10 @@ _REASONS: Final[dict[Reason, Words]] = {
         "Queued", "LinkedIn asked us to slow down (429).", "Nothing: sending goes on by itself after a pause.", "wait"
     ),
     Reason.SERVER_TROUBLE: Words(
-        "Trying again", "LinkedIn had trouble of its own (5xx).", "Nothing: it is tried again for three days.", "wait"
+        "Trying again",
+        "LinkedIn could not take the event just then (5xx, 408 and the like).",
+        "Nothing: it is tried again for three days.",
+        "wait",
     ),
     Reason.TIMED_OUT: Words(
         "Trying again",

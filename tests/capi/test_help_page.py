@@ -50,8 +50,9 @@ def test_an_unknown_page_is_not_found(client_as, sales):
     [
         ("401", "401: Access token refused"),
         ("429", "429: Too many requests"),
-        ("timeout", "timeout: No answer in time"),
-        ("5xx", "5xx: LinkedIn is in trouble"),
+        ("timeout", "timeout, or an answer that can't be read: No answer in time"),
+        ("5xx", "408, 413, 421, 423, 425, other 5xx: LinkedIn is in trouble"),
+        ("501", "501, other 4xx: Refused"),
         ("sha-256 HASH", "Privacy"),
         ("rename stage", "What happens if I rename a status or a stage?"),
         ("gave up", "State “Gave up”"),

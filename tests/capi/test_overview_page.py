@@ -167,7 +167,7 @@ def test_the_numbers_are_exported_as_they_are_shown_and_on_record(client_as, ops
     rows = rows_of(web.post(EXPORT, {"period": "7"}))
 
     today = timezone.localdate()
-    refused = "LinkedIn found the data of this event wrong or incomplete (400 or 422)."
+    refused = "LinkedIn found the data of this event wrong or incomplete (400, 409 or 422)."
     assert rows == [
         ["day", "rule", "state", "why", "events"],
         [str(today - timedelta(days=3)), "New lead", "Rejected", refused, "2"],
