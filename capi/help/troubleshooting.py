@@ -7,7 +7,7 @@ from django.template.loader import render_to_string
 
 from capi.help.page import Page, Section
 from capi.reasons import Reason, State
-from capi.words import ON_HOLD, REASONS, STATES, Words
+from capi.words import ON_HOLD, REASONS, REFUSED_WITH, STATES, Words
 
 SLUG: Final = "troubleshooting"
 _DATA: Final = (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED)
@@ -39,10 +39,11 @@ def page() -> Page:
     others = [reason for reason in REASONS if reason not in with_answer]
     sections = [_of_reason(reason) for reason in [*with_answer, *others]]
     table = [
-        (answer, [(REASONS[reason].topic, reason.label) for reason in reasons]) for answer, reasons in ANSWERS.items()
+        (answer, [(_words(answer, reason).topic, reason.label) for reason in reasons])
+        for answer, reasons in ANSWERS.items()
     ]
     intro = render_to_string("capi/help/answers.html", {"table": table})
-    return Page(SLUG, "Troubleshooting", intro, (*sections, *_of_states()))
+    return Page(SLUG, "Troubleshooting", intro, (*sections, *_of_refusals(), *_of_states()))
 
 
 def reasons_of(status: int) -> tuple[Reason, ...]:
@@ -53,6 +54,17 @@ def reasons_of(status: int) -> tuple[Reason, ...]:
 def _of_reason(reason: Reason) -> Section:
     answers = ", ".join(answer for answer, reasons in ANSWERS.items() if reason in reasons)
     return _section(f"{answers}: {reason.label}" if answers else str(reason.label), REASONS[reason])
+
+
+def _words(answer: str, reason: Reason) -> Words:
+    if reason == Reason.DATA_REFUSED and answer.isdigit():
+        return REFUSED_WITH.get(int(answer), REASONS[reason])
+    return REASONS[reason]
+
+
+def _of_refusals() -> Iterator[Section]:
+    for status, words in REFUSED_WITH.items():
+        yield _section(f"{Reason.DATA_REFUSED.label} with {status}", words)
 
 
 def _of_states() -> Iterator[Section]:

@@ -106,12 +106,14 @@ _REASONS: Final[dict[Reason, Words]] = {
     Reason.DATA_REFUSED: Words(
         "Rejected",
         "LinkedIn found the data of this event wrong or incomplete (400, 409 or 422).",
-        "LinkedIn's own words say why. Correct the lead, then retry the event: unchanged it would be refused again.",
+        "LinkedIn's own words say why. Correct what they name, then retry the event: "
+        "unchanged it would be refused again.",
         "bad",
     ),
     Reason.REFUSED: Words(
         "On hold",
-        "LinkedIn refused the request itself (501, 405 and the like). That points to a change at LinkedIn or a fault in LeadMachine.",
+        "LinkedIn refused the request itself (501, 405 and the like). "
+        "That points to a change at LinkedIn or a fault in LeadMachine.",
         "Tell whoever runs LeadMachine; then resume the rule on the LinkedIn page.",
         "bad",
     ),
@@ -193,6 +195,28 @@ _REASONS: Final[dict[Reason, Words]] = {
 }
 REASONS: Final = {reason: replace(words, topic=f"reason-{reason}") for reason, words in _REASONS.items()}
 
+# The same reason with one status or the other: a lead can be corrected, a moment can't.
+REFUSED_WITH: Final[dict[int, Words]] = {
+    400: Words(
+        "Rejected",
+        "LinkedIn says 400: something in this event is not as it may be, for example its time.",
+        "LinkedIn's own words say what. A time that is too old, or lies ahead, can't be corrected: such an event stays "
+        "out. If they speak of the person, correct the lead and retry the event.",
+        "bad",
+        400,
+        topic="reason-data_refused-400",
+    ),
+    422: Words(
+        "Rejected",
+        "LinkedIn says 422: something in this event is missing or has the wrong form.",
+        "LinkedIn's own words say what. Correct it on the lead or the deal and retry the event; if it is nothing that "
+        "stands there, tell whoever runs LeadMachine.",
+        "bad",
+        422,
+        topic="reason-data_refused-422",
+    ),
+}
+
 _PASTE: Final = "Or copy the id of each rule from Campaign Manager and add the rule by hand."
 
 # What came of reading an ad account's rules.
@@ -260,7 +284,7 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Words:
             return hold
         if reason not in TRANSIENT:
             return STATES[state]  # what held it is mended, and its turn comes
-    words = explain_state(state, reason)
+    words = _refused_with(event) or explain_state(state, reason)
     if state in (State.REJECTED, State.EXHAUSTED) and reason != Reason.NONE:
         return replace(words, next_step=_final_step(event, words))
     return words
@@ -298,6 +322,12 @@ def hold_of_line(connection: Connection | None) -> Words | None:
     if connection is None or not connection.has_token:
         return REASONS[Reason.NO_TOKEN]
     return explain_pause(connection.paused_reason) if connection.is_paused else None
+
+
+def _refused_with(event: ConversionEvent) -> Words | None:
+    if event.state == State.REJECTED and event.reason == Reason.DATA_REFUSED:
+        return REFUSED_WITH.get(event.http_status or 0)
+    return None
 
 
 def _final_step(event: ConversionEvent, words: Words) -> str:

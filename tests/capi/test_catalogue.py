@@ -10,11 +10,12 @@ from capi.linkedin.answers import decide
 from capi.linkedin.decisions import Decision
 from capi.linkedin.exchange import Answer, Trouble
 from capi.linkedin.rules import Outcome
+from capi.models import ConversionEvent
 from capi.reasons import Reason, State
-from capi.words import ON_HOLD, READINGS, REASONS, STATES, Words
+from capi.words import ON_HOLD, READINGS, REASONS, REFUSED_WITH, STATES, Words, explain
 
 ROOT = settings.BASE_DIR
-EVERYTHING = [*STATES.values(), *REASONS.values(), ON_HOLD, *READINGS.values()]
+EVERYTHING = [*STATES.values(), *REASONS.values(), ON_HOLD, *REFUSED_WITH.values(), *READINGS.values()]
 MARKUP = re.compile(r"<[^>]+>|\{[{%#].*?[}%#]\}", re.DOTALL)
 # Code that tells of other things than states, reasons and answers.
 OTHER_WORDS = {"capi/views/rule_import.py": "a limit that was reached says so itself"}
@@ -66,7 +67,7 @@ def test_each_answer_that_the_help_names_by_its_number_is_an_answer() -> None:
 def test_the_help_has_a_place_for_each_of_them() -> None:
     anchors = {section.anchor for section in page().sections}
 
-    assert {words.topic for words in (*STATES.values(), *REASONS.values(), ON_HOLD)} == anchors
+    assert {words.topic for words in EVERYTHING if words.topic} == anchors
     for section, words in zip(page().sections, page_words(), strict=True):
         assert words.what in section.text
         assert words.next_step in section.text
@@ -107,6 +108,14 @@ def test_words_are_made_in_the_catalogue_alone() -> None:
     }
 
     assert makers <= set(OTHER_WORDS)
+
+
+@pytest.mark.parametrize(("status", "next_step"), [(400, "A time that is too old"), (422, "Correct it on the lead")])
+def test_a_refusal_with_400_reads_otherwise_than_one_with_422(status: int, next_step: str) -> None:
+    words = explain(ConversionEvent(state=State.REJECTED, reason=Reason.DATA_REFUSED, http_status=status), None)
+
+    assert str(status) in words.what
+    assert next_step in words.next_step
 
 
 def test_no_template_compares_a_state_or_a_reason_with_a_text() -> None:

@@ -191,7 +191,8 @@ def test_an_erased_lead_is_not_called_deleted(web, company, connected, make_rule
 
 
 @pytest.mark.parametrize(
-    ("is_test", "step"), [(False, "Correct the lead, then retry the event"), (True, "A test holds nothing of yours")]
+    ("is_test", "step"),
+    [(False, "Correct what they name, then retry the event"), (True, "A test holds nothing of yours")],
 )
 def test_a_refused_event_says_what_to_do_about_it(web, make_rule, is_test, step) -> None:
     rule = make_rule()
@@ -202,7 +203,7 @@ def test_a_refused_event_says_what_to_do_about_it(web, make_rule, is_test, step)
     page = page_of(web, event)
 
     assert step in page
-    assert ("Correct the lead" in page) is not is_test
+    assert ("Correct what they name" in page) is not is_test
 
 
 def test_it_takes_the_same_queries_with_or_without_a_history(

@@ -70,7 +70,7 @@ def test_it_tells_when_the_rule_last_sent_and_why_it_last_failed(client_as, ops,
     failed = ConversionEvent.objects.get(rule=rule, state="rejected")
     assert health.row.last_sent_at == sent.settled_at
     assert health.last_failed.event == failed
-    assert "LinkedIn found the data of this event wrong or incomplete" in text
+    assert "LinkedIn says 422: something in this event is missing" in text
     assert "LinkedIn's words: “amount”" in text
     assert failed.get_absolute_url() in text
 
