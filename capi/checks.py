@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from capi.deadlines import end_of_version
 from capi.linkedin import versions
+from capi.words.deadlines import about_old_version
 
 LARGEST_BATCH = 5_000  # elements per request (linkedin-capi, 1.4)
 SMALLEST_MARGIN_SECONDS = 30
@@ -52,8 +53,8 @@ def api_version(**kwargs: Any) -> list[CheckMessage]:
         hint = "Set it to year and month, such as 202609."
         return [Error(f"LINKEDIN_API_VERSION is {version!r}, which is no version.", hint=hint, id="capi.E105")]
     if versions.is_before_the_table(version):
-        text = f"LINKEDIN_API_VERSION is {version}, which LinkedIn no longer answers."
-        return [Warn(text, hint="Set it to a newer version.", id="capi.W106")]
+        old = about_old_version(version)
+        return [Warn(old.what, hint=old.next_step, id="capi.W106")]
     end = end_of_version(version, timezone.localdate())
     if end is not None and end.is_near:
         return [Warn(end.words.what, hint=end.words.next_step, id="capi.W106")]

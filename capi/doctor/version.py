@@ -11,6 +11,7 @@ from capi.linkedin import versions
 from capi.models import Connection
 from capi.reasons import Reason
 from capi.words import REASONS
+from capi.words.deadlines import about_old_version
 
 RETIRED = REASONS[Reason.VERSION_RETIRED]
 LOOK_IT_UP = "Whoever runs LeadMachine finds its end in LinkedIn's list of versions, or installs a newer LeadMachine."
@@ -27,8 +28,8 @@ def findings(connection: Connection | None, today: date) -> Iterator[Finding]:
     elif end is not None:
         yield _finding(Level.GREEN, end.words.what)
     elif versions.is_before_the_table(version):
-        sentence = f"Version {version} is older than all that LinkedIn still answers."
-        yield _finding(Level.RED, sentence, RETIRED.next_step, RETIRED.topic)
+        old = about_old_version(version)
+        yield _finding(Level.RED, old.what, old.next_step, old.topic)
     else:
         sentence = f"LeadMachine's table of versions does not hold {version}, so that its end can't be told."
         yield _finding(Level.UNKNOWN, sentence, LOOK_IT_UP, RETIRED.topic)

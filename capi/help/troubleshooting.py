@@ -1,13 +1,17 @@
 """The page about what goes wrong. Every sentence in it comes from the catalogue (`capi.words`)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from django.template.loader import render_to_string
 
 from capi.help.page import Page, Section
 from capi.reasons import Reason, State
-from capi.words import ON_HOLD, REASONS, REFUSED_WITH, STATES, Words
+from capi.words import ON_HOLD, READINGS, REASONS, REFUSED_WITH, STATES, Words
+from capi.words.alerts import ABOUT
+from capi.words.backfills import BACKFILLS, NO_ACTIVE_RULE, RULE_OFF
+from capi.words.dry_run import NO_DEAL, NO_HASH, RULE_IS_OFF
+from capi.words.reconcile import NO_EVENT
 
 SLUG: Final = "troubleshooting"
 _DATA: Final = (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED)
@@ -31,10 +35,19 @@ ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
     "other 5xx": (Reason.SERVER_TROUBLE,),
     "timeout, or an answer that can't be read": (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE),
 }
+# What is about no event: by where one meets it.
+THE_REST: Final[dict[str, Sequence[Words]]] = {
+    "Reading the list of rules": [words for words in READINGS.values() if words not in REASONS.values()],
+    "Backfill": [*BACKFILLS.values(), RULE_OFF, NO_ACTIVE_RULE],
+    "Dry run": [RULE_IS_OFF, NO_DEAL],
+    "Check my hash": list(NO_HASH.values()),
+    "Reconcile": [NO_EVENT],
+    "Alert": list(ABOUT.values()),
+}
 
 
 def page() -> Page:
-    """First each reason, those with an answer of LinkedIn's ahead of the others; then each state."""
+    """First each reason, those with an answer of LinkedIn's ahead of the others; then each state, then the rest."""
     with_answer = list(dict.fromkeys(reason for reasons in ANSWERS.values() for reason in reasons))
     others = [reason for reason in REASONS if reason not in with_answer]
     sections = [_of_reason(reason) for reason in [*with_answer, *others]]
@@ -43,7 +56,7 @@ def page() -> Page:
         for answer, reasons in ANSWERS.items()
     ]
     intro = render_to_string("capi/help/answers.html", {"table": table})
-    return Page(SLUG, "Troubleshooting", intro, (*sections, *_of_refusals(), *_of_states()))
+    return Page(SLUG, "Troubleshooting", intro, (*sections, *_of_refusals(), *_of_states(), *_of_the_rest()))
 
 
 def reasons_of(status: int) -> tuple[Reason, ...]:
@@ -71,6 +84,12 @@ def _of_states() -> Iterator[Section]:
     for state in State:
         yield _section(f"State “{STATES[state].label}”", STATES[state])
     yield _section(f"“{ON_HOLD.label}”", ON_HOLD)
+
+
+def _of_the_rest() -> Iterator[Section]:
+    for what, each in THE_REST.items():
+        for words in each:
+            yield _section(f"{what}: {words.label}", words)
 
 
 def _section(title: str, words: Words) -> Section:

@@ -17,7 +17,8 @@ from capi.pipeline import take
 from capi.pipeline.take import Row, Sendable
 from capi.pipeline.wire import client
 from capi.reasons import OPEN_STATES, Frequency, Reason, State
-from capi.words import NO_DEAL, REASONS, RULE_IS_OFF, STATES, WOULD_BE_SENT, Words, explain
+from capi.words import REASONS, STATES, Words, explain
+from capi.words.dry_run import NO_DEAL, RULE_IS_OFF, WOULD_BE_SENT
 from crm.models import Deal, Lead
 
 AUTHORIZATION_SHOWN: Final = "Bearer ••••"

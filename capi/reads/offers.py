@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from capi.advice import suggested_event, type_label
 from capi.linkedin.rules import API_METHOD, LinkedInRule, RulesRead
 from capi.models import ConversionRule
+from capi.words import Words
+from capi.words.offers import SWITCHED_OFF, WRONG_SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class LeftOut:
     """A rule that takes no events, and why."""
 
     rule: LinkedInRule
-    why: str
+    why: Words
 
 
 def offers(read: RulesRead, own: Sequence[ConversionRule]) -> list[Offer]:
@@ -59,7 +61,5 @@ def _offers(rules: Sequence[LinkedInRule], own: Sequence[ConversionRule], taken:
         yield Offer(rule, mapped, suggested, suggested if is_free else "")
 
 
-def _why(rule: LinkedInRule) -> str:
-    if rule.method != API_METHOD:
-        return "its source is not the Conversions API"
-    return "it is switched off in Campaign Manager"
+def _why(rule: LinkedInRule) -> Words:
+    return WRONG_SOURCE if rule.method != API_METHOD else SWITCHED_OFF

@@ -12,7 +12,7 @@ from capi.backfill_form import BackfillForm
 from capi.context_processors import line_of
 from capi.models import Backfill
 from capi.reads.backfills import foreseen, shown_backfill
-from capi.words.backfills import warnings
+from capi.words.backfills import NO_ACTIVE_RULE, warnings
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
 
@@ -44,6 +44,7 @@ def _plan(request: MemberRequest, form: BackfillForm) -> HttpResponse:
         "until": until,
         "plans": plans,
         "sendable": sum(plan.sendable for plan in plans),
+        "no_rule": NO_ACTIVE_RULE,
         "warnings": warnings(plan.rule for plan in plans),
     }
     return render(request, "capi/backfill_plan.html", context)

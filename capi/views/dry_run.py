@@ -13,7 +13,7 @@ from capi.linkedin.vectors import PUBLISHED
 from capi.models import ConversionRule
 from capi.reads.dry_run import DryRun
 from capi.reads.dry_run import dry_run as run_dry
-from capi.words import NO_HASH
+from capi.words.dry_run import NO_HASH
 from crm.filters import SearchForm
 from crm.models import Deal, Lead
 from crm.roles import Action
@@ -73,6 +73,6 @@ def check_hash(request: MemberRequest) -> HttpResponse:
             "is_answered": True,
             "normalised": normalise_email(address),
             "sha256": email_sha256(address),
-            "nothing": NO_HASH[nothing] if nothing else "",
+            "nothing": NO_HASH[nothing] if nothing else None,
         }
     return render(request, "capi/check_hash.html", context)

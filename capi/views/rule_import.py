@@ -21,7 +21,8 @@ from capi.reasons import Reason
 from capi.rule_forms import AdAccountForm, ImportForm
 from capi.rule_import import Imported, import_rules
 from capi.rulebook import known_rules, read_anew
-from capi.words import READINGS, REASONS, Words
+from capi.words import READINGS, REASONS
+from capi.words.offers import too_often
 from crm import limits
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
@@ -61,7 +62,7 @@ def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> 
     try:
         read = _read(connection, anew="anew" in request.GET)
     except limits.TooOften as error:
-        return _render(request, {**shown, "problem": Words("Not now", str(error), "", "wait")})
+        return _render(request, {**shown, "problem": too_often(str(error))})
     except vault.UnreadableToken:
         return _render(request, {**shown, "problem": REASONS[Reason.TOKEN_UNREADABLE]})
     if read.outcome != Outcome.FOUND:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Literal
 
-from capi.linkedin.identity import NothingToHash
 from capi.linkedin.rules import Outcome
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.reasons import Reason, State
@@ -33,18 +32,32 @@ class Words:
 
 
 _STATES: Final[dict[State, Words]] = {
-    State.PENDING: Words("Queued", "Waiting to be sent, usually for a few seconds.", "", "wait"),
-    State.WAITING: Words("Waiting", "Waiting for something that is missing.", "", "wait"),
+    State.PENDING: Words(
+        "Queued", "Waiting to be sent, usually for a few seconds.", "Nothing to do: it goes out by itself.", "wait"
+    ),
+    State.WAITING: Words(
+        "Waiting",
+        "Waiting for something that is missing.",
+        "Enter what is missing: it then goes out by itself.",
+        "wait",
+    ),
     State.ACCEPTED: Words(
         "Sent",
         "LinkedIn accepted the event.",
         "Campaign Manager may take 24 hours to show it, and up to 72 for all figures.",
         "good",
     ),
-    State.REJECTED: Words("Rejected", "LinkedIn will not take this event.", "", "bad"),
-    State.EXPIRED: Words("Expired", "The event is too old for LinkedIn.", "", "bad"),
-    State.SKIPPED: Words("Skipped", "This event is not sent.", "", "plain"),
-    State.CANCELLED: Words("Cancelled", "This event was called off before it was sent.", "", "plain"),
+    State.REJECTED: Words("Rejected", "LinkedIn will not take this event.", "LinkedIn's own words say why.", "bad"),
+    State.EXPIRED: Words(
+        "Expired", "The event is too old for LinkedIn.", "Nothing to do: it can't be sent any more.", "bad"
+    ),
+    State.SKIPPED: Words("Skipped", "This event is not sent.", "Nothing to do, unless that is a mistake.", "plain"),
+    State.CANCELLED: Words(
+        "Cancelled",
+        "This event was called off before it was sent.",
+        "Nothing to do, unless that was a mistake.",
+        "plain",
+    ),
     State.EXHAUSTED: Words("Gave up", "LinkedIn could not be reached often enough.", "Retry it by hand.", "bad"),
 }
 STATES: Final = {state: replace(words, topic=f"state-{state}") for state, words in _STATES.items()}
@@ -220,8 +233,10 @@ REFUSED_WITH: Final[dict[int, Words]] = {
 _PASTE: Final = "Or copy the id of each rule from Campaign Manager and add the rule by hand."
 
 # What came of reading an ad account's rules.
-READINGS: Final[dict[Outcome, Words]] = {
-    Outcome.FOUND: Words("Read", "LinkedIn listed the rules of this ad account.", "", "good"),
+_READINGS: Final[dict[Outcome, Words]] = {
+    Outcome.FOUND: Words(
+        "Read", "LinkedIn listed the rules of this ad account.", "Choose a CRM event for each that you want.", "good"
+    ),
     Outcome.CANNOT_TELL: Words(
         "Can't read",
         "LinkedIn says 403: this token may send events but not read rules, or it does not know this ad account. "
@@ -255,20 +270,13 @@ READINGS: Final[dict[Outcome, Words]] = {
     ),
 }
 
+READINGS: Final = {
+    outcome: words if words.topic else replace(words, topic=f"reading-{outcome}")
+    for outcome, words in _READINGS.items()
+}
+
 NOT_AS_THINGS_STAND: Final = "In the state that the event is in, this can't be done."
 REFUSED_TEST: Final = "A test holds nothing of yours: look at the rule in Campaign Manager, then press play again."
-
-WOULD_BE_SENT: Final = Words("Would be sent", "As things stand it goes to LinkedIn within seconds.", "", "good")
-RULE_IS_OFF: Final = Words(
-    "Not sent", "The rule is switched off: nothing is planned for it.", "Switch it on on the LinkedIn page.", "plain"
-)
-NO_DEAL: Final = Words("Not sent", "This rule is about deals, and this lead has none.", "Choose another rule.", "plain")
-
-NO_HASH: Final[dict[NothingToHash, str]] = {
-    NothingToHash.EMPTY: "There is nothing but blanks. A hash of nothing would be a match that never comes.",
-    NothingToHash.IS_HASH: "This is a SHA-256 hash already. A hash of a hash would be a match that never comes.",
-    NothingToHash.NO_TEXT: "This holds characters that are no text (half of a pair of UTF-16 signs, for example).",
-}
 
 TRANSIENT: Final = frozenset(
     {Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.THROTTLED}

@@ -9,7 +9,7 @@ from django.utils import dateformat
 
 from capi.models import Alert
 from capi.reasons import AlertKind, Reason
-from capi.words import ON_HOLD, REASONS, explain_pause
+from capi.words import ON_HOLD, REASONS, Words, explain_pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,29 @@ class Told:
         return {"linkedin": "LinkedIn page", "events": "Recent events", "leads": "Leads"}[self.page]
 
 
+_SEE_LOG: Final = "Recent events says for each of them why, and what to do."
+_LOOK_AT_CRM: Final = (
+    "Look whether leads and deals still come in and change as they did, and whether they have e-mail addresses."
+)
+# What the help says of the alerts that are about no reason of their own.
+ABOUT: Final[dict[AlertKind, Words]] = {
+    AlertKind.FAILING: Words(
+        "Many events of a rule fail",
+        "Of the events of the rule that came to an end within 24 hours, one in five failed, or more. "
+        "The alert ends by itself once it is fewer than one in ten.",
+        _SEE_LOG,
+        "bad",
+        topic="alert-failing",
+    ),
+    AlertKind.SILENT: Words(
+        "A rule is silent",
+        "The rule had events in each of the last weeks, and now none for longer than chance explains.",
+        _LOOK_AT_CRM,
+        "bad",
+        topic="alert-silent",
+    ),
+}
+
 # With what an alert knows in braces: rule, failed, ended, days, per_week, left, on, version.
 OPENED: Final[dict[AlertKind, Told]] = {
     AlertKind.CONNECTION_PAUSED: Told("sending to LinkedIn is paused", "{what}", "{next_step}", topic="{topic}"),
@@ -43,14 +66,16 @@ OPENED: Final[dict[AlertKind, Told]] = {
     AlertKind.FAILING: Told(
         "many events of the rule “{rule}” fail",
         "Of {ended} events that came to an end within 24 hours, {failed} failed.",
-        "Recent events says for each of them why, and what to do.",
+        _SEE_LOG,
         "events",
+        ABOUT[AlertKind.FAILING].topic,
     ),
     AlertKind.SILENT: Told(
         "the rule “{rule}” is silent",
         "Usually there are {per_week} events a week, and there has been none for {days} days.",
-        "Look whether leads and deals still come in and change as they did, and whether they have e-mail addresses.",
+        _LOOK_AT_CRM,
         "leads",
+        ABOUT[AlertKind.SILENT].topic,
     ),
     AlertKind.TOKEN_ENDING: Told(
         "the access token ends {left}",

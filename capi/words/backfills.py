@@ -9,8 +9,10 @@ from capi.models import Backfill, Connection, ConversionRule
 from capi.reasons import BackfillState, Outcome, Reason
 from capi.words import REASONS, Words, hold_of
 
-BACKFILLS: Final[dict[BackfillState, Words]] = {
-    BackfillState.RUNNING: Words("Running", "Past events are sent behind what happens now.", "", "wait"),
+_BACKFILLS: Final[dict[BackfillState, Words]] = {
+    BackfillState.RUNNING: Words(
+        "Running", "Past events are sent behind what happens now.", "Nothing to do: it goes on by itself.", "wait"
+    ),
     BackfillState.PAUSED: Words(
         "Paused", "Nothing more of it is queued.", "Resume it: it goes on where it stopped.", "wait"
     ),
@@ -20,14 +22,31 @@ BACKFILLS: Final[dict[BackfillState, Words]] = {
         "Recent events says what became of each.",
         "good",
     ),
-    BackfillState.CANCELLED: Words("Cancelled", "It was cancelled, with what of it had not been sent.", "", "plain"),
+    BackfillState.CANCELLED: Words(
+        "Cancelled",
+        "It was cancelled, with what of it had not been sent.",
+        "Nothing to do. A new backfill sends what is left.",
+        "plain",
+    ),
 }
+BACKFILLS: Final = {state: replace(words, topic=f"backfill-{state}") for state, words in _BACKFILLS.items()}
 ENDS_OF_BACKFILLS: Final[dict[Reason, str]] = {
     Reason.RULE_DELETED: "Its rule was deleted.",
     Reason.COMPANY_CLOSED: "The company was deactivated.",
 }
 RULE_OFF: Final = Words(
-    "On hold", "The rule is switched off.", "Switch it on on the LinkedIn page, or cancel the backfill.", "wait"
+    "On hold",
+    "The rule is switched off.",
+    "Switch it on on the LinkedIn page, or cancel the backfill.",
+    "wait",
+    topic="backfill-rule-off",
+)
+NO_ACTIVE_RULE: Final = Words(
+    "No active rule",
+    "A backfill is sent by a rule that is switched on, and there is none.",
+    "Switch one on on the LinkedIn page.",
+    "plain",
+    topic="backfill-no-rule",
 )
 
 OUTCOMES: Final[dict[Outcome, str]] = {

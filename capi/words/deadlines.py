@@ -1,11 +1,14 @@
 """What is said about a day that comes near: the end of the API version, and of an access token that has one."""
 
 from datetime import date
+from typing import Final
 
 from django.utils import dateformat
 
 from capi.reasons import Reason
 from capi.words import REASONS, Tone, Words
+
+RETIRED: Final = REASONS[Reason.VERSION_RETIRED]
 
 
 def about_version(version: str, day: date, days_left: int) -> Words:
@@ -15,7 +18,17 @@ def about_version(version: str, day: date, days_left: int) -> Words:
         f"{_on(day, days_left)}.",
         "Whoever runs LeadMachine sets LINKEDIN_API_VERSION to a newer one. What is on hold until then is kept.",
         _tone(days_left, bad_from=7),
-        topic=REASONS[Reason.VERSION_RETIRED].topic,
+        topic=RETIRED.topic,
+    )
+
+
+def about_old_version(version: str) -> Words:
+    return Words(
+        "API version",
+        f"Version {version} is older than all that LinkedIn still answers.",
+        RETIRED.next_step,
+        "bad",
+        topic=RETIRED.topic,
     )
 
 

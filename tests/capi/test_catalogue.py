@@ -1,30 +1,102 @@
 """One catalogue: whatever an event, a rule, a connection or an answer can come to has words there, and only there."""
 
+import ast
+import importlib
+import pkgutil
 import re
+from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db.models import TextChoices
 
+from capi import reasons
+from capi import words as catalogue
 from capi.help.troubleshooting import ANSWERS, page, reasons_of
+from capi.linkedin import rules
 from capi.linkedin.answers import decide
 from capi.linkedin.decisions import Decision
 from capi.linkedin.exchange import Answer, Trouble
-from capi.linkedin.rules import Outcome
+from capi.linkedin.identity import NothingToHash
 from capi.models import ConversionEvent
-from capi.reasons import Reason, State
+from capi.reasons import AlertKind, BackfillState, Ending, Frequency, News, Outcome, Reason, State
 from capi.words import ON_HOLD, READINGS, REASONS, REFUSED_WITH, STATES, Words, explain
+from capi.words.alerts import OPENED
+from capi.words.backfills import BACKFILLS, OUTCOMES
+from capi.words.dry_run import NO_HASH
 
 ROOT = settings.BASE_DIR
-EVERYTHING = [*STATES.values(), *REASONS.values(), ON_HOLD, *REFUSED_WITH.values(), *READINGS.values()]
+MODULES = [importlib.import_module(found.name) for found in pkgutil.iter_modules(catalogue.__path__, "capi.words.")]
 MARKUP = re.compile(r"<[^>]+>|\{[{%#].*?[}%#]\}", re.DOTALL)
-# Code that tells of other things than states, reasons and answers.
-OTHER_WORDS = {"capi/views/rule_import.py": "a limit that was reached says so itself"}
+# For each enumeration that people meet: what has its words. Of the others, why its labels say it all.
+CATALOGUE = {
+    State: STATES,
+    Reason: {Reason.NONE: "", **REASONS},
+    rules.Outcome: READINGS,
+    BackfillState: BACKFILLS,
+    Outcome: OUTCOMES,
+    AlertKind: OPENED,
+    NothingToHash: NO_HASH,
+}
+LABELS_SAY_IT_ALL = {
+    Frequency: "a choice in a form",
+    Ending: "how an alert ended, beside its words",
+    News: "which of an alert's words a mail has",
+}
+SAID_ELSEWHERE = {
+    "capi/reasons.py": "the labels of the codes",
+    "capi/timeline.py": "the note of a CRM event that no rule was there for",
+    "capi/doctor/at_linkedin.py": "begins a sentence about several rules",
+}
+TELLING = re.compile(
+    r"no active rule|(?:is|it is) switched off|switched off in campaign manager|is not the conversions api|"
+    r"linkedin says \d|older than all|no longer answers|not shared with ad platforms",
+    re.IGNORECASE,
+)
 
 
-def test_every_state_and_every_reason_has_words() -> None:
-    assert set(STATES) == set(State)
-    assert set(REASONS) == set(Reason) - {Reason.NONE}
-    assert set(READINGS) == set(Outcome)
+def all_words() -> list[Words]:
+    """Every one of the catalogue that is no sentence filled in."""
+    each = [value for module in (catalogue, *MODULES) for name, value in vars(module).items() if name[0] != "_"]
+    inside = [one for value in each if isinstance(value, dict) for one in value.values()]
+    return list(dict.fromkeys(one for one in (*each, *inside) if isinstance(one, Words)))
+
+
+EVERYTHING = all_words()
+
+
+def test_every_code_that_people_meet_has_words() -> None:
+    for codes, found in CATALOGUE.items():
+        assert set(found) == set(codes), codes
+
+
+def test_no_enumeration_of_reasons_is_forgotten() -> None:
+    known = [*CATALOGUE, *LABELS_SAY_IT_ALL]
+
+    found = [one for one in vars(reasons).values() if isinstance(one, type) and issubclass(one, TextChoices)]
+
+    assert [one for one in found if one is not TextChoices and one not in known] == []
+
+
+def test_each_state_and_each_code_says_what_to_do_next() -> None:
+    told = [
+        *STATES.values(),
+        *REASONS.values(),
+        *REFUSED_WITH.values(),
+        *READINGS.values(),
+        *BACKFILLS.values(),
+        ON_HOLD,
+    ]
+
+    assert [words.what for words in told if not words.next_step] == []
+
+
+def test_what_is_bad_leads_to_its_place_in_the_help() -> None:
+    anchors = {section.anchor for section in page().sections}
+    topics = {words.what: words.topic for words in EVERYTHING if words.tone == "bad"}
+    topics |= {told.title: told.topic for told in OPENED.values() if told.topic != "{topic}"}
+
+    assert {what: topic for what, topic in topics.items() if topic not in anchors} == {}
 
 
 @pytest.mark.parametrize("words", EVERYTHING, ids=lambda words: words.what[:40])
@@ -107,7 +179,33 @@ def test_words_are_made_in_the_catalogue_alone() -> None:
         if re.search(r"\bWords\(", path.read_text()) and path.relative_to(ROOT).parts[1] != "words"
     }
 
-    assert makers <= set(OTHER_WORDS)
+    assert makers == set()
+
+
+def test_what_tells_of_a_state_or_a_code_is_said_in_the_catalogue_alone() -> None:
+    files = [path for folder in ("capi", "templates/capi") for path in (ROOT / folder).rglob("*.*")]
+    elsewhere = {
+        name: text
+        for path in files
+        if path.suffix in (".py", ".html")
+        for name in [str(path.relative_to(ROOT))]
+        if not name.startswith(("capi/words/", "capi/migrations/", "capi/sandbox/"))
+        for text in said_in(path)
+        if name not in SAID_ELSEWHERE and TELLING.search(text)
+    }
+
+    assert elsewhere == {}
+
+
+def said_in(path: Path) -> list[str]:
+    """What somebody may read of a file: a template without its markup, the texts of code without its comments."""
+    if path.suffix == ".html":
+        return [MARKUP.sub(" ", path.read_text())]
+    tree = ast.parse(path.read_text())
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [text for text in texts if text not in docstrings]
 
 
 @pytest.mark.parametrize(("status", "next_step"), [(400, "A time that is too old"), (422, "Correct it on the lead")])

@@ -68,7 +68,11 @@ def test_it_starts_one_for_each_active_rule_that_has_something_to_send(
         (("--company=nobody", "--days=30"), "There is no company 'nobody'."),
         (("--company=northwind", "--days=91"), "--days is a number from 1 to 90: LinkedIn takes no more."),
         (("--company=northwind", "--days=0"), "--days is a number from 1 to 90: LinkedIn takes no more."),
-        (("--company=northwind", "--days=30"), "Northwind BV has no active rule."),
+        (
+            ("--company=northwind", "--days=30"),
+            "Northwind BV: A backfill is sent by a rule that is switched on, and there is none. "
+            "Switch one on on the LinkedIn page.",
+        ),
         (("--company=northwind", "--days=30", "--rule=1"), "Northwind BV has no rule 1."),
     ],
 )

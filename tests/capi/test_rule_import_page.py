@@ -58,11 +58,11 @@ def test_only_enabled_rules_of_the_conversions_api_are_offered_and_the_others_ar
     page = web.get(PAGE)
 
     assert offered(page) == ["104011", "104012", "104013", "104014", "104015", "104016", "104017", "104018"]
-    assert [(one.rule.id, one.why) for one in page.context["left_out"]] == [
-        ("400400", "its source is not the Conversions API"),
-        ("400401", "it is switched off in Campaign Manager"),
-        ("104021", "its source is not the Conversions API"),
-        ("104022", "its source is not the Conversions API"),
+    assert [(one.rule.id, one.why.what) for one in page.context["left_out"]] == [
+        ("400400", "Its source is not the Conversions API."),
+        ("400401", "It is switched off in Campaign Manager."),
+        ("104021", "Its source is not the Conversions API."),
+        ("104022", "Its source is not the Conversions API."),
     ]
     assert "4 rules left out" in page.content.decode()
 

@@ -13,6 +13,7 @@ from capi.clock import database_now
 from capi.models import ConversionRule
 from capi.pipeline.backfill import foresee
 from capi.reasons import Outcome
+from capi.words.backfills import NO_ACTIVE_RULE
 from crm.models import Company
 
 
@@ -56,6 +57,8 @@ def _rules(slug: str, pk: int | None) -> list[ConversionRule]:
         raise CommandError(f"There is no company {slug!r}.")
     rules = ConversionRule.objects.for_company(company)
     found = list(rules.active() if pk is None else rules.filter(pk=pk))
+    if not found and pk is None:
+        raise CommandError(f"{company}: {NO_ACTIVE_RULE.what} {NO_ACTIVE_RULE.next_step}")
     if not found:
-        raise CommandError(f"{company} has {'no active rule' if pk is None else f'no rule {pk}'}.")
+        raise CommandError(f"{company} has no rule {pk}.")
     return found

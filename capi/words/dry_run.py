@@ -1,0 +1,53 @@
+"""What a dry run says that no event can come to, and why there is nothing to hash."""
+
+from typing import Final
+
+from capi.linkedin.identity import NothingToHash
+from capi.words import Words
+
+WOULD_BE_SENT: Final = Words(
+    "Would be sent",
+    "As things stand it goes to LinkedIn within seconds.",
+    "Nothing to do: it goes when it happens.",
+    "good",
+)
+RULE_IS_OFF: Final = Words(
+    "Not sent",
+    "The rule is switched off: nothing is planned for it.",
+    "Switch it on on the LinkedIn page.",
+    "plain",
+    topic="dry-run-rule-off",
+)
+NO_DEAL: Final = Words(
+    "Not sent",
+    "This rule is about deals, and this lead has none.",
+    "Choose another rule.",
+    "plain",
+    topic="dry-run-no-deal",
+)
+
+_NEVER: Final = "A hash of it would be a match that never comes."
+_LABEL: Final = "Nothing to hash"
+NO_HASH: Final[dict[NothingToHash, Words]] = {
+    NothingToHash.EMPTY: Words(
+        _LABEL,
+        f"There is nothing but blanks. {_NEVER}",
+        "Enter an address.",
+        "bad",
+        topic="hash-empty",
+    ),
+    NothingToHash.IS_HASH: Words(
+        _LABEL,
+        f"This is a SHA-256 hash already. {_NEVER}",
+        "Enter the address itself.",
+        "bad",
+        topic="hash-is_hash",
+    ),
+    NothingToHash.NO_TEXT: Words(
+        _LABEL,
+        "This holds characters that are no text (half of a pair of UTF-16 signs, for example).",
+        "Type the address anew instead of pasting it.",
+        "bad",
+        topic="hash-no_text",
+    ),
+}
