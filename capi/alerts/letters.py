@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from django.conf import settings
 from django.urls import reverse
@@ -12,7 +13,10 @@ from django.utils.text import capfirst
 from capi.models import Connection, Mail
 from capi.reads.reconcile import RuleWeek, reconcile
 from capi.reasons import News
+from capi.words import HELP_PAGE
 from capi.words.alerts import tell, tell_end
+
+ABOUT_RECONCILE: Final = "alerts-and-the-weekly-reconcile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,13 @@ def letter_of(mail: Mail) -> Letter:
 def _of_alert(mail: Mail) -> Letter:
     assert mail.alert is not None
     told = tell_end(mail.alert) if mail.news == News.CLOSED else tell(mail.alert)
-    parts = [f"{capfirst(told.title)}.", told.what, told.next_step, f"See it here:\n{link('alerts')}"]
+    parts = [
+        f"{capfirst(told.title)}.",
+        told.what,
+        told.next_step,
+        _more(told.topic),
+        f"See it here:\n{link('alerts')}",
+    ]
     return _letter(f"{mail.company}: {told.title}", parts)
 
 
@@ -41,8 +51,9 @@ def _of_week(mail: Mail) -> Letter:
     days = f"{_day(week.monday)} to {_day(week.sunday)}"
     head = f"What became of the CRM events of {days}, by rule. The numbers are those of the moment of this mail."
     rules = [_of_rule(one) for one in week.rules] or ["Nothing happened that one of your rules is mapped to."]
+    more = f"More in the help:\n{link('help_page', 'admin')}#{ABOUT_RECONCILE}"
     foot = f"See all of it here:\n{link('reconcile')}?week={mail.week}"
-    return _letter(f"{mail.company}: LinkedIn, the week from {days}", [head, *rules, foot])
+    return _letter(f"{mail.company}: LinkedIn, the week from {days}", [head, *rules, more, foot])
 
 
 def _of_rule(one: RuleWeek) -> str:
@@ -55,6 +66,10 @@ def _letter(subject: str, parts: Sequence[str]) -> Letter:
     return Letter(" ".join(subject.split()), "\n\n".join(part for part in [*parts, why()] if part) + "\n")
 
 
+def _more(topic: str) -> str:
+    return f"More in the help:\n{link('help_page', HELP_PAGE)}#{topic}" if topic else ""
+
+
 def _day(day: date) -> str:
     return dateformat.format(day, "j F Y")
 
@@ -65,6 +80,6 @@ def why() -> str:
     return f"{because}\n{link('alerts')}#mail"
 
 
-def link(name: str) -> str:
+def link(name: str, *args: str) -> str:
     """Where a page is for somebody who reads about it in a mail."""
-    return f"{settings.SITE_URL}{reverse(name)}"
+    return f"{settings.SITE_URL}{reverse(name, args=args)}"

@@ -7,13 +7,12 @@ from django.template.loader import render_to_string
 
 from capi.help.page import Page, Section
 from capi.reasons import Reason, State
-from capi.words import ON_HOLD, READINGS, REASONS, REFUSED_WITH, STATES, Words
+from capi.words import HELP_PAGE, ON_HOLD, READINGS, REASONS, REFUSED_WITH, STATES, Words
 from capi.words.alerts import ABOUT
 from capi.words.backfills import BACKFILLS, NO_ACTIVE_RULE, RULE_OFF
 from capi.words.dry_run import NO_DEAL, NO_HASH, RULE_IS_OFF
 from capi.words.reconcile import NO_EVENT
 
-SLUG: Final = "troubleshooting"
 _DATA: Final = (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED)
 # What LinkedIn answers, and the reasons that an answer may come to. Every status from 400 on has its place.
 ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
@@ -56,7 +55,7 @@ def page() -> Page:
         for answer, reasons in ANSWERS.items()
     ]
     intro = render_to_string("capi/help/answers.html", {"table": table})
-    return Page(SLUG, "Troubleshooting", intro, (*sections, *_of_refusals(), *_of_states(), *_of_the_rest()))
+    return Page(HELP_PAGE, "Troubleshooting", intro, (*sections, *_of_refusals(), *_of_states(), *_of_the_rest()))
 
 
 def reasons_of(status: int) -> tuple[Reason, ...]:
@@ -93,4 +92,4 @@ def _of_the_rest() -> Iterator[Section]:
 
 
 def _section(title: str, words: Words) -> Section:
-    return Section(SLUG, words.topic, title, render_to_string("capi/help/words.html", {"words": words}))
+    return Section(HELP_PAGE, words.topic, title, render_to_string("capi/help/words.html", {"words": words}))

@@ -12,6 +12,8 @@ from capi.linkedin.rules import Outcome
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.reasons import Reason, State
 
+HELP_PAGE: Final = "troubleshooting"  # where each `topic` has its place
+
 Tone = Literal["good", "wait", "bad", "plain"]
 
 

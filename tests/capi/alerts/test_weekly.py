@@ -75,6 +75,7 @@ def test_it_says_by_rule_what_became_and_names_no_lead(company, watched) -> None
         "        1  Skipped: The lead is not shared with ad platforms.\n"
         "        1  No rule: No active rule at that time: nothing is sent to LinkedIn.\n"
         "        4  together\n\n"
+        "More in the help:\nhttps://crm.example.com/help/admin/#alerts-and-the-weekly-reconcile\n\n"
         "See all of it here:\nhttps://crm.example.com/integrations/linkedin/reconcile/?week=2026-11-16\n\n"
         "You get this mail because you chose to, or because you are an admin. Choose otherwise here:\n"
         "https://crm.example.com/integrations/linkedin/alerts/#mail\n"
