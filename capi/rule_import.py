@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from capi import services
+from capi.advice import EVENTS
 from capi.linkedin.rules import LinkedInRule
 from capi.models import Connection, ConversionRule
 from capi.rulebook import take_facts
@@ -19,13 +20,19 @@ class Chosen:
     rule: LinkedInRule
     crm_event: str
 
+    @property
+    def is_risky(self) -> bool:
+        """True where the rule starts switched off and without a value."""
+        return EVENTS[self.crm_event].is_risky
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many rules were made, and how many of the chosen ones there were already."""
+    """How many rules were made, how many of the chosen ones were there already, and how many of the new are off."""
 
     added: int
     there_already: int
+    off: int = 0
 
 
 def import_rules(*, company: Company, chosen: Sequence[Chosen]) -> Imported:
@@ -42,12 +49,20 @@ def import_rules(*, company: Company, chosen: Sequence[Chosen]) -> Imported:
         fresh = [one for one in chosen if (one.crm_event, one.rule.id) not in mapped]
         for one in fresh:
             services.save_rule(rule=_rule(company, one))
-    return Imported(added=len(fresh), there_already=len(chosen) - len(fresh))
+    return Imported(added=len(fresh), off=sum(one.is_risky for one in fresh), there_already=len(chosen) - len(fresh))
 
 
 def _rule(company: Company, chosen: Chosen) -> ConversionRule:
     told = chosen.rule
     name = told.name or f"Conversion {told.id}"
-    rule = ConversionRule(company=company, crm_event=chosen.crm_event, linkedin_id=told.id, name=name)
+    is_safe = not chosen.is_risky
+    rule = ConversionRule(
+        company=company,
+        crm_event=chosen.crm_event,
+        linkedin_id=told.id,
+        name=name,
+        is_active=is_safe,
+        send_value=is_safe,
+    )
     take_facts(rule, told)
     return rule

@@ -106,11 +106,13 @@ def _offered(request: MemberRequest, read: RulesRead, shown: dict[str, Any]) -> 
 
 
 def _told(imported: Imported) -> str:
-    added, before = imported.added, imported.there_already
-    sentence = f"{added} rule{pluralize(added)} imported. Press play in step 3 to try {pluralize(added, 'it,them')}."
-    return (
-        f"{sentence} {before} of the chosen ones {pluralize(before, 'was,were')} there already." if before else sentence
-    )
+    added, off, before = imported.added, imported.off, imported.there_already
+    sentences = [
+        f"{added} rule{pluralize(added)} imported. Press play in step 3 to try {pluralize(added, 'it,them')}.",
+        f"What reports “{CrmEventName.DEAL_LOST.label}” begins switched off, and without a value." if off else "",
+        f"{before} of the chosen ones {pluralize(before, 'was,were')} there already." if before else "",
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def _render(request: MemberRequest, shown: dict[str, Any]) -> HttpResponse:

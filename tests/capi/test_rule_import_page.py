@@ -97,6 +97,26 @@ def test_several_rules_are_saved_at_once_with_what_linkedin_says_of_them(web, co
     assert AuditEntry.objects.filter(company=company, action="rule_created").count() == 2
 
 
+def test_a_rule_for_lost_deals_starts_switched_off_and_without_a_value(web, company, connect) -> None:
+    connect()
+
+    answer = web.post(PAGE, {"event_104015": "deal_lost", "event_104014": "deal_won"}, follow=True)
+
+    lost = ConversionRule.objects.for_company(company).get(crm_event="deal_lost")
+    won = ConversionRule.objects.for_company(company).get(crm_event="deal_won")
+    assert (lost.is_active, lost.send_value) == (False, False)
+    assert (won.is_active, won.send_value) == (True, True)
+    assert "What reports “Deal lost” begins switched off, and without a value." in answer.content.decode()
+
+
+def test_no_event_is_guessed_from_the_type_other(web, connect) -> None:
+    connect()
+
+    page = web.get(PAGE)
+
+    assert {offer.suggested for offer, _ in page.context["form"].rows() if offer.rule.type == "OTHER"} == {""}
+
+
 def test_importing_twice_makes_nothing_the_second_time(web, connect) -> None:
     connect()
     chosen = {"event_104012": "lead_qualified", "event_104014": "deal_won"}

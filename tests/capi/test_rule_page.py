@@ -151,11 +151,23 @@ def test_the_form_says_when_each_event_fires_and_warns_about_lost_deals(web) -> 
     for linkedin_type in (
         "Lead, Sign Up",
         "Qualified Lead, Marketing Qualified Lead",
-        "Key Page View, Sales Qualified Lead",
+        "Key Page View, Sales Qualified Lead, Other",
         "Purchase",
     ):
         assert f"Usual type in LinkedIn: <b>{linkedin_type}</b>" in page
+    assert "none fits; if you send it, Other, without a value, and in no campaign" in page
     assert "No campaign should optimise for it" in page
+    assert "Leave the value off" in page
+
+
+@pytest.mark.parametrize(("version", "is_known"), [("202607", False), ("202608", True), ("202609", True)])
+def test_two_types_are_named_only_where_the_api_version_knows_them(web, settings, version, is_known) -> None:
+    settings.LINKEDIN_API_VERSION = version
+
+    page = web.get(NEW).content.decode()
+
+    assert [f"{kind} Qualified Lead" in page for kind in ("Marketing", "Sales")] == [is_known] * 2
+    assert "Usual type in LinkedIn: <b>Key Page View" in page
 
 
 def test_what_only_a_post_may_do_does_nothing_on_get(web, make_rule) -> None:
