@@ -4,7 +4,7 @@ It asks the same gate, payload and client as a delivery does, so that it can't s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from capi.linkedin.identity import email_sha256, normalise_email
 from capi.linkedin.payload import Conversion
 from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule
 from capi.pipeline import take
-from capi.pipeline.take import Row, Sendable
+from capi.pipeline.take import Row, Sendable, Verdict
 from capi.pipeline.wire import client
 from capi.reasons import OPEN_STATES, Frequency, Reason, State
 from capi.words import REASONS, STATES, Words, explain
@@ -40,6 +40,7 @@ class DryRun:
     """What would become of one event of the rule. `event` is the one that waits already, where one does.
 
     `taken_by` is the event that has the place of this lead or deal. `address` is the person's, as it is hashed.
+    `request` is shown also where the event `is_refused`: it is then what would go if that were not so.
     """
 
     words: Words
@@ -48,29 +49,40 @@ class DryRun:
     request: Outgoing | None = None
     event: ConversionEvent | None = None
     taken_by: ConversionEvent | None = None
+    is_refused: bool = False
 
 
 def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Connection | None) -> DryRun:
     """What would be sent for the rule about this lead, or this deal of it."""
-    if rule.is_about_deal and deal is None:
-        return DryRun(NO_DEAL)
     if lead.erased_at is not None:
         return DryRun(REASONS[Reason.ERASED])
+    run = DryRun(NO_DEAL, address=normalise_email(lead.email), sha256=email_sha256(lead.email) or "")
+    if rule.is_about_deal and deal is None:
+        return run
     own = _own_events(rule, lead, deal)
     event = own.filter(state__in=OPEN_STATES).order_by("pk").first()
-    checked = take.Gate(rule, now=database_now()).check(_row_of(event) if event else _row(rule, lead, deal))
-    if not isinstance(checked, Sendable):
-        off = checked.reason == Reason.RULE_INACTIVE and event is None
-        return DryRun(RULE_IS_OFF if off else REASONS.get(checked.reason, STATES[checked.state]), event=event)
+    row = _row_of(event) if event else _row(rule, lead, deal)
+    gate = take.Gate(rule, now=database_now())
+    checked = gate.check(row)
+    conversion = checked.conversion if isinstance(checked, Sendable) else _if_it_were_let(gate, row, checked)
+    run = replace(run, event=event, request=_outgoing(conversion) if conversion else None)
+    if isinstance(checked, Verdict):
+        return replace(run, words=_refusal(checked, is_planned=event is not None), is_refused=True)
     taken_by = None if event else own.exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None
-    return DryRun(
-        words=REASONS[Reason.ALREADY_COUNTED] if taken_by else _as_things_stand(rule, connection),
-        address=normalise_email(lead.email),
-        sha256=email_sha256(lead.email) or "",
-        request=_outgoing(checked.conversion),
-        event=event,
-        taken_by=taken_by,
-    )
+    words = REASONS[Reason.ALREADY_COUNTED] if taken_by else _as_things_stand(rule, connection)
+    return replace(run, words=words, taken_by=taken_by)
+
+
+def _if_it_were_let(gate: take.Gate, row: Row, refused: Verdict) -> Conversion | None:
+    """What a refused event would have been; None where that can't be built."""
+    digest = email_sha256(row.email)
+    return None if digest is None or refused.reason == Reason.DATA_REFUSED else gate.conversion(row, digest)
+
+
+def _refusal(refused: Verdict, *, is_planned: bool) -> Words:
+    if refused.reason == Reason.RULE_INACTIVE and not is_planned:
+        return RULE_IS_OFF
+    return REASONS.get(refused.reason, STATES[refused.state])
 
 
 def _own_events(rule: ConversionRule, lead: Lead, deal: Deal | None) -> ConversionEventQuerySet:

@@ -1,11 +1,14 @@
 """A dry run shows to the byte what a delivery sends, says whether it would, and leaves no trace."""
 
+import json
+from datetime import timedelta
 from html import unescape
 
 import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from capi import services
 from capi.linkedin.identity import email_sha256
@@ -125,6 +128,49 @@ def test_each_reason_against_it_is_named(web, company, make_rule) -> None:
         "rule paused": "LinkedIn says 404: there is no conversion rule with this id.",
         "line paused": "LinkedIn says 401: the access token is expired, revoked or invalid.",
     }
+
+
+@pytest.mark.parametrize("why", ["opted out", "rule off", "too old"])
+def test_what_is_refused_is_shown_with_the_request_that_it_would_be(web, company, token, make_rule, why) -> None:
+    rule = make_rule("lead_created", "104012")
+    lead = make_lead(company, email="Test@Example.COM")
+    if why == "too old":
+        ConversionEvent.objects.update(happened_at=timezone.now() - timedelta(days=91))
+    elif why == "rule off":
+        type(rule).objects.update(is_active=False)
+    else:
+        type(lead).objects.filter(pk=lead.pk).update(share_with_ad_platforms=False)
+
+    page = web.get(PAGE, {"lead": lead.pk, "rule": rule.pk})
+
+    found, (_, body) = page.context["found"], shown(page.content.decode())
+    assert (found.is_refused, found.address) == (True, "test@example.com")
+    assert json.loads(body)["user"]["userIds"] == [{"idType": "SHA256_EMAIL", "idValue": found.sha256}]
+    assert "The request that it would be" in page.content.decode()
+
+
+def test_without_an_address_there_is_no_request_and_without_a_deal_just_the_hash(
+    web, company, token, make_rule
+) -> None:
+    lead_rule, deal_rule = make_rule("lead_created"), make_rule("deal_won")
+    silent, lead = make_lead(company, email=""), make_lead(company)
+
+    nothing = web.get(PAGE, {"lead": silent.pk, "rule": lead_rule.pk}).context["found"]
+    no_deal = web.get(PAGE, {"lead": lead.pk, "rule": deal_rule.pk}).context["found"]
+
+    assert (nothing.request, nothing.sha256) == (None, "")
+    assert (no_deal.request, no_deal.sha256) == (None, email_sha256(lead.email))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_refused_is_shown_and_still_goes_nowhere(web, company, connected, sandbox, make_rule) -> None:
+    rule = make_rule()
+    lead = make_lead(company, share_with_ad_platforms=False)
+
+    web.get(PAGE, {"lead": lead.pk, "rule": rule.pk})
+    send_all(company)
+
+    assert requests_made(sandbox) == []
 
 
 def test_a_place_that_is_taken_is_named_with_the_event_that_has_it(web, company, token, make_rule) -> None:
