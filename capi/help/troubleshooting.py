@@ -10,7 +10,7 @@ from capi.reasons import Reason, State
 from capi.words import HELP_PAGE, ON_HOLD, READINGS, REASONS, REFUSED_WITH, STATES, Words
 from capi.words.alerts import ABOUT
 from capi.words.backfills import BACKFILLS, NO_ACTIVE_RULE, RULE_OFF
-from capi.words.dry_run import NO_DEAL, NO_HASH, RULE_IS_OFF
+from capi.words.dry_run import NO_CURRENCY, NO_DEAL, NO_HASH, RULE_IS_OFF
 from capi.words.reconcile import NO_EVENT
 
 _DATA: Final = (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED)
@@ -38,7 +38,7 @@ ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
 THE_REST: Final[dict[str, Sequence[Words]]] = {
     "Reading the list of rules": [words for words in READINGS.values() if words not in REASONS.values()],
     "Backfill": [*BACKFILLS.values(), RULE_OFF, NO_ACTIVE_RULE],
-    "Dry run": [RULE_IS_OFF, NO_DEAL],
+    "Dry run": [RULE_IS_OFF, NO_DEAL, NO_CURRENCY],
     "Check my hash": list(NO_HASH.values()),
     "Reconcile": [NO_EVENT],
     "Alert": list(ABOUT.values()),

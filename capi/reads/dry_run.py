@@ -18,7 +18,7 @@ from capi.pipeline.take import Row, Sendable, Verdict
 from capi.pipeline.wire import client
 from capi.reasons import OPEN_STATES, Frequency, Reason, State
 from capi.words import REASONS, STATES, Words, explain
-from capi.words.dry_run import NO_DEAL, RULE_IS_OFF, WOULD_BE_SENT
+from capi.words.dry_run import NO_CURRENCY, NO_DEAL, RULE_IS_OFF, WOULD_BE_SENT
 from crm.models import Deal, Lead
 
 AUTHORIZATION_SHOWN: Final = "Bearer ••••"
@@ -41,6 +41,7 @@ class DryRun:
 
     `taken_by` is the event that has the place of this lead or deal. `address` is the person's, as it is hashed.
     `request` is shown also where the event `is_refused`: it is then what would go if that were not so.
+    `no_value` says why there is no value in it although the deal has an amount.
     """
 
     words: Words
@@ -50,6 +51,7 @@ class DryRun:
     event: ConversionEvent | None = None
     taken_by: ConversionEvent | None = None
     is_refused: bool = False
+    no_value: Words | None = None
 
 
 def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Connection | None) -> DryRun:
@@ -65,7 +67,8 @@ def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Con
     gate = take.Gate(rule, now=database_now())
     checked = gate.check(row)
     conversion = checked.conversion if isinstance(checked, Sendable) else _if_it_were_let(gate, row, checked)
-    run = replace(run, event=event, request=_outgoing(conversion) if conversion else None)
+    no_value = NO_CURRENCY if rule.sends_value and row.amount is not None and not row.currency else None
+    run = replace(run, event=event, request=_outgoing(conversion) if conversion else None, no_value=no_value)
     if isinstance(checked, Verdict):
         return replace(run, words=_refusal(checked, is_planned=event is not None), is_refused=True)
     taken_by = None if event else own.exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None

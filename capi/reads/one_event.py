@@ -13,17 +13,22 @@ from capi.pipeline.sent import hash_of
 from capi.pipeline.take import Row, Sendable
 from capi.reasons import State
 from capi.words import REASONS, STATES, Words
+from capi.words.dry_run import NO_CURRENCY
 
 HASH_GONE = "(no longer kept)"
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """The JSON that went out or would go out now; `nothing` says why none would, where that is so."""
+    """The JSON that went out or would go out now; `nothing` says why none would, where that is so.
+
+    `no_value` says why there is no value in it although there is an amount.
+    """
 
     text: str = ""
     was_sent: bool = False
     nothing: Words | None = None
+    no_value: Words | None = None
 
 
 def attempts_of(event: ConversionEvent) -> list[Attempt]:
@@ -39,7 +44,8 @@ def wire_of(event: ConversionEvent, attempts: Sequence[Attempt]) -> Wire:
     if event.is_open:
         return _would_be_sent(event)
     if attempts:
-        return Wire(_text(_as_sent(event, attempts[0])), was_sent=True)
+        no_value = NO_CURRENCY if attempts[0].sent_value and _lacks_currency(event) else None
+        return Wire(_text(_as_sent(event, attempts[0])), was_sent=True, no_value=no_value)
     return Wire(nothing=_why_not(State(event.state), event.reason))
 
 
@@ -57,8 +63,14 @@ def _would_be_sent(event: ConversionEvent) -> Wire:
         return Wire(_text(take.conversion_about_nobody(event.rule, row)))
     checked = take.Gate(event.rule, now=database_now()).check(row)
     if isinstance(checked, Sendable):
-        return Wire(_text(checked.conversion))
+        no_value = NO_CURRENCY if event.rule.sends_value and _lacks_currency(event) else None
+        return Wire(_text(checked.conversion), no_value=no_value)
     return Wire(nothing=_why_not(checked.state, checked.reason))
+
+
+def _lacks_currency(event: ConversionEvent) -> bool:
+    happened = event.crm_event
+    return happened is not None and happened.amount is not None and not happened.currency
 
 
 def _why_not(state: State, reason: str) -> Words:

@@ -1,4 +1,4 @@
-"""What a dry run says that no event can come to, and why there is nothing to hash."""
+"""What is said of a request that is not made, or goes without a value; and why there is nothing to hash."""
 
 from typing import Final
 
@@ -24,6 +24,14 @@ NO_DEAL: Final = Words(
     "Choose another rule.",
     "plain",
     topic="dry-run-no-deal",
+)
+
+NO_CURRENCY: Final = Words(
+    "Without a value",
+    "The deal had an amount but no currency, so that no value goes to LinkedIn.",
+    "Enter the deal's currency: its next event then carries a value.",
+    "wait",
+    topic="dry-run-no-currency",
 )
 
 _NEVER: Final = "A hash of it would be a match that never comes."

@@ -149,6 +149,19 @@ def test_what_is_refused_is_shown_with_the_request_that_it_would_be(web, company
     assert "The request that it would be" in page.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("currency", "send_value", "is_told"), [("", True, True), ("EUR", True, False), ("", False, False)]
+)
+def test_an_amount_without_a_currency_is_told(web, company, token, make_rule, currency, send_value, is_told) -> None:
+    rule = make_rule("deal_won", send_value=send_value)
+    deal = make_deal(make_lead(company), currency=currency)
+
+    page = web.get(PAGE, {"deal": deal.pk, "rule": rule.pk})
+
+    assert ("conversionValue" in page.context["found"].request.body) == (bool(currency) and send_value)
+    assert ("The deal had an amount but no currency" in page.content.decode()) == is_told
+
+
 def test_without_an_address_there_is_no_request_and_without_a_deal_just_the_hash(
     web, company, token, make_rule
 ) -> None:

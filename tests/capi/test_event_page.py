@@ -24,9 +24,10 @@ def web(client_as, ops):
     return client_as(ops)
 
 
-def win_a_deal(company, **lead_fields) -> ConversionEvent:
+def win_a_deal(company, currency="EUR", **lead_fields) -> ConversionEvent:
     """A won deal of a lead, as its one conversion event."""
-    deal = make_deal(make_lead(company, **{"email": "Test@Example.COM", **lead_fields}), amount="1250.00")
+    lead = make_lead(company, **{"email": "Test@Example.COM", **lead_fields})
+    deal = make_deal(lead, amount="1250.00", currency=currency)
     deal.stage = Stage.objects.get(company=company, meaning="won")
     deal.save()
     return ConversionEvent.objects.get()
@@ -67,6 +68,21 @@ def test_what_was_sent_stays_as_it_was_when_lead_and_rule_change_later(
     page = page_of(web, event)
 
     assert [json_on(page)] == received(sandbox)
+
+
+def test_an_amount_without_a_currency_is_told_before_and_after_the_event_is_sent(
+    web, company, connected, sandbox, make_rule
+) -> None:
+    make_rule("deal_won", "104012")
+    event = win_a_deal(company, currency="")
+
+    before = page_of(web, event)
+    send_all(company)
+    after = page_of(web, event)
+
+    told = "The deal had an amount but no currency, so that no value goes to LinkedIn."
+    assert [told in page for page in (before, after)] == [True, True]
+    assert "conversionValue" not in json_on(after)
 
 
 def test_a_queued_event_shows_what_would_be_sent_now(web, company, make_rule) -> None:
