@@ -46,6 +46,12 @@ class Firing:
         return "deal" if CrmEventName(self.crm_event).is_about_deal else "lead"
 
 
+def firing_of_each(company: Company) -> list[Firing]:
+    """The figures for a new rule of each CRM event, in a query for each event, however many rules there are."""
+    each = (firing_of(company, crm_event=event, frequency=Frequency.ONCE) for event in CrmEventName)
+    return [firing for firing in each if firing is not None]
+
+
 def firing_of(company: Company, *, crm_event: str, frequency: str, linkedin_type: str = "") -> Firing | None:
     """The figures for a rule like this, in one query; None while no CRM event has been chosen."""
     if crm_event not in CrmEventName:

@@ -16,6 +16,7 @@ from capi.advice import COUNTED_TWICE, EVENTS
 from capi.context_processors import line_of
 from capi.linkedin.rules import Outcome, RulesRead
 from capi.models import Connection, ConversionRule, CrmEventName
+from capi.reads.firing import firing_of_each
 from capi.reads.offers import left_out, offers
 from capi.reasons import Reason
 from capi.rule_forms import AdAccountForm, ImportForm
@@ -101,6 +102,7 @@ def _offered(request: MemberRequest, read: RulesRead, shown: dict[str, Any]) -> 
             "read": read,
             "lost": EVENTS[CrmEventName.DEAL_LOST],
             "counted_twice": COUNTED_TWICE,
+            "firings": firing_of_each(company),
         },
     )
 

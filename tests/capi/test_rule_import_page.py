@@ -1,6 +1,7 @@
 """Importing rules: what LinkedIn lists is offered, mapped and saved at once, and a refusal leads to pasting."""
 
 import json
+import re
 import threading
 
 import pytest
@@ -14,7 +15,7 @@ from capi.rule_import import Chosen, Imported, import_rules
 from capi.sandbox.faults import Fault
 from crm.models import AuditEntry
 from crm.roles import Role
-from tests.conftest import join
+from tests.conftest import join, make_deal, make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -95,6 +96,21 @@ def test_several_rules_are_saved_at_once_with_what_linkedin_says_of_them(web, co
     assert purchase.linkedin_read_at is not None
     assert (purchase.frequency, purchase.send_value, purchase.is_active) == ("once", True, True)
     assert AuditEntry.objects.filter(company=company, action="rule_created").count() == 2
+
+
+def test_it_says_how_often_each_event_would_have_fired_lately(web, company, other_company, connect) -> None:
+    connect()
+    make_deal(make_lead(company))
+    make_lead(company)
+    make_lead(other_company)
+
+    page = web.get(PAGE).content.decode()
+
+    told = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", page.split('id="firings"')[1].split("</dl>")[0])
+    assert told == [
+        ("Lead created", "2 times"), ("Lead qualified", "0 times"), ("Deal created", "1 time"), ("Deal won", "0 times"),
+        ("Deal lost", "0 times"),
+    ]  # fmt: skip
 
 
 def test_a_rule_for_lost_deals_starts_switched_off_and_without_a_value(web, company, connect) -> None:
@@ -377,7 +393,7 @@ def test_the_page_asks_the_database_as_often_for_many_rules_as_for_few(
             company=company, crm_event="lead_created", linkedin_id=str(200001 + number), name="Ours"
         )
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(13):
         web.get(PAGE)
 
 
