@@ -65,7 +65,7 @@ OPENED: Final[dict[AlertKind, Told]] = {
     ),
     AlertKind.FAILING: Told(
         "many events of the rule “{rule}” fail",
-        "Of {ended} events that came to an end within 24 hours, {failed} failed.",
+        "Of its newest {ended} events that came to an end, {failed} failed.",
         _SEE_LOG,
         "events",
         ABOUT[AlertKind.FAILING].topic,
@@ -98,7 +98,7 @@ CLOSED: Final[dict[AlertKind, Told]] = {
     AlertKind.RULE_PAUSED: Told("the rule “{rule}” goes on", "What was on hold for it goes out, the oldest first.", ""),
     AlertKind.FAILING: Told(
         "the rule “{rule}” works again",
-        "Of its events that came to an end lately, fewer than 1 in 10 failed.",
+        "Of its newest events that came to an end, fewer than 1 in 10 failed.",
         "",
     ),
     AlertKind.SILENT: Told("the rule “{rule}” has events again", "It is no longer silent.", ""),

@@ -7,12 +7,14 @@ from django.db.models.functions import Now
 
 from capi import services
 from capi.alerts import look as looking
-from capi.models import Alert, Connection, ConversionEvent, ConversionRule, Mail
+from capi.models import Alert, Connection, ConversionEvent, ConversionRule, DayCount, Mail
 from capi.pipeline import sweep
+from capi.pipeline.counting import recount
 from crm.models import Company
 from crm.services import deactivate_company
 from tests.capi.alerts.conftest import look, open_alerts, subjects
 from tests.capi.conftest import send_all
+from tests.capi.counted import count_now
 from tests.conftest import TOKEN, make_lead
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
@@ -174,15 +176,23 @@ def test_an_event_on_hold_near_its_90_days_is_told_at_14_and_3_days(company, lin
 
 
 @pytest.mark.parametrize(
-    ("failed", "sent", "opens"), [(4, 16, True), (3, 17, False), (19, 0, False), (20, 0, True), (100, 401, False)]
-)
-def test_failures_are_told_from_a_fifth_of_20_on(company, line, make_rule, failed, sent, opens) -> None:
+    ("failed", "sent", "opens"),
+    [
+        (4, 16, True), (3, 17, False), (20, 0, True), (100, 401, False),
+        (4, 0, False), (5, 0, True), (3, 2, True), (2, 3, False), (10, 9, True), (9, 10, False),
+    ],
+)  # fmt: skip
+def test_failures_are_told_from_a_fifth_of_20_on_and_from_half_of_fewer(
+    company, line, make_rule, failed, sent, opens
+) -> None:
     rule = make_rule(name="New lead")
+    log(rule, "rejected", 4, created_at=Now() - timedelta(days=31))  # too long ago to be told of
     log(rule, "rejected", failed - failed // 2)
     log(rule, "exhausted", failed // 2)
     log(rule, "accepted", sent)
     log(rule, "rejected", 50, is_test=True)
-    log(rule, "rejected", 50, settled_at=Now() - timedelta(hours=25))
+    log(rule, "expired", 50)
+    count_now()
 
     look(company)
 
@@ -191,17 +201,62 @@ def test_failures_are_told_from_a_fifth_of_20_on(company, line, make_rule, faile
         assert Alert.objects.get().facts == {"failed": failed, "ended": failed + sent}
 
 
+def test_a_rule_that_begins_to_fail_is_told_though_it_sent_much_before(company, line, make_rule) -> None:
+    rule = make_rule()
+    log(rule, "accepted", 200, created_at=Now() - timedelta(days=3))
+    log(rule, "accepted", 18, created_at=Now() - timedelta(days=1))
+    log(rule, "rejected", 5)
+    count_now()
+
+    look(company)
+
+    assert Alert.objects.get().facts == {"failed": 5, "ended": 23}
+
+
+def test_of_a_small_rule_the_last_five_are_looked_at(company, line, make_rule) -> None:
+    rule = make_rule()
+    log(rule, "accepted", 13, created_at=Now() - timedelta(days=9))
+    for day in (8, 5, 2):
+        log(rule, "exhausted", 2, created_at=Now() - timedelta(days=day))
+    count_now()
+    look(company)
+    assert Alert.objects.get().facts == {"failed": 6, "ended": 6}
+
+    ConversionEvent.objects.filter(state="exhausted").update(state="accepted")  # retried by hand, and it went through
+    recount()
+    look(company)
+
+    assert open_alerts() == []
+
+
+def test_a_small_rule_beside_a_big_one_is_not_told_of_falsely(company, line, make_rule) -> None:
+    small, big = make_rule(), make_rule("deal_won", "104013")
+    log(small, "accepted", 30)
+    log(small, "rejected", 5)
+    log(big, "accepted", 30)  # as many as you like: they are no part of the small rule's share
+    count_now()
+    DayCount.objects.filter(rule=big).update(count=5_000_000)
+
+    look(company)
+
+    assert open_alerts() == []
+
+
 def test_an_alert_about_failures_does_not_flap(company, line, make_rule) -> None:
     rule = make_rule(name="New lead")
     log(rule, "rejected", 20)
+    count_now()
     look(company)
 
     log(rule, "accepted", 100)  # 17 %
+    count_now()
     look(company)
     log(rule, "accepted", 80)  # 10 %
+    count_now()
     look(company)
     assert open_alerts() == [("failing", rule.pk)]
     log(rule, "accepted", 1)
+    count_now()
     look(company)
     look(company)
 
@@ -213,10 +268,10 @@ def test_an_alert_about_failures_does_not_flap(company, line, make_rule) -> None
 def test_an_alert_about_failures_stays_while_nothing_comes_to_an_end(company, line, make_rule) -> None:
     rule = make_rule()
     log(rule, "rejected", 20)
+    count_now()
     look(company)
 
-    ConversionEvent.objects.update(settled_at=Now() - timedelta(days=2))
-    look(company)
+    look(company, now=datetime.now(UTC) + timedelta(days=40))
     services.remove_token(company=company)
     look(company)
 
