@@ -25,7 +25,7 @@ GROUPS: Final = {
     ("failed", "bad"): STATES[Chip.FAILED],
     ("not sent", "plain"): STATES[Chip.NOT_SENT],
 }
-CHIPS: Final = {state: chip for chip in (Chip.FAILED, Chip.NOT_SENT, Chip.WAITING) for state in STATES[chip]}
+NEED_A_REASON: Final = (State.WAITING, *STATES[Chip.FAILED], *STATES[Chip.NOT_SENT])
 # What is sent, or would be if its lead had an address: all that is not held back for another cause.
 TO_BE_SENT: Final = (State.ACCEPTED, State.REJECTED, State.EXHAUSTED, State.PENDING, State.WAITING)
 
@@ -124,7 +124,7 @@ def details_of(company_id: int, asked: Asked) -> Details:
     rows = _counts(company_id, asked).values_list("state", "reason", "bucket").annotate(Sum("count"))
     for state, reason, bucket, count in rows:
         states[state] += count
-        if state in CHIPS:
+        if state in NEED_A_REASON:
             reasons[state, reason] += count
         if bucket:
             buckets[bucket] += count
@@ -150,7 +150,7 @@ def _counts(company_id: int, asked: Asked) -> QuerySet[DayCount]:
 
 
 def _why_not(state: State, reason: str, count: int) -> WhyNot:
-    return WhyNot(explain_state(state, reason), count, CHIPS[state], reason)
+    return WhyNot(explain_state(state, reason), count, Chip(state.value), reason)
 
 
 def _percent(part: int, whole: int) -> float | None:

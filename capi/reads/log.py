@@ -24,7 +24,7 @@ ROWS_AT_ONCE: Final = 2_000
 
 
 class Chip(models.TextChoices):
-    """The states by which the log can be narrowed. All but the first and the last leave test events out."""
+    """The states by which the log can be narrowed. All but ALL and TEST leave test events out."""
 
     ALL = "", "All"
     SENT = "sent", "Sent"
@@ -34,14 +34,26 @@ class Chip(models.TextChoices):
     FAILED = "failed", "Failed"
     NOT_SENT = "not_sent", "Skipped, cancelled"
     TEST = "test", "Test"
+    # One state each of what FAILED and NOT_SENT hold together, by the state's own name.
+    REJECTED = State.REJECTED.value, State.REJECTED.label
+    EXPIRED = State.EXPIRED.value, State.EXPIRED.label
+    EXHAUSTED = State.EXHAUSTED.value, State.EXHAUSTED.label
+    SKIPPED = State.SKIPPED.value, State.SKIPPED.label
+    CANCELLED = State.CANCELLED.value, State.CANCELLED.label
 
+
+PARTS: Final = {
+    Chip.FAILED: (Chip.REJECTED, Chip.EXPIRED, Chip.EXHAUSTED),
+    Chip.NOT_SENT: (Chip.SKIPPED, Chip.CANCELLED),
+}
+WHOLES: Final = {part: whole for whole, parts in PARTS.items() for part in parts}
 
 STATES: Final[dict[str, Sequence[State]]] = {
     Chip.QUEUED: [State.PENDING],
     Chip.ON_HOLD: [State.PENDING],
     Chip.WAITING: [State.WAITING],
-    Chip.FAILED: [State.REJECTED, State.EXPIRED, State.EXHAUSTED],
-    Chip.NOT_SENT: [State.SKIPPED, State.CANCELLED],
+    **{whole: [State(part.value) for part in parts] for whole, parts in PARTS.items()},
+    **{part: [State(part.value)] for part in WHOLES},
 }
 
 

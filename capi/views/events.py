@@ -11,7 +11,7 @@ from capi.context_processors import line_of
 from capi.forms import EventFilterForm
 from capi.models import ConversionEvent, ConversionRule
 from capi.reads.by_hand import possible_with
-from capi.reads.log import STRETCH, Chip, all_rows, log_page
+from capi.reads.log import PARTS, STRETCH, WHOLES, Chip, all_rows, log_page
 from capi.reads.on_hold import on_hold
 from capi.reads.one_event import attempts_of, wire_of
 from capi.reads.shown import Shown, shown
@@ -41,12 +41,22 @@ def log(request: MemberRequest) -> HttpResponse:
         {
             "form": form,
             "wanted": wanted,
-            "chips": [(value, label, value == wanted.chip) for value, label in Chip.choices],
+            **_chips(wanted.chip),
             "page": log_page(company.pk, wanted, connection),
             "held": None if request.htmx else on_hold(company.pk, connection, rules),
             "stretch": STRETCH,
         },
     )
+
+
+def _chips(chosen: str) -> dict[str, list[tuple[str, str, bool]]]:
+    """The states to choose from, and the parts of the chosen one where it has some, each with whether it is chosen."""
+    whole = WHOLES.get(Chip(chosen), Chip(chosen))
+    wholes, parts = [chip for chip in Chip if chip not in WHOLES], PARTS.get(whole, ())
+    return {
+        "chips": [(chip.value, chip.label, chip == whole) for chip in wholes],
+        "parts": [(chip.value, chip.label, chip == chosen) for chip in parts],
+    }
 
 
 @require_POST

@@ -77,6 +77,28 @@ def test_each_chip_shows_its_states_and_leaves_tests_out(web, company, make_rule
         "test": [test],
     }
     assert len(ids(web)) == 10
+    for state in ("rejected", "expired", "exhausted", "skipped", "cancelled"):
+        assert ids(web, state=state) == [by_state[state]]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "whole", "parts"),
+    [
+        ("", "All", []),
+        ("failed", "Failed", ["Rejected", "Expired", "Gave up"]),
+        ("expired", "Failed", ["Rejected", "Expired", "Gave up"]),
+        ("cancelled", "Skipped, cancelled", ["Skipped", "Cancelled"]),
+    ],
+)
+def test_a_chip_of_several_states_offers_each_of_them(web, chosen, whole, parts) -> None:
+    page = web.get(PAGE, {"state": chosen})
+
+    assert [label for _, label, is_current in page.context["chips"] if is_current] == [whole]
+    assert [label for _, label, _ in page.context["parts"]] == parts
+    assert [value for value, _, is_current in page.context["parts"] if is_current] == [chosen] * (
+        chosen not in ("", "failed")
+    )
+    assert ('aria-label="State, exactly"' in page.content.decode()) == bool(parts)
 
 
 def test_all_that_is_queued_is_on_hold_while_the_line_is_paused(web, company, make_rule) -> None:

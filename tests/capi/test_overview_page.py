@@ -72,7 +72,7 @@ def test_the_reasons_come_most_frequent_first_and_lead_to_their_events(client_as
     ]  # fmt: skip
     text = page.content.decode()
     asked = page.context["asked"]
-    query = f"state=failed&amp;reason=data_refused&amp;since={asked.since}&amp;until={asked.until}"
+    query = f"state=rejected&amp;reason=data_refused&amp;since={asked.since}&amp;until={asked.until}"
     assert f'href="/integrations/linkedin/events/?{query}"' in text
     found = web.get(f"/integrations/linkedin/events/?{query.replace('&amp;', '&')}").context["page"].rows
     assert [row.event.reason for row in found] == ["data_refused", "data_refused"]
