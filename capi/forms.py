@@ -15,8 +15,8 @@ from capi import services
 from capi.advice import EVENTS
 from capi.models import ConversionRule, CrmEventName, clean_linkedin_id
 from capi.reads.counts import Asked
-from capi.reads.log import Chip, Wanted
-from capi.reads.moments import days_ago, start_of
+from capi.reads.log import NO_REASON, Chip, Wanted
+from capi.reads.moments import days_ago, monday_of, start_of
 from capi.reasons import Reason
 from crm.models import Company
 
@@ -195,7 +195,7 @@ class EventFilterForm(PeriodForm):
     reason = forms.ChoiceField(
         label="Reason",
         required=False,
-        choices=[("", "Any"), *((reason.value, reason.label) for reason in Reason if reason)],
+        choices=[("", "Any"), *((reason.value, reason.label) for reason in Reason if reason), (NO_REASON, "None")],
     )
     event = forms.ChoiceField(label="CRM event", required=False, choices=[("", "Any"), *CrmEventName.choices])
     period = forms.TypedChoiceField(
@@ -204,6 +204,12 @@ class EventFilterForm(PeriodForm):
         coerce=int,
         empty_value=None,
         choices=[("", "Any time"), (1, "Today"), (7, "Last 7 days"), (30, "Last 30 days"), (90, "Last 90 days")],
+    )
+    week = forms.DateField(
+        label="Happened in the week of",
+        required=False,
+        validators=SANE,
+        widget=forms.DateInput({"type": "date"}),
     )
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
     after = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
@@ -222,6 +228,7 @@ class EventFilterForm(PeriodForm):
             reason=asked.get("reason", ""),
             since=start_of(since) if since else None,
             until=start_of(until + timedelta(days=1)) if until else None,
+            week=monday_of(asked["week"]) if asked.get("week") else None,
             before=asked.get("before"),
             after=asked.get("after"),
         )

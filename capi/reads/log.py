@@ -1,26 +1,28 @@
 """Recent Events: a page of the log, newest first.
 
 A page costs the same whether the log has a thousand rows or five million: it follows an index, and where it has to
-look for something that no index knows it looks at a stretch of `STRETCH` rows and says where to go on.
+look for something that no index knows it looks at a stretch of `STRETCH` rows and says where to go on. Only what
+happened in a given week is looked for in all of that week, by the index of the CRM events.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
-from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.models import Connection, ConversionEvent, ConversionRule, CrmEventName
 from capi.models import ConversionEventQuerySet as Events
-from capi.reads.moments import first_id_since, id_behind
+from capi.reads.moments import WEEK, first_id_since, id_behind, start_of
 from capi.reads.shown import Shown, all_shown
 from capi.reasons import State
 
 ROWS_PER_PAGE: Final = 50
 STRETCH: Final = 20_000
 ROWS_AT_ONCE: Final = 2_000
+NO_REASON: Final = "none"
 
 
 class Chip(models.TextChoices):
@@ -59,7 +61,11 @@ STATES: Final[dict[str, Sequence[State]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of the log is asked for. `before` and `after` are ids: rows older, or newer, than that one."""
+    """What of the log is asked for. `before` and `after` are ids: rows older, or newer, than that one.
+
+    `since` and `until` are about when an event was recorded, and `week` (its Monday, by the company's clock) about when
+    its CRM event happened. NO_REASON asks for events that have none.
+    """
 
     chip: str = Chip.ALL
     rule: ConversionRule | None = None
@@ -67,16 +73,22 @@ class Wanted:
     reason: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    week: date | None = None
     before: int | None = None
     after: int | None = None
 
     @property
     def is_narrowed(self) -> bool:
-        return bool(self.chip or self.rule or self.crm_event or self.reason or self.since or self.until)
+        return bool(self.chip or self.rule or self.crm_event or self.reason or self.since or self.until or self.week)
 
     @property
     def is_first_page(self) -> bool:
         return self.before is None and self.after is None
+
+    @property
+    def is_live(self) -> bool:
+        """True where new events may appear: a page that shows it should look again soon."""
+        return self.is_first_page and self.week is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +147,13 @@ def _within(events: Events, company_id: int, wanted: Wanted) -> Events:
         events = events.filter(pk__gte=first_id_since(company_id, wanted.since))
     if wanted.until is not None:
         events = events.filter(pk__lt=first_id_since(company_id, wanted.until))
+    if wanted.week is not None:
+        events = events.filter(
+            crm_event__company=company_id,  # this and the kind are what its index begins with
+            crm_event__kind__in=[wanted.rule.crm_event] if wanted.rule else CrmEventName.values,
+            crm_event__occurred_at__gte=start_of(wanted.week),
+            crm_event__occurred_at__lt=start_of(wanted.week + WEEK),
+        )
     return events
 
 
@@ -152,7 +171,7 @@ def _narrowed(events: Events, wanted: Wanted, connection: Connection | None) -> 
     if wanted.rule:
         events = events.filter(rule=wanted.rule)
     if wanted.reason:
-        events = events.filter(reason=wanted.reason)
+        events = events.filter(reason="" if wanted.reason == NO_REASON else wanted.reason)
     return events
 
 
@@ -164,6 +183,8 @@ def _held(connection: Connection | None) -> Q:
 
 def _end_of_stretch(events: Events, wanted: Wanted, *, order: str) -> int | None:
     """The id to look up to where no index leads to the rows, which have to be looked for among others. Else None."""
+    if wanted.week is not None:
+        return None
     if wanted.chip not in (Chip.SENT, Chip.TEST) and not (wanted.rule or wanted.crm_event or wanted.reason):
         return None
     if wanted.chip not in STATES:
@@ -175,7 +196,9 @@ def _end_of_stretch(events: Events, wanted: Wanted, *, order: str) -> int | None
 
 def _take(events: Events, wanted: Wanted, *, order: str) -> list[ConversionEvent]:
     """One row more than a page, in this order."""
-    events = events.select_related("rule", "lead", "crm_event").order_by(order)
+    # An old week must not be looked for from the newest event on: with the sum its index is the only one that serves.
+    by_sum = (F("pk") + 0).asc() if order == "pk" else (F("pk") + 0).desc()
+    events = events.select_related("rule", "lead", "crm_event").order_by(order if wanted.week is None else by_sum)
     if wanted.chip not in STATES:
         return list(events[: ROWS_PER_PAGE + 1])
     # State by state, since the index is in the order of ids only within one.

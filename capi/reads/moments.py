@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from capi.models import ConversionEvent, ConversionEventQuerySet
 
+WEEK: Final = timedelta(weeks=1)
+
 # Halves the range of ids until the first row at or after the moment is left: some 25 look-ups in an index, in one
 # query, where an index over the time would cost every insert.
 SEARCH: Final = """
@@ -41,6 +43,10 @@ def id_behind(events: ConversionEventQuerySet, count: int, *, order: str) -> int
 def start_of(day: date) -> datetime:
     """The moment at which a day begins, in the time zone of the company whose page it is."""
     return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def monday_of(day: date) -> date:
+    return day - timedelta(days=day.weekday())
 
 
 def days_ago(days: int) -> date:

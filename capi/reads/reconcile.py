@@ -15,15 +15,12 @@ from django.db import connection
 from django.utils import timezone
 
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.reads.log import STATES as STATES_OF_CHIP
-from capi.reads.log import Chip
-from capi.reads.moments import start_of
+from capi.reads.log import NO_REASON, Chip
+from capi.reads.moments import WEEK, monday_of, start_of
 from capi.reasons import State
 from capi.words import Words
 from capi.words.reconcile import became
 from crm.models import CrmEvent
-
-WEEK: Final = timedelta(weeks=1)
 
 # One statement, and so one moment: the CRM events are counted twice, by themselves and by what became of them.
 COUNTS: Final = """
@@ -41,11 +38,12 @@ COUNTS: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """So many CRM events of which the same became. `chip` is the part of Recent Events that shows them."""
+    """So many CRM events of which the same became. `chip` and `reason` lead to exactly these in Recent Events."""
 
     words: Words
     count: int
     chip: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +88,6 @@ def reconcile(company_id: int, monday: date, line: Connection | None) -> Week:
     return Week(monday, sorted(shown, key=lambda week: week.rule.pk))
 
 
-def monday_of(day: date) -> date:
-    return day - timedelta(days=day.weekday())
-
-
 def earliest_week() -> date:
     """The first Monday whose events are all kept still."""
     return monday_of(timezone.localdate() - timedelta(days=settings.RETENTION_DAYS)) + WEEK
@@ -117,18 +111,22 @@ def _rule_week(rule: ConversionRule, rows: Sequence[Row], line: Connection | Non
     if rule.deleted_at is not None and all(state is None for _, state, *_ in rows):
         return None
     is_held = rule.is_paused or line is None or not line.is_sending
-    counts: Counter[tuple[Words, str]] = Counter()
+    counts: Counter[tuple[Words, str, str]] = Counter()
     for _, state, reason, count, _ in rows:
-        counts[became(state, reason or "", is_held=is_held), _chip(state, is_held=is_held)] += count
+        where = _chip(state, is_held=is_held), _reason(state, reason)
+        counts[became(state, reason or "", is_held=is_held), *where] += count
     return RuleWeek(rule, rows[0][-1], _in_order(counts.items()))
 
 
-def _in_order(counts: Iterable[tuple[tuple[Words, str], int]]) -> list[Line]:
-    lines = [Line(words, count, chip) for (words, chip), count in counts]
+def _in_order(counts: Iterable[tuple[tuple[Words, str, str], int]]) -> list[Line]:
+    lines = [Line(words, count, chip, reason) for (words, chip, reason), count in counts]
     return sorted(lines, key=lambda line: (CHIPS.index(line.chip), line.words.label, line.words.what))
 
 
-CHIPS: Final = (Chip.SENT, Chip.QUEUED, Chip.ON_HOLD, Chip.WAITING, Chip.FAILED, Chip.NOT_SENT, "")
+CHIPS: Final = (
+    Chip.SENT, Chip.QUEUED, Chip.ON_HOLD, Chip.WAITING,
+    Chip.EXPIRED, Chip.EXHAUSTED, Chip.REJECTED, Chip.CANCELLED, Chip.SKIPPED, "",
+)  # fmt: skip
 
 
 def _chip(state: str | None, *, is_held: bool) -> str:
@@ -138,4 +136,9 @@ def _chip(state: str | None, *, is_held: bool) -> str:
         return Chip.SENT
     if state == State.PENDING:
         return Chip.ON_HOLD if is_held else Chip.QUEUED
-    return next(chip for chip, states in STATES_OF_CHIP.items() if state in states)
+    return Chip(state)
+
+
+def _reason(state: str | None, reason: str | None) -> str:
+    """The reason to look for: none in particular where the state says it all."""
+    return "" if state in (None, State.ACCEPTED, State.PENDING) else reason or NO_REASON

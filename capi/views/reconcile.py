@@ -11,7 +11,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from capi.context_processors import line_of
 from capi.forms import WeekForm
-from capi.reads.reconcile import WEEK, Week, earliest_week, monday_of, reconcile
+from capi.reads.moments import WEEK, monday_of
+from capi.reads.reconcile import Week, earliest_week, reconcile
 from crm.roles import Action
 from crm.views.access import MemberRequest, member
 from crm.views.exports import export

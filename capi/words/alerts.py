@@ -38,8 +38,8 @@ _LOOK_AT_CRM: Final = (
 ABOUT: Final[dict[AlertKind, Words]] = {
     AlertKind.FAILING: Words(
         "Many events of a rule fail",
-        "Of the events of the rule that came to an end within 24 hours, one in five failed, or more. "
-        "The alert ends by itself once it is fewer than one in ten.",
+        "Of the newest events of the rule that came to an end, one in five failed, or more; of a rule with few events, "
+        "half of them. The alert ends by itself once it is fewer than one in ten.",
         _SEE_LOG,
         "bad",
         topic="alert-failing",

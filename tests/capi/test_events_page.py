@@ -13,7 +13,7 @@ from capi import services
 from capi.models import ConversionEvent
 from capi.reads import log as log_module
 from capi.reads.moments import first_id_since
-from crm.models import Company
+from crm.models import Company, CrmEvent
 from tests.conftest import TOKEN, make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -170,7 +170,7 @@ def test_from_and_until_hold_both_days_in_the_company_s_time_zone(web, make_rule
     [
         {"state": "lost"}, {"rule": "999"}, {"rule": "x"}, {"event": "lead_lost"}, {"period": "8"}, {"since": "soon"},
         {"until": "9999-12-31"}, {"since": "0001-01-01"}, {"before": "x"}, {"before": "-1"}, {"after": str(2**63)},
-        {"before": "1\x00"},
+        {"before": "1\x00"}, {"week": "now"}, {"week": "9999-12-31"},
     ],
 )  # fmt: skip
 def test_a_value_that_makes_no_sense_narrows_nothing(web, make_rule, query) -> None:
@@ -273,7 +273,13 @@ def test_filters_that_match_nothing_say_so(web, make_rule) -> None:
     assert "No such events" in page
 
 
-@pytest.mark.parametrize("query", [{}, {"state": "failed"}, {"state": "on_hold"}, {"period": "7", "event": "deal_won"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {}, {"state": "failed"}, {"state": "on_hold"}, {"period": "7", "event": "deal_won"},
+        {"week": "2026-11-23", "state": "failed"},
+    ],
+)  # fmt: skip
 def test_it_takes_the_same_queries_however_long_the_log_is(web, company, make_rule, query) -> None:
     rules = [make_rule("deal_won"), make_rule()]
     log(rules[0], lead=make_lead(company))
@@ -339,3 +345,45 @@ def test_a_rare_reason_is_looked_for_in_a_stretch_of_its_states(web, make_rule, 
 
     assert first.rows == []
     assert [row.event for row in second.rows] == [rare]
+
+
+def test_a_week_is_that_of_what_happened_and_not_of_its_record(web, company, make_rule) -> None:
+    rule = make_rule()
+    Company.objects.filter(pk=company.pk).update(time_zone="Europe/Amsterdam")
+    amsterdam = ZoneInfo("Europe/Amsterdam")
+    moments = [
+        datetime(2026, 3, 1, 23, 59, 59, tzinfo=amsterdam),
+        datetime(2026, 3, 2, 0, 0, tzinfo=amsterdam),
+        datetime(2026, 3, 8, 23, 59, 59, tzinfo=amsterdam),
+        datetime(2026, 3, 9, 0, 0, tzinfo=amsterdam),
+    ]
+    happened = [CrmEvent.objects.create(company=company, kind="lead_created", occurred_at=at) for at in moments]
+    pks = [log(rule, crm_event=event).pk for event in happened]
+    log(rule, is_test=True)
+
+    page = web.get(PAGE, {"week": "2026-03-05"})
+
+    assert [row.event.pk for row in page.context["page"].rows] == [pks[2], pks[1]]
+    assert ids(web, week="2026-03-05", before=pks[2]) == [pks[1]]
+    assert ids(web, week="2026-03-05", after=pks[1]) == [pks[2]]
+    assert ids(web, week="2026-03-05", event="deal_won") == []
+    assert "data-live" not in page.content.decode()
+
+
+def test_an_old_week_is_found_at_once_however_much_was_recorded_since(web, company, make_rule, monkeypatch) -> None:
+    monkeypatch.setattr(log_module, "STRETCH", 10)
+    rule = make_rule()
+    at = datetime(2026, 3, 4, tzinfo=ZoneInfo("UTC"))
+    old = log(rule, crm_event=CrmEvent.objects.create(company=company, kind="lead_created", occurred_at=at))
+    for _ in range(15):
+        log(rule)
+
+    page = web.get(PAGE, {"week": "2026-03-02", "state": "sent", "rule": rule.pk}).context["page"]
+
+    assert ([row.event for row in page.rows], page.look_on) == ([old], None)
+
+
+def test_events_without_a_reason_can_be_asked_for(web, make_rule) -> None:
+    plain, _ = log(make_rule(), "rejected"), log(make_rule("deal_won"), "rejected", reason="data_refused")
+
+    assert ids(web, reason="none") == [plain.pk]
