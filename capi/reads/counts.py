@@ -4,9 +4,10 @@ The dashboard and the overview both read here. Test events are in none of the nu
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Final
 
 from django.db.models import QuerySet, Sum
@@ -84,18 +85,44 @@ class WhyNot:
 
 
 @dataclass(frozen=True, slots=True)
-class Details:
-    """What the overview tells beyond the outcomes. Times are in seconds, from the change in the CRM to acceptance."""
+class Tally:
+    """Events by state, and the accepted ones by how long that took, from the change in the CRM to acceptance."""
 
-    typical_seconds: float | None
-    slow_seconds: float | None
-    with_email_percent: float | None
+    states: Counter[str]
+    buckets: Counter[int]
+
+    @property
+    def typical_seconds(self) -> float | None:
+        """Half of the accepted ones took no longer, None where there are none."""
+        return percentile(self.buckets, 0.5)
+
+    @property
+    def slow_seconds(self) -> float | None:
+        """95 % of the accepted ones took no longer."""
+        return percentile(self.buckets, 0.95)
+
+    @property
+    def with_email_percent(self) -> float | None:
+        to_be_sent = sum(self.states[state] for state in TO_BE_SENT)
+        return _percent(to_be_sent - self.states[State.WAITING], to_be_sent)
+
+    @property
+    def by_group(self) -> list[int]:
+        """How many there are of each of the GROUPS."""
+        return [sum(self.states[state] for state in states) for states in GROUPS.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What the overview tells beyond the outcomes."""
+
+    tally: Tally
     reasons: Sequence[WhyNot]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the file of numbers: what one rule's events of one day became."""
+    """A line of the file of reasons: what one rule's events of one day became."""
 
     day: date
     rule: str
@@ -118,27 +145,26 @@ def outcomes_of(company_id: int, asked: Asked) -> Outcomes:
 
 def details_of(company_id: int, asked: Asked) -> Details:
     """In one query."""
-    states: Counter[str] = Counter()
+    rows = list(_counts(company_id, asked).values_list("state", "reason", "bucket").annotate(Sum("count")))
     reasons: Counter[tuple[str, str]] = Counter()
-    buckets: Counter[int] = Counter()
-    rows = _counts(company_id, asked).values_list("state", "reason", "bucket").annotate(Sum("count"))
-    for state, reason, bucket, count in rows:
-        states[state] += count
+    for state, reason, _, count in rows:
         if state in NEED_A_REASON:
             reasons[state, reason] += count
-        if bucket:
-            buckets[bucket] += count
-    to_be_sent = sum(states[state] for state in TO_BE_SENT)
     return Details(
-        typical_seconds=percentile(buckets, 0.5),
-        slow_seconds=percentile(buckets, 0.95),
-        with_email_percent=_percent(to_be_sent - states[State.WAITING], to_be_sent),
+        tally=_tally((state, bucket, count) for state, _, bucket, count in rows),
         reasons=[_why_not(State(state), reason, count) for (state, reason), count in reasons.most_common()],
     )
 
 
+def days_of(company_id: int, asked: Asked) -> Iterator[tuple[date, Tally]]:
+    """The numbers of each day that has some, in their order."""
+    rows = _counts(company_id, asked).values_list("day", "state", "bucket").annotate(Sum("count")).order_by("day")
+    for day, of_day in groupby(rows.iterator(chunk_size=1_000), key=lambda row: row[0]):
+        yield day, _tally((state, bucket, count) for _, state, bucket, count in of_day)
+
+
 def lines_of(company_id: int, asked: Asked) -> Iterator[Line]:
-    """The numbers themselves, in the order of days."""
+    """The reasons, in the order of days."""
     rows = _counts(company_id, asked).values_list("day", "rule__name", "state", "reason").annotate(Sum("count"))
     for day, rule, state, reason, count in rows.order_by("day", "rule", "state", "reason").iterator(chunk_size=1_000):
         yield Line(day, rule, explain_state(State(state), reason), count)
@@ -147,6 +173,16 @@ def lines_of(company_id: int, asked: Asked) -> Iterator[Line]:
 def _counts(company_id: int, asked: Asked) -> QuerySet[DayCount]:
     counts = DayCount.objects.for_company(company_id).filter(day__range=(asked.since, asked.until)).order_by()
     return counts.filter(rule=asked.rule) if asked.rule else counts
+
+
+def _tally(rows: Iterable[tuple[str, int, int]]) -> Tally:
+    """Of rows of state, bucket and count."""
+    tally = Tally(Counter(), Counter())
+    for state, bucket, count in rows:
+        tally.states[state] += count
+        if bucket:
+            tally.buckets[bucket] += count
+    return tally
 
 
 def _why_not(state: State, reason: str, count: int) -> WhyNot:

@@ -55,11 +55,11 @@ def test_the_last_thirty_days_are_shown_unless_others_are_asked_for(client_as, o
 
 
 def test_it_tells_the_share_with_an_address_and_the_time_until_acceptance(client_as, ops, history) -> None:
-    details = client_as(ops).get(PAGE + "?period=90").context["details"]
+    tally = client_as(ops).get(PAGE + "?period=90").context["details"].tally
 
-    assert details.with_email_percent == 90  # seven accepted and two rejected, and one that waits
-    assert details.typical_seconds == pytest.approx(2, rel=0.1)
-    assert details.slow_seconds == pytest.approx(180, rel=0.1)
+    assert tally.with_email_percent == 90  # seven accepted and two rejected, and one that waits
+    assert tally.typical_seconds == pytest.approx(2, rel=0.1)
+    assert tally.slow_seconds == pytest.approx(180, rel=0.1)
 
 
 def test_the_reasons_come_most_frequent_first_and_lead_to_their_events(client_as, ops, history) -> None:
@@ -179,6 +179,34 @@ def test_the_numbers_are_exported_as_they_are_shown_and_on_record(client_as, ops
         ],
     ]  # fmt: skip
     assert AuditEntry.objects.get(action="export").details == {"what": "conversion numbers"}
+
+
+def test_the_days_are_exported_with_their_times_and_their_share_with_an_address(client_as, ops, history) -> None:
+    web = client_as(ops)
+
+    answer = web.post(EXPORT, {"period": "7", "by": "day"})
+
+    today = timezone.localdate()
+    assert answer.streaming
+    head, sent, *others = rows_of(answer)
+    assert head == [
+        "day", "sent", "on_the_way", "failed", "not_sent", "with_email_percent", "p50_seconds", "p95_seconds"
+    ]  # fmt: skip
+    assert sent[:6] == [str(today - timedelta(days=3)), "1", "0", "2", "0", "100.0"]
+    assert [float(seconds) for seconds in sent[6:]] == [pytest.approx(180, rel=0.1)] * 2
+    assert others == [
+        [str(today - timedelta(days=2)), "0", "0", "0", "1", "", "", ""],
+        [str(today - timedelta(days=1)), "0", "1", "0", "0", "0.0", "", ""],
+    ]
+    assert AuditEntry.objects.get(action="export").details == {"what": "conversion numbers by day"}
+
+
+def test_the_days_of_one_rule_alone_can_be_exported(client_as, ops, company, history) -> None:
+    rule = company.conversion_rules.get(name="Purchase")
+
+    rows = rows_of(client_as(ops).post(EXPORT, {"rule": rule.pk, "by": "day"}))
+
+    assert [row[1:5] for row in rows[1:]] == [["1", "0", "0", "0"]]
 
 
 def test_s21_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as, ops, make_rule) -> None:
