@@ -3,13 +3,13 @@
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Expression, Model, QuerySet
 
 # By one process, and in the order of an index: see `fetch`.
 AS_THEY_LIE: Final = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_sort = off"
 
 
-def fetch(rows: QuerySet[Model], columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+def fetch(rows: QuerySet[Model], columns: tuple[str | Expression, ...]) -> list[tuple[Any, ...]]:
     """The columns of these rows, as `values_list` gives them. Let an index have them in their order.
 
     PostgreSQL is asked for its binary format: psycopg reads 5,000 events of it in 3 ms, where text takes it 16. It is

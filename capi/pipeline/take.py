@@ -4,12 +4,13 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Greatest
 
 from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256
@@ -22,6 +23,9 @@ from capi.reasons import Reason, State
 
 logger = logging.getLogger(__name__)
 
+# PostgreSQL can hold times that Python can't (-infinity, years before Christ), and one of them would take its whole
+# batch with it. Whatever is older than this is read as this: far too old all the same.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 TEST_ADDRESS = "{event_id}@leadmachine.invalid"  # RFC 2606 keeps .invalid for names that nobody has
 
 
@@ -42,8 +46,8 @@ class Row(NamedTuple):
 
 
 COLUMNS = (
-    "pk", "event_id", "happened_at", "attempts", "last_attempt_id", "lead_id", "deal_id", "lead__email",
-    "lead__share_with_ad_platforms", "crm_event__amount", "crm_event__currency",
+    "pk", "event_id", Greatest("happened_at", Value(EARLIEST)), "attempts", "last_attempt_id", "lead_id", "deal_id",
+    "lead__email", "lead__share_with_ad_platforms", "crm_event__amount", "crm_event__currency",
 )  # fmt: skip
 
 
@@ -76,7 +80,7 @@ class Batch:
 def next_test(company_id: int) -> Batch | None:
     """The company's oldest waiting test event, as a batch of its own."""
     tests = ConversionEvent.objects.for_company(company_id).pending().filter(is_test=True).order_by("pk")
-    event = tests.select_related("rule").first()
+    event = tests.select_related("rule").defer("happened_at").first()
     if event is None:
         return None
     row = next(_rows(tests.filter(pk=event.pk)))

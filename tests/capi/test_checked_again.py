@@ -3,12 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from capi import services
+from capi.linkedin.payload import Conversion
 from capi.models import ConversionEvent, ConversionRule
+from capi.pipeline.take import Gate, Row
 from crm.models import Lead
-from tests.capi.conftest import received, requests_made, send_all
+from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import make_deal, make_lead
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
@@ -120,6 +124,46 @@ def test_one_event_that_cannot_be_built_does_not_take_the_others_with_it(
         "rejected",
         "accepted",
     ]
+
+
+def test_one_event_whose_building_raises_ends_with_a_plain_reason_and_the_others_go(
+    company, connected, sandbox, make_rule, monkeypatch, caplog
+) -> None:
+    make_rule()
+    for n in range(5):
+        make_lead(company, email=f"{n}@example.com")
+    broken = ConversionEvent.objects.order_by("pk")[2]
+    build = Gate.conversion
+
+    def build_but_not_that(gate: Gate, row: Row, digest: str) -> Conversion:
+        if row.pk == broken.pk:
+            raise ValueError("This amount can't be written.")
+        return build(gate, row, digest)
+
+    monkeypatch.setattr(Gate, "conversion", build_but_not_that)
+    send_all(company)
+
+    broken.refresh_from_db()
+    assert (broken.state, broken.reason) == ("rejected", "data_refused")
+    assert broken.message == "LeadMachine could not build this event. The operator's log says why."
+    assert f"Conversion event {broken.pk} can't be turned into a request." in caplog.text
+    assert states(company) == ["accepted", "accepted", "rejected", "accepted", "accepted"]
+    assert requests_made(sandbox) == [200]
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no such times")
+@pytest.mark.parametrize("moment", ["-infinity", "0044-03-15 BC"])
+def test_a_test_event_of_a_time_that_python_does_not_know_ends_and_holds_no_lane_up(
+    moment, company, connected, sandbox, make_rule
+) -> None:
+    test_event = services.send_test_event(rule=make_rule())
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE capi_conversionevent SET happened_at = %s WHERE id = %s", [moment, test_event.pk])
+    make_lead(company)
+
+    send_all(company)
+
+    assert states(company) == ["rejected", "accepted"]
 
 
 @pytest.mark.parametrize(("send_value", "sent"), [(True, {"currencyCode": "JPY", "amount": "0.00"}), (False, None)])
