@@ -5,6 +5,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 API = "/api/"
+# A database that went away in mid-commit leaves nobody knowing whether it saved, so this does not claim to know.
+SORRY = "Something went wrong here. What you sent may not have been saved: look before you send it again."
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -17,7 +19,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     if request.path_info.startswith(API):
-        return JsonResponse({"detail": "Something went wrong here, and nothing was saved."}, status=500)
+        return JsonResponse({"detail": SORRY}, status=500)
     # Without the request: a context processor may be what failed.
     return HttpResponse(render_to_string("500.html"), status=500)
 

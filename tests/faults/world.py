@@ -1,8 +1,10 @@
 """Everything of an installation under fire: LinkedIn, broker and database behind proxies, and processes to kill."""
 
+import itertools
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from capi import services
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.reasons import OPEN_STATES
 from crm.models import ApiKey, Company, Lead
+from crm.views import errors
 from tests.conftest import TOKEN
 from tests.faults.forks import Deliveries
 from tests.faults.invariants import Allowed, broken, leased_lanes
@@ -40,6 +43,10 @@ SMALL: Mapping[str, Any] = {
     "REQUESTS_PER_MINUTE": 6000,
 }
 RECOVERY_SECONDS = SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND_TIMEOUT_SECONDS"]
+
+# A web server as people meet it: without Django's pages for developers.
+PRODUCTION = {"DEBUG": "off", "ALLOWED_HOSTS": "127.0.0.1", "LEADMACHINE_HTTPS": "off", "LINKEDIN_SANDBOX": "on"}
+SORRY = {"detail": errors.SORRY}  # what the API says where the database is away
 
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
 ABOUT_DATABASE = (
@@ -69,6 +76,7 @@ class World(Processes):
             LINKEDIN_API_URL=f"http://127.0.0.1:{self.linkedin.port}",
             DATABASE_URL=self.database_server.url(port=self.database.port),
             REDIS_URL=f"redis://127.0.0.1:{self.broker.port}/0",
+            LEADMACHINE_API_REQUESTS_PER_MINUTE="1000000",
             LEADMACHINE_KILL_POINTS=str(self.kill_points),
             **as_environment(SMALL),
         )
@@ -94,7 +102,7 @@ class World(Processes):
     # --- our side ---
 
     def start_web(self) -> None:
-        self.start("web", command("web"))
+        self.start("web", command("web"), **PRODUCTION)
         self.wait_for_web()
 
     @property
@@ -199,6 +207,43 @@ class Api:
         return found
 
 
+class Saver:
+    """Somebody who saves lead after lead, whatever happens, and keeps what they were told. Used as a context."""
+
+    def __init__(self, api: Api, *, start: int = 0) -> None:
+        self._api = api
+        self._numbers = itertools.count(start)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._save)
+        self.saved: set[str] = set()  # the addresses that were answered with 201
+        self.refused: list[tuple[int, Any]] = []  # every other answer; one that never came is none
+
+    def __enter__(self) -> "Saver":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, error: object, at: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    @property
+    def lost(self) -> set[str]:
+        """What they were told is saved, and is not there."""
+        return self.saved - set(Lead.objects.values_list("email", flat=True))
+
+    def _save(self) -> None:
+        while not self._stopped.wait(0.01):
+            fields = {"first_name": "Saved", "email": f"saved{next(self._numbers)}@example.com"}
+            try:
+                answer = self._api.add_lead(fields)
+            except OSError:
+                continue
+            if answer.status_code == 201:
+                self.saved.add(fields["email"])
+            else:
+                self.refused.append((answer.status_code, answer.json()))
+
+
 def make_leads(company: Company, count: int, *, start: int = 0) -> None:
     """So many new leads in one go."""
     numbers = range(start, start + count)
@@ -219,9 +264,12 @@ def timed(at_most: float) -> Iterator[None]:
 __all__ = [
     "ABOUT_BROKER",
     "ABOUT_DATABASE",
+    "PRODUCTION",
     "RECOVERY_SECONDS",
     "SMALL",
+    "SORRY",
     "Allowed",
+    "Saver",
     "World",
     "make_leads",
     "timed",

@@ -54,4 +54,6 @@ def test_an_error_that_nobody_foresaw_is_500_in_json(company, monkeypatch):
     answer = client.get("/api/v1/leads/")
 
     assert (answer.status_code, answer["Content-Type"]) == (500, "application/json")
-    assert answer.json() == {"detail": "Something went wrong here, and nothing was saved."}
+    assert answer.json() == {
+        "detail": "Something went wrong here. What you sent may not have been saved: look before you send it again."
+    }
