@@ -59,7 +59,7 @@ def test_f24_a_broker_that_is_restarted_empty_10_times_under_load_loses_nothing(
     world.wait_for_the_end()
 
     assert set(statuses) == {201}
-    assert world.broken(explained=EXPLAINED) == []
+    assert world.broken(explained=ABOUT_BROKER) == []
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
@@ -79,7 +79,7 @@ def test_f24_a_broker_that_freezes_or_swallows_everything_holds_no_delivery_up(w
 
     world.wait_for_the_end()
     figures.count("broker faults", 2)
-    assert world.broken(explained=EXPLAINED) == []
+    assert world.broken(explained=ABOUT_BROKER) == []
 
 
 @needs_own_database

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionrule", "capi_conversionevent", "capi_attempt")
 REFUSED = (
-    r"unregistered task|Unknown message|TypeError|raised unexpected|not understood|decode|Unrecoverable|ContentDis"
+    r"unregistered task|Unknown message|TypeError|not understood|decode|Unrecoverable|ContentDis"
 )
 
 

@@ -132,7 +132,7 @@ def test_f20_a_sweep_that_raises_runs_again(world) -> None:
     with timed(2 * SMALL["SWEEP_SECONDS"] + 1):
         world.wait_for_the_end()
     assert world.running["worker1"].poll() is None
-    assert world.broken(explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}|The check-up of company") == []
+    assert world.broken(explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}|ProgrammingError") == []
 
 
 @contextmanager

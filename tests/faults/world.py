@@ -51,9 +51,11 @@ SORRY = {"detail": errors.SORRY}  # what the API says where the database is away
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
 ABOUT_DATABASE = (
     r"OperationalError|InterfaceError|The (sweep|watch|count of the log|check-up of company \d+) failed"
-    r"|psycopg|terminating connection|raised unexpected"
+    r"|psycopg|terminating connection"
 )
 ABOUT_BROKER = r"celery\.(worker|bootsteps)|redis|broker"
+
+LIKE_A_TOKEN = re.compile(r"AQ[VX]\S{8}")  # whose ever it is: those of the tests, and those of LinkedIn
 
 
 class World(Processes):
@@ -172,7 +174,7 @@ class World(Processes):
         found = []
         for path in self._log_paths():
             for line in path.read_text(errors="replace").splitlines():
-                if TOKEN in line or "@example." in line:
+                if LIKE_A_TOKEN.search(line) or "@example." in line:
                     found.append(f"I8: {path.stem} logs a token or an address: {line}")
                 if re.search(r"\b(ERROR|CRITICAL)\b", line) and not (explained and re.search(explained, line)):
                     found.append(f"I10: {path.stem}: {line}")
