@@ -73,6 +73,7 @@ def test_f16_on_sigterm_a_worker_finishes_the_request_in_flight_and_ends(world) 
         codes = world.stop(signal.SIGTERM)
 
     assert codes == {"worker1": 0}
+    assert list(Connection.objects.values_list("lease_id", "leased_until")) == [(None, None)]  # given back, not lapsed
     assert set(ConversionEvent.objects.values_list("state", flat=True)) == {"accepted"}
     assert world.broken() == []
     figures.count("SIGTERMs")
