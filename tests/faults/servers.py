@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -113,6 +114,34 @@ class Database:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s", [OURS]
+            )
+            return int(cursor.fetchone()[0])
+
+    @contextlib.contextmanager
+    def slow_commits(self, table: str) -> Iterator[None]:
+        """Whoever adds rows to this table waits for half a second inside the COMMIT, before it takes effect."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$"
+            )
+            cursor.execute(
+                f"CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED "
+                "FOR EACH ROW EXECUTE FUNCTION slow_commit()"
+            )
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("DROP FUNCTION slow_commit CASCADE")
+
+    def commits(self) -> int:
+        """How many of our connections wait in such a COMMIT now."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE application_name = %s AND query = 'COMMIT' AND wait_event = 'PgSleep'",
+                [OURS],
             )
             return int(cursor.fetchone()[0])
 

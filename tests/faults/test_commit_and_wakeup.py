@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import quantiles
 
@@ -16,7 +17,7 @@ from tests.conftest import make_lead
 from tests.faults import figures
 from tests.faults.processes import wait_for
 from tests.faults.proxy import BLACK_HOLE, REFUSE
-from tests.faults.world import ABOUT_BROKER, make_leads
+from tests.faults.world import ABOUT_BROKER, SORRY, make_leads
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
@@ -147,6 +148,36 @@ def test_f06_a_backend_that_dies_during_the_commit_leaves_both_lead_and_event_or
     assert Lead.objects.count() >= statuses.count(201)
     world.deliveries.run(company.pk)
     assert world.broken(explained=r"Internal Server Error|OperationalError|terminating connection|on_commit") == []
+
+
+@pytest.mark.parametrize("cut", ["backend", "answer"])
+def test_f06_a_commit_that_is_cut_off_before_or_after_it_took_effect_is_told_as_not_known(cut, world) -> None:
+    company = world.connect()
+    world.start_web()
+    api = world.api(company)
+    rounds = figures.rounds(2, long=20)
+    answers = []
+    with world.database_server.slow_commits("crm_lead"), ThreadPoolExecutor(1) as pool:
+        for number in range(rounds):
+            saving = pool.submit(api.add_lead, {"first_name": "Ada", "email": f"ada{number}@example.com"})
+            wait_for(world.database_server.commits, seconds=10, told="a COMMIT has begun", every=0.01)
+            if cut == "backend":
+                world.database_server.end_connections()
+            else:
+                world.database.trouble = BLACK_HOLE
+                wait_for(lambda: not world.database_server.commits(), seconds=5, told="it has taken effect")
+                time.sleep(0.1)
+                world.database.reset()
+                world.database.up()
+            answers.append(saving.result())
+            figures.count("commits cut off")
+
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(500, SORRY)] * rounds
+    there = 0 if cut == "backend" else rounds
+    assert (Lead.objects.count(), CrmEvent.objects.count(), ConversionEvent.objects.count()) == (there, there, there)
+    world.deliveries.run(company.pk)
+    assert ConversionEvent.objects.filter(state="accepted").count() == there
+    assert world.broken(explained=r"Internal Server Error: /api/v1/leads/") == []
 
 
 def end_connections(world) -> None:

@@ -13,9 +13,7 @@ from tests.faults.world import make_leads
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionrule", "capi_conversionevent", "capi_attempt")
-REFUSED = (
-    r"unregistered task|Unknown message|TypeError|not understood|decode|Unrecoverable|ContentDis"
-)
+REFUSED = r"unregistered task|Unknown message|TypeError|not understood|decode|Unrecoverable|ContentDis"
 
 
 @pytest.fixture
