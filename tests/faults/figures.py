@@ -24,6 +24,7 @@ class Figure:
 
 FIGURES = {
     "kills": Figure(60, 1_000),
+    "kills of a web server": Figure(6, 60),
     "zombies": Figure(3, 50),
     "broker faults": Figure(20, 300),
     "database restarts": Figure(6, 100),

@@ -105,7 +105,7 @@ def test_f04_killed_between_commit_and_wake_up_the_sweep_finds_the_event(world) 
             world.api(company).save_lead(number)
         assert not world.is_armed("before_wake")
         world.wait_for_web()
-        figures.count("kills")
+        figures.count("kills of a web server")
 
     world.wait_for_the_end()
 
@@ -122,7 +122,7 @@ def test_f05_killed_before_commit_there_is_neither_lead_nor_event_nor_request(wo
             world.api(company).save_lead(number)
         assert not world.is_armed("planned")
         world.wait_for_web()
-        figures.count("kills")
+        figures.count("kills of a web server")
 
     assert world.deliveries.run(company.pk) == 0
 

@@ -93,4 +93,4 @@ def test_f59_a_file_that_a_script_adds_over_the_api_comes_in_once_though_the_web
     assert quantiles(took, n=20)[18] <= 1
     assert world.broken(explained="was sent SIGKILL") == []
     figures.count("leads imported over the API", len(good))
-    figures.count("kills", 2)
+    figures.count("kills of a web server", 2)

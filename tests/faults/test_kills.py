@@ -43,7 +43,7 @@ def test_f11_killed_at_random_times(world) -> None:
     company = world.connect()
     whole = how_long_one_takes(world, company)
     kills, number = 0, 1
-    for round_number, seed in enumerate(figures.seeds(figures.rounds(1, long=14)), 1):
+    for round_number, seed in enumerate(figures.seeds(figures.rounds(1, long=15)), 1):
         with figures.chance(seed) as chance:
             while kills < 44 * round_number:
                 make_leads(company, 50, start=50 * number)
