@@ -1,7 +1,6 @@
 """Whatever LinkedIn answers, or does not answer: F32 to F34, F36, F38 to F46."""
 
 import json
-import random
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -155,24 +154,24 @@ def test_f34_waits_grow_by_the_schedule_and_are_spread_for_each_batch_and_not_fo
 
 def test_f34_with_30_of_100_answers_bad_everything_goes_out(company, connected, sandbox, make_rule, settings) -> None:
     settings.BATCH_SIZE = 20
-    chance = random.Random(figures.SEED)
-    kinds = [
-        Fault(status=500),
-        Fault(status=503),
-        Fault(drop=Drop.AFTER_BODY),
-        Fault(cut_after=30),
-        Fault(status=200, body=""),
-    ]
-    faults = [chance.choice(kinds) if chance.random() < 0.3 else Fault() for _ in range(60)]
-    sandbox.faults.add(*faults)
-    make_rule()
-    make_leads(company, 400)
+    with figures.chance(figures.SEED) as chance:
+        kinds = [
+            Fault(status=500),
+            Fault(status=503),
+            Fault(drop=Drop.AFTER_BODY),
+            Fault(cut_after=30),
+            Fault(status=200, body=""),
+        ]
+        faults = [chance.choice(kinds) if chance.random() < 0.3 else Fault() for _ in range(60)]
+        sandbox.faults.add(*faults)
+        make_rule()
+        make_leads(company, 400)
 
-    deliver_all(company)
+        deliver_all(company)
 
-    hidden = sum(fault.drop == Drop.AFTER_BODY or fault.cut_after is not None for fault in faults)
-    assert states(company) == ["accepted"] * 400
-    assert broken(books(sandbox), Allowed(hidden_answers=hidden)) == []
+        hidden = sum(fault.drop == Drop.AFTER_BODY or fault.cut_after is not None for fault in faults)
+        assert states(company) == ["accepted"] * 400
+        assert broken(books(sandbox), Allowed(hidden_answers=hidden)) == []
 
 
 # --- F36 and F43 to F45: refusals ------------------------------------------------------------------------------------
@@ -203,15 +202,16 @@ def test_f43_named_elements_of_5000_are_rejected_and_the_rest_goes_with_2_more_r
 ) -> None:
     make_rule()
     make_leads(company, 5000)
-    bad = sorted(random.Random(figures.SEED).sample(range(5000), count))
-    sandbox.faults.add(Fault(status=422, body=named(bad)))
+    with figures.chance(figures.SEED) as chance:
+        bad = sorted(chance.sample(range(5000), count))
+        sandbox.faults.add(Fault(status=422, body=named(bad)))
 
-    send_all(company)
+        send_all(company)
 
-    assert [at for at, state in enumerate(states(company)) if state == "rejected"] == bad
-    assert Counter(states(company)) == {"rejected": count, "accepted": 5000 - count}
-    assert len(requests_made(sandbox)) <= 3
-    assert broken(books(sandbox)) == []
+        assert [at for at, state in enumerate(states(company)) if state == "rejected"] == bad
+        assert Counter(states(company)) == {"rejected": count, "accepted": 5000 - count}
+        assert len(requests_made(sandbox)) <= 3
+        assert broken(books(sandbox)) == []
 
 
 def test_f43_all_of_5000_for_one_reason_is_the_rule_and_holds_all_until_it_is_resumed(
@@ -238,21 +238,22 @@ def test_f44_where_nobody_is_named_halving_finds_exactly_the_bad_ones(
 ) -> None:
     make_rule()
     make_leads(company, 5000)
-    rows = random.Random(figures.SEED).sample(list(ConversionEvent.objects.values_list("event_id", flat=True)), count)
-    accept = judge._accept
+    with figures.chance(figures.SEED) as chance:
+        rows = chance.sample(list(ConversionEvent.objects.values_list("event_id", flat=True)), count)
+        accept = judge._accept
 
-    def accept_but_those(request, elements):
-        if {element["eventId"] for element in elements} & set(rows):
-            return judge.refusal(422, "Something is wrong")
-        return accept(request, elements)
+        def accept_but_those(request, elements):
+            if {element["eventId"] for element in elements} & set(rows):
+                return judge.refusal(422, "Something is wrong")
+            return accept(request, elements)
 
-    monkeypatch.setattr(judge, "_accept", accept_but_those)
-    send_all(company)
+        monkeypatch.setattr(judge, "_accept", accept_but_those)
+        send_all(company)
 
-    assert set(ConversionEvent.objects.filter(state="rejected").values_list("event_id", flat=True)) == set(rows)
-    assert Counter(states(company)) == {"rejected": count, "accepted": 5000 - count}
-    assert len(requests_made(sandbox)) <= 1 + 2 * count * 13
-    assert broken(books(sandbox)) == []
+        assert set(ConversionEvent.objects.filter(state="rejected").values_list("event_id", flat=True)) == set(rows)
+        assert Counter(states(company)) == {"rejected": count, "accepted": 5000 - count}
+        assert len(requests_made(sandbox)) <= 1 + 2 * count * 13
+        assert broken(books(sandbox)) == []
 
 
 def test_f45_a_body_that_is_too_large_is_halved_until_it_is_taken(
@@ -414,22 +415,24 @@ def test_f41_a_200_that_says_nothing_is_never_taken_for_accepted(
 def test_f42_37_random_failures_of_5000_are_settled_each_by_its_own_status(
     company, connected, sandbox, make_rule, patient
 ) -> None:
-    chance = random.Random(figures.SEED)
-    make_rule()
-    make_leads(company, 5000)
-    failures = {at: chance.choice([400, 422, 429, 500, 503]) for at in chance.sample(range(5000), 37)}
-    statuses = [failures.get(at, chance.choice([200, 201, 299])) for at in range(5000)]
-    sandbox.faults.add(Fault(status=200, body=batch(*[{"status": status, "message": "odd"} for status in statuses])))
+    with figures.chance(figures.SEED) as chance:
+        make_rule()
+        make_leads(company, 5000)
+        failures = {at: chance.choice([400, 422, 429, 500, 503]) for at in chance.sample(range(5000), 37)}
+        statuses = [failures.get(at, chance.choice([200, 201, 299])) for at in range(5000)]
+        sandbox.faults.add(
+            Fault(status=200, body=batch(*[{"status": status, "message": "odd"} for status in statuses]))
+        )
 
-    send_all(company)
+        send_all(company)
 
-    found = dict(enumerate(ConversionEvent.objects.order_by("pk").values_list("http_status", flat=True)))
-    assert found == dict(enumerate(statuses))
-    retried = [at for at, status in failures.items() if status >= 429]
-    assert [at for at, state in enumerate(states(company)) if state == "pending"] == sorted(retried)
-    deliver_all(company)
-    assert sum(len(entry.elements) for entry in books(sandbox)[1:]) == len(retried)
-    assert broken(books(sandbox)) == []
+        found = dict(enumerate(ConversionEvent.objects.order_by("pk").values_list("http_status", flat=True)))
+        assert found == dict(enumerate(statuses))
+        retried = [at for at, status in failures.items() if status >= 429]
+        assert [at for at, state in enumerate(states(company)) if state == "pending"] == sorted(retried)
+        deliver_all(company)
+        assert sum(len(entry.elements) for entry in books(sandbox)[1:]) == len(retried)
+        assert broken(books(sandbox)) == []
 
 
 @pytest.mark.parametrize("word", ["revoked", "invalid", "expired"])

@@ -1,7 +1,6 @@
 """A process that dies or freezes in mid-delivery loses nothing, wherever it happens (F11, F12, F13)."""
 
 import os
-import random
 import signal
 import time
 
@@ -106,14 +105,13 @@ def test_f13_workers_that_race_for_the_rows_of_8_companies_claim_nothing_twice(c
     for company in companies:
         make_leads(company, 1250)
     pks = [company.pk for company in companies]
-    chance = random.Random(figures.SEED)
+    with figures.chance(figures.SEED) as chance:
+        pids = [world.deliveries.start(*chance.sample(pks, k=8)) for _ in range(count)]
+        codes = [world.deliveries.wait(pid) for pid in pids]
 
-    pids = [world.deliveries.start(*chance.sample(pks, k=8)) for _ in range(count)]
-    codes = [world.deliveries.wait(pid) for pid in pids]
-
-    assert codes == [0] * count
-    world.deliveries.run(*pks)  # what was left by one that came while another held the lane
-    assert world.broken() == []
-    assert extra_acceptances(world.ledger.entries()) == 0
-    assert ConversionEvent.objects.filter(state="accepted").count() == 10_000
+        assert codes == [0] * count
+        world.deliveries.run(*pks)  # what was left by one that came while another held the lane
+        assert world.broken() == []
+        assert extra_acceptances(world.ledger.entries()) == 0
+        assert ConversionEvent.objects.filter(state="accepted").count() == 10_000
     figures.count("racing workers", count)
