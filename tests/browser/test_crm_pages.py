@@ -166,6 +166,7 @@ def test_the_colours_change_with_the_button_in_the_header(page: Page, sales):
     page.get_by_role("button", name="Theme: auto. Change to light.").click()
     page.get_by_role("button", name="Theme: light. Change to dark.").click()
 
+    expect(page.get_by_role("button", name="Theme: dark.")).to_be_visible()
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
     assert page.url.endswith("/leads/")
 
