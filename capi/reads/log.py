@@ -111,13 +111,15 @@ def log_page(company_id: int, wanted: Wanted, connection: Connection | None) -> 
     if wanted.after is not None:
         ahead = Q(pk__gt=wanted.after)
         ceiling = _end_of_stretch(events.filter(ahead), wanted, order="pk")
-        found = _take(narrowed.filter(ahead, *([Q(pk__lte=ceiling)] if ceiling else [])), wanted, order="pk")
+        found = _take(
+            company_id, narrowed.filter(ahead, *([Q(pk__lte=ceiling)] if ceiling else [])), wanted, order="pk"
+        )
         rows = found[:ROWS_PER_PAGE][::-1]
         newer = rows[0].pk if len(found) > ROWS_PER_PAGE else ceiling
         return LogPage(all_shown(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
     behind = Q() if wanted.before is None else Q(pk__lt=wanted.before)
     floor = _end_of_stretch(events.filter(behind), wanted, order="-pk")
-    found = _take(narrowed.filter(behind, *([Q(pk__gte=floor)] if floor else [])), wanted, order="-pk")
+    found = _take(company_id, narrowed.filter(behind, *([Q(pk__gte=floor)] if floor else [])), wanted, order="-pk")
     rows, is_full = found[:ROWS_PER_PAGE], len(found) > ROWS_PER_PAGE
     return LogPage(
         all_shown(rows, connection),
@@ -194,14 +196,22 @@ def _end_of_stretch(events: Events, wanted: Wanted, *, order: str) -> int | None
     return nearest((end for end in ends if end is not None), default=None)
 
 
-def _take(events: Events, wanted: Wanted, *, order: str) -> list[ConversionEvent]:
+def _take(company_id: int, events: Events, wanted: Wanted, *, order: str) -> list[ConversionEvent]:
     """One row more than a page, in this order."""
-    # An old week must not be looked for from the newest event on: with the sum its index is the only one that serves.
-    by_sum = (F("pk") + 0).asc() if order == "pk" else (F("pk") + 0).desc()
-    events = events.select_related("rule", "lead", "crm_event").order_by(order if wanted.week is None else by_sum)
     if wanted.chip not in STATES:
-        return list(events[: ROWS_PER_PAGE + 1])
+        return _first(company_id, events, wanted, order=order)
     # State by state, since the index is in the order of ids only within one.
-    found = [row for state in STATES[wanted.chip] for row in events.filter(state=state)[: ROWS_PER_PAGE + 1]]
+    by_state = [_first(company_id, events.filter(state=state), wanted, order=order) for state in STATES[wanted.chip]]
+    found = [row for rows in by_state for row in rows]
     found.sort(key=lambda row: row.pk, reverse=order == "-pk")
     return found[: ROWS_PER_PAGE + 1]
+
+
+def _first(company_id: int, events: Events, wanted: Wanted, *, order: str) -> list[ConversionEvent]:
+    if wanted.week is not None:
+        # An old week must not be looked for from the newest event on: no index is in the order of a sum. And only for
+        # the rows of the page are leads and rules read.
+        by_sum = (F("pk") + 0).asc() if order == "pk" else (F("pk") + 0).desc()
+        page = events.order_by(by_sum).values("pk")[: ROWS_PER_PAGE + 1]
+        events = ConversionEvent.objects.for_company(company_id).filter(pk__in=page)
+    return list(events.select_related("rule", "lead", "crm_event").order_by(order)[: ROWS_PER_PAGE + 1])
