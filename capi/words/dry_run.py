@@ -12,14 +12,14 @@ WOULD_BE_SENT: Final = Words(
     "good",
 )
 RULE_IS_OFF: Final = Words(
-    "Not sent",
+    "Rule off",
     "The rule is switched off: nothing is planned for it.",
     "Switch it on on the LinkedIn page.",
     "plain",
     topic="dry-run-rule-off",
 )
 NO_DEAL: Final = Words(
-    "Not sent",
+    "No deal",
     "This rule is about deals, and this lead has none.",
     "Choose another rule.",
     "plain",
@@ -35,24 +35,23 @@ NO_CURRENCY: Final = Words(
 )
 
 _NEVER: Final = "A hash of it would be a match that never comes."
-_LABEL: Final = "Nothing to hash"
 NO_HASH: Final[dict[NothingToHash, Words]] = {
     NothingToHash.EMPTY: Words(
-        _LABEL,
+        "Nothing to hash: blanks",
         f"There is nothing but blanks. {_NEVER}",
         "Enter an address.",
         "bad",
         topic="hash-empty",
     ),
     NothingToHash.IS_HASH: Words(
-        _LABEL,
+        "Nothing to hash: a hash already",
         f"This is a SHA-256 hash already. {_NEVER}",
         "Enter the address itself.",
         "bad",
         topic="hash-is_hash",
     ),
     NothingToHash.NO_TEXT: Words(
-        _LABEL,
+        "Nothing to hash: no text",
         "This holds characters that are no text (half of a pair of UTF-16 signs, for example).",
         "Type the address anew instead of pasting it.",
         "bad",

@@ -28,7 +28,7 @@ def test_a_refused_event_leads_to_the_place_that_explains_it(page, company, admi
     page.get_by_role("link", name="More in the help").click()
 
     page.wait_for_url("**/help/troubleshooting/#reason-data_refused")
-    assert page.locator(":target h2").inner_text() == "400, 422: Data refused"
+    assert page.locator(":target h2").inner_text() == "400, 409, 422: Data refused"
 
 
 def test_the_help_is_searched_with_the_keyboard(page, sales) -> None:
@@ -38,6 +38,6 @@ def test_the_help_is_searched_with_the_keyboard(page, sales) -> None:
     page.get_by_role("link", name="Help").click()
     page.get_by_role("searchbox", name="Search the help").fill("426")
     page.keyboard.press("Enter")
-    page.get_by_role("link", name="426: API version retired").first.click()
+    page.get_by_role("link", name="400, 426: API version retired").first.click()
 
-    assert page.locator(":target h2").inner_text() == "426: API version retired"
+    assert page.locator(":target h2").inner_text() == "400, 426: API version retired"

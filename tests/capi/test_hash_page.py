@@ -31,7 +31,7 @@ def test_it_shows_the_normal_form_and_the_hash(web) -> None:
 def test_it_says_why_there_is_nothing_to_hash(web, address) -> None:
     page = web.post(PAGE, {"address": address, "csrfmiddlewaretoken": "-"}).content.decode()
 
-    assert "Nothing to hash." in page
+    assert "Nothing to hash: " in page
     assert "SHA-256</dt>" not in page
 
 

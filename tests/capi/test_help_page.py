@@ -89,6 +89,7 @@ def test_every_link_inside_the_help_leads_somewhere(client_as, admin):
             assert anchor in {"main", *places.get(target or path, ())}, (path, target, anchor)
     for page in all_pages().values():
         assert len({section.anchor for section in page.sections}) == len(page.sections)
+        assert len({section.title for section in page.sections}) == len(page.sections)
 
 
 def test_the_guide_is_plain_text_to_the_template_engine():
