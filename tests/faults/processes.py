@@ -84,8 +84,8 @@ class Processes:
             )  # fmt: skip
         return self.running[name]
 
-    def start_worker(self, name: str = "worker1", *options: str) -> None:
-        self.start(name, [*command("worker"), "--hostname", f"{name}@%h", *options])
+    def start_worker(self, name: str = "worker1", *options: str, **environment: str) -> None:
+        self.start(name, [*command("worker"), "--hostname", f"{name}@%h", *options], **environment)
 
     @property
     def schedule(self) -> Path:
