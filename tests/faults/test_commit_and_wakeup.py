@@ -11,7 +11,6 @@ import pytest
 from django.db import connection, transaction
 
 from capi.models import ConversionEvent
-from capi.tasks import deliver
 from crm.models import CrmEvent, Lead, LeadStatus
 from tests.conftest import make_lead
 from tests.faults import figures
@@ -258,7 +257,7 @@ def test_f10_a_queue_full_of_old_wake_ups_is_worked_off_without_a_request(world)
     company = world.connect()
     make_lead(company)
     world.deliveries.run(company.pk)
-    queue_wake_ups(world, company.pk, 200)
+    world.queue_wake_ups(company, 200)
     world.start_worker()
     world.wait_for_worker()
 
@@ -268,12 +267,3 @@ def test_f10_a_queue_full_of_old_wake_ups_is_worked_off_without_a_request(world)
     world.wait_for_the_end()
     assert len(world.ledger.entries()) == 1
     assert world.broken() == []
-
-
-def queue_wake_ups(world, company_id: int, count: int) -> None:
-    from leadmachine.celery import app
-
-    with app.connection_for_write(world.broker_server.url) as line, app.amqp.producer_pool.acquire():
-        producer = app.amqp.Producer(line)
-        for _ in range(count):
-            deliver.apply_async([company_id], producer=producer)

@@ -19,8 +19,10 @@ from django.db.models.functions import Now
 from capi import services
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.reasons import OPEN_STATES
+from capi.tasks import deliver
 from crm.models import ApiKey, Company, Lead
 from crm.views import errors
+from leadmachine.celery import app
 from tests.conftest import TOKEN
 from tests.faults.forks import Deliveries
 from tests.faults.invariants import Allowed, broken, leased_lanes
@@ -143,6 +145,17 @@ class World(Processes):
         for number, name in enumerate(rules, 104_012):
             ConversionRule.objects.create(company=company, crm_event=name, linkedin_id=str(number), name=name)
         return company
+
+    def queue_wake_ups(self, company: Company, count: int) -> list[str]:
+        """Queue so many wake-ups for the company, past any trouble of the line to the broker. Their ids."""
+        with app.connection_for_write(self.broker_server.url) as line, app.amqp.producer_pool.acquire():
+            producer = app.amqp.Producer(line)
+            return [deliver.apply_async([company.pk], producer=producer).id for _ in range(count)]
+
+    def wait_until_heard(self, company: Company, name: str = "worker1") -> None:
+        """Until the worker has taken and done a wake-up that is queued now."""
+        [wake_up] = self.queue_wake_ups(company, 1)
+        wait_for(lambda: f"[{wake_up}] succeeded" in self.log(name), seconds=60, told=f"{name} hears a new wake-up")
 
     def api(self, company: Company) -> "Api":
         _, key = ApiKey.objects.issue(company=company, role="sales", name="For a test")
