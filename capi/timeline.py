@@ -12,10 +12,11 @@ from django.utils import dateformat, timezone
 from capi.models import Connection, ConversionEvent
 from capi.reasons import Reason, State
 from capi.words import ON_HOLD, explain
+from capi.words.reconcile import NO_EVENT
 from crm.models import CrmEvent
 from crm.timeline import TimelineNote
 
-NO_RULE = TimelineNote("No active rule at that time: nothing is sent to LinkedIn", is_nothing=True)
+NO_RULE = TimelineNote(NO_EVENT.what.removesuffix("."), is_nothing=True)
 
 
 def notes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[TimelineNote]]:

@@ -45,7 +45,6 @@ LABELS_SAY_IT_ALL = {
 }
 SAID_ELSEWHERE = {
     "capi/reasons.py": "the labels of the codes",
-    "capi/timeline.py": "the note of a CRM event that no rule was there for",
     "capi/doctor/at_linkedin.py": "begins a sentence about several rules",
 }
 TELLING = re.compile(
