@@ -26,6 +26,7 @@ class Fault:
     `status`, `body` and `headers` replace the answer; without the first two the request is judged as always, and
     its answer is delayed, cut after so many bytes (status line and headers included; a negative number counts from
     the end) or dripped byte by byte.
+    What is no text stands in `body` as Python's "surrogateescape" writes it.
     A `Content-Length` or `Transfer-Encoding` in `headers` is sent as it stands, true or not.
     """
 
@@ -58,7 +59,9 @@ class Fault:
             return Reply(reply.status, reply.body, {**reply.headers, **self.headers})
         status = self.status or reply.status
         if self.body is not None:
-            return Reply(status, self.body.encode(), {"Content-Type": "application/json", **self.headers})
+            return Reply(
+                status, self.body.encode(errors="surrogateescape"), {"Content-Type": "application/json", **self.headers}
+            )
         scripted = refusal(status, "Scripted by a test") if status and status >= 400 else Reply(status)
         return Reply(status, scripted.body, {**scripted.headers, **self.headers})
 

@@ -1,5 +1,6 @@
 """What a worker may come to weigh: after answers of many megabytes (F31), and over many rounds (F64)."""
 
+import gzip
 import random
 from pathlib import Path
 
@@ -15,6 +16,14 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 MEGABYTE = 1024 * 1024
 MORE_AT_MOST = 20 * MEGABYTE
 MIXED = "x\0é" * 70_000
+BOMB = gzip.compress(bytes(10 * MEGABYTE)) * 100  # a file of several parts: 10 MB each, once unpacked
+
+
+def as_body(content: bytes) -> str:
+    """Bytes that are no text, as a scripted answer has them."""
+    return content.decode(errors="surrogateescape")
+
+
 ANSWERS = {
     "10 MB": {"status": 200, "body": "x" * 10 * MEGABYTE},
     "10 MB that are announced as packed": {
@@ -24,6 +33,8 @@ ANSWERS = {
         "status": 200, "body": "x" * 10 * MEGABYTE, "headers": {"Transfer-Encoding": "chunked"},
     },
     "200 KB with NULs": {"status": 200, "body": MIXED},
+    "200 KB of broken UTF-8": {"status": 200, "body": as_body(b"x\xff\xc3" * 70_000)},
+    "1 GB of zeros in 1 MB": {"status": 200, "body": as_body(BOMB), "headers": {"Content-Encoding": "gzip"}},
 }  # fmt: skip
 
 
