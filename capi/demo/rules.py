@@ -46,4 +46,5 @@ def connect(company: Company, now: datetime) -> Rules:
 
 def _rule(company: Company, crm_event: CrmEventName, name: str, linkedin_id: str) -> ConversionRule:
     rule = ConversionRule(company=company, crm_event=crm_event, name=name, linkedin_id=linkedin_id)
+    rule.send_value = crm_event != CrmEventName.DEAL_LOST  # as the form of a rule advises
     return services.save_rule(rule=rule)
