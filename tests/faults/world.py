@@ -284,6 +284,7 @@ __all__ = [
     "SMALL",
     "SORRY",
     "Allowed",
+    "Api",
     "Saver",
     "World",
     "make_leads",
