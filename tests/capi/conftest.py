@@ -31,6 +31,12 @@ def connected(company: Company, sandbox: SandboxServer) -> Connection:
 
 
 @pytest.fixture
+def token(company: Company) -> Connection:
+    """A saved token, with nobody at LinkedIn's end."""
+    return services.save_token(company=company, token=TOKEN)
+
+
+@pytest.fixture
 def make_rule(company: Company) -> Callable[..., ConversionRule]:
     def make(crm_event: str = "lead_created", linkedin_id: str = GOOD_RULE, **fields: Any) -> ConversionRule:
         defaults = {"company": company, "name": crm_event.replace("_", " ").capitalize()}

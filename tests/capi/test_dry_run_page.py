@@ -29,11 +29,6 @@ def web(client_as, ops):
     return client_as(ops)
 
 
-@pytest.fixture
-def token(company):
-    services.save_token(company=company, token=TOKEN)
-
-
 def shown(page: str) -> list[str]:
     """Request line and headers, and the body."""
     return [unescape(part.split(">", 1)[1].split("</pre>")[0]) for part in page.split('<pre class="code"')[1:]]

@@ -12,7 +12,7 @@ from capi.help.troubleshooting import page
 from capi.linkedin import versions
 from capi.models import Connection, ConversionEvent
 from tests.capi.counted import count_now, record
-from tests.conftest import TOKEN, make_lead
+from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db
 
@@ -20,11 +20,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def web(client_as, admin):
     return client_as(admin)
-
-
-@pytest.fixture
-def token(company):
-    services.save_token(company=company, token=TOKEN)
 
 
 def topics(answer) -> set[str]:
