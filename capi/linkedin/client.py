@@ -68,7 +68,7 @@ class Client:
         return self._ask(request, token, seconds)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection. A closed client reaches nobody."""
         self._session.close()
 
     def _ask(self, request: requests.PreparedRequest, token: str, seconds: float) -> Answer:

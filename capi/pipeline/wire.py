@@ -21,10 +21,16 @@ def client() -> Client:
         "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
     }
     if getattr(_local, "shape", None) != shape:
-        if hasattr(_local, "client"):
-            _local.client.close()
+        hang_up()
         _local.shape, _local.client = shape, Client(**shape)
     return _local.client  # type: ignore[no-any-return]
+
+
+def hang_up() -> None:
+    """Close this thread's line, if it has one. The next request opens a new one, even to the same address."""
+    if hasattr(_local, "client"):
+        _local.client.close()
+        del _local.shape, _local.client
 
 
 def send(*, token: str, body: bytes, batch: bool, meanwhile: Callable[[], None] | None = None) -> Answer:

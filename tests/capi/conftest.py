@@ -22,7 +22,7 @@ def sandbox(settings: Any, tmp_path: Any) -> Iterator[SandboxServer]:
     with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
         settings.LINKEDIN_API_URL = server.url
         yield server
-        wire.client().close()
+        wire.hang_up()
 
 
 @pytest.fixture

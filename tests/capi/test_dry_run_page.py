@@ -47,7 +47,7 @@ def test_it_shows_the_very_request_that_is_sent_afterwards(web, company, token, 
         page = web.get(PAGE, {"deal": deal.pk, "rule": rule.pk})
         asked_before = len(linkedin.requests)
         send_all(company)
-        wire.client().close()
+        wire.hang_up()
 
     head, body = shown(page.content.decode())
     line, *headers = head.strip().splitlines()

@@ -225,7 +225,7 @@ class Histories(RuleBasedStateMachine):
             except Crash:
                 figures.count("crashes in histories")
                 self.hidden += point in HIDING
-                _hang_up()
+                wire.hang_up()
 
     @rule(n=companies, point=st.sampled_from(["first_result_row", "before_commit", "after_commit"]))
     def the_database_fails_while_a_result_is_written(self, n: int, point: str) -> None:
@@ -330,8 +330,3 @@ class Histories(RuleBasedStateMachine):
             requests_counted_at=F("requests_counted_at") - by,
             request_started_at=F("request_started_at") - by,
         )
-
-
-def _hang_up() -> None:
-    wire.client().close()
-    del wire._local.shape

@@ -330,21 +330,15 @@ def test_f37_f38_f39_the_network_fails_in_each_way_of_the_proxy(
         if name == "latency":
             assert Attempt.objects.latest("pk").duration_ms >= 200  # there and back
         proxy.up()
-        hang_up()
+        wire.hang_up()
 
     deliver_all(company)
 
     proxy.down()
-    hang_up()
+    wire.hang_up()
     assert states(company) == ["accepted"] * 20 * len(EFFECTS)
     # Where it was cut LinkedIn has taken it; what hangs in a black hole, a drip or a reset may still come through.
     assert broken(books(sandbox), Allowed(hidden_answers=4)) == []
-
-
-def hang_up() -> None:
-    """Have the next request open a connection of its own."""
-    wire.client().close()
-    del wire._local.shape
 
 
 def go_wrong(proxy: Proxy, name: str) -> None:
