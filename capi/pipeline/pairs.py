@@ -51,11 +51,13 @@ INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happen
                      state, reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
 SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, NULL, 'skipped',
        'already_counted', NULL, {now}, 0, '', false, {now}
-FROM {pairs} AS pairs
-WHERE NOT EXISTS (SELECT 1 FROM {made} AS made
-                  WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)
-ON CONFLICT DO NOTHING
+FROM {pairs} AS pairs WHERE {is_not_made} ON CONFLICT DO NOTHING
 """
+# By a hash table, as PostgreSQL always does it for NOT IN. For NOT EXISTS it takes a CTE to be short, may compare each
+# pair with each, and 5,000 CRM events took a second. (In a table NOT IN would stumble over NULL, and need no hashing.)
+NOT_AMONG_MADE = "(pairs.crm_event_id, pairs.rule_id) NOT IN (SELECT crm_event_id, rule_id FROM made)"
+NOT_IN_TABLE = """NOT EXISTS (
+  SELECT 1 FROM {event} AS made WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)"""
 AT_ONCE = """
 WITH pairs AS ({pairs}),
      made AS ({insert} RETURNING company_id, crm_event_id, rule_id, state),
@@ -149,10 +151,10 @@ def _planning(dialect: Dialect, which: str, backfill: str, days: int) -> Plannin
         at_once=AT_ONCE.format(
             pairs=pairs,
             insert=INSERT.format(pairs="pairs", **names),
-            insert_counted=INSERT_COUNTED.format(pairs="pairs", made="made", **names),
+            insert_counted=INSERT_COUNTED.format(pairs="pairs", is_not_made=NOT_AMONG_MADE, **names),
         ),
         insert=INSERT.format(pairs=f"({pairs})", **names),
-        insert_counted=INSERT_COUNTED.format(pairs=f"({pairs})", made=names["event"], **names),
+        insert_counted=INSERT_COUNTED.format(pairs=f"({pairs})", is_not_made=NOT_IN_TABLE.format(**names), **names),
         due=DUE.format(**names),
     )
 

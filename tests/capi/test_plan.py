@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from capi.models import ConversionEvent
-from capi.pipeline import plan, sweep
+from capi.pipeline import pairs, plan, sweep
 from crm.models import CrmEvent, Deal, Lead, LeadStatus
 from crm.models.moments import tells_what_changed
 from tests.capi.conftest import states
@@ -247,6 +247,21 @@ def test_planning_is_one_statement_however_many_events(company, make_rule, djang
         plan.plan(crm_events)
 
     assert ConversionEvent.objects.count() == 18
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite plans in one way")
+def test_no_pair_is_compared_with_each_other_one_whatever_postgresql_takes_for_small(company, make_rule) -> None:
+    make_rule("lead_created")
+    statements, chosen = pairs.planning([1, 2])
+
+    with connection.cursor() as cursor:
+        # As it chooses by itself where it takes what was made for few.
+        cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+        cursor.execute(f"EXPLAIN {statements.at_once}", [chosen])
+        explained = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert "Anti Join" not in explained
+    assert "hashed SubPlan" in explained
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite keeps no plans")
