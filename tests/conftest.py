@@ -13,6 +13,7 @@ from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_tot
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.servers.basehttp import WSGIRequestHandler
+from django.db import connections
 from django.test import Client, TransactionTestCase
 
 from crm import limits
@@ -158,6 +159,13 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
         "--disable-component-update --disable-sync"
     )
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": flags.split()}
+
+
+@pytest.fixture(scope="session")
+def playwright(playwright: Any) -> Iterator[Any]:
+    """As pytest-playwright's. Its event loop runs in this thread, where Django keeps connections of their own then."""
+    yield playwright
+    connections.close_all()  # after the loop nobody finds them any more, and the database could not be dropped
 
 
 @contextmanager
