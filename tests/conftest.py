@@ -161,6 +161,15 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": flags.split()}
 
 
+# A button that has just been drawn is on its way from the browser's grey to its own colour; axe would see it half-way.
+AT_REST = {"reduced_motion": "reduce"}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, **AT_REST}
+
+
 @pytest.fixture(scope="session")
 def playwright(playwright: Any) -> Iterator[Any]:
     """As pytest-playwright's. Its event loop runs in this thread, where Django keeps connections of their own then."""
@@ -210,7 +219,7 @@ def another_browser(browser: Any, live_server: Any) -> Iterator[Callable[..., An
     with ExitStack() as stack:
 
         def open_page(**options: Any) -> Any:
-            context = browser.new_context(**options)
+            context = browser.new_context(**AT_REST, **options)
             stack.callback(context.close)
             return stack.enter_context(guarded(context.new_page(), live_server.url))
 

@@ -79,7 +79,7 @@ def assert_fit_to_use_in_each_look(page) -> None:
     for width, height in SIZES.values():
         page.set_viewport_size({"width": width, "height": height})
         for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # else colours are still on their way
+            page.emulate_media(color_scheme=theme)
             assert_fit_to_use(page)
 
 
