@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from capi import services
 from capi.models import Connection, ConversionEvent
 from capi.pipeline.deliver import deliver
+from crm.members import show_outcomes
 from crm.models import LeadStatus
 from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.conftest import send_all
@@ -121,6 +122,7 @@ def test_no_empty_page_has_a_finding(page, company, admin, settings, size, theme
 
 @pytest.mark.parametrize("width", [780, 1080, 1190])
 def test_no_table_is_wider_than_its_card_on_widths_in_between(page, company, admin, history, width) -> None:
+    show_outcomes(membership=admin, shown=True)
     sign_in(page, admin)
 
     for address in (reverse("leads"), LINKEDIN, EVENTS, ConversionEvent.objects.latest("pk").get_absolute_url()):
