@@ -6,11 +6,13 @@ is little to delete, deleting takes a twentieth of that.
 
 from typing import Final
 
+from django.core.management import CommandError
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase
 
 KEPT: Final = {"django_content_type", "auth_permission"}  # the same for each test
+LOCK_SECONDS: Final = 60  # longer than any transaction of a test
 SMALL_BYTES: Final = 1 << 20  # what is deleted from a larger table slows down whoever reads it next
 
 truncate_everything = TransactionTestCase._fixture_teardown
@@ -20,7 +22,33 @@ def empty(case: TransactionTestCase) -> None:
     """In place of TransactionTestCase._fixture_teardown."""
     databases = [connections[name] for name in case._databases_names(include_mirrors=False)]
     if not all(database.vendor == "postgresql" and _deleted(database) for database in databases):
+        _truncate(case, databases)
+
+
+def _truncate(case: TransactionTestCase, databases: list[BaseDatabaseWrapper]) -> None:
+    """Truncate every table. Fails with the names of those who keep one for longer than they should."""
+    postgresql = [database for database in databases if database.vendor == "postgresql"]
+    for database in postgresql:
+        with database.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+    try:
         truncate_everything(case)
+    except CommandError as error:
+        raise AssertionError("\n".join(who for database in postgresql for who in _sessions(database))) from error
+    finally:
+        for database in postgresql:
+            with database.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+
+
+def _sessions(database: BaseDatabaseWrapper) -> list[str]:
+    """Who is in a transaction now, for how long, and what they asked for last."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            "SELECT concat_ws(' ', pid, application_name, backend_type, state, wait_event, now() - xact_start, query) "
+            "FROM pg_stat_activity WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+        )
+        return [who for (who,) in cursor.fetchall()]
 
 
 def _deleted(database: BaseDatabaseWrapper) -> bool:

@@ -1,6 +1,5 @@
 """S13: guessing passwords is slow, and nobody can lock out others by it."""
 
-from statistics import median
 from time import process_time
 
 import pytest
@@ -120,12 +119,12 @@ def test_known_and_unknown_names_take_the_same_time(sales, settings):
 
     took = [(seconds("sales@example.com", at), seconds("nobody@example.com", at)) for at in range(15)]
 
-    known, unknown = (median(times) for times in zip(*took, strict=True))
+    known, unknown = (min(times) for times in zip(*took, strict=True))
     assert known == pytest.approx(unknown, rel=0.1)
 
 
 def seconds(email, at):
-    """Of this process alone: what else the machine does meanwhile counts for nothing."""
+    """Of this process alone. A busy machine still adds to some of them: the least is nearest to the truth."""
     began = process_time()
     sign_in(Client(), email, "wrong", f"203.0.{at}.{len(email)}")
     return process_time() - began

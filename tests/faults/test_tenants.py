@@ -51,6 +51,7 @@ def test_f47_f48_f49_a_neighbour_with_a_backlog_or_in_trouble_holds_nobody_up(tr
     world.ledger.script(answers)
     make_leads(northwind, leads)
     world.start_worker(LEADMACHINE_BATCH_SIZE=str(BATCH))
+    world.wait_for_worker()
     wait_for(world.ledger.entries, seconds=15, told="the neighbour's first request")
     make_leads(contoso, 10, start=20_000)
 
