@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from capi.models import SWEEP, Backfill, Connection, ConversionEvent, Heartbeat
+from capi.models import SWEEP, Backfill, Connection, ConversionEvent, ConversionRule, Heartbeat
 from capi.pipeline import lane, plan
 from capi.reasons import Reason, State
 
@@ -26,15 +26,18 @@ def tidy() -> None:
     """Give every open event that can't be sent any more its ending, also where its lane is on hold."""
     events = ConversionEvent.objects.filter(is_test=False)
     oldest = Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS)
+    about_deals = ConversionRule._base_manager.filter(crm_event__startswith="deal_")
+    deleted = ConversionRule._base_manager.filter(deleted_at__isnull=False)
+    closed = plan.named("company").filter(is_active=False)
     # A lead may get its address while the transaction that plans its event is still open: neither sees the other.
     plan.awaken(events)
     plan.end(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)
     plan.end(events.filter(lead=None), State.CANCELLED, Reason.LEAD_DELETED)
-    plan.end(events.filter(deal=None, rule__crm_event__startswith="deal_"), State.CANCELLED, Reason.DEAL_DELETED)
-    plan.end(events.filter(rule__deleted_at__isnull=False), State.CANCELLED, Reason.RULE_DELETED)
+    plan.end(events.filter(deal=None, rule__in=about_deals), State.CANCELLED, Reason.DEAL_DELETED)
+    plan.end(events.filter(rule__in=deleted), State.CANCELLED, Reason.RULE_DELETED)
     Backfill.objects.filter(rule__deleted_at__isnull=False).cancel(Reason.RULE_DELETED)
-    plan.end(events.filter(company__is_active=False), State.CANCELLED, Reason.COMPANY_CLOSED)
-    plan.skip(events.filter(lead__share_with_ad_platforms=False))
+    plan.end(events.filter(company__in=closed), State.CANCELLED, Reason.COMPANY_CLOSED)
+    plan.skip(events)
 
 
 def _resume_after_version_change() -> None:

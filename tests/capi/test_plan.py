@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection, transaction
 from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from capi.models import ConversionEvent
@@ -262,6 +263,21 @@ def test_no_pair_is_compared_with_each_other_one_whatever_postgresql_takes_for_s
 
     assert "Anti Join" not in explained
     assert "hashed SubPlan" in explained
+
+
+def test_tidying_joins_no_event_to_anything_so_that_all_are_never_compared_with_all(company, make_rule) -> None:
+    make_rule("lead_created")
+    make_lead(company)
+    without_address = make_lead(company, email="")
+    Lead.objects.filter(pk=without_address.pk).update(email="ada@example.com")  # unseen: it is to be awakened
+
+    with CaptureQueriesContext(connection) as queries:
+        sweep.tidy()
+
+    about_events = [query["sql"] for query in queries if "capi_conversionevent" in query["sql"]]
+    assert len(about_events) >= 7
+    assert states(company) == ["pending", "pending"]
+    assert [sql for sql in about_events if " JOIN " in sql or 'FROM "capi_conversionevent" U' in sql] == []
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite keeps no plans")
