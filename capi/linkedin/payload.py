@@ -40,7 +40,8 @@ class Conversion:
 def build(conversion: Conversion) -> dict[str, Any]:
     """The element as LinkedIn documents it (Microsoft Learn, "Conversions API", streaming conversion events).
 
-    The time is in epoch milliseconds, rounded down so that it can't lie in the future; the amount is a decimal string.
+    The time is in epoch milliseconds, rounded down so that it can't lie in the future; the amount is a decimal string
+    with two places.
     """
     element: dict[str, Any] = {
         "conversion": f"urn:lla:llaPartnerConversion:{conversion.linkedin_id}",
@@ -101,4 +102,4 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _plain(amount: Decimal) -> str:
-    return format(amount, "f")  # str() would write 1E+3
+    return format(amount, ".2f")  # as the CRM keeps it; str() would write 1E+3, and SQLite drops the last zeros

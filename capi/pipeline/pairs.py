@@ -12,29 +12,31 @@ from django.conf import settings
 from django.db import connections
 
 from capi.models import ConversionEvent
+from capi.pipeline.beside import named
 
 NO_BACKFILL = "CAST(NULL AS bigint)"
 BACKFILL = "CAST(%s AS bigint)"
 
-# Every CRM event with every active rule of its kind, as the columns of a conversion event.
+# Every CRM event that has a lead with every active rule of its kind, as the columns of a conversion event. The lead is
+# looked up by its key and not joined (see `beside`), and once for each pair: what is materialized is not asked again.
 PAIRS = """
+WITH found AS {materialized} (
+  SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
+         'lm-' || replace(CAST(e.public_id AS text), '-', '') || '-' || r.id AS event_id, r.frequency,
+         {backfill} AS backfill_id,
+         (SELECT CASE WHEN NOT l.share_with_ad_platforms THEN 'opted_out' WHEN e.occurred_at <= {oldest} THEN 'too_old'
+                      WHEN l.email = '' THEN 'no_email' ELSE '' END FROM {lead} l WHERE l.id = e.lead_id) AS reason
+  FROM {crm_event} e
+  JOIN {rule} r ON r.company_id = e.company_id AND r.crm_event = e.kind AND r.is_active
+  WHERE {which}
+)
 SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, reason,
        CASE WHEN reason IN ('', 'no_email') AND frequency = 'once' THEN COALESCE(deal_id, lead_id) END AS once_key,
        CASE reason WHEN '' THEN 'pending' WHEN 'no_email' THEN 'waiting' WHEN 'too_old' THEN 'expired'
                    ELSE 'skipped' END AS state,
        CASE WHEN reason IN ('', 'no_email') THEN {now} END AS next_attempt_at,
        CASE WHEN reason NOT IN ('', 'no_email') THEN {now} END AS settled_at
-FROM (
-  SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
-         'lm-' || replace(CAST(e.public_id AS text), '-', '') || '-' || r.id AS event_id, r.frequency,
-         {backfill} AS backfill_id,
-         CASE WHEN NOT l.share_with_ad_platforms THEN 'opted_out' WHEN e.occurred_at <= {oldest} THEN 'too_old'
-              WHEN l.email = '' THEN 'no_email' ELSE '' END AS reason
-  FROM {crm_event} e
-  JOIN {rule} r ON r.company_id = e.company_id AND r.crm_event = e.kind AND r.is_active
-  JOIN {lead} l ON l.id = e.lead_id
-  WHERE {which}
-) AS found
+FROM found WHERE reason IS NOT NULL
 """
 # In the order of leads or deals, as their rows are locked, so that two that insert at once don't wait in a circle; and
 # within each the oldest first, which takes the place where a rule counts it once.
@@ -68,14 +70,20 @@ DUE = "SELECT DISTINCT company_id FROM {event} WHERE state = 'pending' AND crm_e
 # What the statements above would make of one rule's past CRM events, and of those that have lost their lead or deal.
 FORESEE = """
 SELECT outcome, COUNT(*) FROM (
-  SELECT CASE WHEN made.state = 'accepted' THEN 'sent' WHEN made.id IS NOT NULL THEN 'known'
-              WHEN pairs.once_key IS NOT NULL AND (holder.id IS NOT NULL OR ROW_NUMBER() OVER (
-                PARTITION BY pairs.once_key, made.id IS NULL ORDER BY pairs.happened_at, pairs.crm_event_id) > 1)
+  WITH met AS {materialized} (
+    SELECT reason, once_key, happened_at, crm_event_id,
+           (SELECT made.state FROM {event} made
+            WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id) AS made,
+           (SELECT holder.id FROM {event} holder
+            WHERE holder.rule_id = pairs.rule_id AND holder.once_key = pairs.once_key) AS holder
+    FROM ({pairs}) AS pairs
+  )
+  SELECT CASE WHEN made = 'accepted' THEN 'sent' WHEN made IS NOT NULL THEN 'known'
+              WHEN once_key IS NOT NULL AND (holder IS NOT NULL OR ROW_NUMBER() OVER (
+                PARTITION BY once_key, made IS NULL ORDER BY happened_at, crm_event_id) > 1)
               THEN 'already_counted'
-              WHEN pairs.reason = '' THEN 'goes' ELSE pairs.reason END AS outcome
-  FROM ({pairs}) AS pairs
-  LEFT JOIN {event} made ON made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id
-  LEFT JOIN {event} holder ON holder.rule_id = pairs.rule_id AND holder.once_key = pairs.once_key
+              WHEN reason = '' THEN 'goes' ELSE reason END AS outcome
+  FROM met
 ) AS foreseen GROUP BY outcome
 UNION ALL
 SELECT outcome, COUNT(*) FROM (
@@ -93,15 +101,22 @@ class Dialect:
     now: str
     ago: str
     one_of: str
+    materialized: str
 
 
-POSTGRESQL = Dialect("statement_timestamp()", "statement_timestamp() - interval '{days} days'", "= ANY(%s::bigint[])")
+POSTGRESQL = Dialect(
+    "statement_timestamp()",
+    "statement_timestamp() - interval '{days} days'",
+    "= ANY(%s::bigint[])",
+    materialized="MATERIALIZED",
+)
 # For the one event of a save: for an array of unknown length PostgreSQL plans anew each time, which takes it longer.
 POSTGRESQL_ONE = replace(POSTGRESQL, one_of="= %s")
 SQLITE = Dialect(
     "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
     "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{days} days')",
     "IN (SELECT value FROM json_each(%s))",
+    materialized="",  # a word that SQLite knows from 3.35 on; Django takes it from 3.31 on
 )
 
 
@@ -174,9 +189,9 @@ def _pairs(dialect: Dialect, which: str, backfill: str, days: int) -> str:
 
 
 def _names(dialect: Dialect) -> dict[str, str]:
-    event = ConversionEvent._meta
-    tables = {name: event.get_field(name).related_model._meta.db_table for name in ("crm_event", "lead", "rule")}  # type: ignore[union-attr]
-    return {"event": event.db_table, "now": dialect.now, "one_of": dialect.one_of, **tables}
+    tables = {key: named(key).model._meta.db_table for key in ("crm_event", "lead", "rule")}
+    words = {"now": dialect.now, "one_of": dialect.one_of, "materialized": dialect.materialized}
+    return {"event": ConversionEvent._meta.db_table, **words, **tables}
 
 
 def _is_gone(about_deal: bool) -> str:

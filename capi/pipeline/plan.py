@@ -9,12 +9,13 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from django.db import connections, transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.db.models.lookups import IsNull
 
 from capi.models import Backfill, Connection, ConversionEvent
 from capi.pipeline import pairs
+from capi.pipeline.beside import beside
 from capi.pipeline.pairs import Planning
 from capi.pipeline.recall import call_back
 from capi.reasons import OPEN_STATES, Reason, State
@@ -93,19 +94,9 @@ def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
     return open_events.update(state=state, reason=reason, next_attempt_at=None, once_key=None, settled_at=Now())
 
 
-def named(key: str) -> Any:
-    """The manager of all that this foreign key of an event can name: the pipeline knows the CRM by its keys alone."""
-    return ConversionEvent._meta.get_field(key).related_model._base_manager  # type: ignore[union-attr]
-
-
 def _of_leads(condition: Q, events: QuerySet[ConversionEvent]) -> QuerySet[ConversionEvent]:
-    """Those of the events for whose lead this holds.
-
-    Asked for each event by its lead's key. A join is quicker as a rule, but where PostgreSQL believes from before an
-    import that its tables are empty it compares all with all: for 2,000 open events that took minutes.
-    """
-    lead = named("lead").using(events.db).filter(condition, pk=OuterRef("lead_id"))
-    return events.filter(IsNull(Subquery(lead.values("pk")[:1]), False))
+    """Those of the events for whose lead this holds."""
+    return events.filter(IsNull(beside("lead", "pk", condition), False))
 
 
 def _companies_of_opted_out(lead_ids: Sequence[int], using: str) -> set[int]:

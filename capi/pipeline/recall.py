@@ -27,6 +27,7 @@ from django.db.models.functions import Now
 
 from capi.models import Connection, ConversionEvent
 from capi.pipeline import lane
+from capi.pipeline.beside import beside
 from capi.pipeline.lane import Lease, Look
 from capi.pipeline.take import Sendable
 
@@ -99,6 +100,7 @@ def _goes_on(request: UnderWay) -> bool:
 
 def _still_sendable(part: Sequence[Sendable]) -> list[Sendable]:
     pending = ConversionEvent.objects.pending().filter(pk__in=[event.row.pk for event in part])
-    sendable = pending.filter(Q(lead__share_with_ad_platforms=True) | Q(is_test=True))
+    shares = beside("lead", "share_with_ad_platforms")
+    sendable = pending.alias(shares=shares).filter(Q(shares=True) | Q(is_test=True))
     left = set(sendable.values_list("pk", flat=True))
     return [event for event in part if event.row.pk in left]

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from capi.models import SWEEP, Backfill, Connection, ConversionEvent, ConversionRule, Heartbeat
 from capi.pipeline import lane, plan
+from capi.pipeline.beside import named
 from capi.reasons import Reason, State
 
 
@@ -28,7 +29,7 @@ def tidy() -> None:
     oldest = Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS)
     about_deals = ConversionRule._base_manager.filter(crm_event__startswith="deal_")
     deleted = ConversionRule._base_manager.filter(deleted_at__isnull=False)
-    closed = plan.named("company").filter(is_active=False)
+    closed = named("company").filter(is_active=False)
     # A lead may get its address while the transaction that plans its event is still open: neither sees the other.
     plan.awaken(events)
     plan.end(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)

@@ -6,16 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import starmap
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import F, QuerySet, Value
+from django.db.models import Expression, F, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.payload import Conversion
 from capi.models import ConversionEvent, ConversionRule
+from capi.pipeline.beside import beside
 from capi.pipeline.fetch import fetch
 from capi.pipeline.keys import NO_KEYS, Keys
 from capi.pipeline.lane import due_events, rules_with_due_events
@@ -41,14 +43,18 @@ class Row(NamedTuple):
     deal_id: int | None
     email: str | None
     share: bool | None
-    amount: Decimal | None
-    currency: str | None
+    amount: Decimal | None = None
+    currency: str | None = None
 
 
-COLUMNS = (
-    "pk", "event_id", Greatest("happened_at", Value(EARLIEST)), "attempts", "last_attempt_id", "lead_id", "deal_id",
-    "lead__email", "lead__share_with_ad_platforms", "crm_event__amount", "crm_event__currency",
-)  # fmt: skip
+def columns(*, with_value: bool) -> tuple[str | Expression, ...]:
+    """The columns of a `Row`. The value is read for rules alone that send it: it costs as much as all the others."""
+    of_event = (
+        "pk", "event_id", Greatest("happened_at", Value(EARLIEST)), "attempts", "last_attempt_id", "lead_id", "deal_id",
+    )  # fmt: skip
+    of_lead = beside("lead", "email"), beside("lead", "share_with_ad_platforms")
+    value = (beside("crm_event", "amount"), beside("crm_event", "currency")) if with_value else ()
+    return (*of_event, *of_lead, *value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ def next_test(company_id: int) -> Batch | None:
     event = tests.select_related("rule").defer("happened_at").first()
     if event is None:
         return None
-    row = next(_rows(tests.filter(pk=event.pk)))
+    row = row_of(event)
     return Batch(event.rule, [Sendable(row, conversion_about_nobody(event.rule, row))], {}, is_test=True)
 
 
@@ -110,7 +116,7 @@ def next_batch(
     gate = Gate(rule, now=now)
     sendable: list[Sendable] = []
     unsendable: defaultdict[Verdict, list[Row]] = defaultdict(list)
-    for row in _rows(due.order_by("next_attempt_at", "pk")[: settings.BATCH_SIZE]):
+    for row in _rows(due.order_by("next_attempt_at", "pk")[: settings.BATCH_SIZE], rule):
         checked = gate.check(row)
         if isinstance(checked, Verdict):
             unsendable[checked].append(row)
@@ -172,5 +178,10 @@ def _closed(rule: ConversionRule) -> Verdict | None:
     return None if rule.is_active else Verdict(State.CANCELLED, Reason.RULE_INACTIVE)
 
 
-def _rows(events: "QuerySet[ConversionEvent]") -> Iterator[Row]:
-    return map(Row._make, fetch(events, COLUMNS))
+def row_of(event: ConversionEvent) -> Row:
+    """What is read of one event and beside it, as of now."""
+    return next(_rows(ConversionEvent.objects.filter(pk=event.pk), event.rule))
+
+
+def _rows(events: "QuerySet[ConversionEvent]", rule: ConversionRule) -> Iterator[Row]:
+    return starmap(Row, fetch(events, columns(with_value=rule.sends_value)))

@@ -63,7 +63,7 @@ def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Con
         return run
     own = _own_events(rule, lead, deal)
     event = own.filter(state__in=OPEN_STATES).order_by("pk").first()
-    row = _row_of(event) if event else _row(rule, lead, deal)
+    row = take.row_of(event) if event else _row(rule, lead, deal)
     gate = take.Gate(rule, now=database_now())
     checked = gate.check(row)
     conversion = checked.conversion if isinstance(checked, Sendable) else _if_it_were_let(gate, row, checked)
@@ -91,10 +91,6 @@ def _refusal(refused: Verdict, *, is_planned: bool) -> Words:
 def _own_events(rule: ConversionRule, lead: Lead, deal: Deal | None) -> ConversionEventQuerySet:
     events = ConversionEvent.objects.for_company(rule.company_id).counted().filter(rule=rule, lead=lead)
     return events.filter(deal=deal) if rule.is_about_deal else events
-
-
-def _row_of(event: ConversionEvent) -> Row:
-    return Row._make(ConversionEvent.objects.filter(pk=event.pk).values_list(*take.COLUMNS).get())
 
 
 def _row(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Row:

@@ -10,7 +10,7 @@ from capi.linkedin.payload import Conversion
 from capi.models import Attempt, ConversionEvent
 from capi.pipeline import take
 from capi.pipeline.sent import hash_of
-from capi.pipeline.take import Row, Sendable
+from capi.pipeline.take import Sendable
 from capi.reasons import State
 from capi.words import REASONS, STATES, Words
 from capi.words.dry_run import NO_CURRENCY
@@ -58,7 +58,7 @@ def _as_sent(event: ConversionEvent, attempt: Attempt) -> Conversion:
 
 
 def _would_be_sent(event: ConversionEvent) -> Wire:
-    row = Row._make(ConversionEvent.objects.filter(pk=event.pk).values_list(*take.COLUMNS).get())
+    row = take.row_of(event)
     if event.is_test:
         return Wire(_text(take.conversion_about_nobody(event.rule, row)))
     checked = take.Gate(event.rule, now=database_now()).check(row)

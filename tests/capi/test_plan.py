@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -251,18 +252,33 @@ def test_planning_is_one_statement_however_many_events(company, make_rule, djang
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite plans in one way")
-def test_no_pair_is_compared_with_each_other_one_whatever_postgresql_takes_for_small(company, make_rule) -> None:
+def test_no_pair_is_compared_with_all_others_whatever_postgresql_takes_for_small(company, make_rule) -> None:
     make_rule("lead_created")
     statements, chosen = pairs.planning([1, 2])
 
-    with connection.cursor() as cursor:
-        # As it chooses by itself where it takes what was made for few.
-        cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
-        cursor.execute(f"EXPLAIN {statements.at_once}", [chosen])
-        explained = "\n".join(line for (line,) in cursor.fetchall())
+    explained = explain_for_few(statements.at_once, [chosen])
 
     assert "Anti Join" not in explained
     assert "hashed SubPlan" in explained
+    assert explained.count("Nested Loop") == 1  # of CRM events with rules, of which there are few
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite plans in one way")
+@pytest.mark.parametrize("about_deal", [False, True])
+def test_foreseeing_compares_nothing_with_all_either(about_deal) -> None:
+    of_ids = explain_for_few(pairs.foreseeing_ids(about_deal=about_deal), [[1, 2], 1, [1, 2]])
+    period = [1, "lead_created", timezone.now(), timezone.now()]
+    of_period = explain_for_few(pairs.foreseeing_period(about_deal=about_deal), [*period, 1, *period])
+
+    assert of_ids.count("Nested Loop") == of_period.count("Nested Loop") == 1
+
+
+def explain_for_few(statement: str, parameters: list[Any]) -> str:
+    """How PostgreSQL does it where it takes its tables for small, as it does before it has counted their rows."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+        cursor.execute(f"EXPLAIN {statement}", parameters)
+        return "\n".join(line for (line,) in cursor.fetchall())
 
 
 def test_tidying_joins_no_event_to_anything_so_that_all_are_never_compared_with_all(company, make_rule) -> None:

@@ -37,8 +37,6 @@ REASONED = {
     ("capi/reads/rules.py", "ConversionEvent.in_bulk"): "ids that a query of the company's own rules has found",
     ("capi/reads/by_hand.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
     ("capi/reads/reconcile.py", "ConversionRule.in_bulk"): "ids that a query of the company's own rules has found",
-    ("capi/reads/dry_run.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
-    ("capi/reads/one_event.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
     ("capi/context_processors.py", "ConversionRule.active"): "a subquery about the connection's own company",
     ("capi/timeline.py", "ConversionEvent.filter"): "of the timeline's own CRM events",
 }

@@ -53,7 +53,7 @@ def test_without_both_amount_and_currency_there_is_no_value_at_all(without_value
 
 @pytest.mark.parametrize(
     ("amount", "written"),
-    [("0", "0"), ("0.00", "0.00"), ("1E+3", "1000"), ("1E-7", "0.0000001"), ("9999999999999.99", "9999999999999.99")],
+    [("0", "0.00"), ("0.10", "0.10"), ("1E+3", "1000.00"), ("1E-7", "0.00"), ("9999999999999.99", "9999999999999.99")],
 )
 def test_an_amount_is_written_without_an_exponent(amount, written):
     assert build(replace(DEAL_WON, amount=Decimal(amount)))["conversionValue"]["amount"] == written
