@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from capi.models import ConversionEvent
 from crm.models import Lead
 from tests.conftest import make_lead
+from tests.faults.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,14 +32,14 @@ def while_a_result_is_written(change, *, state: str) -> None:
     with transaction.atomic():
         ConversionEvent.objects.update(state=state, next_attempt_at=None)
         changing.start()
-        with connection.cursor() as cursor:
-            for _ in range(500):
-                cursor.execute("SELECT pg_sleep(0.01) WHERE EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
-                if cursor.fetchone():
-                    break
-            else:
-                pytest.fail("The change did not come to wait for the row.")
+        wait_for(somebody_waits, seconds=30, told="The change did not come to wait for the row.")
     changing.join()
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
 
 
 def test_who_opts_out_while_linkedins_yes_is_written_was_sent(company, connected, make_rule) -> None:
