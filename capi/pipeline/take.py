@@ -179,8 +179,9 @@ def _closed(rule: ConversionRule) -> Verdict | None:
 
 
 def row_of(event: ConversionEvent) -> Row:
-    """What is read of one event and beside it, as of now."""
-    return next(_rows(ConversionEvent.objects.filter(pk=event.pk), event.rule))
+    """What is read of one event and beside it, as of now. Raises ValueError if the event is gone."""
+    [row] = _rows(ConversionEvent.objects.filter(pk=event.pk), event.rule)
+    return row
 
 
 def _rows(events: "QuerySet[ConversionEvent]", rule: ConversionRule) -> Iterator[Row]:
