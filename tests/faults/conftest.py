@@ -22,6 +22,16 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def pytest_runtest_logfinish() -> None:
+    """After each test of this folder, so that a run that is stopped leaves what it did."""
+    _keep_tally()
+
+
+def pytest_sessionfinish() -> None:
+    """For the tests of other folders, which don't ask the hook above."""
+    _keep_tally()
+
+
+def _keep_tally() -> None:
     if path := os.environ.get("CHAOS_TALLY"):
         figures.keep(Path(path))
 
