@@ -4,8 +4,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -41,16 +41,18 @@ def small_disk() -> Iterator[Path]:
 
 
 @contextmanager
-def filled(folder: Path) -> Iterator[None]:
-    """Not a byte is left on the disk."""
+def filled(folder: Path) -> Iterator[Callable[[], None]]:
+    """Not a byte is left on the disk. Call it to take what has been given back since: SQLite's log goes and comes."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            pass
-    yield
+
+        def fill() -> None:
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+
+        fill()
+        yield fill
     filler.unlink()
 
 
@@ -59,8 +61,8 @@ def test_f28_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once
 ) -> None:
     with SmallInstallation(small_disk, linkedin, **PRODUCTION) as small:
         before = [small.api.save_lead(number)[0] for number in range(5)]
-        with filled(small_disk):
-            meanwhile = save_meanwhile(small.api, range(5, 105))
+        with filled(small_disk) as fill:
+            meanwhile = save_meanwhile(small.api, range(5, 105), fill)
         after = [small.api.save_lead(number)[0] for number in range(105, 110)]
 
         found = small.end()
@@ -72,9 +74,12 @@ def test_f28_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once
     figures.count("full disks")
 
 
-def save_meanwhile(api: Api, numbers: range) -> list[int]:
+def save_meanwhile(api: Api, numbers: range, fill: Callable[[], None]) -> list[int]:
     """The statuses of so many saves, some of which find room left inside a file. Who is refused is told so plainly."""
-    answers = [api.add_lead({"first_name": "Ada", "email": f"lead{number}@example.com"}) for number in numbers]
+    answers = []
+    for number in numbers:
+        fill()
+        answers.append(api.add_lead({"first_name": "Ada", "email": f"lead{number}@example.com"}))
     refusals = [answer for answer in answers if answer.status_code != 201]
     assert [(answer.status_code, answer.json()) for answer in refusals] == [(500, SORRY)] * len(refusals)
     return [answer.status_code for answer in answers]
@@ -91,8 +96,8 @@ def test_f28_a_postgresql_without_room_refuses_writes_and_all_goes_on_once_there
     with tables_on(small_disk, world):
         before = api.save_lead(0)[0]
         world.wait_for_the_end()
-        with filled(small_disk):
-            meanwhile = save_meanwhile(api, range(1, 400))
+        with filled(small_disk) as fill:
+            meanwhile = save_meanwhile(api, range(1, 400), fill)
             sent = len(world.ledger.entries())
         make_leads(company, 100, start=1_000)
         after = api.save_lead(400)[0]
