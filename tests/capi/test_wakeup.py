@@ -102,7 +102,8 @@ def test_messages_hold_an_id_and_nothing_about_a_person(company, make_rule, queu
     make_lead(company, email="canary@example.com", first_name="Canary")
     assert queue() == 1
 
-    [message] = redis.Redis.from_url(settings.REDIS_URL).lrange("leadmachine", 0, -1)
+    with redis.Redis.from_url(settings.REDIS_URL) as broker:
+        [message] = broker.lrange("leadmachine", 0, -1)
     assert b"canary" not in message.lower()
     assert wakeup.wake(company.pk)
 
