@@ -52,7 +52,7 @@ def test_a_pickle_is_refused_before_it_is_opened(queue: Any) -> None:
         pickle.dumps(Harm()), exchange="hostile", routing_key="hostile", content_type="application/x-python-serialize",
         content_encoding="binary", serializer=None,
     )  # fmt: skip
-    message = queue.get(accept=["json"])
+    message = queue.get(no_ack=True, accept=["json"])
 
     with pytest.raises(ContentDisallowed):
         message.decode()
@@ -64,7 +64,7 @@ def test_what_is_no_json_is_refused(queue: Any, body: bytes) -> None:
         body, exchange="hostile", routing_key="hostile", content_type="application/json", content_encoding="utf-8",
         serializer=None,
     )  # fmt: skip
-    message = queue.get(accept=["json"])
+    message = queue.get(no_ack=True, accept=["json"])
 
     with pytest.raises((DecodeError, RecursionError)):
         raise_if_readable(message.decode())
