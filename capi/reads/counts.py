@@ -145,7 +145,8 @@ def outcomes_of(company_id: int, asked: Asked) -> Outcomes:
 
 def details_of(company_id: int, asked: Asked) -> Details:
     """In one query."""
-    rows = list(_counts(company_id, asked).values_list("state", "reason", "bucket").annotate(Sum("count")))
+    counts = _counts(company_id, asked).values_list("state", "reason", "bucket").annotate(Sum("count"))
+    rows = list(counts.order_by("state", "reason"))  # of reasons that are as frequent, the same comes first each time
     reasons: Counter[tuple[str, str]] = Counter()
     for state, reason, _, count in rows:
         if state in NEED_A_REASON:
