@@ -16,7 +16,7 @@ from tests.faults.invariants import broken, extra_acceptances
 from tests.faults.processes import command, wait_for
 from tests.faults.proxy import BLACK_HOLE
 from tests.faults.servers import can_restart_database
-from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, PRODUCTION, SORRY, Allowed, Saver, make_leads
+from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, SORRY, Allowed, Saver, make_leads
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
@@ -249,7 +249,7 @@ def start(world, name: str) -> None:
     elif name == "broker":
         world.broker_server.start()
     elif name == "web":
-        world.start("web", command("web"), **PRODUCTION)
+        world.start("web", command("web"))
     else:
         world.start_worker("worker")
         world.start_beat()

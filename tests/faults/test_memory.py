@@ -9,7 +9,7 @@ import pytest
 from capi.models import ConversionEvent
 from tests.faults import figures
 from tests.faults.proxy import BLACK_HOLE, REFUSE
-from tests.faults.world import ABOUT_BROKER, PRODUCTION, Allowed, make_leads
+from tests.faults.world import ABOUT_BROKER, Allowed, make_leads
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
@@ -45,8 +45,8 @@ def memory(world, name: str, of: str) -> int:
 
 
 def start_measured(world) -> None:
-    """A worker that does its work in the one process that is measured. With DEBUG, Django would keep each statement."""
-    world.start_worker("worker1", "--pool", "solo", **PRODUCTION)
+    """A worker that does its work in the one process that is measured."""
+    world.start_worker("worker1", "--pool", "solo")
     world.wait_for_worker("worker1")
 
 

@@ -46,7 +46,7 @@ SMALL: Mapping[str, Any] = {
 }
 RECOVERY_SECONDS = SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND_TIMEOUT_SECONDS"]
 
-# A web server as people meet it: without Django's pages for developers.
+# As it is installed. With DEBUG there are Django's pages for developers, and each statement is kept.
 PRODUCTION = {"DEBUG": "off", "ALLOWED_HOSTS": "127.0.0.1", "LEADMACHINE_HTTPS": "off", "LINKEDIN_SANDBOX": "on"}
 SORRY = {"detail": errors.SORRY}  # what the API says where the database is away
 
@@ -83,6 +83,7 @@ class World(Processes):
             LEADMACHINE_API_REQUESTS_PER_MINUTE="1000000",
             LEADMACHINE_KILL_POINTS=str(self.kill_points),
             **as_environment(SMALL),
+            **PRODUCTION,
         )
         self.environment["LEADMACHINE_TOKEN_KEYS"] = ",".join(settings.TOKEN_KEYS)
 
@@ -106,7 +107,7 @@ class World(Processes):
     # --- our side ---
 
     def start_web(self) -> None:
-        self.start("web", command("web"), **PRODUCTION)
+        self.start("web", command("web"))
         self.wait_for_web()
 
     @property
