@@ -57,6 +57,7 @@ def outlook_of_cancelling(company_id: int, choice: Choice) -> Outlook:
 
 def outlook_of_retrying(company_id: int, choice: Choice) -> Outlook:
     rows = by_hand.retryable(_events(company_id, choice)).order_by().values_list(F("obstacle"))
+    # Sorted: of obstacles that are as frequent, the same comes first each time.
     counts: Counter[str] = Counter(dict(sorted(rows.annotate(Count("pk")))))
     following = counts.pop("", 0)
     return Outlook(following, [(REASONS[reason], count) for reason, count in counts.most_common()])  # type: ignore[index]
