@@ -43,6 +43,9 @@ class Connection(models.Model):
     failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
     requests_left = models.FloatField(null=True, editable=False)  # of the minute's purse, at `requests_counted_at`
     requests_counted_at = models.DateTimeField(null=True, editable=False)
+    # How many events of this company LinkedIn takes in one request, learnt where more were too large for it.
+    batch_limit = models.PositiveIntegerField(null=True, editable=False)
+    batch_limit_until = models.DateTimeField(null=True, editable=False)
 
     # When its state is to be compared with the open alerts next: see capi.alerts.look. Null: as soon as possible.
     next_look_at = models.DateTimeField(null=True, editable=False)

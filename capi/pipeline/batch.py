@@ -39,6 +39,7 @@ class Hunt:
     parts: list[Sequence[Sendable]]
     refusals: list[Refusal] = field(default_factory=list)
     anything_accepted: bool = False
+    fits: int | None = None  # how many events a request may hold at most, where more were too large
     _probe: Sequence[Sendable] = ()
 
     def next_part(self) -> Sequence[Sendable] | None:
@@ -73,8 +74,12 @@ class Hunt:
 
     def halve(self, part: Sequence[Sendable]) -> None:
         """Nobody was named: find out by sending less at a time."""
-        middle = len(part) // 2
-        self.parts += [part[middle:], part[:middle]]
+        self.parts += _pieces(part, _half(part))
+
+    def cut(self, part: Sequence[Sendable]) -> None:
+        """The part was too large, and so may be all that is left: send half as much at a time."""
+        self.fits = _half(part)
+        self.parts = [piece for whole in [*self.parts, part] for piece in _pieces(whole, self.fits)]
 
     @property
     def blames_rule(self) -> bool:
@@ -84,3 +89,12 @@ class Hunt:
         if self._probe:
             return any(refusal.event is self._probe[0] for refusal in self.refusals)
         return not self.parts and is_one_reason([refusal.message for refusal in self.refusals])
+
+
+def _half(part: Sequence[Sendable]) -> int:
+    return (len(part) + 1) // 2
+
+
+def _pieces(part: Sequence[Sendable], size: int) -> list[Sequence[Sendable]]:
+    """The part in pieces of so many events, the last of them first, since the last part of a hunt goes first."""
+    return [part[start : start + size] for start in range(0, len(part), size)][::-1]

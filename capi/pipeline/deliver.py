@@ -8,7 +8,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
@@ -183,12 +183,18 @@ class Sending:
             case RefusedNamed(reasons=reasons):
                 hunt.refused(part, reasons, self._write(Outcome(request)))
                 return True
-            case RefusedUnnamed() | TooLarge() if len(part) > 1:
+            case RefusedUnnamed() if len(part) > 1:
                 self._write(Outcome(request))
                 hunt.halve(part)
                 return True
+            case TooLarge():
+                self._write(Outcome(request))
+                hunt.cut(part)
+                return True
             case Accepted() | PerElement():
-                self._write(outcome_of(decision, request, part, seen))
+                outcome = outcome_of(decision, request, part, seen)
+                learnt = lane.takes_at_most(hunt.fits, seen) if hunt.fits else {}
+                self._write(replace(outcome, lane={**outcome.lane, **learnt}))
                 hunt.anything_accepted = True
                 return True
         self._write(outcome_of(decision, request, part, seen))

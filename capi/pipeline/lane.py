@@ -15,6 +15,8 @@ from django.db.models.functions import Now
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.pipeline.keys import NO_KEYS, Keys, without
 
+LIMIT_HOLDS = timedelta(hours=1)  # then a full batch is tried again: a gateway may only have had a bad moment
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -70,6 +72,14 @@ class Look:
         """True if ordinary events may go: a token, no pause, no rest."""
         resting = self.connection.next_attempt_at is not None and self.connection.next_attempt_at > self.now
         return self.connection.is_sending and not resting
+
+    @property
+    def batch_size(self) -> int:
+        """How many events a request may hold: fewer while it is known that so many are too large for LinkedIn."""
+        limit, until = self.connection.batch_limit, self.connection.batch_limit_until
+        if limit is None or until is None or until <= self.now:
+            return settings.BATCH_SIZE
+        return min(limit, settings.BATCH_SIZE)
 
     @property
     def purse(self) -> float:
@@ -129,6 +139,11 @@ def tell(company_id: int) -> None:
 def rest_until(moment: datetime) -> dict[str, Any]:
     """The change that lets the lane rest, for `renew`."""
     return {"next_attempt_at": moment, "failures_in_a_row": F("failures_in_a_row") + 1}
+
+
+def takes_at_most(limit: int, seen: Look) -> dict[str, Any]:
+    """The change that keeps requests so small for a while, for `renew`."""
+    return {"batch_limit": limit, "batch_limit_until": seen.now + LIMIT_HOLDS}
 
 
 NO_REQUEST: dict[str, Any] = {"request_started_at": None}

@@ -8,6 +8,7 @@ NEW_EVERY batches of each rule that has new ones, however long the queue is.
 import random
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from capi.pipeline import take
 from capi.pipeline.keys import NO_KEYS, Keys
@@ -26,9 +27,10 @@ class Queue:
 
     def next_batch(self, seen: Look, *, behind: Keys = NO_KEYS) -> Batch | None:
         """The next batch of the lane; see `take.next_batch`."""
-        company_id, self._count = seen.connection.company_id, self._count + 1
+        self._count += 1
+        read = partial(take.next_batch, seen.connection.company_id, size=seen.batch_size, now=seen.now, behind=behind)
         if self._count % NEW_EVERY == 0:
-            new = take.next_batch(company_id, now=seen.now, behind=behind, since=seen.now - NEW)
+            new = read(since=seen.now - NEW)
             if new is not None:
                 return new
-        return take.next_batch(company_id, now=seen.now, behind=behind)
+        return read()

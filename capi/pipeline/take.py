@@ -101,9 +101,9 @@ def conversion_about_nobody(rule: ConversionRule, row: Row) -> Conversion:
 
 
 def next_batch(
-    company_id: int, *, now: datetime, behind: Keys = NO_KEYS, since: datetime | None = None
+    company_id: int, *, size: int, now: datetime, behind: Keys = NO_KEYS, since: datetime | None = None
 ) -> Batch | None:
-    """Due events of the rule whose oldest has waited longest, at most one request's worth, oldest first.
+    """Due events of the rule whose oldest has waited longest, at most `size` of them, oldest first.
 
     `behind` are the primary keys of events that are on the wire: what comes after them is asked for. With `since`,
     only what has become due since then.
@@ -116,7 +116,7 @@ def next_batch(
     gate = Gate(rule, now=now)
     sendable: list[Sendable] = []
     unsendable: defaultdict[Verdict, list[Row]] = defaultdict(list)
-    for row in _rows(due.order_by("next_attempt_at", "pk")[: settings.BATCH_SIZE], rule):
+    for row in _rows(due.order_by("next_attempt_at", "pk")[:size], rule):
         checked = gate.check(row)
         if isinstance(checked, Verdict):
             unsendable[checked].append(row)

@@ -30,11 +30,11 @@ def reads(monkeypatch) -> list[int]:
     found: list[int] = []
     read = take.next_batch
 
-    def noted(company_id, *, now, behind=(), since=None):
+    def noted(company_id, *, size, now, behind=(), since=None):
         if since is not None:
             return None  # whose turn it is, is another matter
         found.append(len(behind))
-        return read(company_id, now=now, behind=behind)
+        return read(company_id, size=size, now=now, behind=behind)
 
     monkeypatch.setattr(take, "next_batch", noted)
     return found
@@ -85,10 +85,10 @@ def test_what_waited_behind_a_slow_answer_is_read_again(company, leads, sandbox,
 def test_an_answer_is_written_also_where_the_database_fails_meanwhile(company, leads, sandbox, monkeypatch) -> None:
     read = take.next_batch
 
-    def fail_ahead(company_id, *, now, behind=(), since=None):
+    def fail_ahead(company_id, *, size, now, behind=(), since=None):
         if behind:
             raise OperationalError("gone")
-        return read(company_id, now=now)
+        return read(company_id, size=size, now=now)
 
     monkeypatch.setattr(take, "next_batch", fail_ahead)
     send_all(company)

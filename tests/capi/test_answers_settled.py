@@ -35,6 +35,11 @@ def forget_waiting() -> None:
     Connection.objects.update(next_attempt_at=None)
 
 
+def sizes(sandbox) -> list[int]:
+    """How many events each request held, in their order."""
+    return [len(entry.elements) for entry in sandbox.ledger.tail(100)[::-1]]
+
+
 # --- accepted -----------------------------------------------------------------------------------------------
 
 
@@ -322,6 +327,41 @@ def test_413_halves_until_it_fits(company, connected, sandbox, make_rule) -> Non
 
     assert requests_made(sandbox) == [413, 200, 200]
     assert states(company) == ["accepted"] * 4
+
+
+def test_the_size_that_was_learnt_holds_for_an_hour_and_for_this_company(
+    company, other_company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 4)
+    sandbox.faults.add(Fault(status=413, body="<html>too large</html>"))
+    send_all(company)
+    assert sizes(sandbox) == [4, 2, 2]
+
+    services.save_token(company=other_company, token=OTHER_TOKEN)
+    make_rule(company=other_company)
+    for each in (company, other_company):
+        make_leads(each, 4)
+        send_all(each)
+    assert sizes(sandbox)[3:] == [2, 2, 4]
+
+    Connection.objects.update(batch_limit_until=timezone.now() - timedelta(seconds=1))
+    make_leads(company, 4)
+    send_all(company)
+    assert sizes(sandbox)[6:] == [4]
+
+
+def test_a_gateway_that_finds_everything_too_large_teaches_no_size(company, connected, sandbox, make_rule) -> None:
+    make_rule()
+    make_leads(company, 4)
+    for _ in range(3):
+        sandbox.faults.add(Fault(status=413, body="<html>too large</html>"))
+
+    send_all(company)
+
+    assert sizes(sandbox) == [4, 2, 1]
+    assert {event.reason for event in ConversionEvent.objects.exclude(reason="")} == {"server_trouble"}
+    assert Connection.objects.get(company=company).batch_limit is None
 
 
 # --- what the operator alone can mend -----------------------------------------------------------------------

@@ -40,6 +40,22 @@ def test_exactly_the_bad_ones_are_found_within_the_bound(data) -> None:
         assert not accepted
 
 
+@given(size=st.integers(1, 5000), fits=st.integers(1, 5000))
+def test_what_is_too_large_goes_in_its_order_and_each_size_is_tried_once(size: int, fits: int) -> None:
+    hunt, sent, refused = Hunt([range(size)]), [], []
+    while (part := hunt.next_part()) is not None:
+        if len(part) > fits:
+            refused.append(len(part))
+            hunt.cut(part)
+        else:
+            sent += part
+
+    assert sent == list(range(size))
+    assert refused == sorted(set(refused), reverse=True)
+    assert len(refused) <= 13
+    assert hunt.fits is None if size <= fits else (fits + 1) // 2 <= hunt.fits <= fits
+
+
 @pytest.mark.parametrize("size", [2, 3, 4, 100, 5000])
 def test_a_rule_that_refuses_everything_is_found_with_few_requests(size: int) -> None:
     hunt, accepted, requests = run(size, lambda part: True, words=lambda event: "Off.")

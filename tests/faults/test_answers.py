@@ -257,11 +257,10 @@ def test_f44_where_nobody_is_named_halving_finds_exactly_the_bad_ones(
         assert broken(books(sandbox)) == []
 
 
-def test_f45_a_body_that_is_too_large_is_halved_until_it_is_taken(
+def test_f45_a_body_that_is_too_large_is_halved_until_it_is_taken_and_the_size_is_learnt(
     company, connected, sandbox, make_rule, monkeypatch
 ) -> None:
     make_rule()
-    make_leads(company, 2000)
     accept = judge._accept
     too_large = judge.refusal(413, "Too large")
     monkeypatch.setattr(
@@ -270,9 +269,19 @@ def test_f45_a_body_that_is_too_large_is_halved_until_it_is_taken(
         lambda request, elements: too_large if len(request.body) > 100_000 else accept(request, elements),
     )
 
+    make_leads(company, 2000)
     send_all(company)
+    first = [(entry.status, len(entry.elements)) for entry in books(sandbox)]
+    make_leads(company, 2000, start=2000)
+    send_all(company)
+    then = [(entry.status, len(entry.elements)) for entry in books(sandbox)][len(first) :]
 
-    assert Counter(states(company)) == {"accepted": 2000}
+    size = max(count for status, count in first if status == 200)
+    halves = [(413, 2000 // 2**n) for n in range(5) if 2000 // 2**n > size]
+    assert len(halves) >= 2
+    assert first == halves + [(200, size)] * (2000 // size)
+    assert then == [(200, size)] * (2000 // size)
+    assert Counter(states(company)) == {"accepted": 4000}
     assert broken(books(sandbox)) == []
 
 

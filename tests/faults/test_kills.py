@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from capi.killpoints import POINTS
 from capi.models import Attempt, Connection, ConversionEvent
 from tests.faults import figures
 from tests.faults.invariants import Allowed, extra_acceptances
+from tests.faults.processes import as_environment
 from tests.faults.world import make_leads
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
@@ -99,11 +101,19 @@ def after_the_second(company):
     return list(events), list(lane), Attempt.objects.count()
 
 
+HELD_SECONDS = 2
+
+
 @pytest.mark.parametrize("count", [2, 8])
-def test_f13_workers_that_race_for_the_rows_of_8_companies_claim_nothing_twice(count, world) -> None:
+def test_f13_workers_that_race_for_the_20000_rows_of_8_companies_claim_nothing_twice_and_all_have_a_share(
+    count, world
+) -> None:
     companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(8)]
     for company in companies:
-        make_leads(company, 1250)
+        make_leads(company, 2500)
+    # A worker makes one request at a time. Each is held up until all have made their first, so that all had a share.
+    world.environment |= as_environment({"SEND_TIMEOUT_SECONDS": 2 * HELD_SECONDS})
+    world.ledger.script({"delay_ms": 1000 * HELD_SECONDS, "times": count})
     pks = [company.pk for company in companies]
     with figures.chance(figures.SEED) as chance:
         pids = [world.deliveries.start(*chance.sample(pks, k=8)) for _ in range(count)]
@@ -112,6 +122,10 @@ def test_f13_workers_that_race_for_the_rows_of_8_companies_claim_nothing_twice(c
         assert codes == [0] * count
         world.deliveries.run(*pks)  # what was left by one that came while another held the lane
         assert world.broken() == []
-        assert extra_acceptances(world.ledger.entries()) == 0
-        assert ConversionEvent.objects.filter(state="accepted").count() == 10_000
+        requests = world.ledger.entries()
+        assert extra_acceptances(requests) == 0
+        assert ConversionEvent.objects.filter(state="accepted").count() == 20_000
+        held = [request.time for request in requests if request.fault]
+        assert len(held) == count
+        assert max(held) - min(held) < timedelta(seconds=HELD_SECONDS)
     figures.count("racing workers", count)
