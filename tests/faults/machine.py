@@ -36,7 +36,7 @@ HIDING = ("body_sent", "status_line_read", "answer_read", "first_result_row", "b
 MOODS = (
     Fault(status=500), Fault(status=503, body="<html>"), Fault(status=429), Fault(status=200, body=""),
     Fault(status=200, body='{"elements":[{"status":201}]}'), Fault(status=408), Fault(status=403), Fault(status=404),
-    Fault(drop=Drop.BEFORE_BODY), Fault(drop=Drop.AFTER_BODY), Fault(cut_after=20),
+    Fault(status=413), Fault(drop=Drop.BEFORE_BODY), Fault(drop=Drop.AFTER_BODY), Fault(cut_after=20),
 )  # fmt: skip
 
 companies = st.integers(0, 1)
@@ -329,4 +329,5 @@ class Histories(RuleBasedStateMachine):
             leased_until=F("leased_until") - by,
             requests_counted_at=F("requests_counted_at") - by,
             request_started_at=F("request_started_at") - by,
+            batch_limit_until=F("batch_limit_until") - by,
         )
