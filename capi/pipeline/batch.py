@@ -1,8 +1,9 @@
 """Sending one batch, and finding out who is to blame where LinkedIn refuses it.
 
 LinkedIn takes a batch whole or not at all. Where it names the bad elements they are dropped and the rest goes again;
-where it names nobody the batch is halved. What LinkedIn accepts is written at once. Refusals are kept until the end:
-if everything is refused for one reason it is the rule that is wrong, and then no event is burnt.
+where it names nobody the batch is halved; where it is too large, less of it goes. What LinkedIn accepts is written at
+once. Refusals are kept until the end: if everything is refused for one reason it is the rule that is wrong, and then no
+event is burnt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,12 +75,13 @@ class Hunt:
 
     def halve(self, part: Sequence[Sendable]) -> None:
         """Nobody was named: find out by sending less at a time."""
-        self.parts += _pieces(part, _half(part))
+        middle = len(part) // 2
+        self.parts += [part[middle:], part[:middle]]
 
     def cut(self, part: Sequence[Sendable]) -> None:
-        """The part was too large, and so may be all that is left: send half as much at a time."""
-        self.fits = _half(part)
-        self.parts = [piece for whole in [*self.parts, part] for piece in _pieces(whole, self.fits)]
+        """The part was too large: half of it goes next. The others stay due, for batches of the size that fits."""
+        self.fits = len(part) // 2
+        self.parts = [part[: self.fits]]
 
     @property
     def blames_rule(self) -> bool:
@@ -89,12 +91,3 @@ class Hunt:
         if self._probe:
             return any(refusal.event is self._probe[0] for refusal in self.refusals)
         return not self.parts and is_one_reason([refusal.message for refusal in self.refusals])
-
-
-def _half(part: Sequence[Sendable]) -> int:
-    return (len(part) + 1) // 2
-
-
-def _pieces(part: Sequence[Sendable], size: int) -> list[Sequence[Sendable]]:
-    """The part in pieces of so many events, the last of them first, since the last part of a hunt goes first."""
-    return [part[start : start + size] for start in range(0, len(part), size)][::-1]
