@@ -5,7 +5,7 @@
     400 VERSION_MISSING   as 426
     401                   the token: hold the company's events
     403, 404              the rule id is out of reach, or unknown: hold that rule's events
-    413                   halve; one element can't be too large, so then it is a gateway's trouble
+    413                   send half; one element can't be too large, so then it is a gateway's trouble
     426                   our API version has been retired: hold everything
     429                   too many requests
     408, 421, 423, 425    try later
