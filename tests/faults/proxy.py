@@ -2,6 +2,7 @@
 
 down · refuse · reset     nobody listens · taken and reset at once · what is open now is reset
 black_hole                everything is taken and nothing passed on
+silence                   what is open now never says another word, while new connections work
 latency · slice · drip    each piece late · in pieces of so many bytes · one byte at a time
 cut_after                 so many bytes of the answers of a connection, then the end
 slow_close                the end of a connection is passed on late
@@ -47,6 +48,7 @@ class Proxy:
         self.trouble = NONE
         self.taken = 0  # connections
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._silent: set[socket.socket] = set()
         self._listener: socket.socket | None = None
         self.port = 0
         self.up()
@@ -73,6 +75,15 @@ class Proxy:
         for pair in list(self._pairs):
             _abort(*pair)
 
+    def silence(self) -> int:
+        """Pass nothing on any more for what is open now, and close none of it: no FIN, no RST. How many that were.
+
+        So dies a connection whose host is gone, or whose NAT has forgotten it. New connections work.
+        """
+        pairs = list(self._pairs)
+        self._silent.update(socket_ for pair in pairs for socket_ in pair)
+        return len(pairs)
+
     def _serve(self, listener: socket.socket) -> None:
         while True:
             try:
@@ -96,6 +107,7 @@ class Proxy:
         self._pump(client, server, False)
         back.join()
         self._pairs.discard(pair)
+        self._silent.difference_update(pair)
         client.close()
         server.close()
 
@@ -111,12 +123,14 @@ class Proxy:
                         source.shutdown(socket.SHUT_RDWR)
                         target.shutdown(socket.SHUT_RDWR)
                         return
+        if source in self._silent:
+            return  # the other side is not there any more, and hears of no end
         time.sleep(self.trouble.slow_close)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
     def _next_piece(self, source: socket.socket, data: bytes, passed: int | None) -> tuple[bytes, bytes]:
-        while self.trouble.black_hole:
+        while self.trouble.black_hole or source in self._silent:
             if source.fileno() == -1:
                 raise OSError("closed meanwhile")
             time.sleep(0.02)
