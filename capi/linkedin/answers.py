@@ -1,11 +1,14 @@
 """The one place that turns an answer into a decision.
 
-    2xx                   accepted; a batch must say so for each element, else its outcome is unknown
+    201                   accepted, unless its own body says otherwise; a batch must say so for each element
+    200                   accepted if the body says so for each element; one event also by an empty body
+    other 2xx             try later: what became of the events is unknown. A login page, `{"status": 500}`, 202, 204 and
+                          206 all come from something between us and LinkedIn, which never saw the events
     400, 409, 422         the data of some element, or the rule (409 is documented nowhere and taken the same way)
     400 VERSION_MISSING   as 426
     401                   the token: hold the company's events
     403, 404              the rule id is out of reach, or unknown: hold that rule's events
-    413                   send half; one element can't be too large, so then it is a gateway's trouble
+    413                   send half of the bytes; a body under 256 KB can't be too large: a gateway's trouble
     426                   our API version has been retired: hold everything
     429                   too many requests
     408, 421, 423, 425    try later
@@ -44,6 +47,7 @@ from capi.linkedin.reading import Said, code, json_object, message, said
 from capi.linkedin.refusals import is_about_rule, is_one_reason, named
 from capi.linkedin.waits import retry_after
 
+TAKEN = (200, 201)
 ABOUT_DATA = {400, 409, 422}
 TRANSIENT = {408, 421, 423, 425}
 
@@ -63,7 +67,7 @@ def decide(answer: Answer, *, count: int) -> Decision:
         return _no_answer(answer, answer.trouble, count)
     status = answer.status or 0
     if 200 <= status < 300:
-        return Accepted() if count == 1 else _batch_result(answer, count)
+        return _success(answer, count)
     if status in ABOUT_DATA:
         return _refused(answer, count)
     return _by_status(status, answer, count)
@@ -116,13 +120,23 @@ def _named(reasons: dict[int, str], count: int) -> Decision:
     return RefusedNamed({index: shorten(reason) for index, reason in reasons.items()})
 
 
-def _batch_result(answer: Answer, count: int) -> Decision:
-    elements = json_object(answer.body).get("elements")
+def _success(answer: Answer, count: int) -> Decision:
+    if answer.status in TAKEN and count == 1 and _is_plainly_taken(answer):
+        return Accepted()
+    elements = json_object(answer.body).get("elements") if answer.status in TAKEN else None
     if not isinstance(elements, list) or len(elements) != count or not all(map(_is_readable, elements)):
         return TryLater("answer_unreadable", retry_after(answer.headers))
     if all(_is_taken(element) for element in elements):
         return Accepted()
     return _of_elements(tuple(map(_element_result, elements)), answer)
+
+
+def _is_plainly_taken(answer: Answer) -> bool:
+    """True if this answer to one event is the documented 201, or an empty 200, and its body doesn't contradict it."""
+    if answer.status == HTTPStatus.OK:
+        return not answer.body.strip()
+    fields = json_object(answer.body)
+    return "elements" not in fields and fields.get("status", HTTPStatus.CREATED) in TAKEN
 
 
 def _of_elements(results: tuple[ElementResult, ...], answer: Answer) -> Decision:
@@ -141,7 +155,7 @@ def _is_readable(element: Any) -> bool:
 
 
 def _is_taken(element: dict[str, Any]) -> bool:
-    return 200 <= element["status"] < 300 and not element.get("error")
+    return element["status"] in TAKEN and not element.get("error")
 
 
 def _element_result(element: dict[str, Any]) -> ElementResult:

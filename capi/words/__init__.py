@@ -155,7 +155,7 @@ _REASONS: Final[dict[Reason, Words]] = {
     ),
     Reason.ANSWER_UNREADABLE: Words(
         "Trying again",
-        "LinkedIn's answer was cut off or could not be read.",
+        "LinkedIn's answer was cut off, could not be read, or did not say plainly that the event was accepted.",
         "Nothing: it is tried again with the same event id.",
         "wait",
     ),

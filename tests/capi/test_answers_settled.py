@@ -486,6 +486,35 @@ def test_429_for_the_day_waits_for_midnight_utc(company, sandbox, make_rule) -> 
 
 
 @pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, "<html><title>Sign in to the guest network</title></html>"),
+        (200, '{"status": 500}'),
+        (200, '{"elements": []}'),
+        (202, ""),
+        (204, ""),
+        (206, ""),
+    ],
+)
+def test_one_event_whose_success_is_not_plain_is_not_sent_but_goes_again(
+    status, body, company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_lead(company)
+    sandbox.faults.add(Fault(status=status, body=body))
+
+    send_all(company)
+
+    tried = event()
+    assert (tried.state, tried.attempts, tried.reason, tried.http_status) == ("pending", 1, "answer_unreadable", status)
+    forget_waiting()
+    send_all(company)
+    assert states(company) == ["accepted"]
+    first, again = received(sandbox)
+    assert first["eventId"] == again["eventId"] == tried.event_id
+
+
+@pytest.mark.parametrize(
     ("fault", "reason", "status"),
     [
         (Fault(status=500, body="{}"), "server_trouble", 500),

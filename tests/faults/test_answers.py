@@ -440,7 +440,7 @@ def test_f42_37_random_failures_of_5000_are_settled_each_by_its_own_status(
         make_rule()
         make_leads(company, 5000)
         failures = {at: chance.choice([400, 422, 429, 500, 503]) for at in chance.sample(range(5000), 37)}
-        statuses = [failures.get(at, chance.choice([200, 201, 299])) for at in range(5000)]
+        statuses = [failures.get(at, chance.choice([200, 201])) for at in range(5000)]
         sandbox.faults.add(
             Fault(status=200, body=batch(*[{"status": status, "message": "odd"} for status in statuses]))
         )

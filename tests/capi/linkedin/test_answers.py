@@ -4,14 +4,17 @@ import pytest
 
 from capi.linkedin.answers import (
     Accepted,
+    ElementResult,
     PauseConnection,
     PauseRule,
+    PerElement,
     RefusedNamed,
     RefusedUnnamed,
     Throttled,
     TooLarge,
     Trouble,
     TryLater,
+    Verdict,
     VersionRetired,
     decide,
 )
@@ -25,10 +28,60 @@ def test_a_created_event_is_accepted_without_a_body():
     assert decide(answered(201), count=1) == Accepted()
 
 
-@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{", b'{"elements":[{"status":400}]}'])
-def test_a_single_event_is_accepted_by_any_2xx_whatever_the_body(status, body):
-    assert decide(answered(status, body), count=1) == Accepted()
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"id":"1"}', b'{"status":201}'])
+def test_a_created_event_is_accepted_whatever_comes_with_it(body):
+    assert decide(answered(201, body), count=1) == Accepted()
+
+
+@pytest.mark.parametrize("body", [b"", b"\r\n", b'{"elements":[{"status":201}]}'])
+def test_a_single_event_is_accepted_by_200_where_the_body_says_so_or_says_nothing(body):
+    assert decide(answered(200, body), count=1) == Accepted()
+
+
+UNKNOWN_SUCCESSES = [
+    (200, b"<html><title>Sign in to the guest network</title></html>"),
+    (200, b'{"status":500}'),
+    (200, b'{"status":201}'),  # documented nowhere
+    (200, b'{"elements":[]}'),
+    (200, b'{"elements":[{"status":201},{"status":201}]}'),
+    (200, b"{}"),
+    (200, b"OK"),
+    (201, b'{"status":500}'),
+    (201, b'{"status":"201"}'),
+    (201, b'{"status":[201]}'),
+    (201, b'{"elements":[]}'),
+    (202, b""),
+    (203, b""),
+    (204, b""),
+    (206, b""),
+    (206, b'{"elements":[{"status":201}]}'),
+    (207, b'{"elements":[{"status":201}]}'),
+    (299, b""),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), UNKNOWN_SUCCESSES)
+def test_any_other_success_of_a_single_event_leaves_unknown_what_became_of_it(status, body):
+    assert decide(answered(status, body), count=1) == TryLater("answer_unreadable")
+
+
+@pytest.mark.parametrize("status", [202, 203, 204, 206, 207, 299])
+@pytest.mark.parametrize("body", [b"", b'{"elements":[{"status":201},{"status":201}]}'])
+def test_any_other_success_of_a_batch_leaves_unknown_what_became_of_it(status, body):
+    assert decide(answered(status, body), count=2) == TryLater("answer_unreadable")
+
+
+def test_an_unreadable_success_is_waited_out_as_long_as_it_asks():
+    answer = answered(202, headers={"retry-after": "7"})
+
+    assert decide(answer, count=1) == TryLater("answer_unreadable", 7)
+
+
+def test_the_one_element_of_a_single_event_goes_by_its_own_status():
+    assert decide(answered(200, {"elements": [{"status": 401}]}), count=1) == PauseConnection("token_refused")
+    assert decide(answered(200, {"elements": [{"status": 422, "message": "Odd"}]}), count=1) == PerElement(
+        (ElementResult(Verdict.REJECTED, 422, "Odd"),)
+    )
 
 
 @pytest.mark.parametrize("status", [200, 201])
