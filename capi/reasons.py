@@ -91,12 +91,23 @@ class Reason(models.TextChoices):
     COMPANY_CLOSED = "company_closed", "Company deactivated"
 
 
+class RestCause(models.TextChoices):
+    """Why a lane sends nothing for a while, though nothing is paused."""
+
+    ASKED = "asked", "LinkedIn asked for it"
+    DAY_LIMIT = "day_limit", "LinkedIn's daily limit"
+    THROTTLED = "throttled", "Too many requests"
+    THROTTLED_OFTEN = "throttled_often", "Too many requests, again and again"
+    TROUBLE = "trouble", "LinkedIn is in trouble"
+
+
 class AlertKind(models.TextChoices):
     """What a company is told of, in the order in which it matters."""
 
     CONNECTION_PAUSED = "connection_paused", "Sending paused"
     RULE_PAUSED = "rule_paused", "Rule paused"
     HOLD_ENDING = "hold_ending", "Events on hold near their end"
+    RESTING = "resting", "Sending rests"
     FAILING = "failing", "Many events fail"
     SILENT = "silent", "A rule fell silent"
     TOKEN_ENDING = "token_ending", "Token near its end"

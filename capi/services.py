@@ -41,6 +41,9 @@ GOING: dict[str, object] = {
     "next_attempt_at": None,
     "next_look_at": None,
     "failures_in_a_row": 0,
+    "throttles_in_a_row": 0,
+    "resting_since": None,
+    "rest_cause": "",
 }
 
 

@@ -47,6 +47,8 @@ from capi.linkedin.reading import Said, code, json_object, message, said
 from capi.linkedin.refusals import is_about_rule, is_one_reason, named
 from capi.linkedin.waits import retry_after
 
+# No gateway that is meant for a JSON API refuses less: a 413 for a smaller body is its bad moment.
+LARGE_BODY_BYTES = 256 * 1024
 TAKEN = (200, 201)
 ABOUT_DATA = {400, 409, 422}
 TRANSIENT = {408, 421, 423, 425}
@@ -61,11 +63,16 @@ _TROUBLES = {
 }
 
 
-def decide(answer: Answer, *, count: int) -> Decision:
-    """What the answer means for the `count` elements of the request (one went as a single POST, more as a batch)."""
+def decide(answer: Answer, *, count: int, sent_bytes: int | None = None) -> Decision:
+    """What the answer means for the `count` elements of the request (one went as a single POST, more as a batch).
+
+    `sent_bytes` is the length of its body; None, where it is not known, stands for a large one.
+    """
     if answer.trouble is not None:
         return _no_answer(answer, answer.trouble, count)
     status = answer.status or 0
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and _can_be_too_large(count, sent_bytes):
+        return TooLarge()
     if 200 <= status < 300:
         return _success(answer, count)
     if status in ABOUT_DATA:
@@ -88,8 +95,6 @@ def _by_status(status: int, answer: Answer, count: int) -> Decision:
             return PauseRule("rule_forbidden")
         case 404:
             return PauseRule("rule_not_found")
-        case 413 if count > 1:
-            return TooLarge()
         case 426:
             return VersionRetired()
         case 429:
@@ -97,6 +102,10 @@ def _by_status(status: int, answer: Answer, count: int) -> Decision:
     if status == HTTPStatus.NOT_IMPLEMENTED or (400 <= status < 500 and status not in TRANSIENT | {413}):
         return _refused_as_a_whole(answer, count)
     return TryLater("server_trouble", retry_after(answer.headers))
+
+
+def _can_be_too_large(count: int, sent_bytes: int | None) -> bool:
+    return count > 1 and (sent_bytes is None or sent_bytes >= LARGE_BODY_BYTES)
 
 
 def _refused_as_a_whole(answer: Answer, count: int) -> Decision:

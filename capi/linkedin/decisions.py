@@ -48,7 +48,7 @@ class RefusedUnnamed:
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """Nothing was taken, because the body was too large: send half. Never for a single element."""
+    """Nothing was taken, because the body was too large: send half as many bytes. Never for a single element."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from typing import Any
 
 EVENT_ID_MAX_LENGTH = 64
 BATCH_MAX_SIZE = 5000
+SHORTEST_ELEMENT_BYTES = 200  # with ids of one character and no value it has 207
 
+_ENVELOPE = '{"elements":[]}'
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _IS_LINKEDIN_ID = re.compile(r"[1-9][0-9]{0,18}")
@@ -62,6 +64,21 @@ def encode(conversions: Sequence[Conversion]) -> bytes:
     if len(conversions) == 1:
         return _element(conversions[0]).encode()
     return f'{{"elements":[{",".join(map(_element, conversions))}]}}'.encode()
+
+
+def fitting(conversions: Sequence[Conversion], *, limit: int) -> int:
+    """How many of these, from the first on, fit into a body of so many bytes; at least one, however long it is."""
+    left = limit - len(_ENVELOPE)
+    for count, conversion in enumerate(conversions):
+        left -= len(_element(conversion)) + 1  # and its comma
+        if left < -1:  # the last one has no comma
+            return max(1, count)
+    return len(conversions)
+
+
+def most_in(limit: int) -> int:
+    """How many conversions a body of so many bytes can hold at most, were all of them as short as can be."""
+    return max(1, limit // SHORTEST_ELEMENT_BYTES)
 
 
 def problem(conversion: Conversion, *, now: datetime, max_age: timedelta) -> str | None:

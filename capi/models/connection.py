@@ -1,13 +1,17 @@
 """A company's line to LinkedIn."""
 
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import ClassVar, Final
 
 from django.conf import settings
 from django.db import models
 
 from capi.models.ids import only_digits
 from capi.models.scoping import CompanyQuerySet
-from capi.reasons import Reason
+from capi.reasons import Reason, RestCause
+
+LONG_REST: Final = timedelta(minutes=5)  # people are told of a longer one
+NEXT_REQUEST_TAKES: Final = timedelta(minutes=5)  # at most, from the end of a rest: a sweep, a turn and a slow answer
 
 
 class Connection(models.Model):
@@ -40,12 +44,20 @@ class Connection(models.Model):
     request_started_at = models.DateTimeField(null=True, editable=False)  # of the request that is under way
     # Goes up when persons must not be sent any more: what was read for sending before is then looked at again.
     recalls = models.PositiveIntegerField(default=0, editable=False)
+    # Kinds of failure are counted apart, and each only while no other answer comes between.
     failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
+    throttles_in_a_row = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False
+    )  # 429s without a Retry-After
+    # Since when no request has been answered properly, and why the lane rests now; null and "" while all is well.
+    resting_since = models.DateTimeField(null=True, editable=False)
+    rest_cause = models.CharField(
+        max_length=20, choices=RestCause.choices, blank=True, default="", db_default="", editable=False
+    )
     requests_left = models.FloatField(null=True, editable=False)  # of the minute's purse, at `requests_counted_at`
     requests_counted_at = models.DateTimeField(null=True, editable=False)
-    # How many events of this company LinkedIn takes in one request, learnt where more were too large for it.
-    batch_limit = models.PositiveIntegerField(null=True, editable=False)
-    batch_limit_until = models.DateTimeField(null=True, editable=False)
+    # How many bytes a request may have, while LinkedIn has found a larger one too large (413).
+    body_limit = models.PositiveIntegerField(null=True, editable=False)
 
     # When its state is to be compared with the open alerts next: see capi.alerts.look. Null: as soon as possible.
     next_look_at = models.DateTimeField(null=True, editable=False)
@@ -70,3 +82,19 @@ class Connection(models.Model):
     def is_sending(self) -> bool:
         """True if events go out: there is a token, and nothing holds them."""
         return self.has_token and not self.is_paused
+
+    def rests_long(self, now: datetime) -> bool:
+        """True while nothing has got through for longer than five minutes, or will not, though nothing is paused.
+
+        Also while the request is made that ends the rest, or prolongs it.
+        """
+        if self.next_attempt_at is None or self.resting_since is None or not self.is_sending:
+            return False
+        return self.rest_length > LONG_REST and now < self.next_attempt_at + NEXT_REQUEST_TAKES
+
+    @property
+    def rest_length(self) -> timedelta:
+        """From the first failure to the next try, whatever was tried between."""
+        if self.next_attempt_at is None or self.resting_since is None:
+            return timedelta()
+        return self.next_attempt_at - self.resting_since

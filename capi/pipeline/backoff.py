@@ -1,15 +1,26 @@
 """When to try again. All durations are settings; the design's are 30 s, 2 min, 10 min … 6 h, for three days."""
 
 import random
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from django.conf import settings
+
+from capi.reasons import RestCause
 
 JITTER = 0.2
 DAY_HOLD_JITTER_SECONDS = 600.0
 THROTTLES_BEFORE_MIDNIGHT = 5
 FAILURES_BEFORE_BREAKER = 5
 LONGEST_THROTTLE_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Until when a lane sends nothing, and why."""
+
+    until: datetime
+    cause: RestCause
 
 
 def retry_delay(tries: int, *, at_least: float | None = None) -> timedelta | None:
@@ -24,19 +35,36 @@ def retry_delay(tries: int, *, at_least: float | None = None) -> timedelta | Non
     return timedelta(seconds=max(_spread(delays[-1]), _wish(at_least)))
 
 
-def lane_rest(failures: int) -> timedelta:
-    """How long the lane rests after a passing failure; ten times longer once several came in a row."""
+def trouble_rest(now: datetime, failures: int, *, retry_after: float | None) -> Rest:
+    """How long the lane rests after a passing failure that follows so many others.
+
+    As long as LinkedIn asked where it did; else a little while, and ten times longer once several came in a row.
+    """
+    if wish := _wish(retry_after):
+        return Rest(now + timedelta(seconds=wish), RestCause.ASKED)
     factor = 10 if failures + 1 >= FAILURES_BEFORE_BREAKER else 1
-    return timedelta(seconds=_spread(settings.LANE_REST_SECONDS * factor))
+    return Rest(now + timedelta(seconds=_spread(settings.LANE_REST_SECONDS * factor)), RestCause.TROUBLE)
 
 
-def throttle_end(now: datetime, failures: int, *, at_least: float | None, until_midnight: bool) -> datetime:
-    """Until when a throttled lane rests (linkedin-capi: daily limits are reset at midnight UTC)."""
-    if until_midnight or failures + 1 >= THROTTLES_BEFORE_MIDNIGHT:
-        midnight = datetime.combine(now.date() + timedelta(days=1), time.min, tzinfo=now.tzinfo)
-        return midnight + timedelta(seconds=random.uniform(0, DAY_HOLD_JITTER_SECONDS))  # noqa: S311 - no secret
-    grown = min(settings.THROTTLE_SECONDS * 2**failures, LONGEST_THROTTLE_SECONDS)
-    return now + timedelta(seconds=max(_spread(grown), _wish(at_least)))
+def throttle_rest(now: datetime, throttles: int, *, retry_after: float | None, day_limit: bool) -> Rest:
+    """How long the lane rests after a 429 that follows so many others without a Retry-After.
+
+    As long as LinkedIn asked where it did. Until midnight UTC, when daily limits start again, only where LinkedIn names
+    the day's limit, or where it has said 429 five times in a row without a word on how long.
+    """
+    if wish := _wish(retry_after):
+        return Rest(now + timedelta(seconds=wish), RestCause.ASKED)
+    if day_limit:
+        return Rest(_midnight(now), RestCause.DAY_LIMIT)
+    if throttles + 1 >= THROTTLES_BEFORE_MIDNIGHT:
+        return Rest(_midnight(now), RestCause.THROTTLED_OFTEN)
+    grown = min(settings.THROTTLE_SECONDS * 2**throttles, LONGEST_THROTTLE_SECONDS)
+    return Rest(now + timedelta(seconds=_spread(grown)), RestCause.THROTTLED)
+
+
+def _midnight(now: datetime) -> datetime:
+    midnight = datetime.combine(now.date() + timedelta(days=1), time.min, tzinfo=now.tzinfo)
+    return midnight + timedelta(seconds=random.uniform(0, DAY_HOLD_JITTER_SECONDS))  # noqa: S311 - no secret
 
 
 def _delays(tries: int) -> list[float]:

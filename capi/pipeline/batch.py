@@ -40,7 +40,6 @@ class Hunt:
     parts: list[Sequence[Sendable]]
     refusals: list[Refusal] = field(default_factory=list)
     anything_accepted: bool = False
-    fits: int | None = None  # how many events a request may hold at most, where more were too large
     _probe: Sequence[Sendable] = ()
 
     def next_part(self) -> Sequence[Sendable] | None:
@@ -78,10 +77,9 @@ class Hunt:
         middle = len(part) // 2
         self.parts += [part[middle:], part[:middle]]
 
-    def cut(self, part: Sequence[Sendable]) -> None:
-        """The part was too large: half of it goes next. The others stay due, for batches of the size that fits."""
-        self.fits = len(part) // 2
-        self.parts = [part[: self.fits]]
+    def cut(self, fitting: Sequence[Sendable]) -> None:
+        """The part was too large: these of it go next. The others stay due, for batches of the size that fits."""
+        self.parts = [fitting]
 
     @property
     def blames_rule(self) -> bool:

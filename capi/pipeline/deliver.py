@@ -20,7 +20,6 @@ from capi.linkedin.answers import Accepted, Decision, PerElement, RefusedNamed, 
 from capi.models import Attempt
 from capi.pipeline import backfill, lane, recall, settle, take, wire
 from capi.pipeline.ahead import Ahead
-from capi.pipeline.backoff import lane_rest
 from capi.pipeline.batch import Hunt, Refusal
 from capi.pipeline.keys import Keys
 from capi.pipeline.lane import Lease, LeaseLost, Look
@@ -87,7 +86,15 @@ def _work(lease: Lease, turn: Turn, until: float) -> None:
             settle.close_unsendable(lease, batch.unsendable)
             turn.states.update({verdict.state: len(rows) for verdict, rows in batch.unsendable.items()})
         if batch.sendable:
-            Sending(lease, turn, batch, recalls, ahead).run()
+            fitting = _fitting(batch.sendable, seen.connection.body_limit)
+            Sending(lease, turn, replace(batch, sendable=fitting), recalls, ahead).run()
+
+
+def _fitting(events: Sequence[Sendable], body_limit: int | None) -> Sequence[Sendable]:
+    """The first of these events, as many as one request may hold; the others stay due."""
+    if body_limit is None:
+        return events
+    return events[: payload.fitting([event.conversion for event in events], limit=body_limit)]
 
 
 def _purse_allows(lease: Lease, seen: Look, turn: Turn) -> bool:
@@ -95,7 +102,7 @@ def _purse_allows(lease: Lease, seen: Look, turn: Turn) -> bool:
     if seen.wait_seconds <= LONGEST_SLEEP_SECONDS:
         time.sleep(seen.wait_seconds)
         return True
-    lane.renew(lease, next_attempt_at=seen.now + timedelta(seconds=seen.wait_seconds))
+    lane.wait_until(lease, seen.now + timedelta(seconds=seen.wait_seconds))
     turn.more_in = seen.wait_seconds
     return False
 
@@ -160,10 +167,11 @@ class Sending:
             duration_ms=answer.duration_ms,
             http_status=answer.status,
             said=answers.said(answer),
+            body_bytes=len(body),
             token_version=seen.connection.token_version,
             recalls=self.recalls,
         )
-        decision = answers.decide(answer, count=len(part))
+        decision = answers.decide(answer, count=len(part), sent_bytes=len(body))
         if not isinstance(decision, Accepted):
             self.ahead.forget()
         return request, decision
@@ -179,26 +187,32 @@ class Sending:
         if self.batch.is_test:
             self._write(final_outcome(decision, request, part, seen))
             return self._pause_all(decision, request)
-        match hunt.in_its_light(decision, part):
+        decision = hunt.in_its_light(decision, part)
+        outcome = outcome_of(decision, request, part, seen)
+        attempt = self._write(outcome)
+        match decision:
             case RefusedNamed(reasons=reasons):
-                hunt.refused(part, reasons, self._write(Outcome(request)))
+                hunt.refused(part, reasons, attempt)
                 return True
             case RefusedUnnamed() if len(part) > 1:
-                self._write(Outcome(request))
                 hunt.halve(part)
                 return True
             case TooLarge():
-                self._write(Outcome(request))
-                hunt.cut(part)
+                assert outcome.lane is not None
+                hunt.cut(_fitting(part, outcome.lane.body_limit))
+                self._tell_limit(request, outcome.lane.body_limit)
                 return True
             case Accepted() | PerElement():
-                outcome = outcome_of(decision, request, part, seen)
-                learnt = lane.takes_at_most(hunt.fits, seen) if hunt.fits else {}
-                self._write(replace(outcome, lane={**outcome.lane, **learnt}))
                 hunt.anything_accepted = True
                 return True
-        self._write(outcome_of(decision, request, part, seen))
         return self._pause_all(decision, request)
+
+    def _tell_limit(self, request: Request, body_limit: int | None) -> None:
+        logger.warning(
+            "LinkedIn refused a request of company %s with 413, for its %s bytes: the next ones have at most %s, and "
+            "twice as many after each that is accepted.",
+            self.lease.company_id, f"{request.body_bytes:,}", f"{body_limit:,}",
+        )  # fmt: skip
 
     def _pause_all(self, decision: Decision, request: Request) -> bool:
         # After the commit: it locks every connection, in an order of its own.
@@ -219,7 +233,7 @@ class Sending:
         wrong = [refusal for refusal in refusals if not refusal.is_early(now)]
         if early := [refusal for refusal in refusals if refusal.is_early(now)]:
             logger.warning("LinkedIn's clock is behind the database's: %s events have to wait.", len(early))
-            settle.postpone(self.lease, early, until=now + lane_rest(0))
+            settle.postpone(self.lease, early, until=now + timedelta(seconds=settings.LANE_REST_SECONDS))
         if wrong:
             settle.reject(self.lease, wrong)
             self.turn.states[State.REJECTED] += len(wrong)

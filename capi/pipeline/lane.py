@@ -4,18 +4,18 @@ All times are the database's.
 """
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
+from capi.linkedin import payload
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.pipeline.keys import NO_KEYS, Keys, without
-
-LIMIT_HOLDS = timedelta(hours=1)  # then a full batch is tried again: a gateway may only have had a bad moment
+from capi.reasons import RestCause
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,39 @@ def take_lease(company_id: int) -> Lease | None:
     return Lease(connections.values_list("pk", flat=True).get(), company_id, lease_id)
 
 
-def renew(lease: Lease, **changes: Any) -> None:
-    """Prove that the lease is ours and prolong it; `changes` are written to the lane in the same UPDATE.
+@dataclass(frozen=True, slots=True)
+class LaneUpdate:
+    """What an answer changes about the lane. As it stands by itself: the lane is awake, and nothing failed in a row."""
+
+    next_attempt_at: datetime | None = None
+    resting_since: datetime | None = None
+    rest_cause: RestCause | str = ""
+    failures_in_a_row: int = 0
+    throttles_in_a_row: int = 0
+    body_limit: int | None = None
+    is_news: bool = False  # for those who tell people: a long rest begins or ends
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns and their values, for an UPDATE."""
+        changes = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "is_news"}
+        return changes | (LOOK_SOON if self.is_news else {})
+
+
+def renew(lease: Lease, update: LaneUpdate | None = None) -> None:
+    """Prove that the lease is ours and prolong it; `update` is written to the lane in the same UPDATE.
 
     Raises LeaseLost. Inside a transaction this is the fence: the row stays locked until the commit.
     """
+    _renew(lease, update.columns if update is not None else {})
+
+
+def wait_until(lease: Lease, moment: datetime) -> None:
+    """Have nobody send for the company before this moment, to spare its purse. Raises LeaseLost."""
+    _renew(lease, {"next_attempt_at": moment})
+
+
+def _renew(lease: Lease, changes: dict[str, Any]) -> None:
     if not _held(lease).update(leased_until=_lease_end(), **(NO_REQUEST | changes)):
         raise LeaseLost(f"The lane of company {lease.company_id} is another worker's now.")
 
@@ -75,11 +103,9 @@ class Look:
 
     @property
     def batch_size(self) -> int:
-        """How many events a request may hold: fewer while it is known that so many are too large for LinkedIn."""
-        limit, until = self.connection.batch_limit, self.connection.batch_limit_until
-        if limit is None or until is None or until <= self.now:
-            return settings.BATCH_SIZE
-        return min(limit, settings.BATCH_SIZE)
+        """How many events to read for a request: fewer while it is known that so many are too large for LinkedIn."""
+        limit = self.connection.body_limit
+        return settings.BATCH_SIZE if limit is None else min(settings.BATCH_SIZE, payload.most_in(limit))
 
     @property
     def purse(self) -> float:
@@ -133,21 +159,11 @@ def recalls_of(lease: Lease) -> int:
 
 def tell(company_id: int) -> None:
     """Have a pause, or the end of one, seen soon by whoever tells people (`capi.alerts.look`)."""
-    Connection.objects.for_company(company_id).update(next_look_at=None)
-
-
-def rest_until(moment: datetime) -> dict[str, Any]:
-    """The change that lets the lane rest, for `renew`."""
-    return {"next_attempt_at": moment, "failures_in_a_row": F("failures_in_a_row") + 1}
-
-
-def takes_at_most(limit: int, seen: Look) -> dict[str, Any]:
-    """The change that keeps requests so small for a while, for `renew`."""
-    return {"batch_limit": limit, "batch_limit_until": seen.now + LIMIT_HOLDS}
+    Connection.objects.for_company(company_id).update(**LOOK_SOON)
 
 
 NO_REQUEST: dict[str, Any] = {"request_started_at": None}
-AWAKE: dict[str, Any] = {"next_attempt_at": None, "failures_in_a_row": 0}
+LOOK_SOON: dict[str, Any] = {"next_look_at": None}
 
 
 def due_lanes() -> QuerySet[Connection]:

@@ -6,6 +6,8 @@ the hunt's business (`capi.pipeline.batch`).
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 from capi.linkedin.answers import (
     Accepted,
@@ -15,56 +17,87 @@ from capi.linkedin.answers import (
     PauseRule,
     PerElement,
     Throttled,
+    TooLarge,
     TryLater,
     Verdict,
     VersionRetired,
 )
+from capi.models.connection import LONG_REST
 from capi.pipeline import backoff
-from capi.pipeline.lane import AWAKE, Look, rest_until
+from capi.pipeline.backoff import Rest
+from capi.pipeline.lane import LaneUpdate, Look
 from capi.pipeline.settle import Fate, Outcome, Request
 from capi.pipeline.take import Sendable
-from capi.reasons import Reason, State
+from capi.reasons import Reason, RestCause, State
 
 Part = Sequence[Sendable]
+
+LARGEST_BODY_BYTES = 4 * 1024 * 1024  # 5,000 of the longest elements come to half of it
 
 CREATED = 201  # what LinkedIn says of each element of a batch that it took, under a 200 for the whole
 
 
 def outcome_of(decision: Decision, request: Request, part: Part, seen: Look) -> Outcome:
-    """The outcome to write for any decision but a refusal of the whole request."""
-    failures = seen.connection.failures_in_a_row
+    """The outcome to write. Of a refusal of the whole request the events learn later: that is the hunt's business."""
+    outcome = partial(Outcome, request, lane=lane_after(decision, request, seen))
     match decision:
         case Accepted():
             status = None if len(part) == 1 else CREATED
-            return Outcome(request, [Fate(part, State.ACCEPTED, http_status=status)], lane=AWAKE)
+            return outcome([Fate(part, State.ACCEPTED, http_status=status)])
         case PerElement(results=results):
-            return Outcome(request, list(_per_element(part, results, seen)), lane=AWAKE)
+            return outcome(list(_per_element(part, results, seen)))
         case PauseRule(reason=reason):
-            return Outcome(request, [_held(part, Reason(reason))], pause_rule=Reason(reason))
+            return outcome([_held(part, Reason(reason))], pause_rule=Reason(reason))
         case PauseConnection(reason=reason):
-            return Outcome(request, [_held(part, Reason(reason))], pause_connection=Reason(reason))
+            return outcome([_held(part, Reason(reason))], pause_connection=Reason(reason))
         case VersionRetired():
-            return Outcome(request, [_held(part, Reason.VERSION_RETIRED)])
-        case Throttled(retry_after=wish, until_midnight=until_midnight):
-            end = backoff.throttle_end(seen.now, failures, at_least=wish, until_midnight=until_midnight)
-            return Outcome(request, [_held(part, Reason.THROTTLED)], lane=rest_until(end))
+            return outcome([_held(part, Reason.VERSION_RETIRED)])
+        case Throttled():
+            return outcome([_held(part, Reason.THROTTLED)])
         case TryLater(reason=reason, retry_after=wish):
-            fates = list(_later(part, Reason(reason), seen, at_least=wish))
-            return Outcome(request, fates, lane=rest_until(seen.now + backoff.lane_rest(failures)))
-    return Outcome(request)
+            return outcome(list(_later(part, Reason(reason), seen, at_least=wish)))
+    return outcome()
 
 
 def final_outcome(decision: Decision, request: Request, part: Part, seen: Look) -> Outcome:
     """The outcome for a test event: as for any other, but it ends here, whatever the answer."""
-    if isinstance(decision, Accepted):
-        return outcome_of(decision, request, part, seen)
     outcome = outcome_of(decision, request, part, seen)
+    if isinstance(decision, Accepted):
+        return outcome
     reason = next((fate.reason for fate in outcome.fates), Reason.DATA_REFUSED)
     passing = isinstance(decision, TryLater | Throttled)
     fate = Fate(part, State.EXHAUSTED if passing else State.REJECTED, reason, request.said.message)
-    # A test must not send the lane to rest because LinkedIn was slow once; a throttle is LinkedIn's own word.
-    rest = outcome.lane if isinstance(decision, Throttled) else {}
-    return Outcome(request, [fate], rest, outcome.pause_rule, outcome.pause_connection)
+    # A test must not send the lane to rest because LinkedIn was slow once; a throttle is LinkedIn's own word. Nor must
+    # it wake a lane that rests.
+    rests = isinstance(decision, Throttled) and seen.may_send
+    return Outcome(request, [fate], outcome.lane if rests else None, outcome.pause_rule, outcome.pause_connection)
+
+
+def lane_after(decision: Decision, request: Request, seen: Look) -> LaneUpdate:
+    """What the decision means for the lane: its rest, what failed in a row, and how large a request may be."""
+    connection = seen.connection
+    limit = connection.body_limit
+    match decision:
+        case Throttled(retry_after=wish, until_midnight=day_limit):
+            rest = backoff.throttle_rest(seen.now, connection.throttles_in_a_row, retry_after=wish, day_limit=day_limit)
+            # One with a Retry-After, and the rest until midnight, end the run: what comes then is judged by itself.
+            throttles = connection.throttles_in_a_row + 1 if rest.cause == RestCause.THROTTLED else 0
+            return _resting(rest, seen, throttles_in_a_row=throttles, body_limit=limit)
+        case TryLater(retry_after=wish):
+            failures = connection.failures_in_a_row
+            rest = backoff.trouble_rest(seen.now, failures, retry_after=wish)
+            return _resting(rest, seen, failures_in_a_row=failures + 1, body_limit=limit)
+        case TooLarge():
+            limit = request.body_bytes // 2
+        case Accepted() | PerElement() if limit is not None:
+            limit = limit * 2 if limit * 2 < LARGEST_BODY_BYTES else None
+    return LaneUpdate(body_limit=limit, is_news=connection.resting_since is not None)
+
+
+def _resting(rest: Rest, seen: Look, **changes: Any) -> LaneUpdate:
+    since = seen.connection.resting_since or seen.now
+    is_news = rest.until - since > LONG_REST
+    return LaneUpdate(rest.until, since, rest.cause, is_news=is_news, **changes)
 
 
 def _held(part: Part, reason: Reason) -> Fate:

@@ -3,7 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -18,7 +18,7 @@ from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, Ea
 from capi.pipeline import lane, places, sent
 from capi.pipeline.batch import Refusal
 from capi.pipeline.keys import Keys
-from capi.pipeline.lane import Lease
+from capi.pipeline.lane import LaneUpdate, Lease
 from capi.pipeline.take import Batch, Row, Sendable, Verdict
 from capi.reasons import STATES_THAT_HOLD_ONCE, Reason, State
 
@@ -46,6 +46,7 @@ class Request:
     duration_ms: int
     http_status: int | None
     said: Said
+    body_bytes: int
     token_version: int
     recalls: int  # of the connection, when it was last made sure that these events may go
 
@@ -69,7 +70,7 @@ class Outcome:
 
     request: Request
     fates: Sequence[Fate] = ()
-    lane: Mapping[str, Any] = field(default_factory=dict)
+    lane: LaneUpdate | None = None
     pause_rule: Reason | None = None
     pause_connection: Reason | None = None
 
@@ -83,7 +84,7 @@ def write(lease: Lease, outcome: Outcome, *, again: bool = False) -> Attempt:
     request = outcome.request
     if again and (earlier := _logged(lease.company_id, request)) is not None:
         return earlier
-    lane.renew(lease, **outcome.lane)
+    lane.renew(lease, outcome.lane)
     attempt = _log(lease.company_id, request, outcome.fates)
     killpoints.reached("first_result_row")
     missed = sum(len(fate.events) - _apply(fate, attempt) for fate in outcome.fates if fate.events)

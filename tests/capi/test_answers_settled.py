@@ -1,11 +1,13 @@
 """What each answer of LinkedIn does to the events, to their rule, to the connection and to the lane."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from capi import services
+from capi.linkedin import answers
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
 from capi.pipeline import lane, settle, sweep
 from capi.pipeline.sent import hash_of
@@ -318,50 +320,89 @@ def test_a_pair_refused_for_one_reason_is_not_the_rule_when_others_were_taken(
     assert not ConversionRule.objects.get().is_paused
 
 
-def test_413_halves_until_it_fits(company, connected, sandbox, make_rule) -> None:
-    make_rule()
-    make_leads(company, 4)
-    sandbox.faults.add(Fault(status=413, body="<html>too large</html>"))
-
-    send_all(company)
-
-    assert requests_made(sandbox) == [413, 200, 200]
-    assert states(company) == ["accepted"] * 4
+def limit_of(company) -> int | None:
+    """How many bytes a request of the company may have."""
+    return Connection.objects.get(company=company).body_limit
 
 
-def test_the_size_that_was_learnt_holds_for_an_hour_and_for_this_company(
-    company, other_company, connected, sandbox, make_rule
+def lengths(sandbox) -> list[int]:
+    """How many bytes each request had, in their order."""
+    entries = sandbox.ledger.tail(100)[::-1]
+    bodies = [{"elements": entry.elements} if entry.batch else entry.elements[0] for entry in entries]
+    return [len(json.dumps(body, separators=(",", ":"))) for body in bodies]
+
+
+TOO_LARGE = Fault(status=413, body="<html>too large</html>")
+
+
+def test_413_for_a_large_body_sends_half_of_the_bytes_and_doubles_with_each_success(
+    company, other_company, connected, sandbox, make_rule, monkeypatch, caplog
 ) -> None:
-    make_rule()
-    make_leads(company, 4)
-    sandbox.faults.add(Fault(status=413, body="<html>too large</html>"))
-    send_all(company)
-    assert sizes(sandbox) == [4, 2, 2]
-
+    monkeypatch.setattr(answers, "LARGE_BODY_BYTES", 1000)
     services.save_token(company=other_company, token=OTHER_TOKEN)
+    make_rule()
     make_rule(company=other_company)
     for each in (company, other_company):
-        make_leads(each, 4)
-        send_all(each)
-    assert sizes(sandbox)[3:] == [2, 2, 4]
+        make_leads(each, 12)
+    sandbox.faults.add(TOO_LARGE)
 
-    Connection.objects.update(batch_limit_until=timezone.now() - timedelta(seconds=1))
-    make_leads(company, 4)
     send_all(company)
-    assert sizes(sandbox)[6:] == [4]
+    send_all(other_company)
+
+    refused, *taken, others = lengths(sandbox)
+    assert refused == others  # what one company learns is not another's
+    assert [taken[0] <= refused // 2, taken[1] <= refused] == [True, True]
+    assert sizes(sandbox) == [12, 5, 7, 12]
+    assert states(company) == ["accepted"] * 12
+    assert (limit_of(company), limit_of(other_company)) == (4 * (refused // 2), None)
+    assert f"413, for its {refused:,} bytes: the next ones have at most {refused // 2:,}" in caplog.text
 
 
-def test_a_gateway_that_finds_everything_too_large_teaches_no_size(company, connected, sandbox, make_rule) -> None:
+def test_the_limit_is_gone_once_it_is_more_than_a_full_batch_can_have(company, connected, sandbox, make_rule) -> None:
+    Connection.objects.update(body_limit=2**20)
     make_rule()
-    make_leads(company, 4)
-    for _ in range(3):
-        sandbox.faults.add(Fault(status=413, body="<html>too large</html>"))
+    for _ in range(2):
+        make_lead(company)
+        send_all(company)
+
+    assert limit_of(company) is None
+
+
+def test_413_for_two_events_is_a_gateways_bad_moment_and_teaches_no_size(
+    company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_leads(company, 2)
+    sandbox.faults.add(TOO_LARGE)
 
     send_all(company)
 
-    assert sizes(sandbox) == [4, 2, 1]
-    assert {event.reason for event in ConversionEvent.objects.exclude(reason="")} == {"server_trouble"}
-    assert Connection.objects.get(company=company).batch_limit is None
+    assert {(event.reason, event.state) for event in ConversionEvent.objects.all()} == {("server_trouble", "pending")}
+    assert limit_of(company) is None
+    forget_waiting()
+    make_leads(company, 3)
+    send_all(company)
+    assert sizes(sandbox) == [2, 5]
+    assert states(company) == ["accepted"] * 5
+
+
+def test_a_gateway_that_finds_every_size_too_large_is_waited_out_and_a_full_batch_comes_back(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
+    monkeypatch.setattr(answers, "LARGE_BODY_BYTES", 1000)
+    make_rule()
+    make_leads(company, 20)
+    sandbox.faults.add(*[TOO_LARGE] * 4)
+
+    send_all(company)
+
+    assert requests_made(sandbox) == [413] * 4
+    assert [size >= 1000 for size in lengths(sandbox)] == [True, True, True, False]
+    assert limit_of(company) >= 500
+    forget_waiting()
+    send_all(company)
+    assert states(company) == ["accepted"] * 20
+    assert max(sizes(sandbox)[4:]) > sizes(sandbox)[4]
 
 
 # --- what the operator alone can mend -----------------------------------------------------------------------

@@ -329,5 +329,5 @@ class Histories(RuleBasedStateMachine):
             leased_until=F("leased_until") - by,
             requests_counted_at=F("requests_counted_at") - by,
             request_started_at=F("request_started_at") - by,
-            batch_limit_until=F("batch_limit_until") - by,
+            resting_since=F("resting_since") - by,
         )

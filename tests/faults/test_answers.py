@@ -62,9 +62,9 @@ def deliver_all(company, *, turns: int = 40) -> None:
 
 @pytest.mark.parametrize(
     ("header", "least"),
-    [("7", 7), ("0", 0), ("-5", 0), ("99999999", 24 * 3600 - 1), ("soon", 0), ("7, 9", 0), ("", 0)],
+    [("7", 7), ("1", 1), ("0", 0), ("-5", 0), ("99999999", 24 * 3600 - 1), ("soon", 0), ("7, 9", 0), ("", 0)],
 )
-def test_f32_retry_after_is_a_minimum_and_nonsense_in_it_is_nothing(
+def test_f32_retry_after_is_kept_to_and_nonsense_in_it_is_nothing(
     header, least, company, other_company, connected, sandbox, make_rule, patient
 ) -> None:
     services.save_token(company=other_company, token="AQV-the-token-of-contoso-0001")
@@ -86,6 +86,18 @@ def test_f32_retry_after_is_a_minimum_and_nonsense_in_it_is_nothing(
     assert broken(books(sandbox)) == []
 
 
+def rest_of(company) -> float:
+    """For how many seconds from now the lane rests."""
+    lane = Connection.objects.annotate(now=Now()).get(company=company)
+    return (lane.next_attempt_at - lane.now).total_seconds()
+
+
+def seconds_to_midnight() -> float:
+    now = Connection.objects.annotate(now=Now()).values_list("now", flat=True)[0].astimezone(UTC)
+    midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+    return (midnight - now).total_seconds()
+
+
 def test_f33_after_5_throttles_in_a_row_a_company_waits_for_midnight_and_loses_nothing(
     company, connected, sandbox, make_rule, settings
 ) -> None:
@@ -96,21 +108,67 @@ def test_f33_after_5_throttles_in_a_row_a_company_waits_for_midnight_and_loses_n
     rests, after_midnight = [], []
     for _ in range(50):
         send_all(company)
-        lane = Connection.objects.annotate(now=Now()).get()
-        rests.append((lane.next_attempt_at - lane.now).total_seconds())
-        midnight = datetime.combine(lane.now.date() + timedelta(days=1), datetime.min.time(), UTC)
-        after_midnight.append((lane.next_attempt_at - midnight).total_seconds())
+        rests.append(rest_of(company))
+        after_midnight.append(rests[-1] - seconds_to_midnight())
         Connection.objects.update(next_attempt_at=None)
 
     send_all(company)
 
-    assert all(0.8 * wait - 2 <= rest <= 1.2 * wait for rest, wait in zip(rests, [60, 120, 240, 480], strict=False))
-    assert all(0 <= seconds <= 600 for seconds in after_midnight[4:])
-    assert len(set(after_midnight[4:])) > 40  # not everybody at the same moment
-    assert Connection.objects.get().failures_in_a_row == 0
+    # After the midnight that it waited for, a company begins anew: the day's limit was given back.
+    grows = [60, 120, 240, 480]
+    for first in range(0, 50, 5):
+        run = rests[first : first + 4]
+        assert all(0.8 * wait - 2 <= rest <= 1.2 * wait for rest, wait in zip(run, grows, strict=True))
+    fifths = after_midnight[4::5]
+    assert all(-1 <= seconds <= 601 for seconds in fifths)
+    assert len({round(seconds) for seconds in fifths}) > 5  # not everybody at the same moment
+    assert Connection.objects.get().throttles_in_a_row == 0
     assert Counter(requests_made(sandbox)) == {429: 50, 200: 1}
     assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("accepted", 1)}
     assert broken(books(sandbox)) == []
+
+
+def test_f74_troubles_of_another_kind_and_a_throttle_that_asks_for_a_second_silence_nobody_for_long(
+    company, connected, sandbox, make_rule, settings
+) -> None:
+    settings.THROTTLE_SECONDS, settings.LANE_REST_SECONDS = 60, 30
+    make_rule()
+    make_leads(company, 3)
+    answers = [Fault(status=503)] * 4 + [Fault(status=429, headers={"Retry-After": "1"})]
+    answers += [Fault(status=429)] * 4 + [Fault(status=503), Fault(status=429)]
+    sandbox.faults.add(*answers)
+    rests = []
+    for _ in answers:
+        send_all(company)
+        rests.append(rest_of(company))
+        later()
+
+    send_all(company)
+
+    assert all(rest <= 36 for rest in rests[:4])
+    assert rests[4] <= 1
+    assert [rest <= most for rest, most in zip(rests[5:9], [72, 144, 288, 576], strict=True)] == [True] * 4
+    assert rests[9] <= 36
+    assert rests[10] <= 72
+    assert states(company) == ["accepted"] * 3
+    assert broken(books(sandbox)) == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("text", ["APPLICATION DAY limit", ""])
+def test_f74_a_retry_after_is_kept_to_whatever_happened_before(
+    status, text, company, connected, sandbox, make_rule
+) -> None:
+    make_rule()
+    make_lead(company)
+    Connection.objects.update(throttles_in_a_row=40, failures_in_a_row=40)
+    sandbox.faults.add(Fault(status=status, body=json.dumps({"message": text}), headers={"Retry-After": "90"}))
+
+    send_all(company)
+
+    assert 80 < rest_of(company) <= 90
+    lane = Connection.objects.get()
+    assert (lane.throttles_in_a_row, lane.failures_in_a_row) == (0, 41 if status == 503 else 0)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -123,8 +181,7 @@ def test_f34_20_failures_in_a_row_slow_the_lane_down_and_lose_nothing(
     rests = []
     for _ in range(20):
         send_all(company)
-        lane = Connection.objects.annotate(now=Now()).get()
-        rests.append((lane.next_attempt_at - lane.now).total_seconds())
+        rests.append(rest_of(company))
         later()
 
     send_all(company)
@@ -257,31 +314,44 @@ def test_f44_where_nobody_is_named_halving_finds_exactly_the_bad_ones(
         assert broken(books(sandbox)) == []
 
 
-def test_f45_a_body_that_is_too_large_is_halved_until_it_is_taken_and_the_size_is_learnt(
+def test_f45_f73_a_body_that_is_too_large_is_halved_until_it_is_taken_and_the_size_is_learnt(
     company, connected, sandbox, make_rule, monkeypatch
 ) -> None:
     make_rule()
     accept = judge._accept
     too_large = judge.refusal(413, "Too large")
-    monkeypatch.setattr(
-        judge,
-        "_accept",
-        lambda request, elements: too_large if len(request.body) > 100_000 else accept(request, elements),
-    )
+    received = []
 
-    make_leads(company, 2000)
-    send_all(company)
-    first = [(entry.status, len(entry.elements)) for entry in books(sandbox)]
-    make_leads(company, 2000, start=2000)
-    send_all(company)
-    then = [(entry.status, len(entry.elements)) for entry in books(sandbox)][len(first) :]
+    def accept_what_is_small(request, elements):
+        received.append(len(request.body))
+        return too_large if len(request.body) > 300_000 else accept(request, elements)
 
-    size = max(count for status, count in first if status == 200)
-    halves = [(413, 2000 // 2**n) for n in range(5) if 2000 // 2**n > size]
-    assert len(halves) >= 2
-    assert first == halves + [(200, size)] * (2000 // size)
-    assert then == [(200, size)] * (2000 // size)
-    assert Counter(states(company)) == {"accepted": 4000}
+    monkeypatch.setattr(judge, "_accept", accept_what_is_small)
+    make_leads(company, 5000)
+
+    send_all(company)
+
+    statuses = [entry.status for entry in books(sandbox)]
+    assert statuses[:4] == [413, 413, 413, 200]  # 1.2 MB, 600 kB, 300 kB and a little
+    for size, status, following in zip(received, statuses, received[1:], strict=False):
+        assert following <= (size // 2 if status == 413 else 2 * size) + 300
+    assert statuses.count(413) <= statuses.count(200) + 2  # never twice in a row, once a size is known
+    assert Counter(states(company)) == {"accepted": 5000}
+    assert broken(books(sandbox)) == []
+
+
+def test_f73_a_413_for_two_events_slows_nobody_down(company, connected, sandbox, make_rule, patient) -> None:
+    make_rule()
+    make_leads(company, 2)
+    sandbox.faults.add(Fault(status=413, body="<html>Request Entity Too Large</html>"))
+    send_all(company)
+    later()
+    make_leads(company, 3000, start=2)
+
+    send_all(company)
+
+    assert [(entry.status, len(entry.elements)) for entry in books(sandbox)] == [(413, 2), (200, 3002)]
+    assert Connection.objects.get().body_limit is None
     assert broken(books(sandbox)) == []
 
 

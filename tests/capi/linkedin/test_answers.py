@@ -252,12 +252,16 @@ def test_any_other_answer_too_long_to_be_read_is_tried_again(status, count):
     assert decide(troubled(Trouble.TOO_LARGE, status), count=count) == TryLater("answer_unreadable")
 
 
-def test_a_body_too_large_is_halved():
-    assert decide(answered(413), count=2) == TooLarge()
+@pytest.mark.parametrize("sent_bytes", [256 * 1024, 2_000_000, None])
+def test_a_large_body_that_is_too_large_is_halved(sent_bytes):
+    assert decide(answered(413), count=2, sent_bytes=sent_bytes) == TooLarge()
 
 
-def test_one_event_is_never_too_large_so_that_is_tried_again():
-    assert decide(answered(413), count=1) == TryLater("server_trouble")
+@pytest.mark.parametrize(("count", "sent_bytes"), [(2, 544), (900, 256 * 1024 - 1), (1, 300), (1, None)])
+def test_413_for_a_small_body_is_a_gateways_bad_moment(count, sent_bytes):
+    answer = answered(413, headers={"retry-after": "7"})
+
+    assert decide(answer, count=count, sent_bytes=sent_bytes) == TryLater("server_trouble", 7)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capi.linkedin.payload import Conversion, build, encode, problem
+from capi.linkedin.payload import Conversion, build, encode, fitting, most_in, problem
 
 HASH = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"
 NOON = datetime(2025, 11, 25, 12, 0, tzinfo=UTC)
@@ -91,6 +91,22 @@ def test_the_quick_encoding_of_a_batch_is_exactly_that_of_json_dumps(conversions
     expected = {"elements": [build(conversion) for conversion in conversions]}
 
     assert encode(conversions) == json.dumps(expected, separators=(",", ":")).encode()
+
+
+@given(conversions=st.lists(any_conversion, min_size=1, max_size=12), limit=st.integers(0, 5000))
+def test_as_many_fit_as_their_body_is_no_longer_than_the_limit_but_at_least_one(conversions, limit):
+    count = fitting(conversions, limit=limit)
+
+    assert 1 <= count <= len(conversions)
+    assert count == 1 or len(encode(conversions[:count])) <= limit
+    assert count == len(conversions) or len(encode(conversions[: max(2, count + 1)])) > limit
+
+
+def test_no_more_are_read_for_a_limit_than_the_shortest_that_it_could_hold():
+    shortest = replace(LEAD_CREATED, linkedin_id="1", event_id="e", happened_at=datetime(2001, 9, 9, 2, tzinfo=UTC))
+
+    for limit in (1000, 131_072, 1_000_000):
+        assert fitting([shortest] * 5000, limit=limit) <= most_in(limit) <= 1.2 * limit / len(encode([shortest]))
 
 
 def test_a_sound_conversion_has_no_problem():
