@@ -12,7 +12,7 @@ from django.utils import timezone
 from capi.deadlines import end_of_token, end_of_version
 from capi.models import Connection, ConversionRule
 from capi.reads.on_hold import OnHold, on_hold
-from capi.words import Words, explain_pause
+from capi.words import Words, explain_pause, explain_rest
 from crm.models import Membership
 from crm.roles import Action
 
@@ -49,6 +49,18 @@ class Line:
         if self._path == reverse("linkedin"):
             return None
         return self.pause or next((explain_pause(rule.paused_reason) for rule in self.paused_rules), None)
+
+    @property
+    def rest(self) -> Words | None:
+        """Why nothing is sent for a while though nothing is paused, for those who may know and while it is long."""
+        if not self._may(Action.SEE_CONNECTION) or self.connection is None:
+            return None
+        return explain_rest(self.connection, timezone.now())
+
+    @property
+    def rest_elsewhere(self) -> Words | None:
+        """The same, but for the page that speaks of it at length."""
+        return None if self._path == reverse("linkedin") else self.rest
 
     @cached_property
     def paused_rules(self) -> list[ConversionRule]:

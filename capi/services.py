@@ -117,11 +117,18 @@ def remove_token(*, company: Company) -> None:
 
 
 def resume_connection(*, company: Company) -> None:
-    """Let a paused connection go on with the token that it has."""
+    """Let a connection that is paused, or rests, go on with the token that it has.
+
+    What was tried before and waits for its next try goes out now, too: the oldest first, as many as can be woken within
+    STEP_SECONDS. The others keep to the time that they have.
+    """
     with transaction.atomic():
         Connection.objects.for_company(company).update(**GOING)
         audit.record(company=company, action=AuditAction.CONNECTION_RESUMED, about=connection_of(company))
         wake_on_commit(company.pk)
+    until = time.monotonic() + STEP_SECONDS
+    while by_hand.hurry(company_id=company.pk) and time.monotonic() < until:
+        pass
 
 
 def resume_rule(*, rule: ConversionRule) -> None:

@@ -11,7 +11,7 @@ from capi.reasons import AlertKind, Ending, News
 
 # Whose end is news. That a date was moved or that what was on hold went out, people know who did it.
 END_IS_NEWS: Final = frozenset(
-    {AlertKind.CONNECTION_PAUSED, AlertKind.RULE_PAUSED, AlertKind.FAILING, AlertKind.SILENT}
+    {AlertKind.CONNECTION_PAUSED, AlertKind.RULE_PAUSED, AlertKind.RESTING, AlertKind.FAILING, AlertKind.SILENT}
 )
 
 

@@ -11,19 +11,32 @@ from capi.models import Connection, ConversionRule
 from capi.reasons import AlertKind
 
 
-def facts_of(connection: Connection, rules: Iterable[ConversionRule], *, today: date) -> Iterator[Condition]:
+def facts_of(
+    connection: Connection, rules: Iterable[ConversionRule], *, now: datetime, today: date
+) -> Iterator[Condition]:
     """The conditions that need no counting. `rules` are the company's active ones."""
     if connection.is_paused:
         yield _paused(AlertKind.CONNECTION_PAUSED, connection)
     for rule in rules:
         if rule.is_paused:
             yield _paused(AlertKind.RULE_PAUSED, rule, rule.pk)
+    yield from _resting(connection, now)
     yield from _token_ending(connection, today)
     yield from _version_ending(connection, today)
 
 
 def _paused(kind: AlertKind, paused: Connection | ConversionRule, rule_id: int | None = None) -> Condition:
     return Condition(kind, rule_id, marker=_moment(paused.paused_at), reason=paused.paused_reason)
+
+
+def _resting(connection: Connection, now: datetime) -> Iterator[Condition]:
+    if connection.rests_long(now):
+        facts: Facts = {"since": _moment(connection.resting_since), "until": _moment(connection.next_attempt_at)}
+        marker = _moment(connection.resting_since)
+        yield Condition(AlertKind.RESTING, marker=marker, reason=connection.rest_cause, facts=facts)
+    elif connection.is_paused:
+        # What pauses a connection that rests says nothing of the end of the rest.
+        yield Condition(AlertKind.RESTING, only_keeps=True)
 
 
 def _token_ending(connection: Connection, today: date) -> Iterator[Condition]:

@@ -32,7 +32,8 @@ def letter_of(mail: Mail) -> Letter:
 
 def _of_alert(mail: Mail) -> Letter:
     assert mail.alert is not None
-    told = tell_end(mail.alert) if mail.news == News.CLOSED else tell(mail.alert)
+    with timezone.override(mail.company.time_zone):
+        told = tell_end(mail.alert) if mail.news == News.CLOSED else tell(mail.alert)
     parts = [
         f"{capfirst(told.title)}.",
         told.what,

@@ -35,7 +35,7 @@ def look(company_id: int, *, now: datetime) -> bool:
         if connection is None:
             return False
         rules = list(ConversionRule.objects.for_company(company_id).active()) if connection.company.is_active else []
-        found = [*measured, *facts_of(connection, rules, today=_today(connection, now))] if rules else []
+        found = [*measured, *facts_of(connection, rules, now=now, today=_today(connection, now))] if rules else []
         standing = {rule.pk for rule in rules} | ({None} if rules and connection.has_token else set())
         book.write(company_id, compare(_open_alerts(company_id), found, standing=standing))
         if rules:

@@ -24,7 +24,7 @@ from capi.rulebook import note_facts, take_all_facts
 from crm.models import Company
 
 AT_HAND: Final = {
-    Check.TOKEN, Check.EXPIRY, Check.VERSION, Check.ACCOUNT, Check.ACTIVE, Check.PAUSED, Check.SEEN,
+    Check.TOKEN, Check.EXPIRY, Check.VERSION, Check.ACCOUNT, Check.ACTIVE, Check.PAUSED, Check.SEEN, Check.REST, Check.SIZE,
 }  # fmt: skip
 
 
@@ -60,4 +60,5 @@ def at_hand(connection: Connection | None, rows: Sequence[RuleRow], now: datetim
         *version.findings(connection, today),
         *account.findings(connection, rows),
         *rules.findings(rows, now),
+        *queue.at_hand(connection, now),
     ]

@@ -36,6 +36,8 @@ class Check(models.TextChoices):
     CLOCK = "clock", "Clock"
     LEADS = "leads", "Leads with an e-mail"
     ON_HOLD = "on_hold", "Events on hold"
+    REST = "rest", "Waiting for LinkedIn"
+    SIZE = "size", "Size of requests"
     DUE = "due", "Events whose turn it is"
     SWEEP = "sweep", "Worker"
 

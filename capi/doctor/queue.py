@@ -8,10 +8,12 @@ from django.db.models import F, Min
 from django.urls import reverse
 from django.utils import timezone
 
-from capi.doctor.findings import Check, Finding, Level, moment
+from capi.doctor.findings import Check, Finding, Level, moment, step
 from capi.models import Connection, ConversionRule
 from capi.pipeline.lane import rules_with_due_events
 from capi.reads.on_hold import OnHold, on_hold
+from capi.words import explain_rest
+from capi.words.rests import explain_size
 
 HURRY_DAYS: Final = 7  # before the first event on hold is too old for LinkedIn
 SLOW_AFTER, STUCK_AFTER = timedelta(minutes=5), timedelta(hours=1)
@@ -22,6 +24,12 @@ def findings(
 ) -> Iterator[Finding]:
     yield _on_hold(on_hold(company_id, connection, rules), now)
     yield _due(company_id, connection, now)
+
+
+def at_hand(connection: Connection | None, now: datetime) -> Iterator[Finding]:
+    """What the connection itself says of the queue, without a query: whether it rests, and how large requests are."""
+    yield _rest(connection, now)
+    yield _size(connection)
 
 
 def _on_hold(held: OnHold | None, now: datetime) -> Finding:
@@ -35,6 +43,21 @@ def _on_hold(held: OnHold | None, now: datetime) -> Finding:
     return Finding(Check.ON_HOLD, level, sentence, mend, f"{reverse('events')}?state=on_hold")
 
 
+def _rest(connection: Connection | None, now: datetime) -> Finding:
+    words = explain_rest(connection, now) if connection is not None else None
+    if words is None or connection is None:
+        return Finding(Check.REST, Level.GREEN, "LinkedIn has not made us wait.", link=reverse("events"))
+    level = Level.RED if connection.rest_length >= STUCK_AFTER else Level.AMBER
+    return Finding(Check.REST, level, words.what, words.next_step, reverse("linkedin"), words.topic)
+
+
+def _size(connection: Connection | None) -> Finding:
+    if connection is None or connection.body_limit is None:
+        return Finding(Check.SIZE, Level.GREEN, "LinkedIn has found no request too large.", link=step(1))
+    sentence = explain_size(connection.body_limit)
+    return Finding(Check.SIZE, Level.AMBER, sentence, "Nothing: requests grow again by themselves.", step(1))
+
+
 def _due(company_id: int, connection: Connection | None, now: datetime) -> Finding:
     link = reverse("events")
     if connection is None or not connection.is_sending:
@@ -45,7 +68,7 @@ def _due(company_id: int, connection: Connection | None, now: datetime) -> Findi
         return Finding(Check.DUE, Level.GREEN, "None has waited for longer than five minutes.", link=link)
     rests_until = connection.next_attempt_at
     if rests_until is not None and rests_until > now:
-        sentence = f"They wait: sending rests until {moment(rests_until)}, as LinkedIn asked."
+        sentence = f"They wait: the next request is made at {moment(rests_until)}."
         return Finding(Check.DUE, Level.AMBER, sentence, "Nothing: sending then goes on by itself.", link)
     level = Level.RED if waits >= STUCK_AFTER else Level.AMBER
     sentence = f"The oldest has been due for {_long(waits)}, and no worker has sent it."

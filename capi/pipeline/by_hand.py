@@ -20,6 +20,7 @@ from capi.pipeline.recall import call_back, wait_on_commit
 from capi.reasons import OPEN_STATES, Reason, State
 
 TRIES = 3
+HURRIED_AT_ONCE = 10_000
 # Endings that a person may have wanted to be otherwise. All others were the lead's, LinkedIn's or time's word.
 CALLED_OFF = (Reason.CANCELLED_BY_HAND, Reason.BACKFILL_CANCELLED, Reason.RULE_INACTIVE)
 UNDOABLE = (State.EXHAUSTED, State.REJECTED, State.CANCELLED)  # of the last, only what was called off
@@ -60,6 +61,14 @@ def retry(*, company_id: int, pks: Sequence[int]) -> int:
         except IntegrityError:
             continue  # an event that was planned at this moment has taken a place: look again
     return 0
+
+
+def hurry(*, company_id: int) -> int:
+    """Make the oldest of the company's events due that wait for their next try, one chunk of them. Returns how many."""
+    waiting = ConversionEvent.objects.for_company(company_id).pending().filter(next_attempt_at__gt=Now())
+    oldest = waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:HURRIED_AT_ONCE]
+    # Asked for `pending` once more: a row that was settled meanwhile is not to be touched.
+    return ConversionEvent.objects.pending().filter(pk__one_of=list(oldest)).update(next_attempt_at=Now())
 
 
 def _put_back(events: Events) -> int:

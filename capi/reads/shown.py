@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from capi.models import Connection, ConversionEvent, CrmEventName
 from capi.reasons import State
@@ -14,6 +15,7 @@ class Shown:
 
     event: ConversionEvent
     words: Words
+    lane_rests_until: datetime | None = None
 
     @property
     def title(self) -> str:
@@ -38,6 +40,15 @@ class Shown:
         return self.event.state == State.PENDING and self.words.label != ON_HOLD.label
 
     @property
+    def next_try(self) -> datetime | None:
+        """When the event goes out, or again: not before its company's lane has rested. None where that is at once."""
+        if not self.is_moving or self.event.next_attempt_at is None:
+            return None
+        if self.lane_rests_until is None:
+            return self.event.next_attempt_at if self.event.attempts else None
+        return max(self.event.next_attempt_at, self.lane_rests_until)
+
+    @property
     def badge(self) -> str:
         """The state with the HTTP status behind it: "Sent 201", "On hold 401", "Queued"."""
         status = self.words.http_status or self.event.http_status
@@ -45,7 +56,8 @@ class Shown:
 
 
 def shown(event: ConversionEvent, connection: Connection | None) -> Shown:
-    return Shown(event, explain(event, connection))
+    rests_until = connection.next_attempt_at if connection is not None and not event.is_test else None
+    return Shown(event, explain(event, connection), rests_until)
 
 
 def all_shown(events: Iterable[ConversionEvent], connection: Connection | None) -> list[Shown]:

@@ -48,6 +48,11 @@ def remove_token(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member(Action.CHANGE_CONNECTION)
 def resume(request: MemberRequest) -> HttpResponse:
+    """Go on after a pause, or try now what waits for LinkedIn."""
+    connection = line_of(request).connection
     services.resume_connection(company=request.membership.company)
-    messages.success(request, "Sending goes on. If LinkedIn gives the same answer again, it is paused again.")
+    if connection is not None and connection.is_paused:
+        messages.success(request, "Sending goes on. If LinkedIn gives the same answer again, it is paused again.")
+    else:
+        messages.success(request, "LeadMachine tries again now. Recent events shows what LinkedIn answers.")
     return redirect("linkedin")

@@ -5,12 +5,15 @@ A page says "sent", never "counted": LinkedIn's acceptance says nothing about a 
 """
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Final, Literal
+
+from django.utils import timezone
 
 from capi.linkedin.rules import Outcome
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.reasons import Reason, State
+from capi.reasons import Reason, RestCause, State
+from capi.words import rests
 
 HELP_PAGE: Final = "troubleshooting"  # where each `topic` has its place
 
@@ -292,6 +295,9 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Words:
         hold = hold_of(event.rule, connection)
         if hold is not None:
             return hold
+        rest = explain_rest(connection, timezone.now())
+        if rest is not None:
+            return rest
         if reason not in TRANSIENT:
             return STATES[state]  # what held it is mended, and its turn comes
     words = _refused_with(event) or explain_state(state, reason)
@@ -320,6 +326,22 @@ def countdown(expires_on: date, today: date) -> str:
 def explain_pause(reason: str) -> Words:
     """What to tell a person about a paused connection or rule."""
     return REASONS.get(Reason(reason), ON_HOLD) if reason else ON_HOLD
+
+
+def explain_rest(connection: Connection | None, now: datetime) -> Words | None:
+    """Why nothing is sent for longer than five minutes though nothing is paused; None while that is not so."""
+    if connection is None or not connection.rests_long(now):
+        return None
+    assert connection.resting_since is not None
+    assert connection.next_attempt_at is not None
+    cause = RestCause(connection.rest_cause)
+    what = rests.why(cause, since=connection.resting_since, until=connection.next_attempt_at, now=now)
+    return Words("Queued", what, rests.NEXT_STEP, "wait", topic=topic_of_rest(cause))
+
+
+def topic_of_rest(cause: RestCause) -> str:
+    """Where the help says more about a rest."""
+    return REASONS[Reason.SERVER_TROUBLE if cause == RestCause.TROUBLE else Reason.THROTTLED].topic
 
 
 def hold_of(rule: ConversionRule, connection: Connection | None) -> Words | None:

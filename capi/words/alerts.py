@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from django.utils import dateformat
 
 from capi.models import Alert
-from capi.reasons import AlertKind, Reason
-from capi.words import ON_HOLD, REASONS, Words, explain_pause
+from capi.reasons import AlertKind, Reason, RestCause
+from capi.words import ON_HOLD, REASONS, Words, explain_pause, topic_of_rest
+from capi.words.rests import NEXT_STEP, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ OPENED: Final[dict[AlertKind, Told]] = {
         "The LinkedIn page says what holds them and what to do; what is on hold then goes out, the oldest first.",
         topic=ON_HOLD.topic,
     ),
+    AlertKind.RESTING: Told("sending to LinkedIn waits", "{what}", NEXT_STEP, topic="{topic}"),
     AlertKind.FAILING: Told(
         "many events of the rule “{rule}” fail",
         "Of its newest {ended} events that came to an end, {failed} failed.",
@@ -96,6 +98,9 @@ CLOSED: Final[dict[AlertKind, Told]] = {
         "sending to LinkedIn goes on", "What was on hold goes out, the oldest first.", ""
     ),
     AlertKind.RULE_PAUSED: Told("the rule “{rule}” goes on", "What was on hold for it goes out, the oldest first.", ""),
+    AlertKind.RESTING: Told(
+        "sending to LinkedIn works again", "LinkedIn answers. What was queued goes out, oldest first.", ""
+    ),
     AlertKind.FAILING: Told(
         "the rule “{rule}” works again",
         "Of its newest events that came to an end, fewer than 1 in 10 failed.",
@@ -134,6 +139,10 @@ def _values(alert: Alert) -> Mapping[str, object]:
     if alert.kind in (AlertKind.CONNECTION_PAUSED, AlertKind.RULE_PAUSED):
         pause = explain_pause(Reason(alert.reason))
         values.update(what=pause.what, next_step=pause.next_step, topic=pause.topic)
+    if alert.kind == AlertKind.RESTING:
+        since, until = (datetime.fromisoformat(alert.facts[name]) for name in ("since", "until"))
+        cause = RestCause(alert.reason)
+        values.update(what=why(cause, since=since, until=until, now=alert.opened_at), topic=topic_of_rest(cause))
     return values
 
 

@@ -19,11 +19,12 @@ from capi.linkedin.decisions import Decision
 from capi.linkedin.exchange import Answer, Trouble
 from capi.linkedin.identity import NothingToHash
 from capi.models import ConversionEvent
-from capi.reasons import AlertKind, BackfillState, Ending, Frequency, News, Outcome, Reason, State
+from capi.reasons import AlertKind, BackfillState, Ending, Frequency, News, Outcome, Reason, RestCause, State
 from capi.words import ON_HOLD, READINGS, REASONS, REFUSED_WITH, STATES, Words, explain
 from capi.words.alerts import OPENED
 from capi.words.backfills import BACKFILLS, OUTCOMES
 from capi.words.dry_run import NO_HASH
+from capi.words.rests import WHY
 
 ROOT = settings.BASE_DIR
 MODULES = [importlib.import_module(found.name) for found in pkgutil.iter_modules(catalogue.__path__, "capi.words.")]
@@ -37,6 +38,7 @@ CATALOGUE = {
     Outcome: OUTCOMES,
     AlertKind: OPENED,
     NothingToHash: NO_HASH,
+    RestCause: WHY,
 }
 LABELS_SAY_IT_ALL = {
     Frequency: "a choice in a form",

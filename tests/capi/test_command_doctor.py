@@ -40,7 +40,7 @@ def test_a_healthy_company_ends_with_0_and_a_table(healthy) -> None:
     assert code == 0
     assert lines[0] == "Northwind BV (northwind): all is well"
     assert lines[1] == "  Fine        Access token             It is saved and readable, and ends in 6789."
-    assert len([line for line in lines if line.startswith("  Fine ")]) == 13
+    assert len([line for line in lines if line.startswith("  Fine ")]) == 15
 
 
 def test_something_to_mend_ends_with_1_and_comes_first(healthy, company, settings) -> None:

@@ -42,7 +42,7 @@ def test_the_button_checks_everything_and_keeps_it(client_as, ops, company, sand
     page = card(web.get(PAGE))
 
     assert answer.url == f"{PAGE}#doctor"
-    assert len(Checkup.objects.get(company=company).findings) == 13
+    assert len(Checkup.objects.get(company=company).findings) == 15
     assert ": 2 things to mend, " in page
     assert "Switched off in Campaign Manager: Deal won (400401)." in page
     assert "No worker has ever looked for events to send." in page
@@ -114,7 +114,7 @@ def test_all_is_well_is_said_in_so_many_words(client_as, admin, company, sandbox
     page = card(web.get(PAGE))
 
     assert ": all is well." in page
-    assert "8 other things are fine" in page
+    assert "10 other things are fine" in page
 
 
 def test_the_usual_causes_are_always_to_be_seen(client_as, admin, sandbox, token, make_rule) -> None:

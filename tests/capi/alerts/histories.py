@@ -12,7 +12,7 @@ from capi.alerts import book, post
 from capi.alerts.choice import choose
 from capi.linkedin.versions import SUNSETS
 from capi.models import Alert, Connection, ConversionEvent, ConversionRule, Mail
-from capi.reasons import Reason
+from capi.reasons import Reason, RestCause
 from tests.capi.alerts.conftest import look, make_mails_due
 from tests.capi.alerts.measured import Endings, Flow
 from tests.capi.alerts.post_office import Died, PostOffice
@@ -36,6 +36,8 @@ STEP = st.one_of(
     st.tuples(st.just("pause_line"), st.sampled_from(REASONS)),
     st.tuples(st.just("resume_line")),
     st.tuples(st.just("resume_line")),
+    st.tuples(st.just("lane_rests"), st.sampled_from([4, 20, 600])),
+    st.tuples(st.just("lane_wakes")),
     st.tuples(st.just("pause_rule"), which_rule),
     st.tuples(st.just("resume_rule"), which_rule),
     st.tuples(st.just("switch_rule"), which_rule),
@@ -57,6 +59,7 @@ STEP = st.one_of(
 )
 HISTORY = st.lists(STEP, min_size=5, max_size=14)
 EVERY_KIND = [  # of alert, whatever chance brings
+    ("lane_rests", 20), ("look",), ("lane_wakes",), ("look",), ("lane_rests", 600), ("look",),
     ("pause_line", Reason.TOKEN_REFUSED), ("look",), ("resume_line",),
     ("token_date", TOKEN_DATES[1]), ("version", "202601"), ("old_event_is_held", 1, 87), ("events_end", 0, (5, 0)),
     ("look",), ("days_go_by", 9),
@@ -75,6 +78,7 @@ class History:
     now: datetime = TODAY
     episode: int = 0
     line: tuple[object, int] | None = None
+    rest: tuple[int, datetime, datetime] | None = None  # its episode, from when and until when
     paused: dict[int, tuple[object, int]] = field(default_factory=dict)
     off: set[int] = field(default_factory=set)
     token_date: date | None = None
@@ -99,8 +103,18 @@ class History:
             Connection.objects.update(is_paused=True, paused_reason=reason, paused_at=Now())
 
     def resume_line(self) -> None:
-        self.line = None
+        self.line = self.rest = None
         services.resume_connection(company=self.company)
+
+    def lane_rests(self, minutes: int) -> None:
+        self.episode += 1
+        self.rest = self.episode, self.now, self.now + timedelta(minutes=minutes)
+        _, since, until = self.rest
+        Connection.objects.update(resting_since=since, next_attempt_at=until, rest_cause=RestCause.TROUBLE)
+
+    def lane_wakes(self) -> None:
+        self.rest = None
+        Connection.objects.update(resting_since=None, next_attempt_at=None, rest_cause="")
 
     def pause_rule(self, which: int) -> None:
         if which not in self.paused:
@@ -180,7 +194,7 @@ class History:
         for subject in sorted(self.seen.keys() - now.keys(), key=str):
             kind, which = subject
             stands = bool(standing) if which is None else which in standing
-            if stands and kind in ("connection_paused", "rule_paused", "failing", "silent"):
+            if stands and kind in ("connection_paused", "rule_paused", "resting", "failing", "silent"):
                 self._tell("closed", subject)
             del self.seen[subject]
         for subject, (episode, stage) in now.items():
@@ -209,6 +223,7 @@ class History:
         state: Seen = {("rule_paused", which): (self.paused[which][0], 0) for which in on & self.paused.keys()}
         if self.line is not None:
             state["connection_paused", None] = (self.line[0], 0)
+        state |= self._resting()
         version = self.settings.LINKEDIN_API_VERSION
         state |= self._ending("token_ending", self.token_date, self.token_date, TOKEN_STAGES)
         state |= self._ending("version_ending", SUNSETS[version], version, VERSION_STAGES)
@@ -219,6 +234,15 @@ class History:
             state |= self._measured("failing", which, opens=verdict == "fails", closes=verdict == "works")
         silent = 0 in on and self.flow.is_silent(self.now)
         return state | (self._measured("silent", 0, opens=silent, closes=not silent) if 0 in on else {})
+
+    def _resting(self) -> Seen:
+        if self.line is not None:
+            return {subject: seen for subject, seen in self.seen.items() if subject[0] == "resting"}
+        if self.rest is None:
+            return {}
+        episode, since, until = self.rest
+        is_long = until - since > timedelta(minutes=5) and self.now < until + timedelta(minutes=5)
+        return {("resting", None): (episode, 0)} if is_long else {}
 
     def _ending(self, kind: str, at: date | datetime | None, episode: object, stages: tuple[int, ...]) -> Seen:
         if at is None:

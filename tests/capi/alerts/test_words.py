@@ -1,18 +1,25 @@
 """Every kind of alert has its words, filled in with what it knows."""
 
+from datetime import UTC, datetime
+
 import pytest
+from django.utils import timezone
 
 from capi.alerts.book import END_IS_NEWS
 from capi.models import Alert, ConversionRule
-from capi.reasons import AlertKind, Reason
+from capi.reasons import AlertKind, Reason, RestCause
 from capi.words.alerts import CLOSED, OPENED, tell, tell_end
 
 FACTS = {"failed": 4, "ended": 20, "days": 5, "per_week": 12, "on": "2026-12-07", "version": "202609"}
+REST = {"since": "2026-12-07T09:30:00+00:00", "until": "2026-12-07T10:30:00+00:00"}
 
 
 def made(kind: str, **fields) -> Alert:
     rule = ConversionRule(name="New {lead}", crm_event="lead_created")
-    return Alert(kind=kind, rule=rule, facts=FACTS, stage=14, **fields)
+    if kind == AlertKind.RESTING:
+        fields["reason"] = RestCause.TROUBLE
+    opened = datetime(2026, 12, 7, 9, 40, tzinfo=UTC)
+    return Alert(kind=kind, rule=rule, facts=FACTS | REST, stage=14, opened_at=opened, **fields)
 
 
 def test_every_kind_has_words_for_its_beginning_and_those_whose_end_is_news_for_it() -> None:
@@ -34,3 +41,14 @@ def test_no_place_is_left_open(kind, reason) -> None:
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason])
 def test_a_pause_is_told_in_the_words_of_its_reason(reason) -> None:
     assert tell(made("connection_paused", reason=reason)).what
+
+
+@pytest.mark.parametrize("cause", RestCause)
+def test_a_rest_says_until_when_in_the_time_zone_that_is_current(cause) -> None:
+    alert = made("resting")
+    alert.reason = cause
+
+    with timezone.override("Europe/Amsterdam"):
+        told = tell(alert)
+
+    assert "11:30 on 7 December" in told.what

@@ -90,6 +90,8 @@ def of_all_that_takes_a_query(company, connection, settings, make_rule) -> Itera
     yield from queue.findings(company.pk, connection, [], now + timedelta(hours=2))
     connection.next_attempt_at = now + timedelta(hours=1)
     yield from queue.findings(company.pk, connection, [], now)
+    connection.resting_since, connection.rest_cause, connection.body_limit = now, "throttled", 600_000
+    yield from queue.at_hand(connection, now)
     connection.is_paused, connection.paused_reason = True, Reason.TOKEN_REFUSED
     yield from queue.findings(company.pk, connection, [], now)
     yield from queue.findings(company.pk, connection, [], event.happened_at + timedelta(days=89))

@@ -27,7 +27,7 @@ def sending(company) -> Connection:
 def finding(company, check, now):
     connection = Connection.objects.for_company(company).first()
     rules = list(ConversionRule.objects.for_company(company))
-    return about(queue.findings(company.pk, connection, rules, now), check)
+    return about([*queue.findings(company.pk, connection, rules, now), *queue.at_hand(connection, now)], check)
 
 
 def test_where_nothing_is_held_it_says_so(company, sending, make_rule, now) -> None:
@@ -107,7 +107,34 @@ def test_a_lane_that_rests_is_no_emergency(company, sending, make_rule, now) -> 
     found = finding(company, "due", now)
 
     assert found.level == "amber"
-    assert found.sentence.startswith("They wait: sending rests until ")
+    assert found.sentence.startswith("They wait: the next request is made at ")
+
+
+@pytest.mark.parametrize(
+    ("length", "level"),
+    [(timedelta(minutes=5), "green"), (timedelta(minutes=6), "amber"), (timedelta(minutes=59), "amber"),
+     (timedelta(hours=1), "red"), (timedelta(hours=20), "red")],
+)  # fmt: skip
+def test_a_rest_of_more_than_five_minutes_is_said_and_one_of_an_hour_is_urgent(
+    company, sending, now, length, level
+) -> None:
+    rests = {"resting_since": now, "next_attempt_at": now + length, "rest_cause": "throttled_often"}
+    Connection.objects.update(**rests)
+
+    found = finding(company, "rest", now)
+
+    assert found.level == level
+    assert found.sentence.startswith("LinkedIn has not made us wait." if level == "green" else "LinkedIn answered “too")
+
+
+def test_the_size_of_requests_is_said_while_it_is_limited(company, sending, now) -> None:
+    assert finding(company, "size", now).level == "green"
+
+    Connection.objects.update(body_limit=614_400)
+
+    found = finding(company, "size", now)
+    assert found.level == "amber"
+    assert "600" in found.sentence
 
 
 def test_another_companys_events_are_not_ours(company, other_company, sending, make_rule, now) -> None:

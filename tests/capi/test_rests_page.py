@@ -1,0 +1,147 @@
+"""A lane that rests for longer than five minutes is said where people look, and those who may can end it."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from capi import services
+from capi.alerts import look
+from capi.models import Alert, Connection, ConversionEvent
+from capi.sandbox.faults import Fault
+from crm.models import AuditEntry
+from tests.capi.conftest import requests_made, send_all, states
+from tests.conftest import TOKEN, make_lead
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LINKEDIN, LEADS, RESUME = reverse("linkedin"), reverse("leads"), reverse("connection_resume")
+SAID = "Nothing is sent at the moment."
+
+
+def throttle(company, sandbox, make_rule, seconds: int) -> ConversionEvent:
+    """A lead whose event LinkedIn doesn't take for so many seconds."""
+    services.save_token(company=company, token=TOKEN)
+    make_rule()
+    make_lead(company)
+    sandbox.faults.add(Fault(status=429, headers={"Retry-After": str(seconds)}))
+    send_all(company)
+    return ConversionEvent.objects.get()
+
+
+def test_a_short_rest_is_nothing_to_speak_of(client_as, admin, company, sandbox, make_rule) -> None:
+    throttle(company, sandbox, make_rule, 290)
+
+    web = client_as(admin)
+
+    assert SAID not in web.get(LEADS).content.decode()
+    assert SAID not in web.get(LINKEDIN).content.decode()
+
+
+def test_a_long_rest_is_on_every_page_for_those_who_may_know(
+    client_as, admin, ops, sales, company, sandbox, make_rule
+) -> None:
+    throttle(company, sandbox, make_rule, 7200)
+
+    pages = [client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)]
+
+    assert [SAID in page for page in pages] == [True, True, False]
+    until = timezone.localtime(Connection.objects.get().next_attempt_at)
+    assert f"LinkedIn asked us to wait. Sending continues at {until:%H:%M} on {until.day} {until:%B}." in pages[0]
+
+
+def test_the_linkedin_page_offers_to_try_now_to_whoever_may(client_as, admin, ops, company, sandbox, make_rule) -> None:
+    throttle(company, sandbox, make_rule, 7200)
+
+    pages = [client_as(member).get(LINKEDIN).content.decode() for member in (admin, ops)]
+
+    assert [page.count(SAID) for page in pages] == [1, 1]
+    assert ['id="try-now"' in page for page in pages] == [True, False]
+
+
+def test_the_page_of_an_event_tells_why_it_waits_and_when_it_goes_out(client_as, ops, company, sandbox, make_rule):
+    event = throttle(company, sandbox, make_rule, 7200)
+    make_lead(company, email="grace@example.com")  # never tried, and due at once by its own row
+    web = client_as(ops)
+
+    until = Connection.objects.get().next_attempt_at
+    for each in (event, ConversionEvent.objects.exclude(pk=event.pk).get()):
+        page = web.get(each.get_absolute_url()).content.decode()
+        assert "LinkedIn asked us to wait." in page
+        assert f'<dt>Next try</dt><dd><time datetime="{timezone.localtime(until).isoformat()}"' in page
+
+
+def test_try_now_sends_what_waits_and_is_on_record(client_as, admin, company, sandbox, make_rule) -> None:
+    throttle(company, sandbox, make_rule, 7200)
+    ConversionEvent.objects.update(next_attempt_at=timezone.now() + timedelta(hours=5))
+
+    answer = client_as(admin).post(RESUME, follow=True)
+    send_all(company)
+
+    assert "LeadMachine tries again now." in answer.content.decode()
+    assert (states(company), requests_made(sandbox)) == (["accepted"], [429, 201])
+    lane = Connection.objects.get()
+    assert (lane.next_attempt_at, lane.resting_since, lane.rest_cause, lane.throttles_in_a_row) == (None, None, "", 0)
+    assert AuditEntry.objects.filter(action="connection_resumed").count() == 1
+
+
+def test_try_now_wakes_nothing_that_is_settled_or_another_companys(
+    client_as, admin, company, other_company, sandbox, make_rule
+) -> None:
+    services.save_token(company=company, token=TOKEN)
+    later = timezone.now() + timedelta(hours=5)
+    theirs = make_rule(company=other_company).events.create(company=other_company, next_attempt_at=later)
+    ended = make_rule().events.create(company=company, state="exhausted", next_attempt_at=None)
+
+    client_as(admin).post(RESUME)
+
+    for event in (theirs, ended):
+        before = event.next_attempt_at, event.state
+        event.refresh_from_db()
+        assert (event.next_attempt_at, event.state) == before
+
+
+def test_a_long_rest_is_told_once_and_its_end_too(company, admin, sandbox, make_rule) -> None:
+    throttle(company, sandbox, make_rule, 7200)
+    assert look.due_companies() == [company.pk]  # at once, and not within the hour
+    look.look(company.pk, now=timezone.now())
+    Connection.objects.update(next_attempt_at=None)
+
+    send_all(company)
+
+    assert look.due_companies() == [company.pk]
+    look.look(company.pk, now=timezone.now())
+    [alert] = Alert.objects.filter(kind="resting")
+    assert (alert.reason, alert.ending) == ("asked", "mended")
+    assert [mail.news for mail in alert.mails.order_by("pk")] == ["opened", "closed"]
+
+
+def test_trouble_that_lasts_is_a_long_rest_though_each_single_one_is_short(
+    company, admin, sandbox, make_rule, client_as
+) -> None:
+    services.save_token(company=company, token=TOKEN)
+    make_rule()
+    make_lead(company)
+    sandbox.faults.add(Fault(status=503, times=2))
+    send_all(company)
+    first = timezone.now() - timedelta(minutes=10)
+    Connection.objects.update(next_attempt_at=None, resting_since=first)
+    ConversionEvent.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+
+    send_all(company)
+
+    lane = Connection.objects.get()
+    assert (lane.resting_since, lane.failures_in_a_row) == (first, 2)
+    page = client_as(admin).get(LEADS).content.decode()
+    assert f"no request has succeeded since {timezone.localtime(first):%H:%M} on" in page
+
+
+def test_the_linkedin_page_says_how_large_requests_are_while_they_are_limited(client_as, ops, company) -> None:
+    services.save_token(company=company, token=TOKEN)
+    web = client_as(ops)
+    assert "Size of requests</dt>" not in web.get(LINKEDIN).content.decode()
+
+    Connection.objects.update(body_limit=614_400)
+
+    assert "<dt>Size of requests</dt><dd>at most 600.0\xa0KB for now" in web.get(LINKEDIN).content.decode()
