@@ -52,10 +52,10 @@ def broken(entries: Sequence[Entry], allowed: Allowed | None = None) -> list[str
 
 def taken_elements(entry: Entry) -> list[dict[str, Any]]:
     """The elements that this answer plainly says were taken, whether or not it arrived."""
-    if entry.status is None or not 200 <= entry.status < 300:
+    if entry.status not in (200, 201):
         return []
-    if not entry.batch:
-        return entry.elements
+    if not entry.batch and "elements" not in entry.answer:
+        return entry.elements if entry.status == 201 or not entry.answer.strip() else []
     try:
         statuses = [element["status"] for element in json.loads(entry.answer)["elements"]]
         pairs = list(zip(entry.elements, statuses, strict=True))
@@ -63,7 +63,7 @@ def taken_elements(entry: Entry) -> list[dict[str, Any]]:
         return []  # a scripted answer that says nothing
     if not all(type(status) is int and 100 <= status <= 599 for status in statuses):
         return []
-    return [element for element, status in pairs if 200 <= status < 300]
+    return [element for element, status in pairs if status in (200, 201)]
 
 
 def _rows() -> Iterable[Row]:

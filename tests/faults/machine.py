@@ -35,6 +35,7 @@ KINDS = ("lead_created", "lead_qualified", "deal_created", "deal_won", "deal_los
 HIDING = ("body_sent", "status_line_read", "answer_read", "first_result_row", "before_commit")
 MOODS = (
     Fault(status=500), Fault(status=503, body="<html>"), Fault(status=429), Fault(status=200, body=""),
+    Fault(status=429, headers={"Retry-After": "1"}), Fault(status=202), Fault(status=204), Fault(body="<html>"),
     Fault(status=200, body='{"elements":[{"status":201}]}'), Fault(status=408), Fault(status=403), Fault(status=404),
     Fault(status=413), Fault(drop=Drop.BEFORE_BODY), Fault(drop=Drop.AFTER_BODY), Fault(cut_after=20),
 )  # fmt: skip
