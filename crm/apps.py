@@ -7,7 +7,8 @@ class CrmConfig(AppConfig):
 
     def ready(self) -> None:
         from crm import sign_ins  # noqa: F401 - it connects its signal handlers
-        from crm.accounts import addresses, recovery_codes, sessions  # noqa: F401 - so do two of these
+        from crm.accounts import addresses, recovery_codes, second_factor, sessions  # noqa: F401 - so do two of these
         from crm.models import restoring  # noqa: F401 - so does this
 
         recovery_codes.install()
+        second_factor.install()

@@ -148,9 +148,10 @@ class Sending:
             return None
         try:
             return vault.unseal(company_id=self.lease.company_id, sealed=connection.sealed_token)
-        except vault.UnreadableToken:
+        except vault.UnreadableToken as error:
             reason = Reason.TOKEN_UNREADABLE if connection.has_token else Reason.NO_TOKEN
-            logger.error("The access token of company %s can't be opened: %s.", self.lease.company_id, reason.label)
+            why = f"{reason.label}. {error}" if connection.has_token else reason.label
+            logger.error("The access token of company %s can't be opened: %s.", self.lease.company_id, why)
             settle.hold_without_request(self.lease, self.batch, reason, connection)
             return None
 

@@ -14,7 +14,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from crm.accounts import sealing
+from crm import crypto
 from crm.accounts.addresses import confirm_address
 from crm.accounts.client_address import client_address
 from crm.models import User
@@ -89,16 +89,28 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         **DefaultMFAAdapter.error_messages,
         "incorrect_code": "This code is not right, or it was used before. Wait for the next one.",
         "unverified_email": "Confirm your e-mail address first.",
+        "all_unreadable": (
+            "No code can be checked: this installation has lost the key that seals your second factor. "
+            "Ask the person who runs LeadMachine to reset it."
+        ),
+        "totp_unreadable": (
+            "Your app's codes can't be checked: this installation has lost the key that seals them. "
+            "Give one of your recovery codes."
+        ),
+        "recovery_codes_unreadable": (
+            "This code is not right. Your recovery codes can't be checked: this installation has lost the key that "
+            "seals them. Give the code that your app shows now."
+        ),
     }
 
     def get_totp_issuer(self) -> str:
         return "LeadMachine"
 
     def encrypt(self, text: str) -> str:
-        return sealing.seal(text)
+        return crypto.seal(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return sealing.unseal(encrypted_text)
+        return crypto.unseal(encrypted_text)
 
 
 def at_our_site(url: str) -> str:

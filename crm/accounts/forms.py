@@ -9,7 +9,7 @@ from django import forms
 from django.db import transaction
 from django.http import HttpRequest
 
-from crm.accounts.second_factor import OnceOnly
+from crm.accounts.second_factor import OnceOnly, TellsOfLostKeys
 from crm.companies import found_company
 from crm.models import Company, User
 
@@ -91,11 +91,11 @@ class PasswordAgainForm(Plain, account.ReauthenticateForm):  # type: ignore[misc
     pass
 
 
-class CodeForm(Plain, OnceOnly, mfa.AuthenticateForm):  # type: ignore[misc]
+class CodeForm(Plain, OnceOnly, TellsOfLostKeys, mfa.AuthenticateForm):  # type: ignore[misc]
     pass
 
 
-class CodeAgainForm(Plain, OnceOnly, mfa.ReauthenticateForm):  # type: ignore[misc]
+class CodeAgainForm(Plain, OnceOnly, TellsOfLostKeys, mfa.ReauthenticateForm):  # type: ignore[misc]
     pass
 
 

@@ -1,5 +1,6 @@
 """The company itself, for its admins: name, statuses and stages, people, API keys."""
 
+import logging
 from typing import Any, Final
 
 from django.contrib import messages
@@ -9,12 +10,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from crm.accounts.sealing import seal, unseal
+from crm.crypto import Unreadable, seal, unseal
 from crm.forms.company import ApiKeyForm, CompanyForm, StepFormSet, step_form_set
 from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
 from crm.roles import Action
 from crm.services import issue_api_key, revoke_api_key, save_company, save_steps
 from crm.views.access import MemberRequest, member, own_or_404
+
+logger = logging.getLogger(__name__)
 
 STEPS: dict[str, type[LeadStatus] | type[Stage]] = {"statuses": LeadStatus, "stages": Stage}
 MADE_KEY: Final = "made_api_key"  # in the session, until it is shown: the key's id and its sealed text
@@ -72,7 +75,13 @@ def api_key_made(request: MemberRequest) -> HttpResponse:
         messages.info(request, "The text of a key is shown once. Make another key if you did not copy it.")
         return redirect("company")
     key = own_or_404(ApiKey.objects.all(), request, pk)
-    return render(request, "crm/api_key_made.html", {"key": key, "text": unseal(sealed)})
+    try:
+        text = unseal(sealed)
+    except Unreadable as error:
+        logger.error("The text of API key %s can't be read. %s.", pk, error)
+        messages.error(request, "The text of this key can't be read any more. Revoke it and make another.")
+        return redirect("company")
+    return render(request, "crm/api_key_made.html", {"key": key, "text": text})
 
 
 @member(Action.MANAGE_COMPANY)

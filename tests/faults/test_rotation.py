@@ -7,6 +7,7 @@ from cryptography.fernet import Fernet
 
 from capi import vault
 from capi.models import Connection
+from crm.crypto import KeyState, state_of
 from crm.models import Company
 from tests.faults import figures
 from tests.faults.processes import wait_for
@@ -44,7 +45,7 @@ def unreadable() -> list[int]:
 def under_the_new_key() -> int:
     """How many tokens the rotation, which goes from the first row to the last, has come to."""
     sealed = Connection.objects.order_by("pk").values_list("sealed_token", flat=True)
-    return sum(vault.is_under_newest_key(text) for text in sealed)
+    return sum(state_of(text) == KeyState.NEWEST for text in sealed)
 
 
 @pytest.mark.timeout(1800)
@@ -75,7 +76,7 @@ def test_f53_a_rotation_killed_again_and_again_leaves_each_token_readable_and_en
 
 
 def is_rotated(row) -> bool:
-    return vault.is_under_newest_key(row.values_list("sealed_token", flat=True).get())
+    return state_of(row.values_list("sealed_token", flat=True).get()) == KeyState.NEWEST
 
 
 def test_f53_an_old_key_that_is_taken_away_too_early_pauses_and_sends_nothing(old_key, world, settings) -> None:

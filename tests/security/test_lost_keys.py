@@ -8,9 +8,13 @@ from cryptography.fernet import Fernet
 from capi import services
 from capi.models import Connection, ConversionEvent
 from capi.tasks import deliver
+from crm import crypto
+from tests.capi import conftest as capi
+from tests.capi.conftest import GOOD_RULE, received, states
 from tests.conftest import TOKEN, give_password, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
+sandbox = capi.sandbox
 
 
 def test_a_token_whose_key_is_lost_pauses_its_connection_until_a_new_one_comes(
@@ -35,3 +39,52 @@ def test_a_token_whose_key_is_lost_pauses_its_connection_until_a_new_one_comes(
     web.post("/integrations/linkedin/token/", {"token": TOKEN})
 
     assert not Connection.objects.get().is_paused
+
+
+def test_the_log_says_which_keys_there_are_and_when_the_lost_one_was_in_use(
+    company: Any, settings: Any, caplog: Any
+) -> None:
+    services.save_token(company=company, token=TOKEN)
+    company.conversion_rules.create(crm_event="lead_created", linkedin_id="1", name="New")
+    make_lead(company)
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode(), Fernet.generate_key().decode()]
+
+    deliver(company.pk)
+
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(said) == 1
+    assert f"company {company.pk} can't be opened" in said[0]
+    assert "It was sealed on 2" in said[0]
+    assert f"(it has {', '.join(map(crypto.fingerprint, settings.TOKEN_KEYS))})" in said[0]
+    assert TOKEN[:12] not in caplog.text
+
+
+def test_another_company_whose_key_is_there_is_sent(
+    company: Any, other_company: Any, settings: Any, sandbox: Any
+) -> None:
+    for each in (company, other_company):
+        each.conversion_rules.create(crm_event="lead_created", linkedin_id=GOOD_RULE, name="New")
+        make_lead(each)
+    services.save_token(company=company, token=TOKEN)
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
+    services.save_token(company=other_company, token=TOKEN)
+
+    for each in (company, other_company):
+        deliver(each.pk)
+
+    assert (states(company), states(other_company)) == (["pending"], ["accepted"])
+    assert len(received(sandbox)) == 1
+
+
+def test_the_pages_that_would_ask_linkedin_say_so_and_ask_nothing(
+    company: Any, admin: Any, client_as: Any, settings: Any, sandbox: Any
+) -> None:
+    services.save_token(company=company, token=TOKEN, ad_account_id="512345678")
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
+    web = client_as(admin)
+
+    pages = [web.get("/integrations/linkedin/rules/import/"), web.post("/integrations/linkedin/check/", follow=True)]
+
+    assert [page.status_code for page in pages] == [200, 200]
+    assert all("The saved access token can" in page.content.decode() for page in pages)
+    assert sandbox.ledger.tail(10) == []

@@ -121,5 +121,5 @@ def test_what_cannot_be_opened_is_never_taken_for_a_token(company: Any, stored: 
     with pytest.raises(vault.UnreadableToken) as refused:
         vault.unseal(company_id=company.pk, sealed=stored)
 
-    assert not str(refused.value)
+    assert not stored or stored not in str(refused.value)
     assert vault.unseal(company_id=7, sealed=vault.seal(company_id=7, token="a-good-token")) == "a-good-token"

@@ -1,58 +1,60 @@
-"""`manage.py rotate_token_keys`: seal every access token, and users' second factors, anew under the newest key."""
+"""`manage.py rotate_token_keys`: seal every access token, and users' second factors, again under the newest key."""
 
 from argparse import ArgumentParser
-from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from capi import vault
-from capi.models import Connection
-from crm.accounts import sealing
+from capi import key_rotation
+from capi.key_rotation import Inventory
+from crm.crypto import KeyState, fingerprints
 
 
 class Command(BaseCommand):
-    help = "Seal every access token anew under the newest of LEADMACHINE_TOKEN_KEYS. Deliveries go on meanwhile."
+    help = (
+        "Seal access tokens and second factors again under the newest of LEADMACHINE_TOKEN_KEYS. Deliveries go on "
+        "meanwhile. Ends with 1 where something can't be opened with the keys that are there."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only count, write nothing")
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
-        unreadable: list[str] = []
-        counts: Counter[str] = Counter()
-        for pk, company, sealed in self._tokens():
-            try:
-                counts[self._rotate(pk, sealed, dry_run=dry_run)] += 1
-            except vault.UnreadableToken:
-                unreadable.append(company)
-        second_factors = sealing.rotate(dry_run=dry_run)
-        if second_factors:
-            self.stdout.write(f"{second_factors} second factors of users {_done(dry_run)}.")
-        self.stdout.write(f"{counts['new']} under the newest key, {counts['rotated']} {_done(dry_run)}.")
-        if unreadable:
-            raise CommandError(
-                f"{len(unreadable)} can't be read with these keys: {', '.join(unreadable)}. Bring the old key back "
-                "into LEADMACHINE_TOKEN_KEYS and run this again, or let the companies save their tokens anew."
-            )
-        left = counts["rotated"] if dry_run else self._left()
-        self.stdout.write(f"{left} under old keys")
-
-    def _rotate(self, pk: int, sealed: str, *, dry_run: bool) -> str:
-        if vault.is_under_newest_key(sealed):
-            return "new"
-        resealed = vault.reseal(sealed)
-        if not dry_run:
-            # Only if it is still the one that was read: a token saved meanwhile is under the newest key already.
-            Connection.objects.filter(pk=pk, sealed_token=sealed).update(sealed_token=resealed)
-        return "rotated"
-
-    def _left(self) -> int:
-        return sum(not vault.is_under_newest_key(sealed) for _, _, sealed in self._tokens())
-
-    def _tokens(self) -> list[tuple[int, str, str]]:
-        saved = Connection.objects.exclude(sealed_token="").order_by("pk")
-        return list(saved.values_list("pk", "company__slug", "sealed_token"))
+        newest, *older = fingerprints()
+        self.stdout.write(f"Keys: {', '.join([f'{newest} (newest)', *older])}.")
+        before = key_rotation.take_inventory()
+        self.stdout.write(f"Access tokens: {_counts(before.tokens)}.")
+        self.stdout.write(f"Second factors: {_counts(before.second_factors)}.")
+        if dry_run:
+            self.stdout.write("A dry run: nothing was written.")
+            after = before
+        else:
+            self.stdout.write(f"{key_rotation.rotate()} sealed again under {newest}.")
+            after = key_rotation.take_inventory()
+        self.stdout.write(f"{after.count(KeyState.OLDER)} under old keys")
+        if after.count(KeyState.UNREADABLE):
+            raise CommandError(_what_is_lost(after))
 
 
-def _done(dry_run: bool) -> str:
-    return "would be sealed anew" if dry_run else "sealed anew"
+def _counts(rows: Sequence[tuple[object, KeyState]]) -> str:
+    states = [state for _, state in rows]
+    return (
+        f"{states.count(KeyState.NEWEST)} under the newest key, {states.count(KeyState.OLDER)} under an older one, "
+        f"{states.count(KeyState.UNREADABLE)} unreadable"
+    )
+
+
+def _what_is_lost(inventory: Inventory) -> str:
+    companies = [company for company, state in inventory.tokens if state == KeyState.UNREADABLE]
+    users = {user: None for user, state in inventory.second_factors if state == KeyState.UNREADABLE}
+    lost = [f"The access tokens of {', '.join(companies)} can't be opened with these keys."] if companies else []
+    if users:
+        lost.append(f"The second factors of users {', '.join(map(str, users))} can't be opened with these keys.")
+    return " ".join(
+        [
+            *lost,
+            "Bring the missing key back into LEADMACHINE_TOKEN_KEYS and run this again. If it is gone for good, let "
+            "the companies save their tokens again, and reset the second factors: manage.py reset_second_factor EMAIL.",
+        ]
+    )
