@@ -10,11 +10,14 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest
 
+from crm import audit
 from crm.accounts import sealing
+from crm.accounts.sessions import end_sessions
 from crm.crypto import KeyState, Unreadable
-from crm.models import User
+from crm.models import AuditAction, Membership, User
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +36,24 @@ def unreadable(user: User) -> set[str]:
     """The types of the user's second factors whose secret no key opens."""
     own = Authenticator.objects.filter(user=user)
     return {factor.type for factor in own if sealing.state(factor) == KeyState.UNREADABLE}
+
+
+@transaction.atomic
+def reset(*, user: User) -> tuple[list[str], int]:
+    """Remove the user's second factors, and end all of their sessions. It is on record in each of their companies.
+
+    Returns the types that were removed and the number of sessions. Without any second factor nothing is changed.
+    """
+    own = Authenticator.objects.select_for_update().filter(user=user)
+    types = sorted(own.values_list("type", flat=True), reverse=True)
+    if not types:
+        return [], 0
+    own.delete()
+    ended = end_sessions(user)
+    for company_id in Membership.objects.filter(user=user).values_list("company", flat=True):
+        audit.record(company=company_id, action=AuditAction.SECOND_FACTOR_RESET, about=user)
+    logger.warning("The second factor of user %s was reset.", user.pk)
+    return types, ended
 
 
 class SealedApp(auth.TOTP):  # type: ignore[misc]

@@ -22,6 +22,7 @@ class AuditAction(models.TextChoices):
     MEMBER_DEACTIVATED = "member_deactivated", "Deactivated a person"
     MEMBER_REACTIVATED = "member_reactivated", "Reactivated a person"
     ROLE_CHANGED = "role_changed", "Changed a role"
+    SECOND_FACTOR_RESET = "second_factor_reset", "Reset a second factor"
     COMPANY_CHANGED = "company_changed", "Changed the company"
     STEPS_CHANGED = "steps_changed", "Changed statuses or stages"
     API_KEY_CREATED = "api_key_created", "Made an API key"

@@ -1,0 +1,32 @@
+"""`manage.py reset_second_factor EMAIL`: the way in for a person who has no code any more, or whose key is lost."""
+
+from argparse import ArgumentParser
+from typing import Any, Final
+
+from django.core.management import BaseCommand, CommandError
+
+from crm.accounts import second_factor
+from crm.models import User
+
+NAMES: Final = {"totp": "authenticator app", "recovery_codes": "recovery codes"}
+
+
+class Command(BaseCommand):
+    help = "Removes a user's authenticator app and recovery codes, and signs them out. Be sure who asks for it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email", metavar="EMAIL", help="the e-mail address that they sign in with")
+
+    def handle(self, *, email: str, **options: Any) -> None:
+        user = User.objects.filter(email__iexact=email.strip()).exclude(email="").first()
+        if user is None:
+            raise CommandError("No user has this e-mail address.")
+        removed, ended = second_factor.reset(user=user)
+        if not removed:
+            self.stdout.write(f"User {user.pk} has no second factor. Nothing was changed.")
+            return
+        names = " and ".join(NAMES[each] for each in removed)
+        self.stdout.write(f"User {user.pk}: {names} removed, {ended} session{'' if ended == 1 else 's'} ended.")
+        self.stdout.write(
+            "The password alone lets them in now. Have them set up an authenticator app again under “Your account”."
+        )
