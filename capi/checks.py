@@ -1,5 +1,6 @@
 """System checks of the conversions: wrong settings are said at the start, in a sentence, with the mend."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,8 +25,10 @@ def token_keys(**kwargs: Any) -> list[CheckMessage]:
     make = "Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
     if not settings.TOKEN_KEYS:
         return [Error("LEADMACHINE_TOKEN_KEYS is not set: access tokens can't be sealed.", hint=make, id="capi.E101")]
-    if not all(map(_is_key, settings.TOKEN_KEYS)):
-        text = "LEADMACHINE_TOKEN_KEYS holds something that is no key."
+    wrong = [str(number) for number, key in enumerate(settings.TOKEN_KEYS, 1) if not _is_key(key)]
+    if wrong:
+        where = f"number {' and '.join(wrong)} of {len(settings.TOKEN_KEYS)}"
+        text = f"LEADMACHINE_TOKEN_KEYS holds something that is no key: {where}. A key has 44 characters."
         return [Error(text, hint=f"Separate several with commas, the newest first. {make}", id="capi.E102")]
     return []
 
@@ -89,8 +92,10 @@ def _durations_and_sizes() -> Iterator[CheckMessage]:
 
 
 def _is_key(text: str) -> bool:
+    """True for a key and nothing else. Fernet alone reads up to the padding: of two keys without a comma, the first."""
     try:
         Fernet(text)
+        raw = urlsafe_b64decode(text)
     except ValueError:
         return False
-    return True
+    return urlsafe_b64encode(raw).decode() == text.strip().translate(str.maketrans("+/", "-_"))

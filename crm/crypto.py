@@ -67,7 +67,7 @@ def state_of(sealed: str) -> KeyState:
 
 def fingerprint(key: str) -> str:
     """Eight hexadecimal digits by which people can tell keys apart. They give nothing of its 256 random bits away."""
-    return hashlib.sha256(b"LeadMachine key " + key.encode()).hexdigest()[:8]
+    return hashlib.sha256(b"LeadMachine key " + base64.urlsafe_b64decode(key)).hexdigest()[:8]
 
 
 def fingerprints() -> list[str]:

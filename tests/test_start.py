@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+
+from capi import checks
 
 GOOD = {
     "SECRET_KEY": "s" * 60,
@@ -60,6 +63,59 @@ def test_a_wrong_setting_refuses_to_start_with_the_mend(wrong: dict[str, str], i
     assert mend in result.stderr
     assert "Traceback" not in result.stderr
     assert "not-a-key" not in result.stderr
+
+
+KEY, OTHER_KEY = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ([" "], "number 1 of 1"),
+        ([KEY, " "], "number 2 of 2"),
+        ([KEY[:-1]], "number 1 of 1"),
+        ([KEY, OTHER_KEY[:-4]], "number 2 of 2"),
+        ([KEY + OTHER_KEY], "number 1 of 1"),  # Fernet would take the first of them, and the second would be lost
+        ([f"{KEY}x"], "number 1 of 1"),
+        ([f'"{KEY}"'], "number 1 of 1"),
+        ([KEY[:20], KEY, KEY[20:]], "number 1 and 3 of 3"),
+        (["\u00e9" * 44], "number 1 of 1"),
+    ],
+    ids=["blank", "a blank one", "cut", "the second cut", "no comma", "too long", "quoted", "torn", "no ASCII"],
+)
+def test_keys_that_are_none_are_told_by_number_and_not_repeated(settings: Any, keys: list[str], said: str) -> None:
+    settings.TOKEN_KEYS = keys
+
+    found = checks.token_keys()
+
+    assert [message.id for message in found] == ["capi.E102"]
+    assert said in found[0].msg
+    assert not any(key.strip() and key in f"{found[0].msg} {found[0].hint}" for key in keys)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [[KEY, OTHER_KEY], [OTHER_KEY, f" {KEY} "], [KEY, KEY], [KEY.replace("-", "+").replace("_", "/")]],
+    ids=["two", "the other order, with blanks", "twice", "as openssl writes it"],
+)
+def test_keys_in_any_order_and_any_usual_form_are_taken(settings: Any, keys: list[str]) -> None:
+    settings.TOKEN_KEYS = keys
+
+    assert checks.token_keys() == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "id_"),
+    [(",", "capi.E101"), (f"{KEY},{OTHER_KEY[:-4]}", "capi.E102"), (KEY + OTHER_KEY, "capi.E102")],
+    ids=["a comma", "the second cut", "no comma"],
+)
+def test_a_command_refuses_wrong_keys_without_a_traceback(keys: str, id_: str) -> None:
+    result = start("manage.py", "rotate_token_keys", "--dry-run", LEADMACHINE_TOKEN_KEYS=keys)
+
+    assert result.returncode != 0
+    assert id_ in result.stderr
+    assert "Traceback" not in result.stderr
+    assert KEY[:20] not in result.stderr + result.stdout
 
 
 @pytest.mark.parametrize("arguments", [["worker"], ["beat"]], ids=["worker", "beat"])
