@@ -47,7 +47,8 @@ def collect_garbage_seldom(**kwargs: Any) -> None:
 @signals.celeryd_init.connect
 @signals.beat_init.connect
 def refuse_wrong_settings(**kwargs: Any) -> None:
-    """A worker or a beat does not start with settings that a web server would refuse."""
-    from leadmachine.start import refuse_wrong_settings
+    """A worker or a beat does not start with settings that a web server would refuse, and warns of what it would."""
+    from leadmachine import start
 
-    refuse_wrong_settings()
+    start.refuse_wrong_settings()
+    start.log_warnings()

@@ -71,3 +71,22 @@ def broker_password(**kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Give it one, and put it into REDIS_URL: redis://:password@host:6379/0"
     return [Warn(f"The broker on {broker.hostname} asks for no password.", hint=hint, id="leadmachine.W005")]
+
+
+@register()
+def mail(**kwargs: Any) -> list[CheckMessage]:
+    """W010: what works without mail, and what does not, where nobody said how mail leaves."""
+    if settings.EMAIL_URL:
+        return []
+    hint = (
+        "Set EMAIL_URL (.env.example shows its forms). Without mail nobody can be invited, sign up or choose a new "
+        "password, and no alert arrives. Everything else works, and those sign in who were added with manage.py "
+        "create_company, with createsuperuser or in /admin/."
+    )
+    return [
+        Warn(
+            "EMAIL_URL is not set: mail leaves only if this machine has a mail server.",
+            hint=hint,
+            id="leadmachine.W010",
+        )
+    ]
