@@ -33,6 +33,6 @@ def find_company(slug: str) -> Company:
     company = Company.objects.filter(slug=slug).first()
     if company is None:
         slugs = ", ".join(Company.objects.order_by("slug").values_list("slug", flat=True))
-        hint = f"There is: {slugs}." if slugs else "There is none yet: `manage.py demo` makes one."
+        hint = f"There is: {slugs}." if slugs else "There is none yet: `manage.py create_company` makes one."
         raise CommandError(f"There is no company “{slug}”. {hint}")
     return company

@@ -37,7 +37,7 @@ def test_an_unknown_company_is_refused_with_those_that_there_are(company, other_
 
 
 def test_without_any_company_the_next_step_is_named(db):
-    with pytest.raises(CommandError, match=r"There is none yet: `manage\.py demo` makes one\."):
+    with pytest.raises(CommandError, match=r"There is none yet: `manage\.py create_company` makes one\."):
         run("--company", "acme", "--role", "sales")
 
 
