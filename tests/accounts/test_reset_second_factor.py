@@ -14,7 +14,7 @@ from crm.models import AuditEntry
 from crm.roles import Role
 from tests.accounts.conftest import is_in, set_up_app, sign_in
 from tests.accounts.test_second_factor import give, recovery_codes
-from tests.conftest import code_now, join
+from tests.conftest import code_now, join, staff_client
 
 pytestmark = pytest.mark.django_db
 
@@ -123,3 +123,16 @@ def test_without_a_second_factor_nothing_happens_and_it_says_so(sales):
     assert printed == f"User {sales.user.pk} has no second factor. Nothing was changed.\n"
     assert is_in(client)
     assert AuditEntry.objects.count() == before
+
+
+def test_the_operators_own_way_into_the_administration_is_a_new_app(settings):
+    staff = staff_client()
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
+    assert staff.get("/admin/").status_code == 200
+
+    reset("root@example.com")
+    client = Client()
+    sign_in(client, email="root@example.com")
+
+    assert staff.get("/admin/").status_code == 302
+    assert client.get("/admin/", follow=True).redirect_chain[1][0].startswith("/account/app/on/")

@@ -172,6 +172,17 @@ def test_a_code_that_is_merely_wrong_is_said_to_be_wrong(lost_key: str, sales: A
     assert ALL_LOST not in page
 
 
+def test_who_is_asked_for_a_code_again_is_told_too(lost_key: str, client_as: Any, sales: Any, settings: Any) -> None:
+    client = client_as(sales)
+    secret = set_up_app(sales.user)
+    lose(settings)
+
+    page = client.post("/account/confirm/code/", {"code": code_now(secret)})
+
+    assert page.status_code == 200
+    assert ALL_LOST in text(page)
+
+
 def test_guessing_ends_after_five_here_too(lost_key: str, sales: Any, settings: Any) -> None:
     set_up_app(sales.user)
     lose(settings)
