@@ -62,12 +62,12 @@ class NavigationItem:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """`nav`, `theme`, `membership`, `memberships` and `may` (an action's name → whether this member may do it)."""
+    """`nav`, `theme`, `membership`, the user's `companies`, `may` (an action's name → whether the member may do it)."""
     membership: Membership | None = getattr(request, "membership", None)
     return {
         "theme": THEMES.get(request.COOKIES.get(THEME_COOKIE, ""), THEMES["auto"]),
         "membership": membership,
-        "memberships": getattr(request, "memberships", []),
+        "companies": [each.company for each in getattr(request, "memberships", [])],
         "may": {action.value: membership.may(action) for action in Action} if membership else {},
         "nav": navigation(membership, request.path) if membership else [],
     }

@@ -15,10 +15,11 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A plain form with data-autosubmit is sent as soon as its select changes.
+// A form with data-autosubmit asks for another view of the same as soon as its select changes. A select that saves
+// something is a quick select.
 document.addEventListener("change", (event) => {
   const form = event.target.form;
-  if (form?.matches("[data-autosubmit]")) form.requestSubmit();
+  if (form?.matches("[data-autosubmit][method=get]")) form.requestSubmit();
   if (event.target.matches("[data-tick-all]")) {
     for (const box of document.querySelectorAll(`input[name="${event.target.dataset.tickAll}"]`)) box.checked = event.target.checked;
   }

@@ -181,13 +181,13 @@ def playwright(playwright: Any) -> Iterator[Any]:
 def guarded(page: Any, server_url: str) -> Iterator[Any]:
     """The page. Fails the test on a CSP violation, a script error, or a request that leaves this machine.
 
-    The browser reports refused requests as errors too. Those that a test is about stand in `page.refusals`.
+    The browser and htmx report refused requests as errors too. Those that a test is about stand in `page.refusals`.
     """
     bad: list[str] = []
     page.refusals = set()  # of the statuses that the test expects
 
     def take_console(message: Any) -> None:
-        status = re.search(r"the server responded with a status of (\d+)", message.text)
+        status = re.search(r"(?:the server responded with a status of|Response Status Error Code) (\d+)", message.text)
         if message.type == "error" and not (status and int(status[1]) in page.refusals):
             bad.append(message.text)
 

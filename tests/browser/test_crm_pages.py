@@ -232,7 +232,7 @@ class TestWithoutJavaScript:
         page.goto(page.server_url + "/leads/")
 
         page.get_by_label("Status of Ada Byron").select_option("Qualified")
-        page.get_by_role("button", name="Set", exact=True).click()
+        page.get_by_role("button", name="Save Status of Ada Byron").click()
 
         expect(page.get_by_role("status")).to_have_text("Ada Byron is now Qualified.")
         assert status_of(ada) == "Qualified"
@@ -243,7 +243,7 @@ class TestWithoutJavaScript:
         page.goto(page.server_url + "/deals/")
 
         page.get_by_label("Move Forty licences to").select_option("Won")
-        page.get_by_role("button", name="Move").click()
+        page.get_by_role("button", name="Save Move Forty licences to").click()
 
         expect(page.get_by_role("status")).to_have_text("Forty licences is now in Won.")
         assert stage_of(deal) == "Won"

@@ -1,0 +1,524 @@
+"""Choosing a status or a stage by keyboard and by mouse: nothing is saved, and nothing sent, while somebody chooses.
+
+What is saved as Qualified, Won or Lost goes to LinkedIn at once, so an arrow key that passes it must not save it.
+"""
+
+from dataclasses import dataclass, field
+
+import pytest
+from django.conf import settings
+from django.urls import reverse
+from playwright.sync_api import Locator, Page, Route, expect
+
+from capi.models import ConversionEvent
+from crm.erasure import erase_lead
+from crm.models import CrmEvent, Deal, Lead, LeadStatus, Membership, Stage
+from crm.roles import Role
+from tests.browser.test_capi_pages import SIZES, assert_fit_to_use
+from tests.capi.conftest import make_rule, token  # noqa: F401 - fixtures
+from tests.conftest import make_deal, make_lead, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HINT = "Enter to save · Esc to undo"
+CHANGES = ("**/move/", "**/status/")
+REPORTED = ("lead_qualified", "deal_won", "deal_lost")
+
+
+@dataclass
+class Choosing:
+    """A page whose quick select somebody uses, who presses `keys` on the way to `chosen` and past what is reported."""
+
+    page: Page
+    row: Lead | Deal
+    label: str
+    saved: str
+    chosen: str
+    keys: list[str]
+    posts: list[str] = field(default_factory=list)
+
+    @property
+    def select(self) -> Locator:
+        return self.page.get_by_label(self.label, exact=True)
+
+    @property
+    def hint(self) -> Locator:
+        return self.page.locator("form.quick", has=self.select).get_by_text(HINT)
+
+    def choose_by_keyboard(self) -> None:
+        self.select.focus()
+        for key in self.keys:
+            self.page.keyboard.press(key)
+        self.shows(self.chosen)
+
+    def shows(self, name: str) -> None:
+        expect(self.select.locator("option:checked")).to_have_text(name)
+
+    def is_saved_as(self, name: str) -> None:
+        now = type(self.row).objects.get(pk=self.row.pk)
+        assert str(now.status if isinstance(now, Lead) else now.stage) == name
+
+    def nothing_happened(self) -> None:
+        self.page.wait_for_load_state("networkidle")
+        assert self.posts == []
+        self.is_saved_as(self.saved)
+        assert not CrmEvent.objects.filter(kind__in=REPORTED).exists()
+        assert not ConversionEvent.objects.exists()
+
+    def happened_once(self) -> None:
+        """Saved in one request, and what was passed on the way was never reported."""
+        expect(self.page.get_by_role("status")).to_contain_text(f"{self.chosen}.")
+        self.page.wait_for_load_state("networkidle")
+        assert len(self.posts) == 1
+        self.is_saved_as(self.chosen)
+        reported = {"Unqualified": [], "Lost": ["deal_lost"]}[self.chosen]
+        assert list(CrmEvent.objects.filter(kind__in=REPORTED).values_list("kind", flat=True)) == reported
+        assert list(ConversionEvent.objects.values_list("rule__crm_event", flat=True)) == reported
+
+
+PLACES = {
+    "leads": "/leads/",
+    "lead": "/leads/{lead}/",
+    "board": "/deals/",
+    "stage": "/deals/?stage={stage}",
+    "deal": "/deals/{deal}/",
+}
+
+
+@pytest.fixture
+def ada(company) -> Lead:
+    return make_lead(company, first_name="Ada", last_name="Byron")
+
+
+@pytest.fixture
+def deal(company, ada) -> Deal:
+    return make_deal(ada, amount="50000", stage=Stage.objects.for_company(company).get(name="Negotiation"))
+
+
+@pytest.fixture
+def rules(company, token, make_rule, ada, deal) -> None:  # noqa: F811
+    """LinkedIn hears of whatever a select can report; the lead and the deal were there before."""
+    for kind in REPORTED:
+        make_rule(kind)
+
+
+@pytest.fixture(params=PLACES)
+def choosing(request, page: Page, sales, ada, deal, rules) -> Choosing:
+    address = PLACES[request.param].format(lead=ada.pk, deal=deal.pk, stage=deal.stage_id)
+    sign_in(page, sales)
+    page.goto(page.server_url + address)
+    return choosing_on(page, ada if request.param in ("leads", "lead") else deal)
+
+
+def choosing_on(page: Page, row: Lead | Deal) -> Choosing:
+    if isinstance(row, Lead):
+        it = Choosing(page, row, f"Status of {row}", "New", "Unqualified", ["ArrowDown"] * 3)
+    else:
+        it = Choosing(page, row, f"Move {row} to", "Negotiation", "Lost", ["ArrowDown"] * 2)
+    page.on("request", lambda request: it.posts.append(request.url) if request.method == "POST" else None)
+    return it
+
+
+def test_arrow_keys_only_choose(choosing):
+    choosing.choose_by_keyboard()
+
+    choosing.nothing_happened()
+    expect(choosing.hint).to_be_visible()
+    expect(choosing.page.get_by_role("button", name="Save")).to_have_count(0)
+
+
+def test_enter_saves_what_is_chosen_and_keeps_the_focus(choosing):
+    choosing.choose_by_keyboard()
+
+    choosing.page.keyboard.press("Enter")
+
+    choosing.happened_once()
+    if "?stage=" not in choosing.page.url:  # where the deal has left the list
+        choosing.shows(choosing.chosen)
+        expect(choosing.select).to_be_focused()
+        expect(choosing.hint).to_be_hidden()
+
+
+def test_leaving_the_select_saves_what_is_chosen(choosing):
+    choosing.choose_by_keyboard()
+
+    choosing.page.keyboard.press("Tab")
+
+    choosing.happened_once()
+
+
+def test_escape_brings_the_saved_one_back(choosing):
+    choosing.choose_by_keyboard()
+
+    choosing.page.keyboard.press("Escape")
+
+    choosing.shows(choosing.saved)
+    expect(choosing.hint).to_be_hidden()
+    expect(choosing.select).to_be_focused()
+    choosing.page.keyboard.press("Tab")
+    choosing.nothing_happened()
+
+
+def test_a_first_letter_only_chooses(choosing):
+    choosing.select.focus()
+
+    choosing.page.keyboard.press(choosing.chosen[0].lower())
+
+    choosing.shows(choosing.chosen)
+    expect(choosing.hint).to_be_visible()
+    choosing.nothing_happened()
+
+
+def test_coming_back_to_the_saved_one_saves_nothing(choosing):
+    choosing.choose_by_keyboard()
+
+    for _ in choosing.keys:
+        choosing.page.keyboard.press("ArrowUp")
+    choosing.page.keyboard.press("Enter")
+    choosing.page.keyboard.press("Tab")
+
+    expect(choosing.hint).to_be_hidden()
+    choosing.nothing_happened()
+
+
+def test_a_choice_without_a_key_is_saved_at_once(choosing):
+    choosing.select.select_option(choosing.chosen)
+
+    choosing.happened_once()
+
+
+def test_enter_twice_saves_once(choosing):
+    choosing.choose_by_keyboard()
+
+    # Within one turn of the page, so that no answer can come in between.
+    choosing.select.evaluate(
+        """select => { for (const _ of [1, 2])
+        select.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true })) }"""
+    )
+
+    choosing.happened_once()
+
+
+# --- the open list, on the board alone: it is the browser's, and the same everywhere ---
+
+
+@pytest.fixture
+def on_the_board(page: Page, sales, deal, rules) -> Choosing:
+    sign_in(page, sales)
+    page.goto(page.server_url + "/deals/")
+    return choosing_on(page, deal)
+
+
+@pytest.fixture(params=["Space", "Alt+ArrowDown", "mouse"])
+def open_list(request, on_the_board) -> Choosing:
+    on_the_board.select.click() if request.param == "mouse" else on_the_board.select.press(request.param)
+    for key in on_the_board.keys:
+        on_the_board.page.keyboard.press(key)
+    assert on_the_board.posts == []
+    return on_the_board
+
+
+def test_enter_in_the_open_list_saves(open_list):
+    open_list.page.keyboard.press("Enter")
+
+    open_list.happened_once()
+
+
+def test_escape_in_the_open_list_saves_nothing(open_list):
+    open_list.page.keyboard.press("Escape")
+
+    open_list.shows(open_list.saved)
+    expect(open_list.hint).to_be_hidden()
+    open_list.nothing_happened()
+
+
+def test_closing_the_list_with_alt_and_up_only_chooses(on_the_board):
+    for key in ("Alt+ArrowDown", *on_the_board.keys, "Alt+ArrowUp"):
+        on_the_board.select.press(key)
+
+    on_the_board.shows(on_the_board.chosen)
+    expect(on_the_board.hint).to_be_visible()
+    on_the_board.nothing_happened()
+
+
+def test_a_list_opened_by_mouse_saves_although_no_click_follows_the_choice(on_the_board):
+    on_the_board.select.dispatch_event("pointerdown", {"pointerType": "mouse"})
+
+    on_the_board.select.select_option(on_the_board.chosen)
+
+    on_the_board.happened_once()
+
+
+def test_a_window_that_loses_the_focus_leaves_the_choice_open(on_the_board):
+    on_the_board.choose_by_keyboard()
+
+    on_the_board.select.dispatch_event("focusout")  # what comes then, while the select stays the active element
+
+    on_the_board.nothing_happened()
+    expect(on_the_board.hint).to_be_visible()
+
+
+def test_a_deal_that_went_out_of_sight_comes_into_it_with_the_focus(on_the_board):
+    page = on_the_board.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    on_the_board.choose_by_keyboard()
+
+    page.keyboard.press("Enter")
+
+    on_the_board.happened_once()
+    expect(on_the_board.select).to_be_focused()
+    expect(on_the_board.select).to_be_in_viewport(ratio=1)
+
+
+# --- while a request is under way, and when it is refused ---
+
+
+@pytest.fixture
+def held(page: Page) -> list[Route]:
+    """The changes that the page has posted, which reach the server when a test lets them."""
+    routes: list[Route] = []
+    for pattern in CHANGES:
+        page.route(pattern, lambda route: routes.append(route))
+    return routes
+
+
+def let_go(page: Page, held: list[Route], count: int = 1) -> None:
+    """Let the last of `count` changes reach the server, once it is posted."""
+    for _ in range(50):
+        if len(held) == count:
+            break
+        page.wait_for_timeout(50)
+    assert len(held) == count
+    held[-1].continue_()
+
+
+def test_nothing_can_be_chosen_or_sent_while_a_request_is_under_way(choosing, held):
+    choosing.choose_by_keyboard()
+    choosing.page.keyboard.press("Enter")
+
+    for key in ("ArrowUp", "Enter", "c", "Escape", "Enter"):
+        choosing.page.keyboard.press(key)
+
+    choosing.shows(choosing.chosen)
+    let_go(choosing.page, held)
+    choosing.happened_once()
+
+
+@pytest.fixture
+def grace(company) -> Lead:
+    return make_lead(company, first_name="Grace", last_name="Hopper", email="grace@example.com")
+
+
+@pytest.fixture
+def two(page: Page, sales, ada, grace, rules, held) -> tuple[Choosing, Choosing]:
+    """Both on the list of leads. The first was left with a choice, whose request is under way."""
+    sign_in(page, sales)
+    page.goto(page.server_url + "/leads/")
+    first, second = choosing_on(page, ada), choosing_on(page, grace)
+    first.choose_by_keyboard()
+    second.choose_by_keyboard()
+    return first, second
+
+
+def test_a_second_select_is_saved_after_the_first(page: Page, two, held):
+    first, second = two
+
+    page.keyboard.press("Enter")
+
+    page.wait_for_timeout(100)
+    assert len(held) == 1
+    let_go(page, held, count=1)
+    let_go(page, held, count=2)
+    expect(page.get_by_role("status")).to_have_text("Grace Hopper is now Unqualified.")
+    first.is_saved_as("Unqualified")
+    second.is_saved_as("Unqualified")
+    assert len(held) == 2
+
+
+def test_a_choice_in_another_select_outlives_the_answer(page: Page, two, held):
+    _, second = two
+
+    let_go(page, held)
+
+    expect(page.get_by_role("status")).to_have_text("Ada Byron is now Unqualified.")
+    second.shows("Unqualified")
+    expect(second.hint).to_be_visible()
+    expect(second.select).to_be_focused()
+    page.wait_for_load_state("networkidle")
+    second.is_saved_as("New")
+    page.keyboard.press("Escape")
+    second.shows("New")
+    assert len(held) == 1
+
+
+def test_a_choice_that_somebody_else_overtook_is_dropped(page: Page, two, held, company):
+    _, second = two
+    contacted = LeadStatus.objects.for_company(company).get(name="Contacted")
+    Lead.objects.filter(pk=second.row.pk).update(status=contacted)
+
+    let_go(page, held)
+
+    second.shows("Contacted")
+    expect(second.hint).to_be_hidden()
+
+
+def test_tab_goes_on_to_the_next_thing_although_the_answer_draws_the_list_anew(page: Page, sales, ada, grace, rules):
+    sign_in(page, sales)
+    page.goto(page.server_url + "/leads/")
+    choosing_on(page, grace).choose_by_keyboard()  # the newest, so the first
+
+    page.keyboard.press("Tab")
+
+    expect(page.get_by_role("status")).to_have_text("Grace Hopper is now Unqualified.")
+    expect(page.get_by_label("Tick Ada Byron")).to_be_focused()
+
+
+def test_the_focus_goes_to_the_next_row_where_its_own_leaves_the_list(page: Page, sales, ada, deal):
+    make_deal(ada, title="Ten seats", stage=deal.stage)
+    sign_in(page, sales)
+    page.goto(f"{page.server_url}/deals/?stage={deal.stage_id}")
+    ten_seats = Choosing(page, deal, "Move Ten seats to", "Negotiation", "Lost", ["ArrowDown"] * 2)
+    ten_seats.choose_by_keyboard()
+
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("status")).to_have_text("Ten seats is now in Lost.")
+    expect(page.get_by_label("Move Forty licences to")).to_be_focused()
+
+
+def refuse(page: Page, status: int) -> None:
+    page.refusals.add(status)
+    for pattern in CHANGES:
+        page.route(pattern, lambda route: route.fulfill(status=status, body="<h1>No</h1>"))
+
+
+def brings_the_saved_one_back(choosing: Choosing) -> None:
+    """Says so, and does not try once more as the select is left."""
+    expect(choosing.page.get_by_role("status")).not_to_be_empty()
+    choosing.shows(choosing.saved)
+    expect(choosing.hint).to_be_hidden()
+    expect(choosing.select).to_be_focused()
+    choosing.is_saved_as(choosing.saved)
+    choosing.page.keyboard.press("Tab")
+    choosing.page.wait_for_load_state("networkidle")
+    assert len(choosing.posts) == 1
+
+
+def test_a_refusal_brings_the_saved_one_back_and_says_so(choosing):
+    refuse(choosing.page, 422)
+    choosing.choose_by_keyboard()
+
+    choosing.page.keyboard.press("Enter")
+
+    brings_the_saved_one_back(choosing)
+
+
+@pytest.mark.parametrize("status", [403, 409, 500])
+def test_so_does_every_other_refusal(on_the_board, status):
+    refuse(on_the_board.page, status)
+    on_the_board.choose_by_keyboard()
+
+    on_the_board.page.keyboard.press("Enter")
+
+    brings_the_saved_one_back(on_the_board)
+
+
+def test_a_server_out_of_reach_brings_the_saved_one_back_and_the_next_try_succeeds(page: Page, sales, ada, rules):
+    sign_in(page, sales)
+    other = page.context.new_page()  # without the guard: the browser reports the failure in its console too
+    other.goto(page.server_url + "/leads/")
+    other.route("**/status/", lambda route: route.abort())
+    choosing = choosing_on(other, ada)
+    choosing.choose_by_keyboard()
+
+    other.keyboard.press("Enter")
+
+    expect(other.get_by_role("status")).to_have_text(
+        "The server could not be reached. Check your connection and try again."
+    )
+    choosing.shows("New")
+    choosing.is_saved_as("New")
+    other.unroute("**/status/")
+    choosing.posts.clear()
+    choosing.choose_by_keyboard()
+    other.keyboard.press("Enter")
+    choosing.happened_once()
+
+
+def test_a_person_erased_meanwhile_is_not_changed(page: Page, sales, ada, rules):
+    page.refusals.add(404)
+    sign_in(page, sales)
+    page.goto(f"{page.server_url}/leads/{ada.pk}/")
+    choosing = choosing_on(page, ada)
+    choosing.choose_by_keyboard()
+    erase_lead(lead=ada, user=sales.user)
+
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("status")).to_contain_text("That did not work and nothing was changed.")
+    choosing.shows("New")
+    choosing.is_saved_as("New")
+
+
+def test_a_session_that_has_ended_leads_to_the_sign_in_page(on_the_board):
+    on_the_board.page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    on_the_board.choose_by_keyboard()
+
+    on_the_board.page.keyboard.press("Enter")
+
+    expect(on_the_board.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    on_the_board.is_saved_as(on_the_board.saved)
+
+
+# --- looks, and what else there is ---
+
+
+def test_the_hint_is_readable_for_everybody_and_moves_nothing(choosing):
+    page = choosing.page
+    for width, height in SIZES.values():
+        page.set_viewport_size({"width": width, "height": height})
+        page.reload()
+        choosing.select.focus()  # which scrolls to it
+        before = page.locator("main").bounding_box(), choosing.select.bounding_box()
+
+        choosing.choose_by_keyboard()
+
+        expect(choosing.hint).to_be_in_viewport(ratio=1)
+        assert (page.locator("main").bounding_box(), choosing.select.bounding_box()) == before
+        expect(choosing.select).to_have_accessible_description(HINT)
+        expect(page.locator("[aria-live=polite]")).to_have_text(HINT)
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            assert_fit_to_use(page)
+        page.keyboard.press("Escape")
+        expect(page.locator("[aria-live=polite]")).to_be_empty()
+
+
+def test_the_company_changes_with_enter_and_not_with_an_arrow(page: Page, sales, other_company):
+    Membership.objects.create(company=other_company, user=sales.user, role=Role.SALES)
+    sign_in(page, sales)
+    page.goto(page.server_url + "/leads/")
+    company = page.get_by_label("Company", exact=True)
+    company.focus()
+
+    page.keyboard.press("c")
+
+    expect(company.locator("option:checked")).to_have_text("Contoso GmbH")
+    page.wait_for_load_state("networkidle")
+    assert page.url == page.server_url + "/leads/"
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(page.server_url + reverse("dashboard"))
+    expect(company.locator("option:checked")).to_have_text("Contoso GmbH")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_without_javascript_there_is_a_button(plain_page: Page, sales, ada, deal, rules, place):
+    sign_in(plain_page, sales)
+    plain_page.goto(plain_page.server_url + PLACES[place].format(lead=ada.pk, deal=deal.pk, stage=deal.stage_id))
+    choosing = choosing_on(plain_page, ada if place in ("leads", "lead") else deal)
+
+    choosing.select.select_option(choosing.chosen)
+    assert choosing.posts == []
+    plain_page.get_by_role("button", name=f"Save {choosing.label}").click()
+
+    choosing.happened_once()
