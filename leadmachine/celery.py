@@ -52,3 +52,11 @@ def refuse_wrong_settings(**kwargs: Any) -> None:
 
     start.refuse_wrong_settings()
     start.log_warnings()
+
+
+@signals.celeryd_init.connect
+def keep_the_workers_name_readable(sender: str, **kwargs: Any) -> None:
+    """A worker's name stays as it is in the log, though `celery@host` looks like an address."""
+    from leadmachine import logs
+
+    logs.keep_readable(sender)

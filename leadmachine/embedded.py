@@ -10,6 +10,7 @@ import threading
 from django.conf import settings
 
 from capi.repeating import Repeating
+from leadmachine import logs
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ def _run_worker() -> None:
 
     # The bare controller, not the command line's worker: signal handlers belong to the web server's main thread.
     worker = app.WorkController(pool="threads", concurrency=2, without_gossip=True, without_mingle=True)
+    logs.keep_readable(worker.hostname)
     Housekeeping().start()
     worker.start()
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterable
 from copy import copy
 from types import TracebackType
 from typing import Final
@@ -11,6 +12,12 @@ from capi.linkedin.masking import MASK, mask
 INDENT: Final = "    "
 # What PostgreSQL adds to an error: the whole row that it refused, whose texts may have lines of their own.
 DETAIL: Final = re.compile(r"DETAIL:.*?(?=\n\n(?:The above exception|During handling of)|\Z)", re.DOTALL)
+# Who signs in at a service of ours, password included. The host stays: an operator has to know which one is away.
+SIGNS_IN: Final = re.compile(r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?)://)[^\s/]*@")
+# Where Celery speaks of other workers, by their names alone.
+SPEAKS_OF_WORKERS: Final = ("celery.worker.consumer.gossip", "celery.worker.consumer.mingle", "celery.events.state")
+
+_nodes: set[str] = set()  # what the workers in this process are called: celery@host looks like an address
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -28,7 +35,8 @@ class SafeFormatter(logging.Formatter):
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        return told(super().formatMessage(record))
+        message = super().formatMessage(record)
+        return told(message, readable=_nodes | _names_in(record) if "@" in message else ())
 
     def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802
         return _indented(super().formatException(ei))
@@ -46,9 +54,26 @@ class InOneLine(logging.Filter):
         return True
 
 
-def told(text: str) -> str:
-    """The text on one line, without the rows that a database quotes, and masked."""
-    return mask(DETAIL.sub(f"DETAIL: {MASK}", text))
+def told(text: str, *, readable: Iterable[str] = ()) -> str:
+    """The text on one line, without the rows that a database quotes, and masked but for these workers' names."""
+    text = SIGNS_IN.sub(rf"\1{MASK}@", DETAIL.sub(f"DETAIL: {MASK}", text))
+    return mask(text, readable=_spellings(readable))
+
+
+def keep_readable(node: str) -> None:
+    """Leave the name of a worker of this process (`celery@host`) as it is in what is logged from now on."""
+    _nodes.add(node)
+
+
+def _names_in(record: logging.LogRecord) -> set[str]:
+    if record.name not in SPEAKS_OF_WORKERS or not isinstance(record.args, tuple):
+        return set()
+    return {name for name in record.args if isinstance(name, str) and "@" in name}
+
+
+def _spellings(nodes: Iterable[str]) -> set[str]:
+    """The names, the queues named after them, and the parts of their hosts, which may be as long as a token."""
+    return {text for node in nodes for text in (node, f"{node}.celery.pidbox", *re.split("[@.]", node))}
 
 
 def _indented(text: str) -> str:
@@ -57,4 +82,4 @@ def _indented(text: str) -> str:
 
 def _line(line: str) -> str:
     """The line with its own indentation, which tells code from words."""
-    return line[: len(line) - len(line.lstrip(" "))] + mask(line)
+    return line[: len(line) - len(line.lstrip(" "))] + told(line, readable=_nodes)

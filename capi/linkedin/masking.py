@@ -1,6 +1,7 @@
 """LinkedIn's words, made fit to be stored and shown: they may echo what was sent."""
 
 import re
+from collections.abc import Callable, Container
 
 MASK = "•••"
 MAX_MESSAGE_LENGTH = 2000
@@ -14,13 +15,23 @@ _EMAIL = re.compile(r"(?<![\w.+!#$&'*?^`{|}~-])[\w.+!#$&'*?^`{|}~-]++(?:@|%40)[\
 _TOKEN = re.compile(r"(?<![\w-])(?=[A-Za-z_-]*+[0-9])[\w-]{41,}+")
 
 
-def mask(text: str) -> str:
-    """The text on one line, with `•••` for anything like an e-mail address, a hash or a token. Not shortened."""
+def mask(text: str, *, readable: Container[str] = ()) -> str:
+    """The text on one line, with `•••` for anything like an e-mail address, a hash or a token. Not shortened.
+
+    `readable`: names that look like one of these and are none.
+    """
     text = printable(text)
     text = _BEARER.sub(f"Bearer {MASK}", text)
     if "@" in text or "%40" in text:
-        text = _EMAIL.sub(MASK, text)
-    return _TOKEN.sub(MASK, text)
+        text = _EMAIL.sub(_unless(readable), text)
+    return _TOKEN.sub(_unless(readable), text)
+
+
+def _unless(readable: Container[str]) -> Callable[[re.Match[str]], str]:
+    def masked(found: re.Match[str]) -> str:
+        return found[0] if found[0].rstrip(".") in readable else MASK
+
+    return masked
 
 
 def printable(text: str) -> str:

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from crm.models import Lead
+from leadmachine import logs
 from leadmachine.logs import SafeFormatter
 from tests.conftest import make_lead
 
@@ -75,6 +76,70 @@ def test_addresses_hashes_and_keys_are_masked_wherever_they_come_from(log: Any, 
 
     assert personal not in log.getvalue()
     assert log.getvalue().count("•••") == 2
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    monkeypatch.setattr(logs, "_nodes", set())
+    return logs._nodes
+
+
+@pytest.mark.parametrize(
+    "node", ["celery@web-1", "celery@web-1.example.com", "two@leadmachine-production-workers-7c9d8b6f5d-x2x7q-long"]
+)
+def test_the_name_of_this_worker_can_be_read(log: Any, nodes: set[str], node: str) -> None:
+    logs.keep_readable(node)
+
+    logging.getLogger("celery.apps.worker").warning("%s ready.", node)
+    logging.getLogger("kombu").warning("No queue %s.celery.pidbox at %s.", node, node)
+
+    assert f": {node} ready.\n" in log.getvalue()
+    assert log.getvalue().endswith(f"No queue {node}.celery.pidbox at {node}.\n")
+
+
+@pytest.mark.parametrize(
+    ("logger", "message"),
+    [
+        ("celery.worker.consumer.gossip", "missed heartbeat from %s"),
+        ("celery.events.state", "Substantial drift from %s may mean clocks are out of sync."),
+    ],
+)
+def test_the_name_of_another_worker_can_be_read_where_celery_says_it(
+    log: Any, nodes: set[str], logger: str, message: str
+) -> None:
+    logging.getLogger(logger).warning(message, "celery@web-2.example.com")
+
+    assert message % "celery@web-2.example.com" in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    "personal", ["celery@example.com", "celery@web-10", "my.celery@web-1", "celery@web-1.example.com"]
+)
+def test_an_address_that_looks_like_a_worker_stays_masked(log: Any, nodes: set[str], personal: str) -> None:
+    logs.keep_readable("celery@web-1")
+
+    logging.getLogger("celery.app.trace").error("Task failed: %s", personal)
+
+    assert personal not in log.getvalue()
+    assert log.getvalue().endswith("Task failed: •••\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("postgres://leadmachine@db-1:5432/crm", "postgres://•••@db-1:5432/crm"),
+        ("postgresql://leadmachine:password@db-1/crm", "postgresql://•••@db-1/crm"),
+        ("redis://:**@redis-1:6379/0", "redis://•••@redis-1:6379/0"),
+        ("rediss://:password@redis-1:6379/0", "rediss://•••@redis-1:6379/0"),
+        ("smtp+tls://ada%40example.com:password@mail-1:587", "smtp+tls://•••@mail-1:587"),
+        ("redis://ada@example.com", "redis://•••@example.com"),
+        ("https://ada@example.com/", "https://•••/"),
+    ],
+)
+def test_of_a_services_address_the_host_can_be_read_and_who_signs_in_cannot(log: Any, url: str, written: str) -> None:
+    logging.getLogger("celery.worker.consumer.consumer").error("consumer: Cannot connect to %s: away", url)
+
+    assert log.getvalue().endswith(f"Cannot connect to {written}: away\n")
 
 
 @pytest.mark.django_db
