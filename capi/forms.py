@@ -211,6 +211,7 @@ class EventFilterForm(PeriodForm):
         validators=SANE,
         widget=forms.DateInput({"type": "date"}),
     )
+    request = forms.IntegerField(label="Request", required=False, min_value=1, max_value=2**63 - 1)
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
     after = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
 
@@ -229,6 +230,7 @@ class EventFilterForm(PeriodForm):
             since=start_of(since) if since else None,
             until=start_of(until + timedelta(days=1)) if until else None,
             week=monday_of(asked["week"]) if asked.get("week") else None,
+            request=asked.get("request"),
             before=asked.get("before"),
             after=asked.get("after"),
         )

@@ -18,7 +18,7 @@ from capi import killpoints, vault
 from capi.linkedin import answers, payload
 from capi.linkedin.answers import Accepted, Decision, PerElement, RefusedNamed, RefusedUnnamed, TooLarge, VersionRetired
 from capi.models import Attempt
-from capi.pipeline import backfill, lane, recall, settle, take, wire
+from capi.pipeline import backfill, lane, recall, request_log, settle, take, wire
 from capi.pipeline.ahead import Ahead
 from capi.pipeline.batch import Hunt, Refusal
 from capi.pipeline.keys import Keys
@@ -171,6 +171,7 @@ class Sending:
             body_bytes=len(body),
             token_version=seen.connection.token_version,
             recalls=self.recalls,
+            linkedin_id=request_log.linkedin_id(answer.headers),
         )
         decision = answers.decide(answer, count=len(part), sent_bytes=len(body))
         if not isinstance(decision, Accepted):
@@ -224,6 +225,7 @@ class Sending:
     def _write(self, outcome: Outcome) -> Attempt:
         attempt = until_written(lambda again: settle.write(self.lease, outcome, again=again))
         killpoints.reached("after_commit")
+        request_log.log_request(attempt, outcome.fates, linkedin_id=outcome.request.linkedin_id)
         self.turn.states.update({fate.state: len(fate.events) for fate in outcome.fates})
         return attempt
 

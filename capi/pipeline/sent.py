@@ -29,6 +29,11 @@ def hash_of(block: bytes, event_pk: int) -> str:
     return ""
 
 
+def pks(block: bytes) -> list[int]:
+    """The primary keys of the events that the request carried."""
+    return [pk for pk, _ in ENTRY.iter_unpack(block)]
+
+
 def blanked(block: bytes, event_pks: Collection[int]) -> bytes:
     """The block without the hashes of these events."""
     entries = ENTRY.iter_unpack(block)
@@ -41,10 +46,10 @@ def keep_only_tied(attempt: Attempt) -> None:
     What no event leads to, `forget_hashes` could not find.
     """
     block = bytes(attempt.sent_hashes)
-    pks = [pk for pk, _ in ENTRY.iter_unpack(block)]
-    tied = ConversionEvent.objects.filter(pk__one_of=pks, last_attempt=attempt)
+    carried = pks(block)
+    tied = ConversionEvent.objects.filter(pk__one_of=carried, last_attempt=attempt)
     left = set(tied.filter(Q(lead__isnull=False) | Q(is_test=True)).values_list("pk", flat=True))
-    attempt.sent_hashes = blanked(block, set(pks) - left)
+    attempt.sent_hashes = blanked(block, set(carried) - left)
     attempt.save(update_fields=["sent_hashes"])
 
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from capi import killpoints
 from capi.linkedin.answers import Said
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
-from capi.pipeline import lane, places, sent
+from capi.pipeline import lane, places, request_log, sent
 from capi.pipeline.batch import Refusal
 from capi.pipeline.keys import Keys
 from capi.pipeline.lane import LaneUpdate, Lease
@@ -49,6 +49,7 @@ class Request:
     body_bytes: int
     token_version: int
     recalls: int  # of the connection, when it was last made sure that these events may go
+    linkedin_id: str = ""  # LinkedIn's own number of the request, where the answer has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,9 @@ def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **fate: Any) -> N
     for refusal in refusals:
         groups[refusal.attempt, refusal.message].append(refusal.event)
     for (attempt, message), events in groups.items():
-        _apply(Fate(events, message=message, **fate), attempt)
+        became = Fate(events, message=message, **fate)
+        _apply(became, attempt)
+        transaction.on_commit(partial(request_log.log_refused, attempt, [became]))
         attempt.sent_hashes = bytes(attempt.sent_hashes) + _pack(events)
     for attempt in {attempt for attempt, _ in groups}:
         sent.keep_only_tied(attempt)

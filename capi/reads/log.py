@@ -13,8 +13,9 @@ from typing import Final
 from django.db import models
 from django.db.models import F, Q
 
-from capi.models import Connection, ConversionEvent, ConversionRule, CrmEventName
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, CrmEventName
 from capi.models import ConversionEventQuerySet as Events
+from capi.pipeline import sent
 from capi.reads.moments import WEEK, first_id_since, id_behind, start_of
 from capi.reads.shown import Shown, all_shown
 from capi.reasons import State
@@ -64,7 +65,7 @@ class Wanted:
     """What of the log is asked for. `before` and `after` are ids: rows older, or newer, than that one.
 
     `since` and `until` are about when an event was recorded, and `week` (its Monday, by the company's clock) about when
-    its CRM event happened. NO_REASON asks for events that have none.
+    its CRM event happened. NO_REASON asks for events that have none. `request` is the number of a request to LinkedIn.
     """
 
     chip: str = Chip.ALL
@@ -74,12 +75,14 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
     week: date | None = None
+    request: int | None = None
     before: int | None = None
     after: int | None = None
 
     @property
     def is_narrowed(self) -> bool:
-        return bool(self.chip or self.rule or self.crm_event or self.reason or self.since or self.until or self.week)
+        asked = (self.chip, self.rule, self.crm_event, self.reason, self.since, self.until, self.week, self.request)
+        return any(asked)
 
     @property
     def is_first_page(self) -> bool:
@@ -88,7 +91,7 @@ class Wanted:
     @property
     def is_live(self) -> bool:
         """True where new events may appear: a page that shows it should look again soon."""
-        return self.is_first_page and self.week is None
+        return self.is_first_page and self.week is None and self.request is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,8 @@ def all_rows(company_id: int, wanted: Wanted, connection: Connection | None) -> 
 
 
 def _within(events: Events, company_id: int, wanted: Wanted) -> Events:
+    if wanted.request is not None:
+        events = events.filter(pk__one_of=_carried_by(company_id, wanted.request))
     if wanted.since is not None:
         events = events.filter(pk__gte=first_id_since(company_id, wanted.since))
     if wanted.until is not None:
@@ -157,6 +162,12 @@ def _within(events: Events, company_id: int, wanted: Wanted) -> Events:
             crm_event__occurred_at__lt=start_of(wanted.week + WEEK),
         )
     return events
+
+
+def _carried_by(company_id: int, request: int) -> list[int]:
+    # By what the request kept of itself: no index leads from it to its events, which would cost each settled batch.
+    kept = Attempt.objects.for_company(company_id).filter(pk=request).values_list("sent_hashes", flat=True)
+    return [pk for block in kept for pk in sent.pks(bytes(block))]
 
 
 def _narrowed(events: Events, wanted: Wanted, connection: Connection | None) -> Events:
@@ -185,7 +196,7 @@ def _held(connection: Connection | None) -> Q:
 
 def _end_of_stretch(events: Events, wanted: Wanted, *, order: str) -> int | None:
     """The id to look up to where no index leads to the rows, which have to be looked for among others. Else None."""
-    if wanted.week is not None:
+    if wanted.week is not None or wanted.request is not None:
         return None
     if wanted.chip not in (Chip.SENT, Chip.TEST) and not (wanted.rule or wanted.crm_event or wanted.reason):
         return None
