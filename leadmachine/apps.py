@@ -6,7 +6,9 @@ class LeadMachineConfig(AppConfig):
     name = "leadmachine"
 
     def ready(self) -> None:
-        from leadmachine import checks  # noqa: F401 - registers them
+        from leadmachine import checks, outages  # noqa: F401 - checks registers them
+
+        outages.listen()
 
 
 class OperatorAdminConfig(AdminConfig):

@@ -33,6 +33,20 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
 app.steps["worker"].add(Sweep)
 
 
+class BrokerAnswers(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Each new connection to the broker is the end of an outage of it, if there was one."""
+
+    requires = {"celery.worker.consumer.connection:Connection"}
+
+    def start(self, consumer: Any) -> None:
+        from leadmachine import outages
+
+        outages.BROKER.ended()
+
+
+app.steps["consumer"].add(BrokerAnswers)
+
+
 @signals.worker_process_init.connect
 def collect_garbage_seldom(**kwargs: Any) -> None:
     """Have a worker's garbage collection pass over Django and all else that stays, and begin later.

@@ -13,7 +13,7 @@ INDENT: Final = "    "
 # What PostgreSQL adds to an error: the whole row that it refused, whose texts may have lines of their own.
 DETAIL: Final = re.compile(r"DETAIL:.*?(?=\n\n(?:The above exception|During handling of)|\Z)", re.DOTALL)
 # Who signs in at a service of ours, password included. The host stays: an operator has to know which one is away.
-SIGNS_IN: Final = re.compile(r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?)://)[^\s/]*@")
+SIGNS_IN: Final = re.compile(r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?|[\w.]+:Transport)://)[^\s/]*@")
 # Where Celery speaks of other workers, by their names alone.
 SPEAKS_OF_WORKERS: Final = ("celery.worker.consumer.gossip", "celery.worker.consumer.mingle", "celery.events.state")
 

@@ -376,8 +376,11 @@ LOGGING = {
             "style": "{",
         }
     },
-    "filters": {"in_one_line": {"()": "leadmachine.logs.InOneLine"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "in_one_line": {"()": "leadmachine.logs.InOneLine"},
+        "once_per_outage": {"()": "leadmachine.outages.OncePerOutage"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["once_per_outage"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {
         "crm": {"level": env.str("LOG_LEVEL", default="INFO")},

@@ -132,6 +132,7 @@ def test_an_address_that_looks_like_a_worker_stays_masked(log: Any, nodes: set[s
         ("redis://:**@redis-1:6379/0", "redis://•••@redis-1:6379/0"),
         ("rediss://:password@redis-1:6379/0", "rediss://•••@redis-1:6379/0"),
         ("smtp+tls://ada%40example.com:password@mail-1:587", "smtp+tls://•••@mail-1:587"),
+        ("leadmachine.broker:Transport://:**@redis-1:6379/0", "leadmachine.broker:Transport://•••@redis-1:6379/0"),
         ("redis://ada@example.com", "redis://•••@example.com"),
         ("https://ada@example.com/", "https://•••/"),
     ],
