@@ -3,16 +3,22 @@
 Started by `leadmachine.wsgi` alone, never by a management command or a shell.
 """
 
-import errno
 import logging
+import sys
 import threading
+import time
+from typing import Final
 
 from django.conf import settings
 
+from capi import own_sandbox
 from capi.repeating import Repeating
+from capi.sandbox.server import SandboxServer
 from leadmachine import logs
 
 logger = logging.getLogger(__name__)
+
+TAKE_OVER_SECONDS: Final = 1.0  # after which one of several web processes is the sandbox in place of one that is gone
 
 
 def start() -> None:
@@ -48,15 +54,17 @@ class Housekeeping(Repeating):
             app.send_task(entry["task"], retry=False)
 
 
-def _start_sandbox() -> None:
-    from capi.sandbox.ledger import Ledger
-    from capi.sandbox.server import SandboxServer
+def _start_sandbox() -> SandboxServer:
+    if refusal := own_sandbox.refusal():
+        sys.exit(refusal)
+    server = own_sandbox.make()
+    if not own_sandbox.start(server):
+        threading.Thread(target=_take_over, args=(server,), name="sandbox-takeover", daemon=True).start()
+    return server
 
-    server = SandboxServer("127.0.0.1", settings.LINKEDIN_SANDBOX_PORT, Ledger(settings.LINKEDIN_SANDBOX_LEDGER))
-    try:
-        server.start()
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        # Another web process of this machine has it already, and one is enough.
-        logger.info("The sandbox's port %s is in use; taking it that a sandbox listens there.", server.port)
+
+def _take_over(server: SandboxServer) -> None:
+    """Wait until the process that has the sandbox's port is gone, and be the sandbox then."""
+    while not own_sandbox.start(server):
+        time.sleep(TAKE_OVER_SECONDS)
+    logger.info("The process that was the sandbox is gone; this one is it now, on port %s.", server.port)

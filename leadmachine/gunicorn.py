@@ -30,6 +30,7 @@ def on_starting(server: Any) -> None:
     if "GUNICORN_FD" not in os.environ:  # a re-started master takes the open socket over
         for address in server.cfg.address:
             _check_free(address)
+    _check_sandbox()
 
 
 def when_ready(server: Any) -> None:
@@ -60,6 +61,13 @@ def _check_settings() -> None:
         call_command("check", stdout=io.StringIO())
     except (SystemCheckError, ImproperlyConfigured) as error:
         sys.exit(f"{error}\n.env.example explains each setting.")
+
+
+def _check_sandbox() -> None:
+    from capi import own_sandbox
+
+    if refusal := own_sandbox.refusal():
+        sys.exit(refusal)
 
 
 def _check_free(address: Any) -> None:

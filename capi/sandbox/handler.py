@@ -8,6 +8,7 @@ from http.client import responses
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from capi.sandbox import proof
 from capi.sandbox.faults import NO_FAULT, Drop, Fault, Faults
 from capi.sandbox.judge import judge
 from capi.sandbox.ledger import Entry, Ledger
@@ -25,6 +26,7 @@ class Desk:
     hold_seconds: float
     faults: Faults = field(default_factory=Faults)
     stopping: threading.Event = field(default_factory=threading.Event)
+    key: bytes | None = None  # without one it proves nothing
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,6 +40,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if self.path == CONTROL_PATH:
             self._control()
+        elif self.path.startswith(f"{proof.PATH}?") and self.desk.key is not None:
+            self._prove(self.desk.key)
         else:
             self._exchange(self.desk.faults.take())
 
@@ -105,6 +109,12 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer[at : at + 1])
             if self.desk.stopping.wait(fault.drip_ms / 1000):
                 return
+
+    def _prove(self, key: bytes) -> None:
+        """No request to LinkedIn, so it takes no fault and stands in no ledger."""
+        if self._received() is not None:
+            port = self.connection.getsockname()[1]
+            self._answer(Reply(200, proof.answer(self.path.partition("?")[2], key=key, port=port).encode()))
 
     def _control(self) -> None:
         """Faults for the next requests, from a test in another process. An empty list clears the queue."""

@@ -17,13 +17,16 @@ from capi.sandbox.ledger import Ledger
 class SandboxServer:
     """A stand-in for LinkedIn at `url`, from `start` to `stop`. Port 0 takes any free one.
 
-    `start` raises OSError where the port is taken. A request that is never answered is held for `hold_seconds`.
+    `start` raises OSError where the port is taken. A request that is never answered is held for `hold_seconds`. With
+    a `key` it proves itself to anyone who has the same (`capi.sandbox.proof`).
     """
 
-    def __init__(self, host: str, port: int, ledger: Ledger, *, hold_seconds: float = 60) -> None:
+    def __init__(
+        self, host: str, port: int, ledger: Ledger, *, hold_seconds: float = 60, key: bytes | None = None
+    ) -> None:
         self.host = host
         self.port = port
-        self._desk = Desk(ledger, hold_seconds)
+        self._desk = Desk(ledger, hold_seconds, key=key)
         self._listener: Listener | None = None
 
     @property

@@ -10,8 +10,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from capi import own_sandbox
 from capi.sandbox import choices
-from capi.sandbox.ledger import Ledger
 from capi.sandbox.server import SandboxServer
 
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "The sandbox is not for production. Set LINKEDIN_SANDBOX=on to run it all the same, or DEBUG=on."
             )
-        server = SandboxServer(host, port, Ledger(ledger))
+        server = own_sandbox.make(host=host, port=port, ledger=ledger)
         try:
             server.start()
         except OSError as error:
