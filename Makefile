@@ -1,7 +1,7 @@
 # What a person types. Needed: make, and Python 3.11 or newer with venv; everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+ENVIRONMENT := sh scripts/environment.sh
 
 .PHONY: help run bench test check static-checks format lock sbom clean
 
@@ -19,20 +19,16 @@ help:
 # --- the environment: each stamp is renewed when its lock file changes, so that a second start takes seconds ---
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "LeadMachine needs Python 3.11 or newer. Name one: make PYTHON=python3.13 ..." >&2; exit 1; }
-	@echo "Making .venv with $$($(PYTHON) --version) ..."
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
-	  echo "Python's venv is missing. On Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(ENVIRONMENT) create $(PYTHON)
 
 .venv/.to-run: requirements.lock | $(BIN)/python
 	@echo "Installing what LeadMachine needs to run ..."
-	@$(PIP_INSTALL) requirements.lock
+	@$(ENVIRONMENT) install requirements.lock
 	@touch $@
 
 .venv/.to-develop: requirements-dev.lock | $(BIN)/python
 	@echo "Installing what the tests and checks need ..."
-	@$(PIP_INSTALL) requirements-dev.lock
+	@$(ENVIRONMENT) install requirements-dev.lock
 	@touch $@
 
 # --- run: development settings and the sandbox, unless the environment says otherwise ---
