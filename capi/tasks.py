@@ -7,6 +7,7 @@ from celery import shared_task
 from capi.pipeline import deliver as pipeline
 from capi.pipeline import retention
 from capi.wakeup import wake
+from postgresql.bounds import HOUSEKEEPING_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ def deliver(company_id: int) -> None:
 @shared_task(name="capi.prune")
 def prune() -> None:
     """Delete what is older than the retention period."""
-    retention.prune()
+    with statements_may_take(HOUSEKEEPING_SECONDS):
+        retention.prune()
 
 
 def _is_id(value: object) -> bool:

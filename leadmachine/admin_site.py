@@ -1,6 +1,7 @@
 """The Django admin, for the operator's staff: through our own sign-in page, and with a second factor (S43)."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib import messages
@@ -9,12 +10,15 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 from crm.accounts import second_factor
+from postgresql.bounds import LONG_SECONDS, statements_may_take
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 class OperatorSite(AdminSite):
@@ -23,6 +27,10 @@ class OperatorSite(AdminSite):
     def has_permission(self, request: Any) -> bool:
         """True for active staff whose session has shown a second factor."""
         return super().has_permission(request) and second_factor.was_shown(request)
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """As Django's; closing or deleting a large company takes its time."""
+        return statements_may_take(LONG_SECONDS)(super().admin_view(view, cacheable))
 
     @method_decorator(never_cache)
     @method_decorator(login_not_required)

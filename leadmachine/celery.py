@@ -59,6 +59,14 @@ def collect_garbage_seldom(**kwargs: Any) -> None:
 
 
 @signals.celeryd_init.connect
+def bound_statements(**kwargs: Any) -> None:
+    """Before the pool is forked, so that its processes have the bound too."""
+    from leadmachine import patience
+
+    patience.of_worker()
+
+
+@signals.celeryd_init.connect
 @signals.beat_init.connect
 def refuse_wrong_settings(**kwargs: Any) -> None:
     """A worker or a beat does not start with settings that a web server would refuse, and warns of what it would."""

@@ -10,6 +10,7 @@ from typing import Any
 import environ
 
 from leadmachine import development
+from postgresql.options import options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -279,12 +280,14 @@ REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_REQUESTS_PER_MINUTE", default=30
 WAKE_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_WAKE_TIMEOUT_SECONDS", default=1)
 WAKE_BREAKER_SECONDS: float = env.float("LEADMACHINE_WAKE_BREAKER_SECONDS", default=5)
 
+# How long a statement may take before it is given up, so that nobody waits for a database that has gone without a word.
+# A worker's half a lease leaves time to write a result on another connection, also after a request of 45 seconds.
+WEB_STATEMENT_SECONDS: float = env.float("LEADMACHINE_WEB_STATEMENT_SECONDS", default=8)
+WORKER_STATEMENT_SECONDS: float = LEASE_SECONDS / 2
+
 if "postgresql" in DATABASES["default"]["ENGINE"]:
-    # A worker that freezes inside a transaction would hold its lane's row for ever: the database ends its session.
-    _options = DATABASES["default"].setdefault("OPTIONS", {})
-    _options["options"] = (
-        f"{_options.get('options', '')} -c idle_in_transaction_session_timeout={LEASE_SECONDS * 1000:.0f}".strip()
-    )
+    DATABASES["default"]["ENGINE"] = "postgresql"  # ours, which keeps these bounds
+    DATABASES["default"]["OPTIONS"] = options(DATABASES["default"]["OPTIONS"], idle_seconds=WORKER_STATEMENT_SECONDS)
 
 # --- Celery ------------------------------------------------------------------------------------------------------
 

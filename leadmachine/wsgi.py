@@ -8,7 +8,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
 
 application = get_wsgi_application()
 
-from leadmachine import embedded, start  # noqa: E402 - they need the applications that the line above loads
+from leadmachine import embedded, patience, start  # noqa: E402 - they need the applications that the line above loads
 
 start.refuse_wrong_settings()
+patience.of_web_server()
 embedded.start()

@@ -12,7 +12,7 @@ from pathlib import Path
 from django.conf import settings
 
 PROJECT = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())
-OURS = ("leadmachine", "crm", "capi", "tests", "benchmarks")
+OURS = ("leadmachine", "crm", "capi", "postgresql", "tests", "benchmarks")
 
 
 def test_every_import_keeps_to_the_contracts(tmp_path) -> None:
@@ -29,7 +29,7 @@ def test_every_package_that_is_imported_is_named_in_pyproject() -> None:
     to_run = named(PROJECT["project"]["dependencies"])
     to_develop = to_run | named(PROJECT["dependency-groups"]["dev"])
 
-    assert distributions_used_by("leadmachine", "crm", "capi") - to_run == set()
+    assert distributions_used_by("leadmachine", "crm", "capi", "postgresql") - to_run == set()
     assert distributions_used_by("tests", "benchmarks") - to_develop == set()
 
 

@@ -20,10 +20,12 @@ from capi.models import Backfill, ConversionEvent, ConversionRule
 from capi.pipeline import lane, pairs, plan
 from capi.pipeline.lane import Lease
 from capi.reasons import BackfillState
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 CRM_EVENT: Any = ConversionEvent._meta.get_field("crm_event").related_model
 
 
+@statements_may_take(LONG_SECONDS)
 def foresee(rule: ConversionRule, *, since: datetime, until: datetime) -> Counter[str]:
     """What a backfill of the rule over [since, until) would make of each CRM event: how many, by Outcome."""
     moments = [connection.ops.adapt_datetimefield_value(moment) for moment in (since, until)]

@@ -12,6 +12,7 @@ from capi.models import ConversionEventQuerySet as Events
 from capi.pipeline import by_hand
 from capi.reads.log import Wanted, matching
 from capi.words import REASONS, Words
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_MOST: Final = 100_000  # asked for at once: then it is the turn of the next
 
@@ -43,6 +44,7 @@ def chosen_by_id(company_id: int, pks: Collection[int]) -> Choice:
     return Choice(list(own.order_by("pk").values_list("pk", flat=True)))
 
 
+@statements_may_take(LONG_SECONDS)
 def chosen_by_filter(company_id: int, wanted: Wanted, connection: Connection | None, *, retry: bool) -> Choice:
     """What of the company's log matches, behind where it was got to, and could be retried, or else cancelled."""
     events = matching(company_id, wanted, connection).filter(pk__gt=wanted.after or 0)
@@ -51,10 +53,12 @@ def chosen_by_filter(company_id: int, wanted: Wanted, connection: Connection | N
     return Choice(pks[:AT_MOST], is_cut=len(pks) > AT_MOST)
 
 
+@statements_may_take(LONG_SECONDS)
 def outlook_of_cancelling(company_id: int, choice: Choice) -> Outlook:
     return Outlook(by_hand.cancellable(_events(company_id, choice)).count())
 
 
+@statements_may_take(LONG_SECONDS)
 def outlook_of_retrying(company_id: int, choice: Choice) -> Outlook:
     rows = by_hand.retryable(_events(company_id, choice)).order_by().values_list(F("obstacle"))
     # Sorted: of obstacles that are as frequent, the same comes first each time.

@@ -21,6 +21,7 @@ from capi.reasons import State
 from capi.words import Words
 from capi.words.reconcile import became
 from crm.models import CrmEvent
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 # One statement, and so one moment: the CRM events are counted twice, by themselves and by what became of them.
 COUNTS: Final = """
@@ -96,6 +97,7 @@ def earliest_week() -> date:
 Row = tuple[int, str | None, str | None, int, int]
 
 
+@statements_may_take(LONG_SECONDS)
 def _counts(company_id: int, monday: date) -> list[Row]:
     span = [connection.ops.adapt_datetimefield_value(start_of(day)) for day in (monday, monday + WEEK)]
     models = {"crm_event": CrmEvent, "rule": ConversionRule, "event": ConversionEvent}

@@ -13,6 +13,7 @@ from crm import audit, limits
 from crm.models import AuditAction
 from crm.spreadsheets import as_text
 from crm.views.access import MemberRequest
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 
 def export(
@@ -45,5 +46,7 @@ class _Echo:
 def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
     writer: Any = csv.writer(_Echo())
     yield writer.writerow(head)
-    for row in rows:
-        yield writer.writerow([as_text(cell) for cell in row])
+    # Outside of a transaction PostgreSQL finds all rows of a cursor before it gives the first.
+    with statements_may_take(LONG_SECONDS):
+        for row in rows:
+            yield writer.writerow([as_text(cell) for cell in row])

@@ -28,6 +28,7 @@ FIGURES = {
     "zombies": Figure(3, 50),
     "broker faults": Figure(20, 300),
     "database restarts": Figure(6, 100),
+    "silent cuts of the database": Figure(2, 40),
     "power cuts": Figure(2, 24),
     "fault-free events": Figure(30_000, 1_000_000),
     "malformed answers": Figure(5_000, 1_000_000),

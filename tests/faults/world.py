@@ -43,6 +43,7 @@ SMALL: Mapping[str, Any] = {
     "THROTTLE_SECONDS": 0.5,
     "WAKE_BREAKER_SECONDS": 1,
     "REQUESTS_PER_MINUTE": 6000,
+    "WEB_STATEMENT_SECONDS": 3,
 }
 RECOVERY_SECONDS = SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND_TIMEOUT_SECONDS"]
 
@@ -134,6 +135,12 @@ class World(Processes):
         """As if the time of every lease were up."""
         Connection.objects.exclude(lease_id=None).update(leased_until=Now())
         time.sleep(0.002)
+
+    def pids(self) -> dict[str, set[int]]:
+        """The processes that stand behind each name now: the one that was started, and those of its pool."""
+        return {
+            name: {process.pid, *(child.pid for child in self.children(name))} for name, process in self.running.items()
+        }
 
     # --- what happens in it ---
 
@@ -233,6 +240,7 @@ class Saver:
         self._thread = threading.Thread(target=self._save)
         self.saved: set[str] = set()  # the addresses that were answered with 201
         self.refused: list[tuple[int, Any]] = []  # every other answer; one that never came is none
+        self.slowest = 0.0  # how long they waited for an answer at most, in seconds, whether it came or not
 
     def __enter__(self) -> "Saver":
         self._thread.start()
@@ -250,10 +258,13 @@ class Saver:
     def _save(self) -> None:
         while not self._stopped.wait(0.01):
             fields = {"first_name": "Saved", "email": f"saved{next(self._numbers)}@example.com"}
+            start = time.monotonic()
             try:
                 answer = self._api.add_lead(fields)
             except OSError:
                 continue
+            finally:
+                self.slowest = max(self.slowest, time.monotonic() - start)
             if answer.status_code == 201:
                 self.saved.add(fields["email"])
             else:
