@@ -10,7 +10,7 @@ from postgresql import bounds
 
 def of_worker() -> None:
     """For all threads of a worker: tasks and timers."""
-    bounds.bound_process(settings.WORKER_STATEMENT_SECONDS)
+    bounds.bound_process(settings.WORKER_STATEMENT_SECONDS, idle_seconds=settings.LEASE_SECONDS)
 
 
 def of_web_server() -> None:

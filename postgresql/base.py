@@ -14,6 +14,7 @@ from psycopg import errors
 from psycopg.abc import PQGen
 
 from postgresql import bounds
+from postgresql.options import before
 
 HEALTH_CHECK_SECONDS: Final = 3.0  # an idle connection that says nothing for so long is replaced
 INTERVAL_SECONDS: Final = 0.1  # psycopg's own, at which Ctrl-C is noticed
@@ -52,10 +53,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
     Database = Driver("psycopg")
 
     def get_connection_params(self) -> dict[str, Any]:
-        """As Django's, with the server's bound of this thread. What the settings' options say comes later, and wins."""
+        """As Django's, with what the server is told for this thread. What the settings say comes later, and wins."""
         params: dict[str, Any] = super().get_connection_params()
-        options = f"-c statement_timeout={bounds.statement_timeout()} {params.get('options', '')}"
-        return {**params, "options": options.strip()} if bounds.seconds() else params
+        return {**params, "options": before(params.get("options", ""), bounds.session_settings())}
+
+    def ensure_connection(self) -> None:
+        """As Django's. One that was given up is replaced before the next statement, not only in the next request.
+
+        Else a worker could not even give its lane back. Inside a transaction nothing is replaced: it has failed.
+        """
+        if self.errors_occurred and self.connection is not None and self.connection.closed and not self._in_transaction:
+            self.close()
+        super().ensure_connection()
+
+    @property
+    def _in_transaction(self) -> bool:
+        return self.in_atomic_block or not self.autocommit
 
     def is_usable(self) -> bool:
         """As Django's, within HEALTH_CHECK_SECONDS: a dead connection costs a request no more than that."""

@@ -17,6 +17,7 @@ HOUSEKEEPING_SECONDS: Final = 600.0  # for what nobody waits for, and whose stat
 
 class _Bound(threading.local):
     seconds: float | None = None  # the value of the class is that of each thread without one of its own
+    idle_seconds: float = 0.0  # 0: for ever
 
 
 _bound = _Bound()
@@ -27,9 +28,14 @@ def seconds() -> float | None:
     return _bound.seconds
 
 
-def bound_process(seconds: float) -> None:
-    """From now on each thread of this process waits so long, unless it has a bound of its own."""
-    _Bound.seconds = seconds
+def bound_process(seconds: float, *, idle_seconds: float) -> None:
+    """From now on each thread of this process waits so long, unless it has a bound of its own.
+
+    The server ends its sessions that have said nothing for `idle_seconds`: where a connection has died unseen, a proxy
+    or a NAT in between may keep the server's half alive for ever, and one day no new one is let in. What was not dead
+    is replaced by the health check before its next statement.
+    """
+    _Bound.seconds, _Bound.idle_seconds = seconds, idle_seconds
 
 
 def bound_thread(seconds: float) -> None:
@@ -37,9 +43,11 @@ def bound_thread(seconds: float) -> None:
     _bound.seconds = seconds
 
 
-def statement_timeout() -> int:
-    """PostgreSQL's setting of this name, in milliseconds, that goes with this thread's bound. 0: none."""
-    return round((_bound.seconds or 0) * SERVER_SHARE * 1000)
+def session_settings() -> dict[str, int]:
+    """What the server is told for this thread, by the names of PostgreSQL's settings. All in milliseconds."""
+    if _bound.seconds is None:
+        return {}
+    return {"statement_timeout": _statement_timeout(), "idle_session_timeout": round(_bound.idle_seconds * 1000)}
 
 
 @contextmanager
@@ -73,4 +81,8 @@ def waiting(seconds: float) -> Iterator[None]:
 
 def _tell_server() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SET statement_timeout = {statement_timeout()}")
+        cursor.execute(f"SET statement_timeout = {_statement_timeout()}")
+
+
+def _statement_timeout() -> int:
+    return round((_bound.seconds or 0) * SERVER_SHARE * 1000)

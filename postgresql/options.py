@@ -29,5 +29,9 @@ def options(given: Mapping[str, Any], *, idle_seconds: float) -> dict[str, Any]:
         **TCP,
         "tcp_user_timeout": USER_TIMEOUT_MILLISECONDS,
     }
-    words = [f"-c {name}={value}" for name, value in session.items()]
-    return {**ours, **given, "options": " ".join([*words, given.get("options", "")]).strip()}
+    return {**ours, **given, "options": before(given.get("options", ""), session)}
+
+
+def before(options: str, session: Mapping[str, int]) -> str:
+    """libpq's `options` with these settings of the session. Of two that set the same the server takes the last."""
+    return " ".join([*(f"-c {name}={value}" for name, value in session.items()), options]).strip()

@@ -99,9 +99,9 @@ class Database:
         self.address = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
         self.login = f"{given['USER']}:{given['PASSWORD']}" if given["PASSWORD"] else given["USER"]
 
-    def url(self, *, port: int) -> str:
+    def url(self, *, port: int, host: str = "127.0.0.1") -> str:
         """The address of the tests' database behind a proxy on this port."""
-        return f"postgres://{self.login}@127.0.0.1:{port}/{self.name}?application_name={OURS}"
+        return f"postgres://{self.login}@{host}:{port}/{self.name}?application_name={OURS}"
 
     def keep_commits(self) -> None:
         """Commits outlive a kill of the server from now on. (For speed the tests do without, elsewhere.)"""
@@ -114,6 +114,16 @@ class Database:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s", [OURS]
+            )
+            return int(cursor.fetchone()[0])
+
+    def forgotten(self, seconds: float) -> int:
+        """How many sessions of our processes have said nothing for so long."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE application_name = %s AND state_change < clock_timestamp() - make_interval(secs => %s)",
+                [OURS, seconds],
             )
             return int(cursor.fetchone()[0])
 

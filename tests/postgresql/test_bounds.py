@@ -68,10 +68,34 @@ def test_a_statement_without_an_answer_is_given_up_and_its_connection_closed(lin
             cursor.execute("SELECT 2")
 
     assert wrapper.connection.closed
-    wrapper.close_if_unusable_or_obsolete()  # as between two requests
+
+
+def test_outside_of_a_transaction_the_next_statement_opens_another_connection(line) -> None:
+    wrapper, proxy = line
+    with wrapper.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        proxy.silence()
+        with given_up():
+            cursor.execute("SELECT 2")
+
     with wrapper.cursor() as cursor:
         cursor.execute("SELECT 3")
+
         assert cursor.fetchone() == (3,)
+
+
+def test_inside_a_transaction_nothing_goes_on_as_if_it_had_not_failed(line) -> None:
+    wrapper, proxy = line
+    wrapper.ensure_connection()
+    wrapper.set_autocommit(False)
+    with wrapper.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        proxy.silence()
+        with given_up():
+            cursor.execute("SELECT 2")
+
+    with pytest.raises(OperationalError, match="closed"):
+        wrapper.cursor()
 
 
 def test_a_commit_without_an_answer_is_given_up(line) -> None:
@@ -197,6 +221,22 @@ def test_what_the_address_of_the_database_says_of_statements_wins(half_a_second)
             assert cursor.fetchone() == ("123s",)
     finally:
         wrapper.close()
+
+
+def test_the_server_ends_a_session_that_has_said_nothing_for_its_time_and_nobody_notices(half_a_second) -> None:
+    bounds._bound.idle_seconds = 0.2
+    try:
+        connection.ensure_connection()
+        connection.health_check_enabled = True
+        ended = connection.connection.info.backend_pid
+        time.sleep(0.5)
+
+        connection.close_if_unusable_or_obsolete()  # as at the start of a request
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            assert cursor.fetchone() != (ended,)
+    finally:
+        del bounds._bound.idle_seconds
 
 
 def told_to_server() -> str:
