@@ -29,6 +29,8 @@ FIGURES = {
     "broker faults": Figure(20, 300),
     "database restarts": Figure(6, 100),
     "silent cuts of the database": Figure(2, 40),
+    "dropped lines to the database": Figure(1, 40),
+    "dropped lines to the broker": Figure(1, 40),
     "power cuts": Figure(2, 24),
     "fault-free events": Figure(30_000, 1_000_000),
     "malformed answers": Figure(5_000, 1_000_000),

@@ -57,7 +57,7 @@ class Proxy:
         """Listen, on the same port as before, and pass everything on."""
         self.trouble = NONE
         if self._listener is None:
-            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+            self._listener = self._listen()
             self.port = self._listener.getsockname()[1]
             threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
 
@@ -83,6 +83,9 @@ class Proxy:
         pairs = list(self._pairs)
         self._silent.update(socket_ for pair in pairs for socket_ in pair)
         return len(pairs)
+
+    def _listen(self) -> socket.socket:
+        return socket.create_server(("127.0.0.1", self.port), backlog=128)
 
     def _serve(self, listener: socket.socket) -> None:
         while True:
