@@ -77,7 +77,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
     django.setup()
     import capi.pipeline.deliver  # noqa: F401 - loaded once, for all that are forked
+    from leadmachine import patience
 
+    patience.of_worker()
     for line in sys.stdin:
         word, *ids = line.split()
         if word == "poll":
