@@ -1,0 +1,93 @@
+"""What is known to take its time has it, also where the rest of the web waits for 8 seconds: on both sides."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from capi import tasks
+from capi.pipeline.backfill import foresee
+from capi.reads.by_hand import Choice, chosen_by_filter, outlook_of_cancelling, outlook_of_retrying
+from capi.reads.log import Wanted
+from capi.reads.reconcile import reconcile
+from crm.tasks import clear_sessions
+from postgresql import bounds
+from tests.conftest import staff_client
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite's statements have no bound"),
+]
+
+
+@pytest.fixture
+def longest() -> Iterator[Callable[[], float | None]]:
+    """How long the most patient statement so far would have been waited for, in seconds. The thread is the web's."""
+    waited: list[float | None] = [None]
+
+    def note(execute, sql, params, many, context):
+        if not sql.startswith("SET statement_timeout"):  # which asks for the time, and needs none
+            waited.append(bounds.seconds())
+        return execute(sql, params, many, context)
+
+    bounds.bound_thread(8)
+    with connection.execute_wrapper(note):
+        yield lambda: max(filter(None, waited))
+    assert bounds.seconds() == 8
+    del bounds._bound.seconds
+    connection.close()
+
+
+def test_a_file(longest, admin, client_as) -> None:
+    response = client_as(admin).post(reverse("audit_export"))
+    b"".join(response.streaming_content)
+
+    assert longest() == 60
+
+
+def test_the_reconcile_of_a_week(longest, company) -> None:
+    reconcile(company.pk, date(2026, 11, 23), None)
+
+    assert longest() == 60
+
+
+def test_what_a_backfill_would_do(longest, make_rule) -> None:
+    foresee(make_rule(), since=timezone.now() - timedelta(days=90), until=timezone.now())
+
+    assert longest() == 60
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda company_id: chosen_by_filter(company_id, Wanted(), None, retry=True),
+        lambda company_id: outlook_of_retrying(company_id, Choice([])),
+        lambda company_id: outlook_of_cancelling(company_id, Choice([])),
+    ],
+)
+def test_the_question_before_a_retry_or_a_cancel(ask, longest, company) -> None:
+    ask(company.pk)
+
+    assert longest() == 60
+
+
+def test_what_an_operator_does_in_the_administration(longest) -> None:
+    staff_client().get("/admin/crm/company/")
+
+    assert longest() == 60
+
+
+@pytest.mark.parametrize("job", [tasks.prune, clear_sessions])
+def test_housekeeping(job, longest, company) -> None:
+    job()
+
+    assert longest() == 600
+
+
+def test_all_else_has_no_more_than_the_rest_of_the_web(longest, admin, client_as) -> None:
+    assert client_as(admin).get(reverse("dashboard")).status_code == 200
+
+    assert longest() == 8
