@@ -24,7 +24,8 @@ from capi.rulebook import note_facts, take_all_facts
 from crm.models import Company
 
 AT_HAND: Final = {
-    Check.TOKEN, Check.EXPIRY, Check.VERSION, Check.ACCOUNT, Check.ACTIVE, Check.PAUSED, Check.SEEN, Check.REST, Check.SIZE,
+    Check.TOKEN, Check.EXPIRY, Check.VERSION, Check.ACCOUNT, Check.ACTIVE, Check.PAUSED, Check.SEEN, Check.REST,
+    Check.SIZE,
 }  # fmt: skip
 
 
