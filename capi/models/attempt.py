@@ -44,6 +44,8 @@ class EarlierAttempt(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        # For each attempt that is deleted the database looks here: 10,000 of them took 72 s without.
+        indexes = [models.Index(fields=["attempt"], name="earlier_by_attempt")]
 
     def __str__(self) -> str:
         return f"{self.event_id}: attempt {self.attempt_id}"

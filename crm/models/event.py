@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from crm.models.company import Company
@@ -47,7 +48,10 @@ class CrmEvent(models.Model):
     class Meta:
         verbose_name = "CRM event"
         ordering = ["-occurred_at", "-pk"]
-        indexes = [models.Index(fields=["company", "kind", "occurred_at"], name="crm_event_by_kind")]
+        indexes = [
+            models.Index(fields=["company", "kind", "occurred_at"], name="crm_event_by_kind"),
+            models.Index(fields=["api_key"], name="crm_event_by_api_key", condition=Q(api_key__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"

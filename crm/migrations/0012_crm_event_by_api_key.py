@@ -1,0 +1,20 @@
+from django.db import migrations, models
+
+from crm.indexes import AddIndexUnblocked
+
+
+class Migration(migrations.Migration):
+    atomic = False
+
+    dependencies = [
+        ("crm", "0011_posted_forms"),
+    ]
+
+    operations = [
+        AddIndexUnblocked(
+            model_name="crmevent",
+            index=models.Index(
+                condition=models.Q(("api_key__isnull", False)), fields=["api_key"], name="crm_event_by_api_key"
+            ),
+        ),
+    ]
