@@ -24,16 +24,20 @@ from crm.models import CrmEvent
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 # One statement, and so one moment: the CRM events are counted twice, by themselves and by what became of them.
+# That is looked up by its key for each CRM event of the week. In a join PostgreSQL reads all events there are, of all
+# companies and weeks: as quick for a million (0.11 s for a week of 79,000), but ever slower for more.
 COUNTS: Final = """
-    SELECT r.id, c.state, c.reason, COUNT(e.id),
-           (SELECT COUNT(*) FROM {crm_event} t WHERE t.company_id = r.company_id AND t.kind = r.crm_event
+    SELECT found.id, found.became, COUNT(*),
+           (SELECT COUNT(*) FROM {crm_event} t WHERE t.company_id = found.company_id AND t.kind = found.crm_event
                                                  AND t.occurred_at >= %s AND t.occurred_at < %s)
-    FROM {rule} r
-    JOIN {crm_event} e ON e.company_id = r.company_id AND e.kind = r.crm_event
-                      AND e.occurred_at >= %s AND e.occurred_at < %s
-    LEFT JOIN {event} c ON c.crm_event_id = e.id AND c.rule_id = r.id
-    WHERE r.company_id = %s
-    GROUP BY r.id, c.state, c.reason
+    FROM (SELECT r.id, r.company_id, r.crm_event,
+                 (SELECT c.state || ' ' || c.reason FROM {event} c
+                  WHERE c.crm_event_id = e.id AND c.rule_id = r.id) AS became
+          FROM {rule} r
+          JOIN {crm_event} e ON e.company_id = r.company_id AND e.kind = r.crm_event
+                            AND e.occurred_at >= %s AND e.occurred_at < %s
+          WHERE r.company_id = %s) AS found
+    GROUP BY found.id, found.company_id, found.crm_event, found.became
 """
 
 
@@ -105,7 +109,15 @@ def _counts(company_id: int, monday: date) -> list[Row]:
         cursor.execute(
             COUNTS.format(**{name: model._meta.db_table for name, model in models.items()}), [*span, *span, company_id]
         )
-        return cursor.fetchall()  # type: ignore[no-any-return]
+        return [(rule_id, *_state_and_reason(became), *counts) for rule_id, became, *counts in cursor.fetchall()]
+
+
+def _state_and_reason(became: str | None) -> tuple[str | None, str | None]:
+    """None for both where the CRM event became nothing."""
+    if became is None:
+        return None, None
+    state, _, reason = became.partition(" ")
+    return state, reason
 
 
 def _rule_week(rule: ConversionRule, rows: Sequence[Row], line: Connection | None) -> RuleWeek | None:
