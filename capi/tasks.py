@@ -5,9 +5,7 @@ import logging
 from celery import shared_task
 
 from capi.pipeline import deliver as pipeline
-from capi.pipeline import retention
 from capi.wakeup import wake
-from postgresql.bounds import HOUSEKEEPING_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +22,6 @@ def deliver(company_id: int) -> None:
     turn = pipeline.deliver(company_id, seconds=TURN_SECONDS)
     if turn.more_in is not None:
         wake(company_id, after_seconds=turn.more_in)
-
-
-@shared_task(name="capi.prune")
-def prune() -> None:
-    """Delete what is older than the retention period."""
-    with statements_may_take(HOUSEKEEPING_SECONDS):
-        retention.prune()
 
 
 def _is_id(value: object) -> bool:

@@ -6,7 +6,6 @@ from typing import Final
 
 from django.db import transaction
 from django.db.models import Model
-from django.db.models.functions import Now
 
 from crm.models import Company, PostedForm
 
@@ -27,8 +26,3 @@ def save_once(*, company: Company, sha256: str, save: Callable[[], Model]) -> tu
             posted.save(update_fields=["made_id"])
     assert posted.made_id is not None
     return posted.made_id, made
-
-
-def forget_old_forms() -> int:
-    """Forget what was posted more than KEPT_FOR ago. Returns how many forms that were."""
-    return PostedForm.objects.filter(posted_at__lt=Now() - KEPT_FOR).delete()[0]

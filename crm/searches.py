@@ -8,8 +8,6 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
-from django.db.models.functions import Now
-
 from crm.models import LeadSearch, Membership
 
 KEPT_FOR: Final = timedelta(days=7)  # as long as a session lasts at most
@@ -32,8 +30,3 @@ def recall_search(membership: Membership, key: str) -> str:
         return ""
     own = LeadSearch.objects.for_company(membership.company).filter(user=membership.user)
     return own.filter(key=key).values_list("text", flat=True).first() or ""
-
-
-def forget_old_searches() -> int:
-    """Delete those that are older than KEPT_FOR. Returns how many."""
-    return LeadSearch.objects.filter(created_at__lt=Now() - KEPT_FOR).delete()[0]

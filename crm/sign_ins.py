@@ -1,17 +1,14 @@
 """Who signed in, and who tried to: on record in each of the person's companies."""
 
 import logging
-from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_login_failed
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Q
 from django.dispatch import receiver
 
 from crm import audit
-from crm.models import AuditAction, AuditEntry, Membership, User
+from crm.models import AuditAction, Membership, User
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +27,6 @@ def _failed(credentials: dict[str, Any], **kwargs: Any) -> None:
     logger.warning("A sign-in failed, for %s.", f"user {user.pk}" if user else "nobody we know")
     if user is not None:
         _record(AuditAction.SIGN_IN_FAILED, user)
-
-
-def forget_old_sign_ins() -> int:
-    """Delete what is on record of sign-ins after RETENTION_DAYS. Returns how many entries went. All else stays."""
-    everything: QuerySet[AuditEntry] = QuerySet(AuditEntry)  # AuditEntry's own refuses to delete
-    sign_ins = everything.filter(action__in=[AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED])
-    return sign_ins.filter(at__lt=Now() - timedelta(days=settings.RETENTION_DAYS)).delete()[0]
 
 
 def _record(action: AuditAction, user: User) -> None:

@@ -14,7 +14,7 @@ app.autodiscover_tasks()
 
 
 class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Every worker sweeps and watches by its own timers, so that nothing waits for a message that got lost.
+    """Every worker sweeps, watches and keeps house by its own timers: nothing waits for a message that got lost.
 
     It starts once the pool stands and before the broker is reached for: with the broker down, that takes for ever.
     """
@@ -24,10 +24,12 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, worker: Any) -> None:
         from capi.sweeper import Counter, Sweeper
         from capi.watcher import Watcher
+        from leadmachine.housekeeping import Housekeeper
 
         Sweeper().start()
         Counter().start()
         Watcher().start()
+        Housekeeper().start()
 
 
 app.steps["worker"].add(Sweep)
@@ -67,9 +69,8 @@ def bound_statements(**kwargs: Any) -> None:
 
 
 @signals.celeryd_init.connect
-@signals.beat_init.connect
 def refuse_wrong_settings(**kwargs: Any) -> None:
-    """A worker or a beat does not start with settings that a web server would refuse, and warns of what it would."""
+    """A worker does not start with settings that a web server would refuse, and warns of what it would."""
     from leadmachine import start
 
     start.refuse_wrong_settings()

@@ -12,7 +12,6 @@ from typing import Final
 from django.conf import settings
 
 from capi import own_sandbox
-from capi.repeating import Repeating
 from capi.sandbox.server import SandboxServer
 from leadmachine import logs
 
@@ -35,23 +34,7 @@ def _run_worker() -> None:
     # The bare controller, not the command line's worker: signal handlers belong to the web server's main thread.
     worker = app.WorkController(pool="threads", concurrency=2, without_gossip=True, without_mingle=True)
     logs.keep_readable(worker.hostname)
-    Housekeeping().start()
     worker.start()
-
-
-class Housekeeping(Repeating):
-    """Asks for what beat asks for on a larger installation: at the start, and every day."""
-
-    name = "housekeeping"
-
-    def seconds(self) -> float:
-        return 24 * 3600.0
-
-    def round(self, number: int) -> None:
-        from leadmachine.celery import app
-
-        for entry in settings.CELERY_BEAT_SCHEDULE.values():
-            app.send_task(entry["task"], retry=False)
 
 
 def _start_sandbox() -> SandboxServer:

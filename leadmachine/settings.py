@@ -307,12 +307,6 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = {
-    # Deliveries need no beat: each worker sweeps by itself. These are housekeeping, and no harm if done twice.
-    "prune": {"task": "capi.prune", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
-    "clear-sessions": {"task": "crm.clear_sessions", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
-}
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 
 # --- what all web processes know together: failed sign-ins, used codes ------------------------------------------------
 

@@ -17,7 +17,7 @@ def test_redis_asks_for_the_password_that_the_processes_give() -> None:
 
     assert command[command.index("--requirepass") + 1] == REDIS_PASSWORD
     assert SERVICES["redis"]["environment"] == {"REDISCLI_AUTH": REDIS_PASSWORD}  # for the health check
-    for name in ("web", "worker", "beat", "migrate"):
+    for name in ("web", "worker", "migrate"):
         assert SERVICES[name]["environment"]["REDIS_URL"] == f"redis://:{REDIS_PASSWORD}@redis:6379/0"
 
 

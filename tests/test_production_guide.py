@@ -133,7 +133,7 @@ def test_the_guide_sets_what_the_readme_says_that_production_needs() -> None:
 
 
 def test_there_is_a_unit_for_each_process() -> None:
-    assert [path.stem for path in UNIT_PATHS] == ["leadmachine-beat", "leadmachine-web", "leadmachine-worker"]
+    assert [path.stem for path in UNIT_PATHS] == ["leadmachine-web", "leadmachine-worker"]
 
 
 @pytest.mark.parametrize("path", UNIT_PATHS, ids=lambda path: path.stem)
@@ -155,8 +155,7 @@ def test_a_unit_has_time_to_end_what_it_is_at(path: Path) -> None:
 
     assert int(service["TimeoutStopSec"]) > settings.SEND_TIMEOUT_SECONDS + 2  # an erasure waits a little longer
     assert int(service["TimeoutStopSec"]) > gunicorn.graceful_timeout
-    if path.stem != "leadmachine-beat":
-        assert service["KillMode"] == "mixed"
+    assert service["KillMode"] == "mixed"
 
 
 @pytest.mark.parametrize("path", UNIT_PATHS, ids=lambda path: path.stem)

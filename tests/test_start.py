@@ -118,11 +118,8 @@ def test_a_command_refuses_wrong_keys_without_a_traceback(keys: str, id_: str) -
     assert KEY[:20] not in result.stderr + result.stdout
 
 
-@pytest.mark.parametrize("arguments", [["worker"], ["beat"]], ids=["worker", "beat"])
-def test_workers_and_beat_refuse_too(arguments: list[str]) -> None:
-    result = start(
-        "-m", "celery", "-A", "leadmachine", *arguments, ALLOWED_HOSTS="*", REDIS_URL="redis://127.0.0.1:9/0"
-    )
+def test_workers_refuse_too() -> None:
+    result = start("-m", "celery", "-A", "leadmachine", "worker", ALLOWED_HOSTS="*", REDIS_URL="redis://127.0.0.1:9/0")
 
     assert result.returncode != 0
     assert "leadmachine.E002" in result.stderr

@@ -25,12 +25,9 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("name", ["web", "worker", "beat"])
+@pytest.mark.parametrize("name", ["web", "worker"])
 def test_each_process_says_so_at_its_start(processes: Processes, name: str) -> None:
-    if name == "beat":
-        processes.start_beat()
-    else:
-        processes.start(name, command(name))
+    processes.start(name, command(name))
 
     wait_for(lambda: "W010" in processes.log(name), seconds=30, told=f"{name} warns")
     assert "EMAIL_URL is not set" in processes.log(name)

@@ -8,6 +8,7 @@ from capi.models.connection import Connection
 from capi.models.counts import CountedLog, DayCount
 from capi.models.event import ConversionEvent, ConversionEventQuerySet, new_test_event_id
 from capi.models.heartbeat import SWEEP, Heartbeat
+from capi.models.housekeeping import Housekeeping
 from capi.models.ids import MAX_ID_DIGITS, check_linkedin_id, clean_linkedin_id, only_digits
 from capi.models.names import CrmEventName
 from capi.models.rule import ConversionRule, ConversionRuleQuerySet
@@ -17,6 +18,6 @@ from capi.reasons import Frequency
 __all__ = [
     "MAX_ID_DIGITS", "SWEEP", "Alert", "AlertQuerySet", "Attempt", "Backfill", "Checkup", "CompanyQuerySet",
     "Connection", "ConversionEvent", "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet",
-    "CountedLog", "CrmEventName", "DayCount", "EarlierAttempt", "Frequency", "Heartbeat", "Mail", "MailChoice",
-    "MailQuerySet", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id", "only_digits",
+    "CountedLog", "CrmEventName", "DayCount", "EarlierAttempt", "Frequency", "Heartbeat", "Housekeeping", "Mail",
+    "MailChoice", "MailQuerySet", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id", "only_digits",
 ]  # fmt: skip

@@ -1,40 +1,53 @@
-"""Forgetting: finished events and attempts, ended alerts and their mails go after a while."""
+"""Forgetting the log: which events and attempts came to their end before a moment, and what still needs them.
 
-import time
-from datetime import timedelta
+Both are found by the company and the id, as the log is in the order of time: an index over times would cost every
+batch, and without either each statement would read the whole log.
+"""
 
-from django.conf import settings
-from django.db.models import Model, QuerySet
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import cache
 
-from capi.clock import database_now
-from capi.models import Alert, Attempt, ConversionEvent, Mail
+from capi.models import Attempt, ConversionEvent, ConversionEventQuerySet, EarlierAttempt
 from capi.pipeline import counting
+from capi.pipeline.beside import named
+from capi.reads.moments import first_id_since
 from capi.reasons import OPEN_STATES
 
-BATCH = 1_000
-PAUSE_SECONDS = 0.05
 
-
-def prune() -> int:
-    """Delete what came to its end more than the settings' RETENTION_DAYS ago. Returns how many rows went.
-
-    What is open stays, however old: an event on its way, an alert whose cause lasts, a mail that may still be sent. In
-    small batches with a breath between them, so that deliveries go on meanwhile. Before, every day is counted anew; the
-    counts stay.
-    """
-    before = database_now() - timedelta(days=settings.RETENTION_DAYS)
+def count_for_good(before: datetime) -> None:
+    """Count every day anew, and keep the counts of those that are about to lose rows."""
     counting.recount()
     counting.seal(before)
-    finished = ConversionEvent.objects.exclude(state__in=OPEN_STATES).filter(settled_at__lt=before)
-    attempts = Attempt.objects.filter(started_at__lt=before, events=None)
-    mails = Mail.objects.filter(due_at=None, created_at__lt=before)
-    alerts = Alert.objects.filter(closed_at__lt=before).exclude(mails__due_at__isnull=False)
-    return sum(_delete(rows) for rows in (finished, attempts, mails, alerts))
 
 
-def _delete(rows: QuerySet[Model]) -> int:
-    gone = 0
-    while pks := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
-        gone += rows.model._default_manager.filter(pk__in=pks).delete()[0]
-        time.sleep(PAUSE_SECONDS)
-    return gone
+def ended_events(before: datetime) -> Iterator[ConversionEventQuerySet]:
+    """Those that came to their end before the moment, company by company. What is open stays, however old."""
+    for company_id in named("company").order_by("pk").values_list("pk", flat=True):
+        recorded = _recorded_before(company_id, before)
+        yield recorded.filter(settled_at__lt=before).exclude(state__in=OPEN_STATES)
+
+
+def attempts_in_use(before: datetime) -> Callable[[Sequence[int]], set[int]]:
+    """Tells of attempts that started before the moment which ones an event still names, as its last or as an earlier.
+
+    Such an event was recorded before its attempt, and so before the moment. Call it when `ended_events` are gone: there
+    are few left to look through then.
+    """
+    recorded = cache(lambda company_id: _recorded_before(company_id, before))
+
+    def in_use(pks: Sequence[int]) -> set[int]:
+        found = set(EarlierAttempt.objects.filter(attempt__in=pks).values_list("attempt", flat=True))
+        companies = Attempt.objects.filter(pk__in=pks).order_by().values_list("company", flat=True).distinct()
+        for company_id in companies:
+            last = recorded(company_id).filter(last_attempt__in=pks)
+            found.update(last.values_list("last_attempt", flat=True))
+        return found
+
+    return in_use
+
+
+def _recorded_before(company_id: int, moment: datetime) -> ConversionEventQuerySet:
+    """Events of the company up to an hour too many, and none too few."""
+    bound = first_id_since(company_id, moment + counting.MARGIN)
+    return ConversionEvent.objects.for_company(company_id).filter(pk__lt=bound)

@@ -1,5 +1,6 @@
 """What the sandbox received and answered: one line of JSON per request, in a file that outlives any kill."""
 
+import contextlib
 import json
 import os
 import threading
@@ -100,6 +101,13 @@ class Ledger:
             self._number = 0
             if self.path.exists():
                 os.truncate(self.path, 0)
+
+    def set_aside(self, *, beyond_bytes: int) -> None:
+        """Begin a new file where this one has grown beyond so many bytes. It stays as `.1`, in place of the last."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.path.stat().st_size > beyond_bytes:
+                # A name, not a copy: what is being written meanwhile goes to either of them, and is not lost.
+                self.path.replace(self.path.with_name(f"{self.path.name}.1"))
 
     def _take_up(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)

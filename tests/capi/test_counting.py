@@ -11,11 +11,11 @@ from django.utils import timezone
 from capi.latency import percentile
 from capi.models import ConversionEvent, CountedLog, DayCount
 from capi.pipeline import counting
-from capi.pipeline.retention import prune
 from crm.models import Company
 from tests.capi.conftest import send_all
 from tests.capi.counted import count_now, counts, record
 from tests.conftest import make_lead
+from tests.housekeeping import keep_house
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -193,7 +193,7 @@ def test_pruning_keeps_the_counts_and_takes_the_rows(company, make_rule, setting
     old = record(rule, "accepted", now - 40 * DAY)
     recent = record(rule, "accepted", now - 2 * DAY)
 
-    prune()
+    keep_house()
     counting.recount()
 
     assert list(ConversionEvent.objects.values_list("pk", flat=True)) == [recent.pk]
@@ -209,7 +209,7 @@ def test_a_day_that_has_lost_rows_is_not_counted_again_even_where_more_is_kept_f
     record(rule, "accepted", day)
     record(rule, "waiting", day, reason="no_email")
     settings.RETENTION_DAYS = 30
-    prune()
+    keep_house()
 
     settings.RETENTION_DAYS = 100
     counting.recount()

@@ -9,12 +9,12 @@ from django.utils import dateformat, timezone
 
 from capi import services
 from capi.models import ConversionEvent
-from capi.pipeline.retention import prune
 from crm import timeline
 from crm.erasure import erase_lead
 from crm.models import CrmEvent, Deal, LeadStatus, Stage
 from tests.capi.counted import record
 from tests.conftest import TOKEN, make_deal, make_lead
+from tests.housekeeping import keep_house
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -34,8 +34,8 @@ def long_ago(lead, days: int) -> None:
     """Let what has happened to the lead so far, and what came of it, be so many days ago, and the log be pruned."""
     moment = timezone.now() - timedelta(days=days)
     CrmEvent.objects.filter(lead=lead).update(occurred_at=moment)
-    ConversionEvent.objects.filter(lead=lead).update(settled_at=moment)
-    prune()
+    ConversionEvent.objects.filter(lead=lead).update(created_at=moment, settled_at=moment)
+    keep_house()
 
 
 def qualify(lead) -> None:

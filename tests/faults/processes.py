@@ -87,20 +87,11 @@ class Processes:
     def start_worker(self, name: str = "worker1", *options: str, **environment: str) -> None:
         self.start(name, [*command("worker"), "--hostname", f"{name}@%h", *options], **environment)
 
-    @property
-    def schedule(self) -> Path:
-        """The file in which beat writes down when it last did what."""
-        return self.folder / "schedule"
-
-    def start_beat(self, name: str = "beat") -> None:
-        self.start(name, [*command("beat"), "--schedule", str(self.schedule)])
-
     def start_all(self) -> None:
-        """The web server, two workers and beat; returns when a browser could go there."""
+        """The web server and two workers; returns when a browser could go there."""
         self.start("web", command("web"))
         self.start_worker("worker1")
         self.start_worker("worker2")
-        self.start_beat()
         self.wait_for_web()
 
     def wait_for_web(self) -> None:

@@ -240,7 +240,7 @@ def test_f63_a_power_cut_of_everything_and_a_start_in_any_order(world) -> None:
 def cut_the_power(world) -> None:
     world.broker_server.kill()
     world.database_server.kill()
-    world.kill("web", "worker", "beat")
+    world.kill("web", "worker")
 
 
 def start(world, name: str) -> None:
@@ -252,7 +252,6 @@ def start(world, name: str) -> None:
         world.start("web", command("web"))
     else:
         world.start_worker("worker")
-        world.start_beat()
 
 
 def wait_for_database() -> None:

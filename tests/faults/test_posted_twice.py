@@ -12,7 +12,6 @@ from django.urls import reverse
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from crm.erasure import erase_lead
 from crm.models import AuditEntry, CrmEvent, Deal, Lead, LeadStatus, PostedForm, Stage
-from crm.tasks import clear_sessions
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import TOKEN, give_password, make_deal, make_lead
 from tests.crm.api.calling import caller
@@ -20,6 +19,7 @@ from tests.faults import figures
 from tests.faults.invariants import broken
 from tests.faults.threads import in_threads
 from tests.faults.world import make_leads
+from tests.housekeeping import keep_house
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -168,12 +168,12 @@ def test_f58_what_was_posted_is_kept_as_a_hash_for_a_week(web, new_lead) -> None
     kept = PostedForm.objects.get()
 
     erase_lead(lead=Lead.objects.get())
-    clear_sessions()
+    keep_house()
     assert re.fullmatch(r"[0-9a-f]{64}", kept.sha256)
     assert PostedForm.objects.count() == 1
 
     PostedForm.objects.update(posted_at=kept.posted_at.replace(year=2025))
-    clear_sessions()
+    keep_house()
     assert PostedForm.objects.count() == 0
 
 

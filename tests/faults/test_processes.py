@@ -1,4 +1,4 @@
-"""The main job through real processes: gunicorn, two Celery workers and beat, on PostgreSQL and Valkey."""
+"""The main job through real processes: gunicorn and two Celery workers, on PostgreSQL and Valkey."""
 
 import json
 import os
@@ -8,17 +8,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from datetime import timedelta
 
 import psycopg
 import pytest
-from celery.beat import PersistentScheduler
 from django.conf import settings
 
 from capi.demo.people import PASSWORD
 from capi.sandbox.ledger import Ledger
 from capi.sandbox.server import SandboxServer
-from leadmachine.celery import app
 from tests.faults.installation import COMPOSE, PATH, Browser, Installation, command, free_port, wait_for
 
 pytestmark = [
@@ -135,12 +132,10 @@ def end_a_session(installation) -> Callable[[], bool]:
     return is_gone
 
 
-def let_a_day_pass(schedule) -> None:
-    """For beat, which did everything a day ago."""
-    scheduler = PersistentScheduler(app=app, schedule_filename=str(schedule))
-    for entry in scheduler.schedule.values():
-        entry.last_run_at -= timedelta(days=1)
-    scheduler.close()
+def let_a_day_pass(installation) -> None:
+    """Since the last housekeeping."""
+    with psycopg.connect(installation.database_url) as database:
+        database.execute("INSERT INTO capi_housekeeping (id, done_at) VALUES (1, now() - interval '1 day')")
 
 
 def accepted(linkedin) -> list[dict]:
@@ -162,7 +157,7 @@ def wait_for_acceptance(installation, event_id) -> None:
 def test_the_main_job_through_the_web_server_and_two_workers(install, linkedin) -> None:
     with install(valkey_url()) as installation:
         session_is_over = end_a_session(installation)
-        let_a_day_pass(installation.schedule)
+        let_a_day_pass(installation)
         installation.start_all()
         for worker in ("worker1", "worker2"):
             installation.wait_for_worker(worker)
@@ -192,8 +187,8 @@ def test_the_main_job_through_the_web_server_and_two_workers(install, linkedin) 
         assert admin.get("/integrations/linkedin/events/").count("Sent 201") >= 3
         wire = linkedin.ledger.path.read_text().lower()
         assert not [word for word in ("tess", "555 0199", "quiet", "test@example.com", "forty") if word in wire]
-        wait_for(session_is_over, seconds=5, told="beat had a worker delete the session that has ended")
-        assert installation.stop() == {"web": 0, "worker1": 0, "worker2": 0, "beat": 0}
+        wait_for(session_is_over, seconds=5, told="a worker has deleted the session that has ended")
+        assert installation.stop() == {"web": 0, "worker1": 0, "worker2": 0}
         assert len(linkedin.ledger.tail(100)) == 3  # requests, so that nothing else came
 
 
@@ -214,9 +209,9 @@ def test_with_redis_dead_a_save_answers_at_once_and_the_sweep_delivers(install, 
 def test_the_compose_file_has_each_process_with_a_health_check_and_waits_for_the_migrations() -> None:
     services = COMPOSE["services"]
 
-    assert set(services) == {"postgres", "redis", "migrate", "web", "worker", "beat"}
+    assert set(services) == {"postgres", "redis", "migrate", "web", "worker"}
     assert [name for name, service in services.items() if "healthcheck" not in service] == ["migrate"]
-    for name in ("web", "worker", "beat"):
+    for name in ("web", "worker"):
         assert services[name]["depends_on"] == {
             "migrate": {"condition": "service_completed_successfully"},
             "redis": {"condition": "service_healthy"},
@@ -276,6 +271,7 @@ def test_the_embedded_worker_does_the_daily_housekeeping_too(tmp_path, linkedin)
     embedded = {"LEADMACHINE_EMBEDDED_WORKER": "on"}
     with Installation(tmp_path, linkedin_url=linkedin.url, redis_url="", **embedded) as installation:
         session_is_over = end_a_session(installation)
+        let_a_day_pass(installation)
 
         installation.start("web", command("web"))
 

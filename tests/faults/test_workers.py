@@ -1,4 +1,4 @@
-"""Real workers, their parents, children and beat, ended in every way: F11, F14 to F17, F19 to F22."""
+"""Real workers, their parents and children, ended in every way: F11, F14 to F17, F19 to F22."""
 
 import os
 import signal
@@ -102,22 +102,17 @@ def test_f17_a_second_sigterm_and_sigquit_end_it_at_once_and_nothing_is_lost(wor
     assert world.broken(Allowed(hidden_answers=2), explained=f"{WORKER_LOST}|Task handler raised|SystemExit") == []
 
 
-def test_f19_without_beat_with_two_and_with_a_broken_schedule_deliveries_keep_to_their_time(world) -> None:
+def test_f19_with_no_wake_up_and_no_scheduler_deliveries_keep_to_their_time(world) -> None:
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
     world.broker.down()  # no wake-up gets through, so that it is the worker's own sweep that delivers
-    world.schedule.write_bytes(os.urandom(4096))
-    for number, beats in enumerate([[], ["beat1", "beat2"]]):
-        for name in beats:
-            world.start_beat(name)
 
-        make_leads(company, 20, start=20 * number)
+    make_leads(company, 20)
 
-        world.wait_for_the_end()
-    assert world.broken(explained=f"{ABOUT_BROKER}|beat|Removing corrupted schedule") == []
+    world.wait_for_the_end()
+    assert world.broken(explained=ABOUT_BROKER) == []
     assert extra_acceptances(world.ledger.entries()) == 0
-    assert [name for name in ("beat1", "beat2") if world.running[name].poll() is not None] == []
 
 
 def test_f20_a_sweep_that_raises_runs_again(world) -> None:

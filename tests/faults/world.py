@@ -53,8 +53,8 @@ SORRY = {"detail": errors.SORRY}  # what the API says where the database is away
 
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
 ABOUT_DATABASE = (
-    r"OperationalError|InterfaceError|The (sweep|watch|count of the log|check-up of company \d+) failed"
-    r"|psycopg|terminating connection"
+    r"OperationalError|InterfaceError|The (sweep|watch|count of the log|housekeeping|check-up of company \d+) failed"
+    r"|Old rows of \S+ could not be deleted|psycopg|terminating connection"
 )
 ABOUT_BROKER = r"celery\.(worker|bootsteps)|redis|broker"
 

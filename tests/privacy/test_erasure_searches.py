@@ -9,8 +9,8 @@ from django.utils import timezone
 from crm.erasure import erase_lead
 from crm.models import LeadSearch
 from crm.roles import Role
-from crm.tasks import clear_sessions
 from tests.conftest import join, make_lead
+from tests.housekeeping import keep_house
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -92,6 +92,6 @@ def test_searching_twice_keeps_it_once_and_old_searches_go(client_as, admin, lea
     LeadSearch.objects.update(created_at=timezone.now() - timedelta(days=8))
     search(client, "Byron")
 
-    clear_sessions()
+    keep_house()
 
     assert list(LeadSearch.objects.values_list("text", flat=True)) == ["Byron"]

@@ -21,7 +21,14 @@ PATHS = {
     "admin.LogEntry": "user__memberships__company",
 }
 # Rows that belong to the installation.
-NOBODYS = {"auth.Permission", "auth.Group", "contenttypes.ContentType", "sessions.Session", "capi.Heartbeat"}
+NOBODYS = {
+    "auth.Permission",
+    "auth.Group",
+    "contenttypes.ContentType",
+    "sessions.Session",
+    "capi.Heartbeat",
+    "capi.Housekeeping",
+}
 
 
 def tenant_models() -> dict[type[Model], str]:

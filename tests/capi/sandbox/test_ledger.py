@@ -164,3 +164,26 @@ def test_a_kill_right_after_append_loses_nothing(ledger):
     killed = subprocess.run([sys.executable, "-c", script, str(ledger.path)], check=False, cwd=ROOT)
 
     assert (killed.returncode, numbers(ledger.tail(10))) == (-9, [3, 2, 1])
+
+
+def test_a_file_that_has_grown_large_is_set_aside_and_the_one_before_it_goes(ledger):
+    for _ in range(3):
+        ledger.append(entry())
+        ledger.set_aside(beyond_bytes=100)
+
+    ledger.append(entry())
+
+    before = Ledger(ledger.path.with_name("ledger.jsonl.1"))
+    assert numbers(ledger.tail(10)) == [4]
+    assert numbers(before.tail(10)) == [3]
+    assert len(list(ledger.path.parent.iterdir())) == 2
+
+
+def test_a_file_that_is_small_or_not_there_stays_as_it_is(ledger):
+    ledger.set_aside(beyond_bytes=100)
+    ledger.append(entry())
+
+    ledger.set_aside(beyond_bytes=10_000)
+
+    assert numbers(ledger.tail(10)) == [1]
+    assert list(ledger.path.parent.iterdir()) == [ledger.path]

@@ -1,0 +1,41 @@
+"""PostgreSQL's plans of the statements that something executes."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from django.db import connection
+
+PLANNED: Final = re.compile(r"\s*(SELECT|DELETE|UPDATE|WITH)\b")
+
+
+@contextmanager
+def plans() -> Iterator[list[Any]]:
+    """Gathers the plan of each statement that reads, updates or deletes."""
+    found: list[Any] = []
+
+    def explained(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if PLANNED.match(sql):
+            with connection.connection.cursor() as cursor:
+                found.append(cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params).fetchone())
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explained):
+        yield found
+
+
+def read_whole(plan: Any) -> set[str]:
+    """The tables that it reads from their beginning to their end."""
+    if isinstance(plan, dict):
+        here = {plan["Relation Name"]} if plan.get("Node Type") == "Seq Scan" else set()
+        return here.union(*map(read_whole, plan.values()))
+    return set().union(*map(read_whole, plan)) if isinstance(plan, list | tuple) else set()
+
+
+def read(plan: Any) -> set[str]:
+    """The tables that it reads in any way."""
+    if isinstance(plan, dict):
+        here = {plan["Relation Name"]} if "Relation Name" in plan else set()
+        return here.union(*map(read, plan.values()))
+    return set().union(*map(read, plan)) if isinstance(plan, list | tuple) else set()

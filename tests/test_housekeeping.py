@@ -1,0 +1,235 @@
+"""Who keeps house and when: one worker at a time, daily by the database's clock, and another where that one dies."""
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import connection
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from capi.models import Attempt, ConversionEvent, ConversionRule, EarlierAttempt, Housekeeping
+from crm.models import Company, PostedForm
+from leadmachine import housekeeping
+from leadmachine.housekeeping import keep_house_if_due
+from leadmachine.retention import RETENTIONS
+from tests.conftest import make_lead
+from tests.housekeeping import keep_house, let_a_day_pass
+from tests.plans import plans, read, read_whole
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+
+def old_sessions(count: int = 1) -> None:
+    ended = timezone.now() - timedelta(days=1)
+    Session.objects.bulk_create(Session(session_key=f"old-{n}", expire_date=ended) for n in range(count))
+
+
+def old_form(company: Company) -> None:
+    PostedForm.objects.create(company=company, sha256="0" * 64, posted_at=timezone.now() - timedelta(days=8))
+
+
+def seconds_of_claim() -> float:
+    row = Housekeeping.objects.get()
+    assert row.claimed_until is not None
+    return (row.claimed_until - timezone.now()).total_seconds()
+
+
+# --- when ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_installation_has_its_first_turn_after_a_day() -> None:
+    old_sessions()
+
+    assert not keep_house_if_due()
+    assert Session.objects.exists()
+    assert Housekeeping.objects.get().done_at > timezone.now() - timedelta(minutes=1)
+
+
+def test_within_a_day_of_the_last_turn_there_is_none() -> None:
+    Housekeeping.objects.create(pk=1, done_at=Now() - timedelta(hours=23))
+    old_sessions()
+
+    assert not keep_house_if_due()
+    assert Session.objects.exists()
+
+
+def test_after_a_day_there_is_one_and_then_none_for_another_day() -> None:
+    let_a_day_pass()
+    old_sessions()
+
+    turns = [keep_house_if_due(), keep_house_if_due()]
+
+    assert turns == [True, False]
+    assert not Session.objects.exists()
+
+
+def test_months_in_which_nobody_kept_house_are_made_up_for_in_one_turn(company, monkeypatch) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 10)
+    Housekeeping.objects.create(pk=1, done_at=Now() - timedelta(days=200))
+    old_sessions(95)
+    old_form(company)
+
+    keep_house_if_due()
+
+    assert not Session.objects.exists()
+    assert not PostedForm.objects.exists()
+
+
+# --- who -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_workers_that_look_at_once_one_has_the_turn() -> None:
+    let_a_day_pass()
+
+    def look(number: int) -> bool:
+        try:
+            return keep_house_if_due()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as workers:
+        turns = list(workers.map(look, range(8)))
+
+    assert turns.count(True) == 1
+
+
+def test_while_a_worker_is_at_it_no_other_begins() -> None:
+    let_a_day_pass()
+    claim_id = Housekeeping.objects.claim()
+
+    assert claim_id is not None
+    assert 590 < seconds_of_claim() < 610
+    assert Housekeeping.objects.claim() is None
+
+
+def test_where_a_worker_died_over_it_another_begins_again_once_the_claim_has_lapsed() -> None:
+    let_a_day_pass()
+    Housekeeping.objects.claim()
+    old_sessions()
+    assert not keep_house_if_due()
+    Housekeeping.objects.update(claimed_until=Now() - timedelta(seconds=1))
+
+    assert keep_house_if_due()
+    assert not Session.objects.exists()
+
+
+def test_a_worker_that_wakes_after_its_claim_has_lapsed_deletes_no_more(monkeypatch, caplog) -> None:
+    """Frozen in its first batch, as by SIGSTOP, for so long that another worker has taken the turn meanwhile."""
+    monkeypatch.setattr(housekeeping, "BATCH", 10)
+    let_a_day_pass()
+    old_sessions(25)
+
+    def freeze(seconds: float) -> None:
+        Housekeeping.objects.update(claimed_until=Now() - timedelta(seconds=1))
+        assert Housekeeping.objects.claim() is not None
+
+    monkeypatch.setattr(time, "sleep", freeze)
+
+    keep_house_if_due()
+
+    assert Session.objects.count() == 15
+    assert Housekeeping.objects.get().done_at < timezone.now() - timedelta(hours=23)
+    assert 590 < seconds_of_claim() < 610  # the other worker's, as it was
+    assert "another worker goes on with it" in caplog.text
+
+
+# --- how -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_that_fails_keeps_no_other_from_its_turn_and_is_tried_again_in_an_hour(
+    company, monkeypatch, caplog
+) -> None:
+    def fail(before: Any) -> Any:
+        raise RuntimeError("no such thing")
+
+    [forms] = RETENTIONS["crm.PostedForm"]
+    monkeypatch.setitem(RETENTIONS, "crm.PostedForm", (type(forms)(forms.period, forms.since, fail),))
+    let_a_day_pass()
+    old_form(company)
+    old_sessions()
+
+    with caplog.at_level(logging.ERROR):
+        keep_house_if_due()
+
+    assert PostedForm.objects.exists()
+    assert not Session.objects.exists()
+    assert [record.getMessage() for record in caplog.records] == [
+        "Old rows of crm.PostedForm could not be deleted; it is tried again in an hour."
+    ]
+    assert 3590 < seconds_of_claim() < 3610
+    assert not keep_house_if_due()
+
+    monkeypatch.undo()
+    Housekeeping.objects.update(claimed_until=Now())
+    assert keep_house_if_due()
+    assert not PostedForm.objects.exists()
+
+
+def test_rows_go_in_small_statements_also_where_some_that_stay_lie_between(company, rule, monkeypatch) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 10)
+    attempts = old_attempts(rule, 45)
+    event = ConversionEvent.objects.create(company=company, rule=rule)
+    EarlierAttempt.objects.bulk_create(EarlierAttempt(event=event, attempt=one) for one in attempts[5:25:2])
+
+    with CaptureQueriesContext(connection) as queries:
+        keep_house()
+
+    deletes = [query["sql"] for query in queries if query["sql"].startswith('DELETE FROM "capi_attempt"')]
+    assert set(Attempt.objects.all()) == set(attempts[5:25:2])
+    assert len(deletes) == 5
+    assert all(sql.count(",") < 10 for sql in deletes)
+    assert not [query["sql"] for query in queries if "sent_hashes" in query["sql"]]
+
+
+@pytest.fixture
+def rule(company: Company) -> ConversionRule:
+    return ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name="Leads")
+
+
+def old_attempts(rule: ConversionRule, count: int) -> list[Attempt]:
+    long_ago = timezone.now() - timedelta(days=200)
+    return Attempt.objects.bulk_create(
+        Attempt(company=rule.company, rule=rule, started_at=long_ago) for _ in range(count)
+    )
+
+
+LARGE = {"capi_conversionevent", "capi_attempt", "capi_earlierattempt", "crm_crmevent", "crm_lead"}
+TIED = """
+    WITH made AS (
+        INSERT INTO capi_attempt (company_id, rule_id, linkedin_id, sent_value, api_version, duration_ms, event_count,
+                                  code, message, sent_hashes)
+        SELECT company_id, rule_id, '104012', false, '202609', 1, 1, '', '', '' FROM capi_conversionevent RETURNING id
+    )
+    INSERT INTO capi_earlierattempt (event_id, attempt_id)
+    SELECT event.id, attempt.id FROM (SELECT id, row_number() OVER () AS n FROM capi_conversionevent) AS event
+    JOIN (SELECT id, row_number() OVER () AS n FROM made) AS attempt USING (n)
+"""
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL for its plans")
+def test_no_statement_of_a_turn_reads_a_large_table_whole(company, rule, settings) -> None:
+    settings.LINKEDIN_SANDBOX = True
+    make_lead(company)
+    ConversionEvent.objects.update(created_at=timezone.now() - timedelta(days=200))
+    old = old_attempts(rule, 1_500)
+    call_command("make_events", company=company.slug, count=100_000, stdout=StringIO())
+    with connection.cursor() as cursor:
+        cursor.execute(TIED)
+        cursor.execute("ANALYZE")
+
+    with plans() as found:
+        keep_house()
+
+    assert not Attempt.objects.filter(pk__in=[attempt.pk for attempt in old]).exists()
+    assert Attempt.objects.count() == EarlierAttempt.objects.count() >= 100_000
+    assert {"capi_conversionevent", "capi_attempt", "capi_earlierattempt"} <= read(found)
+    assert read_whole(found) & LARGE == set()
