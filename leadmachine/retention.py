@@ -1,6 +1,6 @@
 """How long each table keeps its rows. docs/operating.md has the same table in words, and a test compares them.
 
-A table without an entry here fails a test: whoever adds one decides how long its rows are kept.
+A table without an entry here fails a test: anyone who adds one decides how long its rows are kept.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -76,7 +76,7 @@ PAST: Final = Period(
 AT_ONCE: Final = Period("by the next turn", lambda: 0)
 SESSION: Final = Period("7 days", lambda: settings.SESSION_COOKIE_AGE / 86_400)
 CONFIRMATION: Final = Period("3 days", lambda: account_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS)
-# Never less than the log that they are counted from: what goes too early would be counted anew each night.
+# Never less than the log that they are counted from: what goes too early would be counted again each day.
 COUNTS: Final = Period("3 years", lambda: max(3 * 366, settings.RETENTION_DAYS))
 RECORD: Final = Period("2 years", lambda: 2 * 366)
 SIGN_INS: Final = (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED)

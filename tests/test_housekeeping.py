@@ -190,6 +190,17 @@ def test_rows_go_in_small_statements_also_where_some_that_stay_lie_between(compa
     assert not [query["sql"] for query in queries if "sent_hashes" in query["sql"]]
 
 
+@pytest.mark.parametrize("is_on", [True, False], ids=["sandbox", "no sandbox"])
+def test_the_file_of_the_sandbox_is_set_aside_where_there_is_a_sandbox(is_on, settings, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(housekeeping, "LEDGER_BYTES", 10)
+    settings.LINKEDIN_SANDBOX = is_on
+    settings.LINKEDIN_SANDBOX_LEDGER.write_text("more than ten bytes")
+
+    keep_house()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["sandbox.jsonl.1" if is_on else "sandbox.jsonl"]
+
+
 @pytest.fixture
 def rule(company: Company) -> ConversionRule:
     return ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name="Leads")

@@ -264,6 +264,18 @@ def test_attempts_go_with_the_event_that_named_them(admin, rule) -> None:
     assert not EarlierAttempt.objects.exists()
 
 
+def test_an_attempt_that_was_written_behind_a_young_one_goes_with_that_one(admin, rule) -> None:
+    """The demo writes old ones so. A turn reads no further than the first that is young."""
+    young, behind = attempt(admin, timezone.now()), attempt(admin, LONG_AGO)
+    keep_house()
+    assert set(Attempt.objects.all()) == {young, behind}
+
+    Attempt.objects.filter(pk=young.pk).update(started_at=LONG_AGO)
+    keep_house()
+
+    assert not Attempt.objects.exists()
+
+
 def test_a_backfill_stays_while_an_event_names_it_or_it_is_open(admin, rule) -> None:
     named = backfill(admin, LONG_AGO)
     event = conversion_event(admin, timezone.now())

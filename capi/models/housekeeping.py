@@ -1,4 +1,4 @@
-"""Whose turn it is to keep house, for all workers of the installation."""
+"""The turn of the daily housekeeping, for all workers of the installation."""
 
 import uuid
 from datetime import timedelta

@@ -16,7 +16,7 @@ from capi.reasons import OPEN_STATES
 
 
 def count_for_good(before: datetime) -> None:
-    """Count every day anew, and keep the counts of those that are about to lose rows."""
+    """Count every day again, and keep the counts of those that are about to lose rows."""
     counting.recount()
     counting.seal(before)
 
