@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("capi", "0018_keys_for_deletes"),
+        ("capi", "0017_keys_for_deletes"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("crm", "0011_posted_forms"),
+        ("crm", "0012_second_factor_reset"),
     ]
 
     operations = [

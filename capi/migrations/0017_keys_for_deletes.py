@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("capi", "0015_batch_limit"),
+        ("capi", "0016_rests_and_body_limit"),
     ]
 
     operations = [
