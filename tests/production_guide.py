@@ -23,7 +23,7 @@ from tests.faults.processes import free_port, wait_for
 GUIDE = settings.BASE_DIR / "docs" / "production.md"
 UNITS = settings.BASE_DIR / "deploy" / "systemd"
 PASSWORD = "a long and good password"
-SERVICES = "leadmachine-web leadmachine-worker leadmachine-beat"
+SERVICES = "leadmachine-web leadmachine-worker"
 
 # The lines that no test can run, and why. Every block whose lines are not all here is run.
 NOT_RUN = {
