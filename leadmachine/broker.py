@@ -1,17 +1,49 @@
-"""The way to Redis: what is no message in a queue of ours is thrown away, where kombu would end the worker for it."""
+"""The way to Redis. A wake-up may be lost, so nothing of it is kept there; and nothing that Redis does ends a worker.
+
+kombu's own transport writes each message that is taken into a hash, and puts it back when its connection ends. That
+asks a broker that may be gone, and ended the process: docs/decisions/wake-ups-in-memory.md.
+"""
 
 import base64
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from json import JSONDecodeError
 from queue import Empty
 from typing import Any
 
-from kombu.transport import redis
+from kombu.transport import redis, virtual
+from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
 
+class QoS(virtual.QoS):
+    """Counts in this process what is taken and not yet begun, so that no worker takes all; says nothing to Redis.
+
+    What was not begun when the connection ends is gone. The sweep finds what it would have told of.
+    """
+
+    restore_at_shutdown = False
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        self.ack(delivery_tag)  # type: ignore[no-untyped-call]
+
+    def restore_unacked(self) -> list[Any]:
+        self._delivered.clear()
+        return []
+
+
 class Channel(redis.Channel):
+    QoS = QoS  # type: ignore[assignment]
+
+    def close(self) -> None:
+        # kombu waits here for the answer of a broker that may be gone, for a message that nobody would take.
+        self._in_poll = False
+        with failures_as_lost_connection():
+            super().close()  # type: ignore[no-untyped-call]
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
@@ -20,14 +52,44 @@ class Channel(redis.Channel):
             raise Empty from None  # which is what kombu itself says where there is nothing
 
 
+class Poller(redis.MultiChannelPoller):
+    """The two doors through which a worker's loop comes to Redis."""
+
+    def on_poll_start(self) -> None:
+        with failures_as_lost_connection():
+            super().on_poll_start()  # type: ignore[no-untyped-call]
+
+    def on_readable(self, fileno: int) -> Any:
+        with failures_as_lost_connection():
+            return super().on_readable(fileno)  # type: ignore[no-untyped-call]
+
+
 class Transport(redis.Transport):
     Channel = Channel
+    # What Redis refuses, such as a write to a new replica, passes as a lost connection does: by trying again.
+    connection_errors = (*redis.Transport.connection_errors, RedisError)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+        self.cycle = Poller()  # type: ignore[no-untyped-call, assignment]
 
     def _deliver(self, message: Any, queue: str) -> None:
         if _is_message(message):
             super()._deliver(message, queue)  # type: ignore[no-untyped-call]
         else:
             _tell()
+
+
+@contextmanager
+def failures_as_lost_connection() -> Iterator[None]:
+    """Raises ConnectionLost for every failure that Celery would end the worker for: it connects again instead."""
+    try:
+        yield
+    except (Empty, *Transport.connection_errors):
+        raise
+    except Exception as error:
+        logger.exception("The way to the broker failed; connecting again.")
+        raise ConnectionLost(f"{type(error).__name__}: {error}") from error
 
 
 def _is_message(raw: Any) -> bool:

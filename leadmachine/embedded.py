@@ -32,7 +32,7 @@ def _run_worker() -> None:
     from leadmachine.celery import app
 
     # The bare controller, not the command line's worker: signal handlers belong to the web server's main thread.
-    worker = app.WorkController(pool="threads", concurrency=2, without_gossip=True, without_mingle=True)
+    worker = app.WorkController(pool="threads", concurrency=2)
     logs.keep_readable(worker.hostname)
     worker.start()
 

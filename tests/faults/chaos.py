@@ -35,6 +35,7 @@ PARTS = {
     "kills": "test_kills or test_workers and (f11 or f14 or f15)",
     "web": "f04 or f05",
     "broker": "f01 or f03 or f21 or f23 or f24",
+    "broker restarts": "f65",
     "database": "f25 or f26 or f06",
     "silence": "f67 or f68",
     "power": "f63",

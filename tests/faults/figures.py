@@ -27,6 +27,7 @@ FIGURES = {
     "kills of a web server": Figure(6, 60),
     "zombies": Figure(3, 50),
     "broker faults": Figure(20, 300),
+    "broker faults under held messages": Figure(8, 200),
     "database restarts": Figure(6, 100),
     "silent cuts of the database": Figure(2, 40),
     "dropped lines to the database": Figure(1, 40),

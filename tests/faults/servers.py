@@ -42,6 +42,12 @@ class Broker:
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def stop(self) -> None:
+        """End it in good order: it says good-bye to everybody."""
+        self._process.terminate()
+        self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     @contextlib.contextmanager
     def unable_to_save(self):
         """It is to write its data to the disk, and can't: from then on it refuses every write (MISCONF)."""

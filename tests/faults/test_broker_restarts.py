@@ -1,0 +1,130 @@
+"""The broker goes under workers that hold messages: F65. They reconnect and stay the processes that they were."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from capi.tasks import deliver
+from leadmachine.celery import app
+from tests.faults import figures
+from tests.faults.processes import wait_for
+from tests.faults.world import ABOUT_BROKER, Saver
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+WORKERS = ("worker1", "worker2")
+
+
+def restart_in_good_order(world: Any) -> None:
+    world.broker_server.stop()
+    world.broker_server.start()
+
+
+def kill(world: Any) -> None:
+    world.broker_server.restart()
+
+
+def flush(world: Any) -> None:
+    with world.broker_server.client() as client:
+        client.flushall()
+
+
+def fail_over(world: Any) -> None:
+    """For a moment it is the replica of a server that is not there: waiting reads end, and writes are refused."""
+    with world.broker_server.client() as client:
+        client.replicaof("127.0.0.1", "9")
+        time.sleep(0.5)
+        client.replicaof("NO", "ONE")
+
+
+def end_all_connections(world: Any) -> None:
+    with world.broker_server.client() as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+
+
+def reset_all_connections(world: Any) -> None:
+    world.broker.reset()
+
+
+def ask_for_a_password(world: Any) -> None:
+    """It asks for one that we don't know, and forgets about it."""
+    with world.broker_server.client() as client:
+        client.config_set("requirepass", "another")
+        client.client_kill_filter(_type="normal", skipme=True)
+        time.sleep(0.5)
+        client.config_set("requirepass", "")
+
+
+def run_out_of_memory(world: Any) -> None:
+    with world.broker_server.client() as client:
+        client.config_set("maxmemory", "1")
+        client.client_kill_filter(_type="normal", skipme=True)
+        time.sleep(0.5)
+        client.config_set("maxmemory", "0")
+
+
+FAULTS: tuple[Callable[[Any], None], ...] = (
+    restart_in_good_order,
+    kill,
+    flush,
+    fail_over,
+    end_all_connections,
+    reset_all_connections,
+    ask_for_a_password,
+    run_out_of_memory,
+)
+
+
+def test_f65_workers_that_hold_messages_outlive_every_end_of_the_broker(world) -> None:
+    company = world.connect()
+    world.start_web()
+    for name in WORKERS:
+        world.start_worker(name)
+    for name in WORKERS:
+        world.wait_for_worker(name)
+    before = {name: world.running[name].pid for name in WORKERS}
+    with figures.chance(figures.SEED) as chance, Saver(world.api(company)) as person:
+        for number in range(figures.rounds(len(FAULTS), long=200)):
+            hold_messages(world, company)
+            time.sleep(0.5 + chance.random())
+            FAULTS[number % len(FAULTS)](world)
+            figures.count("broker faults under held messages")
+            assert_all_run(world, before)
+        wait_until_each_hears(world, company)
+
+    world.wait_for_the_end()
+
+    assert_all_run(world, before)
+    assert person.lost == set()
+    assert person.refused == []
+    assert world.broken(explained=ABOUT_BROKER) == []
+
+
+def hold_messages(world: Any, company: Any) -> None:
+    """Have each worker hold messages until their time has come, which it does without acknowledging them."""
+    with world.broker_server.client() as client:
+        wait_for(lambda: client.ping(), seconds=5, told="the broker answers")
+    with app.connection_for_write(world.broker_server.url) as line:
+        producer = app.amqp.Producer(line)
+        for _ in range(8):
+            deliver.apply_async([company.pk], producer=producer, countdown=60)
+
+
+def assert_all_run(world: Any, before: dict[str, int]) -> None:
+    ended = {name: world.running[name].poll() for name in before}
+    assert ended == dict.fromkeys(before), "a worker has ended"
+    assert {name: world.running[name].pid for name in before} == before
+
+
+def wait_until_each_hears(world: Any, company: Any) -> None:
+    """Until each worker has taken and done a wake-up that is queued from now on."""
+    ids: list[str] = []
+    for name in WORKERS:
+
+        def heard(name: str = name) -> bool:
+            ids.extend(world.queue_wake_ups(company, 2))
+            return any(f"[{wake_up}] succeeded" in world.log(name) for wake_up in ids)
+
+        wait_for(heard, seconds=30, told=f"{name} hears new wake-ups", every=0.2)

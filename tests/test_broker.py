@@ -1,0 +1,158 @@
+"""The way to Redis keeps nothing there, lets a worker take no more than it may, and fails only by being lost."""
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from queue import Empty
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from kombu import Connection, Consumer, Producer, Queue
+from kombu.transport import redis as kombu_redis
+from redis import Redis
+from redis.exceptions import ReadOnlyError, ResponseError
+
+from leadmachine.broker import Transport
+from tests.faults.proxy import Proxy
+
+QUEUE = Queue("tests-of-the-broker")
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    with Redis.from_url(settings.REDIS_URL) as client:
+        client.delete(QUEUE.name)
+        yield client
+        client.delete(QUEUE.name)
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    address = urlsplit(settings.REDIS_URL)
+    assert address.hostname
+    assert address.port
+    proxy = Proxy((address.hostname, address.port))
+    yield proxy
+    proxy.down()
+
+
+@pytest.fixture
+def line(proxy: Proxy) -> Iterator[Connection]:
+    url = f"redis://127.0.0.1:{proxy.port}/0"
+    with Connection(url, transport="leadmachine.broker:Transport") as connection:
+        yield connection
+
+
+@pytest.fixture
+def taken(line: Connection) -> Iterator[list[Any]]:
+    """What a consumer that may hold two messages at once has taken so far."""
+    messages: list[Any] = []
+    channel = line.channel()
+    channel.basic_qos(0, 2, False)
+    with Consumer(channel, [QUEUE], on_message=messages.append):
+        yield messages
+
+
+def send(redis: Redis, count: int) -> None:
+    with Connection(settings.REDIS_URL, transport="leadmachine.broker:Transport") as line:
+        for number in range(count):
+            Producer(line).publish(number, routing_key=QUEUE.name)
+
+
+def take(line: Connection) -> None:
+    with pytest.raises(TimeoutError):
+        while True:
+            line.drain_events(timeout=0.2)
+
+
+def test_a_consumer_takes_as_many_as_it_may_hold_and_one_more_for_each_that_it_is_done_with(
+    redis: Redis, line: Connection, taken: list[Any]
+) -> None:
+    send(redis, 5)
+
+    take(line)
+    held = [message.payload for message in taken]
+    taken[0].ack()
+    taken[1].reject()
+    take(line)
+
+    assert held == [0, 1]
+    assert [message.payload for message in taken] == [0, 1, 2, 3]
+
+
+def test_what_is_taken_leaves_nothing_in_redis(redis: Redis, line: Connection, taken: list[Any]) -> None:
+    send(redis, 2)
+
+    take(line)
+
+    assert len(taken) == 2
+    assert redis.keys("unacked*") == []
+
+
+@pytest.mark.parametrize("ending", ["close", "collect"])
+@pytest.mark.parametrize("fate", ["well", "down", "silent"])
+@pytest.mark.timeout(20)
+def test_a_line_that_holds_messages_ends_at_once_and_puts_none_back(
+    ending: str, fate: str, redis: Redis, proxy: Proxy, line: Connection, taken: list[Any]
+) -> None:
+    send(redis, 3)
+    take(line)
+    {"well": lambda: None, "down": proxy.down, "silent": proxy.silence}[fate]()
+
+    getattr(line, ending)()
+
+    assert redis.llen(QUEUE.name) <= 1  # kombu may have asked for the third already
+
+
+def test_a_message_that_nobody_here_listens_for_is_dropped(line: Connection, taken: list[Any], redis: Redis) -> None:
+    send(redis, 1)
+    line.transport._callbacks.clear()
+
+    take(line)
+
+    assert taken == []
+    assert redis.llen(QUEUE.name) == 0
+
+
+REFUSALS = [
+    ReadOnlyError("You can't write against a read only replica."),
+    ResponseError("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"),
+    ResponseError("NOAUTH Authentication required."),
+    ResponseError("OOM command not allowed when used memory > 'maxmemory'."),
+]
+FAILURES = [AttributeError("'NoneType' object has no attribute 'hostname'"), ValueError("-1"), RuntimeError("changed")]
+
+
+@pytest.mark.parametrize("error", [*REFUSALS, *FAILURES], ids=str)
+@pytest.mark.parametrize("door", ["_brpop_read", "_brpop_start"])
+def test_whatever_goes_wrong_with_redis_is_a_lost_connection(
+    error: Exception, door: str, redis: Redis, line: Connection, taken: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(redis, 1)
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(kombu_redis.Channel, door, fail)
+
+    with pytest.raises(line.connection_errors):
+        take(line)
+
+
+def test_that_there_is_nothing_to_read_is_no_failure(line: Connection, taken: list[Any]) -> None:
+    assert not issubclass(Empty, Transport.connection_errors)
+
+    take(line)
+
+    assert taken == []
+
+
+@pytest.mark.parametrize("package", ["celery", "kombu", "redis"])
+def test_the_versions_are_those_that_were_read_and_tried(package: str) -> None:
+    """A newer one may go other ways. docs/decisions/wake-ups-in-memory.md says what to do before it is used."""
+    page = (settings.BASE_DIR / "docs" / "decisions" / "wake-ups-in-memory.md").read_text()
+    pins = (settings.BASE_DIR / "pyproject.toml").read_text()
+
+    assert f"{package} {version(package)}" in page
+    assert f"=={version(package)}" in pins
