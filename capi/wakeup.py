@@ -62,7 +62,14 @@ def wake(company_id: int, *, after_seconds: float = 0.0) -> bool:
 def _broker() -> Connection:
     """A connection of our own to the broker: the workers' must wait long, a save must not."""
     seconds = settings.WAKE_TIMEOUT_SECONDS
-    timeouts: dict[str, Any] = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "max_retries": 0}
-    options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **(timeouts if settings.REDIS_URL else {})}
+    own: dict[str, Any] = {
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+        "max_retries": 0,
+        # A line that died since the last wake-up says so only now: the same wake-up goes once more, on a new one.
+        "retry_on_timeout": True,
+        "health_check_interval": 0,  # a PING before each would find out no sooner, and be a second round trip
+    }
+    options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **(own if settings.REDIS_URL else {})}
     connection: Connection = current_app.connection_for_write(settings.REDIS_URL or None, transport_options=options)
     return connection

@@ -4,6 +4,7 @@ Without `DEBUG` the rules of production hold: nothing here falls back to somethi
 reported by the system checks (`leadmachine/checks.py`, `capi/checks.py`) in a sentence that says what to do.
 """
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -292,10 +293,27 @@ if "postgresql" in DATABASES["default"]["ENGINE"]:
 # --- Celery ------------------------------------------------------------------------------------------------------
 
 REDIS_URL: str = env.str("REDIS_URL", default="")
+# A host that is gone says nothing. The kernel finds out in 10 seconds (the last is in milliseconds, and Linux's alone).
+_KEEPALIVE = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+REDIS_KEEPALIVE: dict[str, Any] = {
+    "socket_keepalive": True,
+    "socket_keepalive_options": {getattr(socket, o): value for o, value in _KEEPALIVE.items() if hasattr(socket, o)},
+}
 EMBEDDED_WORKER: bool = env.bool("LEADMACHINE_EMBEDDED_WORKER", default=not REDIS_URL)
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
 CELERY_BROKER_TRANSPORT = "leadmachine.broker:Transport" if REDIS_URL else None
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {} if REDIS_URL else {"polling_interval": 0.05}
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {
+        **REDIS_KEEPALIVE,
+        "socket_timeout": 3,
+        "socket_connect_timeout": 3,
+        # What a proxy or a firewall swallows, no kernel notices: a worker's read that Redis should have answered after
+        # a second is given up after 3, and looked at every 2. So a worker is deaf for 5 seconds at most.
+        "health_check_interval": 2,
+    }
+    if REDIS_URL
+    else {"polling_interval": 0.05}
+)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_DEFAULT_QUEUE = "leadmachine"
@@ -316,6 +334,7 @@ CACHES: dict[str, dict[str, Any]] = {
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "leadmachine",
         "OPTIONS": {
+            **REDIS_KEEPALIVE,
             "serializer": "leadmachine.cache.JsonSerializer",
             # Short: unlike a wake-up, it is waited for by a person, and without Redis each process knows its own.
             "socket_timeout": 0.25,

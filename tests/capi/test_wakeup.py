@@ -4,6 +4,7 @@ import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -14,6 +15,7 @@ from capi.models import ConversionEvent
 from capi.publisher import publisher
 from crm.models import Lead
 from tests.conftest import make_lead
+from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -137,6 +139,21 @@ def test_a_broker_that_accepts_and_never_answers_does_not_hold_a_save(
         assert Lead.objects.count() == 1
         assert publisher.flush(30)
     assert wakeup.breaker.is_open
+
+
+@pytest.mark.parametrize("end", [Proxy.reset, Proxy.silence])
+def test_a_wake_up_that_meets_a_dead_line_goes_once_more_on_a_new_one(end, company, queue, settings) -> None:
+    address = urlsplit(settings.REDIS_URL)
+    proxy = Proxy((address.hostname, address.port))
+    point_broker_at(settings, proxy.port)
+    assert wakeup.wake(company.pk)
+
+    end(proxy)
+
+    assert wakeup.wake(company.pk)
+    assert not wakeup.breaker.is_open
+    assert queue() == 2
+    proxy.down()
 
 
 def test_saves_that_follow_each_other_send_a_message_at_once_and_one_for_all_the_rest(

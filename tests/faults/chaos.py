@@ -36,6 +36,7 @@ PARTS = {
     "web": "f04 or f05",
     "broker": "f01 or f03 or f21 or f23 or f24",
     "broker restarts": "f65",
+    "silent broker": "f66",
     "database": "f25 or f26 or f06",
     "silence": "f67 or f68",
     "power": "f63",

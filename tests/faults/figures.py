@@ -28,6 +28,7 @@ FIGURES = {
     "zombies": Figure(3, 50),
     "broker faults": Figure(20, 300),
     "broker faults under held messages": Figure(8, 200),
+    "silent cuts of the broker": Figure(3, 41),
     "database restarts": Figure(6, 100),
     "silent cuts of the database": Figure(2, 40),
     "dropped lines to the database": Figure(1, 40),

@@ -10,11 +10,10 @@ from capi.tasks import deliver
 from leadmachine.celery import app
 from tests.faults import figures
 from tests.faults.processes import wait_for
+from tests.faults.two_workers import assert_all_run, start_two_workers, wait_until_each_hears
 from tests.faults.world import ABOUT_BROKER, Saver
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
-
-WORKERS = ("worker1", "worker2")
 
 
 def restart_in_good_order(world: Any) -> None:
@@ -80,11 +79,7 @@ FAULTS: tuple[Callable[[Any], None], ...] = (
 def test_f65_workers_that_hold_messages_outlive_every_end_of_the_broker(world) -> None:
     company = world.connect()
     world.start_web()
-    for name in WORKERS:
-        world.start_worker(name)
-    for name in WORKERS:
-        world.wait_for_worker(name)
-    before = {name: world.running[name].pid for name in WORKERS}
+    before = start_two_workers(world)
     with figures.chance(figures.SEED) as chance, Saver(world.api(company)) as person:
         for number in range(figures.rounds(len(FAULTS), long=200)):
             hold_messages(world, company)
@@ -92,7 +87,7 @@ def test_f65_workers_that_hold_messages_outlive_every_end_of_the_broker(world) -
             FAULTS[number % len(FAULTS)](world)
             figures.count("broker faults under held messages")
             assert_all_run(world, before)
-        wait_until_each_hears(world, company)
+        wait_until_each_hears(world, company, seconds=30)
 
     world.wait_for_the_end()
 
@@ -110,21 +105,3 @@ def hold_messages(world: Any, company: Any) -> None:
         producer = app.amqp.Producer(line)
         for _ in range(8):
             deliver.apply_async([company.pk], producer=producer, countdown=60)
-
-
-def assert_all_run(world: Any, before: dict[str, int]) -> None:
-    ended = {name: world.running[name].poll() for name in before}
-    assert ended == dict.fromkeys(before), "a worker has ended"
-    assert {name: world.running[name].pid for name in before} == before
-
-
-def wait_until_each_hears(world: Any, company: Any) -> None:
-    """Until each worker has taken and done a wake-up that is queued from now on."""
-    ids: list[str] = []
-    for name in WORKERS:
-
-        def heard(name: str = name) -> bool:
-            ids.extend(world.queue_wake_ups(company, 2))
-            return any(f"[{wake_up}] succeeded" in world.log(name) for wake_up in ids)
-
-        wait_for(heard, seconds=30, told=f"{name} hears new wake-ups", every=0.2)
