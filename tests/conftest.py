@@ -68,9 +68,7 @@ def _settings(settings: Any, tmp_path: Any) -> None:
     settings.LINKEDIN_API_URL = "http://127.0.0.1:9"  # nobody listens there: a test that sends says to whom
     settings.LINKEDIN_API_VERSION = "202609"
     # Of each test alone: failed sign-ins of one are not counted in another.
-    settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": str(tmp_path)}
-    }
+    settings.CACHES = {"default": {"BACKEND": "leadmachine.cache.OwnCache", "LOCATION": str(tmp_path)}}
 
 
 @pytest.fixture

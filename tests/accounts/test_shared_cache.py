@@ -6,7 +6,7 @@ from django.core.cache import caches
 from django.test import Client
 from redis import Redis
 
-from leadmachine.cache import SharedCache
+from leadmachine.cache import patience
 from tests.accounts.conftest import is_in, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -15,8 +15,8 @@ SHARED = django_settings.CACHES["default"]
 
 
 @pytest.fixture(autouse=True)
-def _awake(monkeypatch):
-    monkeypatch.setattr(SharedCache, "_rests_until", 0.0)
+def _awake():
+    patience.forget()
 
 
 @pytest.fixture

@@ -1,0 +1,112 @@
+"""A Redis that is far or slow costs a request one round trip, and after half a second in five nothing."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.cache import caches
+from redis import Redis
+
+from crm import limits
+from leadmachine.cache import patience
+from leadmachine.settings import CACHES
+from tests.crm.api.calling import caller
+from tests.faults.proxy import Proxy, Trouble
+
+pytestmark = pytest.mark.django_db
+
+SLOW = Trouble(latency=0.1)  # on the way there and on the way back
+
+
+class CountingProxy(Proxy):
+    """Counts in `asked` how often somebody waits for an answer: a round trip each."""
+
+    asked = 0
+
+    def _next_piece(self, source: Any, data: bytes, passed: int | None) -> tuple[bytes, bytes]:
+        self.asked += passed is None
+        return super()._next_piece(source, data, passed)
+
+
+@pytest.fixture
+def redis(settings: Any, request: pytest.FixtureRequest) -> Iterator[CountingProxy]:
+    """The way of the cache to Redis."""
+    address = urlsplit(django_settings.REDIS_URL)
+    assert address.hostname
+    assert address.port
+    proxy = CountingProxy((address.hostname, address.port))
+    location = f"redis://127.0.0.1:{proxy.port}/0"
+    settings.CACHES = {"default": {**CACHES["default"], "LOCATION": location, "KEY_PREFIX": request.node.name}}
+    patience.forget()
+    yield proxy
+    for pool in caches["default"]._cache._pools.values():
+        pool.disconnect()
+    del caches["default"]
+    proxy.down()
+    patience.forget()
+
+
+def test_a_save_over_the_api_costs_one_round_trip(redis: CountingProxy, company: Any) -> None:
+    client = caller(company)
+    assert client.get("/api/v1/leads/").status_code == 200
+    before = redis.asked
+
+    answer = client.post("/api/v1/leads/", {"first_name": "Ada", "email": "ada@example.com"})
+
+    assert answer.status_code == 201
+    assert redis.asked - before == 1
+
+
+def test_the_first_use_of_a_new_connection_costs_one_round_trip(redis: CountingProxy) -> None:
+    assert limits.is_within("first", at_most=1)
+
+    assert redis.asked == 1
+
+
+def test_uses_are_counted_and_forgotten_in_their_time(redis: CountingProxy) -> None:
+    counts = [caches["default"].count("uses", 60) for _ in range(3)]
+
+    with Redis.from_url(django_settings.REDIS_URL) as client:
+        [key] = client.keys("*test_uses_are_counted_and_forgotten*")
+        left = client.ttl(key)
+    assert counts == [1, 2, 3]
+    assert 0 < left <= 60
+
+
+def test_a_slow_redis_is_left_alone_once_it_took_half_a_second(redis: CountingProxy) -> None:
+    redis.trouble = SLOW
+
+    for _ in range(20):
+        limits.is_within("slow", at_most=100)
+
+    assert 1 <= redis.asked <= 4
+
+
+def test_a_slow_redis_is_asked_again_after_five_seconds(redis: CountingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis.trouble = SLOW
+    for _ in range(10):
+        limits.is_within("slow", at_most=100)
+    redis.up()
+    asked, later = redis.asked, time.monotonic() + 5.1
+
+    monkeypatch.setattr("leadmachine.cache.time.monotonic", lambda: later)
+    limits.is_within("slow", at_most=100)
+
+    assert redis.asked == asked + 1
+
+
+def test_a_quick_redis_is_asked_however_often(redis: CountingProxy) -> None:
+    for _ in range(300):
+        assert limits.is_within("quick", at_most=300)
+
+    assert not limits.is_within("quick", at_most=300)
+    assert redis.asked == 301
+
+
+def test_uses_are_limited_while_redis_is_left_alone(redis: CountingProxy) -> None:
+    redis.down()
+
+    assert [limits.is_within("alone", at_most=2) for _ in range(3)] == [True, True, False]
