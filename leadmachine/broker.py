@@ -12,9 +12,12 @@ from json import JSONDecodeError
 from queue import Empty
 from typing import Any
 
+from django.db import Error as DatabaseError
 from kombu.transport import redis, virtual
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
+
+from leadmachine import installation
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,14 @@ class QoS(virtual.QoS):
 
 class Channel(redis.Channel):
     QoS = QoS  # type: ignore[assignment]
+
+    @property
+    def global_keyprefix(self) -> str:  # type: ignore[override]
+        """What stands before each key in Redis, so that installations that share one have queues of their own."""
+        try:
+            return f"leadmachine:{installation.name()}:"
+        except DatabaseError as error:
+            raise ConnectionLost(f"the database does not say which queue is ours: {error}") from error
 
     def close(self) -> None:
         # kombu waits here for the answer of a broker that may be gone, for a message that nobody would take.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
+from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
 REST_SECONDS: Final = 5.0  # how long Redis is not asked again after it was out of reach or too slow
@@ -91,6 +92,8 @@ def _kept_going(name: str) -> Callable[..., Any]:
                 return getattr(super(SharedCache, self), name)(*args, **kwargs)
             except RedisError:
                 patience.give_up()
+            except DatabaseError:
+                pass  # which installation's keys they are can't be known now
             finally:
                 patience.spend(time.monotonic() - began)
         return getattr(self._own, name)(*args, **kwargs)

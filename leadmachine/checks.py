@@ -7,6 +7,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Warn
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, ProgrammingError
+
+from leadmachine import installation
 
 OWN_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
@@ -90,3 +93,21 @@ def mail(**kwargs: Any) -> list[CheckMessage]:
             id="leadmachine.W010",
         )
     ]
+
+
+@register(Tags.database)
+def own_queue(**kwargs: Any) -> list[CheckMessage]:
+    """E010: this installation can be told from others on its Redis. Nothing while the database is away."""
+    if not settings.REDIS_URL:
+        return []
+    try:
+        installation.name()
+    except OperationalError:
+        return []  # asked again with the first wake-up
+    except ProgrammingError:
+        hint = (
+            "Set LEADMACHINE_INSTALLATION to a name that no other installation on this Redis has, such as crm-staging."
+        )
+        return [Error("The database's user may not call pg_control_system(), which tells databases apart.", hint=hint,
+                      id="leadmachine.E010")]  # fmt: skip
+    return []

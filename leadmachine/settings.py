@@ -293,6 +293,7 @@ if "postgresql" in DATABASES["default"]["ENGINE"]:
 # --- Celery ------------------------------------------------------------------------------------------------------
 
 REDIS_URL: str = env.str("REDIS_URL", default="")
+INSTALLATION: str = env.str("LEADMACHINE_INSTALLATION", default="")
 # A host that is gone says nothing. The kernel finds out in 10 seconds (the last is in milliseconds, and Linux's alone).
 _KEEPALIVE = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 REDIS_KEEPALIVE: dict[str, Any] = {
@@ -333,6 +334,7 @@ CACHES: dict[str, dict[str, Any]] = {
         "BACKEND": "leadmachine.cache.SharedCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "leadmachine",
+        "KEY_FUNCTION": "leadmachine.installation.cache_key",
         "OPTIONS": {
             **REDIS_KEEPALIVE,
             "serializer": "leadmachine.cache.JsonSerializer",

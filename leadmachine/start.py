@@ -10,7 +10,8 @@ logger = logging.getLogger(__name__)
 
 def refusals() -> list[str]:
     """One line per error: its id, what is wrong, and what to do. Warnings refuse nothing."""
-    return [_line(message) for message in checks.run_checks() if message.is_serious()]
+    asked = [*checks.run_checks(), *checks.run_checks(tags=[checks.Tags.database], databases=["default"])]
+    return [_line(message) for message in asked if message.is_serious()]
 
 
 def refuse_wrong_settings() -> None:

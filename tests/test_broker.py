@@ -19,12 +19,20 @@ from tests.faults.proxy import Proxy
 QUEUE = Queue("tests-of-the-broker")
 
 
+WAITING = f"leadmachine:of-these-tests:{QUEUE.name}"  # where Redis keeps what nobody has taken
+
+
+@pytest.fixture(autouse=True)
+def _named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leadmachine.installation.name", lambda: "of-these-tests")
+
+
 @pytest.fixture
 def redis() -> Iterator[Redis]:
     with Redis.from_url(settings.REDIS_URL) as client:
-        client.delete(QUEUE.name)
+        client.delete(WAITING)
         yield client
-        client.delete(QUEUE.name)
+        client.delete(WAITING)
 
 
 @pytest.fixture
@@ -87,7 +95,7 @@ def test_what_is_taken_leaves_nothing_in_redis(redis: Redis, line: Connection, t
     take(line)
 
     assert len(taken) == 2
-    assert redis.keys("unacked*") == []
+    assert redis.keys("*unacked*") == []
 
 
 @pytest.mark.parametrize("ending", ["close", "collect"])
@@ -102,7 +110,7 @@ def test_a_line_that_holds_messages_ends_at_once_and_puts_none_back(
 
     getattr(line, ending)()
 
-    assert redis.llen(QUEUE.name) <= 1  # kombu may have asked for the third already
+    assert redis.llen(WAITING) <= 1  # kombu may have asked for the third already
 
 
 def test_a_message_that_nobody_here_listens_for_is_dropped(line: Connection, taken: list[Any], redis: Redis) -> None:
@@ -112,7 +120,7 @@ def test_a_message_that_nobody_here_listens_for_is_dropped(line: Connection, tak
     take(line)
 
     assert taken == []
-    assert redis.llen(QUEUE.name) == 0
+    assert redis.llen(WAITING) == 0
 
 
 REFUSALS = [

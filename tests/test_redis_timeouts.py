@@ -12,6 +12,8 @@ from capi import wakeup
 from leadmachine.celery import app
 from leadmachine.settings import CACHES
 
+pytestmark = pytest.mark.django_db
+
 
 @pytest.fixture
 def shared_cache(settings: Any) -> Iterator[Any]:

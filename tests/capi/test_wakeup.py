@@ -14,6 +14,7 @@ from capi import wakeup
 from capi.models import ConversionEvent
 from capi.publisher import publisher
 from crm.models import Lead
+from leadmachine import installation
 from tests.conftest import make_lead
 from tests.faults.proxy import Proxy
 
@@ -36,14 +37,15 @@ def _fresh_line(settings: Any) -> Iterator[None]:
 def queue(settings: Any) -> Iterator[Any]:
     """The broker's list of waiting messages."""
     broker = redis.Redis.from_url(settings.REDIS_URL)
-    broker.delete("leadmachine")
+    waiting = f"leadmachine:{installation.name()}:leadmachine"
+    broker.delete(waiting)
 
     def length() -> int:
         assert publisher.flush(10)
-        return broker.llen("leadmachine")  # type: ignore[return-value]
+        return broker.llen(waiting)  # type: ignore[return-value]
 
     yield length
-    broker.delete("leadmachine")
+    broker.delete(waiting)
     broker.close()
 
 
@@ -105,7 +107,7 @@ def test_messages_hold_an_id_and_nothing_about_a_person(company, make_rule, queu
     assert queue() == 1
 
     with redis.Redis.from_url(settings.REDIS_URL) as broker:
-        [message] = broker.lrange("leadmachine", 0, -1)
+        [message] = broker.lrange(f"leadmachine:{installation.name()}:leadmachine", 0, -1)
     assert b"canary" not in message.lower()
     assert wakeup.wake(company.pk)
 

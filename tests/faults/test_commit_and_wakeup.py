@@ -262,7 +262,7 @@ def test_f10_a_queue_full_of_old_wake_ups_is_worked_off_without_a_request(world)
     world.wait_for_worker()
 
     with world.broker_server.client() as client:
-        wait_for(lambda: client.llen("leadmachine") == 0, seconds=20, told="the queue is empty")
+        wait_for(lambda: client.llen(world.queue) == 0, seconds=20, told="the queue is empty")
 
     world.wait_for_the_end()
     assert len(world.ledger.entries()) == 1

@@ -87,7 +87,7 @@ def test_f18_what_is_no_message_at_all_ends_no_worker_and_holds_no_delivery_up(w
     world.wait_for_worker()
     make_leads(company, 20)
     with world.broker_server.client() as client:
-        client.rpush("leadmachine", *NO_MESSAGES * 3)
+        client.rpush(world.queue, *NO_MESSAGES * 3)
 
     wait_for_the_queue(world)
 
@@ -101,4 +101,4 @@ def test_f18_what_is_no_message_at_all_ends_no_worker_and_holds_no_delivery_up(w
 
 def wait_for_the_queue(world) -> None:
     with world.broker_server.client() as client:
-        wait_for(lambda: client.llen("leadmachine") == 0, seconds=30, told="the queue is empty")
+        wait_for(lambda: client.llen(world.queue) == 0, seconds=30, told="the queue is empty")

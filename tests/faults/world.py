@@ -22,6 +22,7 @@ from capi.reasons import OPEN_STATES
 from capi.tasks import deliver
 from crm.models import ApiKey, Company, Lead
 from crm.views import errors
+from leadmachine import installation
 from leadmachine.celery import app
 from tests.conftest import TOKEN
 from tests.faults.forks import Deliveries
@@ -153,6 +154,11 @@ class World(Processes):
         for number, name in enumerate(rules, 104_012):
             ConversionRule.objects.create(company=company, crm_event=name, linkedin_id=str(number), name=name)
         return company
+
+    @property
+    def queue(self) -> str:
+        """The list of Redis in which the wake-ups of this installation wait."""
+        return f"leadmachine:{installation.name()}:{settings.CELERY_TASK_DEFAULT_QUEUE}"
 
     def queue_wake_ups(self, company: Company, count: int) -> list[str]:
         """Queue so many wake-ups for the company, past any trouble of the line to the broker. Their ids."""
