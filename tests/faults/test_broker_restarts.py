@@ -105,3 +105,18 @@ def hold_messages(world: Any, company: Any) -> None:
         producer = app.amqp.Producer(line)
         for _ in range(8):
             deliver.apply_async([company.pk], producer=producer, countdown=60)
+
+
+def test_nobody_ends_a_worker_through_redis(world) -> None:
+    company = world.connect()
+    world.start_worker()
+    world.wait_for_worker()
+    with app.connection_for_write(world.broker_server.url) as line:
+        app.control.broadcast("shutdown", connection=line)
+
+    world.wait_until_heard(company)
+
+    with world.broker_server.client() as client:
+        assert client.pubsub_numpat() == 0
+    assert world.running["worker1"].poll() is None
+    assert world.broken() == []
