@@ -2,6 +2,8 @@
 
 import gc
 import os
+import time
+from functools import partial
 from typing import Any
 
 from celery import Celery, bootsteps, signals
@@ -21,18 +23,100 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     requires = {"celery.worker.components:Pool"}
 
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        from capi import shutdown
+
+        super().__init__(worker, **kwargs)
+        shutdown.reset()  # before the pool is forked, which shares it
+
     def start(self, worker: Any) -> None:
+        from capi import shutdown
         from capi.sweeper import Counter, Sweeper
         from capi.watcher import Watcher
         from leadmachine.housekeeping import Housekeeper
+        from leadmachine.watchdog import Watchdog, alive_file
 
-        Sweeper().start()
-        Counter().start()
-        Watcher().start()
-        Housekeeper().start()
+        self._timers = [Sweeper(), Counter(), Watcher(), Housekeeper()]
+        for timer in self._timers:
+            timer.start()
+        self._watchdog = Watchdog(
+            alive=alive_file(),
+            grace_seconds=shutdown.seconds(),
+            children=lambda: worker.pool.info.get("processes", ()),
+        )
+        self._watchdog.start()
+
+    def close(self, worker: Any) -> None:
+        """The worker is to end: let every thread and child of it know, so that none begins anything more."""
+        from capi import shutdown
+
+        shutdown.begin()
+        for timer in self._timers:
+            timer.stop()
+
+    def stop(self, worker: Any) -> None:
+        """Wait for the timers: they deliver too, and what they have in flight is to be written down."""
+        from capi import shutdown
+        from leadmachine.watchdog import EXIT_CODE
+
+        if self._watchdog.found:
+            worker.exitcode = EXIT_CODE  # SIGTERM alone would end it with 0, after which some supervisors start nothing
+        until = time.monotonic() + shutdown.seconds()
+        for timer in self._timers:
+            timer.join(until - time.monotonic())
+
+    def terminate(self, worker: Any) -> None:
+        """At once, whatever is in flight."""
+
+
+class MainLoop(bootsteps.StartStopStep):  # type: ignore[misc]
+    """The loop that hears wake-ups beats while it runs. It does not while it waits for the broker, however long.
+
+    The timer runs in the loop itself, or, where a transport has no such loop, in a thread that hands the beat to it.
+    """
+
+    requires = {"celery.worker.consumer.tasks:Tasks"}
+
+    def start(self, consumer: Any) -> None:
+        from capi import beats
+
+        beats.watch("main loop")
+        self._timer = consumer.timer.call_repeatedly(1.0, partial(consumer.call_soon, beats.beat))
+
+    def stop(self, consumer: Any) -> None:
+        from capi import beats
+
+        self._timer.cancel()
+        beats.unwatch()
 
 
 app.steps["worker"].add(Sweep)
+app.steps["consumer"].add(MainLoop)
+
+
+@signals.task_prerun.connect
+def watch_task(task: Any, **kwargs: Any) -> None:
+    """A task beats as well, whichever thread or process of the pool does it."""
+    from capi import beats
+
+    beats.watch(f"task {task.name}")
+
+
+@signals.task_postrun.connect
+def unwatch_task(**kwargs: Any) -> None:
+    from capi import beats
+
+    beats.unwatch()
+
+
+@signals.worker_process_init.connect
+def watch_child(**kwargs: Any) -> None:
+    """A child whose task stands still ends itself: the pool forks another."""
+    from capi import beats
+    from leadmachine.watchdog import Watchdog
+
+    beats.forget()
+    Watchdog().start()
 
 
 class BrokerAnswers(bootsteps.StartStopStep):  # type: ignore[misc]

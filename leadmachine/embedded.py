@@ -4,6 +4,8 @@ Started by `leadmachine.wsgi` alone, never by a management command or a shell.
 """
 
 import logging
+import os
+import signal
 import sys
 import threading
 import time
@@ -11,7 +13,7 @@ from typing import Final
 
 from django.conf import settings
 
-from capi import own_sandbox
+from capi import own_sandbox, shutdown
 from capi.sandbox.server import SandboxServer
 from leadmachine import logs
 
@@ -25,7 +27,23 @@ def start() -> None:
     if settings.LINKEDIN_SANDBOX:
         _start_sandbox()
     if settings.EMBEDDED_WORKER:
-        threading.Thread(target=_run_worker, name="embedded-worker", daemon=True).start()
+        _worker_thread.start()
+
+
+def begin_to_end() -> None:
+    """Have the worker finish what it has in flight, and end. Returns at once, so that a signal handler may call it."""
+    if _worker_thread.is_alive():
+        from celery.worker import state
+
+        shutdown.begin()
+        state.should_stop = 0
+
+
+def wait_for_the_end() -> None:
+    """Returns once the worker has ended, or has had the time for it. At once where there is none."""
+    begin_to_end()
+    if _worker_thread.is_alive():
+        _worker_thread.join(shutdown.seconds())
 
 
 def _run_worker() -> None:
@@ -35,6 +53,11 @@ def _run_worker() -> None:
     worker = app.WorkController(pool="threads", concurrency=2)
     logs.keep_readable(worker.hostname)
     worker.start()
+    # However it came to its end: a web process without its worker would deliver nothing. Gunicorn starts another.
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+_worker_thread = threading.Thread(target=_run_worker, name="embedded-worker", daemon=True)
 
 
 def _start_sandbox() -> SandboxServer:

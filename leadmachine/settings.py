@@ -265,6 +265,8 @@ SEND_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_SEND_TIMEOUT_SECONDS", defa
 CONNECT_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_CONNECT_TIMEOUT_SECONDS", default=10)
 LEASE_SECONDS: float = env.float("LEADMACHINE_LEASE_SECONDS", default=120)
 SWEEP_SECONDS: float = env.float("LEADMACHINE_SWEEP_SECONDS", default=30)
+# A step of a worker's thread takes 60 s at most for a statement, 45 for a request: a lease outlasts either.
+STANDSTILL_SECONDS: float = env.float("LEADMACHINE_STANDSTILL_SECONDS", default=max(3 * SWEEP_SECONDS, LEASE_SECONDS))
 LANE_REST_SECONDS: float = env.float("LEADMACHINE_LANE_REST_SECONDS", default=30)
 RETRY_SECONDS: list[float] = [
     float(seconds)
@@ -326,6 +328,7 @@ CELERY_WORKER_CONSUMER = "leadmachine.consumer:Consumer"
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # anyone who can write to Redis could end workers by it
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
+ALIVE_DIR = VAR_DIR / "alive"  # each worker touches a file of its own there while all its threads get on
 
 # --- what all web processes know together: failed sign-ins, used codes ------------------------------------------------
 

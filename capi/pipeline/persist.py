@@ -11,6 +11,8 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
+from capi import beats
+
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.25
@@ -30,6 +32,7 @@ def until_written(write: Callable[[bool], T]) -> T:
         logger.warning("The database is away (%s); trying again to write a result.", type(error).__name__)
     while True:
         connection.close()
+        beats.beat()
         time.sleep(PAUSE_SECONDS)
         try:
             return write(True)

@@ -1,0 +1,142 @@
+"""F69: a thread, a child or the main loop of a worker stands still. What is merely away ends no worker."""
+
+import re
+import signal
+import time
+
+import psutil
+import pytest
+
+from capi.killpoints import STAND_STILL
+from tests.faults.processes import command, wait_for
+from tests.faults.standstill import POINT
+from tests.faults.test_workers import WORKER_LOST
+from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, RECOVERY_SECONDS, SMALL, make_leads
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+STANDSTILL_SECONDS = 3 * SMALL["SWEEP_SECONDS"]
+SHORT = {"LEADMACHINE_STANDSTILL_SECONDS": str(STANDSTILL_SECONDS)}
+GRACE_SECONDS = SMALL["SEND_TIMEOUT_SECONDS"] + 10  # capi.shutdown.seconds()
+STANDS_STILL = r"CRITICAL leadmachine\.watchdog"
+
+
+def wait_for_the_end_of(world, name: str) -> tuple[int, list[psutil.Process]]:
+    """How the worker ended by itself, and those of its children that outlived it."""
+    children = world.children(name)
+    code = world.running.pop(name).wait(STANDSTILL_SECONDS + GRACE_SECONDS + 10)
+    return code, [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_f69_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followed_by_another(world) -> None:
+    company = world.connect()
+    world.start_worker("worker1", **SHORT)
+    world.wait_for_worker("worker1")
+    world.broker.down()  # so that it is the sweep that delivers
+    world.arm("after_lease", STAND_STILL)
+    make_leads(company, 50)
+    world.wait_until_hit("after_lease")
+
+    code, left = wait_for_the_end_of(world, "worker1")
+    world.start_worker("worker2", **SHORT)
+
+    world.wait_for_the_end(seconds=RECOVERY_SECONDS + 10)
+    assert (code, left) == (70, [])
+    [line] = [line for line in world.log("worker1").splitlines() if " CRITICAL " in line]
+    assert re.search(r"The sweep has stood still for \d+ seconds", line)
+    assert "capi/killpoints.py" in line
+    assert "pipeline/deliver.py" in line
+    assert world.broken(explained=f"{STANDS_STILL}|{ABOUT_BROKER}") == []
+
+
+def test_f69_a_child_whose_task_stands_still_is_replaced_and_its_worker_goes_on(world) -> None:
+    company = world.connect()
+    world.start_worker("worker1", **SHORT)
+    world.wait_for_worker("worker1")
+    pid, children = world.running["worker1"].pid, {child.pid for child in world.children("worker1")}
+    world.arm("after_lease", STAND_STILL)
+
+    make_leads(company, 50)
+
+    world.wait_until_hit("after_lease")
+    wait_for(
+        lambda: {child.pid for child in world.children("worker1")} - children,
+        seconds=STANDSTILL_SECONDS + 10, told="the child is replaced",
+    )  # fmt: skip
+    world.wait_for_the_end(seconds=RECOVERY_SECONDS + 5)
+    assert (world.running["worker1"].pid, world.running["worker1"].poll()) == (pid, None)
+    assert "The task capi.deliver has stood still" in world.log("worker1")
+    assert world.broken(explained=f"{STANDS_STILL}|{WORKER_LOST}") == []
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_f69_a_worker_whose_main_loop_stands_still_ends_itself_with_its_children(pool, world) -> None:
+    company = world.connect()
+    world.start_worker("worker1", "--pool", pool, "--include", "tests.faults.standstill", **SHORT)
+    world.wait_for_worker("worker1")
+    world.arm(POINT)
+    world.wait_until_hit(POINT)
+
+    make_leads(company, 50)
+
+    code, left = wait_for_the_end_of(world, "worker1")
+    assert (code, left) == (70, [])
+    assert "The main loop has stood still" in world.log("worker1")
+    world.start_worker("worker2", **SHORT)
+    world.wait_for_the_end(seconds=RECOVERY_SECONDS + 10)
+    assert world.broken(explained=f"{STANDS_STILL}|{WORKER_LOST}") == []
+
+
+def test_f69_a_web_process_whose_embedded_worker_stands_still_ends_and_gunicorn_starts_another(world) -> None:
+    company = world.connect()
+    world.start("web", command("web"), REDIS_URL="", LEADMACHINE_EMBEDDED_WORKER="on", **SHORT)
+    world.wait_for_web()
+    [before] = world.children("web")
+    world.arm("after_lease", STAND_STILL)
+    make_leads(company, 50)
+
+    world.wait_until_hit("after_lease")
+
+    wait_for(
+        lambda: not before.is_running() and world.children("web"),
+        seconds=STANDSTILL_SECONDS + GRACE_SECONDS + 10, told="gunicorn has started another process",
+    )  # fmt: skip
+    world.wait_for_web()
+    world.wait_for_the_end(seconds=RECOVERY_SECONDS + 10)
+    assert world.running["web"].poll() is None
+    assert world.broken(explained=f"{STANDS_STILL}|exited with code 70") == []
+
+
+def test_f69_with_database_and_broker_away_for_long_no_worker_ends_itself(world) -> None:
+    company = world.connect()
+    world.start_worker("worker1", **SHORT)
+    world.wait_for_worker("worker1")
+    pid, children = world.running["worker1"].pid, {child.pid for child in world.children("worker1")}
+
+    world.database.down()
+    world.broker.down()
+    time.sleep(4 * STANDSTILL_SECONDS)
+    world.database.up()
+    world.broker.up()
+
+    make_leads(company, 50)
+    world.wait_for_the_end()
+    assert (world.running["worker1"].pid, world.running["worker1"].poll()) == (pid, None)
+    assert {child.pid for child in world.children("worker1")} == children
+    assert world.broken(explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}") == []
+
+
+def test_f69_a_worker_that_was_frozen_for_long_goes_on_when_it_wakes(world) -> None:
+    company = world.connect()
+    world.start_worker("worker1", **SHORT)
+    world.wait_for_worker("worker1")
+
+    world.send_signal("worker1", signal.SIGSTOP)
+    time.sleep(2 * STANDSTILL_SECONDS)
+    world.send_signal("worker1", signal.SIGCONT)
+
+    time.sleep(3)  # three looks of the watchdog
+    make_leads(company, 5)
+    world.wait_for_the_end()
+    assert world.running["worker1"].poll() is None
+    assert world.broken() == []
