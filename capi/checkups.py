@@ -8,6 +8,7 @@ from typing import Final
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from capi import shutdown
 from capi.doctor import examine
 from capi.doctor.findings import as_json
 from capi.models import Checkup, Connection
@@ -33,7 +34,7 @@ def check_up_due(*, seconds: float) -> None:
     """
     until = time.monotonic() + seconds
     for connection in _due():
-        if time.monotonic() >= until:
+        if time.monotonic() >= until or shutdown.has_begun():
             return
         if _claim(connection):
             _try(connection.company)

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 
+from capi import shutdown
 from capi.pipeline import counting, sweep
 from capi.pipeline.deliver import deliver
 from capi.repeating import Repeating
@@ -31,6 +32,8 @@ class Sweeper(Repeating):
         """Wake each due lane, and deliver here and now where the wake-up can't be sent or brought nothing last time."""
         due = sweep.due_companies()
         for company_id in due:
+            if shutdown.has_begun():
+                return
             if company_id in self._woken_before or not wake(company_id):
                 deliver(company_id, seconds=settings.SWEEP_SECONDS)
         self._woken_before = set(due)

@@ -4,7 +4,7 @@ import logging
 
 from django.conf import settings
 
-from capi import checkups
+from capi import checkups, shutdown
 from capi.alerts import look, post
 from capi.clock import database_now
 from capi.repeating import Repeating
@@ -22,6 +22,8 @@ class Watcher(Repeating):
 
     def round(self, number: int) -> None:
         for company_id in look.due_companies():
+            if shutdown.has_begun():
+                return
             try:
                 look.look(company_id, now=database_now())
             except Exception:

@@ -47,7 +47,7 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._watchdog.start()
 
     def close(self, worker: Any) -> None:
-        """The worker is to end: let every thread and child of it know, so that none begins anything more."""
+        """The worker is to end: let every thread and child of it know, as `begin_to_end` may have done already."""
         from capi import shutdown
 
         shutdown.begin()
@@ -92,6 +92,14 @@ class MainLoop(bootsteps.StartStopStep):  # type: ignore[misc]
 
 app.steps["worker"].add(Sweep)
 app.steps["consumer"].add(MainLoop)
+
+
+@signals.worker_shutting_down.connect
+def begin_to_end(**kwargs: Any) -> None:
+    """SIGTERM has come. A pool without processes or threads looks at it only after the task that it is doing."""
+    from capi import shutdown
+
+    shutdown.begin()
 
 
 @signals.task_prerun.connect

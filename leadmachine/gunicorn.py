@@ -5,6 +5,7 @@ line overrule what stands here, such as `--bind`.
 """
 
 import io
+import math
 import os
 import signal
 import socket
@@ -16,7 +17,8 @@ from leadmachine import settings
 bind = f"127.0.0.1:{settings.PORT}"
 worker_class = "gthread"
 threads = 8
-graceful_timeout = 5
+# What is in flight may wait for a request to LinkedIn: an erasure does, and the embedded worker makes some.
+graceful_timeout = math.ceil(settings.SEND_TIMEOUT_SECONDS) + 15
 # Recycled now and then, so that a slow leak never becomes an incident. An embedded worker would be cut off by it.
 max_requests = 0 if settings.EMBEDDED_WORKER else 20_000
 max_requests_jitter = 2_000
@@ -40,13 +42,27 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let Ctrl-C end the worker as SIGTERM does: after the request that it is answering.
+    """Let Ctrl-C end the worker as SIGTERM does: after the requests that it is answering and the one that it sends.
 
     Ctrl-C reaches the worker twice, from the terminal and from the master, and gunicorn's own handler (27.0) waits for
     a lock of its own when it is called while it runs.
     """
+    from leadmachine import embedded
+
+    def end(sig: int, frame: Any) -> None:
+        embedded.begin_to_end()
+        worker.handle_exit(sig, frame)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGQUIT, worker.handle_exit)
+    signal.signal(signal.SIGQUIT, end)
+    signal.signal(signal.SIGTERM, end)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """The last request is answered: let the embedded worker, where there is one, write down what it has in flight."""
+    from leadmachine import embedded
+
+    embedded.wait_for_the_end()
 
 
 def _check_settings() -> None:

@@ -1,11 +1,19 @@
-"""docker-compose.yml: nobody reaches its broker or its database without a password."""
+"""docker-compose.yml: its broker and its database ask for a password, its processes have time, and say how they are."""
 
+import os
+import re
+import subprocess
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import yaml
 from django.conf import settings as product
 
+from capi import shutdown
+from capi.pipeline import recall
+from leadmachine import gunicorn
 from leadmachine.checks import broker_password
 
 SERVICES = yaml.safe_load((product.BASE_DIR / "docker-compose.yml").read_text())["services"]
@@ -34,3 +42,29 @@ def test_without_one_the_check_would_say_so(settings: Any) -> None:
 
 def test_the_database_and_the_broker_are_reached_by_their_own_network_alone() -> None:
     assert [name for name, service in SERVICES.items() if service.get("ports")] == ["web"]
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "beat", "migrate"])
+def test_docker_waits_longer_than_a_process_takes_to_end_in_good_order(name) -> None:
+    grace = re.fullmatch(r"(\d+)s", SERVICES[name]["stop_grace_period"])
+
+    assert grace
+    assert int(grace[1]) > gunicorn.graceful_timeout > product.SEND_TIMEOUT_SECONDS + recall.GRACE_SECONDS
+    assert int(grace[1]) > shutdown.seconds() > product.SEND_TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "code"), [(None, 1), (0, 0), (50, 0), (70, 1)], ids=["no worker", "alive", "slow", "standing still"]
+)
+def test_a_worker_is_healthy_while_its_file_is_fresh(age_seconds, code, tmp_path) -> None:
+    kind, check = SERVICES["worker"]["healthcheck"]["test"]
+    if age_seconds is not None:
+        alive = tmp_path / "var" / product.ALIVE_DIR.relative_to(product.VAR_DIR) / "worker-1"
+        alive.parent.mkdir(parents=True)
+        alive.touch()
+        os.utime(alive, (time.time() - age_seconds,) * 2)
+
+    done = subprocess.run(["sh", "-c", check], cwd=tmp_path, capture_output=True, check=False)
+
+    assert kind == "CMD-SHELL"
+    assert done.returncode == code

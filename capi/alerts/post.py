@@ -9,6 +9,7 @@ from django.core.mail import EmailMessage
 from django.db.models import F
 from django.db.models.functions import Now
 
+from capi import shutdown
 from capi.alerts.choice import may_still_read
 from capi.alerts.letters import letter_of
 from capi.models import Mail
@@ -25,8 +26,8 @@ def send_due() -> int:
 
 
 def _send(pk: int) -> bool:
-    if not Mail.objects.due().filter(pk=pk).update(due_at=Now() + CLAIM, tries=F("tries") + 1):
-        return False  # another worker has it
+    if shutdown.has_begun() or not Mail.objects.due().filter(pk=pk).update(due_at=Now() + CLAIM, tries=F("tries") + 1):
+        return False  # this worker is about to end, or another has it
     mail = Mail.objects.select_related("company", "user", "alert__rule").get(pk=pk)
     if not may_still_read(mail.company_id, mail.user_id):
         Mail.objects.filter(pk=pk).update(due_at=None)

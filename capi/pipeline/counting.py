@@ -17,6 +17,7 @@ from django.db.models import Case, CharField, Count, F, Q, Sum, Value, When
 from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
+from capi import shutdown
 from capi.clock import database_now
 from capi.latency import bucket_between
 from capi.models import ConversionEvent, ConversionEventQuerySet, ConversionRule, CountedLog, DayCount
@@ -71,6 +72,8 @@ def _turn(log: CountedLog, *, everything: bool = False) -> None:
         newest = _events(log).order_by("-pk").values_list("pk", flat=True).first() or 0
         open_now = _open_by_day(log)
         for day in sorted(_changed_days(log, newest, open_now, everything=everything), reverse=True):
+            if shutdown.has_begun():
+                return
             _count(log, day, open_now.get(day, ""))
         CountedLog.objects.filter(pk=log.pk).update(counted_at=started, newest_id=newest)
 

@@ -14,7 +14,7 @@ from functools import partial
 
 from django.conf import settings
 
-from capi import killpoints, vault
+from capi import killpoints, shutdown, vault
 from capi.linkedin import answers, payload
 from capi.linkedin.answers import Accepted, Decision, PerElement, RefusedNamed, RefusedUnnamed, TooLarge, VersionRetired
 from capi.models import Attempt
@@ -67,6 +67,9 @@ def _work(lease: Lease, turn: Turn, until: float) -> None:
     queue = Queue()
     ahead = Ahead(queue)
     while True:
+        if shutdown.has_begun():
+            turn.more_in = 0.0
+            return
         seen = lane.look(lease)
         batch, recalls = take.next_test(lease.company_id) if seen.has_test else None, seen.connection.recalls
         if batch is None:
@@ -120,6 +123,8 @@ class Sending:
     def run(self) -> None:
         hunt = Hunt([self.batch.sendable])
         while (part := hunt.next_part()) is not None:
+            if shutdown.has_begun():
+                break
             seen = lane.look(self.lease)
             token = self._token(seen)
             if token is None:

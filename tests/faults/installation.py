@@ -58,11 +58,15 @@ class Browser:
         return self._checked(self._session.get(self.url + path, timeout=10)).text
 
     def post(self, path: str, *, form_at: str, **fields: str) -> requests.Response:
-        """Send a form that stands on the page `form_at`."""
+        """Send a form that stands on the page `form_at`, and follow where it leads."""
+        return self._checked(self.send(path, form_at=form_at, follow=True, **fields))
+
+    def send(self, path: str, *, form_at: str, follow: bool = False, **fields: str) -> requests.Response:
+        """Send a form, and take the answer as it is."""
         found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(form_at))
         assert found, f"no form on {form_at}"
         data = {"csrfmiddlewaretoken": found[1], **fields}
-        return self._checked(self._session.post(self.url + path, data, timeout=10))
+        return self._session.post(self.url + path, data, timeout=20, allow_redirects=follow)
 
     def _checked(self, response: requests.Response) -> requests.Response:
         assert response.status_code == 200, f"{response.status_code} {response.url}\n{response.text[:2000]}"
