@@ -2,6 +2,8 @@
 
 kombu's own transport writes each message that is taken into a hash, and puts it back when its connection ends. That
 asks a broker that may be gone, and ended the process: docs/decisions/wake-ups-in-memory.md.
+
+A process that has no Redis has a way inside itself.
 """
 
 import base64
@@ -13,13 +15,15 @@ from queue import Empty
 from typing import Any
 
 from django.db import Error as DatabaseError
-from kombu.transport import redis, virtual
+from kombu.transport import memory, redis, virtual
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 
 from leadmachine import installation
 
 logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.2
 
 
 class QoS(virtual.QoS):
@@ -101,6 +105,14 @@ def failures_as_lost_connection() -> Iterator[None]:
     except Exception as error:
         logger.exception("The way to the broker failed; connecting again.")
         raise ConnectionLost(f"{type(error).__name__}: {error}") from error
+
+
+class MemoryTransport(memory.Transport):
+    """Lets an embedded worker look every LOOK_SECONDS whether it is to end: Celery's loop waits for two seconds."""
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **options: Any) -> None:
+        timeout = timeout and min(timeout, LOOK_SECONDS)
+        super().drain_events(connection, timeout=timeout, **options)  # type: ignore[no-untyped-call]
 
 
 def _is_message(raw: Any) -> bool:

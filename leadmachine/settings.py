@@ -304,7 +304,7 @@ REDIS_KEEPALIVE: dict[str, Any] = {
 }
 EMBEDDED_WORKER: bool = env.bool("LEADMACHINE_EMBEDDED_WORKER", default=not REDIS_URL)
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
-CELERY_BROKER_TRANSPORT = "leadmachine.broker:Transport" if REDIS_URL else None
+CELERY_BROKER_TRANSPORT = f"leadmachine.broker:{'Transport' if REDIS_URL else 'MemoryTransport'}"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {
         **REDIS_KEEPALIVE,

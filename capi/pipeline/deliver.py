@@ -45,8 +45,14 @@ class Turn:
 
 
 def deliver(company_id: int, *, seconds: float = math.inf) -> Turn:
-    """Send what is due for the company, for about `seconds`. Does nothing while another worker is at it."""
+    """Send what is due for the company, for about `seconds`. Does nothing while another worker is at it.
+
+    Nor once this worker is to end: then there is more to do, for another.
+    """
     turn = Turn()
+    if shutdown.has_begun():
+        turn.more_in = 0.0
+        return turn
     until = time.monotonic() + seconds
     while (lease := lane.take_lease(company_id)) is not None:
         killpoints.reached("after_lease")
