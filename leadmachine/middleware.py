@@ -6,6 +6,8 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.template.loader import render_to_string
 
+from leadmachine.views import PROBES
+
 PERMISSIONS_POLICY: Final = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -14,6 +16,7 @@ PERMISSIONS_POLICY: Final = ", ".join(
     )
 )  # fmt: skip
 PAGE_METHODS: Final = ("GET", "HEAD", "POST")
+PROBE_METHODS: Final = ("GET", "HEAD")
 API: Final = "/api/"
 
 Next = Callable[[HttpRequest], HttpResponse]
@@ -33,6 +36,22 @@ class ClosedByDefault:
         response.headers.setdefault("Cache-Control", "no-store, private")
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         return response
+
+
+class Probes:
+    """Answers /healthz and /readyz before anything asks for the host, a session or the database.
+
+    A probe comes by the address of the machine, which is none of ALLOWED_HOSTS.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        probe = PROBES.get(request.path_info)
+        if probe is None:
+            return self.get_response(request)
+        return probe(request) if request.method in PROBE_METHODS else HttpResponseNotAllowed(PROBE_METHODS)
 
 
 class PageMethods:

@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "leadmachine.middleware.ClosedByDefault",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "leadmachine.middleware.Probes",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "leadmachine.middleware.PageMethods",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -213,9 +214,9 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # a probe comes by the machine's address, and by plain HTTP
 if HTTPS:
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True

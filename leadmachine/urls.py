@@ -3,14 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from leadmachine.views import healthz
-
 urlpatterns = [
     path("", include("crm.urls")),
     path("", include("capi.urls")),
     path("api/v1/", include("leadmachine.api_urls")),
     path("admin/", admin.site.urls),
-    path("healthz", healthz, name="healthz"),
 ]
 
 handler403 = "crm.views.errors.forbidden"

@@ -1,15 +1,50 @@
-"""What a load balancer or a person on duty asks."""
+"""What a container runtime, a load balancer or a person on duty asks. Both answer in JSON, whatever is wrong."""
 
-from django.contrib.auth.decorators import login_not_required
-from django.db import connection
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.http import require_safe
+import logging
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+logger = logging.getLogger(__name__)
 
 
-@login_not_required
-@require_safe
-def healthz(request: HttpRequest) -> JsonResponse:
-    """200 while this process answers and reaches its database."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while this process answers at all. It asks nobody: starting it again would mend nothing that is elsewhere."""
     return JsonResponse({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 where this process can do what it is for, otherwise 503 with a sentence for each thing that is missing."""
+    missing = [*_database_or_migrations(), *_static_files()]
+    if missing:
+        return JsonResponse({"status": "not ready", "missing": missing}, status=503)
+    return JsonResponse({"status": "ready"})
+
+
+PROBES: Final[dict[str, Callable[[HttpRequest], HttpResponse]]] = {"/healthz": healthz, "/readyz": readyz}
+
+
+def _database_or_migrations() -> Iterator[str]:
+    try:
+        # Its first step reads the table of what was applied: one query, and 5 ms in all.
+        executor = MigrationExecutor(connection)
+        left = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    except (DatabaseError, InterfaceError):
+        yield "The database can't be reached."
+    except Exception:  # whatever it is, a probe is told in JSON
+        logger.exception("It can't be told which migrations are applied.")
+        yield "It can't be told which migrations are applied: the log says why."
+    else:
+        if left:
+            yield f"{left} migrations are not applied: run manage.py migrate."
+
+
+def _static_files() -> Iterator[str]:
+    # The list is read once, at the start: a process that was started without it goes on without it.
+    storage: object = staticfiles_storage
+    if isinstance(storage, ManifestFilesMixin) and not storage.hashed_files:
+        yield "Static files are not collected: run manage.py collectstatic, then start this process again."

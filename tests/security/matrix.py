@@ -88,7 +88,7 @@ OWN_ACCOUNT = {
 PUBLIC = {
     "account_confirm_email", "account_email_verification_sent", "account_inactive", "account_login", "account_logout",
     "account_reset_password", "account_reset_password_done", "account_reset_password_from_key",
-    "account_reset_password_from_key_done", "account_set_password", "account_signup", "healthz", "invitation", "login",
+    "account_reset_password_from_key_done", "account_set_password", "account_signup", "invitation", "login",
     "logout", "mfa_authenticate",
 }  # fmt: skip
 

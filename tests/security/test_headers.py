@@ -56,6 +56,9 @@ def answers(ours: World, client_as: Any, settings: Any, client: Client) -> dict[
             "the API's 405": nobody.put("/api/v1/leads/", headers=script),
             "the API's schema": nobody.get("/api/v1/schema/", headers=script),
             "health": nobody.get("/healthz"),
+            "health by address": nobody.get("/healthz", HTTP_HOST="10.0.0.5:8000"),
+            "health with a wrong method": nobody.post("/healthz"),
+            "readiness": nobody.get("/readyz"),
         }
     finally:
         urls.urlpatterns.pop()
@@ -107,7 +110,7 @@ def test_over_https_every_answer_asks_for_https_for_a_year(ours: World, settings
     settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = YEAR_SECONDS, True
     client = client_as(ours.members["admin"])
 
-    answers = [client.get(address, secure=True) for address in ("/leads/", "/nothing/", "/healthz")]
+    answers = [client.get(address, secure=True) for address in ("/leads/", "/nothing/", "/healthz", "/readyz")]
     answers.append(read(client.get("/static/app.css", secure=True)))
 
     assert {answer.headers["Strict-Transport-Security"] for answer in answers} == {

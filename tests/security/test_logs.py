@@ -46,7 +46,7 @@ def test_a_message_stays_on_its_line(log: Any, break_: str) -> None:
 @pytest.mark.django_db
 def test_an_address_with_a_line_break_writes_one_line(log: Any) -> None:
     Client().get(f"/login/%0a{FORGED}")
-    Client(raise_request_exception=False).get("/healthz", HTTP_HOST="evil\n" + FORGED)
+    Client(raise_request_exception=False).get("/login/", HTTP_HOST="evil\n" + FORGED)
 
     assert [line for line in log.getvalue().splitlines() if line.startswith("2026-11-26 10:00")] == []
 
