@@ -125,7 +125,7 @@ def test_f70_a_web_server_that_is_to_end_answers_an_erasure_that_waits_for_a_req
     wait_for(lambda: Lead.objects.exclude(erased_at=None).exists(), seconds=5, told="the erasure waits")
     os.kill(world.running["web"].pid, signal.SIGTERM)
 
-    assert world.running.pop("web").wait(20) == 0
+    assert world.running["web"].wait(20) == 0
     erasing.join(5)
     assert [answer.status_code for answer in answers] == [302]
     wait_for(lambda: not ConversionEvent.objects.exclude(state="accepted").exists(), seconds=5, told="it is written")
