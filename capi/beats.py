@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
-_watched: dict[
-    threading.Thread, list["Watched"]
-] = {}  # by thread; what is inside something else stands last, and counts
+from postgresql import bounds
+
+# By thread; what is inside something else stands last, and counts.
+_watched: dict[threading.Thread, list["Watched"]] = {}
 
 
 @dataclass(slots=True)
@@ -73,7 +75,13 @@ def forget() -> None:
     _watched.clear()
 
 
+def _more_than_usual() -> float:
+    """How much longer than usual a statement of this thread may take, as one of the housekeeping may."""
+    return max(0.0, (bounds.seconds() or 0.0) - settings.WORKER_STATEMENT_SECONDS)
+
+
 def _beat_after(execute: Callable[..., Any], *statement: Any) -> Any:
+    beat(rest_seconds=_more_than_usual())
     try:
         return execute(*statement)
     finally:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db.models import QuerySet
 
+from capi import shutdown
 from capi.clock import database_now
 from capi.models import Housekeeping
 from capi.repeating import Repeating
@@ -33,6 +34,10 @@ LEDGER_BYTES: Final = 64 * 2**20  # of what the sandbox has received
 
 class ClaimLost(Exception):
     """This worker stood still for so long that another one has taken the turn."""
+
+
+class WorkerEnds(Exception):
+    """This worker is to end: another one goes on with the turn."""
 
 
 class Housekeeper(Repeating):
@@ -57,19 +62,21 @@ def keep_house_if_due() -> bool:
             went_well = _turn(partial(_renew, claim_id))
     except ClaimLost:
         logger.warning("The housekeeping stood still for minutes; another worker goes on with it.")
+    except WorkerEnds:
+        logger.info("The housekeeping ends with its worker; another one goes on with it.")
     else:
         (Housekeeping.objects.finish if went_well else Housekeeping.objects.give_up)(claim_id)
     return True
 
 
 def _turn(renew: Callable[[], None]) -> bool:
-    """Go through all tables, and say whether that went well. Raises ClaimLost."""
+    """Go through all tables, and say whether that went well. Raises ClaimLost or WorkerEnds."""
     went: dict[str, int] = {}
     for label, kept in RETENTIONS.items():
         renew()
         try:
             went[label] = sum(_delete_old(goes, renew) for goes in kept) if isinstance(kept, tuple) else 0
-        except ClaimLost:
+        except (ClaimLost, WorkerEnds):
             raise
         except Exception:  # the other tables must not wait for it
             logger.exception("Old rows of %s could not be deleted; it is tried again in an hour.", label)
@@ -81,6 +88,8 @@ def _turn(renew: Callable[[], None]) -> bool:
 
 
 def _renew(claim_id: uuid.UUID) -> None:
+    if shutdown.has_begun():
+        raise WorkerEnds
     if not Housekeeping.objects.renew(claim_id):
         raise ClaimLost
 

@@ -44,7 +44,7 @@ def test_the_database_and_the_broker_are_reached_by_their_own_network_alone() ->
     assert [name for name, service in SERVICES.items() if service.get("ports")] == ["web"]
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat", "migrate"])
+@pytest.mark.parametrize("name", ["web", "worker", "migrate"])
 def test_docker_waits_longer_than_a_process_takes_to_end_in_good_order(name) -> None:
     grace = re.fullmatch(r"(\d+)s", SERVICES[name]["stop_grace_period"])
 

@@ -73,7 +73,7 @@ def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(machine: Mac
     person = Person(machine.port)
     signed_in, dashboard = person.sign_in(), person.get("/")
 
-    assert health.startswith('{"status": "ok"}')
+    assert health.startswith('{"status": "ready"}')
     assert (signed_in.status_code, signed_in.headers.get("Location")) == (302, "/")
     assert dashboard.status_code == 200
     assert "Northwind BV" in dashboard.text

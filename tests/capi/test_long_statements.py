@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
 import pytest
+from crm.tasks import clear_sessions
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
@@ -13,7 +14,6 @@ from capi.pipeline.backfill import foresee
 from capi.reads.by_hand import Choice, chosen_by_filter, outlook_of_cancelling, outlook_of_retrying
 from capi.reads.log import Wanted
 from capi.reads.reconcile import reconcile
-from crm.tasks import clear_sessions
 from postgresql import bounds
 from tests.conftest import staff_client
 
