@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
 import pytest
-from crm.tasks import clear_sessions
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from capi import tasks
+from capi.models import Housekeeping
 from capi.pipeline.backfill import foresee
 from capi.reads.by_hand import Choice, chosen_by_filter, outlook_of_cancelling, outlook_of_retrying
 from capi.reads.log import Wanted
 from capi.reads.reconcile import reconcile
+from leadmachine.housekeeping import keep_house_if_due
 from postgresql import bounds
 from tests.conftest import staff_client
 
@@ -80,9 +80,10 @@ def test_what_an_operator_does_in_the_administration(longest) -> None:
     assert longest() == 60
 
 
-@pytest.mark.parametrize("job", [tasks.prune, clear_sessions])
-def test_housekeeping(job, longest, company) -> None:
-    job()
+def test_housekeeping(longest) -> None:
+    Housekeeping.objects.create(pk=1, done_at=timezone.now() - timedelta(days=2))
+
+    assert keep_house_if_due()
 
     assert longest() == 600
 
