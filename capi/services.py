@@ -33,15 +33,17 @@ NOTHING_TOLD: dict[str, object] = {
 RULE_FIELDS = ("crm_event", "linkedin_id", "name", "is_active", "send_value", "frequency")
 ACCOUNT_PREFIX = "urn:li:sponsoredAccount:"
 
-GOING: dict[str, object] = {
-    "is_paused": False,
-    "paused_reason": Reason.NONE,
-    "paused_at": None,
-    "paused_version": "",
+AWAKE: dict[str, object] = {
     "next_attempt_at": None,
     "next_look_at": None,
     "failures_in_a_row": 0,
     "throttles_in_a_row": 0,
+}
+GOING: dict[str, object] = AWAKE | {
+    "is_paused": False,
+    "paused_reason": Reason.NONE,
+    "paused_at": None,
+    "paused_version": "",
     "resting_since": None,
     "rest_cause": "",
 }
@@ -123,12 +125,15 @@ def resume_connection(*, company: Company) -> None:
     STEP_SECONDS. The others keep to the time that they have.
     """
     with transaction.atomic():
-        Connection.objects.for_company(company).update(**GOING)
+        own = Connection.objects.for_company(company)
+        # That LinkedIn is in trouble only LinkedIn's answer ends: a lane that is woken keeps it in mind.
+        if not own.filter(is_paused=True).update(**GOING):
+            own.update(**AWAKE)
         audit.record(company=company, action=AuditAction.CONNECTION_RESUMED, about=connection_of(company))
-        wake_on_commit(company.pk)
     until = time.monotonic() + STEP_SECONDS
     while by_hand.hurry(company_id=company.pk) and time.monotonic() < until:
         pass
+    wake_on_commit(company.pk)  # once they are due: a quick worker would find nothing
 
 
 def resume_rule(*, rule: ConversionRule) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from capi.doctor.findings import Check, Finding, Level, moment, step
 from capi.models import Connection, ConversionRule
+from capi.models.connection import LONG_REST
 from capi.pipeline.lane import rules_with_due_events
 from capi.reads.on_hold import OnHold, on_hold
 from capi.words import explain_rest
@@ -45,6 +46,10 @@ def _on_hold(held: OnHold | None, now: datetime) -> Finding:
 
 def _rest(connection: Connection | None, now: datetime) -> Finding:
     words = explain_rest(connection, now) if connection is not None else None
+    since = connection.failing_since(now) if connection is not None else None
+    if words is None and since is not None and now - since > LONG_REST:
+        sentence = f"No request has succeeded since {moment(since)}. The next one is made when an event is due."
+        return Finding(Check.REST, Level.AMBER, sentence, "Nothing: it is tried again by itself.", reverse("events"))
     if words is None or connection is None:
         return Finding(Check.REST, Level.GREEN, "LinkedIn has not made us wait.", link=reverse("events"))
     level = Level.RED if connection.rest_length >= STUCK_AFTER else Level.AMBER

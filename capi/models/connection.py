@@ -83,6 +83,15 @@ class Connection(models.Model):
         """True if events go out: there is a token, and nothing holds them."""
         return self.has_token and not self.is_paused
 
+    def failing_since(self, now: datetime) -> datetime | None:
+        """Since when no request has been answered properly. None once so much time has passed since the last failure
+        that nothing waits for another try of it: what comes then is judged by itself.
+        """
+        if self.resting_since is None:
+            return None
+        longest_wait = timedelta(seconds=settings.RETRY_LAST_SECONDS * 1.2) + NEXT_REQUEST_TAKES
+        return self.resting_since if now < (self.next_attempt_at or self.resting_since) + longest_wait else None
+
     def rests_long(self, now: datetime) -> bool:
         """True while nothing has got through for longer than five minutes, or will not, though nothing is paused.
 

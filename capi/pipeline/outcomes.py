@@ -6,6 +6,7 @@ the hunt's business (`capi.pipeline.batch`).
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -63,7 +64,7 @@ def final_outcome(decision: Decision, request: Request, part: Part, seen: Look) 
     """The outcome for a test event: as for any other, but it ends here, whatever the answer."""
     outcome = outcome_of(decision, request, part, seen)
     if isinstance(decision, Accepted):
-        return outcome
+        return outcome if seen.may_send else replace(outcome, lane=None)
     reason = next((fate.reason for fate in outcome.fates), Reason.DATA_REFUSED)
     passing = isinstance(decision, TryLater | Throttled)
     fate = Fate(part, State.EXHAUSTED if passing else State.REJECTED, reason, request.said.message)
@@ -95,7 +96,7 @@ def lane_after(decision: Decision, request: Request, seen: Look) -> LaneUpdate:
 
 
 def _resting(rest: Rest, seen: Look, **changes: Any) -> LaneUpdate:
-    since = seen.connection.resting_since or seen.now
+    since = seen.connection.failing_since(seen.now) or seen.now
     is_news = rest.until - since > LONG_REST
     return LaneUpdate(rest.until, since, rest.cause, is_news=is_news, **changes)
 

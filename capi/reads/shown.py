@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
+
 from capi.models import Connection, ConversionEvent, CrmEventName
 from capi.reasons import State
 from capi.words import ON_HOLD, STATES, Words, explain
@@ -56,7 +58,8 @@ class Shown:
 
 
 def shown(event: ConversionEvent, connection: Connection | None) -> Shown:
-    rests_until = connection.next_attempt_at if connection is not None and not event.is_test else None
+    until = connection.next_attempt_at if connection is not None and not event.is_test else None
+    rests_until = until if until is not None and until > timezone.now() else None
     return Shown(event, explain(event, connection), rests_until)
 
 

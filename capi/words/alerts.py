@@ -98,9 +98,7 @@ CLOSED: Final[dict[AlertKind, Told]] = {
         "sending to LinkedIn goes on", "What was on hold goes out, the oldest first.", ""
     ),
     AlertKind.RULE_PAUSED: Told("the rule “{rule}” goes on", "What was on hold for it goes out, the oldest first.", ""),
-    AlertKind.RESTING: Told(
-        "sending to LinkedIn works again", "LinkedIn answers. What was queued goes out, oldest first.", ""
-    ),
+    AlertKind.RESTING: Told("sending to LinkedIn no longer waits", "What was queued goes out, oldest first.", ""),
     AlertKind.FAILING: Told(
         "the rule “{rule}” works again",
         "Of its newest events that came to an end, fewer than 1 in 10 failed.",

@@ -38,7 +38,7 @@ def test_every_page_has_our_stylesheet_and_no_script_of_others(client_as, sales,
     for name, text in found.items():
         assert 'href="/static/app.css"' in text, name
         assert "<title>" in text, name
-        assert text.count("<script") == 2, name  # htmx and our own
+        assert text.count("<script") == 3, name  # htmx and our own two
         assert " style=" not in text, name
 
 

@@ -145,3 +145,63 @@ def test_the_linkedin_page_says_how_large_requests_are_while_they_are_limited(cl
     Connection.objects.update(body_limit=614_400)
 
     assert "<dt>Size of requests</dt><dd>at most 600.0\xa0KB for now" in web.get(LINKEDIN).content.decode()
+
+
+def test_between_two_tries_nothing_is_said_to_work_again(company, admin, sandbox, make_rule) -> None:
+    throttle(company, sandbox, make_rule, 7200)
+    look.look(company.pk, now=timezone.now())
+
+    for hours in (3, 6):
+        Connection.objects.update(next_look_at=None)
+        look.look(company.pk, now=timezone.now() + timedelta(hours=hours))
+
+    assert Alert.objects.get(kind="resting").is_open
+
+
+def test_try_now_says_nothing_of_linkedin_before_it_was_asked(client_as, admin, company, sandbox, make_rule) -> None:
+    throttle(company, sandbox, make_rule, 7200)
+    look.look(company.pk, now=timezone.now())
+
+    client_as(admin).post(RESUME)
+    look.look(company.pk, now=timezone.now())
+
+    assert Alert.objects.get(kind="resting").is_open
+    assert SAID not in client_as(admin).get(LEADS).content.decode()
+
+
+def test_a_trouble_of_days_ago_makes_none_of_today_long(company, sandbox, make_rule) -> None:
+    throttle(company, sandbox, make_rule, 1)
+    days_ago = timezone.now() - timedelta(days=3)
+    Connection.objects.update(resting_since=days_ago, next_attempt_at=days_ago + timedelta(seconds=1))
+    sandbox.faults.add(Fault(status=503))
+
+    send_all(company)
+
+    lane = Connection.objects.get()
+    assert lane.resting_since > days_ago + timedelta(days=2)
+    assert not lane.rests_long(timezone.now())
+
+
+def test_a_test_event_that_linkedin_takes_wakes_no_lane_that_linkedin_asked_to_wait(
+    company, sandbox, make_rule
+) -> None:
+    event = throttle(company, sandbox, make_rule, 7200)
+    until = Connection.objects.get().next_attempt_at
+
+    services.send_test_event(rule=event.rule)
+    send_all(company)
+
+    assert requests_made(sandbox) == [429, 201]
+    assert Connection.objects.get().next_attempt_at == until
+    event.refresh_from_db()
+    assert event.state == "pending"
+
+
+def test_an_event_that_goes_out_at_once_has_no_next_try_in_the_past(client_as, ops, company, make_rule) -> None:
+    services.save_token(company=company, token=TOKEN)
+    Connection.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
+    event = make_rule().events.create(company=company)
+
+    page = client_as(ops).get(event.get_absolute_url()).content.decode()
+
+    assert "<dt>Next try</dt>" not in page

@@ -38,6 +38,7 @@ STEP = st.one_of(
     st.tuples(st.just("resume_line")),
     st.tuples(st.just("lane_rests"), st.sampled_from([4, 20, 600])),
     st.tuples(st.just("lane_wakes")),
+    st.tuples(st.just("hours_go_by"), st.sampled_from([1, 6, 12])),
     st.tuples(st.just("pause_rule"), which_rule),
     st.tuples(st.just("resume_rule"), which_rule),
     st.tuples(st.just("switch_rule"), which_rule),
@@ -59,7 +60,8 @@ STEP = st.one_of(
 )
 HISTORY = st.lists(STEP, min_size=5, max_size=14)
 EVERY_KIND = [  # of alert, whatever chance brings
-    ("lane_rests", 20), ("look",), ("lane_wakes",), ("look",), ("lane_rests", 600), ("look",),
+    ("lane_rests", 20), ("look",), ("hours_go_by", 1), ("look",), ("resume_line",), ("look",),
+    ("lane_wakes",), ("look",), ("lane_rests", 600), ("look",),
     ("pause_line", Reason.TOKEN_REFUSED), ("look",), ("resume_line",),
     ("token_date", TOKEN_DATES[1]), ("version", "202601"), ("old_event_is_held", 1, 87), ("events_end", 0, (5, 0)),
     ("look",), ("days_go_by", 9),
@@ -78,7 +80,7 @@ class History:
     now: datetime = TODAY
     episode: int = 0
     line: tuple[object, int] | None = None
-    rest: tuple[int, datetime, datetime] | None = None  # its episode, from when and until when
+    rest: tuple[datetime, datetime | None] | None = None  # from when, and until when
     paused: dict[int, tuple[object, int]] = field(default_factory=dict)
     off: set[int] = field(default_factory=set)
     token_date: date | None = None
@@ -103,13 +105,14 @@ class History:
             Connection.objects.update(is_paused=True, paused_reason=reason, paused_at=Now())
 
     def resume_line(self) -> None:
-        self.line = self.rest = None
+        if self.line is not None:
+            self.line = self.rest = None
+        elif self.rest is not None:  # a try by hand ends the rest, and not the trouble
+            self.rest = self.rest[0], None
         services.resume_connection(company=self.company)
 
     def lane_rests(self, minutes: int) -> None:
-        self.episode += 1
-        self.rest = self.episode, self.now, self.now + timedelta(minutes=minutes)
-        _, since, until = self.rest
+        self.rest = since, until = self.now, self.now + timedelta(minutes=minutes)
         Connection.objects.update(resting_since=since, next_attempt_at=until, rest_cause=RestCause.TROUBLE)
 
     def lane_wakes(self) -> None:
@@ -147,6 +150,9 @@ class History:
         self.pause_rule(which)
         self.held.append((which, self.now - timedelta(days=days)))
         ConversionEvent.objects.create(company=self.company, rule=self.rules[which], happened_at=self.held[-1][1])
+
+    def hours_go_by(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
 
     def days_go_by(self, days: int) -> None:
         self.now += timedelta(days=days)
@@ -240,9 +246,12 @@ class History:
             return {subject: seen for subject, seen in self.seen.items() if subject[0] == "resting"}
         if self.rest is None:
             return {}
-        episode, since, until = self.rest
-        is_long = until - since > timedelta(minutes=5) and self.now < until + timedelta(minutes=5)
-        return {("resting", None): (episode, 0)} if is_long else {}
+        since, until = self.rest
+        if until is not None and until - since > timedelta(minutes=5) and self.now < until + timedelta(minutes=5):
+            return {("resting", None): (since, 0)}
+        # Between two tries, the longest wait for which is 6 hours and a fifth, nothing is known anew.
+        is_known = ("resting", None) in self.seen and self.now < (until or since) + timedelta(hours=7.2, minutes=5)
+        return {("resting", None): self.seen["resting", None]} if is_known else {}
 
     def _ending(self, kind: str, at: date | datetime | None, episode: object, stages: tuple[int, ...]) -> Seen:
         if at is None:

@@ -127,6 +127,16 @@ def test_a_rest_of_more_than_five_minutes_is_said_and_one_of_an_hour_is_urgent(
     assert found.sentence.startswith("LinkedIn has not made us wait." if level == "green" else "LinkedIn answered “too")
 
 
+def test_between_two_tries_it_is_not_said_that_all_is_well(company, sending, now) -> None:
+    hours_ago = now - timedelta(hours=3)
+    Connection.objects.update(resting_since=hours_ago, next_attempt_at=hours_ago + timedelta(minutes=5))
+
+    found = finding(company, "rest", now)
+
+    assert found.level == "amber"
+    assert found.sentence.startswith("No request has succeeded since ")
+
+
 def test_the_size_of_requests_is_said_while_it_is_limited(company, sending, now) -> None:
     assert finding(company, "size", now).level == "green"
 
