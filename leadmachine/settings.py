@@ -266,7 +266,8 @@ SEND_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_SEND_TIMEOUT_SECONDS", defa
 CONNECT_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_CONNECT_TIMEOUT_SECONDS", default=10)
 LEASE_SECONDS: float = env.float("LEADMACHINE_LEASE_SECONDS", default=120)
 SWEEP_SECONDS: float = env.float("LEADMACHINE_SWEEP_SECONDS", default=30)
-# A step of a worker's thread takes 60 s at most for a statement, 45 for a request: a lease outlasts either.
+# A step of a worker's thread takes WORKER_STATEMENT_SECONDS (60) at most for a statement and SEND_TIMEOUT_SECONDS (45)
+# for a request: a lease outlasts either.
 STANDSTILL_SECONDS: float = env.float("LEADMACHINE_STANDSTILL_SECONDS", default=max(3 * SWEEP_SECONDS, LEASE_SECONDS))
 LANE_REST_SECONDS: float = env.float("LEADMACHINE_LANE_REST_SECONDS", default=30)
 RETRY_SECONDS: list[float] = [
@@ -284,8 +285,9 @@ REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_REQUESTS_PER_MINUTE", default=30
 WAKE_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_WAKE_TIMEOUT_SECONDS", default=1)
 WAKE_BREAKER_SECONDS: float = env.float("LEADMACHINE_WAKE_BREAKER_SECONDS", default=5)
 
-# How long a statement may take before it is given up, so that nobody waits for a database that has gone without a word.
-# A worker's half a lease leaves time to write a result on another connection, also after a request of 45 seconds.
+# How long a statement may take before it is given up, so that nobody waits for a database that has silently gone. A
+# worker has half of LEASE_SECONDS (60 of 120): after a request of SEND_TIMEOUT_SECONDS (45) and a statement without an
+# answer (60), 15 seconds are left to write the result on another connection.
 WEB_STATEMENT_SECONDS: float = env.float("LEADMACHINE_WEB_STATEMENT_SECONDS", default=8)
 WORKER_STATEMENT_SECONDS: float = LEASE_SECONDS / 2
 

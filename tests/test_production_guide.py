@@ -60,7 +60,7 @@ INSTALLING = [
     "1. Packages and a service user", "2. The program", "3. The database", "4. The settings", "5. The first company",
     "6. The processes",
 ]  # fmt: skip
-CHECKING, BACKUPS, UPGRADES, ENDING = "7. Is it well?", "Backups", "Upgrades", "Taking it away"
+CHECKING, BACKUPS, UPGRADES, ENDING = "7. Does it work?", "Backups", "Upgrades", "Removing it"
 
 
 @pytest.mark.processes

@@ -66,7 +66,8 @@ class ConversionEvent(models.Model):
     next_attempt_at = models.DateTimeField(null=True, db_default=Now())
     is_test = models.BooleanField(default=False)
     # Without a constraint and without an index: checking it cost a fifth of each settled batch, and each index costs
-    # 5 to 10 ms of it. Attempts go in one place, which looks by company and id whether an event names them (retention).
+    # 5 to 10 ms of it. Attempts are deleted in one place (leadmachine/housekeeping.py), which first looks by company
+    # and id whether an event names them.
     last_attempt = models.ForeignKey(
         "capi.Attempt", null=True, on_delete=models.DO_NOTHING, related_name="events", db_index=False,
         db_constraint=False,
