@@ -62,13 +62,24 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         Else a worker could not even give its lane back. Inside a transaction nothing is replaced: it has failed.
         """
-        if self.errors_occurred and self.connection is not None and self.connection.closed and not self._in_transaction:
+        if self._was_given_up:
             self.close()
         super().ensure_connection()
 
+    def close_if_unusable_or_obsolete(self) -> None:
+        """As Django's, which asks the connection for its mode: one that was given up is not opened again for that.
+
+        It is called once a request has been answered. A database that is still away must not fail it then.
+        """
+        if self._was_given_up:
+            self.close()
+        else:
+            super().close_if_unusable_or_obsolete()
+
     @property
-    def _in_transaction(self) -> bool:
-        return self.in_atomic_block or not self.autocommit
+    def _was_given_up(self) -> bool:
+        is_closed = self.errors_occurred and self.connection is not None and self.connection.closed
+        return bool(is_closed) and not self.in_atomic_block and bool(self.autocommit)
 
     def is_usable(self) -> bool:
         """As Django's, within HEALTH_CHECK_SECONDS: a dead connection costs a request no more than that."""

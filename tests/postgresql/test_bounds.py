@@ -84,6 +84,19 @@ def test_outside_of_a_transaction_the_next_statement_opens_another_connection(li
         assert cursor.fetchone() == (3,)
 
 
+def test_the_end_of_a_request_opens_no_connection_in_place_of_one_that_is_gone(line) -> None:
+    wrapper, proxy = line
+    with wrapper.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        proxy.down()
+        with pytest.raises(OperationalError):
+            cursor.execute("SELECT 2")
+
+    wrapper.close_if_unusable_or_obsolete()
+
+    assert wrapper.connection is None
+
+
 def test_inside_a_transaction_nothing_goes_on_as_if_it_had_not_failed(line) -> None:
     wrapper, proxy = line
     wrapper.ensure_connection()
