@@ -10,7 +10,7 @@ from django.test import Client
 
 from crm.models import AuditEntry, Company, Membership, User
 from crm.roles import Role
-from tests.accounts.conftest import sign_in
+from tests.accounts.conftest import is_in, link, sign_in
 from tests.conftest import join
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -68,7 +68,6 @@ def test_it_says_what_to_do_next_and_never_the_password():
 
 def test_somebody_who_is_known_becomes_the_admin_and_keeps_their_password(other_company):
     user = join(other_company, Role.SALES).user
-    EmailAddress.objects.create(user=user, email=user.email, verified=False, primary=True)
     before = user.password
 
     printed = create(email="SALES@example.com")
@@ -81,6 +80,37 @@ def test_somebody_who_is_known_becomes_the_admin_and_keeps_their_password(other_
     ]
     assert EmailAddress.objects.get().verified  # the operator vouches for them
     assert "the password that they have" in printed
+
+
+@pytest.fixture
+def stranger():
+    """Somebody who signed up with the admin's address, and can't confirm it."""
+    address = {"email": "ada@example.com", "password1": "the password of a stranger"}
+    Client().post("/signup/", {"company": "Elsewhere", "first_name": "A", "last_name": "B", **address})
+    return User.objects.get()
+
+
+def test_anyone_who_signed_up_with_the_address_and_never_confirmed_it_is_not_let_in_by_it(stranger):
+    with pytest.raises(CommandError, match=f"^User {stranger.pk} signed up with this address and never confirmed it"):
+        create()
+
+    sign_in(client := Client(), email="ada@example.com", password="the password of a stranger")
+    assert not is_in(client)
+    assert [company.name for company in Company.objects.all()] == ["Elsewhere"]
+    assert not EmailAddress.objects.get().verified
+
+
+def test_the_owner_of_the_address_becomes_the_admin_once_they_have_chosen_a_password(stranger):
+    client = Client()
+    mail.outbox.clear()
+    client.post("/password/reset/", {"email": "ada@example.com"})
+    client.post(client.get(link()).url, {"password1": GOOD, "password2": GOOD})
+
+    create()
+
+    assert Membership.objects.filter(user=stranger, company__name="Northwind BV", role=Role.ADMIN).exists()
+    sign_in(other := Client(), email="ada@example.com", password="the password of a stranger")
+    assert not is_in(other)
 
 
 def test_a_person_who_is_switched_off_is_not_let_in_by_it(other_company):

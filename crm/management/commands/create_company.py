@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any, Final
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -56,10 +57,20 @@ def _address(email: str) -> str:
 
 
 def _user_of(email: str) -> User | None:
-    """The user with this address, None where nobody has it. Raises ValidationError for one who is switched off."""
+    """The user with this address, None where nobody has it.
+
+    Raises ValidationError for one who is switched off, and for one who signed up with an address that nobody has
+    confirmed: the password may be a stranger's.
+    """
     user = User.objects.filter(email__iexact=email).first()
     if user is not None and not user.is_active:
         raise ValidationError(f"User {user.pk} is switched off. Activate them in /admin/ first, or name somebody else.")
+    if user is not None and EmailAddress.objects.filter(user=user, verified=False).exists():
+        raise ValidationError(
+            f"User {user.pk} signed up with this address and never confirmed it, so anyone may have. "
+            "Let its owner choose a new password by “Forgot your password?”, or delete the user in /admin/. "
+            "Then run this again."
+        )
     return user
 
 
