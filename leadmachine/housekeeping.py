@@ -8,7 +8,6 @@ costs nothing.
 import logging
 import time
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -21,7 +20,7 @@ from capi.clock import database_now
 from capi.models import Housekeeping
 from capi.repeating import Repeating
 from capi.sandbox.ledger import Ledger
-from leadmachine.retention import RETENTIONS, Goes, InUse
+from leadmachine.retention import RETENTIONS, Goes, InUse, Renew
 from postgresql.bounds import HOUSEKEEPING_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ def keep_house_if_due() -> bool:
     return True
 
 
-def _turn(renew: Callable[[], None]) -> bool:
+def _turn(renew: Renew) -> bool:
     """Go through all tables, and say whether that went well. Raises ClaimLost or WorkerEnds."""
     went: dict[str, int] = {}
     for label, kept in RETENTIONS.items():
@@ -94,15 +93,16 @@ def _renew(claim_id: uuid.UUID) -> None:
         raise ClaimLost
 
 
-def _delete_old(goes: Goes, renew: Callable[[], None]) -> int:
+def _delete_old(goes: Goes, renew: Renew) -> int:
     before = database_now() - timedelta(days=goes.period.days())
-    goes.first(before)
+    goes.first(before, renew)
     in_use = goes.in_use(before)
     return sum(_delete(rows, in_use, renew) for rows in goes.rows(before))
 
 
-def _delete(rows: QuerySet[Any], in_use: InUse, renew: Callable[[], None]) -> int:
+def _delete(rows: QuerySet[Any], in_use: InUse, renew: Renew) -> int:
     """From key to key, so that what stays is looked at once. Returns how many rows went."""
+    renew()
     gone, keys = 0, rows.order_by("pk").values_list("pk", flat=True)
     pks = list(keys[:BATCH])
     while pks:

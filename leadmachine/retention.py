@@ -22,6 +22,7 @@ from crm import once, searches
 from crm.models import ApiKey, AuditAction, AuditEntry, CrmEvent, Invitation, LeadSearch, PostedForm
 from crm.models.invitation import GOOD_FOR
 
+Renew = Callable[[], None]  # keeps the claim to the turn, and raises where it is lost or the worker ends
 InUse = Callable[[Sequence[Any]], set[Any]]  # of these keys, those whose rows something needs still
 
 
@@ -38,7 +39,8 @@ class Goes:
     """Rows that are deleted a period after something (`since`, in words).
 
     `rows` are those of which it was before a moment, and `in_use` tells which of them must stay all the same.
-    `needed_by` says in words what keeps a row for longer. `first` is done before any of them goes.
+    `needed_by` says in words what keeps a row for longer. `first` is done before any of them goes, and renews the claim
+    as often as it takes.
     """
 
     period: Period
@@ -46,7 +48,7 @@ class Goes:
     rows: Callable[[datetime], Iterable[QuerySet[Any]]]
     in_use: Callable[[datetime], InUse] = lambda before: lambda pks: set()
     needed_by: str = ""
-    first: Callable[[datetime], None] = lambda before: None
+    first: Callable[[datetime, Renew], None] = lambda before, renew: None
 
     def __str__(self) -> str:
         stays = f", unless {self.needed_by}" if self.needed_by else ""

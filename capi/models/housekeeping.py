@@ -9,7 +9,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 EVERY: Final = timedelta(days=1)
-LAPSES: Final = timedelta(minutes=10)  # of a worker that died; one that lives renews its claim with each batch
+# Of a worker that died. One that lives renews its claim before each batch and each day that it counts, between which
+# there are few statements; one of them may take ten minutes (postgresql.bounds.HOUSEKEEPING_SECONDS).
+LAPSES: Final = timedelta(minutes=30)
 AGAIN: Final = timedelta(hours=1)  # where some of it failed
 
 

@@ -8,7 +8,7 @@ is put right within a day: before the log is pruned every day is counted anew.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -37,10 +37,10 @@ def refresh() -> None:
             _turn(log)
 
 
-def recount() -> None:
-    """Count every day anew that the log still has in full."""
+def recount(renew: Callable[[], None] = lambda: None) -> None:
+    """Count every day again that the log still has in full. Raises what `renew` does, which is called before each."""
     for log in _logs():
-        _turn(log, everything=True)
+        _turn(log, everything=True, renew=renew)
 
 
 def seal(before: datetime) -> None:
@@ -64,7 +64,7 @@ def _claim(log: CountedLog) -> bool:
     return bool(CountedLog.objects.filter(free, pk=log.pk).update(claimed_at=Now()))
 
 
-def _turn(log: CountedLog, *, everything: bool = False) -> None:
+def _turn(log: CountedLog, *, everything: bool = False, renew: Callable[[], None] = lambda: None) -> None:
     with timezone.override(log.company.time_zone):
         if log.time_zone != log.company.time_zone:
             _begin_anew(log)
@@ -72,6 +72,7 @@ def _turn(log: CountedLog, *, everything: bool = False) -> None:
         newest = _events(log).order_by("-pk").values_list("pk", flat=True).first() or 0
         open_now = _open_by_day(log)
         for day in sorted(_changed_days(log, newest, open_now, everything=everything), reverse=True):
+            renew()
             if shutdown.has_begun():
                 return
             _count(log, day, open_now.get(day, ""))

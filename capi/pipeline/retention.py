@@ -15,9 +15,14 @@ from capi.reads.moments import first_id_since
 from capi.reasons import OPEN_STATES
 
 
-def count_for_good(before: datetime) -> None:
-    """Count every day again, and keep the counts of those that are about to lose rows."""
-    counting.recount()
+def count_for_good(before: datetime, renew: Callable[[], None]) -> None:
+    """Count every day again, and keep the counts of those that are about to lose rows.
+
+    Raises what `renew` does, which is called before each day and once all are counted: a count that the end of its
+    worker cut short is not kept.
+    """
+    counting.recount(renew)
+    renew()
     counting.seal(before)
 
 
