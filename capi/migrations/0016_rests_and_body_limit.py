@@ -10,13 +10,20 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveField(
-            model_name='connection',
-            name='batch_limit',
-        ),
-        migrations.RemoveField(
-            model_name='connection',
-            name='batch_limit_until',
+        # The columns themselves stay until a later release: web servers and workers that still run the code before this
+        # migration name them in every SELECT of a connection. Both may be null, so that the code after it need not write
+        # them. (SQLite loses them where it makes the table again; no two versions run on one file.)
+        migrations.SeparateDatabaseAndState(
+            state_operations=[
+                migrations.RemoveField(
+                    model_name='connection',
+                    name='batch_limit',
+                ),
+                migrations.RemoveField(
+                    model_name='connection',
+                    name='batch_limit_until',
+                ),
+            ],
         ),
         migrations.AddField(
             model_name='connection',
