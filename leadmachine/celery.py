@@ -76,6 +76,7 @@ class MainLoop(bootsteps.StartStopStep):  # type: ignore[misc]
     """
 
     requires = {"celery.worker.consumer.tasks:Tasks"}
+    _timer: Any = None
 
     def start(self, consumer: Any) -> None:
         from capi import beats
@@ -84,10 +85,13 @@ class MainLoop(bootsteps.StartStopStep):  # type: ignore[misc]
         self._timer = consumer.timer.call_repeatedly(1.0, partial(consumer.call_soon, beats.beat))
 
     def stop(self, consumer: Any) -> None:
+        """Before each new try to reach the broker Celery stops all steps, also those that it has not started yet."""
         from capi import beats
 
-        self._timer.cancel()
-        beats.unwatch()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            beats.unwatch()
 
 
 app.steps["worker"].add(Sweep)

@@ -1,11 +1,14 @@
-"""What a worker's process does before its first task."""
+"""What a worker's process does before its first task, and where its loop is stopped before it has begun."""
 
 import gc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from celery import signals
+from django.db import connection
 
+from capi import beats
 from leadmachine import celery
 
 
@@ -22,3 +25,38 @@ def test_a_new_process_collects_garbage_seldom_and_without_what_stays(as_before)
 
     assert gc.get_freeze_count() > 10_000
     assert gc.get_threshold()[0] == 50_000
+
+
+class Loop:
+    """As much of Celery's consumer as the step uses: its timer."""
+
+    cancelled = 0
+    call_soon = print
+
+    @property
+    def timer(self) -> "Loop":
+        return self
+
+    def call_repeatedly(self, seconds: float, call: Any) -> "Loop":
+        return self
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+
+def test_a_loop_that_is_stopped_before_each_new_try_ends_its_beats_once_and_no_others() -> None:
+    beats.forget()
+    beats.watch("sweep")
+    loop, step = Loop(), celery.MainLoop(None)
+
+    step.stop(loop)
+    step.start(loop)
+    step.stop(loop)
+    step.stop(loop)
+
+    still = beats.stillest()
+    beats.forget()
+    connection.execute_wrappers.clear()
+    assert loop.cancelled == 1
+    assert still is not None
+    assert still[0].name == "sweep"
