@@ -49,12 +49,16 @@ def wait_for_the_end() -> None:
 def _run_worker() -> None:
     from leadmachine.celery import app
 
-    # The bare controller, not the command line's worker: signal handlers belong to the web server's main thread.
-    worker = app.WorkController(pool="threads", concurrency=2)
-    logs.keep_readable(worker.hostname)
-    worker.start()
-    # However it came to its end: a web process without its worker would deliver nothing. Gunicorn starts another.
-    os.kill(os.getpid(), signal.SIGTERM)
+    try:
+        # The bare controller, not the command line's worker: signal handlers belong to the web server's main thread.
+        worker = app.WorkController(pool="threads", concurrency=2)
+        logs.keep_readable(worker.hostname)
+        worker.start()
+    except Exception:
+        logger.exception("The worker inside this web process has failed; both end.")
+    finally:
+        # However it came to its end: a web process without its worker would deliver nothing. Gunicorn starts another.
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 _worker_thread = threading.Thread(target=_run_worker, name="embedded-worker", daemon=True)
