@@ -75,13 +75,15 @@ class Watchdog:
             os._exit(EXIT_CODE)
 
     def _say(self, watched: beats.Watched, seconds: float) -> None:
+        """Where it can be said: a process that can start no thread (its limit, its memory) is to end all the same."""
         told = (
             "The %s has stood still for %.0f seconds; this process ends, so that another is started. It stands in %s."
         )
-        words = (told, watched.name, seconds, stack_of(watched.thread))
-        saying = threading.Thread(target=logger.critical, args=words, daemon=True)
-        saying.start()
-        saying.join(SAYING_SECONDS)
+        with contextlib.suppress(Exception):
+            words = (told, watched.name, seconds, stack_of(watched.thread))
+            saying = threading.Thread(target=logger.critical, args=words, daemon=True)
+            saying.start()
+            saying.join(SAYING_SECONDS)
 
     def _touch(self) -> None:
         if self._alive is None:

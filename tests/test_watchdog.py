@@ -154,3 +154,15 @@ def test_a_log_that_takes_nothing_does_not_keep_the_process_from_its_end(clock, 
 
     full.set()
     assert found
+
+
+def test_a_process_that_can_start_no_thread_to_say_it_is_ended_too(clock, stuck, monkeypatch) -> None:
+    watching = Watchdog()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert not seconds_pass(watching, clock, 100)
+    assert watching.found
