@@ -19,6 +19,9 @@ worker_class = "gthread"
 threads = 8
 # What is in flight may wait for a request to LinkedIn: an erasure does, and the embedded worker makes some.
 graceful_timeout = math.ceil(settings.SEND_TIMEOUT_SECONDS) + 15
+# How long a process may be silent before the master ends it at once. One that is to end says nothing more after its
+# last answer, while its embedded worker has 55 seconds for the request in flight: gunicorn's own 30 cut that off.
+timeout = 2 * graceful_timeout
 # Recycled now and then, so that a slow leak never becomes an incident. An embedded worker would be cut off by it.
 max_requests = 0 if settings.EMBEDDED_WORKER else 20_000
 max_requests_jitter = 2_000

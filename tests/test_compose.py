@@ -53,6 +53,10 @@ def test_docker_waits_longer_than_a_process_takes_to_end_in_good_order(name) -> 
     assert int(grace[1]) > shutdown.seconds() > product.SEND_TIMEOUT_SECONDS
 
 
+def test_the_master_of_the_web_server_waits_for_the_request_of_an_embedded_worker_after_the_last_answer() -> None:
+    assert gunicorn.timeout > shutdown.seconds()
+
+
 @pytest.mark.parametrize(
     ("age_seconds", "code"), [(None, 1), (0, 0), (50, 0), (70, 1)], ids=["no worker", "alive", "slow", "standing still"]
 )
