@@ -66,7 +66,7 @@ def api_version(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def durations_and_sizes(**kwargs: Any) -> list[CheckMessage]:
-    """E107 to E110: the lease outlives a request, and a request is one that LinkedIn takes."""
+    """E107 to E110, W111: lease and watchdog outlast a request, and a request is one that LinkedIn takes."""
     return list(_durations_and_sizes())
 
 
@@ -89,6 +89,13 @@ def _durations_and_sizes() -> Iterator[CheckMessage]:
     if settings.REQUESTS_PER_MINUTE < 1:
         hint = "Set LEADMACHINE_REQUESTS_PER_MINUTE to 1 or more; LinkedIn grants 600."
         yield Error("No request may ever be made.", hint=hint, id="capi.E110")
+    longest = max(settings.SEND_TIMEOUT_SECONDS, settings.WORKER_STATEMENT_SECONDS)
+    if longest >= settings.STANDSTILL_SECONDS:
+        yield Warn(
+            f"A worker would be ended over a request or a statement, which may take {longest:g} s.",
+            hint="Leave LEADMACHINE_STANDSTILL_SECONDS out, or set it to at least LEADMACHINE_LEASE_SECONDS.",
+            id="capi.W111",
+        )
 
 
 def _is_key(text: str) -> bool:

@@ -412,6 +412,7 @@ LOGGING = {
     "loggers": {
         "crm": {"level": env.str("LOG_LEVEL", default="INFO")},
         "capi": {"level": env.str("LOG_LEVEL", default="INFO")},
+        "leadmachine": {"level": env.str("LOG_LEVEL", default="INFO")},
         "django": {"handlers": []},  # with DEBUG it has one of its own, and each line would come twice
         "django.request": {"filters": ["in_one_line"]},
         # urllib3 at DEBUG prints request lines, and its header dumps would hold the token: never below INFO.

@@ -118,6 +118,29 @@ def test_a_command_refuses_wrong_keys_without_a_traceback(keys: str, id_: str) -
     assert KEY[:20] not in result.stderr + result.stdout
 
 
+@pytest.mark.parametrize(
+    ("seconds", "found"), [("120", False), ("61", False), ("60", True), ("1", True)], ids=lambda value: str(value)
+)
+def test_a_standstill_that_is_no_longer_than_a_statement_or_a_request_is_warned_of(settings, seconds, found) -> None:
+    settings.LEASE_SECONDS, settings.SEND_TIMEOUT_SECONDS, settings.WORKER_STATEMENT_SECONDS = 120, 45, 60
+    settings.STANDSTILL_SECONDS = float(seconds)
+
+    messages = [message for message in checks.durations_and_sizes() if message.id == "capi.W111"]
+
+    assert bool(messages) == found
+    assert all("may take 60 s" in message.msg for message in messages)
+
+
+@pytest.mark.parametrize("package", ["crm", "capi", "leadmachine"])
+@pytest.mark.parametrize(("level", "is_told"), [({}, True), ({"LOG_LEVEL": "WARNING"}, False)], ids=["", "WARNING"])
+def test_what_each_part_of_the_product_tells_is_logged_unless_the_operator_wants_less(package, level, is_told) -> None:
+    tell = f"import leadmachine.wsgi, logging; logging.getLogger('{package}.housekeeping').info('Done.')"
+
+    result = start("-c", tell, **level)
+
+    assert (f"INFO {package}.housekeeping: Done." in result.stderr) == is_told
+
+
 def test_workers_refuse_too() -> None:
     result = start("-m", "celery", "-A", "leadmachine", "worker", ALLOWED_HOSTS="*", REDIS_URL="redis://127.0.0.1:9/0")
 
