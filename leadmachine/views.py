@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final
 
 from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
-from django.db import DatabaseError, InterfaceError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import InterfaceError, OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 logger = logging.getLogger(__name__)
@@ -30,17 +32,21 @@ PROBES: Final[dict[str, Callable[[HttpRequest], HttpResponse]]] = {"/healthz": h
 
 def _database_or_migrations() -> Iterator[str]:
     try:
-        # Its first step reads the table of what was applied: one query, and 5 ms in all.
-        executor = MigrationExecutor(connection)
-        left = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-    except (DatabaseError, InterfaceError):
+        left = len(_migrations() - MigrationRecorder(connection).applied_migrations().keys())
+    except (OperationalError, InterfaceError):
         yield "The database can't be reached."
     except Exception:  # whatever it is, a probe is told in JSON
         logger.exception("It can't be told which migrations are applied.")
         yield "It can't be told which migrations are applied: the log says why."
     else:
         if left:
-            yield f"{left} migrations are not applied: run manage.py migrate."
+            yield f"{left} {'migrations are' if left > 1 else 'migration is'} not applied: run manage.py migrate."
+
+
+@cache
+def _migrations() -> frozenset[tuple[str, str]]:
+    """Those of this process's code. Django would load their modules again for each probe."""
+    return frozenset(MigrationLoader(None).graph.nodes)
 
 
 def _static_files() -> Iterator[str]:
