@@ -11,6 +11,8 @@ from django.core.cache.backends.redis import RedisCache
 from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
+from leadmachine import installation
+
 REST_SECONDS: Final = 5.0  # how long Redis is not asked again after it was out of reach or too slow
 SLOW_SECONDS: Final = 0.02  # an answer that takes longer is slow: a Redis nearby takes 0.0004 s
 PATIENCE_SECONDS: Final = 0.5  # that all threads of a process together wait for slow answers, in REST_SECONDS
@@ -87,15 +89,17 @@ class CountingRedisCache(RedisCache):
 def _kept_going(name: str) -> Callable[..., Any]:
     def call(self: "SharedCache", *args: Any, **kwargs: Any) -> Any:
         if not patience.is_over:
-            began = time.monotonic()
             try:
-                return getattr(super(SharedCache, self), name)(*args, **kwargs)
+                installation.name()  # the first time it asks the database, whose time is none of Redis's
+                began = time.monotonic()
+                try:
+                    return getattr(super(SharedCache, self), name)(*args, **kwargs)
+                finally:
+                    patience.spend(time.monotonic() - began)
             except RedisError:
                 patience.give_up()
             except DatabaseError:
                 pass  # which installation's keys they are can't be known now
-            finally:
-                patience.spend(time.monotonic() - began)
         return getattr(self._own, name)(*args, **kwargs)
 
     return call

@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings as django_settings
 from django.core.cache import caches
+from django.db import OperationalError
 from redis import Redis
 
 from crm import limits
-from leadmachine.cache import patience
+from leadmachine import installation
+from leadmachine.cache import PATIENCE_SECONDS, patience
 from leadmachine.settings import CACHES
 from tests.crm.api.calling import caller
 from tests.faults.proxy import Proxy, Trouble
@@ -104,6 +106,35 @@ def test_a_quick_redis_is_asked_however_often(redis: CountingProxy) -> None:
 
     assert not limits.is_within("quick", at_most=300)
     assert redis.asked == 301
+
+
+def test_a_database_that_takes_its_time_to_say_which_installation_it_is_is_not_redis_being_slow(
+    redis: CountingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = installation._identity
+    monkeypatch.setattr(installation, "_identity", lambda: (time.sleep(PATIENCE_SECONDS), ask())[1])
+    installation.name.cache_clear()
+
+    for _ in range(2):
+        limits.is_within("first", at_most=100)
+
+    assert redis.asked == 2
+
+
+def test_a_database_that_takes_its_time_to_be_out_of_reach_is_not_redis_being_slow(
+    redis: CountingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        time.sleep(PATIENCE_SECONDS)
+        raise OperationalError("out of reach")
+
+    with monkeypatch.context() as away:
+        away.setattr(installation, "_identity", fail)
+        installation.name.cache_clear()
+        assert limits.is_within("first", at_most=100)
+
+    assert limits.is_within("first", at_most=100)
+    assert redis.asked == 1
 
 
 def test_uses_are_limited_while_redis_is_left_alone(redis: CountingProxy) -> None:
