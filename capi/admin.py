@@ -15,7 +15,7 @@ class ConnectionAdmin(ReadOnly):
     list_select_related = ("company",)
     fields = (
         "company", "ad_account_id", "is_paused", "paused_reason", "paused_at", "paused_version", "leased_until",
-        "next_attempt_at", "failures_in_a_row", "throttles_in_a_row",
+        "next_attempt_at", "resting_since", "rest_cause", "failures_in_a_row", "throttles_in_a_row", "body_limit",
     )  # fmt: skip
 
 

@@ -1,10 +1,13 @@
 """The operator's admin of the LinkedIn side: everything may be read, nothing changed, and no token is there."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.urls import reverse
 
 from capi import services
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
+from capi.reasons import RestCause
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_lead, staff_client
 
@@ -31,6 +34,17 @@ def test_rows_are_shown_and_can_not_be_changed(web, company, connected, make_rul
 
     assert (listed.status_code, shown.status_code) == (200, 200)
     assert (changed.status_code, added.status_code) == (403, 403)
+
+
+def test_why_a_line_rests_since_when_and_how_large_its_requests_may_be_is_shown(web, connected) -> None:
+    rests = {"resting_since": datetime(2026, 11, 3, 4, 5, tzinfo=UTC), "rest_cause": RestCause.TROUBLE}
+    Connection.objects.update(**rests, body_limit=262_144)
+
+    page = web.get(reverse("admin:capi_connection_change", args=[Connection.objects.get().pk])).content.decode()
+
+    assert "3 Nov" in page, [line for line in page.splitlines() if "2026" in line]
+    assert "LinkedIn is in trouble" in page
+    assert "262144" in page
 
 
 def test_nothing_of_the_token_is_shown(web, company) -> None:
