@@ -66,7 +66,7 @@ def linkedin(*, delay_ms: int = 0) -> Iterator[Path]:
 def workers(count: int = 1, *arguments: str, **environment: str) -> Iterator[list[psutil.Process]]:
     """So many `celery worker` processes, ready to work."""
     command = [sys.executable, "-m", "celery", "-A", "leadmachine", "worker", "--loglevel", "WARNING"]
-    command += [*(arguments or ("--concurrency", "1")), "--without-gossip", "--without-mingle"]
+    command += arguments or ("--concurrency", "1")
     with contextlib.ExitStack() as stack:
         found = [
             stack.enter_context(process([*command, "-n", f"bench{number}-{time.time_ns()}@localhost"], **environment))

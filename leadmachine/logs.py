@@ -14,8 +14,6 @@ INDENT: Final = "    "
 DETAIL: Final = re.compile(r"DETAIL:.*?(?=\n\n(?:The above exception|During handling of)|\Z)", re.DOTALL)
 # Who signs in at a service of ours, password included. The host stays: an operator has to know which one is away.
 SIGNS_IN: Final = re.compile(r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?|[\w.]+:Transport)://)[^\s/]*@")
-# Where Celery speaks of other workers, by their names alone.
-SPEAKS_OF_WORKERS: Final = ("celery.worker.consumer.gossip", "celery.worker.consumer.mingle", "celery.events.state")
 
 _nodes: set[str] = set()  # what the workers in this process are called: celery@host looks like an address
 
@@ -36,7 +34,7 @@ class SafeFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         message = super().formatMessage(record)
-        return told(message, readable=_nodes | _names_in(record) if "@" in message else ())
+        return told(message, readable=_nodes if "@" in message else ())
 
     def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802
         return _indented(super().formatException(ei))
@@ -65,15 +63,9 @@ def keep_readable(node: str) -> None:
     _nodes.add(node)
 
 
-def _names_in(record: logging.LogRecord) -> set[str]:
-    if record.name not in SPEAKS_OF_WORKERS or not isinstance(record.args, tuple):
-        return set()
-    return {name for name in record.args if isinstance(name, str) and "@" in name}
-
-
 def _spellings(nodes: Iterable[str]) -> set[str]:
-    """The names, the queues named after them, and the parts of their hosts, which may be as long as a token."""
-    return {text for node in nodes for text in (node, f"{node}.celery.pidbox", *re.split("[@.]", node))}
+    """The names and the parts of their hosts, which may be as long as a token."""
+    return {text for node in nodes for text in (node, *re.split("[@.]", node))}
 
 
 def _indented(text: str) -> str:

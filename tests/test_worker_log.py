@@ -14,7 +14,7 @@ def test_a_worker_tells_its_name() -> None:
     command = [sys.executable, "-m", "celery", "-A", "leadmachine", "worker", "--pool", "solo", "--loglevel", "INFO"]
     node = f"celery@{socket.gethostname()}"
     worker = subprocess.Popen(
-        [*command, "--without-gossip", "--without-mingle", "-Q", "for-nobody"],
+        [*command, "-Q", "for-nobody"],
         env={**os.environ, "LINKEDIN_SANDBOX": "1"}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     assert worker.stderr is not None

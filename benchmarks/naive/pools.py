@@ -1,6 +1,11 @@
 """How the recipe's workers run: with processes and with threads, and the better one counts."""
 
+from typing import Final
+
+QUIET: Final = ("--without-gossip", "--without-mingle")  # as leadmachine.consumer has it for our workers
+
 
 def pools(*, delay_ms: int = 0) -> tuple[tuple[str, ...], ...]:
     """The arguments of `celery worker` for each. As many processes as threads where LinkedIn takes its time."""
-    return (("--concurrency", "20" if delay_ms else "4"), ("--pool", "threads", "--concurrency", "20"))
+    processes = ("--concurrency", "20" if delay_ms else "4", *QUIET)
+    return (processes, ("--pool", "threads", "--concurrency", "20", *QUIET))

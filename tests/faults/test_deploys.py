@@ -75,8 +75,7 @@ def test_f70_a_worker_that_is_to_end_finishes_its_request_and_begins_no_other(po
 
 def test_f70_so_does_the_sweep_that_delivers_where_the_broker_is_away(world) -> None:
     company = world.connect()
-    # With gossip Celery 5.7 ends with 1 where it can't take its queue out of the broker; all else is done by then.
-    world.start_worker("worker1", "--without-gossip", **SMALL_BATCHES)
+    world.start_worker("worker1", **SMALL_BATCHES)
     world.wait_for_worker("worker1")
     world.broker.down()
     make_500_and_wait_for_the_first_request(world, company)

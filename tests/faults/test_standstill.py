@@ -31,7 +31,7 @@ def wait_for_the_end_of(world, name: str) -> tuple[int, list[psutil.Process]]:
 
 def test_f69_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followed_by_another(world) -> None:
     company = world.connect()
-    world.start_worker("worker1", "--without-gossip", **SHORT)  # with it Celery 5.7 may end with 1: test_deploys.py
+    world.start_worker("worker1", **SHORT)
     world.wait_for_worker("worker1")
     world.broker.down()  # so that it is the sweep that delivers
     world.arm("after_lease", STAND_STILL)

@@ -91,25 +91,8 @@ def test_the_name_of_this_worker_can_be_read(log: Any, nodes: set[str], node: st
     logs.keep_readable(node)
 
     logging.getLogger("celery.apps.worker").warning("%s ready.", node)
-    logging.getLogger("kombu").warning("No queue %s.celery.pidbox at %s.", node, node)
 
-    assert f": {node} ready.\n" in log.getvalue()
-    assert log.getvalue().endswith(f"No queue {node}.celery.pidbox at {node}.\n")
-
-
-@pytest.mark.parametrize(
-    ("logger", "message"),
-    [
-        ("celery.worker.consumer.gossip", "missed heartbeat from %s"),
-        ("celery.events.state", "Substantial drift from %s may mean clocks are out of sync."),
-    ],
-)
-def test_the_name_of_another_worker_can_be_read_where_celery_says_it(
-    log: Any, nodes: set[str], logger: str, message: str
-) -> None:
-    logging.getLogger(logger).warning(message, "celery@web-2.example.com")
-
-    assert message % "celery@web-2.example.com" in log.getvalue()
+    assert log.getvalue().endswith(f": {node} ready.\n")
 
 
 @pytest.mark.parametrize(
