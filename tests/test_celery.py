@@ -9,7 +9,7 @@ from celery import signals
 from django.db import connection
 
 from capi import beats
-from leadmachine import celery
+from leadmachine import celery, workers
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ class Loop:
 def test_a_loop_that_is_stopped_before_each_new_try_ends_its_beats_once_and_no_others() -> None:
     beats.forget()
     beats.watch("sweep")
-    loop, step = Loop(), celery.MainLoop(None)
+    loop, step = Loop(), workers.MainLoop(None)
 
     step.stop(loop)
     step.start(loop)
