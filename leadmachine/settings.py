@@ -190,6 +190,8 @@ MFA_FORMS = {
 # On the console, where a developer reads it; in production through a mail server on the same machine unless set.
 EMAIL_URL: str = env.str("EMAIL_URL", default="") or ("consolemail://" if DEBUG else "")
 vars().update(env.email_url_config(EMAIL_URL or "smtp://localhost:25"))
+if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
+    EMAIL_BACKEND = "leadmachine.mail.SmtpBackend"  # ours, which has a bound on the whole
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="LeadMachine <leadmachine@localhost>")
 

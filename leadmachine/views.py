@@ -33,6 +33,7 @@ PROBES: Final[dict[str, Callable[[HttpRequest], HttpResponse]]] = {"/healthz": h
 def _database_or_migrations() -> Iterator[str]:
     try:
         left = len(_migrations() - MigrationRecorder(connection).applied_migrations().keys())
+        is_read_only = _is_read_only()
     except (OperationalError, InterfaceError):
         yield "The database can't be reached."
     except Exception:  # whatever it is, a probe is told in JSON
@@ -41,6 +42,16 @@ def _database_or_migrations() -> Iterator[str]:
     else:
         if left:
             yield f"{left} {'migrations are' if left > 1 else 'migration is'} not applied: run manage.py migrate."
+        if is_read_only:
+            yield "The database is read-only, as a standby is before it is promoted."
+
+
+def _is_read_only() -> bool:
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        return bool(cursor.fetchone() == ("on",))
 
 
 @cache

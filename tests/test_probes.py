@@ -193,3 +193,17 @@ def test_a_production_server_on_an_empty_database_lives_and_says_what_is_missing
         assert requests.get(f"{processes.url}/healthz", timeout=10).status_code == 200
     finally:
         processes.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no standbys")
+def test_readyz_says_that_the_database_is_read_only() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    try:
+        status, said = ask("/readyz")
+    finally:
+        connection.close()
+
+    assert status == 503
+    assert said["missing"] == ["The database is read-only, as a standby is before it is promoted."]

@@ -32,8 +32,7 @@ def _paused(kind: AlertKind, paused: Connection | ConversionRule, rule_id: int |
 def _resting(connection: Connection, now: datetime) -> Iterator[Condition]:
     if connection.rests_long(now):
         facts: Facts = {"since": _moment(connection.resting_since), "until": _moment(connection.next_attempt_at)}
-        marker = _moment(connection.resting_since)
-        yield Condition(AlertKind.RESTING, marker=marker, reason=connection.rest_cause, facts=facts)
+        yield Condition(AlertKind.RESTING, reason=connection.rest_cause, facts=facts)
     elif connection.is_paused or connection.failing_since(now) is not None:
         # Neither a pause nor the time between two tries says anything of the end of the trouble.
         yield Condition(AlertKind.RESTING, only_keeps=True)

@@ -23,7 +23,7 @@ from capi.linkedin.answers import (
     Verdict,
     VersionRetired,
 )
-from capi.models.connection import LONG_REST
+from capi.models.connection import LONG_REST, NEXT_REQUEST_TAKES
 from capi.pipeline import backoff
 from capi.pipeline.backoff import Rest
 from capi.pipeline.lane import LaneUpdate, Look
@@ -40,7 +40,7 @@ CREATED = 201  # what LinkedIn says of each element of a batch that it took, und
 
 def outcome_of(decision: Decision, request: Request, part: Part, seen: Look) -> Outcome:
     """The outcome to write. Of a refusal of the whole request the events learn later: that is the hunt's business."""
-    outcome = partial(Outcome, request, lane=lane_after(decision, request, seen))
+    outcome = partial(Outcome, request, lane=lane_after(decision, request, part, seen))
     match decision:
         case Accepted():
             status = None if len(part) == 1 else CREATED
@@ -74,20 +74,21 @@ def final_outcome(decision: Decision, request: Request, part: Part, seen: Look) 
     return Outcome(request, [fate], outcome.lane if rests else None, outcome.pause_rule, outcome.pause_connection)
 
 
-def lane_after(decision: Decision, request: Request, seen: Look) -> LaneUpdate:
+def lane_after(decision: Decision, request: Request, part: Part, seen: Look) -> LaneUpdate:
     """What the decision means for the lane: its rest, what failed in a row, and how large a request may be."""
-    connection = seen.connection
-    limit = connection.body_limit
+    connection, limit = seen.connection, seen.connection.body_limit
+    goes_on = _goes_on(part, seen)
     match decision:
         case Throttled(retry_after=wish, until_midnight=day_limit):
-            rest = backoff.throttle_rest(seen.now, connection.throttles_in_a_row, retry_after=wish, day_limit=day_limit)
+            before = connection.throttles_in_a_row if goes_on else 0
+            rest = backoff.throttle_rest(seen.now, before, retry_after=wish, day_limit=day_limit)
             # One with a Retry-After, and the rest until midnight, end the run: what comes then is judged by itself.
-            throttles = connection.throttles_in_a_row + 1 if rest.cause == RestCause.THROTTLED else 0
-            return _resting(rest, seen, throttles_in_a_row=throttles, body_limit=limit)
+            throttles = before + 1 if rest.cause == RestCause.THROTTLED else 0
+            return _resting(rest, seen, goes_on, throttles_in_a_row=throttles, body_limit=limit)
         case TryLater(retry_after=wish):
-            failures = connection.failures_in_a_row
-            rest = backoff.trouble_rest(seen.now, failures, retry_after=wish)
-            return _resting(rest, seen, failures_in_a_row=failures + 1, body_limit=limit)
+            before = connection.failures_in_a_row if goes_on else 0
+            rest = backoff.trouble_rest(seen.now, before, retry_after=wish)
+            return _resting(rest, seen, goes_on, failures_in_a_row=before + 1, body_limit=limit)
         case TooLarge():
             limit = request.body_bytes // 2
         case Accepted() | PerElement() if limit is not None:
@@ -95,8 +96,20 @@ def lane_after(decision: Decision, request: Request, seen: Look) -> LaneUpdate:
     return LaneUpdate(body_limit=limit, is_news=connection.resting_since is not None)
 
 
-def _resting(rest: Rest, seen: Look, **changes: Any) -> LaneUpdate:
-    since = seen.connection.failing_since(seen.now) or seen.now
+def _goes_on(part: Part, seen: Look) -> bool:
+    """True if what fails now is the trouble of before: it was tried as soon as the lane might, or has failed before.
+
+    Where what had failed is gone (deleted, opted out), a failure hours later is another one.
+    """
+    connection = seen.connection
+    if connection.failing_since(seen.now) is None:
+        return False
+    at_once = connection.next_attempt_at is None or seen.now < connection.next_attempt_at + NEXT_REQUEST_TAKES
+    return at_once or any(event.row.attempts for event in part)
+
+
+def _resting(rest: Rest, seen: Look, goes_on: bool, **changes: Any) -> LaneUpdate:
+    since = (seen.connection.resting_since if goes_on else None) or seen.now
     is_news = rest.until - since > LONG_REST
     return LaneUpdate(rest.until, since, rest.cause, is_news=is_news, **changes)
 

@@ -9,13 +9,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 
 from capi import beats
 
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.25
+# The last for a database that is read-only for a while (a standby that is not promoted yet), or that has ended our
+# transaction because this process was frozen in it.
+PASSING = (OperationalError, InterfaceError, InternalError)
 T = TypeVar("T")
 
 
@@ -28,7 +31,7 @@ def until_written(write: Callable[[bool], T]) -> T:
     ends_at = time.monotonic() + settings.LEASE_SECONDS
     try:
         return write(False)
-    except (OperationalError, InterfaceError) as error:
+    except PASSING as error:
         logger.warning("The database is away (%s); trying again to write a result.", type(error).__name__)
     while True:
         connection.close()
@@ -36,6 +39,6 @@ def until_written(write: Callable[[bool], T]) -> T:
         time.sleep(PAUSE_SECONDS)
         try:
             return write(True)
-        except (OperationalError, InterfaceError):
+        except PASSING:
             if time.monotonic() >= ends_at:
                 raise

@@ -20,7 +20,8 @@ WHY: Final[dict[RestCause, str]] = {
         "Sending continues {until}, after midnight UTC, when daily limits start again."
     ),
     RestCause.TROUBLE: (
-        "LinkedIn can't be reached or can't answer: no request has succeeded since {since}. The next try is {until}."
+        "LinkedIn can't be reached or can't answer: no request has succeeded since {since}. "
+        "Sending is tried again {until}, or later, once an event is due."
     ),
 }
 NEXT_STEP: Final = (
@@ -37,7 +38,7 @@ def why(cause: RestCause, *, since: datetime, until: datetime, now: datetime) ->
 def explain_size(body_limit: int) -> str:
     """What is said while requests are kept small."""
     return (
-        f"LinkedIn refused a larger request (413): a request may have {filesizeformat(body_limit)} now, "
+        f"LinkedIn refused a request as too large (413). Requests may have {filesizeformat(body_limit)} for now, "
         "and twice as much after each one that is accepted."
     )
 

@@ -1,7 +1,7 @@
 """A result that LinkedIn has given is written down once, also where the database fails while it is written."""
 
 import pytest
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 
 from capi.models import Attempt, ConversionEvent
 from capi.pipeline import lane, persist, settle
@@ -22,7 +22,8 @@ def test_a_write_that_the_database_refuses_at_first_is_tried_again(
 ) -> None:
     make_rule()
     make_lead(company)
-    renew, failures = lane.renew, iter([OperationalError("gone"), OperationalError("gone")])
+    read_only = InternalError("cannot execute UPDATE in a read-only transaction")  # a standby, not promoted yet
+    renew, failures = lane.renew, iter([OperationalError("gone"), read_only])
 
     def fail_twice(lease, update=None):
         if update is not None and (failure := next(failures, None)):

@@ -182,6 +182,35 @@ def test_a_trouble_of_days_ago_makes_none_of_today_long(company, sandbox, make_r
     assert not lane.rests_long(timezone.now())
 
 
+def test_a_failure_hours_after_one_whose_event_is_gone_is_another_one(company, sandbox, make_rule) -> None:
+    event = throttle(company, sandbox, make_rule, 1)
+    event.lead.delete()
+    hours_ago = timezone.now() - timedelta(hours=6)
+    Connection.objects.update(
+        resting_since=hours_ago, next_attempt_at=hours_ago + timedelta(seconds=1), failures_in_a_row=4
+    )
+    make_lead(company, email="grace@example.com")
+    sandbox.faults.add(Fault(status=503))
+
+    send_all(company)
+
+    lane = Connection.objects.get()
+    assert lane.resting_since > hours_ago + timedelta(hours=5)
+    assert lane.failures_in_a_row == 1
+
+
+def test_a_failure_hours_after_one_of_the_same_event_is_the_same_trouble(company, sandbox, make_rule) -> None:
+    throttle(company, sandbox, make_rule, 1)
+    hours_ago = timezone.now() - timedelta(hours=6)
+    Connection.objects.update(resting_since=hours_ago, next_attempt_at=hours_ago + timedelta(seconds=1))
+    ConversionEvent.objects.update(attempts=5, next_attempt_at=timezone.now() - timedelta(seconds=1))
+    sandbox.faults.add(Fault(status=503))
+
+    send_all(company)
+
+    assert Connection.objects.get().resting_since == hours_ago
+
+
 def test_a_test_event_that_linkedin_takes_wakes_no_lane_that_linkedin_asked_to_wait(
     company, sandbox, make_rule
 ) -> None:

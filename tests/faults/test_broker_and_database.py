@@ -137,6 +137,30 @@ def test_f26_a_result_is_written_once_the_database_is_back_within_the_lease(worl
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
+@needs_own_database
+def test_f26_a_result_is_written_once_a_standby_that_answers_has_been_promoted(world) -> None:
+    company = world.connect()
+    make_leads(company, 500)
+    world.arm("answer_read", "SIGSTOP")
+    pid = world.deliveries.start(company.pk)
+    world.deliveries.wait_until_stopped(pid)
+    with connection.cursor() as cursor:
+        name = connection.ops.quote_name(connection.settings_dict["NAME"])
+        cursor.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        world.database_server.end_connections()
+        try:
+            signal_continue(pid)
+            time.sleep(1)
+        finally:
+            cursor.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    world.database_server.end_connections()
+
+    assert world.deliveries.wait(pid) == 0
+    assert len(world.ledger.entries()) == 1
+    assert world.broken() == []
+    assert extra_acceptances(world.ledger.entries()) == 0
+
+
 def test_f26_a_database_that_stays_away_past_the_lease_costs_one_batch_sent_again(world) -> None:
     company = world.connect()
     make_leads(company, 500)

@@ -248,7 +248,7 @@ class History:
             return {}
         since, until = self.rest
         if until is not None and until - since > timedelta(minutes=5) and self.now < until + timedelta(minutes=5):
-            return {("resting", None): (since, 0)}
+            return {("resting", None): ("", 0)}
         # Between two tries, the longest wait for which is 6 hours and a fifth, nothing is known anew.
         is_known = ("resting", None) in self.seen and self.now < (until or since) + timedelta(hours=7.2, minutes=5)
         return {("resting", None): self.seen["resting", None]} if is_known else {}
