@@ -161,7 +161,8 @@ def test_f74_a_retry_after_is_kept_to_whatever_happened_before(
 ) -> None:
     make_rule()
     make_lead(company)
-    Connection.objects.update(throttles_in_a_row=40, failures_in_a_row=40)
+    now = Now()
+    Connection.objects.update(throttles_in_a_row=40, failures_in_a_row=40, resting_since=now, next_attempt_at=now)
     sandbox.faults.add(Fault(status=status, body=json.dumps({"message": text}), headers={"Retry-After": "90"}))
 
     send_all(company)
