@@ -335,7 +335,8 @@ def test_f45_f73_a_body_that_is_too_large_is_halved_until_it_is_taken_and_the_si
     statuses = [entry.status for entry in books(sandbox)]
     assert statuses[:4] == [413, 413, 413, 200]  # 1.2 MB, 600 kB, 300 kB and a little
     for size, status, following in zip(received, statuses, received[1:], strict=False):
-        assert following <= (size // 2 if status == 413 else 2 * size) + 300
+        # A body that was taken may have been an element short of its limit, which is doubled and not the body.
+        assert following <= (size // 2 if status == 413 else 2 * (size + 300))
     assert statuses.count(413) <= statuses.count(200) + 2  # never twice in a row, once a size is known
     assert Counter(states(company)) == {"accepted": 5000}
     assert broken(books(sandbox)) == []
