@@ -127,4 +127,5 @@ def _outage_of(error: BaseException) -> Outage | None:
         return DATABASE if cause.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN else None
     if isinstance(cause, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
         return None if isinstance(cause, REDIS_REFUSES) else BROKER
-    return None
+    # A replica that is not promoted yet, or no room left: it refuses each write until that has passed.
+    return BROKER if isinstance(cause, redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError) else None

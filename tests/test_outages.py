@@ -210,6 +210,18 @@ def test_what_celery_says_of_the_broker_in_a_line_is_counted_and_stays_as_it_is(
     assert "It had failed 2 times " in events(log)[-1]
 
 
+@pytest.mark.parametrize("refusal", [redis.exceptions.ReadOnlyError, redis.exceptions.OutOfMemoryError])
+def test_a_broker_that_refuses_to_write_is_told_in_full_once(log, refusal) -> None:
+    def write() -> None:
+        raise refusal("You can't write now.")
+
+    for _ in range(3):
+        log_failure(write)
+
+    assert tracebacks(log) == 1
+    assert len(events(log)) == 3
+
+
 def test_a_password_that_redis_refuses_is_no_outage(log) -> None:
     for _ in range(2):
         log_failure(redis.Redis.from_url(product.REDIS_URL, username="nobody", password="wrong").ping)
