@@ -226,7 +226,9 @@ def test_enter_in_the_open_list_saves(open_list):
 
 def test_escape_in_the_open_list_saves_nothing(open_list):
     open_list.page.keyboard.down("Escape")
-    expect(open_list.hint).to_be_visible()  # the list has closed: a key let go before that is the list's, not the page's
+    expect(
+        open_list.hint
+    ).to_be_visible()  # the list has closed: a key let go before that is the list's, not the page's
     open_list.page.keyboard.up("Escape")
 
     open_list.shows(open_list.saved)
