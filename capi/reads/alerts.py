@@ -1,10 +1,12 @@
 """The alerts of a company with their words: the open ones, and a page of those that are over."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from capi.models import Alert
+from capi.reasons import AlertKind
+from capi.words import Words
 from capi.words.alerts import Told, tell
 
 ROWS_PER_PAGE: Final = 50
@@ -12,7 +14,7 @@ ROWS_PER_PAGE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class ShownAlert:
-    """An alert as it was told when it began."""
+    """An alert as it was told when it began; an open one about a rest as things stand."""
 
     alert: Alert
     told: Told
@@ -26,10 +28,13 @@ class AlertPage:
     older: int | None
 
 
-def open_alerts(company_id: int) -> list[ShownAlert]:
-    """Those whose cause lasts, newest first. Of each kind and rule there is one at most."""
+def open_alerts(company_id: int, *, rest: Words | None) -> list[ShownAlert]:
+    """Those whose cause lasts, newest first. Of each kind and rule there is one at most.
+
+    `rest` is what the banner says while sending rests: each failed try moves the next one and may change the cause.
+    """
     found = Alert.objects.for_company(company_id).still_open().select_related("rule")
-    return [ShownAlert(alert, tell(alert)) for alert in found.order_by("-pk")]
+    return [ShownAlert(alert, _told_now(alert, rest)) for alert in found.order_by("-pk")]
 
 
 def past_alerts(company_id: int, *, before: int | None = None) -> AlertPage:
@@ -39,3 +44,10 @@ def past_alerts(company_id: int, *, before: int | None = None) -> AlertPage:
     rows = list(found[: ROWS_PER_PAGE + 1])
     shown = [ShownAlert(alert, tell(alert)) for alert in rows[:ROWS_PER_PAGE]]
     return AlertPage(shown, shown[-1].alert.pk if len(rows) > ROWS_PER_PAGE else None)
+
+
+def _told_now(alert: Alert, rest: Words | None) -> Told:
+    told = tell(alert)
+    if alert.kind != AlertKind.RESTING or rest is None:
+        return told
+    return replace(told, what=rest.what, topic=rest.topic)

@@ -117,6 +117,19 @@ def test_a_long_rest_is_told_once_and_its_end_too(company, admin, sandbox, make_
     assert [mail.news for mail in alert.mails.order_by("pk")] == ["opened", "closed"]
 
 
+def test_an_open_alert_names_the_next_try_and_not_the_first_one(company, admin, sandbox, make_rule, client_as) -> None:
+    throttle(company, sandbox, make_rule, 7200)
+    look.look(company.pk, now=timezone.now())
+    later = timezone.now() + timedelta(hours=9)
+    Connection.objects.update(next_attempt_at=later, rest_cause="throttled")
+
+    page = client_as(admin).get(reverse("alerts")).content.decode()
+
+    now = f"The next try is at {timezone.localtime(later):%H:%M} on"
+    assert page.count(now) == 2  # in the banner and in the alert
+    assert "LinkedIn asked us to wait." not in page
+
+
 def test_trouble_that_lasts_is_a_long_rest_though_each_single_one_is_short(
     company, admin, sandbox, make_rule, client_as
 ) -> None:
