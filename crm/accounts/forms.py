@@ -29,7 +29,7 @@ class Plain:
                 field.help_text = GOOD_PASSWORD
 
 
-GOOD_PASSWORD: Final = "12 signs or more, not only digits, and not one that many use."  # noqa: S105 - a sentence
+GOOD_PASSWORD: Final = "12 characters or more, not only digits, and not one that many use."  # noqa: S105 - a sentence
 NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 LABELS: Final = {
     "email": "E-mail address",
@@ -92,7 +92,9 @@ class PasswordAgainForm(Plain, account.ReauthenticateForm):  # type: ignore[misc
 
 
 class CodeForm(Plain, OnceOnly, TellsOfLostKeys, mfa.AuthenticateForm):  # type: ignore[misc]
-    pass
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs["autofocus"] = True
 
 
 class CodeAgainForm(Plain, OnceOnly, TellsOfLostKeys, mfa.ReauthenticateForm):  # type: ignore[misc]
