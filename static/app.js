@@ -56,6 +56,14 @@ document.addEventListener("dragend", () => {
   dragged = null;
 });
 
+// A browser doesn't scroll to an element whose edge is visible: on a phone, Tab would go down the second column of the
+// board with most of it out of view. A tap or a click is no :focus-visible, so nothing jumps under a finger.
+document.addEventListener("focusin", ({ target }) => {
+  if (target.parentElement?.closest(".scroll") && target.matches(":focus-visible")) {
+    target.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+});
+
 // What refreshes itself rests while nobody looks, and while somebody reads further down, marks text, has ticked
 // something or is at a link in it.
 document.addEventListener("htmx:beforeRequest", (event) => {

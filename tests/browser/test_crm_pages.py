@@ -262,3 +262,29 @@ class TestWithoutJavaScript:
         expect(page.get_by_role("heading", name="Ten seats")).to_be_visible()
         assert Deal.objects.get(lead__first_name="Joan").stage == Stage.objects.for_company(company).first()
         assert Lead.objects.get().status == LeadStatus.objects.for_company(company).first()
+
+
+def test_the_keyboard_reaches_nothing_out_of_sight_on_a_narrow_screen(page: Page, sales, ada):
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, sales)
+    make_deal(ada, stage=Stage.objects.for_company(ada.company).get(name="Proposal"))
+
+    page.goto(page.server_url + "/leads/")
+    name = page.get_by_role("link", name="Name", exact=True)
+    press_tab_until_focused(page, name)
+    expect(name).to_be_in_viewport(ratio=1)
+    assert_fit_to_use(page)
+
+    page.goto(page.server_url + "/deals/")
+    stage = page.get_by_label("Move Forty licences to")
+    expect(stage).not_to_be_in_viewport(ratio=1)
+    press_tab_until_focused(page, stage)
+    expect(stage).to_be_in_viewport(ratio=1)
+
+
+def press_tab_until_focused(page: Page, wanted) -> None:
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+    raise AssertionError("Tab did not get there")
