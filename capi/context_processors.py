@@ -17,7 +17,6 @@ from crm.models import Membership
 from crm.roles import Action
 
 PAUSED: Final = ConversionRule.objects.active().filter(is_paused=True)
-SAYING_IT: Final = ("linkedin", "events")  # at length, in a note of their own
 
 
 class Line:
@@ -44,10 +43,8 @@ class Line:
         return explain_pause(self.connection.paused_reason)
 
     @property
-    def pause_elsewhere(self) -> Words | None:
-        """The pause of the line, or else of a rule, but for the page that speaks of it at length."""
-        if self._path == reverse("linkedin"):
-            return None
+    def first_pause(self) -> Words | None:
+        """The pause of the line, or else of a rule."""
         return self.pause or next((explain_pause(rule.paused_reason) for rule in self.paused_rules), None)
 
     @property
@@ -56,11 +53,6 @@ class Line:
         if not self._may(Action.SEE_CONNECTION) or self.connection is None:
             return None
         return explain_rest(self.connection, timezone.now())
-
-    @property
-    def rest_elsewhere(self) -> Words | None:
-        """The same, but for the page that speaks of it at length."""
-        return None if self._path == reverse("linkedin") else self.rest
 
     @cached_property
     def paused_rules(self) -> list[ConversionRule]:
@@ -71,9 +63,9 @@ class Line:
         return list(PAUSED.for_company(self.connection.company_id)) if has_any else []
 
     @cached_property
-    def held_elsewhere(self) -> OnHold | None:
-        """What is on hold, for those who may know: on the pages about LinkedIn, but those that say it themselves."""
-        is_about_it = self._path.startswith(reverse("linkedin")) and self._path not in map(reverse, SAYING_IT)
+    def held(self) -> OnHold | None:
+        """What is on hold, for those who may know, and only on the pages about LinkedIn."""
+        is_about_it = self._path.startswith(reverse("linkedin"))
         if not is_about_it or not self._may(Action.SEE_CONNECTION) or self.connection is None:
             return None
         return on_hold(self.connection.company_id, self.connection, self.paused_rules)
