@@ -59,6 +59,9 @@ check: static-checks test
 static-checks: .venv/.to-develop
 	@echo "Format:"
 	@$(BIN)/ruff format --check
+	@$(BIN)/djangofmt --check templates
+	@echo "Template lines over 120 characters:"
+	@! LC_ALL=C.UTF-8 grep -rnE '^.{121}' templates
 	@echo "Lint:"
 	@$(BIN)/ruff check
 	@echo "Types:"
@@ -82,6 +85,7 @@ bench: .venv/.to-develop
 format: .venv/.to-develop
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+	@$(BIN)/djangofmt templates
 
 lock:
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -19,7 +19,7 @@ from django.test import Client, TransactionTestCase
 from crm import limits
 from crm.models import Company, Deal, Lead, Membership, User
 from crm.roles import Role
-from tests import emptying
+from tests import emptying, pages
 
 # Playwright's sync API keeps an event loop in this thread; Django would refuse the ORM.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -48,6 +48,11 @@ def _quick_answers() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _quick_emptying() -> None:
     TransactionTestCase._fixture_teardown = emptying.empty  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pages_as_read() -> None:
+    Client.request = pages.read(Client.request)  # type: ignore[method-assign]
 
 
 @pytest.fixture

@@ -1,0 +1,41 @@
+"""Pages as a browser reads them, so that a test says what a page shows and not how its template is laid out."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+KEPT: Final = re.compile(r"(<(pre|textarea|script)\b.*?</\2>)", re.DOTALL)
+TAG: Final = re.compile(r"<[a-zA-Z/!](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
+VALUE_OR_SPACE: Final = re.compile(r"(\"[^\"]*\"|'[^']*')|\s+")
+TAG_OR_SPACE: Final = re.compile(rf"({TAG.pattern})|[ \t\r\n\f]+")
+BLOCKS: Final = (  # a <small> too is a line of its own wherever there is one
+    "article|aside|body|dd|details|div|dl|dt|fieldset|footer|form|g|h1|h2|h3|head|header|html|legend|li|line|link|main|"
+    "meta|nav|ol|option|p|path|pre|rect|script|section|select|small|summary|table|tbody|td|text|th|thead|title|tr|ul"
+)
+AROUND_BLOCK: Final = re.compile(rf" ?(</?(?:{BLOCKS})\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>) ?")
+
+
+def as_read(html: str) -> str:
+    """The page without the white space that shows nowhere: within tags, around blocks, and after other white space."""
+    parts = KEPT.split(TAG.sub(_tight, html))  # what is between two matches, the match, and the name of its tag
+    return "".join(part if at % 3 == 1 else _squeezed(part) for at, part in enumerate(parts) if at % 3 != 2)
+
+
+def _tight(tag: re.Match[str]) -> str:
+    return VALUE_OR_SPACE.sub(lambda found: found[1] or " ", tag[0]).replace(" >", ">")
+
+
+def _squeezed(html: str) -> str:
+    return AROUND_BLOCK.sub(r"\1", TAG_OR_SPACE.sub(lambda found: found[1] or " ", html))
+
+
+def read(request: Callable[..., Any]) -> Callable[..., Any]:
+    """`Client.request`, whose HTML comes as it is read."""
+
+    def reading(*args: Any, **kwargs: Any) -> Any:
+        response = request(*args, **kwargs)
+        if not response.streaming and response.headers.get("Content-Type", "").startswith("text/html"):
+            response.content = as_read(response.content.decode()).encode()
+        return response
+
+    return reading
