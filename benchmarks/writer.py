@@ -32,7 +32,7 @@ def main() -> None:
         lead.status = qualified
         save(lead)
         saved += 1
-    from capi.publisher import publisher
+    from capi.delivery.wakeup import publisher
 
     publisher.flush(5)
     print(saved)

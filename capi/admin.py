@@ -5,11 +5,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
-from crm.read_only import ReadOnly
+from crm.admin import ReadOnlyAdmin
 
 
 @admin.register(Connection)
-class ConnectionAdmin(ReadOnly):
+class ConnectionAdmin(ReadOnlyAdmin):
     list_display = ("company", "is_paused", "paused_reason", "ad_account_id", "next_attempt_at", "leased_until")
     list_filter = ("is_paused", "paused_reason")
     list_select_related = ("company",)
@@ -20,14 +20,14 @@ class ConnectionAdmin(ReadOnly):
 
 
 @admin.register(ConversionRule)
-class ConversionRuleAdmin(ReadOnly):
+class ConversionRuleAdmin(ReadOnlyAdmin):
     list_display = ("name", "company", "crm_event", "linkedin_id", "is_active", "is_paused", "paused_reason")
     list_filter = ("crm_event", "is_active", "is_paused")
     list_select_related = ("company",)
 
 
 @admin.register(ConversionEvent)
-class ConversionEventAdmin(ReadOnly):
+class ConversionEventAdmin(ReadOnlyAdmin):
     list_display = (
         "event_id", "company", "rule", "state", "reason", "http_status", "attempts", "is_test", "created_at",
     )  # fmt: skip
@@ -36,7 +36,7 @@ class ConversionEventAdmin(ReadOnly):
 
 
 @admin.register(Attempt)
-class AttemptAdmin(ReadOnly):
+class AttemptAdmin(ReadOnlyAdmin):
     list_display = ("pk", "company", "rule", "started_at", "duration_ms", "event_count", "http_status", "code")
     list_select_related = ("company", "rule")
 

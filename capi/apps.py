@@ -6,7 +6,7 @@ class CapiConfig(AppConfig):
     verbose_name = "LinkedIn conversions"
 
     def ready(self) -> None:
-        from capi import checks, receivers, timeline  # noqa: F401 - registers checks and signal handlers
-        from crm.timeline import timeline_notes
+        from capi.selectors import timeline  # noqa: F401 - registers checks and signal handlers
+        from crm.selectors.timeline import timeline_notes
 
         timeline_notes.append(timeline.notes)

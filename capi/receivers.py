@@ -5,9 +5,9 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from capi import killpoints
-from capi.pipeline import endings, plan
-from capi.publisher import wake_on_commit
+from capi.delivery import cancellation, planning
+from capi.delivery.wakeup import wake_on_commit
+from capi.linkedin import failpoints
 from crm.models import CrmEvent
 from crm.signals import company_closed, company_reopened, crm_events_recorded, lead_contact_changed, lead_erased
 
@@ -15,31 +15,31 @@ from crm.signals import company_closed, company_reopened, crm_events_recorded, l
 @receiver(crm_events_recorded)
 def plan_conversions(events: Sequence[CrmEvent], **kwargs: Any) -> None:
     """Make the conversion events of these CRM events."""
-    for company_id in plan.plan([event.pk for event in events]):
+    for company_id in planning.plan([event.pk for event in events]):
         wake_on_commit(company_id)
-    killpoints.reached("planned")
+    failpoints.reached("planned")
 
 
 @receiver(lead_contact_changed)
 def follow_contact(lead_ids: Sequence[int], **kwargs: Any) -> None:
     """Let waiting events go where there is an address now, and skip those of people who opted out."""
-    for company_id in plan.contact_changed(lead_ids=lead_ids):
+    for company_id in planning.contact_changed(lead_ids=lead_ids):
         wake_on_commit(company_id)
 
 
 @receiver(lead_erased)
 def forget_leads(company_id: int, lead_ids: Sequence[int], **kwargs: Any) -> None:
     """Cancel and forget what was planned or sent of these persons; done when no request holds them any more."""
-    endings.forget_leads(company_id=company_id, lead_ids=lead_ids)
+    cancellation.forget_leads(company_id=company_id, lead_ids=lead_ids)
 
 
 @receiver(company_closed)
 def close_company(company_id: int, **kwargs: Any) -> None:
     """Cancel what was planned for the company, and send nothing more."""
-    endings.close_company(company_id=company_id)
+    cancellation.close_company(company_id=company_id)
 
 
 @receiver(company_reopened)
 def reopen_company(company_id: int, **kwargs: Any) -> None:
     """Let sending go on."""
-    endings.reopen_company(company_id=company_id)
+    cancellation.reopen_company(company_id=company_id)

@@ -4,8 +4,8 @@ import logging
 
 from celery import shared_task
 
-from capi.pipeline import deliver as pipeline
-from capi.wakeup import wake
+from capi.delivery import deliver as pipeline
+from capi.delivery.wakeup import wake
 
 logger = logging.getLogger(__name__)
 

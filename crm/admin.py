@@ -1,13 +1,55 @@
-"""The operator's own view of the data, behind Django's admin. Changes here fire CRM events like any other."""
+"""Pages of the operator's admin where nothing is written: crm's and capi's alike."""
 
-from django.contrib import admin
+from collections.abc import Callable
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from crm.accounts import admin as accounts_admin  # noqa: F401 - registers people
-from crm.models import ApiKey, AuditEntry, Company, CrmEvent, Deal, Lead, LeadMeaning, LeadStatus, Stage
-from crm.read_only import ReadOnly, Unwritten
-from crm.services import change_status, deactivate_company, reactivate_company
+from crm.models import (
+    ApiKey,
+    AuditEntry,
+    Company,
+    CrmEvent,
+    Deal,
+    Invitation,
+    Lead,
+    LeadMeaning,
+    LeadStatus,
+    Membership,
+    Stage,
+    User,
+)
+from crm.models.roles import Role
+from crm.services import members
+from crm.services.companies import deactivate_company, reactivate_company
+from crm.services.editing import change_status
+
+
+class DeleteOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """To look at and to delete. Writing has its own way, with the checks and the record that go with it."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(DeleteOnlyAdmin):
+    """To look at only."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+# --- The operator's own view of the data, behind Django's admin. Changes here fire CRM events like any other.
 
 
 @admin.register(Company)
@@ -77,23 +119,94 @@ class DealAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(CrmEvent)
-class CrmEventAdmin(ReadOnly):
+class CrmEventAdmin(ReadOnlyAdmin):
     list_display = ("kind", "company", "lead", "deal", "actor", "api_key", "occurred_at")
     list_filter = ("kind",)
     list_select_related = ("company", "lead", "deal", "actor", "api_key")
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnly):
+class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = ("action", "company", "actor_name", "object_label", "summary", "at")
     list_filter = ("action",)
     list_select_related = ("company",)
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(Unwritten):
+class ApiKeyAdmin(DeleteOnlyAdmin):
     """To look at and to delete. Keys are made where their text can be shown once: on the company page."""
 
     list_display = ("name", "prefix", "company", "role", "last_used_at", "revoked_at")
     list_select_related = ("company",)
     exclude = ("key_sha256",)
+
+
+# --- People in the operator's admin: nothing secret is shown, and what is done to members goes through the services.
+
+admin.site.register(User, UserAdmin)
+admin.site.unregister(Authenticator)
+
+
+@admin.register(Authenticator)
+class SecondFactorAdmin(DeleteOnlyAdmin):
+    """To look at, and to delete for somebody who lost phone and recovery codes, once it is sure who asks."""
+
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type",)
+    list_select_related = ("user",)
+    exclude = ("data",)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(DeleteOnlyAdmin):
+    """To look at, and to delete. Admins of the company invite."""
+
+    list_display = ("email", "company", "role", "invited_by", "sent_at", "accepted_at", "revoked_at")
+    list_select_related = ("company", "invited_by")
+    exclude = ("token_sha256",)
+
+
+@admin.register(Membership)
+class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Members are added here and changed by the actions, which never leave a company without an admin."""
+
+    list_display = ("user", "company", "role", "is_active")
+    list_filter = ("role", "is_active")
+    list_select_related = ("user", "company")
+    autocomplete_fields = ("user", "company")
+    actions = ("make_admin", "make_sales", "make_ops", "deactivate", "reactivate")
+
+    def has_change_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
+        return False
+
+    @admin.action(description="Give the role Admin")
+    def make_admin(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        self._each(request, queryset, lambda one: members.change_role(membership=one, role=Role.ADMIN))
+
+    @admin.action(description="Give the role Sales")
+    def make_sales(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        self._each(request, queryset, lambda one: members.change_role(membership=one, role=Role.SALES))
+
+    @admin.action(description="Give the role Ops")
+    def make_ops(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        self._each(request, queryset, lambda one: members.change_role(membership=one, role=Role.OPS))
+
+    @admin.action(description="Deactivate")
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        self._each(request, queryset, lambda one: members.deactivate(membership=one))
+
+    @admin.action(description="Reactivate")
+    def reactivate(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        self._each(request, queryset, lambda one: members.reactivate(membership=one))
+
+    def _each(self, request: HttpRequest, queryset: QuerySet[Membership], do: Callable[[Membership], None]) -> None:
+        for membership in queryset:
+            try:
+                do(membership)
+            except members.LastAdmin:
+                self.message_user(request, f"{membership} is their company's last admin, and stays.", messages.ERROR)
+            else:
+                self.message_user(request, f"{membership.user} was changed.")

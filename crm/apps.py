@@ -1,14 +1,19 @@
 from django.apps import AppConfig
 
+from crm.accounts.mfa import install_authenticator
+
 
 class CrmConfig(AppConfig):
     name = "crm"
     verbose_name = "CRM"
 
     def ready(self) -> None:
-        from crm import sign_ins  # noqa: F401 - it connects its signal handlers
-        from crm.accounts import addresses, recovery_codes, second_factor, sessions  # noqa: F401 - so do two of these
-        from crm.models import restoring  # noqa: F401 - so does this
+        from crm.accounts import (
+            mfa,
+            middleware,  # noqa: F401 - so do two of these
+            receivers,  # noqa: F401 - it connects its signal handlers
+        )
+        from crm.models import fixtures  # noqa: F401 - so does this
 
-        recovery_codes.install()
-        second_factor.install()
+        mfa.install_recovery_codes()
+        install_authenticator()

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from crm.views import audit, company, deal, deals, invitation, lead, leads, people, shell
+from crm.views import audit, company, deals, leads, people, shell
 
 urlpatterns = [
     path("", include("crm.accounts.urls")),
@@ -11,18 +11,18 @@ urlpatterns = [
     path("outcomes-column/", shell.outcomes_column, name="outcomes_column"),
     path("leads/", leads.leads, name="leads"),
     path("leads/status/", leads.lead_bulk_status, name="lead_bulk_status"),
-    path("leads/new/", lead.lead_new, name="lead_new"),
-    path("leads/<int:pk>/", lead.lead, name="lead"),
-    path("leads/<int:pk>/edit/", lead.lead_edit, name="lead_edit"),
-    path("leads/<int:pk>/delete/", lead.lead_delete, name="lead_delete"),
-    path("leads/<int:pk>/erase/", lead.lead_erase, name="lead_erase"),
-    path("leads/<int:pk>/status/", lead.lead_status, name="lead_status"),
+    path("leads/new/", leads.lead_new, name="lead_new"),
+    path("leads/<int:pk>/", leads.lead, name="lead"),
+    path("leads/<int:pk>/edit/", leads.lead_edit, name="lead_edit"),
+    path("leads/<int:pk>/delete/", leads.lead_delete, name="lead_delete"),
+    path("leads/<int:pk>/erase/", leads.lead_erase, name="lead_erase"),
+    path("leads/<int:pk>/status/", leads.lead_status, name="lead_status"),
     path("deals/", deals.deals, name="deals"),
-    path("deals/new/", deal.deal_new, name="deal_new"),
-    path("deals/<int:pk>/", deal.deal, name="deal"),
-    path("deals/<int:pk>/edit/", deal.deal_edit, name="deal_edit"),
-    path("deals/<int:pk>/delete/", deal.deal_delete, name="deal_delete"),
-    path("deals/<int:pk>/move/", deal.deal_move, name="deal_move"),
+    path("deals/new/", deals.deal_new, name="deal_new"),
+    path("deals/<int:pk>/", deals.deal, name="deal"),
+    path("deals/<int:pk>/edit/", deals.deal_edit, name="deal_edit"),
+    path("deals/<int:pk>/delete/", deals.deal_delete, name="deal_delete"),
+    path("deals/<int:pk>/move/", deals.deal_move, name="deal_move"),
     path("company/", company.company, name="company"),
     path("company/audit/", audit.audit_log, name="audit_log"),
     path("company/audit/export/", audit.audit_export, name="audit_export"),
@@ -35,6 +35,6 @@ urlpatterns = [
     path("company/people/<int:pk>/reactivate/", people.member_reactivate, name="member_reactivate"),
     path("company/invitations/<int:pk>/resend/", people.invitation_resend, name="invitation_resend"),
     path("company/invitations/<int:pk>/revoke/", people.invitation_revoke, name="invitation_revoke"),
-    path("invitations/<str:token>/", invitation.invitation, name="invitation"),
+    path("invitations/<str:token>/", people.invitation, name="invitation"),
     path("company/<str:kind>/", company.company_steps, name="company_steps"),
 ]

@@ -4,11 +4,9 @@ from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
 from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
-from crm.api.docs import docs
-from crm.api.index import IndexView
-from crm.api.nowhere import NowhereView
 from crm.api.schema import SchemaView
-from crm.api.views import DealViewSet, LeadViewSet
+from crm.api.views import ApiNotFoundView, DealViewSet, IndexView, LeadViewSet
+from crm.views.api_docs import docs
 
 router = SimpleRouter()
 router.register("leads", LeadViewSet, basename="api-lead")
@@ -23,5 +21,5 @@ urlpatterns = [
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),
     # Only whole addresses: what lacks the slash at its end is sent on to the one that has it, as everywhere.
-    re_path("^(?P<address>.*)/$", NowhereView.as_view(), name="api-nowhere"),
+    re_path("^(?P<address>.*)/$", ApiNotFoundView.as_view(), name="api-nowhere"),
 ]

@@ -12,4 +12,4 @@ class LeadMachineConfig(AppConfig):
 
 
 class OperatorAdminConfig(AdminConfig):
-    default_site = "leadmachine.admin_site.OperatorSite"
+    default_site = "leadmachine.admin.OperatorSite"

@@ -13,9 +13,9 @@ from typing import Final
 
 from django.conf import settings
 
-from capi import own_sandbox, shutdown
-from capi.sandbox.server import SandboxServer
-from leadmachine import logs
+from capi.delivery import own_sandbox, shutdown
+from capi.linkedin.sandbox.server import SandboxServer
+from leadmachine.log_format import keep_readable
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def _run_worker() -> None:
     try:
         # The bare controller, not the command line's worker: signal handlers belong to the web server's main thread.
         worker = app.WorkController(pool="threads", concurrency=2)
-        logs.keep_readable(worker.hostname)
+        keep_readable(worker.hostname)
         worker.start()
     except Exception:
         logger.exception("The worker inside this web process has failed; both end.")

@@ -83,7 +83,7 @@ def _check_settings() -> None:
 
 
 def _check_sandbox() -> None:
-    from capi import own_sandbox
+    from capi.delivery import own_sandbox
 
     if refusal := own_sandbox.refusal():
         sys.exit(refusal)

@@ -15,12 +15,12 @@ from typing import Any, Final
 from django.conf import settings
 from django.db.models import QuerySet
 
-from capi import shutdown
-from capi.clock import database_now
+from capi.delivery import shutdown
+from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import Housekeeping
-from capi.repeating import Repeating
-from capi.sandbox.ledger import Ledger
-from leadmachine.retention import RETENTIONS, Goes, InUse, Renew
+from capi.models.functions import database_now
+from leadmachine.retention import RETENTIONS, Expires, InUse, Renew
+from leadmachine.timers import Repeating
 from postgresql.bounds import HOUSEKEEPING_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def _turn(renew: Renew) -> bool:
         except Exception:  # the other tables must not wait for it
             logger.exception("Old rows of %s could not be deleted; it is tried again in an hour.", label)
     if settings.LINKEDIN_SANDBOX:
-        Ledger(settings.LINKEDIN_SANDBOX_LEDGER).set_aside(beyond_bytes=LEDGER_BYTES)
+        RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).set_aside(beyond_bytes=LEDGER_BYTES)
     rows = ", ".join(f"{count:,} of {label}" for label, count in went.items() if count)
     logger.info("The daily housekeeping deleted %s.", rows or "nothing")
     return len(went) == len(RETENTIONS)
@@ -93,7 +93,7 @@ def _renew(claim_id: uuid.UUID) -> None:
         raise ClaimLost
 
 
-def _delete_old(goes: Goes, renew: Renew) -> int:
+def _delete_old(goes: Expires, renew: Renew) -> int:
     before = database_now() - timedelta(days=goes.period.days())
     goes.first(before, renew)
     in_use = goes.in_use(before)

@@ -22,7 +22,7 @@ API: Final = "/api/"
 Next = Callable[[HttpRequest], HttpResponse]
 
 
-class ClosedByDefault:
+class ClosedByDefaultMiddleware:
     """No answer may be kept by a browser or a proxy unless it says itself for how long, as static files do.
 
     "Back" after signing out shows nothing then, and no cache in between mixes people up (S17, S44).
@@ -38,7 +38,7 @@ class ClosedByDefault:
         return response
 
 
-class Probes:
+class ProbesMiddleware:
     """Answers /healthz and /readyz before anything asks for the host, a session or the database.
 
     A probe comes by the address of the machine, which is none of ALLOWED_HOSTS.
@@ -54,7 +54,7 @@ class Probes:
         return probe(request) if request.method in PROBE_METHODS else HttpResponseNotAllowed(PROBE_METHODS)
 
 
-class PageMethods:
+class PageMethodsMiddleware:
     """Pages know three methods (S12). The API's views name their own."""
 
     def __init__(self, get_response: Next) -> None:
@@ -66,7 +66,7 @@ class PageMethods:
         return self.get_response(request)
 
 
-class NotAllowedPage:
+class NotAllowedPageMiddleware:
     """Gives an empty 405 a page: a browser asked for what only a form sends, as when one presses Enter in its address.
     Scripts get a sentence in JSON.
 

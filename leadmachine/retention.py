@@ -17,10 +17,10 @@ from django.contrib.sessions.models import Session
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail
-from capi.pipeline import retention as log
-from crm import once, searches
+from capi.services import retention as log
 from crm.models import ApiKey, AuditAction, AuditEntry, CrmEvent, Invitation, LeadSearch, PostedForm
 from crm.models.invitation import GOOD_FOR
+from crm.services import idempotency, searches
 
 Renew = Callable[[], None]  # keeps the claim to the turn, and raises where it is lost or the worker ends
 InUse = Callable[[Sequence[Any]], set[Any]]  # of these keys, those whose rows something needs still
@@ -35,7 +35,7 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Goes:
+class Expires:
     """Rows that are deleted a period after something (`since`, in words).
 
     `rows` are those of which it was before a moment, and `in_use` tells which of them must stay all the same.
@@ -56,7 +56,7 @@ class Goes:
 
 
 @dataclass(frozen=True, slots=True)
-class Stays:
+class Kept:
     """Rows that no housekeeping deletes, and why they don't grow for ever, or may."""
 
     because: str
@@ -132,17 +132,17 @@ def _ended_invitations(before: datetime) -> list[QuerySet[Any]]:
 
 
 # Read from top to bottom: what names other rows goes before them.
-RETENTIONS: Final[dict[str, tuple[Goes, ...] | Stays]] = {
+RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     # The log of what went to LinkedIn.
-    "capi.ConversionEvent": (Goes(LOG, "its end", log.ended_events, first=log.count_for_good),),
-    "capi.EarlierAttempt": Stays("as long as its event"),
+    "capi.ConversionEvent": (Expires(LOG, "its end", log.ended_events, first=log.count_for_good),),
+    "capi.EarlierAttempt": Kept("as long as its event"),
     "capi.Attempt": (
-        Goes(
+        Expires(
             LOG, "it was made", _in_order(Attempt, at="started_at"), log.attempts_in_use, "an event in the log names it"
         ),
     ),
     "capi.Backfill": (
-        Goes(
+        Expires(
             LOG,
             "its end",
             _where(Backfill, at="finished_at"),
@@ -151,10 +151,10 @@ RETENTIONS: Final[dict[str, tuple[Goes, ...] | Stays]] = {
         ),
     ),
     "capi.Mail": (
-        Goes(LOG, "it was written", _where(Mail, Q(due_at=None), at="created_at"), needed_by="it may still go out"),
+        Expires(LOG, "it was written", _where(Mail, Q(due_at=None), at="created_at"), needed_by="it may still go out"),
     ),
     "capi.Alert": (
-        Goes(
+        Expires(
             LOG,
             "its end",
             _where(Alert, at="closed_at"),
@@ -162,17 +162,17 @@ RETENTIONS: Final[dict[str, tuple[Goes, ...] | Stays]] = {
             "a mail about it may still go out",
         ),
     ),
-    "capi.DayCount": (Goes(COUNTS, "the day", _where(DayCount, at="day")),),
-    "capi.CountedLog": Stays("one row for each company"),
-    "capi.Connection": Stays("one row for each company"),
-    "capi.Checkup": Stays("one row for each company"),
-    "capi.ConversionRule": Stays("as long as its company: the log and the counts name it, also when it is deleted"),
-    "capi.MailChoice": Stays("as long as its person: one row for each member who chose"),
-    "capi.Heartbeat": Stays("one row for each kind of round"),
-    "capi.Housekeeping": Stays("one row"),
+    "capi.DayCount": (Expires(COUNTS, "the day", _where(DayCount, at="day")),),
+    "capi.CountedLog": Kept("one row for each company"),
+    "capi.Connection": Kept("one row for each company"),
+    "capi.Checkup": Kept("one row for each company"),
+    "capi.ConversionRule": Kept("as long as its company: the log and the counts name it, also when it is deleted"),
+    "capi.MailChoice": Kept("as long as its person: one row for each member who chose"),
+    "capi.Heartbeat": Kept("one row for each kind of round"),
+    "capi.Housekeeping": Kept("one row"),
     # The CRM.
     "crm.CrmEvent": (
-        Goes(
+        Expires(
             PAST,
             "it happened",
             _where(CrmEvent, Q(lead=None, deal=None), at="occurred_at"),
@@ -180,24 +180,26 @@ RETENTIONS: Final[dict[str, tuple[Goes, ...] | Stays]] = {
             "its lead is there, or the log or an open backfill needs it",
         ),
     ),
-    "crm.Company": Stays("until the operator deletes it"),
-    "crm.LeadStatus": Stays("as long as its company"),
-    "crm.Stage": Stays("as long as its company"),
-    "crm.Lead": Stays("until somebody of the company deletes it; erased, its empty row stays"),
-    "crm.Deal": Stays("as long as its lead, or until somebody of the company deletes it"),
+    "crm.Company": Kept("until the operator deletes it"),
+    "crm.LeadStatus": Kept("as long as its company"),
+    "crm.Stage": Kept("as long as its company"),
+    "crm.Lead": Kept("until somebody of the company deletes it; erased, its empty row stays"),
+    "crm.Deal": Kept("as long as its lead, or until somebody of the company deletes it"),
     "crm.AuditEntry": (
-        Goes(LOG, "a sign-in", _in_order(AuditEntry, Q(action__in=SIGN_INS), at="at")),
-        Goes(RECORD, "anything else", _in_order(AuditEntry, at="at")),
+        Expires(LOG, "a sign-in", _in_order(AuditEntry, Q(action__in=SIGN_INS), at="at")),
+        Expires(RECORD, "anything else", _in_order(AuditEntry, at="at")),
     ),
-    "crm.PostedForm": (Goes(_days(once.KEPT_FOR.days), "it was sent", _in_order(PostedForm, at="posted_at")),),
-    "crm.LeadSearch": (Goes(_days(searches.KEPT_FOR.days), "the search", _where(LeadSearch, at="created_at")),),
+    "crm.PostedForm": (
+        Expires(_days(idempotency.KEPT_FOR.days), "it was sent", _in_order(PostedForm, at="posted_at")),
+    ),
+    "crm.LeadSearch": (Expires(_days(searches.KEPT_FOR.days), "the search", _where(LeadSearch, at="created_at")),),
     # People and how they come in.
-    "crm.User": Stays("until the operator deletes the account"),
-    "crm.User_groups": Stays("as long as its account"),
-    "crm.User_user_permissions": Stays("as long as its account"),
-    "crm.Membership": Stays("as long as its account"),
+    "crm.User": Kept("until the operator deletes the account"),
+    "crm.User_groups": Kept("as long as its account"),
+    "crm.User_user_permissions": Kept("as long as its account"),
+    "crm.Membership": Kept("as long as its account"),
     "crm.ApiKey": (
-        Goes(
+        Expires(
             _days(180),
             "it was revoked",
             _where(ApiKey, at="revoked_at"),
@@ -205,16 +207,16 @@ RETENTIONS: Final[dict[str, tuple[Goes, ...] | Stays]] = {
             "a timeline names it",
         ),
     ),
-    "crm.Invitation": (Goes(_days(180), "it was accepted or revoked, or ran out", _ended_invitations),),
-    "account.EmailAddress": Stays("as long as its account"),
-    "account.EmailConfirmation": (Goes(CONFIRMATION, "it was sent", _where(EmailConfirmation, at="created")),),
-    "mfa.Authenticator": Stays("as long as its account"),
-    "usersessions.UserSession": (Goes(SESSION, "the sign-in", _where(UserSession, at="created_at")),),
-    "sessions.Session": (Goes(AT_ONCE, "its end", _where(Session, at="expire_date")),),
+    "crm.Invitation": (Expires(_days(180), "it was accepted or revoked, or ran out", _ended_invitations),),
+    "account.EmailAddress": Kept("as long as its account"),
+    "account.EmailConfirmation": (Expires(CONFIRMATION, "it was sent", _where(EmailConfirmation, at="created")),),
+    "mfa.Authenticator": Kept("as long as its account"),
+    "usersessions.UserSession": (Expires(SESSION, "the sign-in", _where(UserSession, at="created_at")),),
+    "sessions.Session": (Expires(AT_ONCE, "its end", _where(Session, at="expire_date")),),
     # The operator's side.
-    "admin.LogEntry": (Goes(RECORD, "the change", _where(LogEntry, at="action_time")),),
-    "auth.Group": Stays("until the operator deletes it"),
-    "auth.Group_permissions": Stays("as long as its group"),
-    "auth.Permission": Stays("made by migrations: one row for each thing that may be done"),
-    "contenttypes.ContentType": Stays("made by migrations: one row for each table"),
+    "admin.LogEntry": (Expires(RECORD, "the change", _where(LogEntry, at="action_time")),),
+    "auth.Group": Kept("until the operator deletes it"),
+    "auth.Group_permissions": Kept("as long as its group"),
+    "auth.Permission": Kept("made by migrations: one row for each thing that may be done"),
+    "contenttypes.ContentType": Kept("made by migrations: one row for each table"),
 }

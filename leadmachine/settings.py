@@ -1,7 +1,7 @@
 """Every setting, read from the environment. `.env.example` explains each variable once.
 
 Without `DEBUG` the rules of production hold: nothing here falls back to something unsafe, and what is missing is
-reported by the system checks (`leadmachine/checks.py`, `capi/checks.py`) in a sentence that says what to do.
+reported by the system checks (`leadmachine/checks.py`, `leadmachine/checks.py`) in a sentence that says what to do.
 """
 
 import socket
@@ -10,7 +10,7 @@ from typing import Any
 
 import environ
 
-from leadmachine import development
+from leadmachine import dev_keys
 from postgresql.options import options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -32,9 +32,9 @@ SITE_URL: str = env.str(
     default=f"http://127.0.0.1:{PORT}" if DEBUG else f"https://{ALLOWED_HOSTS[0].lstrip('.') if ALLOWED_HOSTS else ''}",
 ).rstrip("/")
 
-SECRET_KEY: str = env.str("SECRET_KEY", default="") or (development.secret_key(VAR_DIR) if DEBUG else "")
+SECRET_KEY: str = env.str("SECRET_KEY", default="") or (dev_keys.secret_key(VAR_DIR) if DEBUG else "")
 TOKEN_KEYS: list[str] = env.list("LEADMACHINE_TOKEN_KEYS", default=[]) or (
-    development.token_keys(VAR_DIR) if DEBUG else []
+    dev_keys.token_keys(VAR_DIR) if DEBUG else []
 )
 
 # --- applications ------------------------------------------------------------------------------------------------
@@ -66,25 +66,25 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     # Above what may answer by itself (a redirect to HTTPS, a static file): their headers are on every answer.
-    "leadmachine.middleware.ClosedByDefault",
+    "leadmachine.middleware.ClosedByDefaultMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "leadmachine.middleware.Probes",
+    "leadmachine.middleware.ProbesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "leadmachine.middleware.PageMethods",
+    "leadmachine.middleware.PageMethodsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "crm.accounts.sessions.SessionLimits",
+    "crm.accounts.middleware.SessionLimitsMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "crm.middleware.MembershipMiddleware",
-    "crm.middleware.GoneMeanwhile",
+    "crm.accounts.middleware.MembershipMiddleware",
+    "crm.views.errors.GoneMeanwhileMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "leadmachine.middleware.NotAllowedPage",
+    "leadmachine.middleware.NotAllowedPageMiddleware",
 ]
 
 ROOT_URLCONF = "leadmachine.urls"
@@ -100,8 +100,8 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "crm.context_processors.shell",
-                "capi.context_processors.connection_state",
+                "crm.views.context_processors.shell",
+                "capi.views.context_processors.connection_state",
             ],
         },
     },
@@ -128,13 +128,13 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
 else:
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
-    # So that the statements of a save can be planned once (crm.models.plans).
+    # So that the statements of a save can be planned once (crm.models.snapshots).
     DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True)
 
 # --- people and sessions -----------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "crm.User"
-AUTHENTICATION_BACKENDS = ["crm.auth.EmailBackend"]
+AUTHENTICATION_BACKENDS = ["crm.accounts.backends.EmailBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"
@@ -151,7 +151,7 @@ SESSION_IDLE_SECONDS = 8 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "crm.views.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "crm.accounts.middleware.csrf_failure"
 
 ACCOUNT_ADAPTER = "crm.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -309,7 +309,7 @@ REDIS_KEEPALIVE: dict[str, Any] = {
 }
 EMBEDDED_WORKER: bool = env.bool("LEADMACHINE_EMBEDDED_WORKER", default=not REDIS_URL)
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
-CELERY_BROKER_TRANSPORT = f"leadmachine.broker:{'Transport' if REDIS_URL else 'MemoryTransport'}"
+CELERY_BROKER_TRANSPORT = f"leadmachine.celery_transport:{'Transport' if REDIS_URL else 'MemoryTransport'}"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {
         **REDIS_KEEPALIVE,
@@ -329,7 +329,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_CONSUMER = "leadmachine.consumer:Consumer"
+CELERY_WORKER_CONSUMER = "leadmachine.celery_transport:Consumer"
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # anyone who can write to Redis could end workers by it
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
@@ -375,7 +375,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "crm.api.pagination.KeysetPagination",
-    "EXCEPTION_HANDLER": "crm.api.errors.answer",
+    "EXCEPTION_HANDLER": "crm.api.exceptions.answer",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "PAGE_SIZE": 100,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -388,25 +388,25 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,  # what can't be written is not in what is written
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "crm.api.schema.tell_refusals"],
-    "ENUM_NAME_OVERRIDES": {"ReasonEnum": "capi.reasons.Reason"},
+    "ENUM_NAME_OVERRIDES": {"ReasonEnum": "capi.models.choices.Reason"},
 }
 
 # --- logging -----------------------------------------------------------------------------------------------------
 
-DEFAULT_EXCEPTION_REPORTER = "leadmachine.error_reports.Report"
-DEFAULT_EXCEPTION_REPORTER_FILTER = "leadmachine.error_reports.ReportFilter"
+DEFAULT_EXCEPTION_REPORTER = "leadmachine.log_format.Report"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "leadmachine.log_format.ReportFilter"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "leadmachine.logs.SafeFormatter",
+            "()": "leadmachine.log_format.SafeFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         }
     },
     "filters": {
-        "in_one_line": {"()": "leadmachine.logs.InOneLine"},
+        "in_one_line": {"()": "leadmachine.log_format.InOneLine"},
         "once_per_outage": {"()": "leadmachine.outages.OncePerOutage"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["once_per_outage"]}},

@@ -19,7 +19,7 @@ from typing import Final
 
 from django.conf import settings
 
-from capi import beats
+from capi.delivery import beats
 
 logger = logging.getLogger(__name__)
 

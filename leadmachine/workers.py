@@ -10,6 +10,9 @@ from typing import Any
 
 from celery import bootsteps, signals
 
+from leadmachine.log_format import keep_readable
+from leadmachine.startup import bound_worker
+
 
 class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
     """Every worker sweeps, watches and keeps house by its own timers: nothing waits for a message that got lost.
@@ -20,16 +23,15 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
     requires = {"celery.worker.components:Pool"}
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
-        from capi import shutdown
+        from capi.delivery import shutdown
 
         super().__init__(worker, **kwargs)
         shutdown.reset()  # before the pool is forked, which shares it
 
     def start(self, worker: Any) -> None:
-        from capi import shutdown
-        from capi.sweeper import Counter, Sweeper
-        from capi.watcher import Watcher
+        from capi.delivery import shutdown
         from leadmachine.housekeeping import Housekeeper
+        from leadmachine.timers import Counter, Sweeper, Watcher
         from leadmachine.watchdog import Watchdog, alive_file
 
         self._timers = [Sweeper(), Counter(), Watcher(), Housekeeper()]
@@ -44,7 +46,7 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def close(self, worker: Any) -> None:
         """The worker is to end: let every thread and child of it know, as `begin_to_end` may have done already."""
-        from capi import shutdown
+        from capi.delivery import shutdown
 
         shutdown.begin()
         for timer in self._timers:
@@ -52,7 +54,7 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def stop(self, worker: Any) -> None:
         """Wait for the timers: they deliver too, and what they have in flight is to be written down."""
-        from capi import shutdown
+        from capi.delivery import shutdown
         from leadmachine.watchdog import EXIT_CODE
 
         if self._watchdog.found:
@@ -75,14 +77,14 @@ class MainLoop(bootsteps.StartStopStep):  # type: ignore[misc]
     _timer: Any = None
 
     def start(self, consumer: Any) -> None:
-        from capi import beats
+        from capi.delivery import beats
 
         beats.watch("main loop")
         self._timer = consumer.timer.call_repeatedly(1.0, partial(consumer.call_soon, beats.beat))
 
     def stop(self, consumer: Any) -> None:
         """Before each new try to reach the broker Celery stops all steps, also those that it has not started yet."""
-        from capi import beats
+        from capi.delivery import beats
 
         if self._timer is not None:
             self._timer.cancel()
@@ -104,32 +106,30 @@ class BrokerAnswers(bootsteps.StartStopStep):  # type: ignore[misc]
 @signals.celeryd_init.connect
 def bound_statements(**kwargs: Any) -> None:
     """Before the pool is forked, so that its processes have the bound too."""
-    from leadmachine import patience
 
-    patience.of_worker()
+    bound_worker()
 
 
 @signals.celeryd_init.connect
 def refuse_wrong_settings(**kwargs: Any) -> None:
     """A worker does not start with settings that a web server would refuse, and warns of what it would."""
-    from leadmachine import start
+    from leadmachine import startup
 
-    start.refuse_wrong_settings()
-    start.log_warnings()
+    startup.refuse_wrong_settings()
+    startup.log_warnings()
 
 
 @signals.celeryd_init.connect
 def keep_the_workers_name_readable(sender: str, **kwargs: Any) -> None:
     """A worker's name stays as it is in the log, though `celery@host` looks like an address."""
-    from leadmachine import logs
 
-    logs.keep_readable(sender)
+    keep_readable(sender)
 
 
 @signals.worker_shutting_down.connect
 def begin_to_end(**kwargs: Any) -> None:
     """SIGTERM has come. A pool without processes or threads looks at it only after the task that it is doing."""
-    from capi import shutdown
+    from capi.delivery import shutdown
 
     shutdown.begin()
 
@@ -137,14 +137,14 @@ def begin_to_end(**kwargs: Any) -> None:
 @signals.task_prerun.connect
 def watch_task(task: Any, **kwargs: Any) -> None:
     """A task beats as well, whichever thread or process of the pool does it."""
-    from capi import beats
+    from capi.delivery import beats
 
     beats.watch(f"task {task.name}")
 
 
 @signals.task_postrun.connect
 def unwatch_task(**kwargs: Any) -> None:
-    from capi import beats
+    from capi.delivery import beats
 
     beats.unwatch()
 
@@ -157,7 +157,7 @@ def begin_child(**kwargs: Any) -> None:
     25,000 objects, which end by themselves. To look through them, and each time through all that stays, took 22 ms of a
     batch's 140.
     """
-    from capi import beats
+    from capi.delivery import beats
     from leadmachine.watchdog import Watchdog
 
     beats.forget()

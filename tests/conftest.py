@@ -16,9 +16,9 @@ from django.core.servers.basehttp import WSGIRequestHandler
 from django.db import connections
 from django.test import Client, TransactionTestCase
 
-from crm import limits
 from crm.models import Company, Deal, Lead, Membership, User
-from crm.roles import Role
+from crm.models.roles import Role
+from crm.services import rate_limits
 from tests import emptying, pages
 
 # Playwright's sync API keeps an event loop in this thread; Django would refuse the ORM.
@@ -58,7 +58,7 @@ def _pages_as_read() -> None:
 @pytest.fixture
 def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the minute that limits count in not end in the middle of a test."""
-    monkeypatch.setattr(limits, "WINDOW_SECONDS", 10**9)
+    monkeypatch.setattr(rate_limits, "WINDOW_SECONDS", 10**9)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -113,7 +113,7 @@ def ops(company: Company) -> Membership:
 def client_as() -> Callable[[Membership], Client]:
     def sign_in(membership: Membership) -> Client:
         client = Client()
-        client.force_login(membership.user, backend="crm.auth.EmailBackend")
+        client.force_login(membership.user, backend="crm.accounts.backends.EmailBackend")
         return client
 
     return sign_in
@@ -238,6 +238,6 @@ def plain_page(another_browser: Callable[..., Any]) -> Any:
 def sign_in(page: Any, membership: Membership) -> None:
     """Sign the browser in, without walking through the sign-in page each time."""
     client = Client()
-    client.force_login(membership.user, backend="crm.auth.EmailBackend")
+    client.force_login(membership.user, backend="crm.accounts.backends.EmailBackend")
     name = settings.SESSION_COOKIE_NAME
     page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": page.server_url}])

@@ -13,7 +13,7 @@ from kombu.transport import redis as kombu_redis
 from redis import Redis
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from leadmachine.broker import Transport
+from leadmachine.celery_transport import Transport
 from tests.faults.proxy import Proxy
 
 QUEUE = Queue("tests-of-the-broker")
@@ -48,7 +48,7 @@ def proxy() -> Iterator[Proxy]:
 @pytest.fixture
 def line(proxy: Proxy) -> Iterator[Connection]:
     url = f"redis://127.0.0.1:{proxy.port}/0"
-    with Connection(url, transport="leadmachine.broker:Transport") as connection:
+    with Connection(url, transport="leadmachine.celery_transport:Transport") as connection:
         yield connection
 
 
@@ -63,7 +63,7 @@ def taken(line: Connection) -> Iterator[list[Any]]:
 
 
 def send(redis: Redis, count: int) -> None:
-    with Connection(settings.REDIS_URL, transport="leadmachine.broker:Transport") as line:
+    with Connection(settings.REDIS_URL, transport="leadmachine.celery_transport:Transport") as line:
         for number in range(count):
             Producer(line).publish(number, routing_key=QUEUE.name)
 

@@ -8,7 +8,7 @@ import pytest
 from celery import signals
 from django.db import connection
 
-from capi import beats
+from capi.delivery import beats
 from leadmachine import celery, workers
 
 

@@ -11,8 +11,7 @@ import pytest
 import yaml
 from django.conf import settings as product
 
-from capi import shutdown
-from capi.pipeline import recall
+from capi.delivery import recall, shutdown
 from leadmachine import gunicorn
 from leadmachine.checks import broker_password
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from capi import shutdown
+from capi.delivery import shutdown
 from capi.models import (
     Attempt,
     ConversionEvent,
@@ -25,8 +25,9 @@ from capi.models import (
     EarlierAttempt,
     Housekeeping,
 )  # fmt: skip
-from capi.models.housekeeping import LAPSES
-from capi.pipeline import counting
+from capi.models.workers import LAPSES
+from capi.services import statistics
+from capi.services.statistics import _count
 from crm.models import Company, PostedForm
 from leadmachine import housekeeping
 from leadmachine.housekeeping import keep_house_if_due
@@ -162,14 +163,14 @@ def test_a_worker_that_counts_for_long_keeps_its_claim_from_day_to_day(rule, mon
     settings.RETENTION_DAYS = 30
     events_of_old_days(rule, 3)
     let_a_day_pass()
-    left, count = [], counting._count
+    left, count = [], _count
 
     def count_slowly(*args: Any) -> None:
         left.append(seconds_of_claim())
         count(*args)
         Housekeeping.objects.update(claimed_until=Now() + timedelta(seconds=60))  # nearly half an hour later
 
-    monkeypatch.setattr(counting, "_count", count_slowly)
+    monkeypatch.setattr(statistics, "_count", count_slowly)
 
     keep_house_if_due()
 
@@ -185,8 +186,8 @@ def test_a_worker_that_is_to_end_while_it_counts_keeps_no_count_and_deletes_no_r
     events_of_old_days(rule, 3)
     let_a_day_pass()
     request.addfinalizer(shutdown.reset)
-    count = counting._count
-    monkeypatch.setattr(counting, "_count", lambda *args: (count(*args), shutdown.begin()))
+    count = _count
+    monkeypatch.setattr(statistics, "_count", lambda *args: (count(*args), shutdown.begin()))
 
     keep_house_if_due()
 

@@ -13,10 +13,10 @@ from django.db import Error, connection, connections
 from kombu import Connection, Consumer, Producer, Queue
 
 from leadmachine import checks, installation
-from leadmachine.broker import Transport
 from leadmachine.cache import patience
+from leadmachine.celery_transport import Transport
 from leadmachine.settings import CACHES
-from leadmachine.start import refusals
+from leadmachine.startup import refusals
 from tests.faults.installation import create_database, drop_database
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Database
@@ -155,7 +155,7 @@ def test_none_takes_the_wake_ups_of_another(settings: Any) -> None:
 
 
 def line() -> Connection:
-    return Connection(django_settings.REDIS_URL, transport="leadmachine.broker:Transport")
+    return Connection(django_settings.REDIS_URL, transport="leadmachine.celery_transport:Transport")
 
 
 def test_none_counts_or_reads_in_the_cache_of_another(settings: Any, request: pytest.FixtureRequest) -> None:

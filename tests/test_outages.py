@@ -16,7 +16,7 @@ from django.conf import settings as product
 from django.db import ConnectionHandler, OperationalError, connection
 
 from leadmachine import outages
-from leadmachine.logs import SafeFormatter
+from leadmachine.log_format import SafeFormatter
 from leadmachine.outages import OncePerOutage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.core.cache import caches
 
-from capi import wakeup
+from capi.delivery import wakeup
 from leadmachine.celery import app
 from leadmachine.settings import CACHES
 
@@ -35,11 +35,11 @@ def test_a_line_of_a_worker_or_beat_has_an_end() -> None:
 
 
 def test_the_line_of_wake_ups_has_an_end() -> None:
-    wakeup._broker.cache_clear()
+    wakeup._broker_connection.cache_clear()
 
-    with wakeup._broker() as line:
+    with wakeup._broker_connection() as line:
         assert_bounded(options(line), at_most=settings.WAKE_TIMEOUT_SECONDS)
-    wakeup._broker.cache_clear()
+    wakeup._broker_connection.cache_clear()
 
 
 def test_a_line_of_the_cache_has_an_end(shared_cache: Any) -> None:

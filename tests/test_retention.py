@@ -27,7 +27,7 @@ from capi.models import (
     EarlierAttempt,
     Mail,
 )  # fmt: skip
-from capi.reasons import AlertKind, News
+from capi.models.choices import AlertKind, MailKind
 from crm.models import (
     ApiKey,
     AuditAction,
@@ -39,7 +39,7 @@ from crm.models import (
     Membership,
     PostedForm,
 )  # fmt: skip
-from leadmachine.retention import RETENTIONS, Goes
+from leadmachine.retention import RETENTIONS, Expires
 from tests.conftest import make_lead
 from tests.housekeeping import keep_house
 
@@ -110,7 +110,7 @@ def backfill(member: Membership, moment: datetime) -> Model:
 
 
 def mail(member: Membership, moment: datetime) -> Model:
-    fields = {"news": News.WEEK, "week": moment.date(), "created_at": moment, "due_at": None}
+    fields = {"news": MailKind.WEEK, "week": moment.date(), "created_at": moment, "due_at": None}
     return Mail.objects.create(company=member.company, user=member.user, **fields)
 
 
@@ -339,5 +339,5 @@ def test_counts_stay_at_least_as_long_as_the_log_that_they_are_made_from(setting
 
     [counts] = RETENTIONS["capi.DayCount"]
 
-    assert isinstance(counts, Goes)
+    assert isinstance(counts, Expires)
     assert counts.period.days() == 5_000

@@ -11,7 +11,7 @@ from django.core.cache import caches
 from django.db import OperationalError
 from redis import Redis
 
-from crm import limits
+from crm.services import rate_limits
 from leadmachine import installation
 from leadmachine.cache import PATIENCE_SECONDS, patience
 from leadmachine.settings import CACHES
@@ -63,7 +63,7 @@ def test_a_save_over_the_api_costs_one_round_trip(redis: CountingProxy, company:
 
 
 def test_the_first_use_of_a_new_connection_costs_one_round_trip(redis: CountingProxy) -> None:
-    assert limits.is_within("first", at_most=1)
+    assert rate_limits.is_within("first", at_most=1)
 
     assert redis.asked == 1
 
@@ -82,7 +82,7 @@ def test_a_slow_redis_is_left_alone_once_it_took_half_a_second(redis: CountingPr
     redis.trouble = SLOW
 
     for _ in range(20):
-        limits.is_within("slow", at_most=100)
+        rate_limits.is_within("slow", at_most=100)
 
     assert 1 <= redis.asked <= 4
 
@@ -90,21 +90,21 @@ def test_a_slow_redis_is_left_alone_once_it_took_half_a_second(redis: CountingPr
 def test_a_slow_redis_is_asked_again_after_five_seconds(redis: CountingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     redis.trouble = SLOW
     for _ in range(10):
-        limits.is_within("slow", at_most=100)
+        rate_limits.is_within("slow", at_most=100)
     redis.up()
     asked, later = redis.asked, time.monotonic() + 5.1
 
     monkeypatch.setattr("leadmachine.cache.time.monotonic", lambda: later)
-    limits.is_within("slow", at_most=100)
+    rate_limits.is_within("slow", at_most=100)
 
     assert redis.asked == asked + 1
 
 
 def test_a_quick_redis_is_asked_however_often(redis: CountingProxy) -> None:
     for _ in range(300):
-        assert limits.is_within("quick", at_most=300)
+        assert rate_limits.is_within("quick", at_most=300)
 
-    assert not limits.is_within("quick", at_most=300)
+    assert not rate_limits.is_within("quick", at_most=300)
     assert redis.asked == 301
 
 
@@ -116,7 +116,7 @@ def test_a_database_that_takes_its_time_to_say_which_installation_it_is_is_not_r
     installation.name.cache_clear()
 
     for _ in range(2):
-        limits.is_within("first", at_most=100)
+        rate_limits.is_within("first", at_most=100)
 
     assert redis.asked == 2
 
@@ -131,13 +131,13 @@ def test_a_database_that_takes_its_time_to_be_out_of_reach_is_not_redis_being_sl
     with monkeypatch.context() as away:
         away.setattr(installation, "_identity", fail)
         installation.name.cache_clear()
-        assert limits.is_within("first", at_most=100)
+        assert rate_limits.is_within("first", at_most=100)
 
-    assert limits.is_within("first", at_most=100)
+    assert rate_limits.is_within("first", at_most=100)
     assert redis.asked == 1
 
 
 def test_uses_are_limited_while_redis_is_left_alone(redis: CountingProxy) -> None:
     redis.down()
 
-    assert [limits.is_within("alone", at_most=2) for _ in range(3)] == [True, True, False]
+    assert [rate_limits.is_within("alone", at_most=2) for _ in range(3)] == [True, True, False]

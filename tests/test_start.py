@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from capi import checks
+from leadmachine import checks
 
 GOOD = {
     "SECRET_KEY": "s" * 60,

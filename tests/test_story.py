@@ -6,7 +6,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from capi.models import ConversionEvent
-from capi.services import send_test_event
+from capi.services.rules import send_test_event
 from crm.models import Company, Deal, Lead, LeadStatus, Stage
 from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.conftest import received, requests_made, send_all

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from capi import beats
+from capi.delivery import beats
 from leadmachine import watchdog
 from leadmachine.watchdog import Watchdog, alive_file
 

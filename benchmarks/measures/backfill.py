@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from benchmarks import people, world
 from benchmarks.report import Figure, single
-from capi import backfills
+from capi.delivery.backfill import preview
 from capi.models import Backfill, ConversionRule
-from capi.pipeline.backfill import foresee
+from capi.services import backfills
 
 PERIOD = timedelta(days=90)
 SHORT = {"LEADMACHINE_LEASE_SECONDS": "50", "LEADMACHINE_SWEEP_SECONDS": "2"}  # a lease must outlive a request
@@ -31,7 +31,7 @@ def past(*, events: int) -> Iterator[Figure]:
         world.wait_for(lambda: _is_done(rule))
         yield single("backfill_run", events / (time.perf_counter() - started), "events/s", "from start to acceptance")
         yield single("backfill_requests", sum(1 for _ in ledger.open()), "requests", f"for {events:,}")
-    left = foresee(rule, since=since, until=until)
+    left = preview(rule, since=since, until=until)
     yield single("backfill_again", events - left["sent"], "events", "that a second run would send")
     yield from _killed(events)
 
@@ -63,7 +63,7 @@ def _company_with_a_past(name: str, events: int) -> tuple[ConversionRule, dateti
 
 def _seconds_to_foresee(rule: ConversionRule, since: datetime, until: datetime) -> float:
     started = time.perf_counter()
-    counts = foresee(rule, since=since, until=until)
+    counts = preview(rule, since=since, until=until)
     seconds = time.perf_counter() - started
     assert counts["goes"] == counts.total()
     return seconds

@@ -14,8 +14,8 @@ from benchmarks.naive.models import Log, Narrow
 from benchmarks.naive.pools import pools
 from benchmarks.naive.tasks import send
 from benchmarks.report import Figure, compared, single
+from capi.delivery.wakeup import wake
 from capi.models import Attempt, Connection, ConversionEvent
-from capi.wakeup import wake
 from crm.models import Company
 
 BATCH = 5_000

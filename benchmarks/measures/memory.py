@@ -8,8 +8,8 @@ import psutil
 
 from benchmarks import people, world
 from benchmarks.report import Figure, single
+from capi.delivery.wakeup import wake
 from capi.models import Connection
-from capi.wakeup import wake
 
 WARM_UP = 0.2
 

@@ -17,9 +17,11 @@ from django.test.utils import CaptureQueriesContext
 
 from benchmarks import people, report
 from benchmarks.report import Figure
-from capi.clock import database_now
+from capi.delivery import selection
 from capi.models import ConversionEvent
-from capi.pipeline import counting, take
+from capi.models.functions import database_now
+from capi.services import statistics
+from capi.services.statistics import recount_days
 from crm.models import Company, Membership, User
 
 SMALL = 1_000
@@ -43,7 +45,7 @@ def many_rows(*, events: int) -> Iterator[Figure]:
         people.connected_company(f"pages-{number}")
     small, large = _company("pages-small", SMALL), _company("pages-large", events)
     started = time.perf_counter()
-    counting.recount()
+    recount_days()
     seconds = round(time.perf_counter() - started, 1)
     yield Figure("count_every_day_s", seconds, None, None, "s", f"all days of {events:,} events, in the worker")
     for name, path in PAGES.items():
@@ -130,7 +132,7 @@ def _claim(name: str, finished: int) -> Claim:
     times = []
     for _ in range(15):
         started = time.perf_counter()
-        batch = take.next_batch(company.pk, size=5_000, now=database_now())
+        batch = selection.next_batch(company.pk, size=5_000, now=database_now())
         times.append((time.perf_counter() - started) * 1000)
         assert len(getattr(batch, "sendable", ())) == 5_000
     return Claim(statistics.median(times[2:]), _plan(company))
@@ -148,7 +150,7 @@ def _plan(company: Company) -> str:
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(explained):
-        take.next_batch(company.pk, size=5_000, now=database_now())
+        selection.next_batch(company.pk, size=5_000, now=database_now())
     return plans[-1]
 
 

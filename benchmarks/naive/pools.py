@@ -2,7 +2,7 @@
 
 from typing import Final
 
-QUIET: Final = ("--without-gossip", "--without-mingle")  # as leadmachine.consumer has it for our workers
+QUIET: Final = ("--without-gossip", "--without-mingle")  # as leadmachine.celery_transport has it for our workers
 
 
 def pools(*, delay_ms: int = 0) -> tuple[tuple[str, ...], ...]:

@@ -1,10 +1,14 @@
 """Comparing what is so with what is known: pure, so that its rules can be tried on any history."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 
-from capi.models import Alert
-from capi.reasons import AlertKind, Ending
+from django.conf import settings
+
+from capi.models import Alert, Connection, ConversionRule
+from capi.models.choices import AlertKind, AlertResolution
+from capi.selectors.deadlines import end_of_token, end_of_version
 
 Facts = dict[str, int | str]
 Subject = tuple[str, int | None]
@@ -37,7 +41,7 @@ class Changes:
     """What a look brings: conditions to open an alert for, and alerts to close."""
 
     opened: Sequence[Condition]
-    closed: Sequence[tuple[Alert, Ending]]
+    closed: Sequence[tuple[Alert, AlertResolution]]
 
 
 def compare(known: Iterable[Alert], found: Iterable[Condition], *, standing: Collection[int | None]) -> Changes:
@@ -48,13 +52,13 @@ def compare(known: Iterable[Alert], found: Iterable[Condition], *, standing: Col
     """
     now = {condition.subject: condition for condition in found}
     opened: list[Condition] = []
-    closed: list[tuple[Alert, Ending]] = []
+    closed: list[tuple[Alert, AlertResolution]] = []
     for alert in known:
         condition = now.pop((alert.kind, alert.rule_id), None)
         if condition is None:
-            closed.append((alert, Ending.MENDED if alert.rule_id in standing else Ending.GONE))
+            closed.append((alert, AlertResolution.MENDED if alert.rule_id in standing else AlertResolution.GONE))
         elif not condition.only_keeps and _is_news(condition, alert):
-            closed.append((alert, Ending.REPLACED))
+            closed.append((alert, AlertResolution.REPLACED))
             opened.append(condition)
     opened += [condition for condition in now.values() if not condition.only_keeps]
     return Changes(opened, closed)
@@ -62,3 +66,52 @@ def compare(known: Iterable[Alert], found: Iterable[Condition], *, standing: Col
 
 def _is_news(condition: Condition, alert: Alert) -> bool:
     return condition.marker != alert.marker or condition.stage < alert.stage
+
+
+# --- What the connection and its rules say by themselves: pauses, and dates that come near.
+
+
+def facts_of(
+    connection: Connection, rules: Iterable[ConversionRule], *, now: datetime, today: date
+) -> Iterator[Condition]:
+    """The conditions that need no counting. `rules` are the company's active ones."""
+    if connection.is_paused:
+        yield _paused(AlertKind.CONNECTION_PAUSED, connection)
+    for rule in rules:
+        if rule.is_paused:
+            yield _paused(AlertKind.RULE_PAUSED, rule, rule.pk)
+    yield from _resting(connection, now)
+    yield from _token_ending(connection, today)
+    yield from _version_ending(connection, today)
+
+
+def _paused(kind: AlertKind, paused: Connection | ConversionRule, rule_id: int | None = None) -> Condition:
+    return Condition(kind, rule_id, marker=_midnight(paused.paused_at), reason=paused.paused_reason)
+
+
+def _resting(connection: Connection, now: datetime) -> Iterator[Condition]:
+    if connection.rests_long(now):
+        facts: Facts = {"since": _midnight(connection.resting_since), "until": _midnight(connection.next_attempt_at)}
+        yield Condition(AlertKind.RESTING, reason=connection.rest_cause, facts=facts)
+    elif connection.is_paused or connection.failing_since(now) is not None:
+        # Neither a pause nor the time between two tries says anything of the end of the trouble.
+        yield Condition(AlertKind.RESTING, only_keeps=True)
+
+
+def _token_ending(connection: Connection, today: date) -> Iterator[Condition]:
+    end = end_of_token(connection.token_expires_on, today)
+    if connection.has_token and end is not None and end.mark is not None:
+        day = end.day.isoformat()
+        yield Condition(AlertKind.TOKEN_ENDING, marker=day, stage=end.mark, facts={"on": day})
+
+
+def _version_ending(connection: Connection, today: date) -> Iterator[Condition]:
+    version = settings.LINKEDIN_API_VERSION
+    end = end_of_version(version, today)
+    if connection.has_token and end is not None and end.mark is not None:
+        facts: Facts = {"on": end.day.isoformat(), "version": version}
+        yield Condition(AlertKind.VERSION_ENDING, marker=version, stage=end.mark, facts=facts)
+
+
+def _midnight(moment: datetime | None) -> str:
+    return moment.isoformat() if moment is not None else ""

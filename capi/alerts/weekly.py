@@ -4,9 +4,9 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from capi.alerts.choice import Want, recipients
+from capi.alerts.preferences import MailTopic, recipients
 from capi.models import Connection, Mail
-from capi.reasons import News
+from capi.models.choices import MailKind
 
 FROM_HOUR: Final = 6  # of Monday, by the company's clock
 
@@ -21,8 +21,8 @@ def write_if_due(connection: Connection, *, now: datetime) -> None:
         return  # it is new here: the first week that it hears of is the one that runs
     company_id = connection.company_id
     Mail.objects.bulk_create(
-        Mail(company_id=company_id, user_id=user_id, news=News.WEEK, week=week)
-        for user_id in recipients(company_id, Want.WEEKLY)
+        Mail(company_id=company_id, user_id=user_id, news=MailKind.WEEK, week=week)
+        for user_id in recipients(company_id, MailTopic.WEEKLY)
     )
 
 

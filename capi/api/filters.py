@@ -4,7 +4,7 @@ from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
 
 from capi.models import ConversionEvent
-from capi.reasons import State
+from capi.models.choices import State
 
 BIGGEST_ID = 2**63 - 1
 

@@ -8,9 +8,9 @@ from rest_framework import serializers
 
 from capi import services
 from capi.models import Attempt, ConversionEvent, ConversionRule, CrmEventName, clean_linkedin_id
-from capi.reasons import Frequency
-from capi.words import explain
-from crm.api.strict import StrictSerializer, model_errors_answered, one_of
+from capi.models.choices import Frequency
+from capi.selectors.explanations.explain import explain
+from crm.api.serializers import StrictSerializer, model_errors_answered, one_of
 
 
 @extend_schema_field({"oneOf": [{"type": "string"}, {"type": "integer", "minimum": 1}]})

@@ -20,10 +20,10 @@ from capi.api.serializers import (
     ProblemSerializer,
 )
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.reads.by_hand import possible_with
-from capi.words import NOT_AS_THINGS_STAND
+from capi.selectors.event_actions import allowed_actions
+from capi.selectors.explanations.explain import NOT_AS_THINGS_STAND
 from crm.api.viewsets import CompanyViewSet
-from crm.roles import Action
+from crm.models.roles import Action
 
 
 class ConversionRuleViewSet(
@@ -76,7 +76,7 @@ class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, C
     def retry(self, request: Request, pk: str | None = None) -> Response:
         """Put the event back into the queue. 409 where it can't be sent again."""
         event = self.get_object()
-        obstacle = possible_with(event).obstacle
+        obstacle = allowed_actions(event).obstacle
         return self._answered(event, services.retry_events, otherwise=obstacle.what if obstacle else "")
 
     @extend_schema(request=None, responses={200: ConversionEventDetailSerializer, 409: ProblemSerializer})
@@ -85,7 +85,9 @@ class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, C
         """Call the event off. 409 where it has come to its end already."""
         return self._answered(self.get_object(), services.cancel_events)
 
-    def _answered(self, event: ConversionEvent, do: Callable[..., services.Done], *, otherwise: str = "") -> Response:
+    def _answered(
+        self, event: ConversionEvent, do: Callable[..., services.BulkResult], *, otherwise: str = ""
+    ) -> Response:
         if not do(company=self.caller.company, pks=[event.pk], about=event).events:
             return Response({"detail": otherwise or NOT_AS_THINGS_STAND}, status=status.HTTP_409_CONFLICT)
         return Response(self.get_serializer(self.get_object()).data)

@@ -41,11 +41,20 @@ from capi.linkedin.decisions import (
     Verdict,
     VersionRetired,
 )
-from capi.linkedin.exchange import Answer, Trouble
-from capi.linkedin.masking import mask, shorten
-from capi.linkedin.reading import Said, code, json_object, message, said
-from capi.linkedin.refusals import is_about_rule, is_one_reason, named
-from capi.linkedin.waits import retry_after
+from capi.linkedin.exchange import Answer, TransportError
+from capi.linkedin.parsing import (
+    ApiMessage,
+    api_message,
+    code,
+    is_about_rule,
+    is_one_reason,
+    json_object,
+    mask,
+    message,
+    named_elements,
+    retry_after,
+    shorten,
+)
 
 # No gateway that is meant for a JSON API refuses less: a 413 for a smaller body is its bad moment.
 LARGE_BODY_BYTES = 256 * 1024
@@ -55,11 +64,11 @@ TRANSIENT = {408, 421, 423, 425}
 
 _DAY_LIMIT = re.compile(r"\bDAY limit\b")
 _TROUBLES = {
-    Trouble.TIMED_OUT: "timed_out",
-    Trouble.UNREACHABLE: "unreachable",
-    Trouble.CUT: "answer_unreadable",
-    Trouble.TOO_LARGE: "answer_unreadable",
-    Trouble.REDIRECT: "server_trouble",
+    TransportError.TIMED_OUT: "timed_out",
+    TransportError.UNREACHABLE: "unreachable",
+    TransportError.CUT: "answer_unreadable",
+    TransportError.TOO_LARGE: "answer_unreadable",
+    TransportError.REDIRECT: "server_trouble",
 }
 
 
@@ -80,9 +89,9 @@ def decide(answer: Answer, *, count: int, sent_bytes: int | None = None) -> Deci
     return _by_status(status, answer, count)
 
 
-def _no_answer(answer: Answer, trouble: Trouble, count: int) -> Decision:
+def _no_answer(answer: Answer, trouble: TransportError, count: int) -> Decision:
     # 5,000 long reasons pass the limit. The same batch would get the same answer again, but half of it a shorter one.
-    if trouble is Trouble.TOO_LARGE and answer.status in ABOUT_DATA and count > 1:
+    if trouble is TransportError.TOO_LARGE and answer.status in ABOUT_DATA and count > 1:
         return RefusedUnnamed("")
     return TryLater(_TROUBLES[trouble], retry_after(answer.headers))
 
@@ -109,7 +118,7 @@ def _can_be_too_large(count: int, sent_bytes: int | None) -> bool:
 
 
 def _refused_as_a_whole(answer: Answer, count: int) -> Decision:
-    reasons = named(mask(message(answer)), count=count)
+    reasons = named_elements(mask(message(answer)), count=count)
     return _named(reasons, count) if reasons else PauseRule("refused")
 
 
@@ -119,7 +128,7 @@ def _refused(answer: Answer, count: int) -> Decision:
     text = mask(message(answer))
     if is_about_rule(text):
         return PauseRule("rule_misconfigured")
-    reasons = {0: text} if count == 1 else named(text, count=count)
+    reasons = {0: text} if count == 1 else named_elements(text, count=count)
     return _named(reasons, count) if reasons else RefusedUnnamed(shorten(text))
 
 
@@ -193,15 +202,15 @@ __all__ = [
     "PerElement",
     "RefusedNamed",
     "RefusedUnnamed",
-    "Said",
+    "ApiMessage",
     "Throttled",
     "TooLarge",
-    "Trouble",
+    "TransportError",
     "TryLater",
     "Verdict",
     "VersionRetired",
     "decide",
     "mask",
     "retry_after",
-    "said",
+    "api_message",
 ]

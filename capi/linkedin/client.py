@@ -8,8 +8,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
 
-from capi.linkedin.exchange import Answer, Trouble
-from capi.linkedin.watched import Watch, pool_for
+from capi.linkedin.exchange import Answer, TransportError
+from capi.linkedin.transport import Watch, pool_for
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -87,24 +87,26 @@ class Client:
     def _read(self, response: requests.Response) -> Answer:
         headers = {name.lower(): value for name, value in response.headers.items()}
         if 300 <= response.status_code < 400:
-            return self._failed(Trouble.REDIRECT, response.status_code, headers)
+            return self._failed(TransportError.REDIRECT, response.status_code, headers)
         if not _is_readable(headers):
-            return self._failed(Trouble.CUT)
+            return self._failed(TransportError.CUT)
         body = _body(response)
         if len(body) > MAX_BODY_BYTES:
-            return self._failed(Trouble.TOO_LARGE, response.status_code, headers)
+            return self._failed(TransportError.TOO_LARGE, response.status_code, headers)
         if self._watch.has_surplus:
-            return self._failed(Trouble.CUT)
+            return self._failed(TransportError.CUT)
         return Answer(response.status_code, headers, body, None, self._watch.elapsed_ms)
 
-    def _failed(self, trouble: Trouble, status: int | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    def _failed(
+        self, trouble: TransportError, status: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         return Answer(status, headers or {}, b"", trouble, self._watch.elapsed_ms)
 
-    def _trouble(self) -> Trouble:
+    def _trouble(self) -> TransportError:
         # What was seen on the wire says more than the exception, which has passed through three libraries.
         if self._watch.is_up:
-            return Trouble.TIMED_OUT
-        return Trouble.CUT if self._watch.heard_anything else Trouble.UNREACHABLE
+            return TransportError.TIMED_OUT
+        return TransportError.CUT if self._watch.heard_anything else TransportError.UNREACHABLE
 
 
 class _Session(requests.Session):
@@ -160,4 +162,4 @@ def _without(token: str, answer: Answer) -> Answer:
     return Answer(answer.status, answer.headers, body, answer.trouble, answer.duration_ms)
 
 
-__all__ = ["MAX_BODY_BYTES", "Answer", "Client", "Trouble"]
+__all__ = ["MAX_BODY_BYTES", "Answer", "Client", "TransportError"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Trouble(StrEnum):
+class TransportError(StrEnum):
     """Why an answer can't be taken as it stands."""
 
     TIMED_OUT = "timed_out"  # the time for the whole exchange was up
@@ -26,5 +26,5 @@ class Answer:
     status: int | None
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    trouble: Trouble | None
+    trouble: TransportError | None
     duration_ms: int

@@ -12,15 +12,14 @@ from time import monotonic
 from typing import Any, Final
 
 from capi.linkedin.client import Client
-from capi.linkedin.exchange import Answer, Trouble
-from capi.linkedin.masking import printable
-from capi.linkedin.reading import Said, code, json_object, said
+from capi.linkedin.exchange import Answer, TransportError
+from capi.linkedin.parsing import ApiMessage, api_message, code, json_object, printable
 
 API_METHOD: Final = "CONVERSIONS_API"
 PAGE_SIZE: Final = 100
 MAX_PAGES: Final = 20
 MAX_NAME_LENGTH: Final = 120
-NOTHING: Final = Said("", "")
+NOTHING: Final = ApiMessage("", "")
 
 # The fields are named, or each rule would list its campaigns too, and a page of them may pass the client's 1 MB.
 _TARGET = (
@@ -31,7 +30,7 @@ _IS_ID = re.compile(r"[1-9][0-9]{0,18}")
 _IS_SYMBOL = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 
 
-class Outcome(StrEnum):
+class ReadStatus(StrEnum):
     """What came of reading an account's rules."""
 
     FOUND = "found"
@@ -67,10 +66,10 @@ class RulesRead:
     `is_whole` is False where the account has more rules than MAX_PAGES pages hold.
     """
 
-    outcome: Outcome
+    outcome: ReadStatus
     rules: tuple[LinkedInRule, ...] = ()
     is_whole: bool = True
-    said: Said = NOTHING
+    said: ApiMessage = NOTHING
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -85,19 +84,19 @@ def read_rules(client: Client, *, token: str, ad_account_id: str, seconds: float
     for _ in range(MAX_PAGES):
         left = ends_at - monotonic()
         if left <= 0:
-            return RulesRead(Outcome.UNREACHABLE)
+            return RulesRead(ReadStatus.UNREACHABLE)
         target = _TARGET.format(account=ad_account_id, start=start, count=PAGE_SIZE)
         answer = client.get(token=token, target=target, seconds=left)
         page = _page(answer)
-        if isinstance(page, Outcome):
-            return RulesRead(page, said=said(answer), headers=answer.headers)
+        if isinstance(page, ReadStatus):
+            return RulesRead(page, said=api_message(answer), headers=answer.headers)
         seen = len(found)
         found |= {rule.id: rule for rule in page.rules}
         if page.is_last or len(found) == seen:  # a server that starts anew each time would never end
-            return RulesRead(Outcome.FOUND, tuple(found.values()), headers=answer.headers)
+            return RulesRead(ReadStatus.FOUND, tuple(found.values()), headers=answer.headers)
         start += page.length
     assert answer
-    return RulesRead(Outcome.FOUND, tuple(found.values()), is_whole=False, headers=answer.headers)
+    return RulesRead(ReadStatus.FOUND, tuple(found.values()), is_whole=False, headers=answer.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,31 +106,31 @@ class _Page:
     is_last: bool
 
 
-def _page(answer: Answer) -> _Page | Outcome:
+def _page(answer: Answer) -> _Page | ReadStatus:
     if answer.trouble is not None:
-        is_silent = answer.trouble in (Trouble.TIMED_OUT, Trouble.UNREACHABLE)
-        return Outcome.UNREACHABLE if is_silent else Outcome.UNREADABLE
+        is_silent = answer.trouble in (TransportError.TIMED_OUT, TransportError.UNREACHABLE)
+        return ReadStatus.UNREACHABLE if is_silent else ReadStatus.UNREADABLE
     if answer.status != 200:
         return _refusal(answer)
     content = json_object(answer.body)
     elements = content.get("elements")
     if not isinstance(elements, list):
-        return Outcome.UNREADABLE
+        return ReadStatus.UNREADABLE
     rules = [rule for rule in map(_rule, elements) if rule]
     if elements and not rules:
-        return Outcome.UNREADABLE
+        return ReadStatus.UNREADABLE
     return _Page(rules, len(elements), len(elements) < _page_size(content))
 
 
-def _refusal(answer: Answer) -> Outcome:
+def _refusal(answer: Answer) -> ReadStatus:
     status = answer.status or 0
     if code(answer) in {"VERSION_MISSING", "NONEXISTENT_VERSION"}:
-        return Outcome.VERSION_RETIRED
-    by_status = {401: Outcome.TOKEN_REFUSED, 403: Outcome.CANNOT_TELL, 426: Outcome.VERSION_RETIRED}
+        return ReadStatus.VERSION_RETIRED
+    by_status = {401: ReadStatus.TOKEN_REFUSED, 403: ReadStatus.CANNOT_TELL, 426: ReadStatus.VERSION_RETIRED}
     if status in by_status:
         return by_status[status]
     is_refusal = 400 <= status < 500 and status not in (408, 429)
-    return Outcome.REFUSED if is_refusal else Outcome.SERVER_TROUBLE
+    return ReadStatus.REFUSED if is_refusal else ReadStatus.SERVER_TROUBLE
 
 
 def _page_size(content: Mapping[str, Any]) -> int:

@@ -1,6 +1,7 @@
 from django.db import migrations
 
-from crm.second_wall import tie, unique_within_company
+from crm.models.tenancy import tie
+from crm.models.tenancy import unique_within_company
 
 
 class Migration(migrations.Migration):

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from crm.second_wall import tie
+from crm.models.tenancy import tie
 
 
 class Migration(migrations.Migration):

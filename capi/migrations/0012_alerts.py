@@ -5,7 +5,8 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-from crm.second_wall import tie, unique_within_company
+from crm.models.tenancy import tie
+from crm.models.tenancy import unique_within_company
 
 
 class Migration(migrations.Migration):

@@ -1,7 +1,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-from crm.indexes import AddIndexUnblocked
+from crm.models.tenancy import AddIndexUnblocked
 
 
 class Migration(migrations.Migration):

@@ -4,16 +4,14 @@ from capi.models.alert import Alert, AlertQuerySet, Mail, MailChoice, MailQueryS
 from capi.models.attempt import Attempt, EarlierAttempt
 from capi.models.backfill import Backfill
 from capi.models.checkup import Checkup
+from capi.models.choices import CrmEventName, Frequency
 from capi.models.connection import Connection
-from capi.models.counts import CountedLog, DayCount
 from capi.models.event import ConversionEvent, ConversionEventQuerySet, new_test_event_id
-from capi.models.heartbeat import SWEEP, Heartbeat
-from capi.models.housekeeping import Housekeeping
-from capi.models.ids import MAX_ID_DIGITS, check_linkedin_id, clean_linkedin_id, only_digits
-from capi.models.names import CrmEventName
 from capi.models.rule import ConversionRule, ConversionRuleQuerySet
 from capi.models.scoping import CompanyQuerySet
-from capi.reasons import Frequency
+from capi.models.statistics import CountedLog, DayCount
+from capi.models.validators import MAX_ID_DIGITS, check_linkedin_id, clean_linkedin_id, only_digits
+from capi.models.workers import SWEEP, Heartbeat, Housekeeping
 
 __all__ = [
     "MAX_ID_DIGITS", "SWEEP", "Alert", "AlertQuerySet", "Attempt", "Backfill", "Checkup", "CompanyQuerySet",

@@ -7,9 +7,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from capi.models.choices import AlertKind, AlertResolution, MailKind
 from capi.models.rule import ConversionRule
 from capi.models.scoping import CompanyQuerySet
-from capi.reasons import AlertKind, Ending, News
 
 
 class AlertQuerySet(CompanyQuerySet["Alert"]):
@@ -30,11 +30,11 @@ class Alert(models.Model):
     rule = models.ForeignKey(ConversionRule, null=True, on_delete=models.CASCADE, related_name="alerts", db_index=False)
     marker = models.CharField(max_length=40, blank=True)
     stage = models.PositiveSmallIntegerField(default=0)
-    reason = models.CharField(max_length=30, blank=True)  # of the pause, one of capi.reasons.Reason
+    reason = models.CharField(max_length=30, blank=True)  # of the pause, one of capi.models.choices.Reason
     facts = models.JSONField(default=dict)  # numbers and dates for the words, as they were when it was opened
     opened_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True)
-    ending = models.CharField(max_length=10, choices=Ending.choices, blank=True)
+    ending = models.CharField(max_length=10, choices=AlertResolution.choices, blank=True)
 
     objects: ClassVar[AlertQuerySet] = AlertQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -63,7 +63,7 @@ class Alert(models.Model):
 
 
 class MailChoice(models.Model):
-    """What a person chose to get by mail from a company. Without a row the role decides: see `capi.alerts.choice`."""
+    """What a person chose to get by mail from a company. Without a row the role decides: see `capi.alerts.preferences`."""
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -93,7 +93,7 @@ class Mail(models.Model):
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    news = models.CharField(max_length=10, choices=News.choices)
+    news = models.CharField(max_length=10, choices=MailKind.choices)
     alert = models.ForeignKey(Alert, null=True, on_delete=models.CASCADE, related_name="mails")
     week = models.DateField(null=True)  # the Monday of a weekly reconcile
     created_at = models.DateTimeField(db_default=Now())

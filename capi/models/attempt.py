@@ -24,7 +24,7 @@ class Attempt(models.Model):
     http_status = models.PositiveSmallIntegerField(null=True)  # null: no whole answer came
     code = models.CharField(max_length=80, blank=True)
     message = models.TextField(blank=True)  # LinkedIn's words, masked and shortened
-    # What went out, so that a page can show exactly that, whatever an address is now: see capi.pipeline.sent.
+    # What went out, so that a page can show exactly that, whatever an address is now: see capi.delivery.sent_hashes.
     sent_hashes = models.BinaryField(default=b"", editable=False)
 
     objects: ClassVar[CompanyQuerySet["Attempt"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]

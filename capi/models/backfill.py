@@ -8,10 +8,10 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from capi.models.choices import OPEN_BACKFILLS, BackfillState, Reason
 from capi.models.event import ConversionEvent
 from capi.models.rule import ConversionRule
 from capi.models.scoping import CompanyQuerySet
-from capi.reasons import OPEN_BACKFILLS, BackfillState, Reason
 
 
 class BackfillQuerySet(CompanyQuerySet["Backfill"]):
@@ -31,14 +31,14 @@ class BackfillQuerySet(CompanyQuerySet["Backfill"]):
         return going.filter(~full, rule__deleted_at=None)
 
     def cancel(self, reason: Reason = Reason.NONE) -> int:
-        """End those that are unfinished. Returns how many there were. (Their events: `capi.pipeline.endings`.)"""
+        """End those that are unfinished. Returns how many there were. (Their events: `capi.delivery.cancellation`.)"""
         return self.unfinished().update(state=BackfillState.CANCELLED, reason=reason, finished_at=Now())
 
 
 class Backfill(models.Model):
     """The past CRM events of one rule, within [`since`, `until`), on their way to becoming conversion events.
 
-    `planned` and `done` count CRM events by what became of them (`capi.reasons.Outcome`): as it was foreseen, and as
+    `planned` and `done` count CRM events by what became of them (`capi.models.choices.BackfillOutcome`): as it was foreseen, and as
     far as it has come. `reached_id` is the last CRM event that was gone through, in the order of time and id.
     """
 

@@ -9,7 +9,7 @@ from capi.models.scoping import CompanyQuerySet
 
 
 class Checkup(models.Model):
-    """A company's newest check-up. `findings` is what `capi.doctor.findings.as_json` made of it."""
+    """A company's newest check-up. `findings` is what `capi.diagnostics.findings.as_json` made of it."""
 
     company = models.OneToOneField("crm.Company", on_delete=models.CASCADE, related_name="checkup")
     ran_at = models.DateTimeField(db_default=Now())

@@ -6,9 +6,9 @@ from typing import ClassVar, Final
 from django.conf import settings
 from django.db import models
 
-from capi.models.ids import only_digits
+from capi.models.choices import Reason, RestCause
 from capi.models.scoping import CompanyQuerySet
-from capi.reasons import Reason, RestCause
+from capi.models.validators import only_digits
 
 LONG_REST: Final = timedelta(minutes=5)  # people are told of a longer one
 NEXT_REQUEST_TAKES: Final = timedelta(minutes=5)  # at most, from the end of a rest: a sweep, a turn and a slow answer
@@ -59,12 +59,12 @@ class Connection(models.Model):
     # How many bytes a request may have, while LinkedIn has found a larger one too large (413).
     body_limit = models.PositiveIntegerField(null=True, editable=False)
 
-    # When its state is to be compared with the open alerts next: see capi.alerts.look. Null: as soon as possible.
+    # When its state is to be compared with the open alerts next: see capi.alerts.evaluate. Null: as soon as possible.
     next_look_at = models.DateTimeField(null=True, editable=False)
     mailed_week = models.DateField(null=True, editable=False)  # the Monday of the last week that was reconciled by mail
     checkup_claimed_at = models.DateTimeField(
         null=True, editable=False
-    )  # by the worker that makes it: see capi.checkups
+    )  # by the worker that makes it: see capi.diagnostics.checkups
 
     objects: ClassVar[CompanyQuerySet["Connection"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 

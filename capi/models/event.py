@@ -10,9 +10,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from capi.models.choices import OPEN_STATES, Reason, State
 from capi.models.rule import ConversionRule
 from capi.models.scoping import CompanyQuerySet
-from capi.reasons import OPEN_STATES, Reason, State
 
 
 def new_test_event_id() -> str:

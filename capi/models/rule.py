@@ -7,10 +7,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from capi.models.ids import only_digits
-from capi.models.names import CrmEventName
+from capi.models.choices import CrmEventName, Frequency, Reason
 from capi.models.scoping import CompanyQuerySet
-from capi.reasons import Frequency, Reason
+from capi.models.validators import only_digits
 
 
 class ConversionRuleQuerySet(CompanyQuerySet["ConversionRule"]):

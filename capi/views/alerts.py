@@ -8,12 +8,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from capi.alerts.choice import choices_of, choose
-from capi.context_processors import line_of
-from capi.forms import BeforeForm, MailChoiceForm
-from capi.reads.alerts import open_alerts, past_alerts
-from crm.roles import Action
-from crm.views.access import MemberRequest, member
+from capi.alerts.preferences import choices_of, choose
+from capi.forms.events import BeforeForm, MailChoiceForm
+from capi.selectors.alerts import open_alerts, past_alerts
+from capi.selectors.connection import connection_status
+from crm.accounts.decorators import MemberRequest, member
+from crm.models.roles import Action
 
 
 @require_safe
@@ -27,7 +27,7 @@ def alerts(request: MemberRequest) -> HttpResponse:
     people = choices_of(company)
     own = next(choice for choice in people if choice.membership == request.membership)
     context: dict[str, Any] = {
-        "open": open_alerts(company.pk, rest=line_of(request).rest) if before is None else [],
+        "open": open_alerts(company.pk, rest=connection_status(request).rest) if before is None else [],
         "past": past_alerts(company.pk, before=before),
         "is_first_page": before is None,
         "people": people,

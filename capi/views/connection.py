@@ -1,20 +1,69 @@
-"""Step 1: the access token, in and out, and going on after a pause."""
+"""The LinkedIn page: its three steps, the access token, going on after a pause, and the doctor's button."""
 
+from typing import Any, Final
+
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from capi import services
-from capi.context_processors import line_of
-from capi.forms import TokenForm
-from capi.reads.numbers import open_events
-from capi.views.setup import setup_page
-from crm.accounts import password_again
-from crm.roles import Action
-from crm.views.access import MemberRequest, member
+from capi.diagnostics.checkups import check_up
+from capi.diagnostics.report import report_of
+from capi.forms.connection import TokenForm
+from capi.models import CrmEventName
+from capi.selectors.connection import connection_status
+from capi.selectors.dashboard import open_events
+from capi.selectors.deadlines import end_of_token
+from capi.selectors.on_hold import on_hold
+from capi.selectors.rules import mapped_events, rule_rows
+from crm.accounts.decorators import MemberRequest, ask_password, has_given_password_lately, member
+from crm.models.roles import Action
+from crm.services import rate_limits
+
+# --- The LinkedIn page: connect, map, verify.
+
+
+@require_safe
+@member(Action.SEE_CONNECTION)
+def setup(request: MemberRequest) -> HttpResponse:
+    return setup_page(request)
+
+
+def setup_page(request: MemberRequest, token_form: TokenForm | None = None) -> HttpResponse:
+    """The page, with the token form that was refused in the place of a fresh one."""
+    steps = how_far(request)
+    account = getattr(steps["connection"], "ad_account_id", "")
+    form = token_form or TokenForm(initial={"ad_account_id": account})
+    return render(request, "capi/linkedin.html", {**steps, "token_form": form})
+
+
+def how_far(request: MemberRequest) -> dict[str, Any]:
+    """How things stand with each of the three steps."""
+    connection = connection_status(request).connection
+    rows = rule_rows(request.membership.company_id, connection)
+    rules = [row.rule for row in rows]
+    active = [row for row in rows if row.rule.is_active]
+    return {
+        "connection": connection,
+        "api_version": settings.LINKEDIN_API_VERSION,
+        "token_end": end_of_token(connection.token_expires_on, timezone.localdate()) if connection else None,
+        "rows": rows,
+        "held": on_hold(request.membership.company_id, connection, rules),
+        "paused": [row for row in rows if row.pause],
+        "mapped": mapped_events(rules),
+        "mappable": len(CrmEventName),
+        "active": active,
+        "proven": [row for row in active if row.is_proven],
+        "report": report_of(request.membership.company_id, connection, rows),
+    }
+
+
+# --- Step 1: the access token, in and out, and going on after a pause.
 
 
 @sensitive_post_parameters("token")
@@ -22,13 +71,13 @@ from crm.views.access import MemberRequest, member
 @member(Action.CHANGE_CONNECTION)
 def save_token(request: MemberRequest) -> HttpResponse:
     """Seal and keep the token, for somebody who has shown lately who they are."""
-    if not password_again.was_given_lately(request):
-        return password_again.ask(request, back_to=reverse("linkedin"), then="paste the token again")
+    if not has_given_password_lately(request):
+        return ask_password(request, back_to=reverse("linkedin"), then="paste the token again")
     form = TokenForm(request.POST)
     if not form.is_valid():
         return setup_page(request, token_form=form)
     company = request.membership.company
-    held = open_events(company, line_of(request).connection).on_hold
+    held = open_events(company, connection_status(request).connection).on_hold
     connection = services.save_token(company=company, user=request.user, **form.cleaned_data)
     is_let_go = open_events(company, connection).on_hold < held
     messages.success(request, f"The access token was saved.{' What was on hold goes out now.' if is_let_go else ''}")
@@ -42,17 +91,39 @@ def remove_token(request: MemberRequest) -> HttpResponse:
         services.remove_token(company=request.membership.company)
         messages.success(request, "The access token was removed. Events are kept until there is a new one.")
         return redirect("linkedin")
-    return render(request, "capi/token_remove.html", {"connection": line_of(request).connection})
+    return render(request, "capi/token_remove.html", {"connection": connection_status(request).connection})
 
 
 @require_POST
 @member(Action.CHANGE_CONNECTION)
 def resume(request: MemberRequest) -> HttpResponse:
     """Go on after a pause, or try now what waits for LinkedIn."""
-    connection = line_of(request).connection
+    connection = connection_status(request).connection
     services.resume_connection(company=request.membership.company)
     if connection is not None and connection.is_paused:
         messages.success(request, "Sending goes on. If LinkedIn gives the same answer again, it is paused again.")
     else:
         messages.success(request, "LeadMachine tries again now. Recent events shows what LinkedIn answers.")
     return redirect("linkedin")
+
+
+# --- The button that has everything checked.
+
+CHECKS_PER_MINUTE: Final = 10  # each asks LinkedIn, and counts against what the token may ask
+
+
+@require_POST
+@member(Action.TEST_RULES)
+def check(request: MemberRequest) -> HttpResponse:
+    """Examine, keep the result, and show it: for htmx the card, else the page with it."""
+    company, problem = request.membership.company, ""
+    try:
+        rate_limits.check("checkups", company_id=company.pk, at_most=CHECKS_PER_MINUTE)
+        check_up(company)
+    except rate_limits.TooOften as error:
+        problem = str(error)
+    if request.htmx:
+        return render(request, "capi/_doctor_findings.html", {**how_far(request), "problem": problem, "checked": True})
+    if problem:
+        messages.error(request, problem)
+    return redirect(reverse("linkedin") + "#doctor")

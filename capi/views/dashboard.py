@@ -7,17 +7,17 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from capi.context_processors import line_of
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.reads.counts import Asked, outcomes_of
-from capi.reads.moments import days_ago
-from capi.reads.numbers import leads_of, open_events, pipeline_of
-from capi.reads.on_hold import OnHold, on_hold
-from capi.reads.shown import Shown, all_shown
-from capi.reasons import State
+from capi.models.choices import State
+from capi.selectors.connection import connection_status
+from capi.selectors.dashboard import deal_numbers, lead_numbers, open_events
+from capi.selectors.explained_events import ExplainedEvent, all_explained
+from capi.selectors.on_hold import OnHold, on_hold
+from capi.selectors.periods import days_ago
+from capi.selectors.reports import ReportPeriod, outcomes_of
+from crm.accounts.decorators import MemberRequest, member
 from crm.models import Company
-from crm.roles import Action
-from crm.views.access import MemberRequest, member
+from crm.models.roles import Action
 
 DAYS = 14
 LATEST_EVENTS = 6
@@ -26,14 +26,14 @@ LATEST_EVENTS = 6
 @require_safe
 @member(Action.SEE_LEADS)
 def dashboard(request: MemberRequest) -> HttpResponse:
-    company, connection = request.membership.company, line_of(request).connection
+    company, connection = request.membership.company, connection_status(request).connection
     return render(
         request,
         "capi/dashboard.html",
         {
-            "leads": leads_of(company),
-            "pipeline": pipeline_of(company),
-            "outcomes": outcomes_of(company.pk, Asked(days_ago(DAYS - 1), days_ago(0))),
+            "leads": lead_numbers(company),
+            "pipeline": deal_numbers(company),
+            "outcomes": outcomes_of(company.pk, ReportPeriod(days_ago(DAYS - 1), days_ago(0))),
             "open": open_events(company, connection),
             "held": _held(company, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
             "latest": _latest(company, connection) if request.membership.may(Action.SEE_EVENT_LOG) else None,
@@ -43,7 +43,7 @@ def dashboard(request: MemberRequest) -> HttpResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class GettingStarted:
     """How far a company is with its first steps."""
 
     has_token: bool
@@ -65,8 +65,8 @@ class Start:
         ]
 
 
-def _start(company: Company, connection: Connection | None) -> Start:
-    return Start(
+def _start(company: Company, connection: Connection | None) -> GettingStarted:
+    return GettingStarted(
         has_token=connection is not None and connection.has_token,
         has_rule=ConversionRule.objects.for_company(company).active().exists(),
         has_sent=ConversionEvent.objects.for_company(company).filter(state=State.ACCEPTED).exists(),
@@ -77,6 +77,6 @@ def _held(company: Company, connection: Connection | None) -> OnHold | None:
     return on_hold(company.pk, connection, list(ConversionRule.objects.for_company(company)))
 
 
-def _latest(company: Company, connection: Connection | None) -> list[Shown]:
+def _latest(company: Company, connection: Connection | None) -> list[ExplainedEvent]:
     events = ConversionEvent.objects.for_company(company).counted().select_related("rule", "lead", "crm_event")
-    return all_shown(events.order_by("-pk")[:LATEST_EVENTS], connection)
+    return all_explained(events.order_by("-pk")[:LATEST_EVENTS], connection)

@@ -6,18 +6,17 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.debug import sensitive_post_parameters
 
-from capi.context_processors import line_of
-from capi.forms import HashForm
-from capi.linkedin.identity import email_sha256, normalise_email, why_no_hash
-from capi.linkedin.vectors import PUBLISHED
+from capi.forms.events import HashForm
+from capi.linkedin.identity import PUBLISHED, email_sha256, normalise_email, why_no_hash
 from capi.models import ConversionRule
-from capi.reads.dry_run import DryRun
-from capi.reads.dry_run import dry_run as run_dry
-from capi.words.dry_run import NO_HASH
-from crm.filters import SearchForm
+from capi.selectors.connection import connection_status
+from capi.selectors.dry_run import DryRun
+from capi.selectors.dry_run import dry_run as run_dry
+from capi.selectors.explanations.dry_run import NO_HASH
+from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.forms.filters import SearchForm
 from crm.models import Deal, Lead
-from crm.roles import Action
-from crm.views.access import MemberRequest, member, own_or_404
+from crm.models.roles import Action
 
 LEADS_OFFERED = 20
 
@@ -50,7 +49,7 @@ def _rule(request: MemberRequest, rules: list[ConversionRule], *, prefer_deal: b
 def _found(request: MemberRequest, rule: ConversionRule, lead: Lead, deal: Deal | None) -> DryRun:
     if rule.is_about_deal and deal is None:
         deal = Deal.objects.for_company(request.membership.company).filter(lead=lead).order_by("-pk").first()
-    return run_dry(rule, lead, deal, line_of(request).connection)
+    return run_dry(rule, lead, deal, connection_status(request).connection)
 
 
 def _leads_to_choose(request: MemberRequest) -> dict[str, Any]:

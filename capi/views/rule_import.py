@@ -11,22 +11,22 @@ from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from capi import services, vault
-from capi.advice import COUNTED_TWICE, EVENTS
-from capi.context_processors import line_of
-from capi.linkedin.rules import Outcome, RulesRead
+from capi import services
+from capi.delivery.linkedin_rules import known_rules, read_anew
+from capi.forms.rule_import import AdAccountForm, ImportForm
+from capi.linkedin.rules import ReadStatus, RulesRead
 from capi.models import Connection, ConversionRule, CrmEventName
-from capi.reads.firing import firing_of_each
-from capi.reads.offers import left_out, offers
-from capi.reasons import Reason
-from capi.rule_forms import AdAccountForm, ImportForm
-from capi.rule_import import Imported, import_rules
-from capi.rulebook import known_rules, read_anew
-from capi.words import READINGS, REASONS
-from capi.words.offers import too_often
-from crm import limits
-from crm.roles import Action
-from crm.views.access import MemberRequest, member
+from capi.models.choices import Reason
+from capi.models.token import UnreadableToken
+from capi.selectors.connection import connection_status
+from capi.selectors.explanations.reasons import READINGS, REASONS
+from capi.selectors.explanations.rules import COUNTED_TWICE, EVENTS, too_often
+from capi.selectors.rule_firing import firing_of_each
+from capi.selectors.rule_import import importable_rules, skipped_rules
+from capi.services.rule_import import Imported, import_rules
+from crm.accounts.decorators import MemberRequest, member
+from crm.models.roles import Action
+from crm.services import rate_limits
 
 READS_PER_MINUTE: Final = 10
 ROWS_PER_PAGE: Final = 100
@@ -50,7 +50,7 @@ def save_account(request: MemberRequest) -> HttpResponse:
 
 
 def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> HttpResponse:
-    connection = line_of(request).connection
+    connection = connection_status(request).connection
     account = connection.ad_account_id if connection else ""
     shown: dict[str, Any] = {
         "account_form": account_form or AdAccountForm(initial={"ad_account_id": account}),
@@ -62,11 +62,11 @@ def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> 
         return _render(request, shown)
     try:
         read = _read(connection, anew="anew" in request.GET)
-    except limits.TooOften as error:
+    except rate_limits.TooOften as error:
         return _render(request, {**shown, "problem": too_often(str(error))})
-    except vault.UnreadableToken:
+    except UnreadableToken:
         return _render(request, {**shown, "problem": REASONS[Reason.TOKEN_UNREADABLE]})
-    if read.outcome != Outcome.FOUND:
+    if read.outcome != ReadStatus.FOUND:
         return _render(request, {**shown, "problem": READINGS[read.outcome], "said": read.said.message})
     return _offered(request, read, shown)
 
@@ -74,7 +74,7 @@ def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> 
 def _read(connection: Connection, *, anew: bool) -> RulesRead:
     known = None if anew else known_rules(connection)
     if known is None:
-        limits.check("rule-reads", company_id=connection.company_id, at_most=READS_PER_MINUTE)
+        rate_limits.check("rule-reads", company_id=connection.company_id, at_most=READS_PER_MINUTE)
         return read_anew(connection)
     return known
 
@@ -82,7 +82,7 @@ def _read(connection: Connection, *, anew: bool) -> RulesRead:
 def _offered(request: MemberRequest, read: RulesRead, shown: dict[str, Any]) -> HttpResponse:
     company = request.membership.company
     own = list(ConversionRule.objects.for_company(company))
-    page = Paginator(offers(read, own), ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(importable_rules(read, own), ROWS_PER_PAGE).get_page(request.GET.get("page"))
     form = ImportForm(request.POST if request.method == "POST" else None, offers=list(page))
     if form.is_valid():
         try:
@@ -98,7 +98,7 @@ def _offered(request: MemberRequest, read: RulesRead, shown: dict[str, Any]) -> 
             **shown,
             "form": form,
             "page": page,
-            "left_out": left_out(read),
+            "left_out": skipped_rules(read),
             "read": read,
             "lost": EVENTS[CrmEventName.DEAL_LOST],
             "counted_twice": COUNTED_TWICE,

@@ -14,19 +14,19 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from capi import services
-from capi.clock import database_now
-from capi.context_processors import line_of
-from capi.forms import RuleForm
+from capi.forms.rules import RuleForm
 from capi.models import ConversionEvent, ConversionRule
-from capi.reads.backfills import sendable_lately
-from capi.reads.firing import Firing, firing_of
-from capi.reads.rule_health import health_of
-from capi.reads.shown import shown
-from capi.reasons import State
-from capi.views.setup import how_far
-from crm import limits
-from crm.roles import Action
-from crm.views.access import MemberRequest, member
+from capi.models.choices import State
+from capi.models.functions import database_now
+from capi.selectors.backfills import sendable_lately
+from capi.selectors.connection import connection_status
+from capi.selectors.explained_events import explained
+from capi.selectors.rule_firing import Firing, firing_of
+from capi.selectors.rule_health import health_of
+from capi.views.connection import how_far
+from crm.accounts.decorators import MemberRequest, member
+from crm.models.roles import Action
+from crm.services import rate_limits
 
 RULES_PLACE: Final = "#map"
 SLOW_AFTER: Final = timedelta(seconds=10)
@@ -38,7 +38,9 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     """How one rule is doing."""
     rule = _own_rule(request, pk)
     return render(
-        request, "capi/rule_detail.html", {"rule": rule, "health": health_of(rule, line_of(request).connection)}
+        request,
+        "capi/rule_detail.html",
+        {"rule": rule, "health": health_of(rule, connection_status(request).connection)},
     )
 
 
@@ -144,9 +146,9 @@ def test(request: MemberRequest, pk: int) -> HttpResponse:
     """Play: send one test event. The answer is a part that asks for its result until there is one."""
     rule = _own_rule(request, pk)
     try:
-        limits.check("test-events", company_id=rule.company_id, at_most=settings.TEST_EVENTS_PER_MINUTE)
+        rate_limits.check("test-events", company_id=rule.company_id, at_most=settings.TEST_EVENTS_PER_MINUTE)
         event = services.send_test_event(rule=rule, user=request.user)
-    except (services.NotConnected, limits.TooOften) as error:
+    except (services.NotConnected, rate_limits.TooOften) as error:
         if request.htmx:
             return render(request, "capi/_test_result.html", {"problem": str(error)})
         messages.error(request, str(error))
@@ -169,7 +171,7 @@ def test_result(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _test_part(request: MemberRequest, event: ConversionEvent, *, is_slow: bool = False) -> HttpResponse:
-    row = shown(event, line_of(request).connection)
+    row = explained(event, connection_status(request).connection)
     if row.is_moving:
         return render(request, "capi/_test_result.html", {"row": row, "is_slow": is_slow})
     return render(request, "capi/_test_ended.html", {**how_far(request), "row": row, "again": True})

@@ -6,11 +6,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from capi.reads.received import received_from
-from capi.sandbox.choices import ACCOUNTS, RULES, TOKENS
-from capi.sandbox.rulebook import MANY
-from crm.roles import Action
-from crm.views.access import MemberRequest, member
+from capi.linkedin.sandbox.rules import MANY
+from capi.linkedin.sandbox.scenarios import ACCOUNTS, RULES, TOKENS
+from capi.selectors.sandbox import received_from
+from crm.accounts.decorators import MemberRequest, member
+from crm.models.roles import Action
 
 
 @require_safe
@@ -22,7 +22,7 @@ def received(request: MemberRequest) -> HttpResponse:
         raise Http404
     return render(
         request,
-        "capi/_received.html" if request.htmx else "capi/sandbox.html",
+        "capi/_received.html" if request.htmx else "capi/linkedin/sandbox.html",
         {
             "requests": received_from(request.membership.company_id),
             "tokens": TOKENS,

@@ -9,9 +9,9 @@ from django import forms
 from django.db import transaction
 from django.http import HttpRequest
 
-from crm.accounts.second_factor import OnceOnly, TellsOfLostKeys
-from crm.companies import found_company
+from crm.accounts.mfa import LostKeyMixin, SingleUseCodeMixin
 from crm.models import Company, User
+from crm.services.companies import create_company
 
 
 class Plain:
@@ -71,7 +71,7 @@ class SignUpForm(Plain, account.SignupForm):  # type: ignore[misc]
     @transaction.atomic
     def save(self, request: HttpRequest) -> User:
         user: User = super().save(request)
-        found_company(name=self.cleaned_data["company"], admin=user)
+        create_company(name=self.cleaned_data["company"], admin=user)
         return user
 
 
@@ -91,15 +91,15 @@ class PasswordAgainForm(Plain, account.ReauthenticateForm):  # type: ignore[misc
     pass
 
 
-class CodeForm(Plain, OnceOnly, TellsOfLostKeys, mfa.AuthenticateForm):  # type: ignore[misc]
+class CodeForm(Plain, SingleUseCodeMixin, LostKeyMixin, mfa.AuthenticateForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].widget.attrs["autofocus"] = True
 
 
-class CodeAgainForm(Plain, OnceOnly, TellsOfLostKeys, mfa.ReauthenticateForm):  # type: ignore[misc]
+class CodeAgainForm(Plain, SingleUseCodeMixin, LostKeyMixin, mfa.ReauthenticateForm):  # type: ignore[misc]
     pass
 
 
-class FirstCodeForm(Plain, OnceOnly, totp.ActivateTOTPForm):  # type: ignore[misc]
+class FirstCodeForm(Plain, SingleUseCodeMixin, totp.ActivateTOTPForm):  # type: ignore[misc]
     pass

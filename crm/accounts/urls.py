@@ -9,9 +9,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from crm.accounts.views import LookIntoYourMailView, SignInView
-from crm.views.account import account as account_page
-from crm.views.shell import SignOutView
+from crm.accounts.views import CheckYourInboxView, SignInView, SignOutView
+from crm.accounts.views import account as account_page
 
 sign_in = SignInView.as_view()
 sign_out = SignOutView.as_view()
@@ -25,7 +24,7 @@ urlpatterns = [
     path("login/code/", mfa.authenticate, name="mfa_authenticate"),
     path("login/switched-off/", sign_in, name="account_inactive"),
     path("signup/", account.signup, name="account_signup"),
-    path("confirm-email/", LookIntoYourMailView.as_view(), name="account_email_verification_sent"),
+    path("confirm-email/", CheckYourInboxView.as_view(), name="account_email_verification_sent"),
     re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", account.confirm_email, name="account_confirm_email"),
     path("password/reset/", account.password_reset, name="account_reset_password"),
     path("password/reset/sent/", account.password_reset_done, name="account_reset_password_done"),

@@ -1,10 +1,20 @@
-"""What differs from allauth's views."""
+"""The account page, and what differs from allauth's views."""
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.views import EmailVerificationSentView, LoginView
+from allauth.mfa.models import Authenticator
 from django.conf import settings
-from django.http import HttpResponse
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.decorators import method_decorator
+
+from crm.accounts.mfa import has_authenticator_app, has_unreadable_factor
+from crm.models import User
+
+# --- What differs from allauth's views.
 
 
 class SignInView(LoginView):  # type: ignore[misc]
@@ -19,7 +29,27 @@ class SignInView(LoginView):  # type: ignore[misc]
         return response
 
 
-class LookIntoYourMailView(EmailVerificationSentView):  # type: ignore[misc]
+class CheckYourInboxView(EmailVerificationSentView):  # type: ignore[misc]
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         is_printed = settings.DEBUG and settings.EMAIL_BACKEND.endswith("console.EmailBackend")
         return {**super().get_context_data(**kwargs), "mail_is_printed": is_printed}
+
+
+# --- One's own account: password, second factor, sessions.
+
+
+def account(request: HttpRequest) -> HttpResponse:
+    """The page that leads to all of it."""
+    user = cast(User, request.user)
+    codes = Authenticator.objects.filter(user=user, type=Authenticator.Type.RECOVERY_CODES).first()
+    context = {
+        "has_app": has_authenticator_app(user),
+        "unreadable": has_unreadable_factor(user),
+        "codes_left": len(codes.wrap().get_unused_codes()) if codes else 0,
+    }
+    return render(request, "crm/account.html", context)
+
+
+@method_decorator(login_not_required, name="dispatch")
+class SignOutView(LogoutView):
+    """Also for those whose session has ended already."""

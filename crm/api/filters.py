@@ -1,13 +1,14 @@
 """Finding the lead that a script knows by its address."""
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from django import forms
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
 
 from crm.api.fields import NO_ADDRESS
-from crm.models import Lead
+from crm.models import Company, Lead
 from crm.models.lead import LeadQuerySet
 
 
@@ -47,3 +48,12 @@ class LeadFilter(filters.FilterSet):  # type: ignore[misc]
     class Meta:
         model = Lead
         fields = ("email",)
+
+
+# --- What the API asks of every queryset, crm's and capi's alike.
+
+
+class ByCompany(Protocol):
+    """Rows that can be narrowed to one company's."""
+
+    def for_company(self, company: Company) -> QuerySet[Any]: ...

@@ -1,4 +1,4 @@
-"""What a caller may do: the table of `crm.roles`, asked for every request. What no table names is refused."""
+"""What a caller may do: the table of `crm.models.roles`, asked for every request. What no table names is refused."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -7,7 +7,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from crm.api.authentication import Caller
-from crm.roles import Action
+from crm.models.roles import Action
 
 if TYPE_CHECKING:  # views read the settings, which name this module
     from rest_framework.views import APIView

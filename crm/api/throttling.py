@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from crm.api.authentication import Caller
-from crm.limits import WINDOW_SECONDS, is_within
+from crm.services.rate_limits import WINDOW_SECONDS, is_within
 
 if TYPE_CHECKING:  # views read the settings, which name this module
     from rest_framework.views import APIView

@@ -1,18 +1,22 @@
 """`/api/v1/leads/` and `/api/v1/deals/`. What the changes make happen is recorded by the models themselves."""
 
-from typing import Any
+from typing import Any, NoReturn
 
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from crm.api.filters import LeadFilter
-from crm.api.once import ONCE, GoneSince, saved_once
+from crm.api.idempotency import ONCE, GoneSince, saved_once
+from crm.api.permissions import AnyCaller
 from crm.api.serializers import DealSerializer, LeadSerializer
 from crm.api.viewsets import CompanyViewSet, M
 from crm.models import Deal, Lead
-from crm.roles import Action
+from crm.models.roles import Action
 
 
 class PipelineViewSet(
@@ -59,3 +63,34 @@ class DealViewSet(PipelineViewSet[Deal]):
 
     queryset = Deal.objects.all()
     serializer_class = DealSerializer
+
+
+# --- What the API says where it has nothing: a sentence in JSON, as everywhere else in it.
+
+
+class ApiNotFoundView(APIView):
+    """Raises NotFound (404), whoever asks, by whichever method."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotFound("There is nothing at this address. Those of the API end in a slash, and /api/v1/ lists them.")
+
+
+# --- `/api/v1/`: what there is, and where.
+
+
+class IndexView(APIView):
+    """The addresses of the API's lists (`lists` holds the names of their routes), of its description and its schema."""
+
+    permission_classes = [AnyCaller]
+    schema = None
+    http_method_names = ["get", "head"]
+    lists: dict[str, str] = {}
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        names = {**self.lists, "schema": "api-schema", "docs": "api-docs"}
+        return Response({title: request.build_absolute_uri(reverse(name)) for title, name in names.items()})

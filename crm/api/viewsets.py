@@ -1,20 +1,36 @@
-"""What every part of the API has in common: one company's rows, one role's rights, bounded bodies."""
+"""Reading a request's body. REST framework bounds its size; a body can also be too deep."""
 
-from typing import Any, ClassVar, Final, TypeVar, cast
+from collections.abc import Mapping
+from typing import IO, Any, ClassVar, Final, TypeVar, cast
 
 from django.db.models import Model, QuerySet
 from rest_framework import viewsets
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from crm.api.authentication import Caller
+from crm.api.filters import ByCompany
 from crm.api.pagination import KeysetPagination
-from crm.api.parsers import BoundedJSONParser
-from crm.api.scoping import ByCompany
 from crm.models import ApiKey
-from crm.models.recording import act_as
-from crm.roles import Action
+from crm.models.recorder import act_as
+from crm.models.roles import Action
+
+
+class BoundedJSONParser(JSONParser):
+    """JSON. Raises ParseError (400) where it is none, or where it is nested deeper than Python can follow."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("JSON parse error - nested too deeply.") from error
+
+
+# --- What every part of the API has in common: one company's rows, one role's rights, bounded bodies.
 
 M = TypeVar("M", bound=Model)
 

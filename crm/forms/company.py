@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from crm.forms.deals import CURRENCY_CHOICES
 from crm.models import ApiKey, Company, LeadStatus, Stage
-from crm.time_zones import time_zones
+from crm.models.validators import time_zones
 
 LAST_POSITION: Final = 999
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from django import forms
 
-from crm.currencies import CODES
 from crm.forms.leads import company_people, limit_to_company
 from crm.models import Deal, Lead, Stage, StageMeaning
+from crm.models.validators import CODES
 
 CURRENCY_CHOICES = [(code, code) for code in sorted(CODES)]
 

@@ -1,7 +1,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-from crm.second_wall import tie, unique_within_company
+from crm.models.tenancy import tie
+from crm.models.tenancy import unique_within_company
 
 
 class Migration(migrations.Migration):

@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from crm.indexes import AddIndexUnblocked
+from crm.models.tenancy import AddIndexUnblocked
 
 
 class Migration(migrations.Migration):

@@ -4,10 +4,10 @@ from crm.models.audit import AuditAction, AuditEntry
 from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMeaning
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
+from crm.models.idempotency import PostedForm
 from crm.models.invitation import Invitation
 from crm.models.lead import Lead
 from crm.models.people import ApiKey, Membership, User
-from crm.models.posted import PostedForm
 from crm.models.search import LeadSearch
 
 __all__ = [

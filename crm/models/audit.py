@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from crm.models.company import Company
-from crm.models.scoping import CompanyQuerySet
+from crm.models.querysets import CompanyQuerySet
 
 
 class AuditAction(models.TextChoices):
@@ -64,7 +64,7 @@ class ActorKind(models.TextChoices):
 
 
 class AppendOnly(Exception):
-    """The audit log can't be changed: entries are only added, by `crm.audit.record`."""
+    """The audit log can't be changed: entries are only added, by `crm.services.audit.record`."""
 
 
 class AuditEntryQuerySet(CompanyQuerySet["AuditEntry"]):

@@ -7,9 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.text import slugify
 
-from crm.currencies import validate_currency
-from crm.models.scoping import CompanyQuerySet
-from crm.time_zones import usual_time_zone, validate_time_zone
+from crm.models.querysets import CompanyQuerySet
+from crm.models.validators import usual_time_zone, validate_currency, validate_time_zone
 
 
 class LeadMeaning(models.TextChoices):
@@ -92,7 +91,7 @@ class StepQuerySet(CompanyQuerySet[S]):
         return found
 
 
-class Step(models.Model):
+class PipelineStep(models.Model):
     """A status or stage: free in name and order, fixed in meaning, so that a rename breaks nothing."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE)
@@ -109,26 +108,26 @@ class Step(models.Model):
         return self.name
 
 
-class LeadStatus(Step):
+class LeadStatus(PipelineStep):
     """How far a lead is. CRM events follow `meaning`."""
 
     meaning = models.CharField(max_length=20, choices=LeadMeaning.choices)
 
     objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment]
 
-    class Meta(Step.Meta):
+    class Meta(PipelineStep.Meta):
         verbose_name_plural = "lead statuses"
         constraints = [models.UniqueConstraint(fields=["company", "name"], name="one_lead_status_per_name")]
 
 
-class Stage(Step):
+class Stage(PipelineStep):
     """How far a deal is. CRM events follow `meaning`."""
 
     meaning = models.CharField(max_length=20, choices=StageMeaning.choices)
 
     objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment]
 
-    class Meta(Step.Meta):
+    class Meta(PipelineStep.Meta):
         constraints = [models.UniqueConstraint(fields=["company", "name"], name="one_stage_per_name")]
 
 

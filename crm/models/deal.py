@@ -10,11 +10,11 @@ from django.db import models
 from django.db.models import OuterRef, Subquery
 from django.urls import reverse
 
-from crm.currencies import validate_currency
 from crm.models.company import Company, Stage, StageMeaning
 from crm.models.event import CrmEventKind
 from crm.models.lead import Lead
 from crm.models.tracking import Tracked, TrackedQuerySet
+from crm.models.validators import validate_currency
 
 FIRST_YEAR: Final = 2000  # of an expected close: earlier ones are slips of the keyboard
 

@@ -98,7 +98,7 @@ class Lead(Tracked):
             models.Index("company", Lower("email"), name="lead_by_email"),
         ]
         constraints = [
-            # The order of every list, and what `crm.second_wall` lets other rows refer to.
+            # The order of every list, and what `crm.models.tenancy` lets other rows refer to.
             models.UniqueConstraint(fields=["company", "id"], name="lead_of_company"),
             models.CheckConstraint(
                 name=NOTHING_OF_AN_ERASED_LEAD,

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from crm.models.company import Company
-from crm.models.scoping import CompanyQuerySet
+from crm.models.querysets import CompanyQuerySet
 
 
 class LeadSearch(models.Model):

@@ -7,7 +7,7 @@ database can (`update`). What memory held before the write is never trusted: ano
 - `save()`, `create()`, `get_or_create()`, forms, the admin, the API: `Tracked.save_base`
 - `QuerySet.update()`, `bulk_update()`, related managers: `TrackedQuerySet.update`
 - `bulk_create()`: `TrackedQuerySet.bulk_create`
-- fixtures: `crm.models.restoring`, because `loaddata` goes past all of these
+- fixtures: `crm.models.fixtures`, because `loaddata` goes past all of these
 
 Raw SQL is out of reach.
 """
@@ -21,9 +21,9 @@ from django.db.models import OuterRef, Subquery
 
 from crm.models.company import Company, StepQuerySet
 from crm.models.event import CrmEventKind
-from crm.models.moments import Moment, chunks, moments, tells_what_changed, update
-from crm.models.recording import acting_as, record
-from crm.models.scoping import CompanyQuerySet
+from crm.models.querysets import CompanyQuerySet
+from crm.models.recorder import acting_as, record
+from crm.models.snapshots import RowSnapshot, chunks, snapshots, supports_returning_old, update
 
 __all__ = ["Tracked", "TrackedQuerySet", "acting_as"]
 
@@ -40,10 +40,10 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         updated = 0
         with transaction.atomic(using=self.db, savepoint=False):
             for pks in chunks(sorted(set(self.order_by().values_list("pk", flat=True)))):
-                before = moments(self.model, pks, using=self.db, lock=True)
+                before = snapshots(self.model, pks, using=self.db, lock=True)
                 # The filter is asked again, now that the rows are locked: one of them may have changed meanwhile.
                 updated += super(TrackedQuerySet, self.filter(pk__in=list(before))).update(**kwargs)
-                record(self.model, before, moments(self.model, before, using=self.db), using=self.db)
+                record(self.model, before, snapshots(self.model, before, using=self.db), using=self.db)
         return updated
 
     update.alters_data = True  # type: ignore[attr-defined]
@@ -73,7 +73,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
             fill_in_steps(rows)
             created = super().bulk_create(rows, batch_size=batch_size)
             for pks in chunks([row.pk for row in created]):
-                record(self.model, {}, moments(self.model, pks, using=self.db), using=self.db)
+                record(self.model, {}, snapshots(self.model, pks, using=self.db), using=self.db)
         return created
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]
@@ -87,8 +87,8 @@ class DeletedMeanwhile(DatabaseError):
 class Change:
     """What a save found out as it wrote: its row as it was and as it is, by primary key. Empty if that is not known."""
 
-    before: dict[int, Moment] = field(default_factory=dict)
-    after: dict[int, Moment] = field(default_factory=dict)
+    before: dict[int, RowSnapshot] = field(default_factory=dict)
+    after: dict[int, RowSnapshot] = field(default_factory=dict)
 
 
 class Tracked(models.Model):
@@ -143,18 +143,18 @@ class Tracked(models.Model):
                 super().save_base(**options)
             finally:
                 self._change = around
-            record(model, change.before, change.after or moments(model, [self.pk], using=using), using=using)
+            record(model, change.before, change.after or snapshots(model, [self.pk], using=using), using=using)
 
     def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, fields: Any, *args: Any) -> Any:
         """As Django's, and note what it changes. Raises DeletedMeanwhile for some fields of a row that is gone."""
         change = self._change
         updated: Any
-        if change is not None and values and tells_what_changed(connections[base_qs.db]):
+        if change is not None and values and supports_returning_old(connections[base_qs.db]):
             change.before, change.after = update(base_qs.filter(pk=pk_val), values)
             updated = bool(change.after)
         else:
             if change is not None:
-                change.before = moments(type(self), [pk_val], using=base_qs.db, lock=True)
+                change.before = snapshots(type(self), [pk_val], using=base_qs.db, lock=True)
             updated = super()._do_update(base_qs, using, pk_val, values, fields, *args)
         if fields and not updated:
             raise DeletedMeanwhile

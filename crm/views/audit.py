@@ -6,10 +6,10 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
+from crm.accounts.decorators import MemberRequest, member
 from crm.forms.audit import AuditFilterForm
 from crm.models import AuditEntry
-from crm.roles import Action
-from crm.views.access import MemberRequest, member
+from crm.models.roles import Action
 from crm.views.exports import export
 
 ENTRIES_PER_PAGE: Final = 50

@@ -10,12 +10,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from crm.crypto import Unreadable, seal, unseal
+from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.company import ApiKeyForm, CompanyForm, StepFormSet, step_form_set
 from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
-from crm.roles import Action
-from crm.services import issue_api_key, revoke_api_key, save_company, save_steps
-from crm.views.access import MemberRequest, member, own_or_404
+from crm.models.crypto import Unreadable, seal, unseal
+from crm.models.roles import Action
+from crm.services.companies import issue_api_key, revoke_api_key, save_company, save_steps
 
 logger = logging.getLogger(__name__)
 

@@ -1,23 +1,34 @@
-"""The board of deals by stage, the list of one stage, and the choice of a lead for a new deal."""
+"""Deals: the board, one stage, one deal, its form, its move, its end."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, F, Sum, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
-from crm.filters import SearchForm
+from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.forms.deals import DealForm
+from crm.forms.filters import SearchForm
 from crm.models import Company, Deal, Lead, Stage
-from crm.roles import Action
-from crm.timeline import outcomes_of_deals
-from crm.views.access import MemberRequest, member, own_or_404
-from crm.views.outcomes import with_outcomes
+from crm.models.roles import Action
+from crm.selectors import timeline
+from crm.selectors.timeline import outcomes_of_deals
+from crm.services.editing import move_deal
+from crm.services.erasure import person_kept
+from crm.views.editing import edit_page, saved_unless_changed
+from crm.views.form_keys import added, form_key
+from crm.views.shell import back_to, with_outcomes
+
+# --- The board of deals by stage, the list of one stage, and the choice of a lead for a new deal.
 
 CARDS_PER_STAGE = 50
 DEALS_PER_PAGE = 25
@@ -88,3 +99,71 @@ def choose_lead(request: MemberRequest) -> HttpResponse:
     text = form.cleaned_data["search"] if form.is_valid() else ""
     found = Lead.objects.for_company(request.membership.company).not_erased().search(text)
     return render(request, "crm/deal_choose_lead.html", {"form": form, "search": text, "leads": found[:LEADS_OFFERED]})
+
+
+# --- One deal: its page, its form, its move to another stage, its end.
+
+
+@require_safe
+@member(Action.SEE_LEADS)
+def deal(request: MemberRequest, pk: int) -> HttpResponse:
+    """The deal's page: what is known, its lead, and what happened."""
+    found = own_or_404(Deal.objects.select_related("stage", "owner", "lead"), request, pk)
+    context = {
+        "deal": found,
+        "timeline": timeline.of_deal(found),
+        "stages": Stage.objects.for_company(request.membership.company),
+    }
+    return render(request, "crm/deal_detail.html", context)
+
+
+@member(Action.EDIT_LEADS)
+def deal_new(request: MemberRequest) -> HttpResponse:
+    """A new deal of the lead in `?lead=`; without one, the choice of a lead."""
+    if not request.GET.get("lead"):
+        return choose_lead(request)
+    lead = own_or_404(Lead.objects.not_erased().select_related("company"), request, request.GET["lead"])
+    form = DealForm(request.POST or None, lead=lead, initial={"owner": request.user})
+    if form.is_valid():
+        return added(request, "deal", partial(_save, form))
+    context = {"form": form, "form_key": form_key(request), "lead": lead, "cancel_url": lead.get_absolute_url()}
+    return render(request, "crm/deal_form.html", context)
+
+
+@member(Action.EDIT_LEADS)
+def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
+    found = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related("lead__company"), request, pk)
+    title = found.title  # the form writes into the deal even where it then refuses
+    form = DealForm(request.POST or None, instance=found, lead=found.lead)
+    if form.is_valid() and saved_unless_changed(request, form):
+        return redirect(found)
+    context = {"form": form, "lead": found.lead, "title": title, "cancel_url": found.get_absolute_url()}
+    return edit_page(request, "crm/deal_form.html", context, found)
+
+
+def _save(form: DealForm) -> Deal:
+    with person_kept(form.instance.lead_id):
+        saved: Deal = form.save()
+    return saved
+
+
+@require_POST
+@member(Action.EDIT_LEADS)
+def deal_move(request: MemberRequest, pk: int) -> HttpResponse:
+    """Put the deal into another stage, from the board or from its page."""
+    found = own_or_404(Deal.objects.all(), request, pk)
+    stage = own_or_404(Stage.objects.all(), request, request.POST.get("stage"))
+    move_deal(deal=found, stage=stage)
+    messages.success(request, f"{found} is now in {stage}.")
+    return redirect(back_to(request, default=reverse("deals")))
+
+
+@member(Action.DELETE_LEADS)
+def deal_delete(request: MemberRequest, pk: int) -> HttpResponse:
+    """Ask, then delete the deal. Its lead stays."""
+    found = own_or_404(Deal.objects.select_related("lead"), request, pk)
+    if request.method == "POST":
+        found.delete()
+        messages.success(request, f"{found} was deleted.")
+        return redirect(found.lead)
+    return render(request, "crm/deal_delete.html", {"deal": found})

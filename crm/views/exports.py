@@ -2,17 +2,16 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 
-from crm import audit, limits
+from crm.accounts.decorators import MemberRequest
 from crm.models import AuditAction
-from crm.spreadsheets import as_text
-from crm.views.access import MemberRequest
+from crm.services import audit, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 
@@ -25,8 +24,8 @@ def export(
     """
     company_id = request.membership.company_id
     try:
-        limits.check("exports", company_id=company_id, at_most=settings.EXPORTS_PER_MINUTE)
-    except limits.TooOften as error:
+        rate_limits.check("exports", company_id=company_id, at_most=settings.EXPORTS_PER_MINUTE)
+    except rate_limits.TooOften as error:
         messages.error(request, str(error))
         return redirect(back_to)
     audit.record(company=company_id, action=AuditAction.EXPORT, details={"what": what})
@@ -50,3 +49,20 @@ def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[st
     with statements_may_take(LONG_SECONDS):
         for row in rows:
             yield writer.writerow([as_text(cell) for cell in row])
+
+
+# --- Text for a CSV file that a spreadsheet will open, and take for a formula where it may.
+
+# What makes a formula, also in full width, and what Excel and others skip before they look for it.
+FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+SKIPPED: Final = "\t\r\n\0 \u00a0\u3000"
+
+
+def as_text(value: object) -> str:
+    """The value as a cell that stays text: one that might be a formula gets an apostrophe in front.
+
+    Source: OWASP, "CSV Injection".
+    """
+    text = "" if value is None else str(value)
+    might_be_formula = text.startswith(("\t", "\r", "\n", "\0")) or text.lstrip(SKIPPED).startswith(FORMULA_SIGNS)
+    return f"'{text}" if might_be_formula else text

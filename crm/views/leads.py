@@ -1,4 +1,4 @@
-"""The list of leads: finding them, and changing the status of many."""
+"""Leads: the list, one lead, its status, its form, its end."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -8,17 +8,23 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
-from crm.filters import COLUMNS, LeadFilter, SearchForm, own_leads, sorted_by, statuses
+from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.forms.filters import COLUMNS, LeadFilter, SearchForm, own_leads, sorted_by, statuses
+from crm.forms.leads import ErasureForm, LeadForm
 from crm.models import Lead, LeadStatus
-from crm.roles import Action
-from crm.searches import recall_search, remember_search
-from crm.services import change_status
-from crm.timeline import outcomes_of_leads
-from crm.views.access import MemberRequest, member, own_or_404
-from crm.views.outcomes import with_outcomes
-from crm.views.shell import back_to
+from crm.models.roles import Action
+from crm.selectors import timeline
+from crm.selectors.timeline import outcomes_of_leads
+from crm.services.editing import change_status
+from crm.services.erasure import erase_lead
+from crm.services.searches import recall_search, remember_search
+from crm.views.editing import edit_page, saved_unless_changed
+from crm.views.form_keys import added, form_key
+from crm.views.shell import back_to, with_outcomes
+
+# --- The list of leads: finding them, and changing the status of many.
 
 LEADS_PER_PAGE = 25
 FILTERS_IN_VIEW = 2
@@ -84,3 +90,79 @@ def lead_bulk_status(request: MemberRequest) -> HttpResponse:
     else:
         messages.success(request, f"{changed} lead{'s are' if changed != 1 else ' is'} now {status}.")
     return redirect(back_to(request, default=reverse("leads")))
+
+
+# --- One lead: its page, its form, its status, its end.
+
+
+@require_safe
+@member(Action.SEE_LEADS)
+def lead(request: MemberRequest, pk: int) -> HttpResponse:
+    """The lead's page: what is known, its deals, and what happened."""
+    found = own_or_404(Lead.objects.select_related("status", "owner"), request, pk)
+    return render(
+        request,
+        "crm/lead_detail.html",
+        {
+            "lead": found,
+            "deals": found.deals.select_related("stage"),
+            "timeline": timeline.of_lead(found),
+            "statuses": LeadStatus.objects.for_company(request.membership.company),
+        },
+    )
+
+
+@member(Action.EDIT_LEADS)
+def lead_new(request: MemberRequest) -> HttpResponse:
+    company = request.membership.company
+    form = LeadForm(request.POST or None, company=company, initial={"owner": request.user})
+    if form.is_valid():
+        return added(request, "lead", form.save)
+    context = {"form": form, "form_key": form_key(request), "cancel_url": reverse("leads")}
+    return render(request, "crm/lead_form.html", context)
+
+
+@member(Action.EDIT_LEADS)
+def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
+    found = own_or_404(Lead.objects.not_erased(), request, pk)
+    name = found.name  # the form writes into the lead even where it then refuses
+    form = LeadForm(request.POST or None, instance=found, company=request.membership.company)
+    if form.is_valid() and saved_unless_changed(request, form):
+        return redirect(found)
+    context = {"form": form, "lead": found, "name": name, "cancel_url": found.get_absolute_url()}
+    return edit_page(request, "crm/lead_form.html", context, found)
+
+
+@member(Action.DELETE_LEADS)
+def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
+    """Ask for the person's name, then erase the person. What is left is a row without anything of them."""
+    found = own_or_404(Lead.objects.not_erased(), request, pk)
+    form = ErasureForm(request.POST or None, lead=found)
+    if form.is_valid():
+        erase_lead(lead=found, user=request.user)
+        messages.success(request, f"Lead {found.pk} was erased. The audit log keeps a receipt with the lead's number.")
+        return redirect(found)
+    return render(request, "crm/lead_erase.html", {"lead": found, "form": form})
+
+
+@require_POST
+@member(Action.EDIT_LEADS)
+def lead_status(request: MemberRequest, pk: int) -> HttpResponse:
+    """The quick change of a status, in the list and on the lead's page."""
+    found = own_or_404(Lead.objects.not_erased(), request, pk)
+    status = own_or_404(LeadStatus.objects.all(), request, request.POST.get("status"))
+    change_status(leads=Lead.objects.filter(pk=found.pk), status=status)
+    messages.success(request, f"{found} is now {status}.")
+    return redirect(back_to(request, default=found.get_absolute_url()))
+
+
+@member(Action.DELETE_LEADS)
+def lead_delete(request: MemberRequest, pk: int) -> HttpResponse:
+    """Ask, then delete the lead with its deals."""
+    found = own_or_404(Lead.objects.all(), request, pk)
+    if request.method == "POST":
+        name = found.name
+        found.delete()
+        messages.success(request, f"{name} was deleted.")
+        return redirect("leads")
+    return render(request, "crm/lead_delete.html", {"lead": found, "deal_count": found.deals.count()})

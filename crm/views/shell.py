@@ -1,29 +1,26 @@
 """Signing out, and what the header offers on every page."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LogoutView
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from crm.context_processors import THEME_COOKIE, THEMES
-from crm.members import show_outcomes
-from crm.middleware import COMPANY_KEY
+from crm.accounts.decorators import MemberRequest, member
+from crm.accounts.middleware import COMPANY_KEY
 from crm.models import Membership
-from crm.roles import Action
-from crm.views.access import MemberRequest, member
+from crm.models.roles import Action
+from crm.selectors.timeline import TimelineNote
+from crm.services.members import show_outcomes
+from crm.views.context_processors import THEME_COOKIE, THEMES
 
 YEAR_SECONDS = 365 * 24 * 3600
-
-
-@method_decorator(login_not_required, name="dispatch")
-class SignOutView(LogoutView):
-    """Also for those whose session has ended already."""
 
 
 @require_POST
@@ -75,3 +72,17 @@ def back_to(request: HttpRequest, default: str = "/") -> str:
     address = request.POST.get("next", request.GET.get("next", ""))
     ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
     return address if ours else default
+
+
+# --- The column of outcomes that a person may have in the lists of leads and deals.
+
+M = TypeVar("M", bound=Model)
+
+
+def with_outcomes(
+    page: Iterable[M], outcomes_of: Callable[[Sequence[M]], Mapping[int, TimelineNote]], request: MemberRequest
+) -> list[tuple[M, TimelineNote | None]]:
+    """The rows of a page, each with what it has come to: that is asked for only where the column is shown."""
+    rows = list(page)
+    outcomes = outcomes_of(rows) if request.membership.shows_outcomes else {}
+    return [(row, outcomes.get(row.pk)) for row in rows]

@@ -5,7 +5,7 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from crm.models import Invitation, Membership
-from crm.roles import Role
+from crm.models.roles import Role
 from tests.accounts.conftest import set_up_app, sign_in
 from tests.conftest import code_now, join, staff_client
 

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from crm.models import AuditEntry, Company, Membership, User
-from crm.roles import Role
+from crm.models.roles import Role
 from tests.accounts.conftest import is_in, link, sign_in
 from tests.conftest import join
 

@@ -7,9 +7,9 @@ from django.core import mail
 from django.db import connections
 from django.test import Client
 
-from crm import invitations, members
 from crm.models import ApiKey, AuditEntry, Invitation, Lead, Membership, User
-from crm.roles import Role
+from crm.models.roles import Role
+from crm.services import invitations, members
 from tests.accounts.conftest import is_in, link, sign_in
 from tests.conftest import PASSWORD, join
 

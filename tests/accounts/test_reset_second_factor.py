@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from crm.models import AuditEntry
-from crm.roles import Role
+from crm.models.roles import Role
 from tests.accounts.conftest import is_in, set_up_app, sign_in
 from tests.accounts.test_second_factor import give, recovery_codes
 from tests.conftest import code_now, join, staff_client
@@ -60,7 +60,7 @@ def test_their_sessions_end_and_nobody_elses(sales, admin):
     theirs, other = signed_in(sales.user, set_up_app(sales.user)), Client()
     sign_in(other, email="admin@example.com")
     unlisted = Client()
-    unlisted.force_login(sales.user, backend="crm.auth.EmailBackend")  # allauth knows nothing of this one
+    unlisted.force_login(sales.user, backend="crm.accounts.backends.EmailBackend")  # allauth knows nothing of this one
 
     printed = reset()
 

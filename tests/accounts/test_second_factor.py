@@ -10,7 +10,7 @@ from django.core import mail
 from django.core.management import call_command
 from django.test import Client
 
-from crm import crypto
+from crm.models import crypto
 from tests.accounts.conftest import confirm_password, is_in, set_up_app, sign_in
 from tests.conftest import PASSWORD, code_now
 

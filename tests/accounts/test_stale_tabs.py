@@ -5,8 +5,8 @@ import re
 import pytest
 from django.test import Client
 
-from crm import members
 from crm.models import Lead, LeadStatus, Membership
+from crm.services import members
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 def both(sales, other_company):
     Membership.objects.create(company=other_company, user=sales.user, role="admin")
     client = Client(enforce_csrf_checks=True)
-    client.force_login(sales.user, backend="crm.auth.EmailBackend")
+    client.force_login(sales.user, backend="crm.accounts.backends.EmailBackend")
     return client
 
 

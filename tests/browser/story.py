@@ -7,10 +7,10 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from capi.delivery.deliver import deliver
+from capi.linkedin.sandbox.faults import Fault
+from capi.linkedin.sandbox.server import SandboxServer
 from capi.models import ConversionEvent, ConversionRule
-from capi.pipeline.deliver import deliver
-from capi.sandbox.faults import Fault
-from capi.sandbox.server import SandboxServer
 from crm.models import Company, Lead
 from tests.browser.test_capi_pages import EVENTS, LINKEDIN, assert_fit_to_use, open_page, save_token
 from tests.capi.alerts.conftest import look, subjects

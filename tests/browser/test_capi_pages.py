@@ -9,10 +9,10 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from capi import services
+from capi.delivery.deliver import deliver
 from capi.models import Connection, ConversionEvent
-from capi.pipeline.deliver import deliver
-from crm.members import show_outcomes
 from crm.models import LeadStatus
+from crm.services.members import show_outcomes
 from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.conftest import send_all
 from tests.capi.counted import count_now

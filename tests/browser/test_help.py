@@ -2,8 +2,8 @@
 
 import pytest
 
-from capi.help.pages import all_pages
 from capi.models import ConversionEvent, ConversionRule
+from leadmachine.help.pages import all_pages
 from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look, open_page
 from tests.conftest import make_lead, sign_in
 

@@ -11,9 +11,9 @@ from django.urls import reverse
 from playwright.sync_api import Locator, Page, Route, expect
 
 from capi.models import ConversionEvent
-from crm.erasure import erase_lead
 from crm.models import CrmEvent, Deal, Lead, LeadStatus, Membership, Stage
-from crm.roles import Role
+from crm.models.roles import Role
+from crm.services.erasure import erase_lead
 from tests.browser.test_capi_pages import SIZES, assert_fit_to_use
 from tests.capi.conftest import make_rule, token  # noqa: F401 - fixtures
 from tests.conftest import make_deal, make_lead, sign_in

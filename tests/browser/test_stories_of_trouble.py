@@ -7,8 +7,8 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from capi import services
+from capi.delivery import sweep
 from capi.models import SWEEP, ConversionEvent, Heartbeat
-from capi.pipeline import sweep
 from tests.browser.story import Story
 from tests.browser.test_capi_pages import LINKEDIN, open_page
 from tests.capi.alerts.conftest import _post_office as post_office

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from capi import services
+from capi.delivery import http_session
+from capi.delivery.deliver import deliver
+from capi.delivery.sending import DeliveryResult
+from capi.linkedin.sandbox.request_log import RequestLog
+from capi.linkedin.sandbox.server import SandboxServer
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.pipeline import wire
-from capi.pipeline.deliver import Turn, deliver
-from capi.sandbox.ledger import Ledger
-from capi.sandbox.server import SandboxServer
 from crm.models import Company
 from tests.conftest import TOKEN
 
@@ -19,10 +20,10 @@ GOOD_RULE = "104012"
 
 @pytest.fixture
 def sandbox(settings: Any, tmp_path: Any) -> Iterator[SandboxServer]:
-    with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
+    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
         settings.LINKEDIN_API_URL = server.url
         yield server
-        wire.hang_up()
+        http_session.close()
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def make_rule(company: Company) -> Callable[..., ConversionRule]:
     return make
 
 
-def send_all(company: Company) -> Turn:
+def send_all(company: Company) -> DeliveryResult:
     """One turn of the company's lane, until nothing is due."""
     return deliver(company.pk)
 

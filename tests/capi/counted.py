@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from capi.models import ConversionEvent, ConversionRule, CountedLog, DayCount
-from capi.pipeline import counting
+from capi.services.statistics import refresh_counts
 from crm.models import Company
 
 
@@ -24,7 +24,7 @@ def record(rule: ConversionRule, state: str, at: datetime | None = None, **field
 def count_now() -> None:
     """What a worker does every half a minute."""
     CountedLog.objects.update(claimed_at=None)
-    counting.refresh()
+    refresh_counts()
 
 
 def counts(company: Company) -> Counter[tuple[str, str, str]]:

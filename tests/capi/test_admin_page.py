@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from capi import services
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
-from capi.reasons import RestCause
+from capi.models.choices import RestCause
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_lead, staff_client
 

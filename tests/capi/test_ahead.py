@@ -3,9 +3,9 @@
 import pytest
 from django.db import OperationalError
 
+from capi.delivery import scheduling, selection
+from capi.linkedin.sandbox.faults import Fault
 from capi.models import ConversionEvent
-from capi.pipeline import ahead, take
-from capi.sandbox.faults import Fault
 from crm.models import Lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import make_lead
@@ -28,7 +28,7 @@ def leads(company, connected, make_rule) -> list[Lead]:
 def reads(monkeypatch) -> list[int]:
     """How many events were on the wire at each reading of a batch."""
     found: list[int] = []
-    read = take.next_batch
+    read = selection.next_batch
 
     def noted(company_id, *, size, now, behind=(), since=None):
         if since is not None:
@@ -36,7 +36,7 @@ def reads(monkeypatch) -> list[int]:
         found.append(len(behind))
         return read(company_id, size=size, now=now, behind=behind)
 
-    monkeypatch.setattr(take, "next_batch", noted)
+    monkeypatch.setattr(selection, "next_batch", noted)
     return found
 
 
@@ -50,14 +50,14 @@ def test_each_event_goes_out_once_and_in_order(company, leads, sandbox, reads) -
 
 
 def test_who_opts_out_while_the_batch_before_is_on_the_wire_is_not_sent(company, leads, sandbox, monkeypatch) -> None:
-    read = ahead.Ahead.read
+    read = scheduling.ReadAhead.read
 
     def opt_out_after(self, *args, **kwargs):
         read(self, *args, **kwargs)
         leads[2].share_with_ad_platforms = False
         leads[2].save()
 
-    monkeypatch.setattr(ahead.Ahead, "read", opt_out_after)
+    monkeypatch.setattr(scheduling.ReadAhead, "read", opt_out_after)
     send_all(company)
 
     assert states(company) == ["accepted", "accepted", "skipped", "accepted", "accepted"]
@@ -74,7 +74,7 @@ def test_an_answer_that_is_no_plain_yes_has_the_rest_read_anew(company, leads, s
 
 
 def test_what_waited_behind_a_slow_answer_is_read_again(company, leads, sandbox, reads, monkeypatch) -> None:
-    monkeypatch.setattr(ahead, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(scheduling, "FRESH_SECONDS", 0.0)
 
     send_all(company)
 
@@ -83,14 +83,14 @@ def test_what_waited_behind_a_slow_answer_is_read_again(company, leads, sandbox,
 
 
 def test_an_answer_is_written_also_where_the_database_fails_meanwhile(company, leads, sandbox, monkeypatch) -> None:
-    read = take.next_batch
+    read = selection.next_batch
 
     def fail_ahead(company_id, *, size, now, behind=(), since=None):
         if behind:
             raise OperationalError("gone")
         return read(company_id, size=size, now=now)
 
-    monkeypatch.setattr(take, "next_batch", fail_ahead)
+    monkeypatch.setattr(selection, "next_batch", fail_ahead)
     send_all(company)
 
     assert (states(company), requests_made(sandbox)) == (["accepted"] * 5, [200, 200, 201])

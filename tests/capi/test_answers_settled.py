@@ -7,11 +7,11 @@ import pytest
 from django.utils import timezone
 
 from capi import services
+from capi.delivery import lane, settle, sweep
+from capi.delivery.sent_hashes import hash_of
 from capi.linkedin import answers
+from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
-from capi.pipeline import lane, settle, sweep
-from capi.pipeline.sent import hash_of
-from capi.sandbox.faults import Drop, Fault
 from crm.models import Lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import TOKEN, make_lead
@@ -135,15 +135,15 @@ def test_401_for_the_old_token_does_not_pause_the_new_one(company, sandbox, make
     services.save_token(company=company, token="AQV-this-one-is-revoked")
     make_rule()
     make_lead(company)
-    send = lane.pay
+    send = lane.spend_request
 
     def save_meanwhile(*args: object, **kwargs: object) -> bool:
-        monkeypatch.setattr(lane, "pay", send)
+        monkeypatch.setattr(lane, "spend_request", send)
         paid = send(*args, **kwargs)
         services.save_token(company=company, token=OTHER_TOKEN)
         return paid
 
-    monkeypatch.setattr(lane, "pay", save_meanwhile)
+    monkeypatch.setattr(lane, "spend_request", save_meanwhile)
     send_all(company)
 
     assert requests_made(sandbox) == [401, 201]
@@ -408,7 +408,7 @@ def test_a_gateway_that_finds_every_size_too_large_is_waited_out_and_a_full_batc
 
 
 def told(caplog) -> list[tuple[str, str]]:
-    return [(row.levelname, row.getMessage()) for row in caplog.records if row.name == "capi.pipeline.settle"]
+    return [(row.levelname, row.getMessage()) for row in caplog.records if row.name == "capi.delivery.settle"]
 
 
 def test_a_retired_version_is_told_in_the_log_once(

@@ -6,14 +6,14 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from capi import backfills
+from capi.delivery import settle, sweep
+from capi.delivery.backfill import preview
+from capi.delivery.deliver import deliver
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
-from capi.pipeline import settle, sweep
-from capi.pipeline.backfill import foresee
-from capi.pipeline.deliver import deliver
-from crm.erasure import erase_lead
+from capi.services import backfills
 from crm.models import AuditEntry, CrmEvent, Deal, Lead, LeadStatus
-from crm.services import deactivate_company
+from crm.services.companies import deactivate_company
+from crm.services.erasure import erase_lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.capi.test_lane import in_threads
 from tests.conftest import make_deal, make_lead
@@ -39,7 +39,7 @@ def make_leads(company, count: int, *, days: float = 5) -> None:
 
 
 def plan(rule, *, days: float = 30):
-    return dict(foresee(rule, since=ago(days), until=timezone.now()))
+    return dict(preview(rule, since=ago(days), until=timezone.now()))
 
 
 def start(rule, *, days: float = 30, **fields) -> Backfill:

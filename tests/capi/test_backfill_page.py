@@ -3,9 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from capi import backfills
-from capi.advice import COUNTED_TWICE
 from capi.models import Backfill, ConversionEvent
+from capi.selectors.explanations.rules import COUNTED_TWICE
+from capi.services import backfills
 from crm.models import Stage
 from tests.capi.conftest import send_all, states
 from tests.capi.test_backfill import ago, make_leads, start

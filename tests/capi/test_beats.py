@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
-from capi import beats
-from capi.repeating import Repeating
+from capi.delivery import beats
+from leadmachine.timers import Repeating
 
 
 @pytest.fixture(autouse=True)

@@ -9,15 +9,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from capi import services
+from capi.delivery import deduplication, recall, retries
+from capi.delivery import deliver as pipeline
+from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent
-from capi.pipeline import by_hand
-from capi.pipeline import deliver as pipeline
-from capi.reads.by_hand import Choice, outlook_of_retrying, possible_with
-from capi.reasons import Reason
-from capi.sandbox.faults import Fault
-from capi.words import REASONS
-from crm.erasure import erase_lead
+from capi.models.choices import Reason
+from capi.selectors.event_actions import ChosenEvents, allowed_actions, preview_of_retrying
+from capi.selectors.explanations.reasons import REASONS
 from crm.models import AuditEntry, Lead
+from crm.services.erasure import erase_lead
 from tests.capi.conftest import received, send_all, states
 from tests.conftest import make_deal, make_lead
 
@@ -48,7 +48,7 @@ def cancel(company) -> int:
 
 def obstacle_of(event) -> Reason | None:
     """Why the event can't be sent again; None where it can."""
-    possible = possible_with(event)
+    possible = allowed_actions(event)
     assert possible.retry == (possible.obstacle is None)
     return next((reason for reason, words in REASONS.items() if words == possible.obstacle), None)
 
@@ -122,7 +122,7 @@ def test_other_ends_are_final(company, connected, make_rule, state, reason) -> N
     assert retry(company) == 0
 
     assert states(company) == [state]
-    assert possible_with(event).retry is False
+    assert allowed_actions(event).retry is False
 
 
 def test_a_test_event_is_neither_retried_nor_cancelled(company, connected, make_rule) -> None:
@@ -160,7 +160,7 @@ def test_each_obstacle_is_named_and_nothing_is_sent_again_over_it(company, conne
     named = {reason: obstacle_of(ConversionEvent.objects.get(pk=event.pk)) for reason, event in events.items()}
 
     assert named == {reason: reason for reason in events}
-    outlook = outlook_of_retrying(company.pk, Choice(pks))
+    outlook = preview_of_retrying(company.pk, ChosenEvents(pks))
     assert outlook.following == 0
     assert {words.what: count for words, count in outlook.others} == {REASONS[reason].what: 1 for reason in events}
     assert retry(company) == 0
@@ -260,7 +260,7 @@ def test_nothing_of_a_neighbour_is_touched(company, other_company, connected, ma
 
 
 def test_each_is_put_on_record_in_short_transactions(company, connected, make_rule, monkeypatch) -> None:
-    monkeypatch.setattr("capi.pipeline.plan.CHUNK", 2)
+    monkeypatch.setattr("capi.delivery.planning.CHUNK", 2)
     make_rule()
     pks = [ConversionEvent.objects.get(lead=make_lead(company)).pk for _ in range(3)]
 
@@ -274,18 +274,18 @@ def test_each_is_put_on_record_in_short_transactions(company, connected, make_ru
 
 
 def test_when_its_time_is_up_it_says_how_far_it_came(company, connected, make_rule, monkeypatch) -> None:
-    monkeypatch.setattr("capi.pipeline.plan.CHUNK", 2)
+    monkeypatch.setattr("capi.delivery.planning.CHUNK", 2)
     make_rule()
     pks = [ConversionEvent.objects.get(lead=make_lead(company)).pk for _ in range(4)]
-    monkeypatch.setattr(services, "STEP_SECONDS", 0)
+    monkeypatch.setattr("capi.services.events.STEP_SECONDS", 0)
 
     first = services.cancel_events(company=company, pks=pks)
     left = states(company)
     last = services.cancel_events(company=company, pks=[pk for pk in pks if pk > pks[1]])
 
-    assert first == services.Done(2, reached=pks[1])
+    assert first == services.BulkResult(2, reached=pks[1])
     assert left == ["cancelled", "cancelled", "pending", "pending"]
-    assert last == services.Done(2)
+    assert last == services.BulkResult(2)
     assert states(company) == ["cancelled"] * 4
 
 
@@ -306,14 +306,14 @@ def test_what_was_read_for_sending_before_a_cancel_is_not_sent(
 ) -> None:
     make_rule()
     make_lead(company)
-    encode = pipeline.recall.pay
+    encode = recall.pay
 
     def cancel_first(*args, **kwargs):
-        monkeypatch.setattr(pipeline.recall, "pay", encode)
+        monkeypatch.setattr(recall, "spend_request", encode)
         cancel(company)
         return encode(*args, **kwargs)
 
-    monkeypatch.setattr(pipeline.recall, "pay", cancel_first)
+    monkeypatch.setattr(recall, "spend_request", cancel_first)
     send_all(company)
 
     assert (states(company), received(sandbox)) == (["cancelled"], [])
@@ -371,7 +371,7 @@ def test_a_worker_and_two_people_at_once_send_nothing_twice(company, connected, 
 
 def test_a_place_that_is_taken_at_that_very_moment_is_left_alone(company, connected, make_rule, monkeypatch) -> None:
     event = ended(make_rule(), "cancelled", "cancelled_by_hand")
-    monkeypatch.setattr(by_hand.places, "is_taken", lambda: by_hand.Q(pk__isnull=True))
+    monkeypatch.setattr(deduplication, "is_taken", lambda: retries.Q(pk__isnull=True))
     ConversionEvent.objects.create(
         company=company, rule=event.rule, lead=event.lead, once_key=event.lead_id, event_id="later", state="accepted"
     )

@@ -8,7 +8,8 @@ from django.urls import reverse
 
 from capi import services
 from capi.models import ConversionEvent
-from capi.reads import by_hand
+from capi.selectors import event_actions
+from capi.services import events
 from crm.models import AuditEntry
 from tests.capi.conftest import states
 from tests.conftest import TOKEN, make_lead
@@ -144,7 +145,7 @@ def test_the_question_says_why_some_would_stay(web, rule) -> None:
 
 
 def test_more_than_can_be_asked_for_at_once_is_asked_for_in_portions(web, rule, monkeypatch) -> None:
-    monkeypatch.setattr(by_hand, "AT_MOST", 2)
+    monkeypatch.setattr(event_actions, "AT_MOST", 2)
     asked = [event(rule) for _ in range(3)]
     address = f"{CANCEL}?state=queued"
 
@@ -166,8 +167,8 @@ def test_more_than_can_be_asked_for_at_once_is_asked_for_in_portions(web, rule, 
 
 
 def test_what_takes_long_is_done_in_steps_that_leave_out_nothing_and_repeat_nothing(web, rule, monkeypatch) -> None:
-    monkeypatch.setattr("capi.pipeline.plan.CHUNK", 2)
-    monkeypatch.setattr(services, "STEP_SECONDS", 0)
+    monkeypatch.setattr("capi.delivery.planning.CHUNK", 2)
+    monkeypatch.setattr(events, "STEP_SECONDS", 0)
     stuck = [event(rule, "exhausted", "timed_out", **({"happened_at": LONG_AGO} if i < 3 else {})) for i in range(5)]
     address, seen = f"{RETRY}?state=failed", []
 

@@ -10,44 +10,58 @@ import pytest
 from django.conf import settings
 from django.db.models import TextChoices
 
-from capi import reasons
-from capi import words as catalogue
-from capi.help.troubleshooting import ANSWERS, page, reasons_of
 from capi.linkedin import rules
 from capi.linkedin.answers import decide
 from capi.linkedin.decisions import Decision
-from capi.linkedin.exchange import Answer, Trouble
+from capi.linkedin.exchange import Answer, TransportError
 from capi.linkedin.identity import NothingToHash
-from capi.models import ConversionEvent
-from capi.reasons import AlertKind, BackfillState, Ending, Frequency, News, Outcome, Reason, RestCause, State
-from capi.words import ON_HOLD, READINGS, REASONS, REFUSED_WITH, STATES, Words, explain
-from capi.words.alerts import OPENED
-from capi.words.backfills import BACKFILLS, OUTCOMES
-from capi.words.dry_run import NO_HASH
-from capi.words.rests import WHY
+from capi.models import ConversionEvent, choices
+from capi.models.choices import (
+    AlertKind,
+    AlertResolution,
+    BackfillOutcome,
+    BackfillState,
+    Frequency,
+    MailKind,
+    Reason,
+    RestCause,
+    State,
+)
+from capi.selectors.explanations import reasons as catalogue
+from capi.selectors.explanations.alerts import OPENED
+from capi.selectors.explanations.backfills import BACKFILLS, OUTCOMES
+from capi.selectors.explanations.connection import WHY
+from capi.selectors.explanations.dry_run import NO_HASH
+from capi.selectors.explanations.explain import explain
+from capi.selectors.explanations.reasons import READINGS, REASONS, REFUSED_WITH
+from capi.selectors.explanations.states import ON_HOLD, STATES, Explanation
+from leadmachine.help.troubleshooting import ANSWERS, page, reasons_of
 
 ROOT = settings.BASE_DIR
-MODULES = [importlib.import_module(found.name) for found in pkgutil.iter_modules(catalogue.__path__, "capi.words.")]
+MODULES = [
+    importlib.import_module(found.name)
+    for found in pkgutil.iter_modules(catalogue.__path__, "capi.selectors.explanations.reasons.")
+]
 MARKUP = re.compile(r"<[^>]+>|\{[{%#].*?[}%#]\}", re.DOTALL)
 # For each enumeration that people meet: what has its words. Of the others, why its labels say it all.
 CATALOGUE = {
     State: STATES,
     Reason: {Reason.NONE: "", **REASONS},
-    rules.Outcome: READINGS,
+    rules.ReadStatus: READINGS,
     BackfillState: BACKFILLS,
-    Outcome: OUTCOMES,
+    BackfillOutcome: OUTCOMES,
     AlertKind: OPENED,
     NothingToHash: NO_HASH,
     RestCause: WHY,
 }
 LABELS_SAY_IT_ALL = {
     Frequency: "a choice in a form",
-    Ending: "how an alert ended, beside its words",
-    News: "which of an alert's words a mail has",
+    AlertResolution: "how an alert ended, beside its words",
+    MailKind: "which of an alert's words a mail has",
 }
 SAID_ELSEWHERE = {
-    "capi/reasons.py": "the labels of the codes",
-    "capi/doctor/at_linkedin.py": "begins a sentence about several rules",
+    "capi/models/choices.py": "the labels of the codes",
+    "capi/diagnostics/linkedin.py": "begins a sentence about several rules",
 }
 TELLING = re.compile(
     r"no active rule|(?:is|it is) switched off|switched off in campaign manager|is not the conversions api|"
@@ -56,11 +70,11 @@ TELLING = re.compile(
 )
 
 
-def all_words() -> list[Words]:
+def all_words() -> list[Explanation]:
     """Every one of the catalogue that is no sentence filled in."""
     each = [value for module in (catalogue, *MODULES) for name, value in vars(module).items() if name[0] != "_"]
     inside = [one for value in each if isinstance(value, dict) for one in value.values()]
-    return list(dict.fromkeys(one for one in (*each, *inside) if isinstance(one, Words)))
+    return list(dict.fromkeys(one for one in (*each, *inside) if isinstance(one, Explanation)))
 
 
 EVERYTHING = all_words()
@@ -74,7 +88,7 @@ def test_every_code_that_people_meet_has_words() -> None:
 def test_no_enumeration_of_reasons_is_forgotten() -> None:
     known = [*CATALOGUE, *LABELS_SAY_IT_ALL]
 
-    found = [one for one in vars(reasons).values() if isinstance(one, type) and issubclass(one, TextChoices)]
+    found = [one for one in vars(choices).values() if isinstance(one, type) and issubclass(one, TextChoices)]
 
     assert [one for one in found if one is not TextChoices and one not in known] == []
 
@@ -101,7 +115,7 @@ def test_what_is_bad_leads_to_its_place_in_the_help() -> None:
 
 
 @pytest.mark.parametrize("words", EVERYTHING, ids=lambda words: words.what[:40])
-def test_words_say_what_happened_in_whole_sentences(words: Words) -> None:
+def test_words_say_what_happened_in_whole_sentences(words: Explanation) -> None:
     assert words.label
     assert words.what[0].isupper()
     assert words.what.endswith(".")
@@ -110,7 +124,7 @@ def test_words_say_what_happened_in_whole_sentences(words: Words) -> None:
 
 
 def test_every_trouble_of_a_request_comes_to_a_reason_with_words() -> None:
-    for trouble in Trouble:
+    for trouble in TransportError:
         decision = decide(Answer(None, {}, b"", trouble, 1), count=1)
 
         assert Reason(reason_of(decision)) in REASONS, trouble
@@ -146,7 +160,7 @@ def test_the_help_has_a_place_for_each_of_them() -> None:
         assert words.next_step in section.text
 
 
-def page_words() -> list[Words]:
+def page_words() -> list[Explanation]:
     by_topic = {words.topic: words for words in EVERYTHING if words.topic}
     return [by_topic[section.anchor] for section in page().sections]
 
@@ -190,7 +204,7 @@ def test_what_tells_of_a_state_or_a_code_is_said_in_the_catalogue_alone() -> Non
         for path in files
         if path.suffix in (".py", ".html")
         for name in [str(path.relative_to(ROOT))]
-        if not name.startswith(("capi/words/", "capi/migrations/", "capi/sandbox/"))
+        if not name.startswith(("capi/selectors/explanations/", "capi/migrations/", "capi/linkedin/sandbox/"))
         for text in said_in(path)
         if name not in SAID_ELSEWHERE and TELLING.search(text)
     }

@@ -8,9 +8,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from capi import services
+from capi.delivery.selection import EligibilityCheck, Row
 from capi.linkedin.payload import Conversion
 from capi.models import ConversionEvent, ConversionRule
-from capi.pipeline.take import Gate, Row
 from crm.models import Lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import make_deal, make_lead
@@ -133,14 +133,14 @@ def test_one_event_whose_building_raises_ends_with_a_plain_reason_and_the_others
     for n in range(5):
         make_lead(company, email=f"{n}@example.com")
     broken = ConversionEvent.objects.order_by("pk")[2]
-    build = Gate.conversion
+    build = EligibilityCheck.conversion
 
-    def build_but_not_that(gate: Gate, row: Row, digest: str) -> Conversion:
+    def build_but_not_that(gate: EligibilityCheck, row: Row, digest: str) -> Conversion:
         if row.pk == broken.pk:
             raise ValueError("This amount can't be written.")
         return build(gate, row, digest)
 
-    monkeypatch.setattr(Gate, "conversion", build_but_not_that)
+    monkeypatch.setattr(EligibilityCheck, "conversion", build_but_not_that)
     send_all(company)
 
     broken.refresh_from_db()

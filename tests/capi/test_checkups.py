@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from capi import checkups, services
-from capi.checkups import check_up, check_up_due
+from capi import services
+from capi.diagnostics import checkups
+from capi.diagnostics.checkups import check_up, check_up_due
 from capi.models import Checkup, Connection
-from capi.watcher import Watcher
 from crm.models import Company
+from leadmachine.timers import Watcher
 from tests.conftest import TOKEN
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]

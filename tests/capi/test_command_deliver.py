@@ -85,7 +85,7 @@ def test_a_second_run_sends_nothing_again(company, connected, sandbox, make_rule
 def test_it_waits_for_the_purse_of_requests_rather_than_stop_halfway(
     company, connected, sandbox, make_rule, settings, monkeypatch
 ) -> None:
-    monkeypatch.setattr("capi.pipeline.deliver.LONGEST_SLEEP_SECONDS", 0.2)
+    monkeypatch.setattr("capi.delivery.deliver.LONGEST_SLEEP_SECONDS", 0.2)
     settings.REQUESTS_PER_MINUTE = 120  # one every 0.5 seconds once the purse is down to its half
     settings.BATCH_SIZE = 1
     connected.requests_left, connected.requests_counted_at = 59, connected.token_saved_at

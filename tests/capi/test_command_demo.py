@@ -11,13 +11,13 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from capi import services
-from capi.demo.people import PASSWORD
+from capi.delivery import lane
+from capi.delivery.sent_hashes import hash_of
 from capi.linkedin.identity import email_sha256
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, DayCount
-from capi.pipeline import lane
-from capi.pipeline.sent import hash_of
-from capi.reasons import Frequency, State
+from capi.models.choices import Frequency, State
 from crm.models import Company, CrmEvent, Deal, Lead, Stage, User
+from leadmachine.demo.people import PASSWORD
 from tests.capi.conftest import received, send_all
 from tests.capi.counted import count_now
 

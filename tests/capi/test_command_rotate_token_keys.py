@@ -7,11 +7,13 @@ from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 
-from capi import key_rotation, services, vault
+from capi import services
 from capi.models import Connection
-from crm import crypto
-from crm.accounts import sealing
-from crm.crypto import KeyState
+from capi.models.token import reseal, unseal
+from capi.services import key_rotation
+from crm.accounts.mfa import secret_state
+from crm.models import crypto
+from crm.models.crypto import KeyState
 from tests.accounts.conftest import set_up_app
 from tests.conftest import TOKEN
 
@@ -44,7 +46,7 @@ def two_tokens(settings, company, other_company):
 
 def opened() -> dict[int, str]:
     rows = Connection.objects.values_list("company", "sealed_token")
-    return {company: vault.unseal(company_id=company, sealed=sealed) for company, sealed in rows}
+    return {company: unseal(company_id=company, sealed=sealed) for company, sealed in rows}
 
 
 def test_all_tokens_are_sealed_under_the_newest_key(two_tokens, company, other_company) -> None:
@@ -76,7 +78,7 @@ def test_a_second_run_has_nothing_left_to_do(two_tokens) -> None:
 
 def test_a_run_that_was_cut_short_is_taken_up_again(two_tokens, company) -> None:
     connection = Connection.objects.get(company=company)
-    resealed = vault.reseal(company_id=company.pk, sealed=connection.sealed_token)
+    resealed = reseal(company_id=company.pk, sealed=connection.sealed_token)
     Connection.objects.filter(pk=connection.pk).update(sealed_token=resealed)
 
     printed = rotate()
@@ -96,13 +98,13 @@ def test_a_dry_run_counts_and_writes_nothing(two_tokens) -> None:
 
 
 def test_a_token_that_was_saved_meanwhile_is_not_overwritten(two_tokens, company, monkeypatch) -> None:
-    reseal = vault.reseal
+    reseal = reseal
 
     def reseal_while_a_new_token_is_saved(**sealed):
         services.save_token(company=company, token="AQnew-token-of-this-minute-0123")
         return reseal(**sealed)
 
-    monkeypatch.setattr(vault, "reseal", reseal_while_a_new_token_is_saved)
+    monkeypatch.setattr("capi.models.token.reseal", reseal_while_a_new_token_is_saved)
 
     rotate()
 
@@ -149,8 +151,8 @@ def test_the_rest_is_sealed_again_and_what_is_lost_stays_as_it_is(some_lost, com
 
     some_lost.TOKEN_KEYS = some_lost.TOKEN_KEYS[:1]
     sealed = Connection.objects.get(company=other_company).sealed_token
-    assert vault.unseal(company_id=other_company.pk, sealed=sealed) == OTHER_TOKEN
-    assert sealing.state(Authenticator.objects.get(user=admin.user)) == KeyState.NEWEST
+    assert unseal(company_id=other_company.pk, sealed=sealed) == OTHER_TOKEN
+    assert secret_state(Authenticator.objects.get(user=admin.user)) == KeyState.NEWEST
     assert lost == (
         Connection.objects.get(company=company).sealed_token,
         Authenticator.objects.get(user__email__contains="sales").data,

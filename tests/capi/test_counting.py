@@ -8,9 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from capi.latency import percentile
 from capi.models import ConversionEvent, CountedLog, DayCount
-from capi.pipeline import counting
+from capi.models.statistics import percentile
+from capi.services.statistics import recount_days, refresh_counts
 from crm.models import Company
 from tests.capi.conftest import send_all
 from tests.capi.counted import count_now, counts, record
@@ -50,7 +50,7 @@ def test_counting_twice_changes_nothing(company, make_rule) -> None:
     once = list(DayCount.objects.values_list("day", "state", "count"))
 
     count_now()
-    counting.recount()
+    recount_days()
 
     assert list(DayCount.objects.values_list("day", "state", "count")) == once
 
@@ -108,7 +108,7 @@ def test_what_a_turn_can_not_see_is_put_right_by_the_nightly_count(company, make
     ConversionEvent.objects.filter(pk=event.pk).update(state="accepted", reason="", settled_at=NOON)
     count_now()
     before = counts(company)
-    counting.recount()
+    recount_days()
 
     assert before == {("2026-03-10", "cancelled", "lead_deleted"): 1}
     assert counts(company) == {("2026-03-10", "accepted", ""): 1}
@@ -165,10 +165,10 @@ def test_companies_are_counted_apart(company, other_company, make_rule) -> None:
 
 def test_a_company_is_counted_by_one_worker_at_a_time_and_not_all_the_time(company, make_rule) -> None:
     rule = make_rule()
-    counting.refresh()
+    refresh_counts()
 
     record(rule, "accepted", NOON)
-    counting.refresh()
+    refresh_counts()
 
     assert not DayCount.objects.exists()
 
@@ -181,7 +181,7 @@ def test_where_nothing_happened_a_turn_counts_no_day(company, make_rule) -> None
     CountedLog.objects.update(claimed_at=None)
 
     with CaptureQueriesContext(connection) as queries:
-        counting.refresh()
+        refresh_counts()
 
     assert not [query for query in queries if "capi_daycount" in query["sql"]]
     assert len(queries) == 7, [query["sql"][:100] for query in queries]
@@ -194,7 +194,7 @@ def test_pruning_keeps_the_counts_and_takes_the_rows(company, make_rule, setting
     recent = record(rule, "accepted", now - 2 * DAY)
 
     keep_house()
-    counting.recount()
+    recount_days()
 
     assert list(ConversionEvent.objects.values_list("pk", flat=True)) == [recent.pk]
     days = {timezone.localdate(event.created_at).isoformat() for event in (old, recent)}
@@ -212,7 +212,7 @@ def test_a_day_that_has_lost_rows_is_not_counted_again_even_where_more_is_kept_f
     keep_house()
 
     settings.RETENTION_DAYS = 100
-    counting.recount()
+    recount_days()
     CountedLog.objects.update(time_zone="Europe/Amsterdam")
     count_now()
 

@@ -6,9 +6,9 @@ import pytest
 from django.urls import reverse
 
 from capi import services
-from capi.doctor.findings import Check, Finding, Level, as_json
+from capi.diagnostics.findings import Check, Finding, Level, as_json
 from capi.models import Checkup, Connection, Heartbeat
-from capi.views import doctor
+from capi.views import connection
 from tests.conftest import TOKEN
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +86,7 @@ def test_one_company_never_sees_anothers_check_up(client_as, admin, other_compan
 
 
 def test_ten_a_minute_are_enough_and_the_next_says_so(client_as, admin, monkeypatch, company, one_minute) -> None:
-    monkeypatch.setattr(doctor, "CHECKS_PER_MINUTE", 1)
+    monkeypatch.setattr(connection, "CHECKS_PER_MINUTE", 1)
     web = client_as(admin)
 
     answers = [web.post(CHECK, headers=HTMX).content.decode() for _ in range(2)]

@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from capi import services
+from capi.delivery import http_session
 from capi.linkedin.identity import email_sha256
 from capi.models import Connection, ConversionEvent
-from capi.pipeline import wire
-from crm.erasure import erase_lead
+from crm.services.erasure import erase_lead
 from tests.capi.conftest import requests_made, send_all
 from tests.capi.linkedin.wire import CREATED, Wire, headers_of, keeping_alive
 from tests.conftest import TOKEN, make_deal, make_lead
@@ -47,7 +47,7 @@ def test_it_shows_the_very_request_that_is_sent_afterwards(web, company, token, 
         page = web.get(PAGE, {"deal": deal.pk, "rule": rule.pk})
         asked_before = len(linkedin.requests)
         send_all(company)
-        wire.hang_up()
+        http_session.close()
 
     head, body = shown(page.content.decode())
     line, *headers = head.strip().splitlines()

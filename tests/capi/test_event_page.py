@@ -7,10 +7,10 @@ import pytest
 from django.urls import reverse
 
 from capi import services
+from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent
-from capi.sandbox.faults import Fault
-from crm.erasure import erase_lead
 from crm.models import Lead, Stage
+from crm.services.erasure import erase_lead
 from tests.capi.conftest import received, send_all
 from tests.conftest import TOKEN, make_deal, make_lead
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from capi.models import ConversionEvent
-from capi.reads import log
+from capi.selectors import events
 from crm.models import AuditEntry
 from tests.capi.counted import record
 from tests.conftest import make_lead
@@ -58,7 +58,7 @@ def test_the_filters_of_the_page_hold_for_the_file(client_as, ops, make_rule) ->
 
 
 def test_it_is_read_piece_by_piece_while_it_is_sent(client_as, ops, make_rule, monkeypatch) -> None:
-    monkeypatch.setattr(log, "ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(events, "ROWS_AT_ONCE", 10)
     rule = make_rule()
     ids = [record(rule, "accepted").event_id for _ in range(25)]
     response = client_as(ops).post(EXPORT)

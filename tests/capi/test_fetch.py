@@ -3,11 +3,9 @@
 import pytest
 from django.db import connection
 
-from capi.models import ConversionEvent, ConversionRule
-from capi.pipeline import keys
-from capi.pipeline.fetch import fetch
-from capi.pipeline.lane import due_events
-from capi.pipeline.take import columns
+from capi.delivery.lane import due_events
+from capi.delivery.selection import columns, fetch
+from capi.models import ConversionEvent, ConversionRule, lookups
 from tests.conftest import make_deal, make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -37,11 +35,11 @@ def test_keys_are_one_parameter(events) -> None:
 
     assert list(found.values_list("pk", flat=True)) == [first, third]
     assert not ConversionEvent.objects.filter(pk__one_of=[]).exists()
-    assert ConversionEvent.objects.get(pk__one_of=keys.Keys([second, 0])).pk == second
+    assert ConversionEvent.objects.get(pk__one_of=lookups.IdList([second, 0])).pk == second
     assert list(
-        keys.without(ConversionEvent.objects.all(), keys.Keys([first, third])).values_list("pk", flat=True)
+        lookups.without(ConversionEvent.objects.all(), lookups.IdList([first, third])).values_list("pk", flat=True)
     ) == [second]
-    assert keys.without(ConversionEvent.objects.all(), keys.NO_KEYS).count() == 3
+    assert lookups.without(ConversionEvent.objects.all(), lookups.NO_IDS).count() == 3
 
 
 @needs_postgresql

@@ -5,8 +5,7 @@ import logging
 import pytest
 from django.urls import reverse
 
-from capi.linkedin.identity import NothingToHash, email_sha256, why_no_hash
-from capi.linkedin.vectors import PUBLISHED
+from capi.linkedin.identity import PUBLISHED, NothingToHash, email_sha256, why_no_hash
 from tests.security.rows import checksum
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]

@@ -7,10 +7,11 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from capi import backfills, services
-from capi.help.troubleshooting import page
+from capi import services
 from capi.linkedin import versions
 from capi.models import Connection, ConversionEvent
+from capi.services import backfills
+from leadmachine.help.troubleshooting import page
 from tests.capi.counted import count_now, record
 from tests.conftest import make_lead
 

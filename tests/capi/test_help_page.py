@@ -7,10 +7,10 @@ from django.conf import settings
 from django.test import Client
 
 from capi import services
-from capi.help.pages import all_pages
 from capi.models import Alert, Connection, ConversionEvent, ConversionRule
-from capi.reasons import AlertKind, Reason
+from capi.models.choices import AlertKind, Reason
 from crm.models import User
+from leadmachine.help.pages import all_pages
 from tests.conftest import TOKEN, make_lead
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def test_everybody_reads_every_page(client_as, request, role):
 
 def test_somebody_without_a_company_reads_it_too(db):
     client = Client()
-    client.force_login(User.objects.create(email="new@example.com"), backend="crm.auth.EmailBackend")
+    client.force_login(User.objects.create(email="new@example.com"), backend="crm.accounts.backends.EmailBackend")
 
     assert client.get("/help/").status_code == client.get(TROUBLESHOOTING).status_code == 200
 

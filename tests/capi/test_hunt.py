@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capi.pipeline.batch import Hunt
+from capi.delivery.bisection import BatchBisection
 
 
-def run(size: int, refuse, *, words=lambda event: f"Bad thing {event!r}") -> tuple[Hunt, list[int], int]:
+def run(size: int, refuse, *, words=lambda event: f"Bad thing {event!r}") -> tuple[BatchBisection, list[int], int]:
     """Hunt through `size` events; `refuse(part)` plays LinkedIn. Returns the hunt, the accepted, and the requests."""
-    hunt, accepted, requests = Hunt([list(range(size))]), [], 0
+    hunt, accepted, requests = BatchBisection([list(range(size))]), [], 0
     while (part := hunt.next_part()) is not None and not hunt.blames_rule:
         requests += 1
         if not refuse(part):
@@ -42,7 +42,7 @@ def test_exactly_the_bad_ones_are_found_within_the_bound(data) -> None:
 
 @given(size=st.integers(1, 5000), fits=st.integers(1, 5000))
 def test_of_what_is_too_large_the_front_goes_in_the_first_size_that_fits(size: int, fits: int) -> None:
-    hunt, sent, refused = Hunt([range(size)]), [], []
+    hunt, sent, refused = BatchBisection([range(size)]), [], []
     while (part := hunt.next_part()) is not None:
         if len(part) > fits:
             refused.append(len(part))

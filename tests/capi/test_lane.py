@@ -9,10 +9,10 @@ from django.db import connection as database
 from django.utils import timezone
 
 from capi import services
+from capi.delivery import lane, settle, sweep
+from capi.delivery.deliver import deliver
+from capi.delivery.lane import LeaseLost
 from capi.models import Attempt, Connection, ConversionEvent
-from capi.pipeline import lane, settle, sweep
-from capi.pipeline.deliver import deliver
-from capi.pipeline.lane import LeaseLost
 from crm.models import Lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import TOKEN, make_lead
@@ -165,8 +165,8 @@ def test_a_slow_purse_still_sends_one_request_after_another(company, connected, 
     now = timezone.now()
     used = Connection(requests_left=2, requests_counted_at=now - timedelta(seconds=4))
 
-    assert 5.9 < lane.Look(used, now, has_test=False).wait_seconds < 6.1
-    assert lane.Look(used, now + timedelta(seconds=7), has_test=False).wait_seconds == 0
+    assert 5.9 < lane.LaneSnapshot(used, now, has_test=False).wait_seconds < 6.1
+    assert lane.LaneSnapshot(used, now + timedelta(seconds=7), has_test=False).wait_seconds == 0
 
 
 def test_the_sweep_finds_lanes_that_are_due_and_no_others(

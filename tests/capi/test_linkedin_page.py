@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from capi import services
 from capi.models import Connection, ConversionEvent
-from capi.reads import rules
+from capi.selectors import rules
 from tests.capi.counted import count_now, record
 from tests.conftest import TOKEN, make_lead
 

@@ -8,11 +8,11 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
+from capi.delivery.backfill import preview
 from capi.models import Housekeeping
-from capi.pipeline.backfill import foresee
-from capi.reads.by_hand import Choice, chosen_by_filter, outlook_of_cancelling, outlook_of_retrying
-from capi.reads.log import Wanted
-from capi.reads.reconcile import reconcile
+from capi.selectors.event_actions import ChosenEvents, chosen_by_filter, preview_of_cancelling, preview_of_retrying
+from capi.selectors.events import EventFilter
+from capi.selectors.reconcile import reconcile
 from leadmachine.housekeeping import keep_house_if_due
 from postgresql import bounds
 from tests.conftest import staff_client
@@ -55,7 +55,7 @@ def test_the_reconcile_of_a_week(longest, company) -> None:
 
 
 def test_what_a_backfill_would_do(longest, make_rule) -> None:
-    foresee(make_rule(), since=timezone.now() - timedelta(days=90), until=timezone.now())
+    preview(make_rule(), since=timezone.now() - timedelta(days=90), until=timezone.now())
 
     assert longest() == 60
 
@@ -63,9 +63,9 @@ def test_what_a_backfill_would_do(longest, make_rule) -> None:
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda company_id: chosen_by_filter(company_id, Wanted(), None, retry=True),
-        lambda company_id: outlook_of_retrying(company_id, Choice([])),
-        lambda company_id: outlook_of_cancelling(company_id, Choice([])),
+        lambda company_id: chosen_by_filter(company_id, EventFilter(), None, retry=True),
+        lambda company_id: preview_of_retrying(company_id, ChosenEvents([])),
+        lambda company_id: preview_of_cancelling(company_id, ChosenEvents([])),
     ],
 )
 def test_the_question_before_a_retry_or_a_cancel(ask, longest, company) -> None:

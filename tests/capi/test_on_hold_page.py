@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from capi import services
 from capi.models import Connection, ConversionEvent
-from capi.reads import on_hold as module
-from capi.reads.on_hold import on_hold
-from capi.words import countdown
+from capi.selectors import on_hold as module
+from capi.selectors.explanations.explain import countdown
+from capi.selectors.on_hold import on_hold
 from tests.conftest import TOKEN, make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]

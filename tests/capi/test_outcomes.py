@@ -9,9 +9,9 @@ from django.utils import dateformat, timezone
 
 from capi import services
 from capi.models import ConversionEvent
-from crm import timeline
-from crm.erasure import erase_lead
 from crm.models import CrmEvent, Deal, LeadStatus, Stage
+from crm.selectors import timeline
+from crm.services.erasure import erase_lead
 from tests.capi.counted import record
 from tests.conftest import TOKEN, make_deal, make_lead
 from tests.housekeeping import keep_house

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from capi import own_sandbox, rulebook
-from capi.linkedin.rules import Outcome
+from capi.delivery import http_session, own_sandbox
+from capi.delivery.linkedin_rules import ask_linkedin
+from capi.linkedin.rules import ReadStatus
+from capi.linkedin.sandbox import proof
 from capi.models import Attempt
-from capi.pipeline import wire
-from capi.sandbox import proof
 from leadmachine import embedded
 from tests.capi.conftest import send_all, states
 from tests.conftest import make_lead
@@ -103,10 +103,10 @@ def test_no_question_with_a_token_goes_to_a_stranger(company, token, settings, s
     use(settings, stranger.server_port)
     token.ad_account_id = "512345678"
 
-    read = rulebook.ask_linkedin(token, seconds=5)
+    read = ask_linkedin(token, seconds=5)
 
     stranger.assert_was_told_nothing()
-    assert read.outcome == Outcome.UNREACHABLE
+    assert read.outcome == ReadStatus.UNREACHABLE
 
 
 def test_a_stranger_who_takes_the_port_in_between_gets_nothing(company, token, make_rule, ours) -> None:
@@ -133,7 +133,7 @@ def test_another_receiver_that_was_chosen_on_purpose_needs_no_proof(
     send_all(company)
 
     assert states(company) == ["accepted"]
-    assert type(wire.client()) is wire.Client
+    assert type(http_session.client()) is http_session.Client
 
 
 def test_the_start_is_refused_where_a_stranger_has_the_port(settings, stranger) -> None:

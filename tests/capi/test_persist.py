@@ -3,9 +3,9 @@
 import pytest
 from django.db import InternalError, OperationalError
 
+from capi.delivery import lane, settle
+from capi.delivery.lane import LeaseLost
 from capi.models import Attempt, ConversionEvent
-from capi.pipeline import lane, persist, settle
-from capi.pipeline.lane import LeaseLost
 from tests.capi.conftest import requests_made, send_all
 from tests.conftest import make_lead
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch) -> None:
-    monkeypatch.setattr(persist, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(settle, "PAUSE_SECONDS", 0.01)
 
 
 def test_a_write_that_the_database_refuses_at_first_is_tried_again(
@@ -67,7 +67,7 @@ def test_after_the_time_of_a_lease_it_gives_up(company, connected, settings) -> 
         raise OperationalError("gone")
 
     with pytest.raises(OperationalError):
-        persist.until_written(never)
+        settle.until_written(never)
 
 
 def test_a_lost_lease_is_not_tried_again() -> None:
@@ -78,6 +78,6 @@ def test_a_lost_lease_is_not_tried_again() -> None:
         raise LeaseLost
 
     with pytest.raises(LeaseLost):
-        persist.until_written(lost)
+        settle.until_written(lost)
 
     assert calls == [False]

@@ -10,10 +10,10 @@ from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from capi.delivery import planning, planning_sql, sweep
 from capi.models import ConversionEvent
-from capi.pipeline import pairs, plan, sweep
 from crm.models import CrmEvent, Deal, Lead, LeadStatus
-from crm.models.moments import tells_what_changed
+from crm.models.snapshots import supports_returning_old
 from tests.capi.conftest import states
 from tests.conftest import make_deal, make_lead
 
@@ -87,7 +87,7 @@ def test_planning_the_same_event_twice_makes_nothing_the_second_time(company, ma
     make_lead(company)
     crm_event = CrmEvent.objects.get()
 
-    again = plan.plan([crm_event.pk])
+    again = planning.plan([crm_event.pk])
 
     assert again == set()
     assert states(company) == ["pending"]
@@ -232,7 +232,7 @@ def test_planning_says_which_companies_have_something_to_send(company, other_com
     )
     ConversionEvent.objects.all().delete()
 
-    due = plan.plan(list(CrmEvent.objects.filter(lead__in=leads).values_list("pk", flat=True)))
+    due = planning.plan(list(CrmEvent.objects.filter(lead__in=leads).values_list("pk", flat=True)))
 
     assert due == {company.pk}
     assert states(other_company) == ["waiting"]
@@ -246,7 +246,7 @@ def test_planning_is_one_statement_however_many_events(company, make_rule, djang
     ConversionEvent.objects.all().delete()
 
     with django_assert_max_num_queries(1 if connection.vendor == "postgresql" else 3):
-        plan.plan(crm_events)
+        planning.plan(crm_events)
 
     assert ConversionEvent.objects.count() == 18
 
@@ -254,7 +254,7 @@ def test_planning_is_one_statement_however_many_events(company, make_rule, djang
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite plans in one way")
 def test_no_pair_is_compared_with_all_others_whatever_postgresql_takes_for_small(company, make_rule) -> None:
     make_rule("lead_created")
-    statements, chosen = pairs.planning([1, 2])
+    statements, chosen = planning_sql.planning([1, 2])
 
     explained = explain_for_few(statements.at_once, [chosen])
 
@@ -266,9 +266,9 @@ def test_no_pair_is_compared_with_all_others_whatever_postgresql_takes_for_small
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite plans in one way")
 @pytest.mark.parametrize("about_deal", [False, True])
 def test_foreseeing_compares_nothing_with_all_either(about_deal) -> None:
-    of_ids = explain_for_few(pairs.foreseeing_ids(about_deal=about_deal), [[1, 2], 1, [1, 2]])
+    of_ids = explain_for_few(planning_sql.foreseeing_ids(about_deal=about_deal), [[1, 2], 1, [1, 2]])
     period = [1, "lead_created", timezone.now(), timezone.now()]
-    of_period = explain_for_few(pairs.foreseeing_period(about_deal=about_deal), [*period, 1, *period])
+    of_period = explain_for_few(planning_sql.foreseeing_period(about_deal=about_deal), [*period, 1, *period])
 
     assert of_ids.count("Nested Loop") == of_period.count("Nested Loop") == 1
 
@@ -311,7 +311,7 @@ def test_postgresql_keeps_its_plans_of_the_statements_of_a_save(company, make_ru
         kept = "".join(statement for (statement,) in cursor.fetchall())
     assert "WITH pairs" in kept
     assert "INSERT INTO crm_crmevent" in kept
-    assert ("RETURNING old" if tells_what_changed(connection) else "FOR NO KEY UPDATE") in kept
+    assert ("RETURNING old" if supports_returning_old(connection) else "FOR NO KEY UPDATE") in kept
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite keeps no plans")

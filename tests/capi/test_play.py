@@ -3,9 +3,9 @@
 import pytest
 
 from capi import services
+from capi.delivery.sent_hashes import hash_of
+from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.pipeline.sent import hash_of
-from capi.sandbox.faults import Fault
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import TOKEN, make_lead
 

@@ -7,10 +7,10 @@ import pytest
 from django.utils import timezone
 
 from capi import services
+from capi.delivery.scheduling import NEW_EVERY
+from capi.linkedin import payload
 from capi.models import ConversionEvent
-from capi.pipeline import deliver as pipeline
-from capi.pipeline.queue import NEW_EVERY
-from capi.reasons import Reason
+from capi.models.choices import Reason
 from tests.capi.conftest import send_all
 from tests.conftest import make_lead
 
@@ -51,7 +51,7 @@ def test_a_backlog_goes_out_in_its_order_and_new_events_wait_for_few_batches(
     live = make_rule("lead_created", "2", frequency="every_time")
     pile_up(held, lead)
     planned_at: dict[str, int] = {}
-    encode, numbers = pipeline.payload.encode, count()
+    encode, numbers = payload.encode, count()
 
     def while_others_go_out(conversions):
         number = next(numbers)
@@ -62,7 +62,7 @@ def test_a_backlog_goes_out_in_its_order_and_new_events_wait_for_few_batches(
                 planned_at[event_id] = number
         return encode(conversions)
 
-    monkeypatch.setattr(pipeline.payload, "encode", while_others_go_out)
+    monkeypatch.setattr(payload, "encode", while_others_go_out)
     services.resume_rule(rule=held)
     send_all(company)
 

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from capi import services
 from capi.models import Connection, ConversionEvent
-from capi.reads.moments import monday_of
-from capi.reads.reconcile import RuleWeek, reconcile
-from capi.reasons import Reason, State
+from capi.models.choices import Reason, State
+from capi.selectors.periods import monday_of
+from capi.selectors.reconcile import RuleWeek, reconcile
 from crm.models import AuditEntry, Company, CrmEvent, Stage
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_deal, make_lead

@@ -9,10 +9,10 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from capi.alerts.letters import letter_of
+from capi.alerts.notifications import mail_content
 from capi.models import Mail
-from capi.reads.moments import monday_of
-from capi.reasons import News
+from capi.models.choices import MailKind
+from capi.selectors.periods import monday_of
 from tests.conftest import make_lead
 from tests.plans import plans, read, read_whole
 
@@ -35,12 +35,12 @@ def log(company, make_rule, settings) -> None:
 
 def test_neither_the_page_nor_the_file_nor_the_mail_of_a_week_reads_a_large_table_whole(log, ops, client_as) -> None:
     web = client_as(ops)
-    mail = Mail.objects.create(company=ops.company, user=ops.user, news=News.WEEK, week=LAST_WEEK)
+    mail = Mail.objects.create(company=ops.company, user=ops.user, news=MailKind.WEEK, week=LAST_WEEK)
 
     with plans() as found:
         page = web.get(reverse("reconcile"))
         export = web.post(reverse("reconcile_export"), {"week": LAST_WEEK.isoformat()})
-        letter = letter_of(mail)
+        letter = mail_content(mail)
 
     assert page.status_code == 200
     assert b"".join(export).count(b"Sent") == 1

@@ -8,9 +8,9 @@ import pytest
 from django.urls import reverse
 
 from capi import services
+from capi.delivery.request_log import linkedin_id
+from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Attempt, ConversionEvent, ConversionRule
-from capi.pipeline.request_log import linkedin_id
-from capi.sandbox.faults import Drop, Fault
 from crm.models import Lead
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_lead

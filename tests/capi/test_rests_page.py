@@ -7,9 +7,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from capi import services
-from capi.alerts import look
+from capi.alerts import evaluate
+from capi.linkedin.sandbox.faults import Fault
 from capi.models import Alert, Connection, ConversionEvent
-from capi.sandbox.faults import Fault
 from crm.models import AuditEntry
 from tests.capi.conftest import requests_made, send_all, states
 from tests.conftest import TOKEN, make_lead
@@ -104,14 +104,14 @@ def test_try_now_wakes_nothing_that_is_settled_or_another_companys(
 
 def test_a_long_rest_is_told_once_and_its_end_too(company, admin, sandbox, make_rule) -> None:
     throttle(company, sandbox, make_rule, 7200)
-    assert look.due_companies() == [company.pk]  # at once, and not within the hour
-    look.look(company.pk, now=timezone.now())
+    assert evaluate.due_companies() == [company.pk]  # at once, and not within the hour
+    evaluate.evaluate(company.pk, now=timezone.now())
     Connection.objects.update(next_attempt_at=None)
 
     send_all(company)
 
-    assert look.due_companies() == [company.pk]
-    look.look(company.pk, now=timezone.now())
+    assert evaluate.due_companies() == [company.pk]
+    evaluate.evaluate(company.pk, now=timezone.now())
     [alert] = Alert.objects.filter(kind="resting")
     assert (alert.reason, alert.ending) == ("asked", "mended")
     assert [mail.news for mail in alert.mails.order_by("pk")] == ["opened", "closed"]
@@ -119,7 +119,7 @@ def test_a_long_rest_is_told_once_and_its_end_too(company, admin, sandbox, make_
 
 def test_an_open_alert_names_the_next_try_and_not_the_first_one(company, admin, sandbox, make_rule, client_as) -> None:
     throttle(company, sandbox, make_rule, 7200)
-    look.look(company.pk, now=timezone.now())
+    evaluate.evaluate(company.pk, now=timezone.now())
     later = timezone.now() + timedelta(hours=9)
     Connection.objects.update(next_attempt_at=later, rest_cause="throttled")
 
@@ -162,21 +162,21 @@ def test_the_linkedin_page_says_how_large_requests_are_while_they_are_limited(cl
 
 def test_between_two_tries_nothing_is_said_to_work_again(company, admin, sandbox, make_rule) -> None:
     throttle(company, sandbox, make_rule, 7200)
-    look.look(company.pk, now=timezone.now())
+    evaluate.evaluate(company.pk, now=timezone.now())
 
     for hours in (3, 6):
         Connection.objects.update(next_look_at=None)
-        look.look(company.pk, now=timezone.now() + timedelta(hours=hours))
+        evaluate.evaluate(company.pk, now=timezone.now() + timedelta(hours=hours))
 
     assert Alert.objects.get(kind="resting").is_open
 
 
 def test_try_now_says_nothing_of_linkedin_before_it_was_asked(client_as, admin, company, sandbox, make_rule) -> None:
     throttle(company, sandbox, make_rule, 7200)
-    look.look(company.pk, now=timezone.now())
+    evaluate.evaluate(company.pk, now=timezone.now())
 
     client_as(admin).post(RESUME)
-    look.look(company.pk, now=timezone.now())
+    evaluate.evaluate(company.pk, now=timezone.now())
 
     assert Alert.objects.get(kind="resting").is_open
     assert SAID not in client_as(admin).get(LEADS).content.decode()

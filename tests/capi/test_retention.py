@@ -6,7 +6,7 @@ import pytest
 from django.db.models.functions import Now
 
 from capi.models import Alert, Mail
-from capi.reasons import AlertKind, News
+from capi.models.choices import AlertKind, MailKind
 from tests.housekeeping import keep_house
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -25,7 +25,7 @@ def alert_of(company, *, closed_at) -> Alert:
 
 
 def mail_to(member, alert=None, **fields) -> Mail:
-    news = News.OPENED if alert else News.WEEK
+    news = MailKind.OPENED if alert else MailKind.WEEK
     return Mail.objects.create(company=member.company, user=member.user, alert=alert, news=news, **fields)
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from capi import services
 from capi.models import ConversionEvent, ConversionRule
-from capi.reads import rule_health, rules
+from capi.selectors import rule_health, rules
 from tests.capi.counted import count_now, record
 from tests.conftest import TOKEN
 

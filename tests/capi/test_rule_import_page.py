@@ -10,11 +10,11 @@ from django.urls import reverse
 
 from capi import services
 from capi.linkedin.rules import LinkedInRule
+from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionRule
-from capi.rule_import import Chosen, Imported, import_rules
-from capi.sandbox.faults import Fault
+from capi.services.rule_import import Chosen, Imported, import_rules
 from crm.models import AuditEntry
-from crm.roles import Role
+from crm.models.roles import Role
 from tests.conftest import join, make_deal, make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -306,7 +306,7 @@ def test_garbage_changes_nothing_here(web, connect, sandbox, fault, said) -> Non
 
 
 def test_a_linkedin_that_does_not_answer_holds_the_page_for_its_time_only(web, connect, sandbox, monkeypatch) -> None:
-    monkeypatch.setattr("capi.rulebook.ask_linkedin.__kwdefaults__", {"seconds": 0.3})
+    monkeypatch.setattr("capi.delivery.linkedin_rules.ask_linkedin.__kwdefaults__", {"seconds": 0.3})
     connect()
     sandbox.faults.add(Fault(delay_ms=2_000))
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from capi import services, vault
-from capi.linkedin.rules import Outcome
+from capi import services
+from capi.delivery.linkedin_rules import ask_linkedin
+from capi.linkedin.rules import ReadStatus
 from capi.models import Connection
-from capi.rulebook import ask_linkedin
+from capi.models.token import UnreadableToken
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -17,12 +18,14 @@ def saved(company, token="AQX-good-token-0123456789", account="512345678") -> Co
 def test_the_rules_of_the_ad_account_come_back(company, sandbox) -> None:
     read = ask_linkedin(saved(company))
 
-    assert (read.outcome, len(read.rules)) == (Outcome.FOUND, 12)
+    assert (read.outcome, len(read.rules)) == (ReadStatus.FOUND, 12)
     (entry,) = sandbox.ledger.tail(10)
     assert (entry.method, entry.status, entry.version) == ("GET", 200, "202609")
 
 
-@pytest.mark.parametrize(("word", "outcome"), [("revoked", Outcome.TOKEN_REFUSED), ("sendonly", Outcome.CANNOT_TELL)])
+@pytest.mark.parametrize(
+    ("word", "outcome"), [("revoked", ReadStatus.TOKEN_REFUSED), ("sendonly", ReadStatus.CANNOT_TELL)]
+)
 def test_asking_changes_nothing_here_whatever_the_answer_is(company, sandbox, word, outcome) -> None:
     connection = saved(company, token=f"AQX-{word}-token-0123456789")
     before = Connection.objects.values().get()
@@ -37,7 +40,7 @@ def test_a_token_that_can_not_be_opened_is_never_sent(company, sandbox) -> None:
     connection = saved(company)
     connection.sealed_token = "gAAAA-of-another-key"
 
-    with pytest.raises(vault.UnreadableToken):
+    with pytest.raises(UnreadableToken):
         ask_linkedin(connection)
 
     assert sandbox.ledger.tail(10) == []

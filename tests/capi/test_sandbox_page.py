@@ -7,8 +7,8 @@ import pytest
 from django.urls import reverse
 
 from capi import services
+from capi.linkedin.sandbox.scenarios import ACCOUNTS, RULES, TOKENS
 from capi.models import ConversionRule
-from capi.sandbox.choices import ACCOUNTS, RULES, TOKENS
 from crm.models import Lead
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_lead

@@ -2,9 +2,9 @@
 
 import pytest
 
+from capi.delivery.sent_hashes import blank_hashes, forget_hashes, hash_of, pack_hashes
+from capi.linkedin.sandbox.faults import Fault
 from capi.models import Attempt, ConversionEvent
-from capi.pipeline.sent import blanked, forget_hashes, hash_of, pack
-from capi.sandbox.faults import Fault
 from crm.models import Lead
 from tests.capi.conftest import received, send_all
 from tests.conftest import make_lead
@@ -13,14 +13,14 @@ ADA, GRACE = "a1" * 32, "b2" * 32
 
 
 def test_each_event_finds_its_own_hash() -> None:
-    block = pack([(7, ADA), (2**40, GRACE)])
+    block = pack_hashes([(7, ADA), (2**40, GRACE)])
 
     assert (hash_of(block, 7), hash_of(block, 2**40), hash_of(block, 8)) == (ADA, GRACE, "")
     assert len(block) == 80
 
 
 def test_a_blanked_hash_is_gone_and_the_others_stay() -> None:
-    block = blanked(pack([(7, ADA), (8, GRACE)]), [7])
+    block = blank_hashes(pack_hashes([(7, ADA), (8, GRACE)]), [7])
 
     assert (hash_of(block, 7), hash_of(block, 8)) == ("", GRACE)
     assert bytes.fromhex(ADA) not in block

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import pytest
 from django.core import mail
 
-from capi import checkups, shutdown, tasks
-from capi.alerts import post
+from capi import tasks
+from capi.alerts import notifications
+from capi.delivery import http_session, shutdown
+from capi.diagnostics import checkups
+from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, Mail
-from capi.pipeline import counting, deliver
-from capi.sandbox.faults import Fault
-from capi.sweeper import Sweeper
+from capi.services.statistics import refresh_counts
+from leadmachine.timers import Sweeper
 from tests.capi.conftest import requests_made, send_all, states
 from tests.conftest import make_lead
 
@@ -48,8 +50,8 @@ def test_nothing_new_is_sent_and_the_rest_is_left_to_the_next(due, company, sand
 
 def test_the_request_in_flight_is_written_down_and_is_the_last(due, company, sandbox, settings, monkeypatch) -> None:
     settings.BATCH_SIZE = 1
-    send = deliver.wire.send
-    monkeypatch.setattr(deliver.wire, "send", lambda **request: (shutdown.begin(), send(**request))[1])
+    send = http_session.send
+    monkeypatch.setattr(http_session, "send", lambda **request: (shutdown.begin(), send(**request))[1])
 
     send_all(company)
 
@@ -60,8 +62,8 @@ def test_the_request_in_flight_is_written_down_and_is_the_last(due, company, san
 
 def test_a_batch_that_is_cut_into_parts_stops_between_them(due, company, sandbox, monkeypatch) -> None:
     sandbox.faults.add(Fault(status=400, body='{"message":"Something is off.","status":400}'))
-    send = deliver.wire.send
-    monkeypatch.setattr(deliver.wire, "send", lambda **request: (shutdown.begin(), send(**request))[1])
+    send = http_session.send
+    monkeypatch.setattr(http_session, "send", lambda **request: (shutdown.begin(), send(**request))[1])
 
     send_all(company)
 
@@ -82,7 +84,7 @@ def test_its_task_has_another_worker_woken(due, company, monkeypatch) -> None:
 
 def test_a_sweep_wakes_and_delivers_nothing_more(due, company, sandbox, monkeypatch) -> None:
     woken: list[int] = []
-    monkeypatch.setattr("capi.sweeper.wake", woken.append)
+    monkeypatch.setattr("leadmachine.timers.wake", woken.append)
     shutdown.begin()
 
     Sweeper().sweep()
@@ -97,9 +99,9 @@ def test_no_mail_no_check_up_and_no_count_is_begun(due, company, admin, monkeypa
     letter = Mail.objects.create(company=company, user=admin.user)
     shutdown.begin()
 
-    post.send_due()
+    notifications.send_due()
     checkups.check_up_due(seconds=60)
-    counting.refresh()
+    refresh_counts()
 
     letter.refresh_from_db()
     assert mail.outbox == []

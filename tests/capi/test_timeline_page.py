@@ -3,8 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from capi import services, timeline
+from capi import services
 from capi.models import Connection, ConversionEvent
+from capi.selectors import timeline
 from crm.models import CrmEvent, LeadStatus
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_lead

@@ -7,10 +7,10 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from capi import checks
+from capi.delivery import sweep
 from capi.linkedin import versions
 from capi.models import Connection, ConversionEvent
-from capi.pipeline import sweep
+from leadmachine import checks
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import make_lead
 

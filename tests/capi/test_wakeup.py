@@ -10,9 +10,9 @@ import pytest
 import redis
 from django.db import transaction
 
-from capi import wakeup
+from capi.delivery import wakeup
+from capi.delivery.wakeup import publisher
 from capi.models import ConversionEvent
-from capi.publisher import publisher
 from crm.models import Lead
 from leadmachine import installation
 from tests.conftest import make_lead
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _fresh_line(settings: Any) -> Iterator[None]:
     def forget() -> None:
         assert publisher.flush(10)  # what a test before this one asked for, to the broker of that test
-        wakeup._broker.cache_clear()
+        wakeup._broker_connection.cache_clear()
         wakeup.breaker.closed_at = wakeup.breaker.warn_again_at = 0.0
 
     forget()
@@ -57,7 +57,7 @@ def dead_port() -> int:
 
 def point_broker_at(settings: Any, port: int) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
-    wakeup._broker.cache_clear()  # what was asked for in the meantime has made a line to the broker of before
+    wakeup._broker_connection.cache_clear()  # what was asked for in the meantime has made a line to the broker of before
 
 
 def test_a_commit_sends_one_message_however_many_events_it_made(company, make_rule, queue) -> None:
@@ -116,13 +116,13 @@ def test_a_dead_broker_costs_a_save_nothing_and_is_warned_of_once(company, make_
     make_rule()
     point_broker_at(settings, dead_port())
 
-    with caplog.at_level(logging.WARNING, logger="capi.wakeup"):
+    with caplog.at_level(logging.WARNING, logger="capi.delivery.wakeup"):
         for n in range(20):
             make_lead(company, email=f"{n}@example.com")
             assert publisher.flush(10)
 
     assert ConversionEvent.objects.filter(state="pending").count() == 20
-    assert len([record for record in caplog.records if record.name == "capi.wakeup"]) == 1
+    assert len([record for record in caplog.records if record.name == "capi.delivery.wakeup"]) == 1
 
 
 def test_a_broker_that_accepts_and_never_answers_does_not_hold_a_save(
@@ -163,7 +163,7 @@ def test_saves_that_follow_each_other_send_a_message_at_once_and_one_for_all_the
 ) -> None:
     make_rule()
     assert queue() == 0
-    monkeypatch.setattr("capi.publisher.FOLDED_SECONDS", 60)
+    monkeypatch.setattr("capi.delivery.wakeup.FOLDED_SECONDS", 60)
 
     for n in range(60):
         make_lead(company, email=f"{n}@example.com")

@@ -2,14 +2,15 @@
 
 import pytest
 
-from capi.linkedin.rules import Outcome
-from capi.reasons import Reason, State
-from capi.words import READINGS, REASONS, STATES
+from capi.linkedin.rules import ReadStatus
+from capi.models.choices import Reason, State
+from capi.selectors.explanations.reasons import READINGS, REASONS
+from capi.selectors.explanations.states import STATES
 
 
 @pytest.mark.parametrize(
     ("codes", "words"),
-    [(State, STATES), (set(Reason) - {Reason.NONE}, REASONS), (Outcome, READINGS)],
+    [(State, STATES), (set(Reason) - {Reason.NONE}, REASONS), (ReadStatus, READINGS)],
     ids=["states", "reasons", "readings"],
 )
 def test_every_code_has_words(codes, words) -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from crm.models import ApiKey, Company, CrmEvent, Deal, Lead, LeadStatus, Membership, Stage, User
-from crm.roles import Role
+from crm.models.roles import Role
 from tests.conftest import join, make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
@@ -138,7 +138,7 @@ def test_lists_show_the_own_company_only(client_as, admin, company, other_compan
 
 def test_whoever_belongs_to_no_company_is_told_so(db):
     client = Client()
-    client.force_login(User.objects.create(username="new@example.com"), backend="crm.auth.EmailBackend")
+    client.force_login(User.objects.create(username="new@example.com"), backend="crm.accounts.backends.EmailBackend")
 
     response = client.get("/leads/")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from crm import audit
 from crm.models import ApiKey, AuditAction, AuditEntry, Company, CrmEvent, LeadStatus, Stage
+from crm.services import audit
 from tests.conftest import make_deal, make_lead, staff_client
 
 pytestmark = pytest.mark.django_db

@@ -9,10 +9,10 @@ from django.test import Client
 
 from capi import services
 from capi.models import ConversionRule
-from crm import audit
 from crm.models import ApiKey, AuditAction, AuditEntry, Membership
 from crm.models.audit import AppendOnly
 from crm.models.tracking import acting_as
+from crm.services import audit
 from tests.conftest import PASSWORD, TOKEN, make_lead
 from tests.housekeeping import keep_house
 
@@ -106,7 +106,7 @@ def test_signing_in_and_failing_to_is_on_record_without_what_was_typed(company, 
 
     authenticate(None, username="SALES@example.com", password="a guess")
     authenticate(None, username="sales@exmaple.com", password=PASSWORD)
-    Client().force_login(sales.user, backend="crm.auth.EmailBackend")
+    Client().force_login(sales.user, backend="crm.accounts.backends.EmailBackend")
 
     for own in (company, other_company):
         entries = AuditEntry.objects.for_company(own).order_by("pk")
@@ -114,7 +114,7 @@ def test_signing_in_and_failing_to_is_on_record_without_what_was_typed(company, 
             ("sign_in_failed", "Sales Jansen", sales.user_id, {}),
             ("sign_in", "Sales Jansen", sales.user_id, {}),
         ]
-    assert [record.getMessage() for record in caplog.records if record.name == "crm.sign_ins"] == [
+    assert [record.getMessage() for record in caplog.records if record.name == "crm.accounts.receivers"] == [
         f"A sign-in failed, for user {sales.user_id}.",
         "A sign-in failed, for nobody we know.",
         f"User {sales.user_id} signed in.",

@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 from django.test import Client
 
-from crm.api.strict import StrictSerializer
+from crm.api.serializers import StrictSerializer
 from crm.models import CrmEvent, Deal, Lead, LeadStatus, Stage
-from crm.roles import Role
-from crm.services import change_status
-from crm.views import deal as deal_views
+from crm.models.roles import Role
+from crm.services.editing import change_status
+from crm.views import deals as deal_views
 from tests.conftest import join, make_deal, make_lead
 from tests.crm.api.calling import caller
 from tests.faults.threads import in_threads

@@ -7,7 +7,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Index
 
 from capi.models import EarlierAttempt
-from crm.indexes import AddIndexUnblocked
+from crm.models.tenancy import AddIndexUnblocked
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 

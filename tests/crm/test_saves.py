@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models.signals import pre_save
 
 from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage, tracking
-from crm.models.moments import tells_what_changed
+from crm.models.snapshots import supports_returning_old
 from tests.conftest import make_deal, make_lead
 from tests.faults.threads import in_threads
 
@@ -19,9 +19,9 @@ RACERS = 8
 def statements(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many it takes PostgreSQL 18 to write a row and know what changed, and how many every other database."""
     if request.param == "looked_up":
-        monkeypatch.setattr(tracking, "tells_what_changed", lambda connection: False)
+        monkeypatch.setattr(tracking, "supports_returning_old", lambda connection: False)
         return 3
-    if not tells_what_changed(connection):
+    if not supports_returning_old(connection):
         pytest.skip("This database can't tell.")
     return 1
 

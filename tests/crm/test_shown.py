@@ -11,8 +11,8 @@ from django.template import Context, Template
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from crm.charts import Series, bar_chart
-from crm.templatetags.shown import day, grouped, money, when
+from capi.selectors.charts import Series, bar_chart
+from crm.templatetags.formatting import day, grouped, money, when
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from crm import timeline
 from crm.models import Stage
 from crm.models.tracking import acting_as
-from crm.timeline import TimelineNote
+from crm.selectors import timeline
+from crm.selectors.timeline import TimelineNote
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db

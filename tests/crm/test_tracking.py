@@ -399,7 +399,7 @@ def test_a_company_restored_without_steps_gets_them_with_its_first_lead(tmp_path
 
 
 def test_events_are_dated_by_the_database(ada: Lead, qualified: LeadStatus) -> None:
-    from capi.clock import database_now
+    from capi.models.functions import database_now
 
     before = database_now()
     _update(ada, qualified)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from django.db.models import Max
 
 from capi.models import ConversionEvent
-from capi.reasons import OPEN_STATES
+from capi.models.choices import OPEN_STATES
 from tests.faults import figures
 from tests.faults.processes import wait_for
 from tests.faults.world import RECOVERY_SECONDS, Saver, World, make_leads

@@ -17,6 +17,8 @@ from typing import NoReturn
 
 import psutil
 
+from leadmachine.startup import bound_worker
+
 
 class Deliveries:
     """The caller's side of the server."""
@@ -76,10 +78,9 @@ def main() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
     django.setup()
-    import capi.pipeline.deliver  # noqa: F401 - loaded once, for all that are forked
-    from leadmachine import patience
+    import capi.delivery.deliver  # noqa: F401 - loaded once, for all that are forked
 
-    patience.of_worker()
+    bound_worker()
     for line in sys.stdin:
         word, *ids = line.split()
         if word == "poll":
@@ -92,7 +93,7 @@ def main() -> None:
 
 
 def _deliver(company_ids: Iterable[int]) -> NoReturn:
-    from capi.pipeline.deliver import deliver
+    from capi.delivery.deliver import deliver
 
     try:
         for company_id in company_ids:

@@ -13,10 +13,10 @@ from typing import Any
 from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Now
 
-from capi import vault
+from capi.linkedin.sandbox.request_log import Entry
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
-from capi.reasons import OPEN_STATES, State
-from capi.sandbox.ledger import Entry
+from capi.models.choices import OPEN_STATES, State
+from capi.models.token import unseal
 from crm.models import CrmEvent
 
 Row = dict[str, Any]
@@ -192,7 +192,7 @@ def _fingerprints() -> Mapping[int, set[str]]:
     sealed = Connection.objects.exclude(sealed_token="").values_list("company_id", "sealed_token")
     found: defaultdict[int, set[str]] = defaultdict(set)
     for company, text in sealed:
-        found[company].add(fingerprint(vault.unseal(company_id=company, sealed=text)))
+        found[company].add(fingerprint(unseal(company_id=company, sealed=text)))
     return found
 
 

@@ -47,8 +47,8 @@ def add(slug: str, count: str) -> None:
 
 
 def work() -> None:
-    from capi.pipeline import sweep
-    from capi.pipeline.deliver import deliver
+    from capi.delivery import sweep
+    from capi.delivery.deliver import deliver
 
     while True:
         for company_id in sweep.due_companies():
@@ -63,14 +63,14 @@ def count() -> None:
 
 
 def compare(ledger: str) -> None:
+    from capi.linkedin.sandbox.request_log import RequestLog
     from capi.models import ConversionEvent
-    from capi.sandbox.ledger import Ledger
     from crm.models import Lead
     from tests.faults.invariants import broken, extra_acceptances, leased_lanes
 
     while leased_lanes().exists():  # what a killed worker held lapses by itself
         time.sleep(0.1)
-    entries = Ledger(Path(ledger)).tail(1_000_000)[::-1]
+    entries = RequestLog(Path(ledger)).tail(1_000_000)[::-1]
     found = {
         "broken": broken(entries),
         "extra": extra_acceptances(entries),

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 from django.conf import settings
 
-from capi.sandbox.ledger import Entry, Ledger
+from capi.linkedin.sandbox.request_log import Entry, RequestLog
 from tests.faults.processes import PATH
 
 
@@ -33,7 +33,7 @@ class LinkedIn:
 
     def entries(self) -> list[Entry]:
         """Every request since the last `clear`, oldest first."""
-        return Ledger(self.path).tail(1_000_000)[::-1]
+        return RequestLog(self.path).tail(1_000_000)[::-1]
 
     def clear(self) -> None:
         self.script()

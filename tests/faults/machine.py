@@ -16,16 +16,17 @@ from django.db.models import F
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from capi import killpoints, services, wakeup
-from capi.killpoints import POINTS
+from capi import services
+from capi.delivery import http_session, lane, settle, sweep, wakeup
+from capi.delivery.deliver import deliver
+from capi.linkedin import failpoints
+from capi.linkedin.failpoints import POINTS
+from capi.linkedin.sandbox.faults import Drop, Fault
+from capi.linkedin.sandbox.server import SandboxServer
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.pipeline import lane, persist, sweep, wire
-from capi.pipeline.deliver import deliver
-from capi.reasons import OPEN_STATES, State
-from capi.sandbox.faults import Drop, Fault
-from capi.sandbox.server import SandboxServer
-from crm.erasure import erase_lead
+from capi.models.choices import OPEN_STATES, State
 from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage
+from crm.services.erasure import erase_lead
 from tests.faults import figures
 from tests.faults.invariants import Allowed, broken, fingerprint, taken_elements
 
@@ -218,15 +219,15 @@ class Histories(RuleBasedStateMachine):
                 raise Crash
 
         with ExitStack() as stack:
-            stack.enter_context(patch.object(killpoints, "FOLDER", "on"))
-            stack.enter_context(patch.object(killpoints, "reached", reached))
+            stack.enter_context(patch.object(failpoints, "FOLDER", "on"))
+            stack.enter_context(patch.object(failpoints, "reached", reached))
             stack.enter_context(patch.object(lane, "release", lambda lease: None if crashed else release(lease)))
             try:
                 deliver(self.companies[n].pk)
             except Crash:
                 figures.count("crashes in histories")
                 self.hidden += point in HIDING
-                wire.hang_up()
+                http_session.close()
 
     @rule(n=companies, point=st.sampled_from(["first_result_row", "before_commit", "after_commit"]))
     def the_database_fails_while_a_result_is_written(self, n: int, point: str) -> None:
@@ -238,7 +239,7 @@ class Histories(RuleBasedStateMachine):
                 failed.append(name)
                 raise OperationalError("the database is away")
 
-        with patch.object(killpoints, "reached", reached), patch.object(persist, "PAUSE_SECONDS", 0.0):
+        with patch.object(failpoints, "reached", reached), patch.object(settle, "PAUSE_SECONDS", 0.0):
             try:
                 deliver(self.companies[n].pk)
             except OperationalError:

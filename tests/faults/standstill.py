@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.signals import worker_ready
 
-from capi import killpoints
+from capi.linkedin import failpoints
 
 POINT = "main_loop"
 
@@ -14,7 +14,7 @@ POINT = "main_loop"
 @worker_ready.connect
 def stand_still_when_told(sender: Any, **kwargs: Any) -> None:
     def look() -> None:
-        order = Path(killpoints.FOLDER) / POINT
+        order = Path(failpoints.FOLDER) / POINT
         if order.exists():
             order.unlink()
             threading.Event().wait()

@@ -11,10 +11,10 @@ import pytest
 from django.db.models.functions import Now
 
 from capi import services
+from capi.delivery import backoff, http_session, sweep
+from capi.linkedin.sandbox import validation
+from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
-from capi.pipeline import backoff, sweep, wire
-from capi.sandbox import judge
-from capi.sandbox.faults import Drop, Fault
 from tests.capi.conftest import requests_made, send_all, states
 from tests.conftest import TOKEN, make_lead
 from tests.faults import figures
@@ -299,14 +299,14 @@ def test_f44_where_nobody_is_named_halving_finds_exactly_the_bad_ones(
     make_leads(company, 5000)
     with figures.chance(figures.SEED) as chance:
         rows = chance.sample(list(ConversionEvent.objects.values_list("event_id", flat=True)), count)
-        accept = judge._accept
+        accept = validation._accept
 
         def accept_but_those(request, elements):
             if {element["eventId"] for element in elements} & set(rows):
-                return judge.refusal(422, "Something is wrong")
+                return validation.refusal(422, "Something is wrong")
             return accept(request, elements)
 
-        monkeypatch.setattr(judge, "_accept", accept_but_those)
+        monkeypatch.setattr(validation, "_accept", accept_but_those)
         send_all(company)
 
         assert set(ConversionEvent.objects.filter(state="rejected").values_list("event_id", flat=True)) == set(rows)
@@ -319,15 +319,15 @@ def test_f45_f73_a_body_that_is_too_large_is_halved_until_it_is_taken_and_the_si
     company, connected, sandbox, make_rule, monkeypatch
 ) -> None:
     make_rule()
-    accept = judge._accept
-    too_large = judge.refusal(413, "Too large")
+    accept = validation._accept
+    too_large = validation.refusal(413, "Too large")
     received = []
 
     def accept_what_is_small(request, elements):
         received.append(len(request.body))
         return too_large if len(request.body) > 300_000 else accept(request, elements)
 
-    monkeypatch.setattr(judge, "_accept", accept_what_is_small)
+    monkeypatch.setattr(validation, "_accept", accept_what_is_small)
     make_leads(company, 5000)
 
     send_all(company)
@@ -411,12 +411,12 @@ def test_f37_f38_f39_the_network_fails_in_each_way_of_the_proxy(
         if name == "latency":
             assert Attempt.objects.latest("pk").duration_ms >= 200  # there and back
         proxy.up()
-        wire.hang_up()
+        http_session.close()
 
     deliver_all(company)
 
     proxy.down()
-    wire.hang_up()
+    http_session.close()
     assert states(company) == ["accepted"] * 20 * len(EFFECTS)
     # Where it was cut LinkedIn has taken it; what hangs in a black hole, a drip or a reset may still come through.
     assert broken(books(sandbox), Allowed(hidden_answers=4)) == []

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from capi import backfills
-from capi.killpoints import BACKFILL_POINT
+from capi.linkedin.failpoints import BACKFILL_POINT
 from capi.models import Backfill, ConversionEvent, ConversionRule
+from capi.services import backfills
 from crm.models import CrmEvent
 from tests.faults import figures
 from tests.faults.invariants import Allowed, extra_acceptances

@@ -8,8 +8,8 @@ import time
 import pytest
 from django.db import connection
 
+from capi.delivery.wakeup import publisher
 from capi.models import Attempt, Connection, ConversionEvent, EarlierAttempt
-from capi.publisher import publisher
 from crm.models import Lead
 from tests.faults import figures
 from tests.faults.invariants import broken, extra_acceptances

@@ -12,7 +12,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from capi.models import Connection, ConversionEvent
 from crm.models import Lead
-from crm.roles import Role
+from crm.models.roles import Role
 from tests.conftest import PASSWORD, join
 from tests.faults import figures
 from tests.faults.installation import Browser

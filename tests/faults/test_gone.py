@@ -7,12 +7,12 @@ from collections import Counter
 import pytest
 from django.db import OperationalError
 
+from capi.delivery import recall
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
-from capi.pipeline import recall
-from crm import audit
-from crm.erasure import erase_lead
 from crm.models import Company, CrmEvent, Deal, Lead, Stage
-from crm.services import deactivate_company, reactivate_company
+from crm.services import audit
+from crm.services.companies import deactivate_company, reactivate_company
+from crm.services.erasure import erase_lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import make_deal, make_lead
 from tests.faults import figures

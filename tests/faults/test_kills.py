@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from capi.killpoints import POINTS
+from capi.linkedin.failpoints import POINTS
 from capi.models import Attempt, Connection, ConversionEvent
 from tests.faults import figures
 from tests.faults.invariants import Allowed, extra_acceptances

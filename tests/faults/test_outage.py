@@ -7,9 +7,9 @@ from django.db.models import F, Max, Min
 from django.db.models.functions import Now
 
 from capi import services
+from capi.delivery.deliver import deliver
+from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent
-from capi.pipeline.deliver import deliver
-from capi.sandbox.faults import Fault
 from tests.capi.conftest import send_all, states
 from tests.faults.invariants import broken
 from tests.faults.world import make_leads

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
-from crm.erasure import erase_lead
 from crm.models import AuditEntry, CrmEvent, Deal, Lead, LeadStatus, PostedForm, Stage
+from crm.services.erasure import erase_lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import TOKEN, give_password, make_deal, make_lead
 from tests.crm.api.calling import caller

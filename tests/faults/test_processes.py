@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from capi.demo.people import PASSWORD
-from capi.sandbox.ledger import Ledger
-from capi.sandbox.server import SandboxServer
+from capi.linkedin.sandbox.request_log import RequestLog
+from capi.linkedin.sandbox.server import SandboxServer
+from leadmachine.demo.people import PASSWORD
 from tests.faults.installation import COMPOSE, PATH, Browser, Installation, command, free_port, wait_for
 
 pytestmark = [
@@ -28,7 +28,7 @@ TEST_ADDRESS_HASH = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4
 
 @pytest.fixture
 def linkedin(tmp_path):
-    with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl")) as server:
+    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl")) as server:
         yield server
 
 

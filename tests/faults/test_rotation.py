@@ -5,10 +5,10 @@ import time
 import pytest
 from cryptography.fernet import Fernet
 
-from capi import vault
 from capi.models import Connection
-from crm.crypto import KeyState, state_of
+from capi.models.token import seal, unseal
 from crm.models import Company
+from crm.models.crypto import KeyState, state_of
 from tests.faults import figures
 from tests.faults.processes import wait_for
 from tests.faults.world import make_leads
@@ -31,15 +31,14 @@ def old_key(settings) -> None:
 def make_tokens(count: int) -> None:
     companies = Company.objects.bulk_create(Company(name=f"C{n}", slug=f"c{n}") for n in range(count))
     Connection.objects.bulk_create(
-        Connection(company=each, sealed_token=vault.seal(company_id=each.pk, token=token_of(each.pk)))
-        for each in companies
+        Connection(company=each, sealed_token=seal(company_id=each.pk, token=token_of(each.pk))) for each in companies
     )
 
 
 def unreadable() -> list[int]:
     """The companies whose token does not open with the keys of this moment, or opens to another's."""
     sealed = Connection.objects.exclude(sealed_token="").values_list("company_id", "sealed_token")
-    return [pk for pk, text in sealed if vault.unseal(company_id=pk, sealed=text) != token_of(pk)]
+    return [pk for pk, text in sealed if unseal(company_id=pk, sealed=text) != token_of(pk)]
 
 
 def under_the_new_key() -> int:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from django.conf import settings as product
 
-from capi import own_sandbox
+from capi.delivery import own_sandbox
 from tests.capi.test_own_sandbox import Stranger, use
 from tests.faults.processes import PATH, Processes, command, free_port, wait_for
 

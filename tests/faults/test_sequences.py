@@ -14,11 +14,11 @@ from django.db import connection as database
 from django.db.models.functions import Now
 
 from capi import services
+from capi.delivery.deliver import deliver
 from capi.linkedin import answers
+from capi.linkedin.sandbox.faults import Fault
+from capi.linkedin.sandbox.request_log import Entry
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.pipeline.deliver import deliver
-from capi.sandbox.faults import Fault
-from capi.sandbox.ledger import Entry
 from crm.models import Company
 from tests.conftest import TOKEN
 from tests.faults import figures

@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from capi.killpoints import STAND_STILL
+from capi.linkedin.failpoints import STAND_STILL
 from tests.faults.processes import command, wait_for
 from tests.faults.standstill import POINT
 from tests.faults.test_workers import WORKER_LOST
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 STANDSTILL_SECONDS = 3 * SMALL["SWEEP_SECONDS"]
 SHORT = {"LEADMACHINE_STANDSTILL_SECONDS": str(STANDSTILL_SECONDS)}
-GRACE_SECONDS = SMALL["SEND_TIMEOUT_SECONDS"] + 10  # capi.shutdown.seconds()
+GRACE_SECONDS = SMALL["SEND_TIMEOUT_SECONDS"] + 10  # capi.delivery.shutdown.seconds()
 STANDS_STILL = r"CRITICAL leadmachine\.watchdog"
 
 
@@ -46,7 +46,7 @@ def test_f69_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_fol
     assert (code, left) == (70, [])
     [line] = [line for line in world.log("worker1").splitlines() if " CRITICAL " in line]
     assert re.search(r"The sweep has stood still for \d+ seconds", line)
-    assert "capi/killpoints.py" in line
+    assert "capi/linkedin/failpoints.py" in line
     assert "pipeline/deliver.py" in line
     assert world.broken(explained=f"{STANDS_STILL}|{ABOUT_BROKER}") == []
 

@@ -9,8 +9,8 @@ import pytest
 from django.db.models.functions import Now
 
 from capi import services
+from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.sandbox.faults import Drop, Fault
 from crm.models import AuditEntry, CrmEvent, Lead, LeadStatus
 from tests.capi.conftest import requests_made, send_all, states
 from tests.conftest import TOKEN, make_lead

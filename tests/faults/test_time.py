@@ -9,9 +9,9 @@ from django.conf import settings as django_settings
 from django.db.models import F
 from django.db.models.functions import Now
 
+from capi.delivery import lane, sweep
+from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.pipeline import lane, sweep
-from capi.sandbox.faults import Fault
 from crm.models import CrmEvent
 from tests.capi.conftest import received, requests_made, send_all
 from tests.conftest import make_lead

@@ -15,7 +15,7 @@ from capi.models import ConversionEvent, ConversionRule, CrmEventName
 from crm.models import CrmEvent, Deal, Lead
 from crm.models.deal import DealQuerySet
 from crm.models.lead import LeadQuerySet
-from crm.roles import Action
+from crm.models.roles import Action
 from tests.capi.conftest import received, send_all
 from tests.conftest import make_deal, make_lead
 from tests.faults.invariants import broken

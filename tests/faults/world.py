@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 
 from capi import services
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.reasons import OPEN_STATES
+from capi.models.choices import OPEN_STATES
 from capi.tasks import deliver
 from crm.models import ApiKey, Company, Lead
 from crm.views import errors

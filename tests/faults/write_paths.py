@@ -10,10 +10,10 @@ from django.core.serializers import serialize
 from django.test import Client
 from rest_framework.test import APIClient
 
-from crm.erasure import erase_lead
 from crm.models import Company, Deal, Lead, LeadStatus, Stage
-from crm.roles import Role
-from crm.services import change_status, move_deal
+from crm.models.roles import Role
+from crm.services.editing import change_status, move_deal
+from crm.services.erasure import erase_lead
 from tests.conftest import join, staff_client
 from tests.crm.api.calling import caller
 
@@ -30,7 +30,7 @@ class Scene:
     @cached_property
     def web(self) -> Client:
         client = Client()
-        client.force_login(join(self.company, Role.ADMIN).user, backend="crm.auth.EmailBackend")
+        client.force_login(join(self.company, Role.ADMIN).user, backend="crm.accounts.backends.EmailBackend")
         return client
 
     @cached_property

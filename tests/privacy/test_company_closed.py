@@ -6,11 +6,11 @@ import pytest
 from django.db import connection as database
 from django.test import Client
 
+from capi.delivery import deliver as pipeline
+from capi.delivery import selection, sweep
 from capi.models import Connection, ConversionEvent
-from capi.pipeline import deliver as pipeline
-from capi.pipeline import sweep, take
 from crm.models import ApiKey, AuditEntry, Company, Lead, Membership
-from crm.services import deactivate_company, reactivate_company
+from crm.services.companies import deactivate_company, reactivate_company
 from tests.capi.conftest import requests_made, send_all, states
 from tests.conftest import make_lead
 from tests.privacy.test_opt_out import once
@@ -37,7 +37,7 @@ def test_f56_what_waits_is_cancelled_and_nothing_is_sent_any_more(company, conne
 def test_f56_a_batch_that_was_read_before_is_not_sent(company, connected, sandbox, make_rule, monkeypatch) -> None:
     make_rule()
     make_lead(company)
-    once(monkeypatch, take, "next_batch", lambda: deactivate_company(company=company))
+    once(monkeypatch, selection, "next_batch", lambda: deactivate_company(company=company))
 
     send_all(company)
 

@@ -6,12 +6,11 @@ import pytest
 from django.db import connection
 
 from crm.admin import LeadAdmin
-from crm.api.serializers import DealSerializer, LeadSerializer
-from crm.api.strict import StrictSerializer
-from crm.erasure import erase_lead
+from crm.api.serializers import DealSerializer, LeadSerializer, StrictSerializer
 from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
 from crm.models import Deal, Lead
+from crm.services.erasure import erase_lead
 from tests.conftest import make_deal, make_lead, staff_client
 from tests.crm.api.calling import caller
 

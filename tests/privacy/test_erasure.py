@@ -7,12 +7,12 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
+from capi.delivery import sweep
 from capi.linkedin.identity import email_sha256
 from capi.models import Attempt, ConversionEvent
-from capi.pipeline import sweep
-from crm.erasure import erase_lead
 from crm.models import AuditEntry, CrmEvent, Deal, Lead, LeadStatus, User
-from crm.services import change_status
+from crm.services.editing import change_status
+from crm.services.erasure import erase_lead
 from tests.capi.conftest import received, send_all
 from tests.conftest import make_deal, make_lead
 

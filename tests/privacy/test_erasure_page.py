@@ -2,8 +2,8 @@
 
 import pytest
 
-from crm.erasure import erase_lead
 from crm.models import ApiKey, AuditEntry, Deal, Lead, LeadStatus, Stage
+from crm.services.erasure import erase_lead
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db

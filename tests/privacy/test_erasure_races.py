@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connection as database
 
+from capi.delivery import deliver as pipeline
+from capi.delivery import selection
+from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256
 from capi.models import Attempt, ConversionEvent
-from capi.pipeline import deliver as pipeline
-from capi.pipeline import take
-from crm.erasure import erase_lead
 from crm.models import Lead
+from crm.services.erasure import erase_lead
 from tests.capi.conftest import requests_made
 from tests.conftest import make_lead
 
@@ -73,8 +74,8 @@ def slow_hands(monkeypatch):
 
         return slow
 
-    monkeypatch.setattr(take, "next_batch", stretched(take.next_batch))
-    monkeypatch.setattr(pipeline.payload, "encode", stretched(pipeline.payload.encode))
+    monkeypatch.setattr(selection, "next_batch", stretched(selection.next_batch))
+    monkeypatch.setattr(payload, "encode", stretched(payload.encode))
 
 
 def test_f55_of_200_persons_erased_while_workers_send_none_is_in_a_later_request(

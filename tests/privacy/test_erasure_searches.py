@@ -6,9 +6,9 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from crm.erasure import erase_lead
 from crm.models import LeadSearch
-from crm.roles import Role
+from crm.models.roles import Role
+from crm.services.erasure import erase_lead
 from tests.conftest import join, make_lead
 from tests.housekeeping import keep_house
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from capi.delivery.sent_hashes import ENTRY, hash_of
 from capi.linkedin.identity import email_sha256
 from capi.models import Attempt, ConversionEvent
-from capi.pipeline.sent import ENTRY, hash_of
-from crm.erasure import erase_lead
 from crm.models import Lead
+from crm.services.erasure import erase_lead
 from tests.capi.conftest import requests_made, send_all, states
 from tests.conftest import make_lead
 

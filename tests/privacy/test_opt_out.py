@@ -2,10 +2,10 @@
 
 import pytest
 
+from capi.delivery import lane, selection
+from capi.delivery.sent_hashes import hash_of
+from capi.linkedin import payload
 from capi.models import Attempt, Connection, ConversionEvent
-from capi.pipeline import deliver as pipeline
-from capi.pipeline import lane, take
-from capi.pipeline.sent import hash_of
 from crm.models import Lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import make_lead
@@ -40,7 +40,7 @@ def test_s39_what_was_read_before_and_is_sent_after_goes_without_them(
 ) -> None:
     make_rule()
     ada, grace, mary = (make_lead(company, first_name=name) for name in ("Ada", "Grace", "Mary"))
-    once(monkeypatch, take, "next_batch", lambda: opt_out(grace))
+    once(monkeypatch, selection, "next_batch", lambda: opt_out(grace))
 
     send_all(company)
 
@@ -51,7 +51,7 @@ def test_s39_what_was_read_before_and_is_sent_after_goes_without_them(
 def test_a_batch_of_nobody_else_makes_no_request(company, connected, sandbox, make_rule, monkeypatch) -> None:
     make_rule()
     lead = make_lead(company)
-    once(monkeypatch, take, "next_batch", lambda: opt_out(lead))
+    once(monkeypatch, selection, "next_batch", lambda: opt_out(lead))
 
     turn = send_all(company)
 
@@ -62,7 +62,7 @@ def test_a_batch_of_nobody_else_makes_no_request(company, connected, sandbox, ma
 def test_what_is_on_the_way_is_recorded_as_sent(company, connected, sandbox, make_rule, monkeypatch) -> None:
     make_rule()
     lead = make_lead(company)
-    once(monkeypatch, pipeline.payload, "encode", lambda: opt_out(lead))
+    once(monkeypatch, payload, "encode", lambda: opt_out(lead))
 
     send_all(company)
 
@@ -73,7 +73,7 @@ def test_what_is_on_the_way_is_recorded_as_sent(company, connected, sandbox, mak
 def test_a_refusal_that_comes_after_it_keeps_no_hash(company, connected, sandbox, make_rule, monkeypatch) -> None:
     make_rule(linkedin_id="500500")
     lead = make_lead(company)
-    once(monkeypatch, pipeline.payload, "encode", lambda: opt_out(lead))
+    once(monkeypatch, payload, "encode", lambda: opt_out(lead))
 
     send_all(company)
 
@@ -104,7 +104,7 @@ def test_a_request_is_noted_while_it_is_under_way_only(company, connected, sandb
     make_rule()
     make_lead(company)
     seen = []
-    once(monkeypatch, pipeline.payload, "encode", lambda: seen.append(Connection.objects.get().request_started_at))
+    once(monkeypatch, payload, "encode", lambda: seen.append(Connection.objects.get().request_started_at))
 
     send_all(company)
 
@@ -114,10 +114,10 @@ def test_a_request_is_noted_while_it_is_under_way_only(company, connected, sandb
 
 def test_a_lost_lease_pays_for_nothing(company, connected) -> None:
     lease = lane.take_lease(company.pk)
-    seen = lane.look(lease)
+    seen = lane.read_lane(lease)
     lane.release(lease)
 
-    paid = lane.pay(lease, seen, recalls=0)
+    paid = lane.spend_request(lease, seen, recalls=0)
 
     assert paid is False
     assert Connection.objects.get().request_started_at is None

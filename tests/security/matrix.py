@@ -1,6 +1,6 @@
 """Who may do what at which address: a row for every name that the resolver knows. A route without a row fails.
 
-The roles themselves stand in `crm.roles.MATRIX`; here each method of each address names its action, or who else may.
+The roles themselves stand in `crm.models.roles.MATRIX`; here each method of each address names its action, or who else may.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from crm.roles import Action, Role, may
+from crm.models.roles import Action, Role, may
 from tests.security.world import World
 
 

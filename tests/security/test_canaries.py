@@ -14,7 +14,7 @@ import pytest
 import redis
 import requests
 
-from capi.demo.people import PASSWORD
+from leadmachine.demo.people import PASSWORD
 from tests.faults.installation import Browser, Installation, command, wait_for
 from tests.security.echo import Echo
 from tests.security.sinks import ADDRESS, NAME, dressed_up, hits, token_pieces

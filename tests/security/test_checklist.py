@@ -4,7 +4,7 @@ import re
 
 from django.conf import settings
 
-from crm.roles import MATRIX, Role
+from crm.models.roles import MATRIX, Role
 
 DOC = (settings.BASE_DIR / "docs" / "security.md").read_text()
 HERE = settings.BASE_DIR / "tests" / "security"

@@ -9,7 +9,7 @@ from django.test import RequestFactory
 from django.utils.log import AdminEmailHandler
 from django.views.debug import get_exception_reporter_class
 
-from capi import services, vault
+from capi import services
 from capi.linkedin.client import Client
 from capi.tasks import deliver
 from tests.conftest import TOKEN, make_lead
@@ -41,7 +41,7 @@ def break_down(*args: Any, **kwargs: Any) -> Any:
 
 
 def test_an_error_while_a_token_is_saved_tells_no_token(company: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vault, "seal", break_down)
+    monkeypatch.setattr("capi.models.token.seal", break_down)
     address = f"/integrations/linkedin/token/?email={ADDRESS}"
     request = RequestFactory().post(address, {"token": TOKEN}, HTTP_REFERER=f"https://crm.example.com{address}")
 

@@ -47,7 +47,7 @@ def test_a_wrong_password_opens_nothing(client_as: Any, admin: Any) -> None:
 def test_one_is_good_for_five_minutes(client_as: Any, admin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     client, now = give_password(client_as(admin)), time.time()
 
-    monkeypatch.setattr("crm.accounts.password_again.time.time", lambda: now + 301)
+    monkeypatch.setattr("crm.accounts.decorators.time.time", lambda: now + 301)
     client.post(SAVE, {"token": TOKEN})
 
     assert not Connection.objects.exists()

@@ -6,9 +6,9 @@ import pytest
 from django.urls import reverse
 
 from capi.models import ConversionEvent
-from crm import limits
 from crm.models import AuditEntry
-from crm.roles import Role
+from crm.models.roles import Role
+from crm.services import rate_limits
 from tests.capi.conftest import connected, make_rule, sandbox
 from tests.conftest import join
 
@@ -23,7 +23,7 @@ HTMX = {"HX-Request": "true"}
 @pytest.fixture(autouse=True)
 def _two_a_minute(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TEST_EVENTS_PER_MINUTE = settings.EXPORTS_PER_MINUTE = 2
-    monkeypatch.setattr(limits.time, "time", lambda: 1_800_000_030.0)
+    monkeypatch.setattr(rate_limits.time, "time", lambda: 1_800_000_030.0)
 
 
 def test_s42_the_third_test_event_of_a_minute_is_not_sent_and_the_page_says_why(
@@ -58,7 +58,7 @@ def test_s42_the_next_minute_is_a_new_one(client_as: Any, admin: Any, monkeypatc
     client = client_as(admin)
     [client.post(EXPORT) for _ in range(3)]
 
-    monkeypatch.setattr(limits.time, "time", lambda: 1_800_000_060.0)
+    monkeypatch.setattr(rate_limits.time, "time", lambda: 1_800_000_060.0)
 
     assert client.post(EXPORT).status_code == 200
 

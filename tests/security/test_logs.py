@@ -10,8 +10,8 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from crm.models import Lead
-from leadmachine import logs
-from leadmachine.logs import SafeFormatter
+from leadmachine import log_format
+from leadmachine.log_format import SafeFormatter, _nodes, keep_readable
 from tests.conftest import make_lead
 
 FORGED = "2026-11-26 10:00:00,000 INFO crm: Signed in as admin"
@@ -29,7 +29,7 @@ def log() -> Any:
 
 
 def test_the_product_logs_with_it() -> None:
-    assert product.LOGGING["formatters"]["line"]["()"] == "leadmachine.logs.SafeFormatter"
+    assert product.LOGGING["formatters"]["line"]["()"] == "leadmachine.log_format.SafeFormatter"
 
 
 @pytest.mark.parametrize(
@@ -80,15 +80,15 @@ def test_addresses_hashes_and_keys_are_masked_wherever_they_come_from(log: Any, 
 
 @pytest.fixture
 def nodes(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    monkeypatch.setattr(logs, "_nodes", set())
-    return logs._nodes
+    monkeypatch.setattr(log_format, "_nodes", set())
+    return _nodes
 
 
 @pytest.mark.parametrize(
     "node", ["celery@web-1", "celery@web-1.example.com", "two@leadmachine-production-workers-7c9d8b6f5d-x2x7q-long"]
 )
 def test_the_name_of_this_worker_can_be_read(log: Any, nodes: set[str], node: str) -> None:
-    logs.keep_readable(node)
+    keep_readable(node)
 
     logging.getLogger("celery.apps.worker").warning("%s ready.", node)
 
@@ -99,7 +99,7 @@ def test_the_name_of_this_worker_can_be_read(log: Any, nodes: set[str], node: st
     "personal", ["celery@example.com", "celery@web-10", "my.celery@web-1", "celery@web-1.example.com"]
 )
 def test_an_address_that_looks_like_a_worker_stays_masked(log: Any, nodes: set[str], personal: str) -> None:
-    logs.keep_readable("celery@web-1")
+    keep_readable("celery@web-1")
 
     logging.getLogger("celery.app.trace").error("Task failed: %s", personal)
 
@@ -115,7 +115,10 @@ def test_an_address_that_looks_like_a_worker_stays_masked(log: Any, nodes: set[s
         ("redis://:**@redis-1:6379/0", "redis://•••@redis-1:6379/0"),
         ("rediss://:password@redis-1:6379/0", "rediss://•••@redis-1:6379/0"),
         ("smtp+tls://ada%40example.com:password@mail-1:587", "smtp+tls://•••@mail-1:587"),
-        ("leadmachine.broker:Transport://:**@redis-1:6379/0", "leadmachine.broker:Transport://•••@redis-1:6379/0"),
+        (
+            "leadmachine.celery_transport:Transport://:**@redis-1:6379/0",
+            "leadmachine.celery_transport:Transport://•••@redis-1:6379/0",
+        ),
         ("redis://ada@example.com", "redis://•••@example.com"),
         ("https://ada@example.com/", "https://•••/"),
     ],

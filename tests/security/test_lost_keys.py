@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 from capi import services
 from capi.models import Connection, ConversionEvent
 from capi.tasks import deliver
-from crm import crypto
+from crm.models import crypto
 from tests.capi import conftest as capi
 from tests.capi.conftest import GOOD_RULE, received, states
 from tests.conftest import TOKEN, give_password, make_lead

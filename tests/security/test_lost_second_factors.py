@@ -11,9 +11,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings as product
 from django.test import Client
 
-from crm import crypto
-from crm.models import ApiKey
-from crm.roles import Role
+from crm.models import ApiKey, crypto
+from crm.models.roles import Role
 from tests.accounts.conftest import confirm_password, set_up_app, sign_in
 from tests.conftest import code_now, join
 
@@ -21,12 +20,12 @@ pytestmark = pytest.mark.django_db
 
 # Where something sealed is opened, and the test of what happens there without its key.
 OPENED_IN = {
-    "capi/doctor/token.py": "tests/capi/doctor/test_token.py",
-    "capi/pipeline/deliver.py": "tests/security/test_lost_keys.py",
-    "capi/rulebook.py": "tests/capi/test_rulebook.py",  # its callers: capi/doctor/at_linkedin.py, views/rule_import.py
-    "capi/vault.py": "tests/capi/test_vault.py",
+    "capi/diagnostics/setup.py": "tests/capi/doctor/test_token.py",
+    "capi/delivery/deliver.py": "tests/security/test_lost_keys.py",
+    "capi/delivery/linkedin_rules.py": "tests/capi/test_rulebook.py",  # its callers: capi/diagnostics/linkedin.py, views/rule_import.py
+    "capi/models/token.py": "tests/capi/test_vault.py",
     "crm/accounts/adapter.py": "tests/security/test_lost_second_factors.py",
-    "crm/accounts/recovery_codes.py": "tests/security/test_lost_second_factors.py",
+    "crm/accounts/mfa.py": "tests/security/test_lost_second_factors.py",
     "crm/views/company.py": "tests/security/test_lost_second_factors.py",
 }
 ALL_LOST = "No code can be checked: this installation has lost the key that seals your second factor."

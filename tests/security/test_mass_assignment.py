@@ -9,7 +9,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from capi.api.serializers import ConversionRuleSerializer
-from capi.forms import TokenForm
+from capi.forms.connection import TokenForm
 from capi.models import Connection, ConversionRule
 from crm.api.serializers import DealSerializer, LeadSerializer
 from crm.forms.company import CompanyForm, StepForm

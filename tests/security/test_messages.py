@@ -12,10 +12,10 @@ from django.conf import settings as product
 from kombu import Exchange, Producer, Queue
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from capi import vault
+from capi.delivery.wakeup import wake
 from capi.models import Attempt
+from capi.models.token import UnreadableToken, seal, unseal
 from capi.tasks import deliver
-from capi.wakeup import wake
 from tests.conftest import make_lead
 from tests.security.rows import checksum
 
@@ -118,8 +118,8 @@ def test_what_we_send_to_the_broker_is_ids(company: Any, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("stored", ["", "plain-token-from-another-time", "gAAAAA", "x" * 200, "\u00e9"])
 def test_what_cannot_be_opened_is_never_taken_for_a_token(company: Any, stored: str) -> None:
     """S30, with S25: the stored text itself never comes back."""
-    with pytest.raises(vault.UnreadableToken) as refused:
-        vault.unseal(company_id=company.pk, sealed=stored)
+    with pytest.raises(UnreadableToken) as refused:
+        unseal(company_id=company.pk, sealed=stored)
 
     assert not stored or stored not in str(refused.value)
-    assert vault.unseal(company_id=7, sealed=vault.seal(company_id=7, token="a-good-token")) == "a-good-token"
+    assert unseal(company_id=7, sealed=seal(company_id=7, token="a-good-token")) == "a-good-token"

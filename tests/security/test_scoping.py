@@ -10,35 +10,35 @@ TENANT_ROWS = re.compile(
     r"|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Backfill|Alert|MailChoice|Mail)"
     r"\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
 )
-EDGES = ("crm/views", "crm/api", "crm/forms", "capi/views", "capi/api", "capi/reads", "capi/doctor")
+EDGES = ("crm/views", "crm/api", "crm/forms", "capi/views", "capi/api", "capi/selectors", "capi/diagnostics")
 EDGE_FILES = (
-    "crm/filters.py", "crm/timeline.py", "crm/context_processors.py", "crm/middleware.py", "capi/forms.py",
-    "capi/backfill_form.py", "capi/advice.py", "capi/timeline.py", "capi/context_processors.py",
+    "crm/forms/filters.py", "crm/selectors/timeline.py", "crm/views/context_processors.py", "crm/accounts/middleware.py", "capi/forms/connection.py",
+    "capi/forms/backfills.py", "capi/selectors/explanations/rules.py", "capi/selectors/timeline.py", "capi/selectors/connection.py",
 )  # fmt: skip
 # What is right without: where it stands, what it says, and why.
 REASONED = {
-    ("crm/views/access.py", "Membership.filter"): "one's own memberships, whatever the company",
-    ("crm/middleware.py", "Membership.active"): "one's own memberships, whatever the company",
-    ("crm/views/invitation.py", "Invitation.find"): "the token in the address is the right to it",
+    ("crm/accounts/decorators.py", "Membership.filter"): "one's own memberships, whatever the company",
+    ("crm/accounts/middleware.py", "Membership.active"): "one's own memberships, whatever the company",
+    ("crm/views/people.py", "Invitation.find"): "the token in the address is the right to it",
     ("crm/api/authentication.py", "ApiKey.find"): "the key is what tells the company",
     ("crm/api/authentication.py", "ApiKey.filter"): "the key that was found a moment ago",
-    ("crm/views/lead.py", "Lead.filter"): "the lead that was found a moment ago, by its id",
+    ("crm/views/leads.py", "Lead.filter"): "the lead that was found a moment ago, by its id",
     ("crm/views/company.py", "Lead.filter"): "within a query of the company's own statuses",
     ("crm/views/company.py", "Deal.filter"): "within a query of the company's own stages",
-    ("crm/timeline.py", "CrmEvent.filter"): "of the leads or deals of a page, which are the company's own",
+    ("crm/selectors/timeline.py", "CrmEvent.filter"): "of the leads or deals of a page, which are the company's own",
     ("crm/forms/leads.py", "LeadStatus.first_for"): "takes the company itself",
     ("crm/forms/deals.py", "Stage.first_for"): "takes the company itself",
     ("crm/api/views.py", "Lead.not_erased"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/views.py", "Deal.all"): "CompanyViewSet narrows it to the caller's company",
     ("capi/api/views.py", "ConversionRule.all"): "CompanyViewSet narrows it to the caller's company",
     ("capi/api/views.py", "ConversionEvent.select_related"): "CompanyViewSet narrows it to the caller's company",
-    ("capi/forms.py", "ConversionRule.none"): "none, until the form knows its company",
-    ("capi/backfill_form.py", "ConversionRule.none"): "none, until the form knows its company",
-    ("capi/reads/rules.py", "ConversionEvent.in_bulk"): "ids that a query of the company's own rules has found",
-    ("capi/reads/by_hand.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
-    ("capi/reads/reconcile.py", "ConversionRule.in_bulk"): "ids that a query of the company's own rules has found",
-    ("capi/context_processors.py", "ConversionRule.active"): "a subquery about the connection's own company",
-    ("capi/timeline.py", "ConversionEvent.filter"): "of the timeline's own CRM events",
+    ("capi/forms/connection.py", "ConversionRule.none"): "none, until the form knows its company",
+    ("capi/forms/backfills.py", "ConversionRule.none"): "none, until the form knows its company",
+    ("capi/selectors/rules.py", "ConversionEvent.in_bulk"): "ids that a query of the company's own rules has found",
+    ("capi/selectors/event_actions.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
+    ("capi/selectors/reconcile.py", "ConversionRule.in_bulk"): "ids that a query of the company's own rules has found",
+    ("capi/selectors/connection.py", "ConversionRule.active"): "a subquery about the connection's own company",
+    ("capi/selectors/timeline.py", "ConversionEvent.filter"): "of the timeline's own CRM events",
 }
 
 

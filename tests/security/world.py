@@ -8,9 +8,9 @@ from django.utils.timezone import now
 
 from capi import services
 from capi.models import Attempt, Backfill, Connection, ConversionEvent, ConversionRule
-from crm import audit
 from crm.models import ApiKey, AuditAction, Company, Deal, Invitation, Lead, LeadStatus, Membership, Stage, User
-from crm.roles import Role
+from crm.models.roles import Role
+from crm.services import audit
 from tests.conftest import join
 
 TOKEN_END = "x7Qz"
@@ -112,5 +112,5 @@ def everybody(world: World) -> list[Caller]:
 
 def _session(user: User) -> tuple[tuple[str, str], ...]:
     client = Client()
-    client.force_login(user, backend="crm.auth.EmailBackend")
+    client.force_login(user, backend="crm.accounts.backends.EmailBackend")
     return tuple((name, morsel.value) for name, morsel in client.cookies.items())

@@ -1,7 +1,8 @@
 """All that each form and serializer may write. A new field is written here too, by somebody who thought about it."""
 
 from capi.api.serializers import ConversionEventDetailSerializer, ConversionRuleSerializer
-from capi.forms import RuleForm, TokenForm
+from capi.forms.connection import TokenForm
+from capi.forms.rules import RuleForm
 from crm.api.serializers import DealSerializer, LeadSerializer
 from crm.forms.company import ApiKeyForm
 from crm.forms.deals import DealForm

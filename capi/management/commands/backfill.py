@@ -8,12 +8,12 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from capi import backfills
-from capi.clock import database_now
+from capi.delivery.backfill import preview
 from capi.models import ConversionRule
-from capi.pipeline.backfill import foresee
-from capi.reasons import Outcome
-from capi.words.backfills import NO_ACTIVE_RULE
+from capi.models.choices import BackfillOutcome
+from capi.models.functions import database_now
+from capi.selectors.explanations.backfills import NO_ACTIVE_RULE
+from capi.services import backfills
 from crm.models import Company
 
 
@@ -35,8 +35,8 @@ class Command(BaseCommand):
         since = until - timedelta(days=days)
         for one in _rules(company, rule):
             self.stdout.write(f"{one} (rule {one.pk}, {one.get_crm_event_display()}):")
-            counts = foresee(one, since=since, until=until)
-            for outcome in Outcome:
+            counts = preview(one, since=since, until=until)
+            for outcome in BackfillOutcome:
                 self.stdout.write(f"  {outcome.label:24} {counts[outcome]:>9,}")
             self.stdout.write(f"  {'CRM events':24} {counts.total():>9,}")
             if not dry_run:

@@ -7,10 +7,11 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db.models import Count, Q
 
+from capi.delivery import sweep
+from capi.delivery.deliver import deliver
+from capi.delivery.sending import DeliveryResult
 from capi.models import ConversionEvent
-from capi.pipeline import sweep
-from capi.pipeline.deliver import Turn, deliver
-from capi.reasons import Reason, State
+from capi.models.choices import Reason, State
 
 
 class Command(BaseCommand):
@@ -18,14 +19,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         sweep.tidy()
-        total = Turn()
+        total = DeliveryResult()
         while sum(self._deliver(company_id, total) for company_id in sweep.due_companies()):
             pass
         self._tell(total.states, "Sent nothing: no event was due.")
         self.stdout.write(f"{total.requests} request{'' if total.requests == 1 else 's'} to LinkedIn.")
         self._tell(held(), "Nothing is on hold.", heading="On hold:")
 
-    def _deliver(self, company_id: int, total: Turn) -> bool:
+    def _deliver(self, company_id: int, total: DeliveryResult) -> bool:
         """One turn. True if it got anything done, so that a lane which can't go on ends the loop."""
         turn = deliver(company_id)
         total.states.update(turn.states)

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from capi.doctor import examine
-from capi.doctor.findings import Finding, Level, counted
+from capi.diagnostics.examine import examine
+from capi.diagnostics.findings import Finding, Level, counted
 from crm.management.commands.create_api_key import find_company
 from crm.models import Company
 

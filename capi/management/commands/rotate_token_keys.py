@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from capi import key_rotation
-from capi.key_rotation import Inventory
-from crm.crypto import KeyState, fingerprints
+from capi.services import key_rotation
+from capi.services.key_rotation import Inventory
+from crm.models.crypto import KeyState, fingerprints
 
 
 class Command(BaseCommand):

@@ -10,9 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from capi import own_sandbox
-from capi.sandbox import choices
-from capi.sandbox.server import SandboxServer
+from capi.delivery import own_sandbox
+from capi.linkedin.sandbox import scenarios
+from capi.linkedin.sandbox.server import SandboxServer
 
 
 class Command(BaseCommand):
@@ -45,12 +45,12 @@ class Command(BaseCommand):
 
     def _tell(self, server: SandboxServer) -> None:
         self.stdout.write(f"LinkedIn sandbox at {server.url}, writing to {server.ledger.path}")
-        self._list("Rule ids that choose an answer (every other one is good):", choices.RULES)
-        self._list("Words in the token that choose an answer (a token without them is good):", choices.TOKENS)
-        self._list("Ad accounts that choose an answer when their rules are read:", choices.ACCOUNTS)
+        self._list("Rule ids that choose an answer (every other one is good):", scenarios.RULES)
+        self._list("Words in the token that choose an answer (a token without them is good):", scenarios.TOKENS)
+        self._list("Ad accounts that choose an answer when their rules are read:", scenarios.ACCOUNTS)
         self.stdout.flush()
 
-    def _list(self, title: str, table: Sequence[choices.Choice]) -> None:
+    def _list(self, title: str, table: Sequence[scenarios.Choice]) -> None:
         self.stdout.write(title)
         for choice in table:
             self.stdout.write(f"  {choice.sign:12} {choice.status or '-'}  {choice.meaning}")

@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 
 from crm.models import ApiKey, Company
-from crm.roles import Role
-from crm.services import issue_api_key
+from crm.models.roles import Role
+from crm.services.companies import issue_api_key
 
 
 class Command(BaseCommand):

@@ -13,8 +13,8 @@ from django.core.exceptions import ValidationError
 from django.core.management import BaseCommand, CommandError
 from django.core.validators import validate_email
 
-from crm.companies import create_company
 from crm.models import Company, User
+from crm.services.companies import provision_company
 
 PASSWORD: Final = "LEADMACHINE_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         password = "you chose" if user._state.adding else "they have"
-        company = create_company(name=name, admin=user)
+        company = provision_company(name=name, admin=user)
         self.stdout.write(f"Made the company {company} ({company.slug}), with user {user.pk} as its admin.")
         self.stdout.write(f"Sign in at {settings.SITE_URL}/login/ with the address and the password that {password}.")
         self.stdout.write("Next: the three steps on the LinkedIn page. The others are invited from the Company page.")

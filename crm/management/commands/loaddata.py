@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.core.management.commands import loaddata
 
-from crm.models.restoring import restoring
+from crm.models.fixtures import restoring
 
 
 class Command(loaddata.Command):

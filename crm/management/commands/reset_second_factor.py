@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from django.core.management import BaseCommand, CommandError
 
-from crm.accounts import second_factor
+from crm.accounts.mfa import reset_second_factor
 from crm.models import User
 
 NAMES: Final = {"totp": "authenticator app", "recovery_codes": "recovery codes"}
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         user = User.objects.filter(email__iexact=email.strip()).exclude(email="").first()
         if user is None:
             raise CommandError("No user has this e-mail address.")
-        removed, ended = second_factor.reset(user=user)
+        removed, ended = reset_second_factor(user=user)
         if not removed:
             self.stdout.write(f"User {user.pk} has no second factor. Nothing was changed.")
             return

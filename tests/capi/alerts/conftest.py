@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from capi import services
-from capi.alerts import look as looking
-from capi.alerts import post
-from capi.alerts.choice import choose
+from capi.alerts import evaluate as looking
+from capi.alerts import notifications
+from capi.alerts.preferences import choose
 from capi.models import Alert, Connection, Mail
 from tests.capi.alerts.post_office import PostOffice
 from tests.conftest import TOKEN
@@ -32,12 +32,12 @@ def line(company, admin) -> Connection:
 def look(company, *, now: datetime | None = None) -> bool:
     """Have the company looked at now, however short ago that was done."""
     Connection.objects.filter(company=company).update(next_look_at=None)
-    return looking.look(company.pk, now=now or datetime.now(UTC))
+    return looking.evaluate(company.pk, now=now or datetime.now(UTC))
 
 
 def mails() -> list[tuple[str, str]]:
     """Send what is due. All mails that the server took so far: to whom, and the subject."""
-    post.send_due()
+    notifications.send_due()
     return [(mail.to[0], mail.subject) for mail in PostOffice.taken]
 
 

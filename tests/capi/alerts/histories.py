@@ -8,11 +8,11 @@ from django.db.models.functions import Now
 from hypothesis import strategies as st
 
 from capi import services
-from capi.alerts import book, post
-from capi.alerts.choice import choose
+from capi.alerts import evaluate, notifications
+from capi.alerts.preferences import choose
 from capi.linkedin.versions import SUNSETS
 from capi.models import Alert, Connection, ConversionEvent, ConversionRule, Mail
-from capi.reasons import Reason, RestCause
+from capi.models.choices import Reason, RestCause
 from tests.capi.alerts.conftest import look, make_mails_due
 from tests.capi.alerts.measured import Endings, Flow
 from tests.capi.alerts.post_office import Died, PostOffice
@@ -168,14 +168,14 @@ class History:
         self._note()
 
     def look_by_two(self) -> None:
-        from capi.alerts.look import look as look_again
+        from capi.alerts.evaluate import evaluate as look_again
 
         self.look()
         assert not look_again(self.company.pk, now=self.now)
 
     def look_that_dies(self, patch) -> None:
         with patch.context() as patched:
-            patched.setattr(book, "write", _write_and_die)
+            patched.setattr(evaluate, "write_changes", _write_and_die)
             try:
                 look(self.company, now=self.now)
             except Died:
@@ -187,7 +187,7 @@ class History:
         PostOffice.trouble = trouble
         before = len(PostOffice.taken)
         try:
-            post.send_due()
+            notifications.send_due()
         except Died:
             self.may_be_doubled += len(PostOffice.taken) - before
         finally:
@@ -279,7 +279,7 @@ class History:
         """The last look, and a mail server that takes everything."""
         self.look()
         Mail.objects.filter(sent_at=None).update(due_at=Now())
-        post.send_due()
+        notifications.send_due()
 
     def told(self) -> list[tuple[str, News]]:
         """What the mail server took, each mail once however often it came, with how often it came too much."""
@@ -305,7 +305,7 @@ def _news(mail: Mail, pks: dict[int, int]) -> News:
     return mail.news, mail.alert.kind, pks.get(mail.alert.rule_id)
 
 
-WRITE = book.write
+WRITE = evaluate.write_changes
 
 
 def _write_and_die(*args) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, example, given, seed
 from hypothesis import settings as how
 
 from capi.models import ConversionRule
-from capi.reasons import AlertKind, News
+from capi.models.choices import AlertKind, MailKind
 from tests.capi.alerts.histories import ADMIN, EVERY_KIND, HISTORY, OPS, TODAY, History
 from tests.capi.alerts.measured import HISTORY as WEEKS
 from tests.capi.alerts.measured import Flow
@@ -49,10 +49,10 @@ def test_each_alert_is_told_exactly_once_per_change_over_random_histories(
 
             assert Counter(history.told()) == Counter(history.expected)
             assert history.open_ones() == set(history.seen)
-            told.update(kind if news != News.WEEK else news for _, (news, kind, _) in history.told())
+            told.update(kind if news != MailKind.WEEK else news for _, (news, kind, _) in history.told())
             figures.count("histories of alerts")
             transaction.set_rollback(True)
 
     run()
     print(f"Told in these histories: {dict(told)}")
-    assert set(told) == {*AlertKind, News.WEEK}
+    assert set(told) == {*AlertKind, MailKind.WEEK}

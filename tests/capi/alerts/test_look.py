@@ -6,12 +6,12 @@ import pytest
 from django.db.models.functions import Now
 
 from capi import services
-from capi.alerts import look as looking
+from capi.alerts import evaluate as looking
+from capi.delivery import sweep
 from capi.models import Alert, Connection, ConversionEvent, ConversionRule, DayCount, Mail
-from capi.pipeline import sweep
-from capi.pipeline.counting import recount
+from capi.services.statistics import recount_days
 from crm.models import Company
-from crm.services import deactivate_company
+from crm.services.companies import deactivate_company
 from tests.capi.alerts.conftest import look, open_alerts, subjects
 from tests.capi.conftest import send_all
 from tests.capi.counted import count_now
@@ -35,7 +35,7 @@ def test_a_revoked_token_is_told_once_and_its_mending_once(company, admin, conne
     send_all(company)
 
     assert looking.due_companies() == [company.pk]  # the pause itself asked for a look
-    assert looking.look(company.pk, now=datetime.now(UTC))
+    assert looking.evaluate(company.pk, now=datetime.now(UTC))
     assert looking.due_companies() == []
     make_lead(company)
     look(company)
@@ -223,7 +223,7 @@ def test_of_a_small_rule_the_last_five_are_looked_at(company, line, make_rule) -
     assert Alert.objects.get().facts == {"failed": 6, "ended": 6}
 
     ConversionEvent.objects.filter(state="exhausted").update(state="accepted")  # retried by hand, and it went through
-    recount()
+    recount_days()
     look(company)
 
     assert open_alerts() == []
@@ -281,7 +281,7 @@ def test_an_alert_about_failures_stays_while_nothing_comes_to_an_end(company, li
 def test_of_two_workers_that_look_at_once_one_finds_it_done(company, line, make_rule) -> None:
     make_rule(is_paused=True, paused_reason="rule_not_found", paused_at=Now())
 
-    assert [look(company), looking.look(company.pk, now=NOON)] == [True, False]
+    assert [look(company), looking.evaluate(company.pk, now=NOON)] == [True, False]
 
     assert Alert.objects.count() == 1
 
@@ -312,7 +312,7 @@ def test_nothing_is_told_of_a_company_without_rules_or_connection(company, other
     Connection.objects.update(is_paused=True, paused_reason="token_refused", paused_at=Now())
 
     assert look(company)
-    assert not looking.look(other_company.pk, now=NOON)
+    assert not looking.evaluate(other_company.pk, now=NOON)
 
     assert not Alert.objects.exists()
 

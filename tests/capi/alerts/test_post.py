@@ -3,11 +3,11 @@
 import pytest
 from django.db.models.functions import Now
 
-from capi.alerts import post
-from capi.alerts.choice import choose
+from capi.alerts import notifications
+from capi.alerts.preferences import choose
 from capi.models import Connection, Mail
-from crm.members import deactivate
-from crm.roles import Role
+from crm.models.roles import Role
+from crm.services.members import deactivate
 from tests.capi.alerts.conftest import look, mails, make_mails_due
 from tests.capi.alerts.post_office import Died, PostOffice
 from tests.conftest import join
@@ -41,7 +41,7 @@ def test_admins_get_mail_unless_they_choose_otherwise_and_ops_if_they_choose_so(
 
 def test_a_mail_says_what_happened_to_whom_what_to_do_and_where(company, admin, paused) -> None:
     look(company)
-    post.send_due()
+    notifications.send_due()
 
     (mail,) = PostOffice.taken
     assert mail.subject == "Northwind BV: sending to LinkedIn is paused"
@@ -62,7 +62,7 @@ def test_a_name_with_a_line_break_makes_no_header_of_its_own(company, admin, pau
     type(company).objects.update(name="Northwind\r\nBcc: mallory@example.com")
 
     look(company)
-    post.send_due()
+    notifications.send_due()
 
     (mail,) = PostOffice.taken
     assert mail.subject == "Northwind Bcc: mallory@example.com: sending to LinkedIn is paused"
@@ -71,8 +71,8 @@ def test_a_name_with_a_line_break_makes_no_header_of_its_own(company, admin, pau
 def test_a_server_that_is_away_is_tried_again_and_then_gets_it_once(company, admin, paused, caplog) -> None:
     look(company)
     PostOffice.trouble = "away"
-    post.send_due()
-    assert post.send_due() == 0  # not yet again
+    notifications.send_due()
+    assert notifications.send_due() == 0  # not yet again
     PostOffice.trouble = ""
     assert mails() == []
     make_mails_due()
@@ -88,7 +88,7 @@ def test_a_mail_that_can_not_be_sent_for_days_is_given_up(company, admin, paused
     PostOffice.trouble = "away"
     for _ in range(8):
         make_mails_due()
-        post.send_due()
+        notifications.send_due()
     PostOffice.trouble = ""
     make_mails_due()
 
@@ -100,7 +100,7 @@ def test_a_worker_that_dies_before_the_server_took_a_mail_loses_nothing(company,
     look(company)
     PostOffice.trouble = "dies_before"
     with pytest.raises(Died):
-        post.send_due()
+        notifications.send_due()
     PostOffice.trouble = ""
     assert mails() == []  # it stays claimed for a while
     make_mails_due()
@@ -112,10 +112,10 @@ def test_a_worker_that_dies_after_it_sends_the_same_mail_again_under_the_same_id
     look(company)
     PostOffice.trouble = "dies_after"
     with pytest.raises(Died):
-        post.send_due()
+        notifications.send_due()
     PostOffice.trouble = ""
     make_mails_due()
-    post.send_due()
+    notifications.send_due()
 
     first, second = PostOffice.taken
     assert first.extra_headers["Message-ID"] == second.extra_headers["Message-ID"]

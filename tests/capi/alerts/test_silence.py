@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from capi.alerts.silence import silent_rules
+from capi.alerts.detectors import silent_rules
 from capi.models import ConversionEvent, ConversionRule
-from capi.words.alerts import tell
+from capi.selectors.explanations.alerts import tell
 from crm.models import CrmEvent
 from tests.capi.alerts.conftest import look, subjects
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 from django.utils import timezone
 
-from capi.alerts.book import END_IS_NEWS
+from capi.alerts.evaluate import END_IS_NEWS
 from capi.models import Alert, ConversionRule
-from capi.reasons import AlertKind, Reason, RestCause
-from capi.words.alerts import CLOSED, OPENED, tell, tell_end
+from capi.models.choices import AlertKind, Reason, RestCause
+from capi.selectors.explanations.alerts import CLOSED, OPENED, tell, tell_end
 
 FACTS = {"failed": 4, "ended": 20, "days": 5, "per_week": 12, "on": "2026-12-07", "version": "202609"}
 REST = {"since": "2026-12-07T09:30:00+00:00", "until": "2026-12-07T10:30:00+00:00"}

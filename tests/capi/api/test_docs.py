@@ -1,6 +1,6 @@
 import pytest
 
-from crm.roles import Role
+from crm.models.roles import Role
 from tests.conftest import join
 
 URL = "/api/v1/docs/"

@@ -4,9 +4,10 @@ import pytest
 from rest_framework.test import APIClient
 
 from capi import services
+from capi.delivery.sent_hashes import pack_hashes
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
-from capi.pipeline.sent import pack
-from capi.words import REASONS, STATES
+from capi.selectors.explanations.reasons import REASONS
+from capi.selectors.explanations.states import STATES
 from tests.conftest import TOKEN, make_deal, make_lead
 from tests.crm.api.calling import ADMIN_AND_OPS, call, caller
 
@@ -41,7 +42,7 @@ def accepted(rule):
     """Ada's lead_created, sent at the second try."""
     event = ConversionEvent.objects.get(crm_event__lead=make_lead(rule.company))
     EarlierAttempt.objects.create(event=event, attempt=attempt(rule, http_status=503, duration_ms=40, message="Busy"))
-    last = attempt(rule, http_status=201, duration_ms=120, sent_hashes=pack([(event.pk, "f" * 64)]))
+    last = attempt(rule, http_status=201, duration_ms=120, sent_hashes=pack_hashes([(event.pk, "f" * 64)]))
     ConversionEvent.objects.filter(pk=event.pk).update(
         state="accepted", attempts=2, http_status=201, next_attempt_at=None, last_attempt=last
     )

@@ -4,7 +4,8 @@ import pytest
 
 from capi import services
 from capi.models import ConversionEvent, ConversionRule
-from capi.words import NOT_AS_THINGS_STAND, REASONS
+from capi.selectors.explanations.explain import NOT_AS_THINGS_STAND
+from capi.selectors.explanations.reasons import REASONS
 from tests.conftest import TOKEN, make_lead
 from tests.crm.api.calling import caller
 

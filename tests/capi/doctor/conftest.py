@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from capi.doctor.findings import Finding
+from capi.diagnostics.findings import Finding
 from capi.models import ConversionEvent, ConversionRule
-from capi.reads.rules import RuleRow, rule_rows
-from capi.services import connection_of
+from capi.selectors.rules import RuleRow, rule_rows
+from capi.services.connection import connection_of
 from crm.models import Company
 
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from capi import services
-from capi.doctor import account
-from capi.doctor.findings import moment
+from capi.diagnostics import setup
+from capi.diagnostics.findings import moment
 from capi.models import Connection
 from tests.capi.doctor.conftest import log, rows_of
 from tests.conftest import TOKEN
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 
 def finding(company):
-    (found,) = account.findings(Connection.objects.for_company(company).first(), rows_of(company))
+    (found,) = setup.account_findings(Connection.objects.for_company(company).first(), rows_of(company))
     return found
 
 
@@ -73,7 +73,7 @@ def test_without_one_the_rules_can_not_be_looked_up(company) -> None:
 
     found = finding(company)
 
-    assert (found.level, found.sentence) == ("amber", account.NOT_GIVEN)
+    assert (found.level, found.sentence) == ("amber", setup.NOT_GIVEN)
 
 
 def test_where_no_rule_answers_to_the_token_the_account_is_suspect(company, make_rule) -> None:

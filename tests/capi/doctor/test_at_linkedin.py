@@ -6,7 +6,8 @@ from email.utils import format_datetime
 import pytest
 
 from capi import services
-from capi.doctor import at_linkedin
+from capi.diagnostics import linkedin
+from capi.diagnostics.linkedin import NO_CLOCK, NOT_ASKED, _clock, ask_for_rules, rules_findings
 from capi.models import Connection, ConversionRule
 from tests.capi.doctor.conftest import about, levels
 
@@ -21,7 +22,7 @@ def connect(company, token="AQX-good-token-0123456789", account=ACCOUNT) -> Conn
 
 def found(company):
     connection = Connection.objects.for_company(company).first()
-    return list(at_linkedin.findings(at_linkedin.ask(connection), list(ConversionRule.objects.for_company(company))))
+    return list(rules_findings(ask_for_rules(connection), list(ConversionRule.objects.for_company(company))))
 
 
 def test_rules_that_linkedin_lists_enabled_and_for_the_api_are_fine(company, sandbox, make_rule) -> None:
@@ -113,7 +114,7 @@ def test_linkedin_out_of_reach_can_not_be_told(company) -> None:
 
 
 def test_it_waits_for_an_answer_no_longer_than_its_limit(company, sandbox, monkeypatch) -> None:
-    monkeypatch.setattr(at_linkedin, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(linkedin, "ASK_SECONDS", 0.5)
     connect(company, account="408408")
     started = datetime.now(UTC)
 
@@ -131,12 +132,12 @@ def test_without_what_it_takes_linkedin_is_not_asked(company, sandbox, missing) 
     findings = found(company)
 
     assert levels(findings) == [("at_linkedin", "unknown"), ("clock", "unknown")]
-    assert findings[0].sentence == at_linkedin.NOT_ASKED
+    assert findings[0].sentence == NOT_ASKED
     assert sandbox.ledger.tail(10) == []
 
 
 def test_without_a_connection_linkedin_is_not_asked() -> None:
-    assert levels(at_linkedin.findings(at_linkedin.ask(None), [])) == [("at_linkedin", "unknown"), ("clock", "unknown")]
+    assert levels(rules_findings(ask_for_rules(None), [])) == [("at_linkedin", "unknown"), ("clock", "unknown")]
 
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -155,13 +156,13 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 def test_the_clocks_are_compared(ours_is_ahead, level, sentence) -> None:
     header = format_datetime(NOW - timedelta(seconds=ours_is_ahead), usegmt=True)
 
-    finding = at_linkedin._clock({"date": header}, NOW)
+    finding = _clock({"date": header}, NOW)
 
     assert (finding.level, finding.sentence) == (level, sentence)
 
 
 @pytest.mark.parametrize("header", ["", "yesterday", "Wed, 99 Nov 2026 12:00:00 GMT"])
 def test_a_date_that_is_none_tells_nothing(header) -> None:
-    finding = at_linkedin._clock({"date": header}, NOW)
+    finding = _clock({"date": header}, NOW)
 
-    assert (finding.level, finding.sentence) == ("unknown", at_linkedin.NO_CLOCK)
+    assert (finding.level, finding.sentence) == ("unknown", NO_CLOCK)

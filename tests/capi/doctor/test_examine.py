@@ -7,8 +7,8 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
 from capi import services
-from capi.doctor import examine
-from capi.doctor.findings import Check, Finding, Level, as_json, counted, from_json
+from capi.diagnostics.examine import examine
+from capi.diagnostics.findings import Check, Finding, Level, as_json, counted, from_json
 from capi.models import Connection, ConversionRule, Heartbeat
 from tests.capi.doctor.conftest import about, levels
 from tests.conftest import TOKEN

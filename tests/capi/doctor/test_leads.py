@@ -2,15 +2,15 @@
 
 import pytest
 
-from capi.doctor import leads
-from crm.erasure import erase_lead
+from capi.diagnostics import setup
+from crm.services.erasure import erase_lead
 from tests.conftest import make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 
 def finding(company):
-    (found,) = leads.findings(company)
+    (found,) = setup.lead_findings(company)
     return found
 
 
@@ -42,7 +42,7 @@ def test_the_share_with_an_address_is_told(company, without, level, sentence) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_only_the_newest_count_and_nobody_who_was_erased(company, monkeypatch) -> None:
-    monkeypatch.setattr(leads, "NEWEST", 4)
+    monkeypatch.setattr(setup, "NEWEST", 4)
     for _ in range(4):
         make_lead(company, email="")
     for _ in range(4):

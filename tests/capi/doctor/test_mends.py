@@ -7,13 +7,14 @@ import pytest
 from cryptography.fernet import Fernet
 
 from capi import services
-from capi.clock import database_now
-from capi.doctor import account, at_linkedin, leads, queue, rules, token, version, worker
-from capi.doctor.findings import Check, Finding, Level
-from capi.help.pages import all_pages
-from capi.linkedin.rules import LinkedInRule, Outcome, RulesRead
+from capi.diagnostics import queue, rules, setup
+from capi.diagnostics.findings import Check, Finding, Level
+from capi.diagnostics.linkedin import _clock, ask_for_rules, rules_findings, version_findings
+from capi.linkedin.rules import LinkedInRule, ReadStatus, RulesRead
 from capi.models import Connection, Heartbeat
-from capi.reasons import Reason
+from capi.models.choices import Reason
+from capi.models.functions import database_now
+from leadmachine.help.pages import all_pages
 from tests.capi.doctor.conftest import log, rows_of
 from tests.conftest import TOKEN, make_lead
 
@@ -31,25 +32,29 @@ def connection(company) -> Connection:
 def of_token_and_account(company, connection, settings, make_rule) -> Iterator[Finding]:
     make_rule()
     rows = rows_of(company)
-    yield from [*token.findings(None, [], TODAY), *token.findings(None, rows, TODAY), *account.findings(None, rows)]
-    yield from account.findings(connection, rows)
+    yield from [
+        *setup.token_findings(None, [], TODAY),
+        *setup.token_findings(None, rows, TODAY),
+        *setup.account_findings(None, rows),
+    ]
+    yield from setup.account_findings(connection, rows)
     for reason in Reason:
         connection.is_paused, connection.paused_reason = True, reason
-        yield from [*token.findings(connection, rows, TODAY), *version.findings(connection, TODAY)]
-        yield from account.findings(connection, rows)
+        yield from [*setup.token_findings(connection, rows, TODAY), *version_findings(connection, TODAY)]
+        yield from setup.account_findings(connection, rows)
     for days in (14, 3, -1):
         connection.token_expires_on = TODAY + timedelta(days=days)
-        yield from token.findings(connection, rows, TODAY)
+        yield from setup.token_findings(connection, rows, TODAY)
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
-    yield from [*token.findings(connection, rows, TODAY), *at_linkedin.findings(at_linkedin.ask(connection), [])]
+    yield from [*setup.token_findings(connection, rows, TODAY), *rules_findings(ask_for_rules(connection), [])]
 
 
 def of_the_version(company, connection, settings, make_rule) -> Iterator[Finding]:
     for day in (date(2027, 7, 17), date(2027, 9, 8), date(2027, 9, 16)):
-        yield from version.findings(connection, day)
+        yield from version_findings(connection, day)
     for other in ("202405", "202701"):
         settings.LINKEDIN_API_VERSION = other
-        yield from version.findings(connection, TODAY)
+        yield from version_findings(connection, TODAY)
 
 
 def of_rules(company, connection, settings, make_rule) -> Iterator[Finding]:
@@ -59,7 +64,7 @@ def of_rules(company, connection, settings, make_rule) -> Iterator[Finding]:
     for reason in Reason:
         rule.is_paused, rule.paused_reason = True, reason
         rule.save()
-        yield from [*rules.findings(rows_of(company), NOW), *account.findings(connection, rows_of(company))]
+        yield from [*rules.findings(rows_of(company), NOW), *setup.account_findings(connection, rows_of(company))]
     rule.is_active = False
     rule.save()
     yield from rules.findings(rows_of(company), NOW)
@@ -67,34 +72,34 @@ def of_rules(company, connection, settings, make_rule) -> Iterator[Finding]:
 
 def of_linkedins_answers(company, connection, settings, make_rule) -> Iterator[Finding]:
     rule = make_rule()
-    yield from at_linkedin.findings(None, [rule])
+    yield from rules_findings(None, [rule])
     listed = [(LinkedInRule("104012", "", "LEAD", "CONVERSIONS_API", enabled=False),),
               (LinkedInRule("104012", "", "LEAD", "OTHER", enabled=True),), ()]  # fmt: skip
-    reads = [*map(RulesRead, Outcome), *(RulesRead(Outcome.FOUND, found) for found in listed)]
+    reads = [*map(RulesRead, ReadStatus), *(RulesRead(ReadStatus.FOUND, found) for found in listed)]
     for read in reads:
-        yield from at_linkedin.findings(read, [rule])
+        yield from rules_findings(read, [rule])
     for header in ("Wed, 25 Nov 2026 12:00:20 GMT", "Wed, 25 Nov 2026 11:00:00 GMT"):
-        yield at_linkedin._clock({"date": header}, NOW)
+        yield _clock({"date": header}, NOW)
 
 
 def of_all_that_takes_a_query(company, connection, settings, make_rule) -> Iterator[Finding]:
-    yield from [*leads.findings(company), *worker.findings(NOW)]
+    yield from [*setup.lead_findings(company), *queue.worker_findings(NOW)]
     make_lead(company, email="")
     beat = Heartbeat.objects.create(name="sweep", beat_at=NOW)
-    yield from leads.findings(company)
+    yield from setup.lead_findings(company)
     for minutes in (3, 30):
-        yield from worker.findings(beat.beat_at + timedelta(minutes=minutes))
+        yield from queue.worker_findings(beat.beat_at + timedelta(minutes=minutes))
     now = database_now()
     event = log(make_rule(), "pending", next_attempt_at=now - timedelta(minutes=6), happened_at=now - timedelta(1))
-    yield from queue.findings(company.pk, connection, [], now)
-    yield from queue.findings(company.pk, connection, [], now + timedelta(hours=2))
+    yield from queue.queue_findings(company.pk, connection, [], now)
+    yield from queue.queue_findings(company.pk, connection, [], now + timedelta(hours=2))
     connection.next_attempt_at = now + timedelta(hours=1)
-    yield from queue.findings(company.pk, connection, [], now)
+    yield from queue.queue_findings(company.pk, connection, [], now)
     connection.resting_since, connection.rest_cause, connection.body_limit = now, "throttled", 600_000
     yield from queue.at_hand(connection, now)
     connection.is_paused, connection.paused_reason = True, Reason.TOKEN_REFUSED
-    yield from queue.findings(company.pk, connection, [], now)
-    yield from queue.findings(company.pk, connection, [], event.happened_at + timedelta(days=89))
+    yield from queue.queue_findings(company.pk, connection, [], now)
+    yield from queue.queue_findings(company.pk, connection, [], event.happened_at + timedelta(days=89))
 
 
 SOURCES = (of_token_and_account, of_the_version, of_rules, of_linkedins_answers, of_all_that_takes_a_query)

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from capi import services
-from capi.clock import database_now
-from capi.doctor import queue
+from capi.diagnostics import queue
 from capi.models import Connection, ConversionRule
+from capi.models.functions import database_now
 from tests.capi.doctor.conftest import about, log
 from tests.conftest import TOKEN
 
@@ -27,7 +27,7 @@ def sending(company) -> Connection:
 def finding(company, check, now):
     connection = Connection.objects.for_company(company).first()
     rules = list(ConversionRule.objects.for_company(company))
-    return about([*queue.findings(company.pk, connection, rules, now), *queue.at_hand(connection, now)], check)
+    return about([*queue.queue_findings(company.pk, connection, rules, now), *queue.at_hand(connection, now)], check)
 
 
 def test_where_nothing_is_held_it_says_so(company, sending, make_rule, now) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from capi.doctor import rules
+from capi.diagnostics import rules
 from capi.models import ConversionRule, DayCount
 from tests.capi.doctor.conftest import about, levels, log, rows_of
 

@@ -6,7 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from capi import services
-from capi.doctor import token
+from capi.diagnostics import setup
 from capi.models import Connection
 from tests.capi.doctor.conftest import about, levels, rows_of
 from tests.conftest import TOKEN
@@ -18,7 +18,7 @@ TODAY = date(2026, 11, 25)
 
 def found(company):
     connection = Connection.objects.for_company(company).first()
-    return list(token.findings(connection, rows_of(company), TODAY))
+    return list(setup.token_findings(connection, rows_of(company), TODAY))
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def saved(company) -> Connection:
 
 
 def test_a_company_that_has_not_begun_is_no_emergency(company) -> None:
-    (finding,) = token.findings(None, [], TODAY)
+    (finding,) = setup.token_findings(None, [], TODAY)
 
     assert (finding.check, finding.level) == ("token", "amber")
     assert finding.sentence == "No access token is saved."
@@ -101,4 +101,4 @@ def test_a_date_that_comes_near_is_told(company, saved, days, level, sentence) -
 def test_without_a_date_there_is_nothing_to_fear(company, saved) -> None:
     finding = about(found(company), "expiry")
 
-    assert (finding.level, finding.sentence) == ("green", token.NO_DATE)
+    assert (finding.level, finding.sentence) == ("green", setup.NO_DATE)

@@ -4,14 +4,14 @@ from datetime import date
 
 import pytest
 
-from capi.doctor import version
+from capi.diagnostics.linkedin import LOOK_IT_UP, version_findings
 from capi.models import Connection
 
 SUNSET = date(2027, 9, 15)  # of 202609
 
 
 def finding(today=date(2026, 11, 25), connection=None):
-    (found,) = version.findings(connection, today)
+    (found,) = version_findings(connection, today)
     return found
 
 
@@ -49,7 +49,7 @@ def test_a_version_that_the_table_does_not_hold_is_fine_and_its_end_unknown(sett
 
     assert found.level == "unknown"
     assert found.sentence == f"LeadMachine's table of versions does not hold {newer}, so that its end can't be told."
-    assert found.mend == version.LOOK_IT_UP
+    assert found.mend == LOOK_IT_UP
 
 
 def test_a_version_older_than_the_table_is_over(settings) -> None:

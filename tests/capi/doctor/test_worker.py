@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from capi.clock import database_now
-from capi.doctor import worker
+from capi.diagnostics import queue
 from capi.models import Heartbeat
-from capi.sweeper import Sweeper
+from capi.models.functions import database_now
+from leadmachine.timers import Sweeper
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -25,13 +25,13 @@ ROUND = datetime(2026, 11, 25, 6, 10, 7, tzinfo=UTC)
 def test_the_last_round_is_told_and_missed(later, level, sentence) -> None:
     Heartbeat.objects.create(name="sweep", beat_at=ROUND)
 
-    (found,) = worker.findings(ROUND + later)
+    (found,) = queue.worker_findings(ROUND + later)
 
     assert (found.level, found.sentence) == (level, sentence)
 
 
 def test_where_no_worker_ever_ran_it_says_so() -> None:
-    (found,) = worker.findings(ROUND)
+    (found,) = queue.worker_findings(ROUND)
 
     assert (found.level, found.sentence) == ("red", "No worker has ever looked for events to send.")
 
@@ -49,5 +49,5 @@ def test_all_workers_share_one_row_and_the_last_one_counts() -> None:
 def test_a_sweeper_leaves_its_sign() -> None:
     Sweeper().sweep()
 
-    (found,) = worker.findings(database_now())
+    (found,) = queue.worker_findings(database_now())
     assert found.level == "green"

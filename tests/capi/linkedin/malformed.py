@@ -11,15 +11,15 @@ from capi.linkedin.answers import (
     RefusedNamed,
     RefusedUnnamed,
     TooLarge,
-    Trouble,
+    TransportError,
     Verdict,
     decide,
 )
-from capi.reasons import Reason
+from capi.models.choices import Reason
 from tests.capi.linkedin.said import answered
 
 STATUSES = (200, 200, 200, 201, 204, 299, 302, 400, 401, 403, 404, 408, 409, 413, 422, 426, 429, 500, 501, 503, 999)
-TROUBLES = (*[None] * 45, *Trouble)
+TROUBLES = (*[None] * 45, *TransportError)
 WHOLE = [
     json.dumps(body).encode()
     for body in (

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from capi.linkedin.answers import Answer, Trouble
+from capi.linkedin.answers import Answer, TransportError
 
 
 def answered(status: int, body: Any = b"", headers: Mapping[str, str] | None = None) -> Answer:
@@ -13,5 +13,5 @@ def answered(status: int, body: Any = b"", headers: Mapping[str, str] | None = N
     return Answer(status, headers or {}, data, None, 12)
 
 
-def troubled(trouble: Trouble, status: int | None = None) -> Answer:
+def troubled(trouble: TransportError, status: int | None = None) -> Answer:
     return Answer(status, {}, b"", trouble, 12)

@@ -12,7 +12,7 @@ from capi.linkedin.answers import (
     RefusedUnnamed,
     Throttled,
     TooLarge,
-    Trouble,
+    TransportError,
     TryLater,
     Verdict,
     VersionRetired,
@@ -244,12 +244,12 @@ def test_five_thousand_long_reasons_are_all_found():
 
 
 def test_a_refusal_too_long_to_be_read_is_halved_since_half_of_it_may_not_be():
-    assert decide(troubled(Trouble.TOO_LARGE, 422), count=5000) == RefusedUnnamed("")
+    assert decide(troubled(TransportError.TOO_LARGE, 422), count=5000) == RefusedUnnamed("")
 
 
 @pytest.mark.parametrize(("status", "count"), [(422, 1), (200, 5000), (500, 5000)])
 def test_any_other_answer_too_long_to_be_read_is_tried_again(status, count):
-    assert decide(troubled(Trouble.TOO_LARGE, status), count=count) == TryLater("answer_unreadable")
+    assert decide(troubled(TransportError.TOO_LARGE, status), count=count) == TryLater("answer_unreadable")
 
 
 @pytest.mark.parametrize("sent_bytes", [256 * 1024, 2_000_000, None])
@@ -311,11 +311,11 @@ def test_an_unusual_refusal_that_names_elements_is_about_them():
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        (Trouble.TIMED_OUT, "timed_out"),
-        (Trouble.UNREACHABLE, "unreachable"),
-        (Trouble.CUT, "answer_unreadable"),
-        (Trouble.TOO_LARGE, "answer_unreadable"),
-        (Trouble.REDIRECT, "server_trouble"),
+        (TransportError.TIMED_OUT, "timed_out"),
+        (TransportError.UNREACHABLE, "unreachable"),
+        (TransportError.CUT, "answer_unreadable"),
+        (TransportError.TOO_LARGE, "answer_unreadable"),
+        (TransportError.REDIRECT, "server_trouble"),
     ],
 )
 @pytest.mark.parametrize("count", [1, 2])

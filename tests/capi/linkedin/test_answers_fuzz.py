@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capi.linkedin.answers import Accepted, Answer, Trouble, decide, said
+from capi.linkedin.answers import Accepted, Answer, TransportError, api_message, decide
 from tests.capi.linkedin.malformed import assert_sound, is_plainly_accepted, spoilt
 from tests.capi.linkedin.said import answered
 from tests.faults import figures
@@ -59,7 +59,7 @@ answers = st.builds(
     status=st.sampled_from([200, 201, 400, 422]) | st.integers(100, 999) | st.none(),
     headers=headers,
     body=bodies,
-    trouble=st.sampled_from([None, None, None, None, None, *Trouble]),
+    trouble=st.sampled_from([None, None, None, None, None, *TransportError]),
     duration_ms=st.just(1),
 )
 
@@ -92,7 +92,7 @@ def test_a_nearly_good_batch_is_accepted_only_if_each_element_plainly_is(element
 @settings(max_examples=500, deadline=None)
 @given(answer=answers)
 def test_what_is_kept_of_any_answer_can_be_stored(answer):
-    kept = said(answer)
+    kept = api_message(answer)
 
     assert len(kept.code) <= 80
     assert len(kept.message) <= 2000

@@ -1,6 +1,6 @@
 import time
 
-from capi.linkedin.client import Trouble
+from capi.linkedin.client import TransportError
 from tests.capi.linkedin.wire import BODY, CREATED, TOKEN, Wire, headers_of, keeping_alive, ok, saying, send
 
 
@@ -107,5 +107,5 @@ def test_a_redirect_is_not_followed(client_for):
         with Wire(saying(b"HTTP/1.1 307 Temporary\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location)) as wire:
             answer = send(client_for(wire.url))
 
-    assert (answer.status, answer.trouble, answer.body) == (307, Trouble.REDIRECT, b"")
+    assert (answer.status, answer.trouble, answer.body) == (307, TransportError.REDIRECT, b"")
     assert (len(wire.requests), elsewhere.accepted) == (1, 0)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from capi.linkedin.client import Trouble
+from capi.linkedin.client import TransportError
 from tests.capi.linkedin.wire import CREATED, Wire, send
 
 
@@ -14,7 +14,7 @@ def assert_given_up_after(seconds, client, **request):
     answer = send(client, **request)
     took = time.monotonic() - started_at
 
-    assert (answer.status, answer.trouble, answer.body) == (None, Trouble.TIMED_OUT, b"")
+    assert (answer.status, answer.trouble, answer.body) == (None, TransportError.TIMED_OUT, b"")
     assert answer.duration_ms == pytest.approx(took * 1000, abs=50)
     assert seconds * 0.95 <= took <= seconds + 1
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from capi.linkedin.client import MAX_BODY_BYTES, Trouble
+from capi.linkedin.client import MAX_BODY_BYTES, TransportError
 from tests.capi.linkedin.wire import CREATED, Wire, keeping_alive, ok, reset, saying, send
 
 
@@ -18,13 +18,13 @@ def test_a_refused_connection_is_unreachable(client_for):
 
     answer = send(client_for(url))
 
-    assert (answer.status, answer.trouble) == (None, Trouble.UNREACHABLE)
+    assert (answer.status, answer.trouble) == (None, TransportError.UNREACHABLE)
 
 
 def test_a_host_without_an_address_is_unreachable(client_for):
     answer = send(client_for("http://linkedin.invalid", timeout=20))
 
-    assert (answer.status, answer.trouble) == (None, Trouble.UNREACHABLE)
+    assert (answer.status, answer.trouble) == (None, TransportError.UNREACHABLE)
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset])
@@ -32,7 +32,7 @@ def test_a_connection_that_ends_before_the_answer_is_unreachable_and_sent_once_o
     with Wire(lambda connection, request: end(connection)) as wire:
         answer = send(client_for(wire.url))
 
-    assert (answer.status, answer.trouble) == (None, Trouble.UNREACHABLE)
+    assert (answer.status, answer.trouble) == (None, TransportError.UNREACHABLE)
     assert (wire.accepted, len(wire.requests)) == (1, 1)
 
 
@@ -61,7 +61,7 @@ def test_an_answer_that_ends_early_is_cut(client_for, data):
     with Wire(saying(data)) as wire:
         answer = send(client_for(wire.url))
 
-    assert (answer.status, answer.trouble, answer.body) == (None, Trouble.CUT, b"")
+    assert (answer.status, answer.trouble, answer.body) == (None, TransportError.CUT, b"")
     assert len(wire.requests) == 1
 
 
@@ -72,7 +72,7 @@ def test_an_answer_that_is_reset_in_its_body_is_cut(client_for):
         reset(connection)
 
     with Wire(answer) as wire:
-        assert send(client_for(wire.url)).trouble is Trouble.CUT
+        assert send(client_for(wire.url)).trouble is TransportError.CUT
 
 
 UNREADABLE_ANSWERS = {
@@ -97,7 +97,7 @@ def test_an_answer_with_unreadable_framing_is_cut(client_for, data):
     with Wire(saying(data)) as wire:
         answer = send(client_for(wire.url))
 
-    assert (answer.status, answer.trouble, answer.body) == (None, Trouble.CUT, b"")
+    assert (answer.status, answer.trouble, answer.body) == (None, TransportError.CUT, b"")
     assert len(wire.requests) == 1
 
 
@@ -109,7 +109,7 @@ def test_after_an_answer_that_went_on_too_long_the_connection_is_not_used_again(
         client = client_for(wire.url)
         answers = [send(client), send(client)]
 
-    assert [(answer.status, answer.trouble) for answer in answers] == [(None, Trouble.CUT), (201, None)]
+    assert [(answer.status, answer.trouble) for answer in answers] == [(None, TransportError.CUT), (201, None)]
     assert wire.accepted == 2
 
 
@@ -125,7 +125,7 @@ def test_an_answer_of_ten_megabytes_is_read_for_one_and_dropped(client_for, leng
     with Wire(answer) as wire:
         answer_to_it = send(client_for(wire.url, timeout=10))
 
-    assert (answer_to_it.status, answer_to_it.trouble, answer_to_it.body) == (422, Trouble.TOO_LARGE, b"")
+    assert (answer_to_it.status, answer_to_it.trouble, answer_to_it.body) == (422, TransportError.TOO_LARGE, b"")
     assert sum(sent) < 10_485_760
 
 
@@ -152,5 +152,5 @@ def test_any_bytes_end_in_an_answer_and_only_whole_headers_in_a_status(client_fo
 
     answer = send(client_for(noisy.url))
 
-    assert (answer.status is None) == (answer.trouble is not None) or answer.trouble is Trouble.REDIRECT
+    assert (answer.status is None) == (answer.trouble is not None) or answer.trouble is TransportError.REDIRECT
     assert answer.status is None or b"\n\r\n" in data or b"\n\n" in data

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from capi.linkedin.client import Trouble
+from capi.linkedin.client import TransportError
 from tests.capi.linkedin.wire import CREATED, Wire, keeping_alive, ok, send
 
 
@@ -72,7 +72,7 @@ def test_a_dripping_answer_is_given_up_in_time(client_for, tmp_path, trusted):
         started_at = time.monotonic()
         answer = send(client_for(wire.url))
 
-    assert answer.trouble is Trouble.TIMED_OUT
+    assert answer.trouble is TransportError.TIMED_OUT
     assert 0.9 <= time.monotonic() - started_at <= 2
 
 
@@ -81,7 +81,7 @@ def test_a_handshake_that_never_comes_is_given_up_in_time(client_for):
         started_at = time.monotonic()
         answer = send(client_for(wire.url.replace("http:", "https:")))
 
-    assert answer.trouble is Trouble.TIMED_OUT
+    assert answer.trouble is TransportError.TIMED_OUT
     assert 0.9 <= time.monotonic() - started_at <= 2
 
 
@@ -92,7 +92,7 @@ def test_more_body_than_announced_is_cut(client_for, tmp_path, trusted):
     with Wire(keeping_alive(CREATED + b"more"), tls=serving(certificate)) as wire:
         answer = send(client_for(wire.url))
 
-    assert answer.trouble is Trouble.CUT
+    assert answer.trouble is TransportError.CUT
 
 
 @pytest.mark.parametrize("flaw", [{"address": "127.0.0.2"}, {"days": -1}], ids=["another host's", "expired"])
@@ -103,7 +103,7 @@ def test_a_wrong_certificate_gets_no_byte_of_the_request(client_for, tmp_path, t
     with Wire(keeping_alive(CREATED), tls=serving(certificate)) as wire:
         answer = send(client_for(wire.url))
 
-    assert (answer.status, answer.trouble) == (None, Trouble.UNREACHABLE)
+    assert (answer.status, answer.trouble) == (None, TransportError.UNREACHABLE)
     assert (wire.accepted, wire.requests) == (1, [])
 
 
@@ -113,5 +113,5 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_byte_of_the_request(clien
     with Wire(keeping_alive(CREATED), tls=serving(certificate)) as wire:
         answer = send(client_for(wire.url))
 
-    assert (answer.status, answer.trouble) == (None, Trouble.UNREACHABLE)
+    assert (answer.status, answer.trouble) == (None, TransportError.UNREACHABLE)
     assert (wire.accepted, wire.requests) == (1, [])

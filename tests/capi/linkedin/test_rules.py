@@ -7,10 +7,10 @@ import time
 import pytest
 
 from capi.linkedin.client import Client
-from capi.linkedin.rules import LinkedInRule, Outcome, read_rules
-from capi.sandbox.faults import Drop, Fault
-from capi.sandbox.ledger import Ledger
-from capi.sandbox.server import SandboxServer
+from capi.linkedin.rules import LinkedInRule, ReadStatus, read_rules
+from capi.linkedin.sandbox.faults import Drop, Fault
+from capi.linkedin.sandbox.request_log import RequestLog
+from capi.linkedin.sandbox.server import SandboxServer
 from tests.capi.linkedin.wire import Wire, headers_of, keeping_alive, ok
 
 TOKEN = "AQXgood-token-0123456789"
@@ -19,7 +19,7 @@ ACCOUNT = "512345678"
 
 @pytest.fixture
 def sandbox(tmp_path):
-    with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
+    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
         yield server
 
 
@@ -62,7 +62,7 @@ def test_the_request_names_the_account_the_page_and_the_fields_and_has_no_body(r
 def test_rules_are_found_with_what_tells_whether_they_take_events(sandbox, read):
     result = read(sandbox.url)
 
-    assert (result.outcome, result.is_whole, len(result.rules)) == (Outcome.FOUND, True, 12)
+    assert (result.outcome, result.is_whole, len(result.rules)) == (ReadStatus.FOUND, True, 12)
     assert result.rules[1] == LinkedInRule("104012", "Qualified lead", "QUALIFIED_LEAD", "CONVERSIONS_API", True)
     assert [rule.id for rule in result.rules if not rule.takes_events] == ["400400", "400401", "104021", "104022"]
     assert result.headers["date"].endswith("GMT")
@@ -71,7 +71,7 @@ def test_rules_are_found_with_what_tells_whether_they_take_events(sandbox, read)
 def test_250_rules_are_read_in_three_pages(sandbox, read):
     result = read(sandbox.url, account="250250")
 
-    assert (result.outcome, result.is_whole) == (Outcome.FOUND, True)
+    assert (result.outcome, result.is_whole) == (ReadStatus.FOUND, True)
     assert [rule.id for rule in result.rules] == [str(200001 + number) for number in range(250)]
     assert len(sandbox.ledger.tail(10)) == 3
 
@@ -94,7 +94,7 @@ def test_a_server_that_gives_the_same_page_for_ever_is_asked_twice(read):
     with Wire(keeping_alive(answering(*[element(id=number) for number in range(1, 101)]))) as wire:
         result = read(wire.url)
 
-    assert (result.outcome, len(result.rules), len(wire.requests)) == (Outcome.FOUND, 100, 2)
+    assert (result.outcome, len(result.rules), len(wire.requests)) == (ReadStatus.FOUND, 100, 2)
 
 
 def test_an_account_without_an_end_of_rules_is_left_after_twenty_pages(read):
@@ -105,7 +105,7 @@ def test_an_account_without_an_end_of_rules_is_left_after_twenty_pages(read):
     with Wire(answer) as wire:
         result = read(wire.url)
 
-    assert (result.outcome, result.is_whole, len(result.rules)) == (Outcome.FOUND, False, 2000)
+    assert (result.outcome, result.is_whole, len(result.rules)) == (ReadStatus.FOUND, False, 2000)
     assert len(wire.requests) == 20
 
 
@@ -113,22 +113,22 @@ def test_an_account_without_rules_is_found_empty(read):
     with Wire(keeping_alive(answering())) as wire:
         result = read(wire.url)
 
-    assert (result.outcome, result.rules) == (Outcome.FOUND, ())
+    assert (result.outcome, result.rules) == (ReadStatus.FOUND, ())
 
 
 @pytest.mark.parametrize(
     ("token", "account", "outcome", "code", "message"),
     [
-        ("AQX-sendonly-token-0123456789", ACCOUNT, Outcome.CANNOT_TELL, "ACCESS_DENIED",
+        ("AQX-sendonly-token-0123456789", ACCOUNT, ReadStatus.CANNOT_TELL, "ACCESS_DENIED",
          "Not enough permissions to access: conversions.FINDER-account"),
-        (TOKEN, "403403", Outcome.CANNOT_TELL, "", "No ad accounts found"),
-        ("AQX-revoked-token-0123456789", ACCOUNT, Outcome.TOKEN_REFUSED, "REVOKED_ACCESS_TOKEN",
+        (TOKEN, "403403", ReadStatus.CANNOT_TELL, "", "No ad accounts found"),
+        ("AQX-revoked-token-0123456789", ACCOUNT, ReadStatus.TOKEN_REFUSED, "REVOKED_ACCESS_TOKEN",
          "The token used in the request has been revoked by the user"),
-        (TOKEN, "500500", Outcome.SERVER_TROUBLE, "", "Internal Server Error"),
-        (TOKEN, "503503", Outcome.SERVER_TROUBLE, "", "503 Service Unavailable"),
-        ("AQX-throttled-token-0123456789", ACCOUNT, Outcome.SERVER_TROUBLE, "TOO_MANY_REQUESTS",
+        (TOKEN, "500500", ReadStatus.SERVER_TROUBLE, "", "Internal Server Error"),
+        (TOKEN, "503503", ReadStatus.SERVER_TROUBLE, "", "503 Service Unavailable"),
+        ("AQX-throttled-token-0123456789", ACCOUNT, ReadStatus.SERVER_TROUBLE, "TOO_MANY_REQUESTS",
          "Resource level throttle APPLICATION_AND_MEMBER MINUTE limit for calls to this resource is reached."),
-        (TOKEN, "0", Outcome.REFUSED, "", "Invalid query parameters passed to request"),
+        (TOKEN, "0", ReadStatus.REFUSED, "", "Invalid query parameters passed to request"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_told_with_linkedins_words(sandbox, read, token, account, outcome, code, message):
@@ -145,7 +145,7 @@ def test_a_retired_version_is_told(sandbox):
     result = read_rules(client, token=TOKEN, ad_account_id=ACCOUNT, seconds=5)
     client.close()
 
-    assert (result.outcome, result.said.code) == (Outcome.VERSION_RETIRED, "NONEXISTENT_VERSION")
+    assert (result.outcome, result.said.code) == (ReadStatus.VERSION_RETIRED, "NONEXISTENT_VERSION")
 
 
 def test_a_page_that_fails_after_good_ones_leaves_no_half_list(sandbox, read):
@@ -153,11 +153,11 @@ def test_a_page_that_fails_after_good_ones_leaves_no_half_list(sandbox, read):
 
     result = read(sandbox.url, account="250250")
 
-    assert (result.outcome, result.rules) == (Outcome.SERVER_TROUBLE, ())
+    assert (result.outcome, result.rules) == (ReadStatus.SERVER_TROUBLE, ())
 
 
 def test_nobody_there_is_unreachable(read):
-    assert read("http://127.0.0.1:9").outcome == Outcome.UNREACHABLE
+    assert read("http://127.0.0.1:9").outcome == ReadStatus.UNREACHABLE
 
 
 def test_the_time_counts_over_all_pages_together(sandbox, read):
@@ -166,7 +166,7 @@ def test_the_time_counts_over_all_pages_together(sandbox, read):
 
     result = read(sandbox.url, account="250250", seconds=0.4)
 
-    assert result.outcome == Outcome.UNREACHABLE
+    assert result.outcome == ReadStatus.UNREACHABLE
     assert time.monotonic() - started < 0.6
 
 
@@ -175,13 +175,13 @@ def test_a_dripping_answer_is_left_when_the_time_is_up(sandbox, read):
 
     result = read(sandbox.url, seconds=0.3)
 
-    assert result.outcome == Outcome.UNREACHABLE
+    assert result.outcome == ReadStatus.UNREACHABLE
 
 
 def test_a_connection_that_closes_without_an_answer_is_unreachable(sandbox, read):
     sandbox.faults.add(Fault(drop=Drop.AFTER_BODY))
 
-    assert read(sandbox.url).outcome == Outcome.UNREACHABLE
+    assert read(sandbox.url).outcome == ReadStatus.UNREACHABLE
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_what_is_no_list_of_rules_is_unreadable(sandbox, read, body):
 
     result = read(sandbox.url)
 
-    assert (result.outcome, result.rules) == (Outcome.UNREADABLE, ())
+    assert (result.outcome, result.rules) == (ReadStatus.UNREADABLE, ())
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_what_is_no_list_of_rules_is_unreadable(sandbox, read, body):
 def test_a_cut_redirected_or_endless_answer_is_unreadable(sandbox, read, fault):
     sandbox.faults.add(fault)
 
-    assert read(sandbox.url).outcome == Outcome.UNREADABLE
+    assert read(sandbox.url).outcome == ReadStatus.UNREADABLE
 
 
 def test_elements_that_can_be_no_rule_are_passed_over(read):

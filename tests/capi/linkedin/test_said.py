@@ -1,6 +1,6 @@
 import pytest
 
-from capi.linkedin.answers import Said, Trouble, mask, said
+from capi.linkedin.answers import ApiMessage, TransportError, api_message, mask
 from tests.capi.linkedin.said import answered, troubled
 
 HASH = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"
@@ -10,15 +10,17 @@ TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 def test_code_and_message_are_kept():
     body = {"status": 401, "serviceErrorCode": 65600, "code": "INVALID_ACCESS_TOKEN", "message": "Invalid access token"}
 
-    assert said(answered(401, body)) == Said("INVALID_ACCESS_TOKEN", "Invalid access token")
+    assert api_message(answered(401, body)) == ApiMessage("INVALID_ACCESS_TOKEN", "Invalid access token")
 
 
 def test_without_a_code_the_number_is_kept():
-    assert said(answered(403, {"serviceErrorCode": 100, "message": "No"})) == Said("100", "No")
+    assert api_message(answered(403, {"serviceErrorCode": 100, "message": "No"})) == ApiMessage("100", "No")
 
 
 def test_lines_become_one():
-    assert said(answered(422, {"message": "ERROR :: /a\r\nERROR :: /b\n"})) == Said("", "ERROR :: /a ERROR :: /b")
+    assert api_message(answered(422, {"message": "ERROR :: /a\r\nERROR :: /b\n"})) == ApiMessage(
+        "", "ERROR :: /a ERROR :: /b"
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,27 +34,29 @@ def test_lines_become_one():
     ],
 )
 def test_of_a_page_the_title_or_the_text_is_kept(page, text):
-    assert said(answered(503, page)) == Said("", text)
+    assert api_message(answered(503, page)) == ApiMessage("", text)
 
 
 @pytest.mark.parametrize("body", [b'{"message": "cut', b'["a list"]', b'{"message":7}'])
 def test_a_body_without_a_message_is_kept_as_it_is(body):
-    assert said(answered(502, body)) == Said("", body.decode())
+    assert api_message(answered(502, body)) == ApiMessage("", body.decode())
 
 
 @pytest.mark.parametrize(
-    "answer", [answered(201), answered(200, {"elements": [{"status": 201}]}), troubled(Trouble.TIMED_OUT)]
+    "answer", [answered(201), answered(200, {"elements": [{"status": 201}]}), troubled(TransportError.TIMED_OUT)]
 )
 def test_where_nothing_was_said_nothing_is_kept(answer):
-    assert said(answer) == Said("", "")
+    assert api_message(answer) == ApiMessage("", "")
 
 
 def test_broken_utf_8_and_nuls_can_be_stored():
-    assert said(answered(500, b"a\0b\xff\xfe c")) == Said("", "a b\ufffd\ufffd c")
+    assert api_message(answered(500, b"a\0b\xff\xfe c")) == ApiMessage("", "a b\ufffd\ufffd c")
 
 
 def test_the_stored_words_are_shortened_after_they_were_masked():
-    kept = said(answered(400, {"code": "C" * 200, "message": "x " * 995 + "ada.lovelace@example.com " + "y " * 500}))
+    kept = api_message(
+        answered(400, {"code": "C" * 200, "message": "x " * 995 + "ada.lovelace@example.com " + "y " * 500})
+    )
 
     assert kept.code == "C" * 79 + "…"
     assert len(kept.message) == 2000

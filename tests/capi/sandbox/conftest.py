@@ -1,13 +1,13 @@
 import pytest
 
-from capi.sandbox.ledger import Ledger
-from capi.sandbox.server import SandboxServer
+from capi.linkedin.sandbox.request_log import RequestLog
+from capi.linkedin.sandbox.server import SandboxServer
 from tests.capi.sandbox.calling import Caller
 
 
 @pytest.fixture
 def sandbox(tmp_path):
-    with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl"), hold_seconds=0.2) as server:
+    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=0.2) as server:
         yield server
 
 

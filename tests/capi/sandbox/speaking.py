@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from capi.sandbox.judge import judge
-from capi.sandbox.wire import Received
+from capi.linkedin.sandbox.messages import Received
+from capi.linkedin.sandbox.validation import answer_to
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 PATH = "/rest/conversionEvents"
@@ -52,7 +52,7 @@ def received(content, *, method="POST", path=PATH, **changes):
 
 def send(content, **changes):
     """What the sandbox answers to one event."""
-    return judge(received(content, **changes), now=NOW)
+    return answer_to(received(content, **changes), now=NOW)
 
 
 def send_batch(*elements, **changes):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from capi.sandbox import choices
+from capi.linkedin.sandbox import scenarios
 from tests.capi.sandbox.speaking import answer, event, rule, send
 
 MINUTE = {
@@ -102,7 +102,7 @@ def test_an_unavailable_linkedin_answers_in_html(reply):
 
 
 def test_every_choice_of_the_table_is_tested_here():
-    signs = {choice.sign for choice in (*choices.TOKENS, *choices.RULES)}
+    signs = {choice.sign for choice in (*scenarios.TOKENS, *scenarios.RULES)}
 
     assert signs == BY_TOKEN.keys() | BY_RULE.keys() | {"unavailable", "503503", "sendonly"}
 

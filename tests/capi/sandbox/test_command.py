@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from capi.sandbox.ledger import Ledger
+from capi.linkedin.sandbox.request_log import RequestLog
 from tests.capi.sandbox.calling import Caller, recent
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,7 +37,7 @@ def test_it_serves_until_it_is_interrupted(tmp_path):
     assert "  403403       403  Unknown rule, or one of another ad account\n" in rest
     assert "  revoked      401  The token was revoked\n" in rest
     assert rest.endswith("Sandbox stopped.\n")
-    assert len(Ledger(ledger).tail(10)) == 1
+    assert len(RequestLog(ledger).tail(10)) == 1
 
 
 def test_production_does_not_run_it_unless_told_so(settings, tmp_path):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from capi.sandbox.faults import Drop, Fault
+from capi.linkedin.sandbox.faults import Drop, Fault
 from tests.capi.sandbox.calling import recent
 
 

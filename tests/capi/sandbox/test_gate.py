@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from capi.sandbox.judge import judge
+from capi.linkedin.sandbox.validation import answer_to
 from tests.capi.sandbox.speaking import answer, event, milliseconds, received, send
 
 
@@ -47,7 +47,7 @@ def test_a_version_ends_on_its_sunset_day():
     day = datetime(2027, 1, 15, 0, 0, tzinfo=UTC)
     request = received(event(conversionHappenedAt=milliseconds(eve)), linkedin_version="202601")
 
-    statuses = [judge(request, now=eve).status, judge(request, now=day).status]
+    statuses = [answer_to(request, now=eve).status, answer_to(request, now=day).status]
 
     assert statuses == [201, 426]
 

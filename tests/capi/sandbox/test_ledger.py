@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from capi.sandbox.ledger import Entry, Ledger
-from capi.sandbox.wire import Reply, json_reply
+from capi.linkedin.sandbox.messages import Reply, json_reply
+from capi.linkedin.sandbox.request_log import Entry, RequestLog
 from tests.capi.sandbox.speaking import NOW, event, received
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -18,7 +18,7 @@ CREATED = Reply(201)
 
 @pytest.fixture
 def ledger(tmp_path):
-    return Ledger(tmp_path / "new folder" / "ledger.jsonl")
+    return RequestLog(tmp_path / "new folder" / "ledger.jsonl")
 
 
 def entry(content=None, reply=CREATED, **changes):
@@ -113,7 +113,7 @@ def test_clearing_what_was_never_written_is_nothing(ledger):
 def test_another_process_may_clear_the_ledger_while_it_is_written(ledger):
     ledger.append(entry())
 
-    Ledger(ledger.path).clear()
+    RequestLog(ledger.path).clear()
     ledger.append(entry())
 
     assert numbers(ledger.tail(10)) == [2]
@@ -122,7 +122,7 @@ def test_another_process_may_clear_the_ledger_while_it_is_written(ledger):
 def test_a_restart_goes_on_counting(ledger):
     ledger.append(entry())
 
-    ledger_after_restart = Ledger(ledger.path)
+    ledger_after_restart = RequestLog(ledger.path)
 
     assert ledger_after_restart.append(entry()).number == 2
 
@@ -134,7 +134,7 @@ def test_a_torn_last_line_is_passed_over_and_spoils_nothing(ledger, torn):
         file.write(torn)
 
     before = numbers(ledger.tail(10))
-    Ledger(ledger.path).append(entry())
+    RequestLog(ledger.path).append(entry())
 
     assert (before, numbers(ledger.tail(10))) == ([1], [2, 1])
 
@@ -156,7 +156,7 @@ def test_threads_do_not_mix_their_lines(ledger):
 def test_a_kill_right_after_append_loses_nothing(ledger):
     script = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from capi.sandbox.ledger import Ledger; from tests.capi.sandbox.test_ledger import entry\n"
+        "from capi.linkedin.sandbox.request_log import Ledger; from tests.capi.sandbox.test_ledger import entry\n"
         "ledger = Ledger(Path(sys.argv[1])); [ledger.append(entry()) for _ in range(3)]\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -173,7 +173,7 @@ def test_a_file_that_has_grown_large_is_set_aside_and_the_one_before_it_goes(led
 
     ledger.append(entry())
 
-    before = Ledger(ledger.path.with_name("ledger.jsonl.1"))
+    before = RequestLog(ledger.path.with_name("ledger.jsonl.1"))
     assert numbers(ledger.tail(10)) == [4]
     assert numbers(before.tail(10)) == [3]
     assert len(list(ledger.path.parent.iterdir())) == 2

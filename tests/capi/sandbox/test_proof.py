@@ -9,17 +9,17 @@ from threading import Thread
 
 import pytest
 
-from capi.sandbox import proof
-from capi.sandbox.faults import Fault
-from capi.sandbox.ledger import Ledger
-from capi.sandbox.server import SandboxServer
+from capi.linkedin.sandbox import proof
+from capi.linkedin.sandbox.faults import Fault
+from capi.linkedin.sandbox.request_log import RequestLog
+from capi.linkedin.sandbox.server import SandboxServer
 
 KEY, OTHER_KEY = b"the key of this installation", b"the key of another one"
 
 
 @pytest.fixture
 def sandbox(tmp_path) -> Iterator[SandboxServer]:
-    with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl"), key=KEY) as server:
+    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), key=KEY) as server:
         yield server
 
 
@@ -53,7 +53,7 @@ def test_the_sandbox_of_another_installation_is_not(sandbox) -> None:
 
 
 def test_a_sandbox_without_a_key_proves_nothing(tmp_path) -> None:
-    with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl")) as server:
+    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl")) as server:
         assert not is_given(server.port)
 
 
@@ -65,7 +65,7 @@ def test_a_port_on_which_nobody_listens_is_none() -> None:
 
 
 def test_the_answer_holds_for_its_port_and_its_challenge_alone(sandbox, tmp_path) -> None:
-    with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "second.jsonl"), key=KEY) as second:
+    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "second.jsonl"), key=KEY) as second:
 
         def said(port: int, challenge: str) -> bytes:
             line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from capi.sandbox import choices
-from capi.sandbox.judge import judge
-from capi.sandbox.wire import Received
+from capi.linkedin.sandbox import scenarios
+from capi.linkedin.sandbox.messages import Received
+from capi.linkedin.sandbox.validation import answer_to
 from tests.capi.sandbox.speaking import NOW, answer, headers
 
 PATH = "/rest/conversions"
@@ -13,7 +13,7 @@ QUERY = f"?q=account&{ACCOUNT}&start=0&count=100"
 
 
 def ask(query=QUERY, *, path=PATH, method="GET", **changes):
-    return judge(Received(method, path + query, headers(**{"content_type": None} | changes), b""), now=NOW)
+    return answer_to(Received(method, path + query, headers(**{"content_type": None} | changes), b""), now=NOW)
 
 
 def of_account(account, **changes):
@@ -122,7 +122,7 @@ def test_rules_are_read_and_nothing_else(method):
         ("403403", 403, b'{"message":"No ad accounts found","status":403}'),
         ("408408", None, b""),
         ("500500", 500, b'{"message":"Internal Server Error","status":500}'),
-        ("503503", 503, choices.HTML.format("503 Service Unavailable").encode()),
+        ("503503", 503, scenarios.HTML.format("503 Service Unavailable").encode()),
     ],
 )
 def test_an_ad_account_chooses_the_answer(account, status, body):

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from capi.sandbox.ledger import Ledger
-from capi.sandbox.server import SandboxServer
+from capi.linkedin.sandbox.request_log import RequestLog
+from capi.linkedin.sandbox.server import SandboxServer
 from tests.capi.sandbox.calling import Caller, recent, recent_rule
 from tests.capi.sandbox.speaking import HEADERS, PATH
 
@@ -131,7 +131,7 @@ def test_a_full_batch_goes_through(sandbox, caller):
 
 
 def test_it_stops_at_once_though_a_request_is_being_held(tmp_path):
-    sandbox = SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl"), hold_seconds=60).start()
+    sandbox = SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=60).start()
     with Caller(sandbox.port) as caller:
         caller.connection.request("POST", PATH, json.dumps(recent_rule("408408")), HEADERS)
         while not sandbox.ledger.tail(1):
@@ -159,7 +159,7 @@ def test_it_starts_again_on_the_same_port_and_goes_on_counting(sandbox):
 
 
 def test_a_taken_port_is_told(sandbox, tmp_path):
-    second = SandboxServer("127.0.0.1", sandbox.port, Ledger(tmp_path / "second.jsonl"))
+    second = SandboxServer("127.0.0.1", sandbox.port, RequestLog(tmp_path / "second.jsonl"))
 
     with pytest.raises(OSError, match="in use"):
         second.start()

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework.test import APIClient
 
 from crm.models import ApiKey, Company
-from crm.roles import Role
+from crm.models.roles import Role
 
 ADMIN_ONLY = {"admin": True, "sales": False, "ops": False}
 ADMIN_AND_SALES = {"admin": True, "sales": True, "ops": False}

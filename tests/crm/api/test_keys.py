@@ -5,8 +5,8 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from crm import timeline
 from crm.models import ApiKey, CrmEvent, Lead
+from crm.selectors import timeline
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller, with_key
 

@@ -4,7 +4,7 @@ import pytest
 
 from crm.api.serializers import LeadSerializer
 from crm.models import CrmEvent, Lead, LeadStatus
-from crm.roles import Role
+from crm.models.roles import Role
 from tests.conftest import join, make_deal, make_lead
 from tests.crm.api.calling import caller
 

@@ -4,8 +4,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from crm.erasure import erase_lead
 from crm.models import Lead
+from crm.services.erasure import erase_lead
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller
 

@@ -1,7 +1,7 @@
 import pytest
 
 from crm.models import Company, Deal, Lead
-from crm.roles import Role
+from crm.models.roles import Role
 from tests.conftest import join, make_deal, make_lead
 from tests.crm.api.calling import call, caller
 

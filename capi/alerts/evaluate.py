@@ -1,0 +1,99 @@
+"""Looking at a company: its state is compared with its open alerts, once however many workers look at the same time."""
+
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from capi.alerts import weekly
+from capi.alerts.conditions import Changes, Condition, compare, facts_of
+from capi.alerts.detectors import measures_of
+from capi.alerts.preferences import MailTopic, recipients
+from capi.models import Alert, Connection, ConversionRule, Mail
+from capi.models.choices import AlertKind, AlertResolution, MailKind
+
+EVERY: Final = timedelta(hours=1)  # unless something changes: a pause and its end ask for a look themselves
+DUE: Final = Q(next_look_at=None) | Q(next_look_at__lte=Now())
+
+
+def due_companies() -> list[int]:
+    """The companies whose state is to be looked at."""
+    return list(Connection.objects.filter(DUE).order_by("pk").values_list("company_id", flat=True))
+
+
+def evaluate(company_id: int, *, now: datetime) -> bool:
+    """Open and close the company's alerts as its state demands. False where another worker has just looked.
+
+    What has to be counted is counted before, so that the transaction, which holds the connection's row, is short. It
+    then reads the state anew: a pause is known with its own beginning, and no look can overtake another.
+    """
+    measured = measures_of(company_id, now=now)
+    with transaction.atomic():
+        connection = _claim(company_id)
+        if connection is None:
+            return False
+        rules = list(ConversionRule.objects.for_company(company_id).active()) if connection.company.is_active else []
+        found = [*measured, *facts_of(connection, rules, now=now, today=_today(connection, now))] if rules else []
+        standing = {rule.pk for rule in rules} | ({None} if rules and connection.has_token else set())
+        write_changes(company_id, compare(_open_alerts(company_id), found, standing=standing))
+        if rules:
+            weekly.write_if_due(connection, now=now)
+    return True
+
+
+def _claim(company_id: int) -> Connection | None:
+    """The connection, locked, unless nobody need look at it: of two workers that come at once one finds it done."""
+    due = Connection.objects.for_company(company_id).filter(DUE)
+    if not due.update(next_look_at=Now() + EVERY):
+        return None
+    return Connection.objects.for_company(company_id).select_related("company").get()
+
+
+def _open_alerts(company_id: int) -> list[Alert]:
+    return list(Alert.objects.for_company(company_id).still_open().order_by("pk"))
+
+
+def _today(connection: Connection, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(connection.company.time_zone)).date()
+
+
+# --- Writing what changed: alerts opened and closed, and for each person who wants it a mail, in one transaction.
+
+# Whose end is news. That a date was moved or that what was on hold went out, people know who did it.
+END_IS_NEWS: Final = frozenset(
+    {AlertKind.CONNECTION_PAUSED, AlertKind.RULE_PAUSED, AlertKind.RESTING, AlertKind.FAILING, AlertKind.SILENT}
+)
+
+
+def write_changes(company_id: int, changes: Changes) -> None:
+    """Call it inside the transaction in which the changes were found."""
+    for alert, ending in changes.closed:
+        Alert.objects.filter(pk=alert.pk).update(closed_at=Now(), ending=ending)
+    opened = [_open(company_id, condition) for condition in changes.opened]
+    over = [alert for alert, ending in changes.closed if ending == AlertResolution.MENDED and alert.kind in END_IS_NEWS]
+    if opened or over:
+        people = recipients(company_id, MailTopic.ALERTS)
+        _mail([(alert, MailKind.CLOSED) for alert in over] + [(alert, MailKind.OPENED) for alert in opened], people)
+
+
+def _open(company_id: int, condition: Condition) -> Alert:
+    return Alert.objects.create(
+        company_id=company_id,
+        kind=condition.kind,
+        rule_id=condition.rule_id,
+        marker=condition.marker,
+        stage=condition.stage,
+        reason=condition.reason,
+        facts=condition.facts,
+    )
+
+
+def _mail(told: list[tuple[Alert, MailKind]], people: list[int]) -> None:
+    Mail.objects.bulk_create(
+        Mail(company_id=alert.company_id, user_id=user_id, news=news, alert=alert)
+        for alert, news in told
+        for user_id in people
+    )

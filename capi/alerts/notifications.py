@@ -1,0 +1,134 @@
+"""The mails, in plain text: what happened and to which company, what to do, and where. Of a lead they say nothing."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db.models import F
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import dateformat, timezone
+from django.utils.text import capfirst
+
+from capi.alerts.preferences import may_still_read
+from capi.delivery import shutdown
+from capi.models import Connection, Mail
+from capi.models.choices import MailKind
+from capi.selectors.explanations.alerts import tell, tell_end
+from capi.selectors.explanations.states import HELP_PAGE
+from capi.selectors.reconcile import RuleWeek, reconcile
+
+ABOUT_RECONCILE: Final = "alerts-and-the-weekly-reconcile"
+
+
+@dataclass(frozen=True, slots=True)
+class MailContent:
+    subject: str
+    text: str
+
+
+def mail_content(mail: Mail) -> MailContent:
+    """The mail as it goes out. `mail.company`, `mail.user` and `mail.alert.rule` should be loaded."""
+    return _of_week(mail) if mail.week is not None else _of_alert(mail)
+
+
+def _of_alert(mail: Mail) -> MailContent:
+    assert mail.alert is not None
+    with timezone.override(mail.company.time_zone):
+        told = tell_end(mail.alert) if mail.news == MailKind.CLOSED else tell(mail.alert)
+    parts = [
+        f"{capfirst(told.title)}.",
+        told.what,
+        told.next_step,
+        _more(told.topic),
+        f"See it here:\n{link('alerts')}",
+    ]
+    return _letter(f"{mail.company}: {told.title}", parts)
+
+
+def _of_week(mail: Mail) -> MailContent:
+    assert mail.week is not None
+    connection = Connection.objects.for_company(mail.company_id).first()
+    with timezone.override(mail.company.time_zone):
+        week = reconcile(mail.company_id, mail.week, connection)
+    days = f"{_day(week.monday)} to {_day(week.sunday)}"
+    head = f"What became of the CRM events of {days}, by rule. The numbers are those of the moment of this mail."
+    rules = [_of_rule(one) for one in week.rules] or ["Nothing happened that one of your rules is mapped to."]
+    more = f"More in the help:\n{link('help_page', 'admin')}#{ABOUT_RECONCILE}"
+    foot = f"See all of it here:\n{link('reconcile')}?week={mail.week}"
+    return _letter(f"{mail.company}: LinkedIn, the week from {days}", [head, *rules, more, foot])
+
+
+def _of_rule(one: RuleWeek) -> str:
+    name = f"{one.rule.name} ({one.rule.get_crm_event_display()})"
+    lines = [f"  {line.count:>7,}  {line.words.label}: {line.words.what}" for line in one.lines]
+    return "\n".join([name, *lines, f"  {one.crm_events:>7,}  together"])
+
+
+def _letter(subject: str, parts: Sequence[str]) -> MailContent:
+    return MailContent(" ".join(subject.split()), "\n\n".join(part for part in [*parts, why()] if part) + "\n")
+
+
+def _more(topic: str) -> str:
+    return f"More in the help:\n{link('help_page', HELP_PAGE)}#{topic}" if topic else ""
+
+
+def _day(day: date) -> str:
+    return dateformat.format(day, "j F Y")
+
+
+def why() -> str:
+    """Why one got this, and how to get no more."""
+    because = "You get this mail because you chose to, or because you are an admin. Choose otherwise here:"
+    return f"{because}\n{link('alerts')}#mail"
+
+
+def link(name: str, *args: str) -> str:
+    """Where a page is for somebody who reads about it in a mail."""
+    return f"{settings.SITE_URL}{reverse(name, args=args)}"
+
+
+# --- Sending the mails: each is claimed, sent, and marked as sent. Nothing here can harm a delivery.
+
+logger = logging.getLogger(__name__)
+
+CLAIM: Final = timedelta(minutes=15)  # far longer than a mail server is waited for
+RETRY_MINUTES: Final = (5, 15, 60, 180, 360, 720, 1440)  # then the news is old
+
+
+def send_due() -> int:
+    """Send the mails that are due, oldest first. Returns how many went out."""
+    return sum(_send(pk) for pk in list(Mail.objects.due().values_list("pk", flat=True)))
+
+
+def _send(pk: int) -> bool:
+    if shutdown.has_begun() or not Mail.objects.due().filter(pk=pk).update(due_at=Now() + CLAIM, tries=F("tries") + 1):
+        return False  # this worker is about to end, or another has it
+    mail = Mail.objects.select_related("company", "user", "alert__rule").get(pk=pk)
+    if not may_still_read(mail.company_id, mail.user_id):
+        Mail.objects.filter(pk=pk).update(due_at=None)
+        return False
+    try:
+        _message(mail).send()
+    except Exception as error:  # whatever it is, the mails behind it must go; its text may hold the address
+        logger.error("Mail %s of company %s could not be sent: %s.", pk, mail.company_id, type(error).__name__)
+        Mail.objects.filter(pk=pk).update(due_at=_next_try(mail.tries))
+        return False
+    Mail.objects.filter(pk=pk).update(due_at=None, sent_at=Now())
+    return True
+
+
+def _message(mail: Mail) -> EmailMessage:
+    letter = mail_content(mail)
+    # The same for each try: a mail server that got it twice can tell.
+    name = f"<alert-mail-{mail.pk}@{settings.SITE_URL.rpartition('/')[2].partition(':')[0]}>"
+    headers = {"Message-ID": name, "Auto-Submitted": "auto-generated"}
+    return EmailMessage(letter.subject, letter.text, to=[mail.user.email], headers=headers)
+
+
+def _next_try(tries: int) -> object:
+    return Now() + timedelta(minutes=RETRY_MINUTES[tries - 1]) if tries <= len(RETRY_MINUTES) else None

@@ -1,0 +1,80 @@
+"""When to try again. All durations are settings; the design's are 30 s, 2 min, 10 min … 6 h, for three days."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from django.conf import settings
+
+from capi.models.choices import RestCause
+
+JITTER = 0.2
+DAY_HOLD_JITTER_SECONDS = 600.0
+THROTTLES_BEFORE_MIDNIGHT = 5
+FAILURES_BEFORE_BREAKER = 5
+LONGEST_THROTTLE_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Until when a lane sends nothing, and why."""
+
+    until: datetime
+    cause: RestCause
+
+
+def retry_delay(tries: int, *, at_least: float | None = None) -> timedelta | None:
+    """How long to wait after the try number `tries` (1 is the first), or None if that was the last.
+
+    `at_least` is LinkedIn's own wish in seconds (Retry-After), honoured up to a day.
+    """
+    delays = _delays(tries)
+    # Also where each wait fell short by the whole jitter, the window has been waited for.
+    if sum(delays[:-1]) * (1 - JITTER) >= settings.RETRY_WINDOW_SECONDS:
+        return None
+    return timedelta(seconds=max(_spread(delays[-1]), _wish(at_least)))
+
+
+def trouble_rest(now: datetime, failures: int, *, retry_after: float | None) -> Rest:
+    """How long the lane rests after a passing failure that follows so many others.
+
+    As long as LinkedIn asked where it did; else a little while, and ten times longer once several came in a row.
+    """
+    if wish := _wish(retry_after):
+        return Rest(now + timedelta(seconds=wish), RestCause.ASKED)
+    factor = 10 if failures + 1 >= FAILURES_BEFORE_BREAKER else 1
+    return Rest(now + timedelta(seconds=_spread(settings.LANE_REST_SECONDS * factor)), RestCause.TROUBLE)
+
+
+def throttle_rest(now: datetime, throttles: int, *, retry_after: float | None, day_limit: bool) -> Rest:
+    """How long the lane rests after a 429 that follows so many others without a Retry-After.
+
+    As long as LinkedIn asked where it did. Until midnight UTC, when daily limits start again, only where LinkedIn names
+    the day's limit, or where it has said 429 five times in a row without a word on how long.
+    """
+    if wish := _wish(retry_after):
+        return Rest(now + timedelta(seconds=wish), RestCause.ASKED)
+    if day_limit:
+        return Rest(_midnight(now), RestCause.DAY_LIMIT)
+    if throttles + 1 >= THROTTLES_BEFORE_MIDNIGHT:
+        return Rest(_midnight(now), RestCause.THROTTLED_OFTEN)
+    grown = min(settings.THROTTLE_SECONDS * 2**throttles, LONGEST_THROTTLE_SECONDS)
+    return Rest(now + timedelta(seconds=_spread(grown)), RestCause.THROTTLED)
+
+
+def _midnight(now: datetime) -> datetime:
+    midnight = datetime.combine(now.date() + timedelta(days=1), time.min, tzinfo=now.tzinfo)
+    return midnight + timedelta(seconds=random.uniform(0, DAY_HOLD_JITTER_SECONDS))  # noqa: S311 - no secret
+
+
+def _delays(tries: int) -> list[float]:
+    known = settings.RETRY_SECONDS
+    return [known[n] if n < len(known) else settings.RETRY_LAST_SECONDS for n in range(tries)]
+
+
+def _spread(seconds: float) -> float:
+    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+
+
+def _wish(at_least: float | None) -> float:
+    return min(at_least or 0.0, settings.RETRY_AFTER_MAX_SECONDS)

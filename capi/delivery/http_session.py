@@ -1,0 +1,72 @@
+"""This thread's line to LinkedIn, kept alive between requests."""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from django.conf import settings
+
+from capi.delivery import own_sandbox
+from capi.linkedin.client import Answer, Client, TransportError
+
+logger = logging.getLogger(__name__)
+
+NOT_SENT: Final = Answer(None, {}, b"", TransportError.UNREACHABLE, 0)
+
+_local = threading.local()
+
+
+class SandboxClient(Client):
+    """Has the sandbox prove itself before each request: its port may be a stranger's by now. It takes 0.3 ms."""
+
+    def send(self, *, token: str, body: bytes, batch: bool) -> Answer:
+        return super().send(token=token, body=body, batch=batch) if _sandbox_is_ours() else NOT_SENT
+
+    def get(self, *, token: str, target: str, seconds: float) -> Answer:
+        return super().get(token=token, target=target, seconds=seconds) if _sandbox_is_ours() else NOT_SENT
+
+
+def _sandbox_is_ours() -> bool:
+    if is_ours := own_sandbox.proves_itself():
+        return is_ours
+    logger.error(
+        "No sandbox of this installation answers on port %s: nothing was sent there.", settings.LINKEDIN_SANDBOX_PORT
+    )
+    return False
+
+
+def client() -> Client:
+    """The thread's client, made anew when a setting that shapes it has changed."""
+    kind = SandboxClient if own_sandbox.is_used() else Client
+    shape: dict[str, Any] = {
+        "base_url": settings.LINKEDIN_API_URL,
+        "version": settings.LINKEDIN_API_VERSION,
+        "timeout": settings.SEND_TIMEOUT_SECONDS,
+        "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
+    }
+    if getattr(_local, "shape", None) != (kind, shape):
+        close()
+        _local.shape, _local.client = (kind, shape), kind(**shape)
+    return _local.client  # type: ignore[no-any-return]
+
+
+def close() -> None:
+    """Close this thread's line, if it has one. The next request opens a new one, even to the same address."""
+    if hasattr(_local, "client"):
+        _local.client.close()
+        del _local.shape, _local.client
+
+
+def send(*, token: str, body: bytes, batch: bool, meanwhile: Callable[[], None] | None = None) -> Answer:
+    """`Client.send` over this thread's line, while this thread does something else where there is something to do.
+
+    `meanwhile` must raise nothing: the answer would be lost with it.
+    """
+    if meanwhile is None:
+        return client().send(token=token, body=body, batch=batch)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="linkedin") as line:
+        answer = line.submit(client().send, token=token, body=body, batch=batch)
+        meanwhile()
+    return answer.result()

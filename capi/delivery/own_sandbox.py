@@ -1,0 +1,84 @@
+"""The sandbox of this installation: where it listens, and whether what listens there is it."""
+
+import errno
+import socket
+import time
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+
+from capi.linkedin.sandbox import proof
+from capi.linkedin.sandbox.request_log import RequestLog
+from capi.linkedin.sandbox.server import SandboxServer
+
+HOST: Final = "127.0.0.1"
+PROOF_SECONDS: Final = 2.0
+BIND_SECONDS: Final = 0.3  # far more than another process of ours takes from having the port to listening on it
+STRANGER: Final = (
+    "The sandbox can't listen on {host}:{port}: something listens there that is no sandbox of this installation, and "
+    "it would be sent access tokens. Stop it, or choose another port: LINKEDIN_SANDBOX_PORT={other} make run "
+    "(or PORT, which the sandbox's port follows)."
+)
+
+
+def make(*, host: str = HOST, port: int | None = None, ledger: Path | None = None) -> SandboxServer:
+    """A server, not yet started, that can prove itself. By default as the settings say."""
+    ledger = ledger or settings.LINKEDIN_SANDBOX_LEDGER
+    port = settings.LINKEDIN_SANDBOX_PORT if port is None else port
+    return SandboxServer(host, port, RequestLog(ledger), key=key(ledger))
+
+
+def key(ledger: Path) -> bytes:
+    """What only the processes of this installation know. Of two sandboxes the right one writes to our ledger."""
+    return salted_hmac("capi.linkedin.sandbox", str(ledger.resolve()), algorithm="sha256").digest()
+
+
+def is_used() -> bool:
+    """True if what is sent goes to the port on which the sandbox of this installation listens."""
+    url = urlsplit(settings.LINKEDIN_API_URL)
+    is_here = url.hostname in (HOST, "localhost") and url.port == settings.LINKEDIN_SANDBOX_PORT
+    return settings.LINKEDIN_SANDBOX and is_here
+
+
+def proves_itself() -> bool:
+    """True if our sandbox listens on its port."""
+    return proof.is_given(
+        key=key(settings.LINKEDIN_SANDBOX_LEDGER), port=settings.LINKEDIN_SANDBOX_PORT, seconds=PROOF_SECONDS
+    )
+
+
+def start(server: SandboxServer) -> bool:
+    """Start it. False if its port is taken."""
+    try:
+        server.start()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return False
+    return True
+
+
+def _is_free() -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, settings.LINKEDIN_SANDBOX_PORT))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+    return True
+
+
+def refusal() -> str:
+    """Why nothing may start here: a stranger has the port to which everything would be sent. "" where none has."""
+    if not is_used() or _is_free() or proves_itself():
+        return ""
+    time.sleep(BIND_SECONDS)
+    if proves_itself():
+        return ""
+    port = settings.LINKEDIN_SANDBOX_PORT
+    return STRANGER.format(host=HOST, port=port, other=port + 100)

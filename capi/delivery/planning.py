@@ -1,0 +1,130 @@
+"""Turning CRM events into conversion events, inside the transaction of the change that made them.
+
+It runs with every save of a lead or a deal, so it is one statement, and no row travels through Python.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+from django.db import connections, transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.db.models.lookups import IsNull
+
+from capi.delivery import planning_sql
+from capi.delivery.planning_sql import Planning, beside
+from capi.delivery.recall import call_back
+from capi.models import Backfill, Connection, ConversionEvent
+from capi.models.choices import OPEN_STATES, Reason, State
+
+CHUNK = 5_000
+T = TypeVar("T")
+
+
+def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> set[int]:
+    """Make one conversion event for each of these CRM events and each active rule of its kind.
+
+    Returns the companies that have something to send now. Call it inside the transaction that made the CRM events;
+    planning the same event twice makes nothing the second time.
+    """
+    due: set[int] = set()
+    for ids in chunks(crm_event_ids):
+        statements, chosen = planning_sql.planning(ids, using)
+        due |= _run(statements, [chosen], using)
+    return due
+
+
+def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:
+    """Make one conversion event for each of these past CRM events (CHUNK at most) and the backfill's rule.
+
+    As with `plan`, what has one already gets no second.
+    """
+    statements = planning_sql.planning_backfill(about_deal=backfill.rule.is_about_deal)
+    _run(statements, [backfill.pk, planning_sql.one_of(crm_event_ids), backfill.rule_id])
+
+
+def _run(statements: Planning, parameters: Sequence[Any], using: str = "default") -> set[int]:
+    run = _plan_at_once if connections[using].vendor == "postgresql" else _plan_in_steps
+    with connections[using].cursor() as cursor:
+        return {company_id for (company_id,) in run(cursor, statements, parameters)}
+
+
+def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:
+    """Let the leads' open events follow a changed address or opt-out. Returns the companies that have something due.
+
+    Waiting events become pending where there is now an address; open ones are skipped where the lead opted out.
+    """
+    due: set[int] = set()
+    opted_out = {company_id for ids in chunks(lead_ids) for company_id in _companies_of_opted_out(ids, using)}
+    if opted_out:
+        # After the commit, so that no lead's row is ever waited for while a connection is locked.
+        transaction.on_commit(partial(call_back, opted_out), using=using, robust=True)
+    for ids in chunks(lead_ids):
+        events = ConversionEvent.objects.using(using).filter(lead__in=ids, is_test=False)
+        skip(events)
+        due |= release_waiting(events)
+    return due
+
+
+def release_waiting(events: QuerySet[ConversionEvent]) -> set[int]:
+    """Make those waiting events pending whose lead has an address by now. Returns their companies."""
+    with_address = ~Q(email="") & Q(share_with_ad_platforms=True)
+    ready = _of_leads(with_address, events.filter(state=State.WAITING))
+    companies = set(ready.order_by().values_list("company", flat=True).distinct())
+    if companies:
+        ready.update(state=State.PENDING, reason=Reason.NONE, next_attempt_at=Now())
+    return companies
+
+
+def skip(events: QuerySet[ConversionEvent]) -> int:
+    """End the open ones of these events whose lead opted out. Returns how many there were."""
+    return end(_of_leads(Q(share_with_ad_platforms=False), events), State.SKIPPED, Reason.OPTED_OUT)
+
+
+def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
+    """Give the open ones of these events an ending without a request. Returns how many there were.
+
+    What chooses the events must not join them to another table. Where a worker writes a result at this moment
+    PostgreSQL looks at the row once more, but not at what was joined to it: the result would be overwritten.
+    """
+    open_events = events.filter(state__in=OPEN_STATES)
+    return open_events.update(state=state, reason=reason, next_attempt_at=None, once_key=None, settled_at=Now())
+
+
+def _of_leads(condition: Q, events: QuerySet[ConversionEvent]) -> QuerySet[ConversionEvent]:
+    """Those of the events for whose lead this holds."""
+    return events.filter(IsNull(beside("lead", "pk", condition), False))
+
+
+def _companies_of_opted_out(lead_ids: Sequence[int], using: str) -> set[int]:
+    # Asked of the leads and not of their events: one may be planned at this moment in another transaction.
+    opted_out = Connection.objects.using(using).filter(
+        company__leads__in=lead_ids, company__leads__share_with_ad_platforms=False
+    )
+    return set(opted_out.values_list("company", flat=True))
+
+
+def chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items in lists short enough for one statement."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int]]:
+    """On PostgreSQL: all in one statement."""
+    cursor.execute(planning.at_once, parameters)
+    return cursor.fetchall()  # type: ignore[no-any-return]
+
+
+def _plan_in_steps(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int]]:
+    """On SQLite, which can't insert inside a WITH."""
+    cursor.execute(planning.insert, parameters)
+    made = cursor.rowcount
+    cursor.execute(planning.insert_counted, parameters)
+    if not made:
+        return []
+    cursor.execute(planning.due, [ids for ids in parameters if isinstance(ids, str)])
+    return cursor.fetchall()  # type: ignore[no-any-return]

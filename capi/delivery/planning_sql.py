@@ -1,0 +1,217 @@
+"""What the CRM holds beside a conversion event. The pipeline knows the CRM by the keys of its events alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.db.models import OuterRef, Q, Subquery
+
+from capi.models import ConversionEvent
+
+
+def named(key: str) -> Any:
+    """The manager of all that this foreign key of an event can name."""
+    return ConversionEvent._meta.get_field(key).related_model._base_manager  # type: ignore[union-attr]
+
+
+def beside(key: str, column: str, condition: Q | None = None) -> Subquery:
+    """The column of what this foreign key of an event names; NULL where that is nothing that meets the condition.
+
+    It is looked up by its key for each event. A join of thousands can be twice as quick, but where PostgreSQL believes
+    from before an import that its tables are empty it compares all events with all rows: for seconds then, or minutes.
+    """
+    found = named(key).filter(condition or Q(), pk=OuterRef(f"{key}_id")).order_by()
+    return Subquery(found.values(column)[:1])
+
+
+# --- The statements in which CRM events meet rules: for what happens now, for what happened before, and to foresee it.
+
+NO_BACKFILL = "CAST(NULL AS bigint)"
+BACKFILL = "CAST(%s AS bigint)"
+
+# Every CRM event that has a lead with every active rule of its kind, as the columns of a conversion event. The lead is
+# looked up by its key and not joined (see `beside`), and once for each pair: what is materialized is not asked again.
+PAIRS = """
+WITH found AS {materialized} (
+  SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
+         'lm-' || replace(CAST(e.public_id AS text), '-', '') || '-' || r.id AS event_id, r.frequency,
+         {backfill} AS backfill_id,
+         (SELECT CASE WHEN NOT l.share_with_ad_platforms THEN 'opted_out' WHEN e.occurred_at <= {oldest} THEN 'too_old'
+                      WHEN l.email = '' THEN 'no_email' ELSE '' END FROM {lead} l WHERE l.id = e.lead_id) AS reason
+  FROM {crm_event} e
+  JOIN {rule} r ON r.company_id = e.company_id AND r.crm_event = e.kind AND r.is_active
+  WHERE {which}
+)
+SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, reason,
+       CASE WHEN reason IN ('', 'no_email') AND frequency = 'once' THEN COALESCE(deal_id, lead_id) END AS once_key,
+       CASE reason WHEN '' THEN 'pending' WHEN 'no_email' THEN 'waiting' WHEN 'too_old' THEN 'expired'
+                   ELSE 'skipped' END AS state,
+       CASE WHEN reason IN ('', 'no_email') THEN {now} END AS next_attempt_at,
+       CASE WHEN reason NOT IN ('', 'no_email') THEN {now} END AS settled_at
+FROM found WHERE reason IS NOT NULL
+"""
+# In the order of leads or deals, as their rows are locked, so that two that insert at once don't wait in a circle; and
+# within each the oldest first, which takes the place where a rule counts it once.
+INSERT = """
+INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, once_key,
+                     state, reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
+SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, once_key, state, reason,
+       next_attempt_at, settled_at, 0, '', false, {now}
+FROM {pairs} AS pairs WHERE true ORDER BY COALESCE(deal_id, lead_id), happened_at, crm_event_id ON CONFLICT DO NOTHING
+"""
+# What could not be inserted because a rule that counts each lead or deal once has counted it: said, not dropped.
+INSERT_COUNTED = """
+INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, once_key,
+                     state, reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
+SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, NULL, 'skipped',
+       'already_counted', NULL, {now}, 0, '', false, {now}
+FROM {pairs} AS pairs WHERE {is_not_made} ON CONFLICT DO NOTHING
+"""
+# By a hash table, as PostgreSQL always does it for NOT IN. For NOT EXISTS it takes a CTE to be short, may compare each
+# pair with each, and 5,000 CRM events took a second. (In a table NOT IN would stumble over NULL, and need no hashing.)
+NOT_AMONG_MADE = "(pairs.crm_event_id, pairs.rule_id) NOT IN (SELECT crm_event_id, rule_id FROM made)"
+NOT_IN_TABLE = """NOT EXISTS (
+  SELECT 1 FROM {event} AS made WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)"""
+AT_ONCE = """
+WITH pairs AS ({pairs}),
+     made AS ({insert} RETURNING company_id, crm_event_id, rule_id, state),
+     counted AS ({insert_counted})
+SELECT DISTINCT company_id FROM made WHERE state = 'pending'
+"""
+DUE = "SELECT DISTINCT company_id FROM {event} WHERE state = 'pending' AND crm_event_id {one_of}"
+# What the statements above would make of one rule's past CRM events, and of those that have lost their lead or deal.
+FORESEE = """
+SELECT outcome, COUNT(*) FROM (
+  WITH met AS {materialized} (
+    SELECT reason, once_key, happened_at, crm_event_id,
+           (SELECT made.state FROM {event} made
+            WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id) AS made,
+           (SELECT holder.id FROM {event} holder
+            WHERE holder.rule_id = pairs.rule_id AND holder.once_key = pairs.once_key) AS holder
+    FROM ({pairs}) AS pairs
+  )
+  SELECT CASE WHEN made = 'accepted' THEN 'sent' WHEN made IS NOT NULL THEN 'known'
+              WHEN once_key IS NOT NULL AND (holder IS NOT NULL OR ROW_NUMBER() OVER (
+                PARTITION BY once_key, made IS NULL ORDER BY happened_at, crm_event_id) > 1)
+              THEN 'already_counted'
+              WHEN reason = '' THEN 'goes' ELSE reason END AS outcome
+  FROM met
+) AS foreseen GROUP BY outcome
+UNION ALL
+SELECT outcome, COUNT(*) FROM (
+  SELECT CASE WHEN e.lead_id IS NULL THEN 'lead_deleted' ELSE 'deal_deleted' END AS outcome
+  FROM {crm_event} e WHERE {about} AND {is_gone}
+) AS gone GROUP BY outcome
+"""
+PERIOD = "e.company_id = %s AND e.kind = %s AND e.occurred_at >= %s AND e.occurred_at < %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the databases say in ways of their own."""
+
+    now: str
+    ago: str
+    one_of: str
+    materialized: str
+
+
+POSTGRESQL = Dialect(
+    "statement_timestamp()",
+    "statement_timestamp() - interval '{days} days'",
+    "= ANY(%s::bigint[])",
+    materialized="MATERIALIZED",
+)
+# For the one event of a save: for an array of unknown length PostgreSQL plans anew each time, which takes it longer.
+POSTGRESQL_ONE = replace(POSTGRESQL, one_of="= %s")
+SQLITE = Dialect(
+    "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+    "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{days} days')",
+    "IN (SELECT value FROM json_each(%s))",
+    materialized="",  # a word that SQLite knows from 3.35 on; Django takes it from 3.31 on
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """The statements that plan. The one `at_once` does all on PostgreSQL; SQLite can't insert inside a WITH."""
+
+    at_once: str
+    insert: str
+    insert_counted: str
+    due: str
+
+
+def planning(ids: Sequence[int], using: str = "default") -> tuple[Planning, Any]:
+    """For these CRM events, all active rules of their kind: the statements, and their one parameter."""
+    is_one = len(ids) == 1 and connections[using].vendor == "postgresql"
+    dialect, chosen = (POSTGRESQL_ONE, ids[0]) if is_one else (_dialect(using), one_of(ids, using))
+    return _planning(dialect, "e.id {one_of}", NO_BACKFILL, settings.EVENT_MAX_AGE_DAYS), chosen
+
+
+def planning_backfill(*, about_deal: bool) -> Planning:
+    """For past CRM events by their ids and one rule: parameters [backfill, ids, rule]."""
+    which = f"e.id {{one_of}} AND r.id = %s AND NOT ({_is_gone(about_deal)})"
+    return _planning(_dialect(), which, BACKFILL, settings.EVENT_MAX_AGE_DAYS)
+
+
+def foreseeing_period(*, about_deal: bool) -> str:
+    """For one rule and a period: parameters [company, kind, since, until, rule, company, kind, since, until]."""
+    return _foreseeing(_dialect(), PERIOD, about_deal, settings.EVENT_MAX_AGE_DAYS)
+
+
+def foreseeing_ids(*, about_deal: bool) -> str:
+    """For one rule and CRM events by their ids: parameters [ids, rule, ids]."""
+    return _foreseeing(_dialect(), "e.id {one_of}", about_deal, settings.EVENT_MAX_AGE_DAYS)
+
+
+def one_of(ids: Sequence[int], using: str = "default") -> Any:
+    """Ids as the one parameter that the statements take them as."""
+    return list(ids) if connections[using].vendor == "postgresql" else str(list(ids))
+
+
+@cache
+def _planning(dialect: Dialect, which: str, backfill: str, days: int) -> Planning:
+    names = _names(dialect)
+    pairs = _pairs(dialect, which, backfill, days)
+    return Planning(
+        at_once=AT_ONCE.format(
+            pairs=pairs,
+            insert=INSERT.format(pairs="pairs", **names),
+            insert_counted=INSERT_COUNTED.format(pairs="pairs", is_not_made=NOT_AMONG_MADE, **names),
+        ),
+        insert=INSERT.format(pairs=f"({pairs})", **names),
+        insert_counted=INSERT_COUNTED.format(pairs=f"({pairs})", is_not_made=NOT_IN_TABLE.format(**names), **names),
+        due=DUE.format(**names),
+    )
+
+
+@cache
+def _foreseeing(dialect: Dialect, about: str, about_deal: bool, days: int) -> str:
+    names, is_gone = _names(dialect), _is_gone(about_deal)
+    about = about.format(**names)
+    pairs = _pairs(dialect, f"{about} AND r.id = %s AND NOT ({is_gone})", NO_BACKFILL, days)
+    return FORESEE.format(pairs=pairs, about=about, is_gone=f"({is_gone})", **names)
+
+
+def _pairs(dialect: Dialect, which: str, backfill: str, days: int) -> str:
+    names = _names(dialect)
+    oldest = dialect.ago.format(days=days)
+    return PAIRS.format(which=which.format(**names), backfill=backfill, oldest=oldest, **names)
+
+
+def _names(dialect: Dialect) -> dict[str, str]:
+    tables = {key: named(key).model._meta.db_table for key in ("crm_event", "lead", "rule")}
+    words = {"now": dialect.now, "one_of": dialect.one_of, "materialized": dialect.materialized}
+    return {"event": ConversionEvent._meta.db_table, **words, **tables}
+
+
+def _is_gone(about_deal: bool) -> str:
+    return "e.lead_id IS NULL OR e.deal_id IS NULL" if about_deal else "e.lead_id IS NULL"
+
+
+def _dialect(using: str = "default") -> Dialect:
+    return POSTGRESQL if connections[using].vendor == "postgresql" else SQLITE

@@ -1,0 +1,54 @@
+"""Finding what nobody works on, and tidying what no wake-up will ever reach."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from capi.delivery import lane, planning
+from capi.delivery.planning_sql import named
+from capi.models import SWEEP, Backfill, Connection, ConversionEvent, ConversionRule, Heartbeat
+from capi.models.choices import Reason, State
+
+
+def due_companies() -> list[int]:
+    """Companies whose lane has something to send and no worker at it."""
+    _resume_after_version_change()
+    return list(lane.due_lanes().values_list("company_id", flat=True))
+
+
+def note_round() -> None:
+    """Leave a sign that a worker has made its round: one row for all of them, whichever machine they are on."""
+    Heartbeat.objects.beat(SWEEP)
+
+
+def tidy() -> None:
+    """Give every open event that can't be sent any more its ending, also where its lane is on hold."""
+    events = ConversionEvent.objects.filter(is_test=False)
+    oldest = Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS)
+    about_deals = ConversionRule._base_manager.filter(crm_event__startswith="deal_")
+    deleted = ConversionRule._base_manager.filter(deleted_at__isnull=False)
+    closed = named("company").filter(is_active=False)
+    # A lead may get its address while the transaction that plans its event is still open: neither sees the other.
+    planning.release_waiting(events)
+    planning.end(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)
+    planning.end(events.filter(lead=None), State.CANCELLED, Reason.LEAD_DELETED)
+    planning.end(events.filter(deal=None, rule__in=about_deals), State.CANCELLED, Reason.DEAL_DELETED)
+    planning.end(events.filter(rule__in=deleted), State.CANCELLED, Reason.RULE_DELETED)
+    Backfill.objects.filter(rule__deleted_at__isnull=False).cancel(Reason.RULE_DELETED)
+    planning.end(events.filter(company__in=closed), State.CANCELLED, Reason.COMPANY_CLOSED)
+    planning.skip(events)
+
+
+def _resume_after_version_change() -> None:
+    """Let the connections go on that LinkedIn stopped for an API version which is no longer ours."""
+    stopped = Connection.objects.filter(is_paused=True, paused_reason=Reason.VERSION_RETIRED)
+    stopped.filter(~Q(paused_version=settings.LINKEDIN_API_VERSION)).update(
+        is_paused=False,
+        paused_reason=Reason.NONE,
+        paused_version="",
+        paused_at=None,
+        next_attempt_at=None,
+        next_look_at=None,
+    )

@@ -1,0 +1,1 @@
+"""The forms of the LinkedIn pages. What is checked lives in the services and the models; here it gets its field."""

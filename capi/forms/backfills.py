@@ -1,0 +1,65 @@
+"""Which past events to send: of which rule, and how far back."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from capi.models import ConversionRule
+from capi.models.functions import database_now
+from capi.selectors.periods import days_ago, start_of
+from crm.models import Company
+
+OTHER_DATES: Final = 0
+
+
+class BackfillForm(forms.Form):
+    """Days back from now go before dates."""
+
+    rule = forms.ModelChoiceField(
+        label="Rule", required=False, queryset=ConversionRule.objects.none(), empty_label="All active rules"
+    )
+    period = forms.TypedChoiceField(
+        label="Period",
+        coerce=int,
+        choices=[(7, "Last 7 days"), (30, "Last 30 days"), (90, "Last 90 days"), (OTHER_DATES, "Other dates")],
+        initial=30,
+    )
+    since = forms.DateField(label="From (for other dates)", required=False, widget=forms.DateInput({"type": "date"}))
+    until = forms.DateField(label="Until (for other dates)", required=False, widget=forms.DateInput({"type": "date"}))
+
+    def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.active = ConversionRule.objects.for_company(company).active()
+        field = self.fields["rule"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = self.active
+
+    def clean(self) -> None:
+        asked, oldest = self.cleaned_data, days_ago(settings.EVENT_MAX_AGE_DAYS)
+        since, until = asked.get("since"), asked.get("until")
+        if asked.get("period") != OTHER_DATES or self.errors:
+            return
+        if since is None:
+            raise ValidationError({"since": "Enter the first day, or choose one of the periods."})
+        if since < oldest or since > days_ago(0):
+            raise ValidationError({"since": f"Choose a day of the last {settings.EVENT_MAX_AGE_DAYS}."})
+        if until and until < since:
+            raise ValidationError({"until": "The period ends before it begins."})
+
+    def rules(self) -> Sequence[ConversionRule]:
+        """The rule that was chosen, or all active ones."""
+        chosen: ConversionRule | None = self.cleaned_data["rule"]
+        return [chosen] if chosen else list(self.active)
+
+    def span(self) -> tuple[datetime, datetime]:
+        """From when until when. It ends now: what happens later is planned when it happens."""
+        now, asked = database_now(), self.cleaned_data
+        if asked["period"] != OTHER_DATES:
+            return now - timedelta(days=asked["period"]), now
+        until = asked["until"]
+        # start_of the day after the last possible date would overflow.
+        return start_of(asked["since"]), start_of(until + timedelta(days=1)) if until and until < days_ago(0) else now

@@ -1,0 +1,85 @@
+"""One rule."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from django import forms
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from capi.models import ConversionRule, CrmEventName, clean_linkedin_id
+from capi.selectors.explanations.rules import EVENTS
+from crm.models import Company
+
+ID_WITH_PREFIX_MAX_LENGTH: Final = 100
+
+
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Step 2. A rule of one company, which is given and never a field."""
+
+    crm_event = forms.ChoiceField(
+        label="CRM event",
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose the CRM event that this rule reports."},
+    )
+    linkedin_id = forms.CharField(
+        label="LinkedIn rule id",
+        max_length=ID_WITH_PREFIX_MAX_LENGTH,
+        help_text="The id of the conversion rule in Campaign Manager. You may paste it with its "
+        "“urn:lla:llaPartnerConversion:” in front.",
+        widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
+        error_messages={
+            "required": "Paste the id of the conversion rule from Campaign Manager.",
+            "max_length": "A LinkedIn rule id has at most 19 digits.",
+        },
+    )
+
+    class Meta:
+        model = ConversionRule
+        fields = ("crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active")
+        labels = {"is_active": "Active", "send_value": "Send the deal's value"}
+        help_texts = {
+            "name": "As you want to read it in Recent Events, for example “Qualified lead”.",
+            "frequency": "How often one lead, or one deal, may fire this rule.",
+            "send_value": "The deal's amount and currency. Rules for lead events have no value to send.",
+            "is_active": "Off: events that happen meanwhile are not sent, unless by a backfill later.",
+        }
+
+    def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.company = company
+        field = self.fields["crm_event"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = list(_advised_events())
+        if self.instance.pk:
+            field.disabled = True
+            field.help_text = "This can't be changed, so that the log stays true. For another CRM event add a rule."
+
+    @classmethod
+    def typed(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What somebody has typed into the form so far, to be shown again without checking it."""
+        if not data:
+            return {}
+        ticks = {name: name in data for name in ("send_value", "is_active")}
+        return {**{name: data[name] for name in cls.Meta.fields if name in data}, **ticks}
+
+    def clean_linkedin_id(self) -> str:
+        return clean_linkedin_id(self.cleaned_data["linkedin_id"])
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # The company is no field, but it is part of what makes a rule unique.
+        return super()._get_validation_exclusions() - {"company"}  # type: ignore[misc, no-any-return]
+
+
+def _advised_events() -> Iterable[tuple[str, SafeString]]:
+    """Each CRM event with when it fires and what it usually is in Campaign Manager."""
+    for name in CrmEventName:
+        advice = EVENTS[name]
+        warning = format_html('<span class="warning">{}</span>', advice.warning) if advice.warning else ""
+        yield (
+            name.value,
+            format_html(
+                "<strong>{}</strong><small>{} Usual type in LinkedIn: <b>{}</b>.{}</small>",
+                name.label, advice.fires, advice.linkedin_type, warning,
+            ),
+        )  # fmt: skip

@@ -1,0 +1,144 @@
+"""What the sandbox received and answered: one line of JSON per request, in a file that outlives any kill."""
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from capi.linkedin.sandbox.messages import Received, Reply
+
+_BLOCK_BYTES = 1 << 20
+_MAX_TEXT = 2_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One request and what it was answered.
+
+    `token` is a fingerprint, never the token. `elements` are as received; where the body was not JSON they are
+    empty, and `text` holds its beginning. A `status` of None is no answer. `fault` is what a test had scripted.
+    """
+
+    time: datetime
+    method: str
+    path: str
+    version: str
+    token: str
+    batch: bool
+    elements: list[Any]
+    text: str
+    status: int | None
+    answer: str
+    fault: dict[str, Any] | None = None
+    number: int = 0
+
+    @classmethod
+    def of(cls, request: Received, reply: Reply, time: datetime, fault: dict[str, Any] | None = None) -> Self:
+        elements, text = _content(request)
+        return cls(
+            time, request.method, request.path, request.version, request.token_fingerprint, request.is_batch,
+            elements, text, reply.status, reply.body.decode(errors="replace"), fault,
+        )  # fmt: skip
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self | None:
+        """The entry of a line of the file, None where the line is torn."""
+        try:
+            content = json.loads(line)
+            return cls(**content | {"time": datetime.fromisoformat(content["time"])})
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def line(self) -> bytes:
+        return json.dumps(vars(self), default=datetime.isoformat, separators=(",", ":")).encode() + b"\n"
+
+
+def _content(request: Received) -> tuple[list[Any], str]:
+    try:
+        document = request.document
+    except ValueError:
+        return [], request.body.decode(errors="replace")[:_MAX_TEXT]
+    elements = document.get("elements") if request.is_batch and isinstance(document, dict) else None
+    return elements if isinstance(elements, list) else [document], ""
+
+
+class RequestLog:
+    """The file. Several threads may use one Ledger; other processes may read it and clear it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._number: int | None = None  # of the last entry; None until this process has looked
+
+    def append(self, entry: Entry) -> Entry:
+        """Write the entry down before returning, and answer it with its number, counted from 1."""
+        with self._lock:
+            if self._number is None:
+                self._number = self._take_up()
+            self._number += 1
+            numbered = replace(entry, number=self._number)
+            self._write(numbered.line())
+            return numbered
+
+    def tail(self, count: int) -> list[Entry]:
+        """The last `count` entries, newest first. A torn line, left by a kill, is passed over."""
+        try:
+            with self.path.open("rb") as file:
+                entries = (Entry.from_line(line) for line in _lines_backwards(file) if line)
+                return list(islice((entry for entry in entries if entry), count))
+        except FileNotFoundError:
+            return []
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._number = 0
+            if self.path.exists():
+                os.truncate(self.path, 0)
+
+    def set_aside(self, *, beyond_bytes: int) -> None:
+        """Begin a new file where this one has grown beyond so many bytes. It stays as `.1`, in place of the last."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.path.stat().st_size > beyond_bytes:
+                # A name, not a copy: what is being written meanwhile goes to either of them, and is not lost.
+                self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+
+    def _take_up(self) -> int:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        last = self.tail(1)
+        if self._ends_torn():
+            self._write(b"\n")  # the next line must not be glued to it
+        return last[0].number if last else 0
+
+    def _ends_torn(self) -> bool:
+        if not self.path.exists() or not self.path.stat().st_size:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
+
+    def _write(self, line: bytes) -> None:
+        # Opened anew each time (some microseconds): the file may be cleared or removed while we run.
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            while line:
+                line = line[os.write(file, line) :]
+        finally:
+            os.close(file)
+
+
+def _lines_backwards(file: BinaryIO) -> Iterator[bytes]:
+    position = file.seek(0, os.SEEK_END)
+    rest = b""
+    while position:
+        size = min(_BLOCK_BYTES, position)
+        position = file.seek(position - size)
+        rest, *lines = (file.read(size) + rest).split(b"\n")
+        yield from reversed(lines)
+    yield rest

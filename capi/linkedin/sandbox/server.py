@@ -1,0 +1,226 @@
+"""One connection: read a request, have it judged, write it down, answer it, or spoil the answer as scripted."""
+
+import contextlib
+import logging
+import socket
+import socketserver
+import sys
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from http.client import responses
+from http.server import BaseHTTPRequestHandler
+from types import TracebackType
+from typing import Any, Self
+
+from capi.linkedin.sandbox import proof
+from capi.linkedin.sandbox.faults import NO_FAULT, Drop, Fault, Faults
+from capi.linkedin.sandbox.messages import Received, Reply, refusal
+from capi.linkedin.sandbox.request_log import Entry, RequestLog
+from capi.linkedin.sandbox.validation import answer_to
+
+CONTROL_PATH = "/_control"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerContext:
+    """What all connections share."""
+
+    ledger: RequestLog
+    hold_seconds: float
+    faults: Faults = field(default_factory=Faults)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    key: bytes | None = None  # without one it proves nothing
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def __init__(self, *args: Any, desk: ServerContext) -> None:
+        self.desk = desk
+        super().__init__(*args)  # serves the whole connection
+
+    def do_POST(self) -> None:
+        if self.path == CONTROL_PATH:
+            self._control()
+        elif self.path.startswith(f"{proof.PATH}?") and self.desk.key is not None:
+            self._prove(self.desk.key)
+        else:
+            self._exchange(self.desk.faults.take())
+
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - BaseHTTPRequestHandler looks for these
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing: the ledger tells what happened."""
+
+    def _exchange(self, fault: Fault) -> None:
+        request = self._received(reads_body=fault.drop != Drop.BEFORE_BODY)
+        if request is None:
+            return
+        now = datetime.now(UTC)
+        is_judged = fault.drop != Drop.BEFORE_BODY
+        reply = fault.instead_of(answer_to(request, now=now)) if is_judged else Reply(None)
+        self.desk.ledger.append(Entry.of(request, reply, now, fault.as_json()))
+        self._answer(reply, fault)
+
+    def _received(self, *, reads_body: bool = True) -> Received | None:
+        """The request, None where the caller went away in the middle of its body."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        length = headers.get("content-length", "")
+        if not (length.isascii() and length.isdigit()):
+            headers.pop("content-length", None)
+            # Without a length nobody can tell where the next request begins.
+            self.close_connection = self.close_connection or self.command == "POST" or "transfer-encoding" in headers
+            length = "0"
+        body = self.rfile.read(int(length)) if reads_body else b""
+        if reads_body and len(body) < int(length):
+            self.close_connection = True
+            return None
+        return Received(self.command, self.path, headers, body)
+
+    def _answer(self, reply: Reply, fault: Fault = NO_FAULT) -> None:
+        desk = self.desk
+        desk.stopping.wait(fault.delay_ms / 1000)
+        if fault.drop != Drop.NEVER:
+            self.close_connection = True
+        elif reply.status is None:
+            desk.stopping.wait(desk.hold_seconds)
+            self.close_connection = True
+        else:
+            self._write(self._as_bytes(reply, reply.status), fault)
+
+    def _as_bytes(self, reply: Reply, status: int) -> bytes:
+        headers = {"Date": self.date_time_string(), **reply.headers}
+        if not headers.keys() & {"Content-Length", "Transfer-Encoding"}:
+            headers["Content-Length"] = str(len(reply.body))
+        if self.close_connection:
+            headers["Connection"] = "close"
+        lines = [
+            f"HTTP/1.1 {status} {responses.get(status, '')}",
+            *[f"{name}: {value}" for name, value in headers.items()],
+        ]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body
+
+    def _write(self, answer: bytes, fault: Fault) -> None:
+        if fault.cut_after is not None:
+            answer = answer[: fault.cut_after]
+            self.close_connection = True
+        if not fault.drip_ms:
+            self.wfile.write(answer)
+            return
+        for at in range(len(answer)):
+            self.wfile.write(answer[at : at + 1])
+            if self.desk.stopping.wait(fault.drip_ms / 1000):
+                return
+
+    def _prove(self, key: bytes) -> None:
+        """No request to LinkedIn, so it takes no fault and stands in no ledger."""
+        if self._received() is not None:
+            port = self.connection.getsockname()[1]
+            self._answer(Reply(200, proof.answer(self.path.partition("?")[2], key=key, port=port).encode()))
+
+    def _control(self) -> None:
+        """Faults for the next requests, from a test in another process. An empty list clears the queue."""
+        request = self._received()
+        if request is None:
+            return
+        if not self.client_address[0].startswith("127."):
+            return self._answer(refusal(403, "Only from this machine"))
+        try:
+            self.desk.faults.script(request.body)
+        except ValueError as error:
+            return self._answer(refusal(400, str(error)))
+        self._answer(Reply(204))
+
+
+# --- The sandbox on a real socket: HTTP/1.1, connections kept alive, one thread for each.
+
+
+class SandboxServer:
+    """A stand-in for LinkedIn at `url`, from `start` to `stop`. Port 0 takes any free one.
+
+    `start` raises OSError where the port is taken. A request that is never answered is held for `hold_seconds`. With
+    a `key` it proves itself to anyone who has the same (`capi.linkedin.sandbox.proof`).
+    """
+
+    def __init__(
+        self, host: str, port: int, ledger: RequestLog, *, hold_seconds: float = 60, key: bytes | None = None
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._desk = ServerContext(ledger, hold_seconds, key=key)
+        self._listener: Listener | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def ledger(self) -> RequestLog:
+        return self._desk.ledger
+
+    @property
+    def faults(self) -> Faults:
+        return self._desk.faults
+
+    def start(self) -> Self:
+        self._desk.stopping.clear()
+        self._listener = Listener((self.host, self.port), self._desk)
+        self.port = self._listener.server_address[1]
+        threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="sandbox", daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Close the port and every connection, also those that wait for an answer."""
+        self._desk.stopping.set()
+        if self._listener:
+            self._listener.shutdown()
+            self._listener.server_close()
+            self._listener.hang_up()
+            self._listener = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+
+class Listener(socketserver.TCPServer):
+    """The listening socket. It knows its connections, so that none outlives it."""
+
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], desk: ServerContext) -> None:
+        self._connections: dict[socket.socket, threading.Thread] = {}
+        super().__init__(address, partial(Handler, desk=desk))
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        thread = threading.Thread(target=self._serve, args=(request, client_address), daemon=True)
+        self._connections[request] = thread
+        thread.start()
+
+    def _serve(self, request: Any, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        except Exception:
+            self.handle_error(request, client_address)
+        finally:
+            self.shutdown_request(request)
+            self._connections.pop(request, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hangs up is nothing to speak of; a mistake of ours is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            logger.exception("The sandbox could not answer a request")
+
+    def hang_up(self) -> None:
+        """Close the connections that are left, and wait for their threads."""
+        for connection, thread in list(self._connections.items()):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=5)

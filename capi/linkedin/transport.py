@@ -1,0 +1,185 @@
+"""Connections that keep to a clock of our own, and notice an answer that is not whole.
+
+The timeouts of requests and urllib3 are per read: a server that sends one byte a second holds them for ever. Here each
+read and write waits at most for what is left of the whole exchange, so no timer has to kill anything, and nothing can
+kill a later request on the same connection.
+
+http.client takes an answer that ends in mid-header for a whole one, and bytes after the announced end for nothing at
+all. Both are noticed here.
+"""
+
+import http.client
+import socket
+import ssl
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import create_urllib3_context, parse_url
+
+from capi.linkedin import failpoints
+
+
+class Watch:
+    """The clock of the current exchange, and what was seen of its answer."""
+
+    def start(self, seconds: float) -> None:
+        """Begin a new exchange that may take this many seconds."""
+        self.started_at = monotonic()
+        self.ends_at = self.started_at + seconds
+        self.heard_anything = False
+        self.has_ended = False
+        self.has_surplus = False
+        self.is_peeking = False
+
+    @property
+    def is_up(self) -> bool:
+        return monotonic() >= self.ends_at
+
+    @property
+    def elapsed_ms(self) -> int:
+        return round((monotonic() - self.started_at) * 1000)
+
+    def seconds_left(self) -> float:
+        """What a read or write may wait. Raises TimeoutError when the time is up."""
+        left = self.ends_at - monotonic()
+        if left <= 0:
+            raise TimeoutError("The time for this exchange is up.")
+        return left
+
+    def note(self, count: int) -> None:
+        """Remember that `count` bytes were read; none means that the other side has closed."""
+        self.heard_anything = self.heard_anything or count > 0
+        self.has_ended = count == 0
+
+
+class WatchedSocket(socket.socket):
+    """A socket whose reads and writes keep to the watch."""
+
+    watch: Watch
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(0 if self.watch.is_peeking else self.watch.seconds_left())
+        count = super().recv_into(*args, **kwargs)
+        self.watch.note(count)
+        return count
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.watch.seconds_left())
+        return super().send(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self.settimeout(self.watch.seconds_left())
+        super().sendall(*args, **kwargs)
+
+
+class WatchedTlsSocket(WatchedSocket, ssl.SSLSocket):
+    """The same over TLS, where `sendall` is a loop of `send`."""
+
+
+class WholeResponse(http.client.HTTPResponse):
+    """An answer that says so when it ended in its headers, or went on after its end."""
+
+    def __init__(self, sock: WatchedSocket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._sock = sock
+
+    def begin(self) -> None:
+        super().begin()
+        if self._sock.watch.has_ended:
+            raise http.client.IncompleteRead(b"")
+
+    def _read_status(self) -> tuple[str, int, str]:
+        line = super()._read_status()  # type: ignore[misc]
+        failpoints.reached("status_line_read")
+        return line  # type: ignore[no-any-return]
+
+    def _close_conn(self) -> None:
+        if self._goes_on():
+            self._sock.watch.has_surplus = True
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)  # the pool sees that, and opens a new one next time
+        super()._close_conn()  # type: ignore[misc]
+
+    def _goes_on(self) -> bool:
+        watch = self._sock.watch
+        watch.is_peeking = True
+        try:
+            return bool(self.fp.peek(1))
+        except (OSError, ValueError):  # nothing there, or closed already
+            return False
+        finally:
+            watch.is_peeking = False
+
+
+class WatchedConnection(HTTPConnection):
+    """One connection, opened within the watch's time; each address of the host gets `connect_timeout` at most."""
+
+    response_class = WholeResponse
+
+    def __init__(self, *args: Any, watch: Watch, connect_timeout: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._watch = watch
+        self._connect_timeout = connect_timeout
+
+    def _new_conn(self) -> WatchedSocket:
+        failure = OSError("The host has no address.")
+        for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            sock = WatchedSocket(family, kind, protocol)
+            sock.watch = self._watch
+            try:
+                self._connect(sock, address)
+            except OSError as error:
+                sock.close()
+                failure = error
+            else:
+                failpoints.reached("after_connect")
+                return sock
+        raise failure
+
+    def send(self, data: Any) -> None:
+        if failpoints.FOLDER and data[:1] == b"{":
+            half = len(data) // 2
+            super().send(data[:half])
+            failpoints.reached("half_body_sent")
+            super().send(data[half:])
+            failpoints.reached("body_sent")
+        else:
+            super().send(data)
+
+    def _connect(self, sock: WatchedSocket, address: Any) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(min(self._connect_timeout, self._watch.seconds_left()))
+        sock.connect(address)
+        # What the TLS handshake, which follows, may take.
+        sock.settimeout(min(self._connect_timeout, self._watch.seconds_left()))
+
+
+class WatchedTlsConnection(WatchedConnection, HTTPSConnection):
+    """The same over TLS."""
+
+    def connect(self) -> None:
+        super().connect()
+        assert isinstance(self.sock, WatchedTlsSocket)
+        self.sock.watch = self._watch
+
+
+class WatchedPool(HTTPConnectionPool):
+    ConnectionCls = WatchedConnection
+
+
+class WatchedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = WatchedTlsConnection
+
+
+def pool_for(base_url: str, *, watch: Watch, connect_timeout: float) -> HTTPConnectionPool:
+    """A pool of one kept-alive, watched connection to the host of `base_url`."""
+    url = parse_url(base_url)
+    assert url.host
+    if url.scheme != "https":
+        return WatchedPool(url.host, url.port, watch=watch, connect_timeout=connect_timeout)
+    context = create_urllib3_context()
+    context.sslsocket_class = WatchedTlsSocket
+    return WatchedTlsPool(url.host, url.port, ssl_context=context, watch=watch, connect_timeout=connect_timeout)

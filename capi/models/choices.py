@@ -1,0 +1,148 @@
+"""Why an event, a rule or a connection is where it is: codes for the database, words in `capi/selectors/explanations/`."""
+
+from django.db import models
+
+
+class State(models.TextChoices):
+    """Where a conversion event stands. All but PENDING and WAITING are final."""
+
+    PENDING = "pending", "Queued"
+    WAITING = "waiting", "Waiting"
+    ACCEPTED = "accepted", "Sent"
+    REJECTED = "rejected", "Rejected"
+    EXPIRED = "expired", "Expired"
+    SKIPPED = "skipped", "Skipped"
+    CANCELLED = "cancelled", "Cancelled"
+    EXHAUSTED = "exhausted", "Gave up"
+
+
+class Frequency(models.TextChoices):
+    """How often one lead or deal may fire a rule."""
+
+    ONCE = "once", "Once per lead or deal"
+    EVERY_TIME = "every_time", "Every time"
+
+
+OPEN_STATES = (State.PENDING, State.WAITING)
+# What keeps a lead's or deal's one place in a rule that counts each of them once.
+STATES_THAT_HOLD_ONCE = (State.PENDING, State.WAITING, State.ACCEPTED, State.EXHAUSTED)
+
+
+class BackfillState(models.TextChoices):
+    """Where a backfill stands. The last two are final."""
+
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    DONE = "done", "Done"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+OPEN_BACKFILLS = (BackfillState.RUNNING, BackfillState.PAUSED)
+
+
+class BackfillOutcome(models.TextChoices):
+    """What a backfill makes of one past CRM event. The first five get a conversion event, the others none."""
+
+    GOES = "goes", "Go now"
+    NO_EMAIL = "no_email", "Wait for an e-mail"
+    OPTED_OUT = "opted_out", "Skipped: not shared"
+    ALREADY_COUNTED = "already_counted", "Skipped: already counted"
+    TOO_OLD = "too_old", "Too old"
+    SENT = "sent", "Sent already"
+    KNOWN = "known", "In the log already"
+    LEAD_DELETED = "lead_deleted", "Lead deleted"
+    DEAL_DELETED = "deal_deleted", "Deal deleted"
+
+
+OUTCOMES_TO_SEND = (BackfillOutcome.GOES, BackfillOutcome.NO_EMAIL)  # the others never lead to a request
+
+
+class Reason(models.TextChoices):
+    """Why. The first group speaks of the event, the second of the rule, the third of the connection."""
+
+    NONE = "", "-"
+    NO_EMAIL = "no_email", "No e-mail address"
+    OPTED_OUT = "opted_out", "Not shared with ad platforms"
+    ALREADY_COUNTED = "already_counted", "Already counted"
+    TOO_OLD = "too_old", "Older than 90 days"
+    LEAD_DELETED = "lead_deleted", "Lead deleted"
+    DEAL_DELETED = "deal_deleted", "Deal deleted"
+    ERASED = "erased", "Person erased"
+    CANCELLED_BY_HAND = "cancelled_by_hand", "Cancelled by hand"
+    RULE_INACTIVE = "rule_inactive", "Rule switched off"
+    RULE_DELETED = "rule_deleted", "Rule deleted"
+    BACKFILL_CANCELLED = "backfill_cancelled", "Backfill cancelled"
+    DATA_REFUSED = "data_refused", "Data refused"
+    REFUSED = "refused", "Refused"
+    THROTTLED = "throttled", "Too many requests"
+    SERVER_TROUBLE = "server_trouble", "LinkedIn is in trouble"
+    TIMED_OUT = "timed_out", "No answer in time"
+    UNREACHABLE = "unreachable", "LinkedIn not reached"
+    ANSWER_UNREADABLE = "answer_unreadable", "Answer unreadable"
+
+    RULE_FORBIDDEN = "rule_forbidden", "No permission, or unknown rule"
+    RULE_NOT_FOUND = "rule_not_found", "Wrong rule id"
+    RULE_MISCONFIGURED = "rule_misconfigured", "Rule not set up for the Conversions API"
+
+    NO_TOKEN = "no_token", "No access token"
+    TOKEN_REFUSED = "token_refused", "Access token refused"
+    TOKEN_UNREADABLE = "token_unreadable", "Access token unreadable"
+    VERSION_RETIRED = "version_retired", "API version retired"
+    COMPANY_CLOSED = "company_closed", "Company deactivated"
+
+
+class RestCause(models.TextChoices):
+    """Why a lane sends nothing for a while, though nothing is paused."""
+
+    ASKED = "asked", "LinkedIn asked for it"
+    DAY_LIMIT = "day_limit", "LinkedIn's daily limit"
+    THROTTLED = "throttled", "Too many requests"
+    THROTTLED_OFTEN = "throttled_often", "Too many requests, again and again"
+    TROUBLE = "trouble", "LinkedIn is in trouble"
+
+
+class AlertKind(models.TextChoices):
+    """What a company is told of, in the order in which it matters."""
+
+    CONNECTION_PAUSED = "connection_paused", "Sending paused"
+    RULE_PAUSED = "rule_paused", "Rule paused"
+    HOLD_ENDING = "hold_ending", "Events on hold near their end"
+    RESTING = "resting", "Sending rests"
+    FAILING = "failing", "Many events fail"
+    SILENT = "silent", "A rule fell silent"
+    TOKEN_ENDING = "token_ending", "Token near its end"
+    VERSION_ENDING = "version_ending", "API version near its end"
+
+
+class AlertResolution(models.TextChoices):
+    """How an alert came to its end."""
+
+    MENDED = "mended", "Over"
+    REPLACED = "replaced", "Went on"  # a later alert of the same kind tells more
+    GONE = "gone", "No longer applies"  # the rule was switched off or deleted, the token removed
+
+
+class MailKind(models.TextChoices):
+    """What a mail tells."""
+
+    OPENED = "opened", "It began"
+    CLOSED = "closed", "It is over"
+    WEEK = "week", "The week's reconcile"
+
+
+# --- The CRM events, by the names that crm gives them.
+
+
+class CrmEventName(models.TextChoices):
+    """The CRM events that a rule can be mapped to, by the names that crm gives them."""
+
+    LEAD_CREATED = "lead_created", "Lead created"
+    LEAD_QUALIFIED = "lead_qualified", "Lead qualified"
+    DEAL_CREATED = "deal_created", "Deal created"
+    DEAL_WON = "deal_won", "Deal won"
+    DEAL_LOST = "deal_lost", "Deal lost"
+
+    @property
+    def is_about_deal(self) -> bool:
+        """True for the events that carry a deal, and so a value."""
+        return self.value.startswith("deal_")

@@ -1,0 +1,97 @@
+"""The log by the day: kept when the log's own rows are long gone."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from django.db import models
+from django.db.models import BigIntegerField, F, FloatField, Func, Value
+from django.db.models.functions import Cast, Floor, Greatest, Least, Ln
+
+from capi.models.rule import ConversionRule
+from capi.models.scoping import CompanyQuerySet
+
+
+class DayCount(models.Model):
+    """How many of a rule's events, recorded on one day in the company's time zone, are in this state for this reason.
+
+    `bucket` says how long it took until LinkedIn accepted them (`capi.models.statistics`); 0 stands for all that it did not.
+    No test event is among them.
+    """
+
+    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="day_counts", db_index=False)
+    rule = models.ForeignKey(ConversionRule, on_delete=models.RESTRICT, related_name="day_counts", db_index=False)
+    day = models.DateField()
+    state = models.CharField(max_length=10)
+    reason = models.CharField(max_length=30, blank=True)
+    bucket = models.PositiveSmallIntegerField(default=0)
+    count = models.PositiveIntegerField()
+
+    objects: ClassVar[CompanyQuerySet["DayCount"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["day", "rule", "state", "reason", "bucket"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company", "day", "rule", "state", "reason", "bucket"], name="one_count_of_a_kind_and_day"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.count} {self.state}"
+
+
+class CountedLog(models.Model):
+    """How far a company's log has been counted: see `capi.services.statistics`."""
+
+    company = models.OneToOneField("crm.Company", on_delete=models.CASCADE, related_name="counted_log")
+    claimed_at = models.DateTimeField(null=True)  # by the worker that counts now, or counted last
+    counted_at = models.DateTimeField(null=True)  # whatever was so at this moment is in the counts
+    newest_id = models.BigIntegerField(default=0)  # of the log at `counted_at`
+    # By day: what was open when the day was counted. A day that has other events open now is counted again.
+    open_by_day = models.JSONField(default=dict)
+    time_zone = models.CharField(max_length=60, blank=True)  # that the days are of
+    # Days before it are counted for good: the log has lost rows of theirs, or may lose some at any moment.
+    sealed_before = models.DateField(null=True)
+
+    objects: ClassVar[CompanyQuerySet["CountedLog"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return f"Counts of company {self.company_id}, as of {self.counted_at}"
+
+
+# --- How long something took, as a histogram of fixed buckets: it adds up over days and rules, as percentiles don't.
+
+SHORTEST_SECONDS: Final = 0.1
+GROWTH: Final = 1.2
+BUCKETS: Final = 100
+
+
+class _Seconds(Func):
+    """The difference of two moments in seconds."""
+
+    output_field = FloatField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = "CAST(EXTRACT(EPOCH FROM %(expressions)s) AS double precision)"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="((%(expressions)s) / 1000000.0)", **context)
+
+
+def bucket_between(first: str, last: str) -> Cast:
+    """The bucket (1 to BUCKETS) of the time from one column's moment to another's, for a query."""
+    seconds = Greatest(_Seconds(F(last) - F(first)), Value(SHORTEST_SECONDS))
+    steps = Floor(Ln(seconds / Value(SHORTEST_SECONDS)) / Value(math.log(GROWTH)))
+    return Cast(Least(steps + 1, Value(float(BUCKETS))), BigIntegerField())
+
+
+def percentile(counts: Mapping[int, int], share: float) -> float | None:
+    """The seconds within which this share of all was done, None where there is nothing. `counts` is by bucket."""
+    rank = math.ceil(sum(counts.values()) * share)
+    for bucket in sorted(counts):
+        rank -= counts[bucket]
+        if rank <= 0 and counts[bucket]:
+            return SHORTEST_SECONDS * math.pow(GROWTH, bucket - 0.5)
+    return None

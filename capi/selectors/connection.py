@@ -1,0 +1,101 @@
+"""What the banners above every page need to know of the company's line to LinkedIn."""
+
+from functools import cached_property
+from typing import Final
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from capi.models import Connection, ConversionRule
+from capi.selectors.deadlines import end_of_token, end_of_version
+from capi.selectors.explanations.explain import explain_pause, explain_rest
+from capi.selectors.explanations.states import Explanation
+from capi.selectors.on_hold import OnHold, on_hold
+from crm.models import Membership
+from crm.models.roles import Action
+
+PAUSED: Final = ConversionRule.objects.active().filter(is_paused=True)
+
+
+class ConnectionStatus:
+    """The line to LinkedIn of the company that one works in. It costs a query when it is asked, and no more while it
+    sends: what is paused is then asked for, and within the pages about LinkedIn, how much that holds.
+    """
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.membership: Membership | None = getattr(request, "membership", None)
+        self._path = request.path
+
+    @cached_property
+    def connection(self) -> Connection | None:
+        if self.membership is None:
+            return None
+        found = Connection.objects.for_company(self.membership.company_id).select_related("token_saved_by")
+        return found.annotate(has_paused_rules=Exists(PAUSED.filter(company=OuterRef("company")))).first()
+
+    @property
+    def pause(self) -> Explanation | None:
+        """Why nothing is sent, for those who may know and while it is so."""
+        if not self._may(Action.SEE_CONNECTION) or self.connection is None or not self.connection.is_paused:
+            return None
+        return explain_pause(self.connection.paused_reason)
+
+    @property
+    def first_pause(self) -> Explanation | None:
+        """The pause of the line, or else of a rule."""
+        return self.pause or next((explain_pause(rule.paused_reason) for rule in self.paused_rules), None)
+
+    @property
+    def rest(self) -> Explanation | None:
+        """Why nothing is sent for a while though nothing is paused, for those who may know and while it is long."""
+        if not self._may(Action.SEE_CONNECTION) or self.connection is None:
+            return None
+        return explain_rest(self.connection, timezone.now())
+
+    @cached_property
+    def paused_rules(self) -> list[ConversionRule]:
+        """The active rules that LinkedIn's answers have paused, for those who may know."""
+        if not self._may(Action.SEE_CONNECTION) or self.connection is None:
+            return []
+        has_any = getattr(self.connection, "has_paused_rules", False)
+        return list(PAUSED.for_company(self.connection.company_id)) if has_any else []
+
+    @cached_property
+    def held(self) -> OnHold | None:
+        """What is on hold, for those who may know, and only on the pages about LinkedIn."""
+        is_about_it = self._path.startswith(reverse("linkedin"))
+        if not is_about_it or not self._may(Action.SEE_CONNECTION) or self.connection is None:
+            return None
+        return on_hold(self.connection.company_id, self.connection, self.paused_rules)
+
+    @cached_property
+    def deadlines(self) -> list[Explanation]:
+        """What stops sending soon. Admins alone can replace a token; of the version ops can tell the operator."""
+        today, ends = timezone.localdate(), []
+        if self._may(Action.SEE_CONNECTION):
+            ends.append(end_of_version(settings.LINKEDIN_API_VERSION, today))
+        if self._may(Action.CHANGE_CONNECTION) and self.connection is not None:
+            ends.append(end_of_token(self.connection.token_expires_on, today))
+        return [end.words for end in ends if end is not None and end.is_near]
+
+    def _may(self, action: Action) -> bool:
+        return self.membership is not None and self.membership.may(action)
+
+    @property
+    def is_sandbox(self) -> bool:
+        return settings.LINKEDIN_SANDBOX
+
+    @property
+    def other_address(self) -> str:
+        """Where events go if that is neither LinkedIn nor the sandbox, else nothing."""
+        return "" if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL else settings.LINKEDIN_API_URL
+
+
+def connection_status(request: HttpRequest) -> ConnectionStatus:
+    """The line of this request: view and banners share it, and its one query."""
+    if not hasattr(request, "linkedin_line"):
+        request.linkedin_line = ConnectionStatus(request)  # type: ignore[attr-defined]
+    return request.linkedin_line  # type: ignore[attr-defined, no-any-return]

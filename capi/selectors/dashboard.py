@@ -1,0 +1,76 @@
+"""The numbers of the dashboard. Test events are in none of them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from capi.models import Connection, ConversionEvent
+from capi.models.choices import State
+from crm.models import Company, Deal, Lead, LeadMeaning
+
+WEEK: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class LeadNumbers:
+    """Open leads are those that are not unqualified."""
+
+    open: int
+    new_this_week: int
+
+
+@dataclass(frozen=True, slots=True)
+class DealNumbers:
+    """The worth of open deals: in the company's currency, and what is in others."""
+
+    own: Decimal
+    currency: str
+    others: Sequence[tuple[Decimal, str]]
+    deals: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEvents:
+    """Events that have not reached their end."""
+
+    on_hold: int
+    waiting: int
+    queued: int
+
+
+def lead_numbers(company: Company) -> LeadNumbers:
+    week_ago = timezone.now() - WEEK
+    leads = Lead.objects.for_company(company).not_erased()
+    counts = leads.aggregate(
+        open=Count("pk", filter=~Q(status__meaning=LeadMeaning.UNQUALIFIED)),
+        new=Count("pk", filter=Q(created_at__gte=week_ago)),
+    )
+    return LeadNumbers(counts["open"], counts["new"])
+
+
+def deal_numbers(company: Company) -> DealNumbers:
+    rows = Deal.objects.for_company(company).open().order_by().values("currency")
+    sums = {
+        row["currency"]: (row["total"] or Decimal(0), row["deals"])
+        for row in rows.annotate(total=Sum("amount"), deals=Count("pk"))
+    }
+    own, _ = sums.get(company.currency, (Decimal(0), 0))
+    others = sorted((total, code) for code, (total, _) in sums.items() if code != company.currency and total)
+    return DealNumbers(own, company.currency, others[::-1], sum(deals for _, deals in sums.values()))
+
+
+def open_events(company: Company, connection: Connection | None) -> OpenEvents:
+    is_held = connection is None or not connection.is_sending
+    events = ConversionEvent.objects.for_company(company.pk).counted().order_by()
+    rows = events.filter(state__in=[State.PENDING, State.WAITING]).values_list("state", "rule__is_paused")
+    counts: Counter[str] = Counter()
+    for state, is_paused, count in rows.annotate(count=Count("pk")):
+        name = "waiting" if state == State.WAITING else "on_hold" if is_held or is_paused else "queued"
+        counts[name] += count
+    return OpenEvents(counts["on_hold"], counts["waiting"], counts["queued"])

@@ -1,0 +1,56 @@
+"""The days that come nearer by themselves: the end of the API version, and of an access token that has one.
+
+One sentence for each, wherever it is said: in the banner above every page, the doctor, the system checks, and mails.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from capi.linkedin import versions
+from capi.selectors.explanations.connection import about_token, about_version
+from capi.selectors.explanations.states import Explanation
+
+VERSION_MARKS: Final = (60, 30, 7)  # days before the end at which people are told
+TOKEN_MARKS: Final = (14, 7, 3, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A day on which sending stops unless somebody does something before.
+
+    `mark` is the last of the marks that was reached, 0 from the day itself on, None while the day is far off.
+    """
+
+    day: date
+    days_left: int
+    mark: int | None
+    words: Explanation
+
+    @property
+    def is_near(self) -> bool:
+        """True from the first mark on."""
+        return self.mark is not None
+
+
+def end_of_version(version: str, today: date) -> Deadline | None:
+    """When LinkedIn switches this API version off; None for one that the table of versions doesn't hold."""
+    day, days = versions.sunset(version), versions.days_left(version, today)
+    if day is None or days is None:
+        return None
+    return Deadline(day, days, _reached(days, VERSION_MARKS), about_version(version, day, days))
+
+
+def end_of_token(expires_on: date | None, today: date) -> Deadline | None:
+    """When the access token expires, by the date that was entered with it; None where none was."""
+    if expires_on is None:
+        return None
+    days = (expires_on - today).days
+    return Deadline(expires_on, days, _reached(days, TOKEN_MARKS), about_token(expires_on, days))
+
+
+def _reached(days_left: int, marks: Sequence[int]) -> int | None:
+    if days_left <= 0:
+        return 0
+    return min((mark for mark in marks if days_left <= mark), default=None)

@@ -1,0 +1,126 @@
+"""What would go to LinkedIn about a lead or a deal, to the byte, and whether it would. Nothing is sent or written.
+
+It asks the same gate, payload and client as a delivery does, so that it can't say anything else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from capi.delivery import selection
+from capi.delivery.http_session import client
+from capi.delivery.selection import NotSendable, Row, Sendable
+from capi.linkedin import payload
+from capi.linkedin.identity import email_sha256, normalise_email
+from capi.linkedin.payload import Conversion
+from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule
+from capi.models.choices import OPEN_STATES, Frequency, Reason, State
+from capi.models.functions import database_now
+from capi.selectors.explanations.dry_run import NO_CURRENCY, NO_DEAL, RULE_IS_OFF, WOULD_BE_SENT
+from capi.selectors.explanations.explain import explain
+from capi.selectors.explanations.reasons import REASONS
+from capi.selectors.explanations.states import STATES, Explanation
+from crm.models import Deal, Lead
+
+AUTHORIZATION_SHOWN: Final = "Bearer ••••"
+EVENT_ID_SHOWN: Final = "lm-{:032x}-{}"  # as long as a real one, which is made when it happens
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as it would stand on the wire, but for the token."""
+
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]]
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What would become of one event of the rule. `event` is the one that waits already, where one does.
+
+    `taken_by` is the event that has the place of this lead or deal. `address` is the person's, as it is hashed.
+    `request` is shown also where the event `is_refused`: it is then what would go if that were not so.
+    `no_value` says why there is no value in it although the deal has an amount.
+    """
+
+    words: Explanation
+    address: str = ""
+    sha256: str = ""
+    request: Outgoing | None = None
+    event: ConversionEvent | None = None
+    taken_by: ConversionEvent | None = None
+    is_refused: bool = False
+    no_value: Explanation | None = None
+
+
+def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Connection | None) -> DryRun:
+    """What would be sent for the rule about this lead, or this deal of it."""
+    if lead.erased_at is not None:
+        return DryRun(REASONS[Reason.ERASED])
+    run = DryRun(NO_DEAL, address=normalise_email(lead.email), sha256=email_sha256(lead.email) or "")
+    if rule.is_about_deal and deal is None:
+        return run
+    own = _own_events(rule, lead, deal)
+    event = own.filter(state__in=OPEN_STATES).order_by("pk").first()
+    row = selection.row_of(event) if event else _row(rule, lead, deal)
+    gate = selection.EligibilityCheck(rule, now=database_now())
+    checked = gate.check(row)
+    conversion = checked.conversion if isinstance(checked, Sendable) else _if_it_were_let(gate, row, checked)
+    no_value = NO_CURRENCY if rule.sends_value and row.amount is not None and not row.currency else None
+    run = replace(run, event=event, request=_outgoing(conversion) if conversion else None, no_value=no_value)
+    if isinstance(checked, NotSendable):
+        return replace(run, words=_refusal(checked, is_planned=event is not None), is_refused=True)
+    taken_by = None if event else own.exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None
+    words = REASONS[Reason.ALREADY_COUNTED] if taken_by else _as_things_stand(rule, connection)
+    return replace(run, words=words, taken_by=taken_by)
+
+
+def _if_it_were_let(gate: selection.EligibilityCheck, row: Row, refused: NotSendable) -> Conversion | None:
+    """What a refused event would have been; None where that can't be built."""
+    digest = email_sha256(row.email)
+    return None if digest is None or refused.reason == Reason.DATA_REFUSED else gate.conversion(row, digest)
+
+
+def _refusal(refused: NotSendable, *, is_planned: bool) -> Explanation:
+    if refused.reason == Reason.RULE_INACTIVE and not is_planned:
+        return RULE_IS_OFF
+    return REASONS.get(refused.reason, STATES[refused.state])
+
+
+def _own_events(rule: ConversionRule, lead: Lead, deal: Deal | None) -> ConversionEventQuerySet:
+    events = ConversionEvent.objects.for_company(rule.company_id).counted().filter(rule=rule, lead=lead)
+    return events.filter(deal=deal) if rule.is_about_deal else events
+
+
+def _row(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Row:
+    """The event that it would be if it happened now."""
+    is_about_deal = rule.is_about_deal and deal is not None
+    return Row(
+        pk=0,
+        event_id=EVENT_ID_SHOWN.format(0, rule.pk),
+        happened_at=database_now(),
+        attempts=0,
+        last_attempt_id=None,
+        lead_id=lead.pk,
+        deal_id=deal.pk if deal else None,
+        email=lead.email,
+        share=lead.share_with_ad_platforms,
+        amount=deal.amount if deal and is_about_deal else None,
+        currency=deal.currency if deal and is_about_deal else None,
+    )
+
+
+def _as_things_stand(rule: ConversionRule, connection: Connection | None) -> Explanation:
+    words = explain(ConversionEvent(rule=rule, state=State.PENDING), connection)
+    return WOULD_BE_SENT if words == STATES[State.PENDING] else words
+
+
+def _outgoing(conversion: Conversion) -> Outgoing:
+    body = payload.encode([conversion])
+    request = client().prepared(body=body, batch=False)
+    url = request.url or ""
+    headers = {"Host": urlsplit(url).netloc, **request.headers, "Authorization": AUTHORIZATION_SHOWN}
+    return Outgoing(request.method or "", url, list(headers.items()), body.decode())

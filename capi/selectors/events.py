@@ -1,0 +1,230 @@
+"""Recent Events: a page of the log, newest first.
+
+A page costs the same whether the log has a thousand rows or five million: it follows an index, and where it has to
+look for something that no index knows it looks at a stretch of `STRETCH` rows and says where to go on. Only what
+happened in a given week is looked for in all of that week, by the index of the CRM events.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from django.db import models
+from django.db.models import F, Q
+
+from capi.delivery.sent_hashes import packed_ids
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, CrmEventName
+from capi.models import ConversionEventQuerySet as Events
+from capi.models.choices import State
+from capi.selectors.explained_events import ExplainedEvent, all_explained
+from capi.selectors.periods import WEEK, first_id_since, id_behind, start_of
+
+ROWS_PER_PAGE: Final = 50
+STRETCH: Final = 20_000
+ROWS_AT_ONCE: Final = 2_000
+NO_REASON: Final = "none"
+
+
+class StateFilter(models.TextChoices):
+    """The states by which the log can be narrowed. All but ALL and TEST leave test events out."""
+
+    ALL = "", "All"
+    SENT = "sent", "Sent"
+    QUEUED = "queued", "Queued"
+    ON_HOLD = "on_hold", "On hold"
+    WAITING = "waiting", "Waiting"
+    FAILED = "failed", "Failed"
+    NOT_SENT = "not_sent", "Skipped, cancelled"
+    TEST = "test", "Test"
+    # One state each of what FAILED and NOT_SENT hold together, by the state's own name.
+    REJECTED = State.REJECTED.value, State.REJECTED.label
+    EXPIRED = State.EXPIRED.value, State.EXPIRED.label
+    EXHAUSTED = State.EXHAUSTED.value, State.EXHAUSTED.label
+    SKIPPED = State.SKIPPED.value, State.SKIPPED.label
+    CANCELLED = State.CANCELLED.value, State.CANCELLED.label
+
+
+PARTS: Final = {
+    StateFilter.FAILED: (StateFilter.REJECTED, StateFilter.EXPIRED, StateFilter.EXHAUSTED),
+    StateFilter.NOT_SENT: (StateFilter.SKIPPED, StateFilter.CANCELLED),
+}
+WHOLES: Final = {part: whole for whole, parts in PARTS.items() for part in parts}
+
+STATES: Final[dict[str, Sequence[State]]] = {
+    StateFilter.QUEUED: [State.PENDING],
+    StateFilter.ON_HOLD: [State.PENDING],
+    StateFilter.WAITING: [State.WAITING],
+    **{whole: [State(part.value) for part in parts] for whole, parts in PARTS.items()},
+    **{part: [State(part.value)] for part in WHOLES},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What of the log is asked for. `before` and `after` are ids: rows older, or newer, than that one.
+
+    `since` and `until` are about when an event was recorded, and `week` (its Monday, by the company's clock) about when
+    its CRM event happened. NO_REASON asks for events that have none. `request` is the number of a request to LinkedIn.
+    """
+
+    chip: str = StateFilter.ALL
+    rule: ConversionRule | None = None
+    crm_event: str = ""
+    reason: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    week: date | None = None
+    request: int | None = None
+    before: int | None = None
+    after: int | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        asked = (self.chip, self.rule, self.crm_event, self.reason, self.since, self.until, self.week, self.request)
+        return any(asked)
+
+    @property
+    def is_first_page(self) -> bool:
+        return self.before is None and self.after is None
+
+    @property
+    def is_live(self) -> bool:
+        """True where new events may appear: a page that shows it should look again soon."""
+        return self.is_first_page and self.week is None and self.request is None
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Rows, newest first. `older` and `newer` are the ids to go on from, where there is more.
+
+    `look_on` is the id to go on from where the stretch ended before the page was full.
+    """
+
+    rows: Sequence[ExplainedEvent]
+    older: int | None = None
+    newer: int | None = None
+    look_on: int | None = None
+
+
+def log_page(company_id: int, wanted: EventFilter, connection: Connection | None) -> LogPage:
+    """One page of the company's log."""
+    events = _within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
+    narrowed = _narrowed(events, wanted, connection)
+    if wanted.after is not None:
+        ahead = Q(pk__gt=wanted.after)
+        ceiling = _end_of_stretch(events.filter(ahead), wanted, order="pk")
+        found = _take(
+            company_id, narrowed.filter(ahead, *([Q(pk__lte=ceiling)] if ceiling else [])), wanted, order="pk"
+        )
+        rows = found[:ROWS_PER_PAGE][::-1]
+        newer = rows[0].pk if len(found) > ROWS_PER_PAGE else ceiling
+        return LogPage(all_explained(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
+    behind = Q() if wanted.before is None else Q(pk__lt=wanted.before)
+    floor = _end_of_stretch(events.filter(behind), wanted, order="-pk")
+    found = _take(company_id, narrowed.filter(behind, *([Q(pk__gte=floor)] if floor else [])), wanted, order="-pk")
+    rows, is_full = found[:ROWS_PER_PAGE], len(found) > ROWS_PER_PAGE
+    return LogPage(
+        all_explained(rows, connection),
+        older=rows[-1].pk if is_full else None,
+        newer=rows[0].pk if rows and not wanted.is_first_page else None,
+        look_on=None if is_full else floor,
+    )
+
+
+def matching(company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
+    """All that matches, whatever the page."""
+    events = _narrowed(_within(ConversionEvent.objects.for_company(company_id), company_id, wanted), wanted, connection)
+    return events.filter(state__in=STATES[wanted.chip]) if wanted.chip in STATES else events
+
+
+def all_rows(company_id: int, wanted: EventFilter, connection: Connection | None) -> Iterator[ExplainedEvent]:
+    """All that is asked for, newest first, in one query for every ROWS_AT_ONCE of them. No page bounds it."""
+    events = matching(company_id, wanted, connection).select_related("rule", "crm_event").order_by("-pk")
+    behind = Q()
+    while rows := list(events.filter(behind)[:ROWS_AT_ONCE]):
+        yield from all_explained(rows, connection)
+        behind = Q(pk__lt=rows[-1].pk)
+
+
+def _within(events: Events, company_id: int, wanted: EventFilter) -> Events:
+    if wanted.request is not None:
+        events = events.filter(pk__one_of=_carried_by(company_id, wanted.request))
+    if wanted.since is not None:
+        events = events.filter(pk__gte=first_id_since(company_id, wanted.since))
+    if wanted.until is not None:
+        events = events.filter(pk__lt=first_id_since(company_id, wanted.until))
+    if wanted.week is not None:
+        events = events.filter(
+            crm_event__company=company_id,  # this and the kind are what its index begins with
+            crm_event__kind__in=[wanted.rule.crm_event] if wanted.rule else CrmEventName.values,
+            crm_event__occurred_at__gte=start_of(wanted.week),
+            crm_event__occurred_at__lt=start_of(wanted.week + WEEK),
+        )
+    return events
+
+
+def _carried_by(company_id: int, request: int) -> list[int]:
+    # By what the request kept of itself: no index leads from it to its events, which would cost each settled batch.
+    kept = Attempt.objects.for_company(company_id).filter(pk=request).values_list("sent_hashes", flat=True)
+    return [pk for block in kept for pk in packed_ids(bytes(block))]
+
+
+def _narrowed(events: Events, wanted: EventFilter, connection: Connection | None) -> Events:
+    if wanted.chip == StateFilter.TEST:
+        events = events.filter(is_test=True)
+    elif wanted.chip == StateFilter.SENT:
+        events = events.counted().filter(state=State.ACCEPTED)
+    elif wanted.chip in STATES:
+        events = events.counted()
+    if wanted.chip in (StateFilter.QUEUED, StateFilter.ON_HOLD):
+        events = events.filter(_held(connection) if wanted.chip == StateFilter.ON_HOLD else ~_held(connection))
+    if wanted.crm_event:
+        events = events.filter(rule__crm_event=wanted.crm_event)
+    if wanted.rule:
+        events = events.filter(rule=wanted.rule)
+    if wanted.reason:
+        events = events.filter(reason="" if wanted.reason == NO_REASON else wanted.reason)
+    return events
+
+
+def _held(connection: Connection | None) -> Q:
+    """What is on hold: everything while the line is, else the events of paused rules."""
+    everything = connection is None or not connection.is_sending
+    return Q(pk__isnull=False) if everything else Q(rule__is_paused=True)
+
+
+def _end_of_stretch(events: Events, wanted: EventFilter, *, order: str) -> int | None:
+    """The id to look up to where no index leads to the rows, which have to be looked for among others. Else None."""
+    if wanted.week is not None or wanted.request is not None:
+        return None
+    if wanted.chip not in (StateFilter.SENT, StateFilter.TEST) and not (
+        wanted.rule or wanted.crm_event or wanted.reason
+    ):
+        return None
+    if wanted.chip not in STATES:
+        return id_behind(events, STRETCH, order=order)
+    ends = [id_behind(events.filter(state=state), STRETCH, order=order) for state in STATES[wanted.chip]]
+    nearest = min if order == "pk" else max
+    return nearest((end for end in ends if end is not None), default=None)
+
+
+def _take(company_id: int, events: Events, wanted: EventFilter, *, order: str) -> list[ConversionEvent]:
+    """One row more than a page, in this order."""
+    if wanted.chip not in STATES:
+        return _first(company_id, events, wanted, order=order)
+    # State by state, since the index is in the order of ids only within one.
+    by_state = [_first(company_id, events.filter(state=state), wanted, order=order) for state in STATES[wanted.chip]]
+    found = [row for rows in by_state for row in rows]
+    found.sort(key=lambda row: row.pk, reverse=order == "-pk")
+    return found[: ROWS_PER_PAGE + 1]
+
+
+def _first(company_id: int, events: Events, wanted: EventFilter, *, order: str) -> list[ConversionEvent]:
+    if wanted.week is not None:
+        # An old week must not be looked for from the newest event on: no index is in the order of a sum. And only for
+        # the rows of the page are leads and rules read.
+        by_sum = (F("pk") + 0).asc() if order == "pk" else (F("pk") + 0).desc()
+        page = events.order_by(by_sum).values("pk")[: ROWS_PER_PAGE + 1]
+        events = ConversionEvent.objects.for_company(company_id).filter(pk__in=page)
+    return list(events.select_related("rule", "lead", "crm_event").order_by(order)[: ROWS_PER_PAGE + 1])

@@ -1,0 +1,68 @@
+"""An event with the words for it: what a row of the log, of the dashboard or of a test shows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from capi.models import Connection, ConversionEvent, CrmEventName
+from capi.models.choices import State
+from capi.selectors.explanations.explain import explain
+from capi.selectors.explanations.states import ON_HOLD, STATES, Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedEvent:
+    """An event as things stand. `event.rule` and `event.crm_event` should be loaded."""
+
+    event: ConversionEvent
+    words: Explanation
+    lane_rests_until: datetime | None = None
+
+    @property
+    def title(self) -> str:
+        """The CRM event: as it was recorded, or for a test the one that its rule is mapped to."""
+        recorded = self.event.crm_event
+        return CrmEventName(recorded.kind if recorded else self.event.rule.crm_event).label
+
+    @property
+    def gone(self) -> str:
+        """What became of a lead that the event no longer has: one that was erased is still known to crm."""
+        recorded = self.event.crm_event
+        return "erased" if recorded is not None and recorded.lead_id else "deleted"
+
+    @property
+    def why(self) -> str:
+        """The short reason beside the state, where the state does not say it all."""
+        return "" if self.words == STATES[State(self.event.state)] else self.words.what
+
+    @property
+    def is_moving(self) -> bool:
+        """True while the event is about to be sent: a page that shows it should look again soon."""
+        return self.event.state == State.PENDING and self.words.label != ON_HOLD.label
+
+    @property
+    def next_try(self) -> datetime | None:
+        """When the event goes out, or again: not before its company's lane has rested. None where that is at once."""
+        if not self.is_moving or self.event.next_attempt_at is None:
+            return None
+        if self.lane_rests_until is None:
+            return self.event.next_attempt_at if self.event.attempts else None
+        return max(self.event.next_attempt_at, self.lane_rests_until)
+
+    @property
+    def badge(self) -> str:
+        """The state with the HTTP status behind it: "Sent 201", "On hold 401", "Queued"."""
+        status = self.words.http_status or self.event.http_status
+        return f"{self.words.label} {status}" if status else self.words.label
+
+
+def explained(event: ConversionEvent, connection: Connection | None) -> ExplainedEvent:
+    until = connection.next_attempt_at if connection is not None and not event.is_test else None
+    rests_until = until if until is not None and until > timezone.now() else None
+    return ExplainedEvent(event, explain(event, connection), rests_until)
+
+
+def all_explained(events: Iterable[ConversionEvent], connection: Connection | None) -> list[ExplainedEvent]:
+    return [explained(event, connection) for event in events]

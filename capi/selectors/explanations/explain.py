@@ -1,0 +1,126 @@
+"""The words for one event, connection or rule as it stands."""
+
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Final
+
+from django.utils import timezone
+
+from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.models.choices import Reason, RestCause, State
+from capi.selectors.explanations.connection import REST_NEXT_STEP, why_resting
+from capi.selectors.explanations.reasons import REASONS, REFUSED_WITH
+from capi.selectors.explanations.states import ON_HOLD, STATES, Explanation
+
+NOT_AS_THINGS_STAND: Final = "In the state that the event is in, this can't be done."
+REFUSED_TEST: Final = "A test holds nothing of yours: look at the rule in Campaign Manager, then press play again."
+
+TRANSIENT: Final = frozenset(
+    {Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.THROTTLED}
+)
+
+
+def explain(event: ConversionEvent, connection: Connection | None) -> Explanation:
+    """What to tell a person about this event, as things stand. `event.rule` should be loaded."""
+    state, reason = State(event.state), Reason(event.reason)
+    if state == State.PENDING and not event.is_test:
+        hold = hold_of(event.rule, connection)
+        if hold is not None:
+            return hold
+        rest = explain_rest(connection, timezone.now())
+        if rest is not None:
+            return rest
+        if reason not in TRANSIENT:
+            return STATES[state]  # what held it is mended, and its turn comes
+    words = _refused_with(event) or explain_state(state, reason)
+    if state in (State.REJECTED, State.EXHAUSTED) and reason != Reason.NONE:
+        return replace(words, next_step=_final_step(event, words))
+    return words
+
+
+def explain_state(state: State, reason: str) -> Explanation:
+    """What to tell a person about all events that are in this state for this reason."""
+    words = REASONS.get(Reason(reason), STATES[state])
+    if state in (State.REJECTED, State.EXHAUSTED):
+        # The same reason reads differently once it is final: nothing is tried again.
+        return replace(words, label=STATES[state].label, tone="bad")
+    return words
+
+
+def countdown(expires_on: date, today: date) -> str:
+    """When the first of the events on hold will be too old for LinkedIn."""
+    days = (expires_on - today).days
+    left = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days") if days >= 0 else "now"
+    on = f", on {expires_on.day} {expires_on:%B}" if days > 0 else ""
+    return f"The first of them turns 90 days {left}{on}: after that LinkedIn does not take it any more."
+
+
+def explain_pause(reason: str) -> Explanation:
+    """What to tell a person about a paused connection or rule."""
+    return REASONS.get(Reason(reason), ON_HOLD) if reason else ON_HOLD
+
+
+def explain_rest(connection: Connection | None, now: datetime) -> Explanation | None:
+    """Why nothing is sent for longer than five minutes though nothing is paused; None while that is not so."""
+    if connection is None or not connection.rests_long(now):
+        return None
+    assert connection.resting_since is not None
+    assert connection.next_attempt_at is not None
+    cause = RestCause(connection.rest_cause)
+    what = why_resting(cause, since=connection.resting_since, until=connection.next_attempt_at, now=now)
+    return Explanation("Queued", what, REST_NEXT_STEP, "wait", topic=topic_of_rest(cause))
+
+
+def topic_of_rest(cause: RestCause) -> str:
+    """Where the help says more about a rest."""
+    return REASONS[Reason.SERVER_TROUBLE if cause == RestCause.TROUBLE else Reason.THROTTLED].topic
+
+
+def hold_of(rule: ConversionRule, connection: Connection | None) -> Explanation | None:
+    """Why events of this rule are on hold, None where they are not."""
+    return hold_of_line(connection) or (explain_pause(rule.paused_reason) if rule.is_paused else None)
+
+
+def hold_of_line(connection: Connection | None) -> Explanation | None:
+    """Why all of a company's events are on hold, None where they are not."""
+    if connection is None or not connection.has_token:
+        return REASONS[Reason.NO_TOKEN]
+    return explain_pause(connection.paused_reason) if connection.is_paused else None
+
+
+def _refused_with(event: ConversionEvent) -> Explanation | None:
+    if event.state == State.REJECTED and event.reason == Reason.DATA_REFUSED:
+        return REFUSED_WITH.get(event.http_status or 0)
+    return None
+
+
+def _final_step(event: ConversionEvent, words: Explanation) -> str:
+    if event.is_test and event.reason == Reason.DATA_REFUSED:
+        return REFUSED_TEST
+    if Reason(event.reason) not in TRANSIENT:
+        return words.next_step
+    return "Press play again in a few minutes." if event.is_test else STATES[State.EXHAUSTED].next_step
+
+
+# --- What is said about the CRM events of a week, by what became of them.
+
+NO_EVENT: Final = Explanation(
+    "No rule",
+    "No active rule at that time: nothing is sent to LinkedIn.",
+    "Switch a rule on to send what follows. A backfill sends what happened within the last 90 days.",
+    "plain",
+    topic="no-rule",
+)
+
+
+def became(state: str | None, reason: str, *, is_held: bool) -> Explanation:
+    """The words for CRM events whose conversion events have this state and reason; None: there are none."""
+    if state is None:
+        return NO_EVENT
+    if state == State.PENDING:
+        return ON_HOLD if is_held else STATES[State.PENDING]
+    words = STATES[State(state)]
+    if state == State.ACCEPTED or not reason:
+        return words
+    why = REASONS[Reason(reason)]
+    return Explanation(words.label, why.what, why.next_step, words.tone, topic=why.topic)

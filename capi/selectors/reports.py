@@ -1,0 +1,195 @@
+"""What became of the events of some days, from the counts by day: the same few milliseconds however long the log is.
+
+The dashboard and the overview both read here. Test events are in none of the numbers.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+from django.db.models import QuerySet, Sum
+
+from capi.models import ConversionRule, CountedLog, DayCount
+from capi.models.choices import State
+from capi.models.statistics import percentile
+from capi.selectors.charts import BarChart, Series, bar_chart
+from capi.selectors.events import STATES, StateFilter
+from capi.selectors.explanations.explain import explain_state
+from capi.selectors.explanations.states import Explanation
+
+ON_THE_WAY: Final = (State.PENDING, State.WAITING)
+GROUPS: Final = {
+    ("sent", "good"): (State.ACCEPTED,),
+    ("on the way", "wait"): ON_THE_WAY,
+    ("failed", "bad"): STATES[StateFilter.FAILED],
+    ("not sent", "plain"): STATES[StateFilter.NOT_SENT],
+}
+NEED_A_REASON: Final = (State.WAITING, *STATES[StateFilter.FAILED], *STATES[StateFilter.NOT_SENT])
+# What is sent, or would be if its lead had an address: all that is not held back for another cause.
+TO_BE_SENT: Final = (State.ACCEPTED, State.REJECTED, State.EXHAUSTED, State.PENDING, State.WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPeriod:
+    """The days that are asked for, first and last, in the company's time zone; `rule` is None for all of them."""
+
+    since: date
+    until: date
+    rule: ConversionRule | None = None
+
+    @property
+    def rule_id(self) -> int | None:
+        return self.rule.pk if self.rule else None
+
+    @property
+    def days(self) -> list[date]:
+        return [self.since + timedelta(days=number) for number in range((self.until - self.since).days + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of the events, as things were at `counted_at` (None: nothing has been counted yet)."""
+
+    sent: int
+    on_the_way: int
+    failed: int
+    not_sent: int
+    chart: BarChart
+    counted_at: datetime | None
+
+    @property
+    def total(self) -> int:
+        return self.sent + self.on_the_way + self.failed + self.not_sent
+
+    @property
+    def not_sent_at_all(self) -> int:
+        """What has ended without being accepted, whoever it was that stopped it."""
+        return self.failed + self.not_sent
+
+    @property
+    def accepted_percent(self) -> float | None:
+        """The share of what LinkedIn accepted among what was sent and has its end, None where nothing has."""
+        return _percent(self.sent, self.sent + self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """A reason for which events were not sent, or not yet; `chip` and `reason` lead to them in the log."""
+
+    words: Explanation
+    count: int
+    chip: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Events by state, and the accepted ones by how long that took, from the change in the CRM to acceptance."""
+
+    states: Counter[str]
+    buckets: Counter[int]
+
+    @property
+    def typical_seconds(self) -> float | None:
+        """Half of the accepted ones took no longer, None where there are none."""
+        return percentile(self.buckets, 0.5)
+
+    @property
+    def slow_seconds(self) -> float | None:
+        """95 % of the accepted ones took no longer."""
+        return percentile(self.buckets, 0.95)
+
+    @property
+    def with_email_percent(self) -> float | None:
+        to_be_sent = sum(self.states[state] for state in TO_BE_SENT)
+        return _percent(to_be_sent - self.states[State.WAITING], to_be_sent)
+
+    @property
+    def by_group(self) -> list[int]:
+        """How many there are of each of the GROUPS."""
+        return [sum(self.states[state] for state in states) for states in GROUPS.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What the overview tells beyond the outcomes."""
+
+    tally: Tally
+    reasons: Sequence[WhyNot]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """A line of the file of reasons: what one rule's events of one day became."""
+
+    day: date
+    rule: str
+    words: Explanation
+    count: int
+
+
+def outcomes_of(company_id: int, asked: ReportPeriod) -> Outcomes:
+    """In two queries."""
+    rows = _counts(company_id, asked).values_list("day", "state").annotate(Sum("count"))
+    counts = Counter({(day, state): count for day, state, count in rows})
+    series = [
+        Series(label, tone, [sum(counts[day, state] for state in states) for day in asked.days])
+        for (label, tone), states in GROUPS.items()
+    ]
+    counted_at = CountedLog.objects.for_company(company_id).values_list("counted_at", flat=True).first()
+    sent, on_the_way, failed, not_sent = (one.total for one in series)
+    return Outcomes(sent, on_the_way, failed, not_sent, bar_chart(asked.days, series), counted_at)
+
+
+def details_of(company_id: int, asked: ReportPeriod) -> Details:
+    """In one query."""
+    counts = _counts(company_id, asked).values_list("state", "reason", "bucket").annotate(Sum("count"))
+    rows = list(counts.order_by("state", "reason"))  # of reasons that are as frequent, the same comes first each time
+    reasons: Counter[tuple[str, str]] = Counter()
+    for state, reason, _, count in rows:
+        if state in NEED_A_REASON:
+            reasons[state, reason] += count
+    return Details(
+        tally=_tally((state, bucket, count) for state, _, bucket, count in rows),
+        reasons=[_why_not(State(state), reason, count) for (state, reason), count in reasons.most_common()],
+    )
+
+
+def days_of(company_id: int, asked: ReportPeriod) -> Iterator[tuple[date, Tally]]:
+    """The numbers of each day that has some, in their order."""
+    rows = _counts(company_id, asked).values_list("day", "state", "bucket").annotate(Sum("count")).order_by("day")
+    for day, of_day in groupby(rows.iterator(chunk_size=1_000), key=lambda row: row[0]):
+        yield day, _tally((state, bucket, count) for _, state, bucket, count in of_day)
+
+
+def rows_of(company_id: int, asked: ReportPeriod) -> Iterator[ReportRow]:
+    """The reasons, in the order of days."""
+    rows = _counts(company_id, asked).values_list("day", "rule__name", "state", "reason").annotate(Sum("count"))
+    for day, rule, state, reason, count in rows.order_by("day", "rule", "state", "reason").iterator(chunk_size=1_000):
+        yield ReportRow(day, rule, explain_state(State(state), reason), count)
+
+
+def _counts(company_id: int, asked: ReportPeriod) -> QuerySet[DayCount]:
+    counts = DayCount.objects.for_company(company_id).filter(day__range=(asked.since, asked.until)).order_by()
+    return counts.filter(rule=asked.rule) if asked.rule else counts
+
+
+def _tally(rows: Iterable[tuple[str, int, int]]) -> Tally:
+    """Of rows of state, bucket and count."""
+    tally = Tally(Counter(), Counter())
+    for state, bucket, count in rows:
+        tally.states[state] += count
+        if bucket:
+            tally.buckets[bucket] += count
+    return tally
+
+
+def _why_not(state: State, reason: str, count: int) -> WhyNot:
+    return WhyNot(explain_state(state, reason), count, StateFilter(state.value), reason)
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return 100 * part / whole if whole else None

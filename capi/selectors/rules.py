@@ -1,0 +1,160 @@
+"""The rules of a company as the LinkedIn page shows them: with their health and their last test."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from django.db.models import Count, Max, Q
+
+from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule, DayCount
+from capi.models.choices import Frequency, State
+from capi.selectors.events import STATES as STATES_OF_CHIP
+from capi.selectors.events import StateFilter
+from capi.selectors.explained_events import ExplainedEvent, explained
+from capi.selectors.explanations.explain import explain_pause
+from capi.selectors.explanations.rules import EVENTS, EventAdvice
+from capi.selectors.explanations.states import Explanation
+from capi.selectors.periods import id_behind
+
+HEALTH_OVER: Final = 20_000  # the newest events of the company; older ones say little about how things stand
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """A rule with what came of its newest events. `on_hold` is how many wait for its pause, or the line's, to end.
+
+    Where the last event that was sent lies too far back for its moment to be known, `last_sent_on` is its day.
+    """
+
+    rule: ConversionRule
+    last_sent_at: datetime | None
+    last_sent_on: date | None
+    last_failed_at: datetime | None
+    on_hold: int
+    last_test: ExplainedEvent | None
+
+    @property
+    def advice(self) -> EventAdvice:
+        return EVENTS[self.rule.crm_event]
+
+    @property
+    def sends(self) -> str:
+        """How often, and whether with a value, in as many words as a column bears."""
+        often = "Once" if self.rule.frequency == Frequency.ONCE else "Every time"
+        return f"{often}, with value" if self.rule.sends_value else often
+
+    @property
+    def pause(self) -> Explanation | None:
+        """Why LinkedIn's answer paused the rule, None where it did not."""
+        return explain_pause(self.rule.paused_reason) if self.rule.is_paused else None
+
+    @property
+    def has_sent(self) -> bool:
+        """True if LinkedIn accepted an event of this rule, a test apart."""
+        return self.last_sent_at is not None or self.last_sent_on is not None
+
+    @property
+    def last_taken_at(self) -> datetime | None:
+        """When LinkedIn last accepted something of this rule, a test included."""
+        test = self.last_test.event if self.last_test is not None else None
+        tested_at = test.settled_at if test is not None and test.state == State.ACCEPTED else None
+        return max((moment for moment in (self.last_sent_at, tested_at) if moment is not None), default=None)
+
+    @property
+    def is_proven(self) -> bool:
+        """True if LinkedIn accepted an event of this rule, and did not refuse the last test."""
+        if self.rule.is_paused:
+            return False
+        if self.last_test is not None:
+            return bool(self.last_test.event.state == State.ACCEPTED)
+        return self.has_sent
+
+
+def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
+    """The company's rules, oldest first, in six queries at most."""
+    rules = list(ConversionRule.objects.for_company(company_id))
+    health = _health(company_id)
+    on_hold = _pending_by_rule(company_id)
+    last_tests = ConversionEvent.objects.in_bulk([row["last_test"] for row in health.values() if row["last_test"]])
+    tests = {test.rule_id: test for test in last_tests.values()}
+    days = _days_of_last_sent(company_id, rules, health)
+    return [
+        _row(rule, health.get(rule.pk, {}), days.get(rule.pk), on_hold.get(rule.pk, 0), tests.get(rule.pk), connection)
+        for rule in rules
+    ]
+
+
+def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
+    """One rule as `rule_rows` has it, in five queries at most."""
+    by_rule = _health(rule.company_id, rule)
+    health = by_rule.get(rule.pk, {})
+    test = ConversionEvent.objects.for_company(rule.company_id).filter(pk=health.get("last_test") or 0).first()
+    day = _days_of_last_sent(rule.company_id, [rule], by_rule).get(rule.pk)
+    return _row(rule, health, day, _pending_by_rule(rule.company_id, rule).get(rule.pk, 0), test, connection)
+
+
+def last_days(company_id: int, rules: Iterable[ConversionRule], states: Collection[State]) -> dict[int, date]:
+    """By rule, the day of its last event in one of the states, as the counts by day have it: however far back."""
+    counts = DayCount.objects.for_company(company_id).filter(rule__in=rules, state__in=states, count__gt=0).order_by()
+    return dict(counts.values_list("rule").annotate(Max("day")))
+
+
+def _row(
+    rule: ConversionRule,
+    health: Mapping[str, Any],
+    last_sent_on: date | None,
+    pending: int,
+    test: ConversionEvent | None,
+    connection: Connection | None,
+) -> RuleRow:
+    if test is not None:
+        test.rule = rule
+    is_held = rule.is_paused or connection is None or not connection.is_sending
+    return RuleRow(
+        rule=rule,
+        last_sent_at=health.get("last_sent_at"),
+        last_sent_on=last_sent_on,
+        last_failed_at=health.get("last_failed_at"),
+        on_hold=pending if is_held else 0,
+        last_test=explained(test, connection) if test is not None else None,
+    )
+
+
+def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, dict[str, Any]]:
+    """By rule, or for this one: when the last event was sent and the last failed, and the id of the last test."""
+    events = ConversionEvent.objects.for_company(company_id)
+    counted = Q(is_test=False)
+    rows = (
+        _of(rule, events.filter(pk__gt=id_behind(events, HEALTH_OVER, order="-pk") or 0))
+        .order_by()
+        .values("rule")
+        .annotate(
+            last_sent_at=Max("settled_at", filter=counted & Q(state=State.ACCEPTED)),
+            last_failed_at=Max("settled_at", filter=counted & Q(state__in=STATES_OF_CHIP[StateFilter.FAILED])),
+            last_test=Max("pk", filter=Q(is_test=True)),
+        )
+    )
+    return {row["rule"]: dict(row) for row in rows}
+
+
+def _days_of_last_sent(
+    company_id: int, rules: Sequence[ConversionRule], health: Mapping[int, Mapping[str, Any]]
+) -> dict[int, date]:
+    """Of those whose moment is not known."""
+    unknown = [rule for rule in rules if health.get(rule.pk, {}).get("last_sent_at") is None]
+    return last_days(company_id, unknown, [State.ACCEPTED]) if unknown else {}
+
+
+def _pending_by_rule(company_id: int, rule: ConversionRule | None = None) -> dict[int, int]:
+    pending = _of(rule, ConversionEvent.objects.for_company(company_id).pending().counted()).order_by()
+    return dict(pending.values_list("rule").annotate(Count("pk")))
+
+
+def _of(rule: ConversionRule | None, events: ConversionEventQuerySet) -> ConversionEventQuerySet:
+    return events.filter(rule=rule) if rule else events
+
+
+def mapped_events(rules: Sequence[ConversionRule]) -> int:
+    """How many of the five CRM events have an active rule."""
+    return len({rule.crm_event for rule in rules if rule.is_active})

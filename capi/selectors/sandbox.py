@@ -1,0 +1,76 @@
+"""What the sandbox received from one company: the other end of the line, for development."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+
+from capi.linkedin.sandbox.request_log import Entry, RequestLog
+from capi.models import ConversionEvent
+
+REQUESTS_READ: Final = 200
+REQUESTS_SHOWN: Final = 50
+ELEMENTS_SHOWN: Final = 25  # of each request: fifty full batches would make a page of 100 MB
+ELEMENTS_ASKED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """A request with its first elements and its answer as text: the first of all laid out, `further` a line each."""
+
+    entry: Entry
+    first: str
+    further: Sequence[str]
+    answer: str
+    is_test: bool
+
+    @property
+    def count(self) -> int:
+        return len(self.entry.elements)
+
+    @property
+    def not_shown(self) -> int:
+        return self.count - 1 - len(self.further)
+
+    @property
+    def tone(self) -> str:
+        return "good" if 200 <= (self.entry.status or 0) < 300 else "bad"
+
+
+def received_from(company_id: int) -> list[ReceivedRequest]:
+    """The company's newest requests, newest first. A request is the company's if one of its event ids is."""
+    entries = RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).tail(REQUESTS_READ)
+    event_ids = {event_id for entry in entries for event_id in _event_ids(entry)}
+    events = ConversionEvent.objects.for_company(company_id).filter(event_id__in=event_ids)
+    tests = dict(events.values_list("event_id", "is_test"))
+    own = ((entry, [tests[it] for it in _event_ids(entry) if it in tests]) for entry in entries)
+    return [_request(entry, is_test=any(marks)) for entry, marks in own if marks][:REQUESTS_SHOWN]
+
+
+def _event_ids(entry: Entry) -> Iterator[str]:
+    # The first of them are enough: a request holds events of one company.
+    for element in entry.elements[:ELEMENTS_ASKED]:
+        if isinstance(element, dict) and isinstance(element.get("eventId"), str):
+            yield element["eventId"]
+
+
+def _request(entry: Entry, *, is_test: bool) -> ReceivedRequest:
+    first, *further = entry.elements[:ELEMENTS_SHOWN]
+    return ReceivedRequest(entry, _pretty(first), [_on_a_line(it) for it in further], _answer(entry), is_test)
+
+
+def _answer(entry: Entry) -> str:
+    try:
+        return _pretty(json.loads(entry.answer))
+    except ValueError:
+        return entry.answer
+
+
+def _pretty(document: Any) -> str:
+    return json.dumps(document, indent=2)
+
+
+def _on_a_line(element: Any) -> str:
+    return json.dumps(element, separators=(",", ":"))

@@ -1,0 +1,52 @@
+"""What became of a CRM event at LinkedIn, for the timeline of a lead or a deal."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from django.conf import settings
+from django.template.defaultfilters import pluralize
+from django.urls import reverse
+from django.utils import dateformat, timezone
+
+from capi.models import Connection, ConversionEvent
+from capi.models.choices import Reason, State
+from capi.selectors.explanations.explain import NO_EVENT, explain
+from capi.selectors.explanations.states import ON_HOLD
+from crm.models import CrmEvent
+from crm.selectors.timeline import TimelineNote
+
+NO_RULE = TimelineNote(NO_EVENT.what.removesuffix("."), is_nothing=True)
+
+
+def notes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[TimelineNote]]:
+    """Notes by CRM event id, one for each rule, in one query."""
+    events = ConversionEvent.objects.filter(crm_event__in=[event.pk for event in crm_events])
+    found: defaultdict[int, list[TimelineNote]] = defaultdict(list)
+    for event in events.select_related("rule", "company__linkedin_connection").order_by("pk"):
+        assert event.crm_event_id is not None
+        found[event.crm_event_id].append(_note(event))
+    return {event.pk: found.get(event.pk) or [_note_without_log(event)] for event in crm_events}
+
+
+def _note_without_log(event: CrmEvent) -> TimelineNote:
+    # What was made of an event as old as this may have been sent and pruned since: nobody can tell any more.
+    days = settings.RETENTION_DAYS
+    if event.occurred_at < timezone.now() - timedelta(days=days):
+        return TimelineNote(f"More than {days} day{pluralize(days)} ago: its log is no longer kept")
+    return NO_RULE
+
+
+def _note(event: ConversionEvent) -> TimelineNote:
+    connection: Connection | None = getattr(event.company, "linkedin_connection", None)
+    words, rule, url = explain(event, connection), event.rule.name, event.get_absolute_url()
+    if event.state == State.ACCEPTED and event.settled_at is not None:
+        moment = dateformat.format(timezone.localtime(event.settled_at), "j M, H:i")
+        return TimelineNote(f"Sent to LinkedIn {moment} ({rule})", words.tone, url)
+    if event.state == State.WAITING and event.reason == Reason.NO_EMAIL and event.lead_id:
+        address = reverse("lead_edit", args=[event.lead_id])
+        return TimelineNote(f"{words.label} ({rule})", words.tone, url, "Enter an address", address)
+    if words.label == ON_HOLD.label:
+        # Why it is held says nothing to those who have no LinkedIn page, and is no fault of this lead.
+        return TimelineNote(f"On hold ({rule}): an admin has to look at the LinkedIn page", "wait", url)
+    return TimelineNote(f"{words.label} ({rule}): {words.what}", words.tone, url)

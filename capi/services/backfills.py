@@ -1,0 +1,95 @@
+"""What a person asks of a backfill: start, pause, resume, cancel. Each is one transaction, and on record."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from capi.delivery import backfill as pipeline
+from capi.delivery import cancellation
+from capi.delivery.wakeup import wake_on_commit
+from capi.models import Backfill, ConversionRule
+from capi.models.choices import OUTCOMES_TO_SEND, BackfillState
+from crm.models import AuditAction, User
+from crm.services import audit
+
+
+def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User | None = None) -> Backfill:
+    """Send the rule's past CRM events of [since, until) behind what happens now.
+
+    Raises ValidationError where the rule is off, has an unfinished backfill, or nothing would be sent.
+    """
+    if not rule.is_active:
+        raise ValidationError(f"{rule} is off. Switch it on, then send its earlier events.")
+    planned = pipeline.preview(rule, since=since, until=until)
+    if not any(planned[outcome] for outcome in OUTCOMES_TO_SEND):
+        raise ValidationError(f"{rule}: there is nothing to send from that time.")
+    with transaction.atomic():
+        backfill = _create(Backfill(
+            company_id=rule.company_id, rule=rule, since=since, until=until, planned=planned, started_by=user
+        ))  # fmt: skip
+        details: audit.Details = {"rule": rule.pk, "since": since.isoformat(), "until": until.isoformat()}
+        details["events"] = backfill.total
+        _record(backfill, AuditAction.BACKFILL_STARTED, user, details)
+        wake_on_commit(rule.company_id)
+    return backfill
+
+
+def start_all(
+    *, rules: Iterable[ConversionRule], since: datetime, until: datetime, user: User | None = None
+) -> tuple[list[Backfill], list[str]]:
+    """Start one for each of these rules where that can be. Returns them, and why the others were not started."""
+    started, refused = [], []
+    for rule in rules:
+        try:
+            started.append(start(rule=rule, since=since, until=until, user=user))
+        except ValidationError as error:
+            refused += error.messages
+    return started, refused
+
+
+def pause(*, backfill: Backfill, user: User | None = None) -> bool:
+    """Plan no more of it. What is queued, a batch at most, still goes. False where it was not running."""
+    with transaction.atomic():
+        return _turn(backfill, BackfillState.RUNNING, BackfillState.PAUSED, AuditAction.BACKFILL_PAUSED, user)
+
+
+def resume(*, backfill: Backfill, user: User | None = None) -> bool:
+    """Go on where it was paused. False where it was not."""
+    with transaction.atomic():
+        wake_on_commit(backfill.company_id)
+        return _turn(backfill, BackfillState.PAUSED, BackfillState.RUNNING, AuditAction.BACKFILL_RESUMED, user)
+
+
+def cancel(*, backfill: Backfill, user: User | None = None) -> int | None:
+    """End it for good, with what of it has not been sent. Returns how many events that was; None if it had ended."""
+    with transaction.atomic():
+        ended = cancellation.cancel_backfill(backfill)
+        if ended is not None:
+            _record(backfill, AuditAction.BACKFILL_CANCELLED, user, {"rule": backfill.rule_id, "cancelled": ended})
+        return ended
+
+
+def _create(backfill: Backfill) -> Backfill:
+    # Two people may start at once: the database tells the second.
+    try:
+        with transaction.atomic():
+            backfill.save()
+    except IntegrityError:
+        if Backfill.objects.filter(rule=backfill.rule).unfinished().exists():
+            message = f"{backfill.rule} has a backfill that has not ended. Wait for its end, or cancel it."
+            raise ValidationError(message) from None
+        raise
+    return backfill
+
+
+def _turn(backfill: Backfill, old: str, new: str, action: AuditAction, user: User | None) -> bool:
+    turned = bool(Backfill.objects.filter(pk=backfill.pk, state=old).update(state=new))
+    if turned:
+        _record(backfill, action, user, {"rule": backfill.rule_id})
+    return turned
+
+
+def _record(backfill: Backfill, action: AuditAction, user: User | None, details: audit.Details) -> None:
+    audit.record(company=backfill.company_id, action=action, about=backfill, details=details, actor=user)

@@ -1,0 +1,144 @@
+"""What a person asks of the connection and its rules. Each is one verb, one transaction, and the wake-up it needs."""
+
+import re
+import time
+from datetime import date
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from capi.delivery import retries
+from capi.delivery.wakeup import wake_on_commit
+from capi.models import Connection, ConversionRule, check_linkedin_id
+from capi.models.choices import Reason
+from capi.models.token import seal
+from capi.services.events import STEP_SECONDS
+from capi.services.rules import GOING, _resume
+from crm.models import AuditAction, Company, User
+from crm.services import audit
+
+TOKEN_LENGTH = range(20, 2049)
+ACCOUNT_PREFIX = "urn:li:sponsoredAccount:"
+
+AWAKE: dict[str, object] = {
+    "next_attempt_at": None,
+    "next_look_at": None,
+    "failures_in_a_row": 0,
+    "throttles_in_a_row": 0,
+}
+
+
+class NotConnected(Exception):
+    """The company has no access token yet, so that nothing can be sent. Save one first."""
+
+
+def connection_of(company: Company) -> Connection:
+    """The company's connection; made on first use, without a token."""
+    return Connection.objects.get_or_create(company=company)[0]
+
+
+def save_token(
+    *,
+    company: Company,
+    token: str,
+    user: User | None = None,
+    ad_account_id: str = "",
+    expires_on: date | None = None,
+) -> Connection:
+    """Seal and store the token, and resume what the old one held up. An empty `ad_account_id` leaves it as it is.
+
+    `expires_on` is the day on which this token ends, where it has one.
+
+    Raises ValidationError (which never repeats the value) where the token or the account id can't be one.
+    """
+    token = clean_token(token)
+    ad_account_id = clean_ad_account_id(ad_account_id)
+    with transaction.atomic():
+        connection = connection_of(company)
+        changes = {"ad_account_id": ad_account_id} if ad_account_id else {}
+        Connection.objects.filter(pk=connection.pk).update(
+            sealed_token=seal(company_id=company.pk, token=token),
+            token_last_four=token[-4:],
+            token_version=F("token_version") + 1,
+            token_saved_at=Now(),
+            token_saved_by=user,
+            token_expires_on=expires_on,
+            **changes,
+            **GOING,
+        )
+        # A 403 may have been about the person who made the old token.
+        _resume(ConversionRule.objects.for_company(company).filter(paused_reason=Reason.RULE_FORBIDDEN))
+        details: audit.Details = {"fields": ["token", *changes]}
+        audit.record(company=company, action=AuditAction.TOKEN_SAVED, about=connection, details=details, actor=user)
+        wake_on_commit(company.pk)
+    connection.refresh_from_db()
+    return connection
+
+
+def save_ad_account(*, company: Company, ad_account_id: str) -> Connection:
+    """Keep the id of the ad account, as digits or as its whole URN. Raises ValidationError where it can't be one."""
+    ad_account_id = clean_ad_account_id(ad_account_id)
+    with transaction.atomic():
+        connection = connection_of(company)
+        connection.ad_account_id = ad_account_id
+        connection.save(update_fields=["ad_account_id"])
+        details: audit.Details = {"fields": ["ad_account_id"]}
+        audit.record(company=company, action=AuditAction.AD_ACCOUNT_SAVED, about=connection, details=details)
+    return connection
+
+
+def remove_token(*, company: Company) -> None:
+    """Forget the token. Events go on being planned, and wait for the next one."""
+    with transaction.atomic():
+        Connection.objects.for_company(company).update(
+            sealed_token="", token_last_four="", token_version=F("token_version") + 1, token_saved_at=None,
+            token_saved_by=None, token_expires_on=None, **GOING,
+        )  # fmt: skip
+        audit.record(company=company, action=AuditAction.TOKEN_REMOVED, about=connection_of(company))
+
+
+def resume_connection(*, company: Company) -> None:
+    """Let a connection that is paused, or rests, go on with the token that it has.
+
+    What was tried before and waits for its next try goes out now, too: the oldest first, as many as can be woken within
+    STEP_SECONDS. The others keep to the time that they have.
+    """
+    with transaction.atomic():
+        own = Connection.objects.for_company(company)
+        # That LinkedIn is in trouble only LinkedIn's answer ends: a lane that is woken keeps it in mind.
+        if not own.filter(is_paused=True).update(**GOING):
+            own.update(**AWAKE)
+        audit.record(company=company, action=AuditAction.CONNECTION_RESUMED, about=connection_of(company))
+    until = time.monotonic() + STEP_SECONDS
+    while retries.hurry(company_id=company.pk) and time.monotonic() < until:
+        pass
+    wake_on_commit(company.pk)  # once they are due: a quick worker would find nothing
+
+
+def clean_token(token: str) -> str:
+    """The token without surrounding white space. Raises ValidationError, which never repeats it."""
+    token = token.strip()
+    if not token:
+        raise ValidationError("Paste the access token from Campaign Manager.", code="empty")
+    if len(token) not in TOKEN_LENGTH:
+        raise ValidationError(
+            f"An access token has {TOKEN_LENGTH.start} to {TOKEN_LENGTH.stop - 1} characters. "
+            "Copy it again, whole and alone.",
+            code="length",
+        )
+    if not re.fullmatch(r"[!-~]+", token):
+        raise ValidationError(
+            "An access token is one line of plain letters, digits and signs. Copy it again, whole and alone.",
+            code="characters",
+        )
+    return token
+
+
+def clean_ad_account_id(text: str) -> str:
+    """The bare account id from what was pasted, "" for nothing. Raises ValidationError."""
+    bare = text.strip().removeprefix(ACCOUNT_PREFIX)
+    if bare:
+        check_linkedin_id(bare)
+    return bare

@@ -1,0 +1,60 @@
+"""What a person asks of events that are in the log: retry and cancel, in chunks."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import transaction
+
+from capi.delivery import cancellation, retries
+from capi.delivery.planning import chunks
+from capi.delivery.wakeup import wake_on_commit
+from capi.models import ConversionEvent
+from crm.models import AuditAction, Company
+from crm.services import audit
+
+STEP_SECONDS: Final = 5.0  # of work on many events: then the person is told how far it is, and no proxy gives up
+
+
+@dataclass(frozen=True, slots=True)
+class BulkResult:
+    """How many events followed. `reached` is the id behind which some are left to be asked for, None where none are."""
+
+    events: int
+    reached: int | None = None
+
+
+def retry_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> BulkResult:
+    """Put those of the company's events back into the queue that may be sent again, for about STEP_SECONDS.
+
+    `pks` are in ascending order.
+    """
+    return _in_chunks(retries.retry, AuditAction.RETRY, company, pks, about)
+
+
+def cancel_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> BulkResult:
+    """Call off those of the company's events that may still be sent, for about STEP_SECONDS.
+
+    `pks` are in ascending order. It waits for the request that is under way, at most SEND_TIMEOUT_SECONDS and a little:
+    what LinkedIn takes in it stays sent.
+    """
+    return _in_chunks(cancellation.cancel, AuditAction.CANCEL, company, pks, about)
+
+
+def _in_chunks(
+    do: Callable[..., int], action: AuditAction, company: Company, pks: Sequence[int], about: ConversionEvent | None
+) -> BulkResult:
+    """Short transactions, each on record, so that deliveries and saves go on in between."""
+    total, until = 0, time.monotonic() + STEP_SECONDS
+    for chunk in chunks(pks):
+        with transaction.atomic():
+            done = do(company_id=company.pk, pks=chunk)
+            if done:
+                details: audit.Details = {"events": done, "from": chunk[0], "to": chunk[-1]}
+                audit.record(company=company, action=action, about=about, details={} if about else details)
+                wake_on_commit(company.pk)
+        total += done
+        if time.monotonic() >= until and chunk[-1] != pks[-1]:
+            return BulkResult(total, reached=chunk[-1])
+    return BulkResult(total)

@@ -1,0 +1,52 @@
+"""Under which keys everything that is sealed stands, and sealing it again under the newest one."""
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from capi.models import Connection
+from capi.models.token import key_state_of, reseal
+from crm.accounts.mfa import rotate_secrets, secret_states
+from crm.models.crypto import KeyState
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The state of each sealed thing: access tokens by company (slug and id), second factors by the user's id."""
+
+    tokens: list[tuple[str, KeyState]]
+    second_factors: list[tuple[int, KeyState]]
+
+    def count(self, state: KeyState) -> int:
+        """How many of both are in this state."""
+        return [each for _, each in (*self.tokens, *self.second_factors)].count(state)
+
+
+def take_inventory() -> Inventory:
+    """Look at everything that is sealed. Nothing is written."""
+    tokens = [
+        (f"{slug} (company {company_id})", key_state_of(company_id=company_id, sealed=sealed))
+        for company_id, slug, sealed in _sealed_tokens().values_list("company_id", "company__slug", "sealed_token")
+    ]
+    return Inventory(tokens=tokens, second_factors=secret_states())
+
+
+def rotate() -> int:
+    """Seal again under the newest key what is under an older one. Returns how many things that were.
+
+    What no key opens stays as it is. Deliveries go on meanwhile, and a run that is cut short is taken up by the next.
+    """
+    tokens = _sealed_tokens().values_list("pk", "company_id", "sealed_token")
+    return sum(_rotate(*token) for token in list(tokens)) + rotate_secrets()
+
+
+def _rotate(pk: int, company_id: int, sealed: str) -> int:
+    if key_state_of(company_id=company_id, sealed=sealed) != KeyState.OLDER:
+        return 0
+    resealed = reseal(company_id=company_id, sealed=sealed)
+    # Only if it is still the one that was read: a token saved meanwhile is under the newest key already.
+    return Connection.objects.filter(pk=pk, sealed_token=sealed).update(sealed_token=resealed)
+
+
+def _sealed_tokens() -> QuerySet[Connection]:
+    return Connection.objects.exclude(sealed_token="").order_by("pk")

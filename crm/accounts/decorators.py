@@ -1,0 +1,97 @@
+"""Who gets to see a page, and what is worth a password."""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+
+from allauth.account import app_settings
+from allauth.account.authentication import get_authentication_records
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django_htmx.middleware import HtmxDetails
+
+from crm.models import Membership, User
+from crm.models.querysets import CompanyQuerySet, M
+from crm.models.roles import Action
+
+# --- Who gets to see a page: the one decorator that every view of a company's data wears.
+
+P = ParamSpec("P")
+
+
+class MemberRequest(HttpRequest):
+    """A request by a signed-in member of a company."""
+
+    user: User
+    htmx: HtmxDetails
+    membership: Membership
+    memberships: list[Membership]
+
+
+MemberView = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
+    """Let in only members whose role may do `action`; others get a 403 page that says so.
+
+    Whoever belongs to no company yet gets a page that says that instead. Dates are in the company's time zone.
+    """
+
+    def decorate(view: MemberView[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            membership: Membership | None = getattr(request, "membership", None)
+            if membership is None:
+                return _without_company(request)
+            require(membership, action)
+            with timezone.override(membership.company.time_zone):
+                return view(cast(MemberRequest, request), *args, **kwargs)
+
+        return cast(View[P], guarded)
+
+    return decorate
+
+
+def _without_company(request: HttpRequest) -> HttpResponse:
+    own = Membership.objects.filter(user=cast(User, request.user)).select_related("company")
+    context = {"closed": own.active().first(), "shut_out": own.of_open_companies().filter(is_active=False)}
+    return render(request, "crm/no_company.html", context, status=403)
+
+
+def require(membership: Membership, action: Action) -> None:
+    """Raise PermissionDenied, with a sentence for the page, unless this member may do `action`."""
+    if not membership.may(action):
+        raise PermissionDenied(
+            f"The role {membership.get_role_display()} may not do this at {membership.company}. "
+            "Ask an admin of your company."
+        )
+
+
+def own_or_404(rows: CompanyQuerySet[M], request: MemberRequest, pk: object) -> M:
+    """The company's row with this id. Raises Http404 for another company's, an unknown one, or no id at all."""
+    try:
+        return rows.for_company(request.membership.company).get(pk=pk)
+    except (ObjectDoesNotExist, ValueError, TypeError):
+        raise Http404 from None
+
+
+# --- What is worth a password, though one is signed in already: whoever finds an open browser has none (S28).
+
+
+def has_given_password_lately(request: HttpRequest) -> bool:
+    """True if this session gave a password or a code within allauth's REAUTHENTICATION_TIMEOUT (5 minutes)."""
+    given = [record["at"] for record in get_authentication_records(request, request.user)]
+    return bool(given) and time.time() - max(given) < cast(float, app_settings.REAUTHENTICATION_TIMEOUT)
+
+
+def ask_password(request: HttpRequest, *, back_to: str, then: str) -> HttpResponse:
+    """Send to the page that asks for the password, and say what to do `then`. Nothing that was typed is kept."""
+    messages.warning(request, f"Give your password once more, then {then}.")
+    return redirect_to_login(back_to, "account_reauthenticate")

@@ -1,0 +1,56 @@
+"""What happens when somebody signs in, fails to, or changes their address."""
+
+import logging
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.account.signals import password_reset
+from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.db.models import Q
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+from crm.models import AuditAction, Membership, User
+from crm.services import audit
+from crm.services.members import confirm_address
+
+# --- E-mail addresses that are known to belong to whom they say. A user has exactly one: `User.email`.
+
+
+@receiver(password_reset)
+def _came_from_a_mail(user: User, **kwargs: Any) -> None:
+    # The link was in a mail to that address.
+    confirm_address(user)
+
+
+@receiver(post_save, sender=User)
+def _address_changed(instance: User, created: bool, update_fields: Any, **kwargs: Any) -> None:
+    """Drop a former address at once: no reset link goes there any more."""
+    if not created and (update_fields is None or "email" in update_fields):
+        EmailAddress.objects.filter(user=instance).exclude(email=instance.email.lower()).delete()
+
+
+# --- Who signed in, and who tried to: on record in each of the person's companies.
+
+logger = logging.getLogger(__name__)
+
+
+@receiver(user_logged_in)
+def _signed_in(user: User, **kwargs: Any) -> None:
+    logger.info("User %s signed in.", user.pk)
+    _record(AuditAction.SIGN_IN, user)
+
+
+@receiver(user_login_failed)
+def _failed(credentials: dict[str, Any], **kwargs: Any) -> None:
+    name = str(credentials.get("email") or credentials.get("username") or "").strip()
+    user = User.objects.filter(Q(email__iexact=name) | Q(username=name)).first() if name else None
+    # What was typed is repeated nowhere: it may be a password in the wrong field.
+    logger.warning("A sign-in failed, for %s.", f"user {user.pk}" if user else "nobody we know")
+    if user is not None:
+        _record(AuditAction.SIGN_IN_FAILED, user)
+
+
+def _record(action: AuditAction, user: User) -> None:
+    for company_id in Membership.objects.filter(user=user).values_list("company", flat=True):
+        audit.record(company=company_id, action=action, about=user, actor=user)

@@ -1,0 +1,98 @@
+"""Finding leads: filters and sorting live in the address, what is searched for does not (`crm/services/searches.py`)."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import django_filters
+from django import forms
+from django.db.models import QuerySet
+
+from crm.accounts.decorators import MemberRequest
+from crm.forms.leads import company_people
+from crm.models import Lead, LeadStatus, User
+from crm.models.lead import LeadQuerySet, LeadType
+
+SOURCES_AT_MOST: Final = 50
+
+
+def statuses(request: MemberRequest) -> QuerySet[LeadStatus]:
+    return LeadStatus.objects.for_company(request.membership.company)
+
+
+def colleagues(request: MemberRequest) -> QuerySet[User]:
+    """The people of the company."""
+    return company_people(request.membership.company)
+
+
+class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """What the leads page can be narrowed down to. A value that makes no sense narrows nothing."""
+
+    status = django_filters.ModelChoiceFilter(queryset=statuses, empty_label="Any")
+    owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Anyone", null_label="Nobody")
+    source = django_filters.ChoiceFilter(empty_label="Any")
+    type = django_filters.ChoiceFilter(choices=LeadType.choices, empty_label="Any")
+    shared = django_filters.ChoiceFilter(
+        field_name="share_with_ad_platforms",
+        label="Shared with ads",
+        choices=[("True", "Yes"), ("False", "No")],
+        empty_label="Either",
+    )
+    created_from = django_filters.DateFilter(
+        field_name="created_at", lookup_expr="date__gte", label="Created from", widget=forms.DateInput({"type": "date"})
+    )
+    created_until = django_filters.DateFilter(
+        field_name="created_at", lookup_expr="date__lte", label="Until", widget=forms.DateInput({"type": "date"})
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        sources = self.queryset.order_by("source").values_list("source", flat=True).exclude(source="").distinct()
+        self.filters["source"].extra["choices"] = [(source, source) for source in sources[:SOURCES_AT_MOST]]
+
+
+class SearchForm(forms.Form):
+    search = forms.CharField(required=False, max_length=100)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the leads table, by which it can be sorted."""
+
+    label: str
+    key: str
+    fields: tuple[str, ...]
+
+    def toggled(self, sort: str) -> str:
+        """What to sort by after a click on this column's head."""
+        return f"-{self.key}" if sort == self.key else self.key
+
+    def direction(self, sort: str) -> str:
+        """The value of `aria-sort`, or nothing."""
+        return {self.key: "ascending", f"-{self.key}": "descending"}.get(sort, "")
+
+
+COLUMNS: Final = (
+    Column("Name", "name", ("last_name", "first_name")),
+    Column("Status", "status", ("status__position", "status__pk")),
+    Column("Organisation", "organisation", ("organisation",)),
+    Column("Source", "source", ("source",)),
+    Column("Owner", "owner", ("owner__first_name", "owner__last_name")),
+    Column("Created", "created", ("created_at",)),
+)
+
+
+def sorted_by(leads: LeadQuerySet, sort: str) -> LeadQuerySet:
+    """The leads in the order of a column's key, downwards with a minus sign; newest first for any other word."""
+    for column in COLUMNS:
+        if column.direction(sort):
+            minus = "-" if sort.startswith("-") else ""
+            return leads.order_by(*(minus + field for field in column.fields), "-pk")
+    return leads.order_by("-pk")
+
+
+def own_leads(request: MemberRequest) -> LeadQuerySet:
+    """The company's leads, with what a row shows."""
+    leads: LeadQuerySet = (
+        Lead.objects.for_company(request.membership.company).not_erased().select_related("status", "owner")
+    )
+    return leads

@@ -1,0 +1,26 @@
+"""What was posted once and made something, so that the same again makes nothing more."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from crm.models.company import Company
+from crm.models.querysets import CompanyQuerySet
+
+
+class PostedForm(models.Model):
+    """A form as it was filled in, by its hash alone, and the id of the lead or deal that came of it."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    sha256 = models.CharField(max_length=64)
+    made_id = models.BigIntegerField(null=True)  # null only inside the transaction that makes it
+    posted_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[CompanyQuerySet["PostedForm"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["company", "sha256"], name="posted_once")]
+
+    def __str__(self) -> str:
+        return f"Form #{self.pk}"

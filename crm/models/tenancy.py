@@ -1,0 +1,90 @@
+"""The second wall between companies, in the database itself: a row can't refer to another company's row."""
+
+from functools import partial
+from typing import Any
+
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations
+
+# --- The second wall between companies, in the database itself: a row can't refer to another company's row.
+
+CHECKED_AT_COMMIT = "DEFERRABLE INITIALLY DEFERRED"  # as Django's own keys are
+SINGLE_KEY = """
+    SELECT con.conname FROM pg_constraint con
+    JOIN pg_attribute att ON att.attrelid = con.conrelid AND att.attnum = con.conkey[1]
+    WHERE con.contype = 'f' AND con.conrelid = %s::regclass AND cardinality(con.conkey) = 1 AND att.attname = %s
+"""
+
+
+def unique_within_company(table: str) -> migrations.RunPython:
+    """What a key that holds the company can refer to. Not needed where the model has such a constraint itself."""
+    name = f"{table}_of_company"
+    return _on_postgresql(
+        f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" UNIQUE (company_id, id)',
+        f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"',
+    )
+
+
+def tie(table: str, column: str, to: str) -> migrations.RunPython:
+    """Let `column` refer to rows of the table `to` that have the same company."""
+    return migrations.RunPython(partial(_tie, table, column, to), partial(_untie, table, column, to))
+
+
+def _tie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
+    if editor.connection.vendor != "postgresql":
+        return
+    with editor.connection.cursor() as cursor:
+        cursor.execute(SINGLE_KEY, [table, column])
+        for (name,) in cursor.fetchall():
+            cursor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"')
+        cursor.execute(
+            f'ALTER TABLE "{table}" ADD CONSTRAINT "{_name(table, column)}" FOREIGN KEY (company_id, {column}) '
+            f'REFERENCES "{to}" (company_id, id) {CHECKED_AT_COMMIT}'
+        )
+
+
+def _untie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
+    if editor.connection.vendor != "postgresql":
+        return
+    with editor.connection.cursor() as cursor:
+        cursor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{_name(table, column)}"')
+        cursor.execute(
+            f'ALTER TABLE "{table}" ADD CONSTRAINT "{table}_{column}_fk" FOREIGN KEY ({column}) '
+            f'REFERENCES "{to}" (id) {CHECKED_AT_COMMIT}'
+        )
+
+
+def _name(table: str, column: str) -> str:
+    return f"{table}_{column}_same_company"
+
+
+def _on_postgresql(forwards: str, backwards: str) -> migrations.RunPython:
+    def run(statement: str, apps: Any, editor: Any) -> None:
+        if editor.connection.vendor == "postgresql":
+            editor.execute(statement)
+
+    return migrations.RunPython(partial(run, forwards), partial(run, backwards))
+
+
+# --- An index on a table that may be large, made while others write to it.
+
+
+class AddIndexUnblocked(AddIndexConcurrently):
+    """As AddIndex, but no save and no delivery waits for it on PostgreSQL: 3 s for a million rows, and more for more.
+
+    Its migration can't be atomic. An index that was broken off stays behind as an invalid one of that name, and is
+    dropped first, so that the migration can be run again. SQLite has no such way and a database of a few rows.
+    """
+
+    def database_forwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
+        if editor.connection.vendor == "postgresql":
+            editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {editor.quote_name(self.index.name)}")
+            super().database_forwards(app_label, editor, from_state, to_state)
+        else:
+            migrations.AddIndex.database_forwards(self, app_label, editor, from_state, to_state)
+
+    def database_backwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
+        if editor.connection.vendor == "postgresql":
+            super().database_backwards(app_label, editor, from_state, to_state)
+        else:
+            migrations.AddIndex.database_backwards(self, app_label, editor, from_state, to_state)

@@ -1,0 +1,52 @@
+"""The currencies and the time zones that a company can choose."""
+
+import re
+from functools import lru_cache
+from typing import Final
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+# --- The currencies in which a deal may be valued.
+
+# ISO 4217, list one (active codes), without funds, metals and test codes.
+CODES: Final = frozenset(
+    re.findall(
+        r"[A-Z]{3}",
+        """
+AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF
+CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG
+HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA
+MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD
+RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD
+UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW
+""",
+    )
+)
+
+
+def validate_currency(code: str) -> None:
+    """Raise ValidationError unless `code` is an ISO 4217 code in capitals."""
+    if code not in CODES:
+        raise ValidationError("Unknown currency. Use a three-letter code such as EUR, USD or GBP.", code="currency")
+
+
+# --- Time zones that a company can be in, by their names in the IANA time zone database.
+
+
+def usual_time_zone() -> str:
+    """That of a company that has not chosen one."""
+    return settings.TIME_ZONE
+
+
+@lru_cache
+def time_zones() -> tuple[str, ...]:
+    """All of them, "UTC" first, without the abbreviations and aliases that stand outside of a region."""
+    return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
+
+
+def validate_time_zone(name: str) -> None:
+    """Raise ValidationError for an unknown time zone."""
+    if name not in time_zones():
+        raise ValidationError("Unknown time zone.")

@@ -1,0 +1,62 @@
+"""Putting on record who did what. Services call `record` inside their transaction, so that both stand or neither."""
+
+from django.db import models
+
+from crm.models import ApiKey, AuditAction, AuditEntry, Company, Invitation, Lead, User
+from crm.models.audit import ActorKind
+from crm.models.recorder import current_actor
+
+Details = dict[str, int | str | bool | list[str] | list[int] | None]
+
+
+def record(
+    *,
+    company: Company | int,
+    action: AuditAction,
+    about: models.Model | None = None,
+    details: Details | None = None,
+    actor: User | ApiKey | None = None,
+) -> AuditEntry:
+    """Add an entry to the company's audit log.
+
+    `actor` is whoever signed in or called the API, unless given. `details` may hold ids, numbers and names of fields;
+    nothing of a lead, and no token, address or hash.
+    """
+    return AuditEntry.objects.create(
+        company_id=company if isinstance(company, int) else company.pk,
+        action=action,
+        **_actor(actor or current_actor()),
+        **_object(about),
+        details=details or {},
+    )
+
+
+def name_of(user: User) -> str:
+    """What the log calls a user. Never their address, which a name would outlive."""
+    return user.get_full_name() or f"User {user.pk}"
+
+
+def _actor(actor: User | ApiKey | None) -> dict[str, object]:
+    if isinstance(actor, User):
+        return {"actor_kind": ActorKind.USER, "actor_id": actor.pk, "actor_name": name_of(actor)}
+    if isinstance(actor, ApiKey):
+        return {"actor_kind": ActorKind.API_KEY, "actor_id": actor.pk, "actor_name": str(actor)}
+    return {"actor_kind": ActorKind.SYSTEM, "actor_name": ActorKind.SYSTEM.label}
+
+
+def _object(about: models.Model | None) -> dict[str, object]:
+    if about is None:
+        return {}
+    kind = about._meta.model_name or ""
+    return {"object_kind": kind, "object_id": about.pk, "object_label": _label(about)[:120]}
+
+
+def _label(about: models.Model) -> str:
+    if isinstance(about, Lead):
+        return f"Lead {about.pk}"
+    if isinstance(about, Invitation):
+        return f"Invitation {about.pk} ({about.role})"  # its own text has the address
+    if isinstance(about, User):
+        name = about.get_full_name()
+        return f"{name} ({about.pk})" if name else name_of(about)  # two people may have one name
+    return str(about)

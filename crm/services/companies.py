@@ -1,0 +1,113 @@
+"""Founding a company, and what its admins and the operator do to it."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from django.db import transaction
+from django.utils.crypto import get_random_string
+from django.utils.text import slugify
+
+from crm.models import ApiKey, AuditAction, Company, Membership, User
+from crm.models.roles import Role
+from crm.services import audit
+from crm.services.members import confirm_address
+from crm.signals import company_closed, company_reopened
+
+# --- Founding a company: by signing up, or by the operator.
+
+
+@transaction.atomic
+def create_company(*, name: str, admin: User) -> Company:
+    """A new company with its first admin. Two companies may have the same name."""
+    company = Company.objects.create(name=name, slug=_free_slug(name))
+    Membership.objects.create(company=company, user=admin, role=Role.ADMIN)
+    return company
+
+
+@transaction.atomic
+def provision_company(*, name: str, admin: User) -> Company:
+    """A new company, made by the operator, with its first admin: somebody who has an account, or an unsaved user.
+
+    The operator vouches for the admin's address, so that no mail has to confirm it.
+    """
+    if admin._state.adding:
+        admin.save()
+    confirm_address(admin)
+    company = create_company(name=name, admin=admin)
+    audit.record(company=company, action=AuditAction.MEMBER_JOINED, about=admin, details={"role": Role.ADMIN.value})
+    return company
+
+
+def _free_slug(name: str) -> str:
+    slug = slugify(name)[:50] or "company"
+    taken = Company.objects.filter(slug=slug).exists()
+    return f"{slug}-{get_random_string(6).lower()}" if taken else slug
+
+
+# --- What people do to leads, deals and the company, beyond filling in a form.
+
+
+class SavesChanges(Protocol):
+    """A form set, as far as it matters here."""
+
+    new_objects: list[Any]
+    changed_objects: list[tuple[Any, list[str]]]
+
+    def save(self) -> object: ...
+
+
+def save_company(*, company: Company, fields: Sequence[str]) -> None:
+    """Write these fields of the company, if any."""
+    if not fields:
+        return
+    with transaction.atomic():
+        company.save(update_fields=fields)
+        audit.record(company=company, action=AuditAction.COMPANY_CHANGED, about=company, details={"fields": [*fields]})
+
+
+def save_steps(*, company: Company, kind: str, form_set: SavesChanges) -> None:
+    """Write the company's statuses or stages (`kind`) from a form set that is valid."""
+    with transaction.atomic():
+        form_set.save()
+        changed = [row.pk for row, _ in form_set.changed_objects] + [row.pk for row in form_set.new_objects]
+        details: audit.Details = {"kind": kind, "changed": changed}
+        audit.record(company=company, action=AuditAction.STEPS_CHANGED, details=details)
+
+
+def issue_api_key(*, company: Company, role: str, name: str, user: User | None = None) -> tuple[ApiKey, str]:
+    """Make a key. Its text comes back once, here."""
+    with transaction.atomic():
+        key, text = ApiKey.objects.issue(company=company, role=role, name=name, user=user)
+        audit.record(company=company, action=AuditAction.API_KEY_CREATED, about=key, details={"role": role})
+    return key, text
+
+
+def revoke_api_key(*, key: ApiKey) -> None:
+    """End a key: the next request with it is refused."""
+    with transaction.atomic():
+        key.revoke()
+        audit.record(company=key.company_id, action=AuditAction.API_KEY_REVOKED, about=key)
+
+
+def deactivate_company(*, company: Company) -> None:
+    """Let nobody in any more, and send nothing: what was planned is cancelled. The data stays.
+
+    When the call returns no request for the company is under way. It can't be part of a larger transaction.
+    """
+    with transaction.atomic(durable=True):
+        if Company.objects.filter(pk=company.pk, is_active=True).update(is_active=False):
+            company_closed.send(sender=Company, company_id=company.pk)
+            _record_switch(company, active=False)
+
+
+def reactivate_company(*, company: Company) -> None:
+    """Let its people in again. What was cancelled stays so; what happens from now on is sent."""
+    with transaction.atomic():
+        if Company.objects.filter(pk=company.pk, is_active=False).update(is_active=True):
+            company_reopened.send(sender=Company, company_id=company.pk)
+            _record_switch(company, active=True)
+
+
+def _record_switch(company: Company, *, active: bool) -> None:
+    details: audit.Details = {"fields": ["is_active"], "active": active}
+    audit.record(company=company, action=AuditAction.COMPANY_CHANGED, about=company, details=details)

@@ -1,0 +1,47 @@
+"""The Django admin, for the operator's staff: through our own sign-in page, and with a second factor (S43)."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+
+from crm.accounts.mfa import has_authenticator_app, has_shown_second_factor
+from postgresql.bounds import LONG_SECONDS, statements_may_take
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+
+class OperatorSite(AdminSite):
+    site_header = site_title = "LeadMachine"
+
+    def has_permission(self, request: Any) -> bool:
+        """True for active staff whose session has shown a second factor."""
+        return super().has_permission(request) and has_shown_second_factor(request)
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """As Django's; closing or deleting a large company takes its time."""
+        return statements_may_take(LONG_SECONDS)(super().admin_view(view, cacheable))
+
+    @method_decorator(never_cache)
+    @method_decorator(login_not_required)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Where the admin sends whoever lacks something: to the page where they get it."""
+        back = request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index")
+        if not request.user.is_authenticated:
+            return redirect_to_login(back, settings.LOGIN_URL)
+        if not request.user.is_staff:
+            raise PermissionDenied("The administration is for the staff of this installation.")
+        if has_authenticator_app(request.user):
+            return redirect_to_login(back, "mfa_reauthenticate")
+        messages.warning(request, "The administration needs a second factor. Set up an authenticator app first.")
+        return redirect_to_login(back, "mfa_activate_totp")

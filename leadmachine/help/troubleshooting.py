@@ -1,0 +1,96 @@
+"""The page about what goes wrong. Every sentence in it comes from the catalogue (`capi.selectors.explanations.reasons`)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from django.template.loader import render_to_string
+
+from capi.models.choices import Reason, State
+from capi.selectors.explanations.alerts import ABOUT
+from capi.selectors.explanations.backfills import BACKFILLS, NO_ACTIVE_RULE, RULE_OFF
+from capi.selectors.explanations.dry_run import NO_CURRENCY, NO_DEAL, NO_HASH, RULE_IS_OFF
+from capi.selectors.explanations.explain import NO_EVENT
+from capi.selectors.explanations.reasons import READINGS, REASONS, REFUSED_WITH
+from capi.selectors.explanations.states import HELP_PAGE, ON_HOLD, STATES, Explanation
+from leadmachine.help.pages import Page, Section
+
+_DATA: Final = (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED)
+# What LinkedIn answers, and the reasons that an answer may come to. Every status from 400 on has its place.
+ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
+    "401": (Reason.TOKEN_REFUSED,),
+    "403": (Reason.RULE_FORBIDDEN,),
+    "404": (Reason.RULE_NOT_FOUND,),
+    "400": (*_DATA, Reason.VERSION_RETIRED),
+    "409": _DATA,
+    "422": _DATA,
+    "426": (Reason.VERSION_RETIRED,),
+    "429": (Reason.THROTTLED,),
+    "408": (Reason.SERVER_TROUBLE,),
+    "413": (Reason.SERVER_TROUBLE,),
+    "421": (Reason.SERVER_TROUBLE,),
+    "423": (Reason.SERVER_TROUBLE,),
+    "425": (Reason.SERVER_TROUBLE,),
+    "501": (Reason.REFUSED,),
+    "other 4xx": (Reason.REFUSED,),
+    "other 5xx": (Reason.SERVER_TROUBLE,),
+    "timeout, or an answer that can't be read": (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE),
+}
+# What is about no event: by where one meets it.
+THE_REST: Final[dict[str, Sequence[Explanation]]] = {
+    "Reading the list of rules": [words for words in READINGS.values() if words not in REASONS.values()],
+    "Backfill": [*BACKFILLS.values(), RULE_OFF, NO_ACTIVE_RULE],
+    "Dry run": [RULE_IS_OFF, NO_DEAL, NO_CURRENCY],
+    "Check my hash": list(NO_HASH.values()),
+    "Reconcile": [NO_EVENT],
+    "Alert": list(ABOUT.values()),
+}
+
+
+def page() -> Page:
+    """First each reason, those with an answer of LinkedIn's ahead of the others; then each state, then the rest."""
+    with_answer = list(dict.fromkeys(reason for reasons in ANSWERS.values() for reason in reasons))
+    others = [reason for reason in REASONS if reason not in with_answer]
+    sections = [_of_reason(reason) for reason in [*with_answer, *others]]
+    table = [
+        (answer, [(_words(answer, reason).topic, reason.label) for reason in reasons])
+        for answer, reasons in ANSWERS.items()
+    ]
+    intro = render_to_string("leadmachine/help/answers.html", {"table": table})
+    return Page(HELP_PAGE, "Troubleshooting", intro, (*sections, *_of_refusals(), *_of_states(), *_of_the_rest()))
+
+
+def reasons_of(status: int) -> tuple[Reason, ...]:
+    """What the help says that this answer, from 400 on, may come to."""
+    return ANSWERS.get(str(status)) or ANSWERS[f"other {status // 100}xx"]
+
+
+def _of_reason(reason: Reason) -> Section:
+    answers = ", ".join(answer for answer, reasons in ANSWERS.items() if reason in reasons)
+    return _section(f"{answers}: {reason.label}" if answers else str(reason.label), REASONS[reason])
+
+
+def _words(answer: str, reason: Reason) -> Explanation:
+    if reason == Reason.DATA_REFUSED and answer.isdigit():
+        return REFUSED_WITH.get(int(answer), REASONS[reason])
+    return REASONS[reason]
+
+
+def _of_refusals() -> Iterator[Section]:
+    for status, words in REFUSED_WITH.items():
+        yield _section(f"{Reason.DATA_REFUSED.label} with {status}", words)
+
+
+def _of_states() -> Iterator[Section]:
+    for state in State:
+        yield _section(f"State “{STATES[state].label}”", STATES[state])
+    yield _section(f"“{ON_HOLD.label}”", ON_HOLD)
+
+
+def _of_the_rest() -> Iterator[Section]:
+    for what, each in THE_REST.items():
+        for words in each:
+            yield _section(f"{what}: {words.label}", words)
+
+
+def _section(title: str, words: Explanation) -> Section:
+    return Section(HELP_PAGE, words.topic, title, render_to_string("leadmachine/help/words.html", {"words": words}))
