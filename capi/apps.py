@@ -6,7 +6,8 @@ class CapiConfig(AppConfig):
     verbose_name = "LinkedIn conversions"
 
     def ready(self) -> None:
-        from capi.selectors import timeline  # noqa: F401 - registers checks and signal handlers
+        from capi import receivers  # noqa: F401 - it connects its signal handlers
+        from capi.selectors import timeline
         from crm.selectors.timeline import timeline_notes
 
         timeline_notes.append(timeline.notes)

@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 
 from capi.delivery import deliver as pipeline
-from capi.delivery.wakeup import wake
+from capi.delivery.wakeup import DELIVER, wake
 
 logger = logging.getLogger(__name__)
 
@@ -13,7 +13,7 @@ BIGGEST_ID = 2**63 - 1
 TURN_SECONDS = 5.0  # of one company, before the next in the queue has its turn
 
 
-@shared_task(name="capi.deliver")
+@shared_task(name=DELIVER)
 def deliver(company_id: int) -> None:
     """One turn of the company's lane; asks for the next one where it had to stop before the end."""
     if not _is_id(company_id):

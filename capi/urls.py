@@ -3,7 +3,6 @@
 from django.urls import path
 
 from capi.views import alerts, backfills, connection, dashboard, dry_run, events, reports, rule_import, rules, sandbox
-from leadmachine.help import views
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -41,7 +40,5 @@ urlpatterns = [
     path("integrations/linkedin/reconcile/export/", reports.export_week, name="reconcile_export"),
     path("integrations/linkedin/dry-run/", dry_run.dry_run, name="dry_run"),
     path("integrations/linkedin/hash/", dry_run.check_hash, name="check_hash"),
-    path("help/", views.index, name="help"),
-    path("help/<slug:slug>/", views.page, name="help_page"),
     path("sandbox/linkedin/", sandbox.received, name="sandbox"),
 ]

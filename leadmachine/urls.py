@@ -3,9 +3,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from leadmachine.help import views as help_pages
+
 urlpatterns = [
     path("", include("crm.urls")),
     path("", include("capi.urls")),
+    path("help/", help_pages.index, name="help"),
+    path("help/<slug:slug>/", help_pages.page, name="help_page"),
     path("api/v1/", include("leadmachine.api_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -10,9 +10,6 @@ from typing import Any
 
 from celery import bootsteps, signals
 
-from leadmachine.log_format import keep_readable
-from leadmachine.startup import bound_worker
-
 
 class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
     """Every worker sweeps, watches and keeps house by its own timers: nothing waits for a message that got lost.
@@ -107,7 +104,9 @@ class BrokerAnswers(bootsteps.StartStopStep):  # type: ignore[misc]
 def bound_statements(**kwargs: Any) -> None:
     """Before the pool is forked, so that its processes have the bound too."""
 
-    bound_worker()
+    from leadmachine import startup
+
+    startup.bound_worker()
 
 
 @signals.celeryd_init.connect
@@ -123,7 +122,9 @@ def refuse_wrong_settings(**kwargs: Any) -> None:
 def keep_the_workers_name_readable(sender: str, **kwargs: Any) -> None:
     """A worker's name stays as it is in the log, though `celery@host` looks like an address."""
 
-    keep_readable(sender)
+    from leadmachine import log_format
+
+    log_format.keep_readable(sender)
 
 
 @signals.worker_shutting_down.connect

@@ -11,8 +11,8 @@ TEMPLATES = settings.BASE_DIR / "templates"
 PIECE = "_parts/quick_select.html"
 SEARCHES = {
     # Posted to keep what somebody searches for out of the address. They change nothing but what is shown.
-    "crm/lead_list.html": 1,
-    "crm/deal_choose_lead.html": 1,
+    "crm/leads/list.html": 1,
+    "crm/deals/choose_lead.html": 1,
 }
 
 OF_DJANGO = re.compile(r"\{[{%#].*?[#%}]\}")
@@ -94,4 +94,4 @@ def test_no_widget_of_a_form_posts_by_itself():
 def test_the_piece_is_where_statuses_stages_and_companies_are_chosen():
     users = {name for name, text in templates() if PIECE in text}
 
-    assert users == {"crm/_lead_status.html", "crm/_deal_move.html", "_parts/top.html"}
+    assert users == {"crm/leads/_status.html", "crm/deals/_move.html", "_parts/top.html"}

@@ -20,7 +20,6 @@ from benchmarks.report import Figure
 from capi.delivery import selection
 from capi.models import ConversionEvent
 from capi.models.functions import database_now
-from capi.services import statistics
 from capi.services.statistics import recount_days
 from crm.models import Company, Membership, User
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from capi.models import Attempt
 
 if TYPE_CHECKING:
-    pass
+    from capi.delivery.settle import EventUpdate
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def linkedin_id(headers: Mapping[str, str]) -> str:
     return number if _IS_NUMBER.fullmatch(number) else ""
 
 
-def log_request(attempt: Attempt, fates: Iterable["Fate"], *, linkedin_id: str = "") -> None:
+def log_request(attempt: Attempt, fates: Iterable["EventUpdate"], *, linkedin_id: str = "") -> None:
     """One line on a request: whose, what came back, and what became of how many events."""
     counts = _counts(fates)
     counts["undecided"] = attempt.event_count - counts.total()
@@ -45,7 +45,7 @@ def log_request(attempt: Attempt, fates: Iterable["Fate"], *, linkedin_id: str =
     )
 
 
-def log_refused(attempt: Attempt, fates: Iterable["Fate"]) -> None:
+def log_refused(attempt: Attempt, fates: Iterable["EventUpdate"]) -> None:
     """One line on what became of those events of a request that later requests showed to be the refused ones."""
     counts = _counts(fates)
     logger.info(
@@ -58,7 +58,7 @@ def log_refused(attempt: Attempt, fates: Iterable["Fate"]) -> None:
     )
 
 
-def _counts(fates: Iterable["Fate"]) -> Counter[str]:
+def _counts(fates: Iterable["EventUpdate"]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for fate in fates:
         counts[f"{fate.state} ({fate.reason})" if fate.reason else str(fate.state)] += len(fate.events)

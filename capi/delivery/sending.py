@@ -1,5 +1,6 @@
 """Sending one batch: as few requests as it takes to know what becomes of every event in it."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,6 @@ from django.conf import settings
 
 from capi.delivery import http_session, lane, recall, request_log, settle, shutdown
 from capi.delivery.bisection import BatchBisection, Refusal
-from capi.delivery.deliver import logger
 from capi.delivery.lane import LaneSnapshot, Lease
 from capi.delivery.outcomes import final_outcome, outcome_of
 from capi.delivery.scheduling import ReadAhead
@@ -22,6 +22,8 @@ from capi.models import Attempt
 from capi.models.choices import Reason, State
 from capi.models.lookups import IdList
 from capi.models.token import UnreadableToken, unseal
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)

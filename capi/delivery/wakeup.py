@@ -21,6 +21,7 @@ from capi.linkedin import failpoints
 
 logger = logging.getLogger(__name__)
 
+DELIVER = "capi.deliver"  # the task, by its name: tasks stand on delivery
 WARNING_SECONDS = 60.0
 
 
@@ -53,13 +54,13 @@ def wake(company_id: int, *, after_seconds: float = 0.0) -> bool:
 
     Never raises, and takes at most the settings' WAKE_TIMEOUT_SECONDS per step of the conversation with the broker.
     """
-    from capi.tasks import deliver
-
     if breaker.is_open:
         return False
     try:
         with producers[_broker_connection()].acquire(block=True, timeout=settings.WAKE_TIMEOUT_SECONDS) as producer:
-            deliver.apply_async([company_id], countdown=after_seconds or None, producer=producer, retry=False)
+            current_app.send_task(
+                DELIVER, [company_id], countdown=after_seconds or None, producer=producer, retry=False
+            )
     except Exception as error:  # whatever the broker's client raises: a save must not fail for it
         breaker.trip(error)
         return False

@@ -53,14 +53,14 @@ class TooLarge:
 
 @dataclass(frozen=True, slots=True)
 class PauseRule:
-    """Hold the rule's events until a person has looked; `reason` is a value of `capi.models.choices.Reason`."""
+    """Hold the rule's events until a person has looked; `reason` is a value of `choices.Reason`."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class PauseConnection:
-    """Hold all of the company's events until there is a new token; `reason` is a value of `capi.models.choices.Reason`."""
+    """Hold all of the company's events until there is a new token; `reason` is a value of `choices.Reason`."""
 
     reason: str
 
@@ -80,7 +80,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """The outcome is unknown or may change: send the same again. `reason` is a value of `capi.models.choices.Reason`."""
+    """The outcome is unknown or may change: send the same again. `reason` is a value of `choices.Reason`."""
 
     reason: str
     retry_after: float | None = None

@@ -63,7 +63,7 @@ class Alert(models.Model):
 
 
 class MailChoice(models.Model):
-    """What a person chose to get by mail from a company. Without a row the role decides: see `capi.alerts.preferences`."""
+    """What a person chose to get by mail from a company. Without a row the role decides: `capi.alerts.preferences`."""
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

@@ -38,8 +38,8 @@ class BackfillQuerySet(CompanyQuerySet["Backfill"]):
 class Backfill(models.Model):
     """The past CRM events of one rule, within [`since`, `until`), on their way to becoming conversion events.
 
-    `planned` and `done` count CRM events by what became of them (`capi.models.choices.BackfillOutcome`): as it was foreseen, and as
-    far as it has come. `reached_id` is the last CRM event that was gone through, in the order of time and id.
+    `planned` and `done` count CRM events by what became of them (`BackfillOutcome`): as it was foreseen, and as far as
+    it has come. `reached_id` is the last CRM event that was gone through, in the order of time and id.
     """
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="backfills")

@@ -1,4 +1,4 @@
-"""Why an event, a rule or a connection is where it is: codes for the database, words in `capi/selectors/explanations/`."""
+"""Why an event, a rule or a connection is where it is: codes for the database, words in `selectors/explanations/`."""
 
 from django.db import models
 

@@ -15,7 +15,7 @@ from capi.models.scoping import CompanyQuerySet
 class DayCount(models.Model):
     """How many of a rule's events, recorded on one day in the company's time zone, are in this state for this reason.
 
-    `bucket` says how long it took until LinkedIn accepted them (`capi.models.statistics`); 0 stands for all that it did not.
+    `bucket` says how long it took until LinkedIn accepted them (`bucket_between`); 0 stands for all that it did not.
     No test event is among them.
     """
 

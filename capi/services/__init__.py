@@ -1,1 +1,36 @@
-"""Writes: one verb, one transaction, keyword arguments only."""
+"""Writes: one verb, one transaction, keyword arguments only.
+
+What the LinkedIn page and Recent Events ask for is here by name; each of the other modules is one feature's.
+"""
+
+from capi.services.connection import (
+    NotConnected,
+    clean_ad_account_id,
+    clean_token,
+    connection_of,
+    remove_token,
+    resume_connection,
+    save_ad_account,
+    save_token,
+)
+from capi.services.events import BulkResult, cancel_events, retry_events
+from capi.services.rules import delete_rule, resume_rule, save_rule, send_test_event, set_rule_active
+
+__all__ = [
+    "BulkResult",
+    "NotConnected",
+    "cancel_events",
+    "clean_ad_account_id",
+    "clean_token",
+    "connection_of",
+    "delete_rule",
+    "remove_token",
+    "resume_connection",
+    "resume_rule",
+    "retry_events",
+    "save_ad_account",
+    "save_rule",
+    "save_token",
+    "send_test_event",
+    "set_rule_active",
+]

@@ -6,7 +6,7 @@ from datetime import date
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from capi.delivery import retries
@@ -15,7 +15,6 @@ from capi.models import Connection, ConversionRule, check_linkedin_id
 from capi.models.choices import Reason
 from capi.models.token import seal
 from capi.services.events import STEP_SECONDS
-from capi.services.rules import GOING, _resume
 from crm.models import AuditAction, Company, User
 from crm.services import audit
 
@@ -27,6 +26,14 @@ AWAKE: dict[str, object] = {
     "next_look_at": None,
     "failures_in_a_row": 0,
     "throttles_in_a_row": 0,
+}
+GOING: dict[str, object] = AWAKE | {
+    "is_paused": False,
+    "paused_reason": Reason.NONE,
+    "paused_at": None,
+    "paused_version": "",
+    "resting_since": None,
+    "rest_cause": "",
 }
 
 
@@ -69,7 +76,7 @@ def save_token(
             **GOING,
         )
         # A 403 may have been about the person who made the old token.
-        _resume(ConversionRule.objects.for_company(company).filter(paused_reason=Reason.RULE_FORBIDDEN))
+        resume_rules(ConversionRule.objects.for_company(company).filter(paused_reason=Reason.RULE_FORBIDDEN))
         details: audit.Details = {"fields": ["token", *changes]}
         audit.record(company=company, action=AuditAction.TOKEN_SAVED, about=connection, details=details, actor=user)
         wake_on_commit(company.pk)
@@ -142,3 +149,7 @@ def clean_ad_account_id(text: str) -> str:
     if bare:
         check_linkedin_id(bare)
     return bare
+
+
+def resume_rules(rules: QuerySet[ConversionRule]) -> None:
+    rules.update(is_paused=False, paused_reason=Reason.NONE, paused_message="", paused_at=None)

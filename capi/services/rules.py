@@ -3,13 +3,12 @@
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 
 from capi.delivery import lane
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import Reason
-from capi.services.connection import AWAKE, NotConnected, connection_of
+from capi.services.connection import NotConnected, connection_of, resume_rules
 from crm.models import AuditAction, User
 from crm.services import audit
 
@@ -21,21 +20,13 @@ NOTHING_TOLD: dict[str, object] = {
     "linkedin_read_at": None,
 }
 RULE_FIELDS = ("crm_event", "linkedin_id", "name", "is_active", "send_value", "frequency")
-GOING: dict[str, object] = AWAKE | {
-    "is_paused": False,
-    "paused_reason": Reason.NONE,
-    "paused_at": None,
-    "paused_version": "",
-    "resting_since": None,
-    "rest_cause": "",
-}
 
 
 def resume_rule(*, rule: ConversionRule) -> None:
     """Let a rule go on that LinkedIn's answer paused; what it held goes out, oldest first."""
     with transaction.atomic():
         lane.request_alert_check(rule.company_id)
-        _resume(ConversionRule.objects.filter(pk=rule.pk))
+        resume_rules(ConversionRule.objects.filter(pk=rule.pk))
         audit.record(company=rule.company_id, action=AuditAction.RULE_RESUMED, about=rule)
         wake_on_commit(rule.company_id)
 
@@ -114,7 +105,3 @@ def _write_rule(rule: ConversionRule, **options: Any) -> None:
     except IntegrityError:
         rule.validate_constraints()
         raise
-
-
-def _resume(rules: QuerySet[ConversionRule]) -> None:
-    rules.update(is_paused=False, paused_reason=Reason.NONE, paused_message="", paused_at=None)

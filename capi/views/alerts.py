@@ -33,7 +33,7 @@ def alerts(request: MemberRequest) -> HttpResponse:
         "people": people,
         "form": MailChoiceForm(initial={"alerts": own.alerts, "weekly": own.weekly}),
     }
-    return render(request, "capi/alerts.html", context)
+    return render(request, "capi/alerts/list.html", context)
 
 
 @require_POST

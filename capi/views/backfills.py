@@ -47,7 +47,7 @@ def _plan(request: MemberRequest, form: BackfillForm) -> HttpResponse:
         "no_rule": NO_ACTIVE_RULE,
         "warnings": warnings(plan.rule for plan in plans),
     }
-    return render(request, "capi/backfill_plan.html", context)
+    return render(request, "capi/backfills/plan.html", context)
 
 
 def _start(request: MemberRequest, form: BackfillForm) -> HttpResponse:
@@ -66,7 +66,9 @@ def _start(request: MemberRequest, form: BackfillForm) -> HttpResponse:
 def detail(request: MemberRequest, pk: int) -> HttpResponse:
     """One backfill; for htmx just the part that moves, which asks for itself again."""
     row = explained_backfill(_own(request, pk), connection_status(request).connection)
-    return render(request, "capi/_backfill.html" if request.htmx else "capi/backfill.html", {"row": row})
+    return render(
+        request, "capi/backfills/_backfill.html" if request.htmx else "capi/backfills/detail.html", {"row": row}
+    )
 
 
 @require_POST
@@ -92,7 +94,7 @@ def cancel(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask, then end it for good."""
     backfill = _own(request, pk)
     if request.method != "POST":
-        return render(request, "capi/backfill_cancel.html", {"backfill": backfill})
+        return render(request, "capi/backfills/cancel.html", {"backfill": backfill})
     ended = backfills.cancel(backfill=backfill, user=request.user)
     if ended is not None:
         messages.success(request, f"Cancelled, with {ended:,} event{'' if ended == 1 else 's'} not sent yet.")
@@ -104,7 +106,7 @@ def _overview(request: MemberRequest, form: BackfillForm) -> HttpResponse:
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     connection = connection_status(request).connection
     rows = [explained_backfill(backfill, connection) for backfill in page]
-    return render(request, "capi/backfill_list.html", {"form": form, "page": page, "rows": rows})
+    return render(request, "capi/backfills/list.html", {"form": form, "page": page, "rows": rows})
 
 
 def _own(request: MemberRequest, pk: int) -> Backfill:

@@ -39,7 +39,7 @@ def setup_page(request: MemberRequest, token_form: TokenForm | None = None) -> H
     steps = how_far(request)
     account = getattr(steps["connection"], "ad_account_id", "")
     form = token_form or TokenForm(initial={"ad_account_id": account})
-    return render(request, "capi/linkedin.html", {**steps, "token_form": form})
+    return render(request, "capi/connection/linkedin.html", {**steps, "token_form": form})
 
 
 def how_far(request: MemberRequest) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def remove_token(request: MemberRequest) -> HttpResponse:
         services.remove_token(company=request.membership.company)
         messages.success(request, "The access token was removed. Events are kept until there is a new one.")
         return redirect("linkedin")
-    return render(request, "capi/token_remove.html", {"connection": connection_status(request).connection})
+    return render(request, "capi/connection/token_remove.html", {"connection": connection_status(request).connection})
 
 
 @require_POST
@@ -123,7 +123,9 @@ def check(request: MemberRequest) -> HttpResponse:
     except rate_limits.TooOften as error:
         problem = str(error)
     if request.htmx:
-        return render(request, "capi/_doctor_findings.html", {**how_far(request), "problem": problem, "checked": True})
+        return render(
+            request, "capi/connection/_doctor_findings.html", {**how_far(request), "problem": problem, "checked": True}
+        )
     if problem:
         messages.error(request, problem)
     return redirect(reverse("linkedin") + "#doctor")

@@ -34,7 +34,7 @@ def dry_run(request: MemberRequest) -> HttpResponse:
         context |= _leads_to_choose(request)
     elif rule is not None:
         context |= {"found": _found(request, rule, lead, deal)}
-    return render(request, "capi/dry_run.html", context)
+    return render(request, "capi/dry_run/dry_run.html", context)
 
 
 def _rule(request: MemberRequest, rules: list[ConversionRule], *, prefer_deal: bool) -> ConversionRule | None:
@@ -74,4 +74,4 @@ def check_hash(request: MemberRequest) -> HttpResponse:
             "sha256": email_sha256(address),
             "nothing": NO_HASH[nothing] if nothing else None,
         }
-    return render(request, "capi/check_hash.html", context)
+    return render(request, "capi/dry_run/check_hash.html", context)

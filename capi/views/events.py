@@ -79,7 +79,7 @@ def _asked(request: MemberRequest, verb: BulkAction) -> HttpResponse:
         messages.success(request, f"{done.events:,} event{'' if done.events == 1 else 's'} {verb.done}.{rest}")
         return redirect(_of_rest(request, reached, back) if reached else back)
     context = {"verb": verb, "choice": choice, "outlook": verb.outlook(company.pk, choice), "one": one, "back": back}
-    return render(request, "capi/events_confirm.html", context)
+    return render(request, "capi/events/confirm.html", context)
 
 
 def _of_rest(request: MemberRequest, reached: int, back: str) -> str:
@@ -131,7 +131,7 @@ def events(request: MemberRequest) -> HttpResponse:
     rules = [] if request.htmx else list(ConversionRule.objects.for_company(company))
     return render(
         request,
-        "capi/_event_rows.html" if request.htmx else "capi/event_list.html",
+        "capi/events/_event_rows.html" if request.htmx else "capi/events/list.html",
         {
             "form": form,
             "wanted": wanted,
@@ -183,7 +183,7 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     row, attempts = explained(event, connection_status(request).connection), attempts_of(event)
     return render(
         request,
-        "capi/_event.html" if request.htmx else "capi/event_detail.html",
+        "capi/events/_event.html" if request.htmx else "capi/events/detail.html",
         {
             "row": row,
             "event": event,

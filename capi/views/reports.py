@@ -35,7 +35,7 @@ def overview(request: MemberRequest) -> HttpResponse:
     asked = form.wanted()
     return render(
         request,
-        "capi/overview.html",
+        "capi/reports/overview.html",
         {
             "form": form,
             "asked": asked,
@@ -82,7 +82,7 @@ def week(request: MemberRequest) -> HttpResponse:
     form = WeekForm(request.GET)
     chosen = _monday(form.day())
     found = reconcile(request.membership.company_id, chosen, connection_status(request).connection)
-    return render(request, "capi/reconcile.html", {"week": found, "not_understood": bool(form.errors)})
+    return render(request, "capi/reports/reconcile.html", {"week": found, "not_understood": bool(form.errors)})
 
 
 @require_POST

@@ -118,4 +118,4 @@ def _told(imported: Imported) -> str:
 
 
 def _render(request: MemberRequest, shown: dict[str, Any]) -> HttpResponse:
-    return render(request, "capi/rule_import.html", shown)
+    return render(request, "capi/rules/import.html", shown)

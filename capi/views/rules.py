@@ -39,7 +39,7 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     rule = _own_rule(request, pk)
     return render(
         request,
-        "capi/rule_detail.html",
+        "capi/rules/detail.html",
         {"rule": rule, "health": health_of(rule, connection_status(request).connection)},
     )
 
@@ -71,8 +71,8 @@ def _saved_or_shown(request: MemberRequest, rule: ConversionRule, sentence: str,
         form = RuleForm(instance=rule, company=request.membership.company, initial=RuleForm.typed(request.POST))
     firing = _firing(request, rule)
     if request.htmx:
-        return render(request, "capi/_firing.html", {"firing": firing})
-    return render(request, "capi/rule_form.html", {"form": form, "name": name, "firing": firing})
+        return render(request, "capi/rules/_firing.html", {"firing": firing})
+    return render(request, "capi/rules/form.html", {"form": form, "name": name, "firing": firing})
 
 
 def _save(form: RuleForm) -> bool:
@@ -137,7 +137,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
         services.delete_rule(rule=rule)
         messages.success(request, f"{rule} was deleted. What it sent stays in Recent Events.")
         return _to_rules()
-    return render(request, "capi/rule_delete.html", {"rule": rule})
+    return render(request, "capi/rules/delete.html", {"rule": rule})
 
 
 @require_POST
@@ -150,7 +150,7 @@ def test(request: MemberRequest, pk: int) -> HttpResponse:
         event = services.send_test_event(rule=rule, user=request.user)
     except (services.NotConnected, rate_limits.TooOften) as error:
         if request.htmx:
-            return render(request, "capi/_test_result.html", {"problem": str(error)})
+            return render(request, "capi/connection/_test_result.html", {"problem": str(error)})
         messages.error(request, str(error))
         return redirect(reverse("linkedin") + "#verify")
     return _test_part(request, event) if request.htmx else redirect(event)
@@ -173,8 +173,8 @@ def test_result(request: MemberRequest, pk: int) -> HttpResponse:
 def _test_part(request: MemberRequest, event: ConversionEvent, *, is_slow: bool = False) -> HttpResponse:
     row = explained(event, connection_status(request).connection)
     if row.is_moving:
-        return render(request, "capi/_test_result.html", {"row": row, "is_slow": is_slow})
-    return render(request, "capi/_test_ended.html", {**how_far(request), "row": row, "again": True})
+        return render(request, "capi/connection/_test_result.html", {"row": row, "is_slow": is_slow})
+    return render(request, "capi/connection/_test_ended.html", {**how_far(request), "row": row, "again": True})
 
 
 def _own_rule(request: MemberRequest, pk: int) -> ConversionRule:

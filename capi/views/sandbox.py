@@ -22,7 +22,7 @@ def received(request: MemberRequest) -> HttpResponse:
         raise Http404
     return render(
         request,
-        "capi/_received.html" if request.htmx else "capi/linkedin/sandbox.html",
+        "capi/sandbox/_received.html" if request.htmx else "capi/sandbox/received.html",
         {
             "requests": received_from(request.membership.company_id),
             "tokens": TOKENS,

@@ -62,7 +62,7 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
 def _without_company(request: HttpRequest) -> HttpResponse:
     own = Membership.objects.filter(user=cast(User, request.user)).select_related("company")
     context = {"closed": own.active().first(), "shut_out": own.of_open_companies().filter(is_active=False)}
-    return render(request, "crm/no_company.html", context, status=403)
+    return render(request, "crm/company/no_company.html", context, status=403)
 
 
 def require(membership: Membership, action: Action) -> None:

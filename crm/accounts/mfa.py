@@ -11,8 +11,8 @@ from allauth.core.internal.cryptokit import normalize_user_code
 from allauth.mfa import app_settings
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal import auth
-from allauth.mfa.totp.internal import auth
+from allauth.mfa.recovery_codes.internal import auth as recovery_codes_auth
+from allauth.mfa.totp.internal import auth as totp_auth
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -63,7 +63,7 @@ def reset_second_factor(*, user: User) -> tuple[list[str], int]:
     return types, ended
 
 
-class SealedApp(auth.TOTP):  # type: ignore[misc]
+class SealedApp(totp_auth.TOTP):  # type: ignore[misc]
     """An authenticator app of whose codes none is right while its secret can't be read."""
 
     def validate_code(self, code: str) -> bool:
@@ -113,7 +113,7 @@ def _valid_for_seconds() -> int:
 
 def install_authenticator() -> None:
     """Have allauth use `SealedApp`. It has no setting for it, and looks the class up each time it needs it."""
-    module: Any = auth
+    module: Any = totp_auth
     module.TOTP = SealedApp
 
 
@@ -122,7 +122,7 @@ def install_authenticator() -> None:
 ROUNDS: Final = 100_000  # of PBKDF2 with SHA-256: ten codes in well under a second
 
 
-class HashedRecoveryCodes(auth.RecoveryCodes):  # type: ignore[misc]
+class HashedRecoveryCodes(recovery_codes_auth.RecoveryCodes):  # type: ignore[misc]
     instance: Authenticator
     _shown: list[str] | None = None
 
@@ -186,7 +186,7 @@ def _hashed(code: str, salt: str) -> str:
 
 def install_recovery_codes() -> None:
     """Have allauth use them. It has no setting for it, and looks the class up each time it wraps what is stored."""
-    module: Any = auth
+    module: Any = recovery_codes_auth
     module.RecoveryCodes = HashedRecoveryCodes
 
 

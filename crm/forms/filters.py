@@ -1,4 +1,4 @@
-"""Finding leads: filters and sorting live in the address, what is searched for does not (`crm/services/searches.py`)."""
+"""Finding leads: filters and sorting live in the address, what is searched for does not (`services/searches.py`)."""
 
 from dataclasses import dataclass
 from typing import Any, Final

@@ -72,7 +72,7 @@ class Company(models.Model):
         _ensure(Stage, self, USUAL_STAGES)
 
 
-S = TypeVar("S", bound="Step", covariant=True)
+S = TypeVar("S", bound="PipelineStep", covariant=True)
 
 
 class StepQuerySet(CompanyQuerySet[S]):

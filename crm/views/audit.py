@@ -34,7 +34,7 @@ def audit_log(request: MemberRequest) -> HttpResponse:
         "older": shown[-1].pk if len(found) > ENTRIES_PER_PAGE else None,
         "is_first_page": before is None,
     }
-    return render(request, "crm/audit_log.html", context)
+    return render(request, "crm/audit/list.html", context)
 
 
 @require_POST

@@ -81,7 +81,7 @@ def api_key_made(request: MemberRequest) -> HttpResponse:
         logger.error("The text of API key %s can't be read. %s.", pk, error)
         messages.error(request, "The text of this key can't be read any more. Revoke it and make another.")
         return redirect("company")
-    return render(request, "crm/api_key_made.html", {"key": key, "text": text})
+    return render(request, "crm/company/api_key_made.html", {"key": key, "text": text})
 
 
 @member(Action.MANAGE_COMPANY)
@@ -92,7 +92,7 @@ def api_key_revoke(request: MemberRequest, pk: int) -> HttpResponse:
         revoke_api_key(key=key)
         messages.success(request, f"The key {key.name} was revoked. The next request with it is refused.")
         return redirect("company")
-    return render(request, "crm/api_key_revoke.html", {"key": key})
+    return render(request, "crm/company/api_key_revoke.html", {"key": key})
 
 
 def _page(request: MemberRequest, **forms: Any) -> HttpResponse:
@@ -106,7 +106,7 @@ def _page(request: MemberRequest, **forms: Any) -> HttpResponse:
         "keys": ApiKey.objects.for_company(own).select_related("created_by"),
         "key_form": ApiKeyForm(),
     }
-    return render(request, "crm/company.html", context | forms)
+    return render(request, "crm/company/page.html", context | forms)
 
 
 def _steps(own: Company, kind: str, data: Any = None) -> StepFormSet:

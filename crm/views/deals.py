@@ -71,8 +71,8 @@ def deals(request: MemberRequest) -> HttpResponse:
             "stage": stage,
             "stages": stages,
         }
-        return render(request, "crm/deal_list.html", context)
-    return render(request, "crm/deal_board.html", {"board": _board(company, stages), "stages": stages})
+        return render(request, "crm/deals/list.html", context)
+    return render(request, "crm/deals/board.html", {"board": _board(company, stages), "stages": stages})
 
 
 def _board(company: Company, stages: Sequence[Stage]) -> list[BoardColumn]:
@@ -98,7 +98,7 @@ def choose_lead(request: MemberRequest) -> HttpResponse:
     form = SearchForm(request.POST or None)
     text = form.cleaned_data["search"] if form.is_valid() else ""
     found = Lead.objects.for_company(request.membership.company).not_erased().search(text)
-    return render(request, "crm/deal_choose_lead.html", {"form": form, "search": text, "leads": found[:LEADS_OFFERED]})
+    return render(request, "crm/deals/choose_lead.html", {"form": form, "search": text, "leads": found[:LEADS_OFFERED]})
 
 
 # --- One deal: its page, its form, its move to another stage, its end.
@@ -114,7 +114,7 @@ def deal(request: MemberRequest, pk: int) -> HttpResponse:
         "timeline": timeline.of_deal(found),
         "stages": Stage.objects.for_company(request.membership.company),
     }
-    return render(request, "crm/deal_detail.html", context)
+    return render(request, "crm/deals/detail.html", context)
 
 
 @member(Action.EDIT_LEADS)
@@ -127,7 +127,7 @@ def deal_new(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         return added(request, "deal", partial(_save, form))
     context = {"form": form, "form_key": form_key(request), "lead": lead, "cancel_url": lead.get_absolute_url()}
-    return render(request, "crm/deal_form.html", context)
+    return render(request, "crm/deals/form.html", context)
 
 
 @member(Action.EDIT_LEADS)
@@ -138,7 +138,7 @@ def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
     if form.is_valid() and saved_unless_changed(request, form):
         return redirect(found)
     context = {"form": form, "lead": found.lead, "title": title, "cancel_url": found.get_absolute_url()}
-    return edit_page(request, "crm/deal_form.html", context, found)
+    return edit_page(request, "crm/deals/form.html", context, found)
 
 
 def _save(form: DealForm) -> Deal:
@@ -166,4 +166,4 @@ def deal_delete(request: MemberRequest, pk: int) -> HttpResponse:
         found.delete()
         messages.success(request, f"{found} was deleted.")
         return redirect(found.lead)
-    return render(request, "crm/deal_delete.html", {"deal": found})
+    return render(request, "crm/deals/delete.html", {"deal": found})

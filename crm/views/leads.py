@@ -43,7 +43,7 @@ def leads(request: MemberRequest) -> HttpResponse:
     page = Paginator(found, LEADS_PER_PAGE).get_page(request.GET.get("page"))
     return render(
         request,
-        "crm/lead_list.html",
+        "crm/leads/list.html",
         {
             "page": page,
             "rows": with_outcomes(page, outcomes_of_leads, request),
@@ -102,7 +102,7 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
     found = own_or_404(Lead.objects.select_related("status", "owner"), request, pk)
     return render(
         request,
-        "crm/lead_detail.html",
+        "crm/leads/detail.html",
         {
             "lead": found,
             "deals": found.deals.select_related("stage"),
@@ -119,7 +119,7 @@ def lead_new(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         return added(request, "lead", form.save)
     context = {"form": form, "form_key": form_key(request), "cancel_url": reverse("leads")}
-    return render(request, "crm/lead_form.html", context)
+    return render(request, "crm/leads/form.html", context)
 
 
 @member(Action.EDIT_LEADS)
@@ -130,7 +130,7 @@ def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
     if form.is_valid() and saved_unless_changed(request, form):
         return redirect(found)
     context = {"form": form, "lead": found, "name": name, "cancel_url": found.get_absolute_url()}
-    return edit_page(request, "crm/lead_form.html", context, found)
+    return edit_page(request, "crm/leads/form.html", context, found)
 
 
 @member(Action.DELETE_LEADS)
@@ -142,7 +142,7 @@ def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
         erase_lead(lead=found, user=request.user)
         messages.success(request, f"Lead {found.pk} was erased. The audit log keeps a receipt with the lead's number.")
         return redirect(found)
-    return render(request, "crm/lead_erase.html", {"lead": found, "form": form})
+    return render(request, "crm/leads/erase.html", {"lead": found, "form": form})
 
 
 @require_POST
@@ -165,4 +165,4 @@ def lead_delete(request: MemberRequest, pk: int) -> HttpResponse:
         found.delete()
         messages.success(request, f"{name} was deleted.")
         return redirect("leads")
-    return render(request, "crm/lead_delete.html", {"lead": found, "deal_count": found.deals.count()})
+    return render(request, "crm/leads/delete.html", {"lead": found, "deal_count": found.deals.count()})

@@ -41,7 +41,7 @@ def people(request: MemberRequest) -> HttpResponse:
         "invitation_form": form,
         "roles": Role.choices,
     }
-    return render(request, "crm/people.html", context)
+    return render(request, "crm/people/list.html", context)
 
 
 @require_POST
@@ -89,7 +89,7 @@ def member_deactivate(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask, then shut a member out."""
     person = own_or_404(Membership.objects.all(), request, pk)
     if request.method != "POST":
-        return render(request, "crm/member_deactivate.html", {"person": person})
+        return render(request, "crm/people/deactivate.html", {"person": person})
     try:
         members.deactivate(membership=person)
     except members.LastAdmin:
@@ -130,18 +130,18 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         if request.user.is_authenticated:
             return _join(request, found, token)
         if User.objects.filter(email__iexact=found.email).exists():
-            return render(request, "crm/invitation_sign_in.html", {"invitation": found})
+            return render(request, "crm/people/invitation_sign_in.html", {"invitation": found})
         return _join_anew(request, found, token)
     except invitations.InvitationGone:
-        return render(request, "crm/invitation_gone.html", status=404)
+        return render(request, "crm/people/invitation_gone.html", status=404)
 
 
 def _join(request: HttpRequest, found: Invitation, token: str) -> HttpResponse:
     user = cast(User, request.user)
     if user.email != found.email:
-        return render(request, "crm/invitation_other_user.html", {"invitation": found}, status=403)
+        return render(request, "crm/people/invitation_other_user.html", {"invitation": found}, status=403)
     if request.method != "POST":
-        return render(request, "crm/invitation_join.html", {"invitation": found})
+        return render(request, "crm/people/invitation_join.html", {"invitation": found})
     membership = invitations.accept(token=token, user=user)
     work_in(request, membership)
     messages.success(request, f"Welcome to {membership.company}.")
@@ -151,7 +151,7 @@ def _join(request: HttpRequest, found: Invitation, token: str) -> HttpResponse:
 def _join_anew(request: HttpRequest, found: Invitation, token: str) -> HttpResponse:
     form = NewMemberForm(request.POST or None, instance=User(email=found.email))
     if not form.is_valid():
-        return render(request, "crm/invitation_new_user.html", {"invitation": found, "form": form})
+        return render(request, "crm/people/invitation_new_user.html", {"invitation": found, "form": form})
     user = invitations.accept_as_new_user(token=token, **form.cleaned_data)
     messages.success(request, f"Welcome to {found.company}.")
     response: HttpResponse = perform_login(request, user)

@@ -1,4 +1,4 @@
-"""The page about what goes wrong. Every sentence in it comes from the catalogue (`capi.selectors.explanations.reasons`)."""
+"""The page about what goes wrong. Every sentence in it comes from the catalogue (`capi.selectors.explanations`)."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -12,7 +12,7 @@ from capi.selectors.explanations.dry_run import NO_CURRENCY, NO_DEAL, NO_HASH, R
 from capi.selectors.explanations.explain import NO_EVENT
 from capi.selectors.explanations.reasons import READINGS, REASONS, REFUSED_WITH
 from capi.selectors.explanations.states import HELP_PAGE, ON_HOLD, STATES, Explanation
-from leadmachine.help.pages import Page, Section
+from leadmachine.help.guide import Page, Section
 
 _DATA: Final = (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED)
 # What LinkedIn answers, and the reasons that an answer may come to. Every status from 400 on has its place.

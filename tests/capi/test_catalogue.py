@@ -27,7 +27,7 @@ from capi.models.choices import (
     RestCause,
     State,
 )
-from capi.selectors.explanations import reasons as catalogue
+from capi.selectors import explanations
 from capi.selectors.explanations.alerts import OPENED
 from capi.selectors.explanations.backfills import BACKFILLS, OUTCOMES
 from capi.selectors.explanations.connection import WHY
@@ -40,7 +40,7 @@ from leadmachine.help.troubleshooting import ANSWERS, page, reasons_of
 ROOT = settings.BASE_DIR
 MODULES = [
     importlib.import_module(found.name)
-    for found in pkgutil.iter_modules(catalogue.__path__, "capi.selectors.explanations.reasons.")
+    for found in pkgutil.iter_modules(explanations.__path__, "capi.selectors.explanations.")
 ]
 MARKUP = re.compile(r"<[^>]+>|\{[{%#].*?[}%#]\}", re.DOTALL)
 # For each enumeration that people meet: what has its words. Of the others, why its labels say it all.
@@ -72,7 +72,7 @@ TELLING = re.compile(
 
 def all_words() -> list[Explanation]:
     """Every one of the catalogue that is no sentence filled in."""
-    each = [value for module in (catalogue, *MODULES) for name, value in vars(module).items() if name[0] != "_"]
+    each = [value for module in MODULES for name, value in vars(module).items() if name[0] != "_"]
     inside = [one for value in each if isinstance(value, dict) for one in value.values()]
     return list(dict.fromkeys(one for one in (*each, *inside) if isinstance(one, Explanation)))
 
@@ -178,7 +178,7 @@ def test_no_sentence_of_the_catalogue_stands_anywhere_else() -> None:
     copies = [
         f"{path.relative_to(ROOT)}: {sentence}"
         for path in files
-        if path.relative_to(ROOT).parts[:2] != ("capi", "words")
+        if "explanations" not in path.parts
         for text in [" ".join(path.read_text().split())]
         for sentence in sentences
         if sentence in text
@@ -191,7 +191,7 @@ def test_words_are_made_in_the_catalogue_alone() -> None:
     makers = {
         str(path.relative_to(ROOT))
         for path in ROOT.glob("capi/**/*.py")
-        if re.search(r"\bWords\(", path.read_text()) and path.relative_to(ROOT).parts[1] != "words"
+        if re.search(r"\bExplanation\(", path.read_text()) and "explanations" not in path.parts
     }
 
     assert makers == set()

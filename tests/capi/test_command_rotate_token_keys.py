@@ -98,13 +98,13 @@ def test_a_dry_run_counts_and_writes_nothing(two_tokens) -> None:
 
 
 def test_a_token_that_was_saved_meanwhile_is_not_overwritten(two_tokens, company, monkeypatch) -> None:
-    reseal = reseal
+    reseal = key_rotation.reseal
 
     def reseal_while_a_new_token_is_saved(**sealed):
         services.save_token(company=company, token="AQnew-token-of-this-minute-0123")
         return reseal(**sealed)
 
-    monkeypatch.setattr("capi.models.token.reseal", reseal_while_a_new_token_is_saved)
+    monkeypatch.setattr("capi.services.key_rotation.reseal", reseal_while_a_new_token_is_saved)
 
     rotate()
 

@@ -57,7 +57,7 @@ def dead_port() -> int:
 
 def point_broker_at(settings: Any, port: int) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
-    wakeup._broker_connection.cache_clear()  # what was asked for in the meantime has made a line to the broker of before
+    wakeup._broker_connection.cache_clear()  # what was asked for meanwhile reached the former broker
 
 
 def test_a_commit_sends_one_message_however_many_events_it_made(company, make_rule, queue) -> None:

@@ -47,7 +47,7 @@ def test_f69_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_fol
     [line] = [line for line in world.log("worker1").splitlines() if " CRITICAL " in line]
     assert re.search(r"The sweep has stood still for \d+ seconds", line)
     assert "capi/linkedin/failpoints.py" in line
-    assert "pipeline/deliver.py" in line
+    assert "delivery/deliver.py" in line
     assert world.broken(explained=f"{STANDS_STILL}|{ABOUT_BROKER}") == []
 
 

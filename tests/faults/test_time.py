@@ -138,7 +138,7 @@ OWN_CLOCKS_UNLESS_GIVEN = {"localtime", "localdate"}
 
 
 def test_f61_the_pipeline_never_asks_a_clock_but_the_databases() -> None:
-    folder = Path(django_settings.BASE_DIR) / "capi" / "pipeline"
+    folder = Path(django_settings.BASE_DIR) / "capi" / "delivery"
 
     found = [
         f"{path.name}:{call.lineno}"

@@ -1,6 +1,7 @@
 """Who may do what at which address: a row for every name that the resolver knows. A route without a row fails.
 
-The roles themselves stand in `crm.models.roles.MATRIX`; here each method of each address names its action, or who else may.
+The roles themselves stand in `crm.models.roles.MATRIX`; here each method of each address names its action, or who
+else may.
 """
 
 from collections.abc import Callable

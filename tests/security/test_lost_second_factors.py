@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db
 # Where something sealed is opened, and the test of what happens there without its key.
 OPENED_IN = {
     "capi/diagnostics/setup.py": "tests/capi/doctor/test_token.py",
-    "capi/delivery/deliver.py": "tests/security/test_lost_keys.py",
-    "capi/delivery/linkedin_rules.py": "tests/capi/test_rulebook.py",  # its callers: capi/diagnostics/linkedin.py, views/rule_import.py
+    "capi/delivery/sending.py": "tests/security/test_lost_keys.py",
+    "capi/delivery/linkedin_rules.py": "tests/capi/test_rulebook.py",  # called by diagnostics and rule_import
     "capi/models/token.py": "tests/capi/test_vault.py",
     "crm/accounts/adapter.py": "tests/security/test_lost_second_factors.py",
     "crm/accounts/mfa.py": "tests/security/test_lost_second_factors.py",

@@ -53,10 +53,11 @@ NO_ACTIVE_RULE: Final = Explanation(
 
 OUTCOMES: Final[dict[BackfillOutcome, str]] = {
     BackfillOutcome.GOES: "They go out as soon as nothing newer is due.",
-    BackfillOutcome.NO_EMAIL: "The lead has no e-mail address. Once one is entered they go out, within 90 days of the event.",
+    BackfillOutcome.NO_EMAIL: "The lead has no e-mail address. Once one is entered they go out, "
+    "within 90 days of the event.",
     BackfillOutcome.OPTED_OUT: REASONS[Reason.OPTED_OUT].what,
-    BackfillOutcome.ALREADY_COUNTED: "The rule counts each lead or deal once, and another event has that place: the oldest, "
-    "or one that was planned when it happened.",
+    BackfillOutcome.ALREADY_COUNTED: "The rule counts each lead or deal once, and another event has that place: "
+    "the oldest, or one that was planned when it happened.",
     BackfillOutcome.TOO_OLD: "LinkedIn takes events for 90 days, and these are older.",
     BackfillOutcome.SENT: "LinkedIn has accepted them. They are not sent again.",
     BackfillOutcome.KNOWN: "Queued, waiting or ended: Recent events says why. They are not planned again.",

@@ -1,0 +1,77 @@
+"""The files of `docs/guide` as pages of the help, each section with an address of its own."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.template import engines
+from django.urls import reverse
+from django.utils.html import strip_tags
+from django.utils.text import slugify
+from markdown import Markdown
+
+EXCERPT_LENGTH: Final = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part under a heading. `html` is ours and never anything that a user typed."""
+
+    page_slug: str
+    anchor: str
+    title: str
+    html: str
+
+    @property
+    def url(self) -> str:
+        return f"{reverse('help_page', args=[self.page_slug])}#{self.anchor}"
+
+    @property
+    def text(self) -> str:
+        return " ".join(unescape(strip_tags(self.html)).split())
+
+    @property
+    def excerpt(self) -> str:
+        text = self.text
+        return text if len(text) <= EXCERPT_LENGTH else text[:EXCERPT_LENGTH].rpartition(" ")[0] + " …"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one reads at a time."""
+
+    slug: str
+    title: str
+    intro: str
+    sections: tuple[Section, ...]
+
+    @property
+    def url(self) -> str:
+        return reverse("help_page", args=[self.slug])
+
+
+FOLDER: Final[Path] = settings.BASE_DIR / "docs" / "guide"
+HEADING: Final = re.compile(r"^## (.+)$", re.MULTILINE)
+
+
+def page_from(slug: str) -> Page:
+    """The page that `docs/guide/<slug>.md` makes. What stands before its first heading of the second rank is its intro,
+    or all of it, where there is no such heading."""
+    title, _, rest = (FOLDER / f"{slug}.md").read_text().removeprefix("# ").partition("\n")
+    intro, *parts = HEADING.split(rest)
+    return Page(slug, title.strip(), to_html(intro), tuple(_sections(slug, parts)))
+
+
+def to_html(text: str) -> str:
+    """Markdown as HTML. Trusted as a template is: it comes with the code, and nobody can type it in."""
+    made = Markdown(extensions=["tables", "fenced_code"]).convert(text.strip())
+    return engines["django"].from_string(made).render()
+
+
+def _sections(slug: str, parts: list[str]) -> Iterator[Section]:
+    for title, text in zip(parts[::2], parts[1::2], strict=True):
+        yield Section(slug, slugify(title), title, to_html(text))
