@@ -101,7 +101,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "crm.views.context_processors.shell",
-                "capi.views.context_processors.connection_state",
+                "capi.views.connection.connection_state",
             ],
         },
     },

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from leadmachine.help import views as help_pages
+from leadmachine.help import pages as help_pages
 
 urlpatterns = [
     path("", include("crm.urls")),

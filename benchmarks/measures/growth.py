@@ -15,7 +15,7 @@ from django.utils import timezone
 from benchmarks import people
 from benchmarks.report import Figure
 from capi.models import Attempt, Connection, ConversionEvent, EarlierAttempt, Housekeeping
-from capi.selectors.periods import WEEK, monday_of
+from capi.models.functions import WEEK, monday_of
 from capi.selectors.reconcile import reconcile
 from crm.models import Company
 from leadmachine.housekeeping import keep_house_if_due

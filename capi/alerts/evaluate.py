@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from capi.alerts import weekly
+from capi.alerts import notifications
 from capi.alerts.conditions import Changes, Condition, compare, facts_of
 from capi.alerts.detectors import measures_of
 from capi.alerts.preferences import MailTopic, recipients
@@ -40,7 +40,7 @@ def evaluate(company_id: int, *, now: datetime) -> bool:
         standing = {rule.pk for rule in rules} | ({None} if rules and connection.has_token else set())
         write_changes(company_id, compare(_open_alerts(company_id), found, standing=standing))
         if rules:
-            weekly.write_if_due(connection, now=now)
+            notifications.write_if_due(connection, now=now)
     return True
 
 

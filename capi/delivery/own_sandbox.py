@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from capi.linkedin.sandbox import proof
+from capi.linkedin.sandbox import messages
 from capi.linkedin.sandbox.request_log import RequestLog
 from capi.linkedin.sandbox.server import SandboxServer
 
@@ -45,7 +45,7 @@ def is_used() -> bool:
 
 def proves_itself() -> bool:
     """True if our sandbox listens on its port."""
-    return proof.is_given(
+    return messages.is_proved(
         key=key(settings.LINKEDIN_SANDBOX_LEDGER), port=settings.LINKEDIN_SANDBOX_PORT, seconds=PROOF_SECONDS
     )
 

@@ -1,23 +1,49 @@
-"""Turning CRM events into conversion events, inside the transaction of the change that made them.
-
-It runs with every save of a lead or a deal, so it is one statement, and no row travels through Python.
-"""
+"""The one place that a lead or deal has in a rule which counts each of them once: who may have it, who has it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db import connections, transaction
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
+from django.db import IntegrityError, connections, transaction
+from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, QuerySet, When
+from django.db.models.functions import Coalesce, Now
 from django.db.models.lookups import IsNull
 
 from capi.delivery import planning_sql
 from capi.delivery.planning_sql import Planning, beside
 from capi.delivery.recall import call_back
-from capi.models import Backfill, Connection, ConversionEvent
-from capi.models.choices import OPEN_STATES, Reason, State
+from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
+from capi.models.choices import OPEN_STATES, Frequency, Reason, State
+from capi.models.lookups import IdList
+
+
+def place() -> Case:
+    """The key of the place that an event needs (as `once_key`), null where its rule counts every time."""
+    once = ConversionRule._base_manager.filter(frequency=Frequency.ONCE)
+    return Case(When(rule__in=once, then=Coalesce("deal_id", "lead_id")), output_field=BigIntegerField())
+
+
+def is_taken() -> Q:
+    """Another event has the place that this one needs."""
+    key = Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
+    others = ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key).exclude(pk=OuterRef("pk"))
+    return Q(Exists(others), rule__frequency=Frequency.ONCE)
+
+
+def take_back(pks: IdList) -> None:
+    """Give those of these events their place again that LinkedIn took although they had been ended meanwhile."""
+    taken_all_the_same = ConversionEvent.objects.filter(
+        ~is_taken(), pk__one_of=pks, state=State.ACCEPTED, once_key=None, lead__isnull=False, is_test=False
+    )
+    try:
+        with transaction.atomic():
+            ConversionEvent.objects.filter(pk__in=taken_all_the_same.values("pk")).update(once_key=place())
+    except IntegrityError:
+        return  # a newer event has just taken it, and one of the two counts
+
+
+# --- Turning CRM events into conversion events, inside the transaction of the change that made them.
 
 CHUNK = 5_000
 T = TypeVar("T")

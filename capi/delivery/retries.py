@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, CharField, F, Q, Value, When
 from django.db.models.functions import Now
 
-from capi.delivery import deduplication
+from capi.delivery import planning
 from capi.models import ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Reason, State
@@ -54,7 +54,7 @@ def hurry(*, company_id: int) -> int:
 
 
 def _put_back(events: Events) -> int:
-    going = retryable(events).filter(Q(obstacle="")).annotate(place=deduplication.place()).order_by("-pk")
+    going = retryable(events).filter(Q(obstacle="")).annotate(place=planning.place()).order_by("-pk")
     # The lowest of each place comes last, and so it is the one that stays.
     first = {(rule, place or -pk): pk for pk, rule, place in going.values_list("pk", "rule_id", "place")}
     # Asked for ENDED once more without any join: else PostgreSQL would not see that a row has just moved on.
@@ -66,7 +66,7 @@ def _put_back(events: Events) -> int:
         http_status=None,
         next_attempt_at=Now(),
         settled_at=None,
-        once_key=deduplication.place(),
+        once_key=planning.place(),
     )
 
 
@@ -82,7 +82,7 @@ def _obstacle() -> Case:
         When(deal=None, rule__crm_event__startswith="deal_", then=Value(Reason.DEAL_DELETED)),
         When(lead__share_with_ad_platforms=False, then=Value(Reason.OPTED_OUT)),
         When(happened_at__lte=too_old, then=Value(Reason.TOO_OLD)),
-        When(deduplication.is_taken(), then=Value(Reason.ALREADY_COUNTED)),
+        When(planning.is_taken(), then=Value(Reason.ALREADY_COUNTED)),
         When(unchanged, state=State.REJECTED, then=Value(Reason.DATA_REFUSED)),
     ]
     return Case(*found, default=Value(""), output_field=CharField())

@@ -17,7 +17,7 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from capi.delivery import beats, deduplication, lane, request_log
+from capi.delivery import beats, lane, planning, request_log
 from capi.delivery.bisection import Refusal
 from capi.delivery.lane import LaneUpdate, Lease
 from capi.delivery.selection import Batch, NotSendable, Row, Sendable
@@ -128,7 +128,7 @@ def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Atte
     missed = sum(len(fate.events) - _apply(fate, attempt) for fate in outcome.fates if fate.events)
     if missed or lane.recalls_of(lease) != request.recalls:
         keep_only_tied(attempt)
-        deduplication.take_back(IdList(event.row.pk for event in request.events))
+        planning.take_back(IdList(event.row.pk for event in request.events))
     if outcome.pause_rule is not None:
         pause_rule(request.rule, outcome.pause_rule, request.said.message)
     if outcome.pause_connection is not None:

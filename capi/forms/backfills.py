@@ -9,8 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from capi.models import ConversionRule
-from capi.models.functions import database_now
-from capi.selectors.periods import days_ago, start_of
+from capi.models.functions import database_now, days_ago, start_of
 from crm.models import Company
 
 OTHER_DATES: Final = 0

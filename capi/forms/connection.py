@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from capi import services
 from capi.forms.reports import SANE
 from capi.forms.rules import ID_WITH_PREFIX_MAX_LENGTH
-from capi.selectors.periods import days_ago
+from capi.models.functions import days_ago
 
 # --- The forms of the LinkedIn pages. What is checked lives in `capi.services` and the models; here it gets its field.
 

@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import QueryDict
 
 from capi.models import ConversionRule
-from capi.selectors.periods import days_ago
+from capi.models.functions import days_ago
 from capi.selectors.reports import ReportPeriod
 from crm.models import Company
 

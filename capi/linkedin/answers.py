@@ -28,6 +28,7 @@ from typing import Any
 
 from capi.linkedin.decisions import (
     Accepted,
+    Answer,
     Decision,
     ElementResult,
     PauseConnection,
@@ -37,11 +38,11 @@ from capi.linkedin.decisions import (
     RefusedUnnamed,
     Throttled,
     TooLarge,
+    TransportError,
     TryLater,
     Verdict,
     VersionRetired,
 )
-from capi.linkedin.exchange import Answer, TransportError
 from capi.linkedin.parsing import (
     ApiMessage,
     api_message,

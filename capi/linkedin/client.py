@@ -8,7 +8,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
 
-from capi.linkedin.exchange import Answer, TransportError
+from capi.linkedin.decisions import Answer, TransportError
 from capi.linkedin.transport import Watch, pool_for
 
 MAX_BODY_BYTES = 1024 * 1024

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import Any
 
-from capi.linkedin.exchange import Answer
+from capi.linkedin.decisions import Answer
 
 # --- Reading an answer's body, which may be anything.
 

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, Final
 
 from capi.linkedin.client import Client
-from capi.linkedin.exchange import Answer, TransportError
+from capi.linkedin.decisions import Answer, TransportError
 from capi.linkedin.parsing import ApiMessage, api_message, code, json_object, printable
 
 API_METHOD: Final = "CONVERSIONS_API"

@@ -3,15 +3,20 @@
 from capi.models.alert import Alert, AlertQuerySet, Mail, MailChoice, MailQuerySet
 from capi.models.attempt import Attempt, EarlierAttempt
 from capi.models.backfill import Backfill
-from capi.models.checkup import Checkup
-from capi.models.choices import CrmEventName, Frequency
-from capi.models.connection import Connection
+from capi.models.choices import (
+    MAX_ID_DIGITS,
+    CrmEventName,
+    Frequency,
+    check_linkedin_id,
+    clean_linkedin_id,
+    only_digits,
+)
+from capi.models.connection import Checkup, Connection
 from capi.models.event import ConversionEvent, ConversionEventQuerySet, new_test_event_id
 from capi.models.rule import ConversionRule, ConversionRuleQuerySet
-from capi.models.scoping import CompanyQuerySet
 from capi.models.statistics import CountedLog, DayCount
-from capi.models.validators import MAX_ID_DIGITS, check_linkedin_id, clean_linkedin_id, only_digits
 from capi.models.workers import SWEEP, Heartbeat, Housekeeping
+from crm.models.tenancy import CompanyQuerySet
 
 __all__ = [
     "MAX_ID_DIGITS", "SWEEP", "Alert", "AlertQuerySet", "Attempt", "Backfill", "Checkup", "CompanyQuerySet",

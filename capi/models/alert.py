@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from capi.models.choices import AlertKind, AlertResolution, MailKind
 from capi.models.rule import ConversionRule
-from capi.models.scoping import CompanyQuerySet
+from crm.models.tenancy import CompanyQuerySet
 
 
 class AlertQuerySet(CompanyQuerySet["Alert"]):

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from capi.models.event import ConversionEvent
 from capi.models.rule import ConversionRule
-from capi.models.scoping import CompanyQuerySet
+from crm.models.tenancy import CompanyQuerySet
 
 
 class Attempt(models.Model):

@@ -11,7 +11,7 @@ from django.urls import reverse
 from capi.models.choices import OPEN_BACKFILLS, BackfillState, Reason
 from capi.models.event import ConversionEvent
 from capi.models.rule import ConversionRule
-from capi.models.scoping import CompanyQuerySet
+from crm.models.tenancy import CompanyQuerySet
 
 
 class BackfillQuerySet(CompanyQuerySet["Backfill"]):

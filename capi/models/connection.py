@@ -5,10 +5,10 @@ from typing import ClassVar, Final
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 
-from capi.models.choices import Reason, RestCause
-from capi.models.scoping import CompanyQuerySet
-from capi.models.validators import only_digits
+from capi.models.choices import Reason, RestCause, only_digits
+from crm.models.tenancy import CompanyQuerySet
 
 LONG_REST: Final = timedelta(minutes=5)  # people are told of a longer one
 NEXT_REQUEST_TAKES: Final = timedelta(minutes=5)  # at most, from the end of a rest: a sweep, a turn and a slow answer
@@ -107,3 +107,19 @@ class Connection(models.Model):
         if self.next_attempt_at is None or self.resting_since is None:
             return timedelta()
         return self.next_attempt_at - self.resting_since
+
+
+# --- What the doctor found last.
+
+
+class Checkup(models.Model):
+    """A company's newest check-up. `findings` is what `capi.diagnostics.findings.as_json` made of it."""
+
+    company = models.OneToOneField("crm.Company", on_delete=models.CASCADE, related_name="checkup")
+    ran_at = models.DateTimeField(db_default=Now())
+    findings = models.JSONField(default=list)
+
+    objects: ClassVar[CompanyQuerySet["Checkup"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return f"Check-up of company {self.company_id}"

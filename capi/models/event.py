@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from capi.models.choices import OPEN_STATES, Reason, State
 from capi.models.rule import ConversionRule
-from capi.models.scoping import CompanyQuerySet
+from crm.models.tenancy import CompanyQuerySet
 
 
 def new_test_event_id() -> str:

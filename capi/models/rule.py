@@ -7,9 +7,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from capi.models.choices import CrmEventName, Frequency, Reason
-from capi.models.scoping import CompanyQuerySet
-from capi.models.validators import only_digits
+from capi.models.choices import CrmEventName, Frequency, Reason, only_digits
+from crm.models.tenancy import CompanyQuerySet
 
 
 class ConversionRuleQuerySet(CompanyQuerySet["ConversionRule"]):

@@ -9,7 +9,7 @@ from django.db.models import BigIntegerField, F, FloatField, Func, Value
 from django.db.models.functions import Cast, Floor, Greatest, Least, Ln
 
 from capi.models.rule import ConversionRule
-from capi.models.scoping import CompanyQuerySet
+from crm.models.tenancy import CompanyQuerySet
 
 
 class DayCount(models.Model):

@@ -16,10 +16,10 @@ from django.utils import timezone
 
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models.choices import State
+from capi.models.functions import WEEK, monday_of, start_of
 from capi.selectors.events import NO_REASON, StateFilter
 from capi.selectors.explanations.explain import became
 from capi.selectors.explanations.states import Explanation
-from capi.selectors.periods import WEEK, monday_of, start_of
 from crm.models import CrmEvent
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 

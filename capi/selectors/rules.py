@@ -9,13 +9,13 @@ from django.db.models import Count, Max, Q
 
 from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule, DayCount
 from capi.models.choices import Frequency, State
+from capi.models.functions import id_behind
 from capi.selectors.events import STATES as STATES_OF_CHIP
 from capi.selectors.events import StateFilter
 from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.explanations.explain import explain_pause
 from capi.selectors.explanations.rules import EVENTS, EventAdvice
 from capi.selectors.explanations.states import Explanation
-from capi.selectors.periods import id_behind
 
 HEALTH_OVER: Final = 20_000  # the newest events of the company; older ones say little about how things stand
 

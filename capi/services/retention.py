@@ -11,7 +11,7 @@ from functools import cache
 from capi.delivery.planning_sql import named
 from capi.models import Attempt, ConversionEvent, ConversionEventQuerySet, EarlierAttempt
 from capi.models.choices import OPEN_STATES
-from capi.selectors.periods import first_id_since
+from capi.models.functions import first_id_since
 from capi.services.statistics import MARGIN, recount_days, seal_counts
 
 

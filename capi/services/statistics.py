@@ -20,9 +20,8 @@ from django.utils import timezone
 from capi.delivery import shutdown
 from capi.models import ConversionEvent, ConversionEventQuerySet, ConversionRule, CountedLog, DayCount
 from capi.models.choices import OPEN_STATES, State
-from capi.models.functions import database_now
+from capi.models.functions import database_now, first_id_since, start_of
 from capi.models.statistics import bucket_between
-from capi.selectors.periods import first_id_since, start_of
 
 COUNT_EVERY_SECONDS: Final = 30
 # How far the order of ids and the order of time may be apart: a long statement dates all of its rows at its start.

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -12,8 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from capi import services
-from capi.diagnostics.checkups import check_up
-from capi.diagnostics.report import report_of
+from capi.diagnostics.checkups import check_up, report_of
 from capi.forms.connection import TokenForm
 from capi.models import CrmEventName
 from capi.selectors.connection import connection_status
@@ -129,3 +128,10 @@ def check(request: MemberRequest) -> HttpResponse:
     if problem:
         messages.error(request, problem)
     return redirect(reverse("linkedin") + "#doctor")
+
+
+# --- What the banners above every page know of the company's connection to LinkedIn.
+
+
+def connection_state(request: HttpRequest) -> dict[str, Any]:
+    return {"line": connection_status(request)}

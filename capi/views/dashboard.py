@@ -9,11 +9,11 @@ from django.views.decorators.http import require_safe
 
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models.choices import State
+from capi.models.functions import days_ago
 from capi.selectors.connection import connection_status
 from capi.selectors.dashboard import deal_numbers, lead_numbers, open_events
 from capi.selectors.explained_events import ExplainedEvent, all_explained
 from capi.selectors.on_hold import OnHold, on_hold
-from capi.selectors.periods import days_ago
 from capi.selectors.reports import ReportPeriod, outcomes_of
 from crm.accounts.decorators import MemberRequest, member
 from crm.models import Company

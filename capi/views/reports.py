@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from capi.forms.reports import OverviewForm, WeekForm
+from capi.models.functions import WEEK, monday_of
 from capi.selectors.connection import connection_status
-from capi.selectors.periods import WEEK, monday_of
 from capi.selectors.reconcile import Week, earliest_week, reconcile
 from capi.selectors.reports import ReportPeriod, days_of, details_of, outcomes_of, rows_of
 from crm.accounts.decorators import MemberRequest, member

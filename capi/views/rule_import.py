@@ -21,7 +21,7 @@ from capi.models.token import UnreadableToken
 from capi.selectors.connection import connection_status
 from capi.selectors.explanations.reasons import READINGS, REASONS
 from capi.selectors.explanations.rules import COUNTED_TWICE, EVENTS, too_often
-from capi.selectors.rule_firing import firing_of_each
+from capi.selectors.rule_health import firing_of_each
 from capi.selectors.rule_import import importable_rules, skipped_rules
 from capi.services.rule_import import Imported, import_rules
 from crm.accounts.decorators import MemberRequest, member

@@ -21,8 +21,7 @@ from capi.models.functions import database_now
 from capi.selectors.backfills import sendable_lately
 from capi.selectors.connection import connection_status
 from capi.selectors.explained_events import explained
-from capi.selectors.rule_firing import Firing, firing_of
-from capi.selectors.rule_health import health_of
+from capi.selectors.rule_health import Firing, firing_of, health_of
 from capi.views.connection import how_far
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action

@@ -17,8 +17,8 @@ from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
 from crm.models import Membership, User
-from crm.models.querysets import CompanyQuerySet, M
 from crm.models.roles import Action
+from crm.models.tenancy import CompanyQuerySet, M
 
 # --- Who gets to see a page: the one decorator that every view of a company's data wears.
 

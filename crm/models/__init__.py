@@ -6,9 +6,8 @@ from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.idempotency import PostedForm
 from crm.models.invitation import Invitation
-from crm.models.lead import Lead
+from crm.models.lead import Lead, LeadSearch
 from crm.models.people import ApiKey, Membership, User
-from crm.models.search import LeadSearch
 
 __all__ = [
     "ApiKey",

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from crm.models.company import Company
-from crm.models.querysets import CompanyQuerySet
+from crm.models.tenancy import CompanyQuerySet
 
 
 class AuditAction(models.TextChoices):

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.text import slugify
 
-from crm.models.querysets import CompanyQuerySet
+from crm.models.tenancy import CompanyQuerySet
 from crm.models.validators import usual_time_zone, validate_currency, validate_time_zone
 
 

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from crm.models.company import Company
-from crm.models.querysets import CompanyQuerySet
+from crm.models.tenancy import CompanyQuerySet
 
 
 class CrmEventKind(models.TextChoices):

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from crm.models.company import Company
 from crm.models.people import User, sha256
-from crm.models.querysets import CompanyQuerySet
 from crm.models.roles import Role
+from crm.models.tenancy import CompanyQuerySet
 
 GOOD_FOR: Final = timedelta(days=7)
 

@@ -6,11 +6,12 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.db.models import Q, Value
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.urls import reverse
 
 from crm.models.company import Company, LeadMeaning, LeadStatus
 from crm.models.event import CrmEventKind
+from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import Tracked, TrackedQuerySet
 
 
@@ -136,3 +137,28 @@ class Lead(Tracked):
             raise ValidationError({"first_name": "Enter a first name or a last name."})
         if self.status_id and self.company_id and self.status.company_id != self.company_id:
             raise ValidationError({"status": "Choose one of your company's statuses."})
+
+
+# --- What somebody searched for among the leads: often a name or an address.
+
+
+class LeadSearch(models.Model):
+    """One search of one member. The addresses of pages hold its `key` in the place of what was typed.
+
+    A row, and no part of a session: a request that read its session before an erasure would write all of it back.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=20, unique=True)
+    text = models.CharField(max_length=100)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[CompanyQuerySet["LeadSearch"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name_plural = "lead searches"
+        constraints = [models.UniqueConstraint(fields=["company", "user", "text"], name="one_search_per_text")]
+
+    def __str__(self) -> str:
+        return f"Search #{self.pk}"

@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 
 from crm.models.company import Company
-from crm.models.querysets import CompanyQuerySet
 from crm.models.roles import Action, Role, may
+from crm.models.tenancy import CompanyQuerySet
 
 KEY_PREFIX = "lm_"
 

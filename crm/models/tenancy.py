@@ -1,10 +1,26 @@
-"""The second wall between companies, in the database itself: a row can't refer to another company's row."""
+"""The one way in to a company's rows, and the second wall between companies in the database itself."""
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.contrib.postgres.operations import AddIndexConcurrently
-from django.db import migrations
+from django.db import migrations, models
+
+if TYPE_CHECKING:
+    from crm.models.company import Company
+
+# --- The one way in to a company's rows: `Model.objects.for_company(company)`.
+
+M = TypeVar("M", bound=models.Model, covariant=True)
+
+
+class CompanyQuerySet(models.QuerySet[M]):
+    """Rows that belong to a company."""
+
+    def for_company(self, company: "Company | int") -> Self:
+        """Only the rows of this company (or company id)."""
+        return self.filter(company=company)
+
 
 # --- The second wall between companies, in the database itself: a row can't refer to another company's row.
 

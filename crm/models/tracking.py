@@ -21,9 +21,9 @@ from django.db.models import OuterRef, Subquery
 
 from crm.models.company import Company, StepQuerySet
 from crm.models.event import CrmEventKind
-from crm.models.querysets import CompanyQuerySet
 from crm.models.recorder import acting_as, record
 from crm.models.snapshots import RowSnapshot, chunks, snapshots, supports_returning_old, update
+from crm.models.tenancy import CompanyQuerySet
 
 __all__ = ["Tracked", "TrackedQuerySet", "acting_as"]
 

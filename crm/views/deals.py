@@ -24,8 +24,7 @@ from crm.selectors import timeline
 from crm.selectors.timeline import outcomes_of_deals
 from crm.services.editing import move_deal
 from crm.services.erasure import person_kept
-from crm.views.editing import edit_page, saved_unless_changed
-from crm.views.form_keys import added, form_key
+from crm.views.editing import added, edit_page, form_key, saved_unless_changed
 from crm.views.shell import back_to, with_outcomes
 
 # --- The board of deals by stage, the list of one stage, and the choice of a lead for a new deal.

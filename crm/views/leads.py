@@ -20,8 +20,7 @@ from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status
 from crm.services.erasure import erase_lead
 from crm.services.searches import recall_search, remember_search
-from crm.views.editing import edit_page, saved_unless_changed
-from crm.views.form_keys import added, form_key
+from crm.views.editing import added, edit_page, form_key, saved_unless_changed
 from crm.views.shell import back_to, with_outcomes
 
 # --- The list of leads: finding them, and changing the status of many.

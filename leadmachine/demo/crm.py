@@ -13,7 +13,7 @@ from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, LeadMeaning,
 from crm.models.lead import LeadType
 from crm.models.roles import Role
 from crm.models.tracking import acting_as
-from leadmachine.demo import names, people
+from leadmachine.demo import people
 
 DAYS = 94  # a little more than LinkedIn takes, so that something has expired
 STATUSES = ("New",) * 8 + ("Contacted",) * 6 + ("Qualified",) * 8 + ("Unqualified",) * 2
@@ -35,7 +35,7 @@ def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, de
 
 def _leads(company: Company, owner: User, dice: random.Random, count: int) -> list[Lead]:
     statuses = {status.name: status for status in LeadStatus.objects.for_company(company)}
-    leads = [_lead(company, owner, face, statuses, dice) for face in names.demo_people(count, dice)]
+    leads = [_lead(company, owner, face, statuses, dice) for face in people.demo_people(count, dice)]
     for lead in leads[::20]:
         lead.email = ""
     for lead in leads[7::25]:
@@ -44,7 +44,7 @@ def _leads(company: Company, owner: User, dice: random.Random, count: int) -> li
 
 
 def _lead(
-    company: Company, owner: User, face: names.DemoPerson, statuses: dict[str, LeadStatus], dice: random.Random
+    company: Company, owner: User, face: people.DemoPerson, statuses: dict[str, LeadStatus], dice: random.Random
 ) -> Lead:
     return Lead(
         company=company,
@@ -53,8 +53,8 @@ def _lead(
         email=face.email,
         phone=f"+31 20 555 {dice.randrange(10_000):04}",
         organisation=face.organisation,
-        title=dice.choice(names.TITLES),
-        source=dice.choice(names.SOURCES),
+        title=dice.choice(people.TITLES),
+        source=dice.choice(people.SOURCES),
         type=dice.choice(LeadType.values),
         status=statuses[dice.choice(STATUSES)],
         owner=owner,
@@ -77,7 +77,7 @@ def _deal(lead: Lead, stages: dict[str, Stage], dice: random.Random) -> Deal:
     return Deal(
         company=lead.company,
         lead=lead,
-        title=f"{lead.organisation}: {dice.choice(names.DEAL_TITLES)}",
+        title=f"{lead.organisation}: {dice.choice(people.DEAL_TITLES)}",
         amount=Decimal(dice.randrange(6, 200) * 250),
         currency=dice.choice(("EUR", "EUR", "EUR", "GBP", "USD")),
         stage=stages[dice.choice(STAGES)],

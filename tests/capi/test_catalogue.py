@@ -12,8 +12,7 @@ from django.db.models import TextChoices
 
 from capi.linkedin import rules
 from capi.linkedin.answers import decide
-from capi.linkedin.decisions import Decision
-from capi.linkedin.exchange import Answer, TransportError
+from capi.linkedin.decisions import Answer, Decision, TransportError
 from capi.linkedin.identity import NothingToHash
 from capi.models import ConversionEvent, choices
 from capi.models.choices import (

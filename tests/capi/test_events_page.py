@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from capi import services
 from capi.models import ConversionEvent
+from capi.models.functions import first_id_since
 from capi.selectors import events as log_module
-from capi.selectors.periods import first_id_since
 from crm.models import Company, CrmEvent
 from tests.conftest import TOKEN, make_lead
 

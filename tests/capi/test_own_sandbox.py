@@ -10,7 +10,7 @@ import pytest
 from capi.delivery import http_session, own_sandbox
 from capi.delivery.linkedin_rules import ask_linkedin
 from capi.linkedin.rules import ReadStatus
-from capi.linkedin.sandbox import proof
+from capi.linkedin.sandbox import messages
 from capi.models import Attempt
 from leadmachine import embedded
 from tests.capi.conftest import send_all, states
@@ -36,7 +36,7 @@ class Stranger(ThreadingHTTPServer):
         """It was asked for a proof, and that is all."""
         assert self.requests
         for path, headers, body in self.requests:
-            assert path.startswith(proof.PATH)
+            assert path.startswith(messages.PROOF_PATH)
             assert "authorization" not in headers
             assert body == b""
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from capi import services
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason, State
-from capi.selectors.periods import monday_of
+from capi.models.functions import monday_of
 from capi.selectors.reconcile import RuleWeek, reconcile
 from crm.models import AuditEntry, Company, CrmEvent, Stage
 from tests.capi.conftest import send_all

@@ -12,7 +12,7 @@ from django.utils import timezone
 from capi.alerts.notifications import mail_content
 from capi.models import Mail
 from capi.models.choices import MailKind
-from capi.selectors.periods import monday_of
+from capi.models.functions import monday_of
 from tests.conftest import make_lead
 from tests.plans import plans, read, read_whole
 

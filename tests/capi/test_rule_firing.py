@@ -7,8 +7,8 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from capi.models import ConversionRule
-from capi.selectors import rule_firing
-from capi.selectors.rule_firing import firing_of
+from capi.selectors import rule_health
+from capi.selectors.rule_health import firing_of
 from crm.models import CrmEvent
 from tests.conftest import make_deal, make_lead
 
@@ -69,7 +69,7 @@ def test_no_event_chosen_counts_nothing(company, unknown, django_assert_num_quer
 
 
 def test_beyond_a_bound_it_says_at_least(web, company, history, monkeypatch) -> None:
-    monkeypatch.setattr(rule_firing, "COUNTED_AT_MOST", 2)
+    monkeypatch.setattr(rule_health, "COUNTED_AT_MOST", 2)
 
     part = web.get(NEW, {"crm_event": "lead_qualified", "frequency": "every_time"}, headers=HTMX).content.decode()
 

@@ -1,7 +1,7 @@
 """A thread's line to LinkedIn: kept while it serves, and made anew once it was hung up."""
 
 from capi.delivery import http_session
-from capi.linkedin.exchange import Answer
+from capi.linkedin.decisions import Answer
 from capi.linkedin.sandbox.request_log import RequestLog
 from capi.linkedin.sandbox.server import SandboxServer
 

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Self
 
-from capi.linkedin.sandbox import proof
+from capi.linkedin.sandbox import messages
 from capi.linkedin.sandbox.faults import NO_FAULT, Drop, Fault, Faults
 from capi.linkedin.sandbox.messages import Received, Reply, refusal
 from capi.linkedin.sandbox.request_log import Entry, RequestLog
@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if self.path == CONTROL_PATH:
             self._control()
-        elif self.path.startswith(f"{proof.PATH}?") and self.desk.key is not None:
+        elif self.path.startswith(f"{messages.PROOF_PATH}?") and self.desk.key is not None:
             self._prove(self.desk.key)
         else:
             self._exchange(self.desk.faults.take())
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         """No request to LinkedIn, so it takes no fault and stands in no ledger."""
         if self._received() is not None:
             port = self.connection.getsockname()[1]
-            self._answer(Reply(200, proof.answer(self.path.partition("?")[2], key=key, port=port).encode()))
+            self._answer(Reply(200, messages.prove(self.path.partition("?")[2], key=key, port=port).encode()))
 
     def _control(self) -> None:
         """Faults for the next requests, from a test in another process. An empty list clears the queue."""
@@ -143,7 +143,7 @@ class SandboxServer:
     """A stand-in for LinkedIn at `url`, from `start` to `stop`. Port 0 takes any free one.
 
     `start` raises OSError where the port is taken. A request that is never answered is held for `hold_seconds`. With
-    a `key` it proves itself to anyone who has the same (`capi.linkedin.sandbox.proof`).
+    a `key` it proves itself to anyone who has the same (`capi.linkedin.sandbox.messages`).
     """
 
     def __init__(

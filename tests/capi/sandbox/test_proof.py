@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from capi.linkedin.sandbox import proof
+from capi.linkedin.sandbox import messages
 from capi.linkedin.sandbox.faults import Fault
 from capi.linkedin.sandbox.request_log import RequestLog
 from capi.linkedin.sandbox.server import SandboxServer
@@ -41,7 +41,7 @@ def stranger(talk: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def is_given(port: int, seconds: float = 5) -> bool:
-    return proof.is_given(key=KEY, port=port, seconds=seconds)
+    return messages.is_proved(key=KEY, port=port, seconds=seconds)
 
 
 def test_the_sandbox_of_this_installation_is_known(sandbox) -> None:
@@ -49,7 +49,7 @@ def test_the_sandbox_of_this_installation_is_known(sandbox) -> None:
 
 
 def test_the_sandbox_of_another_installation_is_not(sandbox) -> None:
-    assert not proof.is_given(key=OTHER_KEY, port=sandbox.port, seconds=5)
+    assert not messages.is_proved(key=OTHER_KEY, port=sandbox.port, seconds=5)
 
 
 def test_a_sandbox_without_a_key_proves_nothing(tmp_path) -> None:
@@ -69,7 +69,7 @@ def test_the_answer_holds_for_its_port_and_its_challenge_alone(sandbox, tmp_path
 
         def said(port: int, challenge: str) -> bytes:
             line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            line.request("GET", f"{proof.PATH}?{challenge}")
+            line.request("GET", f"{messages.PROOF_PATH}?{challenge}")
             try:
                 return line.getresponse().read()
             finally:
