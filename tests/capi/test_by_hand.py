@@ -306,7 +306,7 @@ def test_what_was_read_for_sending_before_a_cancel_is_not_sent(
 ) -> None:
     make_rule()
     make_lead(company)
-    encode = recall.pay
+    encode = recall.spend_request
 
     def cancel_first(*args, **kwargs):
         monkeypatch.setattr(recall, "spend_request", encode)

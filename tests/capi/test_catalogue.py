@@ -54,6 +54,7 @@ CATALOGUE = {
     RestCause: WHY,
 }
 LABELS_SAY_IT_ALL = {
+    choices.CrmEventName: "the names that crm gives",
     Frequency: "a choice in a form",
     AlertResolution: "how an alert ended, beside its words",
     MailKind: "which of an alert's words a mail has",

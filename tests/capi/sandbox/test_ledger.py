@@ -156,8 +156,8 @@ def test_threads_do_not_mix_their_lines(ledger):
 def test_a_kill_right_after_append_loses_nothing(ledger):
     script = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from capi.linkedin.sandbox.request_log import Ledger; from tests.capi.sandbox.test_ledger import entry\n"
-        "ledger = Ledger(Path(sys.argv[1])); [ledger.append(entry()) for _ in range(3)]\n"
+        "from capi.linkedin.sandbox.request_log import RequestLog; from tests.capi.sandbox.test_ledger import entry\n"
+        "ledger = RequestLog(Path(sys.argv[1])); [ledger.append(entry()) for _ in range(3)]\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
 
