@@ -18,7 +18,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail
 from capi.services import retention as log
-from crm.models import ApiKey, AuditAction, AuditEntry, CrmEvent, Invitation, LeadSearch, PostedForm
+from crm.models import ApiKey, AuditAction, AuditEntry, CrmEvent, IdempotencyRecord, Invitation, LeadSearch
 from crm.models.invitation import GOOD_FOR
 from crm.services import idempotency, searches
 
@@ -189,8 +189,8 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         Expires(LOG, "a sign-in", _in_order(AuditEntry, Q(action__in=SIGN_INS), at="at")),
         Expires(RECORD, "anything else", _in_order(AuditEntry, at="at")),
     ),
-    "crm.PostedForm": (
-        Expires(_days(idempotency.KEPT_FOR.days), "it was sent", _in_order(PostedForm, at="posted_at")),
+    "crm.IdempotencyRecord": (
+        Expires(_days(idempotency.KEPT_FOR.days), "it was sent", _in_order(IdempotencyRecord, at="posted_at")),
     ),
     "crm.LeadSearch": (Expires(_days(searches.KEPT_FOR.days), "the search", _where(LeadSearch, at="created_at")),),
     # People and how they come in.

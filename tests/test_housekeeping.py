@@ -28,7 +28,7 @@ from capi.models import (
 from capi.models.workers import LAPSES
 from capi.services import statistics
 from capi.services.statistics import _count
-from crm.models import Company, PostedForm
+from crm.models import Company, IdempotencyRecord
 from leadmachine import housekeeping
 from leadmachine.housekeeping import keep_house_if_due
 from leadmachine.retention import RETENTIONS
@@ -46,7 +46,7 @@ def old_sessions(count: int = 1) -> None:
 
 
 def old_form(company: Company) -> None:
-    PostedForm.objects.create(company=company, sha256="0" * 64, posted_at=timezone.now() - timedelta(days=8))
+    IdempotencyRecord.objects.create(company=company, sha256="0" * 64, posted_at=timezone.now() - timedelta(days=8))
 
 
 def seconds_of_claim() -> float:
@@ -93,7 +93,7 @@ def test_months_in_which_nobody_kept_house_are_made_up_for_in_one_turn(company, 
     keep_house_if_due()
 
     assert not Session.objects.exists()
-    assert not PostedForm.objects.exists()
+    assert not IdempotencyRecord.objects.exists()
 
 
 # --- who -------------------------------------------------------------------------------------------------------------
@@ -206,8 +206,8 @@ def test_a_table_that_fails_keeps_no_other_from_its_turn_and_is_tried_again_in_a
     def fail(before: Any) -> Any:
         raise RuntimeError("no such thing")
 
-    [forms] = RETENTIONS["crm.PostedForm"]
-    monkeypatch.setitem(RETENTIONS, "crm.PostedForm", (type(forms)(forms.period, forms.since, fail),))
+    [forms] = RETENTIONS["crm.IdempotencyRecord"]
+    monkeypatch.setitem(RETENTIONS, "crm.IdempotencyRecord", (type(forms)(forms.period, forms.since, fail),))
     let_a_day_pass()
     old_form(company)
     old_sessions()
@@ -215,10 +215,10 @@ def test_a_table_that_fails_keeps_no_other_from_its_turn_and_is_tried_again_in_a
     with caplog.at_level(logging.ERROR):
         keep_house_if_due()
 
-    assert PostedForm.objects.exists()
+    assert IdempotencyRecord.objects.exists()
     assert not Session.objects.exists()
     assert [record.getMessage() for record in caplog.records] == [
-        "Old rows of crm.PostedForm could not be deleted; it is tried again in an hour."
+        "Old rows of crm.IdempotencyRecord could not be deleted; it is tried again in an hour."
     ]
     assert 3590 < seconds_of_claim() < 3610
     assert not keep_house_if_due()
@@ -226,7 +226,7 @@ def test_a_table_that_fails_keeps_no_other_from_its_turn_and_is_tried_again_in_a
     monkeypatch.undo()
     Housekeeping.objects.update(claimed_until=Now())
     assert keep_house_if_due()
-    assert not PostedForm.objects.exists()
+    assert not IdempotencyRecord.objects.exists()
 
 
 def test_rows_go_in_small_statements_also_where_some_that_stay_lie_between(company, rule, monkeypatch) -> None:

@@ -34,11 +34,11 @@ from crm.models import (
     AuditEntry,
     Company,
     CrmEvent,
+    IdempotencyRecord,
     Invitation,
     LeadSearch,
     Membership,
-    PostedForm,
-)  # fmt: skip
+)
 from leadmachine.retention import RETENTIONS, Expires
 from tests.conftest import make_lead
 from tests.housekeeping import keep_house
@@ -137,7 +137,7 @@ def audited(member: Membership, moment: datetime, action: AuditAction = AuditAct
 
 
 def posted_form(member: Membership, moment: datetime) -> Model:
-    return PostedForm.objects.create(company=member.company, sha256=f"{moment:%s}", posted_at=moment)
+    return IdempotencyRecord.objects.create(company=member.company, sha256=f"{moment:%s}", posted_at=moment)
 
 
 def lead_search(member: Membership, moment: datetime) -> Model:
@@ -194,7 +194,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "capi.DayCount": [(3 * 366, day_count)],
     "crm.CrmEvent": [(90, crm_event_of_nobody)],
     "crm.AuditEntry": [(30, sign_in), (2 * 366, audited)],
-    "crm.PostedForm": [(7, posted_form)],
+    "crm.IdempotencyRecord": [(7, posted_form)],
     "crm.LeadSearch": [(7, lead_search)],
     "crm.ApiKey": [(180, revoked_key)],
     "crm.Invitation": [

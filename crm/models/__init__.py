@@ -4,7 +4,7 @@ from crm.models.audit import AuditAction, AuditEntry
 from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMeaning
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
-from crm.models.idempotency import PostedForm
+from crm.models.idempotency import IdempotencyRecord
 from crm.models.invitation import Invitation
 from crm.models.lead import Lead, LeadSearch
 from crm.models.people import ApiKey, Membership, User
@@ -17,13 +17,13 @@ __all__ = [
     "CrmEvent",
     "CrmEventKind",
     "Deal",
+    "IdempotencyRecord",
     "Invitation",
     "Lead",
     "LeadMeaning",
     "LeadSearch",
     "LeadStatus",
     "Membership",
-    "PostedForm",
     "Stage",
     "StageMeaning",
     "User",

@@ -9,7 +9,7 @@ from crm.models.company import Company
 from crm.models.tenancy import CompanyQuerySet
 
 
-class PostedForm(models.Model):
+class IdempotencyRecord(models.Model):
     """A form as it was filled in, by its hash alone, and the id of the lead or deal that came of it."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -17,7 +17,7 @@ class PostedForm(models.Model):
     made_id = models.BigIntegerField(null=True)  # null only inside the transaction that makes it
     posted_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar[CompanyQuerySet["PostedForm"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[CompanyQuerySet["IdempotencyRecord"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["company", "sha256"], name="posted_once")]

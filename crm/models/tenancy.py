@@ -3,7 +3,6 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 if TYPE_CHECKING:
@@ -49,6 +48,10 @@ def tie(table: str, column: str, to: str) -> migrations.RunPython:
 def _tie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
     if editor.connection.vendor != "postgresql":
         return
+    # Django adds the keys of new tables at the end of their migration: this one has to be there to be dropped.
+    for statement in editor.deferred_sql:
+        editor.execute(statement, None)
+    editor.deferred_sql.clear()
     with editor.connection.cursor() as cursor:
         cursor.execute(SINGLE_KEY, [table, column])
         for (name,) in cursor.fetchall():
@@ -80,27 +83,3 @@ def _on_postgresql(forwards: str, backwards: str) -> migrations.RunPython:
             editor.execute(statement)
 
     return migrations.RunPython(partial(run, forwards), partial(run, backwards))
-
-
-# --- An index on a table that may be large, made while others write to it.
-
-
-class AddIndexUnblocked(AddIndexConcurrently):
-    """As AddIndex, but no save and no delivery waits for it on PostgreSQL: 3 s for a million rows, and more for more.
-
-    Its migration can't be atomic. An index that was broken off stays behind as an invalid one of that name, and is
-    dropped first, so that the migration can be run again. SQLite has no such way and a database of a few rows.
-    """
-
-    def database_forwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
-        if editor.connection.vendor == "postgresql":
-            editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {editor.quote_name(self.index.name)}")
-            super().database_forwards(app_label, editor, from_state, to_state)
-        else:
-            migrations.AddIndex.database_forwards(self, app_label, editor, from_state, to_state)
-
-    def database_backwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
-        if editor.connection.vendor == "postgresql":
-            super().database_backwards(app_label, editor, from_state, to_state)
-        else:
-            migrations.AddIndex.database_backwards(self, app_label, editor, from_state, to_state)

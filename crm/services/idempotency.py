@@ -7,7 +7,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Model
 
-from crm.models import Company, PostedForm
+from crm.models import Company, IdempotencyRecord
 
 KEPT_FOR: Final = timedelta(days=7)
 
@@ -19,7 +19,7 @@ def save_once(*, company: Company, sha256: str, save: Callable[[], Model]) -> tu
     """
     made = None
     with transaction.atomic():
-        posted, is_first = PostedForm.objects.get_or_create(company=company, sha256=sha256)
+        posted, is_first = IdempotencyRecord.objects.get_or_create(company=company, sha256=sha256)
         if is_first:
             made = save()
             posted.made_id = made.pk

@@ -62,9 +62,7 @@ def test_a_sent_lead_says_when_and_by_which_rule(client_as, sales, company, make
     page = client_as(sales).get(lead.get_absolute_url())
 
     assert text_of(page) == f"Sent to LinkedIn {moment} (Qualified lead)"
-    assert f'<span class="badge good">Sent to LinkedIn {moment} (Qualified lead)</span>' in (
-        page.content.decode()
-    )
+    assert f'<span class="badge good">Sent to LinkedIn {moment} (Qualified lead)</span>' in (page.content.decode())
 
 
 def test_a_lead_without_an_address_says_what_it_waits_for_and_leads_there(client_as, sales, company, make_rule) -> None:

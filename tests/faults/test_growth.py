@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from capi.models import Attempt, Housekeeping
-from crm.models import PostedForm
+from crm.models import IdempotencyRecord
 from tests.faults import figures
 from tests.faults.invariants import extra_acceptances
 from tests.faults.processes import wait_for
@@ -24,8 +24,8 @@ def months_ago(world, slug: str):
     rule, long_ago = company.conversion_rules.get(), timezone.now() - timedelta(days=250)
     attempts = [Attempt(company=company, rule=rule, started_at=long_ago) for _ in range(ROWS)]
     Attempt.objects.bulk_create(attempts, batch_size=5_000)
-    forms = [PostedForm(company=company, sha256=f"{number:064}", posted_at=long_ago) for number in range(ROWS)]
-    PostedForm.objects.bulk_create(forms, batch_size=5_000)
+    forms = [IdempotencyRecord(company=company, sha256=f"{number:064}", posted_at=long_ago) for number in range(ROWS)]
+    IdempotencyRecord.objects.bulk_create(forms, batch_size=5_000)
     Housekeeping.objects.create(pk=1, done_at=Now() - timedelta(days=180))
     return company
 
@@ -35,7 +35,7 @@ def is_done() -> bool:
 
 
 def nothing_is_left() -> bool:
-    return not (Attempt.objects.filter(event_count=1, http_status=None).exists() or PostedForm.objects.exists())
+    return not (Attempt.objects.filter(event_count=1, http_status=None).exists() or IdempotencyRecord.objects.exists())
 
 
 def test_f72_months_without_housekeeping_are_made_up_for_while_deliveries_keep_to_their_time(world) -> None:

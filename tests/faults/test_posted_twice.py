@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
-from crm.models import AuditEntry, CrmEvent, Deal, Lead, LeadStatus, PostedForm, Stage
+from crm.models import AuditEntry, CrmEvent, Deal, IdempotencyRecord, Lead, LeadStatus, Stage
 from crm.services.erasure import erase_lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import TOKEN, give_password, make_deal, make_lead
@@ -165,16 +165,16 @@ def test_f58_where_the_first_try_fails_the_second_saves(web, company, monkeypatc
 @pytest.mark.django_db
 def test_f58_what_was_posted_is_kept_as_a_hash_for_a_week(web, new_lead) -> None:
     web.post("/leads/new/", new_lead)
-    kept = PostedForm.objects.get()
+    kept = IdempotencyRecord.objects.get()
 
     erase_lead(lead=Lead.objects.get())
     keep_house()
     assert re.fullmatch(r"[0-9a-f]{64}", kept.sha256)
-    assert PostedForm.objects.count() == 1
+    assert IdempotencyRecord.objects.count() == 1
 
-    PostedForm.objects.update(posted_at=kept.posted_at.replace(year=2025))
+    IdempotencyRecord.objects.update(posted_at=kept.posted_at.replace(year=2025))
     keep_house()
-    assert PostedForm.objects.count() == 0
+    assert IdempotencyRecord.objects.count() == 0
 
 
 # --- over the API ----------------------------------------------------------------------------------------------------

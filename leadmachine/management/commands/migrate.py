@@ -1,0 +1,29 @@
+"""Django's `migrate`, which refuses a database that another version of LeadMachine has migrated further."""
+
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.core.management.commands import migrate
+from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+
+OURS = ("capi", "crm")
+REFUSAL = (
+    "This database was made by a version of LeadMachine whose migrations this one does not have ({names}), so nothing "
+    "was changed. Run that version, restore a backup of before it, or start with an empty database; for `make run`: "
+    "remove the folder var/."
+)
+
+
+class Command(migrate.Command):
+    def handle(self, *args: Any, **options: Any) -> None:
+        loader = MigrationLoader(connections[options["database"]])
+        unknown = sorted(
+            f"{app}.{name}"
+            for app, name in loader.applied_migrations
+            if app in OURS and (app, name) not in loader.disk_migrations
+        )
+        if unknown:
+            names = unknown[-1] if len(unknown) == 1 else f"{unknown[-1]} and {len(unknown) - 1} more"
+            raise CommandError(REFUSAL.format(names=names))
+        super().handle(*args, **options)
