@@ -31,8 +31,9 @@ def start() -> None:
     os.environ.update(environment)
     LOG.parent.mkdir(exist_ok=True)
     LOG.unlink(missing_ok=True)
-    import tests.services  # noqa: F401 - its import starts PostgreSQL and Valkey
+    from tests.services import start as start_postgresql_and_valkey
 
+    start_postgresql_and_valkey()
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
     import django
     from django.core.management import call_command

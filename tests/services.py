@@ -1,7 +1,9 @@
 """The database and the broker that the tests run on: real ones, started from wheels.
 
-Loaded as a pytest plugin before the settings are (`-p tests.services` in pyproject.toml). `DATABASE_URL` and
-`REDIS_URL` name others; whatever is used is printed in pytest's header.
+A pytest plugin (`-p tests.services` in pyproject.toml) that starts them before the settings are loaded. With `-n` each
+worker of pytest-xdist has its own: a fault that restarts PostgreSQL ends no connection of a test next to it. Where
+`DATABASE_URL` and `REDIS_URL` name others, the workers share these, each with a database of its own. Whatever is used
+is printed in pytest's header.
 """
 
 import atexit
@@ -13,12 +15,32 @@ import tempfile
 from pathlib import Path
 
 import psutil
+import pytest
 
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("LEADMACHINE_EMBEDDED_WORKER", "0")
 
-
 PIDS: list[int] = []  # of what was started here
+
+
+def start() -> None:
+    """Start what the environment names no other for."""
+    for name, start_service in (("DATABASE_URL", start_postgres), ("REDIS_URL", start_valkey)):
+        if not os.environ.get(name):
+            os.environ[name] = start_service()
+            _STARTED.add(name)
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-django loads the settings in the same hook
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    if not _only_hands_out_tests(early_config):
+        start()
+
+
+def _only_hands_out_tests(config: pytest.Config) -> bool:
+    """True in the process that pytest-xdist's workers get their tests from: it runs none itself."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    return bool(getattr(config.known_args_namespace, "numprocesses", None)) and not is_worker
 
 
 def start_postgres() -> str:
@@ -60,9 +82,11 @@ def _stop(pid: int | None, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def pytest_report_header() -> str:
+def pytest_report_header(config: pytest.Config) -> str:
     from django.conf import settings
 
+    if _only_hands_out_tests(config) and not {"DATABASE_URL", "REDIS_URL"} & os.environ.keys():
+        return "database and broker: started by each worker"
     database = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
     return f"database: {database} ({_origin('DATABASE_URL')}), broker: {settings.REDIS_URL} ({_origin('REDIS_URL')})"
 
@@ -72,9 +96,3 @@ _STARTED: set[str] = set()
 
 def _origin(name: str) -> str:
     return "started for this run" if name in _STARTED else f"from {name}"
-
-
-for _name, _start in (("DATABASE_URL", start_postgres), ("REDIS_URL", start_valkey)):
-    if not os.environ.get(_name):
-        os.environ[_name] = _start()
-        _STARTED.add(_name)

@@ -1,0 +1,52 @@
+"""Which test covers which fault of docs/reliability.md: `@pytest.mark.covers("F57")`.
+
+A pytest plugin (`-p tests.covers` in pyproject.toml). `python -m pytest --covers` lists the tests of each code and the
+command that runs them, runs none of them, and fails where a fault has no test. `-k F57` chooses those of one code.
+"""
+
+from collections import defaultdict
+
+import pytest
+
+FAULTS = [f"F{number:02}" for number in range(1, 76)]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--covers", action="store_true", help="list the tests that cover each code, and run none")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.extra_keyword_matches.update(codes_of(item))
+
+
+def codes_of(item: pytest.Item) -> set[str]:
+    return {code for marker in item.iter_markers("covers") for code in marker.args}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    if not session.config.getoption("covers"):
+        return None
+    lines = lines_of(session.items)
+    for code, names in sorted(lines.items()):
+        print(f"\n{code}", *names, sep="\n    ")
+    if missing := [code for code in FAULTS if code not in lines]:
+        pytest.exit(f"No test covers {', '.join(missing)}.", returncode=1)
+    return True
+
+
+def lines_of(items: list[pytest.Item]) -> dict[str, list[str]]:
+    """For each code its tests, each once whatever its parameters, beside the command that runs them."""
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for item in items:
+        for code in codes_of(item):
+            found[code][f"{command_of(item):18} {item.nodeid.partition('[')[0]}"] = None
+    return {code: list(names) for code, names in found.items()}
+
+
+def command_of(item: pytest.Item) -> str:
+    if item.get_closest_marker("long"):
+        return "make chaos LONG=1"
+    if item.get_closest_marker("faults") and not item.get_closest_marker("representative"):
+        return "make faults"
+    return "make test"
