@@ -3,13 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENVIRONMENT := sh scripts/environment.sh
 
-.PHONY: help run bench test check static-checks format lock sbom clean
+.PHONY: help run bench quick test faults chaos check static-checks format lock sbom clean
 
 help:
 	@echo "make run      start LeadMachine with demo data on http://127.0.0.1:8000/ (another port: PORT=8123 make run)"
-	@echo "make test     all tests, on a PostgreSQL and a Valkey of their own, and again on SQLite"
-	@echo "make chaos    the long fault runs (RUNS=10 times as much as in make test; SEED=... repeats one; LONG=1: a release)"
-	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test: what CI runs"
+	@echo "make quick    what a change of one module needs, within a minute; TESTS=tests/crm for a part"
+	@echo "make test     all tests, with one fault test of each group; those that SQLite differs in also there"
+	@echo "make faults   all fault tests; what make test does at a small size is done in full"
+	@echo "make chaos    the long fault runs (RUNS=10 times as much as in make faults; SEED=... repeats one; LONG=1: a release)"
+	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test and make faults: what CI runs"
 	@echo "make bench    the benchmarks, each beside its baseline; BENCH=--quick for a look, BENCH='--only drain' for one"
 	@echo "make format   put all code into its usual form"
 	@echo "make lock     write the lock files anew from pyproject.toml (needs uv)"
@@ -43,18 +45,34 @@ run: .venv/.to-run
 
 # --- tests and checks ---
 
+# As many workers as processors, each with a PostgreSQL and a Valkey of its own. SIDE_BY_SIDE= runs one test at a time.
+SIDE_BY_SIDE ?= --numprocesses logical --maxprocesses 8 --dist worksteal
+PYTEST := $(BIN)/python -m pytest $(SIDE_BY_SIDE)
+ON_SQLITE := DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(PYTEST)
+TESTS ?=
+
+quick: .venv/.to-develop
+	@$(PYTEST) -m "not browser and not processes and not faults and not slow" $(TESTS)
+
 test: .venv/.to-develop
-	@echo "All tests:"
-	@$(BIN)/python -m pytest
-	@echo "The tests that hold on every database, again on SQLite:"
-	@DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -m sqlite
+	@echo "All tests, and one fault test of each group:"
+	@$(PYTEST) -m "not faults or representative" $(TESTS)
+	@echo "The tests that SQLite differs in, again on SQLite:"
+	@$(ON_SQLITE) -m "sqlite and (not faults or representative)" $(TESTS)
+
+faults: export FULL_SIZE ?= 1
+faults: .venv/.to-develop
+	@echo "All fault tests, and in full what make test does at a small size:"
+	@$(PYTEST) -m "faults or sized" $(TESTS)
+	@echo "The fault tests that SQLite differs in, again on SQLite:"
+	@$(ON_SQLITE) -m "sqlite and faults" $(TESTS)
 
 RUNS ?= 10
 
 chaos: .venv/.to-develop
 	@$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long,--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
-check: static-checks test
+check: static-checks test faults
 
 static-checks: .venv/.to-develop
 	@echo "Format:"
@@ -68,6 +86,12 @@ static-checks: .venv/.to-develop
 	@$(BIN)/mypy
 	@echo "Boundaries between the packages:"
 	@$(BIN)/lint-imports
+	@echo "Security lint:"
+	@$(BIN)/bandit --quiet --recursive --severity-level medium --ignore-nosec crm capi leadmachine postgresql
+	@echo "Secrets, pinned packages, and what pages load:"
+	@$(BIN)/python scripts/check_repository.py
+	@echo "A test for each fault:"
+	@listed=$$($(BIN)/python -m pytest --covers) || { echo "$$listed"; exit 1; }
 	@echo "Migrations that are missing:"
 	@DEBUG=1 DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	@echo "Settings of a production installation:"
