@@ -21,6 +21,8 @@ from crm.models.roles import Role
 from crm.services import rate_limits
 from tests import emptying, pages
 
+pytest_plugins = ["tests.fixtures"]
+
 # Playwright's sync API keeps an event loop in this thread; Django would refuse the ORM.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from capi import services
+from capi.delivery import http_session
+from capi.linkedin.sandbox.request_log import RequestLog
+from capi.linkedin.sandbox.server import SandboxServer
 from capi.models import Connection, ConversionRule
-from capi.pipeline import wire
-from capi.sandbox.ledger import Ledger
-from capi.sandbox.server import SandboxServer
 from crm.models import Company
 from tests.conftest import TOKEN
 
@@ -18,10 +18,10 @@ GOOD_RULE = "104012"
 
 @pytest.fixture
 def sandbox(settings: Any, tmp_path: Any) -> Iterator[SandboxServer]:
-    with SandboxServer("127.0.0.1", 0, Ledger(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
+    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
         settings.LINKEDIN_API_URL = server.url
         yield server
-        wire.hang_up()
+        http_session.close()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from tests.conftest import make_lead
 from tests.housekeeping import keep_house, let_a_day_pass
 from tests.plans import plans, read, read_whole
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.covers("F72")]
 
 
 def old_sessions(count: int = 1) -> None:

@@ -43,7 +43,7 @@ from leadmachine.retention import RETENTIONS, Expires
 from tests.conftest import make_lead
 from tests.housekeeping import keep_house
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.covers("F72")]
 
 OPERATING = settings.BASE_DIR / "docs" / "operating.md"
 MARGIN = timedelta(hours=2)  # the log is looked through up to an hour more

@@ -8,7 +8,6 @@ import pytest
 from capi.models import ConversionEvent
 from capi.services.rules import send_test_event
 from crm.models import Company, Deal, Lead, LeadStatus, Stage
-from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.conftest import received, requests_made, send_all
 from tests.conftest import make_deal, make_lead
 from tests.faults.proxy import RecordingProxy

@@ -13,7 +13,7 @@ from crm.models.roles import Role
 from tests.accounts.conftest import is_in, link, sign_in
 from tests.conftest import join
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 GOOD = "a long and good password"
 

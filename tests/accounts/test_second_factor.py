@@ -183,7 +183,8 @@ def test_what_is_in_the_database_lets_nobody_in(client_as, sales):
     assert not any(code in kept for code in codes)
 
 
-def test_s15_recovery_codes_that_were_shown_are_hashes_that_no_key_opens(client_as, sales):
+@pytest.mark.covers("S15")
+def test_recovery_codes_that_were_shown_are_hashes_that_no_key_opens(client_as, sales):
     codes = recovery_codes(client_as(sales))
 
     data = Authenticator.objects.get(type="recovery_codes").data
@@ -195,7 +196,8 @@ def test_s15_recovery_codes_that_were_shown_are_hashes_that_no_key_opens(client_
     assert not any(code in str(hashes) for code in codes)
 
 
-def test_s15_each_recovery_code_counts_once_and_a_wrong_one_uses_none_up(client_as, sales):
+@pytest.mark.covers("S15")
+def test_each_recovery_code_counts_once_and_a_wrong_one_uses_none_up(client_as, sales):
     codes = recovery_codes(client_as(sales))
     stored = Authenticator.objects.get(type="recovery_codes")
     wrong = next(str(number) for number in range(10**7, 10**8) if str(number) not in codes)
@@ -207,7 +209,8 @@ def test_s15_each_recovery_code_counts_once_and_a_wrong_one_uses_none_up(client_
     assert len(stored.wrap().get_unused_codes()) == 8
 
 
-def test_s15_recovery_codes_outlast_a_rotation_of_keys(client_as, sales, settings):
+@pytest.mark.covers("S15")
+def test_recovery_codes_outlast_a_rotation_of_keys(client_as, sales, settings):
     codes = recovery_codes(client_as(sales))
     settings.TOKEN_KEYS = [Fernet.generate_key().decode(), *settings.TOKEN_KEYS]
 

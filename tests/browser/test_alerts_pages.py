@@ -10,12 +10,11 @@ from capi.alerts.preferences import choices_of
 from capi.models import Alert
 from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, history, open_page
 from tests.capi.alerts.conftest import look
-from tests.capi.conftest import connected, make_rule, sandbox
 from tests.conftest import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-__all__ = ["connected", "history", "make_rule", "sandbox"]
+__all__ = ["history"]
 ALERTS, RECONCILE = reverse("alerts"), reverse("reconcile")
 
 

@@ -5,7 +5,6 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page, worker
-from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.conftest import states
 from tests.capi.test_backfill import make_leads, start
 from tests.conftest import sign_in

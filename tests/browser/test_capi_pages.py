@@ -13,7 +13,6 @@ from capi.delivery.deliver import deliver
 from capi.models import Connection, ConversionEvent
 from crm.models import LeadStatus
 from crm.services.members import show_outcomes
-from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.conftest import send_all
 from tests.capi.counted import count_now
 from tests.conftest import PASSWORD, TOKEN, make_deal, make_lead, sign_in

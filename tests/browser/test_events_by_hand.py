@@ -6,7 +6,6 @@ from playwright.sync_api import expect
 
 from capi.models import Connection, ConversionEvent
 from tests.browser.test_capi_pages import EVENTS, SIZES, assert_fit_to_use, let_seconds_pass, open_page
-from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.conftest import states
 from tests.conftest import make_deal, make_lead, sign_in
 

@@ -15,7 +15,6 @@ from crm.models import CrmEvent, Deal, Lead, LeadStatus, Membership, Stage
 from crm.models.roles import Role
 from crm.services.erasure import erase_lead
 from tests.browser.test_capi_pages import SIZES, assert_fit_to_use
-from tests.capi.conftest import make_rule, token  # noqa: F401 - fixtures
 from tests.conftest import make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,7 +95,7 @@ def deal(company, ada) -> Deal:
 
 
 @pytest.fixture
-def rules(company, token, make_rule, ada, deal) -> None:  # noqa: F811
+def rules(company, token, make_rule, ada, deal) -> None:
     """LinkedIn hears of whatever a select can report; the lead and the deal were there before."""
     for kind in REPORTED:
         make_rule(kind)
@@ -226,9 +225,7 @@ def test_enter_in_the_open_list_saves(open_list):
 
 def test_escape_in_the_open_list_saves_nothing(open_list):
     open_list.page.keyboard.down("Escape")
-    expect(
-        open_list.hint
-    ).to_be_visible()  # the list has closed: a key let go before that is the list's, not the page's
+    expect(open_list.hint).to_be_visible()  # the list has closed: until then a key is the list's, not the page's
     open_list.page.keyboard.up("Escape")
 
     open_list.shows(open_list.saved)

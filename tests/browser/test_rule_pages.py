@@ -8,7 +8,6 @@ from playwright.sync_api import expect
 from capi import services
 from capi.models import ConversionRule
 from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page
-from tests.capi.conftest import *  # noqa: F403 - the fixtures of a connected company
 from tests.capi.counted import count_now, record
 from tests.conftest import TOKEN, make_lead, sign_in
 

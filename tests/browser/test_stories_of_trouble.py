@@ -13,11 +13,11 @@ from tests.browser.story import Story
 from tests.browser.test_capi_pages import LINKEDIN, open_page
 from tests.capi.alerts.conftest import _post_office as post_office
 from tests.capi.alerts.conftest import line
-from tests.capi.conftest import make_rule, received, sandbox
+from tests.capi.conftest import received
 from tests.conftest import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-__all__ = ["line", "make_rule", "post_office", "sandbox"]
+__all__ = ["line", "post_office"]
 
 REVOKED = '{"status":401,"serviceErrorCode":65601,"code":"REVOKED_ACCESS_TOKEN","message":"Revoked by the user"}'
 RETIRED = '{"status":426,"code":"NONEXISTENT_VERSION","message":"Requested version 20260900 is not active"}'

@@ -1,49 +1,12 @@
-"""A company that is connected to a strict stand-in for LinkedIn on a real socket."""
+"""What a company's lane does, and what the stand-in for LinkedIn has got. Its fixtures are in tests/fixtures.py."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
-
-from capi import services
-from capi.delivery import http_session
 from capi.delivery.deliver import deliver
 from capi.delivery.sending import DeliveryResult
-from capi.linkedin.sandbox.request_log import RequestLog
 from capi.linkedin.sandbox.server import SandboxServer
-from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.models import ConversionEvent
 from crm.models import Company
-from tests.conftest import TOKEN
-
-GOOD_RULE = "104012"
-
-
-@pytest.fixture
-def sandbox(settings: Any, tmp_path: Any) -> Iterator[SandboxServer]:
-    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
-        settings.LINKEDIN_API_URL = server.url
-        yield server
-        http_session.close()
-
-
-@pytest.fixture
-def connected(company: Company, sandbox: SandboxServer) -> Connection:
-    return services.save_token(company=company, token=TOKEN)
-
-
-@pytest.fixture
-def token(company: Company) -> Connection:
-    """A saved token, with nobody at LinkedIn's end."""
-    return services.save_token(company=company, token=TOKEN)
-
-
-@pytest.fixture
-def make_rule(company: Company) -> Callable[..., ConversionRule]:
-    def make(crm_event: str = "lead_created", linkedin_id: str = GOOD_RULE, **fields: Any) -> ConversionRule:
-        defaults = {"company": company, "name": crm_event.replace("_", " ").capitalize()}
-        return ConversionRule.objects.create(crm_event=crm_event, linkedin_id=linkedin_id, **{**defaults, **fields})
-
-    return make
 
 
 def send_all(company: Company) -> DeliveryResult:

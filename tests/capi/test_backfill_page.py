@@ -11,7 +11,7 @@ from tests.capi.conftest import send_all, states
 from tests.capi.test_backfill import ago, make_leads, start
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 LIST, PLAN = reverse("backfills"), reverse("backfill_plan")
 

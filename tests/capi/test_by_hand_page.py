@@ -14,7 +14,7 @@ from crm.models import AuditEntry
 from tests.capi.conftest import states
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 LONG_AGO = Now() - timedelta(days=91)
 EVENTS, RETRY, CANCEL = reverse("events"), reverse("events_retry"), reverse("events_cancel")

@@ -13,7 +13,7 @@ from crm.models import Company
 from leadmachine.timers import Watcher
 from tests.conftest import TOKEN
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from capi.models import Backfill
 from tests.capi.conftest import send_all, states
 from tests.capi.test_backfill import make_leads
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PLAN = """\
 Lead created (rule {rule.pk}, Lead created):

@@ -10,7 +10,7 @@ from capi.models import ConversionRule
 from tests.capi.conftest import received, requests_made, states
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def deliver() -> str:

@@ -9,7 +9,7 @@ from capi import services
 from capi.models import Checkup, Heartbeat
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 GOOD = {"token": "AQX-good-token-0123456789", "ad_account_id": "512345678"}
 

@@ -17,7 +17,7 @@ from crm.models.crypto import KeyState
 from tests.accounts.conftest import set_up_app
 from tests.conftest import TOKEN
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.covers("F71")]
 
 OTHER_TOKEN = "AQVcontoso0123456789abcdefghijklmnop"
 

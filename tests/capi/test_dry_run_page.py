@@ -19,7 +19,7 @@ from tests.capi.conftest import requests_made, send_all
 from tests.capi.linkedin.wire import CREATED, Wire, headers_of, keeping_alive
 from tests.conftest import TOKEN, make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PAGE = reverse("dry_run")
 

@@ -13,7 +13,7 @@ from crm.models import AuditEntry
 from tests.capi.counted import record
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 EXPORT = "/integrations/linkedin/events/export/"
 
@@ -84,7 +84,8 @@ def test_the_export_is_on_record_and_not_made_by_a_link(client_as, ops) -> None:
     assert (entry.details, entry.actor_id) == ({"what": "event log"}, ops.user_id)
 
 
-def test_s21_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as, ops, make_rule) -> None:
+@pytest.mark.covers("S21")
+def test_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as, ops, make_rule) -> None:
     record(make_rule(name="@SUM(1)"), "accepted")
 
     (row,) = rows_of(client_as(ops).post(EXPORT))
@@ -99,7 +100,8 @@ def test_nothing_of_another_company_is_in_it(client_as, ops, other_company, make
     assert rows_of(client_as(ops).post(EXPORT, {"rule": theirs.pk})) == []
 
 
-def test_s42_beyond_the_limit_nothing_is_exported(client_as, ops, settings) -> None:
+@pytest.mark.covers("S42")
+def test_beyond_the_limit_nothing_is_exported(client_as, ops, settings) -> None:
     settings.EXPORTS_PER_MINUTE = 0
 
     refused = client_as(ops).post(EXPORT, follow=True)

@@ -8,7 +8,7 @@ from django.urls import reverse
 from capi.linkedin.identity import PUBLISHED, NothingToHash, email_sha256, why_no_hash
 from tests.security.rows import checksum
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PAGE = reverse("check_hash")
 TEST = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"

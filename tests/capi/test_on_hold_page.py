@@ -14,7 +14,7 @@ from capi.selectors.explanations.explain import countdown
 from capi.selectors.on_hold import on_hold
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PAGES = [reverse(name) for name in ("dashboard", "linkedin", "events")]
 

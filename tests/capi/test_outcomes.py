@@ -16,7 +16,7 @@ from tests.capi.counted import record
 from tests.conftest import TOKEN, make_deal, make_lead
 from tests.housekeeping import keep_house
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 NO_RULE = "No active rule at that time: nothing is sent to LinkedIn"
 LOG_GONE = "More than 180 days ago: its log is no longer kept"

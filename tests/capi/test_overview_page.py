@@ -209,7 +209,8 @@ def test_the_days_of_one_rule_alone_can_be_exported(client_as, ops, company, his
     assert [row[1:5] for row in rows[1:]] == [["1", "0", "0", "0"]]
 
 
-def test_s21_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as, ops, make_rule) -> None:
+@pytest.mark.covers("S21")
+def test_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as, ops, make_rule) -> None:
     record(make_rule(name="=HYPERLINK(1)"), "accepted")
     count_now()
 
@@ -218,7 +219,8 @@ def test_s21_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as,
     assert rows[1][1] == "'=HYPERLINK(1)"
 
 
-def test_s42_exports_are_limited_and_then_lead_back_with_a_sentence(client_as, ops, settings, one_minute) -> None:
+@pytest.mark.covers("S42")
+def test_exports_are_limited_and_then_lead_back_with_a_sentence(client_as, ops, settings, one_minute) -> None:
     settings.EXPORTS_PER_MINUTE = 1
     web = client_as(ops)
 

@@ -9,7 +9,7 @@ from capi.models import Attempt, ConversionEvent
 from tests.capi.conftest import requests_made, send_all
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from capi.models import Connection, ConversionEvent, ConversionRule
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_test_event_is_sent_with_an_address_that_belongs_to_nobody(company, connected, sandbox, make_rule) -> None:

@@ -15,7 +15,7 @@ from crm.models import Lead
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 UUID = "AAYc7WzGX3kq0tVx6f5qjQ=="
 

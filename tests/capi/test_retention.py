@@ -9,7 +9,7 @@ from capi.models import Alert, Mail
 from capi.models.choices import AlertKind, MailKind
 from tests.housekeeping import keep_house
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 OLD = Now() - timedelta(days=31)
 RECENT = Now() - timedelta(days=29)

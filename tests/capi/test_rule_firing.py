@@ -12,7 +12,7 @@ from capi.selectors.rule_health import firing_of
 from crm.models import CrmEvent
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 NEW = reverse("rule_new")
 HTMX = {"HX-Request": "true"}

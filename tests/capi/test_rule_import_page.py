@@ -17,7 +17,7 @@ from crm.models import AuditEntry
 from crm.models.roles import Role
 from tests.conftest import join, make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PAGE, ACCOUNT = reverse("rule_import"), reverse("ad_account_save")
 TOKEN = "AQX-good-token-0123456789"

@@ -8,7 +8,7 @@ from capi.linkedin.rules import ReadStatus
 from capi.models import Connection
 from capi.models.token import UnreadableToken
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def saved(company, token="AQX-good-token-0123456789", account="512345678") -> Connection:

@@ -10,7 +10,7 @@ from capi import services
 from capi.models import Connection, ConversionEvent, ConversionRule
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 BAD_TOKENS = {
     "empty": "",

@@ -101,7 +101,6 @@ def test_the_days_left_are_counted_to_the_day_of_the_sunset(version, today, left
     assert versions.days_left(version, today) == left
 
 
-@pytest.mark.sqlite
 def test_a_retired_version_holds_everything_burns_nothing_and_goes_on_with_the_next(
     client_as, admin, company, connected, sandbox, make_rule, settings
 ) -> None:
@@ -134,7 +133,6 @@ def test_a_retired_version_holds_everything_burns_nothing_and_goes_on_with_the_n
     assert "LinkedIn says 426" not in web.get(LEADS).content.decode()
 
 
-@pytest.mark.sqlite
 def test_the_command_line_lets_it_go_on_too(company, connected, sandbox, make_rule, settings, capsys) -> None:
     settings.LINKEDIN_API_VERSION = "202511"
     make_rule()

@@ -97,7 +97,8 @@ def test_the_hash_of_a_key_is_not_shown(operator, company):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_f56_companies_are_deactivated_and_activated_by_an_action(operator, company, other_company):
+@pytest.mark.covers("F56")
+def test_companies_are_deactivated_and_activated_by_an_action(operator, company, other_company):
     chosen = {"_selected_action": [company.pk]}
 
     operator.post("/admin/crm/company/", {"action": "deactivate", **chosen})

@@ -162,7 +162,8 @@ def test_an_entry_can_not_be_changed_or_deleted(company, change):
     assert AuditEntry.objects.get().action == "import"
 
 
-def test_s38_old_sign_ins_go_after_the_retention_period_and_all_else_stays(company, settings):
+@pytest.mark.covers("S38")
+def test_old_sign_ins_go_after_the_retention_period_and_all_else_stays(company, settings):
     for action in (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED, AuditAction.ERASURE):
         audit.record(company=company, action=action)
     settings.RETENTION_DAYS = 0

@@ -130,7 +130,8 @@ def test_the_export_is_not_made_by_a_link(client):
     assert not AuditEntry.objects.filter(action="export").exists()
 
 
-def test_s21_a_name_that_might_be_a_formula_is_exported_as_text(client, company, admin):
+@pytest.mark.covers("S21")
+def test_a_name_that_might_be_a_formula_is_exported_as_text(client, company, admin):
     admin.user.first_name = "=HYPERLINK(1)"
     audit.record(company=company, action=AuditAction.ERASURE, actor=admin.user)
 
@@ -142,12 +143,14 @@ def test_s21_a_name_that_might_be_a_formula_is_exported_as_text(client, company,
 @pytest.mark.parametrize(
     "sign", ["=", "+", "-", "@", "\t", "\r", "\n", "\0", " =", "\u3000+", "\uff1d", "\uff0b", "\uff20"]
 )
-def test_s21_what_a_spreadsheet_might_take_for_a_formula_becomes_text(sign):
+@pytest.mark.covers("S21")
+def test_what_a_spreadsheet_might_take_for_a_formula_becomes_text(sign):
     assert as_text(f"{sign}1+1") == f"'{sign}1+1"
 
 
 @pytest.mark.parametrize("value", ["Ada", "a=b", "3 - 1", "", "ada@example.com"])
-def test_s21_what_is_text_already_stays_as_it_is(value):
+@pytest.mark.covers("S21")
+def test_what_is_text_already_stays_as_it_is(value):
     assert as_text(value) == value
 
 

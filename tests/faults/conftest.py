@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.capi.conftest import connected, make_rule, sandbox
 from tests.faults import figures
 from tests.faults.ledger import LinkedIn
 from tests.faults.servers import Broker
 from tests.faults.world import SMALL, World
-
-__all__ = ["connected", "make_rule", "sandbox"]  # for the faults that need no second process
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-RUNS = int(os.environ.get("CHAOS_RUNS", "1"))  # 1 in `make test`; `make chaos` sets more
+RUNS = int(os.environ.get("CHAOS_RUNS", "1"))  # 1 in `make faults`; `make chaos` sets more
 LONG = os.environ.get("CHAOS_LONG") == "1"  # the run before a release
 SEED = int(os.environ.get("CHAOS_SEED", "20261125"))
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """So many in `make test`, and so many before a release."""
+    """So many in `make faults`, and so many before a release."""
 
     quick: int
     long: int

@@ -64,7 +64,8 @@ def deliver_all(company, *, turns: int = 40) -> None:
     ("header", "least"),
     [("7", 7), ("1", 1), ("0", 0), ("-5", 0), ("99999999", 24 * 3600 - 1), ("soon", 0), ("7, 9", 0), ("", 0)],
 )
-def test_f32_retry_after_is_kept_to_and_nonsense_in_it_is_nothing(
+@pytest.mark.covers("F32")
+def test_retry_after_is_kept_to_and_nonsense_in_it_is_nothing(
     header, least, company, other_company, connected, sandbox, make_rule, patient
 ) -> None:
     services.save_token(company=other_company, token="AQV-the-token-of-contoso-0001")
@@ -98,7 +99,8 @@ def seconds_to_midnight() -> float:
     return (midnight - now).total_seconds()
 
 
-def test_f33_after_5_throttles_in_a_row_a_company_waits_for_midnight_and_loses_nothing(
+@pytest.mark.covers("F33")
+def test_after_5_throttles_in_a_row_a_company_waits_for_midnight_and_loses_nothing(
     company, connected, sandbox, make_rule, settings
 ) -> None:
     settings.THROTTLE_SECONDS = 60
@@ -128,7 +130,8 @@ def test_f33_after_5_throttles_in_a_row_a_company_waits_for_midnight_and_loses_n
     assert broken(books(sandbox)) == []
 
 
-def test_f74_troubles_of_another_kind_and_a_throttle_that_asks_for_a_second_silence_nobody_for_long(
+@pytest.mark.covers("F74")
+def test_troubles_of_another_kind_and_a_throttle_that_asks_for_a_second_silence_nobody_for_long(
     company, connected, sandbox, make_rule, settings
 ) -> None:
     settings.THROTTLE_SECONDS, settings.LANE_REST_SECONDS = 60, 30
@@ -156,7 +159,8 @@ def test_f74_troubles_of_another_kind_and_a_throttle_that_asks_for_a_second_sile
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("text", ["APPLICATION DAY limit", ""])
-def test_f74_a_retry_after_is_kept_to_whatever_happened_before(
+@pytest.mark.covers("F74")
+def test_a_retry_after_is_kept_to_whatever_happened_before(
     status, text, company, connected, sandbox, make_rule
 ) -> None:
     make_rule()
@@ -173,7 +177,8 @@ def test_f74_a_retry_after_is_kept_to_whatever_happened_before(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_f34_20_failures_in_a_row_slow_the_lane_down_and_lose_nothing(
+@pytest.mark.covers("F34")
+def test_20_failures_in_a_row_slow_the_lane_down_and_lose_nothing(
     status, company, connected, sandbox, make_rule
 ) -> None:
     make_rule()
@@ -192,7 +197,8 @@ def test_f34_20_failures_in_a_row_slow_the_lane_down_and_lose_nothing(
     assert broken(books(sandbox)) == []
 
 
-def test_f34_waits_grow_by_the_schedule_and_are_spread_for_each_batch_and_not_for_each_event(
+@pytest.mark.covers("F34")
+def test_waits_grow_by_the_schedule_and_are_spread_for_each_batch_and_not_for_each_event(
     company, connected, sandbox, make_rule, settings
 ) -> None:
     settings.RETRY_SECONDS = [30, 120, 600, 1800]
@@ -211,7 +217,8 @@ def test_f34_waits_grow_by_the_schedule_and_are_spread_for_each_batch_and_not_fo
         assert len(waits) > 90
 
 
-def test_f34_with_30_of_100_answers_bad_everything_goes_out(company, connected, sandbox, make_rule, settings) -> None:
+@pytest.mark.covers("F34")
+def test_with_30_of_100_answers_bad_everything_goes_out(company, connected, sandbox, make_rule, settings) -> None:
     settings.BATCH_SIZE = 20
     with figures.chance(figures.SEED) as chance:
         kinds = [
@@ -236,7 +243,8 @@ def test_f34_with_30_of_100_answers_bad_everything_goes_out(company, connected, 
 # --- F36 and F43 to F45: refusals ------------------------------------------------------------------------------------
 
 
-def test_f36_an_element_that_is_always_refused_is_rejected_after_one_more_send(
+@pytest.mark.covers("F36")
+def test_an_element_that_is_always_refused_is_rejected_after_one_more_send(
     company, connected, sandbox, make_rule
 ) -> None:
     make_rule()
@@ -256,7 +264,8 @@ def named(bad) -> str:
 
 
 @pytest.mark.parametrize("count", [1, 37, 4999])
-def test_f43_named_elements_of_5000_are_rejected_and_the_rest_goes_with_2_more_requests_at_most(
+@pytest.mark.covers("F43")
+def test_named_elements_of_5000_are_rejected_and_the_rest_goes_with_2_more_requests_at_most(
     count, company, connected, sandbox, make_rule
 ) -> None:
     make_rule()
@@ -273,7 +282,8 @@ def test_f43_named_elements_of_5000_are_rejected_and_the_rest_goes_with_2_more_r
         assert broken(books(sandbox)) == []
 
 
-def test_f43_all_of_5000_for_one_reason_is_the_rule_and_holds_all_until_it_is_resumed(
+@pytest.mark.covers("F43")
+def test_all_of_5000_for_one_reason_is_the_rule_and_holds_all_until_it_is_resumed(
     company, connected, sandbox, make_rule
 ) -> None:
     rule = make_rule()
@@ -292,7 +302,8 @@ def test_f43_all_of_5000_for_one_reason_is_the_rule_and_holds_all_until_it_is_re
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_f44_where_nobody_is_named_halving_finds_exactly_the_bad_ones(
+@pytest.mark.covers("F44")
+def test_where_nobody_is_named_halving_finds_exactly_the_bad_ones(
     count, company, connected, sandbox, make_rule, monkeypatch
 ) -> None:
     make_rule()
@@ -315,7 +326,8 @@ def test_f44_where_nobody_is_named_halving_finds_exactly_the_bad_ones(
         assert broken(books(sandbox)) == []
 
 
-def test_f45_f73_a_body_that_is_too_large_is_halved_until_it_is_taken_and_the_size_is_learnt(
+@pytest.mark.covers("F45", "F73")
+def test_a_body_that_is_too_large_is_halved_until_it_is_taken_and_the_size_is_learnt(
     company, connected, sandbox, make_rule, monkeypatch
 ) -> None:
     make_rule()
@@ -342,7 +354,8 @@ def test_f45_f73_a_body_that_is_too_large_is_halved_until_it_is_taken_and_the_si
     assert broken(books(sandbox)) == []
 
 
-def test_f73_a_413_for_two_events_slows_nobody_down(company, connected, sandbox, make_rule, patient) -> None:
+@pytest.mark.covers("F73")
+def test_a_413_for_two_events_slows_nobody_down(company, connected, sandbox, make_rule, patient) -> None:
     make_rule()
     make_leads(company, 2)
     sandbox.faults.add(Fault(status=413, body="<html>Request Entity Too Large</html>"))
@@ -364,7 +377,8 @@ def test_f73_a_413_for_two_events_slows_nobody_down(company, connected, sandbox,
     "fault",
     [Fault(delay_ms=6000), Fault(drip_ms=200), Fault(status=200, headers={"Content-Length": "999"}, drip_ms=200)],
 )
-def test_f38_f39_silence_and_drips_are_given_up_by_our_own_clock(
+@pytest.mark.covers("F38", "F39")
+def test_silence_and_drips_are_given_up_by_our_own_clock(
     fault, company, connected, sandbox, make_rule, patient
 ) -> None:
     make_rule()
@@ -394,9 +408,8 @@ EFFECTS = {
 }
 
 
-def test_f37_f38_f39_the_network_fails_in_each_way_of_the_proxy(
-    company, connected, sandbox, make_rule, settings
-) -> None:
+@pytest.mark.covers("F37", "F38", "F39")
+def test_the_network_fails_in_each_way_of_the_proxy(company, connected, sandbox, make_rule, settings) -> None:
     make_rule()
     proxy = Proxy(("127.0.0.1", sandbox.port))
     settings.LINKEDIN_API_URL = f"http://127.0.0.1:{proxy.port}"
@@ -454,7 +467,8 @@ CUTS = [
 
 
 @pytest.mark.parametrize("fault", CUTS)
-def test_f40_an_answer_that_is_cut_is_unknown_and_the_same_goes_again(
+@pytest.mark.covers("F40")
+def test_an_answer_that_is_cut_is_unknown_and_the_same_goes_again(
     fault, company, connected, sandbox, make_rule, patient
 ) -> None:
     make_rule()
@@ -487,7 +501,8 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("body", NONSENSE)
-def test_f41_a_200_that_says_nothing_is_never_taken_for_accepted(
+@pytest.mark.covers("F41")
+def test_a_200_that_says_nothing_is_never_taken_for_accepted(
     body, company, connected, sandbox, make_rule, patient
 ) -> None:
     make_rule()
@@ -505,7 +520,8 @@ def test_f41_a_200_that_says_nothing_is_never_taken_for_accepted(
 # --- F42, F46 --------------------------------------------------------------------------------------------------------
 
 
-def test_f42_37_random_failures_of_5000_are_settled_each_by_its_own_status(
+@pytest.mark.covers("F42")
+def test_37_random_failures_of_5000_are_settled_each_by_its_own_status(
     company, connected, sandbox, make_rule, patient
 ) -> None:
     with figures.chance(figures.SEED) as chance:
@@ -529,7 +545,8 @@ def test_f42_37_random_failures_of_5000_are_settled_each_by_its_own_status(
 
 
 @pytest.mark.parametrize("word", ["revoked", "invalid", "expired"])
-def test_f46_401_pauses_the_connection_within_one_request_and_burns_nothing(
+@pytest.mark.covers("F46")
+def test_401_pauses_the_connection_within_one_request_and_burns_nothing(
     word, company, other_company, sandbox, make_rule
 ) -> None:
     services.save_token(company=company, token=f"AQV-this-one-is-{word}-0001")
@@ -553,9 +570,8 @@ def test_f46_401_pauses_the_connection_within_one_request_and_burns_nothing(
 
 
 @pytest.mark.parametrize("rule_id", ["403403", "404404", "400400", "400401"])
-def test_f46_a_refusal_of_the_rule_holds_that_rule_and_no_other(
-    rule_id, company, connected, sandbox, make_rule
-) -> None:
+@pytest.mark.covers("F46")
+def test_a_refusal_of_the_rule_holds_that_rule_and_no_other(rule_id, company, connected, sandbox, make_rule) -> None:
     bad = make_rule("lead_created", rule_id)
     make_rule("lead_created", "104012")
     make_leads(company, 100)
@@ -570,7 +586,8 @@ def test_f46_a_refusal_of_the_rule_holds_that_rule_and_no_other(
     assert broken(books(sandbox), Allowed(open_events=True)) == []
 
 
-def test_f46_426_holds_everything_of_everybody_and_drops_nothing(
+@pytest.mark.covers("F46")
+def test_426_holds_everything_of_everybody_and_drops_nothing(
     company, other_company, connected, sandbox, make_rule, settings
 ) -> None:
     services.save_token(company=other_company, token="AQV-the-token-of-contoso-0001")

@@ -26,7 +26,8 @@ needs_own_database = pytest.mark.skipif(
 EXPLAINED = f"{ABOUT_BROKER}|{ABOUT_DATABASE}"
 
 
-def test_f23_1000_wake_ups_are_flushed_and_all_is_delivered_in_time(world) -> None:
+@pytest.mark.covers("F23")
+def test_1000_wake_ups_are_flushed_and_all_is_delivered_in_time(world) -> None:
     companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(20)]
     world.start_worker()
     world.wait_for_worker()
@@ -47,7 +48,8 @@ def test_f23_1000_wake_ups_are_flushed_and_all_is_delivered_in_time(world) -> No
     assert world.broken() == []
 
 
-def test_f24_a_broker_that_is_restarted_empty_10_times_under_load_loses_nothing(world) -> None:
+@pytest.mark.covers("F24")
+def test_a_broker_that_is_restarted_empty_10_times_under_load_loses_nothing(world) -> None:
     company = world.connect()
     world.start_web()
     world.start_worker()
@@ -66,7 +68,8 @@ def test_f24_a_broker_that_is_restarted_empty_10_times_under_load_loses_nothing(
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-def test_f24_a_broker_that_freezes_or_swallows_everything_holds_no_delivery_up(world) -> None:
+@pytest.mark.covers("F24")
+def test_a_broker_that_freezes_or_swallows_everything_holds_no_delivery_up(world) -> None:
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
@@ -87,7 +90,8 @@ def test_f24_a_broker_that_freezes_or_swallows_everything_holds_no_delivery_up(w
 
 @needs_own_database
 @pytest.mark.parametrize("mode", ["fast", "immediate", "end connections"])
-def test_f25_a_database_that_goes_in_mid_delivery_is_found_again_by_the_workers(mode, world) -> None:
+@pytest.mark.covers("F25")
+def test_a_database_that_goes_in_mid_delivery_is_found_again_by_the_workers(mode, world) -> None:
     world.database_server.keep_commits()
     company = world.connect()
     world.start_web()
@@ -116,7 +120,8 @@ def test_f25_a_database_that_goes_in_mid_delivery_is_found_again_by_the_workers(
     assert world.broken(Allowed(hidden_answers=rounds), explained=explained) == []
 
 
-def test_f26_a_result_is_written_once_the_database_is_back_within_the_lease(world) -> None:
+@pytest.mark.covers("F26")
+def test_a_result_is_written_once_the_database_is_back_within_the_lease(world) -> None:
     company = world.connect()
     rounds = figures.rounds(2, long=50)
     for number in range(rounds):
@@ -138,7 +143,8 @@ def test_f26_a_result_is_written_once_the_database_is_back_within_the_lease(worl
 
 
 @needs_own_database
-def test_f26_a_result_is_written_once_a_standby_that_answers_has_been_promoted(world) -> None:
+@pytest.mark.covers("F26")
+def test_a_result_is_written_once_a_standby_that_answers_has_been_promoted(world) -> None:
     company = world.connect()
     make_leads(company, 500)
     world.arm("answer_read", "SIGSTOP")
@@ -161,7 +167,8 @@ def test_f26_a_result_is_written_once_a_standby_that_answers_has_been_promoted(w
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-def test_f26_a_database_that_stays_away_past_the_lease_costs_one_batch_sent_again(world) -> None:
+@pytest.mark.covers("F26")
+def test_a_database_that_stays_away_past_the_lease_costs_one_batch_sent_again(world) -> None:
     company = world.connect()
     make_leads(company, 500)
     world.arm("answer_read", "SIGSTOP")
@@ -184,7 +191,8 @@ def signal_continue(pid: int) -> None:
     os.kill(pid, signal.SIGCONT)
 
 
-def test_f20_f27_each_kind_of_broken_row_is_set_aside_and_the_others_go_in_the_same_run(world) -> None:
+@pytest.mark.covers("F20", "F27")
+def test_each_kind_of_broken_row_is_set_aside_and_the_others_go_in_the_same_run(world) -> None:
     company = world.connect()
     make_leads(company, 50)
     events = list(ConversionEvent.objects.order_by("pk").values_list("pk", flat=True))
@@ -210,7 +218,8 @@ def test_f20_f27_each_kind_of_broken_row_is_set_aside_and_the_others_go_in_the_s
     assert world.broken(Allowed(open_events=True)) == []
 
 
-def test_f29_a_database_restored_from_an_older_dump_sends_again_under_the_same_ids(world) -> None:
+@pytest.mark.covers("F29")
+def test_a_database_restored_from_an_older_dump_sends_again_under_the_same_ids(world) -> None:
     company = world.connect()
     make_leads(company, 100)
     with connection.cursor() as cursor:
@@ -231,7 +240,8 @@ def test_f29_a_database_restored_from_an_older_dump_sends_again_under_the_same_i
 
 
 @needs_own_database
-def test_f63_a_power_cut_of_everything_and_a_start_in_any_order(world) -> None:
+@pytest.mark.covers("F63")
+def test_a_power_cut_of_everything_and_a_start_in_any_order(world) -> None:
     world.database_server.keep_commits()
     orders = list(itertools.permutations(["database", "broker", "web", "worker"]))
     with figures.chance(figures.SEED) as chance:

@@ -76,7 +76,8 @@ FAULTS: tuple[Callable[[Any], None], ...] = (
 )
 
 
-def test_f65_workers_that_hold_messages_outlive_every_end_of_the_broker(world) -> None:
+@pytest.mark.covers("F65")
+def test_workers_that_hold_messages_outlive_every_end_of_the_broker(world) -> None:
     company = world.connect()
     world.start_web()
     before = start_two_workers(world)

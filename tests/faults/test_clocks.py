@@ -22,7 +22,8 @@ def shifted(by: str, words: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(("web", "one", "other"), [("-1d", "+2h", "-2h"), ("+12y", "-10m", "+12y")])
-def test_f61_with_clocks_that_are_hours_and_years_off_nothing_is_late_twice_or_of_the_future(
+@pytest.mark.covers("F61")
+def test_with_clocks_that_are_hours_and_years_off_nothing_is_late_twice_or_of_the_future(
     web, one, other, world
 ) -> None:
     company = world.connect()

@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize("trouble", ["down", "refuse", "black hole"])
-def test_f01_f02_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delivered_in_time(trouble, world) -> None:
+@pytest.mark.covers("F01", "F02")
+def test_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delivered_in_time(trouble, world) -> None:
     company = world.connect()
     world.start_web()
     world.start_worker()
@@ -52,7 +53,8 @@ def test_f01_f02_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delive
 
 
 @pytest.mark.parametrize("trouble", ["read-only", "out of memory", "wrong password", "unable to save"])
-def test_f03_a_broker_that_refuses_to_write_holds_nothing_up_and_is_told_of_once(trouble, world, broker) -> None:
+@pytest.mark.covers("F03")
+def test_a_broker_that_refuses_to_write_holds_nothing_up_and_is_told_of_once(trouble, world, broker) -> None:
     company = world.connect()
     world.start_web()
     api = world.api(company)
@@ -92,7 +94,8 @@ def refusing(broker, trouble: str) -> Iterator[None]:
             client.config_set(name, good)
 
 
-def test_f04_killed_between_commit_and_wake_up_the_sweep_finds_the_event(world) -> None:
+@pytest.mark.covers("F04")
+def test_killed_between_commit_and_wake_up_the_sweep_finds_the_event(world) -> None:
     company = world.connect()
     world.start_web()
     world.start_worker()
@@ -112,7 +115,8 @@ def test_f04_killed_between_commit_and_wake_up_the_sweep_finds_the_event(world) 
     assert world.broken(explained="was sent SIGKILL") == []
 
 
-def test_f05_killed_before_commit_there_is_neither_lead_nor_event_nor_request(world) -> None:
+@pytest.mark.covers("F05")
+def test_killed_before_commit_there_is_neither_lead_nor_event_nor_request(world) -> None:
     company = world.connect()
     world.start_web()
     for number in range(figures.rounds(3, long=30)):
@@ -130,7 +134,8 @@ def test_f05_killed_before_commit_there_is_neither_lead_nor_event_nor_request(wo
     assert world.broken(explained="was sent SIGKILL") == []
 
 
-def test_f06_a_backend_that_dies_during_the_commit_leaves_both_lead_and_event_or_neither(world) -> None:
+@pytest.mark.covers("F06")
+def test_a_backend_that_dies_during_the_commit_leaves_both_lead_and_event_or_neither(world) -> None:
     company = world.connect()
     world.start_web()
     api = world.api(company)
@@ -150,7 +155,8 @@ def test_f06_a_backend_that_dies_during_the_commit_leaves_both_lead_and_event_or
 
 
 @pytest.mark.parametrize("cut", ["backend", "answer"])
-def test_f06_a_commit_that_is_cut_off_before_or_after_it_took_effect_is_told_as_not_known(cut, world) -> None:
+@pytest.mark.covers("F06")
+def test_a_commit_that_is_cut_off_before_or_after_it_took_effect_is_told_as_not_known(cut, world) -> None:
     company = world.connect()
     world.start_web()
     api = world.api(company)
@@ -187,7 +193,8 @@ def end_connections(world) -> None:
         connection.close()
 
 
-def test_f07_a_savepoint_that_is_rolled_back_takes_its_event_with_it(world) -> None:
+@pytest.mark.covers("F07")
+def test_a_savepoint_that_is_rolled_back_takes_its_event_with_it(world) -> None:
     company = world.connect(rules=("lead_created", "lead_qualified"))
     qualified = LeadStatus.objects.get(company=company, meaning="qualified")
 
@@ -209,7 +216,8 @@ def test_f07_a_savepoint_that_is_rolled_back_takes_its_event_with_it(world) -> N
     assert world.broken() == []
 
 
-def test_f09_a_transaction_that_commits_late_with_a_lower_id_is_delivered_all_the_same(world) -> None:
+@pytest.mark.covers("F09")
+def test_a_transaction_that_commits_late_with_a_lower_id_is_delivered_all_the_same(world) -> None:
     company = world.connect()
     early = threading.Event()
     late = threading.Event()
@@ -238,7 +246,8 @@ def test_f09_a_transaction_that_commits_late_with_a_lower_id_is_delivered_all_th
     assert world.broken() == []
 
 
-def test_f10_wake_ups_that_come_early_twice_or_long_after_make_no_extra_request(world) -> None:
+@pytest.mark.covers("F10")
+def test_wake_ups_that_come_early_twice_or_long_after_make_no_extra_request(world) -> None:
     company = world.connect()
     with transaction.atomic():
         make_lead(company)
@@ -253,7 +262,8 @@ def test_f10_wake_ups_that_come_early_twice_or_long_after_make_no_extra_request(
     assert world.broken() == []
 
 
-def test_f10_a_queue_full_of_old_wake_ups_is_worked_off_without_a_request(world) -> None:
+@pytest.mark.covers("F10")
+def test_a_queue_full_of_old_wake_ups_is_worked_off_without_a_request(world) -> None:
     company = world.connect()
     make_lead(company)
     world.deliveries.run(company.pk)

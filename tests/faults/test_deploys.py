@@ -57,7 +57,8 @@ def finish_with_another(world) -> None:
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
-def test_f70_a_worker_that_is_to_end_finishes_its_request_and_begins_no_other(pool, world) -> None:
+@pytest.mark.covers("F70")
+def test_a_worker_that_is_to_end_finishes_its_request_and_begins_no_other(pool, world) -> None:
     company = world.connect()
     world.start_worker("worker1", "--pool", pool, **SMALL_BATCHES)
     world.wait_for_worker("worker1")
@@ -73,7 +74,8 @@ def test_f70_a_worker_that_is_to_end_finishes_its_request_and_begins_no_other(po
     assert world.broken() == []
 
 
-def test_f70_so_does_the_sweep_that_delivers_where_the_broker_is_away(world) -> None:
+@pytest.mark.covers("F70")
+def test_so_does_the_sweep_that_delivers_where_the_broker_is_away(world) -> None:
     company = world.connect()
     world.start_worker("worker1", **SMALL_BATCHES)
     world.wait_for_worker("worker1")
@@ -88,7 +90,8 @@ def test_f70_so_does_the_sweep_that_delivers_where_the_broker_is_away(world) -> 
     assert world.broken(explained=ABOUT_BROKER) == []
 
 
-def test_f70_so_does_the_worker_inside_a_web_process(world) -> None:
+@pytest.mark.covers("F70")
+def test_so_does_the_worker_inside_a_web_process(world) -> None:
     company = world.connect()
     world.start("web", command("web"), **EMBEDDED, **SMALL_BATCHES)
     world.wait_for_web()
@@ -102,7 +105,8 @@ def test_f70_so_does_the_worker_inside_a_web_process(world) -> None:
 
 
 @pytest.mark.parametrize("embedded", [False, True])
-def test_f70_a_web_server_that_is_to_end_answers_an_erasure_that_waits_for_a_request(embedded, world) -> None:
+@pytest.mark.covers("F70")
+def test_a_web_server_that_is_to_end_answers_an_erasure_that_waits_for_a_request(embedded, world) -> None:
     company = world.connect()
     # Longer than the five seconds that it was given before.
     limits = {"LEADMACHINE_SEND_TIMEOUT_SECONDS": "9", "LEADMACHINE_LEASE_SECONDS": "30"}

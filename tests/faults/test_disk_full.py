@@ -56,7 +56,8 @@ def filled(folder: Path) -> Iterator[Callable[[], None]]:
     filler.unlink()
 
 
-def test_f28_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once_there_is_room(
+@pytest.mark.covers("F28")
+def test_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once_there_is_room(
     small_disk, linkedin
 ) -> None:
     with SmallInstallation(small_disk, linkedin, **PRODUCTION) as small:
@@ -87,7 +88,8 @@ def save_meanwhile(api: Api, numbers: range, fill: Callable[[], None]) -> list[i
 
 @needs_own_database
 @pytest.mark.django_db(transaction=True)
-def test_f28_a_postgresql_without_room_refuses_writes_and_all_goes_on_once_there_is_some(small_disk, world) -> None:
+@pytest.mark.covers("F28")
+def test_a_postgresql_without_room_refuses_writes_and_all_goes_on_once_there_is_some(small_disk, world) -> None:
     world.start_web()
     world.start_worker()
     world.wait_for_worker()

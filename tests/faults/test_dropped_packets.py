@@ -29,7 +29,8 @@ def wire():
         pytest.skip(f"no network of its own: {lack}")
 
 
-def test_f68_packets_to_the_database_that_are_dropped_under_load_cost_seconds(world, wire) -> None:
+@pytest.mark.covers("F68")
+def test_packets_to_the_database_that_are_dropped_under_load_cost_seconds(world, wire) -> None:
     port = wire.proxy(world.database_server.address).port
     world.environment["DATABASE_URL"] = world.database_server.url(host=wire.far, port=port)
     rounds = figures.rounds(1, long=40)
@@ -42,7 +43,8 @@ def test_f68_packets_to_the_database_that_are_dropped_under_load_cost_seconds(wo
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-def test_f68_packets_to_the_broker_that_are_dropped_under_load_hold_nobody_up(world, wire) -> None:
+@pytest.mark.covers("F68")
+def test_packets_to_the_broker_that_are_dropped_under_load_hold_nobody_up(world, wire) -> None:
     port = wire.proxy(("127.0.0.1", world.broker_server.port)).port
     world.environment["REDIS_URL"] = f"redis://{wire.far}:{port}/0"
     rounds = figures.rounds(1, long=40)
@@ -54,7 +56,8 @@ def test_f68_packets_to_the_broker_that_are_dropped_under_load_hold_nobody_up(wo
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-def test_f68_the_kernel_ends_a_statement_that_is_never_acknowledged(wire) -> None:
+@pytest.mark.covers("F68")
+def test_the_kernel_ends_a_statement_that_is_never_acknowledged(wire) -> None:
     with connect(wire, tcp_user_timeout=1_000) as line:
         line.execute("SELECT 1")
         wire.drop()
@@ -62,7 +65,8 @@ def test_f68_the_kernel_ends_a_statement_that_is_never_acknowledged(wire) -> Non
         assert ended_by_the_kernel(ask(line, "SELECT 2"))
 
 
-def test_f68_the_kernel_ends_the_wait_for_an_answer_that_never_comes(wire) -> None:
+@pytest.mark.covers("F68")
+def test_the_kernel_ends_the_wait_for_an_answer_that_never_comes(wire) -> None:
     given = {"keepalives_idle": 1, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": 1_000}
     with connect(wire, **given) as line:
         asked = ask(line, "SELECT pg_sleep(20)")

@@ -43,7 +43,8 @@ def wake(world, pid: int) -> int:
 
 @pytest.mark.parametrize("when", ["waiting", "in flight"])
 @pytest.mark.parametrize("what", [Lead, Deal])
-def test_f55_what_is_deleted_is_not_sent_and_what_linkedin_has_taken_stays_on_record(what, when, world) -> None:
+@pytest.mark.covers("F55")
+def test_what_is_deleted_is_not_sent_and_what_linkedin_has_taken_stays_on_record(what, when, world) -> None:
     company = world.connect(rules=("deal_created" if what is Deal else "lead_created",))
     make_leads(company, COUNT)
     if what is Deal:
@@ -79,7 +80,8 @@ ENDS = [("after_lease", "SIGKILL", False), ("half_body_sent", "SIGKILL", False),
 CASES = [(way, *end) for way in ("erased", "closed") for end in ENDS]
 
 
-def test_f55_f56_who_goes_while_a_worker_lies_dead_is_gone_in_time_and_in_no_later_request(world, monkeypatch) -> None:
+@pytest.mark.covers("F55", "F56")
+def test_who_goes_while_a_worker_lies_dead_is_gone_in_time_and_in_no_later_request(world, monkeypatch) -> None:
     monkeypatch.setattr(recall, "GRACE_SECONDS", 0.2)
     companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(len(CASES))]
     zombies = [die(world, *each) for each in zip(companies, CASES, strict=True)]
@@ -131,7 +133,8 @@ def let_go(way: str, company: Company, lead: Lead) -> None:
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("way", ["erased", "closed"])
-def test_f55_f56_where_the_database_fails_at_the_end_of_it_nobody_is_gone_by_half(
+@pytest.mark.covers("F55", "F56")
+def test_where_the_database_fails_at_the_end_of_it_nobody_is_gone_by_half(
     way, company, connected, sandbox, make_rule, monkeypatch
 ) -> None:
     make_rule()
@@ -159,7 +162,8 @@ def test_f55_f56_where_the_database_fails_at_the_end_of_it_nobody_is_gone_by_hal
 
 
 @pytest.mark.sqlite
-def test_f55_a_lead_whose_deals_go_to_another_and_that_is_deleted_then_leaves_the_other_to_be_reported(
+@pytest.mark.covers("F55")
+def test_a_lead_whose_deals_go_to_another_and_that_is_deleted_then_leaves_the_other_to_be_reported(
     company, connected, sandbox, make_rule
 ) -> None:
     """How two leads are made one by hand, while there is no merge."""
@@ -192,7 +196,8 @@ def test_f55_a_lead_whose_deals_go_to_another_and_that_is_deleted_then_leaves_th
 
 
 @pytest.mark.parametrize("when", ["waiting", "in flight"])
-def test_f56_a_company_that_is_deleted_is_in_no_later_request_and_leaves_no_row(when, world) -> None:
+@pytest.mark.covers("F56")
+def test_a_company_that_is_deleted_is_in_no_later_request_and_leaves_no_row(when, world) -> None:
     company, other = world.connect(), world.connect("contoso", token="AQV-the-token-of-contoso-0001")
     make_leads(company, COUNT)
     make_leads(other, COUNT, start=1_000)
@@ -213,7 +218,8 @@ def test_f56_a_company_that_is_deleted_is_in_no_later_request_and_leaves_no_row(
 
 
 @pytest.mark.sqlite
-def test_f56_what_a_closed_company_had_waiting_stays_unsent_when_it_opens_again(
+@pytest.mark.covers("F56")
+def test_what_a_closed_company_had_waiting_stays_unsent_when_it_opens_again(
     company, connected, sandbox, make_rule
 ) -> None:
     make_rule()

@@ -38,7 +38,8 @@ def nothing_is_left() -> bool:
     return not (Attempt.objects.filter(event_count=1, http_status=None).exists() or IdempotencyRecord.objects.exists())
 
 
-def test_f72_months_without_housekeeping_are_made_up_for_while_deliveries_keep_to_their_time(world) -> None:
+@pytest.mark.covers("F72")
+def test_months_without_housekeeping_are_made_up_for_while_deliveries_keep_to_their_time(world) -> None:
     company = months_ago(world, "northwind")
     world.start_worker("worker1")
     world.start_worker("worker2")
@@ -56,7 +57,8 @@ def test_f72_months_without_housekeeping_are_made_up_for_while_deliveries_keep_t
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-def test_f72_a_worker_killed_over_it_is_followed_by_another_once_its_claim_has_lapsed(world) -> None:
+@pytest.mark.covers("F72")
+def test_a_worker_killed_over_it_is_followed_by_another_once_its_claim_has_lapsed(world) -> None:
     company = months_ago(world, "northwind")
     world.start_worker("worker1")
     wait_for(lambda: Attempt.objects.count() < ROWS, seconds=30, told="it has begun")

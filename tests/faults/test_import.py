@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.timeout(1800)
-def test_f59_20000_leads_whose_import_is_killed_twice_and_run_twice_come_in_and_go_out_once(world) -> None:
+@pytest.mark.covers("F59")
+def test_20000_leads_whose_import_is_killed_twice_and_run_twice_come_in_and_go_out_once(world) -> None:
     rows = figures.rounds(20_000, long=100_000)
     company = world.connect()
     world.start_worker()
@@ -71,7 +72,8 @@ def upload(world, api, rows, killed_at: dict[int, str]) -> tuple[dict[str, objec
     return refused, took
 
 
-def test_f59_a_file_that_a_script_adds_over_the_api_comes_in_once_though_the_web_server_is_killed_twice(world) -> None:
+@pytest.mark.covers("F59")
+def test_a_file_that_a_script_adds_over_the_api_comes_in_once_though_the_web_server_is_killed_twice(world) -> None:
     company = world.connect()
     world.start_web()
     api, rows = world.api(company), rows_of_a_file(120)

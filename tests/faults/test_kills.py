@@ -22,7 +22,8 @@ NOTHING_HIDDEN = {"after_lease", "after_connect", "half_body_sent", "after_commi
 
 
 @pytest.mark.parametrize("point", DELIVERY_POINTS)
-def test_f11_killed_at_each_point_with_a_batch_of_5000_in_flight(point, world) -> None:
+@pytest.mark.covers("F11")
+def test_killed_at_each_point_with_a_batch_of_5000_in_flight(point, world) -> None:
     company = world.connect()
     sizes = [5000, *[500] * (figures.rounds(2, long=40) - 1)]
     for number, size in enumerate(sizes):
@@ -40,7 +41,8 @@ def test_f11_killed_at_each_point_with_a_batch_of_5000_in_flight(point, world) -
     assert ConversionEvent.objects.filter(state="accepted").count() == sum(sizes)
 
 
-def test_f11_killed_at_random_times(world) -> None:
+@pytest.mark.covers("F11")
+def test_killed_at_random_times(world) -> None:
     company = world.connect()
     whole = how_long_one_takes(world, company)
     kills, number = 0, 1
@@ -71,7 +73,8 @@ def how_long_one_takes(world, company) -> float:
 
 
 @pytest.mark.parametrize("point", ["body_sent", "answer_read", "first_result_row"])
-def test_f12_a_worker_that_wakes_up_after_its_lease_changes_nothing(point, world) -> None:
+@pytest.mark.covers("F12")
+def test_a_worker_that_wakes_up_after_its_lease_changes_nothing(point, world) -> None:
     company = world.connect()
     rounds = figures.rounds(1, long=17)
     for number in range(rounds):
@@ -105,7 +108,8 @@ HELD_SECONDS = 2
 
 
 @pytest.mark.parametrize("count", [2, 8])
-def test_f13_workers_that_race_for_the_20000_rows_of_8_companies_claim_nothing_twice_and_all_have_a_share(
+@pytest.mark.covers("F13")
+def test_workers_that_race_for_the_20000_rows_of_8_companies_claim_nothing_twice_and_all_have_a_share(
     count, world
 ) -> None:
     companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(8)]

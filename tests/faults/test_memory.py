@@ -50,7 +50,8 @@ def start_measured(world) -> None:
     world.wait_for_worker("worker1")
 
 
-def test_f31_answers_of_many_megabytes_make_no_worker_heavy_and_are_unknown(world) -> None:
+@pytest.mark.covers("F31")
+def test_answers_of_many_megabytes_make_no_worker_heavy_and_are_unknown(world) -> None:
     company = world.connect()
     start_measured(world)
     make_leads(company, 50)
@@ -67,8 +68,10 @@ def test_f31_answers_of_many_megabytes_make_no_worker_heavy_and_are_unknown(worl
     assert world.broken() == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not figures.LONG, reason="takes minutes: a part of the run before a release")
-def test_f64_a_worker_in_a_long_soak_of_random_faults_grows_no_heavier(world) -> None:
+@pytest.mark.covers("F64")
+def test_a_worker_in_a_long_soak_of_random_faults_grows_no_heavier(world) -> None:
     company = world.connect()
     start_measured(world)
     weights, hidden = [], 0

@@ -75,7 +75,8 @@ def new_lead(web, company) -> dict[str, object]:
     return fill_in(web, "/leads/new/", status=status.pk, **person)
 
 
-def test_f58_a_new_lead_is_added_once_and_sent_once(web, company, connected, sandbox, make_rule, new_lead) -> None:
+@pytest.mark.covers("F58")
+def test_a_new_lead_is_added_once_and_sent_once(web, company, connected, sandbox, make_rule, new_lead) -> None:
     make_rule()
     make_rule("lead_qualified", "104013")
 
@@ -90,7 +91,8 @@ def test_f58_a_new_lead_is_added_once_and_sent_once(web, company, connected, san
 
 
 @pytest.mark.django_db
-def test_f58_back_and_the_same_again_leads_to_what_was_added_and_says_so(web, new_lead) -> None:
+@pytest.mark.covers("F58")
+def test_back_and_the_same_again_leads_to_what_was_added_and_says_so(web, new_lead) -> None:
     web.post("/leads/new/", new_lead)
 
     again = web.post("/leads/new/", new_lead, follow=True)
@@ -100,7 +102,8 @@ def test_f58_back_and_the_same_again_leads_to_what_was_added_and_says_so(web, ne
 
 
 @pytest.mark.django_db
-def test_f58_back_and_somebody_else_typed_in_is_another_lead(web, new_lead) -> None:
+@pytest.mark.covers("F58")
+def test_back_and_somebody_else_typed_in_is_another_lead(web, new_lead) -> None:
     web.post("/leads/new/", new_lead)
 
     web.post("/leads/new/", {**new_lead, "first_name": "Mary"})
@@ -108,7 +111,8 @@ def test_f58_back_and_somebody_else_typed_in_is_another_lead(web, new_lead) -> N
     assert list(Lead.objects.order_by("pk").values_list("first_name", flat=True)) == ["Grace", "Mary"]
 
 
-def test_f58_a_form_that_was_refused_keeps_its_key_and_is_saved_once_it_is_right(web, new_lead) -> None:
+@pytest.mark.covers("F58")
+def test_a_form_that_was_refused_keeps_its_key_and_is_saved_once_it_is_right(web, new_lead) -> None:
     refused = web.post("/leads/new/", {**new_lead, "email": "no address"}).content.decode()
 
     answers = post_at_once(web, "/leads/new/", new_lead)
@@ -118,7 +122,8 @@ def test_f58_a_form_that_was_refused_keeps_its_key_and_is_saved_once_it_is_right
 
 
 @pytest.mark.django_db
-def test_f58_the_same_words_in_two_forms_or_in_two_companies_are_two_leads(
+@pytest.mark.covers("F58")
+def test_the_same_words_in_two_forms_or_in_two_companies_are_two_leads(
     web, other_company, admin, client_as, new_lead
 ) -> None:
     web.post("/leads/new/", new_lead)
@@ -133,7 +138,8 @@ def test_f58_the_same_words_in_two_forms_or_in_two_companies_are_two_leads(
     assert Counter(Lead.objects.values_list("company__slug", flat=True)) == {"northwind": 2, "contoso": 1}
 
 
-def test_f58_a_new_deal_is_added_once_and_sent_once(web, company, connected, sandbox, make_rule) -> None:
+@pytest.mark.covers("F58")
+def test_a_new_deal_is_added_once_and_sent_once(web, company, connected, sandbox, make_rule) -> None:
     make_rule("deal_won")
     won = Stage.objects.get(company=company, meaning="won")
     path = f"/deals/new/?lead={make_lead(company).pk}"
@@ -148,7 +154,8 @@ def test_f58_a_new_deal_is_added_once_and_sent_once(web, company, connected, san
     assert broken(books(sandbox)) == []
 
 
-def test_f58_where_the_first_try_fails_the_second_saves(web, company, monkeypatch) -> None:
+@pytest.mark.covers("F58")
+def test_where_the_first_try_fails_the_second_saves(web, company, monkeypatch) -> None:
     lead = make_lead(company)
     path = f"/deals/new/?lead={lead.pk}"
     form = fill_in(web, path, title="Ten licences", currency="EUR", stage=Stage.objects.filter(company=company)[0].pk)
@@ -163,7 +170,8 @@ def test_f58_where_the_first_try_fails_the_second_saves(web, company, monkeypatc
 
 
 @pytest.mark.django_db
-def test_f58_what_was_posted_is_kept_as_a_hash_for_a_week(web, new_lead) -> None:
+@pytest.mark.covers("F58")
+def test_what_was_posted_is_kept_as_a_hash_for_a_week(web, new_lead) -> None:
     web.post("/leads/new/", new_lead)
     kept = IdempotencyRecord.objects.get()
 
@@ -186,7 +194,8 @@ def add(api, key: str, **fields: object):
     return api.post("/api/v1/leads/", {**GRACE, **fields}, headers={"Idempotency-Key": key})
 
 
-def test_f58_20_requests_with_one_idempotency_key_add_one_lead_and_get_one_answer(
+@pytest.mark.covers("F58")
+def test_20_requests_with_one_idempotency_key_add_one_lead_and_get_one_answer(
     company, connected, sandbox, make_rule
 ) -> None:
     make_rule()
@@ -204,7 +213,8 @@ def test_f58_20_requests_with_one_idempotency_key_add_one_lead_and_get_one_answe
 
 
 @pytest.mark.django_db
-def test_f58_a_deal_is_added_once_for_a_key_too(company) -> None:
+@pytest.mark.covers("F58")
+def test_a_deal_is_added_once_for_a_key_too(company) -> None:
     api, deal = caller(company), {"lead": make_lead(company).pk, "title": "Ten licences", "amount": "12.50"}
 
     ids = {api.post("/api/v1/deals/", deal, headers={"Idempotency-Key": "1"}).json()["id"] for _ in range(2)}
@@ -213,7 +223,8 @@ def test_f58_a_deal_is_added_once_for_a_key_too(company) -> None:
 
 
 @pytest.mark.django_db
-def test_f58_another_key_another_body_another_company_or_no_key_adds_another(company, other_company) -> None:
+@pytest.mark.covers("F58")
+def test_another_key_another_body_another_company_or_no_key_adds_another(company, other_company) -> None:
     api, theirs = caller(company), caller(other_company)
     for number in range(2):
         add(api, "row-1")
@@ -228,7 +239,8 @@ def test_f58_another_key_another_body_another_company_or_no_key_adds_another(com
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("key", ["", " ", "x" * 201, "tab\there", "\u00e9"])
-def test_f58_what_can_be_no_idempotency_key_is_refused_and_nothing_is_added(key, company) -> None:
+@pytest.mark.covers("F58")
+def test_what_can_be_no_idempotency_key_is_refused_and_nothing_is_added(key, company) -> None:
     answer = add(caller(company), key)
 
     assert answer.status_code == 400
@@ -238,7 +250,8 @@ def test_f58_what_can_be_no_idempotency_key_is_refused_and_nothing_is_added(key,
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("gone", ["deleted", "erased"])
-def test_f58_what_is_gone_is_not_added_again_by_the_request_that_added_it(gone, company, connected) -> None:
+@pytest.mark.covers("F58")
+def test_what_is_gone_is_not_added_again_by_the_request_that_added_it(gone, company, connected) -> None:
     api = caller(company)
     add(api, "row-1")
     lead = Lead.objects.get()
@@ -253,9 +266,8 @@ def test_f58_what_is_gone_is_not_added_again_by_the_request_that_added_it(gone, 
     assert not Lead.objects.filter(first_name="Grace").exists()
 
 
-def test_f58_a_status_and_a_stage_that_are_set_20_times_change_once(
-    web, company, connected, sandbox, make_rule
-) -> None:
+@pytest.mark.covers("F58")
+def test_a_status_and_a_stage_that_are_set_20_times_change_once(web, company, connected, sandbox, make_rule) -> None:
     make_rule("lead_qualified", frequency="every_time")
     make_rule("deal_won", "104014", frequency="every_time")
     lead = make_lead(company)
@@ -273,7 +285,8 @@ def test_f58_a_status_and_a_stage_that_are_set_20_times_change_once(
     assert len(received(sandbox)) == 2
 
 
-def test_f58_an_erasure_that_is_asked_for_20_times_has_one_receipt(web, company, connected, make_rule) -> None:
+@pytest.mark.covers("F58")
+def test_an_erasure_that_is_asked_for_20_times_has_one_receipt(web, company, connected, make_rule) -> None:
     make_rule()
     lead = make_lead(company)
 
@@ -287,7 +300,8 @@ def test_f58_an_erasure_that_is_asked_for_20_times_has_one_receipt(web, company,
 # --- the LinkedIn pages ----------------------------------------------------------------------------------------------
 
 
-def test_f58_a_rule_is_added_once_and_the_other_posts_say_that_it_is_there(web, company) -> None:
+@pytest.mark.covers("F58")
+def test_a_rule_is_added_once_and_the_other_posts_say_that_it_is_there(web, company) -> None:
     rule = {"name": "Won", "crm_event": "deal_won", "linkedin_id": "104014", "frequency": "once", "is_active": "on"}
 
     answers = post_at_once(web, reverse("rule_new"), rule)
@@ -298,7 +312,8 @@ def test_f58_a_rule_is_added_once_and_the_other_posts_say_that_it_is_there(web, 
     assert all("An active rule sends this CRM event to this LinkedIn rule id already." in page for page in told)
 
 
-def test_f58_a_rule_that_20_scripts_add_over_the_api_is_added_once(company) -> None:
+@pytest.mark.covers("F58")
+def test_a_rule_that_20_scripts_add_over_the_api_is_added_once(company) -> None:
     api = [caller(company) for _ in range(TIMES)]
     rule = {"name": "Won", "crm_event": "deal_won", "linkedin_id": "104014"}
     answers = []
@@ -309,7 +324,8 @@ def test_f58_a_rule_that_20_scripts_add_over_the_api_is_added_once(company) -> N
     assert ConversionRule.objects.count() == recorded("rule_created") == 1
 
 
-def test_f58_rules_that_are_imported_20_times_at_once_are_there_once(web, company, connected) -> None:
+@pytest.mark.covers("F58")
+def test_rules_that_are_imported_20_times_at_once_are_there_once(web, company, connected) -> None:
     Connection.objects.update(ad_account_id="512345678")
     web.get(reverse("rule_import"))
 
@@ -323,9 +339,8 @@ def test_f58_rules_that_are_imported_20_times_at_once_are_there_once(web, compan
     assert set(where_to(answers)) <= {"/integrations/linkedin/#map", "200"}
 
 
-def test_f58_a_token_that_is_saved_20_times_lets_go_what_was_held_once(
-    web, company, connected, sandbox, make_rule
-) -> None:
+@pytest.mark.covers("F58")
+def test_a_token_that_is_saved_20_times_lets_go_what_was_held_once(web, company, connected, sandbox, make_rule) -> None:
     make_rule()
     make_leads(company, 50)
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
@@ -342,7 +357,8 @@ def test_f58_a_token_that_is_saved_20_times_lets_go_what_was_held_once(
 
 
 @pytest.mark.parametrize(("verb", "state", "reason"), [("retry", "exhausted", "timed_out"), ("cancel", "pending", "")])
-def test_f58_events_that_are_retried_or_cancelled_20_times_at_once_are_so_once(
+@pytest.mark.covers("F58")
+def test_events_that_are_retried_or_cancelled_20_times_at_once_are_so_once(
     verb, state, reason, web, company, connected, sandbox, make_rule
 ) -> None:
     make_rule()
@@ -366,7 +382,8 @@ def test_f58_events_that_are_retried_or_cancelled_20_times_at_once_are_so_once(
     assert broken(books(sandbox)) == []
 
 
-def test_f58_a_backfill_that_is_started_20_times_at_once_runs_once(web, company, connected, sandbox, make_rule) -> None:
+@pytest.mark.covers("F58")
+def test_a_backfill_that_is_started_20_times_at_once_runs_once(web, company, connected, sandbox, make_rule) -> None:
     make_leads(company, 50)
     rule = make_rule()
 
@@ -381,7 +398,8 @@ def test_f58_a_backfill_that_is_started_20_times_at_once_runs_once(web, company,
     assert broken(books(sandbox)) == []
 
 
-def test_f58_play_pressed_20_times_at_once_sends_no_more_tests_than_a_minute_allows(
+@pytest.mark.covers("F58")
+def test_play_pressed_20_times_at_once_sends_no_more_tests_than_a_minute_allows(
     web, company, connected, sandbox, make_rule, settings, one_minute
 ) -> None:
     settings.TEST_EVENTS_PER_MINUTE = 5

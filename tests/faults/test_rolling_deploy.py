@@ -33,9 +33,8 @@ def alter(change: str) -> None:
             cursor.execute(f"ALTER TABLE {table} {change}")
 
 
-def test_f18_workers_go_on_while_a_migration_adds_columns_that_their_code_does_not_know(
-    world, columns_of_tomorrow
-) -> None:
+@pytest.mark.covers("F18")
+def test_workers_go_on_while_a_migration_adds_columns_that_their_code_does_not_know(world, columns_of_tomorrow) -> None:
     company = world.connect()
     world.start_web()
     world.start_worker()
@@ -55,7 +54,8 @@ def test_f18_workers_go_on_while_a_migration_adds_columns_that_their_code_does_n
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-def test_f18_the_code_before_the_newest_migrations_still_reads_and_writes_what_it_knows(company) -> None:
+@pytest.mark.covers("F18")
+def test_the_code_before_the_newest_migrations_still_reads_and_writes_what_it_knows(company) -> None:
     """As its processes do until a deploy has ended them: each column that their models name is asked for by name."""
     models = MigrationLoader(connection).project_state(BEFORE).apps
     line = models.get_model("capi", "Connection").objects.create(company_id=company.pk)
@@ -66,7 +66,8 @@ def test_f18_the_code_before_the_newest_migrations_still_reads_and_writes_what_i
     assert Connection.objects.get(company=company).throttles_in_a_row == 0
 
 
-def test_f18_messages_of_another_version_and_unknown_tasks_stop_no_worker(world) -> None:
+@pytest.mark.covers("F18")
+def test_messages_of_another_version_and_unknown_tasks_stop_no_worker(world) -> None:
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
@@ -96,7 +97,8 @@ NO_MESSAGES = [
 ]  # fmt: skip
 
 
-def test_f18_what_is_no_message_at_all_ends_no_worker_and_holds_no_delivery_up(world) -> None:
+@pytest.mark.covers("F18")
+def test_what_is_no_message_at_all_ends_no_worker_and_holds_no_delivery_up(world) -> None:
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()

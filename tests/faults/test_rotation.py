@@ -48,7 +48,8 @@ def under_the_new_key() -> int:
 
 
 @pytest.mark.timeout(1800)
-def test_f53_a_rotation_killed_again_and_again_leaves_each_token_readable_and_ends(old_key, world, settings) -> None:
+@pytest.mark.covers("F53")
+def test_a_rotation_killed_again_and_again_leaves_each_token_readable_and_ends(old_key, world, settings) -> None:
     rows, kills = figures.rounds(1_000, long=10_000), figures.rounds(3, long=100)
     make_tokens(rows)
     pks = list(Connection.objects.order_by("pk").values_list("pk", flat=True))
@@ -78,7 +79,8 @@ def is_rotated(row) -> bool:
     return state_of(row.values_list("sealed_token", flat=True).get()) == KeyState.NEWEST
 
 
-def test_f53_an_old_key_that_is_taken_away_too_early_pauses_and_sends_nothing(old_key, world, settings) -> None:
+@pytest.mark.covers("F53")
+def test_an_old_key_that_is_taken_away_too_early_pauses_and_sends_nothing(old_key, world, settings) -> None:
     company = world.connect()
     make_leads(company, 5)
     world.environment["LEADMACHINE_TOKEN_KEYS"] = NEW

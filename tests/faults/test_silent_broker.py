@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 HEARD_SECONDS = 8  # after a cut a worker has noticed within 5 s; a machine under load needs longer to take the next
 
 
-def test_f66_workers_hear_again_within_seconds_after_their_connections_fall_silent(world) -> None:
+@pytest.mark.covers("F66")
+def test_workers_hear_again_within_seconds_after_their_connections_fall_silent(world) -> None:
     company = world.connect()
     world.start_web()
     before = start_two_workers(world)
@@ -36,7 +37,8 @@ def test_f66_workers_hear_again_within_seconds_after_their_connections_fall_sile
     assert world.broken(explained=ABOUT_BROKER) == []
 
 
-def test_f66_workers_hear_again_after_a_while_in_which_nothing_came_through(world) -> None:
+@pytest.mark.covers("F66")
+def test_workers_hear_again_after_a_while_in_which_nothing_came_through(world) -> None:
     company = world.connect()
     world.start_web()
     before = start_two_workers(world)

@@ -20,7 +20,8 @@ from tests.faults.world import ABOUT_DATABASE, SORRY, Api, make_leads
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 
-def test_f67_silent_cuts_under_load_cost_seconds_and_the_same_processes_go_on(world) -> None:
+@pytest.mark.covers("F67")
+def test_silent_cuts_under_load_cost_seconds_and_the_same_processes_go_on(world) -> None:
     rounds = figures.rounds(2, long=40)
 
     people = cut_under_load(world, world.database.silence, rounds=rounds, what="silent cuts of the database")
@@ -35,7 +36,8 @@ def test_f67_silent_cuts_under_load_cost_seconds_and_the_same_processes_go_on(wo
 
 
 @pytest.mark.parametrize("point", ["answer_read", "first_result_row", "before_commit"])
-def test_f67_a_result_that_the_database_did_not_confirm_is_written_on_another_connection_in_time(point, world) -> None:
+@pytest.mark.covers("F67")
+def test_a_result_that_the_database_did_not_confirm_is_written_on_another_connection_in_time(point, world) -> None:
     company = world.connect()
     rounds = figures.rounds(1, long=10)
     for number in range(rounds):
@@ -54,7 +56,8 @@ def test_f67_a_result_that_the_database_did_not_confirm_is_written_on_another_co
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-def test_f67_where_new_connections_are_swallowed_too_each_answer_comes_within_10_seconds_and_says_sorry(world) -> None:
+@pytest.mark.covers("F67")
+def test_where_new_connections_are_swallowed_too_each_answer_comes_within_10_seconds_and_says_sorry(world) -> None:
     world.environment["LEADMACHINE_WEB_STATEMENT_SECONDS"] = "8"  # as it is installed
     company = world.connect()
     world.start_web()

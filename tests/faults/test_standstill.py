@@ -30,7 +30,8 @@ def wait_for_the_end_of(world, name: str) -> tuple[int, list[psutil.Process]]:
     return code, [child for child in left if child.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_f69_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followed_by_another(world) -> None:
+@pytest.mark.covers("F69")
+def test_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followed_by_another(world) -> None:
     company = world.connect()
     world.start_worker("worker1", **SHORT)
     world.wait_for_worker("worker1")
@@ -51,7 +52,8 @@ def test_f69_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_fol
     assert world.broken(explained=f"{STANDS_STILL}|{ABOUT_BROKER}") == []
 
 
-def test_f69_a_child_whose_task_stands_still_is_replaced_and_its_worker_goes_on(world) -> None:
+@pytest.mark.covers("F69")
+def test_a_child_whose_task_stands_still_is_replaced_and_its_worker_goes_on(world) -> None:
     company = world.connect()
     world.start_worker("worker1", **SHORT)
     world.wait_for_worker("worker1")
@@ -72,7 +74,8 @@ def test_f69_a_child_whose_task_stands_still_is_replaced_and_its_worker_goes_on(
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_f69_a_worker_whose_main_loop_stands_still_ends_itself_with_its_children(pool, world) -> None:
+@pytest.mark.covers("F69")
+def test_a_worker_whose_main_loop_stands_still_ends_itself_with_its_children(pool, world) -> None:
     company = world.connect()
     world.start_worker("worker1", "--pool", pool, "--include", "tests.faults.standstill", **SHORT)
     world.wait_for_worker("worker1")
@@ -89,7 +92,8 @@ def test_f69_a_worker_whose_main_loop_stands_still_ends_itself_with_its_children
     assert world.broken(explained=f"{STANDS_STILL}|{WORKER_LOST}") == []
 
 
-def test_f69_a_web_process_whose_embedded_worker_stands_still_ends_and_gunicorn_starts_another(world) -> None:
+@pytest.mark.covers("F69")
+def test_a_web_process_whose_embedded_worker_stands_still_ends_and_gunicorn_starts_another(world) -> None:
     company = world.connect()
     world.start("web", command("web"), REDIS_URL="", LEADMACHINE_EMBEDDED_WORKER="on", **SHORT)
     world.wait_for_web()
@@ -109,7 +113,8 @@ def test_f69_a_web_process_whose_embedded_worker_stands_still_ends_and_gunicorn_
     assert world.broken(explained=f"{STANDS_STILL}|exited with code 70") == []
 
 
-def test_f69_with_database_and_broker_away_for_long_no_worker_ends_itself(world) -> None:
+@pytest.mark.covers("F69")
+def test_with_database_and_broker_away_for_long_no_worker_ends_itself(world) -> None:
     company = world.connect()
     world.start_worker("worker1", **SHORT)
     world.wait_for_worker("worker1")
@@ -128,7 +133,8 @@ def test_f69_with_database_and_broker_away_for_long_no_worker_ends_itself(world)
     assert world.broken(explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}") == []
 
 
-def test_f69_a_worker_that_was_frozen_for_long_goes_on_when_it_wakes(world) -> None:
+@pytest.mark.covers("F69")
+def test_a_worker_that_was_frozen_for_long_goes_on_when_it_wakes(world) -> None:
     company = world.connect()
     world.start_worker("worker1", **SHORT)
     world.wait_for_worker("worker1")

@@ -42,7 +42,8 @@ NEIGHBOURS = {
 
 
 @pytest.mark.parametrize("trouble", NEIGHBOURS)
-def test_f47_f48_f49_a_neighbour_with_a_backlog_or_in_trouble_holds_nobody_up(trouble, world) -> None:
+@pytest.mark.covers("F47", "F48", "F49")
+def test_a_neighbour_with_a_backlog_or_in_trouble_holds_nobody_up(trouble, world) -> None:
     northwind, contoso = world.connect(), world.connect("contoso", token=OTHERS_TOKEN)
     held = ConversionRule.objects.create(
         company=northwind, crm_event="lead_created", linkedin_id="104999", name="Held", is_paused=True
@@ -71,7 +72,8 @@ def test_f47_f48_f49_a_neighbour_with_a_backlog_or_in_trouble_holds_nobody_up(tr
 # --- F50 to F52: tokens ----------------------------------------------------------------------------------------------
 
 
-def test_f50_20000_events_wait_a_week_for_a_new_token_and_all_go_out_oldest_first(company, sandbox, make_rule) -> None:
+@pytest.mark.covers("F50")
+def test_20000_events_wait_a_week_for_a_new_token_and_all_go_out_oldest_first(company, sandbox, make_rule) -> None:
     services.save_token(company=company, token="AQV-this-one-is-revoked-0001")
     make_rule()
     make_leads(company, 20_000)
@@ -93,7 +95,8 @@ def test_f50_20000_events_wait_a_week_for_a_new_token_and_all_go_out_oldest_firs
     assert broken(books(sandbox), allowed) == []
 
 
-def test_f51_a_401_for_the_old_token_that_comes_after_the_new_one_pauses_nothing(world) -> None:
+@pytest.mark.covers("F51")
+def test_a_401_for_the_old_token_that_comes_after_the_new_one_pauses_nothing(world) -> None:
     company = world.connect(token="AQV-this-one-is-revoked-0001")
     for number in range(figures.rounds(5, long=50)):
         services.save_token(company=company, token="AQV-this-one-is-revoked-0001")
@@ -117,7 +120,8 @@ def continue_process(pid: int) -> None:
     os.kill(pid, signal.SIGCONT)
 
 
-def test_f52_two_admins_who_save_two_tokens_at_once_50_times_end_with_one_of_them(
+@pytest.mark.covers("F52")
+def test_two_admins_who_save_two_tokens_at_once_50_times_end_with_one_of_them(
     company, connected, sandbox, make_rule
 ) -> None:
     make_rule()
@@ -142,7 +146,8 @@ def test_f52_two_admins_who_save_two_tokens_at_once_50_times_end_with_one_of_the
 
 @pytest.mark.parametrize("change", ["delete", "switch off", "edit"])
 @pytest.mark.parametrize("when", ["waiting", "in flight"])
-def test_f54_a_rule_that_changes_under_5000_events(change, when, world) -> None:
+@pytest.mark.covers("F54")
+def test_a_rule_that_changes_under_5000_events(change, when, world) -> None:
     company = world.connect()
     rule = ConversionRule.objects.get(company=company)
     make_leads(company, 5000)
@@ -176,7 +181,8 @@ def test_f54_a_rule_that_changes_under_5000_events(change, when, world) -> None:
 # --- F57: people -----------------------------------------------------------------------------------------------------
 
 
-def test_f57_a_status_flipped_1000_times_from_20_threads_leaves_as_many_events_as_changes(
+@pytest.mark.covers("F57")
+def test_a_status_flipped_1000_times_from_20_threads_leaves_as_many_events_as_changes(
     company, connected, sandbox, make_rule
 ) -> None:
     once = make_rule("lead_qualified", "1")

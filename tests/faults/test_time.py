@@ -34,7 +34,8 @@ def books(sandbox):
     return sandbox.ledger.tail(10_000)[::-1]
 
 
-def test_f60_events_within_90_days_are_sent_and_older_ones_expire_and_spoil_no_batch(
+@pytest.mark.covers("F60")
+def test_events_within_90_days_are_sent_and_older_ones_expire_and_spoil_no_batch(
     company, connected, sandbox, make_rule
 ) -> None:
     make_rule()
@@ -55,7 +56,8 @@ def test_f60_events_within_90_days_are_sent_and_older_ones_expire_and_spoil_no_b
     assert broken(books(sandbox)) == []
 
 
-def test_f60_an_event_that_passes_90_days_while_it_is_on_hold_expires(company, connected, sandbox, make_rule) -> None:
+@pytest.mark.covers("F60")
+def test_an_event_that_passes_90_days_while_it_is_on_hold_expires(company, connected, sandbox, make_rule) -> None:
     rule = make_rule()
     make_lead(company)
     ConversionRule.objects.filter(pk=rule.pk).update(is_paused=True)
@@ -69,7 +71,8 @@ def test_f60_an_event_that_passes_90_days_while_it_is_on_hold_expires(company, c
 
 
 @pytest.mark.parametrize("count", [1, 2, 50])
-def test_f61_fresh_events_that_linkedin_finds_too_new_are_sent_a_little_later(
+@pytest.mark.covers("F61")
+def test_fresh_events_that_linkedin_finds_too_new_are_sent_a_little_later(
     count, company, connected, sandbox, make_rule
 ) -> None:
     rule = make_rule()
@@ -87,7 +90,8 @@ def test_f61_fresh_events_that_linkedin_finds_too_new_are_sent_a_little_later(
     assert broken(books(sandbox)) == []
 
 
-def test_f61_only_the_fresh_ones_of_those_that_are_named_wait(company, connected, sandbox, make_rule) -> None:
+@pytest.mark.covers("F61")
+def test_only_the_fresh_ones_of_those_that_are_named_wait(company, connected, sandbox, make_rule) -> None:
     make_rule()
     make_leads(company, 4)
     date(ConversionEvent.objects.order_by("pk")[1], hours=3)
@@ -99,7 +103,8 @@ def test_f61_only_the_fresh_ones_of_those_that_are_named_wait(company, connected
     assert states == ["accepted", "rejected", "pending", "accepted"]
 
 
-def test_f61_a_clock_that_jumps_ahead_by_10_minutes_ends_a_lease_and_makes_what_waits_due(
+@pytest.mark.covers("F61")
+def test_a_clock_that_jumps_ahead_by_10_minutes_ends_a_lease_and_makes_what_waits_due(
     company, connected, sandbox, make_rule
 ) -> None:
     make_rule()
@@ -121,7 +126,8 @@ def test_f61_a_clock_that_jumps_ahead_by_10_minutes_ends_a_lease_and_makes_what_
     assert broken(books(sandbox)) == []
 
 
-def test_f61_an_event_dated_ahead_waits_for_its_time(company, connected, sandbox, make_rule) -> None:
+@pytest.mark.covers("F61")
+def test_an_event_dated_ahead_waits_for_its_time(company, connected, sandbox, make_rule) -> None:
     make_rule()
     make_lead(company)
     date(ConversionEvent.objects.get(), minutes=-10)
@@ -137,7 +143,8 @@ OWN_CLOCKS = {"now", "utcnow", "today"}
 OWN_CLOCKS_UNLESS_GIVEN = {"localtime", "localdate"}
 
 
-def test_f61_the_pipeline_never_asks_a_clock_but_the_databases() -> None:
+@pytest.mark.covers("F61")
+def test_the_pipeline_never_asks_a_clock_but_the_databases() -> None:
     folder = Path(django_settings.BASE_DIR) / "capi" / "delivery"
 
     found = [

@@ -30,7 +30,8 @@ turns_of_the_year = st.sampled_from(
 
 
 @given(moment=st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)) | turns_of_the_year, zone=zones)
-def test_f62_a_moment_is_the_same_millisecond_in_every_time_zone(moment, zone) -> None:
+@pytest.mark.covers("F62")
+def test_a_moment_is_the_same_millisecond_in_every_time_zone(moment, zone) -> None:
     there = moment.replace(tzinfo=zone)
 
     element = build(Conversion("104012", there, "lm-1", "a" * 64))
@@ -50,7 +51,8 @@ ADDRESSES = {
 
 
 @pytest.mark.django_db(transaction=True)
-def test_f62_odd_names_and_addresses_go_out_in_one_batch_as_the_hash_of_the_plain_address(
+@pytest.mark.covers("F62")
+def test_odd_names_and_addresses_go_out_in_one_batch_as_the_hash_of_the_plain_address(
     company, connected, sandbox, make_rule
 ) -> None:
     make_rule()
@@ -76,7 +78,8 @@ AMOUNTS = [
 
 
 @pytest.mark.django_db(transaction=True)
-def test_f62_odd_amounts_are_taken_as_they_are_and_without_a_currency_there_is_no_value(
+@pytest.mark.covers("F62")
+def test_odd_amounts_are_taken_as_they_are_and_without_a_currency_there_is_no_value(
     company, connected, sandbox, make_rule
 ) -> None:
     make_rule("deal_won")

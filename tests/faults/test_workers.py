@@ -24,7 +24,8 @@ SLOW_ANSWER = {"delay_ms": 1000}
 
 
 @pytest.mark.parametrize("point", ["after_lease", "before_commit"])
-def test_f11_f15_a_worker_killed_whole_with_its_wake_up_is_followed_by_another_in_time(point, world) -> None:
+@pytest.mark.covers("F11", "F15")
+def test_a_worker_killed_whole_with_its_wake_up_is_followed_by_another_in_time(point, world) -> None:
     company = world.connect()
     world.arm(point, "SIGSTOP")
     world.start_worker("worker1", "--pool", "solo")
@@ -44,7 +45,8 @@ def test_f11_f15_a_worker_killed_whole_with_its_wake_up_is_followed_by_another_i
     figures.count("kills")
 
 
-def test_f14_a_child_that_is_killed_is_replaced_and_its_rows_come_back(world) -> None:
+@pytest.mark.covers("F14")
+def test_a_child_that_is_killed_is_replaced_and_its_rows_come_back(world) -> None:
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
@@ -61,7 +63,8 @@ def test_f14_a_child_that_is_killed_is_replaced_and_its_rows_come_back(world) ->
     figures.count("kills")
 
 
-def test_f16_on_sigterm_a_worker_finishes_the_request_in_flight_and_ends(world) -> None:
+@pytest.mark.covers("F16")
+def test_on_sigterm_a_worker_finishes_the_request_in_flight_and_ends(world) -> None:
     company = world.connect()
     world.ledger.script(SLOW_ANSWER)
     world.start_worker()
@@ -79,7 +82,8 @@ def test_f16_on_sigterm_a_worker_finishes_the_request_in_flight_and_ends(world) 
     figures.count("SIGTERMs")
 
 
-def test_f17_a_second_sigterm_and_sigquit_end_it_at_once_and_nothing_is_lost(world) -> None:
+@pytest.mark.covers("F17")
+def test_a_second_sigterm_and_sigquit_end_it_at_once_and_nothing_is_lost(world) -> None:
     company = world.connect()
     for number, second in enumerate([signal.SIGTERM, signal.SIGQUIT]):
         name = f"worker{number}"
@@ -102,7 +106,8 @@ def test_f17_a_second_sigterm_and_sigquit_end_it_at_once_and_nothing_is_lost(wor
     assert world.broken(Allowed(hidden_answers=2), explained=f"{WORKER_LOST}|Task handler raised|SystemExit") == []
 
 
-def test_f19_with_no_wake_up_and_no_scheduler_deliveries_keep_to_their_time(world) -> None:
+@pytest.mark.covers("F19")
+def test_with_no_wake_up_and_no_scheduler_deliveries_keep_to_their_time(world) -> None:
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
@@ -115,7 +120,8 @@ def test_f19_with_no_wake_up_and_no_scheduler_deliveries_keep_to_their_time(worl
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-def test_f20_a_sweep_that_raises_runs_again(world) -> None:
+@pytest.mark.covers("F20")
+def test_a_sweep_that_raises_runs_again(world) -> None:
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
@@ -141,7 +147,8 @@ def without_table(name: str) -> Iterator[None]:
             cursor.execute(f"ALTER TABLE away RENAME TO {name}")
 
 
-def test_f20_a_sweep_that_waits_for_a_lock_holds_only_itself_up(world) -> None:
+@pytest.mark.covers("F20")
+def test_a_sweep_that_waits_for_a_lock_holds_only_itself_up(world) -> None:
     company, other = world.connect(), world.connect("contoso", token="AQV-the-token-of-contoso-0001")
     world.start_worker()
     world.wait_for_worker()
@@ -159,7 +166,8 @@ def test_f20_a_sweep_that_waits_for_a_lock_holds_only_itself_up(world) -> None:
     assert world.broken(explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}") == []
 
 
-def test_f21_a_worker_whose_broker_connection_is_cut_20_times_consumes_again(world) -> None:
+@pytest.mark.covers("F21")
+def test_a_worker_whose_broker_connection_is_cut_20_times_consumes_again(world) -> None:
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
@@ -176,7 +184,8 @@ def test_f21_a_worker_whose_broker_connection_is_cut_20_times_consumes_again(wor
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-def test_f22_rows_that_were_due_long_before_the_start_are_all_taken_with_the_first_sweep(world) -> None:
+@pytest.mark.covers("F22")
+def test_rows_that_were_due_long_before_the_start_are_all_taken_with_the_first_sweep(world) -> None:
     company = world.connect()
     world.broker.down()
     make_leads(company, 300)

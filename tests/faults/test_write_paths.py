@@ -43,7 +43,8 @@ def scene(company, connected, make_rule, tmp_path) -> Scene:
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.do.__name__)
-def test_f08_each_way_of_writing_sends_what_it_made_happen_once(way: Way, scene, company, sandbox) -> None:
+@pytest.mark.covers("F08")
+def test_each_way_of_writing_sends_what_it_made_happen_once(way: Way, scene, company, sandbox) -> None:
     send_all(company)
     before, sent = CrmEvent.objects.count(), len(received(sandbox))
 
@@ -59,11 +60,13 @@ def test_f08_each_way_of_writing_sends_what_it_made_happen_once(way: Way, scene,
     assert broken(sandbox.ledger.tail(100)[::-1]) == []
 
 
-def test_f08_no_way_that_is_promised_is_missing() -> None:
+@pytest.mark.covers("F08")
+def test_no_way_that_is_promised_is_missing() -> None:
     assert set() == PROMISED - LISTED
 
 
-def test_f08_no_method_of_the_orm_that_writes_is_missing(company) -> None:
+@pytest.mark.covers("F08")
+def test_no_method_of_the_orm_that_writes_is_missing(company) -> None:
     new_status = make_lead(company).status
     classes = [LeadQuerySet, DealQuerySet, Lead, Deal, type(new_status.leads)]
 
@@ -72,7 +75,8 @@ def test_f08_no_method_of_the_orm_that_writes_is_missing(company) -> None:
     assert {name for name in writing if not name.startswith("_")} - LISTED == set()
 
 
-def test_f08_no_page_and_no_endpoint_that_changes_leads_is_missing() -> None:
+@pytest.mark.covers("F08")
+def test_no_page_and_no_endpoint_that_changes_leads_is_missing() -> None:
     changing = {Action.EDIT_LEADS, Action.DELETE_LEADS, Action.IMPORT_LEADS}
 
     routes = {
@@ -86,7 +90,8 @@ def test_f08_no_page_and_no_endpoint_that_changes_leads_is_missing() -> None:
 
 
 @pytest.mark.parametrize("model", [Lead, Deal])
-def test_f08_nothing_that_the_admin_offers_is_missing(model: type[Model]) -> None:
+@pytest.mark.covers("F08")
+def test_nothing_that_the_admin_offers_is_missing(model: type[Model]) -> None:
     page = admin.site._registry[model]
 
     offered = {f"admin:{url.name}" for url in page.get_urls() if url.name} | {f"admin:{name}" for name in page.actions}
@@ -102,7 +107,8 @@ AROUND = re.compile(
 )
 
 
-def test_f08_no_code_goes_past_the_models() -> None:
+@pytest.mark.covers("F08")
+def test_no_code_goes_past_the_models() -> None:
     models = Path(django_settings.BASE_DIR) / "crm" / "models"
     paths = [
         path

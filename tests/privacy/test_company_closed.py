@@ -15,10 +15,11 @@ from tests.capi.conftest import requests_made, send_all, states
 from tests.conftest import make_lead
 from tests.privacy.test_opt_out import once
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_f56_what_waits_is_cancelled_and_nothing_is_sent_any_more(company, connected, sandbox, make_rule) -> None:
+@pytest.mark.covers("F56")
+def test_what_waits_is_cancelled_and_nothing_is_sent_any_more(company, connected, sandbox, make_rule) -> None:
     make_rule()
     make_lead(company)
     make_lead(company, email="")
@@ -34,7 +35,8 @@ def test_f56_what_waits_is_cancelled_and_nothing_is_sent_any_more(company, conne
     assert sweep.due_companies() == []
 
 
-def test_f56_a_batch_that_was_read_before_is_not_sent(company, connected, sandbox, make_rule, monkeypatch) -> None:
+@pytest.mark.covers("F56")
+def test_a_batch_that_was_read_before_is_not_sent(company, connected, sandbox, make_rule, monkeypatch) -> None:
     make_rule()
     make_lead(company)
     once(monkeypatch, selection, "next_batch", lambda: deactivate_company(company=company))
@@ -45,7 +47,8 @@ def test_f56_a_batch_that_was_read_before_is_not_sent(company, connected, sandbo
     assert states(company) == ["cancelled"]
 
 
-def test_f56_it_waits_for_the_request_that_is_under_way(company, connected, sandbox, make_rule) -> None:
+@pytest.mark.covers("F56")
+def test_it_waits_for_the_request_that_is_under_way(company, connected, sandbox, make_rule) -> None:
     sandbox.faults.script(b'[{"delay_ms": 700}]')
     make_rule()
     make_lead(company)

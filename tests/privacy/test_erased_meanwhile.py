@@ -62,7 +62,8 @@ def lead_fields(lead):
 
 
 @pytest.mark.sqlite
-def test_s37_a_lead_over_the_api(company, lead, erased_just_before):
+@pytest.mark.covers("S37")
+def test_a_lead_over_the_api(company, lead, erased_just_before):
     erased_just_before(LeadSerializer, "update")
 
     answer = caller(company).patch(f"/api/v1/leads/{lead.pk}/", {"first_name": "Zsofia"})
@@ -72,7 +73,8 @@ def test_s37_a_lead_over_the_api(company, lead, erased_just_before):
 
 
 @pytest.mark.sqlite
-def test_s37_a_lead_on_its_page(client_as, sales, lead, erased_just_before):
+@pytest.mark.covers("S37")
+def test_a_lead_on_its_page(client_as, sales, lead, erased_just_before):
     erased_just_before(LeadForm, "is_valid")
 
     answer = client_as(sales).post(f"/leads/{lead.pk}/edit/", lead_fields(lead))
@@ -82,7 +84,8 @@ def test_s37_a_lead_on_its_page(client_as, sales, lead, erased_just_before):
     assert nothing_is_back()
 
 
-def test_s37_a_lead_in_the_operators_admin(company, lead, erased_just_before):
+@pytest.mark.covers("S37")
+def test_a_lead_in_the_operators_admin(company, lead, erased_just_before):
     client = staff_client()
     erased_just_before(LeadAdmin, "save_model")
 
@@ -95,7 +98,8 @@ def test_s37_a_lead_in_the_operators_admin(company, lead, erased_just_before):
 
 
 @pytest.mark.sqlite
-def test_s37_the_title_of_a_deal_over_the_api(company, deal, erased_just_before):
+@pytest.mark.covers("S37")
+def test_the_title_of_a_deal_over_the_api(company, deal, erased_just_before):
     erased_just_before(DealSerializer, "update")
 
     answer = caller(company).patch(f"/api/v1/deals/{deal.pk}/", {"title": "Looms for Zsofia"})
@@ -105,7 +109,8 @@ def test_s37_the_title_of_a_deal_over_the_api(company, deal, erased_just_before)
 
 
 @pytest.mark.sqlite
-def test_s37_a_new_deal_over_the_api(company, lead, erased_just_before):
+@pytest.mark.covers("S37")
+def test_a_new_deal_over_the_api(company, lead, erased_just_before):
     erased_just_before(StrictSerializer, "validate")
 
     answer = caller(company).post("/api/v1/deals/", {"lead": lead.pk, "title": "Looms for Zsofia"})
@@ -116,7 +121,8 @@ def test_s37_a_new_deal_over_the_api(company, lead, erased_just_before):
 
 
 @pytest.mark.sqlite
-def test_s37_a_deal_on_its_page(client_as, sales, deal, erased_just_before):
+@pytest.mark.covers("S37")
+def test_a_deal_on_its_page(client_as, sales, deal, erased_just_before):
     erased_just_before(DealForm, "is_valid")
 
     fields = {"title": "Looms for Zsofia", "currency": "EUR", "stage": deal.stage_id}

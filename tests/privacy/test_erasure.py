@@ -16,7 +16,7 @@ from crm.services.erasure import erase_lead
 from tests.capi.conftest import received, send_all
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 CANARIES = {
     "first_name": "Zsofia", "last_name": "Quistgaard", "email": "zsofia@quistgaard.example", "phone": "+31 6 5550 1234",
@@ -43,7 +43,8 @@ def events():
     return list(ConversionEvent.objects.order_by("pk").values_list("state", "reason", "lead", "message"))
 
 
-def test_s37_nothing_of_the_person_is_left_in_a_dump(person, admin, tmp_path):
+@pytest.mark.covers("S37")
+def test_nothing_of_the_person_is_left_in_a_dump(person, admin, tmp_path):
     dump = tmp_path / "dump.json"
     digest = email_sha256(CANARIES["email"])
     call_command("dumpdata", output=str(dump))

@@ -78,7 +78,8 @@ def slow_hands(monkeypatch):
     monkeypatch.setattr(payload, "encode", stretched(payload.encode))
 
 
-def test_f55_of_200_persons_erased_while_workers_send_none_is_in_a_later_request(
+@pytest.mark.covers("F55")
+def test_of_200_persons_erased_while_workers_send_none_is_in_a_later_request(
     company, connected, sandbox, make_rule, slow_hands, settings
 ) -> None:
     settings.BATCH_SIZE, settings.REQUESTS_PER_MINUTE = 5, 600_000

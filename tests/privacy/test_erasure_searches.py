@@ -12,7 +12,7 @@ from crm.services.erasure import erase_lead
 from tests.conftest import join, make_lead
 from tests.housekeeping import keep_house
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -33,7 +33,8 @@ def kept():
     ]
 
 
-def test_s37_the_searches_of_all_members_are_forgotten(client_as, admin, sales, lead):
+@pytest.mark.covers("S37")
+def test_the_searches_of_all_members_are_forgotten(client_as, admin, sales, lead):
     clients = [client_as(admin), client_as(sales), client_as(sales)]
     addresses = [search(client) for client in clients]
     assert list(LeadSearch.objects.values_list("text", flat=True)) == ["Lovelace"] * 2
@@ -45,7 +46,8 @@ def test_s37_the_searches_of_all_members_are_forgotten(client_as, admin, sales, 
     assert [answer.context["search"] for answer in answers] == [""] * 3
 
 
-def test_s37_a_session_that_was_read_before_brings_nothing_back(client_as, admin, lead):
+@pytest.mark.covers("S37")
+def test_a_session_that_was_read_before_brings_nothing_back(client_as, admin, lead):
     client = client_as(admin)
     search(client)
     stale = client.session
@@ -57,7 +59,8 @@ def test_s37_a_session_that_was_read_before_brings_nothing_back(client_as, admin
     assert "Lovelace" not in str(kept())
 
 
-def test_s37_searches_of_former_members_are_forgotten_too(client_as, admin, lead):
+@pytest.mark.covers("S37")
+def test_searches_of_former_members_are_forgotten_too(client_as, admin, lead):
     search(client_as(admin))
     type(admin).objects.filter(pk=admin.pk).update(is_active=False)
 

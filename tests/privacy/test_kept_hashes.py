@@ -10,7 +10,7 @@ from crm.services.erasure import erase_lead
 from tests.capi.conftest import requests_made, send_all, states
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def kept():

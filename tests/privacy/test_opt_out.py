@@ -10,7 +10,7 @@ from crm.models import Lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def once(monkeypatch, owner, name, work) -> None:
@@ -35,7 +35,8 @@ def numbers(sandbox, people):
     return [by_event[element["eventId"]] for element in received(sandbox)]
 
 
-def test_s39_what_was_read_before_and_is_sent_after_goes_without_them(
+@pytest.mark.covers("S39")
+def test_what_was_read_before_and_is_sent_after_goes_without_them(
     company, connected, sandbox, make_rule, monkeypatch
 ) -> None:
     make_rule()

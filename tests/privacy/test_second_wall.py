@@ -60,7 +60,8 @@ def point(table, column, company, pk) -> None:
 
 
 @pytest.mark.parametrize(("table", "column"), TIES)
-def test_s05_no_row_can_refer_to_another_companys(company, other_company, table, column) -> None:
+@pytest.mark.covers("S05")
+def test_no_row_can_refer_to_another_companys(company, other_company, table, column) -> None:
     fill(company)
     fill(other_company)
     theirs = TIES[table, column].objects.for_company(other_company).last()

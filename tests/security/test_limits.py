@@ -9,10 +9,8 @@ from capi.models import ConversionEvent
 from crm.models import AuditEntry
 from crm.models.roles import Role
 from crm.services import rate_limits
-from tests.capi.conftest import connected, make_rule, sandbox
 from tests.conftest import join
 
-__all__ = ["connected", "make_rule", "sandbox"]
 pytestmark = pytest.mark.django_db
 
 EXPORT = "/company/audit/export/"
@@ -26,7 +24,8 @@ def _two_a_minute(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limits.time, "time", lambda: 1_800_000_030.0)
 
 
-def test_s42_the_third_test_event_of_a_minute_is_not_sent_and_the_page_says_why(
+@pytest.mark.covers("S42")
+def test_the_third_test_event_of_a_minute_is_not_sent_and_the_page_says_why(
     client_as: Any, admin: Any, ops: Any, connected: Any, make_rule: Any
 ) -> None:
     rules = [make_rule(), make_rule("deal_created", linkedin_id="422422")]
@@ -44,7 +43,8 @@ def test_s42_the_third_test_event_of_a_minute_is_not_sent_and_the_page_says_why(
     assert ConversionEvent.objects.count() == 2
 
 
-def test_s42_the_third_export_of_a_minute_is_not_made_and_the_page_says_why(client_as: Any, admin: Any) -> None:
+@pytest.mark.covers("S42")
+def test_the_third_export_of_a_minute_is_not_made_and_the_page_says_why(client_as: Any, admin: Any) -> None:
     client = client_as(admin)
 
     answers = [client.post(EXPORT) for _ in range(3)]
@@ -54,7 +54,8 @@ def test_s42_the_third_export_of_a_minute_is_not_made_and_the_page_says_why(clie
     assert AuditEntry.objects.filter(action="export").count() == 2
 
 
-def test_s42_the_next_minute_is_a_new_one(client_as: Any, admin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.covers("S42")
+def test_the_next_minute_is_a_new_one(client_as: Any, admin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     client = client_as(admin)
     [client.post(EXPORT) for _ in range(3)]
 
@@ -63,7 +64,8 @@ def test_s42_the_next_minute_is_a_new_one(client_as: Any, admin: Any, monkeypatc
     assert client.post(EXPORT).status_code == 200
 
 
-def test_s06_another_company_is_counted_for_itself(client_as: Any, admin: Any, other_company: Any) -> None:
+@pytest.mark.covers("S06")
+def test_another_company_is_counted_for_itself(client_as: Any, admin: Any, other_company: Any) -> None:
     ours, theirs = client_as(admin), client_as(join(other_company, Role.ADMIN, email="theirs@example.com"))
     [ours.post(EXPORT) for _ in range(3)]
 

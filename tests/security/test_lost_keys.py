@@ -9,12 +9,11 @@ from capi import services
 from capi.models import Connection, ConversionEvent
 from capi.tasks import deliver
 from crm.models import crypto
-from tests.capi import conftest as capi
-from tests.capi.conftest import GOOD_RULE, received, states
+from tests.capi.conftest import received, states
 from tests.conftest import TOKEN, give_password, make_lead
+from tests.fixtures import GOOD_RULE
 
-pytestmark = pytest.mark.django_db(transaction=True)
-sandbox = capi.sandbox
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.covers("F71", "S49")]
 
 
 def test_a_token_whose_key_is_lost_pauses_its_connection_until_a_new_one_comes(

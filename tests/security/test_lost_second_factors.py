@@ -16,7 +16,7 @@ from crm.models.roles import Role
 from tests.accounts.conftest import confirm_password, set_up_app, sign_in
 from tests.conftest import code_now, join
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.covers("F71", "S49")]
 
 # Where something sealed is opened, and the test of what happens there without its key.
 OPENED_IN = {

@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import distribution
 from typing import Any
 
+import pytest
 from django.conf import settings
 
 from tests.security import sbom
@@ -20,7 +21,8 @@ def printed() -> dict[str, Any]:
     return bill
 
 
-def test_s46_every_pinned_package_is_in_it() -> None:
+@pytest.mark.covers("S46")
+def test_every_pinned_package_is_in_it() -> None:
     lock = sbom.LOCK.read_text()
     pinned = [line.split("==")[0].split("[")[0] for line in lock.splitlines() if re.match(r"\S+==", line)]
 
@@ -31,7 +33,8 @@ def test_s46_every_pinned_package_is_in_it() -> None:
     assert sum(len(component["externalReferences"]) for component in bill["components"]) == lock.count("--hash=sha256:")
 
 
-def test_s46_its_versions_are_those_that_run() -> None:
+@pytest.mark.covers("S46")
+def test_its_versions_are_those_that_run() -> None:
     versions = {component["name"]: component["version"] for component in printed()["components"]}
 
     assert versions["django"] == distribution("django").version

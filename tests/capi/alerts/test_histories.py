@@ -16,7 +16,7 @@ from tests.capi.alerts.measured import Flow
 from tests.capi.alerts.post_office import PostOffice
 from tests.faults import figures
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.faults]
+pytestmark = [pytest.mark.django_db, pytest.mark.faults]
 
 NAMES_OF_STEPS = {"token_date": "token_date_", "version": "version_"}  # those that are fields, too
 

@@ -17,7 +17,7 @@ from tests.capi.conftest import send_all
 from tests.capi.counted import count_now
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from capi.models import Alert, MailChoice
 from tests.capi.alerts.conftest import look
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PAGE = reverse("alerts")
 

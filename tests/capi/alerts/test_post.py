@@ -12,7 +12,7 @@ from tests.capi.alerts.conftest import look, mails, make_mails_due
 from tests.capi.alerts.post_office import Died, PostOffice
 from tests.conftest import join
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from capi.selectors.explanations.alerts import tell
 from crm.models import CrmEvent
 from tests.capi.alerts.conftest import look, subjects
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 NOW = datetime.now(UTC)
 

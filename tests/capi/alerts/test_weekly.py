@@ -10,7 +10,7 @@ from crm.models import Company, CrmEvent
 from tests.capi.alerts.conftest import look, mails, subjects
 from tests.capi.alerts.post_office import PostOffice
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 

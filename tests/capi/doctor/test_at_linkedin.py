@@ -11,7 +11,7 @@ from capi.diagnostics.linkedin import NO_CLOCK, NOT_ASKED, _clock, ask_for_rules
 from capi.models import Connection, ConversionRule
 from tests.capi.doctor.conftest import about, levels
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 ACCOUNT = "512345678"  # the sandbox lists 12 rules for it
 

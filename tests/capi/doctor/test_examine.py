@@ -13,7 +13,7 @@ from capi.models import Connection, ConversionRule, Heartbeat
 from tests.capi.doctor.conftest import about, levels
 from tests.conftest import TOKEN
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def test_a_company_that_has_not_begun_gets_every_check_that_can_be_made(company) -> None:

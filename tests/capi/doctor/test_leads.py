@@ -6,7 +6,7 @@ from capi.diagnostics import setup
 from crm.services.erasure import erase_lead
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def finding(company):

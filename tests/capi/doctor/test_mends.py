@@ -18,7 +18,7 @@ from leadmachine.help.pages import all_pages
 from tests.capi.doctor.conftest import log, rows_of
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 TODAY, NOW = date(2026, 11, 25), datetime(2026, 11, 25, 12, tzinfo=UTC)
 PARTS_OF_THE_PAGE = {"connect", "map", "verify", "doctor"}

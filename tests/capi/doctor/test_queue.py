@@ -11,7 +11,7 @@ from capi.models.functions import database_now
 from tests.capi.doctor.conftest import about, log
 from tests.conftest import TOKEN
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from capi.diagnostics import rules
 from capi.models import ConversionRule, DayCount
 from tests.capi.doctor.conftest import about, levels, log, rows_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from capi.models import Connection
 from tests.capi.doctor.conftest import about, levels, rows_of
 from tests.conftest import TOKEN
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 TODAY = date(2026, 11, 25)
 

@@ -9,7 +9,7 @@ from capi.models import Heartbeat
 from capi.models.functions import database_now
 from leadmachine.timers import Sweeper
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 ROUND = datetime(2026, 11, 25, 6, 10, 7, tzinfo=UTC)
 

@@ -14,6 +14,8 @@ from cryptography.x509.oid import NameOID
 from capi.linkedin.client import TransportError
 from tests.capi.linkedin.wire import CREATED, Wire, keeping_alive, ok, send
 
+pytestmark = pytest.mark.covers("F37")
+
 
 def make_certificate(folder, *, address="127.0.0.1", days=1):
     """A self-signed certificate and its key in one file."""

@@ -9,7 +9,7 @@ from crm.services.erasure import erase_lead
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/leads/"
 NO_ADDRESS = ["Enter an e-mail address such as ada@example.com."]
