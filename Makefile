@@ -54,13 +54,13 @@ TESTS ?=
 quick: .venv/.to-develop
 	@$(PYTEST) -m "not browser and not processes and not faults and not slow" $(TESTS)
 
+test: export SMALL_SIZE ?= 1
 test: .venv/.to-develop
 	@echo "All tests, and one fault test of each group:"
 	@$(PYTEST) -m "not faults or representative" $(TESTS)
 	@echo "The tests that SQLite differs in, again on SQLite:"
 	@$(ON_SQLITE) -m "sqlite and (not faults or representative)" $(TESTS)
 
-faults: export FULL_SIZE ?= 1
 faults: .venv/.to-develop
 	@echo "All fault tests, and in full what make test does at a small size:"
 	@$(PYTEST) -m "faults or sized" $(TESTS)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import size
+
 RUNS = int(os.environ.get("CHAOS_RUNS", "1"))  # 1 in `make faults`; `make chaos` sets more
 LONG = os.environ.get("CHAOS_LONG") == "1"  # the run before a release
 SEED = int(os.environ.get("CHAOS_SEED", "20261125"))
@@ -52,8 +54,13 @@ _KINDS: set[tuple[str, str]] = set()
 
 
 def rounds(quick: int, *, long: int) -> int:
-    """How often to do it: `quick` times for each of the runs, or `long` times in the run before a release."""
-    return long if LONG else quick * RUNS
+    """How often to do it: `quick` times for each of the runs, or `long` times in the run before a release.
+
+    In `make test` a tenth of `quick`, and once at least.
+    """
+    if LONG:
+        return long
+    return max(1, quick // 10) if size.SMALL else quick * RUNS
 
 
 def count(what: str, number: int = 1) -> None:

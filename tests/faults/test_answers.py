@@ -243,6 +243,7 @@ def test_with_30_of_100_answers_bad_everything_goes_out(company, connected, sand
 # --- F36 and F43 to F45: refusals ------------------------------------------------------------------------------------
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F36")
 def test_an_element_that_is_always_refused_is_rejected_after_one_more_send(
     company, connected, sandbox, make_rule

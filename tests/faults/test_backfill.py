@@ -19,7 +19,16 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 BATCH, EVENTS = 500, 1_200
 
 
-@pytest.mark.parametrize("point", [BACKFILL_POINT, "after_connect", "answer_read", "before_commit", "after_commit"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param(BACKFILL_POINT, marks=pytest.mark.representative),
+        "after_connect",
+        "answer_read",
+        "before_commit",
+        "after_commit",
+    ],
+)
 def test_killed_in_the_middle_it_goes_on(point, world) -> None:
     world.environment["LEADMACHINE_BATCH_SIZE"] = str(BATCH)
     company = world.connect()

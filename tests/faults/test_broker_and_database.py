@@ -191,6 +191,7 @@ def signal_continue(pid: int) -> None:
     os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F20", "F27")
 def test_each_kind_of_broken_row_is_set_aside_and_the_others_go_in_the_same_run(world) -> None:
     company = world.connect()

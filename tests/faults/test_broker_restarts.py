@@ -108,6 +108,7 @@ def hold_messages(world: Any, company: Any) -> None:
             deliver.apply_async([company.pk], producer=producer, countdown=60)
 
 
+@pytest.mark.representative
 def test_nobody_ends_a_worker_through_redis(world) -> None:
     company = world.connect()
     world.start_worker()

@@ -193,6 +193,7 @@ def end_connections(world) -> None:
         connection.close()
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F07")
 def test_a_savepoint_that_is_rolled_back_takes_its_event_with_it(world) -> None:
     company = world.connect(rules=("lead_created", "lead_qualified"))

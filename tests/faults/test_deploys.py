@@ -90,6 +90,7 @@ def test_so_does_the_sweep_that_delivers_where_the_broker_is_away(world) -> None
     assert world.broken(explained=ABOUT_BROKER) == []
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F70")
 def test_so_does_the_worker_inside_a_web_process(world) -> None:
     company = world.connect()

@@ -56,6 +56,7 @@ def filled(folder: Path) -> Iterator[Callable[[], None]]:
     filler.unlink()
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F28")
 def test_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once_there_is_room(
     small_disk, linkedin

@@ -56,6 +56,7 @@ def test_packets_to_the_broker_that_are_dropped_under_load_hold_nobody_up(world,
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F68")
 def test_the_kernel_ends_a_statement_that_is_never_acknowledged(wire) -> None:
     with connect(wire, tcp_user_timeout=1_000) as line:

@@ -7,14 +7,16 @@ from capi.models import ConversionEvent
 from tests.faults import figures
 from tests.faults.invariants import extra_acceptances
 from tests.faults.world import RECOVERY_SECONDS, make_leads
+from tests.size import sized
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
-COMPANIES, EACH = 6, 5_000
+COMPANIES, EACH = 6, sized(5_000, small=500)
 
 
+@pytest.mark.representative
 @pytest.mark.timeout(3600)
-def test_30000_events_of_6_companies_go_through_two_workers_once_each(world) -> None:
+def test_events_of_6_companies_go_through_two_workers_once_each(world) -> None:
     for number in range(figures.rounds(1, long=34)):
         start_workers(world, times=number + 1)
         companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(COMPANIES)]

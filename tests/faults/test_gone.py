@@ -133,6 +133,7 @@ def let_go(way: str, company: Company, lead: Lead) -> None:
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("way", ["erased", "closed"])
+@pytest.mark.representative
 @pytest.mark.covers("F55", "F56")
 def test_where_the_database_fails_at_the_end_of_it_nobody_is_gone_by_half(
     way, company, connected, sandbox, make_rule, monkeypatch

@@ -57,6 +57,7 @@ def test_months_without_housekeeping_are_made_up_for_while_deliveries_keep_to_th
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F72")
 def test_a_worker_killed_over_it_is_followed_by_another_once_its_claim_has_lapsed(world) -> None:
     company = months_ago(world, "northwind")

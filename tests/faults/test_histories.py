@@ -6,6 +6,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.faults import figures
 from tests.faults.machine import Histories
+from tests.size import sized
 
 pytestmark = [
     pytest.mark.faults,
@@ -16,7 +17,7 @@ pytestmark = [
 ]
 
 SHAPE = settings(
-    max_examples=60,
+    max_examples=sized(60, small=6),
     stateful_step_count=50,
     deadline=None,
     database=None,
@@ -28,7 +29,8 @@ SHAPE = settings(
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=34)))
-def test_60_random_histories_of_50_steps_break_no_invariant(number, sandbox) -> None:
+@pytest.mark.representative
+def test_random_histories_of_50_steps_break_no_invariant(number, sandbox) -> None:
     Histories.sandbox = sandbox
     lived, sent = figures.TALLY["histories"], figures.TALLY["requests in histories"]
 

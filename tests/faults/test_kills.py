@@ -13,6 +13,7 @@ from tests.faults import figures
 from tests.faults.invariants import Allowed, extra_acceptances
 from tests.faults.processes import as_environment
 from tests.faults.world import make_leads
+from tests.size import sized
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
@@ -41,6 +42,10 @@ def test_killed_at_each_point_with_a_batch_of_5000_in_flight(point, world) -> No
     assert ConversionEvent.objects.filter(state="accepted").count() == sum(sizes)
 
 
+KILLS = sized(44, small=8)  # at random times in each round
+
+
+@pytest.mark.representative
 @pytest.mark.covers("F11")
 def test_killed_at_random_times(world) -> None:
     company = world.connect()
@@ -48,7 +53,7 @@ def test_killed_at_random_times(world) -> None:
     kills, number = 0, 1
     for round_number, seed in enumerate(figures.seeds(figures.rounds(1, long=15)), 1):
         with figures.chance(seed) as chance:
-            while kills < 44 * round_number:
+            while kills < KILLS * round_number:
                 make_leads(company, 50, start=50 * number)
                 pid = world.deliveries.start(company.pk)
                 time.sleep(chance.uniform(0.0, whole))

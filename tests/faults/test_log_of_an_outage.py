@@ -52,6 +52,7 @@ def test_postgresql_away_is_one_traceback_for_each_process_and_its_end_is_told(w
     figures.count("database outages")
 
 
+@pytest.mark.representative
 def test_the_broker_away_is_told_in_lines_and_its_end_in_one(world) -> None:
     world.connect()
     world.start_worker()

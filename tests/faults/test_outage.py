@@ -32,6 +32,7 @@ def sleep_until_it_is_due(company) -> timedelta:
     return wait
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F35")
 def test_after_3_days_without_linkedin_all_goes_out_in_order_at_the_rate_and_the_newest_company_has_its_turn(
     company, other_company, connected, sandbox, make_rule, settings

@@ -75,6 +75,7 @@ def new_lead(web, company) -> dict[str, object]:
     return fill_in(web, "/leads/new/", status=status.pk, **person)
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F58")
 def test_a_new_lead_is_added_once_and_sent_once(web, company, connected, sandbox, make_rule, new_lead) -> None:
     make_rule()

@@ -54,6 +54,7 @@ def test_workers_go_on_while_a_migration_adds_columns_that_their_code_does_not_k
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F18")
 def test_the_code_before_the_newest_migrations_still_reads_and_writes_what_it_knows(company) -> None:
     """As its processes do until a deploy has ended them: each column that their models name is asked for by name."""

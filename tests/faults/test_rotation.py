@@ -79,6 +79,7 @@ def is_rotated(row) -> bool:
     return state_of(row.values_list("sealed_token", flat=True).get()) == KeyState.NEWEST
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F53")
 def test_an_old_key_that_is_taken_away_too_early_pauses_and_sends_nothing(old_key, world, settings) -> None:
     company = world.connect()

@@ -52,6 +52,7 @@ def test_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followe
     assert world.broken(explained=f"{STANDS_STILL}|{ABOUT_BROKER}") == []
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F69")
 def test_a_child_whose_task_stands_still_is_replaced_and_its_worker_goes_on(world) -> None:
     company = world.connect()

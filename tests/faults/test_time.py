@@ -126,6 +126,7 @@ def test_a_clock_that_jumps_ahead_by_10_minutes_ends_a_lease_and_makes_what_wait
     assert broken(books(sandbox)) == []
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F61")
 def test_an_event_dated_ahead_waits_for_its_time(company, connected, sandbox, make_rule) -> None:
     make_rule()

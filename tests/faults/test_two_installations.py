@@ -9,6 +9,7 @@ from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 
+@pytest.mark.representative
 def test_a_worker_leaves_the_wake_ups_of_another_installation_where_they_are(
     world, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ AMOUNTS = [
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.representative
 @pytest.mark.covers("F62")
 def test_odd_amounts_are_taken_as_they_are_and_without_a_currency_there_is_no_value(
     company, connected, sandbox, make_rule

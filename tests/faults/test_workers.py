@@ -106,6 +106,7 @@ def test_a_second_sigterm_and_sigquit_end_it_at_once_and_nothing_is_lost(world) 
     assert world.broken(Allowed(hidden_answers=2), explained=f"{WORKER_LOST}|Task handler raised|SystemExit") == []
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F19")
 def test_with_no_wake_up_and_no_scheduler_deliveries_keep_to_their_time(world) -> None:
     company = world.connect()

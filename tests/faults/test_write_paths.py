@@ -43,6 +43,7 @@ def scene(company, connected, make_rule, tmp_path) -> Scene:
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.do.__name__)
+@pytest.mark.representative
 @pytest.mark.covers("F08")
 def test_each_way_of_writing_sends_what_it_made_happen_once(way: Way, scene, company, sandbox) -> None:
     send_all(company)
@@ -60,11 +61,13 @@ def test_each_way_of_writing_sends_what_it_made_happen_once(way: Way, scene, com
     assert broken(sandbox.ledger.tail(100)[::-1]) == []
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F08")
 def test_no_way_that_is_promised_is_missing() -> None:
     assert set() == PROMISED - LISTED
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F08")
 def test_no_method_of_the_orm_that_writes_is_missing(company) -> None:
     new_status = make_lead(company).status
@@ -75,6 +78,7 @@ def test_no_method_of_the_orm_that_writes_is_missing(company) -> None:
     assert {name for name in writing if not name.startswith("_")} - LISTED == set()
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F08")
 def test_no_page_and_no_endpoint_that_changes_leads_is_missing() -> None:
     changing = {Action.EDIT_LEADS, Action.DELETE_LEADS, Action.IMPORT_LEADS}
@@ -90,6 +94,7 @@ def test_no_page_and_no_endpoint_that_changes_leads_is_missing() -> None:
 
 
 @pytest.mark.parametrize("model", [Lead, Deal])
+@pytest.mark.representative
 @pytest.mark.covers("F08")
 def test_nothing_that_the_admin_offers_is_missing(model: type[Model]) -> None:
     page = admin.site._registry[model]
@@ -107,6 +112,7 @@ AROUND = re.compile(
 )
 
 
+@pytest.mark.representative
 @pytest.mark.covers("F08")
 def test_no_code_goes_past_the_models() -> None:
     models = Path(django_settings.BASE_DIR) / "crm" / "models"

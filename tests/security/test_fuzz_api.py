@@ -13,13 +13,14 @@ from rest_framework.test import APIClient
 
 from tests.security.rows import checksum
 from tests.security.world import NEIGHBOURS_NUMBER, World, build
+from tests.size import sized
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
 
 SCHEMA = SchemaGenerator().get_schema(request=None, public=True)
 READS = sorted(path for path, item in SCHEMA["paths"].items() if "get" in item)
 # Per address and method, in one of the phases; 90 make some 3,000 requests, and 2,400 some 50,000.
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "90"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", sized(90, small=9)))
 # A body of the right shape may still name a lead that nobody has: no schema can tell.
 LEFT_OUT = "positive_data_acceptance"
 
@@ -35,6 +36,7 @@ def address(path: str, ours: World) -> str:
     return path.replace("{id}", str(ours.ids.get(kind, 1)))
 
 
+@pytest.mark.sized
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.timeout(600 + 10 * EXAMPLES)
 def test_requests_made_from_the_schema_find_nothing_and_leave_the_neighbour_alone(

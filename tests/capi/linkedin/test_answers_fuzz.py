@@ -11,8 +11,11 @@ from capi.linkedin.answers import Accepted, Answer, TransportError, api_message,
 from tests.capi.linkedin.malformed import assert_sound, is_plainly_accepted, spoilt
 from tests.capi.linkedin.said import answered
 from tests.faults import figures
+from tests.size import sized
 
 pytestmark = pytest.mark.faults
+
+EACH = sized(5_000, small=500)  # malformed answers for each seed
 
 odd_numbers = st.sampled_from([0, -1, 10**400, 201.0, float("nan"), True, "201", None, [], {}])
 statuses = st.sampled_from([200, 201, 204, 299, 400, 401, 403, 409, 422, 426, 429, 500, 501]) | odd_numbers
@@ -103,6 +106,6 @@ def test_what_is_kept_of_any_answer_can_be_stored(answer):
 def test_answers_that_were_whole_once_are_accepted_only_as_far_as_they_still_say_so():
     for seed in figures.seeds(figures.rounds(1, long=200)):
         with figures.chance(seed) as dice:
-            for _ in range(5_000):
+            for _ in range(EACH):
                 assert_sound(*spoilt(dice))
-        figures.count("malformed answers", 5_000)
+        figures.count("malformed answers", EACH)

@@ -1,0 +1,12 @@
+"""How much of it: what makes thousands of requests or histories makes a tenth of them in `make test`.
+
+`SMALL_SIZE=1` says so, and only `make test` sets it. `make faults` runs all that is marked `sized` in full.
+"""
+
+import os
+
+SMALL = os.environ.get("SMALL_SIZE") == "1"
+
+
+def sized(full: int, *, small: int) -> int:
+    return small if SMALL else full
