@@ -1,10 +1,8 @@
 """One catalogue: whatever an event, a rule, a connection or an answer can come to has words there, and only there."""
 
-import ast
 import importlib
 import pkgutil
 import re
-from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -41,7 +39,6 @@ MODULES = [
     importlib.import_module(found.name)
     for found in pkgutil.iter_modules(explanations.__path__, "capi.selectors.explanations.")
 ]
-MARKUP = re.compile(r"<[^>]+>|\{[{%#].*?[}%#]\}", re.DOTALL)
 # For each enumeration that people meet: what has its words. Of the others, why its labels say it all.
 CATALOGUE = {
     State: STATES,
@@ -59,15 +56,6 @@ LABELS_SAY_IT_ALL = {
     AlertResolution: "how an alert ended, beside its words",
     MailKind: "which of an alert's words a mail has",
 }
-SAID_ELSEWHERE = {
-    "capi/models/choices.py": "the labels of the codes",
-    "capi/diagnostics/linkedin.py": "begins a sentence about several rules",
-}
-TELLING = re.compile(
-    r"no active rule|(?:is|it is) switched off|switched off in campaign manager|is not the conversions api|"
-    r"linkedin says \d|older than all|no longer answers|not shared with ad platforms",
-    re.IGNORECASE,
-)
 
 
 def all_words() -> list[Explanation]:
@@ -195,32 +183,6 @@ def test_words_are_made_in_the_catalogue_alone() -> None:
     }
 
     assert makers == set()
-
-
-def test_what_tells_of_a_state_or_a_code_is_said_in_the_catalogue_alone() -> None:
-    files = [path for folder in ("capi", "templates/capi") for path in (ROOT / folder).rglob("*.*")]
-    elsewhere = {
-        name: text
-        for path in files
-        if path.suffix in (".py", ".html")
-        for name in [str(path.relative_to(ROOT))]
-        if not name.startswith(("capi/selectors/explanations/", "capi/migrations/", "capi/linkedin/sandbox/"))
-        for text in said_in(path)
-        if name not in SAID_ELSEWHERE and TELLING.search(text)
-    }
-
-    assert elsewhere == {}
-
-
-def said_in(path: Path) -> list[str]:
-    """What somebody may read of a file: a template without its markup, the texts of code without its comments."""
-    if path.suffix == ".html":
-        return [MARKUP.sub(" ", path.read_text())]
-    tree = ast.parse(path.read_text())
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return [text for text in texts if text not in docstrings]
 
 
 @pytest.mark.parametrize(("status", "next_step"), [(400, "A time that is too old"), (422, "Correct it on the lead")])

@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.representative
 @pytest.mark.covers("F59")
 def test_leads_whose_import_is_killed_twice_and_run_twice_come_in_and_go_out_once(world) -> None:
     rows = figures.rounds(20_000, long=100_000)

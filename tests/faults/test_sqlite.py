@@ -60,7 +60,6 @@ class SmallInstallation(Processes):
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.representative
 @pytest.mark.covers("F30")
 def test_4_who_write_2_workers_and_an_import_share_a_sqlite_file_and_nobody_sees_it_locked(tmp_path, linkedin) -> None:
     writes = figures.rounds(2_000, long=20_000)
