@@ -21,7 +21,7 @@ from crm.models.roles import Role
 from crm.services import rate_limits
 from tests import emptying, pages
 
-pytest_plugins = ["tests.fixtures"]
+pytest_plugins = ["tests.fixtures", "tests.faults.tally"]
 
 # Playwright's sync API keeps an event loop in this thread; Django would refuse the ORM.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

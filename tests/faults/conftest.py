@@ -1,4 +1,4 @@
-"""A world to break, small durations, and a tally of what was done to it."""
+"""A world to break, and small durations. In chaos runs the tally is kept in a file, too."""
 
 import os
 from collections.abc import Iterator
@@ -11,11 +11,6 @@ from tests.faults import figures
 from tests.faults.ledger import LinkedIn
 from tests.faults.servers import Broker
 from tests.faults.world import SMALL, World
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if figures.TALLY:
-        terminalreporter.write_line(figures.told())
 
 
 def pytest_runtest_logfinish() -> None:
