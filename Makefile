@@ -50,6 +50,8 @@ SIDE_BY_SIDE ?= --numprocesses logical --maxprocesses 8 --dist worksteal
 PYTEST := $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 ON_SQLITE := DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(PYTEST)
 TESTS ?=
+# Only the files that have such a marker: to collect all of them takes longer than to run these.
+marked = $(or $(TESTS),$(shell grep -rlE 'mark\.($(1))\b' tests --include='test_*.py'))
 
 quick: .venv/.to-develop
 	@$(PYTEST) -m "not browser and not processes and not faults and not slow" $(TESTS)
@@ -59,13 +61,13 @@ test: .venv/.to-develop
 	@echo "All tests, and one fault test of each group:"
 	@$(PYTEST) -m "not faults or representative" $(TESTS)
 	@echo "The tests that SQLite differs in, again on SQLite:"
-	@$(ON_SQLITE) -m "sqlite and (not faults or representative)" $(TESTS)
+	@$(ON_SQLITE) -m "sqlite and (not faults or representative)" $(call marked,sqlite)
 
 faults: .venv/.to-develop
 	@echo "All fault tests, and in full what make test does at a small size:"
-	@$(PYTEST) -m "faults or sized" $(TESTS)
+	@$(PYTEST) -m "faults or sized" $(call marked,faults|sized)
 	@echo "The fault tests that SQLite differs in, again on SQLite:"
-	@$(ON_SQLITE) -m "sqlite and faults" $(TESTS)
+	@$(ON_SQLITE) -m "sqlite and faults" $(call marked,sqlite)
 
 RUNS ?= 10
 

@@ -31,9 +31,12 @@ PASSWORD = "correct horse battery staple"
 TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure() -> None:
     if not CHROMIUM and os.environ.get("LEADMACHINE_REQUIRE_BROWSER"):
         raise pytest.UsageError("LEADMACHINE_REQUIRE_BROWSER is set, and no Chromium was found.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "page" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts:
             item.add_marker("browser")
