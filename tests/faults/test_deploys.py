@@ -53,6 +53,7 @@ def what_was_sent(world) -> tuple[int, int]:
 def finish_with_another(world) -> None:
     world.ledger.script()
     world.start_worker("worker2")
+    world.wait_for_worker("worker2")
     world.wait_for_the_end()
 
 

@@ -11,7 +11,7 @@ from tests.size import sized
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
-COMPANIES, EACH = 6, sized(5_000, small=500)
+COMPANIES, EACH = 6, sized(5_000, small=200)
 
 
 @pytest.mark.representative

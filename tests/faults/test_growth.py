@@ -57,7 +57,6 @@ def test_months_without_housekeeping_are_made_up_for_while_deliveries_keep_to_th
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-@pytest.mark.representative
 @pytest.mark.covers("F72")
 def test_a_worker_killed_over_it_is_followed_by_another_once_its_claim_has_lapsed(world) -> None:
     company = months_ago(world, "northwind")
@@ -69,6 +68,7 @@ def test_a_worker_killed_over_it_is_followed_by_another_once_its_claim_has_lapse
     make_leads(company, 20)
 
     world.start_worker("worker2")
+    world.wait_for_worker("worker2")
     world.wait_for_the_end()
     assert not is_done()  # the claim of the dead still counts
     world.kill("worker2")

@@ -42,6 +42,7 @@ def test_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followe
 
     code, left = wait_for_the_end_of(world, "worker1")
     world.start_worker("worker2", **SHORT)
+    world.wait_for_worker("worker2")
 
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 10)
     assert (code, left) == (70, [])
@@ -89,6 +90,7 @@ def test_a_worker_whose_main_loop_stands_still_ends_itself_with_its_children(poo
     assert (code, left) == (70, [])
     assert "The main loop has stood still" in world.log("worker1")
     world.start_worker("worker2", **SHORT)
+    world.wait_for_worker("worker2")
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 10)
     assert world.broken(explained=f"{STANDS_STILL}|{WORKER_LOST}") == []
 
