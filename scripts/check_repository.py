@@ -79,7 +79,7 @@ def incomplete_pins() -> Iterator[str]:
         lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
         for entry in re.split(r"\n(?=\S)", "\n".join(lines)):
             if "://" in entry or not re.match(r"[\w.\[\]-]+==\S+", entry) or "--hash=sha256:" not in entry:
-                yield f"{name}: {entry.splitlines()[0]}"
+                yield f"{name}: {entry.partition(chr(10))[0] or 'it is empty'}"
 
 
 def unpinned_dependencies() -> Iterator[str]:
