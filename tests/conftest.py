@@ -19,7 +19,7 @@ from django.test import Client, TransactionTestCase
 from crm.models import Company, Deal, Lead, Membership, User
 from crm.models.roles import Role
 from crm.services import rate_limits
-from tests import emptying, pages
+from tests import emptying, pages, size
 
 pytest_plugins = ["tests.fixtures", "tests.faults.tally"]
 
@@ -28,6 +28,7 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 PASSWORD = "correct horse battery staple"
+LOOKED_AT_LATER = {("phone", "light"), ("desktop", "dark")}
 TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 
 
@@ -36,12 +37,24 @@ def pytest_configure() -> None:
         raise pytest.UsageError("LEADMACHINE_REQUIRE_BROWSER is set, and no Chromium was found.")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    later = [item for item in items if _is_for_make_faults(item)]
+    for item in later:
+        item.add_marker("sized")
+    if size.SMALL:
+        config.hook.pytest_deselected(items=later)
+        items[:] = [item for item in items if item not in later]
     for item in items:
         if "page" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts:
             item.add_marker("browser")
             if not CHROMIUM:
                 item.add_marker(pytest.mark.skip(reason="no Chromium found: install it, or name it in CHROMIUM"))
+
+
+def _is_for_make_faults(item: pytest.Item) -> bool:
+    """True for half of what is looked at in each size and theme: `make test` sees each size and each theme once."""
+    parameters = getattr(item, "callspec", None) and item.callspec.params
+    return bool(parameters) and (parameters.get("size"), parameters.get("theme")) in LOOKED_AT_LATER
 
 
 @pytest.fixture(scope="session", autouse=True)

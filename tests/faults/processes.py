@@ -21,6 +21,7 @@ from django.conf import settings
 COMPOSE = yaml.safe_load((settings.BASE_DIR / "docker-compose.yml").read_text())
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 STOP_SECONDS = 15
+START_SECONDS = 90  # what a loaded machine may need to start a process: nothing is proved by it
 
 
 def command(service: str) -> list[str]:
@@ -70,7 +71,12 @@ class Processes:
     def run(self, words: list[str]) -> str:
         """Run a command to its end and return what it printed."""
         done = subprocess.run(
-            words, env=self.environment, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=60
+            words,
+            env=self.environment,
+            cwd=settings.BASE_DIR,
+            capture_output=True,
+            text=True,
+            timeout=2 * START_SECONDS,
         )
         assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -95,11 +101,11 @@ class Processes:
         self.wait_for_web()
 
     def wait_for_web(self) -> None:
-        wait_for(self.is_up, seconds=30, told="the web server answers")
+        wait_for(self.is_up, seconds=START_SECONDS, told="the web server answers")
 
     def wait_for_worker(self, name: str = "worker1", *, times: int = 1) -> None:
         """Until the worker of this name has been ready so many times."""
-        wait_for(lambda: self.log(name).count("ready.") >= times, seconds=30, told=f"{name} is ready")
+        wait_for(lambda: self.log(name).count("ready.") >= times, seconds=START_SECONDS, told=f"{name} is ready")
 
     def is_up(self) -> bool:
         try:

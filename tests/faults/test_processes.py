@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 
 import psycopg
@@ -258,13 +257,11 @@ def test_ctrl_c_ends_the_web_server_with_its_worker_and_sandbox_at_once(tmp_path
     embedded = {"LEADMACHINE_EMBEDDED_WORKER": "on", "LINKEDIN_SANDBOX": "on", "LINKEDIN_SANDBOX_PORT": "0"}
     with Installation(tmp_path, linkedin_url=linkedin.url, redis_url="", **embedded) as installation:
         installation.start("web", command("web"))
-        wait_for(installation.is_up, seconds=30, told="the web server answers")
-        start = time.monotonic()
+        installation.wait_for_web()
 
         codes = installation.stop(ending)
 
-        assert codes == {"web": 0}
-        assert time.monotonic() - start < 4
+        assert codes == {"web": 0}  # what does not end within STOP_SECONDS is killed, and says so by its code
 
 
 def test_the_embedded_worker_does_the_daily_housekeeping_too(tmp_path, linkedin) -> None:

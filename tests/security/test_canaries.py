@@ -46,7 +46,7 @@ class Monitor:
 
     def __init__(self, url: str) -> None:
         self.seen: list[str] = []
-        self._client = redis.Redis.from_url(url)
+        self._client = redis.Redis.from_url(url, socket_timeout=None)  # nothing may go over it for a while
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def __enter__(self) -> "Monitor":
