@@ -15,6 +15,7 @@ from django.contrib.auth.hashers import make_password
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.db import connections
 from django.test import Client, TransactionTestCase
+from playwright.sync_api import expect
 
 from crm.models import Company, Deal, Lead, Membership, User
 from crm.models.roles import Role
@@ -33,6 +34,7 @@ TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 
 
 def pytest_configure() -> None:
+    expect.set_options(timeout=20_000)  # bounds a wait of a browser test, whatever the load of the machine
     if not CHROMIUM and os.environ.get("LEADMACHINE_REQUIRE_BROWSER"):
         raise pytest.UsageError("LEADMACHINE_REQUIRE_BROWSER is set, and no Chromium was found.")
 
