@@ -76,7 +76,7 @@ class Processes:
             cwd=settings.BASE_DIR,
             capture_output=True,
             text=True,
-            timeout=2 * START_SECONDS,
+            timeout=START_SECONDS,
         )
         assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
         return done.stdout
