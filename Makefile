@@ -7,7 +7,7 @@ ENVIRONMENT := sh scripts/environment.sh
 
 help:
 	@echo "make run      start LeadMachine with demo data on http://127.0.0.1:8000/ (another port: PORT=8123 make run)"
-	@echo "make quick    what a change of one module needs, within a minute; TESTS=tests/crm for a part"
+	@echo "make quick    the tests of the modules that you have changed, within a minute; TESTS=tests/crm for others"
 	@echo "make test     all tests, with one fault test of each group; those that SQLite differs in also there"
 	@echo "make faults   all fault tests; what make test does at a small size is done in full"
 	@echo "make chaos    the long fault runs (RUNS=10 times as much as in make faults; SEED=... repeats one; LONG=1: a release)"
@@ -53,8 +53,10 @@ TESTS ?=
 # Only the files that have such a marker: to collect all of them takes longer than to run these.
 marked = $(or $(TESTS),$(shell grep -rlE 'mark\.($(1))\b' tests --include='test_*.py'))
 
+quick: export SMALL_SIZE ?= 1
 quick: .venv/.to-develop
-	@$(PYTEST) -m "not browser and not processes and not faults and not slow" $(TESTS)
+	@$(PYTEST) -m "not browser and not processes and not faults and not sized" \
+	  $(or $(TESTS),$(shell $(BIN)/python scripts/tests_of_changes.py))
 
 test: export SMALL_SIZE ?= 1
 test: .venv/.to-develop
