@@ -21,6 +21,7 @@ os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("LEADMACHINE_EMBEDDED_WORKER", "0")
 
 PIDS: list[int] = []  # of what was started here
+NOTES = "LEADMACHINE_TEST_SERVERS"  # the folder in which the workers of pytest-xdist note what they have started
 
 
 def start() -> None:
@@ -33,7 +34,9 @@ def start() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # pytest-django loads the settings in the same hook
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    if not _only_hands_out_tests(early_config):
+    if _only_hands_out_tests(early_config):
+        _stop_in_the_end_what_workers_leave()
+    else:
         start()
 
 
@@ -41,6 +44,36 @@ def _only_hands_out_tests(config: pytest.Config) -> bool:
     """True in the process that pytest-xdist's workers get their tests from: it runs none itself."""
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     return bool(getattr(config.known_args_namespace, "numprocesses", None)) and not is_worker
+
+
+def _stop_in_the_end_what_workers_leave() -> None:
+    """After Ctrl-C a worker is killed, and stops nothing itself. Each notes what it has started in this folder."""
+    folder = Path(tempfile.mkdtemp(prefix="leadmachine-workers-"))
+    os.environ[NOTES] = str(folder)
+
+    def stop() -> None:
+        for note in folder.iterdir():
+            if _is_there(int(note.name), note.read_text()):
+                _stop(int(note.name), Path(note.read_text()))
+        shutil.rmtree(folder)
+
+    atexit.register(stop)
+
+
+def _is_there(pid: int, folder: str) -> bool:
+    """True for a process that has to do with this folder, and hasn't just been given the id of one that had."""
+    try:
+        process = psutil.Process(pid)
+        return folder in f"{process.cwd()} {process.cmdline()}"
+    except psutil.Error:
+        return False
+
+
+def _note(pid: int, folder: Path) -> None:
+    """Remember a server that has its data in this folder."""
+    PIDS.append(pid)
+    if NOTES in os.environ:
+        Path(os.environ[NOTES], str(pid)).write_text(str(folder))
 
 
 def start_postgres() -> str:
@@ -51,7 +84,7 @@ def start_postgres() -> str:
 
     server = get_server(folder / "data", cleanup_mode=None)
     atexit.register(_stop, server.get_pid(), folder)
-    PIDS.append(server.get_pid())
+    _note(server.get_pid(), folder)
     # Tests lose nothing that matters in a power cut.
     server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf();")
     return server.get_uri()
@@ -67,7 +100,7 @@ def start_valkey() -> str:
     server = ValkeyServer(port=port)
     server.start()
     atexit.register(server.stop)
-    PIDS.append(server._process.pid)
+    _note(server._process.pid, server.data_dir)
     return f"redis://{server.host}:{server.port}/0"
 
 

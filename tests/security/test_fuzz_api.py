@@ -50,7 +50,8 @@ def test_requests_made_from_the_schema_find_nothing_and_leave_the_neighbour_alon
         [sys.executable, "-m", "schemathesis.cli", "run", f"{live_server.url}/api/v1/schema/",
          "--header", f"Authorization: Bearer {ours.keys['admin']}", "--checks", "all", "--exclude-checks", LEFT_OUT,
          "--max-examples", str(EXAMPLES), "--seed", "41", "--continue-on-failure", "--suppress-health-check", "all",
-         "--generation-database", "none", "--warnings", "off", "--no-color"],
+         "--generation-database", "none", "--warnings", "off", "--no-color",
+         "--request-timeout", "120"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
