@@ -9,9 +9,9 @@ from playwright.sync_api import expect
 
 from crm.models import Invitation, Lead, Membership
 from crm.models.roles import Role
-from tests.accounts.conftest import set_up_app
 from tests.browser.test_capi_pages import SIZES, assert_fit_to_use
 from tests.conftest import PASSWORD, code_now, guarded, join, sign_in
+from tests.crm.accounts.conftest import set_up_app
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page, worker
 from tests.capi.conftest import states
-from tests.capi.test_backfill import make_leads, start
+from tests.capi.delivery.test_backfill import make_leads, start
 from tests.conftest import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)

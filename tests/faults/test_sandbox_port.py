@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings as product
 
 from capi.delivery import own_sandbox
-from tests.capi.test_own_sandbox import Stranger, use
+from tests.capi.delivery.test_own_sandbox import Stranger, use
 from tests.faults.processes import PATH, Processes, command, free_port, wait_for
 
 pytestmark = pytest.mark.processes

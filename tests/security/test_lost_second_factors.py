@@ -13,17 +13,17 @@ from django.test import Client
 
 from crm.models import ApiKey, crypto
 from crm.models.roles import Role
-from tests.accounts.conftest import confirm_password, set_up_app, sign_in
 from tests.conftest import code_now, join
+from tests.crm.accounts.conftest import confirm_password, set_up_app, sign_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.covers("F71", "S49")]
 
 # Where something sealed is opened, and the test of what happens there without its key.
 OPENED_IN = {
-    "capi/diagnostics/setup.py": "tests/capi/doctor/test_token.py",
+    "capi/diagnostics/setup.py": "tests/capi/diagnostics/test_access_token.py",
     "capi/delivery/sending.py": "tests/security/test_lost_keys.py",
-    "capi/delivery/linkedin_rules.py": "tests/capi/test_rulebook.py",  # called by diagnostics and rule_import
-    "capi/models/token.py": "tests/capi/test_vault.py",
+    "capi/delivery/linkedin_rules.py": "tests/capi/delivery/test_linkedin_rules.py",
+    "capi/models/token.py": "tests/capi/models/test_token.py",
     "crm/accounts/adapter.py": "tests/security/test_lost_second_factors.py",
     "crm/accounts/mfa.py": "tests/security/test_lost_second_factors.py",
     "crm/views/company.py": "tests/security/test_lost_second_factors.py",

@@ -1,4 +1,4 @@
-"""S32: what production refuses, in seconds and in a line that says what to do. More of it is in tests/test_start.py."""
+"""What production refuses, in a line that says what to do (more in tests/leadmachine/test_startup.py)."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from leadmachine import checks
-from tests.test_start import GOOD, start
+from tests.leadmachine.test_startup import GOOD, start
 
 SECONDS = 5
 PROCESS_SECONDS = 3  # what a loaded machine may add to the start of Python itself

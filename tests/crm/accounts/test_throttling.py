@@ -1,0 +1,174 @@
+"""S13: guessing passwords is slow, and nobody can lock out others by it."""
+
+from time import process_time
+
+import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.test import Client
+
+from tests.conftest import PASSWORD
+from tests.crm.accounts.conftest import is_in, sign_in
+from tests.size import sized
+
+pytestmark = pytest.mark.django_db
+
+LOCKED = "That went wrong too often. Wait 15 minutes, then try again."
+MISMATCH = "This e-mail address and password do not match."
+ATTACKER, HOME = "203.0.113.9", "198.51.100.7"
+
+
+def fail(times, email="sales@example.com", address=ATTACKER):
+    return [sign_in(Client(), email, f"wrong guess {at}", address).content.decode() for at in range(times)]
+
+
+def test_five_failures_lock_the_name_at_that_address(sales):
+    pages = fail(6)
+
+    assert all(MISMATCH in page for page in pages[:5])
+    assert LOCKED in pages[5]
+
+
+def test_the_right_password_gets_the_same_page_while_it_is_locked(sales):
+    fail(5)
+    client = Client()
+
+    wrong, right = sign_in(Client(), password="wrong", address=ATTACKER), sign_in(client, address=ATTACKER)
+
+    assert LOCKED in right.content.decode()
+    assert without_token(right) == without_token(wrong)
+    assert not is_in(client)
+
+
+def without_token(response):
+    token = response.context["csrf_token"]
+    return response.content.decode().replace(str(token), "")
+
+
+def test_an_attacker_elsewhere_does_not_lock_out_the_user(sales):
+    fail(20)
+    client = Client()
+
+    sign_in(client, address=HOME)
+
+    assert is_in(client)
+
+
+def test_the_lock_ends_after_15_minutes(sales, clock):
+    fail(5)
+    client = Client()
+
+    clock.goes_on(seconds=15 * 60 + 1)
+    sign_in(client, address=ATTACKER)
+
+    assert is_in(client)
+
+
+def test_signing_in_does_not_wipe_out_failures(sales):
+    fail(4)
+    sign_in(Client(), address=ATTACKER)
+
+    assert LOCKED in fail(2)[1]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP", "True-Client-IP"])
+def test_a_forged_address_gains_nothing(sales, header):
+    for at in range(5):
+        sign_in(Client(), password="wrong", address=ATTACKER, **{header: f"192.0.2.{at}"})
+
+    page = sign_in(Client(), address=ATTACKER, **{header: HOME})
+
+    assert LOCKED in page.content.decode()
+
+
+def test_addresses_that_a_trusted_proxy_tells_are_counted_one_by_one(sales, settings):
+    settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+    for _ in range(5):
+        sign_in(Client(), password="wrong", address="10.0.0.5", **{"X-Forwarded-For": f"{HOME}, {ATTACKER}"})
+    client = Client()
+
+    locked = sign_in(Client(), address="10.0.0.5", **{"X-Forwarded-For": f"192.0.2.1, {ATTACKER}, 10.1.1.1"})
+    sign_in(client, address="10.0.0.5", **{"X-Forwarded-For": HOME})
+
+    assert LOCKED in locked.content.decode()
+    assert is_in(client)
+
+
+def test_a_whole_network_of_ipv6_addresses_counts_as_one(sales):
+    for at in range(5):
+        sign_in(Client(), password="wrong", address=f"2001:db8:1:2::{at}")
+
+    assert LOCKED in sign_in(Client(), address="2001:db8:1:2:ffff::1").content.decode()
+
+
+def test_known_and_unknown_names_are_locked_alike(sales):
+    known = fail(6, "sales@example.com", "203.0.113.1")
+    unknown = fail(6, "nobody@example.com", "203.0.113.2")
+
+    assert [LOCKED in page for page in known] == [LOCKED in page for page in unknown] == [False] * 5 + [True]
+
+
+class Hasher(PBKDF2PasswordHasher):
+    """Fewer rounds than usual, and still nearly all of the time that signing in takes."""
+
+    iterations = 600_000
+
+
+def test_known_and_unknown_names_take_the_same_time(sales, settings):
+    settings.PASSWORD_HASHERS = [f"{Hasher.__module__}.Hasher"]
+    sales.user.set_password(PASSWORD)
+    sales.user.save()
+
+    took = [(seconds("sales@example.com", at), seconds("nobody@example.com", at)) for at in range(15)]
+
+    known, unknown = (min(times) for times in zip(*took, strict=True))
+    assert known == pytest.approx(unknown, rel=0.1)
+
+
+def seconds(email, at):
+    """Of this process alone. A busy machine still adds to some of them: the least is nearest to the truth."""
+    began = process_time()
+    sign_in(Client(), email, "wrong", f"203.0.{at}.{len(email)}")
+    return process_time() - began
+
+
+def test_30_tries_a_minute_are_the_most_from_one_address(sales):
+    codes = [sign_in(Client(), f"person{at}@example.com", "wrong", ATTACKER).status_code for at in range(31)]
+
+    assert codes == [200] * 30 + [429]
+    assert sign_in(Client(), address=HOME).status_code == 302
+
+
+@pytest.mark.sized
+def test_of_1000_guesses_none_gets_in_and_the_user_does(sales):
+    """The right password is among the 20 guesses of each address, after the lock."""
+    let_in = 0
+    for at in range(sized(1000, small=100)):
+        client = Client()
+        guess = PASSWORD if at % 20 >= 5 else f"guess {at}"
+        sign_in(client, password=guess, address=f"203.0.113.{at // 20}")
+        let_in += "_auth_user_id" in client.session
+    own = Client()
+
+    sign_in(own, address=HOME)
+
+    assert let_in == 0
+    assert is_in(own)
+
+
+def test_the_admins_sign_in_page_is_this_one(sales):
+    response = Client().get("/admin/login/?next=/admin/crm/lead/")
+    posted = Client().post("/admin/login/", {"username": "sales@example.com", "password": PASSWORD})
+
+    assert response.url == "/login/?next=/admin/crm/lead/"
+    assert posted.url == "/login/?next=/admin/"
+
+
+def test_guesses_at_the_password_asked_for_again_count_too(client_as, sales):
+    client = client_as(sales)
+    for _ in range(5):
+        client.post("/account/confirm/", {"password": "wrong"}, REMOTE_ADDR=ATTACKER)
+
+    page = client.post("/account/confirm/", {"password": PASSWORD}, REMOTE_ADDR=ATTACKER)
+
+    assert page.status_code == 200
+    assert LOCKED in page.content.decode()
