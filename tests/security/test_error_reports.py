@@ -41,7 +41,7 @@ def break_down(*args: Any, **kwargs: Any) -> Any:
 
 
 def test_an_error_while_a_token_is_saved_tells_no_token(company: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capi.models.token.seal", break_down)
+    monkeypatch.setattr("capi.services.connection.seal", break_down)
     address = f"/integrations/linkedin/token/?email={ADDRESS}"
     request = RequestFactory().post(address, {"token": TOKEN}, HTTP_REFERER=f"https://crm.example.com{address}")
 

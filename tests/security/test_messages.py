@@ -112,11 +112,13 @@ def survives(argument: Any) -> bool:
 
 def test_what_we_send_to_the_broker_is_ids(company: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
-    monkeypatch.setattr(deliver, "apply_async", lambda args, **options: sent.append(args))
+    monkeypatch.setattr(
+        current_app._get_current_object(), "send_task", lambda name, args, **options: sent.append((name, args))
+    )
 
     wake(company.pk)
 
-    assert sent == [[company.pk]]
+    assert sent == [(deliver.name, [company.pk])]
 
 
 @pytest.mark.parametrize("stored", ["", "plain-token-from-another-time", "gAAAAA", "x" * 200, "\u00e9"])

@@ -35,12 +35,14 @@ REASONED = {
     ("crm/api/views.py", "Deal.all"): "CompanyViewSet narrows it to the caller's company",
     ("capi/api/views.py", "ConversionRule.all"): "CompanyViewSet narrows it to the caller's company",
     ("capi/api/views.py", "ConversionEvent.select_related"): "CompanyViewSet narrows it to the caller's company",
-    ("capi/forms/connection.py", "ConversionRule.none"): "none, until the form knows its company",
+    ("capi/forms/reports.py", "ConversionRule.none"): "none, until the form knows its company",
     ("capi/forms/backfills.py", "ConversionRule.none"): "none, until the form knows its company",
     ("capi/selectors/rules.py", "ConversionEvent.in_bulk"): "ids that a query of the company's own rules has found",
     ("capi/selectors/event_actions.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
     ("capi/selectors/reconcile.py", "ConversionRule.in_bulk"): "ids that a query of the company's own rules has found",
     ("capi/selectors/connection.py", "ConversionRule.active"): "a subquery about the connection's own company",
+    ("capi/diagnostics/checkups.py", "Checkup.update_or_create"): "names the company among the fields",
+    ("capi/diagnostics/checkups.py", "Connection.filter"): "the daily check-up goes through all companies",
     ("capi/selectors/timeline.py", "ConversionEvent.filter"): "of the timeline's own CRM events",
 }
 

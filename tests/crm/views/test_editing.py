@@ -116,7 +116,7 @@ def test_the_same_holds_for_a_deal(one, other, lead):
 def test_what_was_deleted_meanwhile_does_not_come_back(kind, one, lead, monkeypatch):
     row = lead if kind == "lead" else make_deal(lead)
     fields = opened(one, row)
-    form = f"crm.views.{kind}.{kind.capitalize()}Form.is_valid"
+    form = f"crm.views.{kind}s.{kind.capitalize()}Form.is_valid"
     monkeypatch.setattr(form, lambda self: self.full_clean() or type(row).objects.filter(pk=row.pk).delete()[0])
 
     answer = save(one, row, fields)
