@@ -1,9 +1,9 @@
-"""crm's whole outward surface. All are sent inside the transaction of the change they tell of.
+"""The signals that crm sends to other apps, each inside the transaction of its change.
 
-`crm_events_recorded(sender, events)`: the `CrmEvent`s just written, a list, of one or several companies.
+`crm_events_recorded(sender, events)`: a list of the `CrmEvent`s just written, for one or more companies.
 `lead_contact_changed(sender, lead_ids)`: leads whose e-mail address or `share_with_ad_platforms` changed.
-`lead_erased(sender, company_id, lead_ids)`: persons who asked to be erased. It is more than a changed contact: what was
-kept of them elsewhere has to go too, and the erasure is done only when nobody holds them any more.
+`lead_erased(sender, company_id, lead_ids)`: people being erased. Receivers also delete what they have stored about
+them, and return only when nothing is still using it.
 `company_closed(sender, company_id)`, `company_reopened(sender, company_id)`: the operator switched a company off or on.
 """
 

@@ -1,4 +1,4 @@
-"""Companies, people, leads and deals, and the record of what happened to them."""
+"""Companies, people, leads, deals and their history."""
 
 from crm.models.audit import AuditAction, AuditEntry
 from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMeaning

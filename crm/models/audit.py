@@ -1,4 +1,4 @@
-"""Who did what in a company: append-only, and without anything of the leads but their ids."""
+"""The audit log: who did what in a company. Append-only; of leads it holds only ids."""
 
 from collections.abc import Collection, Iterable
 from typing import Any, ClassVar, Final, Never
@@ -11,7 +11,7 @@ from crm.models.tenancy import CompanyQuerySet
 
 
 class AuditAction(models.TextChoices):
-    """All that is put on record."""
+    """Every action in the audit log."""
 
     SIGN_IN = "sign_in", "Signed in"
     SIGN_IN_FAILED = "sign_in_failed", "Failed to sign in"
@@ -47,8 +47,8 @@ class AuditAction(models.TextChoices):
     ERASURE = "erasure", "Erased a person"
 
 
-# Names of fields that are no words as they stand; of the others only the underscores go.
-WORDS: Final = {
+# Field names that need more than their underscores replaced
+FIELD_LABELS: Final = {
     "ad_account_id": "ad account id",
     "crm_event": "CRM event",
     "is_active": "active",
@@ -64,7 +64,7 @@ class ActorKind(models.TextChoices):
 
 
 class AppendOnly(Exception):
-    """The audit log can't be changed: entries are only added, by `crm.services.audit.record`."""
+    """Audit entries can only be added, by `crm.services.audit.record`."""
 
 
 class AuditEntryQuerySet(CompanyQuerySet["AuditEntry"]):
@@ -89,10 +89,10 @@ class AuditEntryQuerySet(CompanyQuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """One thing that somebody did, or tried.
+    """An action or an attempt.
 
-    The actor is an id and a name that stay when the user or the key goes. `object_label` names no lead, and `details`
-    hold ids, numbers and names of fields: never a token, an address or a hash.
+    The actor is stored as an id and a name, which outlive the user or key. `object_label` never has a lead's name.
+    `details` hold ids, numbers and field names, never a token, an address or a hash.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="audit_entries", db_index=False)
@@ -117,7 +117,7 @@ class AuditEntry(models.Model):
         return f"{self.get_action_display()} #{self.pk}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Add the entry. Raises AppendOnly for one that is written already."""
+        """Add the entry. Raises AppendOnly if it already exists."""
         if not self._state.adding:
             raise AppendOnly("An audit entry can't be changed.")
         super().save(*args, **kwargs)
@@ -128,12 +128,12 @@ class AuditEntry(models.Model):
     @property
     def summary(self) -> str:
         """The details as "fields: name, active; active: yes"."""
-        return "; ".join(f"{_in_words(name)}: {_in_words(value)}" for name, value in self.details.items())
+        return "; ".join(f"{_as_text(name)}: {_as_text(value)}" for name, value in self.details.items())
 
 
-def _in_words(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_in_words, value))
+        return ", ".join(map(_as_text, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return WORDS.get(str(value), str(value).replace("_", " "))
+    return FIELD_LABELS.get(str(value), str(value).replace("_", " "))

@@ -1,4 +1,4 @@
-"""The tenant, and the statuses and stages that each company names for itself."""
+"""The tenant, and the lead statuses and deal stages that each company defines."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self, TypeVar
@@ -12,7 +12,7 @@ from crm.models.validators import usual_time_zone, validate_currency, validate_t
 
 
 class LeadMeaning(models.TextChoices):
-    """What a lead status means, whatever a company calls it."""
+    """The meaning of a lead status, whatever the company calls it."""
 
     NEW = "new", "New"
     WORKING = "working", "Working"
@@ -21,14 +21,14 @@ class LeadMeaning(models.TextChoices):
 
 
 class StageMeaning(models.TextChoices):
-    """What a deal stage means, whatever a company calls it."""
+    """The meaning of a deal stage, whatever the company calls it."""
 
     OPEN = "open", "Open"
     WON = "won", "Won"
     LOST = "lost", "Lost"
 
 
-class CompanyRows(models.QuerySet["Company"]):
+class CompanyTableQuerySet(models.QuerySet["Company"]):
     def bulk_create(self, objs: Iterable["Company"], *args: Any, **kwargs: Any) -> list["Company"]:
         with transaction.atomic(using=self.db):
             companies = super().bulk_create(objs, *args, **kwargs)
@@ -43,12 +43,12 @@ class Company(models.Model):
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=60, unique=True)
     currency = models.CharField(max_length=3, default="EUR", validators=[validate_currency])
-    # Off: its people and keys are not let in, and nothing is sent for it. Switched in `crm.services`.
+    # If false, its people and keys have no access and nothing is sent. Changed only by `crm.services`.
     is_active = models.BooleanField(default=True, editable=False)
     time_zone = models.CharField(max_length=60, default=usual_time_zone, validators=[validate_time_zone])
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects: ClassVar[models.Manager["Company"]] = CompanyRows.as_manager()
+    objects: ClassVar[models.Manager["Company"]] = CompanyTableQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "companies"
@@ -58,7 +58,7 @@ class Company(models.Model):
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Write the company; a new one gets its first statuses and stages with it."""
+        """Save the company. A new one gets the default statuses and stages."""
         self.slug = self.slug or slugify(self.name)[:60] or "company"
         adding = self._state.adding
         with transaction.atomic(using=kwargs.get("using")):
@@ -67,9 +67,9 @@ class Company(models.Model):
                 self.ensure_steps()
 
     def ensure_steps(self) -> None:
-        """Give the company the usual statuses and stages where it has none of a kind."""
-        _ensure(LeadStatus, self, USUAL_STATUSES)
-        _ensure(Stage, self, USUAL_STAGES)
+        """Add the default statuses or stages if the company has none."""
+        _add_defaults(LeadStatus, self, DEFAULT_STATUSES)
+        _add_defaults(Stage, self, DEFAULT_STAGES)
 
 
 S = TypeVar("S", bound="PipelineStep", covariant=True)
@@ -77,22 +77,23 @@ S = TypeVar("S", bound="PipelineStep", covariant=True)
 
 class StepQuerySet(CompanyQuerySet[S]):
     def first_for(self, company: Company, meaning: str) -> S:
-        """The company's first step with this meaning, or its first step of all.
+        """The company's first step with this meaning, or else its first step.
 
-        A company that came without steps (restored from a fixture) gets the usual ones here.
+        A company without steps (restored from a fixture) gets the default ones. Raises ValidationError if none is
+        found even then.
         """
         steps = self.for_company(company)
-        found = steps.filter(meaning=meaning).first() or steps.first()
-        if found is None:
+        step = steps.filter(meaning=meaning).first() or steps.first()
+        if step is None:
             company.ensure_steps()
-            found = steps.filter(meaning=meaning).first()
-        if found is None:
+            step = steps.filter(meaning=meaning).first()
+        if step is None:
             raise ValidationError(f"{company} has no {self.model._meta.verbose_name}: add one first.")
-        return found
+        return step
 
 
 class PipelineStep(models.Model):
-    """A status or stage: free in name and order, fixed in meaning, so that a rename breaks nothing."""
+    """A status or stage. Name and order are free; the meaning is fixed, so renaming breaks nothing."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE)
     name = models.CharField(max_length=60)
@@ -109,7 +110,7 @@ class PipelineStep(models.Model):
 
 
 class LeadStatus(PipelineStep):
-    """How far a lead is. CRM events follow `meaning`."""
+    """A lead's status. Its `meaning` decides which CRM events fire."""
 
     meaning = models.CharField(max_length=20, choices=LeadMeaning.choices)
 
@@ -121,7 +122,7 @@ class LeadStatus(PipelineStep):
 
 
 class Stage(PipelineStep):
-    """How far a deal is. CRM events follow `meaning`."""
+    """A deal's stage. Its `meaning` decides which CRM events fire."""
 
     meaning = models.CharField(max_length=20, choices=StageMeaning.choices)
 
@@ -131,13 +132,13 @@ class Stage(PipelineStep):
         constraints = [models.UniqueConstraint(fields=["company", "name"], name="one_stage_per_name")]
 
 
-USUAL_STATUSES = [
+DEFAULT_STATUSES = [
     ("New", LeadMeaning.NEW),
     ("Contacted", LeadMeaning.WORKING),
     ("Qualified", LeadMeaning.QUALIFIED),
     ("Unqualified", LeadMeaning.UNQUALIFIED),
 ]
-USUAL_STAGES = [
+DEFAULT_STAGES = [
     ("Discovery", StageMeaning.OPEN),
     ("Proposal", StageMeaning.OPEN),
     ("Negotiation", StageMeaning.OPEN),
@@ -146,10 +147,10 @@ USUAL_STAGES = [
 ]
 
 
-def _ensure(model: type[LeadStatus] | type[Stage], company: Company, usual: Sequence[tuple[str, str]]) -> None:
+def _add_defaults(model: type[LeadStatus] | type[Stage], company: Company, defaults: Sequence[tuple[str, str]]) -> None:
     steps: models.Manager[Any] = model._default_manager
     if not steps.filter(company=company).exists():
         steps.bulk_create(
             model(company=company, name=name, meaning=meaning, position=position)
-            for position, (name, meaning) in enumerate(usual, start=1)
+            for position, (name, meaning) in enumerate(defaults, start=1)
         )

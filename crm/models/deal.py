@@ -1,4 +1,4 @@
-"""Something that a lead may buy."""
+"""Deals: what a lead may buy."""
 
 from decimal import Decimal
 from typing import ClassVar, Final
@@ -16,7 +16,7 @@ from crm.models.lead import Lead
 from crm.models.tracking import Tracked, TrackedQuerySet
 from crm.models.validators import validate_currency
 
-FIRST_YEAR: Final = 2000  # of an expected close: earlier ones are slips of the keyboard
+FIRST_YEAR: Final = 2000  # of an expected close: earlier years are typing errors
 
 
 class DealQuerySet(TrackedQuerySet["Deal"]):
@@ -26,7 +26,7 @@ class DealQuerySet(TrackedQuerySet["Deal"]):
 
 
 class Deal(Tracked):
-    """A deal with one lead. Its stage's meaning decides which CRM events fire."""
+    """A deal with one lead. The meaning of its stage decides which CRM events fire."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="deals", db_index=False)
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="deals")
@@ -56,7 +56,7 @@ class Deal(Tracked):
         StageMeaning.WON: CrmEventKind.DEAL_WON,
         StageMeaning.LOST: CrmEventKind.DEAL_LOST,
     }
-    moment_columns = ("lead_id", "amount", "currency")
+    snapshot_columns = ("lead_id", "amount", "currency")
     watched = frozenset({"stage", "stage_id", "lead", "lead_id", "company", "company_id"})
 
     class Meta(Tracked.Meta):
@@ -75,16 +75,16 @@ class Deal(Tracked):
         return reverse("deal", args=[self.pk])
 
     @classmethod
-    def moment_subqueries(cls) -> dict[str, Subquery]:
+    def snapshot_subqueries(cls) -> dict[str, Subquery]:
         own_lead = Lead._default_manager.filter(pk=OuterRef("lead_id"))
-        return {**super().moment_subqueries(), "lead_company": Subquery(own_lead.values("company"))}
+        return {**super().snapshot_subqueries(), "lead_company": Subquery(own_lead.values("company"))}
 
     def clean(self) -> None:
-        """Raise ValidationError where the deal refers to another company's lead or stage, or its close is long ago."""
+        """Raise ValidationError for another company's lead or stage, or a close before FIRST_YEAR."""
         super().clean()
         if self.lead_id and self.company_id and self.lead.company_id != self.company_id:
             raise ValidationError({"lead": "Choose one of your company's leads."})
         if self.stage_id and self.company_id and self.stage.company_id != self.company_id:
             raise ValidationError({"stage": "Choose one of your company's stages."})
         if self.expected_close and self.expected_close.year < FIRST_YEAR:
-            raise ValidationError({"expected_close": f"Enter a date from the year {FIRST_YEAR} on."})
+            raise ValidationError({"expected_close": f"Enter a date in {FIRST_YEAR} or later."})

@@ -1,4 +1,4 @@
-"""What happened to leads and deals: append-only, the timeline of a lead and the source of every conversion."""
+"""CRM events: the append-only history of leads and deals, and the source of every conversion."""
 
 import uuid
 from typing import ClassVar
@@ -13,7 +13,7 @@ from crm.models.tenancy import CompanyQuerySet
 
 
 class CrmEventKind(models.TextChoices):
-    """The five things that a company can report to LinkedIn."""
+    """The five kinds of event that a company can report to LinkedIn."""
 
     LEAD_CREATED = "lead_created", "Lead created"
     LEAD_QUALIFIED = "lead_qualified", "Lead qualified"
@@ -23,9 +23,9 @@ class CrmEventKind(models.TextChoices):
 
 
 class CrmEvent(models.Model):
-    """One thing that happened, with the deal's amount and currency at that moment.
+    """An event of a lead or deal, with the deal's amount and currency at that time.
 
-    Written by `crm.models.tracking` alone, in the transaction of the change itself.
+    Written only by `crm.models.tracking`, in the transaction of the change.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="crm_events", db_index=False)
@@ -35,12 +35,12 @@ class CrmEvent(models.Model):
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
-    # The script's, where no person acted.
+    # Set where a script, not a person, made the change.
     api_key = models.ForeignKey("crm.ApiKey", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     occurred_at = models.DateTimeField(db_default=Now())
     amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, blank=True)
-    # Names the event to the outside, so that a restored database never gives an old name to a new event.
+    # The event's id outside this database: a restored backup never gives an old id to a new event.
     public_id = models.UUIDField(default=uuid.uuid4, editable=False)
 
     objects: ClassVar[CompanyQuerySet["CrmEvent"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]

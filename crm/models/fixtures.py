@@ -1,8 +1,8 @@
-"""CRM events of rows that come from a fixture.
+"""CRM events of rows loaded from a fixture.
 
-`loaddata` writes with `save_base(raw=True)` on the base class, so that only signals see it; and it may write a lead
-before the status that the lead refers to. So the rows are collected and looked at when the load ends, still inside its
-transaction. Events that came in the same fixture are not fired again: restoring a dump fires nothing.
+`loaddata` calls `save_base(raw=True)` on the base class, so only signals see the write, and it may write a lead before
+its status. So rows are collected and compared at the end of the load, inside its transaction. Events in the same
+fixture are not fired again: restoring a dump fires nothing.
 """
 
 from collections import defaultdict
@@ -22,38 +22,38 @@ from crm.models.snapshots import RowSnapshot, snapshots
 from crm.models.tracking import Tracked
 
 
-class _Restore:
+class _FixtureLoad:
     def __init__(self) -> None:
         self.before: defaultdict[type[Tracked], dict[int, RowSnapshot | None]] = defaultdict(dict)
         self.known: set[tuple[str, int | None, int | None]] = set()
 
     def finish(self, using: str) -> None:
         for model, before in self.before.items():
-            was = {pk: moment for pk, moment in before.items() if moment is not None}
-            record(model, was, snapshots(model, before, using=using), using=using, known=self.known)
+            existing = {pk: snapshot for pk, snapshot in before.items() if snapshot is not None}
+            record(model, existing, snapshots(model, before, using=using), using=using, known=self.known)
 
 
-_restore: ContextVar[_Restore | None] = ContextVar("restore", default=None)
+_current_load: ContextVar[_FixtureLoad | None] = ContextVar("fixture_load", default=None)
 
 
 @contextmanager
 def restoring(using: str) -> Iterator[None]:
-    """Collect what a fixture writes, and record its CRM events at the end. Call it inside the load's transaction."""
-    restore = _Restore()
-    token = _restore.set(restore)
+    """Collect what a fixture writes and record its CRM events at the end. Call inside the load's transaction."""
+    load = _FixtureLoad()
+    token = _current_load.set(load)
     try:
         yield
-        restore.finish(using)
+        load.finish(using)
     finally:
-        _restore.reset(token)
+        _current_load.reset(token)
 
 
 @receiver(pre_save, sender=Lead)
 @receiver(pre_save, sender=Deal)
 def _before_raw_save(sender: type[Tracked], instance: Tracked, raw: bool, using: str, **kwargs: Any) -> None:
     if raw:
-        found = snapshots(sender, [instance.pk], using=using, lock=False) if instance.pk is not None else {}
-        instance._before_raw_save = found.get(instance.pk)  # type: ignore[attr-defined]
+        existing = snapshots(sender, [instance.pk], using=using, lock=False) if instance.pk is not None else {}
+        instance._before_raw_save = existing.get(instance.pk)  # type: ignore[attr-defined]
 
 
 @receiver(post_save, sender=Lead)
@@ -62,16 +62,16 @@ def _after_raw_save(sender: type[Tracked], instance: Tracked, raw: bool, using: 
     if not raw:
         return
     before: RowSnapshot | None = instance._before_raw_save  # type: ignore[attr-defined]
-    restore = _restore.get()
-    if restore is not None:
-        restore.before[sender].setdefault(instance.pk, before)
+    load = _current_load.get()
+    if load is not None:
+        load.before[sender].setdefault(instance.pk, before)
         return
-    was = {instance.pk: before} if before is not None else {}
-    record(sender, was, snapshots(sender, [instance.pk], using=using), using=using)
+    existing = {instance.pk: before} if before is not None else {}
+    record(sender, existing, snapshots(sender, [instance.pk], using=using), using=using)
 
 
 @receiver(post_save, sender=CrmEvent)
 def _event_restored(instance: CrmEvent, raw: bool, **kwargs: Any) -> None:
-    restore = _restore.get()
-    if raw and restore is not None:
-        restore.known.add((instance.kind, instance.lead_id, instance.deal_id))
+    load = _current_load.get()
+    if raw and load is not None:
+        load.known.add((instance.kind, instance.lead_id, instance.deal_id))

@@ -1,4 +1,4 @@
-"""What was posted once and made something, so that the same again makes nothing more."""
+"""Records of submitted forms and requests, so that a repeat adds nothing."""
 
 from typing import ClassVar
 
@@ -10,11 +10,11 @@ from crm.models.tenancy import CompanyQuerySet
 
 
 class IdempotencyRecord(models.Model):
-    """A form as it was filled in, by its hash alone, and the id of the lead or deal that came of it."""
+    """The hash of a submitted form or request, and the id of the lead or deal that it added."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
     sha256 = models.CharField(max_length=64)
-    made_id = models.BigIntegerField(null=True)  # null only inside the transaction that makes it
+    made_id = models.BigIntegerField(null=True)  # null only inside the transaction that adds the row
     posted_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[CompanyQuerySet["IdempotencyRecord"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]

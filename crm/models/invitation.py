@@ -1,4 +1,4 @@
-"""An invitation into a company, by mail."""
+"""Invitations to join a company, sent by e-mail."""
 
 import secrets
 from datetime import timedelta
@@ -18,17 +18,17 @@ GOOD_FOR: Final = timedelta(days=7)
 
 class InvitationQuerySet(CompanyQuerySet["Invitation"]):
     def open(self) -> "InvitationQuerySet":
-        """Neither accepted nor revoked; the last mail may be too old by now."""
+        """Neither accepted nor revoked. The last e-mail may have expired."""
         return self.filter(accepted_at=None, revoked_at=None)
 
     def find(self, token: str) -> "Invitation | None":
-        """The invitation that this token of its last mail accepts now, or None."""
-        alive = self.open().filter(token_sha256=sha256(token), sent_at__gt=Now() - GOOD_FOR)
-        return alive.select_related("company", "invited_by").first()
+        """The open invitation whose last e-mail has this token and has not expired, or None."""
+        valid = self.open().filter(token_sha256=sha256(token), sent_at__gt=Now() - GOOD_FOR)
+        return valid.select_related("company", "invited_by").first()
 
 
 class Invitation(models.Model):
-    """Lets whoever reads the mail join the company in this role, once, within a week of the last mail."""
+    """Lets the recipient join the company in this role, once, within a week of the last e-mail."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="invitations")
     email = models.EmailField()
@@ -57,11 +57,11 @@ class Invitation(models.Model):
 
     @property
     def has_run_out(self) -> bool:
-        """True if the last mail is too old to be accepted."""
+        """True if the last e-mail has expired."""
         return timezone.now() - self.sent_at > GOOD_FOR
 
     def new_token(self) -> str:
-        """A token for the next mail, known to nobody else; that of the last mail is void once this is saved."""
+        """Set and return a token for the next e-mail. It replaces the previous one on save; only its hash is stored."""
         token = secrets.token_urlsafe(32)
         self.token_sha256 = sha256(token)
         return token

@@ -1,4 +1,4 @@
-"""A person who may become a customer."""
+"""Leads: people who may become customers."""
 
 from typing import Any, ClassVar
 
@@ -26,40 +26,40 @@ class LeadType(models.TextChoices):
 
 class LeadQuerySet(TrackedQuerySet["Lead"]):
     def not_erased(self) -> "LeadQuerySet":
-        """Without what is left of persons who were erased."""
+        """Exclude leads that have been erased."""
         return self.filter(erased_at=None)
 
     def with_address(self, address: str) -> "LeadQuerySet":
-        """Leads with exactly this e-mail address, without regard to case."""
+        """Leads with exactly this e-mail address, ignoring case."""
         return self.alias(address=Lower("email")).filter(address=Lower(Value(address)))
 
     def search(self, text: str) -> "LeadQuerySet":
-        """Leads whose name, address or organisation contains every word of `text`, without regard to case."""
-        found = self
+        """Leads whose name, address or organisation contains every word of `text`, ignoring case."""
+        leads = self
         for word in text.split():
-            found = found.filter(
+            leads = leads.filter(
                 Q(first_name__icontains=word)
                 | Q(last_name__icontains=word)
                 | Q(email__icontains=word)
                 | Q(organisation__icontains=word)
             )
-        return found
+        return leads
 
 
-# What tells who the person is. Empty once they are erased.
+# Fields that identify the person, emptied when they are erased
 PERSONAL = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
 NOTHING_OF_AN_ERASED_LEAD = "nothing_of_an_erased_lead"
 
 
 class PersonErased(IntegrityError):
-    """The person behind a lead was erased meanwhile. Nothing of them can be written any more, and nothing was."""
+    """The person has been erased in the meantime. Nothing was saved, because nothing about them may be."""
 
     def __init__(self) -> None:
-        super().__init__("Nothing was saved: this person was erased meanwhile.")
+        super().__init__("Nothing was saved: this person has since been erased.")
 
 
 class Lead(Tracked):
-    """A lead of one company. Its status' meaning decides which CRM events fire."""
+    """A lead of one company. The meaning of its status decides which CRM events fire."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="leads", db_index=False)
     first_name = models.CharField(max_length=120, blank=True)
@@ -80,7 +80,7 @@ class Lead(Tracked):
         help_text="Off: nothing about this person is ever sent to LinkedIn, and what is waiting is skipped.",
     )
     notes = models.TextField(blank=True, max_length=20_000)
-    erased_at = models.DateTimeField(null=True, editable=False)  # since then the row holds nothing of the person
+    erased_at = models.DateTimeField(null=True, editable=False)  # from then on the row holds nothing personal
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -90,7 +90,7 @@ class Lead(Tracked):
     first_meaning = LeadMeaning.NEW
     created_kind = CrmEventKind.LEAD_CREATED
     kinds_by_meaning: ClassVar[dict[str, CrmEventKind]] = {LeadMeaning.QUALIFIED: CrmEventKind.LEAD_QUALIFIED}
-    moment_columns = ("email", "share_with_ad_platforms")
+    snapshot_columns = ("email", "share_with_ad_platforms")
     watched = frozenset({"status", "status_id", "email", "share_with_ad_platforms", "company", "company_id"})
 
     class Meta(Tracked.Meta):
@@ -99,7 +99,7 @@ class Lead(Tracked):
             models.Index("company", Lower("email"), name="lead_by_email"),
         ]
         constraints = [
-            # The order of every list, and what `crm.models.tenancy` lets other rows refer to.
+            # For the order of every list, and for the composite foreign keys of `crm.models.tenancy`.
             models.UniqueConstraint(fields=["company", "id"], name="lead_of_company"),
             models.CheckConstraint(
                 name=NOTHING_OF_AN_ERASED_LEAD,
@@ -112,7 +112,7 @@ class Lead(Tracked):
 
     @property
     def name(self) -> str:
-        """First and last name, or what else there is to call the lead by."""
+        """First and last name; failing that, the address or the number."""
         if self.erased_at is not None:
             return f"Erased lead {self.pk}"
         return f"{self.first_name} {self.last_name}".strip() or self.email or f"Lead {self.pk}"
@@ -121,7 +121,7 @@ class Lead(Tracked):
         return reverse("lead", args=[self.pk])
 
     def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any) -> Any:
-        # An erasure is final: a form that was opened before it must not undo it by writing what it had read.
+        # Erasure is final: a form opened before it must not undo it by writing back what it read.
         values = [value for value in values if value[0].name != "erased_at"]
         try:
             return super()._do_update(base_qs, using, pk_val, values, *args)
@@ -131,7 +131,7 @@ class Lead(Tracked):
             raise
 
     def clean(self) -> None:
-        """Raise ValidationError where the lead has no name, or a status of another company."""
+        """Raise ValidationError if the lead has no name or another company's status."""
         super().clean()
         if not (self.first_name.strip() or self.last_name.strip()):
             raise ValidationError({"first_name": "Enter a first name or a last name."})
@@ -139,13 +139,10 @@ class Lead(Tracked):
             raise ValidationError({"status": "Choose one of your company's statuses."})
 
 
-# --- What somebody searched for among the leads: often a name or an address.
-
-
 class LeadSearch(models.Model):
-    """One search of one member. The addresses of pages hold its `key` in the place of what was typed.
+    """A member's search, often a name or an e-mail address. URLs hold its `key` instead of the text.
 
-    A row, and no part of a session: a request that read its session before an erasure would write all of it back.
+    A row, not part of the session: a request that read its session before an erasure would write the text back.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -1,4 +1,4 @@
-"""Who signs in, which companies they belong to, and the keys that scripts use."""
+"""Users, their memberships in companies, and API keys."""
 
 import hashlib
 import secrets
@@ -17,7 +17,7 @@ KEY_PREFIX = "lm_"
 
 
 class User(AbstractUser):
-    """A person who signs in, with their e-mail address; `username` is the same unless set otherwise."""
+    """A person who signs in with their e-mail address. `username` defaults to the address."""
 
     objects: ClassVar[DjangoUserManager["User"]] = DjangoUserManager()  # type: ignore[assignment]
 
@@ -42,22 +42,22 @@ class User(AbstractUser):
 
 class MembershipQuerySet(CompanyQuerySet["Membership"]):
     def active(self) -> Self:
-        """Those who may come in."""
+        """Memberships with access: both they and their users are active."""
         return self.filter(is_active=True, user__is_active=True)
 
     def of_open_companies(self) -> Self:
-        """Those in companies that the operator has not deactivated."""
+        """Memberships in companies that the operator has not deactivated."""
         return self.filter(company__is_active=True)
 
 
 class Membership(models.Model):
-    """A user in a company, with the role that decides what they may do there. Deactivated, they may do nothing."""
+    """A user in a company. The role decides what they may do there; if deactivated, nothing."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
     is_active = models.BooleanField(default=True)
-    shows_outcomes = models.BooleanField(default=False, editable=False)  # as a column of the lists of leads and deals
+    shows_outcomes = models.BooleanField(default=False, editable=False)  # column in the lists of leads and deals
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[MembershipQuerySet] = MembershipQuerySet.as_manager()  # type: ignore[assignment]
@@ -76,7 +76,7 @@ class Membership(models.Model):
 
 class ApiKeyQuerySet(CompanyQuerySet["ApiKey"]):
     def issue(self, *, company: Company, role: str, name: str, user: User | None = None) -> tuple["ApiKey", str]:
-        """Make a key. The text comes back once, here; only its hash is kept."""
+        """Create a key. Returns it with its text, of which only a hash is stored."""
         text = KEY_PREFIX + secrets.token_urlsafe(32)
         key = self.create(
             company=company, role=role, name=name, created_by=user, prefix=text[:10], key_sha256=sha256(text)
@@ -84,20 +84,20 @@ class ApiKeyQuerySet(CompanyQuerySet["ApiKey"]):
         return key, text
 
     def find(self, text: str) -> "ApiKey | None":
-        """The live key with this text, or None. A key ends with the account of whoever made it."""
-        live = self.filter(key_sha256=sha256(text), revoked_at=None, company__is_active=True)
-        live = live.exclude(created_by__is_active=False)
-        return live.select_related("company").first()
+        """The active key with this text, or None. A key stops working when its creator is deactivated."""
+        active = self.filter(key_sha256=sha256(text), revoked_at=None, company__is_active=True)
+        active = active.exclude(created_by__is_active=False)
+        return active.select_related("company").first()
 
 
 class ApiKey(models.Model):
-    """A script's way in: bound to one company and one role, kept as a hash, revocable."""
+    """A script's access to one company in one role. Stored as a hash, revocable."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=80)
     role = models.CharField(max_length=10, choices=Role.choices)
     prefix = models.CharField(max_length=12)
-    # 256 random bits need no slow hash: there is nothing to guess.
+    # 256 random bits can't be guessed, so no slow hash is needed.
     key_sha256 = models.CharField(max_length=64, unique=True)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -118,10 +118,10 @@ class ApiKey(models.Model):
         return may(self.role, action)
 
     def revoke(self) -> None:
-        """End the key: the next request with it is refused."""
+        """Revoke the key: the next request with it is rejected."""
         type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
 
 
 def sha256(text: str) -> str:
-    """The form in which a random key is kept: whoever reads the database can use none."""
+    """The hash of a random key: anyone who reads the database can't use it."""
     return hashlib.sha256(text.encode()).hexdigest()

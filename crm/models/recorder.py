@@ -1,4 +1,4 @@
-"""Writing CRM events, and telling the listeners of them."""
+"""Writes CRM events and sends their signals."""
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping
@@ -23,7 +23,7 @@ _actor: ContextVar[User | ApiKey | None] = ContextVar("actor", default=None)
 
 @contextmanager
 def acting_as(actor: User | ApiKey | None) -> Iterator[None]:
-    """Name the person, or the script's key, behind every change made inside this block."""
+    """Attribute every change inside this block to a user or an API key."""
     token = _actor.set(actor)
     try:
         yield
@@ -32,12 +32,12 @@ def acting_as(actor: User | ApiKey | None) -> Iterator[None]:
 
 
 def act_as(actor: User | ApiKey) -> None:
-    """Name who acts, for what is left of the `acting_as` block that this is in: who it is was not known before."""
+    """Set the actor for the rest of the current `acting_as` block, once it is known."""
     _actor.set(actor)
 
 
 def current_actor() -> User | ApiKey | None:
-    """Who acts now; None for the operator's commands and for what the system does by itself."""
+    """The current actor; None for the operator's commands and automatic changes."""
     return _actor.get()
 
 
@@ -49,10 +49,10 @@ def record(
     using: str,
     known: Collection[tuple[str, int | None, int | None]] = (),
 ) -> None:
-    """Write a `CrmEvent` for all that happened between the two, and tell the listeners.
+    """Write a `CrmEvent` for each difference between the two snapshots, and send the signals.
 
-    `known` lists events (kind, lead id, deal id) that are on record already. Raises ValidationError where a row
-    refers to another company's status, stage or lead.
+    `known` lists events (kind, lead id, deal id) that are already recorded. Raises ValidationError if a row refers to
+    another company's status, stage or lead.
     """
     _refuse_foreign_rows(model, after)
     actor = _actor.get()
@@ -70,7 +70,7 @@ def record(
             currency=now.currency,
         )
         for pk, now in after.items()
-        for kind in _what_happened(model, before.get(pk), now)
+        for kind in _kinds(model, before.get(pk), now)
         if (kind, now.lead_id, now.deal_id) not in known
     ]
     changed = {
@@ -79,7 +79,7 @@ def record(
     if changed:
         lead_contact_changed.send(sender=model, lead_ids=list(changed))
     if events:
-        with prepared_statements(connections[using]):  # what the listeners ask is the same with each save, too
+        with prepared_statements(connections[using]):  # the receivers repeat their statements too
             _insert(events, using)
             crm_events_recorded.send(sender=model, events=events)
 
@@ -87,17 +87,17 @@ def record(
 def _refuse_foreign_rows(model: "type[Tracked]", after: Mapping[int, RowSnapshot]) -> None:
     for now in after.values():
         if now.owners - {now.company_id}:
-            raise ValidationError(f"This {model._meta.verbose_name} refers to a row of another company.")
+            raise ValidationError(f"This {model._meta.verbose_name} refers to another company's row.")
 
 
-def _what_happened(model: "type[Tracked]", before: RowSnapshot | None, after: RowSnapshot) -> Iterator[CrmEventKind]:
+def _kinds(model: "type[Tracked]", before: RowSnapshot | None, after: RowSnapshot) -> Iterator[CrmEventKind]:
     if before is None:
         yield model.created_kind
     if (before is None or before.meaning != after.meaning) and after.meaning in model.kinds_by_meaning:
         yield model.kinds_by_meaning[after.meaning]
 
 
-# Statements whose text is always the same: for the one event of most saves, and for many, as one array a column.
+# The SQL text never varies: one statement for the single event of most saves, one for many with an array per column.
 INSERT = """
 INSERT INTO crm_crmevent (company_id, kind, lead_id, deal_id, actor_id, api_key_id, amount, currency, public_id)
 {} RETURNING id, public_id
@@ -107,7 +107,7 @@ INSERT_MANY = INSERT.format(
     "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
     " %s::numeric[], %s::text[], %s::uuid[])"
 )
-IN_ORDER = attrgetter(
+INSERT_VALUES = attrgetter(
     "company_id", "kind", "lead_id", "deal_id", "actor_id", "api_key_id", "amount", "currency", "public_id"
 )
 
@@ -117,7 +117,7 @@ def _insert(events: list[CrmEvent], using: str) -> None:
     if connection.vendor != "postgresql":
         CrmEvent.objects.using(using).bulk_create(events, batch_size=CHUNK)
         return
-    rows = list(map(IN_ORDER, events))
+    rows = list(map(INSERT_VALUES, events))
     with connection.cursor() as cursor:
         if len(rows) == 1:
             cursor.execute(INSERT_ONE, rows[0])

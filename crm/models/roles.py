@@ -1,4 +1,4 @@
-"""Who may do what: the one table that views, templates and the API ask."""
+"""Roles and permissions, for views, templates and the API."""
 
 from enum import StrEnum
 from typing import Final
@@ -7,7 +7,7 @@ from django.db import models
 
 
 class Role(models.TextChoices):
-    """What a member of a company, or an API key, may do there."""
+    """The role of a member or an API key in a company."""
 
     ADMIN = "admin", "Admin"
     SALES = "sales", "Sales"
@@ -15,13 +15,11 @@ class Role(models.TextChoices):
 
 
 class Action(StrEnum):
-    """Something that a role may or may not do in its company."""
+    """An action that a role may or may not be allowed in its company."""
 
     SEE_LEADS = "see_leads"
     EDIT_LEADS = "edit_leads"
     DELETE_LEADS = "delete_leads"
-    IMPORT_LEADS = "import_leads"
-    EXPORT_LEADS = "export_leads"
     SEE_RULES = "see_rules"
     CHANGE_RULES = "change_rules"
     TEST_RULES = "test_rules"
@@ -42,8 +40,6 @@ MATRIX: Final[dict[Action, frozenset[Role]]] = {
     Action.SEE_LEADS: _ALL,
     Action.EDIT_LEADS: _ADMIN_AND_SALES,
     Action.DELETE_LEADS: _ADMIN,
-    Action.IMPORT_LEADS: _ADMIN_AND_SALES,
-    Action.EXPORT_LEADS: _ADMIN_AND_OPS,
     Action.SEE_RULES: _ADMIN_AND_OPS,
     Action.CHANGE_RULES: _ADMIN,
     Action.TEST_RULES: _ADMIN_AND_OPS,

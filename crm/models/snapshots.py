@@ -1,6 +1,6 @@
-"""Reading what decides whether something happened to a lead or a deal.
+"""Snapshots of leads and deals, from which CRM events are derived.
 
-These few statements run with every save, so each is built by the ORM once and then executed as it is.
+These statements run on every save, so the ORM builds each one once and the SQL is reused.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,12 +17,13 @@ from django.db.models.sql import UpdateQuery
 
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
-CHUNK = 5_000  # rows per statement: little enough to hold in memory
+
+CHUNK = 5_000  # rows per statement: few enough to hold in memory
 
 
 @dataclass(frozen=True, slots=True)
 class RowSnapshot:
-    """A lead or deal as the database holds it: all that decides whether something happened."""
+    """The columns of a lead or deal that decide which CRM events a change causes."""
 
     company_id: int
     lead_id: int
@@ -35,24 +36,24 @@ class RowSnapshot:
 
 
 def snapshots(model: "type[Tracked]", pks: Iterable[int], *, using: str, lock: bool = False) -> dict[int, RowSnapshot]:
-    """The rows as they are now, by primary key; with `lock`, held until the transaction ends."""
+    """The rows as they are now, by primary key. With `lock`, they stay locked until the transaction ends."""
     connection = connections[using]
-    asked: Any = list(pks)
-    is_one = len(asked) == 1
+    param: Any = list(pks)
+    is_one = len(param) == 1
     if is_one:
-        (asked,) = asked
+        (param,) = param
     elif connection.vendor != "postgresql":
-        asked = str(asked)
+        param = str(param)
     columns = _columns(model, using)
     with prepared_statements(connection), connection.cursor() as cursor:
-        cursor.execute(_select(model, using, lock, is_one), [asked])
-        return columns.moments(cursor.fetchall())
+        cursor.execute(_select(model, using, lock, is_one), [param])
+        return columns.snapshots(cursor.fetchall())
 
 
 def update(rows: "QuerySet[Tracked]", values: Sequence[Any]) -> tuple[dict[int, RowSnapshot], dict[int, RowSnapshot]]:
-    """Write these values, as `Model._do_update` has them. Gives the rows as they were and as they are, by primary key.
+    """Write `values` (as passed to `Model._do_update`). Returns the rows before and after, by primary key.
 
-    One statement, for databases of which `supports_returning_old` is true.
+    A single statement. Requires `supports_returning_old`.
     """
     query: Any = rows.query.chain(UpdateQuery)
     query.add_update_fields(values)
@@ -61,60 +62,60 @@ def update(rows: "QuerySet[Tracked]", values: Sequence[Any]) -> tuple[dict[int, 
     connection = connections[rows.db]
     with prepared_statements(connection), connection.cursor() as cursor:
         cursor.execute(f"{sql} RETURNING {columns.of('old')}, {columns.of('new')}", params)
-        found = cursor.fetchall()
-    middle = len(columns.names)
-    before, after = [row[:middle] for row in found], [row[middle:] for row in found]
-    return columns.moments(before), columns.moments(after)
+        rows_returned = cursor.fetchall()
+    width = len(columns.names)
+    before, after = [row[:width] for row in rows_returned], [row[width:] for row in rows_returned]
+    return columns.snapshots(before), columns.snapshots(after)
 
 
 def supports_returning_old(connection: Any) -> bool:
-    """True where an UPDATE can return its row as it was and as it is, as PostgreSQL's can since version 18.
+    """True if an UPDATE can return the row both before and after, as PostgreSQL can since version 18.
 
-    https://www.postgresql.org/docs/18/dml-returning.html: OLD and NEW. OLD is what this UPDATE replaced, also where it
-    had to wait for another transaction that changed the row.
+    OLD and NEW: https://www.postgresql.org/docs/18/dml-returning.html. OLD is the version that this UPDATE replaced,
+    even if it had to wait for another transaction that changed the row.
     """
     return bool(connection.vendor == "postgresql" and connection.pg_version >= 180_000)
 
 
 def chunks(pks: list[int]) -> Iterator[list[int]]:
-    """The keys in lists short enough for one statement."""
+    """Yield the keys in lists of at most CHUNK."""
     return (pks[start : start + CHUNK] for start in range(0, len(pks), CHUNK))
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """What a Moment is made of, as SQL."""
+    """The columns of a RowSnapshot, as SQL."""
 
     names: Sequence[str]
     texts: Sequence[str]
-    select: str  # them, from their table
+    select: str  # the SELECT without its WHERE clause
     convert: Callable[[Any], Iterable[Sequence[Any]]]
 
     def of(self, version: str) -> str:
-        """Them, for RETURNING: of the "old" row or of the "new" one."""
+        """The columns for RETURNING, of the "old" or "new" row."""
         table = self.texts[0].partition(".")[0]
         return ", ".join(text.replace(f"{table}.", f"{version}.") for text in self.texts)
 
-    def moments(self, found: Sequence[Any]) -> dict[int, RowSnapshot]:
-        rows = (dict(zip(self.names, row, strict=True)) for row in self.convert(found))
-        return {row["pk"]: _moment(row) for row in rows}
+    def snapshots(self, rows: Sequence[Any]) -> dict[int, RowSnapshot]:
+        named = (dict(zip(self.names, row, strict=True)) for row in self.convert(rows))
+        return {row["pk"]: _snapshot(row) for row in named}
 
 
 @cache
 def _columns(model: "type[Tracked]", using: str) -> _Columns:
-    # Scalar subqueries and no joins: PostgreSQL re-checks a locked row against its newest version, and with a join
-    # over the changing column it drops or doubles rows after it had to wait for the lock.
-    subqueries = model.moment_subqueries()
-    names = ["pk", "company_id", *model.moment_columns, *subqueries]
+    # Scalar subqueries, not joins: after waiting for a lock, PostgreSQL checks the row's newest version again, and a
+    # join on the changed column would drop or duplicate rows.
+    subqueries = model.snapshot_subqueries()
+    names = ["pk", "company_id", *model.snapshot_columns, *subqueries]
     rows: QuerySet[Any] = QuerySet(model, using=using).annotate(**subqueries).order_by().values_list(*names)
     compiler = rows.query.get_compiler(using)
     select, params = compiler.as_sql()
     if params:
-        raise FieldError("A moment is read by a statement without parameters of its own.")
+        raise FieldError("The statement of a snapshot can't have parameters.")
     converters = compiler.get_converters([expression for expression, _, _ in compiler.select])
 
-    def convert(found: Any) -> Iterable[Sequence[Any]]:
-        converted: Iterable[Sequence[Any]] = compiler.apply_converters(found, converters) if converters else found
+    def convert(rows: Any) -> Iterable[Sequence[Any]]:
+        converted: Iterable[Sequence[Any]] = compiler.apply_converters(rows, converters) if converters else rows
         return converted
 
     return _Columns(names, [text for _, (text, _), _ in compiler.select], select, convert)
@@ -126,14 +127,14 @@ def _select(model: "type[Tracked]", using: str, lock: bool, is_one: bool) -> str
     key = columns.texts[0]
     is_postgresql = connections[using].vendor == "postgresql"
     one_of = "= ANY(%s::bigint[])" if is_postgresql else "IN (SELECT value FROM json_each(%s))"
-    # For one row PostgreSQL keeps its plan; for an array of unknown length it makes a new one each time.
-    which = "= %s" if is_one else one_of
+    # PostgreSQL keeps its plan for a single key, but plans again each time for an array of unknown length.
+    condition = "= %s" if is_one else one_of
     order = "" if is_one else f" ORDER BY {key}"
-    hold = " FOR NO KEY UPDATE" if lock and is_postgresql else ""
-    return f"{columns.select} WHERE {key} {which}{order}{hold}"
+    locking = " FOR NO KEY UPDATE" if lock and is_postgresql else ""
+    return f"{columns.select} WHERE {key} {condition}{order}{locking}"
 
 
-def _moment(row: dict[str, Any]) -> RowSnapshot:
+def _snapshot(row: dict[str, Any]) -> RowSnapshot:
     is_deal = "lead_id" in row
     return RowSnapshot(
         company_id=row["company_id"],
@@ -147,25 +148,25 @@ def _moment(row: dict[str, Any]) -> RowSnapshot:
     )
 
 
-# --- Which statements PostgreSQL plans once for each connection: those of a save, and no others.
+# Prepared statements
 
-USES_BEFORE: Final = 5  # of a statement, before it is kept
+PREPARE_THRESHOLD: Final = 5  # uses of a statement before it is prepared
 
 
 @contextmanager
 def prepared_statements(connection: Any) -> Iterator[None]:
-    """Within this, PostgreSQL keeps the plans of statements that come again: a third off every save.
+    """Let PostgreSQL reuse the plans of repeated statements in this block, which cuts the time of a save by a third.
 
-    Only for statements that are planned as well without their values. Of a list of the events in one state it would
-    forget the partial indexes, and read millions of rows of other companies to find that there is none.
+    Only for statements whose plan does not depend on their values. For a list of events in one state, a generic plan
+    would ignore the partial indexes and read millions of other companies' rows to find none.
     """
     if connection.vendor != "postgresql":
         yield
         return
     connection.ensure_connection()
-    line = connection.connection
-    line.prepare_threshold = USES_BEFORE
+    driver = connection.connection
+    driver.prepare_threshold = PREPARE_THRESHOLD
     try:
         yield
     finally:
-        line.prepare_threshold = None
+        driver.prepare_threshold = None

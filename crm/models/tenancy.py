@@ -1,4 +1,4 @@
-"""The one way in to a company's rows, and the second wall between companies in the database itself."""
+"""Tenancy: querysets by company, and database constraints that keep companies apart."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -8,23 +8,21 @@ from django.db import migrations, models
 if TYPE_CHECKING:
     from crm.models.company import Company
 
-# --- The one way in to a company's rows: `Model.objects.for_company(company)`.
-
 M = TypeVar("M", bound=models.Model, covariant=True)
 
 
 class CompanyQuerySet(models.QuerySet[M]):
-    """Rows that belong to a company."""
+    """Rows that belong to a company. Always query them through `for_company`."""
 
     def for_company(self, company: "Company | int") -> Self:
         """Only the rows of this company (or company id)."""
         return self.filter(company=company)
 
 
-# --- The second wall between companies, in the database itself: a row can't refer to another company's row.
+# Constraints: a row can't refer to another company's row
 
-CHECKED_AT_COMMIT = "DEFERRABLE INITIALLY DEFERRED"  # as Django's own keys are
-SINGLE_KEY = """
+CHECKED_AT_COMMIT = "DEFERRABLE INITIALLY DEFERRED"  # as for Django's own foreign keys
+SINGLE_COLUMN_KEYS = """
     SELECT con.conname FROM pg_constraint con
     JOIN pg_attribute att ON att.attrelid = con.conrelid AND att.attnum = con.conkey[1]
     WHERE con.contype = 'f' AND con.conrelid = %s::regclass AND cardinality(con.conkey) = 1 AND att.attname = %s
@@ -32,7 +30,7 @@ SINGLE_KEY = """
 
 
 def unique_within_company(table: str) -> migrations.RunPython:
-    """What a key that holds the company can refer to. Not needed where the model has such a constraint itself."""
+    """Add the constraint that composite foreign keys refer to, unless the model already has one."""
     name = f"{table}_of_company"
     return _on_postgresql(
         f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" UNIQUE (company_id, id)',
@@ -41,7 +39,7 @@ def unique_within_company(table: str) -> migrations.RunPython:
 
 
 def tie(table: str, column: str, to: str) -> migrations.RunPython:
-    """Let `column` refer to rows of the table `to` that have the same company."""
+    """Make `column` refer only to rows of the table `to` with the same company."""
     return migrations.RunPython(partial(_tie, table, column, to), partial(_untie, table, column, to))
 
 
@@ -53,7 +51,7 @@ def _tie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
         editor.execute(statement, None)
     editor.deferred_sql.clear()
     with editor.connection.cursor() as cursor:
-        cursor.execute(SINGLE_KEY, [table, column])
+        cursor.execute(SINGLE_COLUMN_KEYS, [table, column])
         for (name,) in cursor.fetchall():
             cursor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"')
         cursor.execute(

@@ -1,15 +1,15 @@
-"""How a change of a lead or a deal becomes a `CrmEvent`, whichever way of the ORM it took.
+"""Turns changes to leads and deals into `CrmEvent`s, whichever ORM method made them.
 
-Every way of writing does the same three things in one transaction: lock the rows and read what decides (`moments`),
-write, then read again and record the difference (`record`). A save does the first three in one statement where the
-database can (`update`). What memory held before the write is never trusted: another request may have changed the row.
+Each write runs in one transaction: lock the rows and read a snapshot (`snapshots`), write, read again and record the
+difference (`record`). Where the database supports it, a save reads, writes and reads again in one statement (`update`).
+Values in memory are never trusted: another request may have changed the row.
 
 - `save()`, `create()`, `get_or_create()`, forms, the admin, the API: `Tracked.save_base`
 - `QuerySet.update()`, `bulk_update()`, related managers: `TrackedQuerySet.update`
 - `bulk_create()`: `TrackedQuerySet.bulk_create`
-- fixtures: `crm.models.fixtures`, because `loaddata` goes past all of these
+- fixtures: `crm.models.fixtures`, because `loaddata` bypasses all of these
 
-Raw SQL is out of reach.
+Raw SQL is not tracked.
 """
 
 from collections.abc import Collection, Iterable
@@ -31,7 +31,7 @@ T = TypeVar("T", bound="Tracked", covariant=True)
 
 
 class TrackedQuerySet(CompanyQuerySet[T]):
-    """A queryset that records what its writes make happen."""
+    """A queryset that records the CRM events of its writes."""
 
     def update(self, **kwargs: Any) -> int:
         if not self.model.watched & kwargs.keys() or self.query.is_sliced:
@@ -41,7 +41,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         with transaction.atomic(using=self.db, savepoint=False):
             for pks in chunks(sorted(set(self.order_by().values_list("pk", flat=True)))):
                 before = snapshots(self.model, pks, using=self.db, lock=True)
-                # The filter is asked again, now that the rows are locked: one of them may have changed meanwhile.
+                # Apply the filter again now that the rows are locked: one of them may have changed in the meantime.
                 updated += super(TrackedQuerySet, self.filter(pk__in=list(before))).update(**kwargs)
                 record(self.model, before, snapshots(self.model, before, using=self.db), using=self.db)
         return updated
@@ -57,15 +57,15 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
     ) -> list[Any]:
-        """As Django's, and records what it made happen.
+        """Django's `bulk_create`, plus the CRM events.
 
-        Raises ValueError for the conflict options: the database does not say which rows it wrote, so that the CRM
-        events could not be known. Use `update_or_create`.
+        Raises ValueError for the conflict options: the database does not report which rows it wrote, so their CRM
+        events would be unknown. Use `update_or_create`.
         """
         if ignore_conflicts or update_conflicts:
             raise ValueError(
-                "bulk_create can't ignore or update conflicts here: the database does not tell which rows it wrote, "
-                "and their CRM events would be lost. Use update_or_create()."
+                "bulk_create() can't ignore or update conflicts here: the database does not report which rows it "
+                "wrote, so their CRM events would be lost. Use update_or_create()."
             )
         rows = list(objs)
         self._for_write = True
@@ -80,38 +80,38 @@ class TrackedQuerySet(CompanyQuerySet[T]):
 
 
 class DeletedMeanwhile(DatabaseError):
-    """The lead or deal was deleted since it was read. Nothing was saved."""
+    """The lead or deal has been deleted since it was read. Nothing was saved."""
 
 
 @dataclass(slots=True)
 class Change:
-    """What a save found out as it wrote: its row as it was and as it is, by primary key. Empty if that is not known."""
+    """The row before and after a save, by primary key. Empty where unknown."""
 
     before: dict[int, RowSnapshot] = field(default_factory=dict)
     after: dict[int, RowSnapshot] = field(default_factory=dict)
 
 
 class Tracked(models.Model):
-    """A lead or a deal: a row whose changes are CRM events."""
+    """A lead or a deal: a row whose changes are recorded as CRM events."""
 
     company: "models.ForeignKey[Company, Company]"
     company_id: int
 
     step: ClassVar[str]  # the field that holds the status or stage
-    first_meaning: ClassVar[str]  # of the step that a new row gets by itself
+    first_meaning: ClassVar[str]  # of a new row's default step
     created_kind: ClassVar[CrmEventKind]
     kinds_by_meaning: ClassVar[dict[str, CrmEventKind]]
-    watched: ClassVar[frozenset[str]]  # names in an update() that may make something happen
-    moment_columns: ClassVar[tuple[str, ...]]  # what a Moment needs from the row itself
-    _change: Change | None = None  # while it is being saved
+    watched: ClassVar[frozenset[str]]  # fields whose update() may cause an event
+    snapshot_columns: ClassVar[tuple[str, ...]]  # columns of the row that go into a RowSnapshot
+    _change: Change | None = None  # set only during a save
 
     class Meta:
         abstract = True
-        base_manager_name = "objects"  # related managers write through here too
+        base_manager_name = "objects"  # related managers must write through it too
 
     @classmethod
-    def moment_subqueries(cls) -> dict[str, Subquery]:
-        """What a Moment needs from other tables: `meaning`, and the company of each row referred to (`…_company`)."""
+    def snapshot_subqueries(cls) -> dict[str, Subquery]:
+        """The values of a RowSnapshot from other tables: `meaning`, and each related row's company (`…_company`)."""
         own_step = cls.step_model()._default_manager.filter(pk=OuterRef(f"{cls.step}_id")).order_by()
         return {"meaning": Subquery(own_step.values("meaning")), "step_company": Subquery(own_step.values("company"))}
 
@@ -135,18 +135,18 @@ class Tracked(models.Model):
         if raw or (update_fields is not None and not self.watched & set(update_fields)):
             return super().save_base(**options)
         model = type(self)
-        # No savepoint, as in Django's own save: an error here leaves the caller's transaction to be rolled back.
+        # No savepoint, as in Django's own save: after an error the caller must roll back its transaction.
         with transaction.atomic(using=using, savepoint=False):
             fill_in_steps([self])
-            around, self._change = self._change, (change := Change())  # a listener may save the same row again
+            outer, self._change = self._change, (change := Change())  # a receiver may save the same row again
             try:
                 super().save_base(**options)
             finally:
-                self._change = around
+                self._change = outer
             record(model, change.before, change.after or snapshots(model, [self.pk], using=using), using=using)
 
     def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, fields: Any, *args: Any) -> Any:
-        """As Django's, and note what it changes. Raises DeletedMeanwhile for some fields of a row that is gone."""
+        """Django's `_do_update`. Keeps the change. With `update_fields`, raises DeletedMeanwhile if the row is gone."""
         change = self._change
         updated: Any
         if change is not None and values and supports_returning_old(connections[base_qs.db]):
@@ -162,7 +162,7 @@ class Tracked(models.Model):
 
 
 def fill_in_steps(rows: Iterable[Tracked]) -> None:
-    """Give each row without a status or stage its company's first one of the usual meaning."""
+    """Give each row without a status or stage its company's first one with the default meaning."""
     first: dict[int, models.Model] = {}
     for row in rows:
         if getattr(row, f"{row.step}_id") is None and row.company_id is not None:

@@ -1,4 +1,4 @@
-"""The currencies and the time zones that a company can choose."""
+"""The currencies and time zones that a company can choose."""
 
 import re
 from functools import lru_cache
@@ -8,9 +8,7 @@ from zoneinfo import available_timezones
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-# --- The currencies in which a deal may be valued.
-
-# ISO 4217, list one (active codes), without funds, metals and test codes.
+# ISO 4217, list one (active codes), without funds, metals and test codes
 CODES: Final = frozenset(
     re.findall(
         r"[A-Z]{3}",
@@ -27,22 +25,19 @@ UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW
 
 
 def validate_currency(code: str) -> None:
-    """Raise ValidationError unless `code` is an ISO 4217 code in capitals."""
+    """Raise ValidationError unless `code` is an upper-case ISO 4217 code."""
     if code not in CODES:
         raise ValidationError("Unknown currency. Use a three-letter code such as EUR, USD or GBP.", code="currency")
 
 
-# --- Time zones that a company can be in, by their names in the IANA time zone database.
-
-
 def usual_time_zone() -> str:
-    """That of a company that has not chosen one."""
+    """The default for a company."""
     return settings.TIME_ZONE
 
 
 @lru_cache
 def time_zones() -> tuple[str, ...]:
-    """All of them, "UTC" first, without the abbreviations and aliases that stand outside of a region."""
+    """The IANA names, "UTC" first, without the abbreviations and aliases that have no region."""
     return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
 
 

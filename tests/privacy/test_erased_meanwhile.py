@@ -16,7 +16,7 @@ from tests.crm.api.calling import caller
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SENTENCE = "Nothing was saved: this person was erased meanwhile."
+SENTENCE = "Nothing was saved: this person has since been erased."
 
 
 @pytest.fixture

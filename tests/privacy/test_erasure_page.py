@@ -127,5 +127,5 @@ def test_a_form_that_was_open_meanwhile_is_told(client_as, admin, company, lead,
 
     answer = client_as(admin).post(f"/leads/{lead.pk}/edit/", form, follow=True).content.decode()
 
-    assert "Nothing was saved: this person was erased meanwhile." in answer
+    assert "Nothing was saved: this person has since been erased." in answer
     assert Lead.objects.get().last_name == ""

@@ -100,7 +100,7 @@ def test_the_log_names_the_keys_that_are_there_and_when_the_lost_one_was_used(
     assert f"The authenticator app of user {sales.user.pk} can't be read" in said[0]
     assert crypto.fingerprint(settings.TOKEN_KEYS[0]) in said[0]
     assert crypto.fingerprint(lost_key) not in said[0]  # nobody can know it
-    assert "It was sealed on 2" in said[0]
+    assert "It was encrypted on 2" in said[0]
     assert secret not in caplog.text
     assert not any(key in caplog.text for key in [lost_key, *settings.TOKEN_KEYS])
 

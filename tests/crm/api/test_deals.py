@@ -107,7 +107,7 @@ UNKNOWN = ["Unknown currency. Use a three-letter code such as EUR, USD or GBP."]
             {"expected_close": "31-12-2026"},
             {"expected_close": ["Date has wrong format. Use one of these formats instead: YYYY-MM-DD."]},
         ),
-        ({"expected_close": "0001-01-01"}, {"expected_close": ["Enter a date from the year 2000 on."]}),
+        ({"expected_close": "0001-01-01"}, {"expected_close": ["Enter a date in 2000 or later."]}),
         ({"company": 1}, {"company": ["There is no such field."]}),
     ],
 )

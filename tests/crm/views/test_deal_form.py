@@ -70,8 +70,8 @@ def test_the_form_begins_with_the_companys_currency_and_first_open_stage(client_
         ({"title": ""}, "This field is required."),
         ({"title": "Forty\x00"}, "Null characters are not allowed."),
         ({"expected_close": "tomorrow"}, "Enter a valid date."),
-        ({"expected_close": "0001-01-01"}, "Enter a date from the year 2000 on."),
-        ({"expected_close": "1999-12-31"}, "Enter a date from the year 2000 on."),
+        ({"expected_close": "0001-01-01"}, "Enter a date in 2000 or later."),
+        ({"expected_close": "1999-12-31"}, "Enter a date in 2000 or later."),
     ],
 )
 def test_bad_input_gets_a_clear_message_and_writes_nothing(client_as, sales, company, fields, message):
