@@ -1,4 +1,4 @@
-"""Pages of the operator's admin where nothing is written: crm's and capi's alike."""
+"""The operator's admin. Changes here fire CRM events like any other."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ from crm.services.editing import change_status
 
 
 class DeleteOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """To look at and to delete. Writing has its own way, with the checks and the record that go with it."""
+    """View and delete only. Changes go through the services, with their checks and audit entries."""
 
     show_full_result_count = False
     list_per_page = 50
@@ -43,13 +43,10 @@ class DeleteOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class ReadOnlyAdmin(DeleteOnlyAdmin):
-    """To look at only."""
+    """View only."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-# --- The operator's own view of the data, behind Django's admin. Changes here fire CRM events like any other.
 
 
 @admin.register(Company)
@@ -59,17 +56,17 @@ class CompanyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name", "slug")
     actions = ("deactivate", "reactivate")
 
-    @admin.action(description="Deactivate: let nobody in and send nothing", permissions=["change"])
+    @admin.action(description="Deactivate: end all access and send nothing", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
         for company in queryset:
             deactivate_company(company=company)
-        self.message_user(request, "They are deactivated. What was waiting to be sent is cancelled.")
+        self.message_user(request, "Deactivated. Pending events were cancelled.")
 
     @admin.action(description="Activate", permissions=["change"])
     def reactivate(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
         for company in queryset:
             reactivate_company(company=company)
-        self.message_user(request, "They are active. What happens from now on is sent.")
+        self.message_user(request, "Activated. New events are sent from now on.")
 
 
 @admin.register(LeadStatus, Stage)
@@ -96,7 +93,7 @@ class LeadAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description="Mark as qualified")
     def mark_as_qualified(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
-        """Give each lead its own company's first status with the meaning "qualified"."""
+        """Give each lead its company's first status with the meaning "qualified"."""
         changed = 0
         for company in Company.objects.filter(leads__in=queryset).distinct():
             status = LeadStatus.objects.first_for(company, LeadMeaning.QUALIFIED)
@@ -134,14 +131,14 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(DeleteOnlyAdmin):
-    """To look at and to delete. Keys are made where their text can be shown once: on the company page."""
+    """View and delete only. Keys are created on the company page, which can show their text once."""
 
     list_display = ("name", "prefix", "company", "role", "last_used_at", "revoked_at")
     list_select_related = ("company",)
     exclude = ("key_sha256",)
 
 
-# --- People in the operator's admin: nothing secret is shown, and what is done to members goes through the services.
+# People: no secrets are shown, and changes to members go through the services.
 
 admin.site.register(User, UserAdmin)
 admin.site.unregister(Authenticator)
@@ -149,7 +146,7 @@ admin.site.unregister(Authenticator)
 
 @admin.register(Authenticator)
 class SecondFactorAdmin(DeleteOnlyAdmin):
-    """To look at, and to delete for somebody who lost phone and recovery codes, once it is sure who asks."""
+    """View only, and delete for a user who has lost their phone and recovery codes. Verify who is asking first."""
 
     list_display = ("user", "type", "created_at", "last_used_at")
     list_filter = ("type",)
@@ -159,7 +156,7 @@ class SecondFactorAdmin(DeleteOnlyAdmin):
 
 @admin.register(Invitation)
 class InvitationAdmin(DeleteOnlyAdmin):
-    """To look at, and to delete. Admins of the company invite."""
+    """View and delete only. Admins of the company send invitations."""
 
     list_display = ("email", "company", "role", "invited_by", "sent_at", "accepted_at", "revoked_at")
     list_select_related = ("company", "invited_by")
@@ -168,7 +165,7 @@ class InvitationAdmin(DeleteOnlyAdmin):
 
 @admin.register(Membership)
 class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Members are added here and changed by the actions, which never leave a company without an admin."""
+    """Members are added here and changed with the actions, which always leave a company an admin."""
 
     list_display = ("user", "company", "role", "is_active")
     list_filter = ("role", "is_active")
@@ -207,6 +204,8 @@ class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             try:
                 do(membership)
             except members.LastAdmin:
-                self.message_user(request, f"{membership} is their company's last admin, and stays.", messages.ERROR)
+                self.message_user(
+                    request, f"{membership} is the company's last admin and was not changed.", messages.ERROR
+                )
             else:
                 self.message_user(request, f"{membership.user} was changed.")

@@ -1,4 +1,4 @@
-"""The pages of the CRM."""
+"""URLs of the CRM pages."""
 
 from django.urls import include, path
 

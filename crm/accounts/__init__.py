@@ -1,1 +1,1 @@
-"""How people get in: signing in and up, their addresses, second factors and sessions. django-allauth does the work."""
+"""Sign-in, sign-up, e-mail addresses, second factors and sessions, built on django-allauth."""

@@ -1,4 +1,4 @@
-"""Where a request comes from, believed only as far as our own proxies tell it."""
+"""Our adapters for allauth: sign-up, error messages, client addresses and e-mail."""
 
 import logging
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -20,22 +20,22 @@ from crm.services.members import confirm_address
 
 Address = IPv4Address | IPv6Address
 
-UNKNOWN = str(IPv4Address(0))  # a web server that is reached over a socket file tells no address
+UNKNOWN = str(IPv4Address(0))  # a web server behind a Unix socket gets no address
 
 
 def client_address(request: HttpRequest) -> str:
-    """The IP address of the browser: the last one on the way to us that is not one of `TRUSTED_PROXIES`.
+    """The browser's IP address: the last one before our proxies (`TRUSTED_PROXIES`).
 
-    `X-Forwarded-For` is read from its end, and only as far as a trusted proxy wrote it: what a client puts there itself
-    stands before that and gains nothing.
+    `X-Forwarded-For` is read from the end, and only as far as trusted proxies wrote it. Entries that a client adds come
+    before those and have no effect.
     """
     address = _parsed(request.META.get("REMOTE_ADDR", ""))
-    on_the_way = request.headers.get("X-Forwarded-For", "").split(",")
-    while address and _is_our_proxy(address) and on_the_way:
-        told = _parsed(on_the_way.pop())
-        if told is None:
+    forwarded = request.headers.get("X-Forwarded-For", "").split(",")
+    while address and _is_our_proxy(address) and forwarded:
+        previous = _parsed(forwarded.pop())
+        if previous is None:
             break
-        address = told
+        address = previous
     return str(address) if address else UNKNOWN
 
 
@@ -50,22 +50,18 @@ def _parsed(text: str) -> Address | None:
         return None
 
 
-# --- What allauth asks us: who may sign up, where a request comes from, and how mails leave.
-
 logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     error_messages = {
         **DefaultAccountAdapter.error_messages,
-        "email_password_mismatch": (
-            "This e-mail address and password do not match. Both are needed as they were set up."
-        ),
-        "too_many_login_attempts": "That went wrong too often. Wait 15 minutes, then try again.",
-        "rate_limited": "That went wrong too often. Wait 15 minutes, then try again.",
-        "enter_current_password": "This is not your password.",
-        "incorrect_password": "This is not your password.",
-        "incorrect_code": "This code is not right, or it was used before. Wait for the next one.",
+        "email_password_mismatch": "This e-mail address and password don't match. Check both and try again.",
+        "too_many_login_attempts": "Too many failed attempts. Wait 15 minutes, then try again.",
+        "rate_limited": "Too many failed attempts. Wait 15 minutes, then try again.",
+        "enter_current_password": "Incorrect password.",
+        "incorrect_password": "Incorrect password.",
+        "incorrect_code": "This code is incorrect or has already been used. Wait for the next one.",
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
@@ -75,22 +71,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return client_address(request)
 
     def is_safe_url(self, url: str | None) -> bool:
-        """True for addresses of the host that was asked for, and of no other."""
+        """True only for URLs of the host of this request."""
         request = context.request
         return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
-        """Take the address as confirmed of a user whom the operator made: only signing up leaves one to confirm."""
+        """Mark the address of a user created by the operator as confirmed: only sign-up requires confirmation."""
         if user.email and not EmailAddress.objects.filter(user=user).exists():
             confirm_address(user)
         response: HttpResponse | None = super().pre_login(request, user, **kwargs)
         return response
 
     def populate_username(self, request: HttpRequest, user: User) -> None:
-        """Leave it to `User.save`: it is the address."""
+        """Do nothing: `User.save` sets the username to the address."""
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        """Failures count for the name *and* where they come from: nobody can lock out others from afar (S13)."""
+        """Count failures per name *and* client address, so that nobody can lock out others from elsewhere."""
         name = credentials.get("email") or credentials.get("username", "")
         return f"{truncate_ip(client_address(request))} {name.lower()}"
 
@@ -101,38 +97,38 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return at_our_site(super().get_email_confirmation_url(request, emailconfirmation))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> bool:
-        """Send a mail made of our templates, and return whether it left.
+        """Send an e-mail from our templates. Returns whether it was sent.
 
-        A mail server that is out of reach is logged and told to the user, never raised.
+        If the mail server can't be reached, this is logged and shown to the user, never raised.
         """
         try:
             super().send_mail(template_prefix, email, {**context, "site_url": settings.SITE_URL})
-        except OSError as error:  # SMTPException is one
-            # The error's text may hold the address.
-            logger.error("A mail (%s) could not be sent: %s", template_prefix, type(error).__name__)
-            messages.error(self.request, "The mail could not be sent. Try again in a few minutes.")
+        except OSError as error:  # includes SMTPException
+            # The error's text may have the address.
+            logger.error("An e-mail (%s) could not be sent: %s", template_prefix, type(error).__name__)
+            messages.error(self.request, "The e-mail could not be sent. Try again in a few minutes.")
             return False
         return True
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
-    """Second factors are sealed in the database: a copy of it lets nobody in."""
+    """Second factors are encrypted in the database: a copy of it lets nobody sign in."""
 
     error_messages = {
         **DefaultMFAAdapter.error_messages,
-        "incorrect_code": "This code is not right, or it was used before. Wait for the next one.",
+        "incorrect_code": "This code is incorrect or has already been used. Wait for the next one.",
         "unverified_email": "Confirm your e-mail address first.",
         "all_unreadable": (
-            "No code can be checked: this installation has lost the key that seals your second factor. "
+            "No code can be checked: this installation has lost the encryption key of your second factor. "
             "Ask the person who runs LeadMachine to reset it."
         ),
         "totp_unreadable": (
-            "Your app's codes can't be checked: this installation has lost the key that seals them. "
-            "Give one of your recovery codes."
+            "Your app's codes can't be checked: this installation has lost their encryption key. "
+            "Enter one of your recovery codes."
         ),
         "recovery_codes_unreadable": (
-            "This code is not right. Your recovery codes can't be checked: this installation has lost the key that "
-            "seals them. Give the code that your app shows now."
+            "This code is incorrect. Your recovery codes can't be checked: this installation has lost their encryption "
+            "key. Enter the current code from your app."
         ),
     }
 
@@ -147,5 +143,5 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
 
 def at_our_site(url: str) -> str:
-    """The same page at `SITE_URL`: a link in a mail never depends on what a request said its host was (S14, S18)."""
+    """The same page at `SITE_URL`: links in e-mails never depend on a request's Host header."""
     return f"{settings.SITE_URL}{urlsplit(url).path}"

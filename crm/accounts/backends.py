@@ -1,4 +1,4 @@
-"""Signing in with an e-mail address, whatever its case."""
+"""Sign-in with an e-mail address, ignoring case."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from crm.models import User
 
 
 class EmailBackend(ModelBackend):
-    """Finds the user by e-mail address, or by user name where nobody has that address."""
+    """Finds the user by e-mail address, or by username if nobody has that address."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any

@@ -1,4 +1,4 @@
-"""Who gets to see a page, and what is worth a password."""
+"""Access to pages by role, and asking for the password again."""
 
 import time
 from collections.abc import Callable
@@ -20,13 +20,11 @@ from crm.models import Membership, User
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet, M
 
-# --- Who gets to see a page: the one decorator that every view of a company's data wears.
-
 P = ParamSpec("P")
 
 
 class MemberRequest(HttpRequest):
-    """A request by a signed-in member of a company."""
+    """A request from a signed-in member of a company."""
 
     user: User
     htmx: HtmxDetails
@@ -39,9 +37,9 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
-    """Let in only members whose role may do `action`; others get a 403 page that says so.
+    """Decorate a view of a company's data: only members whose role may do `action` have access.
 
-    Whoever belongs to no company yet gets a page that says that instead. Dates are in the company's time zone.
+    Others get a 403 page with the reason, as do users without a company. Dates are in the company's time zone.
     """
 
     def decorate(view: MemberView[P]) -> View[P]:
@@ -66,32 +64,32 @@ def _without_company(request: HttpRequest) -> HttpResponse:
 
 
 def require(membership: Membership, action: Action) -> None:
-    """Raise PermissionDenied, with a sentence for the page, unless this member may do `action`."""
+    """Raise PermissionDenied, with a message for the page, unless this member may do `action`."""
     if not membership.may(action):
         raise PermissionDenied(
-            f"The role {membership.get_role_display()} may not do this at {membership.company}. "
+            f"Your role at {membership.company}, {membership.get_role_display()}, doesn't allow this. "
             "Ask an admin of your company."
         )
 
 
 def own_or_404(rows: CompanyQuerySet[M], request: MemberRequest, pk: object) -> M:
-    """The company's row with this id. Raises Http404 for another company's, an unknown one, or no id at all."""
+    """The company's row with this id. Raises Http404 for another company's id, an unknown id or an invalid one."""
     try:
         return rows.for_company(request.membership.company).get(pk=pk)
     except (ObjectDoesNotExist, ValueError, TypeError):
         raise Http404 from None
 
 
-# --- What is worth a password, though one is signed in already: whoever finds an open browser has none (S28).
+# Asking for the password again: someone who finds an open browser doesn't know it.
 
 
 def has_given_password_lately(request: HttpRequest) -> bool:
-    """True if this session gave a password or a code within allauth's REAUTHENTICATION_TIMEOUT (5 minutes)."""
-    given = [record["at"] for record in get_authentication_records(request, request.user)]
-    return bool(given) and time.time() - max(given) < cast(float, app_settings.REAUTHENTICATION_TIMEOUT)
+    """True if this session had a password or code within allauth's REAUTHENTICATION_TIMEOUT (5 minutes)."""
+    times = [record["at"] for record in get_authentication_records(request, request.user)]
+    return bool(times) and time.time() - max(times) < cast(float, app_settings.REAUTHENTICATION_TIMEOUT)
 
 
 def ask_password(request: HttpRequest, *, back_to: str, then: str) -> HttpResponse:
-    """Send to the page that asks for the password, and say what to do `then`. Nothing that was typed is kept."""
-    messages.warning(request, f"Give your password once more, then {then}.")
+    """Redirect to the page that asks for the password, with a message about what to do `then`. Input is not kept."""
+    messages.warning(request, f"Enter your password again, then {then}.")
     return redirect_to_login(back_to, "account_reauthenticate")

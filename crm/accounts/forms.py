@@ -1,4 +1,4 @@
-"""The forms of signing in and up. Where only the words differ from allauth's, so do these."""
+"""Forms for sign-in, sign-up and second factors: allauth's, with our labels and checks."""
 
 from typing import Any, Final
 
@@ -14,8 +14,8 @@ from crm.models import Company, User
 from crm.services.companies import create_company
 
 
-class Plain:
-    """Says once what a field is, in a label; a placeholder would say it twice."""
+class PlainLabelsMixin:
+    """Sets our labels and removes placeholders, which would only repeat them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -29,17 +29,17 @@ class Plain:
                 field.help_text = GOOD_PASSWORD
 
 
-GOOD_PASSWORD: Final = "12 characters or more, not only digits, and not one that many use."  # noqa: S105 - a sentence
+GOOD_PASSWORD: Final = "At least 12 characters, not only digits, and not a common password."  # noqa: S105 - a sentence
 NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 LABELS: Final = {
     "email": "E-mail address",
-    "oldpassword": "Present password",
-    "password2": "The same again",
+    "oldpassword": "Current password",
+    "password2": "Repeat the password",
     "code": "Code",
 }
 
 
-class SignInForm(Plain, account.LoginForm):  # type: ignore[misc]
+class SignInForm(PlainLabelsMixin, account.LoginForm):  # type: ignore[misc]
     username = forms.EmailField(
         label="E-mail address",
         widget=forms.TextInput(
@@ -55,13 +55,13 @@ class SignInForm(Plain, account.LoginForm):  # type: ignore[misc]
         self.order_fields(self.field_order)
 
     def clean_username(self) -> str:
-        # allauth knows it by this name.
+        # allauth expects this name.
         self.cleaned_data["login"] = self.cleaned_data["username"]
         return str(self.cleaned_data["username"])
 
 
-class SignUpForm(Plain, account.SignupForm):  # type: ignore[misc]
-    """A company and its first admin."""
+class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
+    """Creates a company and its first admin."""
 
     company = forms.CharField(label="Company", max_length=Company._meta.get_field("name").max_length)
     first_name = forms.CharField(label="First name", max_length=User._meta.get_field("first_name").max_length)
@@ -75,31 +75,31 @@ class SignUpForm(Plain, account.SignupForm):  # type: ignore[misc]
         return user
 
 
-class ResetPasswordForm(Plain, account.ResetPasswordForm):  # type: ignore[misc]
+class ResetPasswordForm(PlainLabelsMixin, account.ResetPasswordForm):  # type: ignore[misc]
     pass
 
 
-class NewPasswordForm(Plain, account.ResetPasswordKeyForm):  # type: ignore[misc]
+class NewPasswordForm(PlainLabelsMixin, account.ResetPasswordKeyForm):  # type: ignore[misc]
     pass
 
 
-class ChangePasswordForm(Plain, account.ChangePasswordForm):  # type: ignore[misc]
+class ChangePasswordForm(PlainLabelsMixin, account.ChangePasswordForm):  # type: ignore[misc]
     pass
 
 
-class PasswordAgainForm(Plain, account.ReauthenticateForm):  # type: ignore[misc]
+class PasswordAgainForm(PlainLabelsMixin, account.ReauthenticateForm):  # type: ignore[misc]
     pass
 
 
-class CodeForm(Plain, SingleUseCodeMixin, LostKeyMixin, mfa.AuthenticateForm):  # type: ignore[misc]
+class CodeForm(PlainLabelsMixin, SingleUseCodeMixin, LostKeyMixin, mfa.AuthenticateForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].widget.attrs["autofocus"] = True
 
 
-class CodeAgainForm(Plain, SingleUseCodeMixin, LostKeyMixin, mfa.ReauthenticateForm):  # type: ignore[misc]
+class CodeAgainForm(PlainLabelsMixin, SingleUseCodeMixin, LostKeyMixin, mfa.ReauthenticateForm):  # type: ignore[misc]
     pass
 
 
-class FirstCodeForm(Plain, SingleUseCodeMixin, totp.ActivateTOTPForm):  # type: ignore[misc]
+class FirstCodeForm(PlainLabelsMixin, SingleUseCodeMixin, totp.ActivateTOTPForm):  # type: ignore[misc]
     pass

@@ -1,4 +1,4 @@
-"""Second factors: codes that count once, sealed secrets, hashed recovery codes, lost keys."""
+"""Second factors: single-use codes, encrypted secrets, hashed recovery codes and lost keys."""
 
 import json
 import logging
@@ -24,32 +24,30 @@ from crm.models import AuditAction, Membership, User, crypto
 from crm.models.crypto import KeyState, Unreadable, reseal, state_of
 from crm.services import audit
 
-# --- Whether a session has shown a second factor, a code that counts once only, and a factor whose key is lost.
-
 logger = logging.getLogger(__name__)
 
 
 def has_authenticator_app(user: User) -> bool:
-    found: bool = Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
-    return found
+    has_app: bool = Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+    return has_app
 
 
 def has_shown_second_factor(request: HttpRequest) -> bool:
-    """True if the code of a second factor was given in this session."""
+    """True if this session was authenticated with a second factor."""
     return any(record["method"] == "mfa" for record in get_authentication_records(request, request.user))
 
 
 def has_unreadable_factor(user: User) -> set[str]:
-    """The types of the user's second factors whose secret no key opens."""
+    """The types of the user's second factors that no configured key can decrypt."""
     own = Authenticator.objects.filter(user=user)
     return {factor.type for factor in own if secret_state(factor) == KeyState.UNREADABLE}
 
 
 @transaction.atomic
 def reset_second_factor(*, user: User) -> tuple[list[str], int]:
-    """Remove the user's second factors, and end all of their sessions. It is on record in each of their companies.
+    """Remove the user's second factors, end all their sessions and record it in the audit log of each company.
 
-    Returns the types that were removed and the number of sessions. Without any second factor nothing is changed.
+    Returns the types removed and the number of sessions ended. Does nothing if the user has no second factor.
     """
     own = Authenticator.objects.select_for_update().filter(user=user)
     types = sorted(own.values_list("type", flat=True), reverse=True)
@@ -63,19 +61,19 @@ def reset_second_factor(*, user: User) -> tuple[list[str], int]:
     return types, ended
 
 
-class SealedApp(totp_auth.TOTP):  # type: ignore[misc]
-    """An authenticator app of whose codes none is right while its secret can't be read."""
+class EncryptedTOTP(totp_auth.TOTP):  # type: ignore[misc]
+    """An authenticator app that rejects every code if its secret can't be decrypted."""
 
     def validate_code(self, code: str) -> bool:
         try:
             return bool(super().validate_code(code))
         except Unreadable as error:
-            logger.error("The authenticator app of user %s can't be read. %s.", self.instance.user_id, error)
+            logger.error("The authenticator app of user %s can't be decrypted. %s.", self.instance.user_id, error)
             return False
 
 
 class LostKeyMixin:
-    """A form that tells a code which is wrong from one that can't be checked."""
+    """A form with separate errors for a wrong code and a code that can't be checked."""
 
     user: User
 
@@ -86,15 +84,15 @@ class LostKeyMixin:
             lost = has_unreadable_factor(self.user) if error.code == "incorrect_code" else set()
             if not lost:
                 raise
-            every = lost == set(Authenticator.objects.filter(user=self.user).values_list("type", flat=True))
-            raise get_adapter().validation_error(f"{'all' if every else lost.pop()}_unreadable") from None
+            is_all = lost == set(Authenticator.objects.filter(user=self.user).values_list("type", flat=True))
+            raise get_adapter().validation_error(f"{'all' if is_all else lost.pop()}_unreadable") from None
         return code
 
 
 class SingleUseCodeMixin:
-    """A form whose code can't be given twice while it is valid.
+    """A form that accepts each code only once.
 
-    allauth (65.21) remembers a used code for one period, and with a tolerance of one step it is valid for three.
+    allauth (65.21) remembers a used code for one period, but with a tolerance of one step a code is valid for three.
     """
 
     user: User
@@ -112,14 +110,14 @@ def _valid_for_seconds() -> int:
 
 
 def install_authenticator() -> None:
-    """Have allauth use `SealedApp`. It has no setting for it, and looks the class up each time it needs it."""
+    """Make allauth use `EncryptedTOTP`. It has no setting for this, but looks up the class on each use."""
     module: Any = totp_auth
-    module.TOTP = SealedApp
+    module.TOTP = EncryptedTOTP
 
 
-# --- Recovery codes as hashes: once they have been shown, not even our keys open them (S15).
+# Recovery codes, stored as hashes: once shown, not even our keys can reveal them.
 
-ROUNDS: Final = 100_000  # of PBKDF2 with SHA-256: ten codes in well under a second
+ROUNDS: Final = 100_000  # of PBKDF2 with SHA-256: ten codes take well under a second
 
 
 class HashedRecoveryCodes(recovery_codes_auth.RecoveryCodes):  # type: ignore[misc]
@@ -127,17 +125,17 @@ class HashedRecoveryCodes(recovery_codes_auth.RecoveryCodes):  # type: ignore[mi
     _shown: list[str] | None = None
 
     def get_unused_codes(self) -> list[str]:
-        """The codes while they are being shown; after that a mask for each code that is left. None if unreadable."""
+        """The codes while they are shown, later a mask for each unused code. Empty if they can't be decrypted."""
         if self._shown is not None:
             return self._shown
         try:
             return ["****"] * len(self._hashes()) if "hashes" in self.instance.data else super().get_unused_codes()
         except crypto.Unreadable as error:
-            self._say(error)
+            self._log(error)
             return []
 
     def mark_as_viewed(self) -> None:
-        """Put hashes in the place of the seed. This object alone still knows the codes, for the page it is made for."""
+        """Replace the seed with hashes. Only this object still has the codes, for the page that shows them."""
         with transaction.atomic():
             self.instance = Authenticator.objects.select_for_update().get(pk=self.instance.pk)
             if self.did_view:
@@ -145,84 +143,84 @@ class HashedRecoveryCodes(recovery_codes_auth.RecoveryCodes):  # type: ignore[mi
             try:
                 codes = super().get_unused_codes()
             except crypto.Unreadable as error:
-                self._say(error)
-                return  # the seed stays: the key that opens it may come back
+                self._log(error)
+                return  # keep the seed: its key may be restored
             self._shown, salt = codes, secrets.token_hex(16)
             self.instance.data = {"salt": salt, "viewed_at": time.time()}
-            self._keep([_hashed(code, salt) for code in self._shown])
+            self._store([_hash(code, salt) for code in self._shown])
 
     @transaction.atomic
     def validate_code(self, code: str) -> bool:
-        """True once for each code."""
+        """Use up a code. Returns False if it is wrong, used or can't be checked."""
         self.instance = Authenticator.objects.select_for_update().get(pk=self.instance.pk)
         try:
-            return self._is_good(code) if "hashes" in self.instance.data else bool(super().validate_code(code))
+            return self._use(code) if "hashes" in self.instance.data else bool(super().validate_code(code))
         except crypto.Unreadable as error:
-            self._say(error)
+            self._log(error)
             return False
 
-    def _is_good(self, code: str) -> bool:
-        hashes, given = self._hashes(), _hashed(normalize_user_code(code), self.instance.data["salt"])
-        left = [kept for kept in hashes if not constant_time_compare(kept, given)]
+    def _use(self, code: str) -> bool:
+        hashes, entered = self._hashes(), _hash(normalize_user_code(code), self.instance.data["salt"])
+        left = [stored for stored in hashes if not constant_time_compare(stored, entered)]
         if len(left) < len(hashes):
-            self._keep(left)
+            self._store(left)
         return len(left) < len(hashes)
 
     def _hashes(self) -> list[str]:
         hashes: list[str] = json.loads(crypto.unseal(self.instance.data["hashes"]))
         return hashes
 
-    def _keep(self, hashes: list[str]) -> None:
+    def _store(self, hashes: list[str]) -> None:
         self.instance.data["hashes"] = crypto.seal(json.dumps(hashes))
         self.instance.save(update_fields=["data"])
 
-    def _say(self, error: crypto.Unreadable) -> None:
-        logger.error("The recovery codes of user %s can't be read. %s.", self.instance.user_id, error)
+    def _log(self, error: crypto.Unreadable) -> None:
+        logger.error("The recovery codes of user %s can't be decrypted. %s.", self.instance.user_id, error)
 
 
-def _hashed(code: str, salt: str) -> str:
+def _hash(code: str, salt: str) -> str:
     return pbkdf2(code, salt, ROUNDS).hex()
 
 
 def install_recovery_codes() -> None:
-    """Have allauth use them. It has no setting for it, and looks the class up each time it wraps what is stored."""
+    """Make allauth use our class. It has no setting for this, but looks up the class on each use."""
     module: Any = recovery_codes_auth
     module.RecoveryCodes = HashedRecoveryCodes
 
 
-# --- The secrets of second factors, sealed under the keys that seal the access tokens too (`LEADMACHINE_TOKEN_KEYS`).
+# Secrets of second factors, encrypted with the same keys as the access tokens (`LEADMACHINE_TOKEN_KEYS`)
 
-SECRETS: Final = ("secret", "seed", "hashes")  # of an authenticator app; of recovery codes before and once shown
+SECRETS: Final = ("secret", "seed", "hashes")  # an authenticator app; recovery codes before and after they are shown
 
 
 def secret_state(authenticator: Authenticator) -> KeyState:
-    """Under which key its secret is sealed."""
+    """Which key decrypts its secret."""
     states = [state_of(value) for name, value in authenticator.data.items() if name in SECRETS]
     return max(states, key=list(KeyState).index, default=KeyState.NEWEST)
 
 
 def secret_states() -> list[tuple[int, KeyState]]:
-    """The user's id and the state of each second factor, in the order of the ids."""
+    """The user id and key state of each second factor, by user id."""
     stored = Authenticator.objects.order_by("user_id", "pk")
     return [(authenticator.user_id, secret_state(authenticator)) for authenticator in stored.iterator()]
 
 
 def rotate_secrets() -> int:
-    """Seal again under the newest key what is under an older one. Returns how many second factors that were."""
+    """Encrypt secrets with an older key again with the newest. Returns the number of second factors changed."""
     pks = list(Authenticator.objects.order_by("pk").values_list("pk", flat=True))
     return sum(map(_rotate_secrets, pks))
 
 
 @transaction.atomic
 def _rotate_secrets(pk: int) -> bool:
-    # Locked, because a recovery code that is used meanwhile writes the same field.
+    # Locked, because using a recovery code writes the same field.
     authenticator = Authenticator.objects.select_for_update().filter(pk=pk).first()
     if authenticator is None or secret_state(authenticator) != KeyState.OLDER:
         return False
-    authenticator.data = {name: _resealed(name, value) for name, value in authenticator.data.items()}
+    authenticator.data = {name: _reseal(name, value) for name, value in authenticator.data.items()}
     authenticator.save(update_fields=["data"])
     return True
 
 
-def _resealed(name: str, value: Any) -> Any:
+def _reseal(name: str, value: Any) -> Any:
     return reseal(value) if name in SECRETS else value

@@ -1,4 +1,4 @@
-"""Which company a signed-in person works in, whose name its changes carry, and how long a session lasts."""
+"""The session's time limits, its current company, and the actor of its changes."""
 
 import time
 from collections.abc import Callable
@@ -17,10 +17,10 @@ from django.shortcuts import render
 from crm.models import Membership, User
 from crm.models.tracking import acting_as
 
-# --- How long one stays signed in: until 8 hours of silence, and 7 days at most (S16).
+# Session limits: 8 hours without a request, 7 days in all
 
 STARTED, SEEN = "started_at", "seen_at"  # in the session, in seconds since 1970
-NOTED_EVERY_SECONDS: Final = 300  # a write of the session every few minutes, not with every click
+SAVE_INTERVAL_SECONDS: Final = 300  # between writes of SEEN, to avoid one on every request
 
 
 @receiver(user_logged_in)
@@ -29,9 +29,9 @@ def _start(request: HttpRequest, **kwargs: Any) -> None:
 
 
 def end_sessions(user: User) -> int:
-    """Sign the user out everywhere. Returns how many sessions ended.
+    """Sign the user out everywhere. Returns the number of sessions ended.
 
-    All sessions are looked through: allauth's list of a user's own lacks those that did not begin on its pages.
+    Checks all sessions: allauth's list of a user's sessions lacks those that did not start on its pages.
     """
     own = [each.pk for each in Session.objects.iterator() if each.get_decoded().get(SESSION_KEY) == str(user.pk)]
     UserSession.objects.filter(user=user).delete()
@@ -39,7 +39,7 @@ def end_sessions(user: User) -> int:
 
 
 class SessionLimitsMiddleware:
-    """Signs out who was silent for `SESSION_IDLE_SECONDS`, or signed in `SESSION_COOKIE_AGE` seconds ago."""
+    """Ends a session after `SESSION_IDLE_SECONDS` without a request, or `SESSION_COOKIE_AGE` seconds in all."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -52,25 +52,25 @@ class SessionLimitsMiddleware:
 
 def _limit(request: HttpRequest) -> None:
     now, session = time.time(), request.session
-    # Sessions from before these limits have neither: they count from now.
-    old = now - session.setdefault(STARTED, int(now)) > settings.SESSION_COOKIE_AGE
-    silent_for = now - session.setdefault(SEEN, int(now))
-    if old or silent_for > settings.SESSION_IDLE_SECONDS:
+    # Sessions from before these limits have neither time: count from now.
+    is_too_old = now - session.setdefault(STARTED, int(now)) > settings.SESSION_COOKIE_AGE
+    idle_seconds = now - session.setdefault(SEEN, int(now))
+    if is_too_old or idle_seconds > settings.SESSION_IDLE_SECONDS:
         logout(request)
-    elif silent_for > NOTED_EVERY_SECONDS:
+    elif idle_seconds > SAVE_INTERVAL_SECONDS:
         session[SEEN] = int(now)
 
 
-# --- Which company a signed-in person works in, and whose name the changes of this request carry.
+# The current company, and the actor of a request's changes
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
-COMPANY_KEY = "company"  # in the session: the id of the company chosen in the header
+COMPANY_KEY = "company"  # session key: the id of the company chosen in the header
 
 
 class MembershipMiddleware:
-    """Sets `request.memberships` and `request.membership` (None without one), at the price of one query.
+    """Sets `request.memberships` and `request.membership` (None without one), with one query.
 
-    Requests with an API key carry no session, and are none of its business.
+    Does nothing for requests with an API key, which have no session.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -80,8 +80,8 @@ class MembershipMiddleware:
         user = request.user if isinstance(request.user, User) else None
         memberships = _memberships(user) if user else []
         request.memberships = memberships  # type: ignore[attr-defined]
-        request.membership = _chosen(request, memberships)  # type: ignore[attr-defined]
-        if _was_moved(request) and request.method not in SAFE_METHODS:
+        request.membership = _current(request, memberships)  # type: ignore[attr-defined]
+        if _company_changed(request) and request.method not in SAFE_METHODS:
             return csrf_failure(request)
         with acting_as(user):
             return self.get_response(request)
@@ -89,7 +89,7 @@ class MembershipMiddleware:
 
 @receiver(user_logged_in)
 def _choose_company(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """Begin each session in the user's first company, and keep that in the session: see `_chosen`."""
+    """Start each session in the user's first company, and store that in the session: see `_current`."""
     first = Membership.objects.active().of_open_companies().filter(user=user).first()
     if first:
         request.session[COMPANY_KEY] = first.company_id
@@ -103,16 +103,16 @@ def _memberships(user: User) -> list[Membership]:
     return memberships
 
 
-def _chosen(request: HttpRequest, memberships: list[Membership]) -> Membership | None:
+def _current(request: HttpRequest, memberships: list[Membership]) -> Membership | None:
     company_id = request.session.get(COMPANY_KEY)
-    chosen = (membership for membership in memberships if membership.company_id == company_id)
-    return next(chosen, memberships[0] if memberships else None)
+    matching = (membership for membership in memberships if membership.company_id == company_id)
+    return next(matching, memberships[0] if memberships else None)
 
 
-def _was_moved(request: HttpRequest) -> bool:
-    """True if this session's company shut its user out, so that it is another company's from here on.
+def _company_changed(request: HttpRequest) -> bool:
+    """True if the user has lost access to the session's company, so that it moves to another one.
 
-    Pages of the former one that are still open must not write into it: the CSRF token in them ends here (S07).
+    Open pages of the previous company must not write to the new one, so their CSRF token is rotated.
     """
     membership: Membership | None = request.membership  # type: ignore[attr-defined]
     if membership is None or request.session.get(COMPANY_KEY, membership.company_id) == membership.company_id:

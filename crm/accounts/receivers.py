@@ -1,4 +1,4 @@
-"""What happens when somebody signs in, fails to, or changes their address."""
+"""Signal receivers for sign-ins, failed sign-ins and changes of e-mail address."""
 
 import logging
 from typing import Any
@@ -14,23 +14,23 @@ from crm.models import AuditAction, Membership, User
 from crm.services import audit
 from crm.services.members import confirm_address
 
-# --- E-mail addresses that are known to belong to whom they say. A user has exactly one: `User.email`.
+# E-mail addresses: a user has exactly one, `User.email`
 
 
 @receiver(password_reset)
-def _came_from_a_mail(user: User, **kwargs: Any) -> None:
-    # The link was in a mail to that address.
+def _password_reset(user: User, **kwargs: Any) -> None:
+    # The link was sent to that address.
     confirm_address(user)
 
 
 @receiver(post_save, sender=User)
 def _address_changed(instance: User, created: bool, update_fields: Any, **kwargs: Any) -> None:
-    """Drop a former address at once: no reset link goes there any more."""
+    """Delete a previous address at once, so that no reset link is sent to it."""
     if not created and (update_fields is None or "email" in update_fields):
         EmailAddress.objects.filter(user=instance).exclude(email=instance.email.lower()).delete()
 
 
-# --- Who signed in, and who tried to: on record in each of the person's companies.
+# Sign-ins, recorded in the audit log of each of the user's companies
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ def _signed_in(user: User, **kwargs: Any) -> None:
 def _failed(credentials: dict[str, Any], **kwargs: Any) -> None:
     name = str(credentials.get("email") or credentials.get("username") or "").strip()
     user = User.objects.filter(Q(email__iexact=name) | Q(username=name)).first() if name else None
-    # What was typed is repeated nowhere: it may be a password in the wrong field.
-    logger.warning("A sign-in failed, for %s.", f"user {user.pk}" if user else "nobody we know")
+    # Never log the input: it may be a password in the wrong field.
+    logger.warning("Failed sign-in for %s.", f"user {user.pk}" if user else "an unknown user")
     if user is not None:
         _record(AuditAction.SIGN_IN_FAILED, user)
 

@@ -1,4 +1,4 @@
-"""The pages of allauth that we offer, and no other. Its own code asks for them by these names."""
+"""The allauth pages that we use. allauth reverses them by these names."""
 
 from allauth.account import views as account
 from allauth.mfa.base import views as mfa

@@ -1,4 +1,4 @@
-"""The account page, and what differs from allauth's views."""
+"""The account page, and views that differ from allauth's."""
 
 from typing import Any, cast
 
@@ -14,8 +14,6 @@ from django.utils.decorators import method_decorator
 from crm.accounts.mfa import has_authenticator_app, has_unreadable_factor
 from crm.models import User
 
-# --- What differs from allauth's views.
-
 
 class SignInView(LoginView):  # type: ignore[misc]
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -24,7 +22,7 @@ class SignInView(LoginView):  # type: ignore[misc]
     def render_to_response(self, context: dict[str, Any], **response_kwargs: Any) -> HttpResponse:
         response: HttpResponse = super().render_to_response(context, **response_kwargs)
         if self.request.htmx:
-            # The session ended under an open page: load all of it again, rather than sign in inside a part of it.
+            # The session ended while a page was open: reload the page, instead of showing the form inside part of it.
             response["HX-Refresh"] = "true"
         return response
 
@@ -35,11 +33,8 @@ class CheckYourInboxView(EmailVerificationSentView):  # type: ignore[misc]
         return {**super().get_context_data(**kwargs), "mail_is_printed": is_printed}
 
 
-# --- One's own account: password, second factor, sessions.
-
-
 def account(request: HttpRequest) -> HttpResponse:
-    """The page that leads to all of it."""
+    """The user's account: password, second factor and sessions."""
     user = cast(User, request.user)
     codes = Authenticator.objects.filter(user=user, type=Authenticator.Type.RECOVERY_CODES).first()
     context = {
@@ -52,4 +47,4 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @method_decorator(login_not_required, name="dispatch")
 class SignOutView(LogoutView):
-    """Also for those whose session has ended already."""
+    """Also works after the session has ended."""

@@ -1,4 +1,4 @@
-"""Who calls the API: a script with a company's key, or a signed-in member. Each belongs to one company, in one role."""
+"""Authentication of API callers: an API key or a signed-in member, each in one company with one role."""
 
 from datetime import timedelta
 from typing import Final
@@ -13,13 +13,13 @@ from rest_framework.request import Request
 
 from crm.models import ApiKey, Membership, User
 
-Caller = ApiKey | Membership  # what `request.auth` holds; views ask it for `company` and `may(action)`
+Caller = ApiKey | Membership  # `request.auth`; views use its `company` and `may(action)`
 
-LAST_USE_COUNTS_FOR: Final = timedelta(minutes=1)
+LAST_USED_PRECISION: Final = timedelta(minutes=1)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer lm_…`. Raises AuthenticationFailed (401) for a key that is unknown or revoked."""
+    """`Authorization: Bearer lm_…`. Raises AuthenticationFailed (401) for an unknown or revoked key."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
         scheme, _, text = get_authorization_header(request).decode("latin-1").partition(" ")
@@ -30,7 +30,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed(
                 "This API key is unknown or revoked. Ask an admin of your company for a new one."
             )
-        _note_use(key)
+        _update_last_used(key)
         return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:
@@ -38,21 +38,21 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class MemberSessionAuthentication(SessionAuthentication):
-    """The session of a signed-in member, with the CSRF token that a browser needs for every write."""
+    """The session of a signed-in member. Writes need a CSRF token."""
 
     def authenticate(self, request: Request) -> tuple[User, Membership] | None:
-        found = super().authenticate(request)  # raises PermissionDenied (403) without the CSRF token
-        if found is None:
+        authenticated = super().authenticate(request)  # raises PermissionDenied (403) without the CSRF token
+        if authenticated is None:
             return None
         membership: Membership | None = getattr(request._request, "membership", None)
         if membership is None:
-            raise PermissionDenied("You belong to no company yet. Ask an admin to add you.")
+            raise PermissionDenied("You don't belong to a company yet. Ask an admin to add you.")
         return membership.user, membership
 
 
-def _note_use(key: ApiKey) -> None:
-    """Remember that the key was used; once a minute is enough, and spares a write per request."""
-    if key.last_used_at is not None and timezone.now() - key.last_used_at < LAST_USE_COUNTS_FOR:
+def _update_last_used(key: ApiKey) -> None:
+    """Update `last_used_at`, at most once a minute to avoid a write per request."""
+    if key.last_used_at is not None and timezone.now() - key.last_used_at < LAST_USED_PRECISION:
         return
-    stale = Q(last_used_at=None) | Q(last_used_at__lt=Now() - LAST_USE_COUNTS_FOR)
+    stale = Q(last_used_at=None) | Q(last_used_at__lt=Now() - LAST_USED_PRECISION)
     ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=Now())

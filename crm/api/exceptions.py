@@ -1,4 +1,4 @@
-"""What the API answers to errors that are not its own: the same sentence as a page, in JSON."""
+"""API responses to errors from the models, with the same messages as the pages."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from crm.models.tracking import DeletedMeanwhile
 
 
 class Conflict(APIException):
-    """409: what was asked for no longer fits what is there."""
+    """409: the request conflicts with the current state."""
 
     status_code = status.HTTP_409_CONFLICT
 
 
-def answer(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to an exception of a view; None for what nobody foresaw, which is then reported."""
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The response to an exception in a view; None for an unexpected one, which is then raised."""
     if isinstance(error, PersonErased):
         error = Conflict(str(error))
     if isinstance(error, DeletedMeanwhile):

@@ -1,4 +1,4 @@
-"""References to other rows of the same company."""
+"""Strict serializer fields, and references to rows of the same company."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,7 +13,7 @@ NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 
 
 class Text(serializers.CharField):
-    """Text, and no number or switch that would become text by itself."""
+    """A string. Rejects numbers and booleans, which DRF would convert."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -26,7 +26,7 @@ class EmailText(Text, serializers.EmailField):
 
 
 class Switch(serializers.BooleanField):
-    """true or false, and not what a form would send."""
+    """true or false. Rejects the strings that a form would send."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -41,18 +41,18 @@ class Switch(serializers.BooleanField):
     }
 )
 class Amount(serializers.DecimalField):
-    """An amount of money: digits as text, which no program rounds, or a number."""
+    """An amount of money: a string, which no program rounds, or a number."""
 
 
 class OwnRowField(serializers.PrimaryKeyRelatedField[Any]):
-    """The id of one of the company's `rows`. Another company's id is as unknown as one that nobody has.
+    """The id of one of the company's `rows`. Another company's id gets the same error as an unknown one.
 
-    `otherwise` is what the caller reads then.
+    `otherwise` is the error message.
     """
 
     def __init__(self, *, rows: Callable[[Company], QuerySet[Any]], otherwise: str, **kwargs: Any) -> None:
         self.rows = rows
-        # An IntegerField first: an id is a whole number, not 1.5, "1e999" or true.
+        # IntegerField, because an id is a whole number, not 1.5, "1e999" or true.
         super().__init__(pk_field=serializers.IntegerField(), error_messages={"does_not_exist": otherwise}, **kwargs)
 
     def get_queryset(self) -> QuerySet[Any]:

@@ -1,4 +1,4 @@
-"""Finding the lead that a script knows by its address."""
+"""Filters of the API, by e-mail address."""
 
 from typing import Any, Final, Protocol
 
@@ -12,8 +12,8 @@ from crm.models import Company, Lead
 from crm.models.lead import LeadQuerySet
 
 
-class GivenAddress(forms.EmailField):
-    """An address, where the parameter is there at all. An empty one is refused: it would find every lead."""
+class AddressField(forms.EmailField):
+    """An optional e-mail address. Rejects an empty one, which would match every lead."""
 
     default_error_messages = {"required": NO_ADDRESS, "invalid": NO_ADDRESS}
 
@@ -26,22 +26,22 @@ ADDRESS_IN_SCHEMA: Final = {
     "type": "string",
     "format": "email",
     "maxLength": 254,
-    "description": "Exactly this e-mail address, without regard to case.",
+    "description": "Exactly this e-mail address, ignoring case.",
 }
 
 
 @extend_schema_field(ADDRESS_IN_SCHEMA)
 class AddressFilter(filters.CharFilter):  # type: ignore[misc]
-    """Compares as the index of addresses does."""
+    """Compares in the same way as the index of addresses."""
 
-    field_class = GivenAddress
+    field_class = AddressField
 
     def filter(self, leads: LeadQuerySet, address: str) -> LeadQuerySet:
         return leads.with_address(address) if address else leads
 
 
 class LeadFilter(filters.FilterSet):  # type: ignore[misc]
-    """`?email=`. What can't be an address is a 400."""
+    """`?email=`. An invalid address is a 400."""
 
     email = AddressFilter(max_length=254)
 
@@ -50,10 +50,7 @@ class LeadFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("email",)
 
 
-# --- What the API asks of every queryset, crm's and capi's alike.
-
-
 class ByCompany(Protocol):
-    """Rows that can be narrowed to one company's."""
+    """A queryset that can be limited to one company. Used by crm and capi."""
 
     def for_company(self, company: Company) -> QuerySet[Any]: ...

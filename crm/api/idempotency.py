@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: what a script sends again, because it never got its answer, adds nothing more."""
+"""`Idempotency-Key`: a request repeated because its response was lost adds nothing."""
 
 import hashlib
 import json
@@ -16,35 +16,35 @@ from crm.models import Company
 from crm.services.idempotency import save_once
 
 HEADER: Final = "Idempotency-Key"
-SHAPE: Final = r"[!-~]{1,200}"
-WRONG_SHAPE: Final = "It has 1 to 200 plain letters, digits and signs."
+PATTERN: Final = r"[!-~]{1,200}"
+INVALID_KEY: Final = "Enter 1 to 200 printable ASCII characters without spaces."
 
-ONCE: Final = OpenApiParameter(
+IDEMPOTENCY_KEY: Final = OpenApiParameter(
     HEADER,
-    {"type": "string", "pattern": f"^{SHAPE}$"},
+    {"type": "string", "pattern": f"^{PATTERN}$"},
     OpenApiParameter.HEADER,
-    description="Any text of your own. The same body sent again with the same key within a week adds nothing more "
-    "and is answered with what the first request added.",
+    description="Any text you choose. If you send the same body again with the same key within a week, nothing more is "
+    "added, and the response has what the first request added.",
 )
 
 
-class GoneSince(Conflict):
-    """What the request added was deleted or erased since."""
+class AddedRowGone(Conflict):
+    """The row that the request added has since been deleted or erased."""
 
-    default_detail = "What this request added is gone. Send another Idempotency-Key to add it again."
+    default_detail = "The row that this request added no longer exists. Send another Idempotency-Key to add it again."
 
 
 def saved_once(request: Request, company: Company, save: Callable[[], Model]) -> tuple[int, Model | None]:
-    """Save, unless this very request did so before; without a key, in any case. Returns as `save_once` does.
+    """Save, unless the same request with the same key has already done so. Returns the same as `save_once`.
 
-    Raises ValidationError where the header can be no key.
+    Without a key, always saves. Raises ValidationError for an invalid key.
     """
     key = request.headers.get(HEADER)
     if key is None:
-        made = save()
-        return made.pk, made
-    if not re.fullmatch(SHAPE, key):
-        raise ValidationError({HEADER: [WRONG_SHAPE]})
+        added = save()
+        return added.pk, added
+    if not re.fullmatch(PATTERN, key):
+        raise ValidationError({HEADER: [INVALID_KEY]})
     return save_once(company=company, sha256=_sha256(request.path, key, request.data), save=save)
 
 

@@ -1,4 +1,4 @@
-"""What a caller may do: the table of `crm.models.roles`, asked for every request. What no table names is refused."""
+"""Permissions of API callers, from `crm.models.roles`. Operations without an entry are refused."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -9,17 +9,17 @@ from rest_framework.request import Request
 from crm.api.authentication import Caller
 from crm.models.roles import Action
 
-if TYPE_CHECKING:  # views read the settings, which name this module
+if TYPE_CHECKING:  # importing views loads the settings, which refer to this module
     from rest_framework.views import APIView
 
 
 class RolePermission(BasePermission):
-    """Lets in whose role may do what the view's `actions` names for this operation ("list", "create", …).
+    """Allows callers whose role may do the action that the view's `actions` has for the operation ("list", …).
 
-    Raises MethodNotAllowed (405) where the view has no such operation; refuses a view without an entry for it.
+    Raises MethodNotAllowed (405) if the view has no such operation, and refuses operations without an entry.
     """
 
-    message = "Your role may not do this. Ask an admin of your company."
+    message = "Your role doesn't allow this. Ask an admin of your company."
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         if request.auth is None:
@@ -32,7 +32,7 @@ class RolePermission(BasePermission):
 
 
 class AnyCaller(BasePermission):
-    """Lets in every key and every member, whatever their role: for what shows nothing of a company."""
+    """Allows every key and every member, whatever their role: for responses with no company data."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         return request.auth is not None

@@ -1,4 +1,4 @@
-"""The description of the API in OpenAPI's words, for callers only: it tells a stranger nothing."""
+"""The OpenAPI schema of the API, for authenticated callers only."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,10 +9,10 @@ from drf_spectacular.views import SpectacularAPIView
 
 from crm.api.permissions import AnyCaller
 
-REFUSALS: Final = (400, 401, 403, 429)
-WRITE_REFUSALS: Final = (409, 415)
+ERROR_CODES: Final = (400, 401, 403, 429)
+WRITE_ERROR_CODES: Final = (409, 415)
 DETAIL: Final = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
-REASONS: Final = {"type": "object"}  # sentences by the name of what was wrong, or one `detail`
+REASONS: Final = {"type": "object"}  # messages by field name, or one `detail`
 
 
 class SchemaView(SpectacularAPIView):
@@ -22,19 +22,23 @@ class SchemaView(SpectacularAPIView):
     http_method_names = ["get", "head"]
 
 
-def tell_refusals(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Add to the schema what no serializer tells: every answer that is a refusal, and that unknown keys are refused."""
+def add_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Add what serializers can't describe to the schema: error responses, and that unknown fields are rejected."""
     for path, item in result["paths"].items():
         for method, operation in item.items():
-            codes = REFUSALS + WRITE_REFUSALS * ("requestBody" in operation) + (404,) * (method == "get" or "{" in path)
-            operation["responses"] |= {str(code): _refusal(code) for code in sorted(codes)}
+            codes = (
+                ERROR_CODES
+                + WRITE_ERROR_CODES * ("requestBody" in operation)
+                + (404,) * (method == "get" or "{" in path)
+            )
+            operation["responses"] |= {str(code): _error_response(code) for code in sorted(codes)}
     for name, component in result["components"]["schemas"].items():
         if name.endswith("Request"):
             component["additionalProperties"] = False
     return result
 
 
-def _refusal(code: int) -> dict[str, Any]:
+def _error_response(code: int) -> dict[str, Any]:
     schema = REASONS if code == HTTPStatus.BAD_REQUEST else DETAIL
     return {"description": HTTPStatus(code).phrase, "content": {"application/json": {"schema": schema}}}
 

@@ -1,4 +1,4 @@
-"""A serializer that takes what it names and nothing else, and writes what was given and nothing else."""
+"""Serializers that reject unknown fields and write only the fields given."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ M = TypeVar("M", bound=Model)
 
 
 class StrictSerializer(serializers.ModelSerializer[M]):
-    """Checks with the model's own `clean()`. Raises ValidationError (400) for keys that can't be written, by name."""
+    """Validates with the model's `clean()`. Raises ValidationError (400) for unknown and read-only fields."""
 
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
@@ -35,24 +35,24 @@ class StrictSerializer(serializers.ModelSerializer[M]):
 
     @property
     def company(self) -> Company:
-        """The caller's company, which is never a field."""
+        """The caller's company, never a field."""
         company: Company = self.context["request"].auth.company
         return company
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
-            self._refuse_what_cannot_be_written(data)
+            self._reject_unwritable_fields(data)
         return super().to_internal_value(data)
 
-    def _refuse_what_cannot_be_written(self, data: Mapping[str, Any]) -> None:
+    def _reject_unwritable_fields(self, data: Mapping[str, Any]) -> None:
         errors = {}
         for key in data:
             field = self.fields.get(key)
             if field is None:
-                # The key goes back in the answer: half a surrogate pair can't.
+                # The response repeats the key, but can't have a lone surrogate.
                 errors[key.encode("utf-8", "replace").decode()] = ["There is no such field."]
             elif field.read_only:
-                errors[key] = ["This field can't be written."]
+                errors[key] = ["This field is read-only."]
         if errors:
             raise serializers.ValidationError(errors)
 
@@ -63,7 +63,7 @@ class StrictSerializer(serializers.ModelSerializer[M]):
         return attrs
 
     def _candidate(self, attrs: Mapping[str, Any]) -> M:
-        """What the row would be, without touching the one that is."""
+        """A copy of the row with the new values."""
         instance = self.instance
         candidate: M = copy(instance) if isinstance(instance, Model) else self.new()
         for name, value in attrs.items():
@@ -82,36 +82,36 @@ class StrictSerializer(serializers.ModelSerializer[M]):
         for name, value in validated_data.items():
             setattr(instance, name, value)
         if validated_data:
-            # Only what was given: whatever else changed meanwhile stays.
+            # Write only the fields given, so that concurrent changes to others stay.
             instance.save(update_fields=[*validated_data, "updated_at"])
         return instance
 
 
 @contextmanager
 def model_errors_answered() -> Iterator[None]:
-    """Turn what a model or a service refuses into the API's 400, under the API's own names."""
+    """Turn a model's or service's ValidationError into the API's 400."""
     try:
         yield
     except ModelError as error:
-        found = serializers.as_serializer_error(error)
-        if NON_FIELD_ERRORS in found:
-            found[api_settings.NON_FIELD_ERRORS_KEY] = found.pop(NON_FIELD_ERRORS)
-        raise serializers.ValidationError(found) from error
+        errors = serializers.as_serializer_error(error)
+        if NON_FIELD_ERRORS in errors:
+            errors[api_settings.NON_FIELD_ERRORS_KEY] = errors.pop(NON_FIELD_ERRORS)
+        raise serializers.ValidationError(errors) from error
 
 
 def one_of(choices: type[TextChoices]) -> dict[str, Any]:
-    """The options of a field with these choices: its refusal names them and repeats nothing."""
+    """Field options whose error message lists the choices and doesn't repeat the input."""
     return {"error_messages": {"invalid_choice": f"Choose one of: {', '.join(choices.values)}."}}
 
 
-# --- Leads and deals as the API shows and takes them. The order of `fields` is the order of the answer.
+# Leads and deals. The order of `fields` is the order in responses.
 
 NO_COLLEAGUE = "Choose one of your colleagues."
-TOO_LARGE = "An amount has at most 12 digits before the decimal point."
+TOO_LARGE = "Enter at most 12 digits before the decimal point."
 
 
 class LeadSerializer(StrictSerializer[Lead]):
-    """A lead. Without a `status` it gets the company's first one for new leads."""
+    """A lead. `status` defaults to the company's first one for new leads."""
 
     status = OwnRowField(
         rows=lambda company: LeadStatus.objects.for_company(company),
@@ -134,7 +134,7 @@ class LeadSerializer(StrictSerializer[Lead]):
 
 
 class DealSerializer(StrictSerializer[Deal]):
-    """A deal. Without a `stage` it gets the company's first open one; without a `currency` the company's."""
+    """A deal. `stage` defaults to the company's first open one, `currency` to the company's."""
 
     lead = OwnRowField(
         rows=lambda company: Lead.objects.for_company(company).not_erased(),
@@ -156,7 +156,7 @@ class DealSerializer(StrictSerializer[Deal]):
         extra_kwargs = {
             "amount": {
                 "error_messages": {
-                    "invalid": "Enter the amount in digits, such as 25000 or 1999.50.",
+                    "invalid": "Enter a number, such as 25000 or 1999.50.",
                     "min_value": "Enter an amount of zero or more.",
                     "max_digits": TOO_LARGE,
                     "max_whole_digits": TOO_LARGE,
@@ -170,7 +170,7 @@ class DealSerializer(StrictSerializer[Deal]):
             return super().create({"currency": self.company.currency, **validated_data})
 
     def update(self, instance: Deal, validated_data: Any) -> Deal:
-        if "title" not in validated_data:  # nothing else of a deal may name a person
+        if "title" not in validated_data:  # no other field of a deal may name a person
             return super().update(instance, validated_data)
         with person_kept(instance.lead_id):
             return super().update(instance, validated_data)

@@ -1,4 +1,4 @@
-"""How often one key, or one member's session, may call the API (S40)."""
+"""The rate limit of each API key and each member."""
 
 import time
 from typing import TYPE_CHECKING, cast
@@ -10,19 +10,19 @@ from rest_framework.throttling import BaseThrottle
 from crm.api.authentication import Caller
 from crm.services.rate_limits import WINDOW_SECONDS, is_within
 
-if TYPE_CHECKING:  # views read the settings, which name this module
+if TYPE_CHECKING:  # importing views loads the settings, which refer to this module
     from rest_framework.views import APIView
 
 
 class CallerThrottle(BaseThrottle):
-    """So many requests a minute; beyond that 429, with the seconds to wait in `Retry-After`.
+    """Limits requests per minute. Beyond that, 429 with the seconds to wait in `Retry-After`.
 
-    The counter's name holds the company, the kind of caller and its id, so that equal ids never meet (S06).
+    The counter's name has the company, the kind of caller and its id, so that equal ids don't share a counter.
     """
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         if request.auth is None:
-            return True  # refused elsewhere
+            return True  # the permission check refuses it
         caller = cast(Caller, request.auth)
         name = f"api:{caller.company_id}:{type(caller).__name__}:{caller.pk}"
         return is_within(name, at_most=settings.API_REQUESTS_PER_MINUTE)

@@ -1,4 +1,4 @@
-"""`/api/v1/leads/` and `/api/v1/deals/`. What the changes make happen is recorded by the models themselves."""
+"""`/api/v1/leads/`, `/api/v1/deals/`, the index and the 404. The models record the CRM events of changes."""
 
 from typing import Any, NoReturn
 
@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from crm.api.filters import LeadFilter
-from crm.api.idempotency import ONCE, GoneSince, saved_once
+from crm.api.idempotency import IDEMPOTENCY_KEY, AddedRowGone, saved_once
 from crm.api.permissions import AnyCaller
 from crm.api.serializers import DealSerializer, LeadSerializer
 from crm.api.viewsets import CompanyViewSet, M
@@ -27,7 +27,7 @@ class PipelineViewSet(
     mixins.DestroyModelMixin,
     CompanyViewSet[M],
 ):
-    """Everything one can do to leads, and to deals alike."""
+    """The operations on leads and on deals."""
 
     actions = {
         "list": Action.SEE_LEADS,
@@ -38,16 +38,16 @@ class PipelineViewSet(
         "destroy": Action.DELETE_LEADS,
     }
 
-    @extend_schema(parameters=[ONCE])
+    @extend_schema(parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Add one. With an Idempotency-Key, once however often the same is sent."""
+        """Add one. With an Idempotency-Key, only once however often the request is repeated."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        made_id, made = saved_once(request, self.caller.company, serializer.save)
-        added = made or self.get_queryset().filter(pk=made_id).first()
-        if added is None:
-            raise GoneSince
-        return Response(self.get_serializer(added).data, status=status.HTTP_201_CREATED)
+        pk, added = saved_once(request, self.caller.company, serializer.save)
+        row = added or self.get_queryset().filter(pk=pk).first()
+        if row is None:
+            raise AddedRowGone
+        return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
 
 
 class LeadViewSet(PipelineViewSet[Lead]):
@@ -65,11 +65,8 @@ class DealViewSet(PipelineViewSet[Deal]):
     serializer_class = DealSerializer
 
 
-# --- What the API says where it has nothing: a sentence in JSON, as everywhere else in it.
-
-
 class ApiNotFoundView(APIView):
-    """Raises NotFound (404), whoever asks, by whichever method."""
+    """404 as JSON, for any caller and any method."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -77,14 +74,11 @@ class ApiNotFoundView(APIView):
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> NoReturn:
-        raise NotFound("There is nothing at this address. Those of the API end in a slash, and /api/v1/ lists them.")
-
-
-# --- `/api/v1/`: what there is, and where.
+        raise NotFound("There is nothing at this URL. API URLs end with a slash; see /api/v1/ for a list.")
 
 
 class IndexView(APIView):
-    """The addresses of the API's lists (`lists` holds the names of their routes), of its description and its schema."""
+    """`/api/v1/`: the URLs of the lists (`lists` maps titles to route names), the schema and the docs."""
 
     permission_classes = [AnyCaller]
     schema = None

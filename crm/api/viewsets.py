@@ -1,4 +1,4 @@
-"""Reading a request's body. REST framework bounds its size; a body can also be too deep."""
+"""The base viewset of the API: one company's rows, one role's permissions, bounded bodies."""
 
 from collections.abc import Mapping
 from typing import IO, Any, ClassVar, Final, TypeVar, cast
@@ -19,7 +19,7 @@ from crm.models.roles import Action
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON. Raises ParseError (400) where it is none, or where it is nested deeper than Python can follow."""
+    """Raises ParseError (400) for invalid JSON or JSON nested too deeply for Python. DRF itself limits the size."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -30,17 +30,15 @@ class BoundedJSONParser(JSONParser):
             raise ParseError("JSON parse error - nested too deeply.") from error
 
 
-# --- What every part of the API has in common: one company's rows, one role's rights, bounded bodies.
-
 M = TypeVar("M", bound=Model)
 
 NO_PARAMETER: Final = "There is no such parameter."
 
 
 class CompanyViewSet(viewsets.GenericViewSet[M]):
-    """Rows of the caller's company; another company's id is a 404, like one that nobody has.
+    """Rows of the caller's company. Another company's id is a 404, like an unknown one.
 
-    `actions` names, for each operation of the view, what a role must be allowed to do.
+    `actions` has the action that the caller's role must allow for each operation.
     """
 
     queryset: QuerySet[M]
@@ -48,14 +46,14 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
     parser_classes = (BoundedJSONParser,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Name the key behind the changes of this request; whoever has a session is named already."""
+        """Set the API key as the actor of this request's changes. For a session, the middleware has set the user."""
         super().initial(request, *args, **kwargs)
-        self._refuse_unknown_parameters(request)
+        self._reject_unknown_parameters(request)
         if isinstance(self.caller, ApiKey):
             act_as(self.caller)
 
-    def _refuse_unknown_parameters(self, request: Request) -> None:
-        # A filter that is mistyped would else answer with everything.
+    def _reject_unknown_parameters(self, request: Request) -> None:
+        # Otherwise a mistyped filter would return everything.
         known = {api_settings.URL_FORMAT_OVERRIDE}
         if self.action == "list":
             filters = getattr(getattr(self, "filterset_class", None), "base_filters", ())

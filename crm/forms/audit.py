@@ -1,4 +1,4 @@
-"""How the audit log is narrowed down."""
+"""The filter of the audit log."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
@@ -11,19 +11,23 @@ from django.utils import timezone
 from crm.models import ApiKey, AuditAction, AuditEntry, Company, Membership
 from crm.models.audit import ActorKind, AuditEntryQuerySet
 
-SANE: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]  # no database trips over it
+VALID_DATES: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]  # for any database
 
-NEVER_YET: Final = (AuditAction.RETRY, AuditAction.CANCEL, AuditAction.IMPORT)  # nothing does these so far
-ACTIONS: Final = [(action.value, action.label) for action in AuditAction if action not in NEVER_YET]
+# Nothing records an import yet.
+ACTIONS: Final = [(action.value, action.label) for action in AuditAction if action != AuditAction.IMPORT]
 
 
 class AuditFilterForm(forms.Form):
-    """From the address. A value that makes no sense narrows nothing."""
+    """The filters in the URL. An invalid value filters nothing."""
 
     who = forms.ChoiceField(label="Who", required=False)
     action = forms.ChoiceField(label="What", required=False, choices=[("", "Anything"), *ACTIONS])
-    since = forms.DateField(label="From", required=False, validators=SANE, widget=forms.DateInput({"type": "date"}))
-    until = forms.DateField(label="Until", required=False, validators=SANE, widget=forms.DateInput({"type": "date"}))
+    since = forms.DateField(
+        label="From", required=False, validators=VALID_DATES, widget=forms.DateInput({"type": "date"})
+    )
+    until = forms.DateField(
+        label="Until", required=False, validators=VALID_DATES, widget=forms.DateInput({"type": "date"})
+    )
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
@@ -39,23 +43,23 @@ class AuditFilterForm(forms.Form):
             raise ValidationError("The period ends before it begins.")
 
     def entries(self) -> AuditEntryQuerySet:
-        """What is asked for, newest first."""
+        """The entries that match, newest first."""
         self.is_valid()
-        asked, entries = self.cleaned_data, AuditEntry.objects.for_company(self.company)
-        if asked.get("who"):
-            kind, _, pk = asked["who"].partition("-")
+        filters, entries = self.cleaned_data, AuditEntry.objects.for_company(self.company)
+        if filters.get("who"):
+            kind, _, pk = filters["who"].partition("-")
             entries = entries.filter(actor_kind=kind, **({"actor_id": pk} if pk else {}))
-        if asked.get("action"):
-            entries = entries.filter(action=asked["action"])
-        if asked.get("since"):
-            entries = entries.filter(at__gte=_start_of(asked["since"]))
-        if asked.get("until"):
-            entries = entries.filter(at__lt=_start_of(asked["until"] + timedelta(days=1)))
+        if filters.get("action"):
+            entries = entries.filter(action=filters["action"])
+        if filters.get("since"):
+            entries = entries.filter(at__gte=_start_of(filters["since"]))
+        if filters.get("until"):
+            entries = entries.filter(at__lt=_start_of(filters["until"] + timedelta(days=1)))
         return entries.order_by("-pk")
 
     @property
     def asked(self) -> dict[str, str]:
-        """What the log is narrowed down by, as it came."""
+        """The filters in use, as given."""
         return {name: self.data[name] for name in ("who", "action", "since", "until") if self.data.get(name)}
 
 

@@ -21,29 +21,29 @@ class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
             "time_zone": forms.Select(choices=[(name, name.replace("_", " ")) for name in time_zones()]),
         }
         help_texts = {
-            "currency": "What new deals are in, unless they say otherwise.",
-            "time_zone": "What times of day on your pages are in.",
+            "currency": "The default for new deals.",
+            "time_zone": "Dates and times on your pages use this time zone.",
         }
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"auto_id": "key_%s", **kwargs})  # the company, on the same page, has a name too
+        super().__init__(*args, **{"auto_id": "key_%s", **kwargs})  # the company form on the same page also has a name
 
     class Meta:
         model = ApiKey
         fields = ("name", "role")
-        help_texts = {"name": "What it is for, such as the name of the website or the script."}
+        help_texts = {"name": "What it is for, such as the name of a website or script."}
 
 
 class StepForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A status or a stage. Its meaning is fixed once a lead or a deal is in it: CRM events follow the meaning."""
+    """A status or stage. Its meaning can't change while it is in use, because CRM events depend on it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["meaning"].disabled = self.is_used
         if self.instance._state.adding:
-            del self.fields["position"]  # a new one comes last
+            del self.fields["position"]  # new ones go last
         else:
             self.fields["position"] = forms.IntegerField(
                 min_value=1,
@@ -57,27 +57,27 @@ class StepForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class StepFormSet(forms.BaseModelFormSet):  # type: ignore[type-arg]
-    """All statuses or all stages of a company, and a row for one more."""
+    """All statuses or stages of a company, with an empty row for a new one."""
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
         self.company = company
         super().__init__(*args, **kwargs)
 
     def clean(self) -> None:
-        """Raise ValidationError where two have the same name."""
+        """Raise ValidationError if two have the same name."""
         names = [form.cleaned_data.get("name", "").casefold() for form in self.forms if form.is_valid()]
-        twice = next((name for name in names if name and names.count(name) > 1), None)
-        if twice:
-            raise ValidationError(f"Two of them are called “{twice}”. Give each its own name.")
+        duplicate = next((name for name in names if name and names.count(name) > 1), None)
+        if duplicate:
+            raise ValidationError(f"Two of them are called “{duplicate}”. Each name must be different.")
 
     def save_new(self, form: Any, commit: bool = True) -> Any:
         form.instance.company = self.company
         last = max((step.position for step in self.get_queryset()), default=0)
-        form.instance.position = min(last + 1, LAST_POSITION)  # of two with the same, the newer one comes last
+        form.instance.position = min(last + 1, LAST_POSITION)  # of two with the same position, the newer one comes last
         return super().save_new(form, commit)
 
 
 def step_form_set(step: type[LeadStatus] | type[Stage]) -> type[StepFormSet]:
     fields = ("position", "name", "meaning")
-    made = forms.modelformset_factory(step, form=StepForm, formset=StepFormSet, fields=fields, extra=1)
-    return cast(type[StepFormSet], made)
+    form_set = forms.modelformset_factory(step, form=StepForm, formset=StepFormSet, fields=fields, extra=1)
+    return cast(type[StepFormSet], form_set)

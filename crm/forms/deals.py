@@ -1,4 +1,4 @@
-"""The form of a deal."""
+"""The deal form."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ CURRENCY_CHOICES = [(code, code) for code in sorted(CODES)]
 
 
 class DealForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A deal with a lead, which is given and never a field: it decides the company."""
+    """A deal of the given lead. The lead is not a field, because it decides the company."""
 
     class Meta:
         model = Deal
@@ -23,9 +23,9 @@ class DealForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         error_messages = {
             "amount": {
-                "invalid": "Enter the amount in digits, such as 25000 or 1999.50.",
-                "max_whole_digits": "An amount has at most 12 digits before the decimal point.",
-                "max_digits": "An amount has at most 12 digits before the decimal point.",
+                "invalid": "Enter a number, such as 25000 or 1999.50.",
+                "max_whole_digits": "Enter at most 12 digits before the decimal point.",
+                "max_digits": "Enter at most 12 digits before the decimal point.",
             },
             "stage": {"invalid_choice": "Choose one of your company's stages."},
             "owner": {"invalid_choice": "Choose one of your colleagues."},

@@ -1,4 +1,4 @@
-"""Finding leads: filters and sorting live in the address, what is searched for does not (`services/searches.py`)."""
+"""Filters and sorting of leads, which go in the URL. The search text does not (`services/searches.py`)."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +12,7 @@ from crm.forms.leads import company_people
 from crm.models import Lead, LeadStatus, User
 from crm.models.lead import LeadQuerySet, LeadType
 
-SOURCES_AT_MOST: Final = 50
+MAX_SOURCES: Final = 50
 
 
 def statuses(request: MemberRequest) -> QuerySet[LeadStatus]:
@@ -20,12 +20,12 @@ def statuses(request: MemberRequest) -> QuerySet[LeadStatus]:
 
 
 def colleagues(request: MemberRequest) -> QuerySet[User]:
-    """The people of the company."""
+    """The members of the company, past and present."""
     return company_people(request.membership.company)
 
 
 class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """What the leads page can be narrowed down to. A value that makes no sense narrows nothing."""
+    """The filters of the leads page. An invalid value filters nothing."""
 
     status = django_filters.ModelChoiceFilter(queryset=statuses, empty_label="Any")
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Anyone", null_label="Nobody")
@@ -47,7 +47,7 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         sources = self.queryset.order_by("source").values_list("source", flat=True).exclude(source="").distinct()
-        self.filters["source"].extra["choices"] = [(source, source) for source in sources[:SOURCES_AT_MOST]]
+        self.filters["source"].extra["choices"] = [(source, source) for source in sources[:MAX_SOURCES]]
 
 
 class SearchForm(forms.Form):
@@ -56,18 +56,18 @@ class SearchForm(forms.Form):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the leads table, by which it can be sorted."""
+    """A sortable column of the leads table."""
 
     label: str
     key: str
     fields: tuple[str, ...]
 
     def toggled(self, sort: str) -> str:
-        """What to sort by after a click on this column's head."""
+        """The sort key after a click on this column's heading."""
         return f"-{self.key}" if sort == self.key else self.key
 
     def direction(self, sort: str) -> str:
-        """The value of `aria-sort`, or nothing."""
+        """The value of `aria-sort`, or ""."""
         return {self.key: "ascending", f"-{self.key}": "descending"}.get(sort, "")
 
 
@@ -82,7 +82,7 @@ COLUMNS: Final = (
 
 
 def sorted_by(leads: LeadQuerySet, sort: str) -> LeadQuerySet:
-    """The leads in the order of a column's key, downwards with a minus sign; newest first for any other word."""
+    """The leads sorted by a column's key, descending with a leading "-". Newest first for an unknown key."""
     for column in COLUMNS:
         if column.direction(sort):
             minus = "-" if sort.startswith("-") else ""
@@ -91,7 +91,7 @@ def sorted_by(leads: LeadQuerySet, sort: str) -> LeadQuerySet:
 
 
 def own_leads(request: MemberRequest) -> LeadQuerySet:
-    """The company's leads, with what a row shows."""
+    """The company's leads, with the related rows that the list shows."""
     leads: LeadQuerySet = (
         Lead.objects.for_company(request.membership.company).not_erased().select_related("status", "owner")
     )

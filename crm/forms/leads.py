@@ -1,4 +1,4 @@
-"""The form of a lead."""
+"""The lead form."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from crm.models import Company, Lead, LeadMeaning, LeadStatus, User
 
 
 class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A lead of one company, which is given and never a field."""
+    """A lead of the given company, which is not a field."""
 
     class Meta:
         model = Lead
@@ -28,11 +28,11 @@ class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
             "share_with_ad_platforms",
             "notes",
         )
-        help_texts = {"email": "LinkedIn only ever gets a hash of it.", "source": "Where the lead came from."}
+        help_texts = {"email": "LinkedIn only ever receives a hash of it.", "source": "Where the lead came from."}
         error_messages = {
             "email": {
                 "invalid": "Enter an e-mail address such as ada@example.com.",
-                "max_length": "An e-mail address has at most %(limit_value)d characters; this one has %(show_value)d.",
+                "max_length": "Enter at most %(limit_value)d characters. This address has %(show_value)d.",
             },
             "status": {"invalid_choice": "Choose one of your company's statuses."},
             "owner": {"invalid_choice": "Choose one of your colleagues."},
@@ -48,7 +48,7 @@ class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ErasureForm(forms.Form):
-    """Asks for the lead's name, so that nobody erases the wrong person by a slip."""
+    """Requires the lead's name, so that nobody erases the wrong person by mistake."""
 
     name = forms.CharField(label="Type the lead's name", widget=forms.TextInput({"autocomplete": "off"}))
 
@@ -58,7 +58,7 @@ class ErasureForm(forms.Form):
         self.fields["name"].help_text = lead.name
 
     def clean_name(self) -> str:
-        """Raise ValidationError unless it is the lead's, whatever its case."""
+        """Raise ValidationError unless it is the lead's name, ignoring case."""
         name: str = self.cleaned_data["name"]
         if name.casefold() != " ".join(self.lead.name.split()).casefold():
             raise ValidationError("That is not the lead's name.")
@@ -66,7 +66,7 @@ class ErasureForm(forms.Form):
 
 
 def limit_to_company(form: forms.BaseForm, name: str, choices: Any) -> None:
-    """Offer only these rows in a field, and take no others."""
+    """Limit a field to these rows."""
     field = form.fields[name]
     assert isinstance(field, forms.ModelChoiceField)
     field.queryset = choices
@@ -74,5 +74,5 @@ def limit_to_company(form: forms.BaseForm, name: str, choices: Any) -> None:
 
 
 def company_people(company: Company) -> QuerySet[User]:
-    """The people of a company, by name."""
+    """The members of a company, past and present, by name."""
     return User.objects.filter(memberships__company=company).order_by("first_name", "last_name", "pk")

@@ -1,4 +1,4 @@
-"""The forms of the people page, and of joining a company."""
+"""Forms for the people page and for joining a company."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
 
     def clean_email(self) -> str:
-        """The address in lower case. Raises ValidationError for members, and for those who are invited already."""
+        """The address in lower case. Raises ValidationError for members and for people already invited."""
         email = str(self.cleaned_data["email"]).lower()
         if Membership.objects.for_company(self.company).filter(user__email__iexact=email).exists():
-            raise ValidationError("They are in the list above already. Reactivate them there if need be.")
+            raise ValidationError("This person is already in the list above. You can reactivate them there.")
         if Invitation.objects.for_company(self.company).open().filter(email__iexact=email).exists():
-            raise ValidationError("They are invited already. Send that invitation again if it got lost.")
+            raise ValidationError("This person has already been invited. Send the invitation again if it got lost.")
         return email
 
 
@@ -38,7 +38,7 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Somebody who was invited and has no account yet."""
+    """An invited person who has no account yet."""
 
     password = SetPasswordField(label="Password", help_text=GOOD_PASSWORD)
 

@@ -79,8 +79,8 @@ class StepQuerySet(CompanyQuerySet[S]):
     def first_for(self, company: Company, meaning: str) -> S:
         """The company's first step with this meaning, or else its first step.
 
-        A company without steps (restored from a fixture) gets the default ones. Raises ValidationError if none is
-        found even then.
+        A company without steps (restored from a fixture) gets the default ones. Raises ValidationError if none has
+        the meaning.
         """
         steps = self.for_company(company)
         step = steps.filter(meaning=meaning).first() or steps.first()

@@ -1,1 +1,1 @@
-"""Reads for pages: a fixed number of queries, however many rows there are."""
+"""Reads for pages, each with a fixed number of queries however many rows there are."""

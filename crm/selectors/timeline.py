@@ -1,7 +1,7 @@
-"""What happened to a lead or a deal, newest first, with what others have to say about each thing.
+"""Timelines of leads and deals, newest first, with notes from other apps.
 
-crm knows nobody by name: whoever has something to tell (such as what became of a CRM event at LinkedIn) adds a
-function to `timeline_notes` when the application starts.
+crm imports no other app. An app that has notes (such as what LinkedIn did with a CRM event) appends a function to
+`timeline_notes` at start-up.
 """
 
 from collections import defaultdict
@@ -20,9 +20,9 @@ ENTRIES_AT_MOST: Final = 100
 
 @dataclass(frozen=True)
 class TimelineNote:
-    """What became of a CRM event, in a few words. `url` leads to more, where there is more.
+    """What became of a CRM event, in a few words, with an optional `url` for details.
 
-    `step` is what whoever may edit leads can do about it, at `step_url`. `is_nothing`: nothing was made of the event.
+    `step` is what a user who may edit leads can do about it, at `step_url`. `is_nothing`: the event was not reported.
     """
 
     text: str
@@ -33,7 +33,7 @@ class TimelineNote:
     is_nothing: bool = False
 
 
-# Each gets the CRM events shown and answers with notes by CRM event id, in a fixed number of queries.
+# Each function accepts the CRM events shown and returns notes by CRM event id, in a fixed number of queries.
 timeline_notes: Final[list[Callable[[Sequence[CrmEvent]], Mapping[int, list[TimelineNote]]]]] = []
 
 TONES: Final = {
@@ -41,15 +41,13 @@ TONES: Final = {
     CrmEventKind.DEAL_WON: "good",
     CrmEventKind.DEAL_LOST: "bad",
 }
-
-
-EVENTS_LOOKED_AT: Final = 10  # of each lead or deal in a list
-LOUDEST_FIRST: Final = ("bad", "wait", "good", "plain")
+EVENTS_CONSIDERED: Final = 10  # for the outcome of each lead or deal in a list
+TONES_BY_PRIORITY: Final = ("bad", "wait", "good", "plain")
 
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """One thing that happened, and when."""
+    """An event with its notes."""
 
     event: CrmEvent
     tone: str
@@ -61,7 +59,7 @@ class TimelineEntry:
 
     @property
     def by(self) -> str:
-        """The person, or the script's key, behind it; "" for what the system does by itself."""
+        """The user or API key behind the event; "" for the system."""
         if self.event.api_key:
             return f"a script ({self.event.api_key.name})"
         return str(self.event.actor or "")
@@ -73,14 +71,14 @@ class TimelineEntry:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The newest entries; `is_cut` where there are older ones that are not shown."""
+    """The newest entries. `is_cut` if older ones are not shown."""
 
     entries: Sequence[TimelineEntry]
     is_cut: bool
 
     @property
     def outcome(self) -> TimelineNote | None:
-        """What it has come to, in a sentence."""
+        """The note that sums up the timeline, or None."""
         return _outcome([entry.notes for entry in self.entries])
 
 
@@ -95,53 +93,56 @@ def of_deal(deal: Deal) -> Timeline:
 
 
 def outcomes_of_leads(leads: Sequence[Lead]) -> Mapping[int, TimelineNote]:
-    """By lead, what it has come to with the lead and its deals. As many queries for a page of them as for one."""
+    """The outcome of each lead and its deals, by lead id. A page takes as many queries as one lead."""
     return _outcomes("lead_id", [lead.pk for lead in leads])
 
 
 def outcomes_of_deals(deals: Sequence[Deal]) -> Mapping[int, TimelineNote]:
-    """By deal, what it has come to."""
+    """The outcome of each deal, by deal id."""
     return _outcomes("deal_id", [deal.pk for deal in deals])
 
 
-def _outcomes(whose: str, pks: Sequence[int]) -> Mapping[int, TimelineNote]:
-    by_age = Window(RowNumber(), partition_by=F(whose), order_by=("-occurred_at", "-pk"))
-    ranked = CrmEvent.objects.filter(**{f"{whose}__in": pks}).annotate(rank=by_age)
-    events = list(ranked.filter(rank__lte=EVENTS_LOOKED_AT).order_by("rank"))
-    told = [tell(events) for tell in timeline_notes]
+def _outcomes(field: str, pks: Sequence[int]) -> Mapping[int, TimelineNote]:
+    by_age = Window(RowNumber(), partition_by=F(field), order_by=("-occurred_at", "-pk"))
+    ranked = CrmEvent.objects.filter(**{f"{field}__in": pks}).annotate(rank=by_age)
+    events = list(ranked.filter(rank__lte=EVENTS_CONSIDERED).order_by("rank"))
+    notes_by_source = [notes_of(events) for notes_of in timeline_notes]
     notes: defaultdict[int, list[Sequence[TimelineNote]]] = defaultdict(list)
     for event in events:
-        notes[getattr(event, whose)].append([note for by_id in told for note in by_id.get(event.pk, [])])
-    return {pk: outcome for pk, of_events in notes.items() if (outcome := _outcome(of_events)) is not None}
+        notes[getattr(event, field)].append([note for by_id in notes_by_source for note in by_id.get(event.pk, [])])
+    return {pk: outcome for pk, by_event in notes.items() if (outcome := _outcome(by_event)) is not None}
 
 
 def _outcome(notes: Sequence[Sequence[TimelineNote]]) -> TimelineNote | None:
-    """The loudest note of the newest event that has one. A plain note is for want of any other: it tells of an event
-    that was left alone, perhaps because an earlier one had gone out. `notes` are by event, the newest first.
+    """The most important note of the newest event that has one. `notes` are by event, newest first.
+
+    A plain note comes last: its event was not sent, perhaps because an earlier one had been.
     """
-    for matters in (_is_loud, _is_known, bool):
-        for of_event in notes:
-            if any(map(matters, of_event)):
-                return min(of_event, key=lambda note: LOUDEST_FIRST.index(note.tone))
+    for counts in (_is_important, _is_reported, bool):
+        for event_notes in notes:
+            if any(map(counts, event_notes)):
+                return min(event_notes, key=lambda note: TONES_BY_PRIORITY.index(note.tone))
     return None
 
 
-def _is_loud(note: TimelineNote) -> bool:
+def _is_important(note: TimelineNote) -> bool:
     return note.tone != "plain"
 
 
-def _is_known(note: TimelineNote) -> bool:
-    """False for a note that says that nothing was made of the event."""
+def _is_reported(note: TimelineNote) -> bool:
+    """False if the note says that its event was not reported."""
     return not note.is_nothing
 
 
 def _timeline(rows: QuerySet[CrmEvent]) -> Timeline:
     events = list(rows.select_related("actor", "api_key", "deal")[: ENTRIES_AT_MOST + 1])
     shown = events[:ENTRIES_AT_MOST]
-    told = [tell(shown) for tell in timeline_notes]
+    notes_by_source = [notes_of(shown) for notes_of in timeline_notes]
     entries = [
         TimelineEntry(
-            event, TONES.get(CrmEventKind(event.kind), "info"), [n for by_id in told for n in by_id.get(event.pk, [])]
+            event,
+            TONES.get(CrmEventKind(event.kind), "info"),
+            [note for by_id in notes_by_source for note in by_id.get(event.pk, [])],
         )
         for event in shown
     ]

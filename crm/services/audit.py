@@ -1,4 +1,4 @@
-"""Putting on record who did what. Services call `record` inside their transaction, so that both stand or neither."""
+"""Writes the audit log. Services call `record` inside their transaction, so that both are committed or neither."""
 
 from django.db import models
 
@@ -19,8 +19,8 @@ def record(
 ) -> AuditEntry:
     """Add an entry to the company's audit log.
 
-    `actor` is whoever signed in or called the API, unless given. `details` may hold ids, numbers and names of fields;
-    nothing of a lead, and no token, address or hash.
+    `actor` defaults to the signed-in user or the API key of the request. `details` may hold ids, numbers and field
+    names, but nothing about a lead and no token, address or hash.
     """
     return AuditEntry.objects.create(
         company_id=company if isinstance(company, int) else company.pk,
@@ -32,7 +32,7 @@ def record(
 
 
 def name_of(user: User) -> str:
-    """What the log calls a user. Never their address, which a name would outlive."""
+    """The user's name in the log. Never their address, because entries outlive the account."""
     return user.get_full_name() or f"User {user.pk}"
 
 
@@ -55,8 +55,8 @@ def _label(about: models.Model) -> str:
     if isinstance(about, Lead):
         return f"Lead {about.pk}"
     if isinstance(about, Invitation):
-        return f"Invitation {about.pk} ({about.role})"  # its own text has the address
+        return f"Invitation {about.pk} ({about.role})"  # str() would include the address
     if isinstance(about, User):
         name = about.get_full_name()
-        return f"{name} ({about.pk})" if name else name_of(about)  # two people may have one name
+        return f"{name} ({about.pk})" if name else name_of(about)  # two people may share a name
     return str(about)

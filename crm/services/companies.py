@@ -1,4 +1,4 @@
-"""Founding a company, and what its admins and the operator do to it."""
+"""Creating companies, and the changes that their admins and the operator make."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -13,12 +13,10 @@ from crm.services import audit
 from crm.services.members import confirm_address
 from crm.signals import company_closed, company_reopened
 
-# --- Founding a company: by signing up, or by the operator.
-
 
 @transaction.atomic
 def create_company(*, name: str, admin: User) -> Company:
-    """A new company with its first admin. Two companies may have the same name."""
+    """Create a company with its first admin. Names need not be unique."""
     company = Company.objects.create(name=name, slug=_free_slug(name))
     Membership.objects.create(company=company, user=admin, role=Role.ADMIN)
     return company
@@ -26,9 +24,9 @@ def create_company(*, name: str, admin: User) -> Company:
 
 @transaction.atomic
 def provision_company(*, name: str, admin: User) -> Company:
-    """A new company, made by the operator, with its first admin: somebody who has an account, or an unsaved user.
+    """Create a company for the operator. Its first admin is an existing user or an unsaved one.
 
-    The operator vouches for the admin's address, so that no mail has to confirm it.
+    The operator vouches for the admin's address, so no confirmation e-mail is needed.
     """
     if admin._state.adding:
         admin.save()
@@ -44,11 +42,8 @@ def _free_slug(name: str) -> str:
     return f"{slug}-{get_random_string(6).lower()}" if taken else slug
 
 
-# --- What people do to leads, deals and the company, beyond filling in a form.
-
-
 class SavesChanges(Protocol):
-    """A form set, as far as it matters here."""
+    """The parts of a form set that `save_steps` uses."""
 
     new_objects: list[Any]
     changed_objects: list[tuple[Any, list[str]]]
@@ -57,7 +52,7 @@ class SavesChanges(Protocol):
 
 
 def save_company(*, company: Company, fields: Sequence[str]) -> None:
-    """Write these fields of the company, if any."""
+    """Save these fields of the company, if any."""
     if not fields:
         return
     with transaction.atomic():
@@ -66,7 +61,7 @@ def save_company(*, company: Company, fields: Sequence[str]) -> None:
 
 
 def save_steps(*, company: Company, kind: str, form_set: SavesChanges) -> None:
-    """Write the company's statuses or stages (`kind`) from a form set that is valid."""
+    """Save the company's statuses or stages (`kind`) from a valid form set."""
     with transaction.atomic():
         form_set.save()
         changed = [row.pk for row, _ in form_set.changed_objects] + [row.pk for row in form_set.new_objects]
@@ -75,7 +70,7 @@ def save_steps(*, company: Company, kind: str, form_set: SavesChanges) -> None:
 
 
 def issue_api_key(*, company: Company, role: str, name: str, user: User | None = None) -> tuple[ApiKey, str]:
-    """Make a key. Its text comes back once, here."""
+    """Create a key. Returns it with its text, which is not stored."""
     with transaction.atomic():
         key, text = ApiKey.objects.issue(company=company, role=role, name=name, user=user)
         audit.record(company=company, action=AuditAction.API_KEY_CREATED, about=key, details={"role": role})
@@ -83,16 +78,16 @@ def issue_api_key(*, company: Company, role: str, name: str, user: User | None =
 
 
 def revoke_api_key(*, key: ApiKey) -> None:
-    """End a key: the next request with it is refused."""
+    """Revoke a key: the next request with it is rejected."""
     with transaction.atomic():
         key.revoke()
         audit.record(company=key.company_id, action=AuditAction.API_KEY_REVOKED, about=key)
 
 
 def deactivate_company(*, company: Company) -> None:
-    """Let nobody in any more, and send nothing: what was planned is cancelled. The data stays.
+    """End all access to the company and cancel its pending events. The data stays.
 
-    When the call returns no request for the company is under way. It can't be part of a larger transaction.
+    When this returns, no request for the company is in flight. It can't be part of a larger transaction.
     """
     with transaction.atomic(durable=True):
         if Company.objects.filter(pk=company.pk, is_active=True).update(is_active=False):
@@ -101,7 +96,7 @@ def deactivate_company(*, company: Company) -> None:
 
 
 def reactivate_company(*, company: Company) -> None:
-    """Let its people in again. What was cancelled stays so; what happens from now on is sent."""
+    """Restore access. New events are sent; cancelled ones stay cancelled."""
     with transaction.atomic():
         if Company.objects.filter(pk=company.pk, is_active=False).update(is_active=True):
             company_reopened.send(sender=Company, company_id=company.pk)

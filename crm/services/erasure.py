@@ -1,8 +1,8 @@
-"""Erasing a person: their row stays as a tombstone without anything of them.
+"""Erasing a person: their lead stays as a tombstone with nothing personal in it.
 
-It is kept, and not deleted, because deals and what was reported of them hang on it: the company's figures stay right, a
-rule that counts each lead once stays right, and the receipt has something to name. The database itself refuses to
-write anything personal into it again.
+The row is not deleted because its deals and the events reported for them refer to it: the company's figures stay right,
+a rule that counts each lead once stays right, and the receipt has a lead to name. A database constraint stops anything
+personal being written to it again.
 """
 
 from collections.abc import Iterator
@@ -21,32 +21,32 @@ from crm.signals import lead_erased
 
 
 def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
-    """Erase the person behind a lead. Returns the receipt; None where they were erased before, and nothing is done.
+    """Erase the person behind a lead. Returns the receipt, or None if they had been erased before.
 
-    All of it is one transaction. When the call returns, no request to an ad platform holds the person any more, and
-    none that begins later will: for that it waits for one that is under way, at most SEND_TIMEOUT_SECONDS and a
-    little. It can't be part of a larger transaction, since nobody could wait for the end of that.
+    Runs in one transaction. When this returns, no request to an ad platform contains the person, nor will any later
+    one: it waits for a request in flight, for slightly more than SEND_TIMEOUT_SECONDS at most. It can't be part of a
+    larger transaction, because the wait would have to last until the end of that.
     """
     with transaction.atomic(durable=True):
-        # The row is locked first, as with every change of a lead, so that two of them follow one another.
-        found = Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead.pk).first()
-        if found is None:
+        # Lock the row first, as every change of a lead does, so that changes run one after the other.
+        locked = Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead.pk).first()
+        if locked is None:
             return None
-        lead_erased.send(sender=Lead, company_id=found.company_id, lead_ids=[found.pk])
-        deals = _clear_deals(found)
-        Lead.objects.filter(pk=found.pk).update(
+        lead_erased.send(sender=Lead, company_id=locked.company_id, lead_ids=[locked.pk])
+        deals = _clear_deals(locked)
+        Lead.objects.filter(pk=locked.pk).update(
             erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")
         )
-        _forget_in_admin_log(found, deals)
-        LeadSearch.objects.for_company(found.company_id).delete()  # one of them may be the name or the address
+        _forget_in_admin_log(locked, deals)
+        LeadSearch.objects.for_company(locked.company_id).delete()  # a search may have their name or address
         return audit.record(
-            company=found.company_id, action=AuditAction.ERASURE, about=found, details={"deals": deals}, actor=user
+            company=locked.company_id, action=AuditAction.ERASURE, about=locked, details={"deals": deals}, actor=user
         )
 
 
 @contextmanager
 def person_kept(lead_id: int) -> Iterator[None]:
-    """Hold the lead, so that nobody erases the person while something of them is written. Raises PersonErased."""
+    """Lock the lead, so that the person can't be erased while it is written. Raises PersonErased."""
     with transaction.atomic():
         if not Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead_id).first():
             raise PersonErased
@@ -54,14 +54,14 @@ def person_kept(lead_id: int) -> Iterator[None]:
 
 
 def _clear_deals(lead: Lead) -> list[int]:
-    """Give the lead's deals titles that tell nothing. Returns their ids."""
+    """Give the lead's deals neutral titles. Returns their ids."""
     deals = Deal.objects.filter(lead=lead)
     deals.update(title=Concat(Value("Deal "), Cast("pk", models.CharField())), updated_at=Now())
     return list(deals.order_by("pk").values_list("pk", flat=True))
 
 
 def _forget_in_admin_log(lead: Lead, deals: list[int]) -> None:
-    """Take the names out of what Django's admin wrote down about these rows."""
+    """Remove the names from these rows' entries in the log of Django's admin."""
     for model, pks in ((Lead, [lead.pk]), (Deal, deals)):
         kind = ContentType.objects.get_for_model(model)
         entries = LogEntry.objects.filter(content_type=kind, object_id__in=[str(pk) for pk in pks])

@@ -1,4 +1,4 @@
-"""What is posted twice is made once: a double click, Back and again, a browser that never got its answer."""
+"""Saves once what is submitted twice: by a double click, the Back button or a lost response."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,16 +13,16 @@ KEPT_FOR: Final = timedelta(days=7)
 
 
 def save_once(*, company: Company, sha256: str, save: Callable[[], Model]) -> tuple[int, Model | None]:
-    """Save, unless the company has posted this before. Returns the id of what came of it, and that itself if it is new.
+    """Save, unless the company has submitted this before. Returns the row's id, and the row if it is new.
 
-    Of two that come at once the second waits for the first; where the first fails, the second saves.
+    Of two at once, the second waits for the first; if the first fails, the second saves.
     """
-    made = None
+    added = None
     with transaction.atomic():
         posted, is_first = IdempotencyRecord.objects.get_or_create(company=company, sha256=sha256)
         if is_first:
-            made = save()
-            posted.made_id = made.pk
+            added = save()
+            posted.made_id = added.pk
             posted.save(update_fields=["made_id"])
     assert posted.made_id is not None
-    return posted.made_id, made
+    return posted.made_id, added

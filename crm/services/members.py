@@ -1,4 +1,4 @@
-"""What is done to the members of a company. A company always keeps an admin who can come in."""
+"""Changing the members of a company, which always keeps an active admin."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ from crm.services import audit
 
 
 class LastAdmin(Exception):
-    """Nobody would be left to manage the company: make somebody else an admin first."""
+    """The company would be left without an active admin."""
 
 
 def change_role(*, membership: Membership, role: str) -> None:
-    """Give a member another role. Raises LastAdmin. Keys that they made end with the right to make them."""
-    with _an_admin_stays(membership.company):
+    """Change a member's role. If they may no longer create API keys, revoke theirs. Raises LastAdmin."""
+    with _keep_an_admin(membership.company):
         Membership.objects.filter(pk=membership.pk).update(role=role)
         _record(AuditAction.ROLE_CHANGED, membership, {"role": role})
         if not may(role, Action.MANAGE_COMPANY):
@@ -26,13 +26,13 @@ def change_role(*, membership: Membership, role: str) -> None:
 
 
 def show_outcomes(*, membership: Membership, shown: bool) -> None:
-    """Show this member what their leads and deals came to, as a column of the lists, from now on; or don't."""
+    """Show or hide the outcomes column in this member's lists of leads and deals."""
     Membership.objects.filter(pk=membership.pk).update(shows_outcomes=shown)
 
 
 def deactivate(*, membership: Membership) -> None:
-    """Shut a member out, from their next request on, and end the API keys that they made. Raises LastAdmin."""
-    with _an_admin_stays(membership.company):
+    """End a member's access from their next request on, and revoke the API keys they created. Raises LastAdmin."""
+    with _keep_an_admin(membership.company):
         Membership.objects.filter(pk=membership.pk).update(is_active=False)
         _record(AuditAction.MEMBER_DEACTIVATED, membership)
         _revoke_keys_of(membership)
@@ -40,15 +40,15 @@ def deactivate(*, membership: Membership) -> None:
 
 @transaction.atomic
 def reactivate(*, membership: Membership) -> None:
-    """Let a former member in again, in the role they had. Their API keys stay revoked."""
+    """Restore a member's access in their previous role. Their API keys stay revoked."""
     Membership.objects.filter(pk=membership.pk).update(is_active=True)
     _record(AuditAction.MEMBER_REACTIVATED, membership, {"role": membership.role})
 
 
 @contextmanager
-def _an_admin_stays(company: Company) -> Iterator[None]:
+def _keep_an_admin(company: Company) -> Iterator[None]:
     with transaction.atomic():
-        # Two admins who remove each other at once come here one after the other.
+        # The lock makes two admins who remove each other do so one after the other.
         Company.objects.select_for_update().get(pk=company.pk)
         yield
         if not Membership.objects.for_company(company).active().filter(role=Role.ADMIN).exists():
@@ -65,7 +65,7 @@ def _record(action: AuditAction, membership: Membership, details: audit.Details 
 
 
 def confirm_address(user: User) -> None:
-    """Take the user's address as theirs, and forget any other."""
+    """Mark the user's address as confirmed and delete any other."""
     address = user.email.lower()
     EmailAddress.objects.filter(user=user).exclude(email=address).delete()
     EmailAddress.objects.update_or_create(user=user, email=address, defaults={"verified": True, "primary": True})

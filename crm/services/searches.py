@@ -1,6 +1,6 @@
-"""What people searched for among the leads, kept for them: names and addresses belong in no access log.
+"""Stores lead searches, because names and e-mail addresses must not be in the access log.
 
-The address of a page holds a short key to it: each tab keeps its own search, and going back works.
+The URL holds only a short key: each tab keeps its own search, and the Back button works.
 """
 
 import re
@@ -10,23 +10,23 @@ from typing import Final
 
 from crm.models import LeadSearch, Membership
 
-KEPT_FOR: Final = timedelta(days=7)  # as long as a session lasts at most
+KEPT_FOR: Final = timedelta(days=7)  # the maximum length of a session
 
-_IS_KEY = re.compile(r"[A-Za-z0-9_-]{1,16}")
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,16}")
 
 
 def remember_search(membership: Membership, text: str) -> str:
-    """Keep a search of this member, and return its key for the address."""
+    """Store a member's search. Returns its key for the URL."""
     own = LeadSearch.objects.for_company(membership.company).filter(user=membership.user)
-    made, _ = own.get_or_create(
+    search, _ = own.get_or_create(
         text=text, defaults={"company": membership.company, "user": membership.user, "key": secrets.token_urlsafe(6)}
     )
-    return made.key
+    return search.key
 
 
 def recall_search(membership: Membership, key: str) -> str:
-    """What the member searched for, or nothing where it was not they who did, or where it is forgotten."""
-    if not _IS_KEY.fullmatch(key):
+    """The text of a member's search; "" if the search is unknown, expired or another member's."""
+    if not _KEY.fullmatch(key):
         return ""
     own = LeadSearch.objects.for_company(membership.company).filter(user=membership.user)
     return own.filter(key=key).values_list("text", flat=True).first() or ""

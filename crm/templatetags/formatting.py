@@ -1,4 +1,4 @@
-"""How moments, money and numbers are shown."""
+"""Filters for dates, money and numbers, and for tones and icons."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -28,7 +28,7 @@ TONES = {"debug": "plain", "info": "info", "success": "good", "warning": "wait",
 
 @register.filter
 def when(moment: datetime | None) -> SafeString | str:
-    """A moment as "24 Nov, 15:00", with the year where it is another one; the full moment is in its title."""
+    """A time as "24 Nov, 15:00", with the year unless it is this year. The full time is in the title."""
     if moment is None:
         return ""
     local = timezone.localtime(moment)
@@ -50,7 +50,7 @@ def _time(machine: str, title: str, text: str) -> SafeString:
 
 @register.filter
 def money(amount: Decimal | None, currency: str = "") -> str:
-    """An amount with its currency: "€25,000", or "25,000.50 CHF". Cents only where there are any."""
+    """An amount with its currency: "€25,000", or "25,000.50 CHF". Cents only if there are any."""
     if amount is None:
         return ""
     number = f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,.2f}"
@@ -67,9 +67,9 @@ def grouped(number: int) -> str:
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """A time in its two leading figures and one unit: "1.4 s", "12 min", "3.5 h", "40 days"."""
+    """A duration in seconds, as two digits and a unit: "1.4 s", "12 min", "3.5 h", "40 days"."""
     if seconds is None:
-        return "–"  # noqa: RUF001 - a dash in the place of a number
+        return "–"  # noqa: RUF001 - a dash instead of a number
     size, unit = next((step for step in UNITS if seconds >= 2 * step[0]), UNITS[-1])
     number = seconds / size
     return f"{number:.1f}{NO_BREAK_SPACE}{unit}" if number < 10 else f"{number:.0f}{NO_BREAK_SPACE}{unit}"
@@ -77,23 +77,23 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def tone(level: str) -> str:
-    """The tone in which a message of this level is shown."""
+    """The tone of a message of this level."""
     return TONES.get(level, "plain")
 
 
 @register.filter
 def is_checkbox(field: BoundField) -> bool:
-    """True for a single tick box, whose label stands beside it."""
+    """True for a single checkbox, whose label goes next to it."""
     return isinstance(field.field.widget, CheckboxInput)
 
 
 @register.filter
 def meaning_tone(meaning: str) -> str:
-    """The tone in which a status or stage of this meaning is shown."""
+    """The tone of a status or stage with this meaning."""
     return MEANING_TONES.get(meaning, "plain")
 
 
 @register.filter
 def sort_icon(direction: str) -> str:
-    """The icon beside a column's name, for its `aria-sort`."""
+    """The icon next to a column's name, for its `aria-sort`."""
     return SORT_ICONS.get(direction, "chevron-up-down")

@@ -1,4 +1,4 @@
-"""`/api/v1/docs/`: the schema as a page of our own, so that no viewer's scripts have to be let in."""
+"""`/api/v1/docs/`: the API schema as our own page, because a third-party viewer would need its scripts allowed."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key of an answer: what it holds, and whether it can or must be written."""
+    """A field of a resource: its type, and whether it is writable or required."""
 
     name: str
     kind: str
@@ -29,8 +29,8 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One kind of row: its addresses, the filters of its list, and its fields."""
+class Resource:
+    """A resource of the API: its operations, the filters of its list and its fields."""
 
     title: str
     sentence: str
@@ -42,34 +42,34 @@ class Part:
 @require_safe
 @member(Action.SEE_LEADS)
 def docs(request: MemberRequest) -> HttpResponse:
-    """What scripts can do with a key, for whoever writes them."""
-    context = {"parts": parts(), "page_size": KeysetPagination.page_size, "most": KeysetPagination.max_page_size}
+    """The API reference, for people who write scripts."""
+    context = {"parts": resources(), "page_size": KeysetPagination.page_size, "most": KeysetPagination.max_page_size}
     return render(request, "crm/api_docs.html", context)
 
 
 @cache
-def parts() -> tuple[Part, ...]:
-    """The API's parts, read from the schema; it changes with the code alone."""
+def resources() -> tuple[Resource, ...]:
+    """The API's resources, from the schema. Cached, because the schema changes only with the code."""
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     paths, components = schema["paths"], schema["components"]["schemas"]
     rows = sorted(path for path in paths if path.endswith("{id}/"))
-    return tuple(_part(path.removesuffix("{id}/"), path, paths, components) for path in rows)
+    return tuple(_resource(path.removesuffix("{id}/"), path, paths, components) for path in rows)
 
 
-def _part(list_path: str, row_path: str, paths: Json, components: Json) -> Part:
+def _resource(list_path: str, row_path: str, paths: Json, components: Json) -> Resource:
     listing, row = paths[list_path], paths[row_path]
-    addresses = [list_path, *sorted(path for path in paths if path.startswith(row_path))]
-    shown = row["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    return Part(
+    all_paths = [list_path, *sorted(path for path in paths if path.startswith(row_path))]
+    schema = row["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    return Resource(
         title=listing["get"]["tags"][0].replace("-", " ").capitalize(),
         sentence=listing["get"]["description"],
-        operations=tuple(operation for path in addresses for operation in _operations(path, paths[path])),
+        operations=tuple(operation for path in all_paths for operation in _operations(path, paths[path])),
         filters=tuple(
             parameter["name"]
             for parameter in listing["get"]["parameters"]
             if parameter["name"] not in ("cursor", "page_size")
         ),
-        fields=tuple(_fields(_named(shown, components), components)),
+        fields=tuple(_fields(_resolve(schema, components), components)),
     )
 
 
@@ -84,19 +84,19 @@ def _fields(component: Json, components: Json) -> Iterator[Field]:
 
 
 def _kind(field: Json, components: Json) -> str:
-    """In a few words: the values of a choice, or the type with its format."""
-    choices = [value for one in _alternatives(field) for value in _named(one, components).get("enum", []) if value]
+    """The values of a choice, or else the format or type."""
+    choices = [value for one in _alternatives(field) for value in _resolve(one, components).get("enum", []) if value]
     if choices:
         return " · ".join(choices)
     return str(field.get("format") or field.get("type") or "object").replace("-", " and ")
 
 
 def _alternatives(field: Json) -> Iterable[Json]:
-    found: Iterable[Json] = field.get("oneOf") or field.get("allOf") or [field]
-    return found
+    alternatives: Iterable[Json] = field.get("oneOf") or field.get("allOf") or [field]
+    return alternatives
 
 
-def _named(schema: Json, components: Json) -> Json:
-    """The component that a `$ref` names, or the schema itself."""
-    found: Json = components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-    return found
+def _resolve(schema: Json, components: Json) -> Json:
+    """The component that `$ref` refers to, or the schema itself."""
+    resolved: Json = components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    return resolved

@@ -1,4 +1,4 @@
-"""The company itself, for its admins: name, statuses and stages, people, API keys."""
+"""The company page for admins: name, statuses and stages, people and API keys."""
 
 import logging
 from typing import Any, Final
@@ -20,12 +20,12 @@ from crm.services.companies import issue_api_key, revoke_api_key, save_company, 
 logger = logging.getLogger(__name__)
 
 STEPS: dict[str, type[LeadStatus] | type[Stage]] = {"statuses": LeadStatus, "stages": Stage}
-MADE_KEY: Final = "made_api_key"  # in the session, until it is shown: the key's id and its sealed text
+NEW_KEY: Final = "made_api_key"  # session key, until the API key is shown: its id and encrypted text
 
 
 @member(Action.MANAGE_COMPANY)
 def company(request: MemberRequest) -> HttpResponse:
-    """The page; posting it changes name and currency."""
+    """The page. POST changes the name, currency and time zone."""
     form = CompanyForm(request.POST or None, instance=Company.objects.get(pk=request.membership.company_id))
     if form.is_valid():
         save_company(company=form.instance, fields=form.changed_data)
@@ -37,7 +37,7 @@ def company(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member(Action.MANAGE_COMPANY)
 def company_steps(request: MemberRequest, kind: str) -> HttpResponse:
-    """Rename and order the statuses or the stages, and add one."""
+    """Rename, reorder and add statuses or stages."""
     if kind not in STEPS:
         raise Http404
     form_set = _steps(request.membership.company, kind, request.POST)
@@ -51,7 +51,7 @@ def company_steps(request: MemberRequest, kind: str) -> HttpResponse:
 @require_POST
 @member(Action.MANAGE_COMPANY)
 def api_key_new(request: MemberRequest) -> HttpResponse:
-    """Make a key, and go on to the page that shows it: loading that again makes no second one."""
+    """Create a key and redirect to the page that shows it, so that a reload creates no second key."""
     form = ApiKeyForm(request.POST)
     if not form.is_valid():
         return _page(request, key_form=form)
@@ -61,7 +61,7 @@ def api_key_new(request: MemberRequest) -> HttpResponse:
         name=form.cleaned_data["name"],
         user=request.user,
     )
-    request.session[MADE_KEY] = [key.pk, seal(text)]
+    request.session[NEW_KEY] = [key.pk, seal(text)]
     return redirect("api_key_made")
 
 
@@ -69,34 +69,34 @@ def api_key_new(request: MemberRequest) -> HttpResponse:
 @never_cache
 @member(Action.MANAGE_COMPANY)
 def api_key_made(request: MemberRequest) -> HttpResponse:
-    """The text of the key that was made just now, the first time; after that the company page."""
-    pk, sealed = request.session.pop(MADE_KEY, (None, ""))
+    """Show the text of the new key once. After that, redirect to the company page."""
+    pk, sealed = request.session.pop(NEW_KEY, (None, ""))
     if pk is None:
-        messages.info(request, "The text of a key is shown once. Make another key if you did not copy it.")
+        messages.info(request, "A key is shown only once. If you did not copy it, create another.")
         return redirect("company")
     key = own_or_404(ApiKey.objects.all(), request, pk)
     try:
         text = unseal(sealed)
     except Unreadable as error:
-        logger.error("The text of API key %s can't be read. %s.", pk, error)
-        messages.error(request, "The text of this key can't be read any more. Revoke it and make another.")
+        logger.error("API key %s can't be decrypted. %s.", pk, error)
+        messages.error(request, "This key can no longer be shown. Revoke it and create another.")
         return redirect("company")
     return render(request, "crm/company/api_key_made.html", {"key": key, "text": text})
 
 
 @member(Action.MANAGE_COMPANY)
 def api_key_revoke(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask, then end a key for good."""
+    """Ask for confirmation, then revoke a key."""
     key = own_or_404(ApiKey.objects.all(), request, pk)
     if request.method == "POST":
         revoke_api_key(key=key)
-        messages.success(request, f"The key {key.name} was revoked. The next request with it is refused.")
+        messages.success(request, f"The key {key.name} was revoked and no longer works.")
         return redirect("company")
     return render(request, "crm/company/api_key_revoke.html", {"key": key})
 
 
 def _page(request: MemberRequest, **forms: Any) -> HttpResponse:
-    """The company page, with the form that was refused in the place of a fresh one."""
+    """The company page, with the invalid form in `forms`, if any."""
     own = request.membership.company
     context = {
         "company_form": CompanyForm(instance=own),
@@ -111,8 +111,8 @@ def _page(request: MemberRequest, **forms: Any) -> HttpResponse:
 
 def _steps(own: Company, kind: str, data: Any = None) -> StepFormSet:
     step = STEPS[kind]
-    users = (
+    uses = (
         Lead.objects.filter(status=OuterRef("pk")) if step is LeadStatus else Deal.objects.filter(stage=OuterRef("pk"))
     )
-    rows = step.objects.for_company(own).annotate(is_used=Exists(users))
+    rows = step.objects.for_company(own).annotate(is_used=Exists(uses))
     return step_form_set(step)(data, queryset=rows, company=own, prefix=kind)

@@ -1,4 +1,4 @@
-"""What the frame around every page needs: the navigation, the theme, the companies to switch to."""
+"""The context of the base template: navigation, theme and companies to switch to."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +14,7 @@ THEME_COOKIE: Final = "theme"
 
 @dataclass(frozen=True)
 class Theme:
-    """A choice of colours; the button in the header goes on to the `next` one."""
+    """A colour theme. The button in the header switches to the `next` one."""
 
     name: str
     icon: str
@@ -32,23 +32,23 @@ THEMES: Final = {
 
 
 @dataclass(frozen=True)
-class Place:
-    """A page in the navigation, for those who may do `action`."""
+class Page:
+    """A page in the navigation, for members who may do `action`."""
 
     label: str
     url_name: str
     icon: str
     action: Action
-    wide_only: bool = False  # phones have room for five tabs; the account menu leads there too
+    wide_only: bool = False  # phones have room for five tabs; the page is also in the account menu
 
 
-PLACES: Final = (
-    Place("Dashboard", "dashboard", "squares-2x2", Action.SEE_LEADS),
-    Place("Leads", "leads", "users", Action.SEE_LEADS),
-    Place("Deals", "deals", "view-columns", Action.SEE_LEADS),
-    Place("Recent events", "events", "bolt", Action.SEE_EVENT_LOG),
-    Place("LinkedIn", "linkedin", "link", Action.SEE_CONNECTION),
-    Place("Company", "company", "building-office-2", Action.MANAGE_COMPANY, wide_only=True),
+PAGES: Final = (
+    Page("Dashboard", "dashboard", "squares-2x2", Action.SEE_LEADS),
+    Page("Leads", "leads", "users", Action.SEE_LEADS),
+    Page("Deals", "deals", "view-columns", Action.SEE_LEADS),
+    Page("Recent events", "events", "bolt", Action.SEE_EVENT_LOG),
+    Page("LinkedIn", "linkedin", "link", Action.SEE_CONNECTION),
+    Page("Company", "company", "building-office-2", Action.MANAGE_COMPANY, wide_only=True),
 )
 
 
@@ -62,7 +62,7 @@ class NavigationItem:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """`nav`, `theme`, `membership`, the user's `companies`, `may` (an action's name → whether the member may do it)."""
+    """`nav`, `theme`, `membership`, the user's `companies`, `may` (whether the member may do each action)."""
     membership: Membership | None = getattr(request, "membership", None)
     return {
         "theme": THEMES.get(request.COOKIES.get(THEME_COOKIE, ""), THEMES["auto"]),
@@ -74,8 +74,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 
 def navigation(membership: Membership, path: str) -> list[NavigationItem]:
-    """The places that this member may see; the current one is that with the longest address `path` begins with."""
-    places = [(place, reverse(place.url_name)) for place in PLACES if membership.may(place.action)]
-    inside = [url for place, url in places if path == url or (url != "/" and path.startswith(url))]
-    current = max(inside, key=len, default=None)
-    return [NavigationItem(place.label, url, place.icon, url == current, place.wide_only) for place, url in places]
+    """The pages that this member may see. The current one has the longest URL that `path` starts with."""
+    pages = [(page, reverse(page.url_name)) for page in PAGES if membership.may(page.action)]
+    matching = [url for page, url in pages if path == url or (url != "/" and path.startswith(url))]
+    current = max(matching, key=len, default=None)
+    return [NavigationItem(page.label, url, page.icon, url == current, page.wide_only) for page, url in pages]

@@ -1,4 +1,4 @@
-"""Deals: the board, one stage, one deal, its form, its move, its end."""
+"""Deals: the board, the list of a stage, and viewing, editing, moving and deleting a deal."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -24,20 +24,18 @@ from crm.selectors import timeline
 from crm.selectors.timeline import outcomes_of_deals
 from crm.services.editing import move_deal
 from crm.services.erasure import person_kept
-from crm.views.editing import added, edit_page, form_key, saved_unless_changed
+from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
 from crm.views.shell import back_to, with_outcomes
-
-# --- The board of deals by stage, the list of one stage, and the choice of a lead for a new deal.
 
 CARDS_PER_STAGE = 50
 DEALS_PER_PAGE = 25
 LEADS_OFFERED = 20
-LAST_CHANGED = ("-updated_at", "-pk")  # whoever moved a deal finds it on top of its new stage
+LAST_CHANGED = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
 
 
 @dataclass(frozen=True)
 class BoardColumn:
-    """A stage with the deals that changed last; `count` and `sums` (currency, amount) are of all its deals."""
+    """A stage with its most recently changed deals. `count` and `sums` (currency, amount) cover all of them."""
 
     stage: Stage
     deals: Sequence[Deal]
@@ -52,7 +50,7 @@ class BoardColumn:
 @require_safe
 @member(Action.SEE_LEADS)
 def deals(request: MemberRequest) -> HttpResponse:
-    """The board; with `?stage=`, the list of all deals in one stage."""
+    """The board or, with `?stage=`, the list of all deals in one stage."""
     company = request.membership.company
     stages = list(Stage.objects.for_company(company))
     if request.GET.get("stage"):
@@ -75,7 +73,7 @@ def deals(request: MemberRequest) -> HttpResponse:
 
 
 def _board(company: Company, stages: Sequence[Stage]) -> list[BoardColumn]:
-    """The columns, in three queries whatever the number of stages and deals."""
+    """The columns, in three queries however many stages and deals there are."""
     all_deals = Deal.objects.for_company(company)
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
     cards = defaultdict(list)
@@ -93,24 +91,21 @@ def _board(company: Company, stages: Sequence[Stage]) -> list[BoardColumn]:
 
 
 def choose_lead(request: MemberRequest) -> HttpResponse:
-    """The first step towards a new deal: a search, because there may be too many leads for a list."""
+    """Choose the lead for a new deal by a search, because there may be too many leads for a list."""
     form = SearchForm(request.POST or None)
     text = form.cleaned_data["search"] if form.is_valid() else ""
-    found = Lead.objects.for_company(request.membership.company).not_erased().search(text)
-    return render(request, "crm/deals/choose_lead.html", {"form": form, "search": text, "leads": found[:LEADS_OFFERED]})
-
-
-# --- One deal: its page, its form, its move to another stage, its end.
+    leads = Lead.objects.for_company(request.membership.company).not_erased().search(text)
+    return render(request, "crm/deals/choose_lead.html", {"form": form, "search": text, "leads": leads[:LEADS_OFFERED]})
 
 
 @require_safe
 @member(Action.SEE_LEADS)
 def deal(request: MemberRequest, pk: int) -> HttpResponse:
-    """The deal's page: what is known, its lead, and what happened."""
-    found = own_or_404(Deal.objects.select_related("stage", "owner", "lead"), request, pk)
+    """The deal's page: its fields, its lead and its timeline."""
+    instance = own_or_404(Deal.objects.select_related("stage", "owner", "lead"), request, pk)
     context = {
-        "deal": found,
-        "timeline": timeline.of_deal(found),
+        "deal": instance,
+        "timeline": timeline.of_deal(instance),
         "stages": Stage.objects.for_company(request.membership.company),
     }
     return render(request, "crm/deals/detail.html", context)
@@ -118,26 +113,26 @@ def deal(request: MemberRequest, pk: int) -> HttpResponse:
 
 @member(Action.EDIT_LEADS)
 def deal_new(request: MemberRequest) -> HttpResponse:
-    """A new deal of the lead in `?lead=`; without one, the choice of a lead."""
+    """A new deal for the lead in `?lead=`; without one, the search for a lead."""
     if not request.GET.get("lead"):
         return choose_lead(request)
     lead = own_or_404(Lead.objects.not_erased().select_related("company"), request, request.GET["lead"])
     form = DealForm(request.POST or None, lead=lead, initial={"owner": request.user})
     if form.is_valid():
-        return added(request, "deal", partial(_save, form))
+        return add_once(request, "deal", partial(_save, form))
     context = {"form": form, "form_key": form_key(request), "lead": lead, "cancel_url": lead.get_absolute_url()}
     return render(request, "crm/deals/form.html", context)
 
 
 @member(Action.EDIT_LEADS)
 def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
-    found = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related("lead__company"), request, pk)
-    title = found.title  # the form writes into the deal even where it then refuses
-    form = DealForm(request.POST or None, instance=found, lead=found.lead)
+    instance = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related("lead__company"), request, pk)
+    title = instance.title  # read first, because even an invalid form changes the instance
+    form = DealForm(request.POST or None, instance=instance, lead=instance.lead)
     if form.is_valid() and saved_unless_changed(request, form):
-        return redirect(found)
-    context = {"form": form, "lead": found.lead, "title": title, "cancel_url": found.get_absolute_url()}
-    return edit_page(request, "crm/deals/form.html", context, found)
+        return redirect(instance)
+    context = {"form": form, "lead": instance.lead, "title": title, "cancel_url": instance.get_absolute_url()}
+    return edit_page(request, "crm/deals/form.html", context, instance)
 
 
 def _save(form: DealForm) -> Deal:
@@ -149,20 +144,20 @@ def _save(form: DealForm) -> Deal:
 @require_POST
 @member(Action.EDIT_LEADS)
 def deal_move(request: MemberRequest, pk: int) -> HttpResponse:
-    """Put the deal into another stage, from the board or from its page."""
-    found = own_or_404(Deal.objects.all(), request, pk)
+    """Move the deal to another stage, from the board or its page."""
+    instance = own_or_404(Deal.objects.all(), request, pk)
     stage = own_or_404(Stage.objects.all(), request, request.POST.get("stage"))
-    move_deal(deal=found, stage=stage)
-    messages.success(request, f"{found} is now in {stage}.")
+    move_deal(deal=instance, stage=stage)
+    messages.success(request, f"{instance} is now in {stage}.")
     return redirect(back_to(request, default=reverse("deals")))
 
 
 @member(Action.DELETE_LEADS)
 def deal_delete(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask, then delete the deal. Its lead stays."""
-    found = own_or_404(Deal.objects.select_related("lead"), request, pk)
+    """Ask for confirmation, then delete the deal. Its lead stays."""
+    instance = own_or_404(Deal.objects.select_related("lead"), request, pk)
     if request.method == "POST":
-        found.delete()
-        messages.success(request, f"{found} was deleted.")
-        return redirect(found.lead)
-    return render(request, "crm/deals/delete.html", {"deal": found})
+        instance.delete()
+        messages.success(request, f"{instance} was deleted.")
+        return redirect(instance.lead)
+    return render(request, "crm/deals/delete.html", {"deal": instance})

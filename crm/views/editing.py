@@ -1,4 +1,4 @@
-"""Forms that add something once, and editing what somebody else may be editing too."""
+"""Adding a row once, and detecting concurrent edits."""
 
 import hashlib
 import json
@@ -20,17 +20,17 @@ from crm.models import Deal, Lead
 from crm.services.editing import ChangedMeanwhile, unchanged_since, version_of
 from crm.services.idempotency import save_once
 
-# --- Editing a lead or a deal that somebody else may be editing too.
+# Concurrent edits of a lead or deal
 
 VERSION: Final = "version"
 CHANGED: Final = (
-    "Nothing was saved: this was changed after you opened it. Below is what you typed. Save once more to put it in the "
-    "place of what is there now, or cancel to see that."
+    "Nothing was saved: this was changed after you opened it. Your changes are below. Save again to overwrite "
+    "the current version, or cancel to see it."
 )
 
 
 def saved_unless_changed(request: MemberRequest, form: LeadForm | DealForm) -> bool:
-    """Save an edited row. False where somebody has changed it since its form was opened, and then the form says so."""
+    """Save an edited row. If someone has changed it since the form was opened, add an error and return False."""
     try:
         with unchanged_since(request.POST.get(VERSION, ""), form.instance):
             messages.success(request, f"{form.save()} was saved.")
@@ -43,7 +43,7 @@ def saved_unless_changed(request: MemberRequest, form: LeadForm | DealForm) -> b
 
 
 def edit_page(request: MemberRequest, template: str, context: dict[str, Any], row: Lead | Deal) -> HttpResponse:
-    """The form of a row, which knows the version that it was opened on; after a conflict, the one there is now."""
+    """The edit form, with the version of the row when it was opened or, after a conflict, the current one."""
     is_conflict = CHANGED in context["form"].non_field_errors()
     if is_conflict:
         row.refresh_from_db(fields=["updated_at"])
@@ -51,30 +51,30 @@ def edit_page(request: MemberRequest, template: str, context: dict[str, Any], ro
     return render(request, template, {**context, VERSION: version}, status=409 if is_conflict else 200)
 
 
-# --- Forms that add something once, however often they are sent.
+# Adding a row once, however often its form is submitted
 
 FORM_KEY: Final = "form_key"
-ALREADY_SAVED: Final = "This form came twice and was saved once."
+ALREADY_SAVED: Final = "You submitted this form twice. It was saved once."
 
 
 def form_key(request: MemberRequest) -> str:
-    """For the hidden field: the key that the form came with, or a new one."""
+    """The value of the hidden field: the submitted key, or a new one."""
     sent = request.POST.get(FORM_KEY, "")
     return sent if re.fullmatch(r"[0-9a-f]{32}", sent) else uuid.uuid4().hex
 
 
-def added(request: MemberRequest, route: str, save: Callable[[], Model]) -> HttpResponse:
-    """Save what the form adds and go to its page, the `route`; the very same form again only goes there."""
-    made_id, made = save_once(company=request.membership.company, sha256=_sha256(request), save=save)
-    if made is None:
+def add_once(request: MemberRequest, route: str, save: Callable[[], Model]) -> HttpResponse:
+    """Save the new row and redirect to its page, `route`. A repeated form only redirects."""
+    added_id, added = save_once(company=request.membership.company, sha256=_sha256(request), save=save)
+    if added is None:
         messages.info(request, ALREADY_SAVED)
     else:
-        messages.success(request, f"{made} was added.")
-    return redirect(route, made_id)
+        messages.success(request, f"{added} was added.")
+    return redirect(route, added_id)
 
 
 def _sha256(request: MemberRequest) -> str:
-    """Of the form as it was filled in, and where it was sent."""
-    typed = {name: values for name, values in request.POST.lists() if name not in (FORM_KEY, "csrfmiddlewaretoken")}
-    whole = json.dumps([form_key(request), request.get_full_path(), typed], sort_keys=True)
-    return hashlib.sha256(whole.encode()).hexdigest()
+    """The hash of the form's values and its URL."""
+    values = {name: given for name, given in request.POST.lists() if name not in (FORM_KEY, "csrfmiddlewaretoken")}
+    text = json.dumps([form_key(request), request.get_full_path(), values], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

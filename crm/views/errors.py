@@ -1,4 +1,4 @@
-"""What is shown instead of a page that can't be. These pages stand alone: they need no company and no database."""
+"""Error pages. They need neither a company nor the database."""
 
 from collections.abc import Callable
 
@@ -10,8 +10,8 @@ from crm.models.lead import PersonErased
 from crm.models.tracking import DeletedMeanwhile
 
 API = "/api/"
-# A database that went away in mid-commit leaves nobody knowing whether it saved, so this does not claim to know.
-SORRY = "Something went wrong here. What you sent may not have been saved: look before you send it again."
+# If the database goes away during a commit, nobody knows whether it saved, so the message doesn't claim to.
+SORRY = "Something went wrong. Your changes may not have been saved: check before you send them again."
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -25,7 +25,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     if request.path_info.startswith(API):
         return JsonResponse({"detail": SORRY}, status=500)
-    # Without the request: a context processor may be what failed.
+    # Without the request, because a context processor may have failed.
     return HttpResponse(render_to_string("500.html"), status=500)
 
 
@@ -34,7 +34,7 @@ def conflict(request: HttpRequest, sentence: str) -> HttpResponse:
 
 
 class GoneMeanwhileMiddleware:
-    """Answers with 409 and a sentence, or with 404, where a page would write what was erased or deleted since."""
+    """Turns a write to an erased lead into a 409 page with a message, and to a deleted row into a 404 page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

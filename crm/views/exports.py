@@ -1,4 +1,4 @@
-"""Files to take along: CSV that is written while it is sent, however long it gets."""
+"""CSV exports, streamed so that they can be of any size."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,9 +18,9 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 def export(
     request: MemberRequest, *, what: str, head: Sequence[str], rows: Iterable[Iterable[object]], back_to: str
 ) -> HttpResponseBase:
-    """The rows as a file that is named after `what`; they are read only once the export is on record.
+    """The rows as a CSV file named after `what`. They are read only after the export is in the audit log.
 
-    Back to the page of that name, with the reason, where the company has made too many in this minute (S42).
+    If the company has made too many exports in this minute, redirect to `back_to` with the reason.
     """
     company_id = request.membership.company_id
     try:
@@ -36,7 +36,7 @@ def export(
 
 
 class _Echo:
-    """Gives csv's writer something to write to, and gives each line back."""
+    """A file for csv's writer that returns each line."""
 
     def write(self, line: str) -> str:
         return line
@@ -45,24 +45,22 @@ class _Echo:
 def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
     writer: Any = csv.writer(_Echo())
     yield writer.writerow(head)
-    # Outside of a transaction PostgreSQL finds all rows of a cursor before it gives the first.
+    # Outside a transaction, PostgreSQL computes all rows of a cursor before it returns the first.
     with statements_may_take(LONG_SECONDS):
         for row in rows:
             yield writer.writerow([as_text(cell) for cell in row])
 
 
-# --- Text for a CSV file that a spreadsheet will open, and take for a formula where it may.
-
-# What makes a formula, also in full width, and what Excel and others skip before they look for it.
-FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Characters that start a formula, including full-width ones, and those that Excel and others skip before them
+FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 SKIPPED: Final = "\t\r\n\0 \u00a0\u3000"
 
 
 def as_text(value: object) -> str:
-    """The value as a cell that stays text: one that might be a formula gets an apostrophe in front.
+    """The value as the text of a cell. One that a spreadsheet might read as a formula gets a leading apostrophe.
 
     Source: OWASP, "CSV Injection".
     """
     text = "" if value is None else str(value)
-    might_be_formula = text.startswith(("\t", "\r", "\n", "\0")) or text.lstrip(SKIPPED).startswith(FORMULA_SIGNS)
+    might_be_formula = text.startswith(("\t", "\r", "\n", "\0")) or text.lstrip(SKIPPED).startswith(FORMULA_PREFIXES)
     return f"'{text}" if might_be_formula else text

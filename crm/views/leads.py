@@ -1,4 +1,4 @@
-"""Leads: the list, one lead, its status, its form, its end."""
+"""Leads: the list, and viewing, editing, erasing and deleting a lead."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -20,26 +20,24 @@ from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status
 from crm.services.erasure import erase_lead
 from crm.services.searches import recall_search, remember_search
-from crm.views.editing import added, edit_page, form_key, saved_unless_changed
+from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
 from crm.views.shell import back_to, with_outcomes
 
-# --- The list of leads: finding them, and changing the status of many.
-
 LEADS_PER_PAGE = 25
-FILTERS_IN_VIEW = 2
+VISIBLE_FILTERS = 2
 BIGINT_DIGITS = 19
 
 
 @member(Action.SEE_LEADS)
 def leads(request: MemberRequest) -> HttpResponse:
-    """The leads, filtered and sorted by the address. The filter form is posted here and becomes an address."""
+    """The leads, filtered and sorted by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
         return redirect(f"{reverse('leads')}?{_address_query(request)}")
     search, sort = recall_search(request.membership, request.GET.get("search", "")), request.GET.get("sort", "")
-    everyone = own_leads(request)
-    filtered = LeadFilter(request.GET, queryset=everyone, request=request)
-    found = sorted_by(filtered.qs.search(search), sort)
-    page = Paginator(found, LEADS_PER_PAGE).get_page(request.GET.get("page"))
+    all_leads = own_leads(request)
+    filtered = LeadFilter(request.GET, queryset=all_leads, request=request)
+    matching = sorted_by(filtered.qs.search(search), sort)
+    page = Paginator(matching, LEADS_PER_PAGE).get_page(request.GET.get("page"))
     return render(
         request,
         "crm/leads/list.html",
@@ -57,9 +55,9 @@ def leads(request: MemberRequest) -> HttpResponse:
 
 
 def _filter_fields(filtered: LeadFilter) -> dict[str, Any]:
-    """The fields that are always in view, and those that unfold: unfolded already where one of them is in use."""
+    """The fields that are always visible and those that unfold, which start unfolded if one is in use."""
     fields = list(filtered.form)
-    first, more = fields[:FILTERS_IN_VIEW], fields[FILTERS_IN_VIEW:]
+    first, more = fields[:VISIBLE_FILTERS], fields[VISIBLE_FILTERS:]
     return {"first_filters": first, "more_filters": more, "is_more_open": any(field.value() for field in more)}
 
 
@@ -67,7 +65,7 @@ def _address_query(request: MemberRequest) -> str:
     """The filter form as a query string without its empty fields, and with a key in the place of the search."""
     form = SearchForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Search for at most 100 letters or digits.")
+        messages.error(request, "Enter at most 100 characters to search for.")
     text = form.cleaned_data.get("search", "")
     names = [*LeadFilter.base_filters, "sort"]
     query = {name: request.POST[name] for name in names if request.POST.get(name)}
@@ -79,33 +77,30 @@ def _address_query(request: MemberRequest) -> str:
 @require_POST
 @member(Action.EDIT_LEADS)
 def lead_bulk_status(request: MemberRequest) -> HttpResponse:
-    """Give all ticked leads one status."""
+    """Give all selected leads one status."""
     status = own_or_404(LeadStatus.objects.all(), request, request.POST.get("status"))
-    ticked = [pk for pk in request.POST.getlist("lead") if pk.isascii() and pk.isdigit() and len(pk) < BIGINT_DIGITS]
-    chosen = Lead.objects.for_company(request.membership.company).filter(pk__in=ticked)
-    changed = change_status(leads=chosen, status=status)
-    if not ticked:
-        messages.warning(request, "Tick the leads to change first.")
+    selected = [pk for pk in request.POST.getlist("lead") if pk.isascii() and pk.isdigit() and len(pk) < BIGINT_DIGITS]
+    own = Lead.objects.for_company(request.membership.company).filter(pk__in=selected)
+    changed = change_status(leads=own, status=status)
+    if not selected:
+        messages.warning(request, "Select the leads to change first.")
     else:
         messages.success(request, f"{changed} lead{'s are' if changed != 1 else ' is'} now {status}.")
     return redirect(back_to(request, default=reverse("leads")))
 
 
-# --- One lead: its page, its form, its status, its end.
-
-
 @require_safe
 @member(Action.SEE_LEADS)
 def lead(request: MemberRequest, pk: int) -> HttpResponse:
-    """The lead's page: what is known, its deals, and what happened."""
-    found = own_or_404(Lead.objects.select_related("status", "owner"), request, pk)
+    """The lead's page: its fields, its deals and its timeline."""
+    instance = own_or_404(Lead.objects.select_related("status", "owner"), request, pk)
     return render(
         request,
         "crm/leads/detail.html",
         {
-            "lead": found,
-            "deals": found.deals.select_related("stage"),
-            "timeline": timeline.of_lead(found),
+            "lead": instance,
+            "deals": instance.deals.select_related("stage"),
+            "timeline": timeline.of_lead(instance),
             "statuses": LeadStatus.objects.for_company(request.membership.company),
         },
     )
@@ -116,52 +111,54 @@ def lead_new(request: MemberRequest) -> HttpResponse:
     company = request.membership.company
     form = LeadForm(request.POST or None, company=company, initial={"owner": request.user})
     if form.is_valid():
-        return added(request, "lead", form.save)
+        return add_once(request, "lead", form.save)
     context = {"form": form, "form_key": form_key(request), "cancel_url": reverse("leads")}
     return render(request, "crm/leads/form.html", context)
 
 
 @member(Action.EDIT_LEADS)
 def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
-    found = own_or_404(Lead.objects.not_erased(), request, pk)
-    name = found.name  # the form writes into the lead even where it then refuses
-    form = LeadForm(request.POST or None, instance=found, company=request.membership.company)
+    instance = own_or_404(Lead.objects.not_erased(), request, pk)
+    name = instance.name  # read first, because even an invalid form changes the instance
+    form = LeadForm(request.POST or None, instance=instance, company=request.membership.company)
     if form.is_valid() and saved_unless_changed(request, form):
-        return redirect(found)
-    context = {"form": form, "lead": found, "name": name, "cancel_url": found.get_absolute_url()}
-    return edit_page(request, "crm/leads/form.html", context, found)
+        return redirect(instance)
+    context = {"form": form, "lead": instance, "name": name, "cancel_url": instance.get_absolute_url()}
+    return edit_page(request, "crm/leads/form.html", context, instance)
 
 
 @member(Action.DELETE_LEADS)
 def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask for the person's name, then erase the person. What is left is a row without anything of them."""
-    found = own_or_404(Lead.objects.not_erased(), request, pk)
-    form = ErasureForm(request.POST or None, lead=found)
+    """Ask for the person's name, then erase the person. Only an empty row is left."""
+    instance = own_or_404(Lead.objects.not_erased(), request, pk)
+    form = ErasureForm(request.POST or None, lead=instance)
     if form.is_valid():
-        erase_lead(lead=found, user=request.user)
-        messages.success(request, f"Lead {found.pk} was erased. The audit log keeps a receipt with the lead's number.")
-        return redirect(found)
-    return render(request, "crm/leads/erase.html", {"lead": found, "form": form})
+        erase_lead(lead=instance, user=request.user)
+        messages.success(
+            request, f"Lead {instance.pk} was erased. The audit log keeps a receipt with the lead's number."
+        )
+        return redirect(instance)
+    return render(request, "crm/leads/erase.html", {"lead": instance, "form": form})
 
 
 @require_POST
 @member(Action.EDIT_LEADS)
 def lead_status(request: MemberRequest, pk: int) -> HttpResponse:
-    """The quick change of a status, in the list and on the lead's page."""
-    found = own_or_404(Lead.objects.not_erased(), request, pk)
+    """Change the status, from the list or the lead's page."""
+    instance = own_or_404(Lead.objects.not_erased(), request, pk)
     status = own_or_404(LeadStatus.objects.all(), request, request.POST.get("status"))
-    change_status(leads=Lead.objects.filter(pk=found.pk), status=status)
-    messages.success(request, f"{found} is now {status}.")
-    return redirect(back_to(request, default=found.get_absolute_url()))
+    change_status(leads=Lead.objects.filter(pk=instance.pk), status=status)
+    messages.success(request, f"{instance} is now {status}.")
+    return redirect(back_to(request, default=instance.get_absolute_url()))
 
 
 @member(Action.DELETE_LEADS)
 def lead_delete(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask, then delete the lead with its deals."""
-    found = own_or_404(Lead.objects.all(), request, pk)
+    """Ask for confirmation, then delete the lead with its deals."""
+    instance = own_or_404(Lead.objects.all(), request, pk)
     if request.method == "POST":
-        name = found.name
-        found.delete()
+        name = instance.name
+        instance.delete()
         messages.success(request, f"{name} was deleted.")
         return redirect("leads")
-    return render(request, "crm/leads/delete.html", {"lead": found, "deal_count": found.deals.count()})
+    return render(request, "crm/leads/delete.html", {"lead": instance, "deal_count": instance.deals.count()})

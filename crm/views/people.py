@@ -1,4 +1,4 @@
-"""Who belongs to the company, and where the link in an invitation leads."""
+"""The people page, and accepting an invitation."""
 
 from typing import cast
 
@@ -20,15 +20,15 @@ from crm.models.roles import Action, Role
 from crm.services import invitations, members
 from crm.views.shell import work_in
 
-# --- Who belongs to the company: inviting, roles, shutting out and letting in again. For its admins.
+# The people page, for admins
 
-YOURSELF = "Nothing was changed: you would shut yourself out of this page. Let another admin do it."
-LAST_ADMIN = "Nothing was changed: nobody else can manage the company. Make somebody else an admin first."
+YOURSELF = "Nothing was changed: you would lose access to this page. Ask another admin to do it."
+LAST_ADMIN = "Nothing was changed: no one else can manage the company. Make someone else an admin first."
 
 
 @member(Action.MANAGE_COMPANY)
 def people(request: MemberRequest) -> HttpResponse:
-    """The page; posting it invites somebody."""
+    """The page. POST invites a person."""
     own = request.membership.company
     form = InvitationForm(request.POST or None, company=own)
     if form.is_valid():
@@ -47,7 +47,7 @@ def people(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member(Action.MANAGE_COMPANY)
 def invitation_resend(request: MemberRequest, pk: int) -> HttpResponse:
-    """Send the mail again, with a new link."""
+    """Send the invitation again, with a new link."""
     invitation = own_or_404(Invitation.objects.open(), request, pk)
     _mail(request, invitation, invitations.renew(invitation=invitation))
     return redirect("people")
@@ -56,17 +56,17 @@ def invitation_resend(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @member(Action.MANAGE_COMPANY)
 def invitation_revoke(request: MemberRequest, pk: int) -> HttpResponse:
-    """End an invitation."""
+    """Revoke an invitation."""
     invitation = own_or_404(Invitation.objects.open(), request, pk)
     invitations.revoke(invitation=invitation)
-    messages.success(request, f"The invitation to {invitation.email} was revoked. Its link is refused from now on.")
+    messages.success(request, f"The invitation to {invitation.email} was revoked. Its link no longer works.")
     return redirect("people")
 
 
 @require_POST
 @member(Action.MANAGE_COMPANY)
 def member_role(request: MemberRequest, pk: int) -> HttpResponse:
-    """Give a member another role."""
+    """Change a member's role."""
     person = own_or_404(Membership.objects.all(), request, pk)
     form = RoleForm(request.POST)
     if not form.is_valid():
@@ -80,13 +80,13 @@ def member_role(request: MemberRequest, pk: int) -> HttpResponse:
     except members.LastAdmin:
         messages.error(request, LAST_ADMIN)
     else:
-        messages.success(request, f"{person.user} is {Role(form.cleaned_data['role']).label} now.")
+        messages.success(request, f"{person.user} now has the role {Role(form.cleaned_data['role']).label}.")
     return redirect("people")
 
 
 @member(Action.MANAGE_COMPANY)
 def member_deactivate(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask, then shut a member out."""
+    """Ask for confirmation, then deactivate a member."""
     person = own_or_404(Membership.objects.all(), request, pk)
     if request.method != "POST":
         return render(request, "crm/people/deactivate.html", {"person": person})
@@ -95,64 +95,64 @@ def member_deactivate(request: MemberRequest, pk: int) -> HttpResponse:
     except members.LastAdmin:
         messages.error(request, LAST_ADMIN)
     else:
-        messages.success(request, f"{person.user} was deactivated, and so were the API keys that they made.")
+        messages.success(request, f"{person.user} was deactivated, and their API keys were revoked.")
     return redirect("people")
 
 
 @require_POST
 @member(Action.MANAGE_COMPANY)
 def member_reactivate(request: MemberRequest, pk: int) -> HttpResponse:
-    """Let a former member in again."""
+    """Reactivate a member."""
     person = own_or_404(Membership.objects.all(), request, pk)
     members.reactivate(membership=person)
-    messages.success(request, f"{person.user} can work here again.")
+    messages.success(request, f"{person.user} was reactivated.")
     return redirect("people")
 
 
 def _mail(request: MemberRequest, invitation: Invitation, token: str) -> None:
     context = {"invitation": invitation, "invited_by": request.user, "path": reverse("invitation", args=[token])}
     if get_adapter(request).send_mail("crm/mail/invitation", invitation.email, context):
-        messages.success(request, f"An invitation was mailed to {invitation.email}. It is good for 7 days.")
+        messages.success(request, f"An invitation was sent to {invitation.email}. It is valid for 7 days.")
 
 
-# --- Where the link in an invitation leads: join as who one is, sign in first, or set a name and a password.
+# The link in an invitation: join, sign in first, or set a name and password
 
 
 @login_not_required
 @never_cache
 @sensitive_post_parameters("password")
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """The page for this token. One that is no longer good says so, with 404."""
-    found = Invitation.objects.find(token)
+    """The page for this token; 404 with the reason if it is no longer valid."""
+    instance = Invitation.objects.find(token)
     try:
-        if found is None:
+        if instance is None:
             raise invitations.InvitationGone
         if request.user.is_authenticated:
-            return _join(request, found, token)
-        if User.objects.filter(email__iexact=found.email).exists():
-            return render(request, "crm/people/invitation_sign_in.html", {"invitation": found})
-        return _join_anew(request, found, token)
+            return _join(request, instance, token)
+        if User.objects.filter(email__iexact=instance.email).exists():
+            return render(request, "crm/people/invitation_sign_in.html", {"invitation": instance})
+        return _join_as_new_user(request, instance, token)
     except invitations.InvitationGone:
         return render(request, "crm/people/invitation_gone.html", status=404)
 
 
-def _join(request: HttpRequest, found: Invitation, token: str) -> HttpResponse:
+def _join(request: HttpRequest, instance: Invitation, token: str) -> HttpResponse:
     user = cast(User, request.user)
-    if user.email != found.email:
-        return render(request, "crm/people/invitation_other_user.html", {"invitation": found}, status=403)
+    if user.email != instance.email:
+        return render(request, "crm/people/invitation_other_user.html", {"invitation": instance}, status=403)
     if request.method != "POST":
-        return render(request, "crm/people/invitation_join.html", {"invitation": found})
+        return render(request, "crm/people/invitation_join.html", {"invitation": instance})
     membership = invitations.accept(token=token, user=user)
     work_in(request, membership)
     messages.success(request, f"Welcome to {membership.company}.")
     return redirect("dashboard")
 
 
-def _join_anew(request: HttpRequest, found: Invitation, token: str) -> HttpResponse:
-    form = NewMemberForm(request.POST or None, instance=User(email=found.email))
+def _join_as_new_user(request: HttpRequest, instance: Invitation, token: str) -> HttpResponse:
+    form = NewMemberForm(request.POST or None, instance=User(email=instance.email))
     if not form.is_valid():
-        return render(request, "crm/people/invitation_new_user.html", {"invitation": found, "form": form})
+        return render(request, "crm/people/invitation_new_user.html", {"invitation": instance, "form": form})
     user = invitations.accept_as_new_user(token=token, **form.cleaned_data)
-    messages.success(request, f"Welcome to {found.company}.")
+    messages.success(request, f"Welcome to {instance.company}.")
     response: HttpResponse = perform_login(request, user)
     return response

@@ -1,4 +1,4 @@
-"""Signing out, and what the header offers on every page."""
+"""Theme, company switch and outcomes column, and helpers for redirects and lists."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -25,7 +25,7 @@ YEAR_SECONDS = 365 * 24 * 3600
 
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
-    """Keep the choice of colours in a cookie, and go back to the page."""
+    """Store the theme in a cookie and go back to the page."""
     response = redirect(back_to(request))
     if request.POST.get("theme") in THEMES:
         response.set_cookie(
@@ -41,7 +41,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def switch_company(request: HttpRequest) -> HttpResponse:
-    """Work in another of one's companies from now on. A company that one is not in changes nothing."""
+    """Switch to another of the user's companies. Ignores any other company."""
     own = {str(membership.company_id): membership for membership in request.memberships}  # type: ignore[attr-defined]
     chosen = own.get(request.POST.get("company", ""))
     if chosen:
@@ -52,29 +52,26 @@ def switch_company(request: HttpRequest) -> HttpResponse:
 @require_POST
 @member(Action.SEE_LEADS)
 def outcomes_column(request: MemberRequest) -> HttpResponse:
-    """Show or hide the column of outcomes in the lists of leads and deals. The choice stays with the person."""
+    """Show or hide the outcomes column in the lists of leads and deals. The choice is stored per member."""
     show_outcomes(membership=request.membership, shown=request.POST.get("shown") == "1")
     return redirect(back_to(request, default=reverse("leads")))
 
 
 def work_in(request: HttpRequest, membership: Membership) -> None:
-    """Make this company the one that the session works in.
+    """Make this the session's current company.
 
-    The CSRF token changes with it, so that a page of the other company, still open in another tab, can write nothing
-    (S07): it is told to reload.
+    Rotates the CSRF token, so that a page of the previous company in another tab can't write: it is asked to reload.
     """
     request.session[COMPANY_KEY] = membership.company_id
     rotate_token(request)
 
 
 def back_to(request: HttpRequest, default: str = "/") -> str:
-    """The address in `next`, of the form or of the page's own address, if it is one of ours; else `default`."""
+    """The URL in `next`, from the form or the query string, if it is on this host; else `default`."""
     address = request.POST.get("next", request.GET.get("next", ""))
-    ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
-    return address if ours else default
+    is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+    return address if is_ours else default
 
-
-# --- The column of outcomes that a person may have in the lists of leads and deals.
 
 M = TypeVar("M", bound=Model)
 
@@ -82,7 +79,7 @@ M = TypeVar("M", bound=Model)
 def with_outcomes(
     page: Iterable[M], outcomes_of: Callable[[Sequence[M]], Mapping[int, TimelineNote]], request: MemberRequest
 ) -> list[tuple[M, TimelineNote | None]]:
-    """The rows of a page, each with what it has come to: that is asked for only where the column is shown."""
+    """The rows of a page, each with its outcome. Outcomes are queried only if the column is shown."""
     rows = list(page)
     outcomes = outcomes_of(rows) if request.membership.shows_outcomes else {}
     return [(row, outcomes.get(row.pk)) for row in rows]

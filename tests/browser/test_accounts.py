@@ -69,7 +69,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     page.get_by_label("E-mail address").fill("grace@example.com")
     page.locator("#id_role").select_option("sales")
     press(page, "Invite")
-    expect(page.locator("#messages")).to_contain_text("An invitation was mailed to grace@example.com.")
+    expect(page.locator("#messages")).to_contain_text("An invitation was sent to grace@example.com.")
     assert_fit_to_use(page)
 
     # Grace accepts, in a browser of her own, and sets an authenticator app up.
@@ -111,7 +111,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     page.goto(f"{page.server_url}/company/people/")
     page.get_by_label("Role of Grace Hopper", exact=True).select_option("ops")
     page.get_by_role("button", name="Change the role of Grace Hopper").click()
-    expect(page.locator("#messages")).to_contain_text("Grace Hopper is Ops now.")
+    expect(page.locator("#messages")).to_contain_text("Grace Hopper now has the role Ops.")
     hers.reload()
     expect(hers.get_by_role("link", name="Add lead")).to_have_count(0)
 
@@ -151,7 +151,7 @@ def test_without_javascript_a_forgotten_password_is_replaced(plain_page, sales):
     press(plain_page, "Mail me a link")
     plain_page.goto(newest_link())
     plain_page.get_by_label("New password").fill("a brand new one, long enough")
-    plain_page.get_by_label("The same again").fill("a brand new one, long enough")
+    plain_page.get_by_label("Repeat the password").fill("a brand new one, long enough")
     press(plain_page, "Save password")
     plain_page.get_by_role("link", name="Sign in").click()
     plain_page.get_by_label("E-mail address").fill("sales@example.com")

@@ -99,7 +99,7 @@ def test_back_and_the_same_again_leads_to_what_was_added_and_says_so(web, new_le
     again = web.post("/leads/new/", new_lead, follow=True)
 
     assert again.redirect_chain == [(f"/leads/{Lead.objects.get().pk}/", 302)]
-    assert "This form came twice and was saved once." in again.content.decode()
+    assert "You submitted this form twice. It was saved once." in again.content.decode()
 
 
 @pytest.mark.django_db
@@ -245,7 +245,7 @@ def test_what_can_be_no_idempotency_key_is_refused_and_nothing_is_added(key, com
     answer = add(caller(company), key)
 
     assert answer.status_code == 400
-    assert answer.json() == {"Idempotency-Key": ["It has 1 to 200 plain letters, digits and signs."]}
+    assert answer.json() == {"Idempotency-Key": ["Enter 1 to 200 printable ASCII characters without spaces."]}
     assert not Lead.objects.exists()
 
 
@@ -263,7 +263,10 @@ def test_what_is_gone_is_not_added_again_by_the_request_that_added_it(gone, comp
 
     answer = add(api, "row-1")
 
-    assert (answer.status_code, answer.json()["detail"].partition(".")[0]) == (409, "What this request added is gone")
+    assert (answer.status_code, answer.json()["detail"].partition(".")[0]) == (
+        409,
+        "The row that this request added no longer exists",
+    )
     assert not Lead.objects.filter(first_name="Grace").exists()
 
 

@@ -28,7 +28,7 @@ OPENED_IN = {
     "crm/accounts/mfa.py": "tests/security/test_lost_second_factors.py",
     "crm/views/company.py": "tests/security/test_lost_second_factors.py",
 }
-ALL_LOST = "No code can be checked: this installation has lost the key that seals your second factor."
+ALL_LOST = "No code can be checked: this installation has lost the encryption key of your second factor."
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_the_log_names_the_keys_that_are_there_and_when_the_lost_one_was_used(
 
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert len(said) == 1
-    assert f"The authenticator app of user {sales.user.pk} can't be read" in said[0]
+    assert f"The authenticator app of user {sales.user.pk} can't be decrypted" in said[0]
     assert crypto.fingerprint(settings.TOKEN_KEYS[0]) in said[0]
     assert crypto.fingerprint(lost_key) not in said[0]  # nobody can know it
     assert "It was encrypted on 2" in said[0]
@@ -136,7 +136,7 @@ def test_a_recovery_code_lets_one_in_whose_app_can_not_be_read(
     give(let_in, codes[0])
 
     assert "Your app's codes can't be checked" in text(page)
-    assert "Give one of your recovery codes" in text(page)
+    assert "Enter one of your recovery codes" in text(page)
     assert is_in(let_in)
 
 
@@ -167,7 +167,7 @@ def test_a_code_that_is_merely_wrong_is_said_to_be_wrong(lost_key: str, sales: A
 
     page = give(client, "000000").content.decode()
 
-    assert "This code is not right" in page
+    assert "This code is incorrect" in page
     assert ALL_LOST not in page
 
 
@@ -191,7 +191,7 @@ def test_guessing_ends_after_five_here_too(lost_key: str, sales: Any, settings: 
     pages = [give(client, "000000").content.decode() for _ in range(6)]
 
     assert [ALL_LOST in page for page in pages] == [True] * 5 + [False]
-    assert "That went wrong too often." in pages[5]
+    assert "Too many failed attempts." in pages[5]
 
 
 def test_who_is_signed_in_sets_it_up_again_by_themselves(
@@ -241,7 +241,7 @@ def test_the_text_of_a_key_that_was_just_made_is_not_shown_and_it_is_said_why(
     page = client.get("/company/api-keys/made/", follow=True)
 
     assert page.status_code == 200
-    assert "The text of this key can't be read any more. Revoke it and make another." in text(page)
+    assert "This key can no longer be shown. Revoke it and create another." in text(page)
 
 
 def test_every_place_that_opens_something_sealed_has_its_test() -> None:

@@ -1,4 +1,4 @@
-"""`manage.py create_api_key --company SLUG --role ROLE`: a way in for a script, without the company page."""
+"""`manage.py create_api_key --company SLUG --role ROLE`: create an API key without the company page."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,28 +11,32 @@ from crm.services.companies import issue_api_key
 
 
 class Command(BaseCommand):
-    help = "Makes an API key and prints it, alone on its line. It is kept as a hash: this is the only time it is shown."
+    help = "Creates an API key and prints it on a line of its own. Only a hash is stored, so it can't be shown again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--company", required=True, metavar="SLUG", help="the company's short name")
+        parser.add_argument("--company", required=True, metavar="SLUG", help="the company's slug")
         parser.add_argument("--role", required=True, help=f"what the key may do: {', '.join(Role.values)}")
         parser.add_argument("--name", default="Command line", metavar="TEXT", help="what the key is for")
 
     def handle(self, *, company: str, role: str, name: str, **options: Any) -> None:
         if role not in Role.values:
-            raise CommandError(f"There is no role “{role}”. The roles are: {', '.join(Role.values)}.")
+            raise CommandError(f"There is no role “{role}”. Choose one of: {', '.join(Role.values)}.")
         limit = ApiKey._meta.get_field("name").max_length or 0
         if len(name) > limit:
-            raise CommandError(f"The name has {len(name)} characters; {limit} are allowed.")
+            raise CommandError(f"The name has {len(name)} characters. At most {limit} are allowed.")
         _, text = issue_api_key(company=find_company(company), role=role, name=name)
         self.stdout.write(text)
 
 
 def find_company(slug: str) -> Company:
-    """The company with this slug. Raises CommandError, which lists those that exist."""
+    """The company with this slug. Raises CommandError with a list of the slugs that exist."""
     company = Company.objects.filter(slug=slug).first()
     if company is None:
         slugs = ", ".join(Company.objects.order_by("slug").values_list("slug", flat=True))
-        hint = f"There is: {slugs}." if slugs else "There is none yet: `manage.py create_company` makes one."
+        hint = (
+            f"Existing companies: {slugs}."
+            if slugs
+            else "There are none yet: create one with `manage.py create_company`."
+        )
         raise CommandError(f"There is no company “{slug}”. {hint}")
     return company

@@ -1,4 +1,4 @@
-"""`manage.py create_company NAME --admin EMAIL`: a company and its first admin, who needs no mail to sign in."""
+"""`manage.py create_company NAME --admin EMAIL`: create a company and its first admin, with no e-mail to confirm."""
 
 import getpass
 import os
@@ -16,13 +16,13 @@ from django.core.validators import validate_email
 from crm.models import Company, User
 from crm.services.companies import provision_company
 
-PASSWORD: Final = "LEADMACHINE_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
+PASSWORD: Final = "LEADMACHINE_ADMIN_PASSWORD"  # noqa: S105 - the name of an environment variable
 
 
 class Command(BaseCommand):
     help = (
-        "Makes a company and its first admin, whose address counts as confirmed. The password is asked for, or taken "
-        f"from {PASSWORD}. Somebody who has an account keeps their password."
+        "Creates a company and its first admin, whose address counts as confirmed. Prompts for the password unless "
+        f"{PASSWORD} is set. An existing user keeps their password."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -35,19 +35,21 @@ class Command(BaseCommand):
             user = _user_of(email) or _with_password(User(email=email))
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
-        password = "you chose" if user._state.adding else "they have"
+        password = "the password that you chose" if user._state.adding else "their existing password"
         company = provision_company(name=name, admin=user)
-        self.stdout.write(f"Made the company {company} ({company.slug}), with user {user.pk} as its admin.")
-        self.stdout.write(f"Sign in at {settings.SITE_URL}/login/ with the address and the password that {password}.")
-        self.stdout.write("Next: the three steps on the LinkedIn page. The others are invited from the Company page.")
+        self.stdout.write(f"Created the company {company} ({company.slug}), with user {user.pk} as its admin.")
+        self.stdout.write(f"Sign in at {settings.SITE_URL}/login/ with this address and {password}.")
+        self.stdout.write(
+            "Next: follow the three steps on the LinkedIn page, and invite colleagues from the Company page."
+        )
 
 
 def _new_name(name: str) -> str:
-    """The name, where it can be one and no company has it yet. Raises ValidationError."""
+    """The name. Raises ValidationError if it is invalid or taken."""
     Company._meta.get_field("name").clean(name, None)
-    there = Company.objects.filter(name__iexact=name).first()
-    if there is not None:
-        raise ValidationError(f"There is a company “{there}” already ({there.slug}).")
+    existing = Company.objects.filter(name__iexact=name).first()
+    if existing is not None:
+        raise ValidationError(f"There is already a company “{existing}” ({existing.slug}).")
     return name
 
 
@@ -57,35 +59,35 @@ def _address(email: str) -> str:
 
 
 def _user_of(email: str) -> User | None:
-    """The user with this address, None where nobody has it.
+    """The user with this address, or None.
 
-    Raises ValidationError for one who is switched off, and for one who signed up with an address that nobody has
-    confirmed: the password may be a stranger's.
+    Raises ValidationError for an inactive user, and for one who signed up without confirming the address: the password
+    may be a stranger's.
     """
     user = User.objects.filter(email__iexact=email).first()
     if user is not None and not user.is_active:
-        raise ValidationError(f"User {user.pk} is switched off. Activate them in /admin/ first, or name somebody else.")
+        raise ValidationError(f"User {user.pk} is inactive. Activate them in /admin/ first, or choose another admin.")
     if user is not None and EmailAddress.objects.filter(user=user, verified=False).exists():
         raise ValidationError(
-            f"User {user.pk} signed up with this address and never confirmed it, so anyone may have. "
-            "Let its owner choose a new password by “Forgot your password?”, or delete the user in /admin/. "
-            "Then run this again."
+            f"User {user.pk} signed up with this address but never confirmed it, so it may have been anyone. "
+            "Ask its owner to set a new password with “Forgot your password?”, or delete the user in /admin/. "
+            "Then run this command again."
         )
     return user
 
 
 def _with_password(user: User) -> User:
-    """The new user with the password of the environment, or one that is typed. Raises ValidationError."""
-    password = os.environ.get(PASSWORD) or _typed(user.email)
+    """Set the password from the environment or the prompt. Raises ValidationError."""
+    password = os.environ.get(PASSWORD) or _prompted(user.email)
     validate_password(password, user)
     user.set_password(password)
     return user
 
 
-def _typed(email: str) -> str:
+def _prompted(email: str) -> str:
     if not sys.stdin.isatty():
-        raise ValidationError(f"There is no terminal to ask for the password: set {PASSWORD}.")
+        raise ValidationError(f"There is no terminal to prompt for the password: set {PASSWORD}.")
     password = getpass.getpass(f"Password for {email}: ")
-    if password != getpass.getpass("The same again: "):
-        raise ValidationError("The two differ. Nothing was made.")
+    if password != getpass.getpass("Repeat the password: "):
+        raise ValidationError("The passwords don't match. Nothing was created.")
     return password

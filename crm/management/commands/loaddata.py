@@ -1,4 +1,4 @@
-"""Django's `loaddata`, which also fires the CRM events of the leads and deals that it loads."""
+"""Django's `loaddata`, plus the CRM events of the leads and deals that it loads."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""`manage.py reset_second_factor EMAIL`: the way in for a person who has no code any more, or whose key is lost."""
+"""`manage.py reset_second_factor EMAIL`: let in a user who has lost their codes, or whose encryption key is lost."""
 
 from argparse import ArgumentParser
 from typing import Any, Final
@@ -12,10 +12,10 @@ NAMES: Final = {"totp": "authenticator app", "recovery_codes": "recovery codes"}
 
 
 class Command(BaseCommand):
-    help = "Removes a user's authenticator app and recovery codes, and signs them out. Be sure who asks for it."
+    help = "Removes a user's authenticator app and recovery codes, and signs them out. Verify who is asking first."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", metavar="EMAIL", help="the e-mail address that they sign in with")
+        parser.add_argument("email", metavar="EMAIL", help="the e-mail address they sign in with")
 
     def handle(self, *, email: str, **options: Any) -> None:
         user = User.objects.filter(email__iexact=email.strip()).exclude(email="").first()
@@ -25,8 +25,8 @@ class Command(BaseCommand):
         if not removed:
             self.stdout.write(f"User {user.pk} has no second factor. Nothing was changed.")
             return
-        names = " and ".join(NAMES[each] for each in removed)
+        names = " and ".join(NAMES[kind] for kind in removed)
         self.stdout.write(f"User {user.pk}: {names} removed, {ended} session{'' if ended == 1 else 's'} ended.")
         self.stdout.write(
-            "The password alone lets them in now. Have them set up an authenticator app again under “Your account”."
+            "They can now sign in with their password. Ask them to set up an authenticator app under “Your account”."
         )

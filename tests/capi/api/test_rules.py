@@ -71,7 +71,7 @@ BAD_EVENT = {"crm_event": ["Choose one of: lead_created, lead_qualified, deal_cr
         ({"frequency": "daily"}, {"frequency": ["Choose one of: once, every_time."]}),
         ({"name": ""}, {"name": ["This field may not be blank."]}),
         ({"company": 1}, {"company": ["There is no such field."]}),
-        ({"is_paused": False}, {"is_paused": ["This field can't be written."]}),
+        ({"is_paused": False}, {"is_paused": ["This field is read-only."]}),
     ],
 )
 def test_bad_input_is_answered_with_400_and_nothing_is_written(client, data, errors):

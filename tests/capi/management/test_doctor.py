@@ -83,7 +83,7 @@ def test_it_looks_at_every_open_company_or_at_the_one_that_is_named(healthy, oth
 
 
 def test_an_unknown_company_is_said_with_those_that_exist(company) -> None:
-    with pytest.raises(CommandError, match=r"There is no company “acme”. There is: northwind."):
+    with pytest.raises(CommandError, match=r"There is no company “acme”. Existing companies: northwind."):
         doctor("--company", "acme")
 
 

@@ -60,7 +60,9 @@ def test_it_says_what_to_do_next_and_never_the_password():
     printed = create()
 
     user = User.objects.get()
-    assert printed.splitlines()[0] == f"Made the company Northwind BV (northwind-bv), with user {user.pk} as its admin."
+    assert (
+        printed.splitlines()[0] == f"Created the company Northwind BV (northwind-bv), with user {user.pk} as its admin."
+    )
     assert "Sign in at https://crm.example.com/login/" in printed
     assert GOOD not in printed
     assert user.check_password(GOOD)
@@ -79,7 +81,7 @@ def test_somebody_who_is_known_becomes_the_admin_and_keeps_their_password(other_
         ("Northwind BV", "admin"),
     ]
     assert EmailAddress.objects.get().verified  # the operator vouches for them
-    assert "the password that they have" in printed
+    assert "their existing password" in printed
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def stranger():
 
 
 def test_anyone_who_signed_up_with_the_address_and_never_confirmed_it_is_not_let_in_by_it(stranger):
-    with pytest.raises(CommandError, match=f"^User {stranger.pk} signed up with this address and never confirmed it"):
+    with pytest.raises(CommandError, match=f"^User {stranger.pk} signed up with this address but never confirmed it"):
         create()
 
     sign_in(client := Client(), email="ada@example.com", password="the password of a stranger")
@@ -117,14 +119,14 @@ def test_a_person_who_is_switched_off_is_not_let_in_by_it(other_company):
     user = join(other_company, Role.SALES).user
     User.objects.update(is_active=False)
 
-    with pytest.raises(CommandError, match=f"User {user.pk} is switched off"):
+    with pytest.raises(CommandError, match=f"User {user.pk} is inactive"):
         create(email="sales@example.com")
 
     assert Company.objects.get() == other_company
 
 
 def test_the_same_name_again_is_refused_with_what_there_is(company):
-    with pytest.raises(CommandError, match=r"^There is a company “Northwind BV” already \(northwind\)\.$"):
+    with pytest.raises(CommandError, match=r"^There is already a company “Northwind BV” \(northwind\)\.$"):
         create(name=" northwind bv ")
 
     assert not User.objects.exists()
@@ -185,14 +187,14 @@ def test_the_password_is_asked_for_twice(typed):
 
     create()
 
-    assert typed.asked == ["Password for ada@example.com: ", "The same again: "]
+    assert typed.asked == ["Password for ada@example.com: ", "Repeat the password: "]
     assert User.objects.get().check_password(GOOD)
 
 
 def test_two_that_differ_make_nothing(typed):
     typed.answers = [GOOD, "something else entirely"]
 
-    with pytest.raises(CommandError, match=r"^The two differ\."):
+    with pytest.raises(CommandError, match=r"^The passwords don't match\."):
         create()
 
     assert nothing_was_made()

@@ -90,7 +90,7 @@ def test_a_change_ends_all_other_sessions(client_as, sales):
 def test_a_change_needs_the_present_password(client_as, sales):
     page = client_as(sales).post("/account/password/", {"oldpassword": "no", "password1": NEW, "password2": NEW})
 
-    assert "This is not your password." in page.content.decode()
+    assert "Incorrect password." in page.content.decode()
     assert User.objects.get().check_password(PASSWORD)
 
 

@@ -139,8 +139,8 @@ def test_only_a_hash_of_the_token_is_kept(client_as, admin):
     [
         ({"email": "nonsense"}, "Enter an e-mail address such as ada@example.com."),
         ({"role": "owner"}, "Select a valid choice."),
-        ({"email": "SALES@example.com"}, "They are in the list above already."),
-        ({"email": "invited@example.com"}, "They are invited already."),
+        ({"email": "SALES@example.com"}, "This person is already in the list above."),
+        ({"email": "invited@example.com"}, "This person has already been invited."),
     ],
 )
 def test_an_invitation_that_makes_no_sense_is_refused(client_as, admin, sales, fields, message):
@@ -180,7 +180,7 @@ def test_a_new_role_counts_from_the_very_next_request(client_as, admin, sales):
 
     page = client_as(admin).post(f"/company/people/{sales.pk}/role/", {"role": "ops"}, follow=True)
 
-    assert texts(page) == ["Sales Jansen is Ops now."]
+    assert texts(page) == ["Sales Jansen now has the role Ops."]
     assert theirs.get("/leads/new/").status_code == 403
 
 
@@ -234,9 +234,7 @@ def test_the_last_admin_can_not_be_shut_out(client_as, admin):
     page = client_as(admin).post(f"/company/people/{admin.pk}/deactivate/", follow=True)
 
     admin.refresh_from_db()
-    assert texts(page) == [
-        "Nothing was changed: nobody else can manage the company. Make somebody else an admin first."
-    ]
+    assert texts(page) == ["Nothing was changed: no one else can manage the company. Make someone else an admin first."]
     assert (admin.role, admin.is_active) == ("admin", True)
     assert not AuditEntry.objects.filter(action__in=["role_changed", "member_deactivated"]).exists()
 
@@ -247,7 +245,7 @@ def test_an_admin_can_not_demote_themselves(client_as, admin, company):
     page = client_as(admin).post(f"/company/people/{admin.pk}/role/", {"role": "sales"}, follow=True)
 
     admin.refresh_from_db()
-    assert texts(page) == ["Nothing was changed: you would shut yourself out of this page. Let another admin do it."]
+    assert texts(page) == ["Nothing was changed: you would lose access to this page. Ask another admin to do it."]
     assert admin.role == "admin"
     assert not AuditEntry.objects.filter(action="role_changed").exists()
 

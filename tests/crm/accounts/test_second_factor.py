@@ -16,7 +16,7 @@ from tests.crm.accounts.conftest import confirm_password, is_in, set_up_app, sig
 
 pytestmark = pytest.mark.django_db
 
-WRONG = "This code is not right, or it was used before."
+WRONG = "This code is incorrect or has already been used."
 
 
 def give(client, code, address="198.51.100.7"):
@@ -87,7 +87,7 @@ def test_guessing_codes_ends_after_five_wherever_it_comes_from(sales):
 
     page = give(client, code_now(secret), "203.0.113.99")
 
-    assert "That went wrong too often." in page.content.decode()
+    assert "Too many failed attempts." in page.content.decode()
     assert not is_in(client)
 
 

@@ -58,7 +58,7 @@ def test_failures_are_counted_by_all_processes_together(shared, sales):
         sign_in(Client(), password="wrong")
         leave_process()
 
-    assert "That went wrong too often." in sign_in(Client()).content.decode()
+    assert "Too many failed attempts." in sign_in(Client()).content.decode()
 
 
 def test_with_redis_away_people_sign_in_and_guessing_is_limited(away, sales):
@@ -69,7 +69,7 @@ def test_with_redis_away_people_sign_in_and_guessing_is_limited(away, sales):
         sign_in(Client(), password="wrong")
 
     assert is_in(client)
-    assert "That went wrong too often." in sign_in(Client()).content.decode()
+    assert "Too many failed attempts." in sign_in(Client()).content.decode()
 
 
 def test_with_redis_away_uses_are_still_counted(away):

@@ -174,6 +174,6 @@ def test_a_mail_server_that_is_away_is_told_and_leaves_no_address_in_the_log(db,
 
     sign_up(client)
 
-    assert "The mail could not be sent." in client.get("/confirm-email/").content.decode()
+    assert "The e-mail could not be sent." in client.get("/confirm-email/").content.decode()
     assert "could not be sent: ConnectionRefusedError" in caplog.text
     assert "example.com" not in caplog.text.lower()

@@ -12,7 +12,7 @@ from tests.size import sized
 
 pytestmark = pytest.mark.django_db
 
-LOCKED = "That went wrong too often. Wait 15 minutes, then try again."
+LOCKED = "Too many failed attempts. Wait 15 minutes, then try again."
 MISMATCH = "This e-mail address and password do not match."
 ATTACKER, HOME = "203.0.113.9", "198.51.100.7"
 

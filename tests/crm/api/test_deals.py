@@ -82,8 +82,8 @@ def test_the_amount_of_the_same_change_is_recorded_with_it(company, client, ada)
     assert (str(won.amount), won.currency) == ("2000.00", "EUR")
 
 
-DIGITS = ["Enter the amount in digits, such as 25000 or 1999.50."]
-TOO_LARGE = ["An amount has at most 12 digits before the decimal point."]
+DIGITS = ["Enter a number, such as 25000 or 1999.50."]
+TOO_LARGE = ["Enter at most 12 digits before the decimal point."]
 UNKNOWN = ["Unknown currency. Use a three-letter code such as EUR, USD or GBP."]
 
 

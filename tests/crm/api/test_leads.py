@@ -140,7 +140,7 @@ NUL = ["Null characters are not allowed."]
             {"first_name": "Ada", "stauts": 1, "x": 2},
             {"stauts": ["There is no such field."], "x": ["There is no such field."]},
         ),
-        ({"first_name": "Ada", "id": 7}, {"id": ["This field can't be written."]}),
+        ({"first_name": "Ada", "id": 7}, {"id": ["This field is read-only."]}),
         ({"first_name": "Ada", "\ud800": 7}, {"?": ["There is no such field."]}),
     ],
 )

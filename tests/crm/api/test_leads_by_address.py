@@ -85,7 +85,7 @@ def test_the_schema_and_the_page_for_people_tell_of_it(company, client_as, admin
     page = client_as(admin).get("/api/v1/docs/")
 
     (parameter,) = [it for it in schema["paths"][URL]["get"]["parameters"] if it["name"] == "email"]
-    assert parameter["description"] == "Exactly this e-mail address, without regard to case."
+    assert parameter["description"] == "Exactly this e-mail address, ignoring case."
     assert parameter["schema"] == {"type": "string", "format": "email", "maxLength": 254}
     assert {part.title: part.filters for part in page.context["parts"]}["Leads"] == ("email",)
 

@@ -7,7 +7,7 @@ from tests.crm.api.calling import caller
 
 pytestmark = pytest.mark.django_db
 
-NOTHING = "There is nothing at this address. Those of the API end in a slash, and /api/v1/ lists them."
+NOTHING = "There is nothing at this URL. API URLs end with a slash; see /api/v1/ for a list."
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -55,5 +55,5 @@ def test_an_error_that_nobody_foresaw_is_500_in_json(company, monkeypatch):
 
     assert (answer.status_code, answer["Content-Type"]) == (500, "application/json")
     assert answer.json() == {
-        "detail": "Something went wrong here. What you sent may not have been saved: look before you send it again."
+        "detail": "Something went wrong. Your changes may not have been saved: check before you send them again."
     }

@@ -46,7 +46,7 @@ def test_the_members_role_decides(company, ops):
     answer = client.post("/api/v1/leads/", {"first_name": "Ada"}, HTTP_X_CSRFTOKEN=token)
 
     assert answer.status_code == 403
-    assert answer.json() == {"detail": "Your role may not do this. Ask an admin of your company."}
+    assert answer.json() == {"detail": "Your role doesn't allow this. Ask an admin of your company."}
     assert not Lead.objects.exists()
 
 
@@ -57,7 +57,7 @@ def test_a_user_without_a_company_is_told_so(sales):
     answer = client.get("/api/v1/leads/")
 
     assert answer.status_code == 403
-    assert answer.json() == {"detail": "You belong to no company yet. Ask an admin to add you."}
+    assert answer.json() == {"detail": "You don't belong to a company yet. Ask an admin to add you."}
 
 
 def test_a_deactivated_user_is_refused_at_the_very_next_request(sales):

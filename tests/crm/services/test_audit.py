@@ -115,8 +115,8 @@ def test_signing_in_and_failing_to_is_on_record_without_what_was_typed(company, 
             ("sign_in", "Sales Jansen", sales.user_id, {}),
         ]
     assert [record.getMessage() for record in caplog.records if record.name == "crm.accounts.receivers"] == [
-        f"A sign-in failed, for user {sales.user_id}.",
-        "A sign-in failed, for nobody we know.",
+        f"Failed sign-in for user {sales.user_id}.",
+        "Failed sign-in for an unknown user.",
         f"User {sales.user_id} signed in.",
     ]
 

@@ -51,7 +51,10 @@ def test_the_navigation_offers_only_what_the_role_may_see(client_as, company, ro
 def test_a_refusal_says_why_and_whom_to_ask(client_as, ops):
     response = client_as(ops).get("/leads/new/")
 
-    assert "The role Ops may not do this at Northwind BV. Ask an admin of your company." in response.content.decode()
+    assert (
+        "Your role at Northwind BV, Ops, doesn&#x27;t allow this. Ask an admin of your company."
+        in response.content.decode()
+    )
 
 
 def test_ops_read_but_change_nothing(client_as, ops, company):

@@ -161,8 +161,15 @@ def test_nothing_at_all_becomes_an_empty_cell():
 def test_only_what_can_be_on_record_is_offered_as_a_filter(client):
     offered = [value for value, _ in client.get(PAGE).context["form"].fields["action"].choices]
 
-    assert {"member_joined", "member_reactivated", "export"} < set(offered)
-    assert not {"import", "retry", "cancel"} & set(offered)
+    assert {"member_joined", "member_reactivated", "export", "retry", "cancel"} < set(offered)
+    assert "import" not in offered
+
+
+@pytest.mark.parametrize("action", [AuditAction.RETRY, AuditAction.CANCEL])
+def test_the_log_can_be_filtered_by_retries_and_cancellations(client, company, admin, action):
+    audit.record(company=company, action=action, actor=admin.user)
+
+    assert actions(client.get(f"{PAGE}?action={action}")) == [action]
 
 
 def test_details_are_told_in_words(company):

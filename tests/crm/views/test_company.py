@@ -99,7 +99,7 @@ def test_a_meaning_is_fixed_once_it_is_in_use(client_as, admin, company):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"1-name": "new"}, "Two of them are called “new”. Give each its own name."),
+        ({"1-name": "new"}, "Two of them are called “new”. Each name must be different."),
         ({"4-name": "Nurturing"}, "This field is required."),
         ({"0-name": ""}, "This field is required."),
         ({"0-position": "0"}, "New: Position</a>: Enter a number from 1 to 999."),
@@ -160,7 +160,7 @@ def test_loading_the_page_of_a_new_key_again_makes_no_other_key_and_shows_none(c
     assert ApiKey.objects.count() == 1
     assert again.redirect_chain == [("/company/", 302)]
     assert made.context["text"] not in again.content.decode()
-    assert "The text of a key is shown once." in again.content.decode()
+    assert "A key is shown only once." in again.content.decode()
 
 
 def test_the_text_of_a_new_key_waits_sealed_in_the_session(client_as, admin):

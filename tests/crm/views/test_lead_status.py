@@ -65,7 +65,7 @@ def test_ticking_nothing_says_so(client_as, sales, company, qualified):
 
     response = client_as(sales).post("/leads/status/", {"status": qualified.pk}, follow=True)
 
-    assert "Tick the leads to change first." in response.content.decode()
+    assert "Select the leads to change first." in response.content.decode()
     assert qualified_events() == []
 
 

@@ -63,7 +63,7 @@ def test_a_search_with_a_nul_finds_nothing_special_and_says_so(client_as, sales,
     response = search(client_as(sales), "ada\x00")
 
     assert names(response) == ["Ada"]
-    assert "Search for at most 100 letters or digits." in response.content.decode()
+    assert "Enter at most 100 characters to search for." in response.content.decode()
 
 
 def test_filters_narrow_the_list_and_stay_in_the_address(client_as, sales, company):
