@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     error_messages = {
         **DefaultAccountAdapter.error_messages,
-        "email_password_mismatch": "This e-mail address and password don't match. Check both and try again.",
+        "email_password_mismatch": "Incorrect e-mail address or password. Check both and try again.",
         "too_many_login_attempts": "Too many failed attempts. Wait 15 minutes, then try again.",
         "rate_limited": "Too many failed attempts. Wait 15 minutes, then try again.",
         "enter_current_password": "Incorrect password.",

@@ -54,7 +54,7 @@ def test_the_log_says_which_keys_there_are_and_when_the_lost_one_was_in_use(
     assert len(said) == 1
     assert f"company {company.pk} can't be opened" in said[0]
     assert "It was encrypted on 2" in said[0]
-    assert f"(it has {', '.join(map(crypto.fingerprint, settings.TOKEN_KEYS))})" in said[0]
+    assert f"(which has {', '.join(map(crypto.fingerprint, settings.TOKEN_KEYS))})" in said[0]
     assert TOKEN[:12] not in caplog.text
 
 

@@ -13,7 +13,7 @@ from tests.size import sized
 pytestmark = pytest.mark.django_db
 
 LOCKED = "Too many failed attempts. Wait 15 minutes, then try again."
-MISMATCH = "This e-mail address and password do not match."
+MISMATCH = "Incorrect e-mail address or password."
 ATTACKER, HOME = "203.0.113.9", "198.51.100.7"
 
 

@@ -24,7 +24,7 @@ def test_a_wrong_password_says_nothing_about_who_exists(sales, username):
 
 
 def test_an_unknown_address_and_a_wrong_password_read_the_same(sales):
-    message = "This e-mail address and password do not match."
+    message = "Incorrect e-mail address or password."
 
     wrong = Client().post("/login/", {"username": "sales@example.com", "password": "wrong"})
     unknown = Client().post("/login/", {"username": "nobody@example.com", "password": "wrong"})
