@@ -19,7 +19,7 @@ from crm.models.tracking import acting_as
 
 # Session limits: 8 hours without a request, 7 days in all
 
-STARTED, SEEN = "started_at", "seen_at"  # in the session, in seconds since 1970
+STARTED, SEEN = "started_at", "seen_at"  # session keys; seconds since 1970
 SAVE_INTERVAL_SECONDS: Final = 300  # between writes of SEEN, to avoid one on every request
 
 

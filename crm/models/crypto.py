@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 VERSION: Final = b"\x80"
-SHORTEST: Final = 1 + 8 + 16 + 16 + 32  # bytes: version, timestamp, vector, one block, signature
+MIN_LENGTH: Final = 1 + 8 + 16 + 16 + 32  # bytes: version, timestamp, vector, one block, signature
 
 
 class Unreadable(Exception):
@@ -92,7 +92,7 @@ def _encrypted_at(sealed: str) -> datetime | None:
         timestamp = datetime.fromtimestamp(int.from_bytes(token[1:9]), UTC)
     except (ValueError, OverflowError, OSError):
         return None
-    return timestamp if token[:1] == VERSION and len(token) >= SHORTEST else None
+    return timestamp if token[:1] == VERSION and len(token) >= MIN_LENGTH else None
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ from crm.services.members import confirm_address
 
 
 class InvitationGone(Exception):
-    """The invitation has been accepted, been revoked or expired."""
+    """The invitation has been accepted or revoked, or has expired."""
 
 
 @transaction.atomic

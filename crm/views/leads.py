@@ -62,7 +62,7 @@ def _filter_fields(filtered: LeadFilter) -> dict[str, Any]:
 
 
 def _address_query(request: MemberRequest) -> str:
-    """The filter form as a query string without its empty fields, and with a key in the place of the search."""
+    """The filter form as a query string, without empty fields and with a key instead of the search text."""
     form = SearchForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Enter at most 100 characters to search for.")
