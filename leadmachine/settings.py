@@ -1,28 +1,18 @@
-"""Every setting, read from the environment. `.env.example` explains each variable once.
+"""Every setting, read from the environment. `.env.example` describes each variable once.
 
-Without `DEBUG` the rules of production hold: nothing here falls back to something unsafe, and what is missing is
-reported by the system checks (`leadmachine/checks.py`, `leadmachine/checks.py`) in a sentence that says what to do.
+Without `DEBUG` the production rules apply: no setting falls back to an unsafe value. The system checks
+(`leadmachine/checks.py`) report what is missing and how to fix it.
 """
 
-import socket
 from pathlib import Path
 from typing import Any
 
-import environ
-
-from leadmachine import dev_keys
+from leadmachine.environment import BASE_DIR, DEBUG, PORT, VAR_DIR, dev_secret_key, dev_token_keys, env
+from leadmachine.settings_delivery import *  # noqa: F403
+from leadmachine.settings_delivery import WORKER_STATEMENT_SECONDS
 from postgresql.options import options
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
-
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")
-
-# --- what kind of installation this is ---------------------------------------------------------------------------
-
-DEBUG: bool = env.bool("DEBUG", default=False)
-PORT: int = env.int("PORT", default=8000)
+# The installation
 HTTPS: bool = env.bool("LEADMACHINE_HTTPS", default=not DEBUG)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -32,13 +22,10 @@ SITE_URL: str = env.str(
     default=f"http://127.0.0.1:{PORT}" if DEBUG else f"https://{ALLOWED_HOSTS[0].lstrip('.') if ALLOWED_HOSTS else ''}",
 ).rstrip("/")
 
-SECRET_KEY: str = env.str("SECRET_KEY", default="") or (dev_keys.secret_key(VAR_DIR) if DEBUG else "")
-TOKEN_KEYS: list[str] = env.list("LEADMACHINE_TOKEN_KEYS", default=[]) or (
-    dev_keys.token_keys(VAR_DIR) if DEBUG else []
-)
+SECRET_KEY: str = env.str("SECRET_KEY", default="") or (dev_secret_key() if DEBUG else "")
+TOKEN_KEYS: list[str] = env.list("LEADMACHINE_TOKEN_KEYS", default=[]) or (dev_token_keys() if DEBUG else [])
 
-# --- applications ------------------------------------------------------------------------------------------------
-
+# Applications
 INSTALLED_APPS = [
     "allauth",
     "allauth.account",
@@ -65,7 +52,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # Above what may answer by itself (a redirect to HTTPS, a static file): their headers are on every answer.
+    # First, so that their headers are also on HTTPS redirects and static files, which others return early.
     "leadmachine.middleware.ClosedByDefaultMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -108,31 +95,32 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 FORM_RENDERER = "crm.forms.rendering.FormRenderer"
 
-# --- database ----------------------------------------------------------------------------------------------------
-
+# Database
 DATABASE_URL: str = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR_DIR / 'leadmachine.sqlite3'}"
 DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if "sqlite" in DATABASES["default"]["ENGINE"]:
-    # A write transaction takes its lock when it begins and others wait for it: "database is locked" is then
-    # a matter of 20 seconds of queueing, not of two readers that both want to write.
+    # IMMEDIATE locks when a write transaction begins, and others wait for it. "database is locked" then means that a
+    # writer has queued for 20 seconds, not that two readers both want to write.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-    # A file for the tests too: the tables of a shared in-memory database lock each other without any waiting.
+    # Tests use a file too: tables of a shared in-memory database lock each other without waiting.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 else:
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
-    # So that the statements of a save can be planned once (crm.models.snapshots).
+    # So that PostgreSQL can plan the statements of a save once (crm.models.snapshots).
     DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True)
+if "postgresql" in DATABASES["default"]["ENGINE"]:
+    DATABASES["default"]["ENGINE"] = "postgresql"  # our own backend, which limits how long a statement may take
+    DATABASES["default"]["OPTIONS"] = options(DATABASES["default"]["OPTIONS"], idle_seconds=WORKER_STATEMENT_SECONDS)
 
-# --- people and sessions -----------------------------------------------------------------------------------------
-
+# Accounts and sessions
 AUTH_USER_MODEL = "crm.User"
 AUTHENTICATION_BACKENDS = ["crm.accounts.backends.EmailBackend"]
 LOGIN_URL = "login"
@@ -159,13 +147,13 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody can have us write to strangers
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # or anyone could make us mail strangers
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_USER_DISPLAY = str
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
-    "login_failed": "5/15m/key",  # the key is an address on the net and a name: see AccountAdapter
+    "login_failed": "5/15m/key",  # the key is an IP address and a user name: see AccountAdapter
 }
 ACCOUNT_FORMS = {
     "login": "crm.accounts.forms.SignInForm",
@@ -185,18 +173,16 @@ MFA_FORMS = {
     "activate_totp": "crm.accounts.forms.FirstCodeForm",
 }
 
-# --- mail --------------------------------------------------------------------------------------------------------
-
-# On the console, where a developer reads it; in production through a mail server on the same machine unless set.
+# Mail
+# By default mail goes to the console with DEBUG, and in production to a mail server on the same machine.
 EMAIL_URL: str = env.str("EMAIL_URL", default="") or ("consolemail://" if DEBUG else "")
 vars().update(env.email_url_config(EMAIL_URL or "smtp://localhost:25"))
 if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
-    EMAIL_BACKEND = "leadmachine.mail.SmtpBackend"  # ours, which has a bound on the whole
+    EMAIL_BACKEND = "leadmachine.mail.SmtpBackend"  # our own, which limits a whole session
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="LeadMachine <leadmachine@localhost>")
 
-# --- what a browser may do ---------------------------------------------------------------------------------------
-
+# Browser security
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -216,7 +202,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # a probe comes by the machine's address, and by plain HTTP
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes use the machine's address and plain HTTP
 if HTTPS:
     SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
@@ -228,12 +214,11 @@ if HTTPS:
     CSRF_COOKIE_SECURE = True
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 
-# --- static files ------------------------------------------------------------------------------------------------
-
+# Static files
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # straight from static/, also in tests
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # straight from static/, in tests too
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -243,126 +228,14 @@ STORAGES = {
     },
 }
 
-# --- language and time -------------------------------------------------------------------------------------------
-
+# Language and time
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
 USE_I18N = False
 USE_TZ = True
 
-# --- LinkedIn ----------------------------------------------------------------------------------------------------
-
-LINKEDIN_REAL_URL = "https://api.linkedin.com"
-LINKEDIN_SANDBOX: bool = env.bool("LINKEDIN_SANDBOX", default=False)
-LINKEDIN_SANDBOX_PORT: int = env.int("LINKEDIN_SANDBOX_PORT", default=PORT + 1)
-LINKEDIN_SANDBOX_LEDGER = Path(env.str("LINKEDIN_SANDBOX_LEDGER", default=str(VAR_DIR / "sandbox.jsonl")))
-LINKEDIN_API_URL: str = env.str(
-    "LINKEDIN_API_URL",
-    default=f"http://127.0.0.1:{LINKEDIN_SANDBOX_PORT}" if LINKEDIN_SANDBOX else LINKEDIN_REAL_URL,
-).rstrip("/")
-LINKEDIN_API_VERSION: str = env.str("LINKEDIN_API_VERSION", default="202609")
-
-# --- delivery: durations in seconds, all of them small in the fault tests ------------------------------------------
-
-SEND_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_SEND_TIMEOUT_SECONDS", default=45)
-CONNECT_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_CONNECT_TIMEOUT_SECONDS", default=10)
-LEASE_SECONDS: float = env.float("LEADMACHINE_LEASE_SECONDS", default=120)
-SWEEP_SECONDS: float = env.float("LEADMACHINE_SWEEP_SECONDS", default=30)
-# A step of a worker's thread takes WORKER_STATEMENT_SECONDS (60) at most for a statement and SEND_TIMEOUT_SECONDS (45)
-# for a request: a lease outlasts either.
-STANDSTILL_SECONDS: float = env.float("LEADMACHINE_STANDSTILL_SECONDS", default=max(3 * SWEEP_SECONDS, LEASE_SECONDS))
-LANE_REST_SECONDS: float = env.float("LEADMACHINE_LANE_REST_SECONDS", default=30)
-RETRY_SECONDS: list[float] = [
-    float(seconds)
-    for seconds in env.list("LEADMACHINE_RETRY_SECONDS", default=["30", "120", "600", "1800", "3600", "7200", "14400"])
-]
-RETRY_LAST_SECONDS: float = env.float("LEADMACHINE_RETRY_LAST_SECONDS", default=6 * 3600)
-RETRY_WINDOW_SECONDS: float = env.float("LEADMACHINE_RETRY_WINDOW_SECONDS", default=3 * 24 * 3600)
-RETRY_AFTER_MAX_SECONDS: float = env.float("LEADMACHINE_RETRY_AFTER_MAX_SECONDS", default=24 * 3600)
-THROTTLE_SECONDS: float = env.float("LEADMACHINE_THROTTLE_SECONDS", default=60)
-EVENT_MAX_AGE_DAYS: int = env.int("LEADMACHINE_EVENT_MAX_AGE_DAYS", default=90)
-RETENTION_DAYS: int = env.int("LEADMACHINE_RETENTION_DAYS", default=180)
-BATCH_SIZE: int = env.int("LEADMACHINE_BATCH_SIZE", default=5000)
-REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_REQUESTS_PER_MINUTE", default=300)
-WAKE_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_WAKE_TIMEOUT_SECONDS", default=1)
-WAKE_BREAKER_SECONDS: float = env.float("LEADMACHINE_WAKE_BREAKER_SECONDS", default=5)
-
-# How long a statement may take before it is given up, so that nobody waits for a database that has silently gone. A
-# worker has half of LEASE_SECONDS (60 of 120): after a request of SEND_TIMEOUT_SECONDS (45) and a statement without an
-# answer (60), 15 seconds are left to write the result on another connection.
-WEB_STATEMENT_SECONDS: float = env.float("LEADMACHINE_WEB_STATEMENT_SECONDS", default=8)
-WORKER_STATEMENT_SECONDS: float = LEASE_SECONDS / 2
-
-if "postgresql" in DATABASES["default"]["ENGINE"]:
-    DATABASES["default"]["ENGINE"] = "postgresql"  # ours, which keeps these bounds
-    DATABASES["default"]["OPTIONS"] = options(DATABASES["default"]["OPTIONS"], idle_seconds=WORKER_STATEMENT_SECONDS)
-
-# --- Celery ------------------------------------------------------------------------------------------------------
-
-REDIS_URL: str = env.str("REDIS_URL", default="")
-INSTALLATION: str = env.str("LEADMACHINE_INSTALLATION", default="")
-# A host that is gone says nothing. The kernel finds out in 10 seconds (the last is in milliseconds, and Linux's alone).
-_KEEPALIVE = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
-REDIS_KEEPALIVE: dict[str, Any] = {
-    "socket_keepalive": True,
-    "socket_keepalive_options": {getattr(socket, o): value for o, value in _KEEPALIVE.items() if hasattr(socket, o)},
-}
-EMBEDDED_WORKER: bool = env.bool("LEADMACHINE_EMBEDDED_WORKER", default=not REDIS_URL)
-CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
-CELERY_BROKER_TRANSPORT = f"leadmachine.celery_transport:{'Transport' if REDIS_URL else 'MemoryTransport'}"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-    {
-        **REDIS_KEEPALIVE,
-        "socket_timeout": 3,
-        "socket_connect_timeout": 3,
-        # What a proxy or a firewall swallows, no kernel notices: a worker's read that Redis should have answered after
-        # a second is given up after 3, and looked at every 2. So a worker is deaf for 5 seconds at most.
-        "health_check_interval": 2,
-    }
-    if REDIS_URL
-    else {"polling_interval": 0.05}
-)
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_TASK_DEFAULT_QUEUE = "leadmachine"
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_CONSUMER = "leadmachine.celery_transport:Consumer"
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # anyone who can write to Redis could end workers by it
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TIMEZONE = "UTC"
-ALIVE_DIR = VAR_DIR / "alive"  # each worker touches a file of its own there while all its threads get on
-
-# --- what all web processes know together: failed sign-ins, used codes ------------------------------------------------
-
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "leadmachine.cache.SharedCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "leadmachine",
-        "KEY_FUNCTION": "leadmachine.installation.cache_key",
-        "OPTIONS": {
-            **REDIS_KEEPALIVE,
-            "serializer": "leadmachine.cache.JsonSerializer",
-            # Short: unlike a wake-up, it is waited for by a person, and without Redis each process knows its own.
-            "socket_timeout": 0.25,
-            "socket_connect_timeout": 0.25,
-            # A new connection greets nobody: with RESP3 and the client's name it cost three round trips more.
-            "protocol": 2,
-            "driver_info": None,
-        },
-    }
-    if REDIS_URL
-    else {"BACKEND": "leadmachine.cache.OwnCache"}
-}
-
-TEST_EVENTS_PER_MINUTE: int = env.int("LEADMACHINE_TEST_EVENTS_PER_MINUTE", default=30)
+# REST API and limits
 EXPORTS_PER_MINUTE: int = env.int("LEADMACHINE_EXPORTS_PER_MINUTE", default=10)
-
-# --- REST API ----------------------------------------------------------------------------------------------------
-
 API_REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_API_REQUESTS_PER_MINUTE", default=1200)
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -386,13 +259,12 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "COMPONENT_SPLIT_REQUEST": True,  # what can't be written is not in what is written
+    "COMPONENT_SPLIT_REQUEST": True,  # read-only fields are not in the request schemas
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "crm.api.schema.add_error_responses"],
     "ENUM_NAME_OVERRIDES": {"ReasonEnum": "capi.models.choices.Reason"},
 }
 
-# --- logging -----------------------------------------------------------------------------------------------------
-
+# Logging
 DEFAULT_EXCEPTION_REPORTER = "leadmachine.log_format.Report"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "leadmachine.log_format.ReportFilter"
 LOGGING = {
@@ -415,9 +287,9 @@ LOGGING = {
         "crm": {"level": env.str("LOG_LEVEL", default="INFO")},
         "capi": {"level": env.str("LOG_LEVEL", default="INFO")},
         "leadmachine": {"level": env.str("LOG_LEVEL", default="INFO")},
-        "django": {"handlers": []},  # with DEBUG it has one of its own, and each line would come twice
+        "django": {"handlers": []},  # with DEBUG Django adds its own, and each line would come twice
         "django.request": {"filters": ["in_one_line"]},
-        # urllib3 at DEBUG prints request lines, and its header dumps would hold the token: never below INFO.
+        # Never below INFO: at DEBUG urllib3 prints request lines, and headers with the token.
         "urllib3": {"level": "INFO"},
     },
 }

@@ -18,8 +18,10 @@ def variables() -> dict[str, str]:
 
 
 def read_by_settings() -> set[str]:
-    tree = ast.parse((settings.BASE_DIR / "leadmachine" / "settings.py").read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    modules = ("environment.py", "settings.py", "settings_delivery.py")
+    trees = [ast.parse((settings.BASE_DIR / "leadmachine" / module).read_text()) for module in modules]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     of_env = [call for call in calls if isinstance(call.func.value, ast.Name) and call.func.value.id == "env"]
     return {str(arg.value) for call in of_env for arg in call.args[:1] if isinstance(arg, ast.Constant)}
 

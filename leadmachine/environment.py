@@ -1,0 +1,47 @@
+"""The environment that the settings are read from, and the keys that a development machine generates for itself.
+
+Generated keys are kept in `var/` and used only with `DEBUG` on: production reads its keys from the environment or does
+not start.
+"""
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import environ
+from cryptography.fernet import Fernet
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+DEBUG: bool = env.bool("DEBUG", default=False)
+PORT: int = env.int("PORT", default=8000)
+
+
+def dev_secret_key() -> str:
+    """The development `SECRET_KEY`, generated at the first start."""
+    return _stored(VAR_DIR / "secret_key", lambda: secrets.token_urlsafe(64))
+
+
+def dev_token_keys() -> list[str]:
+    """The development `LEADMACHINE_TOKEN_KEYS`, newest first; one is generated at the first start."""
+    return _stored(VAR_DIR / "token_keys", lambda: Fernet.generate_key().decode()).split(",")
+
+
+def _stored(path: Path, generate: Callable[[], str]) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        fd, draft = tempfile.mkstemp(dir=path.parent)  # readable by its owner alone
+        with os.fdopen(fd, "w") as file:
+            file.write(generate())
+        # If two processes start at once, one link succeeds and both read the same key.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        os.unlink(draft)
+    return path.read_text().strip()
