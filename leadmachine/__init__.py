@@ -1,4 +1,4 @@
-"""The wiring: settings, URLs, Celery and the processes. No rule of the product lives here."""
+"""The wiring: settings, URLs, Celery and processes. It contains no business logic."""
 
 from leadmachine.celery import app as celery_app
 

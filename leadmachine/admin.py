@@ -1,4 +1,4 @@
-"""The Django admin, for the operator's staff: through our own sign-in page, and with a second factor (S43)."""
+"""The Django admin, for the operator's staff. It uses our own sign-in page and requires a second factor."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -25,23 +25,23 @@ class OperatorSite(AdminSite):
     site_header = site_title = "LeadMachine"
 
     def has_permission(self, request: Any) -> bool:
-        """True for active staff whose session has shown a second factor."""
+        """Return True for active staff who signed in with a second factor."""
         return super().has_permission(request) and has_shown_second_factor(request)
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        """As Django's; closing or deleting a large company takes its time."""
+        """Wrap the view as Django does, with a longer statement limit: deleting a large company takes a while."""
         return statements_may_take(LONG_SECONDS)(super().admin_view(view, cacheable))
 
     @method_decorator(never_cache)
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Where the admin sends whoever lacks something: to the page where they get it."""
-        back = request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index")
+        """Redirect users without access to the page where they get it. Raises PermissionDenied for non-staff users."""
+        next_url = request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index")
         if not request.user.is_authenticated:
-            return redirect_to_login(back, settings.LOGIN_URL)
+            return redirect_to_login(next_url, settings.LOGIN_URL)
         if not request.user.is_staff:
             raise PermissionDenied("The administration is for the staff of this installation.")
         if has_authenticator_app(request.user):
-            return redirect_to_login(back, "mfa_reauthenticate")
+            return redirect_to_login(next_url, "mfa_reauthenticate")
         messages.warning(request, "The administration needs a second factor. Set up an authenticator app first.")
-        return redirect_to_login(back, "mfa_activate_totp")
+        return redirect_to_login(next_url, "mfa_activate_totp")

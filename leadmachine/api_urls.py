@@ -1,4 +1,4 @@
-"""The REST API, version 1: one router over crm and capi, its schema, and a page that explains it."""
+"""URLs of the REST API, version 1: the viewsets of crm and capi, the schema and the documentation page."""
 
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
@@ -20,6 +20,6 @@ urlpatterns = [
     path("", include(router.urls)),
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),
-    # Only whole addresses: what lacks the slash at its end is sent on to the one that has it, as everywhere.
+    # Matches with a trailing slash only: CommonMiddleware redirects the rest, as everywhere.
     re_path("^(?P<address>.*)/$", ApiNotFoundView.as_view(), name="api-nowhere"),
 ]

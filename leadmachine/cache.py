@@ -1,4 +1,4 @@
-"""The cache that all web processes share. What is in it may be lost at any time."""
+"""The cache that all web processes share. Its content may be lost at any time."""
 
 import json
 import time
@@ -13,16 +13,16 @@ from redis.exceptions import RedisError
 
 from leadmachine import installation
 
-REST_SECONDS: Final = 5.0  # how long Redis is not asked again after it was out of reach or too slow
-SLOW_SECONDS: Final = 0.02  # an answer that takes longer is slow: a Redis nearby takes 0.0004 s
-PATIENCE_SECONDS: Final = 0.5  # that all threads of a process together wait for slow answers, in REST_SECONDS
+REST_SECONDS: Final = 5.0  # how long Redis is left alone after it was unreachable or too slow
+SLOW_SECONDS: Final = 0.02  # a response that takes longer is slow: a Redis nearby takes 0.0004 s
+PATIENCE_SECONDS: Final = 0.5  # the total that all threads of a process wait for slow responses within REST_SECONDS
 
 
 class JsonSerializer:
-    """Data only: whoever can write to Redis can't make us run anything, as they could with pickles."""
+    """JSON instead of pickle: anyone who can write to Redis could run code in our processes through a pickle."""
 
     def dumps(self, value: Any) -> Any:
-        # Redis counts up whole numbers itself, so these stay bare.
+        # Integers stay as they are, because Redis increments them itself.
         return value if type(value) is int else json.dumps(value).encode()
 
     def loads(self, data: bytes) -> Any:
@@ -31,7 +31,7 @@ class JsonSerializer:
 
 @dataclass(slots=True)
 class Patience:
-    """How long this process still waits for Redis: not at all for a while after it failed, or was slow for too long."""
+    """A circuit breaker: this process stops using Redis for REST_SECONDS after a failure or too many slow responses."""
 
     rests_until: float = 0.0
     began: float = 0.0
@@ -42,7 +42,7 @@ class Patience:
         return time.monotonic() < self.rests_until
 
     def spend(self, seconds: float) -> None:
-        """Note how long an answer took."""
+        """Record how long a response took."""
         if seconds < SLOW_SECONDS:
             return
         now = time.monotonic()
@@ -56,7 +56,7 @@ class Patience:
         self.rests_until = time.monotonic() + REST_SECONDS
 
     def forget(self) -> None:
-        """Begin again, as in a new process."""
+        """Reset, as in a new process."""
         self.rests_until = self.began = self.waited = 0.0
 
 
@@ -64,54 +64,54 @@ patience = Patience()
 
 
 class OwnCache(LocMemCache):
-    """The memory of this process alone."""
+    """The memory of this process."""
 
     def count(self, key: str, seconds: int) -> int:
-        """Count `key` up by one; it is forgotten after so many seconds from the first. Returns the new number."""
+        """Increment `key`, which expires this many seconds after its first use. Returns the new count."""
         self.add(key, 0, seconds)
         try:
             return self.incr(key)
-        except ValueError:  # forgotten between the two
+        except ValueError:  # expired between the two calls
             return 1
 
 
 class CountingRedisCache(RedisCache):
     def count(self, key: str, seconds: int) -> int:
-        """As above, in one round trip. Django's `add` and `incr` make three of it."""
+        """As in `OwnCache`, in one round trip. Django's `add` and `incr` would need three."""
         key = self.make_and_validate_key(key)
-        with self._cache.get_client(key, write=True).pipeline() as both:
-            both.set(key, 0, ex=seconds, nx=True)
-            both.incr(key)
-            number: int = both.execute()[-1]
-        return number
+        with self._cache.get_client(key, write=True).pipeline() as pipeline:
+            pipeline.set(key, 0, ex=seconds, nx=True)
+            pipeline.incr(key)
+            count: int = pipeline.execute()[-1]
+        return count
 
 
-def _kept_going(name: str) -> Callable[..., Any]:
+def _with_fallback(name: str) -> Callable[..., Any]:
     def call(self: "SharedCache", *args: Any, **kwargs: Any) -> Any:
         if not patience.is_over:
             try:
-                installation.name()  # the first time it asks the database, whose time is none of Redis's
-                began = time.monotonic()
+                installation.name()  # the first call queries the database, whose time must not count for Redis
+                started = time.monotonic()
                 try:
                     return getattr(super(SharedCache, self), name)(*args, **kwargs)
                 finally:
-                    patience.spend(time.monotonic() - began)
+                    patience.spend(time.monotonic() - started)
             except RedisError:
                 patience.give_up()
             except DatabaseError:
-                pass  # which installation's keys they are can't be known now
-        return getattr(self._own, name)(*args, **kwargs)
+                pass  # without the database, the installation's key prefix is unknown
+        return getattr(self._fallback, name)(*args, **kwargs)
 
     return call
 
 
 class SharedCache(CountingRedisCache):
-    """Redis; and this process's own memory while Redis is out of reach or slow, so that people can still sign in."""
+    """Redis, or this process's memory while Redis is unreachable or slow, so that people can still sign in."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
-        self._own = OwnCache("while-redis-is-away", {})
+        self._fallback = OwnCache("while-redis-is-away", {})
 
     add, get, set, delete, incr, count = (
-        _kept_going(name) for name in ("add", "get", "set", "delete", "incr", "count")
+        _with_fallback(name) for name in ("add", "get", "set", "delete", "incr", "count")
     )

@@ -1,4 +1,4 @@
-"""The Celery application. Messages are wake-ups: they hold ids only, and losing one loses nothing."""
+"""The Celery application. Messages are wake-ups that contain only ids: if one is lost, no data is."""
 
 import os
 
@@ -12,4 +12,4 @@ app = Celery("leadmachine")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add(workers.Sweep)
-app.steps["consumer"].update((workers.MainLoop, workers.BrokerAnswers))
+app.steps["consumer"].update((workers.MainLoop, workers.BrokerConnected))

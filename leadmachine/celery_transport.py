@@ -1,9 +1,8 @@
-"""The way to Redis. A wake-up may be lost, so nothing of it is kept there; and nothing that Redis does ends a worker.
+"""The Celery transports: Redis, and memory for a process without Redis.
 
-kombu's own transport writes each message that is taken into a hash, and puts it back when its connection ends. That
-asks a broker that may be gone, and ended the process: docs/decisions/wake-ups-in-memory.md.
-
-A process that has no Redis has a way inside itself.
+A wake-up may be lost, so Redis keeps no unacknowledged messages, and no failure of Redis ends a worker. kombu's own
+transport writes each received message into a hash and restores it when the connection ends. That needs a broker that
+may be gone, and ended the process: docs/decisions/wake-ups-in-memory.md.
 """
 
 import base64
@@ -24,13 +23,13 @@ from leadmachine import installation
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 
 class QoS(virtual.QoS):
-    """Counts in this process what is taken and not yet begun, so that no worker takes all; says nothing to Redis.
+    """Counts prefetched messages in this process only, so that no worker takes them all. Writes nothing to Redis.
 
-    What was not begun when the connection ends is gone. The sweep finds what it would have told of.
+    Messages that were not started when the connection ends are lost. The sweep finds their companies.
     """
 
     restore_at_shutdown = False
@@ -48,14 +47,17 @@ class Channel(redis.Channel):
 
     @property
     def global_keyprefix(self) -> str:  # type: ignore[override]
-        """What stands before each key in Redis, so that installations that share one have queues of their own."""
+        """The prefix of each key in Redis, so that installations that share one have separate queues.
+
+        Raises ConnectionLost if the database can't be queried.
+        """
         try:
             return f"leadmachine:{installation.name()}:"
         except DatabaseError as error:
-            raise ConnectionLost(f"the database does not say which queue is ours: {error}") from error
+            raise ConnectionLost(f"the queue's name can't be read from the database: {error}") from error
 
     def close(self) -> None:
-        # kombu waits here for the answer of a broker that may be gone, for a message that nobody would take.
+        # Otherwise kombu would wait for the reply of a broker that may be gone, for a message that is not needed.
         self._in_poll = False
         with failures_as_lost_connection():
             super().close()  # type: ignore[no-untyped-call]
@@ -64,12 +66,12 @@ class Channel(redis.Channel):
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
         except (JSONDecodeError, UnicodeDecodeError, RecursionError):
-            _tell()
-            raise Empty from None  # which is what kombu itself says where there is nothing
+            _log_discarded_message()
+            raise Empty from None  # as kombu does when the queue is empty
 
 
 class Poller(redis.MultiChannelPoller):
-    """The two doors through which a worker's loop comes to Redis."""
+    """The two entry points from a worker's loop to Redis."""
 
     def on_poll_start(self) -> None:
         with failures_as_lost_connection():
@@ -82,7 +84,7 @@ class Poller(redis.MultiChannelPoller):
 
 class Transport(redis.Transport):
     Channel = Channel
-    # What Redis refuses, such as a write to a new replica, passes as a lost connection does: by trying again.
+    # Errors of Redis itself, such as a write to a new replica, are temporary like a lost connection: try again.
     connection_errors = (*redis.Transport.connection_errors, RedisError)
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -93,52 +95,50 @@ class Transport(redis.Transport):
         if _is_message(message):
             super()._deliver(message, queue)  # type: ignore[no-untyped-call]
         else:
-            _tell()
+            _log_discarded_message()
 
 
 @contextmanager
 def failures_as_lost_connection() -> Iterator[None]:
-    """Raises ConnectionLost for every failure that Celery would end the worker for: it connects again instead."""
+    """Raise ConnectionLost for any failure that would end the worker, so that Celery reconnects instead."""
     try:
         yield
     except (Empty, *Transport.connection_errors):
         raise
     except Exception as error:
-        logger.exception("The way to the broker failed; connecting again.")
+        logger.exception("The connection to the broker failed; reconnecting.")
         raise ConnectionLost(f"{type(error).__name__}: {error}") from error
 
 
 class MemoryTransport(memory.Transport):
-    """Lets an embedded worker look every LOOK_SECONDS whether it is to end: Celery's loop waits for two seconds."""
+    """Lets an embedded worker check every POLL_SECONDS whether to stop: Celery's own loop waits for two seconds."""
 
     def drain_events(self, connection: Any, timeout: float | None = None, **options: Any) -> None:
-        timeout = timeout and min(timeout, LOOK_SECONDS)
+        timeout = timeout and min(timeout, POLL_SECONDS)
         super().drain_events(connection, timeout=timeout, **options)  # type: ignore[no-untyped-call]
 
 
 def _is_message(raw: Any) -> bool:
-    """True if kombu can take it apart. What it holds is Celery's to judge, which refuses without falling."""
+    """Return True if kombu can decode the message. Celery checks the content, and rejects a bad one without failing."""
     try:
         properties = raw["properties"]
-        known = properties["delivery_tag"], *(properties["delivery_info"][name] for name in ("exchange", "routing_key"))
+        texts = properties["delivery_tag"], *(properties["delivery_info"][name] for name in ("exchange", "routing_key"))
         base64.b64decode(raw["body"])
     except (TypeError, KeyError, ValueError):
         return False
-    return all(isinstance(text, str) for text in known) and properties.get("body_encoding") == "base64"
+    return all(isinstance(text, str) for text in texts) and properties.get("body_encoding") == "base64"
 
 
-def _tell() -> None:
-    logger.warning("Something in the broker's queue was no message of ours; it was thrown away.")
+def _log_discarded_message() -> None:
+    logger.warning("Discarded an entry in the broker's queue that was not a LeadMachine message.")
 
 
-# --- The part of a Celery worker that listens to the broker: for wake-ups, and for nothing else.
-
-# What workers tell each other is of no use here, and each is one more connection that dies with the broker.
+# Workers need nothing from each other, and each of these would be one more connection that breaks with the broker.
 QUIET: Final = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
-    """Celery's, without gossip, mingle and heartbeats, however the worker is started."""
+    """Celery's consumer without gossip, mingle and heartbeats, however the worker is started."""
 
     def __init__(self, *args: Any, worker_options: Mapping[str, Any] | None = None, **options: Any) -> None:
         super().__init__(*args, worker_options={**(worker_options or {}), **QUIET}, **options)

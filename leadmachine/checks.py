@@ -1,4 +1,4 @@
-"""System checks of the wiring: what a production start can't do without. Each says what to do."""
+"""System checks of the settings. Each message says how to fix the problem."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ OWN_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 def secret_key() -> str:
-    """The `SECRET_KEY`, "" where there is none (reading the setting itself then raises)."""
+    """Return the `SECRET_KEY`, or "" if there is none (reading the setting itself raises then)."""
     try:
         return settings.SECRET_KEY
     except ImproperlyConfigured:
@@ -31,71 +31,71 @@ def secret_key() -> str:
 
 @register(Tags.security)
 def production_settings(**kwargs: Any) -> list[CheckMessage]:
-    """Errors for settings without which production is not safe. Nothing with `DEBUG` on."""
+    """E001 to E003: production has a safe secret key and a list of hosts. No errors with `DEBUG` on."""
     if settings.DEBUG:
         return []
-    wrong: list[CheckMessage] = []
+    errors: list[CheckMessage] = []
     key = secret_key()
     if len(key) < 50 or key.startswith("django-insecure"):
-        wrong.append(
+        errors.append(
             Error(
                 "SECRET_KEY is missing or too short.",
-                hint="Set SECRET_KEY to 50 or more random signs: "
+                hint="Set SECRET_KEY to 50 or more random characters: "
                 "python -c 'import secrets; print(secrets.token_urlsafe(64))' (on a development machine: set DEBUG=1)",
                 id="leadmachine.E001",
             )
         )
     if key and key in settings.TOKEN_KEYS:
-        wrong.append(
+        errors.append(
             Error(
-                "SECRET_KEY is among LEADMACHINE_TOKEN_KEYS.",
-                hint="Make a key of its own for sealing access tokens: whoever learns one must not have both.",
+                "SECRET_KEY is also one of LEADMACHINE_TOKEN_KEYS.",
+                hint="Generate a separate key for access tokens, so that one leaked key does not expose both.",
                 id="leadmachine.E003",
             )
         )
     if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
-        wrong.append(
+        errors.append(
             Error(
-                "ALLOWED_HOSTS does not name the hosts that this installation answers for.",
+                "ALLOWED_HOSTS does not name the hosts that this installation serves.",
                 hint="Set ALLOWED_HOSTS, for example ALLOWED_HOSTS=crm.example.com",
                 id="leadmachine.E002",
             )
         )
-    return wrong
+    return errors
 
 
 @register(Tags.security)
 def site_url(**kwargs: Any) -> list[CheckMessage]:
-    """E004: the links in mails, which let people in, go over HTTPS."""
+    """E004: the links in mails, some of which sign people in, use HTTPS."""
     if settings.DEBUG or not settings.HTTPS or settings.SITE_URL.startswith("https://"):
         return []
-    hint = "Set LEADMACHINE_URL to the https:// address of this installation, or leave it out."
-    return [Error("LEADMACHINE_URL is no https:// address.", hint=hint, id="leadmachine.E004")]
+    hint = "Set LEADMACHINE_URL to the https:// address of this installation, or leave it unset."
+    return [Error("LEADMACHINE_URL is not an https:// address.", hint=hint, id="leadmachine.E004")]
 
 
 @register(Tags.security)
 def broker_password(**kwargs: Any) -> list[CheckMessage]:
-    """W005: whoever can write to the broker can make workers work."""
+    """W005: the broker has a password. Anyone who can write to it can start tasks."""
     broker = urlsplit(settings.REDIS_URL)
     if settings.DEBUG or not broker.hostname or broker.password or broker.hostname in OWN_MACHINE:
         return []
-    hint = "Give it one, and put it into REDIS_URL: redis://:password@host:6379/0"
-    return [Warn(f"The broker on {broker.hostname} asks for no password.", hint=hint, id="leadmachine.W005")]
+    hint = "Set one, and add it to REDIS_URL: redis://:password@host:6379/0"
+    return [Warn(f"The broker on {broker.hostname} has no password.", hint=hint, id="leadmachine.W005")]
 
 
 @register()
 def mail(**kwargs: Any) -> list[CheckMessage]:
-    """W010: what works without mail, and what does not, where nobody said how mail leaves."""
+    """W010: the mail server is set. The hint lists what does not work without mail."""
     if settings.EMAIL_URL:
         return []
     hint = (
-        "Set EMAIL_URL (.env.example shows its forms). Without mail nobody can be invited, sign up or choose a new "
-        "password, and no alert arrives. Everything else works, and those sign in who were added with manage.py "
-        "create_company, with createsuperuser or in /admin/."
+        "Set EMAIL_URL (.env.example shows its forms). Without mail, people can't be invited, sign up or reset their "
+        "password, and no alerts arrive. Everything else works, including sign-in for users who were added with "
+        "manage.py create_company, with createsuperuser or in /admin/."
     )
     return [
         Warn(
-            "EMAIL_URL is not set: mail leaves only if this machine has a mail server.",
+            "EMAIL_URL is not set: mail is sent only if this machine has a mail server.",
             hint=hint,
             id="leadmachine.W010",
         )
@@ -104,64 +104,65 @@ def mail(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def own_queue(**kwargs: Any) -> list[CheckMessage]:
-    """E010: this installation can be told from others on its Redis. Nothing while the database is away."""
+    """E010: this installation can be told apart from others on its Redis. No error while the database is down."""
     if not settings.REDIS_URL:
         return []
     try:
         installation.name()
     except OperationalError:
-        return []  # asked again with the first wake-up
+        return []  # the first wake-up tries again
     except ProgrammingError:
         hint = (
             "Set LEADMACHINE_INSTALLATION to a name that no other installation on this Redis has, such as crm-staging."
         )
-        return [Error("The database's user may not call pg_control_system(), which tells databases apart.", hint=hint,
+        return [Error("The database user may not call pg_control_system(), which identifies the server.", hint=hint,
                       id="leadmachine.E010")]  # fmt: skip
     return []
 
 
-# --- System checks of the conversions: wrong settings are said at the start, in a sentence, with the mend.
+# Conversions
 
-LARGEST_BATCH = 5_000  # elements per request (linkedin-capi, 1.4)
+LARGEST_BATCH = 5_000  # elements per request that LinkedIn accepts
 SMALLEST_MARGIN_SECONDS = 30
 
 
 @register(Tags.security)
 def token_keys(**kwargs: Any) -> list[CheckMessage]:
-    """E101, E102: tokens can be sealed."""
-    make = "Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+    """E101, E102: access tokens can be encrypted."""
+    make = "Generate one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
     if not settings.TOKEN_KEYS:
-        return [Error("LEADMACHINE_TOKEN_KEYS is not set: access tokens can't be sealed.", hint=make, id="capi.E101")]
-    wrong = [str(number) for number, key in enumerate(settings.TOKEN_KEYS, 1) if not _is_key(key)]
-    if wrong:
-        where = f"number {' and '.join(wrong)} of {len(settings.TOKEN_KEYS)}"
-        text = f"LEADMACHINE_TOKEN_KEYS holds something that is no key: {where}. A key has 44 characters."
-        return [Error(text, hint=f"Separate several with commas, the newest first. {make}", id="capi.E102")]
+        text = "LEADMACHINE_TOKEN_KEYS is not set: access tokens can't be encrypted."
+        return [Error(text, hint=make, id="capi.E101")]
+    invalid = [str(number) for number, key in enumerate(settings.TOKEN_KEYS, 1) if not _is_key(key)]
+    if invalid:
+        where = f"number {' and '.join(invalid)} of {len(settings.TOKEN_KEYS)}"
+        text = f"LEADMACHINE_TOKEN_KEYS contains an invalid key: {where}. A key has 44 characters."
+        return [Error(text, hint=f"Separate keys with commas, the newest first. {make}", id="capi.E102")]
     return []
 
 
 @register(Tags.security)
 def where_conversions_go(**kwargs: Any) -> list[CheckMessage]:
-    """E103: production sends to LinkedIn, or says that it does not."""
+    """E103: production sends to LinkedIn, unless the sandbox is switched on."""
     url = urlsplit(settings.LINKEDIN_API_URL)
     if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL:
         return []
     if url.scheme not in {"http", "https"} or not url.hostname:
-        return [Error("LINKEDIN_API_URL is no address.", hint="Leave it out to send to LinkedIn.", id="capi.E103")]
+        return [Error("LINKEDIN_API_URL is not a URL.", hint="Leave it unset to send to LinkedIn.", id="capi.E103")]
     if settings.DEBUG or settings.LINKEDIN_SANDBOX:
         return []
     text = f"LINKEDIN_API_URL points to {url.hostname}, not to LinkedIn: every access token would be sent there."
-    hint = "Leave LINKEDIN_API_URL out, or set LINKEDIN_SANDBOX=1 if this installation is for trying things out."
+    hint = "Leave LINKEDIN_API_URL unset, or set LINKEDIN_SANDBOX=1 if this installation is for testing."
     return [Error(text, hint=hint, id="capi.E103")]
 
 
 @register()
 def api_version(**kwargs: Any) -> list[CheckMessage]:
-    """E105, W106: the API version is one, and lives on for a while."""
+    """E105, W106: the API version is valid, and LinkedIn supports it for some time yet."""
     version = settings.LINKEDIN_API_VERSION
     if not versions.is_well_formed(version):
-        hint = "Set it to year and month, such as 202609."
-        return [Error(f"LINKEDIN_API_VERSION is {version!r}, which is no version.", hint=hint, id="capi.E105")]
+        hint = "Set it to a year and month, such as 202609."
+        return [Error(f"LINKEDIN_API_VERSION is {version!r}, which is not a version.", hint=hint, id="capi.E105")]
     if versions.is_before_the_table(version):
         old = about_old_version(version)
         return [Warn(old.what, hint=old.next_step, id="capi.W106")]
@@ -173,40 +174,40 @@ def api_version(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def durations_and_sizes(**kwargs: Any) -> list[CheckMessage]:
-    """E107 to E110, W111: lease and watchdog outlast a request, and a request is one that LinkedIn takes."""
+    """E107 to E110, W111: lease and watchdog outlast a request, and LinkedIn accepts the batch size."""
     return list(_durations_and_sizes())
 
 
 def _durations_and_sizes() -> Iterator[CheckMessage]:
     if settings.LEASE_SECONDS <= settings.SEND_TIMEOUT_SECONDS:
         yield Error(
-            "A lane's lease ends before a request may: two workers would send the same events.",
+            "A lane's lease can expire during a request: two workers would send the same events.",
             hint="Set LEADMACHINE_LEASE_SECONDS to at least twice LEADMACHINE_SEND_TIMEOUT_SECONDS plus 30.",
             id="capi.E107",
         )
     elif settings.LEASE_SECONDS < 2 * settings.SEND_TIMEOUT_SECONDS + SMALLEST_MARGIN_SECONDS and not settings.DEBUG:
         yield Warn(
-            "A lane's lease leaves little time beside a slow request.",
+            "A lane's lease leaves little time after a slow request.",
             hint="Set LEADMACHINE_LEASE_SECONDS to at least twice LEADMACHINE_SEND_TIMEOUT_SECONDS plus 30.",
             id="capi.W109",
         )
     if not 1 <= settings.BATCH_SIZE <= LARGEST_BATCH:
         hint = f"Set LEADMACHINE_BATCH_SIZE to 1 to {LARGEST_BATCH}."
-        yield Error("LinkedIn does not take batches of this size.", hint=hint, id="capi.E108")
+        yield Error("LinkedIn does not accept batches of this size.", hint=hint, id="capi.E108")
     if settings.REQUESTS_PER_MINUTE < 1:
-        hint = "Set LEADMACHINE_REQUESTS_PER_MINUTE to 1 or more; LinkedIn grants 600."
-        yield Error("No request may ever be made.", hint=hint, id="capi.E110")
+        hint = "Set LEADMACHINE_REQUESTS_PER_MINUTE to 1 or more; LinkedIn allows 600."
+        yield Error("The request limit is below 1, so nothing could be sent.", hint=hint, id="capi.E110")
     longest = max(settings.SEND_TIMEOUT_SECONDS, settings.WORKER_STATEMENT_SECONDS)
     if longest >= settings.STANDSTILL_SECONDS:
         yield Warn(
-            f"A worker would be ended over a request or a statement, which may take {longest:g} s.",
-            hint="Leave LEADMACHINE_STANDSTILL_SECONDS out, or set it to at least LEADMACHINE_LEASE_SECONDS.",
+            f"The watchdog could end a worker during a request or a statement, which may take {longest:g} s.",
+            hint="Leave LEADMACHINE_STANDSTILL_SECONDS unset, or set it to at least LEADMACHINE_LEASE_SECONDS.",
             id="capi.W111",
         )
 
 
 def _is_key(text: str) -> bool:
-    """True for a key and nothing else. Fernet alone reads up to the padding: of two keys without a comma, the first."""
+    """Return True for exactly one key. Fernet stops at the padding, so it would accept two keys without a comma."""
     try:
         Fernet(text)
         raw = urlsafe_b64decode(text)

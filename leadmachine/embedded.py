@@ -1,6 +1,6 @@
-"""What lives inside the web process on a small installation: the worker, and in development the sandbox.
+"""The worker, and in development the sandbox, inside the web process of a small installation.
 
-Started by `leadmachine.wsgi` alone, never by a management command or a shell.
+Only `leadmachine.wsgi` starts them, never a management command or a shell.
 """
 
 import logging
@@ -19,19 +19,19 @@ from leadmachine.log_format import keep_readable
 
 logger = logging.getLogger(__name__)
 
-TAKE_OVER_SECONDS: Final = 1.0  # after which one of several web processes is the sandbox in place of one that is gone
+TAKE_OVER_SECONDS: Final = 1.0  # how often a web process checks whether the one with the sandbox is gone
 
 
 def start() -> None:
-    """Start what the settings ask for; returns at once."""
+    """Start what the settings switch on. Does not block."""
     if settings.LINKEDIN_SANDBOX:
         _start_sandbox()
     if settings.EMBEDDED_WORKER:
         _worker_thread.start()
 
 
-def begin_to_end() -> None:
-    """Have the worker finish what it has in flight, and end. Returns at once, so that a signal handler may call it."""
+def request_stop() -> None:
+    """Ask the worker to finish its current work and stop. Does not block, so a signal handler may call it."""
     if _worker_thread.is_alive():
         from celery.worker import state
 
@@ -39,9 +39,9 @@ def begin_to_end() -> None:
         state.should_stop = 0
 
 
-def wait_for_the_end() -> None:
-    """Returns once the worker has ended, or has had the time for it. At once where there is none."""
-    begin_to_end()
+def wait_until_stopped() -> None:
+    """Wait until the worker, if there is one, has stopped or its time is up."""
+    request_stop()
     if _worker_thread.is_alive():
         _worker_thread.join(shutdown.seconds())
 
@@ -50,14 +50,14 @@ def _run_worker() -> None:
     from leadmachine.celery import app
 
     try:
-        # The bare controller, not the command line's worker: signal handlers belong to the web server's main thread.
+        # Not the worker of the command line, which installs signal handlers: those belong to the web server.
         worker = app.WorkController(pool="threads", concurrency=2)
         keep_readable(worker.hostname)
         worker.start()
     except Exception:
-        logger.exception("The worker inside this web process has failed; both end.")
+        logger.exception("The worker inside this web process failed; the process is stopping.")
     finally:
-        # However it came to its end: a web process without its worker would deliver nothing. Gunicorn starts another.
+        # Whatever the reason: a web process without its worker would deliver nothing. Gunicorn starts a new one.
         os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -74,7 +74,7 @@ def _start_sandbox() -> SandboxServer:
 
 
 def _take_over(server: SandboxServer) -> None:
-    """Wait until the process that has the sandbox's port is gone, and be the sandbox then."""
+    """Wait until the process with the sandbox's port is gone, then start the sandbox here."""
     while not own_sandbox.start(server):
         time.sleep(TAKE_OVER_SECONDS)
-    logger.info("The process that was the sandbox is gone; this one is it now, on port %s.", server.port)
+    logger.info("The process with the sandbox is gone; this process took over, on port %s.", server.port)

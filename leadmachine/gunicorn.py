@@ -1,7 +1,7 @@
-"""How gunicorn serves LeadMachine, on a laptop and in production alike.
+"""The gunicorn configuration, for development and production.
 
-One process with threads; `WEB_CONCURRENCY` (gunicorn's own variable) asks for more. `GUNICORN_CMD_ARGS` or the command
-line overrule what stands here, such as `--bind`.
+One process with threads. `WEB_CONCURRENCY` (gunicorn's own variable) sets the number of processes. `GUNICORN_CMD_ARGS`
+and the command line, such as `--bind`, override this file.
 """
 
 import io
@@ -17,43 +17,43 @@ from leadmachine import settings
 bind = f"127.0.0.1:{settings.PORT}"
 worker_class = "gthread"
 threads = 8
-# What is in flight may wait for a request to LinkedIn: an erasure does, and the embedded worker makes some.
+# A stopping process may still wait for a request to LinkedIn, from an erasure or from the embedded worker.
 graceful_timeout = math.ceil(settings.SEND_TIMEOUT_SECONDS) + 15
-# How long a process may be silent before the master ends it at once. One that is to end says nothing more after its
-# last answer, while its embedded worker has 55 seconds for the request in flight: gunicorn's own 30 cut that off.
+# How long a process may send no heartbeat before the master kills it. A stopping process sends none after its last
+# response, while its embedded worker has 55 seconds for the current request: gunicorn's default of 30 cut that off.
 timeout = 2 * graceful_timeout
-# Recycled now and then, so that a slow leak never becomes an incident. An embedded worker would be cut off by it.
+# Restart processes now and then, so that a slow leak never becomes an incident. It would cut off an embedded worker.
 max_requests = 0 if settings.EMBEDDED_WORKER else 20_000
 max_requests_jitter = 2_000
 loglevel = "warning"
-control_socket_disable = True  # it would be one file for all installations of a machine
+control_socket_disable = True  # all installations on a machine would share one file
 
 
 def on_starting(server: Any) -> None:
-    """Refuse to start with wrong settings or on a port that is taken, each with a sentence that says what to do."""
+    """Refuse to start with wrong settings or on a port in use, with a message that says how to fix it."""
     _check_settings()
-    if "GUNICORN_FD" not in os.environ:  # a re-started master takes the open socket over
+    if "GUNICORN_FD" not in os.environ:  # a restarted master inherits the open socket
         for address in server.cfg.address:
             _check_free(address)
     _check_sandbox()
 
 
 def when_ready(server: Any) -> None:
-    """Say where it is, now that a browser can go there."""
+    """Print the address, now that a browser can open it."""
     for host, port in (address for address in server.cfg.address if isinstance(address, tuple)):
-        print(f"\nLeadMachine is ready: http://{host}:{port}/   (Ctrl-C ends it)\n", flush=True)  # noqa: T201
+        print(f"\nLeadMachine is ready: http://{host}:{port}/   (Ctrl-C stops it)\n", flush=True)  # noqa: T201
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let Ctrl-C end the worker as SIGTERM does: after the requests that it is answering and the one that it sends.
+    """Make Ctrl-C stop the worker as SIGTERM does: after its current requests, both incoming and outgoing.
 
-    Ctrl-C reaches the worker twice, from the terminal and from the master, and gunicorn's own handler (27.0) waits for
-    a lock of its own when it is called while it runs.
+    Ctrl-C reaches the worker twice, from the terminal and from the master, and gunicorn's own handler (27.0) deadlocks
+    on its lock when it is called while it runs.
     """
     from leadmachine import embedded
 
     def end(sig: int, frame: Any) -> None:
-        embedded.begin_to_end()
+        embedded.request_stop()
         worker.handle_exit(sig, frame)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -62,10 +62,10 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """The last request is answered: let the embedded worker, where there is one, write down what it has in flight."""
+    """After the last response, give the embedded worker, if there is one, time to save the result of its request."""
     from leadmachine import embedded
 
-    embedded.wait_for_the_end()
+    embedded.wait_until_stopped()
 
 
 def _check_settings() -> None:
@@ -79,7 +79,7 @@ def _check_settings() -> None:
     try:
         call_command("check", stdout=io.StringIO())
     except (SystemCheckError, ImproperlyConfigured) as error:
-        sys.exit(f"{error}\n.env.example explains each setting.")
+        sys.exit(f"{error}\n.env.example describes each setting.")
 
 
 def _check_sandbox() -> None:
@@ -99,5 +99,5 @@ def _check_free(address: Any) -> None:
         except OSError as error:
             sys.exit(
                 f"LeadMachine can't listen on {address[0]}:{address[1]} ({error.strerror}). "
-                "Stop what listens there, or choose another port: PORT=8123 make run"
+                "Stop the program that uses this port, or choose another: PORT=8123 make run"
             )

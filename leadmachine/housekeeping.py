@@ -1,8 +1,7 @@
-"""The daily housekeeping: what no table keeps for ever goes, done by one worker for all of them.
+"""The daily housekeeping: one worker deletes the expired rows of all tables.
 
-Every worker looks each minute whether a turn is due, by the database's clock and a claim in the database. No scheduler
-is needed, and what a worker leaves undone when it dies another does: a turn begins again at the top, where what is gone
-costs nothing.
+Every worker checks each minute whether it is due, by the database's clock, and claims it in the database. No scheduler
+is needed. If a worker dies, another starts again from the first table, which costs nothing where rows are gone.
 """
 
 import logging
@@ -25,92 +24,93 @@ from postgresql.bounds import HOUSEKEEPING_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
 
-LOOKS_EVERY_SECONDS: Final = 60.0
-BATCH: Final = 1_000  # rows in a statement: some 30 ms
-PAUSE_SECONDS: Final = 0.05  # between two statements, in which deliveries have the database for themselves
-LEDGER_BYTES: Final = 64 * 2**20  # of what the sandbox has received
+CHECK_EVERY_SECONDS: Final = 60.0
+BATCH: Final = 1_000  # rows in a statement, which takes some 30 ms
+PAUSE_SECONDS: Final = 0.05  # between two statements, to leave the database to deliveries
+LEDGER_BYTES: Final = 64 * 2**20  # the size at which the sandbox's ledger is set aside
 
 
 class ClaimLost(Exception):
-    """This worker stood still for so long that another one has taken the turn."""
+    """This worker hung for so long that another one has claimed the housekeeping."""
 
 
-class WorkerEnds(Exception):
-    """This worker is to end: another one goes on with the turn."""
+class WorkerStopping(Exception):
+    """This worker is stopping: another one will continue."""
 
 
 class Housekeeper(Repeating):
-    """Looks every minute whether it is time to keep house."""
+    """Checks every minute whether the housekeeping is due."""
 
     name = "housekeeping"
 
     def seconds(self) -> float:
-        return LOOKS_EVERY_SECONDS
+        return CHECK_EVERY_SECONDS
 
     def round(self, number: int) -> None:
         keep_house_if_due()
 
 
 def keep_house_if_due() -> bool:
-    """Delete what has been kept for long enough, if nobody did within a day. Returns whether this was the turn."""
+    """Delete expired rows, unless that was done within a day. Returns True if this call claimed the housekeeping."""
     claim_id = Housekeeping.objects.claim()
     if claim_id is None:
         return False
     try:
         with statements_may_take(HOUSEKEEPING_SECONDS):
-            went_well = _turn(partial(_renew, claim_id))
+            succeeded = _delete_expired(partial(_renew, claim_id))
     except ClaimLost:
-        logger.warning("The housekeeping stood still for minutes; another worker goes on with it.")
-    except WorkerEnds:
-        logger.info("The housekeeping ends with its worker; another one goes on with it.")
+        logger.warning("The housekeeping hung for minutes; another worker has taken over.")
+    except WorkerStopping:
+        logger.info("The housekeeping stopped with its worker; another worker will continue.")
     else:
-        (Housekeeping.objects.finish if went_well else Housekeeping.objects.give_up)(claim_id)
+        (Housekeeping.objects.finish if succeeded else Housekeeping.objects.give_up)(claim_id)
     return True
 
 
-def _turn(renew: Renew) -> bool:
-    """Go through all tables, and say whether that went well. Raises ClaimLost or WorkerEnds."""
-    went: dict[str, int] = {}
-    for label, kept in RETENTIONS.items():
+def _delete_expired(renew: Renew) -> bool:
+    """Go through all tables. Returns False if one of them failed. Raises ClaimLost or WorkerStopping."""
+    deleted: dict[str, int] = {}
+    for label, retention in RETENTIONS.items():
         renew()
         try:
-            went[label] = sum(_delete_old(goes, renew) for goes in kept) if isinstance(kept, tuple) else 0
-        except (ClaimLost, WorkerEnds):
+            expiries = retention if isinstance(retention, tuple) else ()
+            deleted[label] = sum(_delete_old(expiry, renew) for expiry in expiries)
+        except (ClaimLost, WorkerStopping):
             raise
-        except Exception:  # the other tables must not wait for it
-            logger.exception("Old rows of %s could not be deleted; it is tried again in an hour.", label)
+        except Exception:  # a failure must not stop the other tables
+            logger.exception("Old rows of %s could not be deleted; the next attempt is in an hour.", label)
     if settings.LINKEDIN_SANDBOX:
         RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).set_aside(beyond_bytes=LEDGER_BYTES)
-    rows = ", ".join(f"{count:,} of {label}" for label, count in went.items() if count)
+    rows = ", ".join(f"{count:,} of {label}" for label, count in deleted.items() if count)
     logger.info("The daily housekeeping deleted %s.", rows or "nothing")
-    return len(went) == len(RETENTIONS)
+    return len(deleted) == len(RETENTIONS)
 
 
 def _renew(claim_id: uuid.UUID) -> None:
     if shutdown.has_begun():
-        raise WorkerEnds
+        raise WorkerStopping
     if not Housekeeping.objects.renew(claim_id):
         raise ClaimLost
 
 
-def _delete_old(goes: Expires, renew: Renew) -> int:
-    before = database_now() - timedelta(days=goes.period.days())
-    goes.first(before, renew)
-    in_use = goes.in_use(before)
-    return sum(_delete(rows, in_use, renew) for rows in goes.rows(before))
+def _delete_old(expiry: Expires, renew: Renew) -> int:
+    before = database_now() - timedelta(days=expiry.period.days())
+    expiry.first(before, renew)
+    in_use = expiry.in_use(before)
+    return sum(_delete(rows, in_use, renew) for rows in expiry.rows(before))
 
 
 def _delete(rows: QuerySet[Any], in_use: InUse, renew: Renew) -> int:
-    """From key to key, so that what stays is looked at once. Returns how many rows went."""
+    """Delete in the order of keys, so that rows that stay are checked once. Returns the number of deleted rows."""
     renew()
-    gone, keys = 0, rows.order_by("pk").values_list("pk", flat=True)
+    deleted, keys = 0, rows.order_by("pk").values_list("pk", flat=True)
     pks = list(keys[:BATCH])
     while pks:
         old = set(pks) - in_use(pks)
-        # QuerySet itself: the managers of some models refuse to delete, or only mark a row. And the keys alone: Django
-        # reads what it deletes, and a thousand attempts hold up to 160 MB of hashes.
-        gone += QuerySet(rows.model).filter(pk__in=old).only("pk").delete()[1].get(rows.model._meta.label, 0)
+        # A plain QuerySet, because the managers of some models refuse to delete, or only mark a row. And only the keys:
+        # Django reads what it deletes, and a thousand attempts contain up to 160 MB of hashes.
+        deleted += QuerySet(rows.model).filter(pk__in=old).only("pk").delete()[1].get(rows.model._meta.label, 0)
         time.sleep(PAUSE_SECONDS)
         renew()
         pks = list(keys.filter(pk__gt=pks[-1])[:BATCH])
-    return gone
+    return deleted

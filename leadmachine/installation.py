@@ -1,4 +1,4 @@
-"""Which installation this is: several may share one Redis, and none may take what is another's."""
+"""The identity of this installation. Several may share one Redis, and must not read each other's messages."""
 
 from functools import cache
 from hashlib import blake2b
@@ -8,8 +8,8 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# The server's own number is made by initdb and kept by replicas and failovers; a dump that is restored elsewhere gets
-# another. Any user may ask (PostgreSQL 16: 9.28.12, Control Data Functions), and through any address or pooler.
+# initdb generates the system identifier. Replicas and failovers keep it; a dump restored elsewhere gets another. Any
+# user may query it (PostgreSQL 16: 9.28.12, Control Data Functions), through any address or pooler.
 IDENTITY = """
     SELECT (SELECT system_identifier FROM pg_control_system()), oid FROM pg_database WHERE datname = current_database()
 """
@@ -17,20 +17,20 @@ IDENTITY = """
 
 @cache
 def name() -> str:
-    """The same in all processes on one database, however they spell its address, and different on any other.
+    """Return a name that all processes on one database share, whatever address they use, and no other database has.
 
-    Raises django.db.Error where the database can't be reached or does not say; the next call asks again.
+    Raises django.db.Error if the database can't be queried. Errors are not cached.
     """
     return settings.INSTALLATION or _digest(_identity())
 
 
 def cache_key(key: str, prefix: str, version: int) -> str:
-    """Where the shared cache keeps `key`."""
+    """Return the key in Redis for the cache's `key`. Used as the cache's KEY_FUNCTION."""
     return f"{prefix}:{name()}:{version}:{key}"
 
 
 def _identity() -> str:
-    # On a connection of its own: one that fails must not take the transaction of a save with it.
+    # A separate connection: an error must not abort the transaction of a save.
     connection: BaseDatabaseWrapper = connections.create_connection("default")
     if connection.vendor == "sqlite":
         return str(Path(connection.settings_dict["NAME"]).resolve())

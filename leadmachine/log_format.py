@@ -1,4 +1,4 @@
-"""Log lines and error reports that can be trusted and kept: nothing personal, nothing secret."""
+"""Log lines and error reports without personal data or secrets, one line per event."""
 
 import logging
 import re
@@ -12,29 +12,28 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from capi.linkedin.parsing import MASK, mask
 
-# --- Log lines that can be trusted and kept: one event, one line, and nothing personal in what libraries say.
+# Log lines
 
 INDENT: Final = "    "
-# What PostgreSQL adds to an error: the whole row that it refused, whose texts may have lines of their own.
+# PostgreSQL adds the whole rejected row to an error, whose texts may contain line breaks.
 DETAIL: Final = re.compile(r"DETAIL:.*?(?=\n\n(?:The above exception|During handling of)|\Z)", re.DOTALL)
-# Who signs in at a service of ours, password included. The host stays: an operator has to know which one is away.
-SIGNS_IN: Final = re.compile(r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?|[\w.]+:Transport)://)[^\s/]*@")
+# User and password in the URL of a service. The host stays: an operator needs to know which one is down.
+CREDENTIALS: Final = re.compile(r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?|[\w.]+:Transport)://)[^\s/]*@")
 
-_nodes: set[str] = set()  # what the workers in this process are called: celery@host looks like an address
+_nodes: set[str] = set()  # names of the workers in this process: celery@host looks like an e-mail address
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class SafeFormatter(logging.Formatter):
-    """Keeps a message on its line, masks addresses, hashes and tokens, and indents what belongs to an error.
+    """Keeps a message on one line, masks addresses, hashes and tokens, and indents tracebacks.
 
-    Nobody can write a line that looks like another event (S35), and a database's "Failing row contains …" tells
-    nobody's address (S36).
+    So no input can forge a log line, and a database's "Failing row contains …" leaks no address.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         record = copy(record)
-        record.exc_text = None  # another handler may have left its own words here
+        record.exc_text = None  # another handler may have cached its own text here
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
@@ -49,7 +48,7 @@ class SafeFormatter(logging.Formatter):
 
 
 class InOneLine(logging.Filter):
-    """Takes the traceback off what is no fault of ours: a request that was refused (4xx) is a line."""
+    """Removes the traceback below ERROR: a rejected request (4xx) is one line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.ERROR:
@@ -58,18 +57,18 @@ class InOneLine(logging.Filter):
 
 
 def sanitise(text: str, *, readable: Iterable[str] = ()) -> str:
-    """The text on one line, without the rows that a database quotes, and masked but for these workers' names."""
-    text = SIGNS_IN.sub(rf"\1{MASK}@", DETAIL.sub(f"DETAIL: {MASK}", text))
+    """Return the text on one line, without the rows that a database quotes, and masked except for `readable` names."""
+    text = CREDENTIALS.sub(rf"\1{MASK}@", DETAIL.sub(f"DETAIL: {MASK}", text))
     return mask(text, readable=_spellings(readable))
 
 
 def keep_readable(node: str) -> None:
-    """Leave the name of a worker of this process (`celery@host`) as it is in what is logged from now on."""
+    """Don't mask this name of a worker (`celery@host`) in the log of this process."""
     _nodes.add(node)
 
 
 def _spellings(nodes: Iterable[str]) -> set[str]:
-    """The names and the parts of their hosts, which may be as long as a token."""
+    """Return the names and the parts of their hosts, which may be as long as a token."""
     return {text for node in nodes for text in (node, *re.split("[@.]", node))}
 
 
@@ -78,19 +77,19 @@ def _indented(text: str) -> str:
 
 
 def _line(line: str) -> str:
-    """The line with its own indentation, which tells code from words."""
+    """Return the sanitised line with its indentation, which tracebacks need to be readable."""
     return line[: len(line) - len(line.lstrip(" "))] + sanitise(line, readable=_nodes)
 
 
-# --- What a report of a server error may tell: where and how it happened, and nothing that anybody entered (S26, S36).
+# Error reports: where and how an error happened, without any user input
 
 URL_PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 class ReportFilter(SafeExceptionReporterFilter):
-    """Django's filter, and what it leaves: values of variables, whatever was sent, passwords inside of URLs.
+    """Django's filter, extended to values of variables, request data, and passwords inside URLs.
 
-    Values of variables are left out altogether, rather than wherever somebody remembered to mark them as sensitive.
+    It removes the values of all variables, not only of those that somebody remembered to mark as sensitive.
     """
 
     def cleanse_setting(self, key: Any, value: Any) -> Any:
@@ -111,7 +110,7 @@ class ReportFilter(SafeExceptionReporterFilter):
 
 
 class Report(ExceptionReporter):
-    """Django's report without the query string, and with every exception's words masked."""
+    """Django's report without the query string, and with every exception's message masked."""
 
     def get_traceback_data(self) -> dict[str, Any]:
         data: dict[str, Any] = super().get_traceback_data()

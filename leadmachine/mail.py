@@ -1,7 +1,7 @@
-"""Mail by SMTP, within a time of our own.
+"""An SMTP backend with a limit for the whole session.
 
-The timeout of smtplib is for each read: a server that sends a line every few seconds held a thread for ever, a person's
-request as well as a worker's watch.
+smtplib's timeout applies to each read. A server that sent a line every few seconds blocked a thread for ever, both in
+web requests and in a worker's watch timer.
 """
 
 import smtplib
@@ -12,28 +12,28 @@ from typing import Any, Final
 
 from django.core.mail.backends import smtp
 
-SESSION_SECONDS: Final = 30.0  # from connecting to the last answer; a mail server nearby takes less than one
+SESSION_SECONDS: Final = 30.0  # from connecting to the last response; a mail server nearby takes less than one
 
 
 class _Smtp(smtplib.SMTP):
-    """Shuts the line after SESSION_SECONDS, whatever is read or written on it then, a TLS handshake too."""
+    """Shuts the socket down after SESSION_SECONDS, whatever happens on it then, including a TLS handshake."""
 
     def _get_socket(self, *args: Any) -> socket.socket:
-        line: socket.socket = super()._get_socket(*args)  # type: ignore[misc]
-        # A handle of our own: TLS takes the socket away from whoever has it.
-        self._handle = line.dup()
-        self._clock = threading.Timer(SESSION_SECONDS, self._cut)
-        self._clock.daemon = True
-        self._clock.start()
-        return line
+        sock: socket.socket = super()._get_socket(*args)  # type: ignore[misc]
+        # A duplicate, because TLS detaches the original socket.
+        self._handle = sock.dup()
+        self._timer = threading.Timer(SESSION_SECONDS, self._shut_down)
+        self._timer.daemon = True
+        self._timer.start()
+        return sock
 
     def close(self) -> None:
-        self._clock.cancel()
+        self._timer.cancel()
         self._handle.close()
         super().close()
 
-    def _cut(self) -> None:
-        with suppress(OSError):  # closed meanwhile
+    def _shut_down(self) -> None:
+        with suppress(OSError):  # already closed
             self._handle.shutdown(socket.SHUT_RDWR)
         self._handle.close()
 
@@ -43,7 +43,7 @@ class _SmtpOverTls(smtplib.SMTP_SSL, _Smtp):
 
 
 class SmtpBackend(smtp.EmailBackend):
-    """Django's. Raises OSError (which smtplib's errors are, too) where the server takes too long in all."""
+    """Django's backend. Also raises OSError, as smtplib does, if a session takes longer than SESSION_SECONDS."""
 
     @property
     def connection_class(self) -> type[smtplib.SMTP]:

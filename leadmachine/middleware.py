@@ -1,4 +1,4 @@
-"""What holds for every answer, whichever view gave it."""
+"""Middleware for every response: headers, probes, and allowed methods."""
 
 from collections.abc import Callable
 from typing import Final
@@ -23,9 +23,9 @@ Next = Callable[[HttpRequest], HttpResponse]
 
 
 class ClosedByDefaultMiddleware:
-    """No answer may be kept by a browser or a proxy unless it says itself for how long, as static files do.
+    """Forbids browsers and proxies to cache a response, unless it sets its own header as static files do.
 
-    "Back" after signing out shows nothing then, and no cache in between mixes people up (S17, S44).
+    So "Back" after signing out shows nothing, and no shared cache shows one user another's page.
     """
 
     def __init__(self, get_response: Next) -> None:
@@ -39,9 +39,9 @@ class ClosedByDefaultMiddleware:
 
 
 class ProbesMiddleware:
-    """Answers /healthz and /readyz before anything asks for the host, a session or the database.
+    """Answers /healthz and /readyz before anything checks the host or needs a session or the database.
 
-    A probe comes by the address of the machine, which is none of ALLOWED_HOSTS.
+    Probes use the machine's address, which is not in ALLOWED_HOSTS.
     """
 
     def __init__(self, get_response: Next) -> None:
@@ -55,7 +55,7 @@ class ProbesMiddleware:
 
 
 class PageMethodsMiddleware:
-    """Pages know three methods (S12). The API's views name their own."""
+    """Allows only GET, HEAD and POST for pages. API views define their own methods."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -67,10 +67,9 @@ class PageMethodsMiddleware:
 
 
 class NotAllowedPageMiddleware:
-    """Gives an empty 405 a page: a browser asked for what only a form sends, as when one presses Enter in its address.
-    Scripts get a sentence in JSON.
+    """Adds content to an empty 405: a page for browsers, for example after Enter in the address bar, JSON for the API.
 
-    Stands nearest to the views, so that all others take the page for what the view answered.
+    It is the innermost middleware, so that all others treat the page as the view's response.
     """
 
     def __init__(self, get_response: Next) -> None:

@@ -1,7 +1,7 @@
-"""An outage in the log: one traceback when it begins, a line for each further failure, and a line when it is over.
+"""How an outage appears in the log: one traceback at the start, a line for each further failure, a line at the end.
 
-Each process counts for itself, from the first failed connection that it logs to the next connection that it makes.
-Whatever is no failure of a connection keeps its traceback at all times.
+Each process counts for itself, from the first failed connection that it logs to its next successful one. Errors that
+are not connection failures always keep their traceback.
 """
 
 import logging
@@ -19,13 +19,13 @@ from kombu.exceptions import OperationalError as BrokerError
 
 logger = logging.getLogger(__name__)
 
-# What comes and goes, such as too many connections, is one outage: its traceback is not logged again each second.
+# Failures that come and go, such as too many connections, count as one outage with one traceback.
 SAME_OUTAGE_SECONDS: Final = 60.0
 
-# PostgreSQL's codes for: shut down, crashed, starting up, idle too long, too many connections. Where it was not there
-# to give a code there is none. Deadlocks, full disks and cancelled statements have codes of their own.
-CONNECTION_IS_GONE: Final = ("57P01", "57P02", "57P03", "57P05", "53300")
-# For redis-py these are connection errors. But Redis answers, and somebody has to change a setting.
+# PostgreSQL's codes for: shut down, crashed, starting up, idle too long, too many connections. An unreachable server
+# sends no code. Deadlocks, full disks and cancelled statements have other codes.
+CONNECTION_LOST: Final = ("57P01", "57P02", "57P03", "57P05", "53300")
+# redis-py treats these as connection errors, but Redis is reachable and a setting has to be changed.
 REDIS_REFUSES: Final = (
     redis.exceptions.AuthenticationError,
     redis.exceptions.AuthorizationError,
@@ -34,38 +34,39 @@ REDIS_REFUSES: Final = (
 
 
 class Outage:
-    """A part of the installation that is out of reach, as this process sees it. Any thread may speak of it."""
+    """An outage of one service, as this process sees it. Thread-safe."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, service: str) -> None:
+        self._service = service
         self.forget()
 
     def forget(self) -> None:
-        """Begin as a new process does."""
+        """Reset, as in a new process."""
         self._lock = threading.Lock()
         self._began_at: float | None = None
         self._failed_at = self._ended_at = float("-inf")
         self._failures = 0
-        self._is_in_the_log = False
+        self._traceback_logged = False
 
     def failed(self, *, has_traceback: bool) -> bool:
-        """Count a failure. True where it has the first traceback of this outage, which is to be logged."""
+        """Count a failure. Returns True if it has the outage's first traceback, which should be logged."""
         with self._lock:
             self._failed_at = time.monotonic()
             if self._began_at is None:
                 self._began_at, self._failures = self._failed_at, 0
-                self._is_in_the_log = self._is_in_the_log and self._began_at - self._ended_at < SAME_OUTAGE_SECONDS
+                is_recent = self._began_at - self._ended_at < SAME_OUTAGE_SECONDS
+                self._traceback_logged = self._traceback_logged and is_recent
             self._failures += 1
-            is_first = has_traceback and not self._is_in_the_log
-            self._is_in_the_log = self._is_in_the_log or has_traceback
+            is_first = has_traceback and not self._traceback_logged
+            self._traceback_logged = self._traceback_logged or has_traceback
             return is_first
 
     def ended(self) -> None:
-        """Say how often it failed and for how long, if it is on.
+        """If an outage was on, log how often it failed and for how long.
 
-        An idle process may learn of the end hours later: so the line tells, too, how long ago the last failure was.
+        An idle process may learn of the end hours later, so the line also says how long ago the last failure was.
         """
-        if self._began_at is None:  # asked for each new connection: without the lock
+        if self._began_at is None:  # called for each new connection, so checked without the lock
             return
         with self._lock:
             began_at, failures = self._began_at, self._failures
@@ -73,7 +74,7 @@ class Outage:
             ago = self._ended_at - self._failed_at
         if began_at is not None:
             often = "once" if failures == 1 else f"{failures} times in {self._failed_at - began_at:.1f} s"
-            logger.warning("%s answers again. It had failed %s, the last time %.1f s ago.", self._what, often, ago)
+            logger.warning("%s is back. It failed %s, the last time %.1f s ago.", self._service, often, ago)
 
 
 DATABASE: Final = Outage("The database")
@@ -81,7 +82,7 @@ BROKER: Final = Outage("The broker")
 
 
 class OncePerOutage(logging.Filter):
-    """Takes the traceback off all failures of an outage but the first, and puts the error into their line."""
+    """Removes the traceback from all failures of an outage but the first, and adds the error to their line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = _error_of(record)
@@ -95,12 +96,12 @@ class OncePerOutage(logging.Filter):
 
 
 def listen() -> None:
-    """Take each new connection to the database for the end of an outage of it."""
-    connection_created.connect(_database_answers, dispatch_uid="leadmachine.outages")
+    """Treat each new connection to the database as the end of an outage."""
+    connection_created.connect(_on_database_connection, dispatch_uid="leadmachine.outages")
     os.register_at_fork(after_in_child=_forget)
 
 
-def _database_answers(**kwargs: Any) -> None:
+def _on_database_connection(**kwargs: Any) -> None:
     DATABASE.ended()
 
 
@@ -110,22 +111,22 @@ def _forget() -> None:
 
 
 def _error_of(record: logging.LogRecord) -> BaseException | None:
-    """What the record is about: the error of its traceback, or one in its words (as Celery names the broker's)."""
+    """Return the error of the record's traceback, or one among its arguments (as Celery logs the broker's)."""
     if record.exc_info and record.exc_info[1]:
         return record.exc_info[1]
-    words = record.args if isinstance(record.args, tuple) else ()
-    return next((word for word in words if isinstance(word, BaseException)), None)
+    args = record.args if isinstance(record.args, tuple) else ()
+    return next((arg for arg in args if isinstance(arg, BaseException)), None)
 
 
 def _outage_of(error: BaseException) -> Outage | None:
-    # The direct cause alone: what goes wrong while an error is handled is another error.
+    # Only the direct cause: an error during error handling is a different one.
     cause = error.__cause__ if isinstance(error, DatabaseError | BrokerError) else error
     if isinstance(cause, psycopg.OperationalError):
         code = cause.sqlstate
-        return DATABASE if code is None or code.startswith("08") or code in CONNECTION_IS_GONE else None
+        return DATABASE if code is None or code.startswith("08") or code in CONNECTION_LOST else None
     if isinstance(cause, sqlite3.OperationalError):
         return DATABASE if cause.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN else None
     if isinstance(cause, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
         return None if isinstance(cause, REDIS_REFUSES) else BROKER
-    # A replica that is not promoted yet, or no room left: it refuses each write until that has passed.
+    # A replica that is not promoted yet, or Redis out of memory: temporary, but until then every write fails.
     return BROKER if isinstance(cause, redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError) else None

@@ -1,6 +1,6 @@
-"""How long each table keeps its rows. docs/operating.md has the same table in words, and a test compares them.
+"""How long each table keeps its rows. docs/operating.md has the same table, and a test compares them.
 
-A table without an entry here fails a test: anyone who adds one decides how long its rows are kept.
+A test fails for any table without an entry here, so whoever adds a table has to decide.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,13 +22,13 @@ from crm.models import ApiKey, AuditAction, AuditEntry, CrmEvent, IdempotencyRec
 from crm.models.invitation import GOOD_FOR
 from crm.services import idempotency, searches
 
-Renew = Callable[[], None]  # keeps the claim to the turn, and raises where it is lost or the worker ends
-InUse = Callable[[Sequence[Any]], set[Any]]  # of these keys, those whose rows something needs still
+Renew = Callable[[], None]  # renews the claim; raises if it is lost or the worker is stopping
+InUse = Callable[[Sequence[Any]], set[Any]]  # returns those of the keys whose rows are still needed
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """How long, in words and as a number of days. The log's own is the operator's to choose."""
+    """A retention period, in words and in days. The operator sets the one of the log."""
 
     words: str
     days: Callable[[], float]
@@ -36,11 +36,10 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Expires:
-    """Rows that are deleted a period after something (`since`, in words).
+    """Rows that are deleted a period after an event (`since`, in words).
 
-    `rows` are those of which it was before a moment, and `in_use` tells which of them must stay all the same.
-    `needed_by` says in words what keeps a row for longer. `first` is done before any of them goes, and renews the claim
-    as often as it takes.
+    `rows` returns the rows whose event was before a time, and `in_use` those of them that must stay (`needed_by`, in
+    words, says why). `first` runs before any row is deleted, and renews the claim as often as necessary.
     """
 
     period: Period
@@ -57,7 +56,7 @@ class Expires:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Rows that no housekeeping deletes, and why they don't grow for ever, or may."""
+    """Rows that the housekeeping never deletes, and the reason."""
 
     because: str
 
@@ -70,7 +69,7 @@ def _days(count: int) -> Period:
 
 
 LOG: Final = Period("`LEADMACHINE_RETENTION_DAYS`", lambda: settings.RETENTION_DAYS)
-# Never less than a backfill may look back: none that begins meanwhile comes upon an event that goes.
+# At least as long as a backfill may look back, so that no backfill meets an event that is being deleted.
 PAST: Final = Period(
     "`LEADMACHINE_RETENTION_DAYS`, 90 days at least,",
     lambda: max(settings.RETENTION_DAYS, settings.EVENT_MAX_AGE_DAYS),
@@ -78,21 +77,21 @@ PAST: Final = Period(
 AT_ONCE: Final = Period("by the next turn", lambda: 0)
 SESSION: Final = Period("7 days", lambda: settings.SESSION_COOKIE_AGE / 86_400)
 CONFIRMATION: Final = Period("3 days", lambda: account_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS)
-# Never less than the log that they are counted from: what goes too early would be counted again each day.
+# At least as long as the log that they are counted from: otherwise deleted days would be counted again every day.
 COUNTS: Final = Period("3 years", lambda: max(3 * 366, settings.RETENTION_DAYS))
 RECORD: Final = Period("2 years", lambda: 2 * 366)
 SIGN_INS: Final = (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED)
 
 
 def _where(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime], list[QuerySet[Any]]]:
-    """The rows that meet the conditions and have a moment in this column before the one that is asked for."""
+    """Return the rows that meet the conditions and whose `at` column is before the given time."""
     return lambda before: [QuerySet(model).filter(*conditions, **{f"{at}__lt": before})]
 
 
 def _in_order(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime], list[QuerySet[Any]]]:
-    """As `_where`, of a large table that is written in the order of time: read up to the first row that is young.
+    """As `_where`, for a large table that is written in order of time: read only up to the first row that is too young.
 
-    An old row that was written behind it (the demo's are) goes when that one does.
+    An old row that was inserted after that one, as in the demo, is deleted together with it.
     """
 
     def rows(before: datetime) -> list[QuerySet[Any]]:
@@ -104,23 +103,23 @@ def _in_order(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime
 
 
 def _named_by(rows: QuerySet[Any], key: str) -> Callable[[datetime], InUse]:
-    """What these rows name in this column."""
+    """Return those of the keys that these rows reference in the column `key`."""
     return lambda before: lambda pks: set(rows.filter(**{f"{key}__in": pks}).order_by().values_list(key, flat=True))
 
 
 def _crm_events_in_use(before: datetime) -> InUse:
-    """Those that the log names, and those of the time that an open backfill goes through.
+    """Return the CRM events that the log references, and those in the period of an unfinished backfill.
 
-    It goes on behind the one that it has reached: without that one it would find nothing more, and call itself done.
+    A backfill continues after the last event it reached. Without that event it would find no more and finish too early.
     """
-    named = _named_by(ConversionEvent.objects.all(), "crm_event")(before)
-    going_through = Backfill.objects.unfinished().filter(
+    logged = _named_by(ConversionEvent.objects.all(), "crm_event")(before)
+    open_backfills = Backfill.objects.unfinished().filter(
         company=OuterRef("company"), since__lte=OuterRef("occurred_at"), until__gt=OuterRef("occurred_at")
     )
 
     def in_use(pks: Sequence[Any]) -> set[Any]:
-        waited_for = CrmEvent.objects.filter(Exists(going_through), pk__in=pks)
-        return named(pks) | set(waited_for.values_list("pk", flat=True))
+        awaited = CrmEvent.objects.filter(Exists(open_backfills), pk__in=pks)
+        return logged(pks) | set(awaited.values_list("pk", flat=True))
 
     return in_use
 
@@ -131,7 +130,7 @@ def _ended_invitations(before: datetime) -> list[QuerySet[Any]]:
     return [QuerySet(Invitation).filter(ended | run_out)]
 
 
-# Read from top to bottom: what names other rows goes before them.
+# Processed from top to bottom: rows that reference others are deleted before them.
 RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     # The log of what went to LinkedIn.
     "capi.ConversionEvent": (Expires(LOG, "its end", log.ended_events, first=log.count_for_good),),
@@ -193,7 +192,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         Expires(_days(idempotency.KEPT_FOR.days), "it was sent", _in_order(IdempotencyRecord, at="posted_at")),
     ),
     "crm.LeadSearch": (Expires(_days(searches.KEPT_FOR.days), "the search", _where(LeadSearch, at="created_at")),),
-    # People and how they come in.
+    # Users and how they sign in.
     "crm.User": Kept("until the operator deletes the account"),
     "crm.User_groups": Kept("as long as its account"),
     "crm.User_user_permissions": Kept("as long as its account"),
@@ -213,7 +212,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "mfa.Authenticator": Kept("as long as its account"),
     "usersessions.UserSession": (Expires(SESSION, "the sign-in", _where(UserSession, at="created_at")),),
     "sessions.Session": (Expires(AT_ONCE, "its end", _where(Session, at="expire_date")),),
-    # The operator's side.
+    # The administration.
     "admin.LogEntry": (Expires(RECORD, "the change", _where(LogEntry, at="action_time")),),
     "auth.Group": Kept("until the operator deletes it"),
     "auth.Group_permissions": Kept("as long as its group"),

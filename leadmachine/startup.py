@@ -1,4 +1,4 @@
-"""What keeps a process from starting, and how long each kind of process waits for its database."""
+"""Start-up checks, and the statement timeout of each kind of process."""
 
 import logging
 import sys
@@ -10,25 +10,23 @@ from django.core.signals import request_started
 
 from postgresql import bounds
 
-# --- What keeps a process from starting: the errors among the system checks, a line each. And what it warns of.
-
 logger = logging.getLogger(__name__)
 
 
 def refusals() -> list[str]:
-    """One line per error: its id, what is wrong, and what to do. Warnings refuse nothing."""
-    asked = [*checks.run_checks(), *checks.run_checks(tags=[checks.Tags.database], databases=["default"])]
-    return [_line(message) for message in asked if message.is_serious()]
+    """Return a line for each error of the system checks: its id, the problem and the fix. Leaves out warnings."""
+    messages = [*checks.run_checks(), *checks.run_checks(tags=[checks.Tags.database], databases=["default"])]
+    return [_line(message) for message in messages if message.is_serious()]
 
 
 def refuse_wrong_settings() -> None:
-    """End this process, with a line for each error, unless the settings are right."""
-    if wrong := refusals():
-        sys.exit("\n".join(["LeadMachine does not start with these settings:", *wrong]))
+    """Exit this process with a line for each error if the settings are wrong."""
+    if errors := refusals():
+        sys.exit("\n".join(["LeadMachine does not start with these settings:", *errors]))
 
 
 def log_warnings() -> None:
-    """Log a line for each warning. For processes that, unlike gunicorn, don't run Django's own check command."""
+    """Log a line for each warning. For processes that, unlike gunicorn, don't run Django's check command."""
     for message in checks.run_checks():
         if not message.is_serious():
             logger.warning("%s", _line(message))
@@ -38,16 +36,16 @@ def _line(message: checks.CheckMessage) -> str:
     return f"{message.id}: {message.msg} {message.hint or ''}".strip()
 
 
-# --- How long each kind of process waits for its database. Management commands, such as migrate, have no bound.
+# Statement timeouts. Management commands, such as migrate, have none.
 
 
 def bound_worker() -> None:
-    """For all threads of a worker: tasks and timers."""
+    """Limit the statements of all threads of a worker, both tasks and timers."""
     bounds.bound_process(settings.WORKER_STATEMENT_SECONDS, idle_seconds=settings.LEASE_SECONDS)
 
 
 def bound_web_server() -> None:
-    """A person waits for each request. Whatever else runs in the process is an embedded worker."""
+    """Give requests a shorter limit, because a person waits for them. The other threads are an embedded worker's."""
     bound_worker()
     request_started.connect(_bound_request, dispatch_uid="leadmachine.startup")
 

@@ -1,4 +1,4 @@
-"""The timers inside each worker: what they do depends on no other process, no scheduler and no broker."""
+"""The timers inside each worker. They depend on no scheduler, no broker and no other process."""
 
 import logging
 import threading
@@ -15,15 +15,13 @@ from capi.diagnostics import checkups
 from capi.models.functions import database_now
 from capi.services.statistics import COUNT_EVERY_SECONDS, refresh_counts
 
-# --- What a worker does every so often by a timer of its own, which depends on no scheduler and no broker.
-
 logger = logging.getLogger(__name__)
 
 
 class Repeating(ABC):
-    """Does its `round` at once and then every `seconds`, in a thread of its own. A round that fails ends nothing.
+    """Runs `round` at once and then every `seconds`, in a separate thread. It survives a failed round.
 
-    A round beats after each step: a round that is long is not taken for one that stands still.
+    A round sends a beat after each step, so that the watchdog doesn't take a long round for a stuck one.
     """
 
     name: str
@@ -36,20 +34,20 @@ class Repeating(ABC):
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end after what it is doing now."""
+        """Ask the thread to end after its current step."""
         self._stopped.set()
 
     def join(self, seconds: float) -> None:
-        """Wait until the thread has ended, for so long at most."""
+        """Wait until the thread has ended, at most `seconds`."""
         self._thread.join(max(0.0, seconds))
 
     @abstractmethod
     def seconds(self) -> float:
-        """How long to wait between two rounds."""
+        """Return the wait between two rounds."""
 
     @abstractmethod
     def round(self, number: int) -> None:
-        """What there is to do; `number` counts from 0."""
+        """Run one round; `number` counts from 0."""
 
     def _run(self) -> None:
         beats.watch(self.name)
@@ -59,7 +57,7 @@ class Repeating(ABC):
             try:
                 self.round(number)
             except Exception:
-                # The next round starts afresh: nothing may end this thread but the worker's own end.
+                # This thread must live as long as its worker: the next round tries again.
                 logger.exception("The %s failed; it runs again in %s seconds.", self.name, self.seconds())
             finally:
                 close_old_connections()
@@ -67,20 +65,18 @@ class Repeating(ABC):
         beats.unwatch()
 
     def _rest(self, seconds: float) -> bool:
-        """Wait for the next round. True if there is to be none."""
+        """Wait for the next round. Returns True if the timer was stopped."""
         beats.beat(rest_seconds=seconds)
-        is_over = self._stopped.wait(seconds)
+        is_stopped = self._stopped.wait(seconds)
         beats.beat()
-        return is_over
+        return is_stopped
 
-
-# --- The timers inside each worker: what they do depends on no other process, no scheduler and no broker.
 
 SWEEPS_PER_TIDY = 10
 
 
 class Sweeper(Repeating):
-    """Every `SWEEP_SECONDS`: wake the lanes that nobody works on; every tenth time, tidy."""
+    """Every `SWEEP_SECONDS`: wakes due lanes that no worker holds. Every tenth time, also tidies up."""
 
     name = "sweep"
 
@@ -97,7 +93,7 @@ class Sweeper(Repeating):
         self.sweep()
 
     def sweep(self) -> None:
-        """Wake each due lane, and deliver here and now where the wake-up can't be sent or brought nothing last time."""
+        """Wake each due lane. Deliver in this thread if the wake-up can't be sent or had no effect last time."""
         due = sweep.due_companies()
         for company_id in due:
             if shutdown.has_begun():
@@ -109,7 +105,7 @@ class Sweeper(Repeating):
 
 
 class Counter(Repeating):
-    """Keeps the counts by day up to date, beside the sweep: the first count of a long log takes its time."""
+    """Keeps the daily counts up to date. Separate from the sweep, because the first count of a long log is slow."""
 
     name = "count of the log"
 
@@ -120,11 +116,11 @@ class Counter(Repeating):
         refresh_counts()
 
 
-# --- A timer inside each worker for what may be slow: looking at companies, mail servers, and asking LinkedIn.
-
-
 class Watcher(Repeating):
-    """Every `SWEEP_SECONDS`, beside the sweep: look at companies, send mails, and check up, where they are due."""
+    """Every `SWEEP_SECONDS`: evaluates alerts, sends mails and runs check-ups that are due.
+
+    Separate from the sweep, because companies, mail servers and LinkedIn may be slow.
+    """
 
     name = "watch"
 
@@ -138,7 +134,7 @@ class Watcher(Repeating):
             try:
                 evaluate.evaluate(company_id, now=database_now())
             except Exception:
-                logger.exception("Company %s could not be looked at; the next round tries again.", company_id)
+                logger.exception("Company %s could not be evaluated; the next round tries again.", company_id)
         notifications.send_due()
-        if number:  # the first sweep leaves a sign of life beside this, which a check-up looks for
+        if number:  # not in the first round: a check-up needs the heartbeat of the first sweep, which runs in parallel
             checkups.check_up_due(seconds=settings.SWEEP_SECONDS)

@@ -1,4 +1,4 @@
-"""Where each page lives. The names are the contract between the pages; `docs/guide` speaks of the paths."""
+"""The root URLs. Pages link to each other by name; `docs/guide` mentions the paths."""
 
 from django.contrib import admin
 from django.urls import include, path

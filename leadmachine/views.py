@@ -1,4 +1,4 @@
-"""What a container runtime, a load balancer or a person on duty asks. Both answer in JSON, whatever is wrong."""
+"""The health checks for container runtimes, load balancers and operators. They always respond in JSON."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -15,12 +15,12 @@ logger = logging.getLogger(__name__)
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    """200 while this process answers at all. It asks nobody: starting it again would mend nothing that is elsewhere."""
+    """Return 200 as long as this process responds. Checks nothing else: a restart can't fix other services."""
     return JsonResponse({"status": "ok"})
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 where this process can do what it is for, otherwise 503 with a sentence for each thing that is missing."""
+    """Return 200 if this process can serve requests, otherwise 503 with a sentence for each problem."""
     missing = [*_database_or_migrations(), *_static_files()]
     if missing:
         return JsonResponse({"status": "not ready", "missing": missing}, status=503)
@@ -36,14 +36,14 @@ def _database_or_migrations() -> Iterator[str]:
         is_read_only = _is_read_only()
     except (OperationalError, InterfaceError):
         yield "The database can't be reached."
-    except Exception:  # whatever it is, a probe is told in JSON
-        logger.exception("It can't be told which migrations are applied.")
-        yield "It can't be told which migrations are applied: the log says why."
+    except Exception:  # whatever happens, a probe gets JSON
+        logger.exception("The applied migrations can't be read.")
+        yield "The applied migrations can't be read: see the log."
     else:
         if left:
             yield f"{left} {'migrations are' if left > 1 else 'migration is'} not applied: run manage.py migrate."
         if is_read_only:
-            yield "The database is read-only, as a standby is before it is promoted."
+            yield "The database is read-only, like a standby that is not promoted yet."
 
 
 def _is_read_only() -> bool:
@@ -56,12 +56,12 @@ def _is_read_only() -> bool:
 
 @cache
 def _migrations() -> frozenset[tuple[str, str]]:
-    """Those of this process's code. Django would load their modules again for each probe."""
+    """Return the migrations in the code. Cached, because Django would load their modules again for each probe."""
     return frozenset(MigrationLoader(None).graph.nodes)
 
 
 def _static_files() -> Iterator[str]:
-    # The list is read once, at the start: a process that was started without it goes on without it.
+    # The manifest is read once, when the process starts.
     storage: object = staticfiles_storage
     if isinstance(storage, ManifestFilesMixin) and not storage.hashed_files:
-        yield "Static files are not collected: run manage.py collectstatic, then start this process again."
+        yield "Static files are not collected: run manage.py collectstatic, then restart this process."

@@ -1,6 +1,6 @@
-"""The watchdog of a worker: where one of its threads stands still, the process ends, so that another is started.
+"""The watchdog of a worker: if one of its threads is stuck, the process exits so that a new one is started.
 
-It is a thread of its own that touches neither database nor broker. What waits for them without an end can't hold it up.
+It runs in a separate thread that uses neither database nor broker, so an endless wait for them can't block it.
 """
 
 import atexit
@@ -24,46 +24,46 @@ from capi.delivery import beats
 logger = logging.getLogger(__name__)
 
 EVERY_SECONDS: Final = 1.0
-SAYING_SECONDS: Final = 1.0  # standard error may be what stands still
-EXIT_CODE: Final = 70  # EX_SOFTWARE. Not 3 or 4, after which gunicorn's master ends as well
+LOGGING_SECONDS: Final = 1.0  # standard error itself may be blocked
+EXIT_CODE: Final = 70  # EX_SOFTWARE. Not 3 or 4, after which gunicorn's master exits too
 FRAMES: Final = 25
 
 
 class Watchdog:
-    """Looks once a second whether all that is watched has beaten within the settings' STANDSTILL_SECONDS.
+    """Checks once a second that every watched thread has sent a beat within the setting STANDSTILL_SECONDS.
 
-    While it has, the file `alive`, if there is one, is touched. Once it has not, the process says so and ends: as
-    SIGTERM has it end, where it may take `grace_seconds` for that, and then by force, together with its `children`.
+    As long as all have, it touches the file `alive`, if there is one. If one has not, the process logs that and exits:
+    first by SIGTERM, if it has `grace_seconds` for that, then by force together with its `children`.
     """
 
     def __init__(
         self, *, alive: Path | None = None, grace_seconds: float = 0.0, children: Callable[[], Iterable[int]] = tuple
     ) -> None:
-        self.found = False  # that something stands still
+        self.is_triggered = False  # True once a thread is stuck
         self._alive, self._grace_seconds, self._children = alive, grace_seconds, children
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def look(self) -> None:
-        """Set `found`, and say what it is, if something stands still."""
+    def check(self) -> None:
+        """Set `is_triggered`, and log the stack, if a thread is stuck."""
         now = time.monotonic()
-        late, self._looked_at = now - self._looked_at - EVERY_SECONDS, now
+        late, self._checked_at = now - self._checked_at - EVERY_SECONDS, now
         if late > EVERY_SECONDS:
             beats.excuse(late)
         stillest = beats.stillest()
         if stillest and stillest[1] > settings.STANDSTILL_SECONDS:
-            self.found = True
-            self._say(*stillest)
+            self.is_triggered = True
+            self._log(*stillest)
         else:
             self._touch()
 
     def _run(self) -> None:
-        while not self.found:
+        while not self.is_triggered:
             time.sleep(EVERY_SECONDS)
-            self.look()
+            self.check()
         if self._grace_seconds:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(self._grace_seconds)
@@ -74,16 +74,14 @@ class Watchdog:
         finally:
             os._exit(EXIT_CODE)
 
-    def _say(self, watched: beats.Watched, seconds: float) -> None:
-        """Where it can be said: a process that can start no thread (its limit, its memory) is to end all the same."""
-        told = (
-            "The %s has stood still for %.0f seconds; this process ends, so that another is started. It stands in %s."
-        )
+    def _log(self, watched: beats.Watched, seconds: float) -> None:
+        """Log in a separate thread, if possible. A process that can't start one (limits, memory) must exit anyway."""
+        message = "The %s has been stuck for %.0f seconds; this process exits so that a new one is started. Stack: %s"
         with contextlib.suppress(Exception):
-            words = (told, watched.name, seconds, stack_of(watched.thread))
-            saying = threading.Thread(target=logger.critical, args=words, daemon=True)
-            saying.start()
-            saying.join(SAYING_SECONDS)
+            args = (message, watched.name, seconds, stack_of(watched.thread))
+            thread = threading.Thread(target=logger.critical, args=args, daemon=True)
+            thread.start()
+            thread.join(LOGGING_SECONDS)
 
     def _touch(self) -> None:
         if self._alive is None:
@@ -91,36 +89,36 @@ class Watchdog:
         try:
             self._alive.touch()
         except OSError as error:
-            logger.warning("%s can't be written (%s): no health check will find this worker.", self._alive, error)
+            logger.warning("%s can't be written (%s): health checks will not see this worker.", self._alive, error)
             self._alive = None
 
 
 def stack_of(thread: threading.Thread) -> str:
-    """Where the thread is, innermost first, in one line of files, lines and functions: no value stands in it."""
+    """Return the thread's stack on one line, innermost frame first: files, lines and functions, without any values."""
     frame = sys._current_frames().get(thread.ident or 0)
     if frame is None:
         return "nothing: the thread is dead"
-    places = islice(traceback.walk_stack(frame), FRAMES)
-    return " < ".join(f"{_short(found.f_code.co_filename)}:{line} {found.f_code.co_name}" for found, line in places)
+    frames = islice(traceback.walk_stack(frame), FRAMES)
+    return " < ".join(f"{_short(each.f_code.co_filename)}:{line} {each.f_code.co_name}" for each, line in frames)
 
 
 def alive_file() -> Path:
-    """The file by which a health check finds this process, in a folder without those of processes that are gone.
+    """Return the path of the file that a health check looks for, and remove the files of dead processes.
 
-    It goes with this process, where that ends by itself.
+    The file is deleted when this process exits normally.
     """
     folder = Path(settings.ALIVE_DIR)
-    with contextlib.suppress(OSError):  # told where the file is touched
+    with contextlib.suppress(OSError):  # logged when the file is touched
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob("worker-*"):
             if not Path(f"/proc/{path.name.removeprefix('worker-')}").exists():
                 path.unlink(missing_ok=True)
     alive = folder / f"worker-{os.getpid()}"
-    atexit.register(_take_away, alive)
+    atexit.register(_remove, alive)
     return alive
 
 
-def _take_away(path: Path) -> None:
+def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):
         path.unlink()
 

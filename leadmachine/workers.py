@@ -1,6 +1,6 @@
-"""What a worker does besides its tasks: its timers and its watchdog, how it begins and ends, and its children.
+"""Everything a worker does besides its tasks: timers, watchdog, start and stop, and child processes.
 
-Imported before Django is set up, so that what needs Django is imported where it is used.
+This module is imported before Django is set up, so anything that needs Django is imported where it is used.
 """
 
 import gc
@@ -12,9 +12,9 @@ from celery import bootsteps, signals
 
 
 class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Every worker sweeps, watches and keeps house by its own timers: nothing waits for a message that got lost.
+    """Starts the timers of each worker, so that no event waits for a message that was lost.
 
-    It starts once the pool stands and before the broker is reached for: with the broker down, that takes for ever.
+    They start after the pool but before the connection to the broker, which takes for ever if the broker is down.
     """
 
     requires = {"celery.worker.components:Pool"}
@@ -23,7 +23,7 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
         from capi.delivery import shutdown
 
         super().__init__(worker, **kwargs)
-        shutdown.reset()  # before the pool is forked, which shares it
+        shutdown.reset()  # before the pool is forked, because its processes share it
 
     def start(self, worker: Any) -> None:
         from capi.delivery import shutdown
@@ -42,7 +42,7 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._watchdog.start()
 
     def close(self, worker: Any) -> None:
-        """The worker is to end: let every thread and child of it know, as `begin_to_end` may have done already."""
+        """Tell every thread and child process to stop, as `begin_shutdown` may have done already."""
         from capi.delivery import shutdown
 
         shutdown.begin()
@@ -50,24 +50,24 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
             timer.stop()
 
     def stop(self, worker: Any) -> None:
-        """Wait for the timers: they deliver too, and what they have in flight is to be written down."""
+        """Wait for the timers: they deliver too, and must save the results of their requests."""
         from capi.delivery import shutdown
         from leadmachine.watchdog import EXIT_CODE
 
-        if self._watchdog.found:
-            worker.exitcode = EXIT_CODE  # SIGTERM alone would end it with 0, after which some supervisors start nothing
-        until = time.monotonic() + shutdown.seconds()
+        if self._watchdog.is_triggered:
+            worker.exitcode = EXIT_CODE  # after SIGTERM it would be 0, and some supervisors would start no new process
+        deadline = time.monotonic() + shutdown.seconds()
         for timer in self._timers:
-            timer.join(until - time.monotonic())
+            timer.join(deadline - time.monotonic())
 
     def terminate(self, worker: Any) -> None:
-        """At once, whatever is in flight."""
+        """Do nothing: a cold shutdown does not wait for current requests."""
 
 
 class MainLoop(bootsteps.StartStopStep):  # type: ignore[misc]
-    """The loop that hears wake-ups beats while it runs. It does not while it waits for the broker, however long.
+    """Sends beats for the loop that receives wake-ups. Unwatched while it waits for the broker, however long.
 
-    The timer runs in the loop itself, or, where a transport has no such loop, in a thread that hands the beat to it.
+    The timer runs in the loop itself or, for transports without an event loop, in a thread that passes the beat on.
     """
 
     requires = {"celery.worker.consumer.tasks:Tasks"}
@@ -80,7 +80,7 @@ class MainLoop(bootsteps.StartStopStep):  # type: ignore[misc]
         self._timer = consumer.timer.call_repeatedly(1.0, partial(consumer.call_soon, beats.beat))
 
     def stop(self, consumer: Any) -> None:
-        """Before each new try to reach the broker Celery stops all steps, also those that it has not started yet."""
+        """Stop the beats. Before each reconnection Celery stops all steps, even those it has not started yet."""
         from capi.delivery import beats
 
         if self._timer is not None:
@@ -89,8 +89,8 @@ class MainLoop(bootsteps.StartStopStep):  # type: ignore[misc]
             beats.unwatch()
 
 
-class BrokerAnswers(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Each new connection to the broker is the end of an outage of it, if there was one."""
+class BrokerConnected(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Reports a new connection to the broker, which ends an outage if there was one."""
 
     requires = {"celery.worker.consumer.connection:Connection"}
 
@@ -102,8 +102,7 @@ class BrokerAnswers(bootsteps.StartStopStep):  # type: ignore[misc]
 
 @signals.celeryd_init.connect
 def bound_statements(**kwargs: Any) -> None:
-    """Before the pool is forked, so that its processes have the bound too."""
-
+    """Set the statement timeout before the pool is forked, so that its processes have it too."""
     from leadmachine import startup
 
     startup.bound_worker()
@@ -111,7 +110,7 @@ def bound_statements(**kwargs: Any) -> None:
 
 @signals.celeryd_init.connect
 def refuse_wrong_settings(**kwargs: Any) -> None:
-    """A worker does not start with settings that a web server would refuse, and warns of what it would."""
+    """Refuse the same settings as the web server, and log the same warnings."""
     from leadmachine import startup
 
     startup.refuse_wrong_settings()
@@ -119,17 +118,16 @@ def refuse_wrong_settings(**kwargs: Any) -> None:
 
 
 @signals.celeryd_init.connect
-def keep_the_workers_name_readable(sender: str, **kwargs: Any) -> None:
-    """A worker's name stays as it is in the log, though `celery@host` looks like an address."""
-
+def keep_worker_name_readable(sender: str, **kwargs: Any) -> None:
+    """Don't mask the worker's name in the log, although `celery@host` looks like an e-mail address."""
     from leadmachine import log_format
 
     log_format.keep_readable(sender)
 
 
 @signals.worker_shutting_down.connect
-def begin_to_end(**kwargs: Any) -> None:
-    """SIGTERM has come. A pool without processes or threads looks at it only after the task that it is doing."""
+def begin_shutdown(**kwargs: Any) -> None:
+    """React to SIGTERM at once. A pool without processes or threads handles it only after its current task."""
     from capi.delivery import shutdown
 
     shutdown.begin()
@@ -137,7 +135,7 @@ def begin_to_end(**kwargs: Any) -> None:
 
 @signals.task_prerun.connect
 def watch_task(task: Any, **kwargs: Any) -> None:
-    """A task beats as well, whichever thread or process of the pool does it."""
+    """Watch the thread or process of the pool that runs the task."""
     from capi.delivery import beats
 
     beats.watch(f"task {task.name}")
@@ -151,12 +149,12 @@ def unwatch_task(**kwargs: Any) -> None:
 
 
 @signals.worker_process_init.connect
-def begin_child(**kwargs: Any) -> None:
-    """A child whose task stands still ends itself, and the pool forks another; and it collects garbage seldom.
+def start_child(**kwargs: Any) -> None:
+    """Start a watchdog in the child process, and tune its garbage collection.
 
-    Its garbage collection passes over Django and all else that stays, and begins later. A batch of 5,000 events is some
-    25,000 objects, which end by themselves. To look through them, and each time through all that stays, took 22 ms of a
-    batch's 140.
+    A child whose task is stuck exits, and the pool forks a new one. Garbage collection ignores Django and everything
+    else that is permanent, and runs less often. A batch of 5,000 events creates some 25,000 objects, which reference
+    counting frees. Scanning them, and all permanent objects each time, took 22 ms of a batch's 140.
     """
     from capi.delivery import beats
     from leadmachine.watchdog import Watchdog

@@ -1,4 +1,4 @@
-"""What a web server runs. Here, and nowhere else, the embedded worker and the sandbox start, where they are on."""
+"""The WSGI application. Only here are the embedded worker and the sandbox started, if they are switched on."""
 
 import os
 
@@ -8,7 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
 
 application = get_wsgi_application()
 
-from leadmachine import embedded, startup  # noqa: E402 - they need the applications that the line above loads
+from leadmachine import embedded, startup  # noqa: E402 - they need the apps that the line above loads
 
 startup.refuse_wrong_settings()
 startup.bound_web_server()

@@ -1,4 +1,4 @@
-"""Django's PostgreSQL, with a bound on each wait for an answer: the ENGINE of the settings.
+"""Django's PostgreSQL backend with a time limit for each statement: the ENGINE of the settings.
 
-Stands below all other packages and knows none of them, so that whatever asks the database may say how long it may take.
+It imports no other package of ours, so that any code that queries the database can set its limit.
 """

@@ -1,8 +1,8 @@
 """The database backend. Django finds it by the name of this module: ENGINE = "postgresql".
 
-TCP alone does not notice a partner that has gone without a word: a statement that was sent waits for its answer for
-ever. Keepalives and TCP_USER_TIMEOUT (in the settings) help where the kernel gets no answer either. Behind a proxy, a
-pgbouncer or a NAT that swallows, the kernel is content, and only a clock of ours ends the wait.
+TCP alone does not notice a peer that has disappeared: a statement waits for its response for ever. Keepalives and
+TCP_USER_TIMEOUT (in the settings) help if the kernel gets no reply either. Behind a proxy, a pgbouncer or a NAT that
+drops packets, the kernel does get replies, and only a timeout of ours ends the wait.
 """
 
 from types import ModuleType
@@ -16,32 +16,32 @@ from psycopg.abc import PQGen
 from postgresql import bounds
 from postgresql.options import before
 
-HEALTH_CHECK_SECONDS: Final = 3.0  # an idle connection that says nothing for so long is replaced
-INTERVAL_SECONDS: Final = 0.1  # psycopg's own, at which Ctrl-C is noticed
+HEALTH_CHECK_SECONDS: Final = 3.0  # an idle connection that does not reply within this time is replaced
+INTERVAL_SECONDS: Final = 0.1  # psycopg's default, the interval at which it notices Ctrl-C
 RV = TypeVar("RV")
 
 
 class Connection(psycopg.Connection[Any]):
-    """Gives a statement up, and itself with it, where there is no answer within this thread's bound.
+    """Closes itself if a statement gets no response within this thread's limit.
 
-    Each wait of psycopg 3.3 passes through `wait`: statements, COMMIT and ROLLBACK, each FETCH of a server-side cursor,
+    Every wait in psycopg 3.3 goes through `wait`: statements, COMMIT and ROLLBACK, each FETCH of a server-side cursor,
     each piece of a COPY. https://github.com/psycopg/psycopg/blob/3.3.9/psycopg/psycopg/connection.py
     """
 
     def wait(self, gen: PQGen[RV], interval: float = INTERVAL_SECONDS, timeout: float | None = None) -> RV:
-        """Raises OperationalError where there is no answer. Then the connection is closed, for it may still come."""
+        """Wait as psycopg does. Raises OperationalError on a timeout, and closes: the response may still arrive."""
         if timeout is not None:
-            return super().wait(gen, interval, timeout)  # psycopg's own, which it knows what to do about
+            return super().wait(gen, interval, timeout)  # psycopg's own timeout, which it handles itself
         bound = bounds.seconds()
         try:
             return super().wait(gen, interval, bound)
         except errors._WaitTimeout:
-            self.close()  # sends nothing that could wait in its turn: the socket does not block
+            self.close()  # can't block: the socket is non-blocking
             raise errors.OperationalError(f"PostgreSQL has not answered within {bound:g} seconds.") from None
 
 
 class Driver(ModuleType):
-    """psycopg, but for the class of its connections."""
+    """psycopg with another connection class."""
 
     connect = Connection.connect
 
@@ -53,35 +53,35 @@ class DatabaseWrapper(base.DatabaseWrapper):
     Database = Driver("psycopg")
 
     def get_connection_params(self) -> dict[str, Any]:
-        """As Django's, with what the server is told for this thread. What the settings say comes later, and wins."""
+        """Return Django's parameters plus this thread's session settings. DATABASES comes later and overrides them."""
         params: dict[str, Any] = super().get_connection_params()
         return {**params, "options": before(params.get("options", ""), bounds.session_settings())}
 
     def ensure_connection(self) -> None:
-        """As Django's. One that was given up is replaced before the next statement, not only in the next request.
+        """Replace a connection that timed out before the next statement, not only in the next request.
 
-        Else a worker could not even give its lane back. Inside a transaction nothing is replaced: it has failed.
+        Otherwise a worker could not even release its lane. Inside a transaction nothing is replaced: it has failed.
         """
-        if self._was_given_up:
+        if self._timed_out:
             self.close()
         super().ensure_connection()
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """As Django's, which asks the connection for its mode: one that was given up is not opened again for that.
+        """Close a connection that timed out, instead of reopening it to read its autocommit mode as Django does.
 
-        It is called once a request has been answered. A database that is still away must not fail it then.
+        This is called after a response was sent. A database that is still down must not make it fail.
         """
-        if self._was_given_up:
+        if self._timed_out:
             self.close()
         else:
             super().close_if_unusable_or_obsolete()
 
     @property
-    def _was_given_up(self) -> bool:
+    def _timed_out(self) -> bool:
         is_closed = self.errors_occurred and self.connection is not None and self.connection.closed
         return bool(is_closed) and not self.in_atomic_block and bool(self.autocommit)
 
     def is_usable(self) -> bool:
-        """As Django's, within HEALTH_CHECK_SECONDS: a dead connection costs a request no more than that."""
+        """Check as Django does, within HEALTH_CHECK_SECONDS: a dead connection costs a request no more than that."""
         with bounds.waiting(min(bounds.seconds() or HEALTH_CHECK_SECONDS, HEALTH_CHECK_SECONDS)):
             return super().is_usable()

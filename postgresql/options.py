@@ -1,4 +1,4 @@
-"""How a connection notices that its other end has gone without a word, on both sides and before any clock of ours.
+"""Connection options that let both ends notice a peer that has disappeared, before any timeout of ours.
 
 https://www.postgresql.org/docs/18/libpq-connect.html and https://www.postgresql.org/docs/18/runtime-config-connection.html
 """
@@ -6,17 +6,17 @@ https://www.postgresql.org/docs/18/libpq-connect.html and https://www.postgresql
 from collections.abc import Mapping
 from typing import Any, Final
 
-# After 15 seconds of silence a probe every 5, three at most; what was sent is acknowledged within 20.
+# After 15 idle seconds a probe every 5, three at most. Sent data must be acknowledged within 20.
 TCP: Final = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 USER_TIMEOUT_MILLISECONDS: Final = 20_000
-CONNECT_SECONDS: Final = 5  # for each address that a host name stands for
+CONNECT_SECONDS: Final = 5  # for each address of a host name
 
 
 def options(given: Mapping[str, Any], *, idle_seconds: float) -> dict[str, Any]:
-    """Django's OPTIONS. What is `given`, in DATABASE_URL, wins.
+    """Return Django's OPTIONS. Options `given` in DATABASE_URL override ours.
 
-    `idle_seconds`: for so long a session may do nothing inside a transaction. Whoever freezes or goes there would keep
-    its rows locked for ever, a lane's too.
+    The server ends a session that is idle inside a transaction for `idle_seconds`. Otherwise a client that freezes or
+    disappears there would keep its rows locked for ever, including a lane's.
     """
     session = {
         "idle_in_transaction_session_timeout": round(idle_seconds * 1000),
@@ -33,5 +33,5 @@ def options(given: Mapping[str, Any], *, idle_seconds: float) -> dict[str, Any]:
 
 
 def before(options: str, session: Mapping[str, int]) -> str:
-    """libpq's `options` with these settings of the session. Of two that set the same the server takes the last."""
+    """Return libpq's `options` with these session settings in front. If a setting appears twice, the last one wins."""
     return " ".join([*(f"-c {name}={value}" for name, value in session.items()), options]).strip()

@@ -1,14 +1,13 @@
-"""The demo company: three months of believable work, so that every page has something to show.
+"""The demo companies: three months of realistic work, so that every page has something to show.
 
-    people   who signs in, at which of the two companies
-    cast     the names that leads are made of; all synthetic, all at .example
+    people   the two companies and their users, and the names of leads: all synthetic, all at .example
     crm      leads and deals, spread over the last 94 days
-    rules    the connection to the sandbox and what is mapped
-    log      what became of the conversion events: every state that there is
+    rules    the connection to the sandbox and the conversion rules
+    log      conversion events in every state
 
-The history is settled here, in the database, and not sent: the sandbox would take it, but every attempt would then
-carry today's date, and the first start would begin with 400 old events. Only one event is left to be sent by itself,
-and whatever a person does from then on.
+The history is written to the database as already settled and is not sent. The sandbox would accept it, but then every
+attempt would have today's date, and the first start would begin with 400 old events. Only one event is left to send,
+and anything a user does from then on.
 """
 
 import random
@@ -22,13 +21,13 @@ from leadmachine.demo import crm, log, people, rules
 
 @transaction.atomic
 def load(now: datetime) -> bool:
-    """Make the two companies with their history up to `now`. False, and nothing done, where they exist."""
+    """Create the two companies with their history up to `now`. Returns False, without any change, if they exist."""
     if Company.objects.filter(slug=people.NORTHWIND.slug).exists():
         return False
-    dice = random.Random(90)  # noqa: S311 - the same demo for everybody
-    northwind = people.make(people.NORTHWIND)
+    dice = random.Random(90)  # noqa: S311 - the same demo for everyone
+    northwind = people.create(people.NORTHWIND)
     crm.fill(northwind, now, dice, leads=200, deals=60)
     log.fill(northwind, rules.connect(northwind, now), now, dice)
-    contoso = people.make(people.CONTOSO)
+    contoso = people.create(people.CONTOSO)
     crm.fill(contoso, now, dice, leads=12, deals=3)
     return True

@@ -1,6 +1,6 @@
 """Leads and deals as a sales team would have left them after three months.
 
-They are written in the ordinary way, so that their CRM events come by themselves; then all of it is moved back in time.
+They are saved in the usual way, which creates their CRM events. Then everything is moved back in time.
 """
 
 import random
@@ -15,18 +15,18 @@ from crm.models.roles import Role
 from crm.models.tracking import acting_as
 from leadmachine.demo import people
 
-DAYS = 94  # a little more than LinkedIn takes, so that something has expired
+DAYS = 94  # a little more than LinkedIn accepts, so that some events have expired
 STATUSES = ("New",) * 8 + ("Contacted",) * 6 + ("Qualified",) * 8 + ("Unqualified",) * 2
 STAGES = ("Discovery", "Proposal", "Negotiation", "Won", "Won", "Lost")
 
 
 def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, deals: int) -> None:
-    """Give the company so many leads and deals. It must not have mapped anything yet."""
+    """Create this many leads and deals for the company, which must not have any rules yet."""
     seller = people.member(company, Role.SALES)
     with acting_as(seller):
-        made = _leads(company, seller, dice, leads)
-        # Only people whom LinkedIn may hear of, so that whichever deal is moved on the board is sent at once.
-        qualified = [lead for lead in made if lead.status.name == "Qualified" and _may_be_sent(lead)]
+        created = _leads(company, seller, dice, leads)
+        # Only leads that may be sent to LinkedIn, so that any deal moved on the board is sent at once.
+        qualified = [lead for lead in created if lead.status.name == "Qualified" and _may_be_sent(lead)]
         stages = {stage.name: stage for stage in Stage.objects.for_company(company)}
         Deal.objects.bulk_create(_deal(lead, stages, dice) for lead in islice(cycle(qualified), deals))
         _qualify_again(qualified[:2])
@@ -35,7 +35,7 @@ def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, de
 
 def _leads(company: Company, owner: User, dice: random.Random, count: int) -> list[Lead]:
     statuses = {status.name: status for status in LeadStatus.objects.for_company(company)}
-    leads = [_lead(company, owner, face, statuses, dice) for face in people.demo_people(count, dice)]
+    leads = [_lead(company, owner, person, statuses, dice) for person in people.demo_people(count, dice)]
     for lead in leads[::20]:
         lead.email = ""
     for lead in leads[7::25]:
@@ -44,15 +44,15 @@ def _leads(company: Company, owner: User, dice: random.Random, count: int) -> li
 
 
 def _lead(
-    company: Company, owner: User, face: people.DemoPerson, statuses: dict[str, LeadStatus], dice: random.Random
+    company: Company, owner: User, person: people.DemoPerson, statuses: dict[str, LeadStatus], dice: random.Random
 ) -> Lead:
     return Lead(
         company=company,
-        first_name=face.first_name,
-        last_name=face.last_name,
-        email=face.email,
+        first_name=person.first_name,
+        last_name=person.last_name,
+        email=person.email,
         phone=f"+31 20 555 {dice.randrange(10_000):04}",
-        organisation=face.organisation,
+        organisation=person.organisation,
         title=dice.choice(people.TITLES),
         source=dice.choice(people.SOURCES),
         type=dice.choice(LeadType.values),
@@ -66,7 +66,7 @@ def _may_be_sent(lead: Lead) -> bool:
 
 
 def _qualify_again(leads: list[Lead]) -> None:
-    """Somebody changed their mind twice: a rule that counts each lead once has something to skip."""
+    """Qualify the leads a second time, so that a rule that counts each lead once has something to skip."""
     rows = Lead.objects.filter(pk__in=[lead.pk for lead in leads])
     qualified = leads[0].status
     rows.update(status=LeadStatus.objects.first_for(qualified.company, LeadMeaning.WORKING))
@@ -88,7 +88,7 @@ def _deal(lead: Lead, stages: dict[str, Stage], dice: random.Random) -> Deal:
 def _move_back(company: Company, now: datetime, dice: random.Random) -> None:
     events = list(CrmEvent.objects.for_company(company).order_by("pk"))
     leads = list(Lead.objects.for_company(company).order_by("pk"))
-    created = dict(zip([lead.pk for lead in leads], _moments(len(leads), now, dice), strict=True))
+    created = dict(zip([lead.pk for lead in leads], _creation_times(len(leads), now, dice), strict=True))
     last: dict[tuple[int | None, int | None], datetime] = {}
     for event in events:
         assert event.lead_id is not None
@@ -99,25 +99,25 @@ def _move_back(company: Company, now: datetime, dice: random.Random) -> None:
             assert before is not None
             event.occurred_at = _later(before, now, dice)
         last[event.lead_id, event.deal_id] = event.occurred_at
-    _write_anew(company, events)
+    _rewrite_in_order(company, events)
     _date_rows(company, created, last)
 
 
-def _moments(count: int, now: datetime, dice: random.Random) -> Iterator[datetime]:
-    """Moments, oldest first, as leads come in: rarely at a weekend, and the last one just now."""
-    moments = [now - timedelta(days=dice.uniform(0.04, DAYS)) for _ in range(count - 1)]
-    weekdays = [moment - timedelta(days=2) if moment.weekday() > 4 else moment for moment in moments]
+def _creation_times(count: int, now: datetime, dice: random.Random) -> Iterator[datetime]:
+    """Times at which leads come in, oldest first: rarely at a weekend, and the last one five minutes ago."""
+    times = [now - timedelta(days=dice.uniform(0.04, DAYS)) for _ in range(count - 1)]
+    weekdays = [time - timedelta(days=2) if time.weekday() > 4 else time for time in times]
     yield from sorted(weekdays)
     yield now - timedelta(minutes=5)
 
 
-def _later(moment: datetime, now: datetime, dice: random.Random) -> datetime:
-    latest = min(moment + timedelta(days=12), now - timedelta(minutes=2))
-    return moment + (latest - moment) * dice.uniform(0.05, 1)
+def _later(time: datetime, now: datetime, dice: random.Random) -> datetime:
+    latest = min(time + timedelta(days=12), now - timedelta(minutes=2))
+    return time + (latest - time) * dice.uniform(0.05, 1)
 
 
-def _write_anew(company: Company, events: list[CrmEvent]) -> None:
-    """Put the CRM events into the order in which they are said to have happened, so that logs read naturally."""
+def _rewrite_in_order(company: Company, events: list[CrmEvent]) -> None:
+    """Insert the CRM events again in the order of their new times, so that ids follow time as in a real log."""
     CrmEvent.objects.for_company(company).delete()
     events.sort(key=lambda event: event.occurred_at)
     for event in events:
@@ -133,12 +133,12 @@ def _date_rows(
         lead.created_at, lead.updated_at = created[lead.pk], last[lead.pk, None]
     Lead.objects.bulk_update(leads, ["created_at", "updated_at"])
     deals = list(Deal.objects.for_company(company))
-    made = dict(
+    deal_created = dict(
         CrmEvent.objects.for_company(company)
         .filter(kind=CrmEventKind.DEAL_CREATED)
         .values_list("deal_id", "occurred_at")
     )
     for deal in deals:
-        deal.created_at, deal.updated_at = made[deal.pk], last[deal.lead_id, deal.pk]
+        deal.created_at, deal.updated_at = deal_created[deal.pk], last[deal.lead_id, deal.pk]
         deal.expected_close = (deal.created_at + timedelta(days=45)).date()
     Deal.objects.bulk_update(deals, ["created_at", "updated_at", "expected_close"])

@@ -1,4 +1,4 @@
-"""What became of the demo's conversion events: most were sent, and of every other outcome there are a few."""
+"""The outcomes of the demo's conversion events: most were sent, and there are a few of every other outcome."""
 
 import random
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from capi.models.choices import STATES_THAT_HOLD_ONCE, Reason, State
 from crm.models import Company, CrmEvent
 from leadmachine.demo.rules import Rules
 
-HELD = 5  # events behind the rule that LinkedIn has begun to refuse
-OF_OLD_RULE = 4  # events of the rule that was switched off, the last two too late to be sent
+HELD = 5  # events of the rule that LinkedIn has started to refuse
+OF_OLD_RULE = 4  # events of the rule that was switched off, the last two before they could be sent
 TOO_OLD = "Conversion time should be within 90 days and not exceed current time."
 NOT_TAKEN = "ERROR :: /conversion :: conversion does not take this event"
 FORBIDDEN = "No ad accounts found"
 
 
 def fill(company: Company, rules: Rules, now: datetime, dice: random.Random) -> None:
-    """Plan the company's CRM events and write down what is said to have become of each."""
+    """Plan the company's CRM events and write an outcome for each."""
     _plan(company)
     of_old_rule = ConversionEvent.objects.filter(rule=rules.old).order_by("happened_at").values_list("pk", flat=True)
     ConversionEvent.objects.filter(pk__in=of_old_rule[OF_OLD_RULE:]).delete()
-    events = _in_the_order_of_time(company)
+    events = _chronological_events(company)
     writer = Writer(now, dice)
     _settle_waiting([event for event in events if event.state == State.WAITING], writer)
     _settle_skipped([event for event in events if event.state == State.SKIPPED])
@@ -38,13 +38,13 @@ def fill(company: Company, rules: Rules, now: datetime, dice: random.Random) -> 
 
 def _plan(company: Company) -> None:
     newest_first = CrmEvent.objects.for_company(company).order_by("-pk").values_list("pk", "kind", "lead", "deal")
-    first = {tuple(what): pk for pk, *what in newest_first}
-    planning.plan(list(first.values()))  # these before the others, so that of two it is the later that is not counted
+    first = {tuple(subject): pk for pk, *subject in newest_first}
+    planning.plan(list(first.values()))  # these first, so that of two equal events the later one is skipped
     planning.plan([pk for pk, *_ in newest_first])
 
 
-def _in_the_order_of_time(company: Company) -> list[ConversionEvent]:
-    """The planned events, their ids dealt out anew: a log is read by id, and ids follow time."""
+def _chronological_events(company: Company) -> list[ConversionEvent]:
+    """Return the planned events with new ids: a log is read by id, so ids must follow time."""
     events = list(ConversionEvent.objects.for_company(company).select_related("rule", "lead").order_by("happened_at"))
     for event, pk in zip(events, sorted(event.pk for event in events), strict=True):
         event.pk = pk
@@ -53,7 +53,7 @@ def _in_the_order_of_time(company: Company) -> list[ConversionEvent]:
 
 @dataclass(slots=True)
 class Writer:
-    """Settles events in memory and writes all of them, and their attempts, at once."""
+    """Settles events in memory, then writes all of them and their attempts at once."""
 
     now: datetime
     dice: random.Random
@@ -65,7 +65,7 @@ class Writer:
         self.end(event, State.ACCEPTED)
 
     def attempt(self, event: ConversionEvent, status: int, message: str = "", *, after_seconds: float = 0) -> None:
-        """One request for this event alone, some time after it happened."""
+        """Add a request for this event only, `after_seconds` after it happened."""
         if event.last_attempt is not None:
             self.earlier.append((event, event.last_attempt))
         assert event.lead is not None
@@ -88,7 +88,7 @@ class Writer:
     def end(
         self, event: ConversionEvent, state: State, reason: Reason = Reason.NONE, *, at: datetime | None = None
     ) -> None:
-        """Give the event its final state."""
+        """Set the event's final state."""
         event.state, event.reason, event.next_attempt_at = state, reason, None
         event.settled_at = at or (event.last_attempt.started_at if event.last_attempt else event.happened_at)
         if state not in STATES_THAT_HOLD_ONCE:
@@ -97,11 +97,11 @@ class Writer:
     def write(self, events: Sequence[ConversionEvent]) -> None:
         self.attempts.sort(key=lambda attempt: attempt.started_at)
         Attempt.objects.bulk_create(self.attempts)
-        # Written anew rather than updated: one statement for all of them.
+        # Deleted and inserted again rather than updated: one statement for all of them.
         ConversionEvent.objects.filter(pk__in=[event.pk for event in events]).delete()
         for event in events:
             event.created_at = event.happened_at
-            event.last_attempt = event.last_attempt  # its id is known only now
+            event.last_attempt = event.last_attempt  # sets last_attempt_id, which is known only now
         ConversionEvent.objects.bulk_create(events)
         EarlierAttempt.objects.bulk_create(
             EarlierAttempt(event=event, attempt=attempt) for event, attempt in self.earlier
@@ -109,19 +109,19 @@ class Writer:
 
 
 def _settle_waiting(events: Sequence[ConversionEvent], writer: Writer) -> None:
-    """Leads without an address: the oldest ran out of time, one was deleted meanwhile, the others wait."""
+    """Events of leads without an address: the oldest have expired, one lead was deleted, the others wait."""
     age = timedelta(days=settings.EVENT_MAX_AGE_DAYS)
     for event in events:
         if event.happened_at + age <= writer.now:
             writer.end(event, State.EXPIRED, Reason.TOO_OLD, at=event.happened_at + age)
     still_waiting = [event for event in events if event.state == State.WAITING]
-    gone = still_waiting[0].lead
-    assert gone is not None
+    deleted_lead = still_waiting[0].lead
+    assert deleted_lead is not None
     for event in still_waiting:
-        if event.lead == gone:
+        if event.lead == deleted_lead:
             writer.end(event, State.CANCELLED, Reason.LEAD_DELETED, at=event.happened_at + timedelta(days=3))
             event.lead = event.deal = None
-    gone.delete()
+    deleted_lead.delete()
 
 
 def _settle_skipped(events: Sequence[ConversionEvent]) -> None:
@@ -131,16 +131,16 @@ def _settle_skipped(events: Sequence[ConversionEvent]) -> None:
 
 def _settle_pending(events: Sequence[ConversionEvent], rules: Rules, writer: Writer) -> None:
     held = [event for event in events if event.rule == rules.refused][-HELD:]
-    called_off = [event for event in events if event.rule == rules.old][-2:]
-    ordinary = [event for event in events if event not in held and event not in called_off]
+    cancelled = [event for event in events if event.rule == rules.old][-2:]
+    ordinary = [event for event in events if event not in held and event not in cancelled]
     writer.attempt(held[0], 403, FORBIDDEN)
-    held[0].attempts, held[0].reason = 0, Reason.RULE_FORBIDDEN  # a pause burns no attempt
-    for event in called_off:
+    held[0].attempts, held[0].reason = 0, Reason.RULE_FORBIDDEN  # a pause uses up no attempt
+    for event in cancelled:
         writer.end(event, State.CANCELLED, Reason.RULE_INACTIVE, at=event.happened_at + timedelta(minutes=5))
     _refuse(ordinary[40], 400, TOO_OLD, writer)
     _refuse(ordinary[-30], 422, NOT_TAKEN, writer)
     _give_up(ordinary[len(ordinary) // 2], writer)
-    _try_again(ordinary[-1], writer)
+    _schedule_retry(ordinary[-1], writer)
     for event in ordinary:
         if event.last_attempt is None:
             writer.accept(event)
@@ -152,16 +152,16 @@ def _refuse(event: ConversionEvent, status: int, message: str, writer: Writer) -
 
 
 def _give_up(event: ConversionEvent, writer: Writer) -> None:
-    """LinkedIn was in trouble for three days: every try that the settings allow."""
-    waited, tries = 0.0, iter(settings.RETRY_SECONDS)
+    """LinkedIn failed for three days: use up every retry that the settings allow."""
+    waited, delays = 0.0, iter(settings.RETRY_SECONDS)
     while waited < settings.RETRY_WINDOW_SECONDS:
         writer.attempt(event, 503, "Service Unavailable", after_seconds=waited)
-        waited += next(tries, settings.RETRY_LAST_SECONDS)
+        waited += next(delays, settings.RETRY_LAST_SECONDS)
     writer.end(event, State.EXHAUSTED, Reason.SERVER_TROUBLE)
 
 
-def _try_again(event: ConversionEvent, writer: Writer) -> None:
-    """One event that LinkedIn did not take just now: it goes out by itself soon after the first start."""
+def _schedule_retry(event: ConversionEvent, writer: Writer) -> None:
+    """LinkedIn has just failed: the event is sent automatically soon after the first start."""
     writer.attempt(event, 503, "Service Unavailable")
     event.reason = Reason.SERVER_TROUBLE
     event.next_attempt_at = writer.now + timedelta(seconds=settings.RETRY_SECONDS[1])

@@ -1,4 +1,4 @@
-"""Who signs in to the demo and where, and the names that its leads are made of. Any likeness is chance."""
+"""The demo's companies and users, and the names of its leads. Any resemblance to real people or companies is chance."""
 
 import random
 import re
@@ -10,7 +10,7 @@ from django.contrib.auth.hashers import make_password
 from crm.models import Company, Membership, User
 from crm.models.roles import Role
 
-# --- The names that the demo's leads are made of. Any likeness to a person or company is chance.
+# Leads
 
 FIRST_NAMES: Final = re.findall(
     r"\w+",
@@ -45,7 +45,7 @@ DEAL_TITLES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DemoPerson:
-    """A made-up person."""
+    """A fictitious lead."""
 
     first_name: str
     last_name: str
@@ -54,24 +54,24 @@ class DemoPerson:
 
 
 def demo_people(count: int, dice: random.Random) -> list[DemoPerson]:
-    """So many people, no two with the same name."""
+    """Return this many people, no two with the same name."""
     names = [(first, last) for first in FIRST_NAMES for last in LAST_NAMES]
-    return [_face(first, last, dice.choice(ORGANISATIONS)) for first, last in dice.sample(names, count)]
+    return [_person(first, last, dice.choice(ORGANISATIONS)) for first, last in dice.sample(names, count)]
 
 
-def _face(first: str, last: str, organisation: str) -> DemoPerson:
+def _person(first: str, last: str, organisation: str) -> DemoPerson:
     host = re.sub(r"[^a-z]+", "-", organisation.lower())
     return DemoPerson(first, last, f"{first}.{last}@{host}.example".lower(), organisation)
 
 
-# --- Who signs in to the demo, and where.
+# Companies and users
 
-PASSWORD: Final = "try-the-machine"  # noqa: S105 - printed for everybody to see
+PASSWORD: Final = "try-the-machine"  # noqa: S105 - public: the demo command prints it
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who can sign in with PASSWORD."""
+    """A user, who signs in with PASSWORD."""
 
     first_name: str
     last_name: str
@@ -81,7 +81,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class DemoCompany:
-    """A company and its people; the first one is its admin."""
+    """A company and its users; the first is its admin."""
 
     name: str
     slug: str
@@ -102,11 +102,11 @@ CONTOSO: Final = DemoCompany(
 )  # fmt: skip
 
 
-def make(cast: DemoCompany) -> Company:
-    """Write the company and its people."""
-    company = Company.objects.create(name=cast.name, slug=cast.slug)
+def create(demo_company: DemoCompany) -> Company:
+    """Create the company and its users."""
+    company = Company.objects.create(name=demo_company.name, slug=demo_company.slug)
     password = make_password(PASSWORD)  # slow by design, so once for all of them
-    for person in cast.people:
+    for person in demo_company.people:
         user = User.objects.create(
             username=person.email,
             email=person.email,
@@ -119,8 +119,8 @@ def make(cast: DemoCompany) -> Company:
 
 
 def member(company: Company, role: Role) -> User:
-    """The company's first user with this role, or its admin where it has none."""
-    members = Membership.objects.for_company(company).select_related("user")
-    found = members.filter(role=role).first() or members.first()
-    assert found is not None
-    return found.user
+    """Return the company's first user with this role, or its admin if there is none."""
+    memberships = Membership.objects.for_company(company).select_related("user")
+    membership = memberships.filter(role=role).first() or memberships.first()
+    assert membership is not None
+    return membership.user

@@ -1,4 +1,4 @@
-"""The demo company's connection: a token that the sandbox takes, and what is mapped to what."""
+"""The demo company's connection: a token that the sandbox accepts, and its conversion rules."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from crm.models.roles import Role
 from leadmachine.demo import people
 from leadmachine.demo.crm import DAYS
 
-TOKEN: Final = "AQX-northwind-demo-token-for-the-sandbox-7Q4w"  # noqa: S105 - the sandbox takes any good one
+TOKEN: Final = "AQX-northwind-demo-token-for-the-sandbox-7Q4w"  # noqa: S105 - the sandbox accepts any well-formed one
 FIVE: Final = {
     CrmEventName.LEAD_CREATED: ("Lead form sent", "104011"),
     CrmEventName.LEAD_QUALIFIED: ("Qualified lead", "104012"),
@@ -24,7 +24,7 @@ FORBIDDEN_ID: Final = "403403"  # the sandbox answers 403 to it (capi/linkedin/s
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The five that work, one that LinkedIn has begun to refuse, and one that was switched off."""
+    """The five that work, one that LinkedIn has started to refuse, and one that was switched off."""
 
     five: dict[str, ConversionRule]
     refused: ConversionRule
@@ -32,7 +32,7 @@ class Rules:
 
 
 def connect(company: Company, now: datetime) -> Rules:
-    """Save the token and the rules as the admin would have done at the beginning."""
+    """Save the token and the rules, dated a few days before the first lead."""
     admin = people.member(company, Role.ADMIN)
     services.save_token(company=company, token=TOKEN, user=admin, ad_account_id="512345678")
     start = now - timedelta(days=DAYS + 3)
@@ -46,5 +46,5 @@ def connect(company: Company, now: datetime) -> Rules:
 
 def _rule(company: Company, crm_event: CrmEventName, name: str, linkedin_id: str) -> ConversionRule:
     rule = ConversionRule(company=company, crm_event=crm_event, name=name, linkedin_id=linkedin_id)
-    rule.send_value = crm_event != CrmEventName.DEAL_LOST  # as the form of a rule advises
+    rule.send_value = crm_event != CrmEventName.DEAL_LOST  # as the rule form advises
     return services.save_rule(rule=rule)

@@ -1,1 +1,1 @@
-"""The user's guide inside LeadMachine: the files of `docs/guide`, and what the catalogue says of every trouble."""
+"""The help pages: the files of `docs/guide`, and a troubleshooting page made from the explanations."""

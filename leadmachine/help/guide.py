@@ -1,4 +1,4 @@
-"""The files of `docs/guide` as pages of the help, each section with an address of its own."""
+"""The files of `docs/guide` as help pages. Each section has its own URL."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ EXCERPT_LENGTH: Final = 180
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part under a heading. `html` is ours and never anything that a user typed."""
+    """The part of a page under one heading. `html` is trusted: it never contains user input."""
 
     page_slug: str
     anchor: str
@@ -42,7 +42,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one reads at a time."""
+    """A help page."""
 
     slug: str
     title: str
@@ -59,17 +59,16 @@ HEADING: Final = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
 def page_from(slug: str) -> Page:
-    """The page that `docs/guide/<slug>.md` makes. What stands before its first heading of the second rank is its intro,
-    or all of it, where there is no such heading."""
+    """Return the page of `docs/guide/<slug>.md`. Its intro is everything before the first second-level heading."""
     title, _, rest = (FOLDER / f"{slug}.md").read_text().removeprefix("# ").partition("\n")
     intro, *parts = HEADING.split(rest)
     return Page(slug, title.strip(), to_html(intro), tuple(_sections(slug, parts)))
 
 
 def to_html(text: str) -> str:
-    """Markdown as HTML. Trusted as a template is: it comes with the code, and nobody can type it in."""
-    made = Markdown(extensions=["tables", "fenced_code"]).convert(text.strip())
-    return engines["django"].from_string(made).render()
+    """Convert Markdown to HTML. The text is trusted like a template: it is part of the code, not user input."""
+    html = Markdown(extensions=["tables", "fenced_code"]).convert(text.strip())
+    return engines["django"].from_string(html).render()
 
 
 def _sections(slug: str, parts: list[str]) -> Iterator[Section]:

@@ -1,4 +1,4 @@
-"""The page about what goes wrong. Every sentence in it comes from the catalogue (`capi.selectors.explanations`)."""
+"""The troubleshooting page. Every sentence on it comes from `capi.selectors.explanations`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -15,7 +15,7 @@ from capi.selectors.explanations.states import HELP_PAGE, ON_HOLD, STATES, Expla
 from leadmachine.help.guide import Page, Section
 
 _DATA: Final = (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED)
-# What LinkedIn answers, and the reasons that an answer may come to. Every status from 400 on has its place.
+# LinkedIn's responses and the reasons that each may lead to. Covers every status from 400 up.
 ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
     "401": (Reason.TOKEN_REFUSED,),
     "403": (Reason.RULE_FORBIDDEN,),
@@ -35,8 +35,8 @@ ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
     "other 5xx": (Reason.SERVER_TROUBLE,),
     "timeout, or an answer that can't be read": (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE),
 }
-# What is about no event: by where one meets it.
-THE_REST: Final[dict[str, Sequence[Explanation]]] = {
+# Explanations that are not about an event, by the place where they appear.
+OTHER_EXPLANATIONS: Final[dict[str, Sequence[Explanation]]] = {
     "Reading the list of rules": [words for words in READINGS.values() if words not in REASONS.values()],
     "Backfill": [*BACKFILLS.values(), RULE_OFF, NO_ACTIVE_RULE],
     "Dry run": [RULE_IS_OFF, NO_DEAL, NO_CURRENCY],
@@ -47,50 +47,52 @@ THE_REST: Final[dict[str, Sequence[Explanation]]] = {
 
 
 def page() -> Page:
-    """First each reason, those with an answer of LinkedIn's ahead of the others; then each state, then the rest."""
+    """Return the page: first all reasons, starting with those from LinkedIn's responses, then states and the rest."""
     with_answer = list(dict.fromkeys(reason for reasons in ANSWERS.values() for reason in reasons))
     others = [reason for reason in REASONS if reason not in with_answer]
-    sections = [_of_reason(reason) for reason in [*with_answer, *others]]
+    sections = [_reason_section(reason) for reason in [*with_answer, *others]]
     table = [
-        (answer, [(_words(answer, reason).topic, reason.label) for reason in reasons])
+        (answer, [(_explanation(answer, reason).topic, reason.label) for reason in reasons])
         for answer, reasons in ANSWERS.items()
     ]
     intro = render_to_string("leadmachine/help/answers.html", {"table": table})
-    return Page(HELP_PAGE, "Troubleshooting", intro, (*sections, *_of_refusals(), *_of_states(), *_of_the_rest()))
+    sections += [*_refusal_sections(), *_state_sections(), *_other_sections()]
+    return Page(HELP_PAGE, "Troubleshooting", intro, tuple(sections))
 
 
 def reasons_of(status: int) -> tuple[Reason, ...]:
-    """What the help says that this answer, from 400 on, may come to."""
+    """Return the reasons that the page lists for this HTTP status of 400 or more."""
     return ANSWERS.get(str(status)) or ANSWERS[f"other {status // 100}xx"]
 
 
-def _of_reason(reason: Reason) -> Section:
+def _reason_section(reason: Reason) -> Section:
     answers = ", ".join(answer for answer, reasons in ANSWERS.items() if reason in reasons)
     return _section(f"{answers}: {reason.label}" if answers else str(reason.label), REASONS[reason])
 
 
-def _words(answer: str, reason: Reason) -> Explanation:
+def _explanation(answer: str, reason: Reason) -> Explanation:
     if reason == Reason.DATA_REFUSED and answer.isdigit():
         return REFUSED_WITH.get(int(answer), REASONS[reason])
     return REASONS[reason]
 
 
-def _of_refusals() -> Iterator[Section]:
-    for status, words in REFUSED_WITH.items():
-        yield _section(f"{Reason.DATA_REFUSED.label} with {status}", words)
+def _refusal_sections() -> Iterator[Section]:
+    for status, explanation in REFUSED_WITH.items():
+        yield _section(f"{Reason.DATA_REFUSED.label} with {status}", explanation)
 
 
-def _of_states() -> Iterator[Section]:
+def _state_sections() -> Iterator[Section]:
     for state in State:
         yield _section(f"State “{STATES[state].label}”", STATES[state])
     yield _section(f"“{ON_HOLD.label}”", ON_HOLD)
 
 
-def _of_the_rest() -> Iterator[Section]:
-    for what, each in THE_REST.items():
-        for words in each:
-            yield _section(f"{what}: {words.label}", words)
+def _other_sections() -> Iterator[Section]:
+    for place, explanations in OTHER_EXPLANATIONS.items():
+        for explanation in explanations:
+            yield _section(f"{place}: {explanation.label}", explanation)
 
 
-def _section(title: str, words: Explanation) -> Section:
-    return Section(HELP_PAGE, words.topic, title, render_to_string("leadmachine/help/words.html", {"words": words}))
+def _section(title: str, explanation: Explanation) -> Section:
+    html = render_to_string("leadmachine/help/words.html", {"words": explanation})
+    return Section(HELP_PAGE, explanation.topic, title, html)

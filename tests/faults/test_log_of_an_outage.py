@@ -13,7 +13,7 @@ from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, make_leads
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 TRACEBACK = "    Traceback (most recent call last):"
-ENDED = re.compile(r"WARNING leadmachine.outages: (.+) answers again. It had failed (once|\d+ times)")
+ENDED = re.compile(r"WARNING leadmachine.outages: (.+) is back. It failed (once|\d+ times)")
 
 
 def tracebacks(log: str) -> int:

@@ -248,7 +248,7 @@ def test_on_a_port_that_is_taken_the_web_server_says_so_in_one_sentence() -> Non
     assert done.returncode == 1
     assert done.stderr == (
         f"LeadMachine can't listen on 127.0.0.1:{port} (Address already in use). "
-        "Stop what listens there, or choose another port: PORT=8123 make run\n"
+        "Stop the program that uses this port, or choose another: PORT=8123 make run\n"
     )
 
 

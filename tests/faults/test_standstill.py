@@ -47,7 +47,7 @@ def test_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followe
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 10)
     assert (code, left) == (70, [])
     [line] = [line for line in world.log("worker1").splitlines() if " CRITICAL " in line]
-    assert re.search(r"The sweep has stood still for \d+ seconds", line)
+    assert re.search(r"The sweep has been stuck for \d+ seconds", line)
     assert "capi/linkedin/failpoints.py" in line
     assert "delivery/deliver.py" in line
     assert world.broken(explained=f"{STANDS_STILL}|{ABOUT_BROKER}") == []
@@ -71,7 +71,7 @@ def test_a_child_whose_task_stands_still_is_replaced_and_its_worker_goes_on(worl
     )  # fmt: skip
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 5)
     assert (world.running["worker1"].pid, world.running["worker1"].poll()) == (pid, None)
-    assert "The task capi.deliver has stood still" in world.log("worker1")
+    assert "The task capi.deliver has been stuck" in world.log("worker1")
     assert world.broken(explained=f"{STANDS_STILL}|{WORKER_LOST}") == []
 
 
@@ -88,7 +88,7 @@ def test_a_worker_whose_main_loop_stands_still_ends_itself_with_its_children(poo
 
     code, left = wait_for_the_end_of(world, "worker1")
     assert (code, left) == (70, [])
-    assert "The main loop has stood still" in world.log("worker1")
+    assert "The main loop has been stuck" in world.log("worker1")
     world.start_worker("worker2", **SHORT)
     world.wait_for_worker("worker2")
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 10)

@@ -135,7 +135,7 @@ def test_a_sweep_that_raises_runs_again(world) -> None:
     with timed(2 * SMALL["SWEEP_SECONDS"] + 1):
         world.wait_for_the_end()
     assert world.running["worker1"].poll() is None
-    assert world.broken(explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}|ProgrammingError|could not be looked at") == []
+    assert world.broken(explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}|ProgrammingError|could not be evaluated") == []
 
 
 @contextmanager

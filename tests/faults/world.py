@@ -56,7 +56,7 @@ SORRY = {"detail": errors.SORRY}  # what the API says where the database is away
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
 ABOUT_DATABASE = (
     r"OperationalError|InterfaceError|The (sweep|watch|count of the log|housekeeping|check-up of company \d+) failed"
-    r"|Old rows of \S+ could not be deleted|Company \d+ could not be looked at|psycopg|terminating connection"
+    r"|Old rows of \S+ could not be deleted|Company \d+ could not be evaluated|psycopg|terminating connection"
 )
 ABOUT_BROKER = r"celery\.(worker|bootsteps)|redis|broker"
 

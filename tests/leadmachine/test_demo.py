@@ -74,7 +74,7 @@ def test_a_second_run_changes_nothing(northwind) -> None:
 
     printed = load()
 
-    assert printed.startswith("The demo companies are there already.\n")
+    assert printed.startswith("The demo companies already exist.\n")
     assert everything() == before
 
 

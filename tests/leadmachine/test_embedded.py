@@ -38,4 +38,4 @@ def test_one_that_fails_says_why_and_takes_the_web_process_with_it(make, sent, m
         embedded._run_worker()
 
     assert sent == [(os.getpid(), signal.SIGTERM)]
-    assert "The worker inside this web process has failed; both end." in caplog.text
+    assert "The worker inside this web process failed; the process is stopping." in caplog.text

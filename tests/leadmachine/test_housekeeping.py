@@ -152,7 +152,7 @@ def test_a_worker_that_wakes_after_its_claim_has_lapsed_deletes_no_more(monkeypa
     assert Session.objects.count() == 15
     assert Housekeeping.objects.get().done_at < timezone.now() - timedelta(hours=23)
     assert 1790 < seconds_of_claim() < 1810  # the other worker's, as it was
-    assert "another worker goes on with it" in caplog.text
+    assert "another worker has taken over" in caplog.text
 
 
 def test_a_claim_outlasts_the_longest_statement_of_its_turn_several_times() -> None:
@@ -218,7 +218,7 @@ def test_a_table_that_fails_keeps_no_other_from_its_turn_and_is_tried_again_in_a
     assert IdempotencyRecord.objects.exists()
     assert not Session.objects.exists()
     assert [record.getMessage() for record in caplog.records] == [
-        "Old rows of crm.IdempotencyRecord could not be deleted; it is tried again in an hour."
+        "Old rows of crm.IdempotencyRecord could not be deleted; the next attempt is in an hour."
     ]
     assert 3590 < seconds_of_claim() < 3610
     assert not keep_house_if_due()

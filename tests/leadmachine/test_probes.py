@@ -108,7 +108,7 @@ def test_a_database_that_answers_and_refuses_is_not_called_away_and_the_log_says
     status, said = ask("/readyz")
 
     assert status == 503
-    assert said["missing"] == ["It can't be told which migrations are applied: the log says why."]
+    assert said["missing"] == ["The applied migrations can't be read: see the log."]
     assert "permission denied" in caplog.text
 
 
@@ -121,7 +121,7 @@ def test_readyz_says_that_static_files_are_not_collected(monkeypatch, settings, 
 
     assert status == 503
     assert said["missing"] == [
-        "Static files are not collected: run manage.py collectstatic, then start this process again."
+        "Static files are not collected: run manage.py collectstatic, then restart this process."
     ]
 
 
@@ -146,7 +146,7 @@ def test_whatever_else_goes_wrong_is_told_in_json_and_logged(monkeypatch, caplog
     status, said = ask("/readyz")
 
     assert status == 503
-    assert said["missing"] == ["It can't be told which migrations are applied: the log says why."]
+    assert said["missing"] == ["The applied migrations can't be read: see the log."]
     assert "a secret of the inside" in caplog.text
 
 
@@ -206,4 +206,4 @@ def test_readyz_says_that_the_database_is_read_only() -> None:
         connection.close()
 
     assert status == 503
-    assert said["missing"] == ["The database is read-only, as a standby is before it is promoted."]
+    assert said["missing"] == ["The database is read-only, like a standby that is not promoted yet."]

@@ -54,8 +54,8 @@ def seconds_pass(watching: Watchdog, clock: list[float], seconds: int) -> bool:
     """As many looks, one a second. False where one of them found something."""
     for _ in range(seconds):
         clock[0] += 1
-        watching.look()
-        if watching.found:
+        watching.check()
+        if watching.is_triggered:
             return False
     return True
 
@@ -68,7 +68,7 @@ def test_a_thread_that_stands_still_is_found_and_told_with_its_stack_and_without
 
     [record] = caplog.records
     assert record.levelno == logging.CRITICAL
-    assert record.getMessage().startswith("The sweep has stood still for 91 seconds; this process ends")
+    assert record.getMessage().startswith("The sweep has been stuck for 91 seconds; this process exits")
     assert "test_watchdog.py" in record.getMessage()
     assert "wait_for_an_answer" in record.getMessage()
     assert "\n" not in record.getMessage()
@@ -116,7 +116,7 @@ def test_the_file_of_a_process_is_touched_while_all_get_on_and_no_longer(clock, 
     clock[0] += 1
     seconds_pass(watching, clock, 100)
     os.utime(alive, (0, 0))
-    watching.look()
+    watching.check()
 
     assert alive.stat().st_mtime == 0
 
@@ -141,13 +141,13 @@ def test_where_the_file_can_not_be_written_it_says_so_once_and_watches_on(settin
     assert seconds_pass(watching, clock, 90)
     assert not seconds_pass(watching, clock, 1)
 
-    assert caplog.text.count("no health check will find this worker") == 1
-    assert caplog.text.count("has stood still") == 1
+    assert caplog.text.count("health checks will not see this worker") == 1
+    assert caplog.text.count("has been stuck") == 1
 
 
 def test_a_log_that_takes_nothing_does_not_keep_the_process_from_its_end(clock, stuck, monkeypatch) -> None:
     full = threading.Event()
-    monkeypatch.setattr(watchdog, "SAYING_SECONDS", 0.01)
+    monkeypatch.setattr(watchdog, "LOGGING_SECONDS", 0.01)
     monkeypatch.setattr(watchdog.logger, "critical", lambda *words: full.wait(30))
 
     found = not seconds_pass(Watchdog(), clock, 100)
@@ -165,4 +165,4 @@ def test_a_process_that_can_start_no_thread_to_say_it_is_ended_too(clock, stuck,
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     assert not seconds_pass(watching, clock, 100)
-    assert watching.found
+    assert watching.is_triggered

@@ -1,4 +1,4 @@
-"""`manage.py demo`: two companies with three months of history, and who can sign in there."""
+"""`manage.py demo`: load two companies with three months of history, and print their users."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from leadmachine.demo.people import CONTOSO, NORTHWIND, PASSWORD
 
 
 class Command(BaseCommand):
-    help = "Load the demo companies, unless they are there, and print who can sign in. Not for production."
+    help = "Load the demo companies, unless they exist, and print their users. Not for production."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not (settings.DEBUG or settings.LINKEDIN_SANDBOX):
             raise CommandError(
                 "The demo's passwords are public, so it is not for production. "
-                "Set LINKEDIN_SANDBOX=on to load it all the same, or DEBUG=on."
+                "To load it anyway, set LINKEDIN_SANDBOX=on or DEBUG=on."
             )
         loaded = demo.load(database_now())
-        self.stdout.write("Demo companies loaded." if loaded else "The demo companies are there already.")
+        self.stdout.write("Demo companies loaded." if loaded else "The demo companies already exist.")
         self.stdout.write(f"\nSign in with the password {PASSWORD} as")
         for company in (NORTHWIND, CONTOSO):
             for person in company.people:

@@ -1,4 +1,4 @@
-"""`manage.py make_events --company SLUG --count N`: a log of N finished events, to see how the pages bear it."""
+"""`manage.py make_events --company SLUG --count N`: create a log of N finished events, to measure the pages with it."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -13,7 +13,7 @@ from crm.models import Company, CrmEvent, Lead
 CHUNK = 200_000
 DAYS = 90
 
-# Numbers are written into the text: all of them are ours, and a parameter has one type in every place.
+# Numbers are formatted into the SQL: none is user input, and a parameter would need the same type in every place.
 CRM_EVENTS = """
 INSERT INTO {crm_event} (company_id, kind, lead_id, occurred_at, currency, public_id)
 SELECT {company}, 'lead_created', leads.ids[1 + number % array_length(leads.ids, 1)],
@@ -34,7 +34,7 @@ FROM made ORDER BY id
 
 
 class Command(BaseCommand):
-    help = "Fills a company's event log with finished events, for measuring. Development and PostgreSQL only."
+    help = "Fill a company's event log with finished events, for measuring. Development and PostgreSQL only."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--company", required=True, help="the company's slug; it needs a rule and a lead")
@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, company: str, count: int, **options: Any) -> None:
         if connection.vendor != "postgresql" or not (settings.DEBUG or settings.LINKEDIN_SANDBOX):
-            raise CommandError("This is for measuring: it needs PostgreSQL, and DEBUG or LINKEDIN_SANDBOX switched on.")
+            raise CommandError("make_events is for measuring. It needs PostgreSQL, and DEBUG or LINKEDIN_SANDBOX on.")
         owner = Company.objects.filter(slug=company).first()
         rule = ConversionRule.objects.filter(company=owner).first()
         if owner is None or rule is None or not owner.leads.exists():
@@ -59,6 +59,6 @@ def _make(numbers: dict[str, int]) -> None:
         "lead": Lead._meta.db_table,
         "event": ConversionEvent._meta.db_table,
     }
-    known = {**numbers, **tables, "days": DAYS - 1}
+    values = {**numbers, **tables, "days": DAYS - 1}
     with connection.cursor() as cursor:
-        cursor.execute(EVENTS.format(crm_events=CRM_EVENTS.format(**known), **known))
+        cursor.execute(EVENTS.format(crm_events=CRM_EVENTS.format(**values), **values))
