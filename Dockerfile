@@ -3,7 +3,7 @@ FROM python:3.13-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 
-# Before the code, so that a change of the code does not install everything anew.
+# Before the code, so that a code change does not reinstall the packages.
 COPY requirements.lock .
 RUN pip install --require-hashes -r requirements.lock
 

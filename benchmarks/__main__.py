@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only NAME …] [--quick]`: every measure beside its baseline."""
+"""`python -m benchmarks [--only NAME …] [--quick]`: run the measures and their baselines."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -7,9 +7,9 @@ from benchmarks import report, world
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure LeadMachine beside the usual recipe, in one run.")
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="one or several of the measures' names")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the events: to see that it runs")
+    parser = argparse.ArgumentParser(description="Measure LeadMachine and the usual recipe in one run.")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="the names of one or more measures")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the events, to check that everything runs")
     options = parser.parse_args()
     world.start()
     print(f"{report.machine()}\n{'measure':<28}{'ours':>12}{'baseline':>13}{'ratio':>11}  unit")

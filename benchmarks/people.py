@@ -1,4 +1,4 @@
-"""Companies with rules and leads, and events that wait."""
+"""Companies with rules and leads, and pending events."""
 
 from capi import services
 from capi.models import ConversionEvent, ConversionRule
@@ -9,7 +9,7 @@ PER_INSERT = 10_000
 
 
 def connected_company(name: str, *, crm_event: str = "lead_created", mapped: bool = True) -> Company:
-    """A company with a token, and a rule for `crm_event`."""
+    """Create a company with a token and, if `mapped`, a rule for `crm_event`."""
     company = Company.objects.create(name=name, slug=name)
     services.save_token(company=company, token=TOKEN)
     if mapped:
@@ -18,7 +18,7 @@ def connected_company(name: str, *, crm_event: str = "lead_created", mapped: boo
 
 
 def waiting_events(company: Company, count: int) -> None:
-    """So many leads of the company, each with an event that waits."""
+    """Create this many leads of the company, each with a pending event if the company has a rule for it."""
     for start in range(0, count, PER_INSERT):
         Lead.objects.bulk_create(new_leads(company, min(PER_INSERT, count - start), start))
 
@@ -31,5 +31,5 @@ def new_leads(company: Company, count: int, start: int = 0) -> list[Lead]:
 
 
 def all_accepted(*companies: Company) -> bool:
-    """True if nothing of these companies waits any more."""
+    """Return True if these companies have no pending events."""
     return not ConversionEvent.objects.filter(company__in=companies, state="pending").exists()

@@ -1,4 +1,4 @@
-"""A run's figures: a table for people, JSON for machines."""
+"""The figures of a run, as a table and as JSON."""
 
 import json
 import platform
@@ -12,7 +12,7 @@ RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measure: ours and the baseline's in `unit`, and their ratio (how many times better ours is)."""
+    """One measure: our value and the baseline's in `unit`, and their ratio (how many times better ours is)."""
 
     measure: str
     ours: float
@@ -23,7 +23,7 @@ class Figure:
 
 
 def compared(measure: str, ours: Sequence[float], baseline: Sequence[float], unit: str, detail: str = "") -> Figure:
-    """Rates of runs taken in turn: the medians, and the median of the ratios run by run."""
+    """Compare the rates of alternating runs: their medians, and the median of the ratios of each pair of runs."""
     ratios = [mine / theirs for mine, theirs in zip(ours, baseline, strict=True)]
     return Figure(
         measure, _short(statistics.median(ours)), _short(statistics.median(baseline)),
@@ -32,12 +32,12 @@ def compared(measure: str, ours: Sequence[float], baseline: Sequence[float], uni
 
 
 def single(measure: str, value: float, unit: str, detail: str = "") -> Figure:
-    """A figure that stands for itself."""
+    """Return a figure without a baseline."""
     return Figure(measure, _short(value), None, None, unit, detail)
 
 
 def write(figures: Sequence[Figure], *, path: Path = RESULTS) -> None:
-    """Write the JSON: figures of this run replace those of the same name, others stay."""
+    """Write the JSON. Figures of this run replace those of the same name; others stay."""
     kept = json.loads(path.read_text()) if path.exists() else []
     names = {figure.measure for figure in figures}
     rows = [row for row in kept if row["measure"] not in names] + [asdict(figure) for figure in figures]
@@ -56,7 +56,7 @@ def show(figure: Figure) -> None:
 
 
 def machine() -> str:
-    """What the figures were measured on."""
+    """Describe the machine on which the figures were measured."""
     return f"Python {platform.python_version()}, {platform.machine()}"
 
 

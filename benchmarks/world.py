@@ -1,4 +1,4 @@
-"""The machines of a run: PostgreSQL, Valkey, a stand-in for LinkedIn, and workers as processes of their own."""
+"""The processes of a run: PostgreSQL, Valkey, the sandbox and workers."""
 
 import atexit
 import contextlib
@@ -21,7 +21,7 @@ LONG_SECONDS = 900.0
 
 
 def start() -> None:
-    """Start the services and Django. Call it before anything of LeadMachine is imported."""
+    """Start the services and set up Django. Call this before importing anything from LeadMachine."""
     environment = {
         "DEBUG": "1",  # for development keys; see benchmarks.settings
         "LINKEDIN_API_URL": f"http://127.0.0.1:{free_port()}",
@@ -50,13 +50,13 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def linkedin(*, delay_ms: int = 0) -> Iterator[Path]:
-    """The stand-in for LinkedIn as a process, answering after `delay_ms`. Gives its ledger."""
+    """Run the sandbox, which responds after `delay_ms`. Yields the path of its ledger."""
     url = os.environ["LINKEDIN_API_URL"]
     ledger = ROOT / "var" / f"bench-ledger-{os.getpid()}.jsonl"
     ledger.unlink(missing_ok=True)
     command = ["manage.py", "sandbox", "--port", url.rpartition(":")[2], "--ledger", str(ledger)]
     with process([sys.executable, *command]):
-        wait_for(lambda: _answers(url), 30)
+        wait_for(lambda: _accepts_connections(url), 30)
         if delay_ms:
             requests.post(f"{url}/_control", json={"delay_ms": delay_ms, "times": 10_000_000}, timeout=5)
         yield ledger
@@ -65,22 +65,22 @@ def linkedin(*, delay_ms: int = 0) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def workers(count: int = 1, *arguments: str, **environment: str) -> Iterator[list[psutil.Process]]:
-    """So many `celery worker` processes, ready to work."""
+    """Run this many `celery worker` processes. Yields them once they are ready."""
     command = [sys.executable, "-m", "celery", "-A", "leadmachine", "worker", "--loglevel", "WARNING"]
     command += arguments or ("--concurrency", "1")
     with contextlib.ExitStack() as stack:
-        found = [
+        started = [
             stack.enter_context(process([*command, "-n", f"bench{number}-{time.time_ns()}@localhost"], **environment))
             for number in range(count)
         ]
-        wait_for(lambda: all(len(worker.children()) > 0 or "threads" in command for worker in found), 60)
-        time.sleep(3)  # until they consume
-        yield found
+        wait_for(lambda: all(len(worker.children()) > 0 or "threads" in command for worker in started), 60)
+        time.sleep(3)  # until they consume messages
+        yield started
 
 
 @contextlib.contextmanager
 def process(command: list[str], **environment: str) -> Iterator[psutil.Process]:
-    """A process of ours, ended with all its children. What it has to say goes to var/bench.log."""
+    """Run a process, and stop it with all its children. Its output goes to var/bench.log."""
     with LOG.open("a") as log:
         started = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log)
     atexit.register(started.kill)
@@ -99,17 +99,17 @@ def process(command: list[str], **environment: str) -> Iterator[psutil.Process]:
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = LONG_SECONDS, *, every: float = 0.05) -> float:
-    """Wait until the condition holds, and return how long that took. Raises TimeoutError."""
+    """Wait until the condition is true, and return the seconds that took. Raises TimeoutError after `seconds`."""
     started = time.perf_counter()
     while not condition():
         if time.perf_counter() - started > seconds:
-            raise TimeoutError("It took too long.")
+            raise TimeoutError(f"The condition was not met within {seconds:g} seconds.")
         time.sleep(every)
     return time.perf_counter() - started
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:
-    """User and system time of these processes and of their children, ended ones too."""
+    """Return the user and system time of these processes and their children, including those that have ended."""
     total = 0.0
     for parent in processes:
         times = parent.cpu_times()
@@ -122,13 +122,13 @@ def cpu_seconds(processes: list[psutil.Process]) -> float:
 
 
 def servers() -> list[psutil.Process]:
-    """The database's and the broker's processes that this run started."""
+    """Return the database and broker processes that this run started."""
     from tests.services import PIDS
 
     return [psutil.Process(pid) for pid in PIDS]
 
 
-def _answers(url: str) -> bool:
+def _accepts_connections(url: str) -> bool:
     with contextlib.suppress(OSError):
         host, _, port = url.rpartition("/")[2].partition(":")
         with socket.create_connection((host, int(port)), 1):

@@ -1,4 +1,4 @@
-"""A sales rep as a process: when told to by a line of input, qualifies one lead after another, and says how many.
+"""A sales rep as a process: starts on a line of input, qualifies one lead after another, and prints how many.
 
 `python -m benchmarks.writer COMPANY_ID WAY SECONDS PER_SECOND PART PARTS`
 """
@@ -25,10 +25,10 @@ def main() -> None:
     sys.stdin.readline()
     started, saved = time.monotonic(), 0
     for lead in own:
-        if (late := time.monotonic() - started) > float(seconds):
+        if (elapsed := time.monotonic() - started) > float(seconds):
             break
         if float(per_second):
-            time.sleep(max(0.0, saved / float(per_second) - late))
+            time.sleep(max(0.0, saved / float(per_second) - elapsed))
         lead.status = qualified
         save(lead)
         saved += 1

@@ -1,4 +1,4 @@
-// Everything works without this file. It closes menus, lets deals be dragged, and says when a request failed.
+// Everything works without this file. It closes menus, makes deals draggable, and reports failed requests.
 "use strict";
 
 document.addEventListener("click", (event) => {
@@ -15,8 +15,8 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A form with data-autosubmit asks for another view of the same as soon as its select changes. A select that saves
-// something is a quick select.
+// A form with data-autosubmit reloads a filtered view as soon as its select changes. For a select that saves something,
+// see quick_select.js.
 document.addEventListener("change", (event) => {
   const form = event.target.form;
   if (form?.matches("[data-autosubmit][method=get]")) form.requestSubmit();
@@ -25,7 +25,7 @@ document.addEventListener("change", (event) => {
   }
 });
 
-// Dragging a deal sets the select on its card: one way of moving, two ways of asking for it.
+// Dragging a deal changes the select on its card, so both ways of moving a deal share one implementation.
 let dragged = null;
 const stageUnder = (event) => dragged && event.target.closest("[data-stage]");
 const endDrag = () => document.querySelectorAll(".over, .dragging").forEach((it) => it.classList.remove("over", "dragging"));
@@ -56,16 +56,16 @@ document.addEventListener("dragend", () => {
   dragged = null;
 });
 
-// A browser doesn't scroll to an element whose edge is visible: on a phone, Tab would go down the second column of the
-// board with most of it out of view. A tap or a click is no :focus-visible, so nothing jumps under a finger.
+// Browsers don't scroll to an element whose edge is visible: on a phone, Tab would move through the second column of the
+// board with most of it out of view. Taps and clicks don't set :focus-visible, so nothing jumps under a finger.
 document.addEventListener("focusin", ({ target }) => {
   if (target.parentElement?.closest(".scroll") && target.matches(":focus-visible")) {
     target.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 });
 
-// What refreshes itself rests while nobody looks, and while somebody reads further down, marks text, has ticked
-// something or is at a link in it.
+// Live sections don't refresh while the page is hidden, or while the user has scrolled down, selected text, ticked
+// something or focused something in them.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const live = event.target;
   if (!live.matches?.("[data-live]")) return;
@@ -73,15 +73,15 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden || busy) event.preventDefault();
 });
 
-function say(text) {
+function showError(text) {
   const note = document.createElement("div");
   note.className = "note bad";
   note.textContent = text;
   document.getElementById("messages")?.replaceChildren(note);
 }
 document.addEventListener("htmx:responseError", (event) => {
-  say(event.detail.xhr.status === 403
+  showError(event.detail.xhr.status === 403
     ? "You may not do that, or the page is out of date. Reload it and try again."
     : "That did not work and nothing was changed. Reload the page and try again.");
 });
-document.addEventListener("htmx:sendError", () => say("The server could not be reached. Check your connection and try again."));
+document.addEventListener("htmx:sendError", () => showError("The server could not be reached. Check your connection and try again."));

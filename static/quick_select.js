@@ -1,22 +1,22 @@
-// A quick select (_parts/quick_select.html) is saved when a choice is made, and not while somebody is choosing: what is
-// Won for a moment goes to LinkedIn. Keys only choose; Enter or leaving the select saves, Escape brings the saved value
-// back. A choice by mouse or touch is saved at once. Where no script runs there is a Save button.
-// What each browser does is in docs/decisions/selects-save-when-chosen.md.
+// A quick select (_parts/quick_select.html) saves when the user has made a choice, not while they are choosing: a deal
+// that is Won for a moment is sent to LinkedIn. Keys only choose; Enter or leaving the select saves, Escape restores
+// the saved value. A choice by mouse or touch is saved at once. Without scripts there is a Save button.
+// docs/decisions/selects-save-when-chosen.md describes the behaviour of each browser.
 
 const quickSelect = (node) => (node.matches?.("[data-quick-select] select") ? node : null);
 const saved = (select) => [...select.options].find((option) => option.defaultSelected);
 const isUnsaved = (select) => select.value !== saved(select).value;
 
-const LIST_CLOSED_MS = 500; // longer than anybody holds Escape down
-let opener = null; // what touched a select last: "key", "mouse", "touch" or "pen"; null for another thing
-let atKey = false; // in the very turn of a key
+const LIST_CLOSED_MS = 500; // longer than anyone holds Escape down
+let opener = null; // the last input on a select: "key", "mouse", "touch" or "pen"; null if it was on another element
+let atKey = false; // true while a key event is being handled
 let undecided = null; // the select whose list has just closed on another option
-let sent = null; // the select whose request is under way, and its value
-const next = new Set(); // ids of selects that are saved after it: an answer draws all anew, and must know each change
+let sent = null; // the select whose request is pending, and its value
+const next = new Set(); // ids of selects to save after it: a response redraws them all, and must include each change
 
-// Browsers report a change at each key on a closed select, while they handle the key (a letter at its keypress). An open
-// list reports one when it closes. Which keys open it differs (Space, Alt+Down, on a Mac the arrows), so what counts is
-// the turn, not the key.
+// On a closed select, browsers fire a change for each key while they handle it (for a letter, during keypress). An open
+// list fires one when it closes. Which keys open it differs (Space, Alt+Down, on a Mac the arrows), so the timing
+// decides, not the key.
 for (const kind of ["keydown", "keypress", "pointerdown"]) {
   document.addEventListener(kind, ({ target, pointerType = "key" }) => {
     opener = quickSelect(target) && pointerType;
@@ -33,11 +33,11 @@ document.addEventListener("change", ({ target }) => {
   if (sent?.select === select) select.value = sent.value;
   else if (atKey) showHint(select);
   else if (opener === "key" || opener === "mouse") listClosed(select);
-  else save(select); // phones report one change at the end; a dragged deal or a voice opens no list
+  else save(select); // phones fire one change at the end; a dragged deal or voice control opens no list
 });
 
-// Chromium's list keeps its option on Escape too. Unlike Enter and the mouse it sends no click then, and the page hears of
-// Escape only as it is let go. Other browsers take Escape back, and not all send a click.
+// In Chromium, Escape also closes the list on the chosen option. Unlike after Enter or the mouse there is no click, and
+// the page only gets the keyup of Escape. Other browsers revert on Escape, and not all of them fire a click.
 function listClosed(select) {
   undecided = select;
   showHint(select);
@@ -65,11 +65,11 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("focusout", ({ target }) => {
   const select = quickSelect(target);
-  // Where it stays the active element the whole window has lost the focus: somebody looks something up.
+  // If it is still the active element, the whole window has lost the focus: the user is looking something up.
   if (select && document.activeElement !== select) save(select);
 });
 
-// Every way of sending a form passes here, Chromium's own at Enter too.
+// All submissions pass through here, including Chromium's implicit one on Enter.
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-quick-select]")) return;
   const select = event.target.querySelector("select");
@@ -99,12 +99,12 @@ function restore(select) {
 function showHint(select) {
   const hint = document.getElementById(select.getAttribute("aria-describedby"));
   const isWanted = isUnsaved(select) && sent?.select !== select && !next.has(select.id);
-  if (hint.hidden !== isWanted) return; // read out once, and not with each key
+  if (hint.hidden !== isWanted) return; // so that it is read out once, not for each key
   hint.hidden = !isWanted;
   document.getElementById("quick-select-says").textContent = isWanted ? hint.textContent : "";
 }
 
-// An answer draws more than the one select anew. What is being chosen in another one stays, and so does the focus.
+// A response redraws more than the one select. Keep unsaved choices in the others, and the focus.
 let kept = [];
 let focused = [];
 document.addEventListener("htmx:beforeSwap", ({ detail, target }) => {
@@ -112,22 +112,22 @@ document.addEventListener("htmx:beforeSwap", ({ detail, target }) => {
   const selects = [...target.querySelectorAll("[data-quick-select] select")];
   const unsaved = selects.filter((select) => isUnsaved(select) && select !== sent?.select);
   kept = unsaved.map((select) => ({ id: select.id, value: select.value, from: saved(select).value }));
-  unsaved.forEach((select) => { saved(select).selected = true; }); // what goes is reported as left, in Chromium
+  unsaved.forEach((select) => { saved(select).selected = true; }); // Chromium fires focusout for a removed element
   const isOurs = detail.requestConfig.elt.matches("[data-quick-select]");
   focused = isOurs && target.contains(document.activeElement) ? placesOf(document.activeElement, target) : [];
 });
 document.addEventListener("htmx:afterSwap", () => {
   for (const { id, value, from } of kept.splice(0)) {
     const select = document.getElementById(id);
-    if (!select || saved(select).value !== from) continue; // gone, or changed by somebody else
+    if (!select || saved(select).value !== from) continue; // removed, or changed by another user
     select.value = value;
     showHint(select);
   }
   if (focused.length) focusAt(focused.splice(0));
 });
 
-// htmx finds the focus again by the element's id. Not all have one, and a row that leaves its list takes its own along:
-// then it is the same place in the row, or in the list, which the next row has moved up to.
+// htmx restores the focus by the element's id. Some elements have none, and a row may leave its list. The focus then
+// goes to the same position in the row, or in the list, where the next row has moved up.
 function placesOf(element, target) {
   const areas = [element.parentElement.closest("[id]"), target];
   return areas.map((area) => ({ id: area.id, index: stops(area).indexOf(element) }));
@@ -138,7 +138,7 @@ function focusAt(places) {
     const [stop] = places.map(({ id, index }) => stopAt(document.getElementById(id), index)).filter(Boolean);
     stop?.focus();
   }
-  // A deal may have gone to a column that is out of sight. Who uses a mouse would see the page jump.
+  // A deal may have moved to a column that is out of view. For mouse users the page would jump.
   if (opener === "key") document.activeElement.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
@@ -153,7 +153,7 @@ function stops(area) {
 
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const { select } = sent ?? {};
-  if (!select || detail.requestConfig.elt !== select.form) return; // detail.elt is another where an answer replaced it
+  if (!select || detail.requestConfig.elt !== select.form) return; // detail.elt differs if the response replaced it
   sent = null;
   select.form.removeAttribute("aria-busy");
   if (!detail.successful) {
@@ -161,18 +161,18 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
     saveNext();
   }
 });
-document.addEventListener("htmx:afterSettle", saveNext); // before it htmx does not know the new forms
+document.addEventListener("htmx:afterSettle", saveNext); // before that, htmx does not know the new forms
 
 function saveNext() {
   const ids = [...next];
-  next.clear(); // those that have to wait once more come back into it
+  next.clear(); // saving adds those that have to wait again
   for (const id of ids) {
     const select = document.getElementById(id);
     if (select) save(select);
   }
 }
 
-// Back to a page that was kept as it was left.
+// When the browser restores the page from its back/forward cache.
 addEventListener("pageshow", ({ persisted }) => {
   if (!persisted || !sent) return;
   const { select } = sent;

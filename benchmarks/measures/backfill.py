@@ -1,4 +1,4 @@
-"""A backfill: its plan, its way to LinkedIn, and what a killed worker leaves behind."""
+"""A backfill: its preview, its run, and a run whose worker is killed."""
 
 import json
 import time
@@ -22,9 +22,9 @@ SHORT = {"LEADMACHINE_LEASE_SECONDS": "50", "LEADMACHINE_SWEEP_SECONDS": "2"}  #
 
 
 def past(*, events: int) -> Iterator[Figure]:
-    """The past of a company without a rule: planned, sent, planned again, and once more with a worker killed."""
+    """Preview and send the past events of a company without a rule, preview again, then repeat with a killed worker."""
     rule, since, until = _company_with_a_past("past", events)
-    yield single("backfill_plan", _seconds_to_foresee(rule, since, until), "s", f"{events:,} CRM events, by reason")
+    yield single("backfill_plan", _preview_seconds(rule, since, until), "s", f"{events:,} CRM events, by reason")
     with world.linkedin() as ledger, world.workers():
         started = time.perf_counter()
         backfills.start(rule=rule, since=since, until=until)
@@ -46,9 +46,9 @@ def _killed(events: int) -> Iterator[Figure]:
         with world.workers(**SHORT):
             world.wait_for(lambda: _is_done(rule))
         accepted = _accepted(ledger)
-    yield single("backfill_killed_lost", events - len(accepted), "events", "of a run whose worker was killed")
+    yield single("backfill_killed_lost", events - len(accepted), "events", "in a run whose worker was killed")
     doubled = accepted.total() - len(accepted)
-    yield single("backfill_killed_doubled", doubled, "events", "at most those of the request that it held")
+    yield single("backfill_killed_doubled", doubled, "events", "at most those of its current request")
 
 
 def _company_with_a_past(name: str, events: int) -> tuple[ConversionRule, datetime, datetime]:
@@ -61,7 +61,7 @@ def _company_with_a_past(name: str, events: int) -> tuple[ConversionRule, dateti
     return rule, now - PERIOD, now
 
 
-def _seconds_to_foresee(rule: ConversionRule, since: datetime, until: datetime) -> float:
+def _preview_seconds(rule: ConversionRule, since: datetime, until: datetime) -> float:
     started = time.perf_counter()
     counts = preview(rule, since=since, until=until)
     seconds = time.perf_counter() - started
@@ -80,5 +80,5 @@ def _kill(worker: psutil.Process) -> None:
 
 def _accepted(ledger: Path) -> Counter[str]:
     entries = [json.loads(line) for line in ledger.open()]
-    taken = [entry["elements"] for entry in entries if 200 <= (entry["status"] or 0) < 300]
-    return Counter(element["eventId"] for elements in taken for element in elements)
+    batches = [entry["elements"] for entry in entries if 200 <= (entry["status"] or 0) < 300]
+    return Counter(element["eventId"] for elements in batches for element in elements)

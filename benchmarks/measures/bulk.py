@@ -1,4 +1,4 @@
-"""An import: many leads at once, mapped, to the last acceptance."""
+"""An import of many leads at once, until the last event is accepted."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from crm.models import Lead
 
 
 def leads(*, count: int, baseline_count: int, rounds: int = 2) -> Iterator[Figure]:
-    """`bulk_create` with a rule mapped, the same without a rule, and the recipe, in turn."""
+    """`bulk_create` with a rule, without a rule, and the recipe, in turn."""
     ours, plain, recipe = [], [], []
     for turn in range(rounds):
         ours.append(_mapped(f"bulk-mapped-{turn}", count))
@@ -20,7 +20,7 @@ def leads(*, count: int, baseline_count: int, rounds: int = 2) -> Iterator[Figur
         recipe.append(max(_recipe(baseline_count, *pool) for pool in pools()))
     detail = f"{count:,} leads, to the last acceptance"
     yield compared("bulk_vs_baseline", ours, recipe, "leads/s", detail)
-    yield compared("bulk_vs_plain", ours, plain, "leads/s", f"{detail}; beside bulk_create without a rule")
+    yield compared("bulk_vs_plain", ours, plain, "leads/s", f"{detail}; compared with bulk_create without a rule")
 
 
 def _mapped(name: str, count: int) -> float:

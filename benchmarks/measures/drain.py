@@ -1,4 +1,4 @@
-"""A backlog that drains: 100,000 waiting events of one company, and of fifty."""
+"""How fast a backlog drains: 100,000 pending events of one company, and of fifty."""
 
 import os
 import statistics
@@ -24,7 +24,7 @@ BATCH = 5_000
 def one_company(
     *, events: int, baseline_events: int, rounds: int = 2, delays_ms: Sequence[int] = (0, 50)
 ) -> Iterator[Figure]:
-    """Ours, the baseline and the tuned baseline in turn, at 0 and at 50 ms of LinkedIn's time."""
+    """LeadMachine, the baseline and the tuned baseline in turn, with LinkedIn responding after 0 and after 50 ms."""
     for delay_ms in delays_ms:
         ours, plain, tuned, bounds, cpu, plain_cpu = [], [], [], [], [], []
         for turn in range(rounds):
@@ -50,28 +50,28 @@ def one_company(
 
 
 def many_companies(*, events: int, companies: int = 50, rounds: int = 2) -> Iterator[Figure]:
-    """Fifty companies with one, with two and with four workers in turn, at 50 ms."""
+    """Fifty companies with one, two and four workers in turn, with LinkedIn responding after 50 ms."""
     rates: dict[int, list[float]] = {1: [], 2: [], 4: []}
     for turn in range(rounds):
-        for count, found in rates.items():
+        for count, samples in rates.items():
             with world.linkedin(delay_ms=50):
-                found.append(_fifty(f"fifty-{turn}", count, events, companies))
+                samples.append(_fifty(f"fifty-{turn}", count, events, companies))
     four = f"{companies} companies; 4 workers: {statistics.median(rates[4]):,.0f}/s"
     yield compared("workers_1_to_2", rates[2], rates[1], "events/s", four)
 
 
 def _fifty(name: str, count: int, events: int, companies: int) -> float:
-    found = [people.connected_company(f"{name}-{count}-{number}") for number in range(companies)]
-    Connection.objects.filter(company__in=found).update(is_paused=True)
-    for company in found:
+    created = [people.connected_company(f"{name}-{count}-{number}") for number in range(companies)]
+    Connection.objects.filter(company__in=created).update(is_paused=True)
+    for company in created:
         people.waiting_events(company, events // companies)
     _tidy_up()
     with world.workers(count):
         started = time.perf_counter()
-        Connection.objects.filter(company__in=found).update(is_paused=False)
-        for company in found:
+        Connection.objects.filter(company__in=created).update(is_paused=False)
+        for company in created:
             wake(company.pk)
-        world.wait_for(lambda: people.all_accepted(*found))
+        world.wait_for(lambda: people.all_accepted(*created))
         return events / (time.perf_counter() - started)
 
 
@@ -80,25 +80,25 @@ def _ours(name: str, events: int) -> tuple[float, float]:
     Connection.objects.filter(company=company).update(is_paused=True)
     people.waiting_events(company, events)
     _tidy_up()
-    with world.workers() as found:
-        return _timed(company, events, found)
+    with world.workers() as workers:
+        return _timed(company, events, workers)
 
 
-def _timed(company: Company, events: int, found: list[psutil.Process]) -> tuple[float, float]:
-    def done() -> int:  # of the requests, which are written together with their results: twenty rows to look at
+def _timed(company: Company, events: int, workers: list[psutil.Process]) -> tuple[float, float]:
+    def done() -> int:  # counts requests, which are written together with their results: only twenty rows to read
         return Attempt.objects.filter(company=company).aggregate(count=Sum("event_count"))["count"] or 0
 
     Connection.objects.filter(company=company).update(is_paused=False)
     wake(company.pk)
-    measured = _after_a_tenth(events, done, found)
+    measured = _after_a_tenth(events, done, workers)
     assert not ConversionEvent.objects.filter(company=company).exclude(state="accepted").exists()
     return measured
 
 
-def _after_a_tenth(events: int, done: Callable[[], int], found: list[psutil.Process]) -> tuple[float, float]:
-    """Events per second, and CPU seconds per event, from when a tenth is done: nobody's start counts."""
+def _after_a_tenth(events: int, done: Callable[[], int], workers: list[psutil.Process]) -> tuple[float, float]:
+    """Return events per second and CPU seconds per event, measured after the first tenth to exclude the start."""
     world.wait_for(lambda: done() >= events // 10, every=0.02)
-    watched = [*found, *world.servers()]
+    watched = [*workers, *world.servers()]
     before, cpu, started = done(), world.cpu_seconds(watched), time.perf_counter()
     world.wait_for(lambda: done() >= events, every=0.02)
     seconds = time.perf_counter() - started
@@ -107,7 +107,7 @@ def _after_a_tenth(events: int, done: Callable[[], int], found: list[psutil.Proc
 
 
 def _baseline(events: int, delay_ms: int, variant: str) -> tuple[float, float]:
-    """The better of processes and threads."""
+    """Return the better result of processes and threads."""
     return max(_recipe(events, variant, *pool) for pool in pools(delay_ms=delay_ms))
 
 
@@ -119,12 +119,12 @@ def _recipe(events: int, variant: str, *pool: str) -> tuple[float, float]:
     send.app.control.purge()
     for lead_id in company.leads.values_list("pk", flat=True):
         send.delay(lead_id, "lead_created")
-    with world.workers(1, *pool, **{variant: "1"}) as found:
-        return _after_a_tenth(events, Log.objects.count, found)
+    with world.workers(1, *pool, **{variant: "1"}) as workers:
+        return _after_a_tenth(events, Log.objects.count, workers)
 
 
 def _bound(events: int) -> float:
-    """One narrow row inserted and updated per event, in batches, with nothing else done."""
+    """Return the events per second if each only inserts and updates a narrow row, in batches."""
     table = Narrow._meta.db_table
     started = time.perf_counter()
     with connection.cursor() as cursor:
@@ -136,13 +136,13 @@ def _bound(events: int) -> float:
 
 
 def _smaller(measure: str, ours: list[float], baseline: list[float], unit: str, detail: str) -> Figure:
-    """As `compared`, where less is better: the ratio is the baseline's over ours."""
-    turned = compared(measure, baseline, ours, unit, detail)
-    return Figure(measure, turned.baseline or 0, turned.ours, turned.ratio, unit, detail)
+    """As `compared`, for figures where less is better: the ratio is the baseline divided by ours."""
+    swapped = compared(measure, baseline, ours, unit, detail)
+    return Figure(measure, swapped.baseline or 0, swapped.ours, swapped.ratio, unit, detail)
 
 
 def _tidy_up() -> None:
-    send.app.control.purge()  # what other measures asked for and nobody did: a worker would do it now
+    send.app.control.purge()  # or a worker would run tasks that other measures left in the queue
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     os.sync()

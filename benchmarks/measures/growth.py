@@ -1,4 +1,4 @@
-"""What a long log costs once a day, and once a week: deleting what is old, and the reconcile of a week."""
+"""The cost of a long log: the daily deletion of old rows, and the reconcile page of a week."""
 
 import statistics
 import time
@@ -38,16 +38,14 @@ TIED = """
 
 
 def long_log(*, events: int) -> Iterator[Figure]:
-    """Both next to a thousand events and next to many, each event with an attempt that was not its last."""
-    _forget_attempts()  # what is old is looked for in front of what is young
+    """Measure both with a thousand events and with many, each event with an earlier attempt."""
+    _delete_attempts()  # old attempts must come before younger ones
     small = _company("growth-small", SMALL)
-    few, few_reconciled = _seconds_of_a_turn(small), _milliseconds_of_a_week(small)
-    _forget_attempts()
+    few, few_reconciled = _housekeeping_seconds(small), _reconcile_milliseconds(small)
+    _delete_attempts()
     large = _company("growth-large", events)
-    many, many_reconciled = _seconds_of_a_turn(large), _milliseconds_of_a_week(large)
-    detail = (
-        f"a turn that deletes {OLD:,} attempts next to {events:,} and next to {SMALL:,}, counting all days included"
-    )
+    many, many_reconciled = _housekeeping_seconds(large), _reconcile_milliseconds(large)
+    detail = f"housekeeping that deletes {OLD:,} attempts next to {events:,} and next to {SMALL:,}, and counts all days"
     yield Figure("prune_1m_vs_1k", round(many, 2), round(few, 2), round(many / few, 3), "s", detail)
     detail = f"a week of a log of {events:,} events, and of one of {SMALL:,}"
     yield Figure("reconcile_week_ms", round(many_reconciled, 1), round(few_reconciled, 1), None, "ms", detail)
@@ -63,18 +61,18 @@ def _company(name: str, events: int) -> Company:
         cursor.execute(ATTEMPTS, [10, events, company.pk])
         settings.LINKEDIN_SANDBOX = True
         call_command("make_events", company=company.slug, count=events, stdout=StringIO())
-        cursor.execute("ANALYZE")  # or PostgreSQL may join what follows row by row
+        cursor.execute("ANALYZE")  # or PostgreSQL may use nested loops for the next statement
         cursor.execute(TIED, [company.pk, company.pk])
         cursor.execute("VACUUM ANALYZE")
     return company
 
 
-def _forget_attempts() -> None:
+def _delete_attempts() -> None:
     EarlierAttempt.objects.all().delete()
     Attempt.objects.all().delete()
 
 
-def _seconds_of_a_turn(company: Company) -> float:
+def _housekeeping_seconds(company: Company) -> float:
     Housekeeping.objects.update_or_create(pk=1, defaults={"done_at": Now() - timedelta(days=1)})
     before = Attempt.objects.filter(company=company).count()
     started = time.perf_counter()
@@ -85,11 +83,11 @@ def _seconds_of_a_turn(company: Company) -> float:
     return seconds
 
 
-def _milliseconds_of_a_week(company: Company) -> float:
-    line, monday = Connection.objects.get(company=company), monday_of(timezone.localdate()) - WEEK
+def _reconcile_milliseconds(company: Company) -> float:
+    linkedin_connection, monday = Connection.objects.get(company=company), monday_of(timezone.localdate()) - WEEK
     times = []
     for _ in range(10):
         started = time.perf_counter()
-        reconcile(company.pk, monday, line)
+        reconcile(company.pk, monday, linkedin_connection)
         times.append((time.perf_counter() - started) * 1000)
     return statistics.median(times)

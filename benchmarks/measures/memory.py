@@ -1,4 +1,4 @@
-"""A worker's memory through a long drain."""
+"""A worker's memory while it drains a long backlog."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ WARM_UP = 0.2
 
 
 def of_a_worker(*, events: int) -> Iterator[Figure]:
-    """Peak resident memory, and how much it grows after the first fifth."""
+    """Measure the peak resident memory, and its growth after the first fifth."""
     company = people.connected_company("memory")
     Connection.objects.filter(company=company).update(is_paused=True)
     people.waiting_events(company, events)
@@ -29,9 +29,7 @@ def of_a_worker(*, events: int) -> Iterator[Figure]:
         done.set()
         watcher.join()
     warm = samples[int(len(samples) * WARM_UP) :]
-    yield single(
-        "rss_peak_mb", max(samples), "MB", f"the larger of its processes, which sends, through {events:,} events"
-    )
+    yield single("rss_peak_mb", max(samples), "MB", f"of the larger process, which sends, over {events:,} events")
     yield single("rss_growth_mb", max(warm) - warm[0], "MB", "after the first fifth")
 
 

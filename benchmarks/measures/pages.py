@@ -1,4 +1,4 @@
-"""Pages and the claim of a batch, beside a log of millions of rows."""
+"""Pages, and the selection of a batch, with a log of millions of rows."""
 
 import statistics
 import time
@@ -25,7 +25,7 @@ from crm.models import Company, Membership, User
 
 SMALL = 1_000
 REQUESTS = 40
-# An address, or whose page it is: that of an event, of its lead or of its rule.
+# A URL, or the object whose page it is: an event, its lead or its rule.
 PAGES = {
     "events_page": "/integrations/linkedin/events/",
     "event_page": "event",
@@ -37,7 +37,7 @@ PAGES = {
 
 
 def many_rows(*, events: int) -> Iterator[Figure]:
-    """Server time of each page with a thousand events and with millions, one company among fifty."""
+    """Measure the server time of each page with a thousand events and with millions, for one company among fifty."""
     settings.ALLOWED_HOSTS = ["*"]
     settings.HTTPS = False
     for number in range(49):
@@ -50,25 +50,25 @@ def many_rows(*, events: int) -> Iterator[Figure]:
     for name, path in PAGES.items():
         few, many = _times(small, path), _times(large, path)
         queries = f"{_queries(large, path)} queries, {_queries(small, path)} with {SMALL:,}"
-        detail = f"server time p50, {events:,} events beside {SMALL:,}; p95 {_p95(many):.1f} ms; {queries}"
+        detail = f"server time p50, {events:,} events and {SMALL:,}; p95 {_p95(many):.1f} ms; {queries}"
         yield _cost(f"{name}_5m_vs_1k", statistics.median(many), statistics.median(few), detail)
         if name in ("events_page", "overview"):
             yield Figure(f"{name}_p95_ms", round(_p95(many), 2), None, None, "ms", f"{events:,} events")
 
 
 def claim(*, events: int) -> Iterator[Figure]:
-    """Taking the next batch of a lane with a thousand finished rows and with millions. Keeps PostgreSQL's plans."""
+    """Select the next batch of a lane with a thousand finished rows and with millions. Saves PostgreSQL's plans."""
     few, many = _claim("lane-small", SMALL), _claim("lane-large", events)
     (report.RESULTS.parent / "lane_explained.txt").write_text(
         f"{SMALL:,} finished rows\n\n{few.plan}\n\n{events:,} finished rows\n\n{many.plan}\n"
     )
-    detail = f"next batch of 5,000 beside {events:,} finished rows"
+    detail = f"next batch of 5,000 next to {events:,} finished rows"
     yield _cost("lane_10m_vs_1k", many.milliseconds, few.milliseconds, detail)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The median of some claims of the same batch, and the plan of its last statement."""
+    """The median time to select the same batch several times, and the plan of the last statement."""
 
     milliseconds: float
     plan: str
@@ -77,7 +77,7 @@ class Claim:
 def _company(name: str, events: int) -> Company:
     company = people.connected_company(name)
     people.waiting_events(company, SMALL)
-    # Older than all that follows: a log is in the order of time.
+    # Older than all the following events: a log is in order of time.
     ended = {"state": "accepted", "next_attempt_at": None, "http_status": 201}
     ConversionEvent.objects.filter(company=company).update(created_at=Now() - timedelta(days=90), **ended)
     settings.LINKEDIN_SANDBOX = True
@@ -92,25 +92,25 @@ def _company(name: str, events: int) -> Company:
 def _times(company: Company, path: str) -> list[float]:
     client = _signed_in(company)
     times = []
-    for where in _addresses(company, path, REQUESTS + 5):
+    for url in _urls(company, path, REQUESTS + 5):
         started = time.perf_counter()
-        answer = client.get(where)
+        response = client.get(url)
         times.append((time.perf_counter() - started) * 1000)
-        assert answer.status_code == 200, answer.status_code
+        assert response.status_code == 200, response.status_code
     return times[5:]
 
 
 def _queries(company: Company, path: str) -> int:
-    (where,) = _addresses(company, path, 1)
+    (url,) = _urls(company, path, 1)
     client = _signed_in(company)
-    client.get(where)
+    client.get(url)
     with CaptureQueriesContext(connection) as queries:
-        client.get(where)
+        client.get(url)
     return len(queries)
 
 
-def _addresses(company: Company, path: str, count: int) -> Iterator[str]:
-    """The same address each time, or those of the newest events, of their leads or of their rules."""
+def _urls(company: Company, path: str, count: int) -> Iterator[str]:
+    """Yield the same URL each time, or the URLs of the newest events, of their leads or of their rules."""
     events = ConversionEvent.objects.filter(company=company).order_by("-pk")
     for event in events.select_related("lead", "rule")[:count]:
         owners = {"event": event, "lead": event.lead, "rule": event.rule}
@@ -138,7 +138,7 @@ def _claim(name: str, finished: int) -> Claim:
 
 
 def _plan(company: Company) -> str:
-    """Of the statement that reads the events, as PostgreSQL carries it out there."""
+    """Return PostgreSQL's plan of the statement that reads the events."""
     plans = []
 
     def explained(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a save costs a sales rep: with a mapped rule, without one, and without LeadMachine's tracking."""
+"""The duration of a save: with a rule, without one, and without LeadMachine's tracking."""
 
 import statistics
 import time
@@ -16,7 +16,7 @@ WARM_UP = 50
 
 
 def status_change() -> Iterator[Figure]:
-    """`Lead.save()` that qualifies a lead, inside `atomic()`: medians of alternating saves, in milliseconds."""
+    """Qualify leads by `Lead.save()` inside `atomic()`: medians of alternating saves, in milliseconds."""
     ways = {"plain": _plain, "unmapped": _ours, "mapped": _ours, "recipe": _recipe}
     leads = {name: _qualifying(name, mapped=name == "mapped") for name in ways}
     samples: dict[str, list[float]] = {name: [] for name in ways}
@@ -32,7 +32,7 @@ def status_change() -> Iterator[Figure]:
 
 
 def _qualifying(name: str, *, mapped: bool) -> list[Lead]:
-    """New leads of a company of their own, each about to be saved as qualified."""
+    """Return new leads of a new company, with the qualified status not saved yet."""
     company = people.connected_company(f"saves-{name}", crm_event="lead_qualified", mapped=mapped)
     people.waiting_events(company, LEADS)
     qualified = LeadStatus.objects.get(company=company, meaning="qualified")
@@ -62,5 +62,5 @@ WAYS: dict[str, Callable[[Lead], None]] = {"ours": _ours, "recipe": _recipe}
 
 
 def _cost(measure: str, ours: float, baseline: float, detail: str) -> Figure:
-    """A cost: the ratio is how many times the baseline's ours is."""
+    """Return a cost: the ratio is ours divided by the baseline."""
     return Figure(measure, round(ours, 3), round(baseline, 3), round(ours / baseline, 3), "ms", detail)

@@ -1,4 +1,4 @@
-"""Changes that come one by one: four writers as fast as they can, and fifty a second for a while."""
+"""A stream of single changes: four writers as fast as possible, and fifty changes a second."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ PLENTY = 200_000
 
 
 def four_writers(*, seconds: int) -> Iterator[Figure]:
-    """Saves one by one by four writers, from the first save to the last acceptance."""
+    """Measure single saves by four writers, from the first save to the last acceptance."""
     with world.linkedin(), world.workers(2):
         company = _company("stream-ours", seconds)
         ours = _rate(company, "ours", seconds, lambda saved: people.all_accepted(company))
@@ -36,7 +36,7 @@ def four_writers(*, seconds: int) -> Iterator[Figure]:
 
 
 def latency(*, seconds: int, per_second: int = 50) -> Iterator[Figure]:
-    """From the commit to LinkedIn's acceptance, by the database's clock."""
+    """Measure the time from the commit to LinkedIn's acceptance, by the database's clock."""
     with world.linkedin(delay_ms=50), world.workers(2):
         company = _company("latency", seconds)
         _write(company, "ours", seconds, per_second / WRITERS)
@@ -66,7 +66,7 @@ def _rate(company: Company, way: str, seconds: int, is_done: Callable[[int], boo
 
 
 def _write(company: Company, way: str, seconds: int, per_second: float) -> tuple[int, float]:
-    """How many were saved, and when the first save began."""
+    """Return the number of saves, and the time at which the first one started."""
     arguments = [str(company.pk), way, str(seconds), str(per_second)]
     writers = [
         subprocess.Popen(
@@ -83,7 +83,7 @@ def _write(company: Company, way: str, seconds: int, per_second: float) -> tuple
     started = time.perf_counter()
     for writer in writers:
         print("go", file=writer.stdin, flush=True)
-    saved = sum(int(_output(writer).read()) for writer in writers)  # to its end
+    saved = sum(int(_output(writer).read()) for writer in writers)  # reads until they exit
     assert way != "ours" or ConversionEvent.objects.filter(company=company).count() == saved
     return saved, started
 

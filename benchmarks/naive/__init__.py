@@ -1,6 +1,6 @@
-"""The baseline: what a developer would write from the usual recipe.
+"""The baseline: what a developer would write following the usual recipe.
 
-A Celery task per event that looks up the rule and the lead, hashes the address, POSTs with `requests.post` and inserts
-one row into a log. `tuned` is the same with the two things that everybody finds: persistent database connections
+One Celery task per event queries the rule and the lead, hashes the address, POSTs with `requests.post` and inserts one
+row into a log. The tuned variant adds the two usual optimisations: persistent database connections
 (`CONN_MAX_AGE=None`) and one `requests.Session` per worker.
 """

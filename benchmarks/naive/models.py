@@ -1,4 +1,4 @@
-"""The baseline's log: one row per event sent."""
+"""The baseline's log: one row per sent event."""
 
 from django.db import models
 
@@ -13,7 +13,7 @@ class Log(models.Model):
 
 
 class Narrow(models.Model):
-    """The narrowest row that can be inserted and then updated: the physical bound of this PostgreSQL."""
+    """The narrowest row that can be inserted and updated: the physical limit of this PostgreSQL."""
 
     state = models.SmallIntegerField(default=0)
 

@@ -31,7 +31,7 @@ def send(lead_id: int, crm_event: str) -> None:
     lead = Lead.objects.get(pk=lead_id)
     rule = ConversionRule.objects.get(company_id=lead.company_id, crm_event=crm_event, is_active=True)
     digest = hashlib.sha256(lead.email.strip().lower().encode()).hexdigest()
-    answer = _post()(
+    response = _post()(
         f"{settings.LINKEDIN_API_URL}/rest/conversionEvents",
         json={
             "conversion": f"urn:lla:llaPartnerConversion:{rule.linkedin_id}",
@@ -46,4 +46,4 @@ def send(lead_id: int, crm_event: str) -> None:
         },
         timeout=30,
     )
-    Log.objects.create(lead_id=lead_id, status=answer.status_code)
+    Log.objects.create(lead_id=lead_id, status=response.status_code)

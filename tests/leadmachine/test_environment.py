@@ -125,7 +125,7 @@ def test_no_such_python(clone: Path) -> None:
     code, said = make(clone, "PYTHON=python3.99")
 
     assert code != 0
-    assert "There is no python3.99. LeadMachine needs Python 3.11 or newer." in said
+    assert "python3.99 was not found. LeadMachine needs Python 3.11 or newer." in said
 
 
 def test_a_python_that_may_not_be_executed(clone: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_python_that_is_too_old(clone: Path) -> None:
     code, said = make(clone, f"PYTHON={clone}/fake-python")
 
     assert code != 0
-    assert "LeadMachine needs Python 3.11 or newer. Name one:" in said
+    assert "LeadMachine needs Python 3.11 or newer. Choose one:" in said
     assert not (clone / ".venv").exists()
 
 
@@ -166,7 +166,7 @@ def test_the_python_of_a_venv_is_gone(clone: Path) -> None:
     code, said = make(clone)
 
     assert code != 0
-    assert "The Python that .venv was made with is gone (/opt/python3.10/bin/python). make clean removes .venv" in said
+    assert "The Python of .venv no longer exists (/opt/python3.10/bin/python). Remove .venv with make clean" in said
     assert (clone / ".venv" / "bin" / "python").is_symlink()
 
 
@@ -203,7 +203,7 @@ def test_a_file_in_the_place_of_venv_is_told_and_stays(clone: Path) -> None:
     code, said = make(clone)
 
     assert code != 0
-    assert f"{clone}/.venv is no folder." in said
+    assert f"{clone}/.venv is not a folder." in said
     assert (clone / ".venv").read_text() == "of value"
 
 
@@ -291,7 +291,7 @@ def test_without_a_network_pips_words_stay_and_the_proxy_is_named(clone_with_ven
 
     assert code != 0
     assert "Failed to establish a new connection" in said
-    assert "pip reaches no package index with them: that takes a network, or a proxy (HTTPS_PROXY=" in said
+    assert "pip can't reach a package index with these packages. It needs a network, a proxy (HTTPS_PROXY=" in said
     assert not (clone_with_venv / ".venv" / ".to-run").exists()
 
 
@@ -303,7 +303,7 @@ def test_a_package_with_another_hash_is_told_and_not_installed(clone_with_venv: 
 
     assert code != 0
     assert "DO NOT MATCH THE HASHES" in said
-    assert "is not the one that requirements.lock names, so it was not installed." in said
+    assert "A downloaded package has a different hash than in requirements.lock, so it was not installed." in said
     assert "proxy" not in said
     assert not list((clone_with_venv / ".venv").glob("lib/python*/site-packages/ours.py"))
 
@@ -315,7 +315,7 @@ def test_what_pip_says_of_anything_else_stands_alone(clone_with_venv: Path) -> N
 
     assert code != 0
     assert "Invalid requirement" in said
-    assert "What it says stands above." in said
+    assert "Its output is above." in said
     assert "proxy" not in said
 
 
