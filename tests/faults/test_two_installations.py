@@ -33,7 +33,11 @@ def test_a_worker_that_starts_without_its_database_hears_wake_ups_once_that_is_t
     company = world.connect()
     world.database.down()
     world.start_worker()
-    wait_for(lambda: "name can't be read from the database" in world.log("worker1"), seconds=30, told="it waits for its database")
+    wait_for(
+        lambda: "name can't be read from the database" in world.log("worker1"),
+        seconds=30,
+        told="it waits for its database",
+    )
 
     world.database.up()
     world.wait_for_worker()
