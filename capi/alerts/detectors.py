@@ -187,8 +187,7 @@ def hold_ending(connection: Connection, *, now: datetime) -> Iterator[Condition]
 
 
 def _oldest_on_hold(connection: Connection) -> datetime | None:
-    pending = ConversionEvent.objects.for_company(connection.company_id).pending().counted()
-    held = pending.filter(rule__is_paused=True) if connection.is_sending else pending
+    held = ConversionEvent.objects.for_company(connection.company_id).on_hold(connection)
     first = held.order_by("pk").values("happened_at")[:LOOK_AT].aggregate(oldest=Min("happened_at"))
     oldest: datetime | None = first["oldest"]
     return oldest

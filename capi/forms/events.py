@@ -8,7 +8,8 @@ from capi.forms.reports import SANE, PeriodForm
 from capi.models import CrmEventName
 from capi.models.choices import Reason
 from capi.models.functions import days_ago, monday_of, start_of
-from capi.selectors.events import NO_REASON, EventFilter, StateFilter
+from capi.selectors.events import NO_REASON, EventFilter
+from capi.selectors.state_groups import StateFilter
 
 
 class HashForm(forms.Form):

@@ -1,4 +1,4 @@
-"""A company's line to LinkedIn."""
+"""A company's connection to LinkedIn."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
@@ -10,15 +10,17 @@ from django.db.models.functions import Now
 from capi.models.choices import Reason, RestCause, only_digits
 from crm.models.tenancy import CompanyQuerySet
 
-LONG_REST: Final = timedelta(minutes=5)  # people are told of a longer one
-NEXT_REQUEST_TAKES: Final = timedelta(minutes=5)  # at most, from the end of a rest: a sweep, a turn and a slow answer
+LONG_REST: Final = timedelta(minutes=5)  # pages and alerts report a longer one
+NEXT_REQUEST_TAKES: Final = timedelta(
+    minutes=5
+)  # at most, from the end of a rest: a sweep, a batch and a slow response
 
 
 class Connection(models.Model):
-    """A company's line to LinkedIn: the sealed token, whether it is paused, and the lane.
+    """A company's connection to LinkedIn: the sealed token, whether sending is paused, and the lane.
 
-    The lane: `lease_id` and `leased_until` say which worker sends for this company now; `next_attempt_at` says until
-    when the lane rests. Both times are null when there is nothing to wait for.
+    The lane: `lease_id` and `leased_until` name the worker that sends for this company, and no request goes out before
+    `next_attempt_at`. Both times are null when there is nothing to wait for.
     """
 
     company = models.OneToOneField("crm.Company", on_delete=models.CASCADE, related_name="linkedin_connection")
@@ -41,30 +43,28 @@ class Connection(models.Model):
     lease_id = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
     next_attempt_at = models.DateTimeField(null=True, editable=False)
-    request_started_at = models.DateTimeField(null=True, editable=False)  # of the request that is under way
-    # Goes up when persons must not be sent any more: what was read for sending before is then looked at again.
+    request_started_at = models.DateTimeField(null=True, editable=False)  # of the current request
+    # Incremented when people must no longer be sent: batches read before that are then checked again.
     recalls = models.PositiveIntegerField(default=0, editable=False)
-    # Kinds of failure are counted apart, and each only while no other answer comes between.
+    # Each kind of failure is counted separately, and any other response resets the count.
     failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
     throttles_in_a_row = models.PositiveIntegerField(
         default=0, db_default=0, editable=False
     )  # 429s without a Retry-After
-    # Since when no request has been answered properly, and why the lane rests now; null and "" while all is well.
+    # Since when no request has succeeded, and why the lane rests now; null and "" while all is well.
     resting_since = models.DateTimeField(null=True, editable=False)
     rest_cause = models.CharField(
         max_length=20, choices=RestCause.choices, blank=True, default="", db_default="", editable=False
     )
-    requests_left = models.FloatField(null=True, editable=False)  # of the minute's purse, at `requests_counted_at`
+    requests_left = models.FloatField(null=True, editable=False)  # of this minute's budget, as of `requests_counted_at`
     requests_counted_at = models.DateTimeField(null=True, editable=False)
-    # How many bytes a request may have, while LinkedIn has found a larger one too large (413).
+    # The largest request in bytes, after LinkedIn has rejected a larger one (413).
     body_limit = models.PositiveIntegerField(null=True, editable=False)
 
-    # When its state is to be compared with the open alerts next: see capi.alerts.evaluate. Null: as soon as possible.
+    # When to compare its state with the open alerts next (capi.alerts.evaluate). Null: as soon as possible.
     next_look_at = models.DateTimeField(null=True, editable=False)
-    mailed_week = models.DateField(null=True, editable=False)  # the Monday of the last week that was reconciled by mail
-    checkup_claimed_at = models.DateTimeField(
-        null=True, editable=False
-    )  # by the worker that makes it: see capi.diagnostics.checkups
+    mailed_week = models.DateField(null=True, editable=False)  # the Monday of the last weekly mail
+    checkup_claimed_at = models.DateTimeField(null=True, editable=False)  # by a worker: see capi.diagnostics.checkups
 
     objects: ClassVar[CompanyQuerySet["Connection"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -80,12 +80,12 @@ class Connection(models.Model):
 
     @property
     def is_sending(self) -> bool:
-        """True if events go out: there is a token, and nothing holds them."""
+        """True if events go out: there is a token, and sending isn't paused."""
         return self.has_token and not self.is_paused
 
     def failing_since(self, now: datetime) -> datetime | None:
-        """Since when no request has been answered properly. None once so much time has passed since the last failure
-        that nothing waits for another try of it: what comes then is judged by itself.
+        """Since when no request has succeeded. None if all is well, or if the last failure is so long ago that none of
+        its events still waits for a retry: a new failure then starts a new period.
         """
         if self.resting_since is None:
             return None
@@ -93,9 +93,9 @@ class Connection(models.Model):
         return self.resting_since if now < (self.next_attempt_at or self.resting_since) + longest_wait else None
 
     def rests_long(self, now: datetime) -> bool:
-        """True while nothing has got through for longer than five minutes, or will not, though nothing is paused.
+        """True if the lane rests for longer than five minutes in total, though sending isn't paused.
 
-        Also while the request is made that ends the rest, or prolongs it.
+        Stays true during the request that ends or extends the rest.
         """
         if self.next_attempt_at is None or self.resting_since is None or not self.is_sending:
             return False
@@ -103,17 +103,19 @@ class Connection(models.Model):
 
     @property
     def rest_length(self) -> timedelta:
-        """From the first failure to the next try, whatever was tried between."""
+        """From the first failure to the next attempt, whatever was tried in between."""
         if self.next_attempt_at is None or self.resting_since is None:
             return timedelta()
         return self.next_attempt_at - self.resting_since
 
 
-# --- What the doctor found last.
+def is_sending(connection: Connection | None) -> bool:
+    """True if the company has a connection and events go out over it. Otherwise all its events are on hold."""
+    return connection is not None and connection.is_sending
 
 
 class Checkup(models.Model):
-    """A company's newest check-up. `findings` is what `capi.diagnostics.findings.as_json` made of it."""
+    """A company's latest check-up. `findings` has the format of `capi.diagnostics.findings.as_json`."""
 
     company = models.OneToOneField("crm.Company", on_delete=models.CASCADE, related_name="checkup")
     ran_at = models.DateTimeField(db_default=Now())

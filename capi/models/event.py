@@ -1,4 +1,4 @@
-"""Each conversion on its way to LinkedIn."""
+"""Conversion events: one row for each CRM event and rule."""
 
 import uuid
 from datetime import timedelta
@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from capi.models.choices import OPEN_STATES, Reason, State
+from capi.models.connection import Connection, is_sending
 from capi.models.rule import ConversionRule
 from crm.models.tenancy import CompanyQuerySet
 
@@ -24,21 +25,32 @@ class ConversionEventQuerySet(CompanyQuerySet["ConversionEvent"]):
         return self.filter(state=State.PENDING)
 
     def counted(self) -> Self:
-        """Without test events, which are left out of every count."""
+        """Without test events, which no count includes."""
         return self.filter(is_test=False)
 
-    def due(self) -> Self:
-        """What may be sent now. Found by state and time alone: ids commit out of order.
+    def on_hold(self, connection: Connection | None) -> Self:
+        """Pending events of one company that wait until someone acts: all of them while its connection doesn't send,
+        otherwise those of paused rules. Without test events.
+        """
+        pending = self.pending().counted()
+        return pending.filter(rule__is_paused=True) if is_sending(connection) else pending
 
-        An event that is dated ahead (a clock was set back) waits for its time: LinkedIn refuses the future.
+    def queued(self, connection: Connection | None) -> Self:
+        """The other pending events, which are sent automatically."""
+        return self.pending().counted().filter(rule__is_paused=False) if is_sending(connection) else self.none()
+
+    def due(self) -> Self:
+        """Events that may be sent now, by state and time alone: ids commit out of order.
+
+        An event dated in the future (after a clock was set back) waits for its time: LinkedIn would reject it.
         """
         return self.filter(state=State.PENDING, next_attempt_at__lte=Now(), happened_at__lte=Now())
 
 
 class ConversionEvent(models.Model):
-    """One CRM event for one rule on its way to LinkedIn: a row of Recent Events.
+    """One CRM event for one rule: a row of Recent Events.
 
-    `event_id` is exactly the `eventId` on the wire. It is made with the row and never changes.
+    `event_id` is sent to LinkedIn as `eventId`. It is created with the row and never changes.
     """
 
     company = models.ForeignKey(
@@ -55,24 +67,24 @@ class ConversionEvent(models.Model):
         "crm.Deal", null=True, on_delete=models.SET_NULL, related_name="conversion_events", db_index=False
     )
     event_id = models.CharField(max_length=64, default=new_test_event_id, editable=False)
-    # The lead or deal whose one place in a `once` rule this row holds; null where it holds none.
+    # The lead or deal whose one event under a `once` rule this row is; null for all other rows.
     once_key = models.BigIntegerField(null=True, editable=False)
     happened_at = models.DateTimeField(db_default=Now())
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     reason = models.CharField(max_length=30, choices=Reason.choices, blank=True)
-    message = models.TextField(blank=True)  # LinkedIn's words about this event, masked
+    message = models.TextField(blank=True)  # LinkedIn's message about this event, masked
     attempts = models.PositiveSmallIntegerField(default=0)
     http_status = models.PositiveSmallIntegerField(null=True)
     next_attempt_at = models.DateTimeField(null=True, db_default=Now())
     is_test = models.BooleanField(default=False)
-    # Without a constraint and without an index: checking it cost a fifth of each settled batch, and each index costs
-    # 5 to 10 ms of it. Attempts are deleted in one place (leadmachine/housekeeping.py), which first looks by company
-    # and id whether an event names them.
+    # No constraint and no index: checking the constraint cost a fifth of each settled batch, and each index costs it
+    # 5 to 10 ms. Attempts are deleted in one place only (leadmachine/housekeeping.py), which first checks by company
+    # and id that no event refers to them.
     last_attempt = models.ForeignKey(
         "capi.Attempt", null=True, on_delete=models.DO_NOTHING, related_name="events", db_index=False,
         db_constraint=False,
     )  # fmt: skip
-    backfill = models.ForeignKey(  # null: planned when it happened
+    backfill = models.ForeignKey(  # null: planned when the CRM event happened
         "capi.Backfill", null=True, on_delete=models.SET_NULL, related_name="events", db_index=False
     )
     created_at = models.DateTimeField(db_default=Now())
@@ -91,7 +103,7 @@ class ConversionEvent(models.Model):
         indexes = [
             models.Index(fields=["company", "-id"], name="events_newest_first"),
             models.Index(fields=["company", "state", "-id"], name="events_not_sent", condition=~Q(state="accepted")),
-            # In the order in which they are sent, so that a batch of a million due ones is read without sorting them.
+            # In sending order, so that a batch is read from a million due events without sorting them.
             models.Index(fields=["rule", "next_attempt_at", "id"], name="events_due", condition=Q(state="pending")),
             models.Index(fields=["lead"], name="events_by_lead"),
             models.Index(fields=["deal"], name="events_by_deal", condition=Q(deal__isnull=False)),
@@ -110,7 +122,11 @@ class ConversionEvent(models.Model):
         """True while the event may still be sent."""
         return self.state in OPEN_STATES
 
+    def is_on_hold(self, connection: Connection | None) -> bool:
+        """True if `on_hold` includes the event. `self.rule` should be loaded, and `connection` is the company's."""
+        return self.state == State.PENDING and not self.is_test and self.rule.is_on_hold(connection)
+
     @property
     def expires_at(self) -> Any:
-        """When LinkedIn stops taking the event (linkedin-capi: 90 days after it happened)."""
+        """When LinkedIn stops accepting the event: 90 days after it happened."""
         return self.happened_at + timedelta(days=settings.EVENT_MAX_AGE_DAYS)

@@ -1,4 +1,4 @@
-"""What a company maps."""
+"""Conversion rules: which CRM events a company sends to LinkedIn."""
 
 from typing import Any, ClassVar, Self
 
@@ -8,16 +8,17 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from capi.models.choices import CrmEventName, Frequency, Reason, only_digits
+from capi.models.connection import Connection, is_sending
 from crm.models.tenancy import CompanyQuerySet
 
 
 class ConversionRuleQuerySet(CompanyQuerySet["ConversionRule"]):
     def active(self) -> Self:
-        """Rules that the admin has switched on (LinkedIn may still have paused them)."""
+        """Rules that an admin has switched on. LinkedIn may still have paused them."""
         return self.filter(is_active=True)
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Mark as deleted: the log of what the rules sent stays, and what waited for them is cancelled."""
+        """Mark as deleted: the log of what the rules sent stays, and their pending events are cancelled."""
         count = self.update(deleted_at=Now(), is_active=False)
         return count, {self.model._meta.label: count}
 
@@ -30,7 +31,7 @@ class LiveRules(models.Manager.from_queryset(ConversionRuleQuerySet)):  # type: 
 class ConversionRule(models.Model):
     """A CRM event mapped to a conversion rule of LinkedIn Campaign Manager.
 
-    `is_active` is the admin's word, `is_paused` LinkedIn's. `objects` leaves out deleted rules.
+    An admin sets `is_active`; LinkedIn's responses set `is_paused`. `objects` leaves out deleted rules.
     """
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="conversion_rules")
@@ -40,13 +41,13 @@ class ConversionRule(models.Model):
     is_active = models.BooleanField("active", default=True)
     is_paused = models.BooleanField(default=False, editable=False)
     paused_reason = models.CharField(max_length=30, choices=Reason.choices, blank=True, editable=False)
-    paused_message = models.TextField(blank=True, editable=False)  # LinkedIn's words, masked
+    paused_message = models.TextField(blank=True, editable=False)  # LinkedIn's message, masked
     paused_at = models.DateTimeField(null=True, editable=False)
     send_value = models.BooleanField(
         default=True, help_text="For deal events: send the deal's amount and currency as the conversion value."
     )
     frequency = models.CharField(max_length=10, choices=Frequency.choices, default=Frequency.ONCE)
-    # What LinkedIn said of the rule when it was last read there; "" and null where it never was.
+    # As read from LinkedIn last; "" and null if the rule was never read.
     linkedin_type = models.CharField(max_length=40, blank=True, editable=False)
     linkedin_method = models.CharField(max_length=40, blank=True, editable=False)
     linkedin_enabled = models.BooleanField(null=True, editable=False)
@@ -74,7 +75,7 @@ class ConversionRule(models.Model):
         return reverse("rule", args=[self.pk])
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Mark as deleted: the log of what the rule sent stays, and what waited for it is cancelled."""
+        """Mark as deleted: the log of what the rule sent stays, and its pending events are cancelled."""
         own: ConversionRuleQuerySet = type(self).objects.filter(pk=self.pk)
         return own.delete()
 
@@ -85,5 +86,9 @@ class ConversionRule(models.Model):
 
     @property
     def sends_value(self) -> bool:
-        """True if the rule sends a conversion value: it is asked to, and its CRM event has one."""
+        """True if the rule sends a conversion value: it is set to, and its CRM event has one."""
         return self.send_value and self.is_about_deal
+
+    def is_on_hold(self, connection: Connection | None) -> bool:
+        """True while the rule's events wait until someone acts: it is paused, or the connection doesn't send."""
+        return self.is_paused or not is_sending(connection)

@@ -11,7 +11,9 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from capi.models import Connection, ConversionEvent
-from capi.models.choices import State
+from capi.models.choices import OPEN_STATES
+from capi.models.connection import is_sending
+from capi.selectors.state_groups import StateFilter, filter_of
 from crm.models import Company, Deal, Lead, LeadMeaning
 
 WEEK: Final = timedelta(days=7)
@@ -66,11 +68,10 @@ def deal_numbers(company: Company) -> DealNumbers:
 
 
 def open_events(company: Company, connection: Connection | None) -> OpenEvents:
-    is_held = connection is None or not connection.is_sending
+    all_on_hold = not is_sending(connection)
     events = ConversionEvent.objects.for_company(company.pk).counted().order_by()
-    rows = events.filter(state__in=[State.PENDING, State.WAITING]).values_list("state", "rule__is_paused")
+    rows = events.filter(state__in=OPEN_STATES).values_list("state", "rule__is_paused")
     counts: Counter[str] = Counter()
     for state, is_paused, count in rows.annotate(count=Count("pk")):
-        name = "waiting" if state == State.WAITING else "on_hold" if is_held or is_paused else "queued"
-        counts[name] += count
-    return OpenEvents(counts["on_hold"], counts["waiting"], counts["queued"])
+        counts[filter_of(state, is_on_hold=all_on_hold or is_paused)] += count
+    return OpenEvents(counts[StateFilter.ON_HOLD], counts[StateFilter.WAITING], counts[StateFilter.QUEUED])

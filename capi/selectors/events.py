@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from django.db import models
 from django.db.models import F, Q
 
 from capi.delivery.sent_hashes import packed_ids
@@ -19,45 +18,12 @@ from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import State
 from capi.models.functions import WEEK, first_id_since, id_behind, start_of
 from capi.selectors.explained_events import ExplainedEvent, all_explained
+from capi.selectors.state_groups import STATES, StateFilter
 
 ROWS_PER_PAGE: Final = 50
 STRETCH: Final = 20_000
 ROWS_AT_ONCE: Final = 2_000
 NO_REASON: Final = "none"
-
-
-class StateFilter(models.TextChoices):
-    """The states by which the log can be narrowed. All but ALL and TEST leave test events out."""
-
-    ALL = "", "All"
-    SENT = "sent", "Sent"
-    QUEUED = "queued", "Queued"
-    ON_HOLD = "on_hold", "On hold"
-    WAITING = "waiting", "Waiting"
-    FAILED = "failed", "Failed"
-    NOT_SENT = "not_sent", "Skipped, cancelled"
-    TEST = "test", "Test"
-    # One state each of what FAILED and NOT_SENT hold together, by the state's own name.
-    REJECTED = State.REJECTED.value, State.REJECTED.label
-    EXPIRED = State.EXPIRED.value, State.EXPIRED.label
-    EXHAUSTED = State.EXHAUSTED.value, State.EXHAUSTED.label
-    SKIPPED = State.SKIPPED.value, State.SKIPPED.label
-    CANCELLED = State.CANCELLED.value, State.CANCELLED.label
-
-
-PARTS: Final = {
-    StateFilter.FAILED: (StateFilter.REJECTED, StateFilter.EXPIRED, StateFilter.EXHAUSTED),
-    StateFilter.NOT_SENT: (StateFilter.SKIPPED, StateFilter.CANCELLED),
-}
-WHOLES: Final = {part: whole for whole, parts in PARTS.items() for part in parts}
-
-STATES: Final[dict[str, Sequence[State]]] = {
-    StateFilter.QUEUED: [State.PENDING],
-    StateFilter.ON_HOLD: [State.PENDING],
-    StateFilter.WAITING: [State.WAITING],
-    **{whole: [State(part.value) for part in parts] for whole, parts in PARTS.items()},
-    **{part: [State(part.value)] for part in WHOLES},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +141,12 @@ def _narrowed(events: Events, wanted: EventFilter, connection: Connection | None
         events = events.filter(is_test=True)
     elif wanted.chip == StateFilter.SENT:
         events = events.counted().filter(state=State.ACCEPTED)
+    elif wanted.chip == StateFilter.ON_HOLD:
+        events = events.on_hold(connection)
+    elif wanted.chip == StateFilter.QUEUED:
+        events = events.queued(connection)
     elif wanted.chip in STATES:
         events = events.counted()
-    if wanted.chip in (StateFilter.QUEUED, StateFilter.ON_HOLD):
-        events = events.filter(_held(connection) if wanted.chip == StateFilter.ON_HOLD else ~_held(connection))
     if wanted.crm_event:
         events = events.filter(rule__crm_event=wanted.crm_event)
     if wanted.rule:
@@ -186,12 +154,6 @@ def _narrowed(events: Events, wanted: EventFilter, connection: Connection | None
     if wanted.reason:
         events = events.filter(reason="" if wanted.reason == NO_REASON else wanted.reason)
     return events
-
-
-def _held(connection: Connection | None) -> Q:
-    """What is on hold: everything while the line is, else the events of paused rules."""
-    everything = connection is None or not connection.is_sending
-    return Q(pk__isnull=False) if everything else Q(rule__is_paused=True)
 
 
 def _end_of_stretch(events: Events, wanted: EventFilter, *, order: str) -> int | None:

@@ -41,9 +41,9 @@ def on_hold(company_id: int, connection: Connection | None, rules: Sequence[Conv
     of_line = hold_of_line(connection)
     if of_line is None and not paused:
         return None
-    events = ConversionEvent.objects.for_company(company_id).pending().counted()
+    events = ConversionEvent.objects.for_company(company_id).on_hold(connection)
     if of_line is None:
-        events = events.filter(rule__in=paused)
+        events = events.filter(rule__in=paused)  # `rules` may leave out some, such as those that are switched off
     seen = events.order_by("pk").values("happened_at")[:LOOK_AT].aggregate(count=Count("*"), first=Min("happened_at"))
     if not seen["count"]:
         return None

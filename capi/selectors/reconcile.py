@@ -17,9 +17,10 @@ from django.utils import timezone
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models.choices import State
 from capi.models.functions import WEEK, monday_of, start_of
-from capi.selectors.events import NO_REASON, StateFilter
+from capi.selectors.events import NO_REASON
 from capi.selectors.explanations.explain import became
 from capi.selectors.explanations.states import Explanation
+from capi.selectors.state_groups import StateFilter, filter_of
 from crm.models import CrmEvent
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
@@ -124,11 +125,11 @@ def _rule_week(rule: ConversionRule, rows: Sequence[Row], line: Connection | Non
     """None for a rule that was deleted and had no part in the week."""
     if rule.deleted_at is not None and all(state is None for _, state, *_ in rows):
         return None
-    is_held = rule.is_paused or line is None or not line.is_sending
+    is_on_hold = rule.is_on_hold(line)
     counts: Counter[tuple[Explanation, str, str]] = Counter()
     for _, state, reason, count, _ in rows:
-        where = _chip(state, is_held=is_held), _reason(state, reason)
-        counts[became(state, reason or "", is_held=is_held), *where] += count
+        chip = "" if state is None else filter_of(state, is_on_hold=is_on_hold)
+        counts[became(state, reason or "", is_on_hold=is_on_hold), chip, _reason(state, reason)] += count
     return RuleWeek(rule, rows[0][-1], _in_order(counts.items()))
 
 
@@ -141,16 +142,6 @@ CHIPS: Final = (
     StateFilter.SENT, StateFilter.QUEUED, StateFilter.ON_HOLD, StateFilter.WAITING,
     StateFilter.EXPIRED, StateFilter.EXHAUSTED, StateFilter.REJECTED, StateFilter.CANCELLED, StateFilter.SKIPPED, "",
 )  # fmt: skip
-
-
-def _chip(state: str | None, *, is_held: bool) -> str:
-    if state is None:
-        return ""
-    if state == State.ACCEPTED:
-        return StateFilter.SENT
-    if state == State.PENDING:
-        return StateFilter.ON_HOLD if is_held else StateFilter.QUEUED
-    return StateFilter(state)
 
 
 def _reason(state: str | None, reason: str | None) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from typing import Final
 
 from django.db.models import QuerySet, Sum
 
@@ -16,20 +15,9 @@ from capi.models import ConversionRule, CountedLog, DayCount
 from capi.models.choices import State
 from capi.models.statistics import percentile
 from capi.selectors.charts import BarChart, Series, bar_chart
-from capi.selectors.events import STATES, StateFilter
 from capi.selectors.explanations.explain import explain_state
 from capi.selectors.explanations.states import Explanation
-
-ON_THE_WAY: Final = (State.PENDING, State.WAITING)
-GROUPS: Final = {
-    ("sent", "good"): (State.ACCEPTED,),
-    ("on the way", "wait"): ON_THE_WAY,
-    ("failed", "bad"): STATES[StateFilter.FAILED],
-    ("not sent", "plain"): STATES[StateFilter.NOT_SENT],
-}
-NEED_A_REASON: Final = (State.WAITING, *STATES[StateFilter.FAILED], *STATES[StateFilter.NOT_SENT])
-# What is sent, or would be if its lead had an address: all that is not held back for another cause.
-TO_BE_SENT: Final = (State.ACCEPTED, State.REJECTED, State.EXHAUSTED, State.PENDING, State.WAITING)
+from capi.selectors.state_groups import GROUPS, NEED_A_REASON, TO_BE_SENT, StateFilter
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from capi.linkedin.rules import API_METHOD
 from capi.models import Connection, ConversionEvent, ConversionRule, CrmEventName
 from capi.models.choices import Frequency
 from capi.models.functions import days_ago, id_behind
-from capi.selectors.events import STATES, STRETCH, StateFilter
+from capi.selectors.events import STRETCH
 from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.explanations.rules import counting_warning, type_label
 from capi.selectors.reports import Outcomes, ReportPeriod, outcomes_of
 from capi.selectors.rules import RuleRow, last_days, rule_row
+from capi.selectors.state_groups import FAILED
 from crm.models import Company, CrmEvent
 
 DAYS: Final = 30
@@ -54,7 +55,7 @@ class RuleHealth:
 def health_of(rule: ConversionRule, connection: Connection | None) -> RuleHealth:
     """In a fixed number of queries."""
     last_failed = _last_failed(rule)
-    days = {} if last_failed else last_days(rule.company_id, [rule], STATES[StateFilter.FAILED])
+    days = {} if last_failed else last_days(rule.company_id, [rule], FAILED)
     return RuleHealth(
         row=rule_row(rule, connection),
         outcomes=outcomes_of(rule.company_id, ReportPeriod(days_ago(DAYS - 1), days_ago(0), rule)),
@@ -67,11 +68,7 @@ def _last_failed(rule: ConversionRule) -> ConversionEvent | None:
     events = ConversionEvent.objects.for_company(rule.company_id)
     newest = events.filter(pk__gt=id_behind(events, STRETCH, order="-pk") or 0).counted().select_related("crm_event")
     # By when it failed and not by its id: a newer event may have failed before it, which was tried for days.
-    failed = (
-        newest.filter(rule=rule, state__in=STATES[StateFilter.FAILED])
-        .order_by(F("settled_at").desc(nulls_last=True), "-pk")
-        .first()
-    )
+    failed = newest.filter(rule=rule, state__in=FAILED).order_by(F("settled_at").desc(nulls_last=True), "-pk").first()
     if failed is not None:
         failed.rule = rule
     return failed

@@ -10,12 +10,11 @@ from django.db.models import Count, Max, Q
 from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule, DayCount
 from capi.models.choices import Frequency, State
 from capi.models.functions import id_behind
-from capi.selectors.events import STATES as STATES_OF_CHIP
-from capi.selectors.events import StateFilter
 from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.explanations.explain import explain_pause
 from capi.selectors.explanations.rules import EVENTS, EventAdvice
 from capi.selectors.explanations.states import Explanation
+from capi.selectors.state_groups import FAILED
 
 HEALTH_OVER: Final = 20_000  # the newest events of the company; older ones say little about how things stand
 
@@ -75,7 +74,7 @@ def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
     """The company's rules, oldest first, in six queries at most."""
     rules = list(ConversionRule.objects.for_company(company_id))
     health = _health(company_id)
-    on_hold = _pending_by_rule(company_id)
+    on_hold = _on_hold_by_rule(company_id, connection)
     last_tests = ConversionEvent.objects.in_bulk([row["last_test"] for row in health.values() if row["last_test"]])
     tests = {test.rule_id: test for test in last_tests.values()}
     days = _days_of_last_sent(company_id, rules, health)
@@ -91,7 +90,9 @@ def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
     health = by_rule.get(rule.pk, {})
     test = ConversionEvent.objects.for_company(rule.company_id).filter(pk=health.get("last_test") or 0).first()
     day = _days_of_last_sent(rule.company_id, [rule], by_rule).get(rule.pk)
-    return _row(rule, health, day, _pending_by_rule(rule.company_id, rule).get(rule.pk, 0), test, connection)
+    return _row(
+        rule, health, day, _on_hold_by_rule(rule.company_id, connection, rule).get(rule.pk, 0), test, connection
+    )
 
 
 def last_days(company_id: int, rules: Iterable[ConversionRule], states: Collection[State]) -> dict[int, date]:
@@ -104,19 +105,18 @@ def _row(
     rule: ConversionRule,
     health: Mapping[str, Any],
     last_sent_on: date | None,
-    pending: int,
+    on_hold: int,
     test: ConversionEvent | None,
     connection: Connection | None,
 ) -> RuleRow:
     if test is not None:
         test.rule = rule
-    is_held = rule.is_paused or connection is None or not connection.is_sending
     return RuleRow(
         rule=rule,
         last_sent_at=health.get("last_sent_at"),
         last_sent_on=last_sent_on,
         last_failed_at=health.get("last_failed_at"),
-        on_hold=pending if is_held else 0,
+        on_hold=on_hold,
         last_test=explained(test, connection) if test is not None else None,
     )
 
@@ -131,7 +131,7 @@ def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, di
         .values("rule")
         .annotate(
             last_sent_at=Max("settled_at", filter=counted & Q(state=State.ACCEPTED)),
-            last_failed_at=Max("settled_at", filter=counted & Q(state__in=STATES_OF_CHIP[StateFilter.FAILED])),
+            last_failed_at=Max("settled_at", filter=counted & Q(state__in=FAILED)),
             last_test=Max("pk", filter=Q(is_test=True)),
         )
     )
@@ -146,9 +146,11 @@ def _days_of_last_sent(
     return last_days(company_id, unknown, [State.ACCEPTED]) if unknown else {}
 
 
-def _pending_by_rule(company_id: int, rule: ConversionRule | None = None) -> dict[int, int]:
-    pending = _of(rule, ConversionEvent.objects.for_company(company_id).pending().counted()).order_by()
-    return dict(pending.values_list("rule").annotate(Count("pk")))
+def _on_hold_by_rule(
+    company_id: int, connection: Connection | None, rule: ConversionRule | None = None
+) -> dict[int, int]:
+    events = _of(rule, ConversionEvent.objects.for_company(company_id).on_hold(connection)).order_by()
+    return dict(events.values_list("rule").annotate(Count("pk")))
 
 
 def _of(rule: ConversionRule | None, events: ConversionEventQuerySet) -> ConversionEventQuerySet:

@@ -25,9 +25,10 @@ from capi.selectors.event_actions import (
     preview_of_retrying,
 )
 from capi.selectors.event_detail import attempts_of, request_preview
-from capi.selectors.events import PARTS, STRETCH, WHOLES, StateFilter, all_rows, log_page
+from capi.selectors.events import STRETCH, all_rows, log_page
 from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.on_hold import on_hold
+from capi.selectors.state_groups import PARTS, WHOLES, StateFilter
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
 from crm.views.exports import export

@@ -113,12 +113,12 @@ NO_EVENT: Final = Explanation(
 )
 
 
-def became(state: str | None, reason: str, *, is_held: bool) -> Explanation:
+def became(state: str | None, reason: str, *, is_on_hold: bool) -> Explanation:
     """The words for CRM events whose conversion events have this state and reason; None: there are none."""
     if state is None:
         return NO_EVENT
     if state == State.PENDING:
-        return ON_HOLD if is_held else STATES[State.PENDING]
+        return ON_HOLD if is_on_hold else STATES[State.PENDING]
     words = STATES[State(state)]
     if state == State.ACCEPTED or not reason:
         return words
