@@ -1,4 +1,4 @@
-"""What a company connects, what it maps, and each conversion on its way to LinkedIn."""
+"""Connections, rules, conversion events and everything about sending them."""
 
 from capi.models.alert import Alert, AlertQuerySet, Mail, MailChoice, MailQuerySet
 from capi.models.attempt import Attempt, EarlierAttempt

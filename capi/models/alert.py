@@ -1,4 +1,4 @@
-"""What a company is told of: the alerts, who wants mail, and each mail that is to go out."""
+"""Alerts, who gets mail about them, and each mail to send."""
 
 from typing import ClassVar, Self
 
@@ -14,15 +14,15 @@ from crm.models.tenancy import CompanyQuerySet
 
 class AlertQuerySet(CompanyQuerySet["Alert"]):
     def still_open(self) -> Self:
-        """Those whose cause lasts."""
+        """Alerts that are not over."""
         return self.filter(closed_at=None)
 
 
 class Alert(models.Model):
-    """A state that somebody should know of, from the look that found it to the look that found it gone.
+    """A condition that someone should know about, from the evaluation that found it to the one that found it gone.
 
-    `marker` tells one episode from the next of the same kind (when the pause began, which version, which date), and
-    `stage` how near an end is, in days. Of each kind and rule one alert is open at a time: the database says so.
+    `marker` distinguishes episodes of the same kind (when the pause began, which version, which date), and `stage` is
+    the days left before a deadline. A database constraint allows one open alert for each kind and rule.
     """
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="alerts", db_index=False)
@@ -30,8 +30,8 @@ class Alert(models.Model):
     rule = models.ForeignKey(ConversionRule, null=True, on_delete=models.CASCADE, related_name="alerts", db_index=False)
     marker = models.CharField(max_length=40, blank=True)
     stage = models.PositiveSmallIntegerField(default=0)
-    reason = models.CharField(max_length=30, blank=True)  # of the pause, one of capi.models.choices.Reason
-    facts = models.JSONField(default=dict)  # numbers and dates for the words, as they were when it was opened
+    reason = models.CharField(max_length=30, blank=True)  # for the pause, one of capi.models.choices.Reason
+    facts = models.JSONField(default=dict)  # numbers and dates for the text, as of the opening
     opened_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True)
     ending = models.CharField(max_length=10, choices=AlertResolution.choices, blank=True)
@@ -63,7 +63,7 @@ class Alert(models.Model):
 
 
 class MailChoice(models.Model):
-    """What a person chose to get by mail from a company. Without a row the role decides: `capi.alerts.preferences`."""
+    """The mails that a person has chosen to get. Without a row the role decides: `capi.alerts.preferences`."""
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -85,17 +85,17 @@ class MailQuerySet(CompanyQuerySet["Mail"]):
 
 
 class Mail(models.Model):
-    """One mail to one person: written with the change that it tells of, and sent by a worker after the commit.
+    """One mail to one person, written in the transaction of the change and sent by a worker after the commit.
 
-    `due_at` is when it may be tried next, null once it went out or was given up. Whoever sends it moves `due_at` ahead
-    first, so that nobody else does meanwhile.
+    `due_at` is when to try next, null once it is sent or given up. A worker moves `due_at` forward before it sends, so
+    that no other worker sends the same mail.
     """
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     news = models.CharField(max_length=10, choices=MailKind.choices)
     alert = models.ForeignKey(Alert, null=True, on_delete=models.CASCADE, related_name="mails")
-    week = models.DateField(null=True)  # the Monday of a weekly reconcile
+    week = models.DateField(null=True)  # the Monday of a weekly mail
     created_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField(null=True, db_default=Now())
     tries = models.PositiveSmallIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""The requests to LinkedIn."""
+"""Requests to LinkedIn."""
 
 from typing import ClassVar
 
@@ -11,20 +11,20 @@ from crm.models.tenancy import CompanyQuerySet
 
 
 class Attempt(models.Model):
-    """One HTTP request to LinkedIn and its answer. It holds no token and no address."""
+    """One HTTP request to LinkedIn and the response. It contains no token and no e-mail address."""
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="attempts")
     rule = models.ForeignKey(ConversionRule, on_delete=models.RESTRICT, related_name="attempts", db_index=False)
-    linkedin_id = models.CharField(max_length=19)  # as it was when the request went out
+    linkedin_id = models.CharField(max_length=19)  # at the time of the request
     sent_value = models.BooleanField(default=False)
     api_version = models.CharField(max_length=6)
     started_at = models.DateTimeField(db_default=Now())
     duration_ms = models.PositiveIntegerField(default=0)
     event_count = models.PositiveIntegerField(default=1)
-    http_status = models.PositiveSmallIntegerField(null=True)  # null: no whole answer came
+    http_status = models.PositiveSmallIntegerField(null=True)  # null: no complete response
     code = models.CharField(max_length=80, blank=True)
-    message = models.TextField(blank=True)  # LinkedIn's words, masked and shortened
-    # What went out, so that a page can show exactly that, whatever an address is now: see capi.delivery.sent_hashes.
+    message = models.TextField(blank=True)  # LinkedIn's message, masked and shortened
+    # The hashes as sent, for pages to show even after an address changes: see capi.delivery.sent_hashes.
     sent_hashes = models.BinaryField(default=b"", editable=False)
 
     objects: ClassVar[CompanyQuerySet["Attempt"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
@@ -37,14 +37,14 @@ class Attempt(models.Model):
 
 
 class EarlierAttempt(models.Model):
-    """Ties an event to an attempt that was not its last. Most events need one attempt, and so no row here."""
+    """Links an event to an attempt before its last. Most events need one attempt and so have no row here."""
 
     event = models.ForeignKey(ConversionEvent, on_delete=models.CASCADE, related_name="earlier_attempts")
     attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="+", db_index=False)
 
     class Meta:
         ordering = ["pk"]
-        # For each attempt that is deleted the database looks here: 10,000 of them took 72 s without.
+        # The database checks this table for each attempt it deletes: without the index, 10,000 took 72 s.
         indexes = [models.Index(fields=["attempt"], name="earlier_by_attempt")]
 
     def __str__(self) -> str:

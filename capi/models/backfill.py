@@ -1,4 +1,4 @@
-"""Sending what happened before a rule was there: a rule's past CRM events, chunk by chunk."""
+"""Backfills: sending CRM events that happened before their rule existed, in chunks."""
 
 from typing import ClassVar, Self
 
@@ -16,30 +16,30 @@ from crm.models.tenancy import CompanyQuerySet
 
 class BackfillQuerySet(CompanyQuerySet["Backfill"]):
     def unfinished(self) -> Self:
-        """Those that still go on, or may be let go on."""
+        """Running or paused backfills."""
         return self.filter(state__in=OPEN_BACKFILLS)
 
     def ready(self) -> Self:
-        """Those whose next chunk may be planned, if their lane may send.
+        """Backfills whose next chunk may be planned, if their lane may send.
 
-        A rule with a whole batch pending gets no more: however long LinkedIn is in trouble, a backfill never has more
-        than one batch queued, and so holds up what happens now by no more than that.
+        A rule with a full batch pending gets no more. However long LinkedIn has trouble, a backfill never queues more
+        than one batch, so it delays new events by no more than that.
         """
         pending = ConversionEvent.objects.pending().counted().filter(rule=OuterRef("rule"))
         full = Exists(pending[settings.BATCH_SIZE - 1 : settings.BATCH_SIZE])
-        going = self.filter(state=BackfillState.RUNNING, rule__is_active=True, rule__is_paused=False)
-        return going.filter(~full, rule__deleted_at=None)
+        running = self.filter(state=BackfillState.RUNNING, rule__is_active=True, rule__is_paused=False)
+        return running.filter(~full, rule__deleted_at=None)
 
     def cancel(self, reason: Reason = Reason.NONE) -> int:
-        """End those that are unfinished. Returns how many there were. (Their events: `capi.delivery.cancellation`.)"""
+        """Cancel those that are unfinished and return how many. (Their events: `capi.delivery.cancellation`.)"""
         return self.unfinished().update(state=BackfillState.CANCELLED, reason=reason, finished_at=Now())
 
 
 class Backfill(models.Model):
-    """The past CRM events of one rule, within [`since`, `until`), on their way to becoming conversion events.
+    """A run that turns one rule's past CRM events, within [`since`, `until`), into conversion events.
 
-    `planned` and `done` count CRM events by what became of them (`BackfillOutcome`): as it was foreseen, and as far as
-    it has come. `reached_id` is the last CRM event that was gone through, in the order of time and id.
+    `planned` and `done` count CRM events by `BackfillOutcome`: as previewed, and so far. `reached_id` is the last CRM
+    event processed, in order of time and id.
     """
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="backfills")
@@ -47,7 +47,9 @@ class Backfill(models.Model):
     since = models.DateTimeField()
     until = models.DateTimeField()
     state = models.CharField(max_length=10, choices=BackfillState.choices, default=BackfillState.RUNNING)
-    reason = models.CharField(max_length=30, choices=Reason.choices, blank=True)  # why it ended without a person's word
+    reason = models.CharField(
+        max_length=30, choices=Reason.choices, blank=True
+    )  # why it was cancelled, if not by a person
     planned = models.JSONField(default=dict)
     done = models.JSONField(default=dict)
     reached_id = models.BigIntegerField(null=True)
@@ -79,7 +81,7 @@ class Backfill(models.Model):
 
     @property
     def total(self) -> int:
-        """How many CRM events there are to go through."""
+        """The number of CRM events to process."""
         return sum(self.planned.values())
 
     @property

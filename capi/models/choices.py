@@ -1,4 +1,4 @@
-"""Why an event, a rule or a connection is where it is: codes for the database, words in `selectors/explanations/`."""
+"""States and reasons as the database stores them. `selectors/explanations/` explains them to people."""
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class State(models.TextChoices):
-    """Where a conversion event stands. All but PENDING and WAITING are final."""
+    """The state of a conversion event. All except PENDING and WAITING are final."""
 
     PENDING = "pending", "Queued"
     WAITING = "waiting", "Waiting"
@@ -26,12 +26,12 @@ class Frequency(models.TextChoices):
 
 
 OPEN_STATES = (State.PENDING, State.WAITING)
-# What keeps a lead's or deal's one place in a rule that counts each of them once.
+# States in which an event is the only one that its lead or deal may have under a `once` rule.
 STATES_THAT_HOLD_ONCE = (State.PENDING, State.WAITING, State.ACCEPTED, State.EXHAUSTED)
 
 
 class BackfillState(models.TextChoices):
-    """Where a backfill stands. The last two are final."""
+    """The state of a backfill. The last two are final."""
 
     RUNNING = "running", "Running"
     PAUSED = "paused", "Paused"
@@ -43,7 +43,7 @@ OPEN_BACKFILLS = (BackfillState.RUNNING, BackfillState.PAUSED)
 
 
 class BackfillOutcome(models.TextChoices):
-    """What a backfill makes of one past CRM event. The first five get a conversion event, the others none."""
+    """What a backfill does with a past CRM event. Only the first five create a conversion event."""
 
     GOES = "goes", "Go now"
     NO_EMAIL = "no_email", "Wait for an e-mail"
@@ -56,11 +56,11 @@ class BackfillOutcome(models.TextChoices):
     DEAL_DELETED = "deal_deleted", "Deal deleted"
 
 
-OUTCOMES_TO_SEND = (BackfillOutcome.GOES, BackfillOutcome.NO_EMAIL)  # the others never lead to a request
+OUTCOMES_TO_SEND = (BackfillOutcome.GOES, BackfillOutcome.NO_EMAIL)  # the others are never sent
 
 
 class Reason(models.TextChoices):
-    """Why. The first group speaks of the event, the second of the rule, the third of the connection."""
+    """Why something is in its state. The first group is about the event, then the rule, then the connection."""
 
     NONE = "", "-"
     NO_EMAIL = "no_email", "No e-mail address"
@@ -94,7 +94,7 @@ class Reason(models.TextChoices):
 
 
 class RestCause(models.TextChoices):
-    """Why a lane sends nothing for a while, though nothing is paused."""
+    """Why a lane rests, though nothing is paused."""
 
     ASKED = "asked", "LinkedIn asked for it"
     DAY_LIMIT = "day_limit", "LinkedIn's daily limit"
@@ -104,7 +104,7 @@ class RestCause(models.TextChoices):
 
 
 class AlertKind(models.TextChoices):
-    """What a company is told of, in the order in which it matters."""
+    """The kinds of alert, most important first."""
 
     CONNECTION_PAUSED = "connection_paused", "Sending paused"
     RULE_PAUSED = "rule_paused", "Rule paused"
@@ -117,26 +117,23 @@ class AlertKind(models.TextChoices):
 
 
 class AlertResolution(models.TextChoices):
-    """How an alert came to its end."""
+    """How an alert ended."""
 
     MENDED = "mended", "Over"
-    REPLACED = "replaced", "Went on"  # a later alert of the same kind tells more
+    REPLACED = "replaced", "Went on"  # by a later alert of the same kind
     GONE = "gone", "No longer applies"  # the rule was switched off or deleted, the token removed
 
 
 class MailKind(models.TextChoices):
-    """What a mail tells."""
+    """What a mail is about."""
 
     OPENED = "opened", "It began"
     CLOSED = "closed", "It is over"
     WEEK = "week", "The week's reconcile"
 
 
-# --- The CRM events, by the names that crm gives them.
-
-
 class CrmEventName(models.TextChoices):
-    """The CRM events that a rule can be mapped to, by the names that crm gives them."""
+    """The CRM events that a rule can be mapped to, as crm names them."""
 
     LEAD_CREATED = "lead_created", "Lead created"
     LEAD_QUALIFIED = "lead_qualified", "Lead qualified"
@@ -146,18 +143,16 @@ class CrmEventName(models.TextChoices):
 
     @property
     def is_about_deal(self) -> bool:
-        """True for the events that carry a deal, and so a value."""
+        """True for events with a deal, and so with a value."""
         return self.value.startswith("deal_")
 
-
-# --- LinkedIn's ids, as people paste them.
 
 MAX_ID_DIGITS = 19
 only_digits = RegexValidator(r"^[1-9][0-9]{0,18}\Z", "Enter the id as digits only, without blanks or letters.")
 
 
 def check_linkedin_id(bare: str) -> None:
-    """Raises ValidationError, with what is wrong with it, where this can be no id of LinkedIn's."""
+    """Raise ValidationError, saying why, if this can't be a LinkedIn id."""
     if bare.isascii() and bare.isdigit():
         if len(bare) > MAX_ID_DIGITS:
             raise ValidationError(f"The id is too long: it has at most {MAX_ID_DIGITS} digits.")
@@ -167,9 +162,9 @@ def check_linkedin_id(bare: str) -> None:
 
 
 def clean_linkedin_id(text: str) -> str:
-    """The bare rule id from what a person pasted, which may be the whole URN.
+    """The bare rule id from pasted text, which may be the whole URN.
 
-    Raises ValidationError where that is not a LinkedIn id.
+    Raises ValidationError if it is not a LinkedIn id.
     """
     bare = text.strip().removeprefix("urn:lla:llaPartnerConversion:")
     check_linkedin_id(bare)

@@ -1,4 +1,4 @@
-"""The database's clock, and from moments to ids: rows are written in the order of time."""
+"""The database's clock, and event ids by time: rows are written in time order."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from capi.models import ConversionEvent, ConversionEventQuerySet
 
-# --- The database's clock, where Python needs the value. Workers' own clocks may be wrong; this one is one.
+# The database's clock, where Python needs the value: workers' own clocks may be wrong and differ.
 
 
 def database_now() -> datetime:
-    """The moment, by the database (one round trip)."""
+    """The current time by the database's clock (one round trip)."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT clock_timestamp()")
@@ -21,12 +21,10 @@ def database_now() -> datetime:
         return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
 
 
-# --- From moments and counts to ids: the log is in the order of its ids, and rows are written in the order of time.
-
 WEEK: Final = timedelta(weeks=1)
 
-# Halves the range of ids until the first row at or after the moment is left: some 25 look-ups in an index, in one
-# query, where an index over the time would cost every insert.
+# A binary search over ids for the first row at or after a moment: some 25 index look-ups in one query. An index on
+# the time would slow down every insert.
 SEARCH: Final = """
     WITH RECURSIVE search (low, high) AS (
         SELECT MIN(id), MAX(id) + 1 FROM {table} WHERE company_id = %s
@@ -43,7 +41,7 @@ SEARCH: Final = """
 
 
 def first_id_since(company_id: int, moment: datetime) -> int:
-    """The lowest id that an event of the company recorded at or after `moment` can have; 0 where the log is empty."""
+    """The lowest id of the company's events recorded at or after `moment`; 0 if it has no events."""
     since = connection.ops.adapt_datetimefield_value(moment)
     with connection.cursor() as cursor:
         cursor.execute(SEARCH.format(table=ConversionEvent._meta.db_table), [company_id, since, since, company_id])
@@ -51,12 +49,12 @@ def first_id_since(company_id: int, moment: datetime) -> int:
 
 
 def id_behind(events: ConversionEventQuerySet, count: int, *, order: str) -> int | None:
-    """The id of the event that `count` others go before in this order, None where there are not so many."""
+    """The id of the event after the first `count` in this order, None if there are no more than `count`."""
     return next(iter(events.order_by(order).values_list("pk", flat=True)[count : count + 1]), None)
 
 
 def start_of(day: date) -> datetime:
-    """The moment at which a day begins, in the time zone of the company whose page it is."""
+    """When the day begins, in the active time zone (the company's)."""
     return timezone.make_aware(datetime.combine(day, time.min))
 
 

@@ -1,7 +1,7 @@
-"""Many primary keys as one parameter: a list of 5,000 placeholders takes longer to write than to execute.
+"""Many primary keys as one parameter: `filter(pk__one_of=pks)`.
 
-`filter(pk__one_of=pks)`. PostgreSQL walks its index once for a whole array. A sub-select of the same keys is joined,
-and that costs 13 ms for 5,000 rows (EXPLAIN ANALYZE).
+A list of 5,000 placeholders takes longer to write than to execute. PostgreSQL walks its index once for a whole array.
+It joins a sub-select of the same keys, which costs 13 ms for 5,000 rows (EXPLAIN ANALYZE).
 """
 
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ JSON = "{} IN (SELECT value FROM json_each(%s))"
 
 
 class IdList:
-    """Keys with the text that they go to the database as, made once. (psycopg takes 2 ms to write a list of 5,000.)
+    """Keys as text for the database, written once: psycopg takes 2 ms to write a list of 5,000.
 
-    Django passes them on as they are; of a list it asks each item whether it is an expression, another 2 ms.
+    Django passes this object on unchanged. In a list it checks each item for being an expression, another 2 ms.
     """
 
     __slots__ = ("count", "text")
@@ -35,7 +35,7 @@ NO_IDS = IdList()
 
 @BigAutoField.register_lookup
 class OneOf(Lookup):
-    """True for the rows whose key is among these."""
+    """True for rows whose key is one of these."""
 
     lookup_name = "one_of"
     prepare_rhs = False
@@ -49,5 +49,5 @@ class OneOf(Lookup):
 
 
 def without(rows: QuerySet[M], pks: IdList) -> QuerySet[M]:
-    """The rows but for those with these keys."""
+    """The rows except those with these keys."""
     return rows.exclude(pk__one_of=pks) if pks else rows

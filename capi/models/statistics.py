@@ -1,4 +1,4 @@
-"""The log by the day: kept when the log's own rows are long gone."""
+"""Counts of events by day, kept after the events themselves are deleted."""
 
 import math
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from crm.models.tenancy import CompanyQuerySet
 
 
 class DayCount(models.Model):
-    """How many of a rule's events, recorded on one day in the company's time zone, are in this state for this reason.
+    """How many of a rule's events, recorded on one day in the company's time zone, have this state and reason.
 
-    `bucket` says how long it took until LinkedIn accepted them (`bucket_between`); 0 stands for all that it did not.
-    No test event is among them.
+    `bucket` is how long LinkedIn took to accept them (`bucket_between`); 0 for events it has not accepted. Test events
+    are left out.
     """
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="day_counts", db_index=False)
@@ -42,16 +42,16 @@ class DayCount(models.Model):
 
 
 class CountedLog(models.Model):
-    """How far a company's log has been counted: see `capi.services.statistics`."""
+    """How far a company's events have been counted: see `capi.services.statistics`."""
 
     company = models.OneToOneField("crm.Company", on_delete=models.CASCADE, related_name="counted_log")
-    claimed_at = models.DateTimeField(null=True)  # by the worker that counts now, or counted last
-    counted_at = models.DateTimeField(null=True)  # whatever was so at this moment is in the counts
-    newest_id = models.BigIntegerField(default=0)  # of the log at `counted_at`
-    # By day: what was open when the day was counted. A day that has other events open now is counted again.
+    claimed_at = models.DateTimeField(null=True)  # by the worker that is counting, or counted last
+    counted_at = models.DateTimeField(null=True)  # the counts are as of this moment
+    newest_id = models.BigIntegerField(default=0)  # at `counted_at`
+    # By day, the events open when the day was counted. A day whose open events have changed is counted again.
     open_by_day = models.JSONField(default=dict)
-    time_zone = models.CharField(max_length=60, blank=True)  # that the days are of
-    # Days before it are counted for good: the log has lost rows of theirs, or may lose some at any moment.
+    time_zone = models.CharField(max_length=60, blank=True)  # of the days
+    # Days before this one are never counted again: some of their events are deleted, or may be at any moment.
     sealed_before = models.DateField(null=True)
 
     objects: ClassVar[CompanyQuerySet["CountedLog"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
@@ -60,7 +60,7 @@ class CountedLog(models.Model):
         return f"Counts of company {self.company_id}, as of {self.counted_at}"
 
 
-# --- How long something took, as a histogram of fixed buckets: it adds up over days and rules, as percentiles don't.
+# Durations as a histogram of fixed buckets: unlike percentiles, buckets can be added up over days and rules.
 
 SHORTEST_SECONDS: Final = 0.1
 GROWTH: Final = 1.2
@@ -68,7 +68,7 @@ BUCKETS: Final = 100
 
 
 class _Seconds(Func):
-    """The difference of two moments in seconds."""
+    """The difference between two moments, in seconds."""
 
     output_field = FloatField()
 
@@ -81,14 +81,14 @@ class _Seconds(Func):
 
 
 def bucket_between(first: str, last: str) -> Cast:
-    """The bucket (1 to BUCKETS) of the time from one column's moment to another's, for a query."""
+    """A query expression for the bucket (1 to BUCKETS) of the time from one column to another."""
     seconds = Greatest(_Seconds(F(last) - F(first)), Value(SHORTEST_SECONDS))
     steps = Floor(Ln(seconds / Value(SHORTEST_SECONDS)) / Value(math.log(GROWTH)))
     return Cast(Least(steps + 1, Value(float(BUCKETS))), BigIntegerField())
 
 
 def percentile(counts: Mapping[int, int], share: float) -> float | None:
-    """The seconds within which this share of all was done, None where there is nothing. `counts` is by bucket."""
+    """The seconds within which this share finished, None if there are no counts. `counts` is by bucket."""
     rank = math.ceil(sum(counts.values()) * share)
     for bucket in sorted(counts):
         rank -= counts[bucket]

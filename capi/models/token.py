@@ -1,4 +1,4 @@
-"""Sealing and opening access tokens. Nothing else in the product holds one in the clear for longer than a request."""
+"""Encrypting and decrypting access tokens. Nothing else keeps one in plain text for longer than a request."""
 
 import json
 
@@ -7,19 +7,19 @@ from crm.models.crypto import KeyState
 
 
 class UnreadableToken(Exception):
-    """The sealed token can't be opened with the keys at hand: save it again, or bring the key back.
+    """The sealed token can't be opened with the configured keys: save it again, or restore the key.
 
-    Says why in a sentence for the operator, and never carries the sealed text.
+    The message is a sentence for the operator and never contains the sealed text.
     """
 
 
 def seal(*, company_id: int, token: str) -> str:
-    """The token, sealed under the newest key together with its company, so that it opens for no other."""
+    """Seal the token and its company under the newest key, so that it opens for no other company."""
     return crypto.seal(json.dumps([company_id, token]))
 
 
 def unseal(*, company_id: int, sealed: str) -> str:
-    """The token that `seal` was given. Raises UnreadableToken for an unknown key, or another company's token."""
+    """The token in plain text. Raises UnreadableToken for an unknown key, or another company's token."""
     try:
         owner, token = json.loads(crypto.unseal(sealed))
     except crypto.Unreadable as error:
@@ -32,12 +32,12 @@ def unseal(*, company_id: int, sealed: str) -> str:
 
 
 def reseal(*, company_id: int, sealed: str) -> str:
-    """The same under the newest key. Raises UnreadableToken."""
+    """The same token sealed under the newest key. Raises UnreadableToken."""
     return seal(company_id=company_id, token=unseal(company_id=company_id, sealed=sealed))
 
 
 def key_state_of(*, company_id: int, sealed: str) -> KeyState:
-    """Under which key the company's token is sealed. Another company's is unreadable, whatever its key."""
+    """Which key the token is sealed under. Another company's token is UNREADABLE, whatever its key."""
     try:
         unseal(company_id=company_id, sealed=sealed)
     except UnreadableToken:
