@@ -16,7 +16,7 @@ from django.db.models import Min, Q, QuerySet, Sum
 from capi.alerts.conditions import Condition
 from capi.models import Connection, ConversionEvent, ConversionRule, DayCount
 from capi.models.choices import AlertKind, State
-from capi.selectors.on_hold import LOOK_AT
+from capi.selectors.on_hold import COUNT_LIMIT
 from crm.models import CrmEvent
 
 
@@ -188,6 +188,6 @@ def hold_ending(connection: Connection, *, now: datetime) -> Iterator[Condition]
 
 def _oldest_on_hold(connection: Connection) -> datetime | None:
     held = ConversionEvent.objects.for_company(connection.company_id).on_hold(connection)
-    first = held.order_by("pk").values("happened_at")[:LOOK_AT].aggregate(oldest=Min("happened_at"))
+    first = held.order_by("pk").values("happened_at")[:COUNT_LIMIT].aggregate(oldest=Min("happened_at"))
     oldest: datetime | None = first["oldest"]
     return oldest

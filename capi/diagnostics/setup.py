@@ -12,7 +12,7 @@ from capi.models import Connection
 from capi.models.choices import Reason
 from capi.models.token import UnreadableToken, unseal
 from capi.selectors.deadlines import end_of_token
-from capi.selectors.explanations.explain import explain_pause, hold_of_line
+from capi.selectors.explanations.explain import explain_pause, hold_of_connection
 from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.states import Explanation
 from capi.selectors.rules import RuleRow
@@ -43,7 +43,7 @@ def account_findings(connection: Connection | None, rows: Sequence[RuleRow]) -> 
 
 def _connected(connection: Connection, rows: Sequence[RuleRow]) -> Finding:
     """Whether it still is: LinkedIn's last answer with the present token tells, and nothing of before."""
-    name, hold = f"It is {connection.ad_account_id}", hold_of_line(connection)
+    name, hold = f"It is {connection.ad_account_id}", hold_of_connection(connection)
     if hold is not None:
         sentence = f"{name}; whether it is still connected can't be told while nothing is sent."
         return Finding(Check.ACCOUNT, Level.UNKNOWN, sentence, hold.next_step, step(1), hold.topic)

@@ -1,1 +1,1 @@
-"""What the pages show, read in a fixed number of queries each, however long the log has grown."""
+"""Reads for pages and API, each in a fixed number of queries however long the log is."""

@@ -1,4 +1,4 @@
-"""The alerts of a company with their words: the open ones, and a page of those that are over."""
+"""A company's alerts with their texts: the open ones, and a page of past ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ ROWS_PER_PAGE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class ExplainedAlert:
-    """An alert as it was told when it began; an open one about a rest as things stand."""
+    """An alert with the text from its beginning; for an open one about a rest, the current text."""
 
     alert: Alert
     told: AlertText
@@ -22,32 +22,32 @@ class ExplainedAlert:
 
 @dataclass(frozen=True, slots=True)
 class AlertPage:
-    """Alerts that are over, newest first; `older` is the id to go on from, where there is more."""
+    """Past alerts, newest first. `older` is the id to continue from, None if there are no more."""
 
     rows: Sequence[ExplainedAlert]
     older: int | None
 
 
 def open_alerts(company_id: int, *, rest: Explanation | None) -> list[ExplainedAlert]:
-    """Those whose cause lasts, newest first. Of each kind and rule there is one at most.
+    """Open alerts, newest first, at most one for each kind and rule.
 
-    `rest` is what the banner says while sending rests: each failed try moves the next one and may change the cause.
+    `rest` is the banner's text while sending rests: each failed attempt moves the next and may change the cause.
     """
-    found = Alert.objects.for_company(company_id).still_open().select_related("rule")
-    return [ExplainedAlert(alert, _told_now(alert, rest)) for alert in found.order_by("-pk")]
+    alerts = Alert.objects.for_company(company_id).still_open().select_related("rule")
+    return [ExplainedAlert(alert, _current_text(alert, rest)) for alert in alerts.order_by("-pk")]
 
 
 def past_alerts(company_id: int, *, before: int | None = None) -> AlertPage:
-    found = Alert.objects.for_company(company_id).exclude(closed_at=None).select_related("rule").order_by("-pk")
+    alerts = Alert.objects.for_company(company_id).exclude(closed_at=None).select_related("rule").order_by("-pk")
     if before is not None:
-        found = found.filter(pk__lt=before)
-    rows = list(found[: ROWS_PER_PAGE + 1])
-    shown = [ExplainedAlert(alert, tell(alert)) for alert in rows[:ROWS_PER_PAGE]]
-    return AlertPage(shown, shown[-1].alert.pk if len(rows) > ROWS_PER_PAGE else None)
+        alerts = alerts.filter(pk__lt=before)
+    fetched = list(alerts[: ROWS_PER_PAGE + 1])
+    rows = [ExplainedAlert(alert, tell(alert)) for alert in fetched[:ROWS_PER_PAGE]]
+    return AlertPage(rows, rows[-1].alert.pk if len(fetched) > ROWS_PER_PAGE else None)
 
 
-def _told_now(alert: Alert, rest: Explanation | None) -> AlertText:
-    told = tell(alert)
+def _current_text(alert: Alert, rest: Explanation | None) -> AlertText:
+    text = tell(alert)
     if alert.kind != AlertKind.RESTING or rest is None:
-        return told
-    return replace(told, what=rest.what, topic=rest.topic)
+        return text
+    return replace(text, what=rest.what, topic=rest.topic)

@@ -1,4 +1,4 @@
-"""Backfills as their pages show them: what would become of past events, and how far one has come."""
+"""Backfills for their pages: what would become of past events, and progress."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LATELY: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class PreviewRow:
-    """How many past events come to one outcome; `done` so far, where it has begun."""
+    """The number of past events with one outcome: `planned`, and `done` so far."""
 
     label: str
     what: str
@@ -27,7 +27,7 @@ class PreviewRow:
 
 @dataclass(frozen=True, slots=True)
 class BackfillPreview:
-    """What would become of the past events of one rule."""
+    """What would become of a rule's past events."""
 
     rule: ConversionRule
     lines: Sequence[PreviewRow]
@@ -37,7 +37,7 @@ class BackfillPreview:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedBackfill:
-    """A backfill with the words for it. `lines` add up to what it has to go through."""
+    """A backfill and its explanation. `lines` add up to the number of CRM events to process."""
 
     backfill: Backfill
     words: Explanation
@@ -49,22 +49,22 @@ class ExplainedBackfill:
 
     @property
     def most(self) -> int:
-        """What the bar of its progress ends with. More may be gone through than was planned, never none."""
+        """The end of the progress bar, at least 1: a backfill may process more than was planned."""
         return max(self.backfill.total, self.backfill.gone_through, 1)
 
 
 def preview_of(rules: Iterable[ConversionRule], *, since: datetime, until: datetime) -> list[BackfillPreview]:
-    """The plan for each of these rules, in one query each."""
-    found = []
+    """A preview for each of these rules, in one query each."""
+    previews = []
     for rule in rules:
         counts = preview(rule, since=since, until=until)
         sendable = sum(counts[outcome] for outcome in OUTCOMES_TO_SEND)
-        found.append(BackfillPreview(rule, _lines(counts, {}), counts.total(), sendable))
-    return found
+        previews.append(BackfillPreview(rule, _lines(counts, {}), counts.total(), sendable))
+    return previews
 
 
 def sendable_lately(rule: ConversionRule) -> int:
-    """How many CRM events of the last 30 days a backfill of the rule would send."""
+    """How many CRM events of the last 30 days a backfill of this rule would send."""
     now = database_now()
     return preview_of([rule], since=now - LATELY, until=now)[0].sendable
 
@@ -74,7 +74,7 @@ def explained_backfill(backfill: Backfill, connection: Connection | None) -> Exp
 
 
 def _lines(planned: Mapping[str, int], done: Mapping[str, int]) -> list[PreviewRow]:
-    """One line for each outcome; of those that are rare only where there are any."""
+    """One row for each outcome; the rare one only if there are any."""
     return [
         PreviewRow(outcome.label, OUTCOMES[outcome], planned.get(outcome, 0), done.get(outcome, 0))
         for outcome in BackfillOutcome

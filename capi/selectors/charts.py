@@ -12,7 +12,7 @@ LABELS_AT_MOST = 8
 
 @dataclass(frozen=True)
 class Series:
-    """What is counted: one value per day. `tone` (good, wait, bad, plain) gives its colour."""
+    """One value per day. `tone` (good, wait, bad, plain) is the colour."""
 
     label: str
     tone: str
@@ -25,7 +25,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Bar:
-    """A piece of a day's stack, in SVG units."""
+    """One segment of a day's stack, in SVG units."""
 
     x: str
     y: str
@@ -46,7 +46,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class BarChart:
-    """All that the template needs. Coordinates are text, so that no locale puts a comma into them."""
+    """Everything the template needs. Coordinates are text, so that no locale puts a comma into them."""
 
     series: Sequence[Series]
     days: Sequence[date]
@@ -64,14 +64,14 @@ class BarChart:
 
     @property
     def table(self) -> list[tuple[date, list[int]]]:
-        """The same numbers, newest day first, for those who do not see the drawing."""
+        """The same numbers, newest day first, for screen readers."""
         return [
             (day, [series.values[at] for series in self.series]) for at, day in reversed(list(enumerate(self.days)))
         ]
 
 
 def bar_chart(days: Sequence[date], series: Sequence[Series]) -> BarChart:
-    """A chart with one stack per day. Each series has as many values as there are days."""
+    """A chart with one stack per day. Each series has one value per day."""
     top = _top_of_scale(max((sum(values) for values in zip(*(one.values for one in series), strict=True)), default=0))
     return BarChart(
         series=series,
@@ -104,7 +104,7 @@ def _labels(days: Sequence[date]) -> Iterator[Mark]:
 
 
 def _top_of_scale(highest: int) -> int:
-    """Four even steps of a round size, the smallest that reach `highest`."""
+    """The top of the axis: the smallest four equal, round steps that reach `highest`."""
     sizes = (tenths * int(10**power) // 10 for power in count() for tenths in (10, 15, 20, 25, 30, 40, 50, 60, 80))
     return next(4 * size for size in sizes if 4 * size >= highest)
 

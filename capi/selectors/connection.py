@@ -1,4 +1,4 @@
-"""What the banners above every page need to know of the company's line to LinkedIn."""
+"""The status of the company's connection to LinkedIn, for the banners above every page."""
 
 from functools import cached_property
 from typing import Final
@@ -21,8 +21,8 @@ PAUSED: Final = ConversionRule.objects.active().filter(is_paused=True)
 
 
 class ConnectionStatus:
-    """The line to LinkedIn of the company that one works in. It costs a query when it is asked, and no more while it
-    sends: what is paused is then asked for, and within the pages about LinkedIn, how much that holds.
+    """The connection to LinkedIn of the current company. Reading it costs one query, and no more while all is sending.
+    If rules are paused they cost one more, and on the pages about LinkedIn the number of events on hold another.
     """
 
     def __init__(self, request: HttpRequest) -> None:
@@ -33,31 +33,31 @@ class ConnectionStatus:
     def connection(self) -> Connection | None:
         if self.membership is None:
             return None
-        found = Connection.objects.for_company(self.membership.company_id).select_related("token_saved_by")
-        return found.annotate(has_paused_rules=Exists(PAUSED.filter(company=OuterRef("company")))).first()
+        connections = Connection.objects.for_company(self.membership.company_id).select_related("token_saved_by")
+        return connections.annotate(has_paused_rules=Exists(PAUSED.filter(company=OuterRef("company")))).first()
 
     @property
     def pause(self) -> Explanation | None:
-        """Why nothing is sent, for those who may know and while it is so."""
+        """Why sending is paused, None if it isn't or the user may not know."""
         if not self._may(Action.SEE_CONNECTION) or self.connection is None or not self.connection.is_paused:
             return None
         return explain_pause(self.connection.paused_reason)
 
     @property
     def first_pause(self) -> Explanation | None:
-        """The pause of the line, or else of a rule."""
+        """The pause of the connection, or else of a rule."""
         return self.pause or next((explain_pause(rule.paused_reason) for rule in self.paused_rules), None)
 
     @property
     def rest(self) -> Explanation | None:
-        """Why nothing is sent for a while though nothing is paused, for those who may know and while it is long."""
+        """Why the lane rests for long, None if it doesn't or the user may not know."""
         if not self._may(Action.SEE_CONNECTION) or self.connection is None:
             return None
         return explain_rest(self.connection, timezone.now())
 
     @cached_property
     def paused_rules(self) -> list[ConversionRule]:
-        """The active rules that LinkedIn's answers have paused, for those who may know."""
+        """The active rules that LinkedIn's responses have paused. Empty if the user may not know."""
         if not self._may(Action.SEE_CONNECTION) or self.connection is None:
             return []
         has_any = getattr(self.connection, "has_paused_rules", False)
@@ -65,15 +65,15 @@ class ConnectionStatus:
 
     @cached_property
     def held(self) -> OnHold | None:
-        """What is on hold, for those who may know, and only on the pages about LinkedIn."""
-        is_about_it = self._path.startswith(reverse("linkedin"))
-        if not is_about_it or not self._may(Action.SEE_CONNECTION) or self.connection is None:
+        """Events on hold, only on the pages about LinkedIn. None if the user may not know."""
+        is_linkedin_page = self._path.startswith(reverse("linkedin"))
+        if not is_linkedin_page or not self._may(Action.SEE_CONNECTION) or self.connection is None:
             return None
         return on_hold(self.connection.company_id, self.connection, self.paused_rules)
 
     @cached_property
     def deadlines(self) -> list[Explanation]:
-        """What stops sending soon. Admins alone can replace a token; of the version ops can tell the operator."""
+        """Deadlines that are near. Only admins can replace a token; ops can tell the operator about the version."""
         today, ends = timezone.localdate(), []
         if self._may(Action.SEE_CONNECTION):
             ends.append(end_of_version(settings.LINKEDIN_API_VERSION, today))
@@ -90,12 +90,12 @@ class ConnectionStatus:
 
     @property
     def other_address(self) -> str:
-        """Where events go if that is neither LinkedIn nor the sandbox, else nothing."""
+        """The address that events go to if it is neither LinkedIn nor the sandbox, otherwise ""."""
         return "" if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL else settings.LINKEDIN_API_URL
 
 
 def connection_status(request: HttpRequest) -> ConnectionStatus:
-    """The line of this request: view and banners share it, and its one query."""
-    if not hasattr(request, "linkedin_line"):
-        request.linkedin_line = ConnectionStatus(request)  # type: ignore[attr-defined]
-    return request.linkedin_line  # type: ignore[attr-defined, no-any-return]
+    """The connection's status for this request. View and banners share it and its one query."""
+    if not hasattr(request, "linkedin_status"):
+        request.linkedin_status = ConnectionStatus(request)  # type: ignore[attr-defined]
+    return request.linkedin_status  # type: ignore[attr-defined, no-any-return]

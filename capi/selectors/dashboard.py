@@ -1,4 +1,4 @@
-"""The numbers of the dashboard. Test events are in none of them."""
+"""The numbers on the dashboard. Test events are left out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ WEEK: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class LeadNumbers:
-    """Open leads are those that are not unqualified."""
+    """Open leads are those not unqualified."""
 
     open: int
     new_this_week: int
@@ -29,7 +29,7 @@ class LeadNumbers:
 
 @dataclass(frozen=True, slots=True)
 class DealNumbers:
-    """The worth of open deals: in the company's currency, and what is in others."""
+    """The value of open deals, in the company's currency and in others."""
 
     own: Decimal
     currency: str
@@ -39,7 +39,7 @@ class DealNumbers:
 
 @dataclass(frozen=True, slots=True)
 class OpenEvents:
-    """Events that have not reached their end."""
+    """Events that are pending or waiting."""
 
     on_hold: int
     waiting: int

@@ -1,6 +1,6 @@
-"""The days that come nearer by themselves: the end of the API version, and of an access token that has one.
+"""Deadlines: when LinkedIn retires the API version, and when an access token with a known date expires.
 
-One sentence for each, wherever it is said: in the banner above every page, the doctor, the system checks, and mails.
+One text for each, shared by the banners, the doctor, the system checks and mails.
 """
 
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from capi.linkedin import versions
 from capi.selectors.explanations.connection import about_token, about_version
 from capi.selectors.explanations.states import Explanation
 
-VERSION_MARKS: Final = (60, 30, 7)  # days before the end at which people are told
+VERSION_MARKS: Final = (60, 30, 7)  # days left at which people are warned
 TOKEN_MARKS: Final = (14, 7, 3, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A day on which sending stops unless somebody does something before.
+    """The day on which sending stops unless someone acts before.
 
-    `mark` is the last of the marks that was reached, 0 from the day itself on, None while the day is far off.
+    `mark` is the last mark reached: 0 from the day itself on, None while the day is far off.
     """
 
     day: date
@@ -35,7 +35,7 @@ class Deadline:
 
 
 def end_of_version(version: str, today: date) -> Deadline | None:
-    """When LinkedIn switches this API version off; None for one that the table of versions doesn't hold."""
+    """When LinkedIn switches this API version off, None if the version is not in our table."""
     day, days = versions.sunset(version), versions.days_left(version, today)
     if day is None or days is None:
         return None
@@ -43,7 +43,7 @@ def end_of_version(version: str, today: date) -> Deadline | None:
 
 
 def end_of_token(expires_on: date | None, today: date) -> Deadline | None:
-    """When the access token expires, by the date that was entered with it; None where none was."""
+    """When the access token expires, by the date entered with it. None if there is no date."""
     if expires_on is None:
         return None
     days = (expires_on - today).days

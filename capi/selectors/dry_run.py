@@ -1,6 +1,6 @@
-"""What would go to LinkedIn about a lead or a deal, to the byte, and whether it would. Nothing is sent or written.
+"""Dry run: the exact request for a lead or a deal, and whether it would be sent. Nothing is sent or written.
 
-It asks the same gate, payload and client as a delivery does, so that it can't say anything else.
+It uses the same eligibility check, payload and client as delivery, so the results can't differ.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ from capi.selectors.explanations.states import STATES, Explanation
 from crm.models import Deal, Lead
 
 AUTHORIZATION_SHOWN: Final = "Bearer ••••"
-EVENT_ID_SHOWN: Final = "lm-{:032x}-{}"  # as long as a real one, which is made when it happens
+EVENT_ID_SHOWN: Final = "lm-{:032x}-{}"  # as long as a real one, which is created with the event
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request as it would stand on the wire, but for the token."""
+    """The request as it would be sent, except for the token."""
 
     method: str
     url: str
@@ -39,11 +39,11 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What would become of one event of the rule. `event` is the one that waits already, where one does.
+    """What would become of an event of the rule. `event` is the open one, if there is one already.
 
-    `taken_by` is the event that has the place of this lead or deal. `address` is the person's, as it is hashed.
-    `request` is shown also where the event `is_refused`: it is then what would go if that were not so.
-    `no_value` says why there is no value in it although the deal has an amount.
+    `taken_by` is the earlier event of this lead or deal under a `once` rule. `address` is the person's, as it is
+    hashed. If the event `is_refused`, `request` is what would be sent otherwise. `no_value` explains why the request
+    has no value although the deal has an amount.
     """
 
     words: Explanation
@@ -57,7 +57,7 @@ class DryRun:
 
 
 def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Connection | None) -> DryRun:
-    """What would be sent for the rule about this lead, or this deal of it."""
+    """What the rule would send about this lead, or about this deal of the lead."""
     if lead.erased_at is not None:
         return DryRun(REASONS[Reason.ERASED])
     run = DryRun(NO_DEAL, address=normalise_email(lead.email), sha256=email_sha256(lead.email) or "")
@@ -66,22 +66,22 @@ def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Con
     own = _own_events(rule, lead, deal)
     event = own.filter(state__in=OPEN_STATES).order_by("pk").first()
     row = selection.row_of(event) if event else _row(rule, lead, deal)
-    gate = selection.EligibilityCheck(rule, now=database_now())
-    checked = gate.check(row)
-    conversion = checked.conversion if isinstance(checked, Sendable) else _if_it_were_let(gate, row, checked)
+    check = selection.EligibilityCheck(rule, now=database_now())
+    checked = check.check(row)
+    conversion = checked.conversion if isinstance(checked, Sendable) else _if_eligible(check, row, checked)
     no_value = NO_CURRENCY if rule.sends_value and row.amount is not None and not row.currency else None
     run = replace(run, event=event, request=_outgoing(conversion) if conversion else None, no_value=no_value)
     if isinstance(checked, NotSendable):
         return replace(run, words=_refusal(checked, is_planned=event is not None), is_refused=True)
     taken_by = None if event else own.exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None
-    words = REASONS[Reason.ALREADY_COUNTED] if taken_by else _as_things_stand(rule, connection)
+    words = REASONS[Reason.ALREADY_COUNTED] if taken_by else _expected(rule, connection)
     return replace(run, words=words, taken_by=taken_by)
 
 
-def _if_it_were_let(gate: selection.EligibilityCheck, row: Row, refused: NotSendable) -> Conversion | None:
-    """What a refused event would have been; None where that can't be built."""
+def _if_eligible(check: selection.EligibilityCheck, row: Row, refused: NotSendable) -> Conversion | None:
+    """The conversion for an event that isn't sent, None if it can't be built."""
     digest = email_sha256(row.email)
-    return None if digest is None or refused.reason == Reason.DATA_REFUSED else gate.conversion(row, digest)
+    return None if digest is None or refused.reason == Reason.DATA_REFUSED else check.conversion(row, digest)
 
 
 def _refusal(refused: NotSendable, *, is_planned: bool) -> Explanation:
@@ -96,7 +96,7 @@ def _own_events(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Conversi
 
 
 def _row(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Row:
-    """The event that it would be if it happened now."""
+    """The event as if it happened now."""
     is_about_deal = rule.is_about_deal and deal is not None
     return Row(
         pk=0,
@@ -113,7 +113,7 @@ def _row(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Row:
     )
 
 
-def _as_things_stand(rule: ConversionRule, connection: Connection | None) -> Explanation:
+def _expected(rule: ConversionRule, connection: Connection | None) -> Explanation:
     words = explain(ConversionEvent(rule=rule, state=State.PENDING), connection)
     return WOULD_BE_SENT if words == STATES[State.PENDING] else words
 

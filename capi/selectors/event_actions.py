@@ -1,4 +1,4 @@
-"""What a person may ask of events, before they confirm it: how many would follow, and why the others would not."""
+"""Retry and cancel before confirmation: how many events it would affect, and why not the others."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -15,25 +15,25 @@ from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.states import Explanation
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
-AT_MOST: Final = 100_000  # asked for at once: then it is the turn of the next
+AT_MOST: Final = 100_000  # at once; the page then offers the next ones
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenEvents:
-    """The events that are asked for, oldest first. `is_cut` where there are more than can be done at once."""
+    """The selected events, oldest first. `is_cut` if there are more than can be processed at once."""
 
     pks: Sequence[int]
     is_cut: bool = False
 
     @property
     def more_behind(self) -> int | None:
-        """The id behind which more match, None where all of them are chosen."""
+        """The id after which more events match, None if all are selected."""
         return self.pks[-1] if self.is_cut and self.pks else None
 
 
 @dataclass(frozen=True, slots=True)
 class BulkPreview:
-    """How many of the chosen would follow; of the others, how many for which reason."""
+    """How many of the selected events it would affect, and how many not, by reason."""
 
     following: int
     others: Sequence[tuple[Explanation, int]] = ()
@@ -49,7 +49,7 @@ def chosen_by_id(company_id: int, pks: Collection[int]) -> ChosenEvents:
 def chosen_by_filter(
     company_id: int, wanted: EventFilter, connection: Connection | None, *, retry: bool
 ) -> ChosenEvents:
-    """What of the company's log matches, behind where it was got to, and could be retried, or else cancelled."""
+    """The company's events that match, after the last id processed, and can be retried, or else cancelled."""
     events = matching(company_id, wanted, connection).filter(pk__gt=wanted.after or 0)
     events = retries.retryable(events) if retry else cancellation.cancellable(events)
     pks = list(events.order_by("pk").values_list("pk", flat=True)[: AT_MOST + 1])
@@ -64,7 +64,7 @@ def preview_of_cancelling(company_id: int, choice: ChosenEvents) -> BulkPreview:
 @statements_may_take(LONG_SECONDS)
 def preview_of_retrying(company_id: int, choice: ChosenEvents) -> BulkPreview:
     rows = retries.retryable(_events(company_id, choice)).order_by().values_list(F("obstacle"))
-    # Sorted: of obstacles that are as frequent, the same comes first each time.
+    # Sorted for a stable order of equally frequent obstacles.
     counts: Counter[str] = Counter(dict(sorted(rows.annotate(Count("pk")))))
     following = counts.pop("", 0)
     return BulkPreview(following, [(REASONS[reason], count) for reason, count in counts.most_common()])  # type: ignore[index]
@@ -76,7 +76,7 @@ def _events(company_id: int, choice: ChosenEvents) -> Events:
 
 @dataclass(frozen=True, slots=True)
 class AllowedActions:
-    """What may be asked of one event. `obstacle` is why an ended one can't be sent again, where that can be mended."""
+    """What a person can do with an event. `obstacle` is why a final one can't be retried, if that can be fixed."""
 
     retry: bool = False
     cancel: bool = False
@@ -84,7 +84,7 @@ class AllowedActions:
 
 
 def allowed_actions(event: ConversionEvent) -> AllowedActions:
-    """What a person may ask of this event now. One query, and none where its state says it all."""
+    """What a person can do with this event now. At most one query, none if the state decides."""
     if event.is_open:
         return AllowedActions(cancel=not event.is_test)
     if event.state not in retries.UNDOABLE:

@@ -1,4 +1,4 @@
-"""One event in full: its attempts, and the JSON that was or would be sent, with the hash and never the address."""
+"""One event in full: its attempts and the JSON sent or to be sent, with the hash and never the address."""
 
 import json
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ HASH_GONE = "(no longer kept)"
 
 @dataclass(frozen=True, slots=True)
 class RequestPreview:
-    """The JSON that went out or would go out now; `nothing` says why none would, where that is so.
+    """The JSON that was sent, or would be sent now. If none would be, `nothing` explains why.
 
-    `no_value` says why there is no value in it although there is an amount.
+    `no_value` explains why it has no value although there is an amount.
     """
 
     text: str = ""
@@ -33,15 +33,15 @@ class RequestPreview:
 
 
 def attempts_of(event: ConversionEvent) -> list[Attempt]:
-    """All requests that the event was in, newest first."""
-    # The hashes of a whole batch weigh 200 kB, and only those of the last attempt are shown.
+    """All requests with this event, newest first."""
+    # The hashes of a full batch take 200 kB, and only those of the last attempt are shown.
     links = event.earlier_attempts.select_related("attempt").defer("attempt__sent_hashes").order_by("-pk")
     earlier = [link.attempt for link in links]
     return [event.last_attempt, *earlier] if event.last_attempt else earlier
 
 
 def request_preview(event: ConversionEvent, attempts: Sequence[Attempt]) -> RequestPreview:
-    """What LinkedIn was told about the event, or would be told if it were sent now."""
+    """What was sent to LinkedIn about the event, or would be sent now."""
     if event.is_open:
         return _would_be_sent(event)
     if attempts:
@@ -51,11 +51,11 @@ def request_preview(event: ConversionEvent, attempts: Sequence[Attempt]) -> Requ
 
 
 def _as_sent(event: ConversionEvent, attempt: Attempt) -> Conversion:
-    carried = hash_of(bytes(attempt.sent_hashes), event.pk) or HASH_GONE
-    sent = Conversion(attempt.linkedin_id, event.happened_at, event.event_id, carried)
+    digest = hash_of(bytes(attempt.sent_hashes), event.pk) or HASH_GONE
+    conversion = Conversion(attempt.linkedin_id, event.happened_at, event.event_id, digest)
     if attempt.sent_value and event.crm_event is not None:
-        return replace(sent, amount=event.crm_event.amount, currency=event.crm_event.currency)
-    return sent
+        return replace(conversion, amount=event.crm_event.amount, currency=event.crm_event.currency)
+    return conversion
 
 
 def _would_be_sent(event: ConversionEvent) -> RequestPreview:
@@ -70,8 +70,8 @@ def _would_be_sent(event: ConversionEvent) -> RequestPreview:
 
 
 def _lacks_currency(event: ConversionEvent) -> bool:
-    happened = event.crm_event
-    return happened is not None and happened.amount is not None and not happened.currency
+    crm_event = event.crm_event
+    return crm_event is not None and crm_event.amount is not None and not crm_event.currency
 
 
 def _why_not(state: State, reason: str) -> Explanation:

@@ -1,8 +1,8 @@
 """Recent Events: a page of the log, newest first.
 
-A page costs the same whether the log has a thousand rows or five million: it follows an index, and where it has to
-look for something that no index knows it looks at a stretch of `STRETCH` rows and says where to go on. Only what
-happened in a given week is looked for in all of that week, by the index of the CRM events.
+A page costs the same whether the log has a thousand rows or five million. It follows an index; for filters without one
+it scans `STRETCH` rows and returns the id to continue from. Only the filter by week searches all of the week, through
+the index of CRM events.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,10 +28,10 @@ NO_REASON: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """What of the log is asked for. `before` and `after` are ids: rows older, or newer, than that one.
+    """A filter for the log. `before` and `after` are ids: rows older, or newer, than that one.
 
-    `since` and `until` are about when an event was recorded, and `week` (its Monday, by the company's clock) about when
-    its CRM event happened. NO_REASON asks for events that have none. `request` is the number of a request to LinkedIn.
+    `since` and `until` limit when an event was recorded, `week` (its Monday, in the company's time zone) when its CRM
+    event happened. NO_REASON selects events without one. `request` is the number of a request to LinkedIn.
     """
 
     chip: str = StateFilter.ALL
@@ -47,8 +47,8 @@ class EventFilter:
 
     @property
     def is_narrowed(self) -> bool:
-        asked = (self.chip, self.rule, self.crm_event, self.reason, self.since, self.until, self.week, self.request)
-        return any(asked)
+        filters = (self.chip, self.rule, self.crm_event, self.reason, self.since, self.until, self.week, self.request)
+        return any(filters)
 
     @property
     def is_first_page(self) -> bool:
@@ -56,15 +56,15 @@ class EventFilter:
 
     @property
     def is_live(self) -> bool:
-        """True where new events may appear: a page that shows it should look again soon."""
+        """True if new events may appear, so the page should refresh itself."""
         return self.is_first_page and self.week is None and self.request is None
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Rows, newest first. `older` and `newer` are the ids to go on from, where there is more.
+    """Rows, newest first. `older` and `newer` are the ids to continue from, if there are more rows.
 
-    `look_on` is the id to go on from where the stretch ended before the page was full.
+    `look_on` is the id to continue from if the stretch ended before the page was full.
     """
 
     rows: Sequence[ExplainedEvent]
@@ -78,18 +78,18 @@ def log_page(company_id: int, wanted: EventFilter, connection: Connection | None
     events = _within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
     narrowed = _narrowed(events, wanted, connection)
     if wanted.after is not None:
-        ahead = Q(pk__gt=wanted.after)
-        ceiling = _end_of_stretch(events.filter(ahead), wanted, order="pk")
-        found = _take(
-            company_id, narrowed.filter(ahead, *([Q(pk__lte=ceiling)] if ceiling else [])), wanted, order="pk"
-        )
-        rows = found[:ROWS_PER_PAGE][::-1]
-        newer = rows[0].pk if len(found) > ROWS_PER_PAGE else ceiling
+        newer_rows = Q(pk__gt=wanted.after)
+        ceiling = _end_of_stretch(events.filter(newer_rows), wanted, order="pk")
+        limits = [newer_rows, Q(pk__lte=ceiling)] if ceiling else [newer_rows]
+        fetched = _fetch(company_id, narrowed.filter(*limits), wanted, order="pk")
+        rows = fetched[:ROWS_PER_PAGE][::-1]
+        newer = rows[0].pk if len(fetched) > ROWS_PER_PAGE else ceiling
         return LogPage(all_explained(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
-    behind = Q() if wanted.before is None else Q(pk__lt=wanted.before)
-    floor = _end_of_stretch(events.filter(behind), wanted, order="-pk")
-    found = _take(company_id, narrowed.filter(behind, *([Q(pk__gte=floor)] if floor else [])), wanted, order="-pk")
-    rows, is_full = found[:ROWS_PER_PAGE], len(found) > ROWS_PER_PAGE
+    older_rows = Q() if wanted.before is None else Q(pk__lt=wanted.before)
+    floor = _end_of_stretch(events.filter(older_rows), wanted, order="-pk")
+    limits = [older_rows, Q(pk__gte=floor)] if floor else [older_rows]
+    fetched = _fetch(company_id, narrowed.filter(*limits), wanted, order="-pk")
+    rows, is_full = fetched[:ROWS_PER_PAGE], len(fetched) > ROWS_PER_PAGE
     return LogPage(
         all_explained(rows, connection),
         older=rows[-1].pk if is_full else None,
@@ -99,30 +99,30 @@ def log_page(company_id: int, wanted: EventFilter, connection: Connection | None
 
 
 def matching(company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
-    """All that matches, whatever the page."""
+    """All matching events, whatever the page."""
     events = _narrowed(_within(ConversionEvent.objects.for_company(company_id), company_id, wanted), wanted, connection)
     return events.filter(state__in=STATES[wanted.chip]) if wanted.chip in STATES else events
 
 
 def all_rows(company_id: int, wanted: EventFilter, connection: Connection | None) -> Iterator[ExplainedEvent]:
-    """All that is asked for, newest first, in one query for every ROWS_AT_ONCE of them. No page bounds it."""
+    """All matching events, newest first, in one query per ROWS_AT_ONCE of them."""
     events = matching(company_id, wanted, connection).select_related("rule", "crm_event").order_by("-pk")
-    behind = Q()
-    while rows := list(events.filter(behind)[:ROWS_AT_ONCE]):
+    older_rows = Q()
+    while rows := list(events.filter(older_rows)[:ROWS_AT_ONCE]):
         yield from all_explained(rows, connection)
-        behind = Q(pk__lt=rows[-1].pk)
+        older_rows = Q(pk__lt=rows[-1].pk)
 
 
 def _within(events: Events, company_id: int, wanted: EventFilter) -> Events:
     if wanted.request is not None:
-        events = events.filter(pk__one_of=_carried_by(company_id, wanted.request))
+        events = events.filter(pk__one_of=_events_in_request(company_id, wanted.request))
     if wanted.since is not None:
         events = events.filter(pk__gte=first_id_since(company_id, wanted.since))
     if wanted.until is not None:
         events = events.filter(pk__lt=first_id_since(company_id, wanted.until))
     if wanted.week is not None:
         events = events.filter(
-            crm_event__company=company_id,  # this and the kind are what its index begins with
+            crm_event__company=company_id,  # its index begins with company and kind
             crm_event__kind__in=[wanted.rule.crm_event] if wanted.rule else CrmEventName.values,
             crm_event__occurred_at__gte=start_of(wanted.week),
             crm_event__occurred_at__lt=start_of(wanted.week + WEEK),
@@ -130,10 +130,10 @@ def _within(events: Events, company_id: int, wanted: EventFilter) -> Events:
     return events
 
 
-def _carried_by(company_id: int, request: int) -> list[int]:
-    # By what the request kept of itself: no index leads from it to its events, which would cost each settled batch.
-    kept = Attempt.objects.for_company(company_id).filter(pk=request).values_list("sent_hashes", flat=True)
-    return [pk for block in kept for pk in packed_ids(bytes(block))]
+def _events_in_request(company_id: int, request: int) -> list[int]:
+    # From the hashes stored with the request: an index from requests to events would slow down each settled batch.
+    blocks = Attempt.objects.for_company(company_id).filter(pk=request).values_list("sent_hashes", flat=True)
+    return [pk for block in blocks for pk in packed_ids(bytes(block))]
 
 
 def _narrowed(events: Events, wanted: EventFilter, connection: Connection | None) -> Events:
@@ -157,7 +157,7 @@ def _narrowed(events: Events, wanted: EventFilter, connection: Connection | None
 
 
 def _end_of_stretch(events: Events, wanted: EventFilter, *, order: str) -> int | None:
-    """The id to look up to where no index leads to the rows, which have to be looked for among others. Else None."""
+    """The last id to scan, if no index leads to the rows. Otherwise None."""
     if wanted.week is not None or wanted.request is not None:
         return None
     if wanted.chip not in (StateFilter.SENT, StateFilter.TEST) and not (
@@ -171,21 +171,21 @@ def _end_of_stretch(events: Events, wanted: EventFilter, *, order: str) -> int |
     return nearest((end for end in ends if end is not None), default=None)
 
 
-def _take(company_id: int, events: Events, wanted: EventFilter, *, order: str) -> list[ConversionEvent]:
-    """One row more than a page, in this order."""
+def _fetch(company_id: int, events: Events, wanted: EventFilter, *, order: str) -> list[ConversionEvent]:
+    """Up to one row more than a page, in this order."""
     if wanted.chip not in STATES:
         return _first(company_id, events, wanted, order=order)
-    # State by state, since the index is in the order of ids only within one.
+    # State by state: the index is in id order only within a state.
     by_state = [_first(company_id, events.filter(state=state), wanted, order=order) for state in STATES[wanted.chip]]
-    found = [row for rows in by_state for row in rows]
-    found.sort(key=lambda row: row.pk, reverse=order == "-pk")
-    return found[: ROWS_PER_PAGE + 1]
+    merged = [row for rows in by_state for row in rows]
+    merged.sort(key=lambda row: row.pk, reverse=order == "-pk")
+    return merged[: ROWS_PER_PAGE + 1]
 
 
 def _first(company_id: int, events: Events, wanted: EventFilter, *, order: str) -> list[ConversionEvent]:
     if wanted.week is not None:
-        # An old week must not be looked for from the newest event on: no index is in the order of a sum. And only for
-        # the rows of the page are leads and rules read.
+        # Ordering by a sum, which no index has, stops PostgreSQL from searching for an old week from the newest event
+        # on. Leads and rules are read only for the rows of the page.
         by_sum = (F("pk") + 0).asc() if order == "pk" else (F("pk") + 0).desc()
         page = events.order_by(by_sum).values("pk")[: ROWS_PER_PAGE + 1]
         events = ConversionEvent.objects.for_company(company_id).filter(pk__in=page)

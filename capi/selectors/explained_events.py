@@ -1,4 +1,4 @@
-"""An event with the words for it: what a row of the log, of the dashboard or of a test shows."""
+"""Events with their explanations, for Recent Events, the dashboard and tests."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,42 +9,43 @@ from django.utils import timezone
 from capi.models import Connection, ConversionEvent, CrmEventName
 from capi.models.choices import State
 from capi.selectors.explanations.explain import explain
-from capi.selectors.explanations.states import ON_HOLD, STATES, Explanation
+from capi.selectors.explanations.states import STATES, Explanation
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedEvent:
-    """An event as things stand. `event.rule` and `event.crm_event` should be loaded."""
+    """An event and its current explanation. `event.rule` and `event.crm_event` should be loaded."""
 
     event: ConversionEvent
     words: Explanation
+    is_on_hold: bool = False
     lane_rests_until: datetime | None = None
 
     @property
     def title(self) -> str:
-        """The CRM event: as it was recorded, or for a test the one that its rule is mapped to."""
+        """The name of the CRM event, or for a test of the one that its rule is mapped to."""
         recorded = self.event.crm_event
         return CrmEventName(recorded.kind if recorded else self.event.rule.crm_event).label
 
     @property
     def gone(self) -> str:
-        """What became of a lead that the event no longer has: one that was erased is still known to crm."""
+        """Whether a missing lead was erased or deleted: the CRM event still refers to an erased one."""
         recorded = self.event.crm_event
         return "erased" if recorded is not None and recorded.lead_id else "deleted"
 
     @property
     def why(self) -> str:
-        """The short reason beside the state, where the state does not say it all."""
+        """The short reason next to the state, "" if the state is enough."""
         return "" if self.words == STATES[State(self.event.state)] else self.words.what
 
     @property
     def is_moving(self) -> bool:
-        """True while the event is about to be sent: a page that shows it should look again soon."""
-        return self.event.state == State.PENDING and self.words.label != ON_HOLD.label
+        """True while the event is about to be sent, so the page should refresh itself."""
+        return self.event.state == State.PENDING and not self.is_on_hold
 
     @property
     def next_try(self) -> datetime | None:
-        """When the event goes out, or again: not before its company's lane has rested. None where that is at once."""
+        """When the event is next sent: not before the company's lane has rested. None if that is at once."""
         if not self.is_moving or self.event.next_attempt_at is None:
             return None
         if self.lane_rests_until is None:
@@ -53,7 +54,7 @@ class ExplainedEvent:
 
     @property
     def badge(self) -> str:
-        """The state with the HTTP status behind it: "Sent 201", "On hold 401", "Queued"."""
+        """The state with its HTTP status: "Sent 201", "On hold 401", "Queued"."""
         status = self.words.http_status or self.event.http_status
         return f"{self.words.label} {status}" if status else self.words.label
 
@@ -61,7 +62,7 @@ class ExplainedEvent:
 def explained(event: ConversionEvent, connection: Connection | None) -> ExplainedEvent:
     until = connection.next_attempt_at if connection is not None and not event.is_test else None
     rests_until = until if until is not None and until > timezone.now() else None
-    return ExplainedEvent(event, explain(event, connection), rests_until)
+    return ExplainedEvent(event, explain(event, connection), event.is_on_hold(connection), rests_until)
 
 
 def all_explained(events: Iterable[ConversionEvent], connection: Connection | None) -> list[ExplainedEvent]:

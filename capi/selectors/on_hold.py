@@ -1,4 +1,4 @@
-"""What is on hold: how much, why, and when the first of it gets too old. One short query, however long the log is."""
+"""Events on hold: how many, why, and when the first gets too old. One short query, however long the log is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.selectors.explanations.explain import countdown, explain_pause, hold_of_line
+from capi.selectors.explanations.explain import countdown, explain_pause, hold_of_connection
 from capi.selectors.explanations.states import Explanation
 
-LOOK_AT: Final = 100_000  # the oldest; of more it is only said that there are more
+COUNT_LIMIT: Final = 100_000  # the oldest; beyond that the page only says that there are more
 
 
 @dataclass(frozen=True, slots=True)
 class OnHold:
-    """`count` events wait for `why` to be mended. `of` names the paused rules, empty where all of the line is held."""
+    """`count` events wait until `why` is fixed. `of` lists the paused rules, or is empty if all events are on hold."""
 
     why: Explanation
     count: int
-    expires_on: date  # the day on which the first of them is too old for LinkedIn
+    expires_on: date  # when the first of them gets too old for LinkedIn
     of: Sequence[ConversionRule] = ()
 
     @property
@@ -31,22 +31,23 @@ class OnHold:
 
     @property
     def is_more(self) -> bool:
-        """True where it is more than that, and `count` is as far as was counted."""
-        return self.count == LOOK_AT
+        """True if there are more events than `count`, where counting stops."""
+        return self.count == COUNT_LIMIT
 
 
 def on_hold(company_id: int, connection: Connection | None, rules: Sequence[ConversionRule]) -> OnHold | None:
-    """What the company's line, or else its paused rules among `rules`, hold; None where that is nothing."""
+    """The events on hold because of the connection, or of the paused rules among `rules`. None if there are none."""
     paused = [rule for rule in rules if rule.is_paused]
-    of_line = hold_of_line(connection)
-    if of_line is None and not paused:
+    connection_hold = hold_of_connection(connection)
+    if connection_hold is None and not paused:
         return None
     events = ConversionEvent.objects.for_company(company_id).on_hold(connection)
-    if of_line is None:
+    if connection_hold is None:
         events = events.filter(rule__in=paused)  # `rules` may leave out some, such as those that are switched off
-    seen = events.order_by("pk").values("happened_at")[:LOOK_AT].aggregate(count=Count("*"), first=Min("happened_at"))
-    if not seen["count"]:
+    oldest = events.order_by("pk").values("happened_at")[:COUNT_LIMIT]
+    totals = oldest.aggregate(count=Count("*"), first=Min("happened_at"))
+    if not totals["count"]:
         return None
-    expires_on = timezone.localdate(seen["first"] + timedelta(days=settings.EVENT_MAX_AGE_DAYS))
-    why = of_line or explain_pause(paused[0].paused_reason)
-    return OnHold(why, seen["count"], expires_on, () if of_line else paused)
+    expires_on = timezone.localdate(totals["first"] + timedelta(days=settings.EVENT_MAX_AGE_DAYS))
+    why = connection_hold or explain_pause(paused[0].paused_reason)
+    return OnHold(why, totals["count"], expires_on, () if connection_hold else paused)

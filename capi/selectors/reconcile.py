@@ -1,7 +1,7 @@
-"""A week's reconcile: what became of every CRM event that a rule is mapped to. The numbers add up, or it raises.
+"""Reconcile: what became of a week's CRM events with a rule. Raises if the numbers don't add up.
 
-CRM events count in the week in which they happened, also those that a backfill sent later. Test events belong to no
-CRM event, and so are in none of the numbers.
+A CRM event counts in the week in which it happened, even if a backfill sent it later. Test events have no CRM event and
+are left out.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection as database
 from django.utils import timezone
 
 from capi.models import Connection, ConversionEvent, ConversionRule
@@ -24,9 +24,9 @@ from capi.selectors.state_groups import StateFilter, filter_of
 from crm.models import CrmEvent
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
-# One statement, and so one moment: the CRM events are counted twice, by themselves and by what became of them.
-# That is looked up by its key for each CRM event of the week. In a join PostgreSQL reads all events there are, of all
-# companies and weeks: 163 ms for a week of 79,000 in a million, where this takes 96, and ever more for a longer log.
+# One statement, and so one snapshot: it counts the CRM events twice, on their own and by what became of them. It looks
+# up the conversion event of each CRM event by key. For a join PostgreSQL reads the events of all companies and weeks:
+# 163 ms for a week of 79,000 in a million, against 96 ms, and more as the log grows.
 COUNTS: Final = """
     SELECT found.id, found.became, COUNT(*),
            (SELECT COUNT(*) FROM {crm_event} t WHERE t.company_id = found.company_id AND t.kind = found.crm_event
@@ -44,7 +44,7 @@ COUNTS: Final = """
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRow:
-    """So many CRM events of which the same became. `chip` and `reason` lead to exactly these in Recent Events."""
+    """CRM events with the same result. `chip` and `reason` find exactly these in Recent Events."""
 
     words: Explanation
     count: int
@@ -54,7 +54,7 @@ class ReconcileRow:
 
 @dataclass(frozen=True, slots=True)
 class RuleWeek:
-    """What became of the CRM events of a rule's kind."""
+    """What became of a rule's CRM events."""
 
     rule: ConversionRule
     crm_events: int
@@ -66,7 +66,7 @@ class RuleWeek:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """A week from `monday` on, by the company's clock."""
+    """A week from `monday` on, in the company's time zone."""
 
     monday: date
     rules: Sequence[RuleWeek]
@@ -77,7 +77,7 @@ class Week:
 
     @property
     def previous(self) -> date | None:
-        """The Monday before, where its events are still kept."""
+        """The Monday before, None if its events are no longer kept."""
         return self.monday - WEEK if self.monday > earliest_week() else None
 
     @property
@@ -85,17 +85,17 @@ class Week:
         return self.monday + WEEK if self.monday < monday_of(timezone.localdate()) else None
 
 
-def reconcile(company_id: int, monday: date, line: Connection | None) -> Week:
-    """The week of the company, in the time zone that is active, in two queries."""
+def reconcile(company_id: int, monday: date, connection: Connection | None) -> Week:
+    """The company's week, in the active time zone, in two queries."""
     rows = _counts(company_id, monday)
     rules = ConversionRule._base_manager.in_bulk({rule_id for rule_id, *_ in rows})
-    weeks = (_rule_week(rule, [row for row in rows if row[0] == rule.pk], line) for rule in rules.values())
+    weeks = (_rule_week(rule, [row for row in rows if row[0] == rule.pk], connection) for rule in rules.values())
     shown = [week for week in weeks if week is not None]
     return Week(monday, sorted(shown, key=lambda week: week.rule.pk))
 
 
 def earliest_week() -> date:
-    """The first Monday whose events are all kept still."""
+    """The first Monday whose events are all still kept."""
     return monday_of(timezone.localdate() - timedelta(days=settings.RETENTION_DAYS)) + WEEK
 
 
@@ -104,9 +104,9 @@ Row = tuple[int, str | None, str | None, int, int]
 
 @statements_may_take(LONG_SECONDS)
 def _counts(company_id: int, monday: date) -> list[Row]:
-    span = [connection.ops.adapt_datetimefield_value(start_of(day)) for day in (monday, monday + WEEK)]
+    span = [database.ops.adapt_datetimefield_value(start_of(day)) for day in (monday, monday + WEEK)]
     models = {"crm_event": CrmEvent, "rule": ConversionRule, "event": ConversionEvent}
-    with connection.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.execute(
             COUNTS.format(**{name: model._meta.db_table for name, model in models.items()}), [*span, *span, company_id]
         )
@@ -114,18 +114,18 @@ def _counts(company_id: int, monday: date) -> list[Row]:
 
 
 def _state_and_reason(became: str | None) -> tuple[str | None, str | None]:
-    """None for both where the CRM event became nothing."""
+    """None for both if the CRM event has no conversion event."""
     if became is None:
         return None, None
     state, _, reason = became.partition(" ")
     return state, reason
 
 
-def _rule_week(rule: ConversionRule, rows: Sequence[Row], line: Connection | None) -> RuleWeek | None:
-    """None for a rule that was deleted and had no part in the week."""
+def _rule_week(rule: ConversionRule, rows: Sequence[Row], connection: Connection | None) -> RuleWeek | None:
+    """None for a deleted rule without conversion events in the week."""
     if rule.deleted_at is not None and all(state is None for _, state, *_ in rows):
         return None
-    is_on_hold = rule.is_on_hold(line)
+    is_on_hold = rule.is_on_hold(connection)
     counts: Counter[tuple[Explanation, str, str]] = Counter()
     for _, state, reason, count, _ in rows:
         chip = "" if state is None else filter_of(state, is_on_hold=is_on_hold)
@@ -145,5 +145,5 @@ CHIPS: Final = (
 
 
 def _reason(state: str | None, reason: str | None) -> str:
-    """The reason to look for: none in particular where the state says it all."""
+    """The reason to filter by, "" if the state is enough."""
     return "" if state in (None, State.ACCEPTED, State.PENDING) else reason or NO_REASON

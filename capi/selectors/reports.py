@@ -1,6 +1,6 @@
-"""What became of the events of some days, from the counts by day: the same few milliseconds however long the log is.
+"""What became of the events of some days, from the counts by day: a few milliseconds however long the log is.
 
-The dashboard and the overview both read here. Test events are in none of the numbers.
+For the dashboard, Overview and the page of a rule. Test events are left out.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from capi.selectors.state_groups import GROUPS, NEED_A_REASON, TO_BE_SENT, State
 
 @dataclass(frozen=True, slots=True)
 class ReportPeriod:
-    """The days that are asked for, first and last, in the company's time zone; `rule` is None for all of them."""
+    """The first and last day of a report, in the company's time zone. `rule` is None for all rules."""
 
     since: date
     until: date
@@ -39,7 +39,7 @@ class ReportPeriod:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What became of the events, as things were at `counted_at` (None: nothing has been counted yet)."""
+    """What became of the events, as of `counted_at` (None: nothing has been counted yet)."""
 
     sent: int
     on_the_way: int
@@ -54,18 +54,18 @@ class Outcomes:
 
     @property
     def not_sent_at_all(self) -> int:
-        """What has ended without being accepted, whoever it was that stopped it."""
+        """Events that ended without being accepted, for whatever reason."""
         return self.failed + self.not_sent
 
     @property
     def accepted_percent(self) -> float | None:
-        """The share of what LinkedIn accepted among what was sent and has its end, None where nothing has."""
+        """The share of sent and failed events that LinkedIn accepted, None if there are none."""
         return _percent(self.sent, self.sent + self.failed)
 
 
 @dataclass(frozen=True, slots=True)
 class WhyNot:
-    """A reason for which events were not sent, or not yet; `chip` and `reason` lead to them in the log."""
+    """A reason why events were not sent, or not yet. `chip` and `reason` find them in Recent Events."""
 
     words: Explanation
     count: int
@@ -75,19 +75,19 @@ class WhyNot:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Events by state, and the accepted ones by how long that took, from the change in the CRM to acceptance."""
+    """Events by state, and the accepted ones by the time from the change in the CRM to acceptance."""
 
     states: Counter[str]
     buckets: Counter[int]
 
     @property
     def typical_seconds(self) -> float | None:
-        """Half of the accepted ones took no longer, None where there are none."""
+        """Half of the accepted events took no longer. None if there are none."""
         return percentile(self.buckets, 0.5)
 
     @property
     def slow_seconds(self) -> float | None:
-        """95 % of the accepted ones took no longer."""
+        """95 % of the accepted events took no longer. None if there are none."""
         return percentile(self.buckets, 0.95)
 
     @property
@@ -97,13 +97,13 @@ class Tally:
 
     @property
     def by_group(self) -> list[int]:
-        """How many there are of each of the GROUPS."""
+        """The number of events in each of the GROUPS."""
         return [sum(self.states[state] for state in states) for states in GROUPS.values()]
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What the overview tells beyond the outcomes."""
+    """What Overview shows in addition to the outcomes."""
 
     tally: Tally
     reasons: Sequence[WhyNot]
@@ -111,7 +111,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """A line of the file of reasons: what one rule's events of one day became."""
+    """A row of the export of reasons: how many events of a rule and day have the same state and reason."""
 
     day: date
     rule: str
@@ -119,23 +119,23 @@ class ReportRow:
     count: int
 
 
-def outcomes_of(company_id: int, asked: ReportPeriod) -> Outcomes:
-    """In two queries."""
-    rows = _counts(company_id, asked).values_list("day", "state").annotate(Sum("count"))
+def outcomes_of(company_id: int, period: ReportPeriod) -> Outcomes:
+    """What became of the events, in two queries."""
+    rows = _counts(company_id, period).values_list("day", "state").annotate(Sum("count"))
     counts = Counter({(day, state): count for day, state, count in rows})
     series = [
-        Series(label, tone, [sum(counts[day, state] for state in states) for day in asked.days])
+        Series(label, tone, [sum(counts[day, state] for state in states) for day in period.days])
         for (label, tone), states in GROUPS.items()
     ]
     counted_at = CountedLog.objects.for_company(company_id).values_list("counted_at", flat=True).first()
     sent, on_the_way, failed, not_sent = (one.total for one in series)
-    return Outcomes(sent, on_the_way, failed, not_sent, bar_chart(asked.days, series), counted_at)
+    return Outcomes(sent, on_the_way, failed, not_sent, bar_chart(period.days, series), counted_at)
 
 
-def details_of(company_id: int, asked: ReportPeriod) -> Details:
-    """In one query."""
-    counts = _counts(company_id, asked).values_list("state", "reason", "bucket").annotate(Sum("count"))
-    rows = list(counts.order_by("state", "reason"))  # of reasons that are as frequent, the same comes first each time
+def details_of(company_id: int, period: ReportPeriod) -> Details:
+    """Durations and reasons, in one query."""
+    counts = _counts(company_id, period).values_list("state", "reason", "bucket").annotate(Sum("count"))
+    rows = list(counts.order_by("state", "reason"))  # a stable order for equally frequent reasons
     reasons: Counter[tuple[str, str]] = Counter()
     for state, reason, _, count in rows:
         if state in NEED_A_REASON:
@@ -146,27 +146,27 @@ def details_of(company_id: int, asked: ReportPeriod) -> Details:
     )
 
 
-def days_of(company_id: int, asked: ReportPeriod) -> Iterator[tuple[date, Tally]]:
-    """The numbers of each day that has some, in their order."""
-    rows = _counts(company_id, asked).values_list("day", "state", "bucket").annotate(Sum("count")).order_by("day")
+def days_of(company_id: int, period: ReportPeriod) -> Iterator[tuple[date, Tally]]:
+    """The tally of each day with events, in order."""
+    rows = _counts(company_id, period).values_list("day", "state", "bucket").annotate(Sum("count")).order_by("day")
     for day, of_day in groupby(rows.iterator(chunk_size=1_000), key=lambda row: row[0]):
         yield day, _tally((state, bucket, count) for _, state, bucket, count in of_day)
 
 
-def rows_of(company_id: int, asked: ReportPeriod) -> Iterator[ReportRow]:
-    """The reasons, in the order of days."""
-    rows = _counts(company_id, asked).values_list("day", "rule__name", "state", "reason").annotate(Sum("count"))
+def rows_of(company_id: int, period: ReportPeriod) -> Iterator[ReportRow]:
+    """The reasons, by day."""
+    rows = _counts(company_id, period).values_list("day", "rule__name", "state", "reason").annotate(Sum("count"))
     for day, rule, state, reason, count in rows.order_by("day", "rule", "state", "reason").iterator(chunk_size=1_000):
         yield ReportRow(day, rule, explain_state(State(state), reason), count)
 
 
-def _counts(company_id: int, asked: ReportPeriod) -> QuerySet[DayCount]:
-    counts = DayCount.objects.for_company(company_id).filter(day__range=(asked.since, asked.until)).order_by()
-    return counts.filter(rule=asked.rule) if asked.rule else counts
+def _counts(company_id: int, period: ReportPeriod) -> QuerySet[DayCount]:
+    counts = DayCount.objects.for_company(company_id).filter(day__range=(period.since, period.until)).order_by()
+    return counts.filter(rule=period.rule) if period.rule else counts
 
 
 def _tally(rows: Iterable[tuple[str, int, int]]) -> Tally:
-    """Of rows of state, bucket and count."""
+    """The tally of rows of state, bucket and count."""
     tally = Tally(Counter(), Counter())
     for state, bucket, count in rows:
         tally.states[state] += count

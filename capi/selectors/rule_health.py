@@ -1,7 +1,7 @@
-"""How one rule is doing: when it last sent and failed, and what became of its events in the last 30 days.
+"""The health of one rule: when it last sent and failed, and what became of its events in the last 30 days.
 
-The figures of days come from the counts by day, and single events from the newest stretch of the log, so that the page
-costs the same however long the log is. What lies further back is known by its day.
+Daily figures come from the counts by day, and single events from the newest `STRETCH` rows of the log, so the page
+costs the same however long the log is. For older events only the day is known.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ DAYS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class RuleHealth:
-    """A rule's row of the LinkedIn page, and more. `last_failed_on` is known where the event lies too far back."""
+    """A rule's row on the LinkedIn page, and more. `last_failed_on` is set if the event is too far back to find."""
 
     row: RuleRow
     outcomes: Outcomes
@@ -38,7 +38,7 @@ class RuleHealth:
 
     @property
     def warnings(self) -> list[str]:
-        """What to think of, as long as the rule is as it is."""
+        """Warnings about the rule's current settings."""
         rule = self.row.rule
         doubles = "" if rule.frequency == Frequency.ONCE else counting_warning(rule.crm_event, rule.linkedin_type)
         return [text for text in (self.row.advice.warning, doubles) if text]
@@ -53,7 +53,7 @@ class RuleHealth:
 
 
 def health_of(rule: ConversionRule, connection: Connection | None) -> RuleHealth:
-    """In a fixed number of queries."""
+    """The rule's health, in a fixed number of queries."""
     last_failed = _last_failed(rule)
     days = {} if last_failed else last_days(rule.company_id, [rule], FAILED)
     return RuleHealth(
@@ -67,22 +67,22 @@ def health_of(rule: ConversionRule, connection: Connection | None) -> RuleHealth
 def _last_failed(rule: ConversionRule) -> ConversionEvent | None:
     events = ConversionEvent.objects.for_company(rule.company_id)
     newest = events.filter(pk__gt=id_behind(events, STRETCH, order="-pk") or 0).counted().select_related("crm_event")
-    # By when it failed and not by its id: a newer event may have failed before it, which was tried for days.
+    # Ordered by time of failure, not by id: an event retried for days may fail after a newer one.
     failed = newest.filter(rule=rule, state__in=FAILED).order_by(F("settled_at").desc(nulls_last=True), "-pk").first()
     if failed is not None:
         failed.rule = rule
     return failed
 
 
-# --- How often a rule would have fired, had it been there for the last 30 days.
+# How often a new rule would have fired in the last 30 days.
 
 FIRING_DAYS: Final = 30
-COUNTED_AT_MOST: Final = 20_000  # beyond that the exact figure tells nobody anything, and counting takes long
+COUNTED_AT_MOST: Final = 20_000  # beyond that the exact figure doesn't matter, and counting takes long
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """`events` CRM events of the kind, of `subjects` leads or deals; more than these where `is_more`."""
+    """The number of CRM events, and of their leads or deals (`subjects`). `is_more`: there are more than that."""
 
     crm_event: str
     frequency: str
@@ -110,18 +110,18 @@ class Firing:
 
 
 def firing_of_each(company: Company) -> list[Firing]:
-    """The figures for a new rule of each CRM event, in a query for each event, however many rules there are."""
+    """The figures for a new rule, for each CRM event, in one query each however many rules there are."""
     each = (firing_of(company, crm_event=event, frequency=Frequency.ONCE) for event in CrmEventName)
     return [firing for firing in each if firing is not None]
 
 
 def firing_of(company: Company, *, crm_event: str, frequency: str, linkedin_type: str = "") -> Firing | None:
-    """The figures for a rule like this, in one query; None while no CRM event has been chosen."""
+    """The figures for such a rule, in one query. None if no CRM event is chosen."""
     if crm_event not in CrmEventName:
         return None
     since = timezone.now() - timedelta(days=FIRING_DAYS)
     recent = CrmEvent.objects.for_company(company).filter(kind=crm_event, occurred_at__gte=since)
-    # In the order of the index: without one, a prepared plan walks the whole table to find none of a rare kind.
+    # In index order: without one, a prepared plan scans the whole table for a rare kind.
     recent = recent.order_by("-occurred_at")
     subjects = recent.values(subject=Coalesce("deal_id", "lead_id"))[: COUNTED_AT_MOST + 1]
     counts = subjects.aggregate(events=Count("*"), subjects=Count("subject", distinct=True))

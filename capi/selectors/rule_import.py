@@ -1,4 +1,4 @@
-"""What of LinkedIn's rules is offered for import: those that take events, the mapped ones shown as such."""
+"""LinkedIn's rules for import: those that accept events, and which of them are already mapped."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from capi.selectors.explanations.states import Explanation
 
 @dataclass(frozen=True, slots=True)
 class ImportableRule:
-    """A rule that may be imported. `suggested` is the CRM event that its type usually stands for.
+    """A rule that can be imported. `suggested` is the usual CRM event for its type.
 
-    `preset` is the one that is chosen unless somebody chooses another: the suggested one, where the company has no
-    rule for it yet and no rule above is preset for it. `mapped` are the company's rules that send to it already.
+    `preset` is the CRM event selected by default: the suggested one, unless the company has a rule for it or an earlier
+    rule in the list presets it. `mapped` are the company's rules that already send to it.
     """
 
     rule: LinkedInRule
@@ -29,28 +29,30 @@ class ImportableRule:
 
 @dataclass(frozen=True, slots=True)
 class SkippedRule:
-    """A rule that takes no events, and why."""
+    """A rule that accepts no events, and why."""
 
     rule: LinkedInRule
     why: Explanation
 
 
 def importable_rules(read: RulesRead, own: Sequence[ConversionRule]) -> list[ImportableRule]:
-    """Those that take events, in LinkedIn's order, the ones that are mapped already last."""
+    """The rules that accept events, in LinkedIn's order, those already mapped last."""
     taken = {rule.crm_event for rule in own}
-    fitting = [rule for rule in read.rules if rule.takes_events]
-    return sorted(_offers(fitting, own, taken), key=lambda offer: bool(offer.mapped))
+    importable = [rule for rule in read.rules if rule.takes_events]
+    return sorted(_importable(importable, own, taken), key=lambda item: bool(item.mapped))
 
 
 def skipped_rules(read: RulesRead) -> list[SkippedRule]:
-    """Those that take no events."""
+    """The rules that accept no events."""
     return [SkippedRule(rule, _why(rule)) for rule in read.rules if not rule.takes_events]
 
 
-def _offers(rules: Sequence[LinkedInRule], own: Sequence[ConversionRule], taken: set[str]) -> Iterator[ImportableRule]:
+def _importable(
+    rules: Sequence[LinkedInRule], own: Sequence[ConversionRule], taken: set[str]
+) -> Iterator[ImportableRule]:
     by_id: dict[str, list[ConversionRule]] = {}
-    for mine in own:
-        by_id.setdefault(mine.linkedin_id, []).append(mine)
+    for own_rule in own:
+        by_id.setdefault(own_rule.linkedin_id, []).append(own_rule)
     for rule in rules:
         mapped = by_id.get(rule.id, [])
         suggested = suggested_event(rule.type)

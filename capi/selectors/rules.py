@@ -1,4 +1,4 @@
-"""The rules of a company as the LinkedIn page shows them: with their health and their last test."""
+"""A company's rules for the LinkedIn page, with their health and last test."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from capi.selectors.explanations.rules import EVENTS, EventAdvice
 from capi.selectors.explanations.states import Explanation
 from capi.selectors.state_groups import FAILED
 
-HEALTH_OVER: Final = 20_000  # the newest events of the company; older ones say little about how things stand
+HEALTH_ROWS: Final = 20_000  # the company's newest events; older ones say little about the rule's health now
 
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """A rule with what came of its newest events. `on_hold` is how many wait for its pause, or the line's, to end.
+    """A rule and the results of its newest events. `on_hold` counts events held by it or by the connection.
 
-    Where the last event that was sent lies too far back for its moment to be known, `last_sent_on` is its day.
+    If the last sent event is too far back to know its time, `last_sent_on` is its day.
     """
 
     rule: ConversionRule
@@ -39,30 +39,30 @@ class RuleRow:
 
     @property
     def sends(self) -> str:
-        """How often, and whether with a value, in as many words as a column bears."""
+        """How often it sends, and whether with a value, short enough for a column."""
         often = "Once" if self.rule.frequency == Frequency.ONCE else "Every time"
         return f"{often}, with value" if self.rule.sends_value else often
 
     @property
     def pause(self) -> Explanation | None:
-        """Why LinkedIn's answer paused the rule, None where it did not."""
+        """Why LinkedIn's response paused the rule, None if it isn't paused."""
         return explain_pause(self.rule.paused_reason) if self.rule.is_paused else None
 
     @property
     def has_sent(self) -> bool:
-        """True if LinkedIn accepted an event of this rule, a test apart."""
+        """True if LinkedIn has accepted an event of this rule, other than a test."""
         return self.last_sent_at is not None or self.last_sent_on is not None
 
     @property
     def last_taken_at(self) -> datetime | None:
-        """When LinkedIn last accepted something of this rule, a test included."""
+        """When LinkedIn last accepted an event of this rule, including tests."""
         test = self.last_test.event if self.last_test is not None else None
         tested_at = test.settled_at if test is not None and test.state == State.ACCEPTED else None
         return max((moment for moment in (self.last_sent_at, tested_at) if moment is not None), default=None)
 
     @property
     def is_proven(self) -> bool:
-        """True if LinkedIn accepted an event of this rule, and did not refuse the last test."""
+        """True if the rule isn't paused and LinkedIn accepted its last test, or any event if there was no test."""
         if self.rule.is_paused:
             return False
         if self.last_test is not None:
@@ -71,7 +71,7 @@ class RuleRow:
 
 
 def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
-    """The company's rules, oldest first, in six queries at most."""
+    """The company's rules, oldest first, in at most six queries."""
     rules = list(ConversionRule.objects.for_company(company_id))
     health = _health(company_id)
     on_hold = _on_hold_by_rule(company_id, connection)
@@ -85,7 +85,7 @@ def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
 
 
 def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
-    """One rule as `rule_rows` has it, in five queries at most."""
+    """One rule as `rule_rows` returns it, in at most five queries."""
     by_rule = _health(rule.company_id, rule)
     health = by_rule.get(rule.pk, {})
     test = ConversionEvent.objects.for_company(rule.company_id).filter(pk=health.get("last_test") or 0).first()
@@ -96,7 +96,7 @@ def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
 
 
 def last_days(company_id: int, rules: Iterable[ConversionRule], states: Collection[State]) -> dict[int, date]:
-    """By rule, the day of its last event in one of the states, as the counts by day have it: however far back."""
+    """By rule, the day of its last event in one of the states, from the counts by day: however far back."""
     counts = DayCount.objects.for_company(company_id).filter(rule__in=rules, state__in=states, count__gt=0).order_by()
     return dict(counts.values_list("rule").annotate(Max("day")))
 
@@ -122,11 +122,11 @@ def _row(
 
 
 def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, dict[str, Any]]:
-    """By rule, or for this one: when the last event was sent and the last failed, and the id of the last test."""
+    """By rule (or for this one): when an event was last sent, when one last failed, and the id of the last test."""
     events = ConversionEvent.objects.for_company(company_id)
     counted = Q(is_test=False)
     rows = (
-        _of(rule, events.filter(pk__gt=id_behind(events, HEALTH_OVER, order="-pk") or 0))
+        _of(rule, events.filter(pk__gt=id_behind(events, HEALTH_ROWS, order="-pk") or 0))
         .order_by()
         .values("rule")
         .annotate(
@@ -141,7 +141,7 @@ def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, di
 def _days_of_last_sent(
     company_id: int, rules: Sequence[ConversionRule], health: Mapping[int, Mapping[str, Any]]
 ) -> dict[int, date]:
-    """Of those whose moment is not known."""
+    """The day of the last sent event, for rules whose time is not known."""
     unknown = [rule for rule in rules if health.get(rule.pk, {}).get("last_sent_at") is None]
     return last_days(company_id, unknown, [State.ACCEPTED]) if unknown else {}
 
@@ -158,5 +158,5 @@ def _of(rule: ConversionRule | None, events: ConversionEventQuerySet) -> Convers
 
 
 def mapped_events(rules: Sequence[ConversionRule]) -> int:
-    """How many of the five CRM events have an active rule."""
+    """The number of CRM events, out of five, with an active rule."""
     return len({rule.crm_event for rule in rules if rule.is_active})

@@ -1,4 +1,4 @@
-"""What the sandbox received from one company: the other end of the line, for development."""
+"""The requests that the sandbox received from a company, for development."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ from capi.models import ConversionEvent
 
 REQUESTS_READ: Final = 200
 REQUESTS_SHOWN: Final = 50
-ELEMENTS_SHOWN: Final = 25  # of each request: fifty full batches would make a page of 100 MB
-ELEMENTS_ASKED: Final = 3
+ELEMENTS_SHOWN: Final = 25  # per request: fifty full batches would make a page of 100 MB
+ELEMENTS_CHECKED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """A request with its first elements and its answer as text: the first of all laid out, `further` a line each."""
+    """A request with its first elements and its response as text: `first` is indented, `further` one line each."""
 
     entry: Entry
     first: str
@@ -40,7 +40,7 @@ class ReceivedRequest:
 
 
 def received_from(company_id: int) -> list[ReceivedRequest]:
-    """The company's newest requests, newest first. A request is the company's if one of its event ids is."""
+    """The company's newest requests, newest first. A request belongs to the company if one of its event ids does."""
     entries = RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).tail(REQUESTS_READ)
     event_ids = {event_id for entry in entries for event_id in _event_ids(entry)}
     events = ConversionEvent.objects.for_company(company_id).filter(event_id__in=event_ids)
@@ -50,8 +50,8 @@ def received_from(company_id: int) -> list[ReceivedRequest]:
 
 
 def _event_ids(entry: Entry) -> Iterator[str]:
-    # The first of them are enough: a request holds events of one company.
-    for element in entry.elements[:ELEMENTS_ASKED]:
+    # The first few are enough: all events in a request belong to one company.
+    for element in entry.elements[:ELEMENTS_CHECKED]:
         if isinstance(element, dict) and isinstance(element.get("eventId"), str):
             yield element["eventId"]
 

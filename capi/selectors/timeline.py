@@ -1,4 +1,4 @@
-"""What became of a CRM event at LinkedIn, for the timeline of a lead or a deal."""
+"""What became of CRM events, for the timeline of a lead or a deal."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,6 @@ from django.utils import dateformat, timezone
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason, State
 from capi.selectors.explanations.explain import NO_EVENT, explain
-from capi.selectors.explanations.states import ON_HOLD
 from crm.models import CrmEvent
 from crm.selectors.timeline import TimelineNote
 
@@ -22,15 +21,15 @@ NO_RULE = TimelineNote(NO_EVENT.what.removesuffix("."), is_nothing=True)
 def notes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[TimelineNote]]:
     """Notes by CRM event id, one for each rule, in one query."""
     events = ConversionEvent.objects.filter(crm_event__in=[event.pk for event in crm_events])
-    found: defaultdict[int, list[TimelineNote]] = defaultdict(list)
+    by_crm_event: defaultdict[int, list[TimelineNote]] = defaultdict(list)
     for event in events.select_related("rule", "company__linkedin_connection").order_by("pk"):
         assert event.crm_event_id is not None
-        found[event.crm_event_id].append(_note(event))
-    return {event.pk: found.get(event.pk) or [_note_without_log(event)] for event in crm_events}
+        by_crm_event[event.crm_event_id].append(_note(event))
+    return {event.pk: by_crm_event.get(event.pk) or [_note_without_log(event)] for event in crm_events}
 
 
 def _note_without_log(event: CrmEvent) -> TimelineNote:
-    # What was made of an event as old as this may have been sent and pruned since: nobody can tell any more.
+    # The conversion event of one this old may have been sent and then deleted from the log.
     days = settings.RETENTION_DAYS
     if event.occurred_at < timezone.now() - timedelta(days=days):
         return TimelineNote(f"More than {days} day{pluralize(days)} ago: its log is no longer kept")
@@ -46,7 +45,7 @@ def _note(event: ConversionEvent) -> TimelineNote:
     if event.state == State.WAITING and event.reason == Reason.NO_EMAIL and event.lead_id:
         address = reverse("lead_edit", args=[event.lead_id])
         return TimelineNote(f"{words.label} ({rule})", words.tone, url, "Enter an address", address)
-    if words.label == ON_HOLD.label:
-        # Why it is held says nothing to those who have no LinkedIn page, and is no fault of this lead.
+    if event.is_on_hold(connection):
+        # The reason means nothing to people without a LinkedIn page, and has nothing to do with this lead.
         return TimelineNote(f"On hold ({rule}): an admin has to look at the LinkedIn page", "wait", url)
     return TimelineNote(f"{words.label} ({rule}): {words.what}", words.tone, url)

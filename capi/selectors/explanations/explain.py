@@ -78,10 +78,10 @@ def topic_of_rest(cause: RestCause) -> str:
 
 def hold_of(rule: ConversionRule, connection: Connection | None) -> Explanation | None:
     """Why events of this rule are on hold, None where they are not."""
-    return hold_of_line(connection) or (explain_pause(rule.paused_reason) if rule.is_paused else None)
+    return hold_of_connection(connection) or (explain_pause(rule.paused_reason) if rule.is_paused else None)
 
 
-def hold_of_line(connection: Connection | None) -> Explanation | None:
+def hold_of_connection(connection: Connection | None) -> Explanation | None:
     """Why all of a company's events are on hold, None where they are not."""
     if connection is None or not connection.has_token:
         return REASONS[Reason.NO_TOKEN]

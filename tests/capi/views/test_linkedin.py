@@ -76,7 +76,7 @@ def test_a_rule_shows_when_it_last_sent_and_failed(client_as, admin, token, make
 def test_a_rule_behind_the_newest_events_of_a_busy_company_shows_the_day_it_last_sent_on(
     client_as, admin, token, make_rule, monkeypatch
 ) -> None:
-    monkeypatch.setattr(rules, "HEALTH_OVER", 1)
+    monkeypatch.setattr(rules, "HEALTH_ROWS", 1)
     weekly, busy = make_rule(), make_rule("deal_won", "104013")
     sent_at = timezone.now() - timedelta(days=4)
     record(weekly, "accepted", sent_at, settled_at=sent_at)

@@ -100,7 +100,7 @@ def test_tests_and_neighbours_are_not_counted(company, rule, other_company, make
 
 
 def test_of_a_great_many_it_is_said_that_there_are_more(company, rule, monkeypatch) -> None:
-    monkeypatch.setattr(module, "LOOK_AT", 2)
+    monkeypatch.setattr(module, "COUNT_LIMIT", 2)
     for _ in range(3):
         make_lead(company)
     pause()

@@ -77,7 +77,7 @@ def test_it_tells_when_the_rule_last_sent_and_why_it_last_failed(client_as, ops,
 
 def test_what_lies_far_back_in_a_long_log_is_known_by_its_day(client_as, ops, rule, monkeypatch) -> None:
     monkeypatch.setattr(rule_health, "STRETCH", 3)
-    monkeypatch.setattr(rules, "HEALTH_OVER", 3)
+    monkeypatch.setattr(rules, "HEALTH_ROWS", 3)
 
     health = client_as(ops).get(rule.get_absolute_url()).context["health"]
 
