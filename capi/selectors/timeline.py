@@ -47,5 +47,5 @@ def _note(event: ConversionEvent) -> TimelineNote:
         return TimelineNote(f"{words.label} ({rule})", words.tone, url, "Enter an address", address)
     if event.is_on_hold(connection):
         # The reason means nothing to people without a LinkedIn page, and has nothing to do with this lead.
-        return TimelineNote(f"On hold ({rule}): an admin has to look at the LinkedIn page", "wait", url)
+        return TimelineNote(f"On hold ({rule}): an admin needs to check the LinkedIn page", "wait", url)
     return TimelineNote(f"{words.label} ({rule}): {words.what}", words.tone, url)

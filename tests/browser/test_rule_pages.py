@@ -93,7 +93,7 @@ def test_the_form_says_how_often_the_rule_would_have_fired_as_one_chooses(page, 
     expect(firing).to_contain_text("0 times")
     page.get_by_label("Frequency").select_option("Every time")
 
-    expect(firing.locator(".note.wait")).to_contain_text("what is sent twice counts twice")
+    expect(firing.locator(".note.wait")).to_contain_text("An event sent twice counts twice")
     assert_fit_to_use(page)
 
 

@@ -23,7 +23,7 @@ REVOKED = '{"status":401,"serviceErrorCode":65601,"code":"REVOKED_ACCESS_TOKEN",
 RETIRED = '{"status":426,"code":"NONEXISTENT_VERSION","message":"Requested version 20260900 is not active"}'
 UNKNOWN_RULE = '{"status":404,"message":"Not found"}'
 
-PAUSED, GOES_ON = "Northwind BV: sending to LinkedIn is paused", "Northwind BV: sending to LinkedIn goes on"
+PAUSED, GOES_ON = "Northwind BV: sending to LinkedIn is paused", "Northwind BV: sending to LinkedIn has resumed"
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_linkedin_retires_the_version(story, settings) -> None:
 
     story.admin_is_mailed(PAUSED)
     story.banner_says("50 events are on hold", "LINKEDIN_API_VERSION")
-    story.doctor_says(finding="API version", badge="To mend", words="sets LINKEDIN_API_VERSION to a newer one")
+    story.doctor_says(finding="API version", badge="To mend", words="set LINKEDIN_API_VERSION to a newer version")
     assert set(ConversionEvent.objects.filter(state="pending").values_list("attempts", flat=True)) == {0}
 
     settings.LINKEDIN_API_VERSION = "202608"
@@ -110,15 +110,15 @@ def test_an_event_turns_90_days_while_it_is_on_hold(story, page) -> None:
     story.admin_is_mailed(PAUSED)
 
     old.update(happened_at=timezone.now() - timedelta(days=87))
-    story.admin_is_mailed("Northwind BV: events on hold become too old within 3 days")
-    story.banner_says("The first of them turns 90 days in 3 days")
+    story.admin_is_mailed("Northwind BV: events on hold expire within 3 days")
+    story.banner_says("(in 3 days): LinkedIn rejects events older than 90 days.")
 
     old.update(happened_at=timezone.now() - timedelta(days=90, hours=1))
     story.admin_replaces_the_token()
     story.worker_delivers()
 
     open_page(page, old.get().get_absolute_url())
-    expect(page.locator("#event")).to_contain_text("LinkedIn takes events for 90 days, and this one is older.")
+    expect(page.locator("#event")).to_contain_text("The event is older than 90 days. LinkedIn would reject it.")
     assert fresh.get().state == "accepted"
     assert story.ids_that_linkedin_took()[1:] == [fresh.get().event_id]
     story.all_is_well_again(sent=2, not_sent=1)

@@ -1,1 +1,1 @@
-"""Every sentence that a person reads about a state or a reason stands here, once."""
+"""Every text that people read about a state or a reason, in one place."""

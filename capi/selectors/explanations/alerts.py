@@ -1,4 +1,4 @@
-"""What is said about alerts: on their page and, the same, in mails."""
+"""Texts of alerts, the same on their page and in mails."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ from capi.selectors.explanations.states import ON_HOLD, Explanation
 
 @dataclass(frozen=True, slots=True)
 class AlertText:
-    """An alert in words: a title without a full stop, what is so, and what to do ("" where there is nothing to do).
+    """An alert's text: a title without a full stop, what happened, and what to do ("" if nothing).
 
-    `page` is the name of the page where it is done, `topic` the place in the help that says more.
+    `page` is the URL name of the page for that, `topic` the section of the help.
     """
 
     title: str
@@ -30,82 +30,87 @@ class AlertText:
 
     @property
     def page_name(self) -> str:
-        return {"linkedin": "LinkedIn page", "events": "Recent events", "leads": "Leads"}[self.page]
+        return {"linkedin": "LinkedIn page", "events": "Recent Events", "leads": "Leads"}[self.page]
 
 
-_SEE_LOG: Final = "Recent events says for each of them why, and what to do."
-_LOOK_AT_CRM: Final = (
-    "Look whether leads and deals still come in and change as they did, and whether they have e-mail addresses."
+_SEE_LOG: Final = "Recent Events shows why each one failed, and what to do."
+_CHECK_CRM: Final = (
+    "Check that leads and deals still come in and change as before, and that they have e-mail addresses."
 )
-# What the help says of the alerts that are about no reason of their own.
+# Explanations in the help for alerts without a reason.
 ABOUT: Final[dict[AlertKind, Explanation]] = {
     AlertKind.FAILING: Explanation(
         "Many events of a rule fail",
-        "Of the newest events of the rule that came to an end, one in five failed, or more; of a rule with few events, "
-        "half of them. The alert ends by itself once it is fewer than one in ten.",
+        "At least one in five of the rule's newest finished events failed, or half of them for a rule with few events. "
+        "The alert closes automatically once fewer than one in ten fail.",
         _SEE_LOG,
         "bad",
         topic="alert-failing",
     ),
     AlertKind.SILENT: Explanation(
         "A rule is silent",
-        "The rule had events in each of the last weeks, and now none for longer than chance explains.",
-        _LOOK_AT_CRM,
+        "The rule had events in each of the last weeks, but now none for longer than chance explains.",
+        _CHECK_CRM,
         "bad",
         topic="alert-silent",
     ),
 }
 
-# With what an alert knows in braces: rule, failed, ended, days, per_week, left, on, version.
+# The facts of an alert in braces: rule, failed, ended, days, per_week, left, on, version.
 OPENED: Final[dict[AlertKind, AlertText]] = {
     AlertKind.CONNECTION_PAUSED: AlertText("sending to LinkedIn is paused", "{what}", "{next_step}", topic="{topic}"),
     AlertKind.RULE_PAUSED: AlertText("the rule “{rule}” is paused", "{what}", "{next_step}", topic="{topic}"),
     AlertKind.HOLD_ENDING: AlertText(
-        "events on hold become too old {left}",
-        "LinkedIn takes events for 90 days. The oldest one on hold reaches that age on {on}, and others may follow.",
-        "The LinkedIn page says what holds them and what to do; what is on hold then goes out, the oldest first.",
+        "events on hold expire {left}",
+        "LinkedIn rejects events older than 90 days. The oldest one on hold reaches that age on {on}, and others "
+        "may follow.",
+        "The LinkedIn page says why they are on hold and what to do. They are then sent, oldest first.",
         topic=ON_HOLD.topic,
     ),
-    AlertKind.RESTING: AlertText("sending to LinkedIn waits", "{what}", REST_NEXT_STEP, topic="{topic}"),
+    AlertKind.RESTING: AlertText("sending to LinkedIn is delayed", "{what}", REST_NEXT_STEP, topic="{topic}"),
     AlertKind.FAILING: AlertText(
         "many events of the rule “{rule}” fail",
-        "Of its newest {ended} events that came to an end, {failed} failed.",
+        "Of its newest {ended} finished events, {failed} failed.",
         _SEE_LOG,
         "events",
         ABOUT[AlertKind.FAILING].topic,
     ),
     AlertKind.SILENT: AlertText(
         "the rule “{rule}” is silent",
-        "Usually there are {per_week} events a week, and there has been none for {days} days.",
-        _LOOK_AT_CRM,
+        "It usually has {per_week} events a week, but has had none for {days} days.",
+        _CHECK_CRM,
         "leads",
         ABOUT[AlertKind.SILENT].topic,
     ),
     AlertKind.TOKEN_ENDING: AlertText(
-        "the access token ends {left}",
-        "By the date that was entered with it, the token for LinkedIn is good until {on}.",
-        "Generate a new token in Campaign Manager and save it on the LinkedIn page: then nothing comes to be on hold.",
+        "the access token expires {left}",
+        "According to the date entered with it, the LinkedIn token is valid until {on}.",
+        "Generate a new token in Campaign Manager and save it on the LinkedIn page. Otherwise all events are put on "
+        "hold.",
         topic=REASONS[Reason.TOKEN_REFUSED].topic,
     ),
     AlertKind.VERSION_ENDING: AlertText(
-        "LinkedIn retires the API version {version} {left}",
+        "LinkedIn retires API version {version} {left}",
         "LeadMachine uses version {version} of LinkedIn's API, which LinkedIn switches off on {on}.",
-        "Whoever runs LeadMachine sets LINKEDIN_API_VERSION to a newer one. Otherwise all events come to be on hold.",
+        "The operator of LeadMachine must set LINKEDIN_API_VERSION to a newer version. Otherwise all events are put on "
+        "hold.",
         topic=REASONS[Reason.VERSION_RETIRED].topic,
     ),
 }
 
 CLOSED: Final[dict[AlertKind, AlertText]] = {
     AlertKind.CONNECTION_PAUSED: AlertText(
-        "sending to LinkedIn goes on", "What was on hold goes out, the oldest first.", ""
+        "sending to LinkedIn has resumed", "Events on hold are now sent, oldest first.", ""
     ),
     AlertKind.RULE_PAUSED: AlertText(
-        "the rule “{rule}” goes on", "What was on hold for it goes out, the oldest first.", ""
+        "the rule “{rule}” has resumed", "Its events on hold are now sent, oldest first.", ""
     ),
-    AlertKind.RESTING: AlertText("sending to LinkedIn no longer waits", "What was queued goes out, oldest first.", ""),
+    AlertKind.RESTING: AlertText(
+        "sending to LinkedIn is no longer delayed", "Queued events are now sent, oldest first.", ""
+    ),
     AlertKind.FAILING: AlertText(
         "the rule “{rule}” works again",
-        "Of its newest events that came to an end, fewer than 1 in 10 failed.",
+        "Of its newest finished events, fewer than 1 in 10 failed.",
         "",
     ),
     AlertKind.SILENT: AlertText("the rule “{rule}” has events again", "It is no longer silent.", ""),
@@ -113,23 +118,23 @@ CLOSED: Final[dict[AlertKind, AlertText]] = {
 
 
 def tell(alert: Alert) -> AlertText:
-    """What began, with the numbers as they were then. `alert.rule` should be loaded."""
+    """The text about its beginning, with the numbers at that time. `alert.rule` should be loaded."""
     return _filled(OPENED[AlertKind(alert.kind)], alert)
 
 
 def tell_end(alert: Alert) -> AlertText:
-    """That it is over. Only for the kinds whose end is news."""
+    """The text about its end, for the kinds of alert that report it."""
     return _filled(CLOSED[AlertKind(alert.kind)], alert)
 
 
-def _filled(told: AlertText, alert: Alert) -> AlertText:
+def _filled(text: AlertText, alert: Alert) -> AlertText:
     values = _values(alert)
     return replace(
-        told,
-        title=told.title.format_map(values),
-        what=told.what.format_map(values),
-        next_step=told.next_step.format_map(values),
-        topic=told.topic.format_map(values),
+        text,
+        title=text.title.format_map(values),
+        what=text.what.format_map(values),
+        next_step=text.next_step.format_map(values),
+        topic=text.topic.format_map(values),
     )
 
 

@@ -1,4 +1,4 @@
-"""What is said of a request that is not made, or goes without a value; and why there is nothing to hash."""
+"""Dry run results, requests without a value, and text that can't be hashed."""
 
 from typing import Final
 
@@ -7,14 +7,14 @@ from capi.selectors.explanations.states import Explanation
 
 WOULD_BE_SENT: Final = Explanation(
     "Would be sent",
-    "As things stand it goes to LinkedIn within seconds.",
-    "Nothing to do: it goes when it happens.",
+    "With the current settings, it would be sent within seconds.",
+    "No action needed: it is sent when it happens.",
     "good",
 )
 RULE_IS_OFF: Final = Explanation(
     "Rule off",
-    "The rule is switched off: nothing is planned for it.",
-    "Switch it on on the LinkedIn page.",
+    "The rule is switched off, so its events are not sent.",
+    "Switch on the rule on the LinkedIn page.",
     "plain",
     topic="dry-run-rule-off",
 )
@@ -28,32 +28,32 @@ NO_DEAL: Final = Explanation(
 
 NO_CURRENCY: Final = Explanation(
     "Without a value",
-    "The deal had an amount but no currency, so that no value goes to LinkedIn.",
-    "Enter the deal's currency: its next event then carries a value.",
+    "The deal had an amount but no currency, so no value is sent.",
+    "Enter the deal's currency, and its next event has a value.",
     "wait",
     topic="dry-run-no-currency",
 )
 
-_NEVER: Final = "A hash of it would be a match that never comes."
+_NEVER: Final = "A hash of it would never match."
 NO_HASH: Final[dict[NothingToHash, Explanation]] = {
     NothingToHash.EMPTY: Explanation(
-        "Nothing to hash: blanks",
-        f"There is nothing but blanks. {_NEVER}",
+        "Nothing to hash: blank",
+        f"This is blank. {_NEVER}",
         "Enter an address.",
         "bad",
         topic="hash-empty",
     ),
     NothingToHash.IS_HASH: Explanation(
-        "Nothing to hash: a hash already",
-        f"This is a SHA-256 hash already. {_NEVER}",
+        "Nothing to hash: already a hash",
+        f"This is already a SHA-256 hash. {_NEVER}",
         "Enter the address itself.",
         "bad",
         topic="hash-is_hash",
     ),
     NothingToHash.NO_TEXT: Explanation(
-        "Nothing to hash: no text",
-        "This holds characters that are no text (half of a pair of UTF-16 signs, for example).",
-        "Type the address anew instead of pasting it.",
+        "Nothing to hash: not text",
+        "This contains invalid characters (half of a UTF-16 surrogate pair, for example).",
+        "Type the address again instead of pasting it.",
         "bad",
         topic="hash-no_text",
     ),

@@ -1,4 +1,4 @@
-"""The words for one event, connection or rule as it stands."""
+"""The explanation for an event, connection or rule in its current state."""
 
 from dataclasses import replace
 from datetime import date, datetime
@@ -12,8 +12,10 @@ from capi.selectors.explanations.connection import REST_NEXT_STEP, why_resting
 from capi.selectors.explanations.reasons import REASONS, REFUSED_WITH
 from capi.selectors.explanations.states import ON_HOLD, STATES, Explanation
 
-NOT_AS_THINGS_STAND: Final = "In the state that the event is in, this can't be done."
-REFUSED_TEST: Final = "A test holds nothing of yours: look at the rule in Campaign Manager, then press play again."
+NOT_AS_THINGS_STAND: Final = "This isn't possible in the event's current state."
+REFUSED_TEST: Final = (
+    "A test event contains none of your data. Check the rule in Campaign Manager, then press play again."
+)
 
 TRANSIENT: Final = frozenset(
     {Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.THROTTLED}
@@ -21,7 +23,7 @@ TRANSIENT: Final = frozenset(
 
 
 def explain(event: ConversionEvent, connection: Connection | None) -> Explanation:
-    """What to tell a person about this event, as things stand. `event.rule` should be loaded."""
+    """The explanation for an event in its current state. `event.rule` should be loaded."""
     state, reason = State(event.state), Reason(event.reason)
     if state == State.PENDING and not event.is_test:
         hold = hold_of(event.rule, connection)
@@ -31,7 +33,7 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
         if rest is not None:
             return rest
         if reason not in TRANSIENT:
-            return STATES[state]  # what held it is mended, and its turn comes
+            return STATES[state]  # the reason for its hold is fixed
     words = _refused_with(event) or explain_state(state, reason)
     if state in (State.REJECTED, State.EXHAUSTED) and reason != Reason.NONE:
         return replace(words, next_step=_final_step(event, words))
@@ -39,29 +41,32 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
 
 
 def explain_state(state: State, reason: str) -> Explanation:
-    """What to tell a person about all events that are in this state for this reason."""
+    """The explanation for all events with this state and reason."""
     words = REASONS.get(Reason(reason), STATES[state])
     if state in (State.REJECTED, State.EXHAUSTED):
-        # The same reason reads differently once it is final: nothing is tried again.
+        # A final state needs another label and colour: nothing is retried.
         return replace(words, label=STATES[state].label, tone="bad")
     return words
 
 
 def countdown(expires_on: date, today: date) -> str:
-    """When the first of the events on hold will be too old for LinkedIn."""
+    """By when to act before the first event on hold is too old for LinkedIn."""
     days = (expires_on - today).days
-    left = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days") if days >= 0 else "now"
-    on = f", on {expires_on.day} {expires_on:%B}" if days > 0 else ""
-    return f"The first of them turns 90 days {left}{on}: after that LinkedIn does not take it any more."
+    day = f"{expires_on.day} {expires_on:%B}"
+    if days > 0:
+        left = f"by {day} ({'tomorrow' if days == 1 else f'in {days} days'})"
+    else:
+        left = "today" if days == 0 else "now"
+    return f"Fix this {left}: LinkedIn rejects events older than 90 days."
 
 
 def explain_pause(reason: str) -> Explanation:
-    """What to tell a person about a paused connection or rule."""
+    """The explanation for a paused connection or rule."""
     return REASONS.get(Reason(reason), ON_HOLD) if reason else ON_HOLD
 
 
 def explain_rest(connection: Connection | None, now: datetime) -> Explanation | None:
-    """Why nothing is sent for longer than five minutes though nothing is paused; None while that is not so."""
+    """Why the lane rests for longer than five minutes though nothing is paused, None if it doesn't."""
     if connection is None or not connection.rests_long(now):
         return None
     assert connection.resting_since is not None
@@ -72,17 +77,17 @@ def explain_rest(connection: Connection | None, now: datetime) -> Explanation | 
 
 
 def topic_of_rest(cause: RestCause) -> str:
-    """Where the help says more about a rest."""
+    """The section of the help about a rest."""
     return REASONS[Reason.SERVER_TROUBLE if cause == RestCause.TROUBLE else Reason.THROTTLED].topic
 
 
 def hold_of(rule: ConversionRule, connection: Connection | None) -> Explanation | None:
-    """Why events of this rule are on hold, None where they are not."""
+    """Why events of this rule are on hold, None if they aren't."""
     return hold_of_connection(connection) or (explain_pause(rule.paused_reason) if rule.is_paused else None)
 
 
 def hold_of_connection(connection: Connection | None) -> Explanation | None:
-    """Why all of a company's events are on hold, None where they are not."""
+    """Why all of a company's events are on hold, None if they aren't."""
     if connection is None or not connection.has_token:
         return REASONS[Reason.NO_TOKEN]
     return explain_pause(connection.paused_reason) if connection.is_paused else None
@@ -102,19 +107,17 @@ def _final_step(event: ConversionEvent, words: Explanation) -> str:
     return "Press play again in a few minutes." if event.is_test else STATES[State.EXHAUSTED].next_step
 
 
-# --- What is said about the CRM events of a week, by what became of them.
-
 NO_EVENT: Final = Explanation(
     "No rule",
-    "No active rule at that time: nothing is sent to LinkedIn.",
-    "Switch a rule on to send what follows. A backfill sends what happened within the last 90 days.",
+    "No active rule at the time: not sent to LinkedIn.",
+    "Switch on a rule to send future events. A backfill sends those of the last 90 days.",
     "plain",
     topic="no-rule",
 )
 
 
 def became(state: str | None, reason: str, *, is_on_hold: bool) -> Explanation:
-    """The words for CRM events whose conversion events have this state and reason; None: there are none."""
+    """The explanation for CRM events whose conversion events have this state and reason. None: they have none."""
     if state is None:
         return NO_EVENT
     if state == State.PENDING:

@@ -1,4 +1,4 @@
-"""What to tell a person who sets things up: what each CRM event means to LinkedIn."""
+"""Advice for setting up rules: what each CRM event means to LinkedIn."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,9 +13,9 @@ PURCHASE: Final = "PURCHASE"
 
 @dataclass(frozen=True, slots=True)
 class EventAdvice:
-    """When a CRM event fires, and the types of conversion, in LinkedIn's symbols, that it usually is there.
+    """When a CRM event fires, and its usual conversion types, as LinkedIn's symbols.
 
-    `is_risky`: a rule that is imported for it starts switched off and without a value.
+    `is_risky`: an imported rule for it starts switched off and without a value.
     """
 
     fires: str
@@ -25,16 +25,16 @@ class EventAdvice:
 
     @property
     def linkedin_type(self) -> str:
-        """The usual types, as Campaign Manager words them, that the API version in use knows."""
+        """The usual types that the API version in use supports, as named in Campaign Manager."""
         known = [type_label(each) for each in self.types if SINCE.get(each, "") <= settings.LINKEDIN_API_VERSION]
         return ", ".join(known) or "none fits; if you send it, Other, without a value, and in no campaign"
 
 
-# The types are those of the Conversions API's rules (Microsoft Learn); these two came back with a later version.
+# Types of the Conversions API's rules (Microsoft Learn). A later API version brought these two back.
 SINCE: Final = {"MARKETING_QUALIFIED_LEAD": "202608", "SALES_QUALIFIED_LEAD": "202608"}
-OTHER: Final = "OTHER"  # may be anything: it is offered as a type, and no CRM event is guessed from it
+OTHER: Final = "OTHER"  # may mean anything: offered as a type, but suggests no CRM event
 EVENTS: Final[dict[str, EventAdvice]] = {
-    CrmEventName.LEAD_CREATED: EventAdvice("A lead is added: by hand or over the API.", ("LEAD", "SIGN_UP")),
+    CrmEventName.LEAD_CREATED: EventAdvice("A lead is added, manually or through the API.", ("LEAD", "SIGN_UP")),
     CrmEventName.LEAD_QUALIFIED: EventAdvice(
         "A lead gets a status that means “qualified”.", ("QUALIFIED_LEAD", "MARKETING_QUALIFIED_LEAD")
     ),
@@ -50,29 +50,27 @@ EVENTS: Final[dict[str, EventAdvice]] = {
 }
 
 COUNTED_TWICE: Final = (
-    "LinkedIn counts every event of a rule of the type Purchase, where other types count a person once: "
-    "what is sent twice counts twice. “Once per lead or deal” is the safe choice."
+    "LinkedIn counts every event of a Purchase rule, while other types count a person once. "
+    "An event sent twice counts twice. “Once per lead or deal” is the safe choice."
 )
 
 
 def suggested_event(linkedin_type: str) -> str:
-    """The CRM event that a rule of this type usually stands for, "" where none does."""
+    """The usual CRM event for a rule of this type, "" if there is none."""
     if linkedin_type == OTHER:
         return ""
     return next((event for event, advice in EVENTS.items() if linkedin_type in advice.types), "")
 
 
 def type_label(linkedin_type: str) -> str:
-    """LinkedIn's symbol as Campaign Manager words it: "Qualified Lead"."""
+    """LinkedIn's symbol as named in Campaign Manager: "Qualified Lead"."""
     return linkedin_type.replace("_", " ").title()
 
 
 def counting_warning(crm_event: str, linkedin_type: str = "") -> str:
-    """That LinkedIn counts each event of this rule, "" where it does not; without a known type, as of the usual one."""
+    """A warning if LinkedIn counts each event of the rule, otherwise "". An unknown type defaults to the usual ones."""
     return COUNTED_TWICE if PURCHASE in ([linkedin_type] if linkedin_type else EVENTS[crm_event].types) else ""
 
-
-# --- What is said where rules of LinkedIn's are left out of the import, or not read at all.
 
 WRONG_SOURCE: Final = Explanation(
     "Left out",
@@ -86,5 +84,5 @@ SWITCHED_OFF: Final = Explanation(
 
 
 def too_often(sentence: str) -> Explanation:
-    """That the list was read as often as a minute allows; the sentence says when to try again."""
+    """The explanation for reading the list too often in a minute. `sentence` says when to try again."""
     return Explanation("Not now", sentence, "", "wait")

@@ -1,21 +1,20 @@
-"""What each state of an event means, in words."""
+"""What each state of an event means."""
 
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from capi.models.choices import State
 
-HELP_PAGE: Final = "troubleshooting"  # where each `topic` has its place
+HELP_PAGE: Final = "troubleshooting"  # the help page with a section for each `topic`
 
 Tone = Literal["good", "wait", "bad", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What happened, in plain words, and what to do about it ("" where there is nothing to do).
+    """What happened, in plain words, and what to do about it ("" if nothing).
 
-    `http_status` is the answer that the reason stands for, where it stands for one; `topic` is the place in the help
-    that says more.
+    `http_status` is LinkedIn's response status, for reasons that have one. `topic` is the section of the help page.
     """
 
     label: str
@@ -28,43 +27,42 @@ class Explanation:
 
 _STATES: Final[dict[State, Explanation]] = {
     State.PENDING: Explanation(
-        "Queued", "Waiting to be sent, usually for a few seconds.", "Nothing to do: it goes out by itself.", "wait"
+        "Queued",
+        "Waiting to be sent, usually for a few seconds.",
+        "No action needed: it is sent automatically.",
+        "wait",
     ),
     State.WAITING: Explanation(
         "Waiting",
-        "Waiting for something that is missing.",
-        "Enter what is missing: it then goes out by itself.",
+        "Some of its data is missing.",
+        "Add what is missing, and the event is sent automatically.",
         "wait",
     ),
     State.ACCEPTED: Explanation(
         "Sent",
         "LinkedIn accepted the event.",
-        "Campaign Manager may take 24 hours to show it, and up to 72 for all figures.",
+        "Campaign Manager may take 24 hours to show it, and up to 72 to update all figures.",
         "good",
     ),
-    State.REJECTED: Explanation(
-        "Rejected", "LinkedIn will not take this event.", "LinkedIn's own words say why.", "bad"
-    ),
-    State.EXPIRED: Explanation(
-        "Expired", "The event is too old for LinkedIn.", "Nothing to do: it can't be sent any more.", "bad"
-    ),
+    State.REJECTED: Explanation("Rejected", "LinkedIn rejected this event.", "LinkedIn's message says why.", "bad"),
+    State.EXPIRED: Explanation("Expired", "The event is too old for LinkedIn.", "It can no longer be sent.", "bad"),
     State.SKIPPED: Explanation(
-        "Skipped", "This event is not sent.", "Nothing to do, unless that is a mistake.", "plain"
+        "Skipped", "This event is not sent.", "No action needed, unless this is a mistake.", "plain"
     ),
     State.CANCELLED: Explanation(
         "Cancelled",
-        "This event was called off before it was sent.",
-        "Nothing to do, unless that was a mistake.",
+        "This event was cancelled before it was sent.",
+        "No action needed, unless this was a mistake.",
         "plain",
     ),
-    State.EXHAUSTED: Explanation("Gave up", "LinkedIn could not be reached often enough.", "Retry it by hand.", "bad"),
+    State.EXHAUSTED: Explanation("Gave up", "Every attempt to send it failed.", "Retry it manually.", "bad"),
 }
 STATES: Final = {state: replace(words, topic=f"state-{state}") for state, words in _STATES.items()}
 
 ON_HOLD: Final = Explanation(
     "On hold",
-    "Kept until sending can go on. Nothing is lost.",
-    "The LinkedIn page says what holds it: mend that, then press resume there.",
+    "Kept until sending can continue. Nothing is lost.",
+    "The LinkedIn page says why. Fix that, then press Resume there.",
     "wait",
     topic="on-hold",
 )

@@ -45,7 +45,7 @@ def test_a_revoked_token_is_told_once_and_its_mending_once(company, admin, conne
     assert looking.due_companies() == [company.pk]
     look(company)
     look(company)
-    assert subjects()[1:] == ["Northwind BV: sending to LinkedIn goes on"]
+    assert subjects()[1:] == ["Northwind BV: sending to LinkedIn has resumed"]
     assert open_alerts() == []
 
 
@@ -77,7 +77,10 @@ def test_a_rule_that_linkedin_does_not_know_is_told_and_so_is_its_resumption(
     assert looking.due_companies() == [company.pk]
     look(company)
 
-    assert subjects() == ["Northwind BV: the rule “New lead” is paused", "Northwind BV: the rule “New lead” goes on"]
+    assert subjects() == [
+        "Northwind BV: the rule “New lead” is paused",
+        "Northwind BV: the rule “New lead” has resumed",
+    ]
 
 
 @pytest.mark.parametrize("end", ["off", "deleted"])
@@ -142,7 +145,7 @@ def test_a_token_near_its_date_is_told_at_14_7_3_and_1_days_and_on_the_day(compa
 
     assert told == [6, 13, 17, 19, 20]
     assert subjects() == [
-        f"Northwind BV: the access token ends {left}"
+        f"Northwind BV: the access token expires {left}"
         for left in ("within 14 days", "within 7 days", "within 3 days", "within a day", "now")
     ]
 
@@ -157,8 +160,8 @@ def test_a_version_near_its_end_is_told_at_60_30_and_7_days_and_on_the_day(compa
         told += [days] * (len(subjects()) - len(told))
 
     assert told == [60, 30, 7, 0]
-    assert subjects()[0] == "Northwind BV: LinkedIn retires the API version 202609 within 60 days"
-    assert subjects()[-1] == "Northwind BV: LinkedIn retires the API version 202609 now"
+    assert subjects()[0] == "Northwind BV: LinkedIn retires API version 202609 within 60 days"
+    assert subjects()[-1] == "Northwind BV: LinkedIn retires API version 202609 now"
 
 
 def test_an_event_on_hold_near_its_90_days_is_told_at_14_and_3_days(company, line, make_rule) -> None:
@@ -169,10 +172,10 @@ def test_an_event_on_hold_near_its_90_days_is_told_at_14_and_3_days(company, lin
     told = []
     for day in range(20):
         look(company, now=now + timedelta(days=day))
-        told += [day] * (len([one for one in subjects() if "too old" in one]) - len(told))
+        told += [day] * (len([one for one in subjects() if "on hold expire" in one]) - len(told))
 
     assert told == [6, 17]  # with less than 15 days left, and with less than 4
-    assert subjects()[-1] == "Northwind BV: events on hold become too old within 3 days"
+    assert subjects()[-1] == "Northwind BV: events on hold expire within 3 days"
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_what_is_over_stays_on_the_page_in_pages_of_50(web, company, line, make_
 
     assert [row.alert.facts["days"] for row in first.context["past"].rows] == list(range(59, 9, -1))
     assert [row.alert.facts["days"] for row in second.context["past"].rows] == list(range(9, -1, -1))
-    assert "Usually there are 12 events a week, and there has been none for 59 days." in first.content.decode()
+    assert "It usually has 12 events a week, but has had none for 59 days." in first.content.decode()
     assert second.context["past"].older is None
 
 

@@ -96,7 +96,7 @@ def test_a_silence_is_told_once_and_so_is_its_end(company, line, make_rule) -> N
     happened(rule, 0)
     look(company, now=NOW)
 
-    assert told.what == "Usually there are 12 events a week, and there has been none for 5 days."
+    assert told.what == "It usually has 12 events a week, but has had none for 5 days."
     assert subjects() == [
         "Northwind BV: the rule “New lead” is silent", "Northwind BV: the rule “New lead” has events again"
     ]  # fmt: skip

@@ -73,7 +73,7 @@ def test_it_says_by_rule_what_became_and_names_no_lead(company, watched) -> None
         "New lead (Lead created)\n"
         "        2  Sent: LinkedIn accepted the event.\n"
         "        1  Skipped: The lead is not shared with ad platforms.\n"
-        "        1  No rule: No active rule at that time: nothing is sent to LinkedIn.\n"
+        "        1  No rule: No active rule at the time: not sent to LinkedIn.\n"
         "        4  together\n\n"
         "More in the help:\nhttps://crm.example.com/help/admin/#alerts-and-the-weekly-reconcile\n\n"
         "See all of it here:\nhttps://crm.example.com/integrations/linkedin/reconcile/?week=2026-11-16\n\n"

@@ -59,7 +59,7 @@ def test_a_token_that_no_key_opens_is_to_be_mended(company, saved, settings) -> 
     finding = about(found(company), "token")
 
     assert finding.level == "red"
-    assert finding.sentence == "The saved access token can't be opened with the keys of this installation."
+    assert finding.sentence == "The saved access token can't be decrypted with this installation's keys."
     assert "LEADMACHINE_TOKEN_KEYS" in finding.mend
 
 
@@ -86,8 +86,8 @@ def test_a_retired_version_is_not_the_tokens_fault(company, saved) -> None:
         (4, "amber", "The access token expires on 29 November 2026, in 4 days."),
         (3, "red", "The access token expires on 28 November 2026, in 3 days."),
         (1, "red", "The access token expires on 26 November 2026, tomorrow."),
-        (0, "red", "The access token was to expire on 25 November 2026, today."),
-        (-1, "red", "The access token was to expire on 24 November 2026."),
+        (0, "red", "The access token was due to expire on 25 November 2026, today."),
+        (-1, "red", "The access token was due to expire on 24 November 2026."),
     ],
 )
 def test_a_date_that_comes_near_is_told(company, saved, days, level, sentence) -> None:

@@ -68,17 +68,17 @@ def test_rules_are_compared_over_all_pages(company, sandbox, make_rule) -> None:
             "AQX-sendonly-0123456789",
             ACCOUNT,
             "unknown",
-            "LinkedIn says 403: this token may send events but not read rules",
+            "LinkedIn says 403: this token can send events but not read rules",
         ),
         ("AQX-revoked-0123456789", ACCOUNT, "red", "LinkedIn says 401: the access token is expired, revoked or"),
-        ("AQX-throttled-0123456789", ACCOUNT, "unknown", "LinkedIn has trouble of its own, or asks us to slow down."),
-        ("AQX-good-token-0123456789", "500500", "unknown", "LinkedIn has trouble of its own"),
-        ("AQX-good-token-0123456789", "503503", "unknown", "LinkedIn has trouble of its own"),
+        ("AQX-throttled-0123456789", ACCOUNT, "unknown", "LinkedIn has technical problems, or asks us to slow down."),
+        ("AQX-good-token-0123456789", "500500", "unknown", "LinkedIn has technical problems"),
+        ("AQX-good-token-0123456789", "503503", "unknown", "LinkedIn has technical problems"),
         (
             "AQX-good-token-0123456789",
             "403403",
             "unknown",
-            "LinkedIn says 403: this token may send events but not read rules",
+            "LinkedIn says 403: this token can send events but not read rules",
         ),
     ],
 )
@@ -110,7 +110,7 @@ def test_linkedin_out_of_reach_can_not_be_told(company) -> None:
     findings = found(company)
 
     assert levels(findings) == [("clock", "unknown"), ("at_linkedin", "unknown")]
-    assert findings[1].sentence == "LinkedIn did not answer in time, or could not be reached."
+    assert findings[1].sentence == "LinkedIn did not respond in time, or could not be reached."
 
 
 def test_it_waits_for_an_answer_no_longer_than_its_limit(company, sandbox, monkeypatch) -> None:
@@ -120,7 +120,7 @@ def test_it_waits_for_an_answer_no_longer_than_its_limit(company, sandbox, monke
 
     finding = about(found(company), "at_linkedin")
 
-    assert finding.sentence == "LinkedIn did not answer in time, or could not be reached."
+    assert finding.sentence == "LinkedIn did not respond in time, or could not be reached."
     assert datetime.now(UTC) - started < timedelta(seconds=3)
 
 

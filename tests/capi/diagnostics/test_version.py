@@ -21,17 +21,17 @@ def finding(today=date(2026, 11, 25), connection=None):
         (
             date(2027, 7, 16),
             "green",
-            "LinkedIn switches version 202609 of its API off on 15 September 2027, in 61 days.",
+            "LinkedIn switches off API version 202609 on 15 September 2027, in 61 days.",
         ),
         (
             date(2027, 7, 17),
             "amber",
-            "LinkedIn switches version 202609 of its API off on 15 September 2027, in 60 days.",
+            "LinkedIn switches off API version 202609 on 15 September 2027, in 60 days.",
         ),
-        (date(2027, 9, 7), "amber", "LinkedIn switches version 202609 of its API off on 15 September 2027, in 8 days."),
-        (date(2027, 9, 8), "red", "LinkedIn switches version 202609 of its API off on 15 September 2027, in 7 days."),
-        (date(2027, 9, 15), "red", "LinkedIn has switched version 202609 of its API off on 15 September 2027, today."),
-        (date(2027, 9, 16), "red", "LinkedIn has switched version 202609 of its API off on 15 September 2027."),
+        (date(2027, 9, 7), "amber", "LinkedIn switches off API version 202609 on 15 September 2027, in 8 days."),
+        (date(2027, 9, 8), "red", "LinkedIn switches off API version 202609 on 15 September 2027, in 7 days."),
+        (date(2027, 9, 15), "red", "LinkedIn switched off API version 202609 on 15 September 2027, today."),
+        (date(2027, 9, 16), "red", "LinkedIn switched off API version 202609 on 15 September 2027."),
     ],
 )
 def test_its_end_is_told_from_60_days_on(today, level, sentence) -> None:
@@ -57,7 +57,7 @@ def test_a_version_older_than_the_table_is_over(settings) -> None:
 
     found = finding()
 
-    assert (found.level, found.sentence) == ("red", "Version 202405 is older than all that LinkedIn still answers.")
+    assert (found.level, found.sentence) == ("red", "Version 202405 is older than any that LinkedIn still supports.")
 
 
 def test_what_linkedin_said_goes_before_the_table() -> None:
@@ -66,4 +66,4 @@ def test_what_linkedin_said_goes_before_the_table() -> None:
     found = finding(connection=paused)
 
     assert found.level == "red"
-    assert found.sentence == "LinkedIn says 426: it has retired the version of its API that LeadMachine uses."
+    assert found.sentence == "LinkedIn says 426: it has retired the API version that LeadMachine uses."

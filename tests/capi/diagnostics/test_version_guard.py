@@ -37,7 +37,7 @@ def ends_in(monkeypatch, settings):
         (30, "wait", "in 30 days."),
         (7, "bad", "in 7 days."),
         (1, "bad", "tomorrow."),
-        (0, "bad", "LinkedIn has switched version 202609 of its API off"),
+        (0, "bad", "LinkedIn switched off API version 202609"),
     ],
 )
 def test_every_page_tells_admins_of_its_end(client_as, admin, ends_in, days, tone, words) -> None:
@@ -47,7 +47,7 @@ def test_every_page_tells_admins_of_its_end(client_as, admin, ends_in, days, ton
 
     assert f'<div class="banner {tone}">' in page
     assert words in page
-    assert "Whoever runs LeadMachine sets LINKEDIN_API_VERSION to a newer one." in page
+    assert "The operator of LeadMachine must set LINKEDIN_API_VERSION to a newer version." in page
 
 
 def test_61_days_before_there_is_nothing_to_tell(client_as, admin, ends_in) -> None:
@@ -118,8 +118,8 @@ def test_a_retired_version_holds_everything_burns_nothing_and_goes_on_with_the_n
     assert requests_made(sandbox) == [426]
     assert states(company) == ["pending"] * 6
     assert set(ConversionEvent.objects.values_list("attempts", flat=True)) == {0}
-    assert "LinkedIn says 426: it has retired the version of its API that LeadMachine uses." in held
-    assert "Whoever runs LeadMachine sets LINKEDIN_API_VERSION to a newer one." in held
+    assert "LinkedIn says 426: it has retired the API version that LeadMachine uses." in held
+    assert "The operator of LeadMachine must set LINKEDIN_API_VERSION to a newer version." in held
     assert "6 events are on hold" in held
     assert "LinkedIn says 426" in web.get(LEADS).content.decode()
 

@@ -70,8 +70,7 @@ def test_it_starts_one_for_each_active_rule_that_has_something_to_send(
         (("--company=northwind", "--days=0"), "--days is a number from 1 to 90: LinkedIn takes no more."),
         (
             ("--company=northwind", "--days=30"),
-            "Northwind BV: A backfill is sent by a rule that is switched on, and there is none. "
-            "Switch one on on the LinkedIn page.",
+            "Northwind BV: A backfill needs a rule that is switched on. Switch on a rule on the LinkedIn page.",
         ),
         (("--company=northwind", "--days=30", "--rule=1"), "Northwind BV has no rule 1."),
     ],

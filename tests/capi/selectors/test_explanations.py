@@ -18,6 +18,7 @@ from capi.models.choices import (
     AlertResolution,
     BackfillOutcome,
     BackfillState,
+    CrmEventName,
     Frequency,
     MailKind,
     Reason,
@@ -53,6 +54,7 @@ CATALOGUE = {
 LABELS_SAY_IT_ALL = {
     choices.CrmEventName: "the names that crm gives",
     Frequency: "a choice in a form",
+    CrmEventName: "what happened in the CRM",
     AlertResolution: "how an alert ended, beside its words",
     MailKind: "which of an alert's words a mail has",
 }

@@ -18,7 +18,7 @@ from tests.housekeeping import keep_house
 
 pytestmark = pytest.mark.django_db
 
-NO_RULE = "No active rule at that time: nothing is sent to LinkedIn"
+NO_RULE = "No active rule at the time: not sent to LinkedIn"
 LOG_GONE = "More than 180 days ago: its log is no longer kept"
 TOGGLE = "/outcomes-column/"
 

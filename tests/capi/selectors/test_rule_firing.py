@@ -131,7 +131,7 @@ def test_a_rule_of_the_type_purchase_warns_that_every_event_counts(
 
     page = web.get(reverse("rule_edit", args=[rule.pk])).content.decode()
 
-    assert ("what is sent twice counts twice. “Once per lead or deal” is the safe choice." in page) is is_warned
+    assert ("An event sent twice counts twice. “Once per lead or deal” is the safe choice." in page) is is_warned
 
 
 def test_a_refused_form_still_says_how_often(web, history) -> None:

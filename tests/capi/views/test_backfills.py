@@ -40,7 +40,7 @@ def test_the_plan_says_what_becomes_of_each_event_and_sends_nothing(
     assert lines(answer) == {"Go now": 3, "Wait for an e-mail": 1, "Skipped: not shared": 1}
     page = answer.content.decode()
     assert "Send 4 earlier events" in page
-    assert "an old event may be accepted and yet be counted for no ad" in page
+    assert "It may accept an old event but count it for no ad" in page
     assert COUNTED_TWICE not in page
     assert not Backfill.objects.exists()
     assert not ConversionEvent.objects.exists()
@@ -74,7 +74,7 @@ def test_what_was_planned_is_started_with_the_same_form(web, company, admin, con
     assert (backfill.until - backfill.since).days == 30
     send_all(company)
     assert states(company) == ["accepted"] * 3
-    assert "All past events of the period have been gone through." in web.get(answer.url).content.decode()
+    assert "All past events in the period have been processed." in web.get(answer.url).content.decode()
 
 
 def test_with_nothing_to_send_nothing_is_started(web, company, make_rule) -> None:
@@ -146,7 +146,7 @@ def test_its_page_tells_how_far_it_has_come_and_what_holds_it(web, company, conn
     running = web.get(address).content.decode()
     assert "5 of 12 gone through" in running
     assert '<progress max="12" value="5"' in running
-    assert "Past events are sent behind what happens now." in running
+    assert "Past events are sent after new ones." in running
     assert f'hx-get="{address}"' in running
 
     type(rule).objects.update(is_active=False)
@@ -178,7 +178,7 @@ def test_it_is_paused_and_resumed_and_cancelled(web, company, connected, sandbox
         return backfill.state
 
     assert press("backfill_pause") == "paused"
-    assert "Resume it: it goes on where it stopped." in web.get(backfill.get_absolute_url()).content.decode()
+    assert "Resume it to continue where it stopped." in web.get(backfill.get_absolute_url()).content.decode()
     assert press("backfill_resume") == "running"
     assert "It ends for good." in web.get(reverse("backfill_cancel", args=[backfill.pk])).content.decode()
     assert press("backfill_cancel") == "cancelled"

@@ -80,7 +80,7 @@ def test_the_pages_about_linkedin_say_how_much_is_on_hold_and_until_when(client_
 
     for page in pages:
         assert "<strong>1 event is on hold.</strong> LinkedIn says 401" in page
-        assert "The first of them turns 90 days in " in page
+        assert "Fix this by " in page
         assert PAUSED not in page
 
 
@@ -102,8 +102,8 @@ def test_the_versions_end_is_told_to_ops_and_the_tokens_to_admins_alone(
 
     pages = [client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)]
 
-    assert ["has switched version 202511 of its API off" in page for page in pages] == [True, True, False]
-    assert ["The access token was to expire on" in page for page in pages] == [True, False, False]
+    assert ["switched off API version 202511" in page for page in pages] == [True, True, False]
+    assert ["The access token was due to expire on" in page for page in pages] == [True, False, False]
 
 
 def test_while_all_is_well_the_pages_about_linkedin_ask_for_nothing_more(client_as, ops, company, make_rule) -> None:

@@ -116,9 +116,9 @@ def test_each_reason_against_it_is_named(web, company, make_rule) -> None:
 
     assert said == {
         "no token": "No access token is saved.",
-        "no e-mail": "The lead has no e-mail address; LinkedIn would answer 422, data is missing.",
+        "no e-mail": "The lead has no e-mail address. LinkedIn would reject the event (422).",
         "opted out": "The lead is not shared with ad platforms.",
-        "rule off": "The rule is switched off: nothing is planned for it.",
+        "rule off": "The rule is switched off, so its events are not sent.",
         "no deal": "This rule is about deals, and this lead has none.",
         "rule paused": "LinkedIn says 404: there is no conversion rule with this id.",
         "line paused": "LinkedIn says 401: the access token is expired, revoked or invalid.",
@@ -188,7 +188,7 @@ def test_a_place_that_is_taken_is_named_with_the_event_that_has_it(web, company,
 
     found = web.get(PAGE, {"lead": lead.pk, "rule": rule.pk}).context["found"]
 
-    assert found.words.what.startswith("This rule counts each lead or deal once")
+    assert found.words.what.startswith("This rule sends one event for each lead or deal")
     assert found.taken_by == ConversionEvent.objects.get()
 
 

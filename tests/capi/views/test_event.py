@@ -80,7 +80,7 @@ def test_an_amount_without_a_currency_is_told_before_and_after_the_event_is_sent
     send_all(company)
     after = page_of(web, event)
 
-    told = "The deal had an amount but no currency, so that no value goes to LinkedIn."
+    told = "The deal had an amount but no currency, so no value is sent."
     assert [told in page for page in (before, after)] == [True, True]
     assert "conversionValue" not in json_on(after)
 
@@ -136,7 +136,7 @@ def test_every_attempt_is_listed_newest_first(web, company, connected, sandbox, 
 
     page = web.get(event.get_absolute_url())
 
-    assert "Trying again 503" in trying
+    assert "Retrying 503" in trying
     assert "What would be sent now" in trying
     assert [attempt.http_status for attempt in page.context["attempts"]] == [201, 503]
     assert "HTTP 503" in page.content.decode()
@@ -208,7 +208,7 @@ def test_an_erased_lead_is_not_called_deleted(web, company, connected, make_rule
 
 @pytest.mark.parametrize(
     ("is_test", "step"),
-    [(False, "Correct what they name, then retry the event"), (True, "A test holds nothing of yours")],
+    [(False, "Correct the data, then retry the event"), (True, "A test event contains none of your data")],
 )
 def test_a_refused_event_says_what_to_do_about_it(web, make_rule, is_test, step) -> None:
     rule = make_rule()
@@ -219,7 +219,7 @@ def test_a_refused_event_says_what_to_do_about_it(web, make_rule, is_test, step)
     page = page_of(web, event)
 
     assert step in page
-    assert ("Correct what they name" in page) is not is_test
+    assert ("Correct the data" in page) is not is_test
 
 
 def test_it_takes_the_same_queries_with_or_without_a_history(

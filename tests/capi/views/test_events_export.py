@@ -35,7 +35,7 @@ def test_a_row_tells_what_the_page_tells_but_who_it_is_about(client_as, ops, com
         "recorded_at": event.created_at.isoformat(), "happened_at": event.happened_at.isoformat(),
         "event_id": event.event_id, "crm_event": "Lead created", "rule": "New lead",
         "linkedin_rule_id": rule.linkedin_id, "state": "Waiting for an e-mail",
-        "why": "The lead has no e-mail address; LinkedIn would answer 422, data is missing.",
+        "why": "The lead has no e-mail address. LinkedIn would reject the event (422).",
         "http_status": "", "attempts": "0", "settled_at": "", "lead_id": str(lead.pk), "deal_id": "", "is_test": "no",
     }  # fmt: skip
 

@@ -51,7 +51,7 @@ def test_each_page_says_how_much_why_and_until_when(client_as, admin, company, r
     for page in pages:
         assert "2 events are on hold" in page
         assert "LinkedIn says 401" in page
-        assert f"The first of them turns 90 days in 12 days, on {on.day} {on:%B}" in page
+        assert f"Fix this by {on.day} {on:%B} (in 12 days): LinkedIn rejects events older than 90 days." in page
         assert "Nothing is sent at the moment." not in page  # the banner of all other pages
 
 
@@ -118,12 +118,12 @@ def test_it_is_one_query(company, rule, django_assert_num_queries) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "words"), [(-1, "now:"), (0, "today:"), (1, "tomorrow, on 2 December:"), (9, "in 9 days, on 10 December:")]
+    ("days", "words"), [(-1, "now"), (0, "today"), (1, "by 2 December (tomorrow)"), (9, "by 10 December (in 9 days)")]
 )
 def test_the_countdown_reads_like_a_sentence(days, words) -> None:
     today = timezone.datetime(2026, 12, 1).date()
 
-    assert f"turns 90 days {words} after that" in countdown(today + timedelta(days=days), today)
+    assert f"Fix this {words}: LinkedIn rejects" in countdown(today + timedelta(days=days), today)
 
 
 def test_a_sales_rep_sees_none_of_it(client_as, sales, company, rule) -> None:

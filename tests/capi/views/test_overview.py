@@ -167,7 +167,7 @@ def test_the_numbers_are_exported_as_they_are_shown_and_on_record(client_as, ops
     rows = rows_of(web.post(EXPORT, {"period": "7"}))
 
     today = timezone.localdate()
-    refused = "LinkedIn found the data of this event wrong or incomplete (400, 409 or 422)."
+    refused = "LinkedIn rejected the event's data as wrong or incomplete (400, 409 or 422)."
     assert rows == [
         ["day", "rule", "state", "why", "events"],
         [str(today - timedelta(days=3)), "New lead", "Rejected", refused, "2"],
@@ -175,7 +175,7 @@ def test_the_numbers_are_exported_as_they_are_shown_and_on_record(client_as, ops
         [str(today - timedelta(days=2)), "New lead", "Skipped", "The lead is not shared with ad platforms.", "1"],
         [
             str(today - timedelta(days=1)), "New lead", "Waiting for an e-mail",
-            "The lead has no e-mail address; LinkedIn would answer 422, data is missing.", "1",
+            "The lead has no e-mail address. LinkedIn would reject the event (422).", "1",
         ],
     ]  # fmt: skip
     assert AuditEntry.objects.get(action="export").details == {"what": "conversion numbers"}

@@ -125,7 +125,7 @@ def test_an_open_alert_names_the_next_try_and_not_the_first_one(company, admin, 
 
     page = client_as(admin).get(reverse("alerts")).content.decode()
 
-    now = f"The next try is at {timezone.localtime(later):%H:%M} on"
+    now = f"The next attempt is at {timezone.localtime(later):%H:%M} on"
     assert page.count(now) == 2  # in the banner and in the alert
     assert "LinkedIn asked us to wait." not in page
 

@@ -270,7 +270,7 @@ def test_a_list_is_never_shown_to_another_company(client_as, web, connect, other
         ("AQX-sendonly-token-0123456789", "512345678", "The first is normal for a Direct API token"),
         (TOKEN, "403403", "LinkedIn&#x27;s words: “No ad accounts found”"),
         ("AQX-revoked-token-0123456789", "512345678", "LinkedIn says 401"),
-        (TOKEN, "500500", "LinkedIn has trouble of its own"),
+        (TOKEN, "500500", "LinkedIn has technical problems"),
     ],
 )
 def test_where_the_list_can_not_be_read_the_page_says_why_and_leads_to_pasting(
@@ -288,8 +288,8 @@ def test_where_the_list_can_not_be_read_the_page_says_why_and_leads_to_pasting(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (Fault(status=200, body="<html>"), "no list of rules that could be read"),
-        (Fault(cut_after=40), "no list of rules that could be read"),
+        (Fault(status=200, body="<html>"), "not a readable list of rules"),
+        (Fault(cut_after=40), "not a readable list of rules"),
         (Fault(status=426, body='{"code":"NONEXISTENT_VERSION"}'), "LinkedIn says 426"),
         (Fault(status=400), "LinkedIn refused to list the rules"),
     ],
@@ -312,7 +312,7 @@ def test_a_linkedin_that_does_not_answer_holds_the_page_for_its_time_only(web, c
 
     page = web.get(PAGE)
 
-    assert "LinkedIn did not answer in time" in page.content.decode()
+    assert "LinkedIn did not respond in time" in page.content.decode()
 
 
 def test_odd_names_are_text_and_nothing_else(web, connect, sandbox) -> None:
@@ -345,7 +345,7 @@ def test_a_token_that_can_not_be_opened_is_said(web, company, connect, sandbox) 
 
     page = web.get(PAGE).content.decode()
 
-    assert "can't be opened with the keys" in page.replace("&#x27;", "'")
+    assert "can't be decrypted with this" in page.replace("&#x27;", "'")
     assert sandbox.ledger.tail(10) == []
 
 

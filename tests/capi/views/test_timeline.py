@@ -51,7 +51,7 @@ def test_what_had_no_rule_at_its_time_says_so(company, make_rule) -> None:
 
     notes = notes_of(lead)
 
-    assert notes == [("No active rule at that time: nothing is sent to LinkedIn", "plain")]
+    assert notes == [("No active rule at the time: not sent to LinkedIn", "plain")]
 
 
 def test_an_event_on_hold_says_who_has_to_look(company, make_rule) -> None:
@@ -62,7 +62,7 @@ def test_an_event_on_hold_says_who_has_to_look(company, make_rule) -> None:
 
     ((text, tone),) = notes_of(lead)
 
-    assert text == "On hold (New lead): an admin has to look at the LinkedIn page"
+    assert text == "On hold (New lead): an admin needs to check the LinkedIn page"
     assert tone == "wait"
 
 
