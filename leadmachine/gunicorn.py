@@ -13,8 +13,9 @@ import sys
 from typing import Any
 
 from leadmachine import settings
+from leadmachine.environment import PORT
 
-bind = f"127.0.0.1:{settings.PORT}"
+bind = f"127.0.0.1:{PORT}"
 worker_class = "gthread"
 threads = 8
 # A stopping process may still wait for a request to LinkedIn, from an erasure or from the embedded worker.

@@ -183,7 +183,7 @@ def test_all_addresses_are_synthetic(northwind) -> None:
 def test_in_production_it_refuses_and_loads_nothing(settings) -> None:
     settings.DEBUG = False
 
-    with pytest.raises(CommandError, match=r"not for production\. Set LINKEDIN_SANDBOX=on"):
+    with pytest.raises(CommandError, match=r"not for production\. To load it anyway, set LINKEDIN_SANDBOX=on"):
         load()
 
     assert not Company.objects.exists()

@@ -103,7 +103,7 @@ def test_with_the_database_away_nothing_is_known_or_refused_and_it_is_asked_agai
 
     with pytest.raises(Error):
         installation.name()
-    with pytest.raises(Transport.connection_errors, match="the database does not say"):
+    with pytest.raises(Transport.connection_errors, match="can't be read from the database"):
         line().channel()
     assert checks.own_queue() == []
 

@@ -31,7 +31,7 @@ def test_each_process_says_so_at_its_start(processes: Processes, name: str) -> N
 
     wait_for(lambda: "W010" in processes.log(name), seconds=30, told=f"{name} warns")
     assert "EMAIL_URL is not set" in processes.log(name)
-    assert "Without mail nobody can be invited" in processes.log(name)
+    assert "Without mail, people can't be invited" in processes.log(name)
     assert processes.running[name].poll() is None
 
 
