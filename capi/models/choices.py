@@ -45,13 +45,13 @@ OPEN_BACKFILLS = (BackfillState.RUNNING, BackfillState.PAUSED)
 class BackfillOutcome(models.TextChoices):
     """What a backfill does with a past CRM event. Only the first five create a conversion event."""
 
-    GOES = "goes", "Go now"
-    NO_EMAIL = "no_email", "Wait for an e-mail"
+    GOES = "goes", "To be sent"
+    NO_EMAIL = "no_email", "Waiting for an e-mail"
     OPTED_OUT = "opted_out", "Skipped: not shared"
-    ALREADY_COUNTED = "already_counted", "Skipped: already counted"
+    ALREADY_COUNTED = "already_counted", "Skipped: duplicate"
     TOO_OLD = "too_old", "Too old"
-    SENT = "sent", "Sent already"
-    KNOWN = "known", "In the log already"
+    SENT = "sent", "Already sent"
+    KNOWN = "known", "Already in the log"
     LEAD_DELETED = "lead_deleted", "Lead deleted"
     DEAL_DELETED = "deal_deleted", "Deal deleted"
 
@@ -65,29 +65,29 @@ class Reason(models.TextChoices):
     NONE = "", "-"
     NO_EMAIL = "no_email", "No e-mail address"
     OPTED_OUT = "opted_out", "Not shared with ad platforms"
-    ALREADY_COUNTED = "already_counted", "Already counted"
+    ALREADY_COUNTED = "already_counted", "Duplicate"
     TOO_OLD = "too_old", "Older than 90 days"
     LEAD_DELETED = "lead_deleted", "Lead deleted"
     DEAL_DELETED = "deal_deleted", "Deal deleted"
     ERASED = "erased", "Person erased"
-    CANCELLED_BY_HAND = "cancelled_by_hand", "Cancelled by hand"
+    CANCELLED_BY_HAND = "cancelled_by_hand", "Cancelled manually"
     RULE_INACTIVE = "rule_inactive", "Rule switched off"
     RULE_DELETED = "rule_deleted", "Rule deleted"
     BACKFILL_CANCELLED = "backfill_cancelled", "Backfill cancelled"
-    DATA_REFUSED = "data_refused", "Data refused"
-    REFUSED = "refused", "Refused"
+    DATA_REFUSED = "data_refused", "Data rejected"
+    REFUSED = "refused", "Request rejected"
     THROTTLED = "throttled", "Too many requests"
-    SERVER_TROUBLE = "server_trouble", "LinkedIn is in trouble"
-    TIMED_OUT = "timed_out", "No answer in time"
-    UNREACHABLE = "unreachable", "LinkedIn not reached"
-    ANSWER_UNREADABLE = "answer_unreadable", "Answer unreadable"
+    SERVER_TROUBLE = "server_trouble", "LinkedIn has technical problems"
+    TIMED_OUT = "timed_out", "Timed out"
+    UNREACHABLE = "unreachable", "LinkedIn unreachable"
+    ANSWER_UNREADABLE = "answer_unreadable", "Unreadable response"
 
     RULE_FORBIDDEN = "rule_forbidden", "No permission, or unknown rule"
     RULE_NOT_FOUND = "rule_not_found", "Wrong rule id"
     RULE_MISCONFIGURED = "rule_misconfigured", "Rule not set up for the Conversions API"
 
     NO_TOKEN = "no_token", "No access token"
-    TOKEN_REFUSED = "token_refused", "Access token refused"
+    TOKEN_REFUSED = "token_refused", "Access token rejected"
     TOKEN_UNREADABLE = "token_unreadable", "Access token unreadable"
     VERSION_RETIRED = "version_retired", "API version retired"
     COMPANY_CLOSED = "company_closed", "Company deactivated"
@@ -96,11 +96,11 @@ class Reason(models.TextChoices):
 class RestCause(models.TextChoices):
     """Why a lane rests, though nothing is paused."""
 
-    ASKED = "asked", "LinkedIn asked for it"
+    ASKED = "asked", "LinkedIn asked us to wait"
     DAY_LIMIT = "day_limit", "LinkedIn's daily limit"
     THROTTLED = "throttled", "Too many requests"
-    THROTTLED_OFTEN = "throttled_often", "Too many requests, again and again"
-    TROUBLE = "trouble", "LinkedIn is in trouble"
+    THROTTLED_OFTEN = "throttled_often", "Too many requests, repeatedly"
+    TROUBLE = "trouble", "LinkedIn has technical problems"
 
 
 class AlertKind(models.TextChoices):
@@ -108,28 +108,28 @@ class AlertKind(models.TextChoices):
 
     CONNECTION_PAUSED = "connection_paused", "Sending paused"
     RULE_PAUSED = "rule_paused", "Rule paused"
-    HOLD_ENDING = "hold_ending", "Events on hold near their end"
-    RESTING = "resting", "Sending rests"
+    HOLD_ENDING = "hold_ending", "Events on hold expire soon"
+    RESTING = "resting", "Sending delayed"
     FAILING = "failing", "Many events fail"
-    SILENT = "silent", "A rule fell silent"
-    TOKEN_ENDING = "token_ending", "Token near its end"
-    VERSION_ENDING = "version_ending", "API version near its end"
+    SILENT = "silent", "A rule is silent"
+    TOKEN_ENDING = "token_ending", "Token expires soon"
+    VERSION_ENDING = "version_ending", "API version retired soon"
 
 
 class AlertResolution(models.TextChoices):
     """How an alert ended."""
 
-    MENDED = "mended", "Over"
-    REPLACED = "replaced", "Went on"  # by a later alert of the same kind
+    MENDED = "mended", "Resolved"
+    REPLACED = "replaced", "Replaced by a newer alert"
     GONE = "gone", "No longer applies"  # the rule was switched off or deleted, the token removed
 
 
 class MailKind(models.TextChoices):
     """What a mail is about."""
 
-    OPENED = "opened", "It began"
-    CLOSED = "closed", "It is over"
-    WEEK = "week", "The week's reconcile"
+    OPENED = "opened", "Alert opened"
+    CLOSED = "closed", "Alert closed"
+    WEEK = "week", "Weekly reconcile"
 
 
 class CrmEventName(models.TextChoices):

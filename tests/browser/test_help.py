@@ -28,7 +28,7 @@ def test_a_refused_event_leads_to_the_place_that_explains_it(page, company, admi
     page.get_by_role("link", name="More in the help").click()
 
     page.wait_for_url("**/help/troubleshooting/#reason-data_refused")
-    assert page.locator(":target h2").inner_text() == "400, 409, 422: Data refused"
+    assert page.locator(":target h2").inner_text() == "400, 409, 422: Data rejected"
 
 
 def test_the_help_is_searched_with_the_keyboard(page, sales) -> None:

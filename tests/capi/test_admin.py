@@ -43,7 +43,7 @@ def test_why_a_line_rests_since_when_and_how_large_its_requests_may_be_is_shown(
     page = web.get(reverse("admin:capi_connection_change", args=[Connection.objects.get().pk])).content.decode()
 
     assert "3 Nov" in page, [line for line in page.splitlines() if "2026" in line]
-    assert "LinkedIn is in trouble" in page
+    assert "LinkedIn has technical problems" in page
     assert "262144" in page
 
 

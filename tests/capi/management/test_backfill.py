@@ -13,13 +13,13 @@ pytestmark = pytest.mark.django_db
 
 PLAN = """\
 Lead created (rule {rule.pk}, Lead created):
-  Go now                           3
-  Wait for an e-mail               0
+  To be sent                       3
+  Waiting for an e-mail            0
   Skipped: not shared              0
-  Skipped: already counted         0
+  Skipped: duplicate               0
   Too old                          0
-  Sent already                     0
-  In the log already               0
+  Already sent                     0
+  Already in the log               0
   Lead deleted                     0
   Deal deleted                     0
   CRM events                       3

@@ -37,7 +37,7 @@ def test_the_plan_says_what_becomes_of_each_event_and_sends_nothing(
 
     answer = web.get(PLAN, {"rule": rule.pk, "period": 30})
 
-    assert lines(answer) == {"Go now": 3, "Wait for an e-mail": 1, "Skipped: not shared": 1}
+    assert lines(answer) == {"To be sent": 3, "Waiting for an e-mail": 1, "Skipped: not shared": 1}
     page = answer.content.decode()
     assert "Send 4 earlier events" in page
     assert "It may accept an old event but count it for no ad" in page
@@ -123,7 +123,7 @@ def test_other_dates_are_whole_days(web, company, make_rule) -> None:
     holds_it = web.get(PLAN, {"rule": rule.pk, "period": 0, "since": before, "until": that_day})
 
     assert lines(ends_before) == {}
-    assert lines(holds_it) == {"Go now": 2}
+    assert lines(holds_it) == {"To be sent": 2}
 
 
 def test_a_rule_of_another_company_is_no_choice(web, company, other_company, make_rule) -> None:

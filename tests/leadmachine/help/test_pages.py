@@ -48,11 +48,11 @@ def test_an_unknown_page_is_not_found(client_as, sales):
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        ("401", "401: Access token refused"),
+        ("401", "401: Access token rejected"),
         ("429", "429: Too many requests"),
-        ("timeout", "timeout, or an answer that can't be read: No answer in time"),
-        ("5xx", "408, 413, 421, 423, 425, other 5xx: LinkedIn is in trouble"),
-        ("501", "501, other 4xx: Refused"),
+        ("timeout", "timeout, or an answer that can't be read: Timed out"),
+        ("5xx", "408, 413, 421, 423, 425, other 5xx: LinkedIn has technical problems"),
+        ("501", "501, other 4xx: Request rejected"),
         ("sha-256 HASH", "Privacy"),
         ("rename stage", "What happens if I rename a status or a stage?"),
         ("gave up", "State “Gave up”"),
