@@ -11,9 +11,8 @@ from capi.models.choices import Reason, RestCause, only_digits
 from crm.models.tenancy import CompanyQuerySet
 
 LONG_REST: Final = timedelta(minutes=5)  # pages and alerts report a longer one
-NEXT_REQUEST_TAKES: Final = timedelta(
-    minutes=5
-)  # at most, from the end of a rest: a sweep, a batch and a slow response
+# At most, from the end of a rest: a sweep, a batch and a slow response.
+NEXT_REQUEST_TAKES: Final = timedelta(minutes=5)
 
 
 class Connection(models.Model):

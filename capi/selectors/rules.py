@@ -21,7 +21,7 @@ HEALTH_ROWS: Final = 20_000  # the company's newest events; older ones say littl
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """A rule and the results of its newest events. `on_hold` counts events held by it or by the connection.
+    """A rule and the results of its newest events. `on_hold` counts its events on hold, whatever the cause.
 
     If the last sent event is too far back to know its time, `last_sent_on` is its day.
     """
@@ -90,9 +90,8 @@ def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
     health = by_rule.get(rule.pk, {})
     test = ConversionEvent.objects.for_company(rule.company_id).filter(pk=health.get("last_test") or 0).first()
     day = _days_of_last_sent(rule.company_id, [rule], by_rule).get(rule.pk)
-    return _row(
-        rule, health, day, _on_hold_by_rule(rule.company_id, connection, rule).get(rule.pk, 0), test, connection
-    )
+    on_hold = _on_hold_by_rule(rule.company_id, connection, rule).get(rule.pk, 0)
+    return _row(rule, health, day, on_hold, test, connection)
 
 
 def last_days(company_id: int, rules: Iterable[ConversionRule], states: Collection[State]) -> dict[int, date]:

@@ -87,7 +87,7 @@ def hold_of(rule: ConversionRule, connection: Connection | None) -> Explanation 
 
 
 def hold_of_connection(connection: Connection | None) -> Explanation | None:
-    """Why all of a company's events are on hold, None if they aren't."""
+    """Why all events of the company are on hold, None if they aren't."""
     if connection is None or not connection.has_token:
         return REASONS[Reason.NO_TOKEN]
     return explain_pause(connection.paused_reason) if connection.is_paused else None
