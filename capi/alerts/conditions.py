@@ -1,4 +1,4 @@
-"""Comparing what is so with what is known: pure, so that its rules can be tried on any history."""
+"""Compare current conditions with open alerts. Pure, so that tests can run it on any history."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +16,10 @@ Subject = tuple[str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that is so now and that somebody should know of.
+    """A current condition that people should know about.
 
-    `marker` names the episode, `stage` is how many days are left at most, on a scale that only falls. Where
-    `only_keeps` is set it opens no alert but keeps an open one: the way down is longer than the way up, and what can't
-    be told at the moment is no news.
+    `marker` identifies the episode. `stage` is the most days that can be left; it only falls. With `only_keeps`, the
+    condition keeps an open alert open but opens none: for hysteresis, and for what is unknown at the moment.
     """
 
     kind: AlertKind
@@ -38,29 +37,31 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a look brings: conditions to open an alert for, and alerts to close."""
+    """Conditions to open an alert for, and alerts to close."""
 
     opened: Sequence[Condition]
     closed: Sequence[tuple[Alert, AlertResolution]]
 
 
-def compare(known: Iterable[Alert], found: Iterable[Condition], *, standing: Collection[int | None]) -> Changes:
-    """The changes from the open alerts to what was found.
+def compare(
+    open_alerts: Iterable[Alert], conditions: Iterable[Condition], *, standing: Collection[int | None]
+) -> Changes:
+    """The changes that bring the open alerts into line with the conditions.
 
-    `standing` holds the rules that are switched on, and None where there is a token: an alert about anything else is
-    closed as gone, and not as mended.
+    `standing` contains the ids of active rules, and None if there is a token: an alert about anything else is closed as
+    gone, not as over.
     """
-    now = {condition.subject: condition for condition in found}
+    current = {condition.subject: condition for condition in conditions}
     opened: list[Condition] = []
     closed: list[tuple[Alert, AlertResolution]] = []
-    for alert in known:
-        condition = now.pop((alert.kind, alert.rule_id), None)
+    for alert in open_alerts:
+        condition = current.pop((alert.kind, alert.rule_id), None)
         if condition is None:
             closed.append((alert, AlertResolution.MENDED if alert.rule_id in standing else AlertResolution.GONE))
         elif not condition.only_keeps and _is_news(condition, alert):
             closed.append((alert, AlertResolution.REPLACED))
             opened.append(condition)
-    opened += [condition for condition in now.values() if not condition.only_keeps]
+    opened += [condition for condition in current.values() if not condition.only_keeps]
     return Changes(opened, closed)
 
 
@@ -68,13 +69,13 @@ def _is_news(condition: Condition, alert: Alert) -> bool:
     return condition.marker != alert.marker or condition.stage < alert.stage
 
 
-# --- What the connection and its rules say by themselves: pauses, and dates that come near.
+# Conditions from the connection and its rules alone: pauses, and dates coming up.
 
 
 def facts_of(
     connection: Connection, rules: Iterable[ConversionRule], *, now: datetime, today: date
 ) -> Iterator[Condition]:
-    """The conditions that need no counting. `rules` are the company's active ones."""
+    """The conditions that need no counting. `rules` are the company's active rules."""
     if connection.is_paused:
         yield _paused(AlertKind.CONNECTION_PAUSED, connection)
     for rule in rules:
@@ -86,15 +87,15 @@ def facts_of(
 
 
 def _paused(kind: AlertKind, paused: Connection | ConversionRule, rule_id: int | None = None) -> Condition:
-    return Condition(kind, rule_id, marker=_midnight(paused.paused_at), reason=paused.paused_reason)
+    return Condition(kind, rule_id, marker=_iso(paused.paused_at), reason=paused.paused_reason)
 
 
 def _resting(connection: Connection, now: datetime) -> Iterator[Condition]:
     if connection.rests_long(now):
-        facts: Facts = {"since": _midnight(connection.resting_since), "until": _midnight(connection.next_attempt_at)}
+        facts: Facts = {"since": _iso(connection.resting_since), "until": _iso(connection.next_attempt_at)}
         yield Condition(AlertKind.RESTING, reason=connection.rest_cause, facts=facts)
     elif connection.is_paused or connection.failing_since(now) is not None:
-        # Neither a pause nor the time between two tries says anything of the end of the trouble.
+        # Neither a pause nor the time between two tries means that the trouble is over.
         yield Condition(AlertKind.RESTING, only_keeps=True)
 
 
@@ -113,5 +114,5 @@ def _version_ending(connection: Connection, today: date) -> Iterator[Condition]:
         yield Condition(AlertKind.VERSION_ENDING, marker=version, stage=end.mark, facts=facts)
 
 
-def _midnight(moment: datetime | None) -> str:
+def _iso(moment: datetime | None) -> str:
     return moment.isoformat() if moment is not None else ""

@@ -1,6 +1,6 @@
-"""What has to be counted: it is counted before the look's transaction, with queries that read a bounded number of rows.
+"""Conditions that have to be counted: before the transaction, with queries that read a bounded number of rows.
 
-Counting says nothing of a line or a rule that is on hold: what it said before then stands.
+Counts mean nothing while a connection or a rule is on hold: open alerts then stay as they are.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ from crm.models import CrmEvent
 
 
 def measures_of(company_id: int, *, now: datetime) -> list[Condition]:
-    """The conditions of the company that counting brings to light."""
+    """The company's conditions that depend on counts."""
     connection = Connection.objects.for_company(company_id).first()
     if connection is None:
         return []
@@ -32,20 +32,20 @@ def measures_of(company_id: int, *, now: datetime) -> list[Condition]:
         *hold_ending(connection, now=now),
         *failing_rules(company_id, sending, now=now),
         *silent_rules(company_id, sending, now=now),
-        *_as_before(held),
+        *_unchanged(held),
     ]
 
 
-def _as_before(rules: Sequence[ConversionRule]) -> list[Condition]:
+def _unchanged(rules: Sequence[ConversionRule]) -> list[Condition]:
     kinds = (AlertKind.FAILING, AlertKind.SILENT)
     return [Condition(kind, rule.pk, only_keeps=True) for rule in rules for kind in kinds]
 
 
-# --- Whether too many events of a rule fail.
+# Failing: too many of a rule's events fail.
 
 WINDOW: Final = timedelta(days=30)
-ENOUGH_ENDED: Final = 20  # events that ended: of so many a fifth tells something
-FEW: Final = 5  # of a rule that has no more, half of them does; of fewer than these no share is told
+ENOUGH_ENDED: Final = 20  # ended events: with this many, a fifth is significant
+FEW: Final = 5  # for a rule with no more, half is significant; with fewer, no share is
 OPENS_AT_PERCENT: Final = {ENOUGH_ENDED: 20, FEW: 50}
 CLOSES_BELOW_PERCENT: Final = 10
 FAILED: Final = (State.REJECTED, State.EXHAUSTED)
@@ -53,25 +53,25 @@ FAILED: Final = (State.REJECTED, State.EXHAUSTED)
 
 @dataclass(frozen=True, slots=True)
 class EndedCount:
-    """How many events came to an end, and how many of them failed."""
+    """How many events ended, and how many of them failed."""
 
     failed: int = 0
-    in_all: int = 0
+    total: int = 0
 
     def __add__(self, other: "EndedCount") -> "EndedCount":
-        return EndedCount(self.failed + other.failed, self.in_all + other.in_all)
+        return EndedCount(self.failed + other.failed, self.total + other.total)
 
     def is_at_least(self, percent: int) -> bool:
-        """True if this share of them failed, or more."""
-        return 100 * self.failed >= percent * self.in_all
+        """True if at least this percentage failed."""
+        return 100 * self.failed >= percent * self.total
 
 
 def failing_rules(company_id: int, rules: Sequence[ConversionRule], *, now: datetime) -> Iterator[Condition]:
-    """The rules of which too many of the newest events failed, among those that ended.
+    """The rules with too many failures among their newest ended events.
 
-    The newest are those of the last days with 20 such events, and 20 % of them are too many. A rule that has not so
-    many in 30 days is judged by the last days with 5 of them, and 50 % are too many. An open alert stays until the
-    share is below 10 %, and while nothing ended.
+    The newest are those of the last days with 20 ended events, and 20 % failures are too many. A rule with fewer in
+    30 days is judged by the last days with 5 of them, and 50 % are too many. An open alert stays until the share is
+    below 10 %, and while nothing ends.
     """
     ended = _ended_by_day(company_id, since=(now - WINDOW).date())
     for rule in rules:
@@ -81,55 +81,55 @@ def failing_rules(company_id: int, rules: Sequence[ConversionRule], *, now: date
 
 
 def _failing(rule_id: int, days: Sequence[EndedCount]) -> Condition | None:
-    at_least = ENOUGH_ENDED if sum(day.in_all for day in days) >= ENOUGH_ENDED else FEW
+    at_least = ENOUGH_ENDED if sum(day.total for day in days) >= ENOUGH_ENDED else FEW
     newest = _newest(days, at_least)
-    if newest.in_all and not newest.is_at_least(CLOSES_BELOW_PERCENT):
+    if newest.total and not newest.is_at_least(CLOSES_BELOW_PERCENT):
         return None
-    opens = newest.in_all >= at_least and newest.is_at_least(OPENS_AT_PERCENT[at_least])
-    facts: dict[str, int | str] = {"failed": newest.failed, "ended": newest.in_all}
+    opens = newest.total >= at_least and newest.is_at_least(OPENS_AT_PERCENT[at_least])
+    facts: dict[str, int | str] = {"failed": newest.failed, "ended": newest.total}
     return Condition(AlertKind.FAILING, rule_id, facts=facts, only_keeps=not opens)
 
 
 def _newest(days: Sequence[EndedCount], at_least: int) -> EndedCount:
-    """What ended on as many of the last days as it takes to come to so many, whole days only."""
+    """The ended events of the fewest last days that reach `at_least`, whole days only."""
     newest = EndedCount()
     for day in days:
-        if newest.in_all >= at_least:
+        if newest.total >= at_least:
             break
         newest += day
     return newest
 
 
 def _ended_by_day(company_id: int, *, since: date) -> defaultdict[int, list[EndedCount]]:
-    """By rule: what ended of the events of each day, the last day first."""
+    """By rule: the ended events of each day, latest day first."""
     counts = DayCount.objects.for_company(company_id).filter(day__gt=since, state__in=[State.ACCEPTED, *FAILED])
     by_day = counts.values("rule", "day").order_by("rule", "-day")
-    rows = by_day.annotate(failed=Sum("count", filter=Q(state__in=FAILED), default=0), in_all=Sum("count"))
-    found: defaultdict[int, list[EndedCount]] = defaultdict(list)
+    rows = by_day.annotate(failed=Sum("count", filter=Q(state__in=FAILED), default=0), total=Sum("count"))
+    by_rule: defaultdict[int, list[EndedCount]] = defaultdict(list)
     for row in rows:
-        found[row["rule"]].append(EndedCount(row["failed"], row["in_all"]))
-    return found
+        by_rule[row["rule"]].append(EndedCount(row["failed"], row["total"]))
+    return by_rule
 
 
-# --- Whether a rule fell silent: nothing of it is on its way to LinkedIn, though by its history something should be.
+# Silent: a rule sends nothing, although by its history it should.
 
 WEEK: Final = timedelta(weeks=1)
 SHORTEST: Final = timedelta(days=1)
 WEEKS_OF_HISTORY: Final = range(4, 9)
 EXPECTED: Final = 7  # of a Poisson distribution with this mean, 0 has a probability of 0.09 %
-ENOUGH: Final = 100  # a stretch with more tells nothing new
+ENOUGH: Final = 100  # a larger count changes nothing
 
-# What reached the point of being sent. What waits for an address, was skipped or cancelled did not.
+# Events that got as far as being sent, unlike those waiting for an address, skipped or cancelled.
 ON_ITS_WAY: Final = (State.PENDING, State.ACCEPTED, State.REJECTED, State.EXHAUSTED)
 
 
 def silent_rules(company_id: int, rules: Sequence[ConversionRule], *, now: datetime) -> Iterator[Condition]:
-    """The rules that have been silent for so long that it is no accident.
+    """The rules that have been silent for too long to be chance.
 
-    The silence is laid over each of the last 4 to 8 weeks before it, at the same time of the week: nights, weekends
-    and one big import then raise no alarm. The median of what these weeks held is what was to be expected, and the
-    alarm comes at 7: were events to come at random, none at all would then be a matter of less than 0.1 %. A silence
-    beyond a week expects in proportion more. A day is the least, and a rule younger than 4 weeks has no history.
+    The silence is compared with the same stretch of each of the 4 to 8 weeks before it, so that nights, weekends and
+    one big import raise no alarm. The median of those weeks is the expected number, and the alarm comes at 7: if events
+    were random, none at all would then have a probability below 0.1 %. Beyond a week, the expected number grows in
+    proportion. A silence lasts at least a day, and a rule needs 4 weeks of history.
     """
     for rule in rules:
         condition = _silent(company_id, rule, now)
@@ -147,8 +147,8 @@ def _silent(company_id: int, rule: ConversionRule, now: datetime) -> Condition |
         return Condition(AlertKind.SILENT, rule.pk, only_keeps=True)
     if _expected(events, last, now, weeks) < EXPECTED:
         return None
-    in_all = events.filter(occurred_at__gt=last - weeks * WEEK, occurred_at__lte=last).count()
-    facts: dict[str, int | str] = {"days": (now - last).days, "per_week": round(in_all / weeks)}
+    total = events.filter(occurred_at__gt=last - weeks * WEEK, occurred_at__lte=last).count()
+    facts: dict[str, int | str] = {"days": (now - last).days, "per_week": round(total / weeks)}
     return Condition(AlertKind.SILENT, rule.pk, facts=facts)
 
 
@@ -160,23 +160,23 @@ def _expected(events: QuerySet[CrmEvent], last: datetime, now: datetime, weeks: 
 
 
 def _count(events: QuerySet[CrmEvent], start: datetime, end: datetime) -> int:
-    """How many came after `start` and until `end`, but no more than ENOUGH."""
+    """How many events occurred after `start` and up to `end`, at most ENOUGH."""
     return len(events.filter(occurred_at__gt=start, occurred_at__lte=end).order_by("occurred_at")[:ENOUGH].values("pk"))
 
 
 def _events_of(company_id: int, rule: ConversionRule) -> QuerySet[CrmEvent]:
-    """Through the CRM events, whose index knows kind and time: the rule's own events have no index by time."""
+    """The rule's CRM events. Their index covers kind and time; conversion events have no index on time."""
     own = CrmEvent.objects.for_company(company_id).filter(kind=rule.crm_event)
     return own.filter(conversion_events__rule=rule, conversion_events__state__in=ON_ITS_WAY)
 
 
-# --- Whether the first event on hold comes near the age beyond which LinkedIn takes it no more.
+# Hold ending: the oldest event on hold is almost too old for LinkedIn.
 
 DAYS: Final = (3, 14)
 
 
 def hold_ending(connection: Connection, *, now: datetime) -> Iterator[Condition]:
-    """The condition that an event on hold has 14 days left, or 3, until it is too old."""
+    """The condition that an event on hold is too old in 14 days, or in 3."""
     oldest = _oldest_on_hold(connection)
     if oldest is None:
         return

@@ -1,4 +1,4 @@
-"""Looking at a company: its state is compared with its open alerts, once however many workers look at the same time."""
+"""Evaluate a company: compare its state with its open alerts, once, however many workers try at the same time."""
 
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -15,37 +15,37 @@ from capi.alerts.preferences import MailTopic, recipients
 from capi.models import Alert, Connection, ConversionRule, Mail
 from capi.models.choices import AlertKind, AlertResolution, MailKind
 
-EVERY: Final = timedelta(hours=1)  # unless something changes: a pause and its end ask for a look themselves
+EVERY: Final = timedelta(hours=1)  # earlier after a change: a pause and its end request an evaluation
 DUE: Final = Q(next_look_at=None) | Q(next_look_at__lte=Now())
 
 
 def due_companies() -> list[int]:
-    """The companies whose state is to be looked at."""
+    """The ids of companies that are due for evaluation."""
     return list(Connection.objects.filter(DUE).order_by("pk").values_list("company_id", flat=True))
 
 
 def evaluate(company_id: int, *, now: datetime) -> bool:
-    """Open and close the company's alerts as its state demands. False where another worker has just looked.
+    """Open and close the company's alerts according to its state. Returns False if another worker just did.
 
-    What has to be counted is counted before, so that the transaction, which holds the connection's row, is short. It
-    then reads the state anew: a pause is known with its own beginning, and no look can overtake another.
+    Counting comes first, to keep the transaction short, as it locks the connection's row. The transaction then reads
+    the state again: a pause has its actual start, and no evaluation can overtake another.
     """
-    measured = measures_of(company_id, now=now)
+    counted = measures_of(company_id, now=now)
     with transaction.atomic():
         connection = _claim(company_id)
         if connection is None:
             return False
         rules = list(ConversionRule.objects.for_company(company_id).active()) if connection.company.is_active else []
-        found = [*measured, *facts_of(connection, rules, now=now, today=_today(connection, now))] if rules else []
+        conditions = [*counted, *facts_of(connection, rules, now=now, today=_today(connection, now))] if rules else []
         standing = {rule.pk for rule in rules} | ({None} if rules and connection.has_token else set())
-        write_changes(company_id, compare(_open_alerts(company_id), found, standing=standing))
+        write_changes(company_id, compare(_open_alerts(company_id), conditions, standing=standing))
         if rules:
             notifications.write_if_due(connection, now=now)
     return True
 
 
 def _claim(company_id: int) -> Connection | None:
-    """The connection, locked, unless nobody need look at it: of two workers that come at once one finds it done."""
+    """The connection, locked, or None if it is not due: of two workers at the same time, one finds it done."""
     due = Connection.objects.for_company(company_id).filter(DUE)
     if not due.update(next_look_at=Now() + EVERY):
         return None
@@ -60,20 +60,24 @@ def _today(connection: Connection, now: datetime) -> date:
     return now.astimezone(ZoneInfo(connection.company.time_zone)).date()
 
 
-# --- Writing what changed: alerts opened and closed, and for each person who wants it a mail, in one transaction.
+# Write the changes: open and close alerts, and write a mail for each person who wants it, in one transaction.
 
-# Whose end is news. That a date was moved or that what was on hold went out, people know who did it.
+# Kinds whose end is news. Whoever moved a date or released events on hold knows already.
 END_IS_NEWS: Final = frozenset(
     {AlertKind.CONNECTION_PAUSED, AlertKind.RULE_PAUSED, AlertKind.RESTING, AlertKind.FAILING, AlertKind.SILENT}
 )
 
 
 def write_changes(company_id: int, changes: Changes) -> None:
-    """Call it inside the transaction in which the changes were found."""
-    for alert, ending in changes.closed:
-        Alert.objects.filter(pk=alert.pk).update(closed_at=Now(), ending=ending)
+    """Call it in the transaction that found the changes."""
+    for alert, resolution in changes.closed:
+        Alert.objects.filter(pk=alert.pk).update(closed_at=Now(), ending=resolution)
     opened = [_open(company_id, condition) for condition in changes.opened]
-    over = [alert for alert, ending in changes.closed if ending == AlertResolution.MENDED and alert.kind in END_IS_NEWS]
+    over = [
+        alert
+        for alert, resolution in changes.closed
+        if resolution == AlertResolution.MENDED and alert.kind in END_IS_NEWS
+    ]
     if opened or over:
         people = recipients(company_id, MailTopic.ALERTS)
         _mail([(alert, MailKind.CLOSED) for alert in over] + [(alert, MailKind.OPENED) for alert in opened], people)
@@ -91,9 +95,9 @@ def _open(company_id: int, condition: Condition) -> Alert:
     )
 
 
-def _mail(told: list[tuple[Alert, MailKind]], people: list[int]) -> None:
+def _mail(alerts: list[tuple[Alert, MailKind]], people: list[int]) -> None:
     Mail.objects.bulk_create(
-        Mail(company_id=alert.company_id, user_id=user_id, news=news, alert=alert)
-        for alert, news in told
+        Mail(company_id=alert.company_id, user_id=user_id, news=kind, alert=alert)
+        for alert, kind in alerts
         for user_id in people
     )

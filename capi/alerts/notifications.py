@@ -1,4 +1,4 @@
-"""The mails, in plain text: what happened and to which company, what to do, and where. Of a lead they say nothing."""
+"""The mails, in plain text: the company, what happened, what to do and where. They contain no lead data."""
 
 import logging
 from collections.abc import Sequence
@@ -33,22 +33,22 @@ class MailContent:
 
 
 def mail_content(mail: Mail) -> MailContent:
-    """The mail as it goes out. `mail.company`, `mail.user` and `mail.alert.rule` should be loaded."""
+    """The mail's subject and text. `mail.company`, `mail.user` and `mail.alert.rule` should be loaded."""
     return _of_week(mail) if mail.week is not None else _of_alert(mail)
 
 
 def _of_alert(mail: Mail) -> MailContent:
     assert mail.alert is not None
     with timezone.override(mail.company.time_zone):
-        told = tell_end(mail.alert) if mail.news == MailKind.CLOSED else tell(mail.alert)
+        text = tell_end(mail.alert) if mail.news == MailKind.CLOSED else tell(mail.alert)
     parts = [
-        f"{capfirst(told.title)}.",
-        told.what,
-        told.next_step,
-        _more(told.topic),
-        f"See it here:\n{link('alerts')}",
+        f"{capfirst(text.title)}.",
+        text.what,
+        text.next_step,
+        _more(text.topic),
+        f"See the alert:\n{link('alerts')}",
     ]
-    return _letter(f"{mail.company}: {told.title}", parts)
+    return _content(f"{mail.company}: {text.title}", parts)
 
 
 def _of_week(mail: Mail) -> MailContent:
@@ -57,20 +57,20 @@ def _of_week(mail: Mail) -> MailContent:
     with timezone.override(mail.company.time_zone):
         week = reconcile(mail.company_id, mail.week, connection)
     days = f"{_day(week.monday)} to {_day(week.sunday)}"
-    head = f"What became of the CRM events of {days}, by rule. The numbers are those of the moment of this mail."
-    rules = [_of_rule(one) for one in week.rules] or ["Nothing happened that one of your rules is mapped to."]
+    head = f"Outcomes of the CRM events from {days}, by rule, when this mail was sent."
+    rules = [_of_rule(row) for row in week.rules] or ["None of your rules had a CRM event."]
     more = f"More in the help:\n{link('help_page', 'admin')}#{ABOUT_RECONCILE}"
-    foot = f"See all of it here:\n{link('reconcile')}?week={mail.week}"
-    return _letter(f"{mail.company}: LinkedIn, the week from {days}", [head, *rules, more, foot])
+    foot = f"See the full reconcile:\n{link('reconcile')}?week={mail.week}"
+    return _content(f"{mail.company}: LinkedIn reconcile, {days}", [head, *rules, more, foot])
 
 
-def _of_rule(one: RuleWeek) -> str:
-    name = f"{one.rule.name} ({one.rule.get_crm_event_display()})"
-    lines = [f"  {line.count:>7,}  {line.words.label}: {line.words.what}" for line in one.lines]
-    return "\n".join([name, *lines, f"  {one.crm_events:>7,}  together"])
+def _of_rule(row: RuleWeek) -> str:
+    name = f"{row.rule.name} ({row.rule.get_crm_event_display()})"
+    lines = [f"  {line.count:>7,}  {line.words.label}: {line.words.what}" for line in row.lines]
+    return "\n".join([name, *lines, f"  {row.crm_events:>7,}  total"])
 
 
-def _letter(subject: str, parts: Sequence[str]) -> MailContent:
+def _content(subject: str, parts: Sequence[str]) -> MailContent:
     return MailContent(" ".join(subject.split()), "\n\n".join(part for part in [*parts, why()] if part) + "\n")
 
 
@@ -83,39 +83,39 @@ def _day(day: date) -> str:
 
 
 def why() -> str:
-    """Why one got this, and how to get no more."""
-    because = "You get this mail because you chose to, or because you are an admin. Choose otherwise here:"
+    """Why the recipient got this mail, and how to stop it."""
+    because = "You get this mail because you chose to, or because you are an admin. Change that here:"
     return f"{because}\n{link('alerts')}#mail"
 
 
 def link(name: str, *args: str) -> str:
-    """Where a page is for somebody who reads about it in a mail."""
+    """The full URL of a page."""
     return f"{settings.SITE_URL}{reverse(name, args=args)}"
 
 
-# --- Sending the mails: each is claimed, sent, and marked as sent. Nothing here can harm a delivery.
+# Send the mails: claim each, send it, mark it as sent. Failures here can't affect deliveries.
 
 logger = logging.getLogger(__name__)
 
-CLAIM: Final = timedelta(minutes=15)  # far longer than a mail server is waited for
+CLAIM: Final = timedelta(minutes=15)  # far longer than the timeout for the mail server
 RETRY_MINUTES: Final = (5, 15, 60, 180, 360, 720, 1440)  # then the news is old
 
 
 def send_due() -> int:
-    """Send the mails that are due, oldest first. Returns how many went out."""
+    """Send the mails that are due, oldest first. Returns how many were sent."""
     return sum(_send(pk) for pk in list(Mail.objects.due().values_list("pk", flat=True)))
 
 
 def _send(pk: int) -> bool:
     if shutdown.has_begun() or not Mail.objects.due().filter(pk=pk).update(due_at=Now() + CLAIM, tries=F("tries") + 1):
-        return False  # this worker is about to end, or another has it
+        return False  # this worker is shutting down, or another has claimed it
     mail = Mail.objects.select_related("company", "user", "alert__rule").get(pk=pk)
     if not may_still_read(mail.company_id, mail.user_id):
         Mail.objects.filter(pk=pk).update(due_at=None)
         return False
     try:
         _message(mail).send()
-    except Exception as error:  # whatever it is, the mails behind it must go; its text may hold the address
+    except Exception as error:  # later mails must still go; the error's text may contain the address
         logger.error("Mail %s of company %s could not be sent: %s.", pk, mail.company_id, type(error).__name__)
         Mail.objects.filter(pk=pk).update(due_at=_next_try(mail.tries))
         return False
@@ -124,30 +124,30 @@ def _send(pk: int) -> bool:
 
 
 def _message(mail: Mail) -> EmailMessage:
-    letter = mail_content(mail)
-    # The same for each try: a mail server that got it twice can tell.
-    name = f"<alert-mail-{mail.pk}@{settings.SITE_URL.rpartition('/')[2].partition(':')[0]}>"
-    headers = {"Message-ID": name, "Auto-Submitted": "auto-generated"}
-    return EmailMessage(letter.subject, letter.text, to=[mail.user.email], headers=headers)
+    content = mail_content(mail)
+    # The same for each try, so that a mail server can recognise duplicates.
+    message_id = f"<alert-mail-{mail.pk}@{settings.SITE_URL.rpartition('/')[2].partition(':')[0]}>"
+    headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
+    return EmailMessage(content.subject, content.text, to=[mail.user.email], headers=headers)
 
 
 def _next_try(tries: int) -> object:
     return Now() + timedelta(minutes=RETRY_MINUTES[tries - 1]) if tries <= len(RETRY_MINUTES) else None
 
 
-# --- The mail of a Monday morning with the reconcile of the week before, once for each company and week.
+# The Monday mail with last week's reconcile, once per company and week.
 
-FROM_HOUR: Final = 6  # of Monday, by the company's clock
+FROM_HOUR: Final = 6  # on Monday, in the company's time zone
 
 
 def write_if_due(connection: Connection, *, now: datetime) -> None:
-    """Write the mails about the week that ended last, unless that was done. Call it while the connection is locked."""
+    """Write the mails about the last full week, unless done. Call it while the connection is locked."""
     week = last_week(now.astimezone(ZoneInfo(connection.company.time_zone)))
     if connection.mailed_week == week:
         return
     Connection.objects.filter(pk=connection.pk).update(mailed_week=week)
     if connection.mailed_week is None:
-        return  # it is new here: the first week that it hears of is the one that runs
+        return  # a new company: its first mail is about the current week
     company_id = connection.company_id
     Mail.objects.bulk_create(
         Mail(company_id=company_id, user_id=user_id, news=MailKind.WEEK, week=week)
@@ -156,6 +156,6 @@ def write_if_due(connection: Connection, *, now: datetime) -> None:
 
 
 def last_week(local: datetime) -> date:
-    """The Monday of the week that ended last; the night before Monday morning still counts as the week before."""
+    """The Monday of the last full week. Until FROM_HOUR, Monday still belongs to the week before."""
     day = (local - timedelta(hours=FROM_HOUR)).date()
     return day - timedelta(days=day.weekday(), weeks=1)

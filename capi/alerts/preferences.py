@@ -1,4 +1,4 @@
-"""Who gets mail. Admins unless they choose otherwise, ops if they choose so, sales never: they may not see the page."""
+"""Who gets mail: admins unless they opt out, ops if they opt in, sales never, as they may not see the page."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from crm.models.roles import Action, Role
 
 
 class MailTopic(StrEnum):
-    """What one may choose to get, by the name of its field."""
+    """The mails a person may choose, by field name."""
 
     ALERTS = "alerts"
     WEEKLY = "weekly"
@@ -17,7 +17,7 @@ class MailTopic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a member gets by mail."""
+    """The mails a member gets."""
 
     membership: Membership
     alerts: bool
@@ -25,25 +25,25 @@ class Choice:
 
 
 def choices_of(company: Company | int) -> list[Choice]:
-    """Everybody who may get mail about the company's line to LinkedIn, with what they get. Two queries."""
+    """Everyone who may get mail about the company's connection, with their choice. Two queries."""
     members = Membership.objects.for_company(company).active().of_open_companies().select_related("user")
     chosen = {choice.user_id: choice for choice in MailChoice.objects.for_company(company)}
     return [_choice(member, chosen.get(member.user_id)) for member in members if member.may(Action.SEE_CONNECTION)]
 
 
 def choose(*, company: Company, user: User, alerts: bool, weekly: bool) -> None:
-    """Keep what a person wants to get from this company."""
+    """Save which mails a person wants from this company."""
     wanted = {"alerts": alerts, "weekly": weekly}
     MailChoice.objects.update_or_create(company=company, user=user, defaults=wanted)
 
 
-def recipients(company_id: int, want: MailTopic) -> list[int]:
-    """The ids of the users who want this."""
-    return [choice.membership.user_id for choice in choices_of(company_id) if getattr(choice, want)]
+def recipients(company_id: int, topic: MailTopic) -> list[int]:
+    """The ids of the users who want this mail."""
+    return [choice.membership.user_id for choice in choices_of(company_id) if getattr(choice, topic)]
 
 
 def may_still_read(company_id: int, user_id: int) -> bool:
-    """True if this person is still somebody who may know how the company's line is."""
+    """True if this person may still see the company's connection."""
     return any(choice.membership.user_id == user_id for choice in choices_of(company_id))
 
 

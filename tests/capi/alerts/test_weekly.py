@@ -33,7 +33,7 @@ def test_it_comes_from_six_on_by_the_companys_clock(company, watched, zone, utc_
     look(company, now=MONDAY + timedelta(hours=utc_hour))
 
     assert before == []
-    assert subjects() == ["Northwind BV: LinkedIn, the week from 16 November 2026 to 22 November 2026"]
+    assert subjects() == ["Northwind BV: LinkedIn reconcile, 16 November 2026 to 22 November 2026"]
 
 
 def test_it_comes_once_a_week_however_often_one_looks(company, watched) -> None:
@@ -53,7 +53,7 @@ def test_a_company_that_is_new_hears_first_of_the_week_that_runs(company, line, 
     look(company, now=MONDAY + timedelta(days=7, hours=6))
 
     assert first == []
-    assert subjects() == ["Northwind BV: LinkedIn, the week from 23 November 2026 to 29 November 2026"]
+    assert subjects() == ["Northwind BV: LinkedIn reconcile, 23 November 2026 to 29 November 2026"]
 
 
 def test_it_says_by_rule_what_became_and_names_no_lead(company, watched) -> None:
@@ -68,16 +68,15 @@ def test_it_says_by_rule_what_became_and_names_no_lead(company, watched) -> None
     subjects()
 
     assert PostOffice.taken[0].body == (
-        "What became of the CRM events of 16 November 2026 to 22 November 2026, by rule. "
-        "The numbers are those of the moment of this mail.\n\n"
+        "Outcomes of the CRM events from 16 November 2026 to 22 November 2026, by rule, when this mail was sent.\n\n"
         "New lead (Lead created)\n"
         "        2  Sent: LinkedIn accepted the event.\n"
         "        1  Skipped: The lead is not shared with ad platforms.\n"
         "        1  No rule: No active rule at the time: not sent to LinkedIn.\n"
-        "        4  together\n\n"
+        "        4  total\n\n"
         "More in the help:\nhttps://crm.example.com/help/admin/#alerts-and-the-weekly-reconcile\n\n"
-        "See all of it here:\nhttps://crm.example.com/integrations/linkedin/reconcile/?week=2026-11-16\n\n"
-        "You get this mail because you chose to, or because you are an admin. Choose otherwise here:\n"
+        "See the full reconcile:\nhttps://crm.example.com/integrations/linkedin/reconcile/?week=2026-11-16\n\n"
+        "You get this mail because you chose to, or because you are an admin. Change that here:\n"
         "https://crm.example.com/integrations/linkedin/alerts/#mail\n"
     )
 
