@@ -1,1 +1,1 @@
-"""The doctor: looks at all that has to be right for events to reach LinkedIn, and changes none of it."""
+"""The doctor: checks everything that events need to reach LinkedIn, and changes nothing."""

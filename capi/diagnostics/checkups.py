@@ -1,4 +1,4 @@
-"""Check-ups: the doctor's findings, kept for the LinkedIn page, and its card there."""
+"""Check-ups: the doctor's findings, stored for the LinkedIn page, and its card there."""
 
 import logging
 import time
@@ -18,25 +18,23 @@ from capi.models import Checkup, Connection
 from capi.selectors.rules import RuleRow
 from crm.models import Company
 
-# --- Check-ups: the doctor's findings, kept for the LinkedIn page.
-
 logger = logging.getLogger(__name__)
 
 EVERY: Final = timedelta(days=1)
-AGAIN: Final = timedelta(hours=1)  # where a check-up failed, or its worker ended meanwhile
-UNCLAIMED: Final = Q(checkup_claimed_at=None) | Q(checkup_claimed_at__lte=Now() - AGAIN)
+RETRY_AFTER: Final = timedelta(hours=1)  # if a check-up failed, or its worker ended during it
+UNCLAIMED: Final = Q(checkup_claimed_at=None) | Q(checkup_claimed_at__lte=Now() - RETRY_AFTER)
 
 
 def check_up(company: Company) -> None:
-    """Examine the company and keep what was found, in the place of what was found before."""
-    found = {"findings": as_json(examine(company, notes_facts=True)), "ran_at": Now()}
-    Checkup.objects.update_or_create(company=company, defaults=found)
+    """Examine the company and store the findings, replacing the previous ones."""
+    result = {"findings": as_json(examine(company, notes_facts=True)), "ran_at": Now()}
+    Checkup.objects.update_or_create(company=company, defaults=result)
 
 
 def check_up_due(*, seconds: float) -> None:
-    """Check up on the connected companies whose last check-up is a day old, for about `seconds`.
+    """Check connected companies whose last check-up is a day old, for about `seconds`.
 
-    However many workers do so at the same time, each company has one check-up.
+    Each company gets one check-up, however many workers run this at the same time.
     """
     until = time.monotonic() + seconds
     for connection in _due():
@@ -49,8 +47,8 @@ def check_up_due(*, seconds: float) -> None:
 def _try(company: Company) -> None:
     try:
         check_up(company)
-    except Exception:  # the others' check-ups must not wait for it
-        logger.exception("The check-up of company %s failed; it is tried again in an hour.", company.pk)
+    except Exception:  # the other companies' check-ups must not be affected
+        logger.exception("The check-up of company %s failed. It will be retried in an hour.", company.pk)
 
 
 def _due() -> list[Connection]:
@@ -63,14 +61,14 @@ def _claim(connection: Connection) -> bool:
     return bool(Connection.objects.filter(UNCLAIMED, pk=connection.pk).update(checkup_claimed_at=Now()))
 
 
-# --- The doctor's card on the LinkedIn page.
+# The doctor's card on the LinkedIn page.
 
 ABOUT_TOKEN: Final = {Check.AT_LINKEDIN}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the doctor knows, the worst first, and when everything was looked at (None: never)."""
+    """The findings, worst first, and the time of the last full check-up (None: never)."""
 
     findings: Sequence[Finding]
     ran_at: datetime | None
@@ -81,7 +79,7 @@ class Report:
 
     @property
     def to_see(self) -> list[Finding]:
-        """What is not fine, and the usual causes however they stand."""
+        """The findings that are not OK, and the usual causes at any level."""
         return [finding for finding in self.findings if finding.level != Level.GREEN or finding.check in USUAL_CAUSES]
 
     @property
@@ -90,17 +88,17 @@ class Report:
 
 
 def report_of(company_id: int, connection: Connection | None, rows: Sequence[RuleRow]) -> Report:
-    """The card, in one query: what is at hand as it stands now, all else as the newest check-up found it."""
+    """The card, in one query: current findings where possible, the rest from the last check-up."""
     checkup = Checkup.objects.for_company(company_id).first()
-    now = at_hand(connection, rows, timezone.now())
+    current = at_hand(connection, rows, timezone.now())
     if checkup is None:
-        return Report(worst_first(now), None)
-    outdated = AT_HAND | (ABOUT_TOKEN if _is_before_the_token(checkup, connection) else set())
-    then = [finding for finding in from_json(checkup.findings) if finding.check not in outdated]
-    return Report(worst_first([*now, *then]), checkup.ran_at)
+        return Report(worst_first(current), None)
+    outdated = AT_HAND | (ABOUT_TOKEN if _predates_token(checkup, connection) else set())
+    stored = [finding for finding in from_json(checkup.findings) if finding.check not in outdated]
+    return Report(worst_first([*current, *stored]), checkup.ran_at)
 
 
-def _is_before_the_token(checkup: Checkup, connection: Connection | None) -> bool:
-    """True if another token was saved since: what LinkedIn said about the former one says nothing now."""
+def _predates_token(checkup: Checkup, connection: Connection | None) -> bool:
+    """True if a token was saved since: LinkedIn's answer to the old one is worthless now."""
     saved_at = connection.token_saved_at if connection is not None else None
     return saved_at is not None and saved_at > checkup.ran_at

@@ -1,12 +1,12 @@
-"""The doctor: looks at all that has to be right for events to reach LinkedIn, and changes none of it.
+"""The doctor: checks everything that events need to reach LinkedIn, and changes nothing.
 
-    token · version · account · rules      what the LinkedIn page has at hand, and shows as it stands now
-    queue · worker · leads                 a few queries more
-    at_linkedin                            a question to LinkedIn, which has five seconds to answer
+    token · version · account · rules      already loaded by the LinkedIn page, which shows their current state
+    queue · worker · leads                 a few more queries
+    at_linkedin                            a request to LinkedIn, with a timeout of five seconds
 
-Of these, token, active rules, rule ids and ad account are the usual causes (`findings.USUAL_CAUSES`).
+Token, active rules, rule ids and ad account are the usual causes (`findings.USUAL_CAUSES`).
 
-A check that can't be made is "can't tell", and never an error.
+A check that can't be made is "unknown", never an error.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ AT_HAND: Final = {
 
 
 def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
-    """All findings about the company, the worst first. Times are in the company's time zone.
+    """All findings about the company, worst first. Times are in the company's time zone.
 
-    With `notes_facts`, what LinkedIn says of the company's rules is kept with them.
+    `notes_facts` saves what LinkedIn returns about the company's rules.
     """
     with timezone.override(company.time_zone):
         connection = Connection.objects.for_company(company).first()
@@ -55,7 +55,7 @@ def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
 
 
 def at_hand(connection: Connection | None, rows: Sequence[RuleRow], now: datetime) -> list[Finding]:
-    """What can be told from the connection and the rules alone, without a query."""
+    """The findings from the connection and the rules alone, without a query."""
     today = timezone.localdate(now)
     return [
         *setup.token_findings(connection, rows, today),

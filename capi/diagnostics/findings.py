@@ -1,4 +1,4 @@
-"""What the doctor says: one finding per check, the same on the page, on the command line and in the daily run."""
+"""The doctor's findings, the same on the page, on the command line and in the daily check-up."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -14,35 +14,35 @@ from capi.selectors.explanations.states import Tone
 
 
 class Level(models.TextChoices):
-    """How things stand. In the order in which they are shown."""
+    """How serious a finding is, in display order."""
 
-    RED = "red", "To mend"
-    AMBER = "amber", "Look here"
-    UNKNOWN = "unknown", "Can't tell"
-    GREEN = "green", "Fine"
+    RED = "red", "Needs fixing"
+    AMBER = "amber", "Check"
+    UNKNOWN = "unknown", "Unknown"
+    GREEN = "green", "OK"
 
 
 class Check(models.TextChoices):
-    """What is looked at."""
+    """What is checked."""
 
     TOKEN = "token", "Access token"
-    EXPIRY = "expiry", "Token's expiry date"
+    EXPIRY = "expiry", "Token expiry"
     VERSION = "version", "API version"
     ACCOUNT = "account", "Ad account"
     ACTIVE = "active", "Active rules"
     PAUSED = "paused", "Rule ids"
     SEEN = "seen", "Last sent"
-    AT_LINKEDIN = "at_linkedin", "The rules at LinkedIn"
+    AT_LINKEDIN = "at_linkedin", "Rules at LinkedIn"
     CLOCK = "clock", "Clock"
     LEADS = "leads", "Leads with an e-mail"
     ON_HOLD = "on_hold", "Events on hold"
     REST = "rest", "Waiting for LinkedIn"
     SIZE = "size", "Size of requests"
-    DUE = "due", "Events whose turn it is"
+    DUE = "due", "Due events"
     SWEEP = "sweep", "Worker"
 
 
-# What it is nearly always, and so what is shown even where it is fine.
+# The causes of nearly all problems, so shown even when OK.
 USUAL_CAUSES: Final = (Check.TOKEN, Check.ACTIVE, Check.PAUSED, Check.ACCOUNT)
 
 TONES: Final[dict[Level, Tone]] = {Level.RED: "bad", Level.AMBER: "wait", Level.UNKNOWN: "plain", Level.GREEN: "good"}
@@ -56,8 +56,8 @@ ICONS: Final[dict[Level, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How one thing stands, in a sentence; `mend` says what to do, `link` where, and `topic` is its place in the help
-    ("" where there is nothing).
+    """The result of one check: a sentence, what to do (`mend`), where (`link`), and the `topic` in the help. The last
+    three may be "".
     """
 
     check: Check
@@ -69,7 +69,7 @@ class Finding:
 
     @property
     def links(self) -> list[str]:
-        """Where to go and where to read more, of what somebody should see; nothing where all is fine."""
+        """Where to go and where to read more. Empty if the finding is OK."""
         if self.level == Level.GREEN:
             return []
         return [link for link in (self.link, self.topic and help_on(self.topic, page="troubleshooting")) if link]
@@ -85,7 +85,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many findings there are of each level that somebody should see."""
+    """The number of findings of each level but green."""
 
     red: int
     amber: int
@@ -93,13 +93,13 @@ class Counts:
 
     @property
     def sentence(self) -> str:
-        """The whole in a few words: "1 thing to mend, 2 to look at"."""
+        """A summary such as "1 thing to fix, 2 to check"."""
         parts = [
-            f"{self.red} thing{'' if self.red == 1 else 's'} to mend" if self.red else "",
-            f"{self.amber} to look at" if self.amber else "",
-            f"{self.unknown} that can't be told" if self.unknown else "",
+            f"{self.red} thing{'' if self.red == 1 else 's'} to fix" if self.red else "",
+            f"{self.amber} to check" if self.amber else "",
+            f"{self.unknown} unknown" if self.unknown else "",
         ]
-        return ", ".join(filter(None, parts)) or "all is well"
+        return ", ".join(filter(None, parts)) or "everything is OK"
 
 
 def counted(findings: Iterable[Finding]) -> Counts:
@@ -108,7 +108,7 @@ def counted(findings: Iterable[Finding]) -> Counts:
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    """What is to be mended first, and in the order of the checks where the levels are the same."""
+    """Sorted by level, then in the order of the checks."""
     levels, checks = list(Level), list(Check)
     return sorted(findings, key=lambda finding: (levels.index(finding.level), checks.index(finding.check)))
 
@@ -118,33 +118,33 @@ def as_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
 
 
 def from_json(stored: Iterable[dict[str, Any]]) -> list[Finding]:
-    """The findings that were stored, without those of checks that this version no longer makes."""
+    """The stored findings, without checks and levels that this version doesn't know."""
     known = [each for each in stored if each["check"] in Check.values and each["level"] in Level.values]
     return [Finding(**{**each, "check": Check(each["check"]), "level": Level(each["level"])}) for each in known]
 
 
 def step(number: int) -> str:
-    """Where one of the three steps stands."""
+    """The URL of one of the three steps."""
     return reverse("linkedin") + ("#connect", "#map", "#verify")[number - 1]
 
 
 def help_on(topic: str, *, page: str = "faq") -> str:
-    """Where the help speaks of it."""
+    """The URL of the topic in the help."""
     return f"{reverse('help_page', args=[page])}#{topic}"
 
 
 def moment(at: datetime) -> str:
-    """As "24 Nov, 15:00", in the company's time zone."""
+    """Such as "24 Nov, 15:00", in the company's time zone."""
     return dateformat.format(timezone.localtime(at), "j M, H:i")
 
 
 def listed(names: Iterable[str], *, at_most: int = 5) -> str:
-    """The names in a row, and how many more there are."""
+    """The first names, comma-separated, and how many more there are."""
     each = list(names)
     more = len(each) - at_most
     return ", ".join(each[:at_most]) + (f" and {more} more" if more > 0 else "")
 
 
 def with_ids(rules: Iterable[ConversionRule]) -> str:
-    """The rules in a row, each with its id in Campaign Manager."""
+    """The first rules, comma-separated, each with its id in Campaign Manager."""
     return listed(f"{rule.name} ({rule.linkedin_id})" for rule in rules)

@@ -1,4 +1,4 @@
-"""What LinkedIn itself says: the rules of the ad account, its clock, and the version of its API."""
+"""Checks against LinkedIn: the rules of the ad account, the clock, and the API version."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -19,18 +19,16 @@ from capi.selectors.deadlines import end_of_version
 from capi.selectors.explanations.connection import about_old_version
 from capi.selectors.explanations.reasons import READINGS, REASONS
 
-# --- What LinkedIn itself says: the rules of the ad account, where the token may read them, and its clock.
-
-ASK_SECONDS: Final = 5.0  # a person waits for it
-CLOSE, FAR = timedelta(seconds=15), timedelta(minutes=5)  # the header has whole seconds, and an answer takes some
+ASK_SECONDS: Final = 5.0  # a person is waiting
+CLOSE, FAR = timedelta(seconds=15), timedelta(minutes=5)  # the header has whole seconds, and the response takes time
 REFUSALS: Final = (ReadStatus.TOKEN_REFUSED, ReadStatus.VERSION_RETIRED)
-NOT_ASKED: Final = "LinkedIn was not asked: that takes a token that can be read, and the ad account's id."
-NO_CLOCK: Final = "LinkedIn gave no time to compare ours with."
-COMPARED_LATER: Final = "Nothing for itself: it is compared with the next check-up that LinkedIn answers."
+NOT_ASKED: Final = "Not checked: this needs a readable access token and the ad account id."
+NO_CLOCK: Final = "LinkedIn sent no time to compare with."
+COMPARED_LATER: Final = "Nothing to do: the next check-up that LinkedIn answers compares it."
 
 
 def ask_for_rules(connection: Connection | None) -> RulesRead | None:
-    """What LinkedIn says now, within ASK_SECONDS; None where it can't be asked."""
+    """Reads the rules within ASK_SECONDS. Returns None without a readable token or the account id."""
     if connection is None or not (connection.has_token and connection.ad_account_id):
         return None
     try:
@@ -40,66 +38,64 @@ def ask_for_rules(connection: Connection | None) -> RulesRead | None:
 
 
 def rules_findings(read: RulesRead | None, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
-    """About what `ask` has brought. Best effort: what can't be asked, or is not answered, is "can't tell" and no error.
-    `rules`: the active ones.
-    """
+    """The findings about the response. Without one, they are "unknown", not an error. `rules` are the active ones."""
     if read is None:
         yield Finding(Check.AT_LINKEDIN, Level.UNKNOWN, NOT_ASKED, "Enter both in step 1.", step(1))
         yield _clock({}, database_now())
         return
     yield _clock(read.headers, database_now())
     if read.outcome == ReadStatus.FOUND:
-        yield from _compared(read, rules)
+        yield from _compare(read, rules)
     else:
         words = READINGS[read.outcome]
         level = Level.RED if read.outcome in REFUSALS else Level.UNKNOWN
         yield Finding(Check.AT_LINKEDIN, level, words.what, words.next_step, step(1), words.topic)
 
 
-def _compared(read: RulesRead, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
-    theirs = {rule.id: rule for rule in read.rules}
-    known = [(rule, theirs[rule.linkedin_id]) for rule in rules if rule.linkedin_id in theirs]
-    missing = [rule for rule in rules if rule.linkedin_id not in theirs] if read.is_whole else []
+def _compare(read: RulesRead, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
+    listed = {rule.id: rule for rule in read.rules}
+    known = [(rule, listed[rule.linkedin_id]) for rule in rules if rule.linkedin_id in listed]
+    missing = [rule for rule in rules if rule.linkedin_id not in listed] if read.is_whole else []
     off = [rule for rule, other in known if not other.enabled]
-    wrong = [rule for rule, other in known if other.enabled and _is_other_method(other)]
+    wrong = [rule for rule, other in known if other.enabled and _has_wrong_method(other)]
     if off:
-        mend = "Enable it in Campaign Manager, then press resume where the rule is paused."
-        yield _about(off, Level.RED, "Switched off in Campaign Manager", mend)
+        fix = "Enable it in Campaign Manager. If the rule is paused here, resume it."
+        yield _about(off, Level.RED, "Switched off in Campaign Manager", fix)
     if wrong:
-        mend = "In Campaign Manager, create a conversion with the source “Conversions API (direct)”, and use its id."
-        yield _about(wrong, Level.RED, "Not set up for the Conversions API", mend)
+        fix = "In Campaign Manager, create a conversion with the source “Conversions API (direct)”, and use its id."
+        yield _about(wrong, Level.RED, "Not set up for the Conversions API", fix)
     if missing:
-        mend = "Compare the ids with Campaign Manager, and the ad account with that of the rules."
-        yield _about(missing, Level.AMBER, "Not among the rules of the ad account", mend)
+        fix = "Compare the rule ids and the ad account with Campaign Manager."
+        yield _about(missing, Level.AMBER, "Not among the ad account's rules", fix)
     if not (off or wrong or missing):
-        sentence = f"LinkedIn lists {len(read.rules):,} rules; the active ones here are enabled and take our events."
+        sentence = f"LinkedIn lists {len(read.rules):,} rules. All active ones are enabled and accept our events."
         yield Finding(Check.AT_LINKEDIN, Level.GREEN, sentence, link=step(2))
 
 
-def _is_other_method(rule: LinkedInRule) -> bool:
+def _has_wrong_method(rule: LinkedInRule) -> bool:
     return bool(rule.method) and not rule.takes_events
 
 
-def _about(rules: Sequence[ConversionRule], level: Level, what: str, mend: str) -> Finding:
-    return Finding(Check.AT_LINKEDIN, level, f"{what}: {with_ids(rules)}.", mend, step(2))
+def _about(rules: Sequence[ConversionRule], level: Level, what: str, fix: str) -> Finding:
+    return Finding(Check.AT_LINKEDIN, level, f"{what}: {with_ids(rules)}.", fix, step(2))
 
 
 def _clock(headers: Mapping[str, str], now: datetime) -> Finding:
-    theirs, link = _date(headers.get("date", "")), help_on("what-if-the-clock-is-wrong")
-    if theirs is None:
+    linkedin_time, link = _date(headers.get("date", "")), help_on("what-if-the-clock-is-wrong")
+    if linkedin_time is None:
         return Finding(Check.CLOCK, Level.UNKNOWN, NO_CLOCK, COMPARED_LATER, link)
-    apart = abs(now - theirs)
-    if apart < CLOSE:
+    difference = abs(now - linkedin_time)
+    if difference < CLOSE:
         return Finding(Check.CLOCK, Level.GREEN, "The database's clock agrees with LinkedIn's.", link=link)
-    level = Level.RED if apart >= FAR else Level.AMBER
-    side = "ahead of" if now > theirs else "behind"
-    sentence = f"The database's clock is {apart.total_seconds():,.0f} seconds {side} LinkedIn's."
-    mend = "Ask whoever runs LeadMachine to set it right: LinkedIn refuses events from the future."
-    return Finding(Check.CLOCK, level, sentence, mend, link)
+    level = Level.RED if difference >= FAR else Level.AMBER
+    side = "ahead of" if now > linkedin_time else "behind"
+    sentence = f"The database's clock is {difference.total_seconds():,.0f} seconds {side} LinkedIn's."
+    fix = "Ask whoever runs LeadMachine to correct it: LinkedIn rejects events from the future."
+    return Finding(Check.CLOCK, level, sentence, fix, link)
 
 
 def _date(header: str) -> datetime | None:
-    """The moment that a `Date` header names (RFC 9110), None where it names none."""
+    """The time in a `Date` header (RFC 9110), or None if it is invalid."""
     try:
         moment = parsedate_to_datetime(header)
     except (TypeError, ValueError):
@@ -107,10 +103,10 @@ def _date(header: str) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-# --- The version of LinkedIn's API that this installation speaks.
+# The version of LinkedIn's API that this installation uses.
 
 RETIRED = REASONS[Reason.VERSION_RETIRED]
-LOOK_IT_UP = "Whoever runs LeadMachine finds its end in LinkedIn's list of versions, or installs a newer LeadMachine."
+LOOK_IT_UP = "Ask whoever runs LeadMachine to look it up in LinkedIn's list of versions, or to update LeadMachine."
 
 
 def version_findings(connection: Connection | None, today: date) -> Iterator[Finding]:
@@ -127,9 +123,9 @@ def version_findings(connection: Connection | None, today: date) -> Iterator[Fin
         old = about_old_version(version)
         yield _finding(Level.RED, old.what, old.next_step, old.topic)
     else:
-        sentence = f"LeadMachine's table of versions does not hold {version}, so that its end can't be told."
+        sentence = f"LeadMachine's table of versions does not include {version}, so its end date is unknown."
         yield _finding(Level.UNKNOWN, sentence, LOOK_IT_UP, RETIRED.topic)
 
 
-def _finding(level: Level, sentence: str, mend: str = "", topic: str = "") -> Finding:
-    return Finding(Check.VERSION, level, sentence, mend, step(1), topic)
+def _finding(level: Level, sentence: str, fix: str = "", topic: str = "") -> Finding:
+    return Finding(Check.VERSION, level, sentence, fix, step(1), topic)

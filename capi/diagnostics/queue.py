@@ -1,4 +1,4 @@
-"""What has not gone out, and the workers that should send it."""
+"""Checks of the queue and of the workers that process it."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -17,9 +17,9 @@ from capi.selectors.explanations.connection import explain_size
 from capi.selectors.explanations.explain import explain_rest
 from capi.selectors.on_hold import OnHold, on_hold
 
-# --- What has not gone out: events on hold and how long they can be, and events whose turn it is.
+# The queue: events on hold, events that are due, and requests to LinkedIn.
 
-HURRY_DAYS: Final = 7  # before the first event on hold is too old for LinkedIn
+HURRY_DAYS: Final = 7  # until the first event on hold is too old for LinkedIn
 SLOW_AFTER, STUCK_AFTER = timedelta(minutes=5), timedelta(hours=1)
 
 
@@ -31,7 +31,7 @@ def queue_findings(
 
 
 def at_hand(connection: Connection | None, now: datetime) -> Iterator[Finding]:
-    """What the connection itself says of the queue, without a query: whether it rests, and how large requests are."""
+    """The findings from the connection alone, without a query: whether it rests, and the size of requests."""
     yield _rest(connection, now)
     yield _size(connection)
 
@@ -43,68 +43,74 @@ def _on_hold(held: OnHold | None, now: datetime) -> Finding:
     level = Level.RED if days < HURRY_DAYS else Level.AMBER
     are = "is" if held.count == 1 else "are"
     sentence = f"{held.count:,}{' or more' if held.is_more else ''} {are} on hold. {held.countdown}"
-    mend = "Mend what holds them; they then go out by themselves, oldest first."
-    return Finding(Check.ON_HOLD, level, sentence, mend, f"{reverse('events')}?state=on_hold")
+    fix = "Fix the cause. They are then sent automatically, oldest first."
+    return Finding(Check.ON_HOLD, level, sentence, fix, f"{reverse('events')}?state=on_hold")
 
 
 def _rest(connection: Connection | None, now: datetime) -> Finding:
     words = explain_rest(connection, now) if connection is not None else None
     since = connection.failing_since(now) if connection is not None else None
     if words is None and since is not None and now - since > LONG_REST:
-        sentence = f"No request has succeeded since {moment(since)}. The next one is made when an event is due."
-        return Finding(Check.REST, Level.AMBER, sentence, "Nothing: it is tried again by itself.", reverse("events"))
+        sentence = f"No request has succeeded since {moment(since)}. The next is made when an event is due."
+        return Finding(Check.REST, Level.AMBER, sentence, "Nothing to do: retries are automatic.", reverse("events"))
     if words is None or connection is None:
-        return Finding(Check.REST, Level.GREEN, "LinkedIn has not made us wait.", link=reverse("events"))
+        return Finding(Check.REST, Level.GREEN, "LinkedIn isn't making us wait.", link=reverse("events"))
     level = Level.RED if connection.rest_length >= STUCK_AFTER else Level.AMBER
     return Finding(Check.REST, level, words.what, words.next_step, reverse("linkedin"), words.topic)
 
 
 def _size(connection: Connection | None) -> Finding:
     if connection is None or connection.body_limit is None:
-        return Finding(Check.SIZE, Level.GREEN, "LinkedIn has found no request too large.", link=step(1))
+        return Finding(Check.SIZE, Level.GREEN, "LinkedIn has not rejected a request as too large.", link=step(1))
     sentence = explain_size(connection.body_limit)
-    return Finding(Check.SIZE, Level.AMBER, sentence, "Nothing: requests grow again by themselves.", step(1))
+    return Finding(Check.SIZE, Level.AMBER, sentence, "Nothing to do: requests grow again automatically.", step(1))
 
 
 def _due(company_id: int, connection: Connection | None, now: datetime) -> Finding:
     link = reverse("events")
     if connection is None or not connection.is_sending:
-        return Finding(Check.DUE, Level.GREEN, "None: while nothing is sent, events are on hold.", link=link)
+        return Finding(Check.DUE, Level.GREEN, "None: nothing is being sent, so events are on hold.", link=link)
     since = rules_with_due_events().filter(company=company_id).aggregate(since=Min(F("oldest")))["since"]
-    waits = now - since if since is not None else timedelta()
-    if waits < SLOW_AFTER:
-        return Finding(Check.DUE, Level.GREEN, "None has waited for longer than five minutes.", link=link)
+    overdue = now - since if since is not None else timedelta()
+    if overdue < SLOW_AFTER:
+        return Finding(Check.DUE, Level.GREEN, "None has been due for more than five minutes.", link=link)
     rests_until = connection.next_attempt_at
     if rests_until is not None and rests_until > now:
-        sentence = f"They wait: the next request is made at {moment(rests_until)}."
-        return Finding(Check.DUE, Level.AMBER, sentence, "Nothing: sending then goes on by itself.", link)
-    level = Level.RED if waits >= STUCK_AFTER else Level.AMBER
-    sentence = f"The oldest has been due for {_long(waits)}, and no worker has sent it."
-    return Finding(Check.DUE, level, sentence, "Ask whoever runs LeadMachine whether a worker runs.", link)
+        sentence = f"Waiting: the next request is at {moment(rests_until)}."
+        return Finding(Check.DUE, Level.AMBER, sentence, "Nothing to do: sending then continues automatically.", link)
+    level = Level.RED if overdue >= STUCK_AFTER else Level.AMBER
+    sentence = f"The oldest has been due for {_duration(overdue)}, and no worker has sent it."
+    return Finding(Check.DUE, level, sentence, "Ask whoever runs LeadMachine to check that a worker is running.", link)
 
 
-def _long(time: timedelta) -> str:
+def _duration(time: timedelta) -> str:
     minutes = int(time.total_seconds() // 60)
     return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
 
 
-# --- The workers, seen by the rounds that they make.
+# The workers, judged by their sweeps.
 
-MISSED_ROUNDS: Final = 4
+MISSED_SWEEPS: Final = 4
 GONE_AFTER: Final = timedelta(minutes=15)
-MEND: Final = "Ask whoever runs LeadMachine to start one. Nothing is lost meanwhile."
+START_ONE: Final = "Ask whoever runs LeadMachine to start one. Nothing is lost meanwhile."
 
 
 def worker_findings(now: datetime) -> Iterator[Finding]:
     link = help_on("what-if-no-worker-runs")
     last = Heartbeat.objects.last_of(SWEEP)
     if last is None:
-        yield Finding(Check.SWEEP, Level.RED, "No worker has ever looked for events to send.", MEND, link)
+        yield Finding(Check.SWEEP, Level.RED, "No worker has ever checked for due events.", START_ONE, link)
         return
     at = dateformat.format(timezone.localtime(last), "j M, H:i:s")
     if now - last >= GONE_AFTER:
-        yield Finding(Check.SWEEP, Level.RED, f"No worker has looked for events to send since {at}.", MEND, link)
-    elif now - last >= MISSED_ROUNDS * timedelta(seconds=settings.SWEEP_SECONDS):
-        yield Finding(Check.SWEEP, Level.AMBER, f"The workers are late: the last round was on {at}.", MEND, link)
+        yield Finding(Check.SWEEP, Level.RED, f"No worker has checked for due events since {at}.", START_ONE, link)
+    elif now - last >= MISSED_SWEEPS * timedelta(seconds=settings.SWEEP_SECONDS):
+        yield Finding(
+            Check.SWEEP,
+            Level.AMBER,
+            f"The workers are late: they last checked for due events on {at}.",
+            START_ONE,
+            link,
+        )
     else:
-        yield Finding(Check.SWEEP, Level.GREEN, f"The last round for events to send was on {at}.", link=link)
+        yield Finding(Check.SWEEP, Level.GREEN, f"The workers last checked for due events on {at}.", link=link)

@@ -1,6 +1,6 @@
-"""The rules: is one active, does LinkedIn know its id, and did each send something lately?
+"""Checks of the rules: is one active, does LinkedIn know its id, and has each sent something recently?
 
-Rules with the same trouble share a finding, so that a company with a thousand of them gets a list that can be read.
+Rules with the same problem share a finding, so that the list stays readable with a thousand rules.
 """
 
 from collections import defaultdict
@@ -15,8 +15,8 @@ from capi.models import ConversionRule
 from capi.selectors.explanations.explain import explain_pause
 from capi.selectors.rules import RuleRow
 
-LATELY: Final = timedelta(days=30)
-NO_ID: Final = "No rule is active, so that there is no id to compare."
+RECENT: Final = timedelta(days=30)
+NO_ID: Final = "No rule is active, so there is no id to check."
 
 
 def findings(rows: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
@@ -27,18 +27,18 @@ def findings(rows: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
     if not running and not any(row.rule.is_paused for row in rows):
         yield Finding(Check.PAUSED, Level.UNKNOWN, NO_ID, "Switch a rule on in step 2, or add one.", step(2))
     if running:
-        yield from _seen(running, now)
+        yield from _sent(running, now)
 
 
 def _active(rows: Sequence[RuleRow]) -> Finding:
     off = [row.rule for row in rows if not row.rule.is_active]
     if not rows:
-        return Finding(Check.ACTIVE, Level.AMBER, "There is no rule yet.", "Add one in step 2.", step(2))
+        return Finding(Check.ACTIVE, Level.AMBER, "There are no rules yet.", "Add one in step 2.", step(2))
     if off:
         level = Level.AMBER if len(off) < len(rows) else Level.RED
         sentence = f"Switched off: {listed(rule.name for rule in off)}."
-        mend = "Switch a rule on in step 2 to send the events that follow."
-        return Finding(Check.ACTIVE, level, sentence, mend, step(2))
+        fix = "Switch a rule on in step 2 to send future events."
+        return Finding(Check.ACTIVE, level, sentence, fix, step(2))
     return Finding(Check.ACTIVE, Level.GREEN, "Every rule is switched on.", link=step(2))
 
 
@@ -54,50 +54,50 @@ def _refused(rows: Sequence[RuleRow]) -> Iterator[Finding]:
 
 
 def _confirmed(running: Sequence[RuleRow]) -> Iterator[Finding]:
-    """Whether LinkedIn knows the ids: only what it accepted or listed is proof."""
-    taken, others = _parted(running, lambda row: row.is_proven)
-    known, untold = _parted(others, lambda row: row.rule.linkedin_read_at is not None)
-    if taken:
-        sentence = f"LinkedIn accepts events of {listed(row.rule.name for row in taken)}."
+    """Whether LinkedIn knows the ids. Only an accepted event or a listing is proof."""
+    proven, others = _split(running, lambda row: row.is_proven)
+    known, unconfirmed = _split(others, lambda row: row.rule.linkedin_read_at is not None)
+    if proven:
+        sentence = f"LinkedIn accepts events of {listed(row.rule.name for row in proven)}."
         yield Finding(Check.PAUSED, Level.GREEN, sentence, link=step(2))
     if known:
-        yield Finding(Check.PAUSED, Level.GREEN, f"LinkedIn listed {listed(map(_read, known))}.", link=step(2))
-    if untold:
-        sentence = f"LinkedIn has not confirmed {with_ids(row.rule for row in untold)}."
-        mend = "Press play in step 3: LinkedIn's answer tells whether the id is that of a rule in Campaign Manager."
-        yield Finding(Check.PAUSED, Level.UNKNOWN, sentence, mend, step(3))
+        yield Finding(Check.PAUSED, Level.GREEN, f"LinkedIn listed {listed(map(_listed_on, known))}.", link=step(2))
+    if unconfirmed:
+        sentence = f"LinkedIn has not confirmed {with_ids(row.rule for row in unconfirmed)}."
+        fix = "Press play in step 3: LinkedIn's answer shows whether the id exists."
+        yield Finding(Check.PAUSED, Level.UNKNOWN, sentence, fix, step(3))
 
 
-def _seen(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
-    sent, others = _parted(running, lambda row: _sent_lately(row, now))
-    tested, silent = _parted(others, lambda row: row.is_proven and not row.has_sent)
+def _sent(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
+    sent, others = _split(running, lambda row: _sent_recently(row, now))
+    tested, silent = _split(others, lambda row: row.is_proven and not row.has_sent)
     if sent:
-        yield Finding(Check.SEEN, Level.GREEN, f"{listed(map(_last, sent))}.", link=step(2))
+        yield Finding(Check.SEEN, Level.GREEN, f"{listed(map(_sent_on, sent))}.", link=step(2))
     if tested:
-        sentence = f"Tested, with no event so far: {listed(row.rule.name for row in tested)}."
+        sentence = f"Tested, no event yet: {listed(row.rule.name for row in tested)}."
         yield Finding(Check.SEEN, Level.GREEN, sentence, link=step(3))
     if silent:
-        sentence = f"Nothing was sent in the last {LATELY.days} days: {listed(row.rule.name for row in silent)}."
-        mend = "Press play in step 3 to see whether it works. If it does, look at whether the CRM event still happens."
-        yield Finding(Check.SEEN, Level.AMBER, sentence, mend, step(3))
+        sentence = f"Nothing sent in the last {RECENT.days} days: {listed(row.rule.name for row in silent)}."
+        fix = "Press play in step 3 to test it. If it works, check that the CRM event still happens."
+        yield Finding(Check.SEEN, Level.AMBER, sentence, fix, step(3))
 
 
-def _sent_lately(row: RuleRow, now: datetime) -> bool:
+def _sent_recently(row: RuleRow, now: datetime) -> bool:
     if row.last_sent_at is not None:
-        return now - row.last_sent_at < LATELY
-    return row.last_sent_on is not None and timezone.localdate(now) - row.last_sent_on < LATELY
+        return now - row.last_sent_at < RECENT
+    return row.last_sent_on is not None and timezone.localdate(now) - row.last_sent_on < RECENT
 
 
-def _parted(rows: Sequence[RuleRow], is_so: Callable[[RuleRow], bool]) -> tuple[list[RuleRow], list[RuleRow]]:
-    return [row for row in rows if is_so(row)], [row for row in rows if not is_so(row)]
+def _split(rows: Sequence[RuleRow], condition: Callable[[RuleRow], bool]) -> tuple[list[RuleRow], list[RuleRow]]:
+    return [row for row in rows if condition(row)], [row for row in rows if not condition(row)]
 
 
-def _read(row: RuleRow) -> str:
+def _listed_on(row: RuleRow) -> str:
     assert row.rule.linkedin_read_at is not None
     return f"{row.rule.name} on {moment(row.rule.linkedin_read_at)}"
 
 
-def _last(row: RuleRow) -> str:
+def _sent_on(row: RuleRow) -> str:
     if row.last_sent_at is not None:
         return f"{row.rule.name} on {moment(row.last_sent_at)}"
     assert row.last_sent_on is not None

@@ -98,8 +98,8 @@ class Story:
         """The doctor is green throughout, and what happened adds up to what became of it."""
         open_page(self.page, LINKEDIN)
         self.page.get_by_role("button", name="Check everything").click()
-        expect(self.page.locator("#checked")).to_contain_text(": all is well.")
-        for badge in ("To mend", "Look here", "Can't tell"):
+        expect(self.page.locator("#checked")).to_contain_text(": everything is OK.")
+        for badge in ("Needs fixing", "Check", "Unknown"):
             expect(self.page.locator("#findings")).not_to_contain_text(badge)
         self.reconcile_adds_up(sent=sent, not_sent=not_sent)
 

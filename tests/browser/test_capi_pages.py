@@ -296,11 +296,11 @@ def test_check_everything_shows_what_to_mend_without_a_reload(
     button.focus()
     page.keyboard.press("Enter")
 
-    expect(page.locator("#checked")).to_contain_text("things to mend", timeout=8_000)
+    expect(page.locator("#checked")).to_contain_text("things to fix", timeout=8_000)
     expect(page.locator("#findings")).to_contain_text("Switched off in Campaign Manager: Old purchase (400401).")
     expect(button).to_be_enabled()
     page.locator("#what-is-fine").click()
-    expect(page.locator("#findings")).to_contain_text("It is saved and readable")
+    expect(page.locator("#findings")).to_contain_text("Saved and readable")
     assert_fit_to_use(page)
 
 
@@ -311,5 +311,5 @@ def test_without_javascript_everything_is_checked_and_told_too(plain_page, compa
 
     plain_page.get_by_role("button", name="Check everything").click()
 
-    expect(plain_page.locator("#checked")).to_contain_text("1 thing to mend")
-    expect(plain_page.locator("#findings")).to_contain_text("No worker has ever looked for events to send.")
+    expect(plain_page.locator("#checked")).to_contain_text("1 thing to fix")
+    expect(plain_page.locator("#findings")).to_contain_text("No worker has ever checked for due events.")

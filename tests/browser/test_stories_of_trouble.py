@@ -46,7 +46,7 @@ def test_a_token_is_revoked_and_replaced(story) -> None:
 
     story.admin_is_mailed(PAUSED)
     story.banner_says("50 events are on hold", "LinkedIn says 401")
-    story.doctor_says(finding="Access token", badge="To mend", words="Generate a new token in Campaign Manager")
+    story.doctor_says(finding="Access token", badge="Needs fixing", words="Generate a new token in Campaign Manager")
 
     story.admin_replaces_the_token()
     story.worker_delivers()
@@ -62,7 +62,7 @@ def test_linkedin_retires_the_version(story, settings) -> None:
 
     story.admin_is_mailed(PAUSED)
     story.banner_says("50 events are on hold", "LINKEDIN_API_VERSION")
-    story.doctor_says(finding="API version", badge="To mend", words="set LINKEDIN_API_VERSION to a newer version")
+    story.doctor_says(finding="API version", badge="Needs fixing", words="set LINKEDIN_API_VERSION to a newer version")
     assert set(ConversionEvent.objects.filter(state="pending").values_list("attempts", flat=True)) == {0}
 
     settings.LINKEDIN_API_VERSION = "202608"
@@ -80,7 +80,7 @@ def test_linkedin_refuses_a_rule(story) -> None:
 
     story.admin_is_mailed("Northwind BV: the rule “New lead” is paused")
     story.banner_says("50 events are on hold for New lead")
-    story.doctor_says(finding="Rule ids", badge="To mend", words="LinkedIn says 404")
+    story.doctor_says(finding="Rule ids", badge="Needs fixing", words="LinkedIn says 404")
 
     story.admin_gives_the_rule_another_id("104013")
     story.worker_delivers()

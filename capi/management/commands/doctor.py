@@ -19,20 +19,20 @@ SENTENCE_WIDTH = 80
 
 
 class Command(BaseCommand):
-    help = "Check all that has to be right for events to reach LinkedIn. Ends with 1 where something is to be mended."
+    help = "Check everything that events need to reach LinkedIn. Exits with 1 if something needs fixing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--company", metavar="SLUG", help="the company's short name; without it, all that are open")
+        parser.add_argument("--company", metavar="SLUG", help="the company's slug; all active companies by default")
 
     def handle(self, *args: Any, company: str | None, **options: Any) -> None:
         companies = [find_company(company)] if company else list(Company.objects.filter(is_active=True))
         if not companies:
-            self.stdout.write("There is no company yet.")
-        if sum([self._tell(each) for each in companies]):
+            self.stdout.write("There are no companies yet.")
+        if sum([self._print_findings(each) for each in companies]):
             raise SystemExit(1)
 
-    def _tell(self, company: Company) -> int:
-        """Print the company's table. Returns how many things are to be mended."""
+    def _print_findings(self, company: Company) -> int:
+        """Print the company's findings. Returns how many need fixing."""
         findings = examine(company)
         counts = counted(findings)
         self.stdout.write(f"{company} ({company.slug}): {counts.sentence}")
@@ -49,12 +49,12 @@ def _table(findings: Iterable[Finding]) -> Iterable[str]:
         first, *more = [
             *textwrap.wrap(row.sentence, SENTENCE_WIDTH),
             *textwrap.wrap(row.mend, SENTENCE_WIDTH),
-            *map(_address, row.links),
+            *map(_url, row.links),
         ]
         yield f"{row.level.label:{LEVEL_WIDTH}}  {row.check.label:{width}}  {first}"
         yield from (margin + line for line in more)
 
 
-def _address(path: str) -> str:
-    """The whole address, where it is known what LeadMachine is called from outside."""
+def _url(path: str) -> str:
+    """The full URL if SITE_URL is set, otherwise the path."""
     return f"{settings.SITE_URL}{path}" if urlsplit(settings.SITE_URL).netloc else path

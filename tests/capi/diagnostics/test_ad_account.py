@@ -30,7 +30,7 @@ def test_an_account_that_linkedin_has_not_answered_for_can_not_be_told(company, 
     found = finding(company)
 
     assert found.level == "unknown"
-    assert found.sentence == "It is 512345678; LinkedIn has not answered for it since the token was saved."
+    assert found.sentence == "Account 512345678. LinkedIn has not confirmed it since the token was saved."
 
 
 @pytest.mark.parametrize("is_test", [False, True])
@@ -41,7 +41,7 @@ def test_one_that_takes_events_is_connected_and_the_moment_is_told(company, conn
     found = finding(company)
 
     assert found.level == "green"
-    assert found.sentence == f"It is 512345678, and LinkedIn last answered for it on {moment(at)}."
+    assert found.sentence == f"Account 512345678, last confirmed by LinkedIn on {moment(at)}."
 
 
 def test_one_whose_rules_linkedin_listed_is_connected(company, connected, make_rule) -> None:
@@ -64,7 +64,7 @@ def test_while_nothing_is_sent_it_can_not_be_told(company, connected, make_rule,
     found = finding(company)
 
     assert found.level == "unknown"
-    assert found.sentence == "It is 512345678; whether it is still connected can't be told while nothing is sent."
+    assert found.sentence == "Account 512345678. It can't be checked while nothing is sent."
     assert found.mend.startswith(mend)
 
 
@@ -85,7 +85,7 @@ def test_where_no_rule_answers_to_the_token_the_account_is_suspect(company, make
     found = finding(company)
 
     assert found.level == "red"
-    assert found.sentence.startswith("No rule answers to the token. LinkedIn says 403")
+    assert found.sentence.startswith("The token can't use any active rule. LinkedIn says 403")
 
 
 def test_one_rule_that_does_clears_the_account(company, make_rule) -> None:

@@ -58,7 +58,7 @@ def test_moments_are_told_in_the_time_zone_of_the_company(company) -> None:
 
     finding = about(examine(company), "sweep")
 
-    assert finding.sentence == "No worker has looked for events to send since 21 Nov, 08:10:00."
+    assert finding.sentence == "No worker has checked for due events since 21 Nov, 08:10:00."
 
 
 def test_findings_survive_being_stored() -> None:
@@ -79,10 +79,10 @@ def test_stored_findings_of_a_check_that_is_no_more_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("levels", "sentence"),
     [
-        (["green", "green"], "all is well"),
-        (["red"], "1 thing to mend"),
-        (["red", "red", "amber", "unknown"], "2 things to mend, 1 to look at, 1 that can't be told"),
-        (["amber", "amber"], "2 to look at"),
+        (["green", "green"], "everything is OK"),
+        (["red"], "1 thing to fix"),
+        (["red", "red", "amber", "unknown"], "2 things to fix, 1 to check, 1 unknown"),
+        (["amber", "amber"], "2 to check"),
     ],
 )
 def test_the_whole_is_said_in_a_few_words(levels, sentence) -> None:

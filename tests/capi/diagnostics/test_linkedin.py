@@ -33,7 +33,7 @@ def test_rules_that_linkedin_lists_enabled_and_for_the_api_are_fine(company, san
     findings = found(company)
 
     assert levels(findings) == [("clock", "green"), ("at_linkedin", "green")]
-    assert findings[1].sentence == "LinkedIn lists 12 rules; the active ones here are enabled and take our events."
+    assert findings[1].sentence == "LinkedIn lists 12 rules. All active ones are enabled and accept our events."
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_rules_that_linkedin_lists_enabled_and_for_the_api_are_fine(company, san
     [
         ("400401", "red", "Switched off in Campaign Manager: Deal won (400401)."),
         ("400400", "red", "Not set up for the Conversions API: Deal won (400400)."),
-        ("999", "amber", "Not among the rules of the ad account: Deal won (999)."),
+        ("999", "amber", "Not among the ad account's rules: Deal won (999)."),
     ],
 )
 def test_a_rule_that_linkedin_has_otherwise_is_named(company, sandbox, make_rule, linkedin_id, level, sentence) -> None:
@@ -58,7 +58,7 @@ def test_rules_are_compared_over_all_pages(company, sandbox, make_rule) -> None:
     connect(company, account="250250")
     make_rule("deal_won", "200246")
 
-    assert about(found(company), "at_linkedin").sentence.startswith("LinkedIn lists 250 rules;")
+    assert about(found(company), "at_linkedin").sentence.startswith("LinkedIn lists 250 rules.")
 
 
 @pytest.mark.parametrize(

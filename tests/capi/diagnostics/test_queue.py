@@ -86,7 +86,7 @@ def test_it_becomes_urgent_before_the_first_turns_90_days(company, make_rule, no
 @pytest.mark.parametrize(
     ("waits", "level", "sentence"),
     [
-        (timedelta(minutes=4), "green", "None has waited for longer than five minutes."),
+        (timedelta(minutes=4), "green", "None has been due for more than five minutes."),
         (timedelta(minutes=6), "amber", "The oldest has been due for 6 minutes, and no worker has sent it."),
         (timedelta(minutes=61), "red", "The oldest has been due for 61 minutes, and no worker has sent it."),
         (timedelta(hours=30), "red", "The oldest has been due for 30 hours, and no worker has sent it."),
@@ -109,7 +109,7 @@ def test_a_lane_that_rests_is_no_emergency(company, sending, make_rule, now) -> 
     found = finding(company, "due", now)
 
     assert found.level == "amber"
-    assert found.sentence.startswith("They wait: the next request is made at ")
+    assert found.sentence.startswith("Waiting: the next request is at ")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_rest_of_more_than_five_minutes_is_said_and_one_of_an_hour_is_urgent(
     found = finding(company, "rest", now)
 
     assert found.level == level
-    assert found.sentence.startswith("LinkedIn has not made us wait." if level == "green" else "LinkedIn answered “too")
+    assert found.sentence.startswith("LinkedIn isn't making us wait." if level == "green" else "LinkedIn answered “too")
 
 
 def test_between_two_tries_it_is_not_said_that_all_is_well(company, sending, now) -> None:
@@ -162,4 +162,4 @@ def test_while_nothing_is_sent_nothing_is_due(company, make_rule, now) -> None:
 
     found = finding(company, "due", now)
 
-    assert (found.level, found.sentence) == ("green", "None: while nothing is sent, events are on hold.")
+    assert (found.level, found.sentence) == ("green", "None: nothing is being sent, so events are on hold.")

@@ -20,7 +20,7 @@ def found(company):
 def test_without_a_rule_there_is_one_to_add(company) -> None:
     active, ids = found(company)
 
-    assert (active.level, active.sentence, active.mend) == ("amber", "There is no rule yet.", "Add one in step 2.")
+    assert (active.level, active.sentence, active.mend) == ("amber", "There are no rules yet.", "Add one in step 2.")
     assert (ids.level, ids.sentence) == ("unknown", rules.NO_ID)
 
 
@@ -102,7 +102,7 @@ def test_rules_say_when_they_last_sent(company, make_rule) -> None:
 
 @pytest.mark.parametrize(
     ("days", "level", "sentence"),
-    [(29, "green", "Lead created on 27 Oct."), (30, "amber", "Nothing was sent in the last 30 days: Lead created.")],
+    [(29, "green", "Lead created on 27 Oct."), (30, "amber", "Nothing sent in the last 30 days: Lead created.")],
 )
 def test_behind_the_newest_events_of_a_busy_company_the_counts_by_day_tell(
     company, make_rule, days, level, sentence
@@ -123,7 +123,7 @@ def test_a_rule_that_sent_nothing_lately_is_to_be_looked_at(company, make_rule, 
 
     finding = about(found(company), "seen")
 
-    assert (finding.level, finding.sentence) == ("amber", "Nothing was sent in the last 30 days: Lead created.")
+    assert (finding.level, finding.sentence) == ("amber", "Nothing sent in the last 30 days: Lead created.")
     assert finding.link == "/integrations/linkedin/#verify"
 
 
@@ -132,7 +132,7 @@ def test_a_test_that_linkedin_took_is_proof_enough_for_a_new_rule(company, make_
 
     finding = about(found(company), "seen")
 
-    assert (finding.level, finding.sentence) == ("green", "Tested, with no event so far: Lead created.")
+    assert (finding.level, finding.sentence) == ("green", "Tested, no event yet: Lead created.")
 
 
 def test_rules_that_are_off_or_paused_are_not_missed(company, make_rule) -> None:

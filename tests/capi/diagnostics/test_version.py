@@ -48,7 +48,7 @@ def test_a_version_that_the_table_does_not_hold_is_fine_and_its_end_unknown(sett
     found = finding()
 
     assert found.level == "unknown"
-    assert found.sentence == f"LeadMachine's table of versions does not hold {newer}, so that its end can't be told."
+    assert found.sentence == f"LeadMachine's table of versions does not include {newer}, so its end date is unknown."
     assert found.mend == LOOK_IT_UP
 
 

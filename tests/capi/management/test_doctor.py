@@ -38,9 +38,9 @@ def test_a_healthy_company_ends_with_0_and_a_table(healthy) -> None:
 
     lines = printed.splitlines()
     assert code == 0
-    assert lines[0] == "Northwind BV (northwind): all is well"
-    assert lines[1] == "  Fine        Access token             It is saved and readable, and ends in 6789."
-    assert len([line for line in lines if line.startswith("  Fine ")]) == 15
+    assert lines[0] == "Northwind BV (northwind): everything is OK"
+    assert lines[1] == "  OK            Access token          Saved and readable, ending in 6789."
+    assert len([line for line in lines if line.startswith("  OK ")]) == 15
 
 
 def test_something_to_mend_ends_with_1_and_comes_first(healthy, company, settings) -> None:
@@ -51,10 +51,10 @@ def test_something_to_mend_ends_with_1_and_comes_first(healthy, company, setting
 
     lines = printed.splitlines()
     assert code == 1
-    assert lines[0] == "Northwind BV (northwind): 1 thing to mend, 1 that can't be told"
+    assert lines[0] == "Northwind BV (northwind): 1 thing to fix, 1 unknown"
     sentence, mend = lines[1:3]
-    assert sentence.startswith("  To mend     The rules at LinkedIn    LinkedIn says 401: the access token is expired,")
-    assert mend.startswith(" " * 39 + "Generate a new token in Campaign Manager")
+    assert sentence.startswith("  Needs fixing  Rules at LinkedIn     LinkedIn says 401: the access token is expired,")
+    assert mend.startswith(" " * 38 + "Generate a new token in Campaign Manager")
     assert [line.strip() for line in lines if "://" in line] == [
         "https://crm.example/integrations/linkedin/#connect",
         "https://crm.example/help/troubleshooting/#reason-token_refused",
@@ -76,8 +76,8 @@ def test_it_looks_at_every_open_company_or_at_the_one_that_is_named(healthy, oth
     everybody, code = doctor()
     one, code_of_one = doctor("--company", "contoso")
 
-    assert "Contoso GmbH (contoso): 3 to look at" in everybody
-    assert "Northwind BV (northwind): all is well" in everybody
+    assert "Contoso GmbH (contoso): 3 to check" in everybody
+    assert "Northwind BV (northwind): everything is OK" in everybody
     assert "Northwind" not in one
     assert (code, code_of_one) == (0, 0)
 
@@ -88,7 +88,7 @@ def test_an_unknown_company_is_said_with_those_that_exist(company) -> None:
 
 
 def test_without_a_company_there_is_nothing_to_check(db) -> None:
-    assert doctor() == ("There is no company yet.\n", 0)
+    assert doctor() == ("There are no companies yet.\n", 0)
 
 
 def test_it_stores_nothing_and_shows_nothing_of_the_token(healthy) -> None:

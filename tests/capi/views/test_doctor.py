@@ -29,7 +29,7 @@ def card(answer) -> str:
 def test_before_the_first_check_up_it_tells_what_is_at_hand(client_as, admin) -> None:
     page = card(client_as(admin).get(PAGE))
 
-    assert "Not everything was checked yet. So far: 3 to look at, 1 that can&#x27;t be told." in page
+    assert "Not everything was checked yet. So far: 3 to check, 1 unknown." in page
     assert "No access token is saved." in page
     assert reverse("check") in page
 
@@ -43,9 +43,9 @@ def test_the_button_checks_everything_and_keeps_it(client_as, ops, company, sand
 
     assert answer.url == f"{PAGE}#doctor"
     assert len(Checkup.objects.get(company=company).findings) == 15
-    assert ": 2 things to mend, " in page
+    assert ": 2 things to fix, " in page
     assert "Switched off in Campaign Manager: Deal won (400401)." in page
-    assert "No worker has ever looked for events to send." in page
+    assert "No worker has ever checked for due events." in page
 
 
 def test_htmx_gets_the_findings_and_the_sentence_above_them(client_as, admin, sandbox, token) -> None:
@@ -63,7 +63,7 @@ def test_what_is_at_hand_is_told_as_it_stands_now_and_not_as_it_was(client_as, a
     page = card(client_as(admin).get(PAGE))
 
     assert "It was refused then." not in page
-    assert "It is saved and readable" in page
+    assert "Saved and readable" in page
     assert "As it was." in page
 
 
@@ -113,7 +113,7 @@ def test_all_is_well_is_said_in_so_many_words(client_as, admin, company, sandbox
 
     page = card(web.get(PAGE))
 
-    assert ": all is well." in page
+    assert ": everything is OK." in page
     assert "10 other things are fine" in page
 
 
@@ -124,12 +124,12 @@ def test_the_usual_causes_are_always_to_be_seen(client_as, admin, sandbox, token
 
     seen, _, folded = card(web.get(PAGE)).partition("<details")
 
-    assert "To mend" in seen  # no worker
+    assert "Needs fixing" in seen  # no worker
     for sentence in (
-        "It is saved and readable, and ends in",
+        "Saved and readable, ending in",
         "Every rule is switched on.",
         "LinkedIn listed Deal won on ",
-        "It is 512345678, and LinkedIn last answered for it on ",
+        "Account 512345678, last confirmed by LinkedIn on ",
     ):
         assert sentence in seen
     assert "<strong>Clock</strong>" in folded
