@@ -1,4 +1,4 @@
-"""The operator's view of the LinkedIn side: read only, and without anything of a token."""
+"""The operator's view of the LinkedIn integration: read only, and it never shows a token."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -41,4 +41,4 @@ class AttemptAdmin(ReadOnlyAdmin):
     list_select_related = ("company", "rule")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        return super().get_queryset(request).defer("sent_hashes")  # up to 200 kB each, and shown nowhere
+        return super().get_queryset(request).defer("sent_hashes")  # up to 200 kB each, and never displayed

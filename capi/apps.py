@@ -6,7 +6,7 @@ class CapiConfig(AppConfig):
     verbose_name = "LinkedIn conversions"
 
     def ready(self) -> None:
-        from capi import receivers  # noqa: F401 - it connects its signal handlers
+        from capi import receivers  # noqa: F401 - importing it connects the signal handlers
         from capi.selectors import timeline
         from crm.selectors.timeline import timeline_notes
 

@@ -1,4 +1,4 @@
-"""Where crm's signals come in. Each makes one call, in the transaction of the change, and asks for a wake-up."""
+"""Receivers of crm's signals. Each makes one call in the transaction of the change."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from crm.signals import company_closed, company_reopened, crm_events_recorded, l
 
 @receiver(crm_events_recorded)
 def plan_conversions(events: Sequence[CrmEvent], **kwargs: Any) -> None:
-    """Make the conversion events of these CRM events."""
+    """Create the conversion events for these CRM events."""
     for company_id in planning.plan([event.pk for event in events]):
         wake_on_commit(company_id)
     failpoints.reached("planned")
@@ -22,24 +22,24 @@ def plan_conversions(events: Sequence[CrmEvent], **kwargs: Any) -> None:
 
 @receiver(lead_contact_changed)
 def follow_contact(lead_ids: Sequence[int], **kwargs: Any) -> None:
-    """Let waiting events go where there is an address now, and skip those of people who opted out."""
+    """Queue waiting events of leads that now have an address, and skip those of people who opted out."""
     for company_id in planning.contact_changed(lead_ids=lead_ids):
         wake_on_commit(company_id)
 
 
 @receiver(lead_erased)
 def forget_leads(company_id: int, lead_ids: Sequence[int], **kwargs: Any) -> None:
-    """Cancel and forget what was planned or sent of these persons; done when no request holds them any more."""
+    """Cancel these people's events and erase their hashes. Returns once no request in flight contains them."""
     cancellation.forget_leads(company_id=company_id, lead_ids=lead_ids)
 
 
 @receiver(company_closed)
 def close_company(company_id: int, **kwargs: Any) -> None:
-    """Cancel what was planned for the company, and send nothing more."""
+    """Cancel the company's open events and stop sending."""
     cancellation.close_company(company_id=company_id)
 
 
 @receiver(company_reopened)
 def reopen_company(company_id: int, **kwargs: Any) -> None:
-    """Let sending go on."""
+    """Allow sending again."""
     cancellation.reopen_company(company_id=company_id)

@@ -1,4 +1,4 @@
-"""What workers do. Messages hold ids only, and may be lost, doubled or late."""
+"""Celery tasks. Messages contain ids only, and may be lost, duplicated or late."""
 
 import logging
 
@@ -9,21 +9,21 @@ from capi.delivery.wakeup import DELIVER, wake
 
 logger = logging.getLogger(__name__)
 
-BIGGEST_ID = 2**63 - 1
-TURN_SECONDS = 5.0  # of one company, before the next in the queue has its turn
+MAX_ID = 2**63 - 1
+TURN_SECONDS = 5.0  # per company, before the next one in the queue gets its turn
 
 
 @shared_task(name=DELIVER)
 def deliver(company_id: int) -> None:
-    """One turn of the company's lane; asks for the next one where it had to stop before the end."""
+    """Run one turn of the company's lane. Schedules another if this one stopped early."""
     if not _is_id(company_id):
-        logger.warning("A message asked to deliver for what is no company's id; nothing was done.")
+        logger.warning("Ignored a deliver message without a valid company id.")
         return
-    turn = pipeline.deliver(company_id, seconds=TURN_SECONDS)
-    if turn.more_in is not None:
-        wake(company_id, after_seconds=turn.more_in)
+    result = pipeline.deliver(company_id, seconds=TURN_SECONDS)
+    if result.more_in is not None:
+        wake(company_id, after_seconds=result.more_in)
 
 
 def _is_id(value: object) -> bool:
-    """Whoever can write to the broker can send anything: looked at here, it costs no query and no traceback."""
-    return type(value) is int and 0 < value <= BIGGEST_ID
+    """Anyone who can write to the broker can send anything: checked here, it costs no query and no traceback."""
+    return type(value) is int and 0 < value <= MAX_ID

@@ -1,4 +1,4 @@
-"""capi's pages: the dashboard, the three steps, Recent Events, and the sandbox's other end."""
+"""capi's pages: the dashboard, LinkedIn setup, rules, Recent Events, reports and the sandbox."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Rules and events as the API shows them. An event shows no address and no hash."""
+"""Serializers for rules and events. An event contains no address and no hash."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from crm.api.serializers import StrictSerializer, model_errors_answered, one_of
 
 @extend_schema_field({"oneOf": [{"type": "string"}, {"type": "integer", "minimum": 1}]})
 class LinkedInIdField(serializers.CharField):
-    """A rule's id at LinkedIn, as digits or as the whole URN that Campaign Manager shows."""
+    """A rule's id at LinkedIn, as digits or as the full URN that Campaign Manager shows."""
 
     def to_internal_value(self, data: Any) -> str:
         try:
@@ -25,7 +25,7 @@ class LinkedInIdField(serializers.CharField):
 
 
 class ConversionRuleSerializer(StrictSerializer[ConversionRule]):
-    """A CRM event mapped to a LinkedIn conversion rule. Saving one lets it go on where LinkedIn had paused it."""
+    """A CRM event mapped to a LinkedIn conversion rule. Saving a paused rule resumes it."""
 
     linkedin_id = LinkedInIdField()
 
@@ -50,7 +50,7 @@ class ConversionRuleSerializer(StrictSerializer[ConversionRule]):
 
 
 class WordsSerializer(serializers.Serializer[Any]):
-    """What became of an event, in plain words."""
+    """The status of an event, in plain English."""
 
     label = serializers.CharField()  # type: ignore[assignment]
     what = serializers.CharField()
@@ -58,13 +58,13 @@ class WordsSerializer(serializers.Serializer[Any]):
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """Why nothing was done."""
+    """Why the request changed nothing."""
 
     detail = serializers.CharField()
 
 
 class AttemptSerializer(serializers.ModelSerializer[Attempt]):
-    """One HTTP request to LinkedIn and its answer; `http_status` is null where no whole answer came."""
+    """One HTTP request to LinkedIn and its response; `http_status` is null if no complete response arrived."""
 
     class Meta:
         model = Attempt
@@ -75,7 +75,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
 
 
 class ConversionEventSerializer(serializers.ModelSerializer[ConversionEvent]):
-    """One CRM event for one rule on its way to LinkedIn; `crm_event` is null for a test."""
+    """A CRM event to be sent to LinkedIn under one rule. `crm_event` is null for a test event."""
 
     crm_event = serializers.ChoiceField(
         source="crm_event.kind", choices=CrmEventName.choices, read_only=True, allow_null=True
@@ -96,7 +96,7 @@ class ConversionEventSerializer(serializers.ModelSerializer[ConversionEvent]):
 
 
 class ConversionEventDetailSerializer(ConversionEventSerializer):
-    """An event with the requests that carried it, oldest first."""
+    """An event with the requests that contained it, oldest first."""
 
     attempt_log = serializers.SerializerMethodField()
 
@@ -106,6 +106,6 @@ class ConversionEventDetailSerializer(ConversionEventSerializer):
 
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempt_log(self, event: ConversionEvent) -> list[Any]:
-        earlier = [tie.attempt for tie in event.earlier_attempts.select_related("attempt")]
+        earlier = [link.attempt for link in event.earlier_attempts.select_related("attempt")]
         last = [event.last_attempt] if event.last_attempt else []
         return list(AttemptSerializer([*earlier, *last], many=True).data)

@@ -1,4 +1,4 @@
-"""`/api/v1/conversion-rules/`, and `/api/v1/conversion-events/` to read, retry and cancel."""
+"""`/api/v1/conversion-rules/`, and `/api/v1/conversion-events/` to list, retry and cancel."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -34,7 +34,7 @@ class ConversionRuleViewSet(
     mixins.DestroyModelMixin,
     CompanyViewSet[ConversionRule],
 ):
-    """The company's conversion rules, newest first. What a deleted rule sent stays in the log of events."""
+    """The company's conversion rules, newest first. Events of a deleted rule stay in the event log."""
 
     queryset = ConversionRule.objects.all()
     serializer_class = ConversionRuleSerializer
@@ -52,7 +52,7 @@ class ConversionRuleViewSet(
 
 
 class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[ConversionEvent]):
-    """The log of the company's conversion events, newest first; one of them comes with its requests to LinkedIn."""
+    """The log of the company's conversion events, newest first. A single event includes its requests to LinkedIn."""
 
     queryset = ConversionEvent.objects.select_related("rule", "crm_event")
     filterset_class = ConversionEventFilter
@@ -65,7 +65,7 @@ class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, C
 
     @cached_property
     def connection(self) -> Connection | None:
-        """The company's line to LinkedIn, which the words about a queued event depend on."""
+        """The company's connection. The explanation of a queued event depends on it."""
         return Connection.objects.for_company(self.caller.company).first()
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
@@ -74,20 +74,18 @@ class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, C
     @extend_schema(request=None, responses={200: ConversionEventDetailSerializer, 409: ProblemSerializer})
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str | None = None) -> Response:
-        """Put the event back into the queue. 409 where it can't be sent again."""
+        """Put the event back into the queue. 409 if it can't be sent again."""
         event = self.get_object()
         obstacle = allowed_actions(event).obstacle
-        return self._answered(event, services.retry_events, otherwise=obstacle.what if obstacle else "")
+        return self._result(event, services.retry_events, problem=obstacle.what if obstacle else "")
 
     @extend_schema(request=None, responses={200: ConversionEventDetailSerializer, 409: ProblemSerializer})
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str | None = None) -> Response:
-        """Call the event off. 409 where it has come to its end already."""
-        return self._answered(self.get_object(), services.cancel_events)
+        """Cancel the event. 409 if it is already final."""
+        return self._result(self.get_object(), services.cancel_events)
 
-    def _answered(
-        self, event: ConversionEvent, do: Callable[..., services.BulkResult], *, otherwise: str = ""
-    ) -> Response:
+    def _result(self, event: ConversionEvent, do: Callable[..., services.BulkResult], *, problem: str = "") -> Response:
         if not do(company=self.caller.company, pks=[event.pk], about=event).events:
-            return Response({"detail": otherwise or NOT_AS_THINGS_STAND}, status=status.HTTP_409_CONFLICT)
+            return Response({"detail": problem or NOT_AS_THINGS_STAND}, status=status.HTTP_409_CONFLICT)
         return Response(self.get_serializer(self.get_object()).data)

@@ -1,1 +1,1 @@
-"""The forms of the LinkedIn pages. What is checked lives in the services and the models; here it gets its field."""
+"""The forms of the LinkedIn pages. The services and models validate; a form attaches the error to its field."""

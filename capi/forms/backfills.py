@@ -1,4 +1,4 @@
-"""Which past events to send: of which rule, and how far back."""
+"""Which past events to send: the rule and the period."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ OTHER_DATES: Final = 0
 
 
 class BackfillForm(forms.Form):
-    """Days back from now go before dates."""
+    """A chosen number of days takes precedence over dates."""
 
     rule = forms.ModelChoiceField(
         label="Rule", required=False, queryset=ConversionRule.objects.none(), empty_label="All active rules"
@@ -38,27 +38,27 @@ class BackfillForm(forms.Form):
         field.queryset = self.active
 
     def clean(self) -> None:
-        asked, oldest = self.cleaned_data, days_ago(settings.EVENT_MAX_AGE_DAYS)
-        since, until = asked.get("since"), asked.get("until")
-        if asked.get("period") != OTHER_DATES or self.errors:
+        data, oldest = self.cleaned_data, days_ago(settings.EVENT_MAX_AGE_DAYS)
+        since, until = data.get("since"), data.get("until")
+        if data.get("period") != OTHER_DATES or self.errors:
             return
         if since is None:
-            raise ValidationError({"since": "Enter the first day, or choose one of the periods."})
+            raise ValidationError({"since": "Enter the first day, or choose a period."})
         if since < oldest or since > days_ago(0):
-            raise ValidationError({"since": f"Choose a day of the last {settings.EVENT_MAX_AGE_DAYS}."})
+            raise ValidationError({"since": f"Choose a day in the last {settings.EVENT_MAX_AGE_DAYS} days."})
         if until and until < since:
             raise ValidationError({"until": "The period ends before it begins."})
 
     def rules(self) -> Sequence[ConversionRule]:
-        """The rule that was chosen, or all active ones."""
+        """The chosen rule, or all active ones."""
         chosen: ConversionRule | None = self.cleaned_data["rule"]
         return [chosen] if chosen else list(self.active)
 
     def span(self) -> tuple[datetime, datetime]:
-        """From when until when. It ends now: what happens later is planned when it happens."""
-        now, asked = database_now(), self.cleaned_data
-        if asked["period"] != OTHER_DATES:
-            return now - timedelta(days=asked["period"]), now
-        until = asked["until"]
+        """The start and end of the period. It ends now at the latest: later events are planned as they happen."""
+        now, data = database_now(), self.cleaned_data
+        if data["period"] != OTHER_DATES:
+            return now - timedelta(days=data["period"]), now
+        until = data["until"]
         # start_of the day after the last possible date would overflow.
-        return start_of(asked["since"]), start_of(until + timedelta(days=1)) if until and until < days_ago(0) else now
+        return start_of(data["since"]), start_of(until + timedelta(days=1)) if until and until < days_ago(0) else now

@@ -1,4 +1,4 @@
-"""The access token and the ad account."""
+"""The form for the access token and the ad account."""
 
 from datetime import date
 
@@ -6,15 +6,13 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from capi import services
-from capi.forms.reports import SANE
+from capi.forms.reports import DATE_LIMITS
 from capi.forms.rules import ID_WITH_PREFIX_MAX_LENGTH
 from capi.models.functions import days_ago
 
-# --- The forms of the LinkedIn pages. What is checked lives in `capi.services` and the models; here it gets its field.
-
 
 class TokenForm(forms.Form):
-    """Step 1. The token goes in and never comes out again: neither the form nor its errors repeat it."""
+    """Step 1. Neither the form nor its errors ever show the token again."""
 
     token = forms.CharField(
         label="Access token",
@@ -26,25 +24,24 @@ class TokenForm(forms.Form):
         label="Ad account id (optional)",
         required=False,
         max_length=ID_WITH_PREFIX_MAX_LENGTH,
-        help_text="The digits beside the account's name in Campaign Manager. LinkedIn is asked for its rules.",
+        help_text="The digits next to the account's name in Campaign Manager. Needed to read its rules.",
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
         error_messages={"max_length": "An ad account id has at most 19 digits."},
     )
-
     expires_on = forms.DateField(
         label="Expires on (optional)",
         required=False,
-        help_text="Only if the token has an end: LeadMachine then warns you in time. One that Campaign Manager "
-        "generates has none.",
+        help_text="Only if the token expires: LeadMachine then warns you in time. Tokens from Campaign Manager "
+        "don't expire.",
         widget=forms.DateInput({"type": "date", "autocomplete": "off"}),
-        validators=SANE,
+        validators=DATE_LIMITS,
         error_messages={"invalid": "Enter a date, such as 2027-03-31."},
     )
 
     def clean_expires_on(self) -> date | None:
         day: date | None = self.cleaned_data["expires_on"]
         if day is not None and day <= days_ago(0):
-            raise ValidationError("A token that ends on this day is of no use any more.")
+            raise ValidationError("This token has expired or expires today.")
         return day
 
     def clean_token(self) -> str:

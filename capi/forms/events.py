@@ -1,10 +1,10 @@
-"""Finding events, and the small forms beside the log."""
+"""Forms for the event log, the hash check and the alerts page."""
 
 from datetime import timedelta
 
 from django import forms
 
-from capi.forms.reports import SANE, PeriodForm
+from capi.forms.reports import DATE_LIMITS, PeriodForm
 from capi.models import CrmEventName
 from capi.models.choices import Reason
 from capi.models.functions import days_ago, monday_of, start_of
@@ -13,7 +13,7 @@ from capi.selectors.state_groups import StateFilter
 
 
 class HashForm(forms.Form):
-    """An address to hash. Whatever it is, the page says what it thinks of it."""
+    """An address to hash. Any text is valid: the page explains why one has no hash."""
 
     address = forms.CharField(
         label="E-mail address",
@@ -25,7 +25,7 @@ class HashForm(forms.Form):
 
 
 class EventFilterForm(PeriodForm):
-    """How Recent Events is narrowed down."""
+    """The filters of Recent Events."""
 
     field_order = ("event", "rule", "reason", "period")
 
@@ -46,42 +46,42 @@ class EventFilterForm(PeriodForm):
     week = forms.DateField(
         label="Happened in the week of",
         required=False,
-        validators=SANE,
+        validators=DATE_LIMITS,
         widget=forms.DateInput({"type": "date"}),
     )
     request = forms.IntegerField(label="Request", required=False, min_value=1, max_value=2**63 - 1)
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
     after = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
 
-    def wanted(self) -> EventFilter:
-        """What is asked for. A period of days goes before dates."""
+    def to_filter(self) -> EventFilter:
+        """The filter, without invalid values. A period takes precedence over dates."""
         self.is_valid()
-        asked = self.cleaned_data
-        since, until = asked.get("since"), asked.get("until")
-        if asked.get("period") is not None:
-            since, until = days_ago(asked["period"] - 1), None
+        data = self.cleaned_data
+        since, until = data.get("since"), data.get("until")
+        if data.get("period") is not None:
+            since, until = days_ago(data["period"] - 1), None
         return EventFilter(
-            chip=asked.get("state", ""),
-            rule=asked.get("rule"),
-            crm_event=asked.get("event", ""),
-            reason=asked.get("reason", ""),
+            chip=data.get("state", ""),
+            rule=data.get("rule"),
+            crm_event=data.get("event", ""),
+            reason=data.get("reason", ""),
             since=start_of(since) if since else None,
             until=start_of(until + timedelta(days=1)) if until else None,
-            week=monday_of(asked["week"]) if asked.get("week") else None,
-            request=asked.get("request"),
-            before=asked.get("before"),
-            after=asked.get("after"),
+            week=monday_of(data["week"]) if data.get("week") else None,
+            request=data.get("request"),
+            before=data.get("before"),
+            after=data.get("after"),
         )
 
 
 class BeforeForm(forms.Form):
-    """Where a page of the past alerts begins, from the address."""
+    """Where a page of past alerts begins, from the query string."""
 
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
 
 class MailChoiceForm(forms.Form):
-    """What one gets by mail: a box that is not ticked means no."""
+    """Which mails a person wants. An unticked box means no."""
 
-    alerts = forms.BooleanField(label="When something changes: one mail for each change", required=False)
-    weekly = forms.BooleanField(label="On Monday morning: the reconcile of the week before", required=False)
+    alerts = forms.BooleanField(label="When something changes: one mail per change", required=False)
+    weekly = forms.BooleanField(label="On Monday mornings: last week's reconcile", required=False)

@@ -1,4 +1,4 @@
-"""The period of a report."""
+"""Filters of the reports: a rule and a period."""
 
 from datetime import date, timedelta
 from typing import Any, Final
@@ -13,19 +13,24 @@ from capi.models.functions import days_ago
 from capi.selectors.reports import ReportPeriod
 from crm.models import Company
 
-USUAL_DAYS: Final = 30
-DAYS_AT_MOST: Final = 366
-SANE: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]  # no database trips over it
+DEFAULT_DAYS: Final = 30
+MAX_DAYS: Final = 366
+# Within every database's range.
+DATE_LIMITS: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]
 
 
 class PeriodForm(forms.Form):
-    """A rule and some days, from the address. A value that makes no sense narrows nothing."""
+    """A rule and dates, from the query string. Invalid values are ignored."""
 
     rule = forms.ModelChoiceField(
         label="Rule", required=False, queryset=ConversionRule.objects.none(), empty_label="Any"
     )
-    since = forms.DateField(label="From", required=False, validators=SANE, widget=forms.DateInput({"type": "date"}))
-    until = forms.DateField(label="Until", required=False, validators=SANE, widget=forms.DateInput({"type": "date"}))
+    since = forms.DateField(
+        label="From", required=False, validators=DATE_LIMITS, widget=forms.DateInput({"type": "date"})
+    )
+    until = forms.DateField(
+        label="Until", required=False, validators=DATE_LIMITS, widget=forms.DateInput({"type": "date"})
+    )
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -40,22 +45,22 @@ class PeriodForm(forms.Form):
 
     @property
     def choices(self) -> list[forms.BoundField]:
-        """What is chosen from a list; the dates stand apart."""
+        """The fields with a list of choices. The template renders the dates separately."""
         return [field for field in self.visible_fields() if isinstance(field.field, forms.ChoiceField)]
 
     @property
     def not_understood(self) -> list[str]:
-        """The names of the filters whose value makes no sense."""
+        """The labels of the filters with invalid values."""
         return [str(self[name].label) for name in self.errors if name in self.fields]
 
     @property
     def asked(self) -> dict[str, str]:
-        """What is asked for, as it came: for a form that asks for the same."""
+        """The raw values, for hidden inputs that repeat the query."""
         return {name: self.data[name] for name in self.fields if self.data.get(name)}
 
 
 class OverviewForm(PeriodForm):
-    """Whose numbers, and of which days. Dates go before a period of days, and USUAL_DAYS stand in for neither."""
+    """The rule and days of the overview. Dates take precedence over a period; without either, the last DEFAULT_DAYS."""
 
     period = forms.TypedChoiceField(
         label="Period",
@@ -67,37 +72,37 @@ class OverviewForm(PeriodForm):
 
     def __init__(self, data: QueryDict, **kwargs: Any) -> None:
         has_dates = bool(data.get("since") or data.get("until"))
-        period = "" if has_dates else data.get("period") or str(USUAL_DAYS)
+        period = "" if has_dates else data.get("period") or str(DEFAULT_DAYS)
         super().__init__({**data.dict(), "period": period}, **kwargs)
 
     def clean(self) -> None:
         super().clean()
         since, until = self._dates()
-        if (until - since).days >= DAYS_AT_MOST:
-            raise ValidationError(f"Choose at most {DAYS_AT_MOST} days.")
+        if (until - since).days >= MAX_DAYS:
+            raise ValidationError(f"Choose at most {MAX_DAYS} days.")
 
-    def wanted(self) -> ReportPeriod:
-        """What is asked for, as far as it makes sense."""
-        usual = days_ago(USUAL_DAYS - 1), days_ago(0)
-        since, until = self._dates() if self.is_valid() else usual
+    def report_period(self) -> ReportPeriod:
+        """The period and rule; the default period if the dates are invalid."""
+        default = days_ago(DEFAULT_DAYS - 1), days_ago(0)
+        since, until = self._dates() if self.is_valid() else default
         return ReportPeriod(since, until, self.cleaned_data.get("rule"))
 
     def _dates(self) -> tuple[date, date]:
-        asked, today = self.cleaned_data, days_ago(0)
-        since, until = asked.get("since"), asked.get("until")
+        data, today = self.cleaned_data, days_ago(0)
+        since, until = data.get("since"), data.get("until")
         if since is None and until is None:
-            return days_ago((asked.get("period") or USUAL_DAYS) - 1), today
+            return days_ago((data.get("period") or DEFAULT_DAYS) - 1), today
         last: date = until or max(today, since or today)
-        return since or last - timedelta(days=USUAL_DAYS - 1), last
+        return since or last - timedelta(days=DEFAULT_DAYS - 1), last
 
 
 class WeekForm(forms.Form):
-    """Which week, by any day in it."""
+    """A week, by any day in it."""
 
-    week = forms.DateField(required=False, validators=SANE)
+    week = forms.DateField(required=False, validators=DATE_LIMITS)
 
     def day(self) -> date | None:
-        """The day, None where it was left out or makes no sense."""
+        """The day, or None if it is missing or invalid."""
         self.is_valid()
         day: date | None = self.cleaned_data.get("week")
         return day

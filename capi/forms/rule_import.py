@@ -1,4 +1,4 @@
-"""The forms of importing rules: the ad account, and the CRM event that each rule of LinkedIn's shall get."""
+"""The forms for importing rules: the ad account, and the CRM event for each of LinkedIn's rules."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -18,12 +18,12 @@ NOT_IMPORTED: Final = ("", "Don't import")
 
 
 class AdAccountForm(forms.Form):
-    """The ad account whose rules are read."""
+    """The ad account to read rules from."""
 
     ad_account_id = forms.CharField(
         label="Ad account id",
         max_length=ID_WITH_PREFIX_MAX_LENGTH,
-        help_text="The digits beside the account's name in Campaign Manager.",
+        help_text="The digits next to the account's name in Campaign Manager.",
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
         error_messages={
             "required": "Enter the ad account id.",
@@ -36,7 +36,7 @@ class AdAccountForm(forms.Form):
 
 
 class ImportForm(forms.Form):
-    """One field per rule that is offered: the CRM event to send to it, or none."""
+    """One field per importable rule: the CRM event to send to it, or none."""
 
     def __init__(self, *args: Any, offers: Sequence[ImportableRule], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,18 +44,18 @@ class ImportForm(forms.Form):
         self.fields.update({name: _field(offer) for name, offer in self.offers.items()})
 
     def clean(self) -> None:
-        asked = {name for name, event in self.data.items() if name.startswith(PREFIX) and event}
-        if asked - self.offers.keys():
-            raise ValidationError("LinkedIn no longer offers one of the rules that you chose. Choose from this list.")
-        if not asked:
+        selected = {name for name, event in self.data.items() if name.startswith(PREFIX) and event}
+        if selected - self.offers.keys():
+            raise ValidationError("LinkedIn no longer lists one of the rules you chose. Choose from this list.")
+        if not selected:
             raise ValidationError("Choose a CRM event for at least one rule.")
 
     def chosen(self) -> list[Chosen]:
-        """The rules for which a CRM event was chosen."""
+        """The rules with a chosen CRM event."""
         return [Chosen(self.offers[name].rule, event) for name, event in self.cleaned_data.items() if event]
 
     def rows(self) -> Iterator[tuple[ImportableRule, BoundField]]:
-        """Each offer with its field."""
+        """Each importable rule with its field."""
         for name, offer in self.offers.items():
             yield offer, self[name]
 

@@ -1,4 +1,4 @@
-"""One rule."""
+"""The form for one rule."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -15,17 +15,17 @@ ID_WITH_PREFIX_MAX_LENGTH: Final = 100
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Step 2. A rule of one company, which is given and never a field."""
+    """Step 2. The company is passed in; it is never a field."""
 
     crm_event = forms.ChoiceField(
         label="CRM event",
         widget=forms.RadioSelect,
-        error_messages={"required": "Choose the CRM event that this rule reports."},
+        error_messages={"required": "Choose the CRM event to report."},
     )
     linkedin_id = forms.CharField(
         label="LinkedIn rule id",
         max_length=ID_WITH_PREFIX_MAX_LENGTH,
-        help_text="The id of the conversion rule in Campaign Manager. You may paste it with its "
+        help_text="The id of the conversion rule in Campaign Manager, with or without "
         "“urn:lla:llaPartnerConversion:” in front.",
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
         error_messages={
@@ -39,10 +39,10 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active")
         labels = {"is_active": "Active", "send_value": "Send the deal's value"}
         help_texts = {
-            "name": "As you want to read it in Recent Events, for example “Qualified lead”.",
-            "frequency": "How often one lead, or one deal, may fire this rule.",
-            "send_value": "The deal's amount and currency. Rules for lead events have no value to send.",
-            "is_active": "Off: events that happen meanwhile are not sent, unless by a backfill later.",
+            "name": "The name shown in Recent events, for example “Qualified lead”.",
+            "frequency": "How often one lead or deal may fire this rule.",
+            "send_value": "The deal's amount and currency. Lead events have no value.",
+            "is_active": "While off, events are not sent, except by a later backfill.",
         }
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
@@ -53,11 +53,11 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         field.choices = list(_advised_events())
         if self.instance.pk:
             field.disabled = True
-            field.help_text = "This can't be changed, so that the log stays true. For another CRM event add a rule."
+            field.help_text = "This can't be changed, so that the log stays correct. For another CRM event, add a rule."
 
     @classmethod
-    def typed(cls, data: Mapping[str, Any]) -> dict[str, Any]:
-        """What somebody has typed into the form so far, to be shown again without checking it."""
+    def typed_values(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The values typed so far, to show again without validation."""
         if not data:
             return {}
         ticks = {name: name in data for name in ("send_value", "is_active")}
@@ -67,12 +67,12 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         return clean_linkedin_id(self.cleaned_data["linkedin_id"])
 
     def _get_validation_exclusions(self) -> set[str]:
-        # The company is no field, but it is part of what makes a rule unique.
+        # The company isn't a field, but it is part of the uniqueness constraint.
         return super()._get_validation_exclusions() - {"company"}  # type: ignore[misc, no-any-return]
 
 
 def _advised_events() -> Iterable[tuple[str, SafeString]]:
-    """Each CRM event with when it fires and what it usually is in Campaign Manager."""
+    """Each CRM event with when it fires and its usual type in Campaign Manager."""
     for name in CrmEventName:
         advice = EVENTS[name]
         warning = format_html('<span class="warning">{}</span>', advice.warning) if advice.warning else ""

@@ -1,6 +1,6 @@
 """Writes: one verb, one transaction, keyword arguments only.
 
-What the LinkedIn page and Recent Events ask for is here by name; each of the other modules is one feature's.
+The functions behind the LinkedIn page and Recent Events are exported here. Each other module belongs to one feature.
 """
 
 from capi.services.connection import (

@@ -1,4 +1,4 @@
-"""What a person asks of a backfill: start, pause, resume, cancel. Each is one transaction, and on record."""
+"""Start, pause, resume and cancel backfills. Each is one transaction and leaves an audit entry."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,15 +16,15 @@ from crm.services import audit
 
 
 def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User | None = None) -> Backfill:
-    """Send the rule's past CRM events of [since, until) behind what happens now.
+    """Send the rule's past CRM events of [since, until), behind new events.
 
-    Raises ValidationError where the rule is off, has an unfinished backfill, or nothing would be sent.
+    Raises ValidationError if the rule is off, has an unfinished backfill, or nothing would be sent.
     """
     if not rule.is_active:
-        raise ValidationError(f"{rule} is off. Switch it on, then send its earlier events.")
+        raise ValidationError(f"{rule} is off. Switch it on first.")
     planned = pipeline.preview(rule, since=since, until=until)
     if not any(planned[outcome] for outcome in OUTCOMES_TO_SEND):
-        raise ValidationError(f"{rule}: there is nothing to send from that time.")
+        raise ValidationError(f"{rule} has nothing to send in this period.")
     with transaction.atomic():
         backfill = _create(Backfill(
             company_id=rule.company_id, rule=rule, since=since, until=until, planned=planned, started_by=user
@@ -39,7 +39,7 @@ def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User 
 def start_all(
     *, rules: Iterable[ConversionRule], since: datetime, until: datetime, user: User | None = None
 ) -> tuple[list[Backfill], list[str]]:
-    """Start one for each of these rules where that can be. Returns them, and why the others were not started."""
+    """Start a backfill for each rule, where possible. Returns them, and why the others were not started."""
     started, refused = [], []
     for rule in rules:
         try:
@@ -50,20 +50,20 @@ def start_all(
 
 
 def pause(*, backfill: Backfill, user: User | None = None) -> bool:
-    """Plan no more of it. What is queued, a batch at most, still goes. False where it was not running."""
+    """Stop planning. Queued events, at most one batch, are still sent. Returns False if it was not running."""
     with transaction.atomic():
-        return _turn(backfill, BackfillState.RUNNING, BackfillState.PAUSED, AuditAction.BACKFILL_PAUSED, user)
+        return _change_state(backfill, BackfillState.RUNNING, BackfillState.PAUSED, AuditAction.BACKFILL_PAUSED, user)
 
 
 def resume(*, backfill: Backfill, user: User | None = None) -> bool:
-    """Go on where it was paused. False where it was not."""
+    """Continue where it was paused. Returns False if it was not paused."""
     with transaction.atomic():
         wake_on_commit(backfill.company_id)
-        return _turn(backfill, BackfillState.PAUSED, BackfillState.RUNNING, AuditAction.BACKFILL_RESUMED, user)
+        return _change_state(backfill, BackfillState.PAUSED, BackfillState.RUNNING, AuditAction.BACKFILL_RESUMED, user)
 
 
 def cancel(*, backfill: Backfill, user: User | None = None) -> int | None:
-    """End it for good, with what of it has not been sent. Returns how many events that was; None if it had ended."""
+    """End it for good and cancel its unsent events. Returns how many, or None if it had already ended."""
     with transaction.atomic():
         ended = cancellation.cancel_backfill(backfill)
         if ended is not None:
@@ -72,23 +72,23 @@ def cancel(*, backfill: Backfill, user: User | None = None) -> int | None:
 
 
 def _create(backfill: Backfill) -> Backfill:
-    # Two people may start at once: the database tells the second.
+    # Two people may start at the same time: the database rejects the second.
     try:
         with transaction.atomic():
             backfill.save()
     except IntegrityError:
         if Backfill.objects.filter(rule=backfill.rule).unfinished().exists():
-            message = f"{backfill.rule} has a backfill that has not ended. Wait for its end, or cancel it."
+            message = f"{backfill.rule} already has an unfinished backfill. Wait for it to end, or cancel it."
             raise ValidationError(message) from None
         raise
     return backfill
 
 
-def _turn(backfill: Backfill, old: str, new: str, action: AuditAction, user: User | None) -> bool:
-    turned = bool(Backfill.objects.filter(pk=backfill.pk, state=old).update(state=new))
-    if turned:
+def _change_state(backfill: Backfill, old: str, new: str, action: AuditAction, user: User | None) -> bool:
+    changed = bool(Backfill.objects.filter(pk=backfill.pk, state=old).update(state=new))
+    if changed:
         _record(backfill, action, user, {"rule": backfill.rule_id})
-    return turned
+    return changed
 
 
 def _record(backfill: Backfill, action: AuditAction, user: User | None, details: audit.Details) -> None:

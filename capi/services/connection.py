@@ -1,4 +1,4 @@
-"""What a person asks of the connection and its rules. Each is one verb, one transaction, and the wake-up it needs."""
+"""Write the connection: token, ad account, resume. Each is one transaction and wakes a worker if needed."""
 
 import re
 import time
@@ -21,13 +21,13 @@ from crm.services import audit
 TOKEN_LENGTH = range(20, 2049)
 ACCOUNT_PREFIX = "urn:li:sponsoredAccount:"
 
-AWAKE: dict[str, object] = {
+RETRY_NOW: dict[str, object] = {
     "next_attempt_at": None,
     "next_look_at": None,
     "failures_in_a_row": 0,
     "throttles_in_a_row": 0,
 }
-GOING: dict[str, object] = AWAKE | {
+RESUMED: dict[str, object] = RETRY_NOW | {
     "is_paused": False,
     "paused_reason": Reason.NONE,
     "paused_at": None,
@@ -38,11 +38,11 @@ GOING: dict[str, object] = AWAKE | {
 
 
 class NotConnected(Exception):
-    """The company has no access token yet, so that nothing can be sent. Save one first."""
+    """The company has no access token, so nothing can be sent."""
 
 
 def connection_of(company: Company) -> Connection:
-    """The company's connection; made on first use, without a token."""
+    """The company's connection, created without a token on first use."""
     return Connection.objects.get_or_create(company=company)[0]
 
 
@@ -54,11 +54,11 @@ def save_token(
     ad_account_id: str = "",
     expires_on: date | None = None,
 ) -> Connection:
-    """Seal and store the token, and resume what the old one held up. An empty `ad_account_id` leaves it as it is.
+    """Seal and store the token, and resume what the old one had paused. An empty `ad_account_id` changes nothing.
 
-    `expires_on` is the day on which this token ends, where it has one.
+    `expires_on` is the day the token expires, if it does.
 
-    Raises ValidationError (which never repeats the value) where the token or the account id can't be one.
+    Raises ValidationError, which never contains the value, if the token or the account id is invalid.
     """
     token = clean_token(token)
     ad_account_id = clean_ad_account_id(ad_account_id)
@@ -73,9 +73,9 @@ def save_token(
             token_saved_by=user,
             token_expires_on=expires_on,
             **changes,
-            **GOING,
+            **RESUMED,
         )
-        # A 403 may have been about the person who made the old token.
+        # A 403 may have been due to the person who created the old token.
         resume_rules(ConversionRule.objects.for_company(company).filter(paused_reason=Reason.RULE_FORBIDDEN))
         details: audit.Details = {"fields": ["token", *changes]}
         audit.record(company=company, action=AuditAction.TOKEN_SAVED, about=connection, details=details, actor=user)
@@ -85,7 +85,7 @@ def save_token(
 
 
 def save_ad_account(*, company: Company, ad_account_id: str) -> Connection:
-    """Keep the id of the ad account, as digits or as its whole URN. Raises ValidationError where it can't be one."""
+    """Save the ad account id, given as digits or as the full URN. Raises ValidationError if it is invalid."""
     ad_account_id = clean_ad_account_id(ad_account_id)
     with transaction.atomic():
         connection = connection_of(company)
@@ -97,54 +97,54 @@ def save_ad_account(*, company: Company, ad_account_id: str) -> Connection:
 
 
 def remove_token(*, company: Company) -> None:
-    """Forget the token. Events go on being planned, and wait for the next one."""
+    """Delete the token. Events are still planned, and wait for the next token."""
     with transaction.atomic():
         Connection.objects.for_company(company).update(
             sealed_token="", token_last_four="", token_version=F("token_version") + 1, token_saved_at=None,
-            token_saved_by=None, token_expires_on=None, **GOING,
+            token_saved_by=None, token_expires_on=None, **RESUMED,
         )  # fmt: skip
         audit.record(company=company, action=AuditAction.TOKEN_REMOVED, about=connection_of(company))
 
 
 def resume_connection(*, company: Company) -> None:
-    """Let a connection that is paused, or rests, go on with the token that it has.
+    """Resume a paused or resting connection with its current token.
 
-    What was tried before and waits for its next try goes out now, too: the oldest first, as many as can be woken within
-    STEP_SECONDS. The others keep to the time that they have.
+    Events waiting for a retry become due now, too: oldest first, as many as fit into STEP_SECONDS. The others keep
+    their scheduled time.
     """
     with transaction.atomic():
         own = Connection.objects.for_company(company)
-        # That LinkedIn is in trouble only LinkedIn's answer ends: a lane that is woken keeps it in mind.
-        if not own.filter(is_paused=True).update(**GOING):
-            own.update(**AWAKE)
+        # Only an answer from LinkedIn can end LinkedIn's trouble, so `resting_since` stays.
+        if not own.filter(is_paused=True).update(**RESUMED):
+            own.update(**RETRY_NOW)
         audit.record(company=company, action=AuditAction.CONNECTION_RESUMED, about=connection_of(company))
     until = time.monotonic() + STEP_SECONDS
     while retries.hurry(company_id=company.pk) and time.monotonic() < until:
         pass
-    wake_on_commit(company.pk)  # once they are due: a quick worker would find nothing
+    wake_on_commit(company.pk)  # only once they are due: a fast worker would find nothing
 
 
 def clean_token(token: str) -> str:
-    """The token without surrounding white space. Raises ValidationError, which never repeats it."""
+    """The token without surrounding white space. Raises ValidationError, which never contains it."""
     token = token.strip()
     if not token:
         raise ValidationError("Paste the access token from Campaign Manager.", code="empty")
     if len(token) not in TOKEN_LENGTH:
         raise ValidationError(
             f"An access token has {TOKEN_LENGTH.start} to {TOKEN_LENGTH.stop - 1} characters. "
-            "Copy it again, whole and alone.",
+            "Copy it again, complete and on its own.",
             code="length",
         )
     if not re.fullmatch(r"[!-~]+", token):
         raise ValidationError(
-            "An access token is one line of plain letters, digits and signs. Copy it again, whole and alone.",
+            "An access token is one line of ASCII characters without spaces. Copy it again.",
             code="characters",
         )
     return token
 
 
 def clean_ad_account_id(text: str) -> str:
-    """The bare account id from what was pasted, "" for nothing. Raises ValidationError."""
+    """The bare account id from pasted text, or "" if it is empty. Raises ValidationError."""
     bare = text.strip().removeprefix(ACCOUNT_PREFIX)
     if bare:
         check_linkedin_id(bare)

@@ -1,4 +1,4 @@
-"""What a person asks of events that are in the log: retry and cancel, in chunks."""
+"""Retry and cancel logged events, in chunks."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,19 +14,19 @@ from capi.models import ConversionEvent
 from crm.models import AuditAction, Company
 from crm.services import audit
 
-STEP_SECONDS: Final = 5.0  # of work on many events: then the person is told how far it is, and no proxy gives up
+STEP_SECONDS: Final = 5.0  # then the person sees the progress, and no proxy times out
 
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """How many events followed. `reached` is the id behind which some are left to be asked for, None where none are."""
+    """How many events were changed. `reached` is the last id processed if events are left, otherwise None."""
 
     events: int
     reached: int | None = None
 
 
 def retry_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> BulkResult:
-    """Put those of the company's events back into the queue that may be sent again, for about STEP_SECONDS.
+    """Queue again those of the company's events that may be sent again, for about STEP_SECONDS.
 
     `pks` are in ascending order.
     """
@@ -34,10 +34,10 @@ def retry_events(*, company: Company, pks: Sequence[int], about: ConversionEvent
 
 
 def cancel_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> BulkResult:
-    """Call off those of the company's events that may still be sent, for about STEP_SECONDS.
+    """Cancel those of the company's events that may still be sent, for about STEP_SECONDS.
 
-    `pks` are in ascending order. It waits for the request that is under way, at most SEND_TIMEOUT_SECONDS and a little:
-    what LinkedIn takes in it stays sent.
+    `pks` are in ascending order. Waits for the request in flight, for slightly more than SEND_TIMEOUT_SECONDS at most:
+    events that LinkedIn accepts in it stay sent.
     """
     return _in_chunks(cancellation.cancel, AuditAction.CANCEL, company, pks, about)
 
@@ -45,7 +45,7 @@ def cancel_events(*, company: Company, pks: Sequence[int], about: ConversionEven
 def _in_chunks(
     do: Callable[..., int], action: AuditAction, company: Company, pks: Sequence[int], about: ConversionEvent | None
 ) -> BulkResult:
-    """Short transactions, each on record, so that deliveries and saves go on in between."""
+    """Run `do` in short audited transactions, so that deliveries and saves can run in between."""
     total, until = 0, time.monotonic() + STEP_SECONDS
     for chunk in chunks(pks):
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Under which keys everything that is sealed stands, and sealing it again under the newest one."""
+"""Which key seals each secret, and sealing all of them again under the newest key."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ from crm.models.crypto import KeyState
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The state of each sealed thing: access tokens by company (slug and id), second factors by the user's id."""
+    """The key state of each secret: access tokens by company (slug and id), second factors by user id."""
 
     tokens: list[tuple[str, KeyState]]
     second_factors: list[tuple[int, KeyState]]
 
     def count(self, state: KeyState) -> int:
-        """How many of both are in this state."""
+        """How many secrets are in this state."""
         return [each for _, each in (*self.tokens, *self.second_factors)].count(state)
 
 
 def take_inventory() -> Inventory:
-    """Look at everything that is sealed. Nothing is written."""
+    """Check every secret. Writes nothing."""
     tokens = [
         (f"{slug} (company {company_id})", key_state_of(company_id=company_id, sealed=sealed))
         for company_id, slug, sealed in _sealed_tokens().values_list("company_id", "company__slug", "sealed_token")
@@ -32,9 +32,9 @@ def take_inventory() -> Inventory:
 
 
 def rotate() -> int:
-    """Seal again under the newest key what is under an older one. Returns how many things that were.
+    """Seal again under the newest key whatever an older key seals. Returns how many secrets were resealed.
 
-    What no key opens stays as it is. Deliveries go on meanwhile, and a run that is cut short is taken up by the next.
+    Unreadable secrets stay as they are. Deliveries continue meanwhile, and the next run finishes an interrupted one.
     """
     tokens = _sealed_tokens().values_list("pk", "company_id", "sealed_token")
     return sum(_rotate(*token) for token in list(tokens)) + rotate_secrets()
@@ -44,7 +44,7 @@ def _rotate(pk: int, company_id: int, sealed: str) -> int:
     if key_state_of(company_id=company_id, sealed=sealed) != KeyState.OLDER:
         return 0
     resealed = reseal(company_id=company_id, sealed=sealed)
-    # Only if it is still the one that was read: a token saved meanwhile is under the newest key already.
+    # Only if unchanged since it was read: a token saved meanwhile is already under the newest key.
     return Connection.objects.filter(pk=pk, sealed_token=sealed).update(sealed_token=resealed)
 
 

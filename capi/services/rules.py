@@ -1,4 +1,4 @@
-"""What a person asks of the rules: save, switch, resume, delete, test. Each is one transaction."""
+"""Save, switch, resume, delete and test rules. Each is one transaction."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from capi.services.connection import NotConnected, connection_of, resume_rules
 from crm.models import AuditAction, User
 from crm.services import audit
 
-# What LinkedIn has told of a rule belongs to its id there, and goes with it.
-NOTHING_TOLD: dict[str, object] = {
+# LinkedIn's data about a rule belongs to its id there, so a new id clears it.
+NO_LINKEDIN_DATA: dict[str, object] = {
     "linkedin_type": "",
     "linkedin_method": "",
     "linkedin_enabled": None,
@@ -23,7 +23,7 @@ RULE_FIELDS = ("crm_event", "linkedin_id", "name", "is_active", "send_value", "f
 
 
 def resume_rule(*, rule: ConversionRule) -> None:
-    """Let a rule go on that LinkedIn's answer paused; what it held goes out, oldest first."""
+    """Resume a rule that LinkedIn's answer paused. Its events on hold go out, oldest first."""
     with transaction.atomic():
         lane.request_alert_check(rule.company_id)
         resume_rules(ConversionRule.objects.filter(pk=rule.pk))
@@ -32,9 +32,9 @@ def resume_rule(*, rule: ConversionRule) -> None:
 
 
 def save_rule(*, rule: ConversionRule) -> ConversionRule:
-    """Write a new or edited rule. An edited one goes on: what LinkedIn refused may be what was mended.
+    """Save a new or edited rule. Editing resumes it: the edit may fix what LinkedIn rejected.
 
-    Raises ValidationError where the company has an active rule for this CRM event and LinkedIn id already.
+    Raises ValidationError if the company already has an active rule for this CRM event and LinkedIn id.
     """
     rule.full_clean()
     with transaction.atomic():
@@ -43,8 +43,8 @@ def save_rule(*, rule: ConversionRule) -> ConversionRule:
         changed = _changed_fields(rule)
         rule.is_paused, rule.paused_reason, rule.paused_message, rule.paused_at = False, Reason.NONE, "", None
         if not rule._state.adding and "linkedin_id" in changed:
-            for field, nothing in NOTHING_TOLD.items():
-                setattr(rule, field, nothing)
+            for field, empty in NO_LINKEDIN_DATA.items():
+                setattr(rule, field, empty)
         action = AuditAction.RULE_CREATED if rule._state.adding else AuditAction.RULE_CHANGED
         _write_rule(rule)
         audit.record(company=rule.company_id, action=action, about=rule, details={"fields": changed})
@@ -53,9 +53,9 @@ def save_rule(*, rule: ConversionRule) -> ConversionRule:
 
 
 def set_rule_active(*, rule: ConversionRule, active: bool) -> None:
-    """Switch a rule on or off. Events that wait for a rule which is off are cancelled when their turn comes.
+    """Switch a rule on or off. Pending events of a rule that is off are cancelled when they become due.
 
-    Raises ValidationError where switching it on would make it the second for its CRM event and LinkedIn id.
+    Raises ValidationError if another active rule has the same CRM event and LinkedIn id.
     """
     rule.is_active = active
     rule.validate_constraints()
@@ -68,7 +68,7 @@ def set_rule_active(*, rule: ConversionRule, active: bool) -> None:
 
 
 def delete_rule(*, rule: ConversionRule) -> None:
-    """Delete a rule. Its log stays; what waits for it is cancelled."""
+    """Delete a rule. Its events stay in the log; the pending ones are cancelled."""
     with transaction.atomic():
         lane.request_alert_check(rule.company_id)
         rule.delete()
@@ -77,12 +77,12 @@ def delete_rule(*, rule: ConversionRule) -> None:
 
 
 def send_test_event(*, rule: ConversionRule, user: User | None = None) -> ConversionEvent:
-    """Send one test event through the pipeline, ahead of the queue. It gets one try and counts nowhere.
+    """Send one test event through the pipeline, ahead of the queue. It gets one try and is left out of all figures.
 
-    Raises NotConnected where there is no token to send it with.
+    Raises NotConnected if there is no token.
     """
     if not connection_of(rule.company).has_token:
-        raise NotConnected("Save an access token first (step 1), then press play again.")
+        raise NotConnected("Save an access token in step 1 first, then press play again.")
     with transaction.atomic():
         event = ConversionEvent.objects.create(company_id=rule.company_id, rule=rule, is_test=True)
         details: audit.Details = {"event": event.pk}
@@ -92,13 +92,13 @@ def send_test_event(*, rule: ConversionRule, user: User | None = None) -> Conver
 
 
 def _changed_fields(rule: ConversionRule) -> list[str]:
-    """What differs from the rule as it stands in the database; everything for a new one."""
-    now: dict[str, object] = ConversionRule.objects.filter(pk=rule.pk).values(*RULE_FIELDS).first() or {}
-    return [field for field in RULE_FIELDS if now.get(field) != getattr(rule, field)]
+    """The fields that differ from the database; all of them for a new rule."""
+    saved: dict[str, object] = ConversionRule.objects.filter(pk=rule.pk).values(*RULE_FIELDS).first() or {}
+    return [field for field in RULE_FIELDS if saved.get(field) != getattr(rule, field)]
 
 
 def _write_rule(rule: ConversionRule, **options: Any) -> None:
-    # Two people may save the same rule at once: both pass the form's check, and the database tells the second.
+    # Two people may save the same rule at once: both pass validation, and the database rejects the second.
     try:
         with transaction.atomic():
             rule.save(**options)

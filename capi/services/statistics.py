@@ -1,10 +1,10 @@
-"""Counting the log by the day, so that no page has to: see docs/decisions/days-are-counted.md.
+"""Count the log by day, so that no page has to: see docs/decisions/days-are-counted.md.
 
-A turn counts those days of a company again that may have changed, each from the log itself and in a transaction of its
-own, so that it can be done twice, by two at once, or be cut off anywhere. A day may have changed where events were
-recorded since the last turn, or where others are open now than were when it was counted: all that happens to an event
-begins or ends with its being open. What slips through that (an acceptance of something that had been called off, say)
-is put right within a day: before the log is pruned every day is counted anew.
+A run counts again those days of a company that may have changed. Each day is counted from the log, in its own
+transaction, so a run may be repeated, run twice at once, or be interrupted anywhere. A day may have changed if events
+were recorded since the last run, or if its open events differ from those when it was counted: every change to an event
+starts or ends in an open state. Rare exceptions, such as the acceptance of a cancelled event, are corrected within a
+day: every day is counted again before the log is pruned.
 """
 
 from collections import defaultdict
@@ -24,32 +24,32 @@ from capi.models.functions import database_now, first_id_since, start_of
 from capi.models.statistics import bucket_between
 
 COUNT_EVERY_SECONDS: Final = 30
-# How far the order of ids and the order of time may be apart: a long statement dates all of its rows at its start.
+# How far ids may be out of order with times: a long statement gives all its rows its start time.
 MARGIN: Final = timedelta(hours=1)
-LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def refresh_counts() -> None:
-    """Bring the counts up to date for each company that no worker has counted for EVERY_SECONDS."""
+    """Update the counts of each company that no worker has counted for COUNT_EVERY_SECONDS."""
     for log in _logs():
         if _claim(log):
-            _turn(log)
+            _count_log(log)
 
 
 def recount_days(renew: Callable[[], None] = lambda: None) -> None:
-    """Count every day again that the log still has in full. Raises what `renew` does, which is called before each."""
+    """Count again every day that is still complete in the log. Calls `renew` before each, and raises what it raises."""
     for log in _logs():
-        _turn(log, everything=True, renew=renew)
+        _count_log(log, everything=True, renew=renew)
 
 
 def seal_counts(before: datetime) -> None:
-    """Keep the counts of all days that began before this moment as they are: rows of theirs are about to go."""
+    """Freeze the counts of all days that began before this time: their rows are about to be deleted."""
     for log in _logs():
         with transaction.atomic(), timezone.override(log.company.time_zone):
-            held = CountedLog.objects.select_for_update().get(pk=log.pk)
+            locked = CountedLog.objects.select_for_update().get(pk=log.pk)
             day = timezone.localdate(before) + timedelta(days=1)
-            held.sealed_before = max(held.sealed_before or day, day)
-            held.save(update_fields=["sealed_before"])
+            locked.sealed_before = max(locked.sealed_before or day, day)
+            locked.save(update_fields=["sealed_before"])
 
 
 def _logs() -> Iterable[CountedLog]:
@@ -63,10 +63,10 @@ def _claim(log: CountedLog) -> bool:
     return bool(CountedLog.objects.filter(free, pk=log.pk).update(claimed_at=Now()))
 
 
-def _turn(log: CountedLog, *, everything: bool = False, renew: Callable[[], None] = lambda: None) -> None:
+def _count_log(log: CountedLog, *, everything: bool = False, renew: Callable[[], None] = lambda: None) -> None:
     with timezone.override(log.company.time_zone):
         if log.time_zone != log.company.time_zone:
-            _begin_anew(log)
+            _reset(log)
         started = database_now()
         newest = _events(log).order_by("-pk").values_list("pk", flat=True).first() or 0
         open_now = _open_by_day(log)
@@ -83,17 +83,17 @@ def _events(log: CountedLog) -> ConversionEventQuerySet:
 
 
 def _open_by_day(log: CountedLog) -> dict[date, str]:
-    """For each day that has open events, what is different as soon as others are open: how many, and all their ids."""
+    """A fingerprint of each day's open events: per state, their number and the sum of their ids."""
     events = _events(log).counted().filter(state__in=OPEN_STATES).annotate(day=TruncDate("created_at"))
     rows = events.order_by("day", "state").values_list("day", "state").annotate(Count("pk"), Sum("pk"))
-    found: defaultdict[date, str] = defaultdict(str)
+    fingerprints: defaultdict[date, str] = defaultdict(str)
     for day, state, count, ids in rows:
-        found[day] += f"{state} {count} {ids} "
-    return dict(found)
+        fingerprints[day] += f"{state} {count} {ids} "
+    return dict(fingerprints)
 
 
 def _changed_days(log: CountedLog, newest: int, open_now: dict[date, str], *, everything: bool) -> set[date]:
-    counted = {date.fromisoformat(day): what for day, what in log.open_by_day.items()}
+    counted = {date.fromisoformat(day): fingerprint for day, fingerprint in log.open_by_day.items()}
     changed = {day for day in {*counted, *open_now} if counted.get(day) != open_now.get(day)}
     if everything or log.counted_at is None:
         counted_days = DayCount.objects.for_company(log.company_id).order_by().values_list("day", flat=True)
@@ -103,11 +103,11 @@ def _changed_days(log: CountedLog, newest: int, open_now: dict[date, str], *, ev
     return {day for day in changed if log.sealed_before is None or day >= log.sealed_before}
 
 
-def _days_with_events(log: CountedLog, since: datetime = LONG_AGO) -> Iterator[date]:
-    """From event to event, a step for each day that has some."""
+def _days_with_events(log: CountedLog, since: datetime = EARLIEST) -> Iterator[date]:
+    """The days that have events, one query per day."""
     while True:
-        ahead = _events(log).filter(pk__gte=first_id_since(log.company_id, since)).order_by("pk")
-        recorded_at = ahead.values_list("created_at", flat=True).first()
+        later = _events(log).filter(pk__gte=first_id_since(log.company_id, since)).order_by("pk")
+        recorded_at = later.values_list("created_at", flat=True).first()
         if recorded_at is None:
             return
         day = timezone.localdate(max(recorded_at, since))
@@ -117,15 +117,15 @@ def _days_with_events(log: CountedLog, since: datetime = LONG_AGO) -> Iterator[d
 
 @transaction.atomic
 def _count(log: CountedLog, day: date, open_now: str) -> None:
-    held = CountedLog.objects.select_for_update().get(pk=log.pk)
-    if held.sealed_before is not None and day < held.sealed_before:
+    locked = CountedLog.objects.select_for_update().get(pk=log.pk)
+    if locked.sealed_before is not None and day < locked.sealed_before:
         return
     DayCount.objects.for_company(log.company_id).filter(day=day).delete()
     DayCount.objects.bulk_create(_counts_of(log.company_id, day))
-    held.open_by_day.pop(day.isoformat(), None)
+    locked.open_by_day.pop(day.isoformat(), None)
     if open_now:
-        held.open_by_day[day.isoformat()] = open_now
-    held.save(update_fields=["open_by_day"])
+        locked.open_by_day[day.isoformat()] = open_now
+    locked.save(update_fields=["open_by_day"])
 
 
 def _counts_of(company_id: int, day: date) -> Iterator[DayCount]:
@@ -151,8 +151,8 @@ def _counts_of(company_id: int, day: date) -> Iterator[DayCount]:
         )
 
 
-def _begin_anew(log: CountedLog) -> None:
-    """Forget the days that can be counted again: the company has moved to another time zone, where days are others."""
+def _reset(log: CountedLog) -> None:
+    """Delete the counts that can be made again: the company's time zone has changed, and its days with it."""
     log.time_zone, log.counted_at, log.open_by_day = log.company.time_zone, None, {}
     counts = DayCount.objects.for_company(log.company_id)
     with transaction.atomic():

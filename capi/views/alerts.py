@@ -1,4 +1,4 @@
-"""The alerts: what is wrong, what was, and who gets mail about it."""
+"""The alerts page: open alerts, past alerts, and who gets mail about them."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from crm.models.roles import Action
 @require_safe
 @member(Action.SEE_CONNECTION)
 def alerts(request: MemberRequest) -> HttpResponse:
-    """The open alerts, and the past ones in pages. `?before=` goes on after the alert with that id."""
+    """The open alerts, and the past ones in pages. `?before=` shows those older than the alert with that id."""
     company = request.membership.company
     form = BeforeForm(request.GET)
     form.is_valid()
@@ -39,9 +39,9 @@ def alerts(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member(Action.SEE_CONNECTION)
 def choose_mail(request: MemberRequest) -> HttpResponse:
-    """Keep what this person wants to get by mail from this company."""
+    """Save which mails this person wants from this company."""
     form = MailChoiceForm(request.POST)
-    form.is_valid()  # a box that is not ticked means no
+    form.is_valid()  # always valid: an unticked box means no
     choose(company=request.membership.company, user=request.user, **form.cleaned_data)
     messages.success(request, "Your choice was saved.")
     return redirect(reverse("alerts") + "#mail")

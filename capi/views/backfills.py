@@ -1,4 +1,4 @@
-"""Sending what happened before: the plan, the start, and how far it has come."""
+"""Backfills: the plan, start, progress, pause, resume and cancel."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -27,7 +27,7 @@ def overview(request: MemberRequest) -> HttpResponse:
 
 @member(Action.BACKFILL)
 def plan(request: MemberRequest) -> HttpResponse:
-    """What would become of the past events; posted, they are sent."""
+    """Preview what would happen to the past events. A POST starts the backfills."""
     is_start = request.method == "POST"
     form = BackfillForm(request.POST if is_start else request.GET, company=request.membership.company)
     if not form.is_valid():
@@ -64,7 +64,7 @@ def _start(request: MemberRequest, form: BackfillForm) -> HttpResponse:
 @vary_on_headers("HX-Request")
 @member(Action.BACKFILL)
 def detail(request: MemberRequest, pk: int) -> HttpResponse:
-    """One backfill; for htmx just the part that moves, which asks for itself again."""
+    """One backfill. For htmx, only the part that polls for progress."""
     row = explained_backfill(_own(request, pk), connection_status(request).connection)
     return render(
         request, "capi/backfills/_backfill.html" if request.htmx else "capi/backfills/detail.html", {"row": row}
@@ -76,7 +76,7 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
 def pause(request: MemberRequest, pk: int) -> HttpResponse:
     backfill = _own(request, pk)
     if backfills.pause(backfill=backfill, user=request.user):
-        messages.success(request, "Paused. What is queued of it still goes out.")
+        messages.success(request, "Paused. Events already queued are still sent.")
     return redirect(backfill)
 
 
@@ -85,31 +85,31 @@ def pause(request: MemberRequest, pk: int) -> HttpResponse:
 def resume(request: MemberRequest, pk: int) -> HttpResponse:
     backfill = _own(request, pk)
     if backfills.resume(backfill=backfill, user=request.user):
-        messages.success(request, "It goes on where it stopped.")
+        messages.success(request, "Resumed.")
     return redirect(backfill)
 
 
 @member(Action.BACKFILL)
 def cancel(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask, then end it for good."""
+    """Confirm, then end it for good."""
     backfill = _own(request, pk)
     if request.method != "POST":
         return render(request, "capi/backfills/cancel.html", {"backfill": backfill})
     ended = backfills.cancel(backfill=backfill, user=request.user)
     if ended is not None:
-        messages.success(request, f"Cancelled, with {ended:,} event{'' if ended == 1 else 's'} not sent yet.")
+        messages.success(request, f"Cancelled, including {ended:,} unsent event{'' if ended == 1 else 's'}.")
     return redirect(backfill)
 
 
 def _overview(request: MemberRequest, form: BackfillForm) -> HttpResponse:
-    found = Backfill.objects.for_company(request.membership.company).select_related("rule", "started_by")
-    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    own = Backfill.objects.for_company(request.membership.company).select_related("rule", "started_by")
+    page = Paginator(own, PER_PAGE).get_page(request.GET.get("page"))
     connection = connection_status(request).connection
     rows = [explained_backfill(backfill, connection) for backfill in page]
     return render(request, "capi/backfills/list.html", {"form": form, "page": page, "rows": rows})
 
 
 def _own(request: MemberRequest, pk: int) -> Backfill:
-    found = Backfill.objects.for_company(request.membership.company).select_related("rule", "started_by")
-    backfill: Backfill = get_object_or_404(found, pk=pk)
+    own = Backfill.objects.for_company(request.membership.company).select_related("rule", "started_by")
+    backfill: Backfill = get_object_or_404(own, pk=pk)
     return backfill

@@ -1,4 +1,4 @@
-"""The LinkedIn page: its three steps, the access token, going on after a pause, and the doctor's button."""
+"""The LinkedIn page: its three steps, the access token, resuming, and the doctor."""
 
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from crm.accounts.decorators import MemberRequest, ask_password, has_given_passw
 from crm.models.roles import Action
 from crm.services import rate_limits
 
-# --- The LinkedIn page: connect, map, verify.
+# The LinkedIn page: connect, map, verify.
 
 
 @require_safe
@@ -34,15 +34,15 @@ def setup(request: MemberRequest) -> HttpResponse:
 
 
 def setup_page(request: MemberRequest, token_form: TokenForm | None = None) -> HttpResponse:
-    """The page, with the token form that was refused in the place of a fresh one."""
-    steps = how_far(request)
+    """The page, with the rejected token form if there is one."""
+    steps = setup_context(request)
     account = getattr(steps["connection"], "ad_account_id", "")
     form = token_form or TokenForm(initial={"ad_account_id": account})
     return render(request, "capi/connection/linkedin.html", {**steps, "token_form": form})
 
 
-def how_far(request: MemberRequest) -> dict[str, Any]:
-    """How things stand with each of the three steps."""
+def setup_context(request: MemberRequest) -> dict[str, Any]:
+    """The template context for the state of the three steps."""
     connection = connection_status(request).connection
     rows = rule_rows(request.membership.company_id, connection)
     rules = [row.rule for row in rows]
@@ -62,14 +62,14 @@ def how_far(request: MemberRequest) -> dict[str, Any]:
     }
 
 
-# --- Step 1: the access token, in and out, and going on after a pause.
+# Step 1: save and remove the access token, resume after a pause.
 
 
 @sensitive_post_parameters("token")
 @require_POST
 @member(Action.CHANGE_CONNECTION)
 def save_token(request: MemberRequest) -> HttpResponse:
-    """Seal and keep the token, for somebody who has shown lately who they are."""
+    """Seal and save the token. Asks for the password unless it was given recently."""
     if not has_given_password_lately(request):
         return ask_password(request, back_to=reverse("linkedin"), then="paste the token again")
     form = TokenForm(request.POST)
@@ -78,17 +78,17 @@ def save_token(request: MemberRequest) -> HttpResponse:
     company = request.membership.company
     held = open_events(company, connection_status(request).connection).on_hold
     connection = services.save_token(company=company, user=request.user, **form.cleaned_data)
-    is_let_go = open_events(company, connection).on_hold < held
-    messages.success(request, f"The access token was saved.{' What was on hold goes out now.' if is_let_go else ''}")
+    has_released = open_events(company, connection).on_hold < held
+    messages.success(request, f"Access token saved.{' Events on hold are being sent now.' if has_released else ''}")
     return redirect("linkedin")
 
 
 @member(Action.CHANGE_CONNECTION)
 def remove_token(request: MemberRequest) -> HttpResponse:
-    """Ask, then forget the token."""
+    """Confirm, then delete the token."""
     if request.method == "POST":
         services.remove_token(company=request.membership.company)
-        messages.success(request, "The access token was removed. Events are kept until there is a new one.")
+        messages.success(request, "Access token removed. Events are kept until you save a new one.")
         return redirect("linkedin")
     return render(request, "capi/connection/token_remove.html", {"connection": connection_status(request).connection})
 
@@ -96,25 +96,25 @@ def remove_token(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member(Action.CHANGE_CONNECTION)
 def resume(request: MemberRequest) -> HttpResponse:
-    """Go on after a pause, or try now what waits for LinkedIn."""
+    """Resume after a pause, or retry now what is waiting for LinkedIn."""
     connection = connection_status(request).connection
     services.resume_connection(company=request.membership.company)
     if connection is not None and connection.is_paused:
-        messages.success(request, "Sending goes on. If LinkedIn gives the same answer again, it is paused again.")
+        messages.success(request, "Sending resumed. If LinkedIn gives the same answer again, it pauses again.")
     else:
-        messages.success(request, "LeadMachine tries again now. Recent events shows what LinkedIn answers.")
+        messages.success(request, "Trying again now. Recent events shows what LinkedIn answers.")
     return redirect("linkedin")
 
 
-# --- The button that has everything checked.
+# “Check everything”.
 
-CHECKS_PER_MINUTE: Final = 10  # each asks LinkedIn, and counts against what the token may ask
+CHECKS_PER_MINUTE: Final = 10  # each calls LinkedIn and counts towards the token's limit
 
 
 @require_POST
 @member(Action.TEST_RULES)
 def check(request: MemberRequest) -> HttpResponse:
-    """Examine, keep the result, and show it: for htmx the card, else the page with it."""
+    """Run a check-up and save it. Returns the card for htmx, otherwise a redirect to the page."""
     company, problem = request.membership.company, ""
     try:
         rate_limits.check("checkups", company_id=company.pk, at_most=CHECKS_PER_MINUTE)
@@ -123,14 +123,16 @@ def check(request: MemberRequest) -> HttpResponse:
         problem = str(error)
     if request.htmx:
         return render(
-            request, "capi/connection/_doctor_findings.html", {**how_far(request), "problem": problem, "checked": True}
+            request,
+            "capi/connection/_doctor_findings.html",
+            {**setup_context(request), "problem": problem, "checked": True},
         )
     if problem:
         messages.error(request, problem)
     return redirect(reverse("linkedin") + "#doctor")
 
 
-# --- What the banners above every page know of the company's connection to LinkedIn.
+# The context processor for the banners on every page.
 
 
 def connection_state(request: HttpRequest) -> dict[str, Any]:

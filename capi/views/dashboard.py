@@ -1,4 +1,4 @@
-"""The first page: how leads, deals and conversion events are doing."""
+"""The dashboard: leads, deals and conversion events in numbers."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ def dashboard(request: MemberRequest) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class GettingStarted:
-    """How far a company is with its first steps."""
+    """The setup steps that a company has completed."""
 
     has_token: bool
     has_rule: bool
@@ -56,7 +56,7 @@ class GettingStarted:
 
     @property
     def steps(self) -> list[tuple[bool, str, str]]:
-        """Each step: whether it is done, what to do, and where."""
+        """Whether each step is done, its title, and its link."""
         page = reverse("linkedin")
         return [
             (self.has_token, "Connect your ad account", f"{page}#connect"),

@@ -1,4 +1,4 @@
-"""What would be sent, without sending it; and the hash of any address."""
+"""Dry run: the request that would be sent, without sending it. And the hash of any address."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ LEADS_OFFERED = 20
 
 @member(Action.SEE_EVENT_LOG)
 def dry_run(request: MemberRequest) -> HttpResponse:
-    """Of `?lead=` or `?deal=` and `?rule=`; without the first two, the choice of a lead, by a search that is posted."""
+    """The dry run for `?lead=` or `?deal=` and `?rule=`; without lead or deal, a lead search, sent by POST."""
     deal = own_or_404(Deal.objects.all(), request, request.GET["deal"]) if request.GET.get("deal") else None
     lead_id = deal.lead_id if deal else request.GET.get("lead")
     lead = own_or_404(Lead.objects.all(), request, lead_id) if lead_id else None
@@ -33,20 +33,20 @@ def dry_run(request: MemberRequest) -> HttpResponse:
     if lead is None:
         context |= _leads_to_choose(request)
     elif rule is not None:
-        context |= {"found": _found(request, rule, lead, deal)}
+        context |= {"found": _dry_run(request, rule, lead, deal)}
     return render(request, "capi/dry_run/dry_run.html", context)
 
 
 def _rule(request: MemberRequest, rules: list[ConversionRule], *, prefer_deal: bool) -> ConversionRule | None:
-    """The one that is asked for, else the first that fits."""
+    """The requested rule, or the first that fits."""
     if request.GET.get("rule"):
-        asked: ConversionRule = own_or_404(ConversionRule.objects.all(), request, request.GET["rule"])
-        return asked
-    fitting = [rule for rule in rules if rule.is_about_deal == prefer_deal]
-    return next(iter(fitting or rules), None)
+        rule: ConversionRule = own_or_404(ConversionRule.objects.all(), request, request.GET["rule"])
+        return rule
+    matching = [each for each in rules if each.is_about_deal == prefer_deal]
+    return next(iter(matching or rules), None)
 
 
-def _found(request: MemberRequest, rule: ConversionRule, lead: Lead, deal: Deal | None) -> DryRun:
+def _dry_run(request: MemberRequest, rule: ConversionRule, lead: Lead, deal: Deal | None) -> DryRun:
     if rule.is_about_deal and deal is None:
         deal = Deal.objects.for_company(request.membership.company).filter(lead=lead).order_by("-pk").first()
     return run_dry(rule, lead, deal, connection_status(request).connection)
@@ -62,16 +62,16 @@ def _leads_to_choose(request: MemberRequest) -> dict[str, Any]:
 @sensitive_post_parameters("address")
 @member(Action.SEE_EVENT_LOG)
 def check_hash(request: MemberRequest) -> HttpResponse:
-    """The hash of an address that is posted. It is kept nowhere."""
+    """The hash of a posted address. Nothing is stored."""
     form = HashForm(request.POST or None)
     context: dict[str, Any] = {"form": form, "vectors": [(row, email_sha256(row.address)) for row in PUBLISHED]}
     if form.is_valid():
         address = form.cleaned_data["address"]
-        nothing = why_no_hash(address)
+        problem = why_no_hash(address)
         context |= {
             "is_answered": True,
             "normalised": normalise_email(address),
             "sha256": email_sha256(address),
-            "nothing": NO_HASH[nothing] if nothing else None,
+            "nothing": NO_HASH[problem] if problem else None,
         }
     return render(request, "capi/dry_run/check_hash.html", context)

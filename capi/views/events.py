@@ -1,4 +1,4 @@
-"""Recent Events: the log, one event in full, retry and cancel."""
+"""Recent Events: the log, one event in detail, retry and cancel."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,12 +34,12 @@ from crm.models.roles import Action
 from crm.views.exports import export
 from crm.views.shell import back_to
 
-# --- Retry and cancel: what would happen to the chosen events, and then doing it.
+# Retry and cancel: preview, confirm, do.
 
 
 @dataclass(frozen=True, slots=True)
 class BulkAction:
-    """One of the two things that can be asked of events, with its words."""
+    """Retry or cancel, with its texts."""
 
     infinitive: str
     is_retry: bool
@@ -48,43 +48,43 @@ class BulkAction:
     done: str
 
 
-RETRY: Final = BulkAction("Retry", True, preview_of_retrying, services.retry_events, "went back into the queue")
-CANCEL: Final = BulkAction("Cancel", False, preview_of_cancelling, services.cancel_events, "will not be sent")
+RETRY: Final = BulkAction("Retry", True, preview_of_retrying, services.retry_events, "queued again")
+CANCEL: Final = BulkAction("Cancel", False, preview_of_cancelling, services.cancel_events, "cancelled")
 
 
 @member(Action.CHANGE_EVENTS)
 def retry(request: MemberRequest) -> HttpResponse:
-    """Ask, then put the chosen events back into the queue."""
-    return _asked(request, RETRY)
+    """Confirm, then queue the chosen events again."""
+    return _confirm_or_do(request, RETRY)
 
 
 @member(Action.CHANGE_EVENTS)
 def cancel(request: MemberRequest) -> HttpResponse:
-    """Ask, then call the chosen events off."""
-    return _asked(request, CANCEL)
+    """Confirm, then cancel the chosen events."""
+    return _confirm_or_do(request, CANCEL)
 
 
-def _asked(request: MemberRequest, verb: BulkAction) -> HttpResponse:
-    """The same address asks and does: it names the events by id, or by the filter of the log."""
+def _confirm_or_do(request: MemberRequest, verb: BulkAction) -> HttpResponse:
+    """GET asks for confirmation, POST acts. The query string selects the events, by id or by the log's filter."""
     company = request.membership.company
     choice = _choice(request, verb)
     one = _only_one(request, choice)
     back = one.get_absolute_url() if one else back_to(request, default=reverse("events"))
     if "ticked" in request.GET and not choice.pks:
-        messages.warning(request, "Tick the events first.")
+        messages.warning(request, "Select events first.")
         return redirect(back)
     if request.method == "POST":
-        done = verb.do(company=company, pks=choice.pks, about=one)
-        reached = done.reached or choice.more_behind
-        rest = " Go on with what is left." if reached else ""
-        messages.success(request, f"{done.events:,} event{'' if done.events == 1 else 's'} {verb.done}.{rest}")
-        return redirect(_of_rest(request, reached, back) if reached else back)
+        result = verb.do(company=company, pks=choice.pks, about=one)
+        reached = result.reached or choice.more_behind
+        hint = " Continue with the rest." if reached else ""
+        messages.success(request, f"{result.events:,} event{'' if result.events == 1 else 's'} {verb.done}.{hint}")
+        return redirect(_rest_url(request, reached, back) if reached else back)
     context = {"verb": verb, "choice": choice, "outlook": verb.outlook(company.pk, choice), "one": one, "back": back}
     return render(request, "capi/events/confirm.html", context)
 
 
-def _of_rest(request: MemberRequest, reached: int, back: str) -> str:
-    """The question about what is behind the event that was reached. Only for what was asked for by the filter."""
+def _rest_url(request: MemberRequest, reached: int, back: str) -> str:
+    """The confirmation page for the events after `reached`. Only for events chosen by the filter."""
     query = request.GET.copy()
     query["after"], query["next"] = str(reached), back
     return f"{request.path}?{query.urlencode()}"
@@ -94,9 +94,9 @@ def _choice(request: MemberRequest, verb: BulkAction) -> ChosenEvents:
     company_id = request.membership.company_id
     if "event" in request.GET or "ticked" in request.GET:
         return chosen_by_id(company_id, _ids(request.GET.getlist("event")))
-    wanted = EventFilterForm(request.GET, company=request.membership.company).wanted()
-    choice = chosen_by_filter(company_id, wanted, connection_status(request).connection, retry=verb.is_retry)
-    # What came in after the question was asked is not part of the answer.
+    event_filter = EventFilterForm(request.GET, company=request.membership.company).to_filter()
+    choice = chosen_by_filter(company_id, event_filter, connection_status(request).connection, retry=verb.is_retry)
+    # Events that arrived after the confirmation page was shown were not confirmed.
     until = next(iter(_ids([request.POST.get("until", "")])), None)
     return replace(choice, pks=[pk for pk in choice.pks if pk <= until]) if until else choice
 
@@ -112,7 +112,7 @@ def _ids(texts: Sequence[str]) -> list[int]:
     return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < MAX_ID_DIGITS]
 
 
-# --- Recent Events, and one event in full.
+# The log and one event.
 
 HEAD: Final = (
     "recorded_at", "happened_at", "event_id", "crm_event", "rule", "linkedin_rule_id", "state", "why", "http_status",
@@ -124,10 +124,10 @@ HEAD: Final = (
 @vary_on_headers("HX-Request")
 @member(Action.SEE_EVENT_LOG)
 def events(request: MemberRequest) -> HttpResponse:
-    """The log; for htmx just its rows, which ask for themselves again."""
+    """The log. For htmx, only the rows, which poll for changes."""
     company = request.membership.company
     form = EventFilterForm(request.GET, company=company)
-    wanted = form.wanted()
+    event_filter = form.to_filter()
     connection = connection_status(request).connection
     rules = [] if request.htmx else list(ConversionRule.objects.for_company(company))
     return render(
@@ -135,9 +135,9 @@ def events(request: MemberRequest) -> HttpResponse:
         "capi/events/_event_rows.html" if request.htmx else "capi/events/list.html",
         {
             "form": form,
-            "wanted": wanted,
-            **_chips(wanted.chip),
-            "page": log_page(company.pk, wanted, connection),
+            "wanted": event_filter,
+            **_chips(event_filter.chip),
+            "page": log_page(company.pk, event_filter, connection),
             "held": None if request.htmx else on_hold(company.pk, connection, rules),
             "stretch": STRETCH,
         },
@@ -145,7 +145,7 @@ def events(request: MemberRequest) -> HttpResponse:
 
 
 def _chips(chosen: str) -> dict[str, list[tuple[str, str, bool]]]:
-    """The states to choose from, and the parts of the chosen one where it has some, each with whether it is chosen."""
+    """The states, and the parts of the selected state if it has any, each with whether it is selected."""
     whole = WHOLES.get(StateFilter(chosen), StateFilter(chosen))
     wholes, parts = [chip for chip in StateFilter if chip not in WHOLES], PARTS.get(whole, ())
     return {
@@ -157,10 +157,10 @@ def _chips(chosen: str) -> dict[str, list[tuple[str, str, bool]]]:
 @require_POST
 @member(Action.SEE_EVENT_LOG)
 def events_export(request: MemberRequest) -> HttpResponseBase:
-    """All that the page's filters let through, as CSV: with ids, and nothing else of the leads."""
+    """All events that match the filters, as CSV. Of leads, only their ids."""
     company_id, connection = request.membership.company_id, connection_status(request).connection
-    wanted = EventFilterForm(request.POST, company=request.membership.company).wanted()
-    rows = map(_row, all_rows(company_id, wanted, connection))
+    event_filter = EventFilterForm(request.POST, company=request.membership.company).to_filter()
+    rows = map(_row, all_rows(company_id, event_filter, connection))
     return export(request, what="event log", head=HEAD, rows=rows, back_to="events")
 
 
@@ -178,7 +178,7 @@ def _row(row: ExplainedEvent) -> list[object]:
 @vary_on_headers("HX-Request")
 @member(Action.SEE_EVENT_LOG)
 def detail(request: MemberRequest, pk: int) -> HttpResponse:
-    """One event: its state and what to do, every attempt, and the JSON."""
+    """One event: its state, what to do, every attempt, and the JSON."""
     events = ConversionEvent.objects.for_company(request.membership.company_id)
     event = get_object_or_404(events.select_related("rule", "lead", "deal", "crm_event", "last_attempt"), pk=pk)
     row, attempts = explained(event, connection_status(request).connection), attempts_of(event)

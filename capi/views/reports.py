@@ -1,4 +1,4 @@
-"""How conversions are doing: over weeks and months, and the reconcile of one week."""
+"""Reports: the overview over weeks and months, and the reconcile of one week."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -18,7 +18,7 @@ from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
 from crm.views.exports import export
 
-# --- How conversions are doing over weeks and months.
+# The overview.
 
 REASONS_HEAD: Final = ("day", "rule", "state", "why", "events")
 DAYS_HEAD: Final = (
@@ -29,18 +29,18 @@ DAYS_HEAD: Final = (
 @require_safe
 @member(Action.SEE_EVENT_LOG)
 def overview(request: MemberRequest) -> HttpResponse:
-    """Outcomes by day, times and reasons, of one rule or all, over the days that are asked for."""
+    """Outcomes by day, times and reasons over the period, for one rule or all."""
     company_id = request.membership.company_id
     form = OverviewForm(request.GET, company=request.membership.company)
-    asked = form.wanted()
+    period = form.report_period()
     return render(
         request,
         "capi/reports/overview.html",
         {
             "form": form,
-            "asked": asked,
-            "outcomes": outcomes_of(company_id, asked),
-            "details": details_of(company_id, asked),
+            "asked": period,
+            "outcomes": outcomes_of(company_id, period),
+            "details": details_of(company_id, period),
         },
     )
 
@@ -48,29 +48,29 @@ def overview(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member(Action.SEE_EVENT_LOG)
 def overview_export(request: MemberRequest) -> HttpResponseBase:
-    """The numbers behind the page, as CSV: a line for each day, rule and reason, or with `by=day` one for each day."""
+    """The page's numbers as CSV: a line per day, rule and reason, or with `by=day` one per day."""
     company_id = request.membership.company_id
-    asked = OverviewForm(request.POST, company=request.membership.company).wanted()
+    period = OverviewForm(request.POST, company=request.membership.company).report_period()
     if request.POST.get("by") == "day":
-        rows = _days(company_id, asked)
+        rows = _days(company_id, period)
         return export(request, what="conversion numbers by day", head=DAYS_HEAD, rows=rows, back_to="overview")
     return export(
-        request, what="conversion numbers", head=REASONS_HEAD, rows=_reasons(company_id, asked), back_to="overview"
+        request, what="conversion numbers", head=REASONS_HEAD, rows=_reasons(company_id, period), back_to="overview"
     )
 
 
-def _reasons(company_id: int, asked: ReportPeriod) -> Iterator[list[object]]:
-    for line in rows_of(company_id, asked):
+def _reasons(company_id: int, period: ReportPeriod) -> Iterator[list[object]]:
+    for line in rows_of(company_id, period):
         yield [line.day, line.rule, line.words.label, line.words.what, line.count]
 
 
-def _days(company_id: int, asked: ReportPeriod) -> Iterator[list[object]]:
-    for day, tally in days_of(company_id, asked):
+def _days(company_id: int, period: ReportPeriod) -> Iterator[list[object]]:
+    for day, tally in days_of(company_id, period):
         figures = [tally.with_email_percent, tally.typical_seconds, tally.slow_seconds]
         yield [day, *tally.by_group, *(None if figure is None else round(figure, 1) for figure in figures)]
 
 
-# --- The week's reconcile: a page, and the same numbers as a file.
+# The reconcile of one week: a page, and the same numbers as CSV.
 
 RECONCILE_HEAD: Final = ("week", "rule", "linkedin_id", "crm_event", "crm_events", "state", "why", "count")
 
@@ -78,30 +78,32 @@ RECONCILE_HEAD: Final = ("week", "rule", "linkedin_id", "crm_event", "crm_events
 @require_safe
 @member(Action.SEE_EVENT_LOG)
 def week(request: MemberRequest) -> HttpResponse:
-    """What became of the CRM events of a week: the one with the day `?week=`, or else the last whole one."""
+    """Outcomes of a week's CRM events: the week containing the day `?week=`, or by default the last full week."""
     form = WeekForm(request.GET)
     chosen = _monday(form.day())
-    found = reconcile(request.membership.company_id, chosen, connection_status(request).connection)
-    return render(request, "capi/reports/reconcile.html", {"week": found, "not_understood": bool(form.errors)})
+    reconciled = reconcile(request.membership.company_id, chosen, connection_status(request).connection)
+    return render(request, "capi/reports/reconcile.html", {"week": reconciled, "not_understood": bool(form.errors)})
 
 
 @require_POST
 @member(Action.SEE_EVENT_LOG)
 def export_week(request: MemberRequest) -> HttpResponseBase:
-    """The week as CSV: a line for each rule and what became."""
+    """The week as CSV: a line per rule and outcome."""
     monday = _monday(WeekForm(request.POST).day())
-    found = reconcile(request.membership.company_id, monday, connection_status(request).connection)
-    return export(request, what=f"reconcile {monday}", head=RECONCILE_HEAD, rows=_lines(found), back_to="reconcile")
+    reconciled = reconcile(request.membership.company_id, monday, connection_status(request).connection)
+    return export(
+        request, what=f"reconcile {monday}", head=RECONCILE_HEAD, rows=_lines(reconciled), back_to="reconcile"
+    )
 
 
 def _monday(day: date | None) -> date:
-    """The week's Monday, not ahead of this week's and not of a week that is no longer kept."""
-    this = monday_of(timezone.localdate())
-    return this - WEEK if day is None else min(max(monday_of(day), earliest_week()), this)
+    """The Monday of the day's week, limited to weeks from the oldest still stored up to the current one."""
+    this_monday = monday_of(timezone.localdate())
+    return this_monday - WEEK if day is None else min(max(monday_of(day), earliest_week()), this_monday)
 
 
-def _lines(found: Week) -> Iterator[list[object]]:
-    for one in found.rules:
-        rule = [found.monday, one.rule.name, one.rule.linkedin_id, one.rule.crm_event, one.crm_events]
-        for line in one.lines:
-            yield [*rule, line.words.label, line.words.what, line.count]
+def _lines(reconciled: Week) -> Iterator[list[object]]:
+    for row in reconciled.rules:
+        columns = [reconciled.monday, row.rule.name, row.rule.linkedin_id, row.rule.crm_event, row.crm_events]
+        for line in row.lines:
+            yield [*columns, line.words.label, line.words.what, line.count]

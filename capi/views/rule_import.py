@@ -1,4 +1,4 @@
-"""Importing rules from LinkedIn: the list that the token may read, or why there is none."""
+"""Importing rules from LinkedIn: the rules the token may read, or why it can't."""
 
 from typing import Any, Final
 
@@ -34,14 +34,14 @@ ROWS_PER_PAGE: Final = 100
 
 @member(Action.CHANGE_RULES)
 def choose(request: MemberRequest) -> HttpResponse:
-    """Offer LinkedIn's rules, and make rules of those for which a CRM event was chosen."""
+    """List LinkedIn's rules. A POST imports those with a chosen CRM event."""
     return _page(request)
 
 
 @require_POST
 @member(Action.CHANGE_CONNECTION)
 def save_account(request: MemberRequest) -> HttpResponse:
-    """Keep the ad account id, without which LinkedIn lists nothing."""
+    """Save the ad account id. LinkedIn lists no rules without it."""
     form = AdAccountForm(request.POST)
     if not form.is_valid():
         return _page(request, account_form=form)
@@ -52,34 +52,34 @@ def save_account(request: MemberRequest) -> HttpResponse:
 def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> HttpResponse:
     connection = connection_status(request).connection
     account = connection.ad_account_id if connection else ""
-    shown: dict[str, Any] = {
+    context: dict[str, Any] = {
         "account_form": account_form or AdAccountForm(initial={"ad_account_id": account}),
         "account": account,
     }
     if connection is None or not connection.has_token:
-        return _render(request, {**shown, "problem": REASONS[Reason.NO_TOKEN]})
+        return _render(request, {**context, "problem": REASONS[Reason.NO_TOKEN]})
     if not account or account_form:
-        return _render(request, shown)
+        return _render(request, context)
     try:
-        read = _read(connection, anew="anew" in request.GET)
+        read = _read(connection, refresh="anew" in request.GET)
     except rate_limits.TooOften as error:
-        return _render(request, {**shown, "problem": too_often(str(error))})
+        return _render(request, {**context, "problem": too_often(str(error))})
     except UnreadableToken:
-        return _render(request, {**shown, "problem": REASONS[Reason.TOKEN_UNREADABLE]})
+        return _render(request, {**context, "problem": REASONS[Reason.TOKEN_UNREADABLE]})
     if read.outcome != ReadStatus.FOUND:
-        return _render(request, {**shown, "problem": READINGS[read.outcome], "said": read.said.message})
-    return _offered(request, read, shown)
+        return _render(request, {**context, "problem": READINGS[read.outcome], "said": read.said.message})
+    return _list_rules(request, read, context)
 
 
-def _read(connection: Connection, *, anew: bool) -> RulesRead:
-    known = None if anew else known_rules(connection)
+def _read(connection: Connection, *, refresh: bool) -> RulesRead:
+    known = None if refresh else known_rules(connection)
     if known is None:
         rate_limits.check("rule-reads", company_id=connection.company_id, at_most=READS_PER_MINUTE)
         return read_anew(connection)
     return known
 
 
-def _offered(request: MemberRequest, read: RulesRead, shown: dict[str, Any]) -> HttpResponse:
+def _list_rules(request: MemberRequest, read: RulesRead, context: dict[str, Any]) -> HttpResponse:
     company = request.membership.company
     own = list(ConversionRule.objects.for_company(company))
     page = Paginator(importable_rules(read, own), ROWS_PER_PAGE).get_page(request.GET.get("page"))
@@ -90,12 +90,12 @@ def _offered(request: MemberRequest, read: RulesRead, shown: dict[str, Any]) -> 
         except ValidationError as error:
             form.add_error(None, error.messages)
         else:
-            messages.success(request, _told(imported))
+            messages.success(request, _import_message(imported))
             return redirect(reverse("linkedin") + "#map")
     return _render(
         request,
         {
-            **shown,
+            **context,
             "form": form,
             "page": page,
             "left_out": skipped_rules(read),
@@ -107,15 +107,15 @@ def _offered(request: MemberRequest, read: RulesRead, shown: dict[str, Any]) -> 
     )
 
 
-def _told(imported: Imported) -> str:
-    added, off, before = imported.added, imported.off, imported.there_already
+def _import_message(imported: Imported) -> str:
+    added, off, existing = imported.added, imported.off, imported.existing
     sentences = [
-        f"{added} rule{pluralize(added)} imported. Press play in step 3 to try {pluralize(added, 'it,them')}.",
-        f"What reports “{CrmEventName.DEAL_LOST.label}” begins switched off, and without a value." if off else "",
-        f"{before} of the chosen ones {pluralize(before, 'was,were')} there already." if before else "",
+        f"{added} rule{pluralize(added)} imported. Press play in step 3 to test {pluralize(added, 'it,them')}.",
+        f"Rules for “{CrmEventName.DEAL_LOST.label}” start switched off and without a value." if off else "",
+        f"{existing} of the chosen rules already existed." if existing else "",
     ]
     return " ".join(filter(None, sentences))
 
 
-def _render(request: MemberRequest, shown: dict[str, Any]) -> HttpResponse:
-    return render(request, "capi/rules/import.html", shown)
+def _render(request: MemberRequest, context: dict[str, Any]) -> HttpResponse:
+    return render(request, "capi/rules/import.html", context)

@@ -1,4 +1,4 @@
-"""Steps 2 and 3: the rules, and trying them out."""
+"""Steps 2 and 3: the rules, and testing them."""
 
 from datetime import timedelta
 from typing import Final
@@ -22,19 +22,19 @@ from capi.selectors.backfills import sendable_lately
 from capi.selectors.connection import connection_status
 from capi.selectors.explained_events import explained
 from capi.selectors.rule_health import Firing, firing_of, health_of
-from capi.views.connection import how_far
+from capi.views.connection import setup_context
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
 from crm.services import rate_limits
 
-RULES_PLACE: Final = "#map"
+RULES_ANCHOR: Final = "#map"
 SLOW_AFTER: Final = timedelta(seconds=10)
 
 
 @require_safe
 @member(Action.SEE_CONNECTION)
 def detail(request: MemberRequest, pk: int) -> HttpResponse:
-    """How one rule is doing."""
+    """One rule and its health."""
     rule = _own_rule(request, pk)
     return render(
         request,
@@ -47,27 +47,27 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.CHANGE_RULES)
 def new(request: MemberRequest) -> HttpResponse:
     rule = ConversionRule(company=request.membership.company)
-    answer = _saved_or_shown(request, rule, "{} was added. Press play in step 3 to try it.")
+    response = _save_or_show(request, rule, "{} added. Press play in step 3 to test it.")
     _offer_backfill(request, rule)
-    return answer
+    return response
 
 
 @vary_on_headers("HX-Request")
 @member(Action.CHANGE_RULES)
 def edit(request: MemberRequest, pk: int) -> HttpResponse:
     rule = _own_rule(request, pk)
-    return _saved_or_shown(request, rule, "{} was saved.", name=rule.name)
+    return _save_or_show(request, rule, "{} saved.", name=rule.name)
 
 
-def _saved_or_shown(request: MemberRequest, rule: ConversionRule, sentence: str, name: str = "") -> HttpResponse:
-    """Save the rule; or show the form, for htmx just how often the rule would have fired."""
+def _save_or_show(request: MemberRequest, rule: ConversionRule, sentence: str, name: str = "") -> HttpResponse:
+    """Save the rule, or show the form. For htmx, show only how often the rule would have fired."""
     if request.method == "POST" and "preview" not in request.POST:
         form = RuleForm(request.POST, instance=rule, company=request.membership.company)
         if form.is_valid() and _save(form):
             messages.success(request, sentence.format(form.instance))
             return _to_rules()
     else:
-        form = RuleForm(instance=rule, company=request.membership.company, initial=RuleForm.typed(request.POST))
+        form = RuleForm(instance=rule, company=request.membership.company, initial=RuleForm.typed_values(request.POST))
     firing = _firing(request, rule)
     if request.htmx:
         return render(request, "capi/rules/_firing.html", {"firing": firing})
@@ -75,7 +75,7 @@ def _saved_or_shown(request: MemberRequest, rule: ConversionRule, sentence: str,
 
 
 def _save(form: RuleForm) -> bool:
-    """False where somebody else has saved the same at this moment; the form says so."""
+    """Returns False, with an error on the form, if someone else saved the same rule first."""
     try:
         services.save_rule(rule=form.instance)
     except ValidationError as error:
@@ -85,17 +85,17 @@ def _save(form: RuleForm) -> bool:
 
 
 def _firing(request: MemberRequest, rule: ConversionRule) -> Firing | None:
-    asked = request.POST or request.GET
+    data = request.POST or request.GET
     return firing_of(
         request.membership.company,
-        crm_event=rule.crm_event if rule.pk else asked.get("crm_event", ""),
-        frequency=asked.get("frequency", rule.frequency),
+        crm_event=rule.crm_event if rule.pk else data.get("crm_event", ""),
+        frequency=data.get("frequency", rule.frequency),
         linkedin_type=rule.linkedin_type,
     )
 
 
 def _offer_backfill(request: MemberRequest, rule: ConversionRule) -> None:
-    """Say how much a rule that is on from now has missed, with the way to send it."""
+    """Add a message with the number of past events that an active rule could send, and a link to the backfill."""
     if not (rule.pk and rule.is_active and request.membership.may(Action.BACKFILL)):
         return
     if count := sendable_lately(rule):
@@ -121,20 +121,20 @@ def set_active(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @member(Action.CHANGE_RULES)
 def resume(request: MemberRequest, pk: int) -> HttpResponse:
-    """Let a rule go on that LinkedIn's answer paused."""
+    """Resume a rule that LinkedIn's answer paused."""
     rule = _own_rule(request, pk)
     services.resume_rule(rule=rule)
-    messages.success(request, f"{rule} goes on. If LinkedIn gives the same answer again, it is paused again.")
+    messages.success(request, f"{rule} resumed. If LinkedIn gives the same answer again, it pauses again.")
     return _to_rules()
 
 
 @member(Action.CHANGE_RULES)
 def delete(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask, then delete the rule. Its log stays."""
+    """Confirm, then delete the rule. Its events stay in the log."""
     rule = _own_rule(request, pk)
     if request.method == "POST":
         services.delete_rule(rule=rule)
-        messages.success(request, f"{rule} was deleted. What it sent stays in Recent Events.")
+        messages.success(request, f"{rule} deleted. Its events stay in Recent events.")
         return _to_rules()
     return render(request, "capi/rules/delete.html", {"rule": rule})
 
@@ -142,7 +142,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @member(Action.TEST_RULES)
 def test(request: MemberRequest, pk: int) -> HttpResponse:
-    """Play: send one test event. The answer is a part that asks for its result until there is one."""
+    """Send a test event. The returned fragment polls until there is a result."""
     rule = _own_rule(request, pk)
     try:
         rate_limits.check("test-events", company_id=rule.company_id, at_most=settings.TEST_EVENTS_PER_MINUTE)
@@ -158,7 +158,7 @@ def test(request: MemberRequest, pk: int) -> HttpResponse:
 @require_safe
 @member(Action.TEST_RULES)
 def test_result(request: MemberRequest, pk: int) -> HttpResponse:
-    """How a test event fares; no content while there is nothing new, so that nothing is read out twice."""
+    """The result of a test event. 204 while nothing is new, so that screen readers don't repeat themselves."""
     tests = ConversionEvent.objects.for_company(request.membership.company_id).filter(is_test=True)
     event = get_object_or_404(tests.select_related("rule", "last_attempt"), pk=pk)
     if not request.htmx:
@@ -173,7 +173,7 @@ def _test_part(request: MemberRequest, event: ConversionEvent, *, is_slow: bool 
     row = explained(event, connection_status(request).connection)
     if row.is_moving:
         return render(request, "capi/connection/_test_result.html", {"row": row, "is_slow": is_slow})
-    return render(request, "capi/connection/_test_ended.html", {**how_far(request), "row": row, "again": True})
+    return render(request, "capi/connection/_test_ended.html", {**setup_context(request), "row": row, "again": True})
 
 
 def _own_rule(request: MemberRequest, pk: int) -> ConversionRule:
@@ -182,4 +182,4 @@ def _own_rule(request: MemberRequest, pk: int) -> ConversionRule:
 
 
 def _to_rules() -> HttpResponse:
-    return redirect(reverse("linkedin") + RULES_PLACE)
+    return redirect(reverse("linkedin") + RULES_ANCHOR)

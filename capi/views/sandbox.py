@@ -1,4 +1,4 @@
-"""The other end, in development: what the stand-in for LinkedIn received."""
+"""The sandbox page, in development: what the LinkedIn stand-in received."""
 
 from django.conf import settings
 from django.http import Http404, HttpResponse
@@ -17,7 +17,7 @@ from crm.models.roles import Action
 @vary_on_headers("HX-Request")
 @member(Action.SEE_LEADS)
 def received(request: MemberRequest) -> HttpResponse:
-    """The company's requests, newest first. There is no such page without the sandbox."""
+    """The company's requests, newest first. 404 without the sandbox."""
     if not settings.LINKEDIN_SANDBOX:
         raise Http404
     return render(

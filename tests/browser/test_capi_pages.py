@@ -203,7 +203,7 @@ def test_play_without_a_token_says_so_on_the_spot(page, company, ops, make_rule)
 
     page.get_by_role("button", name="Send a test event: New lead").click()
 
-    expect(page.locator(f"#test-{rule.pk}")).to_contain_text("Save an access token first (step 1)")
+    expect(page.locator(f"#test-{rule.pk}")).to_contain_text("Save an access token in step 1 first")
     assert not ConversionEvent.objects.exists()
 
 

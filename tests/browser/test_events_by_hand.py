@@ -57,13 +57,13 @@ def test_ticked_events_are_cancelled_and_brought_back_with_the_keyboard(page, co
     page.get_by_role("button", name="Cancel ticked").press("Enter")
     expect(page.get_by_role("heading", name="Cancel 2 events?")).to_be_visible()
     page.get_by_role("button", name="Cancel 2 events").press("Enter")
-    expect(page.get_by_text("2 events will not be sent.")).to_be_visible()
+    expect(page.get_by_text("2 events cancelled.")).to_be_visible()
 
     assert states(company) == ["cancelled", "cancelled", "exhausted"]
     open_page(page, EVENTS)
     page.get_by_role("link", name="Retry all that match").press("Enter")
     page.get_by_role("button", name="Retry 3 events").press("Enter")
-    expect(page.get_by_text("3 events went back into the queue.")).to_be_visible()
+    expect(page.get_by_text("3 events queued again.")).to_be_visible()
     assert states(company) == ["pending"] * 3
 
 

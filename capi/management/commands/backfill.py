@@ -1,4 +1,4 @@
-"""`manage.py backfill --company SLUG --days N`: what happened before the rules were there, by hand."""
+"""`manage.py backfill --company SLUG --days N`: send past CRM events from the command line."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -18,29 +18,31 @@ from crm.models import Company
 
 
 class Command(BaseCommand):
-    help = "Tells what of a rule's past CRM events would be sent and what not, by reason; then has it sent."
+    help = "Show which past CRM events would be sent and which not, by reason, then start the backfill."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--company", required=True, metavar="SLUG")
-        parser.add_argument("--rule", type=int, metavar="ID", help="of one rule; without it, of all active ones")
-        parser.add_argument("--days", type=int, required=True, metavar="N", help="so many days back, 90 at most")
-        parser.add_argument("--dry-run", action="store_true", help="only tell what would be sent")
+        parser.add_argument("--rule", type=int, metavar="ID", help="the rule; all active rules by default")
+        parser.add_argument("--days", type=int, required=True, metavar="N", help="how many days back, at most 90")
+        parser.add_argument("--dry-run", action="store_true", help="only show what would be sent")
 
     def handle(
         self, *args: Any, company: str, rule: int | None, days: int, dry_run: bool = False, **options: Any
     ) -> None:
         if not 1 <= days <= settings.EVENT_MAX_AGE_DAYS:
-            raise CommandError(f"--days is a number from 1 to {settings.EVENT_MAX_AGE_DAYS}: LinkedIn takes no more.")
+            raise CommandError(
+                f"--days must be from 1 to {settings.EVENT_MAX_AGE_DAYS}: LinkedIn accepts no older events."
+            )
         until = database_now()
         since = until - timedelta(days=days)
-        for one in _rules(company, rule):
-            self.stdout.write(f"{one} (rule {one.pk}, {one.get_crm_event_display()}):")
-            counts = preview(one, since=since, until=until)
+        for each in _rules(company, rule):
+            self.stdout.write(f"{each} (rule {each.pk}, {each.get_crm_event_display()}):")
+            counts = preview(each, since=since, until=until)
             for outcome in BackfillOutcome:
                 self.stdout.write(f"  {outcome.label:24} {counts[outcome]:>9,}")
             self.stdout.write(f"  {'CRM events':24} {counts.total():>9,}")
             if not dry_run:
-                self._start(one, since=since, until=until)
+                self._start(each, since=since, until=until)
 
     def _start(self, rule: ConversionRule, **period: Any) -> None:
         try:
@@ -48,7 +50,7 @@ class Command(BaseCommand):
         except ValidationError as error:
             self.stdout.write(f"Not started. {' '.join(error.messages)}")
         else:
-            self.stdout.write(f"{backfill} was started. Workers send it; without any, `manage.py deliver` does.")
+            self.stdout.write(f"{backfill} started. Workers send it, or `manage.py deliver` if none is running.")
 
 
 def _rules(slug: str, pk: int | None) -> list[ConversionRule]:
@@ -56,9 +58,9 @@ def _rules(slug: str, pk: int | None) -> list[ConversionRule]:
     if company is None:
         raise CommandError(f"There is no company {slug!r}.")
     rules = ConversionRule.objects.for_company(company)
-    found = list(rules.active() if pk is None else rules.filter(pk=pk))
-    if not found and pk is None:
+    selected = list(rules.active() if pk is None else rules.filter(pk=pk))
+    if not selected and pk is None:
         raise CommandError(f"{company}: {NO_ACTIVE_RULE.what} {NO_ACTIVE_RULE.next_step}")
-    if not found:
+    if not selected:
         raise CommandError(f"{company} has no rule {pk}.")
-    return found
+    return selected

@@ -1,4 +1,4 @@
-"""`manage.py deliver`: every company's lane by hand, without Celery."""
+"""`manage.py deliver`: run every company's lane manually, without Celery."""
 
 import time
 from collections import Counter
@@ -15,27 +15,27 @@ from capi.models.choices import Reason, State
 
 
 class Command(BaseCommand):
-    help = "Send what is due for every company until nothing is, without Celery; then tell what became of it."
+    help = "Send every company's due events, without Celery, then print the outcomes."
 
     def handle(self, *args: Any, **options: Any) -> None:
         sweep.tidy()
         total = DeliveryResult()
         while sum(self._deliver(company_id, total) for company_id in sweep.due_companies()):
             pass
-        self._tell(total.states, "Sent nothing: no event was due.")
+        self._print(total.states, "Sent nothing: no event was due.")
         self.stdout.write(f"{total.requests} request{'' if total.requests == 1 else 's'} to LinkedIn.")
-        self._tell(held(), "Nothing is on hold.", heading="On hold:")
+        self._print(held(), "Nothing is on hold.", heading="On hold:")
 
     def _deliver(self, company_id: int, total: DeliveryResult) -> bool:
-        """One turn. True if it got anything done, so that a lane which can't go on ends the loop."""
-        turn = deliver(company_id)
-        total.states.update(turn.states)
-        total.requests += turn.requests
-        if turn.more_in:
-            time.sleep(turn.more_in)  # the purse of requests is empty, and nobody else waits for this process
-        return bool(turn.states or turn.requests or turn.more_in)
+        """Run one turn. Returns False if it did nothing, so that a blocked lane ends the loop."""
+        result = deliver(company_id)
+        total.states.update(result.states)
+        total.requests += result.requests
+        if result.more_in:
+            time.sleep(result.more_in)  # the request budget is used up, and nothing else is waiting for this process
+        return bool(result.states or result.requests or result.more_in)
 
-    def _tell(self, counts: Counter[str], otherwise: str, *, heading: str = "") -> None:
+    def _print(self, counts: Counter[str], otherwise: str, *, heading: str = "") -> None:
         if not counts:
             self.stdout.write(otherwise)
             return
@@ -47,7 +47,7 @@ class Command(BaseCommand):
 
 
 def held() -> Counter[str]:
-    """How many events wait behind a pause, by the company and the pause's reason."""
+    """The number of events on hold, by company and reason."""
     no_token = Q(company__linkedin_connection__sealed_token="")
     paused = Q(company__linkedin_connection__is_paused=True)
     waiting = ConversionEvent.objects.filter(state=State.PENDING, is_test=False)

@@ -348,7 +348,7 @@ def test_of_two_that_are_started_at_once_one_is_refused(company, connected, sand
     send_all(company)
 
     assert [error.messages for error in refused] == [
-        ["Lead created has a backfill that has not ended. Wait for its end, or cancel it."]
+        ["Lead created already has an unfinished backfill. Wait for it to end, or cancel it."]
     ]
     assert Backfill.objects.count() == 1
     assert len(received(sandbox)) == 5

@@ -1,4 +1,4 @@
-"""`manage.py backfill`: past CRM events by hand."""
+"""`manage.py backfill`: past CRM events from the command line."""
 
 from io import StringIO
 
@@ -55,8 +55,8 @@ def test_it_starts_one_for_each_active_rule_that_has_something_to_send(
     printed = backfill("--company=northwind", "--days=30")
 
     started = Backfill.objects.get()
-    assert printed.startswith(PLAN.format(rule=rule) + f"Backfill {started.pk} was started.")
-    assert printed.endswith("Not started. Deal won: there is nothing to send from that time.\n")
+    assert printed.startswith(PLAN.format(rule=rule) + f"Backfill {started.pk} started.")
+    assert printed.endswith("Not started. Deal won has nothing to send in this period.\n")
     send_all(company)
     assert states(company) == ["accepted"] * 3
     assert states(other_company) == []
@@ -66,8 +66,8 @@ def test_it_starts_one_for_each_active_rule_that_has_something_to_send(
     ("arguments", "message"),
     [
         (("--company=nobody", "--days=30"), "There is no company 'nobody'."),
-        (("--company=northwind", "--days=91"), "--days is a number from 1 to 90: LinkedIn takes no more."),
-        (("--company=northwind", "--days=0"), "--days is a number from 1 to 90: LinkedIn takes no more."),
+        (("--company=northwind", "--days=91"), "--days must be from 1 to 90: LinkedIn accepts no older events."),
+        (("--company=northwind", "--days=0"), "--days must be from 1 to 90: LinkedIn accepts no older events."),
         (
             ("--company=northwind", "--days=30"),
             "Northwind BV: A backfill needs a rule that is switched on. Switch on a rule on the LinkedIn page.",

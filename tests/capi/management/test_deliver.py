@@ -1,4 +1,4 @@
-"""`manage.py deliver`: all lanes by hand."""
+"""`manage.py deliver`: all lanes, manually."""
 
 from io import StringIO
 

@@ -93,7 +93,7 @@ def test_a_dry_run_counts_and_writes_nothing(two_tokens) -> None:
     printed = rotate("--dry-run")
 
     assert printed[1] == tokens(0, 2, 0)
-    assert printed[3:] == ["A dry run: nothing was written.", "2 under old keys"]
+    assert printed[3:] == ["Dry run: nothing was written.", "2 under old keys"]
     assert list(Connection.objects.values()) == before
 
 
@@ -134,8 +134,8 @@ def test_what_no_key_opens_is_counted_and_named_by_company_and_person(
     assert printed[1] == tokens(0, 1, 1)
     assert printed[2] == "Second factors: 0 under the newest key, 1 under an older one, 1 unreadable."
     assert str(refused.value).startswith(
-        f"The access tokens of northwind (company {company.pk}) can't be opened with these keys. "
-        f"The second factors of users {sales.user.pk} can't be opened with these keys. Bring the missing key back"
+        f"These keys can't open the access tokens of northwind (company {company.pk}). "
+        f"These keys can't open the second factors of users {sales.user.pk}. Restore the missing key"
     )
     assert "@" not in str(refused.value)
 

@@ -84,7 +84,7 @@ def test_with_nothing_to_send_nothing_is_started(web, company, make_rule) -> Non
     answer = web.post(PLAN, {"rule": rule.pk, "period": 7}, follow=True)
 
     assert "There is nothing to send." in page.content.decode()
-    assert "Lead created: there is nothing to send from that time." in answer.content.decode()
+    assert "Lead created has nothing to send in this period." in answer.content.decode()
     assert not Backfill.objects.exists()
 
 
@@ -252,6 +252,6 @@ def test_a_second_one_of_the_same_rule_is_refused_in_words(web, company, make_ru
 
     answer = web.post(PLAN, {"rule": rule.pk, "period": 30}, follow=True)
 
-    assert "Lead created has a backfill that has not ended." in answer.content.decode()
+    assert "Lead created already has an unfinished backfill." in answer.content.decode()
     assert Backfill.objects.count() == 1
     assert backfills.pause(backfill=Backfill.objects.get())

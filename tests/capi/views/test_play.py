@@ -125,7 +125,7 @@ def test_without_a_token_it_says_so_and_sends_nothing(web, make_rule) -> None:
 
     part = web.post(reverse("rule_test", args=[rule.pk]), headers=HTMX).content.decode()
 
-    assert "Save an access token first (step 1), then press play again." in part
+    assert "Save an access token in step 1 first, then press play again." in part
     assert not ConversionEvent.objects.exists()
 
 
@@ -134,7 +134,7 @@ def test_without_a_token_and_without_javascript_the_page_says_so(web, make_rule)
 
     page = web.post(reverse("rule_test", args=[rule.pk]), follow=True)
 
-    assert "Save an access token first (step 1), then press play again." in page.content.decode()
+    assert "Save an access token in step 1 first, then press play again." in page.content.decode()
     assert not ConversionEvent.objects.exists()
 
 

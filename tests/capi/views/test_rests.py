@@ -79,7 +79,7 @@ def test_try_now_sends_what_waits_and_is_on_record(client_as, admin, company, sa
     answer = client_as(admin).post(RESUME, follow=True)
     send_all(company)
 
-    assert "LeadMachine tries again now." in answer.content.decode()
+    assert "Trying again now." in answer.content.decode()
     assert (states(company), requests_made(sandbox)) == (["accepted"], [429, 201])
     lane = Connection.objects.get()
     assert (lane.next_attempt_at, lane.resting_since, lane.rest_cause, lane.throttles_in_a_row) == (None, None, "", 0)

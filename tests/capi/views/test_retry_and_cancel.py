@@ -70,7 +70,7 @@ def test_one_event_is_retried_after_a_question_and_put_on_record(web, ops, rule)
     assert states(rule.company) == ["exhausted"]
     answer = web.post(address, follow=True)
     assert answer.redirect_chain == [(stuck.get_absolute_url(), 302)]
-    assert "1 event went back into the queue." in answer.content.decode()
+    assert "1 event queued again." in answer.content.decode()
     assert states(rule.company) == ["pending"]
     entry = AuditEntry.objects.get(action="retry")
     assert (entry.actor_id, entry.object_kind, entry.object_id) == (ops.user_id, "conversionevent", stuck.pk)
@@ -160,7 +160,7 @@ def test_more_than_can_be_asked_for_at_once_is_asked_for_in_portions(web, rule, 
         == f"{CANCEL}?state=queued&after={asked[1].pk}&next=%2Fintegrations%2Flinkedin%2Fevents%2F%3Fstate%3Dqueued"
     )
     rest = web.get(answer.url).content.decode()
-    assert "2 events will not be sent. Go on with what is left." in rest
+    assert "2 events cancelled. Continue with the rest." in rest
     assert "Cancel 1 event?" in rest
     assert web.post(answer.url).url == f"{EVENTS}?state=queued"
     assert states(rule.company) == ["cancelled"] * 3

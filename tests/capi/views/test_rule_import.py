@@ -122,7 +122,7 @@ def test_a_rule_for_lost_deals_starts_switched_off_and_without_a_value(web, comp
     won = ConversionRule.objects.for_company(company).get(crm_event="deal_won")
     assert (lost.is_active, lost.send_value) == (False, False)
     assert (won.is_active, won.send_value) == (True, True)
-    assert "What reports “Deal lost” begins switched off, and without a value." in answer.content.decode()
+    assert "Rules for “Deal lost” start switched off and without a value." in answer.content.decode()
 
 
 def test_no_event_is_guessed_from_the_type_other(web, connect) -> None:
@@ -140,7 +140,7 @@ def test_importing_twice_makes_nothing_the_second_time(web, connect) -> None:
     web.post(PAGE, chosen)
     answer = web.post(PAGE, {**chosen, "event_104011": "lead_created"}, follow=True)
 
-    assert "1 rule imported. Press play in step 3 to try it. 2 of the chosen ones were there already." in (
+    assert "1 rule imported. Press play in step 3 to test it. 2 of the chosen rules already existed." in (
         answer.content.decode()
     )
     assert [linkedin_id for _, linkedin_id, _ in rules()] == ["104012", "104014", "104011"]
@@ -197,8 +197,8 @@ def test_what_linkedin_said_goes_with_the_id(web, connect, make_rule) -> None:
         ({}, "Choose a CRM event for at least one rule."),
         ({"event_104011": ""}, "Choose a CRM event for at least one rule."),
         ({"event_104011": "lead_lost", "event_104012": "deal_won"}, "Choose one of the five CRM events"),
-        ({"event_400401": "deal_won", "event_104012": "deal_won"}, "LinkedIn no longer offers one of the rules"),
-        ({"event_666": "deal_won"}, "LinkedIn no longer offers one of the rules"),
+        ({"event_400401": "deal_won", "event_104012": "deal_won"}, "LinkedIn no longer lists one of the rules"),
+        ({"event_666": "deal_won"}, "LinkedIn no longer lists one of the rules"),
     ],
 )
 def test_a_choice_that_makes_no_sense_is_refused_and_nothing_is_saved(web, connect, data, message) -> None:

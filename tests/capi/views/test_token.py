@@ -47,9 +47,9 @@ def test_after_saving_the_page_shows_the_last_four_and_never_the_token(web, comp
     [
         ("", "Paste the access token from Campaign Manager."),
         ("   ", "Paste the access token from Campaign Manager."),
-        ("SecretSecretSecret\nSecretSecretSecret", "An access token is one line of plain letters, digits and signs."),
-        ("SecretSecretSecretßSecret", "An access token is one line of plain letters, digits and signs."),
-        ("SecretSecretSecret\x07Secret", "An access token is one line of plain letters, digits and signs."),
+        ("SecretSecretSecret\nSecretSecretSecret", "An access token is one line of ASCII characters without spaces."),
+        ("SecretSecretSecretßSecret", "An access token is one line of ASCII characters without spaces."),
+        ("SecretSecretSecret\x07Secret", "An access token is one line of ASCII characters without spaces."),
         ("SecretSecretSecret\x00Secret", "Null characters are not allowed."),
         ("Secret", "An access token has 20 to 2048 characters."),
         ("Secret" * 400, "An access token has 20 to 2048 characters."),
@@ -80,9 +80,9 @@ def test_only_what_was_on_hold_is_said_to_go_out(web, company, make_rule) -> Non
 
     second = web.post(SAVE, {"token": TOKEN}, follow=True).content.decode()
 
-    assert "The access token was saved." in first
-    assert "What was on hold goes out now." not in first
-    assert "The access token was saved. What was on hold goes out now." in second
+    assert "Access token saved." in first
+    assert "Events on hold are being sent now." not in first
+    assert "Access token saved. Events on hold are being sent now." in second
 
 
 def test_removing_asks_first_and_keeps_the_events(web, company, make_rule) -> None:
@@ -156,4 +156,4 @@ def test_what_can_be_no_expiry_date_is_refused(web, day) -> None:
 def test_a_token_that_ends_today_is_refused(web) -> None:
     page = web.post(SAVE, {"token": TOKEN, "expires_on": timezone.localdate().isoformat()})
 
-    assert page.context["token_form"].errors == {"expires_on": ["A token that ends on this day is of no use any more."]}
+    assert page.context["token_form"].errors == {"expires_on": ["This token has expired or expires today."]}
