@@ -1,6 +1,6 @@
 """How long each table keeps its rows. docs/operating.md has the same table, and a test compares them.
 
-A test fails for any table without an entry here, so whoever adds a table has to decide.
+A test fails for any table without an entry here, so anyone who adds a table has to decide.
 """
 
 from collections.abc import Callable, Iterable, Sequence
