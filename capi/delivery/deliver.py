@@ -1,6 +1,6 @@
-"""One turn of a company's lane: take what is due, send it, write what came of it, until nothing is left.
+"""One turn of a company's lane: select what is due, send it, settle it, until nothing is left.
 
-No network inside a transaction: take (short), send, settle (short).
+No network inside a transaction: select (short), send, settle (short).
 """
 
 import logging
@@ -12,74 +12,85 @@ from datetime import timedelta
 from capi.delivery import backfill, lane, selection, settle, shutdown
 from capi.delivery.lane import LaneSnapshot, Lease, LeaseLost
 from capi.delivery.scheduling import BatchQueue, ReadAhead
-from capi.delivery.sending import BatchSender, DeliveryResult, fitting_events
+from capi.delivery.selection import Batch
+from capi.delivery.sending import BatchSender, DeliveryResult
 from capi.linkedin import failpoints
 
 logger = logging.getLogger(__name__)
 
-LONGEST_SLEEP_SECONDS = 1.0  # for a longer wait the worker is given back
+LONGEST_SLEEP_SECONDS = 1.0  # before a longer wait the worker is given back
 
 
 def deliver(company_id: int, *, seconds: float = math.inf) -> DeliveryResult:
-    """Send what is due for the company, for about `seconds`. Does nothing while another worker is at it.
+    """Send what is due for the company, for about `seconds`. Does nothing while another worker has the lane.
 
-    Nor once this worker is to end: then there is more to do, for another.
+    Nothing either once this worker is shutting down: the result then says that there is more to do.
     """
-    turn = DeliveryResult()
+    result = DeliveryResult()
     if shutdown.has_begun():
-        turn.more_in = 0.0
-        return turn
+        result.more_in = 0.0
+        return result
     until = time.monotonic() + seconds
     while (lease := lane.take_lease(company_id)) is not None:
         failpoints.reached("after_lease")
         try:
-            _work(lease, turn, until)
+            _work(lease, result, until)
         except LeaseLost as lost:
             logger.warning("%s", lost)
             break
         finally:
             lane.release(lease)
-        # What was committed while we let go found the lane taken, and its wake-up is spent: look once more.
-        if turn.more_in is not None or not lane.due_lanes().filter(company=company_id).exists():
+        # What was committed just before the release found the lane leased, and its wake-up is spent: check again.
+        if result.more_in is not None or not lane.due_lanes().filter(company=company_id).exists():
             break
-    return turn
+    return result
 
 
-def _work(lease: Lease, turn: DeliveryResult, until: float) -> None:
+def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
     queue = BatchQueue()
     ahead = ReadAhead(queue)
     while True:
         if shutdown.has_begun():
-            turn.more_in = 0.0
+            result.more_in = 0.0
             return
-        seen = lane.read_lane(lease)
-        batch, recalls = selection.next_test(lease.company_id) if seen.has_test else None, seen.connection.recalls
-        if batch is None:
-            if not seen.may_send:
+        snapshot = lane.read_lane(lease)
+        # As of before the batch is read: a later recall is noticed when the request is paid for.
+        recalls = snapshot.connection.recalls
+        if snapshot.has_test:
+            batch = selection.next_test(lease.company_id)
+        else:
+            if not _may_go_on(lease, snapshot, result, until):
                 return
-            if time.monotonic() >= until:
-                turn.more_in = 0.0
+            batch, recalls = ahead.pop() or (queue.next_batch(snapshot), recalls)
+            if batch is None and not (snapshot.has_backfill and backfill.plan_next_chunk(lease)):
                 return
-            if not _budget_allows(lease, seen, turn):
-                return
-            batch, recalls = ahead.pop() or (queue.next_batch(seen), recalls)
-        if batch is None:
-            if backfill.plan_next_chunk(lease):
-                continue
-            return
-        if batch.unsendable:
-            settle.close_unsendable(lease, batch.unsendable)
-            turn.states.update({verdict.state: len(rows) for verdict, rows in batch.unsendable.items()})
-        if batch.sendable:
-            fitting = fitting_events(batch.sendable, seen.connection.body_limit)
-            BatchSender(lease, turn, replace(batch, sendable=fitting), recalls, ahead).run()
+        if batch is not None:
+            _close_unsendable(lease, batch, result)
+            if batch.sendable:
+                fitting = selection.fitting_events(batch.sendable, snapshot.connection.body_limit)
+                BatchSender(lease, result, replace(batch, sendable=fitting), snapshot, recalls, ahead).run()
 
 
-def _budget_allows(lease: Lease, seen: LaneSnapshot, turn: DeliveryResult) -> bool:
-    """Wait where the purse asks for a short wait; for a long one let the lane rest and give the worker back."""
-    if seen.wait_seconds <= LONGEST_SLEEP_SECONDS:
-        time.sleep(seen.wait_seconds)
-        return True
-    lane.wait_until(lease, seen.now + timedelta(seconds=seen.wait_seconds))
-    turn.more_in = seen.wait_seconds
-    return False
+def _may_go_on(lease: Lease, snapshot: LaneSnapshot, result: DeliveryResult, until: float) -> bool:
+    """True if the lane may send ordinary events in this turn, after a short wait where its budget needs one.
+
+    For a longer wait the lane rests, and the worker is given back.
+    """
+    if not snapshot.may_send:
+        return False
+    if time.monotonic() >= until:
+        result.more_in = 0.0
+        return False
+    wait_seconds = snapshot.wait_seconds
+    if wait_seconds > LONGEST_SLEEP_SECONDS:
+        lane.wait_until(lease, snapshot.now + timedelta(seconds=wait_seconds))
+        result.more_in = wait_seconds
+        return False
+    time.sleep(wait_seconds)
+    return True
+
+
+def _close_unsendable(lease: Lease, batch: Batch, result: DeliveryResult) -> None:
+    if batch.unsendable:
+        settle.close_unsendable(lease, batch.unsendable)
+        result.states.update({ending.state: len(rows) for ending, rows in batch.unsendable.items()})

@@ -1,20 +1,36 @@
-"""What LinkedIn's decision means for the events of a request, for their rule and for the lane.
+"""What follows from LinkedIn's answer to a request: for its events, their rule, the connection and the lane.
 
-`capi.linkedin.answers` reads the answer; here is what follows from it. Named and unnamed refusals of a whole batch are
-the hunt's business (`capi.delivery.bisection`).
+`capi.linkedin.answers` turns the answer into a decision, and `apply_decision` does all that follows:
+
+    Accepted         201       the events are sent
+    PerElement       200       each by its own status: sent, rejected, or tried again later
+    RefusedNamed     400, 422  the named events are kept for `apply_refusals`, the others are sent again
+    RefusedUnnamed   400, 422  the batch is halved and sent again
+    TooLarge         413       half of the bytes are sent; the lane's requests are smaller from now on
+    PauseRule        403, 404  the rule is paused, its events stay queued
+    PauseConnection  401       the connection is paused, all of its events stay queued
+    VersionRetired   426       every connection is paused
+    Throttled        429       the lane rests, the events stay queued
+    TryLater         5xx       the events are tried again later, up to a limit; the lane rests
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from capi.delivery import backoff
+from django.conf import settings
+
+from capi.delivery import backoff, request_log, settle
 from capi.delivery.backoff import Rest
-from capi.delivery.lane import LaneSnapshot, LaneUpdate
+from capi.delivery.bisection import BatchBisection
+from capi.delivery.lane import LaneSnapshot, LaneUpdate, Lease
 from capi.delivery.selection import Sendable
 from capi.delivery.settle import EventUpdate, Request, RequestOutcome
+from capi.linkedin import failpoints
 from capi.linkedin.answers import (
     Accepted,
     Decision,
@@ -31,22 +47,79 @@ from capi.linkedin.answers import (
 from capi.models.choices import Reason, RestCause, State
 from capi.models.connection import LONG_REST, NEXT_REQUEST_TAKES
 
+logger = logging.getLogger(__name__)
+
 Part = Sequence[Sendable]
 
-LARGEST_BODY_BYTES = 4 * 1024 * 1024  # 5,000 of the longest elements come to half of it
+LARGEST_BODY_BYTES = 4 * 1024 * 1024  # 5,000 of the longest elements are half of it
+CREATED = 201  # LinkedIn's status of each accepted element of a batch, under a 200 for the whole
 
-CREATED = 201  # what LinkedIn says of each element of a batch that it took, under a 200 for the whole
+
+def apply_decision(
+    lease: Lease, decision: Decision, request: Request, snapshot: LaneSnapshot, bisection: BatchBisection
+) -> RequestOutcome:
+    """Write what follows from the decision about this request, and let the bisection go on or stop.
+
+    `snapshot` is the lane at the time of the answer. Raises LeaseLost, and then nothing is written.
+    """
+    decision = bisection.reconsider(decision, request.events)
+    outcome = outcome_of(decision, request, snapshot)
+    attempt = settle.until_written(lambda again: settle.write(lease, outcome, again=again))
+    failpoints.reached("after_commit")
+    request_log.log_request(attempt, outcome.updates, linkedin_id=request.linkedin_id)
+    if isinstance(decision, VersionRetired):
+        settle.pause_all_for_version(request.api_version)  # after the commit: it locks every connection, in order
+    if request.is_test:
+        bisection.stop()
+        return outcome
+    body_limit = outcome.lane.body_limit if outcome.lane else None
+    if isinstance(decision, TooLarge):
+        _log_limit(lease, request, body_limit)
+    bisection.record(decision, request.events, attempt, body_limit=body_limit)
+    if bisection.blames_rule:
+        settle.pause_rule(request.rule, Reason.RULE_MISCONFIGURED, bisection.refusals[-1].message)
+        bisection.stop()
+    return outcome
 
 
-def outcome_of(decision: Decision, request: Request, part: Part, seen: LaneSnapshot) -> RequestOutcome:
-    """The outcome to write. Of a refusal of the whole request the events learn later: that is the hunt's business."""
-    outcome = partial(RequestOutcome, request, lane=lane_after(decision, request, part, seen))
+def apply_refusals(lease: Lease, bisection: BatchBisection, now: datetime) -> int:
+    """Write what becomes of the refused events of a batch. Returns how many were rejected. Raises LeaseLost.
+
+    If the batch was stopped they stay queued, unless other events were accepted and so the rule is not to blame.
+    """
+    if bisection.is_stopped and not bisection.anything_accepted:
+        return 0
+    early = [refusal for refusal in bisection.refusals if refusal.is_early(now)]
+    wrong = [refusal for refusal in bisection.refusals if not refusal.is_early(now)]
+    applied: list[settle.AppliedUpdate] = []
+    if early:
+        logger.warning("LinkedIn's clock is behind the database's: %s events have to wait.", len(early))
+        applied += settle.postpone(lease, early, until=now + timedelta(seconds=settings.LANE_REST_SECONDS))
+    if wrong:
+        applied += settle.reject(lease, wrong)
+    for attempt, update in applied:
+        request_log.log_refused(attempt, update)
+    return len(wrong)
+
+
+def outcome_of(decision: Decision, request: Request, snapshot: LaneSnapshot) -> RequestOutcome:
+    """What to write in the transaction of this request.
+
+    It leaves the events alone where the whole request was refused: the bisection goes on with them.
+    """
+    outcome = _outcome(decision, request, snapshot)
+    return _of_test(decision, request, snapshot, outcome) if request.is_test else outcome
+
+
+def _outcome(decision: Decision, request: Request, snapshot: LaneSnapshot) -> RequestOutcome:
+    part = request.events
+    outcome = partial(RequestOutcome, request, lane=lane_after(decision, request, snapshot))
     match decision:
         case Accepted():
             status = None if len(part) == 1 else CREATED
             return outcome([EventUpdate(part, State.ACCEPTED, http_status=status)])
         case PerElement(results=results):
-            return outcome(list(_per_element(part, results, seen)))
+            return outcome(list(_per_element(part, results, snapshot)))
         case PauseRule(reason=reason):
             return outcome([_held(part, Reason(reason))], pause_rule=Reason(reason))
         case PauseConnection(reason=reason):
@@ -55,82 +128,80 @@ def outcome_of(decision: Decision, request: Request, part: Part, seen: LaneSnaps
             return outcome([_held(part, Reason.VERSION_RETIRED)])
         case Throttled():
             return outcome([_held(part, Reason.THROTTLED)])
-        case TryLater(reason=reason, retry_after=wish):
-            return outcome(list(_later(part, Reason(reason), seen, at_least=wish)))
+        case TryLater(reason=reason, retry_after=retry_after):
+            return outcome(list(_later(part, Reason(reason), snapshot, at_least=retry_after)))
     return outcome()
 
 
-def final_outcome(decision: Decision, request: Request, part: Part, seen: LaneSnapshot) -> RequestOutcome:
-    """The outcome for a test event: as for any other, but it ends here, whatever the answer."""
-    outcome = outcome_of(decision, request, part, seen)
+def _of_test(decision: Decision, request: Request, snapshot: LaneSnapshot, outcome: RequestOutcome) -> RequestOutcome:
+    """The outcome for a test event: as for any other, but the event ends here, whatever the answer."""
     if isinstance(decision, Accepted):
-        return outcome if seen.may_send else replace(outcome, lane=None)
-    reason = next((fate.reason for fate in outcome.fates), Reason.DATA_REFUSED)
+        return outcome if snapshot.may_send else replace(outcome, lane=None)
+    reason = next((update.reason for update in outcome.updates), Reason.DATA_REFUSED)
     passing = isinstance(decision, TryLater | Throttled)
-    fate = EventUpdate(part, State.EXHAUSTED if passing else State.REJECTED, reason, request.said.message)
-    # A test must not send the lane to rest because LinkedIn was slow once; a throttle is LinkedIn's own word. Nor must
-    # it wake a lane that rests.
-    rests = isinstance(decision, Throttled) and seen.may_send
-    return RequestOutcome(
-        request, [fate], outcome.lane if rests else None, outcome.pause_rule, outcome.pause_connection
-    )
+    state = State.EXHAUSTED if passing else State.REJECTED
+    update = EventUpdate(request.events, state, reason, request.api_message.message)
+    # A test must not make the lane rest because LinkedIn was slow once; a throttle is LinkedIn's own word. Nor must it
+    # wake a lane that rests.
+    rests = isinstance(decision, Throttled) and snapshot.may_send
+    return replace(outcome, updates=[update], lane=outcome.lane if rests else None)
 
 
-def lane_after(decision: Decision, request: Request, part: Part, seen: LaneSnapshot) -> LaneUpdate:
-    """What the decision means for the lane: its rest, what failed in a row, and how large a request may be."""
-    connection, limit = seen.connection, seen.connection.body_limit
-    goes_on = _goes_on(part, seen)
+def lane_after(decision: Decision, request: Request, snapshot: LaneSnapshot) -> LaneUpdate:
+    """What the decision changes about the lane: its rest, the failures in a row, and the largest request."""
+    connection, limit = snapshot.connection, snapshot.connection.body_limit
+    continues = _continues(request.events, snapshot)
     match decision:
-        case Throttled(retry_after=wish, until_midnight=day_limit):
-            before = connection.throttles_in_a_row if goes_on else 0
-            rest = backoff.throttle_rest(seen.now, before, retry_after=wish, day_limit=day_limit)
-            # One with a Retry-After, and the rest until midnight, end the run: what comes then is judged by itself.
+        case Throttled(retry_after=retry_after, until_midnight=day_limit):
+            before = connection.throttles_in_a_row if continues else 0
+            rest = backoff.throttle_rest(snapshot.now, before, retry_after=retry_after, day_limit=day_limit)
+            # One with a Retry-After, and the rest until midnight, end the run: the next failure starts a new one.
             throttles = before + 1 if rest.cause == RestCause.THROTTLED else 0
-            return _resting(rest, seen, goes_on, throttles_in_a_row=throttles, body_limit=limit)
-        case TryLater(retry_after=wish):
-            before = connection.failures_in_a_row if goes_on else 0
-            rest = backoff.trouble_rest(seen.now, before, retry_after=wish)
-            return _resting(rest, seen, goes_on, failures_in_a_row=before + 1, body_limit=limit)
+            return _resting(rest, snapshot, continues, throttles_in_a_row=throttles, body_limit=limit)
+        case TryLater(retry_after=retry_after):
+            before = connection.failures_in_a_row if continues else 0
+            rest = backoff.trouble_rest(snapshot.now, before, retry_after=retry_after)
+            return _resting(rest, snapshot, continues, failures_in_a_row=before + 1, body_limit=limit)
         case TooLarge():
             limit = request.body_bytes // 2
         case Accepted() | PerElement() if limit is not None:
             limit = limit * 2 if limit * 2 < LARGEST_BODY_BYTES else None
-    return LaneUpdate(body_limit=limit, is_news=connection.resting_since is not None)
+    return LaneUpdate(body_limit=limit, needs_alert_check=connection.resting_since is not None)
 
 
-def _goes_on(part: Part, seen: LaneSnapshot) -> bool:
-    """True if what fails now is the trouble of before: it was tried as soon as the lane might, or has failed before.
+def _continues(part: Part, snapshot: LaneSnapshot) -> bool:
+    """True if this failure continues the last one: the lane tried as soon as it might, or an event has failed before.
 
-    Where what had failed is gone (deleted, opted out), a failure hours later is another one.
+    Where the events that had failed are gone (deleted, opted out), a failure hours later is a new one.
     """
-    connection = seen.connection
-    if connection.failing_since(seen.now) is None:
+    connection = snapshot.connection
+    if connection.failing_since(snapshot.now) is None:
         return False
-    at_once = connection.next_attempt_at is None or seen.now < connection.next_attempt_at + NEXT_REQUEST_TAKES
+    at_once = connection.next_attempt_at is None or snapshot.now < connection.next_attempt_at + NEXT_REQUEST_TAKES
     return at_once or any(event.row.attempts for event in part)
 
 
-def _resting(rest: Rest, seen: LaneSnapshot, goes_on: bool, **changes: Any) -> LaneUpdate:
-    since = (seen.connection.resting_since if goes_on else None) or seen.now
-    is_news = rest.until - since > LONG_REST
-    return LaneUpdate(rest.until, since, rest.cause, is_news=is_news, **changes)
+def _resting(rest: Rest, snapshot: LaneSnapshot, continues: bool, **changes: Any) -> LaneUpdate:
+    since = (snapshot.connection.resting_since if continues else None) or snapshot.now
+    needs_alert_check = rest.until - since > LONG_REST
+    return LaneUpdate(rest.until, since, rest.cause, needs_alert_check=needs_alert_check, **changes)
 
 
 def _held(part: Part, reason: Reason) -> EventUpdate:
-    """The events stay pending and due; what holds them is a pause or the lane's rest. It burns no attempt."""
-    return EventUpdate(part, State.PENDING, reason, burns_attempt=False)
+    """The events stay pending and due, held by a pause or the lane's rest. It counts as no attempt."""
+    return EventUpdate(part, State.PENDING, reason, counts_attempt=False)
 
 
 def _later(
     part: Part,
     reason: Reason,
-    seen: LaneSnapshot,
+    snapshot: LaneSnapshot,
     *,
     at_least: float | None = None,
     message: str = "",
     status: int | None = None,
 ) -> Iterator[EventUpdate]:
-    # One delay for all that have been tried equally often, so that a batch stays a batch on its next try.
+    # One delay for all that have been tried equally often, so that a batch stays together on its next try.
     by_tries: defaultdict[int, list[Sendable]] = defaultdict(list)
     for event in part:
         by_tries[event.row.attempts + 1].append(event)
@@ -139,11 +210,11 @@ def _later(
         if delay is None:
             yield EventUpdate(events, State.EXHAUSTED, reason, message, http_status=status)
         else:
-            due = seen.now + delay
+            due = snapshot.now + delay
             yield EventUpdate(events, State.PENDING, reason, message, next_attempt_at=due, http_status=status)
 
 
-def _per_element(part: Part, results: Sequence[ElementResult], seen: LaneSnapshot) -> Iterator[EventUpdate]:
+def _per_element(part: Part, results: Sequence[ElementResult], snapshot: LaneSnapshot) -> Iterator[EventUpdate]:
     groups: defaultdict[ElementResult, list[Sendable]] = defaultdict(list)
     for event, result in zip(part, results, strict=True):
         groups[result].append(event)
@@ -153,4 +224,12 @@ def _per_element(part: Part, results: Sequence[ElementResult], seen: LaneSnapsho
         elif result.verdict == Verdict.REJECTED:
             yield EventUpdate(events, State.REJECTED, Reason.DATA_REFUSED, result.message, http_status=result.status)
         else:
-            yield from _later(events, Reason.SERVER_TROUBLE, seen, message=result.message, status=result.status)
+            yield from _later(events, Reason.SERVER_TROUBLE, snapshot, message=result.message, status=result.status)
+
+
+def _log_limit(lease: Lease, request: Request, body_limit: int | None) -> None:
+    logger.warning(
+        "LinkedIn refused a request of company %s with 413, for its %s bytes: the next ones have at most %s, and "
+        "twice as many after each that is accepted.",
+        lease.company_id, f"{request.body_bytes:,}", f"{body_limit:,}",
+    )  # fmt: skip

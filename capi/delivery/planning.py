@@ -1,4 +1,7 @@
-"""The one place that a lead or deal has in a rule which counts each of them once: who may have it, who has it."""
+"""Turns CRM events into conversion events, in the transaction of the change that made them.
+
+A rule with the frequency `once` counts each lead or deal once: `once_key` is unique within the rule.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -6,54 +9,52 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections, transaction
-from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, QuerySet, When
+from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce, Now
 from django.db.models.lookups import IsNull
 
 from capi.delivery import planning_sql
-from capi.delivery.planning_sql import Planning, beside
-from capi.delivery.recall import call_back
+from capi.delivery.planning_sql import Planning
+from capi.delivery.recall import recall_unsent
+from capi.delivery.selection import lead_of_event
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.models.choices import OPEN_STATES, Frequency, Reason, State
 from capi.models.lookups import IdList
-
-
-def place() -> Case:
-    """The key of the place that an event needs (as `once_key`), null where its rule counts every time."""
-    once = ConversionRule._base_manager.filter(frequency=Frequency.ONCE)
-    return Case(When(rule__in=once, then=Coalesce("deal_id", "lead_id")), output_field=BigIntegerField())
-
-
-def is_taken() -> Q:
-    """Another event has the place that this one needs."""
-    key = Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
-    others = ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key).exclude(pk=OuterRef("pk"))
-    return Q(Exists(others), rule__frequency=Frequency.ONCE)
-
-
-def take_back(pks: IdList) -> None:
-    """Give those of these events their place again that LinkedIn took although they had been ended meanwhile."""
-    taken_all_the_same = ConversionEvent.objects.filter(
-        ~is_taken(), pk__one_of=pks, state=State.ACCEPTED, once_key=None, lead__isnull=False, is_test=False
-    )
-    try:
-        with transaction.atomic():
-            ConversionEvent.objects.filter(pk__in=taken_all_the_same.values("pk")).update(once_key=place())
-    except IntegrityError:
-        return  # a newer event has just taken it, and one of the two counts
-
-
-# --- Turning CRM events into conversion events, inside the transaction of the change that made them.
 
 CHUNK = 5_000
 T = TypeVar("T")
 
 
-def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> set[int]:
-    """Make one conversion event for each of these CRM events and each active rule of its kind.
+def once_key_expression() -> Case:
+    """The `once_key` that an event needs, null if its rule counts every time."""
+    once = ConversionRule._base_manager.filter(frequency=Frequency.ONCE)
+    return Case(When(rule__in=once, then=Coalesce("deal_id", "lead_id")), output_field=BigIntegerField())
 
-    Returns the companies that have something to send now. Call it inside the transaction that made the CRM events;
-    planning the same event twice makes nothing the second time.
+
+def is_already_counted() -> Q:
+    """True if another event has the `once_key` that this one needs."""
+    key = Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
+    others = ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key).exclude(pk=OuterRef("pk"))
+    return Q(Exists(others), rule__frequency=Frequency.ONCE)
+
+
+def restore_once_keys(pks: IdList) -> None:
+    """Give accepted events their `once_key` back, if they were ended while their request was in flight."""
+    accepted = ConversionEvent.objects.filter(
+        ~is_already_counted(), pk__one_of=pks, state=State.ACCEPTED, once_key=None, lead__isnull=False, is_test=False
+    )
+    try:
+        with transaction.atomic():
+            ConversionEvent.objects.filter(pk__in=accepted.values("pk")).update(once_key=once_key_expression())
+    except IntegrityError:
+        return  # a newer event has just taken the key, and one of the two counts
+
+
+def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> set[int]:
+    """Create one conversion event for each of these CRM events and each active rule of its kind.
+
+    Returns the companies that have something to send now. Call it inside the transaction that made the CRM events.
+    Planning the same event again creates nothing.
     """
     due: set[int] = set()
     for ids in chunks(crm_event_ids):
@@ -63,9 +64,9 @@ def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> set[int]:
 
 
 def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:
-    """Make one conversion event for each of these past CRM events (CHUNK at most) and the backfill's rule.
+    """Create one conversion event of the backfill's rule for each of these past CRM events (CHUNK at most).
 
-    As with `plan`, what has one already gets no second.
+    As with `plan`, a CRM event that has one gets no second.
     """
     statements = planning_sql.planning_backfill(about_deal=backfill.rule.is_about_deal)
     _run(statements, [backfill.pk, planning_sql.one_of(crm_event_ids), backfill.rule_id])
@@ -78,15 +79,15 @@ def _run(statements: Planning, parameters: Sequence[Any], using: str = "default"
 
 
 def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:
-    """Let the leads' open events follow a changed address or opt-out. Returns the companies that have something due.
+    """Update the leads' open events after a changed address or opt-out. Returns the companies with something due.
 
-    Waiting events become pending where there is now an address; open ones are skipped where the lead opted out.
+    Waiting events become pending if there is now an address. Open events are skipped if the lead opted out.
     """
     due: set[int] = set()
     opted_out = {company_id for ids in chunks(lead_ids) for company_id in _companies_of_opted_out(ids, using)}
     if opted_out:
-        # After the commit, so that no lead's row is ever waited for while a connection is locked.
-        transaction.on_commit(partial(call_back, opted_out), using=using, robust=True)
+        # After the commit, so that nothing waits for a lead's row while it holds the lock of a connection.
+        transaction.on_commit(partial(recall_unsent, opted_out), using=using, robust=True)
     for ids in chunks(lead_ids):
         events = ConversionEvent.objects.using(using).filter(lead__in=ids, is_test=False)
         skip(events)
@@ -95,7 +96,7 @@ def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[i
 
 
 def release_waiting(events: QuerySet[ConversionEvent]) -> set[int]:
-    """Make those waiting events pending whose lead has an address by now. Returns their companies."""
+    """Make the waiting events pending whose lead now has an address. Returns their companies."""
     with_address = ~Q(email="") & Q(share_with_ad_platforms=True)
     ready = _of_leads(with_address, events.filter(state=State.WAITING))
     companies = set(ready.order_by().values_list("company", flat=True).distinct())
@@ -105,27 +106,27 @@ def release_waiting(events: QuerySet[ConversionEvent]) -> set[int]:
 
 
 def skip(events: QuerySet[ConversionEvent]) -> int:
-    """End the open ones of these events whose lead opted out. Returns how many there were."""
+    """Skip the open ones of these events whose lead opted out. Returns how many there were."""
     return end(_of_leads(Q(share_with_ad_platforms=False), events), State.SKIPPED, Reason.OPTED_OUT)
 
 
 def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
-    """Give the open ones of these events an ending without a request. Returns how many there were.
+    """End the open ones of these events without a request. Returns how many there were.
 
-    What chooses the events must not join them to another table. Where a worker writes a result at this moment
-    PostgreSQL looks at the row once more, but not at what was joined to it: the result would be overwritten.
+    `events` must not be joined to another table. If a worker writes a result at the same time, PostgreSQL checks the
+    row again, but not the rows that it was joined to: the result would be overwritten.
     """
     open_events = events.filter(state__in=OPEN_STATES)
     return open_events.update(state=state, reason=reason, next_attempt_at=None, once_key=None, settled_at=Now())
 
 
 def _of_leads(condition: Q, events: QuerySet[ConversionEvent]) -> QuerySet[ConversionEvent]:
-    """Those of the events for whose lead this holds."""
-    return events.filter(IsNull(beside("lead", "pk", condition), False))
+    """The events whose lead meets the condition."""
+    return events.filter(IsNull(Subquery(lead_of_event().filter(condition).values("pk")[:1]), False))
 
 
 def _companies_of_opted_out(lead_ids: Sequence[int], using: str) -> set[int]:
-    # Asked of the leads and not of their events: one may be planned at this moment in another transaction.
+    # By the leads and not by their events: another transaction may be planning one at this moment.
     opted_out = Connection.objects.using(using).filter(
         company__leads__in=lead_ids, company__leads__share_with_ad_platforms=False
     )
@@ -133,20 +134,20 @@ def _companies_of_opted_out(lead_ids: Sequence[int], using: str) -> set[int]:
 
 
 def chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    """The items in lists short enough for one statement."""
+    """Split the items into lists that are short enough for one statement."""
     iterator = iter(items)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
 
 
 def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int]]:
-    """On PostgreSQL: all in one statement."""
+    """PostgreSQL: everything in one statement."""
     cursor.execute(planning.at_once, parameters)
     return cursor.fetchall()  # type: ignore[no-any-return]
 
 
 def _plan_in_steps(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int]]:
-    """On SQLite, which can't insert inside a WITH."""
+    """SQLite, which can't insert inside a WITH."""
     cursor.execute(planning.insert, parameters)
     made = cursor.rowcount
     cursor.execute(planning.insert_counted, parameters)

@@ -1,4 +1,4 @@
-"""What the CRM holds beside a conversion event. The pipeline knows the CRM by the keys of its events alone."""
+"""The SQL that matches CRM events with rules: for new events, for past ones, and for a preview of a backfill."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,33 +7,15 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections
-from django.db.models import OuterRef, Q, Subquery
 
-from capi.models import ConversionEvent
-
-
-def named(key: str) -> Any:
-    """The manager of all that this foreign key of an event can name."""
-    return ConversionEvent._meta.get_field(key).related_model._base_manager  # type: ignore[union-attr]
-
-
-def beside(key: str, column: str, condition: Q | None = None) -> Subquery:
-    """The column of what this foreign key of an event names; NULL where that is nothing that meets the condition.
-
-    It is looked up by its key for each event. A join of thousands can be twice as quick, but where PostgreSQL believes
-    from before an import that its tables are empty it compares all events with all rows: for seconds then, or minutes.
-    """
-    found = named(key).filter(condition or Q(), pk=OuterRef(f"{key}_id")).order_by()
-    return Subquery(found.values(column)[:1])
-
-
-# --- The statements in which CRM events meet rules: for what happens now, for what happened before, and to foresee it.
+from capi.models import ConversionEvent, ConversionRule
+from crm.models import CrmEvent, Lead
 
 NO_BACKFILL = "CAST(NULL AS bigint)"
 BACKFILL = "CAST(%s AS bigint)"
 
 # Every CRM event that has a lead with every active rule of its kind, as the columns of a conversion event. The lead is
-# looked up by its key and not joined (see `beside`), and once for each pair: what is materialized is not asked again.
+# looked up by its key and not joined (see `selection.lead_of_event`), and once for each pair, as it is materialized.
 PAIRS = """
 WITH found AS {materialized} (
   SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
@@ -53,8 +35,8 @@ SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_i
        CASE WHEN reason NOT IN ('', 'no_email') THEN {now} END AS settled_at
 FROM found WHERE reason IS NOT NULL
 """
-# In the order of leads or deals, as their rows are locked, so that two that insert at once don't wait in a circle; and
-# within each the oldest first, which takes the place where a rule counts it once.
+# In the order of leads or deals, as their rows are locked, so that two concurrent inserts don't deadlock. Within each
+# the oldest first, which gets the `once_key`.
 INSERT = """
 INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, once_key,
                      state, reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
@@ -62,7 +44,7 @@ SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_i
        next_attempt_at, settled_at, 0, '', false, {now}
 FROM {pairs} AS pairs WHERE true ORDER BY COALESCE(deal_id, lead_id), happened_at, crm_event_id ON CONFLICT DO NOTHING
 """
-# What could not be inserted because a rule that counts each lead or deal once has counted it: said, not dropped.
+# Events whose lead or deal the rule has counted already: they are recorded as skipped, not dropped.
 INSERT_COUNTED = """
 INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, once_key,
                      state, reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)
@@ -70,8 +52,8 @@ SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_i
        'already_counted', NULL, {now}, 0, '', false, {now}
 FROM {pairs} AS pairs WHERE {is_not_made} ON CONFLICT DO NOTHING
 """
-# By a hash table, as PostgreSQL always does it for NOT IN. For NOT EXISTS it takes a CTE to be short, may compare each
-# pair with each, and 5,000 CRM events took a second. (In a table NOT IN would stumble over NULL, and need no hashing.)
+# By a hash table, as PostgreSQL always evaluates NOT IN. For NOT EXISTS it expects a CTE to be short, may compare each
+# pair with each, and 5,000 CRM events took a second. (On a table, NOT IN would trip over NULL; no hashing is needed.)
 NOT_AMONG_MADE = "(pairs.crm_event_id, pairs.rule_id) NOT IN (SELECT crm_event_id, rule_id FROM made)"
 NOT_IN_TABLE = """NOT EXISTS (
   SELECT 1 FROM {event} AS made WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)"""
@@ -82,8 +64,8 @@ WITH pairs AS ({pairs}),
 SELECT DISTINCT company_id FROM made WHERE state = 'pending'
 """
 DUE = "SELECT DISTINCT company_id FROM {event} WHERE state = 'pending' AND crm_event_id {one_of}"
-# What the statements above would make of one rule's past CRM events, and of those that have lost their lead or deal.
-FORESEE = """
+# What the statements above would do with one rule's past CRM events, and how many have lost their lead or deal.
+PREVIEW = """
 SELECT outcome, COUNT(*) FROM (
   WITH met AS {materialized} (
     SELECT reason, once_key, happened_at, crm_event_id,
@@ -99,7 +81,7 @@ SELECT outcome, COUNT(*) FROM (
               THEN 'already_counted'
               WHEN reason = '' THEN 'goes' ELSE reason END AS outcome
   FROM met
-) AS foreseen GROUP BY outcome
+) AS previewed GROUP BY outcome
 UNION ALL
 SELECT outcome, COUNT(*) FROM (
   SELECT CASE WHEN e.lead_id IS NULL THEN 'lead_deleted' ELSE 'deal_deleted' END AS outcome
@@ -111,7 +93,7 @@ PERIOD = "e.company_id = %s AND e.kind = %s AND e.occurred_at >= %s AND e.occurr
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What the databases say in ways of their own."""
+    """SQL that differs between the databases."""
 
     now: str
     ago: str
@@ -125,19 +107,19 @@ POSTGRESQL = Dialect(
     "= ANY(%s::bigint[])",
     materialized="MATERIALIZED",
 )
-# For the one event of a save: for an array of unknown length PostgreSQL plans anew each time, which takes it longer.
+# For the one event of a save: for an array of unknown length PostgreSQL plans the query each time, which takes longer.
 POSTGRESQL_ONE = replace(POSTGRESQL, one_of="= %s")
 SQLITE = Dialect(
     "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
     "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{days} days')",
     "IN (SELECT value FROM json_each(%s))",
-    materialized="",  # a word that SQLite knows from 3.35 on; Django takes it from 3.31 on
+    materialized="",  # SQLite knows the word since 3.35, and Django supports SQLite since 3.31
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """The statements that plan. The one `at_once` does all on PostgreSQL; SQLite can't insert inside a WITH."""
+    """The statements that plan. PostgreSQL runs `at_once`; SQLite can't insert inside a WITH, and runs the others."""
 
     at_once: str
     insert: str
@@ -146,30 +128,33 @@ class Planning:
 
 
 def planning(ids: Sequence[int], using: str = "default") -> tuple[Planning, Any]:
-    """For these CRM events, all active rules of their kind: the statements, and their one parameter."""
+    """The statements for these CRM events and all active rules of their kind, with their one parameter."""
     is_one = len(ids) == 1 and connections[using].vendor == "postgresql"
     dialect, chosen = (POSTGRESQL_ONE, ids[0]) if is_one else (_dialect(using), one_of(ids, using))
     return _planning(dialect, "e.id {one_of}", NO_BACKFILL, settings.EVENT_MAX_AGE_DAYS), chosen
 
 
 def planning_backfill(*, about_deal: bool) -> Planning:
-    """For past CRM events by their ids and one rule: parameters [backfill, ids, rule]."""
+    """The statements for past CRM events by id and one rule. Parameters: [backfill, ids, rule]."""
     which = f"e.id {{one_of}} AND r.id = %s AND NOT ({_is_gone(about_deal)})"
     return _planning(_dialect(), which, BACKFILL, settings.EVENT_MAX_AGE_DAYS)
 
 
-def foreseeing_period(*, about_deal: bool) -> str:
-    """For one rule and a period: parameters [company, kind, since, until, rule, company, kind, since, until]."""
-    return _foreseeing(_dialect(), PERIOD, about_deal, settings.EVENT_MAX_AGE_DAYS)
+def preview_of_period(*, about_deal: bool) -> str:
+    """The preview of one rule and a period.
+
+    Parameters: [company, kind, since, until, rule, company, kind, since, until].
+    """
+    return _preview(_dialect(), PERIOD, about_deal, settings.EVENT_MAX_AGE_DAYS)
 
 
-def foreseeing_ids(*, about_deal: bool) -> str:
-    """For one rule and CRM events by their ids: parameters [ids, rule, ids]."""
-    return _foreseeing(_dialect(), "e.id {one_of}", about_deal, settings.EVENT_MAX_AGE_DAYS)
+def preview_of_ids(*, about_deal: bool) -> str:
+    """The preview of one rule and CRM events by id. Parameters: [ids, rule, ids]."""
+    return _preview(_dialect(), "e.id {one_of}", about_deal, settings.EVENT_MAX_AGE_DAYS)
 
 
 def one_of(ids: Sequence[int], using: str = "default") -> Any:
-    """Ids as the one parameter that the statements take them as."""
+    """The ids as the one parameter that the statements accept."""
     return list(ids) if connections[using].vendor == "postgresql" else str(list(ids))
 
 
@@ -190,11 +175,11 @@ def _planning(dialect: Dialect, which: str, backfill: str, days: int) -> Plannin
 
 
 @cache
-def _foreseeing(dialect: Dialect, about: str, about_deal: bool, days: int) -> str:
+def _preview(dialect: Dialect, about: str, about_deal: bool, days: int) -> str:
     names, is_gone = _names(dialect), _is_gone(about_deal)
     about = about.format(**names)
     pairs = _pairs(dialect, f"{about} AND r.id = %s AND NOT ({is_gone})", NO_BACKFILL, days)
-    return FORESEE.format(pairs=pairs, about=about, is_gone=f"({is_gone})", **names)
+    return PREVIEW.format(pairs=pairs, about=about, is_gone=f"({is_gone})", **names)
 
 
 def _pairs(dialect: Dialect, which: str, backfill: str, days: int) -> str:
@@ -204,9 +189,9 @@ def _pairs(dialect: Dialect, which: str, backfill: str, days: int) -> str:
 
 
 def _names(dialect: Dialect) -> dict[str, str]:
-    tables = {key: named(key).model._meta.db_table for key in ("crm_event", "lead", "rule")}
-    words = {"now": dialect.now, "one_of": dialect.one_of, "materialized": dialect.materialized}
-    return {"event": ConversionEvent._meta.db_table, **words, **tables}
+    models = {"event": ConversionEvent, "rule": ConversionRule, "crm_event": CrmEvent, "lead": Lead}
+    tables = {name: model._meta.db_table for name, model in models.items()}
+    return {"now": dialect.now, "one_of": dialect.one_of, "materialized": dialect.materialized, **tables}
 
 
 def _is_gone(about_deal: bool) -> str:

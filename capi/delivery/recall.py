@@ -1,16 +1,16 @@
-"""Calling persons back: from a moment on, no request that begins may hold somebody who was erased or opted out.
+"""Recalling people: no request that begins after a recall may contain anyone who was erased or opted out.
 
-A batch is read first and paid for later, so a person may go in between. Both sides meet at the connection's row:
+A batch is read first and paid for later, so a person may be recalled in between. Both sides write the connection's row:
 
-- Whoever calls back locks it, raises `recalls`, makes the change and commits. (An opt-out does so right after its own
+- A recall locks the row, raises `recalls`, makes the change and commits. (An opt-out does so right after its own
   commit, and before the call that saved it returns.)
-- Whoever sends pays by writing to it, on condition that `recalls` stands where it stood before the batch was read.
-  Where it does not, the part is looked at again while the row is locked, and only who is left goes out.
+- A sender pays by an UPDATE of the row, on condition that `recalls` is what it was before the batch was read. If not,
+  the events are checked again while the row is locked, and only those that are left go out.
 
-So a request that is paid for after that commit is without them. One that was paid for before may be under way: it is
-waited for, outside of every transaction, before an erasure is said to be done. A request ends by its own clock after
-SEND_TIMEOUT_SECONDS. What this can't rule out is a process that the operating system stops for longer than that,
-between paying and sending, and then lets go on.
+So a request that is paid for after that commit is without the recalled people. One that was paid for before may be in
+flight: an erasure waits for it, outside every transaction, before it returns. A request ends by its own clock after
+SEND_TIMEOUT_SECONDS. One case can't be ruled out: the operating system suspends a process for longer than that, between
+paying and sending, and then resumes it.
 """
 
 import time
@@ -22,38 +22,38 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Subquery
 from django.db.models.functions import Now
 
 from capi.delivery import lane
 from capi.delivery.lane import LaneSnapshot, Lease
-from capi.delivery.planning_sql import beside
-from capi.delivery.selection import Sendable
+from capi.delivery.selection import Sendable, lead_of_event
 from capi.models import Connection, ConversionEvent
 
-FIRST_LOOK_SECONDS = 0.02
-LONGEST_LOOK_SECONDS = 0.25
-GRACE_SECONDS = 2.0  # between paying for a request and the start of its own clock
+FIRST_CHECK_SECONDS = 0.02
+LONGEST_CHECK_SECONDS = 0.25
+GRACE_SECONDS = 2.0  # between paying for a request and the start of its clock
 
 
-def spend_request(lease: Lease, seen: LaneSnapshot, part: Sequence[Sendable], *, recalls: int) -> Sequence[Sendable]:
-    """Pay for a request with these events, read when the lane's `recalls` was this. Returns those that may go.
+def spend_request(
+    lease: Lease, snapshot: LaneSnapshot, part: Sequence[Sendable], *, recalls: int
+) -> Sequence[Sendable]:
+    """Pay for a request with these events, which were read when the lane's `recalls` was this. Returns those to send.
 
-    Nothing is paid where none may. Raises LeaseLost.
+    Returns none, and pays nothing, if none may go, or if the token or the pause has changed since the snapshot: the
+    events then stay due. Raises LeaseLost.
     """
-    if lane.spend_request(lease, seen, recalls=recalls):
+    if lane.spend_request(lease, snapshot, recalls=recalls):
         return part
     with transaction.atomic():
-        lane.renew(lease)  # from here to the commit the row is locked, and nobody is called back
+        lane.renew(lease)  # locks the row until the commit, so that nobody is recalled meanwhile
         left = _still_sendable(part)
-        if left:
-            lane.spend_request(lease, seen)
-    return left
+        return left if left and lane.spend_request(lease, snapshot) else []
 
 
 @dataclass(frozen=True, slots=True)
 class RequestInFlight:
-    """A request that had begun when somebody was called back."""
+    """A request that had begun when someone was recalled."""
 
     connection_id: int
     lease_id: uuid.UUID
@@ -61,11 +61,11 @@ class RequestInFlight:
 
 
 @transaction.atomic
-def call_back(company_ids: Collection[int]) -> list[RequestInFlight]:
-    """Have all that is read for sending looked at again. Returns the requests that have begun.
+def recall_unsent(company_ids: Collection[int]) -> list[RequestInFlight]:
+    """Have every event that was read for sending checked again. Returns the requests that have begun.
 
-    Inside the transaction of a change, call it before any event is touched: those who write results lock the
-    connection first and then the events, too.
+    Inside the transaction of a change, call it before any event is touched: writing a result also locks the connection
+    first and then the events.
     """
     connections = Connection.objects.filter(company__in=company_ids).order_by("pk").select_for_update(no_key=True)
     rows = list(connections.values_list("pk", "lease_id", "request_started_at"))
@@ -74,22 +74,22 @@ def call_back(company_ids: Collection[int]) -> list[RequestInFlight]:
 
 
 def wait_on_commit(requests: Sequence[RequestInFlight]) -> None:
-    """Let the caller's outermost `atomic` return only when these requests have ended."""
+    """Make the caller's outermost `atomic` return only once these requests have ended."""
     if requests:
         transaction.on_commit(partial(wait_for, requests))
 
 
 def wait_for(requests: Sequence[RequestInFlight]) -> None:
-    """Wait until each has had its answer or its time."""
+    """Wait until each request has its answer or has timed out."""
     for request in requests:
-        pause = FIRST_LOOK_SECONDS
-        while _goes_on(request):
+        pause = FIRST_CHECK_SECONDS
+        while _is_in_flight(request):
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST_LOOK_SECONDS)
+            pause = min(2 * pause, LONGEST_CHECK_SECONDS)
 
 
-def _goes_on(request: RequestInFlight) -> bool:
-    # Compared here and not in the query: SQLite writes its own moments in another format than it is asked for.
+def _is_in_flight(request: RequestInFlight) -> bool:
+    # Compared here and not in the query: SQLite writes its own times in another format than the one it compares with.
     connection = Connection.objects.annotate(now=Now()).filter(pk=request.connection_id).first()
     if connection is None:
         return False
@@ -100,7 +100,7 @@ def _goes_on(request: RequestInFlight) -> bool:
 
 def _still_sendable(part: Sequence[Sendable]) -> list[Sendable]:
     pending = ConversionEvent.objects.pending().filter(pk__in=[event.row.pk for event in part])
-    shares = beside("lead", "share_with_ad_platforms")
+    shares = Subquery(lead_of_event().values("share_with_ad_platforms")[:1])
     sendable = pending.alias(shares=shares).filter(Q(shares=True) | Q(is_test=True))
     left = set(sendable.values_list("pk", flat=True))
     return [event for event in part if event.row.pk in left]

@@ -1,36 +1,34 @@
-"""What the process's log says of each request to LinkedIn: ids and counts, never a name or an address.
+"""The log lines about requests to LinkedIn: ids and counts, never a name or an address.
 
-The number of the request is that of its `Attempt`. Recent Events shows it, and lists its events by it.
+A request's number is the id of its `Attempt`. Recent Events shows it, and lists its events by it.
 """
 
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from capi.delivery.settle import EventUpdate
 from capi.models import Attempt
-
-if TYPE_CHECKING:
-    from capi.delivery.settle import EventUpdate
 
 logger = logging.getLogger(__name__)
 
-# What LinkedIn's support asks for: learn.microsoft.com, "Error handling", 500 Internal Server Error.
-NUMBERED_BY: Final = ("x-li-uuid", "x-li-request-id")
-# Base64 of 16 or 18 bytes as seen. A SHA-256 is longer, and an address has an @.
-_IS_NUMBER: Final = re.compile(r"[A-Za-z0-9+/=_:-]{1,40}")
+# What LinkedIn's support needs: learn.microsoft.com, "Error handling", 500 Internal Server Error.
+ID_HEADERS: Final = ("x-li-uuid", "x-li-request-id")
+# Base64 of 16 or 18 bytes so far. A SHA-256 is longer, and an address has an @.
+_IS_ID: Final = re.compile(r"[A-Za-z0-9+/=_:-]{1,40}")
 
 
 def linkedin_id(headers: Mapping[str, str]) -> str:
-    """LinkedIn's own number of a request, from the answer's headers (with names in lower case); "" without one."""
-    number = next((headers[name] for name in NUMBERED_BY if name in headers), "")
-    return number if _IS_NUMBER.fullmatch(number) else ""
+    """LinkedIn's own id of a request, from the answer's headers (with names in lower case); "" without one."""
+    value = next((headers[name] for name in ID_HEADERS if name in headers), "")
+    return value if _IS_ID.fullmatch(value) else ""
 
 
-def log_request(attempt: Attempt, fates: Iterable["EventUpdate"], *, linkedin_id: str = "") -> None:
-    """One line on a request: whose, what came back, and what became of how many events."""
-    counts = _counts(fates)
+def log_request(attempt: Attempt, updates: Iterable[EventUpdate], *, linkedin_id: str = "") -> None:
+    """Log one line about a request: its company and rule, the answer, and what became of how many events."""
+    counts = _counts(updates)
     counts["undecided"] = attempt.event_count - counts.total()
     logger.info(
         "Request %s for company %s, rule %s: %s in %s ms; %s: %s.%s",
@@ -45,9 +43,9 @@ def log_request(attempt: Attempt, fates: Iterable["EventUpdate"], *, linkedin_id
     )
 
 
-def log_refused(attempt: Attempt, fates: Iterable["EventUpdate"]) -> None:
-    """One line on what became of those events of a request that later requests showed to be the refused ones."""
-    counts = _counts(fates)
+def log_refused(attempt: Attempt, update: EventUpdate) -> None:
+    """Log one line about events of a request that later requests showed to be the refused ones."""
+    counts = _counts([update])
     logger.info(
         "Request %s for company %s, rule %s; %s of those refused: %s.",
         attempt.pk,
@@ -58,10 +56,10 @@ def log_refused(attempt: Attempt, fates: Iterable["EventUpdate"]) -> None:
     )
 
 
-def _counts(fates: Iterable["EventUpdate"]) -> Counter[str]:
+def _counts(updates: Iterable[EventUpdate]) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for fate in fates:
-        counts[f"{fate.state} ({fate.reason})" if fate.reason else str(fate.state)] += len(fate.events)
+    for update in updates:
+        counts[f"{update.state} ({update.reason})" if update.reason else str(update.state)] += len(update.events)
     return counts
 
 

@@ -11,28 +11,28 @@ from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Expression, F, Model, QuerySet, Value
+from django.db.models import Expression, F, Model, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Greatest
 
 from capi.delivery.lane import due_events, rules_with_due_events
-from capi.delivery.planning_sql import beside
 from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.payload import Conversion
 from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import Reason, State
 from capi.models.lookups import NO_IDS, IdList
+from crm.models import CrmEvent, Lead
 
 logger = logging.getLogger(__name__)
 
-# PostgreSQL can hold times that Python can't (-infinity, years before Christ), and one of them would take its whole
-# batch with it. Whatever is older than this is read as this: far too old all the same.
+# PostgreSQL can hold times that Python can't (-infinity, years before Christ), and one of them would fail its whole
+# batch. Anything older than this is read as this, which is far too old as well.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-TEST_ADDRESS = "{event_id}@leadmachine.invalid"  # RFC 2606 keeps .invalid for names that nobody has
+TEST_ADDRESS = "{event_id}@leadmachine.invalid"  # RFC 2606 reserves .invalid: such a name never exists
 
 
 class Row(NamedTuple):
-    """A due event with what is read beside it. No name, no phone: only what may decide or be sent."""
+    """A due event with the columns of its lead that decide or are sent. No name, no phone."""
 
     pk: int
     event_id: str
@@ -48,25 +48,36 @@ class Row(NamedTuple):
 
 
 def columns(*, with_value: bool) -> tuple[str | Expression, ...]:
-    """The columns of a `Row`. The value is read for rules alone that send it: it costs as much as all the others."""
+    """The columns of a `Row`. The value is only read for rules that send it: it costs as much as all the others."""
     of_event = (
         "pk", "event_id", Greatest("happened_at", Value(EARLIEST)), "attempts", "last_attempt_id", "lead_id", "deal_id",
     )  # fmt: skip
-    of_lead = beside("lead", "email"), beside("lead", "share_with_ad_platforms")
-    value = (beside("crm_event", "amount"), beside("crm_event", "currency")) if with_value else ()
+    lead, crm_event = lead_of_event(), CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).order_by()
+    of_lead = Subquery(lead.values("email")[:1]), Subquery(lead.values("share_with_ad_platforms")[:1])
+    value = (Subquery(crm_event.values("amount")[:1]), Subquery(crm_event.values("currency")[:1])) if with_value else ()
     return (*of_event, *of_lead, *value)
+
+
+def lead_of_event() -> QuerySet[Lead]:
+    """The lead of an event, for a subquery in a query over events.
+
+    It is looked up by its key for each event. A join of thousands can be twice as fast, but while PostgreSQL believes
+    its tables to be empty, as it does after an import, a join compares all events with all leads: for seconds then, or
+    minutes.
+    """
+    return Lead._base_manager.filter(pk=OuterRef("lead_id")).order_by()
 
 
 @dataclass(frozen=True, slots=True)
 class Sendable:
-    """An event that passed every check, as it will stand in the request."""
+    """An event that passed every check, and the element that is sent for it."""
 
     row: Row
     conversion: Conversion
 
 
 class NotSendable(NamedTuple):
-    """What becomes of an event without sending it."""
+    """What becomes of an event that can't be sent, and why."""
 
     state: State
     reason: Reason
@@ -75,7 +86,7 @@ class NotSendable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Due events of one rule: what can be sent, and what can't and why."""
+    """Due events of one rule: those that can be sent, and those that can't, by reason."""
 
     rule: ConversionRule
     sendable: Sequence[Sendable]
@@ -84,7 +95,7 @@ class Batch:
 
 
 def next_test(company_id: int) -> Batch | None:
-    """The company's oldest waiting test event, as a batch of its own."""
+    """The company's oldest pending test event, as a batch of one. None without one."""
     tests = ConversionEvent.objects.for_company(company_id).pending().filter(is_test=True).order_by("pk")
     event = tests.select_related("rule").defer("happened_at").first()
     if event is None:
@@ -94,7 +105,7 @@ def next_test(company_id: int) -> Batch | None:
 
 
 def test_conversion(rule: ConversionRule, row: Row) -> Conversion:
-    """A test event as LinkedIn will see it: about nobody, and worth nothing."""
+    """A test event as it is sent: about no real person, and without a value."""
     digest = email_sha256(TEST_ADDRESS.format(event_id=row.event_id))
     assert digest is not None
     return Conversion(rule.linkedin_id, row.happened_at, row.event_id, digest)
@@ -103,10 +114,10 @@ def test_conversion(rule: ConversionRule, row: Row) -> Conversion:
 def next_batch(
     company_id: int, *, size: int, now: datetime, behind: IdList = NO_IDS, since: datetime | None = None
 ) -> Batch | None:
-    """Due events of the rule whose oldest has waited longest, at most `size` of them, oldest first.
+    """Due events of the rule whose oldest has waited longest, at most `size` of them, oldest first. None without any.
 
-    `behind` are the primary keys of events that are on the wire: what comes after them is asked for. With `since`,
-    only what has become due since then.
+    `behind` are the primary keys of events that are on the wire, which are left out. With `since`, only events that
+    have become due since then.
     """
     rules = rules_with_due_events(behind=behind, since=since)
     rule = rules.filter(company=company_id).order_by(F("oldest")).first()
@@ -125,8 +136,15 @@ def next_batch(
     return Batch(rule, sendable, unsendable) if sendable or unsendable else None
 
 
+def fitting_events(events: Sequence[Sendable], body_limit: int | None) -> Sequence[Sendable]:
+    """The first of these events, as many as one request may hold; the others stay due."""
+    if body_limit is None:
+        return events
+    return events[: payload.fitting([event.conversion for event in events], limit=body_limit)]
+
+
 class EligibilityCheck:
-    """What an event of this rule must pass at this moment. What is the same for all of them is looked up once."""
+    """The checks that an event of this rule must pass now. What is the same for all events is looked up once."""
 
     def __init__(self, rule: ConversionRule, *, now: datetime) -> None:
         self.linkedin_id = rule.linkedin_id
@@ -137,7 +155,7 @@ class EligibilityCheck:
         self.max_age = timedelta(days=settings.EVENT_MAX_AGE_DAYS)
 
     def check(self, row: Row) -> Sendable | NotSendable:
-        """Whether the event may be sent as things stand, and as what."""
+        """The event as it may be sent now, or why it can't be."""
         if self.closed is not None:
             return self.closed
         if row.lead_id is None:
@@ -146,7 +164,7 @@ class EligibilityCheck:
             return NotSendable(State.CANCELLED, Reason.DEAL_DELETED)
         if not row.share:
             return NotSendable(State.SKIPPED, Reason.OPTED_OUT)
-        # An event that was committed after `now` was read is newer than it, and not in the future.
+        # An event that was committed after `now` was read is newer, but not in the future.
         now = max(self.now, row.happened_at)
         if row.happened_at <= now - self.max_age:
             return NotSendable(State.EXPIRED, Reason.TOO_OLD)
@@ -156,13 +174,13 @@ class EligibilityCheck:
         return self._buildable(row, digest, now)
 
     def conversion(self, row: Row, digest: str) -> Conversion:
-        """The event as LinkedIn will see it: rule, time, event id and hash, and a value where it has one."""
+        """The event as it is sent: rule, time, event id and hash, and a value where it has one."""
         amount = row.amount if self.sends_value and row.currency else None
         currency = row.currency or "" if amount is not None else ""
         return Conversion(self.linkedin_id, row.happened_at, row.event_id, digest, amount, currency)
 
     def _buildable(self, row: Row, digest: str, now: datetime) -> Sendable | NotSendable:
-        # One row that can't be built must not take the other 4,999 with it.
+        # One row that can't be built must not stop the other 4,999.
         try:
             built = self.conversion(row, digest)
             problem = payload.problem(built, now=now, max_age=self.max_age)
@@ -179,7 +197,7 @@ def _closed(rule: ConversionRule) -> NotSendable | None:
 
 
 def row_of(event: ConversionEvent) -> Row:
-    """What is read of one event and beside it, as of now. Raises ValueError if the event is gone."""
+    """The `Row` of one event, as of now. Raises ValueError if the event is gone."""
     [row] = _rows(ConversionEvent.objects.filter(pk=event.pk), event.rule)
     return row
 
@@ -188,19 +206,17 @@ def _rows(events: "QuerySet[ConversionEvent]", rule: ConversionRule) -> Iterator
     return starmap(Row, fetch(events, columns(with_value=rule.sends_value)))
 
 
-# --- Reading thousands of rows at once.
-
-# By one process, and in the order of an index: see `fetch`.
-AS_THEY_LIE: Final = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_sort = off"
+# Read in one process, and in the order of an index: see `fetch`.
+IN_INDEX_ORDER: Final = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_sort = off"
 
 
 def fetch(rows: QuerySet[Model], columns: tuple[str | Expression, ...]) -> list[tuple[Any, ...]]:
-    """The columns of these rows, as `values_list` gives them. Let an index have them in their order.
+    """Return the columns of these rows, as `values_list` does. An index must have the rows in their order.
 
-    PostgreSQL is asked for its binary format: psycopg reads 5,000 events of it in 3 ms, where text takes it 16. It is
-    asked to read alone: to start a process that helps takes it longer (9 ms) than to read 5,000 by their index. And it
-    is asked not to sort: it takes it that how many are pending has nothing to do with how many are a rule's, counts on
-    few where 100,000 are due, and then reads and sorts all of them for each batch (285 ms; by the index it takes 9).
+    On PostgreSQL they come in the binary format, of which psycopg reads 5,000 events in 3 ms (16 ms as text). Parallel
+    workers are off: to start one takes longer (9 ms) than to read 5,000 rows by their index. Sorting is off, too: the
+    planner takes the state and the rule of an event to be independent, expects few rows where 100,000 are due, and
+    reads and sorts all of them for each batch (285 ms; 9 ms by the index).
     """
     values = rows.values_list(*columns)
     if connection.vendor != "postgresql":
@@ -208,8 +224,8 @@ def fetch(rows: QuerySet[Model], columns: tuple[str | Expression, ...]) -> list[
     from psycopg.pq import Format
 
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(AS_THEY_LIE)
+        cursor.execute(IN_INDEX_ORDER)
         cursor.cursor.format = Format.BINARY
         cursor.execute(*values.query.sql_with_params())
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-    return found
+        fetched: list[tuple[Any, ...]] = cursor.fetchall()
+    return fetched

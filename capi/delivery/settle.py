@@ -1,6 +1,6 @@
-"""Writing down what LinkedIn answered, also where the database is away at that very moment.
+"""Writing down what LinkedIn answered, even if the database is away at that very moment.
 
-What LinkedIn has taken can't be asked for again: without the result, all of the request would go out a second time.
+What LinkedIn has accepted can't be queried later: without the result, the whole request would go out a second time.
 """
 
 import logging
@@ -17,7 +17,7 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from capi.delivery import beats, lane, planning, request_log
+from capi.delivery import beats, lane, planning
 from capi.delivery.bisection import Refusal
 from capi.delivery.lane import LaneUpdate, Lease
 from capi.delivery.selection import Batch, NotSendable, Row, Sendable
@@ -31,17 +31,72 @@ from capi.models.lookups import IdList
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.25
-# The last for a database that is read-only for a while (a standby that is not promoted yet), or that has ended our
+# InternalError: a database that is read-only for a while (a standby that is not promoted yet), or that has ended our
 # transaction because this process was frozen in it.
 PASSING = (OperationalError, InterfaceError, InternalError)
 T = TypeVar("T")
 
+# What only the operator can fix, once for each pause.
+VERSION_IS_RETIRED: Final = (
+    "LinkedIn no longer serves version %s of its API: all sending is paused (companies: %s). "
+    "Set LINKEDIN_API_VERSION to a newer version and restart; what is on hold then goes out."
+)
+REQUESTS_ARE_REFUSED: Final = (
+    "LinkedIn refuses the requests of rule %s of company %s as such. That points to a change at LinkedIn or a fault "
+    "in LeadMachine. The rule is paused until someone resumes it. LinkedIn's words: %s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that was made, as the log keeps it. `http_status` is None where no whole answer came."""
+
+    rule: ConversionRule
+    api_version: str
+    events: Sequence[Sendable]
+    is_test: bool
+    started_at: datetime
+    duration_ms: int
+    http_status: int | None
+    api_message: ApiMessage
+    body_bytes: int
+    token_version: int
+    recalls: int  # of the connection, when these events were last checked
+    linkedin_id: str = ""  # LinkedIn's own id of the request, where the answer has one
+
+
+@dataclass(frozen=True, slots=True)
+class EventUpdate:
+    """What becomes of some events of a request."""
+
+    events: Sequence[Sendable]
+    state: State
+    reason: Reason = Reason.NONE
+    message: str = ""
+    counts_attempt: bool = True
+    next_attempt_at: datetime | None = None  # for those that stay pending; None leaves theirs alone
+    http_status: int | None = None  # of the element, where a batch's answer has one for each; None: the request's
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOutcome:
+    """Everything that one request changes, written in one transaction."""
+
+    request: Request
+    updates: Sequence[EventUpdate] = ()
+    lane: LaneUpdate | None = None
+    pause_rule: Reason | None = None
+    pause_connection: Reason | None = None
+
+
+AppliedUpdate = tuple[Attempt, EventUpdate]
+
 
 def until_written(write: Callable[[bool], T]) -> T:
-    """What `write` returns, tried again on new connections for as long as a lease lasts.
+    """Return what `write` returns, and retry it on new connections for as long as a lease lasts.
 
-    `write` is told whether it is tried again: the commit that failed may have gone through all the same. Raises
-    what it raises in the end, and at once whatever is not about the connection, such as LeaseLost.
+    The argument of `write` is True on a retry: the commit that failed may have gone through all the same. Raises what
+    `write` raises in the end; at once if it is not about the database connection, such as LeaseLost.
     """
     ends_at = time.monotonic() + settings.LEASE_SECONDS
     try:
@@ -59,112 +114,60 @@ def until_written(write: Callable[[bool], T]) -> T:
                 raise
 
 
-# --- Writing what came of a request: one short transaction, which also proves that the lane is still ours.
-
-# What the operator alone can mend, once for each pause.
-VERSION_IS_RETIRED: Final = (
-    "LinkedIn no longer serves version %s of its API: all sending is paused (companies: %s). "
-    "Set LINKEDIN_API_VERSION to a newer version and restart; what is on hold then goes out."
-)
-REQUESTS_ARE_REFUSED: Final = (
-    "LinkedIn refuses the requests of rule %s of company %s as such. That points to a change at LinkedIn or a fault "
-    "in LeadMachine. The rule is paused until somebody resumes it. LinkedIn's words: %s"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request that was made, as the log keeps it. `http_status` is None where no whole answer came."""
-
-    rule: ConversionRule
-    api_version: str
-    events: Sequence[Sendable]
-    started_at: datetime
-    duration_ms: int
-    http_status: int | None
-    said: ApiMessage
-    body_bytes: int
-    token_version: int
-    recalls: int  # of the connection, when it was last made sure that these events may go
-    linkedin_id: str = ""  # LinkedIn's own number of the request, where the answer has one
-
-
-@dataclass(frozen=True, slots=True)
-class EventUpdate:
-    """What becomes of some events of a request."""
-
-    events: Sequence[Sendable]
-    state: State
-    reason: Reason = Reason.NONE
-    message: str = ""
-    burns_attempt: bool = True
-    next_attempt_at: datetime | None = None  # for those that stay pending; None leaves theirs alone
-    http_status: int | None = None  # of the element, where a batch's answer has one for each; None: the request's
-
-
-@dataclass(frozen=True, slots=True)
-class RequestOutcome:
-    """All that one request brings about, written in one transaction."""
-
-    request: Request
-    fates: Sequence[EventUpdate] = ()
-    lane: LaneUpdate | None = None
-    pause_rule: Reason | None = None
-    pause_connection: Reason | None = None
-
-
 @transaction.atomic
 def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Attempt:
-    """Write the outcome. Raises LeaseLost, and then nothing is written.
+    """Write the outcome in one short transaction. Raises LeaseLost, and then nothing is written.
 
-    `again`: an earlier try failed, perhaps only after its commit; then what it wrote stands, and nothing is added.
+    `again`: an earlier try failed, perhaps only after its commit. What it wrote then stays, and nothing is added.
     """
     request = outcome.request
     if again and (earlier := _logged(lease.company_id, request)) is not None:
         return earlier
-    lane.renew(lease, outcome.lane)
-    attempt = _log(lease.company_id, request, outcome.fates)
+    nobody_recalled = lane.finish_request(lease, outcome.lane, recalls=request.recalls)
+    attempt = _log(lease.company_id, request, outcome.updates)
     failpoints.reached("first_result_row")
-    missed = sum(len(fate.events) - _apply(fate, attempt) for fate in outcome.fates if fate.events)
-    if missed or lane.recalls_of(lease) != request.recalls:
+    missed = sum(len(update.events) - _apply(update, attempt) for update in outcome.updates if update.events)
+    if missed or not nobody_recalled:
         keep_only_tied(attempt)
-        planning.take_back(IdList(event.row.pk for event in request.events))
+        planning.restore_once_keys(IdList(event.row.pk for event in request.events))
     if outcome.pause_rule is not None:
-        pause_rule(request.rule, outcome.pause_rule, request.said.message)
+        pause_rule(request.rule, outcome.pause_rule, request.api_message.message)
     if outcome.pause_connection is not None:
         _pause_connection(lease, outcome.pause_connection, request.token_version)
     failpoints.reached("before_commit")
     return attempt
 
 
-def reject(lease: Lease, refusals: Sequence[Refusal]) -> None:
-    """End the events that LinkedIn will never take, each with its own words. Raises LeaseLost."""
-    _settle_refused(lease, refusals, state=State.REJECTED, reason=Reason.DATA_REFUSED)
+def reject(lease: Lease, refusals: Sequence[Refusal]) -> list[AppliedUpdate]:
+    """End the events that LinkedIn will never accept, each with its own message. Raises LeaseLost."""
+    return _settle_refused(lease, refusals, state=State.REJECTED, reason=Reason.DATA_REFUSED)
 
 
-def postpone(lease: Lease, refusals: Sequence[Refusal], *, until: datetime) -> None:
-    """Try these again at `until`, because LinkedIn's clock has not come to them yet. Raises LeaseLost."""
-    _settle_refused(lease, refusals, state=State.PENDING, reason=Reason.SERVER_TROUBLE, next_attempt_at=until)
+def postpone(lease: Lease, refusals: Sequence[Refusal], *, until: datetime) -> list[AppliedUpdate]:
+    """Retry these at `until`, because they are too new by LinkedIn's clock. Raises LeaseLost."""
+    return _settle_refused(lease, refusals, state=State.PENDING, reason=Reason.SERVER_TROUBLE, next_attempt_at=until)
 
 
 @transaction.atomic
-def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **fate: Any) -> None:
+def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **changes: Any) -> list[AppliedUpdate]:
     lane.renew(lease)
     groups: defaultdict[tuple[Attempt, str], list[Sendable]] = defaultdict(list)
     for refusal in refusals:
         groups[refusal.attempt, refusal.message].append(refusal.event)
+    applied: list[AppliedUpdate] = []
     for (attempt, message), events in groups.items():
-        became = EventUpdate(events, message=message, **fate)
-        _apply(became, attempt)
-        transaction.on_commit(partial(request_log.log_refused, attempt, [became]))
+        update = EventUpdate(events, message=message, **changes)
+        _apply(update, attempt)
         attempt.sent_hashes = bytes(attempt.sent_hashes) + _pack(events)
-    for attempt in {attempt for attempt, _ in groups}:
+        applied.append((attempt, update))
+    for attempt in {attempt for attempt, _ in applied}:
         keep_only_tied(attempt)
+    return applied
 
 
 @transaction.atomic
 def hold_without_request(lease: Lease, batch: Batch, reason: Reason, connection: Connection) -> None:
-    """Nothing can be sent for want of a readable token: pause, and end a test event with that reason."""
+    """Pause the connection, as no token can be read. A test event ends with the reason. Raises LeaseLost."""
     lane.renew(lease)
     if reason == Reason.TOKEN_UNREADABLE:
         _pause_connection(lease, reason, connection.token_version)
@@ -176,19 +179,17 @@ def hold_without_request(lease: Lease, batch: Batch, reason: Reason, connection:
 
 @transaction.atomic
 def close_unsendable(lease: Lease, unsendable: Mapping[NotSendable, Sequence[Row]]) -> None:
-    """Settle events that need no request. Raises LeaseLost."""
+    """Write what becomes of events that are not sent. Raises LeaseLost."""
     lane.renew(lease)
-    for verdict, rows in unsendable.items():
-        changes: dict[str, Any] = {"state": verdict.state, "reason": verdict.reason, "message": verdict.message}
-        _open(IdList(row.pk for row in rows)).update(**changes, **_final(verdict.state))
+    for ending, rows in unsendable.items():
+        changes: dict[str, Any] = {"state": ending.state, "reason": ending.reason, "message": ending.message}
+        _open(IdList(row.pk for row in rows)).update(**changes, **_final(ending.state))
 
 
 @transaction.atomic
 def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
-    """Hold the rule's events, unless its LinkedIn id was mended since `rule` was read. True if it was paused."""
-    lane.request_alert_check(
-        rule.company_id
-    )  # before the rule is touched: whoever resumes it locks the connection first, too
+    """Pause the rule, unless its LinkedIn id has changed since `rule` was read. Returns True if it was paused."""
+    lane.request_alert_check(rule.company_id)  # first: resuming a rule also locks the connection before it
     same = ConversionRule._base_manager.filter(pk=rule.pk, linkedin_id=rule.linkedin_id, is_paused=False)
     paused = bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
     if paused and reason == Reason.REFUSED:
@@ -197,9 +198,9 @@ def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
 
 
 def pause_all_for_version(version: str) -> int:
-    """Hold all sending: LinkedIn has retired the API version that every company uses. Returns how many were paused."""
+    """Pause every connection: LinkedIn has retired the API version that all use. Returns how many were paused."""
     with transaction.atomic():
-        # Locked in order, so that two workers that learn of it at once don't wait for each other in a circle.
+        # Locked in order, so that two workers that get the answer at once don't deadlock.
         sending = Connection.objects.filter(is_paused=False).order_by("pk").select_for_update()
         pks = list(sending.values_list("pk", flat=True))
         paused = Connection.objects.filter(pk__in=pks).update(
@@ -216,20 +217,20 @@ def pause_all_for_version(version: str) -> int:
 
 def _pause_connection(lease: Lease, reason: Reason, token_version: int) -> None:
     # Only if the refused token is still the current one: a 401 for the old token says nothing about the new. A pause
-    # that a test event meets once more began when it began.
-    current = Connection.objects.filter(pk=lease.connection_id, token_version=token_version)
+    # for the same reason, which a test event may meet again, keeps its start.
+    current = Connection.objects.filter(company=lease.company_id, token_version=token_version)
     current.exclude(is_paused=True, paused_reason=reason).update(
         is_paused=True, paused_reason=reason, paused_at=Now(), next_look_at=None
     )
 
 
 def _logged(company_id: int, request: Request) -> Attempt | None:
-    # A lane sends one request at a time, each after a look at the database's clock.
+    # A lane sends one request at a time, so that its start identifies it.
     logged = Attempt.objects.for_company(company_id).filter(rule=request.rule, started_at=request.started_at)
     return logged.order_by("-pk").first()
 
 
-def _log(company_id: int, request: Request, fates: Sequence[EventUpdate]) -> Attempt:
+def _log(company_id: int, request: Request, updates: Sequence[EventUpdate]) -> Attempt:
     return Attempt.objects.create(
         company_id=company_id,
         rule=request.rule,
@@ -239,10 +240,10 @@ def _log(company_id: int, request: Request, fates: Sequence[EventUpdate]) -> Att
         started_at=request.started_at,
         duration_ms=request.duration_ms,
         event_count=len(request.events),
-        sent_hashes=_pack(event for fate in fates for event in fate.events),
+        sent_hashes=_pack(event for update in updates for event in update.events),
         http_status=request.http_status,
-        code=request.said.code,
-        message=request.said.message,
+        code=request.api_message.code,
+        message=request.api_message.message,
     )
 
 
@@ -250,33 +251,33 @@ def _pack(events: Iterable[Sendable]) -> bytes:
     return pack_hashes((event.row.pk, event.conversion.email_sha256) for event in events)
 
 
-def _apply(fate: EventUpdate, attempt: Attempt) -> int:
-    """Returns how many events it became of."""
-    pks = IdList(event.row.pk for event in fate.events)
-    if any(event.row.last_attempt_id for event in fate.events):
+def _apply(update: EventUpdate, attempt: Attempt) -> int:
+    """Write the update. Returns how many events it changed."""
+    pks = IdList(event.row.pk for event in update.events)
+    if any(event.row.last_attempt_id for event in update.events):
         _keep_earlier_attempts(pks)
     changes: dict[str, Any] = {
-        "state": fate.state,
-        "reason": fate.reason,
-        "message": fate.message,
-        "http_status": fate.http_status or attempt.http_status,
+        "state": update.state,
+        "reason": update.reason,
+        "message": update.message,
+        "http_status": update.http_status or attempt.http_status,
         "last_attempt": attempt,
-        **_final(fate.state),
+        **_final(update.state),
     }
-    if fate.burns_attempt:
+    if update.counts_attempt:
         changes["attempts"] = F("attempts") + 1
-    if fate.state == State.PENDING:
+    if update.state == State.PENDING:
         changes.pop("next_attempt_at", None)
-        if fate.next_attempt_at is not None:
-            changes["next_attempt_at"] = fate.next_attempt_at
+        if update.next_attempt_at is not None:
+            changes["next_attempt_at"] = update.next_attempt_at
     # An acceptance is a fact even where the event was ended meanwhile (opted out, cancelled).
     # Any other outcome leaves that ending as it is.
-    events = ConversionEvent.objects.filter(pk__one_of=pks) if fate.state == State.ACCEPTED else _open(pks)
+    events = ConversionEvent.objects.filter(pk__one_of=pks) if update.state == State.ACCEPTED else _open(pks)
     return events.update(**changes)
 
 
 def _final(state: State) -> dict[str, Any]:
-    """What else changes when an event reaches this state."""
+    """The other columns that change when an event reaches this state."""
     if state == State.PENDING:
         return {}
     if state == State.WAITING:

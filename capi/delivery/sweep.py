@@ -1,4 +1,4 @@
-"""Finding what nobody works on, and tidying what no wake-up will ever reach."""
+"""Finds lanes that are due and have no worker, and ends events that can't be sent any more."""
 
 from datetime import timedelta
 
@@ -7,30 +7,30 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from capi.delivery import lane, planning
-from capi.delivery.planning_sql import named
 from capi.models import SWEEP, Backfill, Connection, ConversionEvent, ConversionRule, Heartbeat
 from capi.models.choices import Reason, State
+from crm.models import Company
 
 
 def due_companies() -> list[int]:
-    """Companies whose lane has something to send and no worker at it."""
+    """The companies whose lane has something to send and no worker."""
     _resume_after_version_change()
     return list(lane.due_lanes().values_list("company_id", flat=True))
 
 
 def note_round() -> None:
-    """Leave a sign that a worker has made its round: one row for all of them, whichever machine they are on."""
+    """Record that a worker has made its round: in one row for all workers on all machines."""
     Heartbeat.objects.beat(SWEEP)
 
 
 def tidy() -> None:
-    """Give every open event that can't be sent any more its ending, also where its lane is on hold."""
+    """End every open event that can't be sent any more, even if its lane is paused."""
     events = ConversionEvent.objects.filter(is_test=False)
     oldest = Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS)
     about_deals = ConversionRule._base_manager.filter(crm_event__startswith="deal_")
     deleted = ConversionRule._base_manager.filter(deleted_at__isnull=False)
-    closed = named("company").filter(is_active=False)
-    # A lead may get its address while the transaction that plans its event is still open: neither sees the other.
+    closed = Company._base_manager.filter(is_active=False)
+    # A lead may get its address while the transaction that plans its event is open: neither sees the other's change.
     planning.release_waiting(events)
     planning.end(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)
     planning.end(events.filter(lead=None), State.CANCELLED, Reason.LEAD_DELETED)
@@ -42,7 +42,7 @@ def tidy() -> None:
 
 
 def _resume_after_version_change() -> None:
-    """Let the connections go on that LinkedIn stopped for an API version which is no longer ours."""
+    """Resume the connections that were paused for an API version which is no longer ours."""
     stopped = Connection.objects.filter(is_paused=True, paused_reason=Reason.VERSION_RETIRED)
     stopped.filter(~Q(paused_version=settings.LINKEDIN_API_VERSION)).update(
         is_paused=False,

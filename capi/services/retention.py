@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 
-from capi.delivery.planning_sql import named
 from capi.models import Attempt, ConversionEvent, ConversionEventQuerySet, EarlierAttempt
 from capi.models.choices import OPEN_STATES
 from capi.models.functions import first_id_since
 from capi.services.statistics import MARGIN, recount_days, seal_counts
+from crm.models import Company
 
 
 def count_for_good(before: datetime, renew: Callable[[], None]) -> None:
@@ -28,7 +28,7 @@ def count_for_good(before: datetime, renew: Callable[[], None]) -> None:
 
 def ended_events(before: datetime) -> Iterator[ConversionEventQuerySet]:
     """The events that ended before this time, company by company. Open events stay, however old."""
-    for company_id in named("company").order_by("pk").values_list("pk", flat=True):
+    for company_id in Company._base_manager.order_by("pk").values_list("pk", flat=True):
         recorded = _recorded_before(company_id, before)
         yield recorded.filter(settled_at__lt=before).exclude(state__in=OPEN_STATES)
 

@@ -115,10 +115,10 @@ def test_a_request_is_noted_while_it_is_under_way_only(company, connected, sandb
 
 def test_a_lost_lease_pays_for_nothing(company, connected) -> None:
     lease = lane.take_lease(company.pk)
-    seen = lane.read_lane(lease)
+    snapshot = lane.read_lane(lease)
     lane.release(lease)
 
-    paid = lane.spend_request(lease, seen, recalls=0)
+    paid = lane.spend_request(lease, snapshot, recalls=0)
 
     assert paid is False
     assert Connection.objects.get().request_started_at is None

@@ -10,18 +10,18 @@ from capi.delivery.bisection import BatchBisection
 
 
 def run(size: int, refuse, *, words=lambda event: f"Bad thing {event!r}") -> tuple[BatchBisection, list[int], int]:
-    """Hunt through `size` events; `refuse(part)` plays LinkedIn. Returns the hunt, the accepted, and the requests."""
-    hunt, accepted, requests = BatchBisection([list(range(size))]), [], 0
-    while (part := hunt.next_part()) is not None and not hunt.blames_rule:
+    """Bisect `size` events; `refuse(part)` plays LinkedIn. Returns the bisection, the accepted, and the requests."""
+    bisection, accepted, requests = BatchBisection([list(range(size))]), [], 0
+    while (part := bisection.next_part()) is not None and not bisection.blames_rule:
         requests += 1
         if not refuse(part):
             accepted += part
-            hunt.anything_accepted = True
+            bisection.anything_accepted = True
         elif len(part) > 1:
-            hunt.halve(part)
+            bisection.halve(part)
         else:
-            hunt.refused(part, {0: words(part[0])}, SimpleNamespace(pk=requests))
-    return hunt, accepted, requests
+            bisection.refused(part, {0: words(part[0])}, SimpleNamespace(pk=requests))
+    return bisection, accepted, requests
 
 
 @given(st.data())
@@ -30,10 +30,14 @@ def test_exactly_the_bad_ones_are_found_within_the_bound(data) -> None:
     size = data.draw(st.integers(2, 5000))
     bad = data.draw(st.sets(st.integers(0, size - 1), max_size=min(size - 1, 12)))
 
-    hunt, accepted, requests = run(size, lambda part: bool(bad.intersection(part)), words=lambda event: "x" * event)
+    bisection, accepted, requests = run(
+        size, lambda part: bool(bad.intersection(part)), words=lambda event: "x" * event
+    )
 
-    if not hunt.blames_rule:  # three bad ones at the front and a bad probe look like the rule; then nothing is burnt
-        assert sorted(refusal.event for refusal in hunt.refusals) == sorted(bad)
+    if (
+        not bisection.blames_rule
+    ):  # three bad ones at the front and a bad probe look like the rule; then nothing is burnt
+        assert sorted(refusal.event for refusal in bisection.refusals) == sorted(bad)
         assert sorted(accepted) == sorted(set(range(size)) - bad)
         assert requests <= 2 + 2 * max(1, len(bad)) * 13
     else:
@@ -42,11 +46,11 @@ def test_exactly_the_bad_ones_are_found_within_the_bound(data) -> None:
 
 @given(size=st.integers(1, 5000), fits=st.integers(1, 5000))
 def test_of_what_is_too_large_the_front_goes_in_the_first_size_that_fits(size: int, fits: int) -> None:
-    hunt, sent, refused = BatchBisection([range(size)]), [], []
-    while (part := hunt.next_part()) is not None:
+    bisection, sent, refused = BatchBisection([range(size)]), [], []
+    while (part := bisection.next_part()) is not None:
         if len(part) > fits:
             refused.append(len(part))
-            hunt.cut(part[: len(part) // 2])
+            bisection.cut(part[: len(part) // 2])
         else:
             sent.append(part)
 
@@ -58,29 +62,29 @@ def test_of_what_is_too_large_the_front_goes_in_the_first_size_that_fits(size: i
 
 @pytest.mark.parametrize("size", [2, 3, 4, 100, 5000])
 def test_a_rule_that_refuses_everything_is_found_with_few_requests(size: int) -> None:
-    hunt, accepted, requests = run(size, lambda part: True, words=lambda event: "Off.")
+    bisection, accepted, requests = run(size, lambda part: True, words=lambda event: "Off.")
 
-    assert hunt.blames_rule
+    assert bisection.blames_rule
     assert not accepted
     assert requests <= 25
 
 
 def test_three_bad_events_at_the_front_do_not_condemn_the_rule() -> None:
-    hunt, accepted, _ = run(5000, lambda part: any(event < 3 for event in part))
+    bisection, accepted, _ = run(5000, lambda part: any(event < 3 for event in part))
 
-    assert not hunt.blames_rule
-    assert sorted(refusal.event for refusal in hunt.refusals) == [0, 1, 2]
+    assert not bisection.blames_rule
+    assert sorted(refusal.event for refusal in bisection.refusals) == [0, 1, 2]
     assert len(accepted) == 4997
 
 
 def test_two_events_refused_in_different_words_are_two_bad_events() -> None:
-    hunt, _, _ = run(2, lambda part: True, words=lambda event: ["Odd address.", "Odd moment."][event])
+    bisection, _, _ = run(2, lambda part: True, words=lambda event: ["Odd address.", "Odd moment."][event])
 
-    assert not hunt.blames_rule
-    assert len(hunt.refusals) == 2
+    assert not bisection.blames_rule
+    assert len(bisection.refusals) == 2
 
 
 def test_one_event_alone_never_condemns_the_rule() -> None:
-    hunt, _, requests = run(1, lambda part: True)
+    bisection, _, requests = run(1, lambda part: True)
 
-    assert (hunt.blames_rule, requests, len(hunt.refusals)) == (False, 1, 1)
+    assert (bisection.blames_rule, requests, len(bisection.refusals)) == (False, 1, 1)

@@ -8,12 +8,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from capi import services
+from capi.delivery import selection, settle
 from capi.delivery.selection import EligibilityCheck, Row
 from capi.linkedin.payload import Conversion
-from capi.models import ConversionEvent, ConversionRule
+from capi.models import Connection, ConversionEvent, ConversionRule
 from crm.models import Lead
 from tests.capi.conftest import received, requests_made, send_all, states
-from tests.conftest import make_deal, make_lead
+from tests.conftest import TOKEN, make_deal, make_lead
+from tests.privacy.test_opt_out import once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -192,3 +194,41 @@ def test_a_lead_event_never_has_a_value(company, connected, sandbox, make_rule) 
     send_all(company)
 
     assert sorted(received(sandbox)[0]) == ["conversion", "conversionHappenedAt", "eventId", "user"]
+
+
+def test_a_token_that_is_saved_after_the_batch_was_read_is_the_one_that_is_used(
+    company, sandbox, make_rule, monkeypatch
+) -> None:
+    services.save_token(company=company, token="AQV-this-one-is-revoked")
+    make_rule()
+    make_lead(company)
+    once(monkeypatch, selection, "next_batch", lambda: services.save_token(company=company, token=TOKEN))
+
+    send_all(company)
+
+    assert (requests_made(sandbox), states(company)) == ([201], ["accepted"])
+
+
+def test_a_pause_that_begins_after_the_batch_was_read_stops_it(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
+    make_rule()
+    make_lead(company)
+    once(monkeypatch, selection, "next_batch", lambda: settle.pause_all_for_version("202402"))
+
+    send_all(company)
+
+    assert (requests_made(sandbox), states(company)) == ([], ["pending"])
+    assert Connection.objects.get().request_started_at is None
+
+
+def test_a_token_that_is_removed_after_the_batch_was_read_sends_nothing(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
+    make_rule()
+    make_lead(company)
+    once(monkeypatch, selection, "next_batch", lambda: services.remove_token(company=company))
+
+    send_all(company)
+
+    assert (requests_made(sandbox), states(company)) == ([], ["pending"])

@@ -266,9 +266,9 @@ def test_no_pair_is_compared_with_all_others_whatever_postgresql_takes_for_small
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite plans in one way")
 @pytest.mark.parametrize("about_deal", [False, True])
 def test_foreseeing_compares_nothing_with_all_either(about_deal) -> None:
-    of_ids = explain_for_few(planning_sql.foreseeing_ids(about_deal=about_deal), [[1, 2], 1, [1, 2]])
+    of_ids = explain_for_few(planning_sql.preview_of_ids(about_deal=about_deal), [[1, 2], 1, [1, 2]])
     period = [1, "lead_created", timezone.now(), timezone.now()]
-    of_period = explain_for_few(planning_sql.foreseeing_period(about_deal=about_deal), [*period, 1, *period])
+    of_period = explain_for_few(planning_sql.preview_of_period(about_deal=about_deal), [*period, 1, *period])
 
     assert of_ids.count("Nested Loop") == of_period.count("Nested Loop") == 1
 

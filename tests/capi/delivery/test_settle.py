@@ -23,14 +23,14 @@ def test_a_write_that_the_database_refuses_at_first_is_tried_again(
     make_rule()
     make_lead(company)
     read_only = InternalError("cannot execute UPDATE in a read-only transaction")  # a standby, not promoted yet
-    renew, failures = lane.renew, iter([OperationalError("gone"), read_only])
+    finish, failures = lane.finish_request, iter([OperationalError("gone"), read_only])
 
-    def fail_twice(lease, update=None):
-        if update is not None and (failure := next(failures, None)):
+    def fail_twice(*args, **kwargs):
+        if failure := next(failures, None):
             raise failure
-        renew(lease, update)
+        return finish(*args, **kwargs)
 
-    monkeypatch.setattr(lane, "renew", fail_twice)
+    monkeypatch.setattr(lane, "finish_request", fail_twice)
     send_all(company)
 
     event = ConversionEvent.objects.get()
