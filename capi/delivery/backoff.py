@@ -1,4 +1,4 @@
-"""When to try again. All durations are settings; the design's are 30 s, 2 min, 10 min … 6 h, for three days."""
+"""When to try again. All durations are settings; the defaults are 30 s, 2 min, 10 min … 6 h, for three days."""
 
 import random
 from dataclasses import dataclass
@@ -17,49 +17,49 @@ LONGEST_THROTTLE_SECONDS = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Until when a lane sends nothing, and why."""
+    """A time until which a lane sends nothing, and why."""
 
     until: datetime
     cause: RestCause
 
 
 def retry_delay(tries: int, *, at_least: float | None = None) -> timedelta | None:
-    """How long to wait after the try number `tries` (1 is the first), or None if that was the last.
+    """How long to wait after this number of tries (1 after the first). None if that was the last.
 
-    `at_least` is LinkedIn's own wish in seconds (Retry-After), honoured up to a day.
+    `at_least` is LinkedIn's Retry-After in seconds, which is honoured up to a day.
     """
     delays = _delays(tries)
-    # Also where each wait fell short by the whole jitter, the window has been waited for.
+    # The window is over even if the jitter has shortened every wait.
     if sum(delays[:-1]) * (1 - JITTER) >= settings.RETRY_WINDOW_SECONDS:
         return None
-    return timedelta(seconds=max(_spread(delays[-1]), _wish(at_least)))
+    return timedelta(seconds=max(_spread(delays[-1]), _capped(at_least)))
 
 
 def trouble_rest(now: datetime, failures: int, *, retry_after: float | None) -> Rest:
-    """How long the lane rests after a passing failure that follows so many others.
+    """The lane's rest after a passing failure that follows so many others.
 
-    As long as LinkedIn asked where it did; else a little while, and ten times longer once several came in a row.
+    As long as LinkedIn's Retry-After. Without one, LANE_REST_SECONDS, and ten times that after several in a row.
     """
-    if wish := _wish(retry_after):
-        return Rest(now + timedelta(seconds=wish), RestCause.ASKED)
+    if seconds := _capped(retry_after):
+        return Rest(now + timedelta(seconds=seconds), RestCause.ASKED)
     factor = 10 if failures + 1 >= FAILURES_BEFORE_BREAKER else 1
     return Rest(now + timedelta(seconds=_spread(settings.LANE_REST_SECONDS * factor)), RestCause.TROUBLE)
 
 
 def throttle_rest(now: datetime, throttles: int, *, retry_after: float | None, day_limit: bool) -> Rest:
-    """How long the lane rests after a 429 that follows so many others without a Retry-After.
+    """The lane's rest after a 429 that follows so many others without a Retry-After.
 
-    As long as LinkedIn asked where it did. Until midnight UTC, when daily limits start again, only where LinkedIn names
-    the day's limit, or where it has said 429 five times in a row without a word on how long.
+    As long as LinkedIn's Retry-After. Until midnight UTC, when daily limits start again, only if LinkedIn names the
+    daily limit, or has answered 429 five times in a row without a Retry-After.
     """
-    if wish := _wish(retry_after):
-        return Rest(now + timedelta(seconds=wish), RestCause.ASKED)
+    if seconds := _capped(retry_after):
+        return Rest(now + timedelta(seconds=seconds), RestCause.ASKED)
     if day_limit:
         return Rest(_midnight(now), RestCause.DAY_LIMIT)
     if throttles + 1 >= THROTTLES_BEFORE_MIDNIGHT:
         return Rest(_midnight(now), RestCause.THROTTLED_OFTEN)
-    grown = min(settings.THROTTLE_SECONDS * 2**throttles, LONGEST_THROTTLE_SECONDS)
-    return Rest(now + timedelta(seconds=_spread(grown)), RestCause.THROTTLED)
+    seconds = min(settings.THROTTLE_SECONDS * 2**throttles, LONGEST_THROTTLE_SECONDS)
+    return Rest(now + timedelta(seconds=_spread(seconds)), RestCause.THROTTLED)
 
 
 def _midnight(now: datetime) -> datetime:
@@ -76,5 +76,5 @@ def _spread(seconds: float) -> float:
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
 
 
-def _wish(at_least: float | None) -> float:
+def _capped(at_least: float | None) -> float:
     return min(at_least or 0.0, settings.RETRY_AFTER_MAX_SECONDS)

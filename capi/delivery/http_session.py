@@ -1,4 +1,4 @@
-"""This thread's line to LinkedIn, kept alive between requests."""
+"""This thread's connection to LinkedIn, kept alive between requests."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ _local = threading.local()
 
 
 class SandboxClient(Client):
-    """Has the sandbox prove itself before each request: its port may be a stranger's by now. It takes 0.3 ms."""
+    """Has the sandbox prove itself before each request: another program may have its port by now. It takes 0.3 ms."""
 
     def send(self, *, token: str, body: bytes, batch: bool) -> Answer:
         return super().send(token=token, body=body, batch=batch) if _sandbox_is_ours() else NOT_SENT
@@ -38,35 +38,35 @@ def _sandbox_is_ours() -> bool:
 
 
 def client() -> Client:
-    """The thread's client, made anew when a setting that shapes it has changed."""
+    """The thread's client. A new one once a setting that it depends on has changed."""
     kind = SandboxClient if own_sandbox.is_used() else Client
-    shape: dict[str, Any] = {
+    options: dict[str, Any] = {
         "base_url": settings.LINKEDIN_API_URL,
         "version": settings.LINKEDIN_API_VERSION,
         "timeout": settings.SEND_TIMEOUT_SECONDS,
         "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
     }
-    if getattr(_local, "shape", None) != (kind, shape):
+    if getattr(_local, "options", None) != (kind, options):
         close()
-        _local.shape, _local.client = (kind, shape), kind(**shape)
+        _local.options, _local.client = (kind, options), kind(**options)
     return _local.client  # type: ignore[no-any-return]
 
 
 def close() -> None:
-    """Close this thread's line, if it has one. The next request opens a new one, even to the same address."""
+    """Close this thread's connection, if it has one. The next request opens a new one, even to the same address."""
     if hasattr(_local, "client"):
         _local.client.close()
-        del _local.shape, _local.client
+        del _local.options, _local.client
 
 
 def send(*, token: str, body: bytes, batch: bool, meanwhile: Callable[[], None] | None = None) -> Answer:
-    """`Client.send` over this thread's line, while this thread does something else where there is something to do.
+    """`Client.send` over this thread's connection. Calls `meanwhile` during the request, if there is one.
 
-    `meanwhile` must raise nothing: the answer would be lost with it.
+    `meanwhile` must not raise: the answer would be lost.
     """
     if meanwhile is None:
         return client().send(token=token, body=body, batch=batch)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="linkedin") as line:
-        answer = line.submit(client().send, token=token, body=body, batch=batch)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="linkedin") as sender:
+        answer = sender.submit(client().send, token=token, body=body, batch=batch)
         meanwhile()
     return answer.result()

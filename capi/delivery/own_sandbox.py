@@ -1,4 +1,4 @@
-"""The sandbox of this installation: where it listens, and whether what listens there is it."""
+"""The sandbox of this installation: where it listens, and whether it is the process that listens there."""
 
 import errno
 import socket
@@ -16,7 +16,7 @@ from capi.linkedin.sandbox.server import SandboxServer
 
 HOST: Final = "127.0.0.1"
 PROOF_SECONDS: Final = 2.0
-BIND_SECONDS: Final = 0.3  # far more than another process of ours takes from having the port to listening on it
+BIND_SECONDS: Final = 0.3  # far more than another process of ours takes from binding the port to listening on it
 STRANGER: Final = (
     "The sandbox can't listen on {host}:{port}: something listens there that is no sandbox of this installation, and "
     "it would be sent access tokens. Stop it, or choose another port: LINKEDIN_SANDBOX_PORT={other} make run "
@@ -25,19 +25,19 @@ STRANGER: Final = (
 
 
 def make(*, host: str = HOST, port: int | None = None, ledger: Path | None = None) -> SandboxServer:
-    """A server, not yet started, that can prove itself. By default as the settings say."""
+    """A server that can prove itself, not started yet. The defaults are from the settings."""
     ledger = ledger or settings.LINKEDIN_SANDBOX_LEDGER
     port = settings.LINKEDIN_SANDBOX_PORT if port is None else port
     return SandboxServer(host, port, RequestLog(ledger), key=key(ledger))
 
 
 def key(ledger: Path) -> bytes:
-    """What only the processes of this installation know. Of two sandboxes the right one writes to our ledger."""
+    """A key that only the processes of this installation know. It depends on the ledger: two sandboxes differ in it."""
     return salted_hmac("capi.linkedin.sandbox", str(ledger.resolve()), algorithm="sha256").digest()
 
 
 def is_used() -> bool:
-    """True if what is sent goes to the port on which the sandbox of this installation listens."""
+    """True if requests go to the port of this installation's sandbox."""
     url = urlsplit(settings.LINKEDIN_API_URL)
     is_here = url.hostname in (HOST, "localhost") and url.port == settings.LINKEDIN_SANDBOX_PORT
     return settings.LINKEDIN_SANDBOX and is_here
@@ -51,7 +51,7 @@ def proves_itself() -> bool:
 
 
 def start(server: SandboxServer) -> bool:
-    """Start it. False if its port is taken."""
+    """Start the server. Returns False if its port is taken."""
     try:
         server.start()
     except OSError as error:
@@ -74,7 +74,7 @@ def _is_free() -> bool:
 
 
 def refusal() -> str:
-    """Why nothing may start here: a stranger has the port to which everything would be sent. "" where none has."""
+    """Why nothing may start: another program has the sandbox's port, and would be sent tokens. "" if none has."""
     if not is_used() or _is_free() or proves_itself():
         return ""
     time.sleep(BIND_SECONDS)

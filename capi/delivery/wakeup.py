@@ -1,4 +1,7 @@
-"""Waking a worker for a company after the commit, from a thread of its own: no save waits for the broker."""
+"""Wakes a worker for a company after the commit, in a separate thread, so that no save waits for the broker.
+
+Wake-ups are for speed only: the sweep finds every lane whose wake-up was lost.
+"""
 
 import atexit
 import logging
@@ -17,19 +20,17 @@ from kombu.pools import producers
 
 from capi.linkedin import failpoints
 
-# --- Telling a worker that a lane has something to send. Only for speed: the sweep finds what no wake-up told of.
-
 logger = logging.getLogger(__name__)
 
-DELIVER = "capi.deliver"  # the task, by its name: tasks stand on delivery
+DELIVER = "capi.deliver"  # the task's name: capi.tasks imports delivery, not the other way round
 WARNING_SECONDS = 60.0
 
 
 @dataclass(slots=True)
 class Breaker:
-    """Remembers that the broker was out of reach, so that the next save need not find out again."""
+    """Remembers that the broker was unreachable, so that the next save need not find out again."""
 
-    closed_at: float = 0.0
+    closed_at: float = 0.0  # by time.monotonic()
     warn_again_at: float = 0.0
 
     @property
@@ -50,9 +51,9 @@ breaker = Breaker()
 
 
 def wake(company_id: int, *, after_seconds: float = 0.0) -> bool:
-    """Ask any worker to deliver for the company. False if the broker could not be told; nothing is lost then.
+    """Have any worker deliver for the company. Returns False if the broker is unreachable; nothing is lost then.
 
-    Never raises, and takes at most the settings' WAKE_TIMEOUT_SECONDS per step of the conversation with the broker.
+    Never raises, and takes at most WAKE_TIMEOUT_SECONDS for each step of the exchange with the broker.
     """
     if breaker.is_open:
         return False
@@ -61,7 +62,7 @@ def wake(company_id: int, *, after_seconds: float = 0.0) -> bool:
             current_app.send_task(
                 DELIVER, [company_id], countdown=after_seconds or None, producer=producer, retry=False
             )
-    except Exception as error:  # whatever the broker's client raises: a save must not fail for it
+    except Exception as error:  # whatever the broker's client raises, a save must not fail
         breaker.trip(error)
         return False
     return True
@@ -69,76 +70,74 @@ def wake(company_id: int, *, after_seconds: float = 0.0) -> bool:
 
 @lru_cache(maxsize=1)
 def _broker_connection() -> Connection:
-    """A connection of our own to the broker: the workers' must wait long, a save must not."""
+    """A separate connection to the broker: the workers' have long timeouts, a save must not wait."""
     seconds = settings.WAKE_TIMEOUT_SECONDS
     own: dict[str, Any] = {
         "socket_timeout": seconds,
         "socket_connect_timeout": seconds,
         "max_retries": 0,
-        # A line that died since the last wake-up says so only now: the same wake-up goes once more, on a new one.
+        # A connection that died since the last wake-up fails only now: the same wake-up is sent again on a new one.
         "retry_on_timeout": True,
-        "health_check_interval": 0,  # a PING before each would find out no sooner, and be a second round trip
+        "health_check_interval": 0,  # a PING before each would notice no sooner, and is a second round trip
     }
     options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **(own if settings.REDIS_URL else {})}
     connection: Connection = current_app.connection_for_write(settings.REDIS_URL or None, transport_options=options)
     return connection
 
 
-# --- The thread that speaks with the broker, so that no save waits for it, however slow or dead it is.
-
-FOLDED_SECONDS = 0.2  # what comes within this time is one wake-up: each costs us 0.6 ms, and a worker more
+FOLDED_SECONDS = 0.2  # wake-ups within this time are sent as one: each costs us 0.6 ms, and a worker more
 
 
 class Publisher:
-    """Sends wake-ups in the order in which companies asked first; asking again before its turn costs nothing.
+    """The thread that sends wake-ups, each company's once, in the order in which they were first requested.
 
-    The first goes at once; while saves follow each other, each company has one in FOLDED_SECONDS. A process that is
-    killed takes its unsent wake-ups with it: the sweep finds what they would have told of.
+    The first is sent at once. While saves follow each other, each company gets one in FOLDED_SECONDS. A process that is
+    killed loses its unsent wake-ups: the sweep finds those lanes.
     """
 
     def __init__(self) -> None:
-        self._start_afresh()
-        os.register_at_fork(after_in_child=self._start_afresh)
-        atexit.register(self._say_good_bye)
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+        atexit.register(self._flush_at_exit)
 
-    def _start_afresh(self) -> None:
-        self._asked: dict[int, None] = {}
+    def _reset(self) -> None:
+        self._requested: dict[int, None] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_sending = False
-        self._hurried = threading.Event()
+        self._is_flushing = threading.Event()
 
-    def ask(self, company_id: int) -> None:
-        """Have the company woken soon. Returns at once."""
+    def request(self, company_id: int) -> None:
+        """Have the company's lane woken soon. Returns at once."""
         with self._changed:
-            self._asked[company_id] = None
+            self._requested[company_id] = None
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="wake-ups", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until all that was asked for is sent, or found unsendable. False if that took longer."""
+        """Wait until every requested wake-up was sent or has failed. Returns False if that takes longer."""
         with self._changed:
-            self._hurried.set()
-            done = self._changed.wait_for(lambda: not self._asked and not self._is_sending, seconds)
-            self._hurried.clear()
+            self._is_flushing.set()
+            done = self._changed.wait_for(lambda: not self._requested and not self._is_sending, seconds)
+            self._is_flushing.clear()
             return done
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._asked)
-                companies, self._asked = list(self._asked), {}
+                self._changed.wait_for(lambda: self._requested)
+                companies, self._requested = list(self._requested), {}
                 self._is_sending = True
             for company_id in companies:
                 wake(company_id)
             with self._changed:
                 self._is_sending = False
                 self._changed.notify_all()
-            self._hurried.wait(FOLDED_SECONDS)
+            self._is_flushing.wait(FOLDED_SECONDS)
 
-    def _say_good_bye(self) -> None:
+    def _flush_at_exit(self) -> None:
         # A management command may end a moment after its commit.
         self.flush(4 * settings.WAKE_TIMEOUT_SECONDS)
 
@@ -147,17 +146,17 @@ publisher = Publisher()
 
 
 def wake_on_commit(company_id: int, *, using: str = "default") -> None:
-    """Wake the company's lane once the transaction has been committed, once however often it is asked for."""
-    ask = _Ask(company_id)
+    """Wake the company's lane after the commit: once, however often this is called in the transaction."""
+    wake_up = _WakeUp(company_id)
     connection = connections[using]
-    if not any(entry[1] == ask for entry in connection.run_on_commit):
-        transaction.on_commit(ask, using=using, robust=True)
+    if not any(entry[1] == wake_up for entry in connection.run_on_commit):
+        transaction.on_commit(wake_up, using=using, robust=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
+class _WakeUp:
     company_id: int
 
     def __call__(self) -> None:
         failpoints.reached("before_wake")
-        publisher.ask(self.company_id)
+        publisher.request(self.company_id)
