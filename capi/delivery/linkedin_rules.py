@@ -1,4 +1,4 @@
-"""A company's conversion rules as LinkedIn has them, and what of that is kept with ours."""
+"""A company's conversion rules as LinkedIn has them, and the facts that we keep with our rules."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import astuple
@@ -17,52 +17,52 @@ KNOWN_FOR_SECONDS: Final = 300
 FACTS: Final = ("linkedin_type", "linkedin_method", "linkedin_enabled", "linkedin_read_at")
 
 
-def ask_linkedin(connection: Connection, *, seconds: float = READ_SECONDS) -> RulesRead:
-    """What LinkedIn says about the rules of the connection's ad account. Nothing is written.
+def fetch_rules(connection: Connection, *, seconds: float = READ_SECONDS) -> RulesRead:
+    """Read the rules of the connection's ad account from LinkedIn. Nothing is written.
 
-    The connection must have a token and an ad account. Raises `token.UnreadableToken`; a refusal, or no answer, is an
-    outcome like any other. Never within a transaction: it may take `seconds`.
+    The connection must have a token and an ad account. Raises `token.UnreadableToken`; for a refusal or a missing
+    answer it returns a `RulesRead` as well. Never call it in a transaction: it may take `seconds`.
     """
     token = unseal(company_id=connection.company_id, sealed=connection.sealed_token)
     return read_rules(client(), token=token, ad_account_id=connection.ad_account_id, seconds=seconds)
 
 
-def known_rules(connection: Connection) -> RulesRead | None:
-    """What LinkedIn said within the last KNOWN_FOR_SECONDS, None where it was not asked or had no list."""
-    known = cache.get(_key(connection))
-    if known is None:
+def cached_rules(connection: Connection) -> RulesRead | None:
+    """The list that was read in the last KNOWN_FOR_SECONDS. None if there is none."""
+    cached = cache.get(_key(connection))
+    if cached is None:
         return None
-    rules, is_whole = known
+    rules, is_whole = cached
     return RulesRead(ReadStatus.FOUND, tuple(LinkedInRule(*fields) for fields in rules), is_whole)
 
 
-def read_anew(connection: Connection) -> RulesRead:
-    """Ask LinkedIn as `ask_linkedin` does. The list is kept for a while, and the facts with our rules."""
-    read = ask_linkedin(connection)
+def refresh_rules(connection: Connection) -> RulesRead:
+    """As `fetch_rules`, but the list is cached, and its facts are saved with our rules."""
+    read = fetch_rules(connection)
     if read.outcome == ReadStatus.FOUND:
         cache.set(_key(connection), [[astuple(rule) for rule in read.rules], read.is_whole], KNOWN_FOR_SECONDS)
-        note_facts(company_id=connection.company_id, rules=read.rules)
+        save_facts(company_id=connection.company_id, rules=read.rules)
     return read
 
 
-def note_facts(*, company_id: int, rules: Collection[LinkedInRule]) -> None:
-    """Keep with the company's own rules what LinkedIn says of them."""
+def save_facts(*, company_id: int, rules: Collection[LinkedInRule]) -> None:
+    """Save LinkedIn's facts with the company's own rules."""
     own = ConversionRule.objects.for_company(company_id).filter(linkedin_id__in=[rule.id for rule in rules])
-    ConversionRule.objects.bulk_update(take_all_facts(own, rules), FACTS)
+    ConversionRule.objects.bulk_update(set_all_facts(own, rules), FACTS)
 
 
-def take_all_facts(own: Iterable[ConversionRule], rules: Iterable[LinkedInRule]) -> list[ConversionRule]:
-    """Put LinkedIn's facts into those of our rules that it told of, and return them. They are not saved."""
-    told = {rule.id: rule for rule in rules}
-    known = [rule for rule in own if rule.linkedin_id in told]
-    for rule in known:
-        take_facts(rule, told[rule.linkedin_id])
-    return known
+def set_all_facts(own: Iterable[ConversionRule], rules: Iterable[LinkedInRule]) -> list[ConversionRule]:
+    """Set LinkedIn's facts on those of our rules that it listed, and return these. They are not saved."""
+    by_id = {rule.id: rule for rule in rules}
+    listed = [rule for rule in own if rule.linkedin_id in by_id]
+    for rule in listed:
+        set_facts(rule, by_id[rule.linkedin_id])
+    return listed
 
 
-def take_facts(rule: ConversionRule, told: LinkedInRule) -> None:
-    """Put LinkedIn's facts into the rule, which is not saved."""
-    rule.linkedin_type, rule.linkedin_method, rule.linkedin_enabled = told.type, told.method, told.enabled
+def set_facts(rule: ConversionRule, facts: LinkedInRule) -> None:
+    """Set LinkedIn's facts on the rule, which is not saved."""
+    rule.linkedin_type, rule.linkedin_method, rule.linkedin_enabled = facts.type, facts.method, facts.enabled
     rule.linkedin_read_at = timezone.now()
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from django.utils import timezone
 
-from capi.delivery.linkedin_rules import note_facts, take_all_facts
+from capi.delivery.linkedin_rules import save_facts, set_all_facts
 from capi.diagnostics import queue, rules, setup
 from capi.diagnostics.findings import Check, Finding, worst_first
 from capi.diagnostics.linkedin import ask_for_rules, rules_findings, version_findings
@@ -40,9 +40,9 @@ def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
         read = ask_for_rules(connection)
         listed = read.rules if read is not None else ()
         if notes_facts and listed:
-            note_facts(company_id=company.pk, rules=listed)
+            save_facts(company_id=company.pk, rules=listed)
         rows, now = rule_rows(company.pk, connection), database_now()
-        take_all_facts([row.rule for row in rows], listed)
+        set_all_facts([row.rule for row in rows], listed)
         return worst_first(
             [
                 *at_hand(connection, rows, now),

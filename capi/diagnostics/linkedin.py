@@ -7,7 +7,7 @@ from typing import Final
 
 from django.conf import settings
 
-from capi.delivery.linkedin_rules import ask_linkedin
+from capi.delivery.linkedin_rules import fetch_rules
 from capi.diagnostics.findings import Check, Finding, Level, help_on, step, with_ids
 from capi.linkedin import versions
 from capi.linkedin.rules import LinkedInRule, ReadStatus, RulesRead
@@ -32,7 +32,7 @@ def ask_for_rules(connection: Connection | None) -> RulesRead | None:
     if connection is None or not (connection.has_token and connection.ad_account_id):
         return None
     try:
-        return ask_linkedin(connection, seconds=ASK_SECONDS)
+        return fetch_rules(connection, seconds=ASK_SECONDS)
     except UnreadableToken:
         return None
 

@@ -1,11 +1,13 @@
-"""LinkedIn's wire format as plain Python: what goes out, how it travels, and what an answer means.
+"""LinkedIn's Conversions API in plain Python: what is sent, how it is sent, and what an answer means.
 
-    identity   an e-mail address becomes the hash that stands for it
-    payload    a conversion becomes JSON
-    client     one request, one answer, never an exception for what the network does
-    answers    an answer becomes a decision
-    rules      which conversion rules an ad account has, where the token may read them
-    versions   which API versions live, and until when
+    identity   hashes an e-mail address
+    payload    turns a conversion into JSON
+    client     sends one request and returns one answer, without an exception for what the network does
+    transport  the connections of the client, with a time limit for the whole exchange
+    parsing    reads the body and headers of an answer
+    answers    turns an answer into a decision
+    rules      reads the conversion rules of an ad account, if the token may
+    versions   the API versions, and when LinkedIn switches them off
 
-No database and no models here: the pipeline hands in values and gets values back.
+No database and no models: delivery passes values in and gets values back.
 """

@@ -1,25 +1,25 @@
-"""The one place that turns an answer into a decision.
+"""Turns an answer into a decision. `capi.delivery.outcomes` does what follows from it.
 
-    201                   accepted, unless its own body says otherwise; a batch must say so for each element
-    200                   accepted if the body says so for each element; one event also by an empty body
+    201                   accepted, unless the body contradicts it; for a batch the body must confirm each element
+    200                   accepted if the body confirms each element; for one event an empty body is enough
     other 2xx             try later: what became of the events is unknown. A login page, `{"status": 500}`, 202, 204 and
                           206 all come from something between us and LinkedIn, which never saw the events
-    400, 409, 422         the data of some element, or the rule (409 is documented nowhere and taken the same way)
+    400, 409, 422         the data of some element, or the rule (409 is documented nowhere and treated the same)
     400 VERSION_MISSING   as 426
-    401                   the token: hold the company's events
-    403, 404              the rule id is out of reach, or unknown: hold that rule's events
+    401                   the token: pause the connection
+    403, 404              the rule id is unknown, or out of the token's reach: pause the rule
     413                   send half of the bytes; a body under 256 KB can't be too large: a gateway's trouble
-    426                   our API version has been retired: hold everything
+    426                   our API version has been retired: pause every connection
     429                   too many requests
     408, 421, 423, 425    try later
-    other 4xx, and 501    not about anybody's data, rather our client's fault or a changed API: an event must not be
-                          lost for that, so the rule is held as "refused" until a person has looked. (Where such an
-                          answer names elements it is about data after all.)
+    other 4xx, and 501    not about an event's data, but a fault of our client or a changed API. No event may be lost
+                          for that: the rule is paused as "refused" until a person has checked. (If such an answer names
+                          elements, it is about data after all.)
     5xx, 1xx, 3xx         try later
     no whole answer       try later: what became of the events is unknown
 
-The status decides, then LinkedIn's code, and the text only where `refusals` says so. Sources: Microsoft Learn,
-"Conversions API", and recorded answers; LinkedIn may change any wording.
+The status decides, then LinkedIn's code, and the text only where `parsing` has a pattern for it. Sources: Microsoft
+Learn, "Conversions API", and recorded answers; LinkedIn may change any wording.
 """
 
 import re
@@ -57,14 +57,14 @@ from capi.linkedin.parsing import (
     shorten,
 )
 
-# No gateway that is meant for a JSON API refuses less: a 413 for a smaller body is its bad moment.
+# No gateway for a JSON API has a lower limit: a 413 for a smaller body is a passing fault.
 LARGE_BODY_BYTES = 256 * 1024
-TAKEN = (200, 201)
+ACCEPTED_STATUSES = (200, 201)
 ABOUT_DATA = {400, 409, 422}
 TRANSIENT = {408, 421, 423, 425}
 
 _DAY_LIMIT = re.compile(r"\bDAY limit\b")
-_TROUBLES = {
+_REASONS = {
     TransportError.TIMED_OUT: "timed_out",
     TransportError.UNREACHABLE: "unreachable",
     TransportError.CUT: "answer_unreadable",
@@ -74,9 +74,9 @@ _TROUBLES = {
 
 
 def decide(answer: Answer, *, count: int, sent_bytes: int | None = None) -> Decision:
-    """What the answer means for the `count` elements of the request (one went as a single POST, more as a batch).
+    """What the answer means for the `count` elements of the request: one is a single POST, more are a batch.
 
-    `sent_bytes` is the length of its body; None, where it is not known, stands for a large one.
+    `sent_bytes` is the length of the request's body. None, for an unknown length, counts as large.
     """
     if answer.trouble is not None:
         return _no_answer(answer, answer.trouble, count)
@@ -91,10 +91,10 @@ def decide(answer: Answer, *, count: int, sent_bytes: int | None = None) -> Deci
 
 
 def _no_answer(answer: Answer, trouble: TransportError, count: int) -> Decision:
-    # 5,000 long reasons pass the limit. The same batch would get the same answer again, but half of it a shorter one.
+    # 5,000 long reasons exceed the limit. The same batch would get the same answer, but half of it a shorter one.
     if trouble is TransportError.TOO_LARGE and answer.status in ABOUT_DATA and count > 1:
         return RefusedUnnamed("")
-    return TryLater(_TROUBLES[trouble], retry_after(answer.headers))
+    return TryLater(_REASONS[trouble], retry_after(answer.headers))
 
 
 def _by_status(status: int, answer: Answer, count: int) -> Decision:
@@ -140,22 +140,22 @@ def _named(reasons: dict[int, str], count: int) -> Decision:
 
 
 def _success(answer: Answer, count: int) -> Decision:
-    if answer.status in TAKEN and count == 1 and _is_plainly_taken(answer):
+    if answer.status in ACCEPTED_STATUSES and count == 1 and _is_accepted(answer):
         return Accepted()
-    elements = json_object(answer.body).get("elements") if answer.status in TAKEN else None
+    elements = json_object(answer.body).get("elements") if answer.status in ACCEPTED_STATUSES else None
     if not isinstance(elements, list) or len(elements) != count or not all(map(_is_readable, elements)):
         return TryLater("answer_unreadable", retry_after(answer.headers))
-    if all(_is_taken(element) for element in elements):
+    if all(_is_element_accepted(element) for element in elements):
         return Accepted()
     return _of_elements(tuple(map(_element_result, elements)), answer)
 
 
-def _is_plainly_taken(answer: Answer) -> bool:
-    """True if this answer to one event is the documented 201, or an empty 200, and its body doesn't contradict it."""
+def _is_accepted(answer: Answer) -> bool:
+    """True if the answer to one event is the documented 201, or an empty 200, and the body doesn't contradict it."""
     if answer.status == HTTPStatus.OK:
         return not answer.body.strip()
     fields = json_object(answer.body)
-    return "elements" not in fields and fields.get("status", HTTPStatus.CREATED) in TAKEN
+    return "elements" not in fields and fields.get("status", HTTPStatus.CREATED) in ACCEPTED_STATUSES
 
 
 def _of_elements(results: tuple[ElementResult, ...], answer: Answer) -> Decision:
@@ -173,14 +173,14 @@ def _is_readable(element: Any) -> bool:
     return isinstance(element, dict) and isinstance(element.get("status"), int) and 100 <= element["status"] <= 599
 
 
-def _is_taken(element: dict[str, Any]) -> bool:
-    return element["status"] in TAKEN and not element.get("error")
+def _is_element_accepted(element: dict[str, Any]) -> bool:
+    return element["status"] in ACCEPTED_STATUSES and not element.get("error")
 
 
 def _element_result(element: dict[str, Any]) -> ElementResult:
     status: int = element["status"]
     text = shorten(mask(_element_message(element)))
-    if _is_taken(element):
+    if _is_element_accepted(element):
         return ElementResult(Verdict.ACCEPTED, status, text)
     return ElementResult(Verdict.REJECTED if status in ABOUT_DATA else Verdict.RETRY, status, text)
 

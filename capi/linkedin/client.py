@@ -1,4 +1,4 @@
-"""The one outbound HTTP wrapper of the product."""
+"""The HTTP client for LinkedIn, the only one in the product."""
 
 import re
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ _HEADERS = {
 
 
 class Client:
-    """Speaks to LinkedIn over one kept-alive connection. A client belongs to one thread.
+    """Sends requests to LinkedIn over one kept-alive connection. A client belongs to one thread.
 
-    `timeout` is the wall-clock limit in seconds of a whole exchange, from connect to the answer's last byte, and
-    `connect_timeout` that of connecting to one address. (A look-up of the host's name counts, but can't be cut short.)
+    `timeout` is the wall-clock limit in seconds of a whole exchange, from connect to the answer's last byte;
+    `connect_timeout` is that of connecting to one address. (A DNS query counts, but can't be interrupted.)
     """
 
     def __init__(self, *, base_url: str, version: str, timeout: float, connect_timeout: float) -> None:
@@ -40,24 +40,24 @@ class Client:
         self._batch = requests.Request("POST", url, {**headers, "X-RestLi-Method": "BATCH_CREATE"}).prepare()
 
     def send(self, *, token: str, body: bytes, batch: bool) -> Answer:
-        """POST the body with this token, once: a retry is the caller's business.
+        """POST the body with this token once. Retries are up to the caller.
 
-        Raises nothing for whatever the network or LinkedIn does. Raises ValueError, without the token in it, for a
-        token that can't stand in a header.
+        Raises nothing whatever the network or LinkedIn does. Raises ValueError, without the token in it, for a token
+        that is no valid header value.
         """
         if not _IS_SENDABLE_TOKEN.fullmatch(token):
             token = ""  # error reports show the locals of each frame
             raise ValueError(_UNSENDABLE)
-        return self._ask(self.prepared(body=body, batch=batch), token, self._timeout)
+        return self._send(self.prepared(body=body, batch=batch), token, self._timeout)
 
     def prepared(self, *, body: bytes, batch: bool) -> requests.PreparedRequest:
-        """The request that `send` makes of this body, without the token."""
+        """The request that `send` sends for this body, without the token."""
         request = (self._batch if batch else self._single).copy()
         request.prepare_body(body, files=None)
         return request
 
     def get(self, *, token: str, target: str, seconds: float) -> Answer:
-        """GET this path and query (encoded already) with this token, once, within so many seconds.
+        """GET this path and query, which are encoded already, with this token, within so many seconds.
 
         Raises as `send` does.
         """
@@ -65,13 +65,13 @@ class Client:
             token = ""
             raise ValueError(_UNSENDABLE)
         request = requests.Request("GET", self._base_url + target, self._headers).prepare()
-        return self._ask(request, token, seconds)
+        return self._send(request, token, seconds)
 
     def close(self) -> None:
-        """Close the connection. A closed client reaches nobody."""
+        """Close the connection. A closed client can send nothing more."""
         self._session.close()
 
-    def _ask(self, request: requests.PreparedRequest, token: str, seconds: float) -> Answer:
+    def _send(self, request: requests.PreparedRequest, token: str, seconds: float) -> Answer:
         request.headers["Authorization"] = f"Bearer {token}"
         self._watch.start(seconds)
         answer = self._exchange(request)
@@ -81,8 +81,8 @@ class Client:
         try:
             with self._session.send(request, stream=True, allow_redirects=False, proxies={}, timeout=None) as response:
                 return self._read(response)
-        except Exception:  # the parsers below raise more than they document, and all of it means the same
-            return self._failed(self._trouble())
+        except Exception:  # the parsers below raise more than they document, and it all means the same
+            return self._failed(self._error())
 
     def _read(self, response: requests.Response) -> Answer:
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -102,17 +102,17 @@ class Client:
     ) -> Answer:
         return Answer(status, headers or {}, b"", trouble, self._watch.elapsed_ms)
 
-    def _trouble(self) -> TransportError:
-        # What was seen on the wire says more than the exception, which has passed through three libraries.
-        if self._watch.is_up:
+    def _error(self) -> TransportError:
+        # What was read from the socket says more than the exception, which has passed through three libraries.
+        if self._watch.is_over:
             return TransportError.TIMED_OUT
-        return TransportError.CUT if self._watch.heard_anything else TransportError.UNREACHABLE
+        return TransportError.CUT if self._watch.received_anything else TransportError.UNREACHABLE
 
 
 class _Session(requests.Session):
-    """A session that knows one host, no environment (.netrc, proxies) and no redirects.
+    """A session for one host, without environment (.netrc, proxies) and redirects.
 
-    Requests come to it prepared, so that it adds nothing to them either: no cookie of another company's answer.
+    It gets prepared requests, and so adds nothing to them: no cookie from another company's answer.
     """
 
     def __init__(self, base_url: str, pool: HTTPConnectionPool) -> None:
@@ -122,11 +122,11 @@ class _Session(requests.Session):
         self.mount(base_url, _Adapter(pool))
 
     def get_redirect_target(self, resp: Any) -> None:
-        """None: otherwise requests reads a redirect's whole body to prepare what we never ask for."""
+        """None: otherwise requests reads a redirect's whole body to prepare a request that we never send."""
 
 
 class _Adapter(HTTPAdapter):
-    """Carries every request over the one pool."""
+    """Sends every request through the one pool."""
 
     def __init__(self, pool: HTTPConnectionPool) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class _Adapter(HTTPAdapter):
 
 
 def _is_readable(headers: Mapping[str, str]) -> bool:
-    # http.client overlooks a length or coding that it can't read, and then takes all up to the connection's end.
+    # http.client ignores a length or encoding that it can't read, and then reads until the connection is closed.
     return (
         headers.get("content-encoding", "identity").lower() == "identity"
         and headers.get("transfer-encoding", "chunked").lower() == "chunked"

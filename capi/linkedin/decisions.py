@@ -1,28 +1,26 @@
-"""What came back from one request, and what it can mean for the events that were in it."""
+"""The answer to one request, and the decisions that it can lead to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-# --- What came back from one request.
-
 
 class TransportError(StrEnum):
-    """Why an answer can't be taken as it stands."""
+    """Why there is no usable answer."""
 
-    TIMED_OUT = "timed_out"  # the time for the whole exchange was up
-    UNREACHABLE = "unreachable"  # refused, no such host, TLS, or broken off before the answer's first byte
-    CUT = "cut"  # the answer broke off, or its framing or encoding can't be read
+    TIMED_OUT = "timed_out"  # the whole exchange took too long
+    UNREACHABLE = "unreachable"  # refused, no such host, TLS, or closed before the answer's first byte
+    CUT = "cut"  # the answer was cut off, or its framing or encoding can't be read
     TOO_LARGE = "too_large"  # more than MAX_BODY_BYTES
     REDIRECT = "redirect"  # a 3xx, which is never followed
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer. Its repr shows no body and no headers, for these may echo what was sent.
+    """One answer. Its repr shows neither body nor headers, as these may echo what was sent.
 
-    `status` is None where status line and headers did not come whole or the body broke off; it is kept for REDIRECT
-    and TOO_LARGE. `headers` have lower-case names; `body` is at most 1 MB and empty when there was trouble.
+    `status` is None if the status line, the headers or the body did not arrive whole; it is kept for REDIRECT and
+    TOO_LARGE. `headers` have lower-case names. `body` is at most 1 MB, and empty if there is a `trouble`.
     """
 
     status: int | None
@@ -32,12 +30,9 @@ class Answer:
     duration_ms: int
 
 
-# --- What an answer can mean for the events that were in the request.
-
-
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """LinkedIn took every element."""
+    """LinkedIn accepted every element."""
 
 
 class Verdict(StrEnum):
@@ -48,7 +43,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ElementResult:
-    """What became of one element. `status` is its own, if it had a readable one; `message` is masked."""
+    """LinkedIn's result for one element. `status` is the element's own, if it has one; `message` is masked."""
 
     verdict: Verdict
     status: int | None
@@ -64,45 +59,45 @@ class PerElement:
 
 @dataclass(frozen=True, slots=True)
 class RefusedNamed:
-    """Nothing was taken, because of these elements: their index, and why (masked, at most 2,000 characters)."""
+    """Nothing was accepted, because of these elements: index and reason (masked, at most 2,000 characters)."""
 
     reasons: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedUnnamed:
-    """Nothing was taken, because of some elements that were not named: halve. Never for a single element."""
+    """Nothing was accepted, because of elements that were not named: halve the batch. Never for a single element."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """Nothing was taken, because the body was too large: send half as many bytes. Never for a single element."""
+    """Nothing was accepted, because the body was too large: send half of it. Never for a single element."""
 
 
 @dataclass(frozen=True, slots=True)
 class PauseRule:
-    """Hold the rule's events until a person has looked; `reason` is a value of `choices.Reason`."""
+    """Pause the rule until a person has checked it; `reason` is a value of `choices.Reason`."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class PauseConnection:
-    """Hold all of the company's events until there is a new token; `reason` is a value of `choices.Reason`."""
+    """Pause the connection until there is a new token; `reason` is a value of `choices.Reason`."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class VersionRetired:
-    """LinkedIn no longer serves our API version: hold everything, for every company."""
+    """LinkedIn no longer serves our API version: pause every company's connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """Too many requests. `retry_after` is LinkedIn's wish in seconds; the day's quota is back at 00:00 UTC."""
+    """Too many requests. `retry_after` is in seconds. `until_midnight`: the daily limit is reached, until 00:00 UTC."""
 
     retry_after: float | None
     until_midnight: bool
@@ -110,7 +105,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """The outcome is unknown or may change: send the same again. `reason` is a value of `choices.Reason`."""
+    """The result is unknown or may change: send the same again later. `reason` is a value of `choices.Reason`."""
 
     reason: str
     retry_after: float | None = None

@@ -1,7 +1,7 @@
-"""Places where the fault tests let a process die or freeze. Anywhere else a call is nothing.
+"""Points at which the fault tests kill or freeze a process. Outside those tests a call does nothing.
 
-`LEADMACHINE_KILL_POINTS` names a folder. A file in it arms the point of its name with the signal that it holds, such
-as "SIGKILL", or with STAND_STILL, for the thread alone. The process that takes the file away does so, and no other.
+`LEADMACHINE_KILL_POINTS` names a folder. A file in it arms the point of its name. Its content is a signal, such as
+"SIGKILL", or STAND_STILL for the thread alone. Only the process that takes the file away obeys it.
 """
 
 import os
@@ -12,19 +12,19 @@ from pathlib import Path
 
 FOLDER = os.environ.get("LEADMACHINE_KILL_POINTS", "")
 
-# In the order in which one delivery comes by, from the change of a lead to the written result.
+# In the order of one delivery, from the change of a lead to the written result.
 POINTS = (
     "planned", "before_wake", "after_lease", "after_connect", "half_body_sent", "body_sent", "status_line_read",
     "answer_read", "first_result_row", "before_commit", "after_commit",
 )  # fmt: skip
 
-STAND_STILL = "stand still"  # the thread waits, for ever, and the rest of its process goes on
+STAND_STILL = "stand still"  # the thread waits for ever, and the rest of its process goes on
 
-BACKFILL_POINT = "chunk_planned"  # where a delivery has planned a chunk of a backfill, before its commit
+BACKFILL_POINT = "chunk_planned"  # a delivery has planned a chunk of a backfill, and not committed it
 
 
 def reached(point: str) -> None:
-    """Say that this process is at `point`, one of POINTS or BACKFILL_POINT."""
+    """Obey the file for `point`, if there is one. `point` is one of POINTS or BACKFILL_POINT."""
     if FOLDER:
         _obey(Path(FOLDER) / point)
 

@@ -1,4 +1,4 @@
-"""The one thing about a person that leaves the house: the SHA-256 of the e-mail address."""
+"""Hashes e-mail addresses. The SHA-256 of the address is all that is sent about a person."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ _IS_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def normalise_email(address: str) -> str:
-    """The address as LinkedIn hashes it: NFC, without any white space (also Unicode's), in lower case.
+    """The address in the form that LinkedIn hashes: NFC, without white space (Unicode's included), in lower case.
 
     Dots and plus tags stay: LinkedIn documents lower case and no white space, and nothing else
     (Microsoft Learn, "Conversions API schema").
@@ -19,10 +19,10 @@ def normalise_email(address: str) -> str:
 
 
 def email_sha256(address: str | None) -> str | None:
-    """Lower-case hex SHA-256 of the normalised address, or None where there is nothing to hash.
+    """Lower-case hex SHA-256 of the normalised address, or None if there is nothing to hash.
 
-    Nothing to hash are None, empty text, blanks, a hash already, and text that has no UTF-8 form. LinkedIn takes any
-    text for a hash without complaint, so a hash of nothing, or of a hash, would be a match that silently never comes.
+    There is nothing to hash in None, an empty text, blanks, a hash, and a text without a UTF-8 form. LinkedIn accepts
+    any text as a hash, so the hash of nothing, or of a hash, would silently never match.
     """
     normalised = normalise_email(address or "")
     if not normalised or _IS_HASH.fullmatch(normalised):
@@ -42,7 +42,7 @@ class NothingToHash(StrEnum):
 
 
 def why_no_hash(address: str) -> NothingToHash | None:
-    """Why `email_sha256` has nothing to say of this address; None where it has."""
+    """Why `email_sha256` returns None for this address; None if it returns a hash."""
     if email_sha256(address) is not None:
         return None
     normalised = normalise_email(address)
@@ -51,11 +51,8 @@ def why_no_hash(address: str) -> NothingToHash | None:
     return NothingToHash.IS_HASH if _IS_HASH.fullmatch(normalised) else NothingToHash.NO_TEXT
 
 
-# --- Addresses and their hashes as others publish them: proof that ours are the same.
-
-
 class Vector(NamedTuple):
-    """An address as it is typed, its SHA-256, and who says so."""
+    """An address as typed, its SHA-256, and who published both: proof that our hashes are the same."""
 
     address: str
     sha256: str

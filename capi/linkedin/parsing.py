@@ -1,4 +1,4 @@
-"""Reading LinkedIn's answers: bodies, what is masked, whom a refusal names, how long to wait."""
+"""Reads LinkedIn's answers: their text, which is masked, the elements that a refusal names, and Retry-After."""
 
 import json
 import re
@@ -11,32 +11,30 @@ from typing import Any
 
 from capi.linkedin.decisions import Answer
 
-# --- Reading an answer's body, which may be anything.
-
 MAX_CODE_LENGTH = 80
 
-# No `<` within a tag: so both are linear in a body of 1 MB.
+# No `<` within a tag, so that both are linear in a body of 1 MB.
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiMessage:
-    """LinkedIn's code and words, fit to be stored: masked, one line, at most 80 and 2,000 characters."""
+    """LinkedIn's code and message, ready to store: masked, on one line, at most 80 and 2,000 characters."""
 
     code: str
     message: str
 
 
 def api_message(answer: Answer) -> ApiMessage:
-    """What LinkedIn said, for the log; both empty where it said nothing but the results of a batch's elements."""
+    """LinkedIn's code and message for the log; both empty if the answer only has the results of a batch's elements."""
     if "elements" in json_object(answer.body):
         return ApiMessage("", "")
     return ApiMessage(shorten(mask(code(answer)), MAX_CODE_LENGTH), shorten(mask(message(answer))))
 
 
 def code(answer: Answer) -> str:
-    """LinkedIn's `code`, or its `serviceErrorCode`, as it stands in the body."""
+    """LinkedIn's `code`, or its `serviceErrorCode`, as in the body."""
     fields = json_object(answer.body)
     for name in ("code", "serviceErrorCode"):
         value = fields.get(name)
@@ -46,15 +44,15 @@ def code(answer: Answer) -> str:
 
 
 def message(answer: Answer) -> str:
-    """LinkedIn's whole text: the `message` of a JSON body, else the body itself, or what a page (of a gateway) says."""
+    """LinkedIn's whole text: the `message` of a JSON body, the text of a (gateway's) page, or else the body itself."""
     text = json_object(answer.body).get("message")
     if isinstance(text, str):
         return text
     body = answer.body.decode("utf-8", errors="replace")
-    return _of_page(body) if body.lstrip().startswith("<") else body
+    return _page_text(body) if body.lstrip().startswith("<") else body
 
 
-def _of_page(page: str) -> str:
+def _page_text(page: str) -> str:
     """The title of an HTML page, or without one its text."""
     title = _TITLE.search(page)
     text = title[1] if title and title[1].strip() else _TAG.sub(" ", page)
@@ -62,39 +60,39 @@ def _of_page(page: str) -> str:
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The body's JSON object; empty if the body is anything else, or holds one key twice."""
+    """The body's JSON object; empty if the body is anything else, or has one key twice."""
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_without_doubles)
+        value = json.loads(body.decode(), object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise ValueError("A key stands twice, so one of its values is lost.")
+        raise ValueError("A key occurs twice, so one of its values is lost.")
     return fields
 
 
-# --- LinkedIn's words, made fit to be stored and shown: they may echo what was sent.
+# --- Masking: LinkedIn's text is stored and shown, and may echo what was sent.
 
 MASK = "•••"
 MAX_MESSAGE_LENGTH = 2000
 
-# Control characters, what turns text around or hides in it, and lone surrogates, which no database stores.
+# Control characters, those that reverse or hide text, and lone surrogates, which no database stores.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
 _BEARER = re.compile(r"\bBearer\s+\S+", re.IGNORECASE)
-# The possessive quantifiers and the look behind keep both linear in a text of 1 MB.
+# The possessive quantifiers and the lookbehind keep both linear in a text of 1 MB.
 _EMAIL = re.compile(r"(?<![\w.+!#$&'*?^`{|}~-])[\w.+!#$&'*?^`{|}~-]++(?:@|%40)[\w.-]++")
-# Tokens and hashes. A digit tells them from a name such as INVALID_USER_IDENTIFICATION_FIELD_VALUE.
+# Tokens and hashes. A digit distinguishes them from a name such as INVALID_USER_IDENTIFICATION_FIELD_VALUE.
 _TOKEN = re.compile(r"(?<![\w-])(?=[A-Za-z_-]*+[0-9])[\w-]{41,}+")
 
 
 def mask(text: str, *, readable: Container[str] = ()) -> str:
     """The text on one line, with `•••` for anything like an e-mail address, a hash or a token. Not shortened.
 
-    `readable`: names that look like one of these and are none.
+    `readable`: names that look like one of these but are none.
     """
     text = printable(text)
     text = _BEARER.sub(f"Bearer {MASK}", text)
@@ -111,16 +109,16 @@ def _unless(readable: Container[str]) -> Callable[[re.Match[str]], str]:
 
 
 def printable(text: str) -> str:
-    """The text on one line, without what turns text around or hides in it."""
+    """The text on one line, without control characters and those that reverse or hide text."""
     return _UNPRINTABLE.sub(" ", text).strip()
 
 
 def shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:
-    """At most `length` characters. Only for storing: what decides must see the whole text."""
+    """The text cut to `length` characters. Only for storing: a decision needs the whole text."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-# --- Finding in LinkedIn's text which elements it refuses, and whether it is the rule that it speaks of.
+# --- Which elements a refusal names, and whether it is about the rule.
 
 # "Conversion's method should be CONVERSIONS_API", and a disabled rule "counts as deleted and must be enabled".
 _ABOUT_RULE = re.compile(
@@ -131,22 +129,22 @@ _ABOUT_TIME = re.compile(r"\bcurrent time\b|\bin the future\b", re.IGNORECASE)
 _INDICES = re.compile(r"\bindices\s{0,9}\[([0-9, ]*+)\](?: \(0-indexed\))?")
 _INDEX = re.compile(r"\bIndex:\s{0,9}([0-9]{1,6})(?![0-9])[\s,]{0,9}")
 _BATCH_INDEX = re.compile(r"\bbatchIndex\s{0,9}=\s{0,9}([0-9]{1,6})(?![0-9])")
-# What differs between two elements with the same trouble: what is quoted, numbers, and what was masked.
+# What differs between two elements with the same problem: quoted and masked text, and numbers.
 _PARTICULARS = re.compile(r'"[^"]*"|(?<!\w)\'[^\']*\'|[0-9][0-9.,]*|•••')
 
 
 def is_about_rule(text: str) -> bool:
-    """True if the text speaks of the conversion rule's method or state, not of a person's data."""
+    """True if the text is about the conversion rule's method or state, not about a person's data."""
     return _ABOUT_RULE.search(text) is not None
 
 
 def is_about_time(text: str) -> bool:
-    """True if the text says that an event lies in LinkedIn's future (or is too old, which it says in one breath)."""
+    """True if the text says that an event is in LinkedIn's future (or too old: LinkedIn has one message for both)."""
     return _ABOUT_TIME.search(text) is not None
 
 
 def named_elements(text: str, *, count: int) -> dict[int, str]:
-    """The elements that a refusal names, by index, each with what it says of them. Indexes out of range are left out.
+    """The reasons for the elements that a refusal names, by index. Indexes out of range are left out.
 
     `indices [0, 3] (0-indexed)` and `Index: 0, ERROR :: …` were recorded, `batchIndex=0` is documented.
     """
@@ -159,9 +157,9 @@ def named_elements(text: str, *, count: int) -> dict[int, str]:
 
 
 def is_one_reason(reasons: Collection[str]) -> bool:
-    """True if two or more elements are refused in the same words, but for numbers and quoted values.
+    """True if two or more elements are refused in the same words, apart from numbers and quoted values.
 
-    Never for a time: that is what a whole batch of fresh events meets where LinkedIn's clock is behind ours.
+    Never for a time: a whole batch of fresh events is refused for it if LinkedIn's clock is behind ours.
     """
     if len(reasons) < 2 or any(map(is_about_time, reasons)):
         return False
@@ -191,16 +189,16 @@ def _by_batch_index(text: str) -> Iterator[tuple[int, str]]:
                 yield int(found[1]), part.strip()
 
 
-# --- How long LinkedIn asks us to wait.
+# --- Retry-After.
 
 _IS_SECONDS = re.compile(r"[0-9]{1,10}")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from `Retry-After`, given as seconds or as an HTTP date; None without one that makes sense.
+    """The seconds of `Retry-After`, which may be a number or an HTTP date; None without a valid one.
 
-    A date counts from the answer's own `Date`, so that a wrong clock here doesn't matter. LinkedIn documents no
-    Retry-After at all, and there is no upper limit here: the caller has one.
+    A date counts from the answer's own `Date`, so that our clock may be wrong. LinkedIn documents no Retry-After at
+    all. There is no upper limit here: the caller has one.
     """
     value = headers.get("retry-after", "").strip()
     if _IS_SECONDS.fullmatch(value):

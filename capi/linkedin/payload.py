@@ -1,7 +1,7 @@
-"""What goes to LinkedIn about one conversion: these keys and no others.
+"""The JSON of a conversion: these keys and no others.
 
-LinkedIn answers an unknown key with 422, and a person has a right to nothing else being sent; so the element is
-written from a whitelist, never from what happens to be on a row.
+LinkedIn answers an unknown key with 422, and a person has the right that nothing else is sent. So the element is built
+from a whitelist, never from whatever columns a row has.
 """
 
 import re
@@ -13,7 +13,6 @@ from json.encoder import encode_basestring_ascii as json_text
 from typing import Any
 
 EVENT_ID_MAX_LENGTH = 64
-BATCH_MAX_SIZE = 5000
 SHORTEST_ELEMENT_BYTES = 200  # with ids of one character and no value it has 207
 
 _ENVELOPE = '{"elements":[]}'
@@ -25,10 +24,10 @@ _IS_HASH = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """One conversion, ready to be sent.
+    """One conversion, ready to send.
 
     `linkedin_id` is the bare rule id, `happened_at` an aware datetime. `amount` and `currency` (ISO 4217) are set
-    only when the rule sends a value.
+    only if the rule sends a value.
     """
 
     linkedin_id: str
@@ -42,7 +41,7 @@ class Conversion:
 def build(conversion: Conversion) -> dict[str, Any]:
     """The element as LinkedIn documents it (Microsoft Learn, "Conversions API", streaming conversion events).
 
-    The time is in epoch milliseconds, rounded down so that it can't lie in the future; the amount is a decimal string
+    The time is in epoch milliseconds, rounded down so that it is never in the future. The amount is a decimal string
     with two places.
     """
     element: dict[str, Any] = {
@@ -59,7 +58,7 @@ def build(conversion: Conversion) -> dict[str, Any]:
 def encode(conversions: Sequence[Conversion]) -> bytes:
     """The request's body: the bare element for one conversion, `{"elements":[…]}` for more.
 
-    Compact, and the same bytes each time for the same conversions, so that a retry repeats what was sent.
+    Compact, and always the same bytes for the same conversions, so that a retry repeats what was sent.
     """
     if len(conversions) == 1:
         return _element(conversions[0]).encode()
@@ -67,22 +66,22 @@ def encode(conversions: Sequence[Conversion]) -> bytes:
 
 
 def fitting(conversions: Sequence[Conversion], *, limit: int) -> int:
-    """How many of these, from the first on, fit into a body of so many bytes; at least one, however long it is."""
+    """How many of these, from the first on, fit into a body of `limit` bytes; at least one, however long it is."""
     left = limit - len(_ENVELOPE)
     for count, conversion in enumerate(conversions):
-        left -= len(_element(conversion)) + 1  # and its comma
+        left -= len(_element(conversion)) + 1  # with its comma
         if left < -1:  # the last one has no comma
             return max(1, count)
     return len(conversions)
 
 
 def most_in(limit: int) -> int:
-    """How many conversions a body of so many bytes can hold at most, were all of them as short as can be."""
+    """How many conversions fit into a body of `limit` bytes if all are as short as possible; at least one."""
     return max(1, limit // SHORTEST_ELEMENT_BYTES)
 
 
 def problem(conversion: Conversion, *, now: datetime, max_age: timedelta) -> str | None:
-    """Why LinkedIn would refuse this conversion, or None. One bad element would cost its whole batch."""
+    """Why LinkedIn would refuse this conversion, or None. One bad element has its whole batch refused."""
     if not _IS_LINKEDIN_ID.fullmatch(conversion.linkedin_id):
         return "The LinkedIn rule id is not a number."
     if not _IS_HASH.fullmatch(conversion.email_sha256):
@@ -99,7 +98,7 @@ def problem(conversion: Conversion, *, now: datetime, max_age: timedelta) -> str
 
 
 def _element(conversion: Conversion) -> str:
-    # json.dumps(build(…)) written out: a batch holds 5,000 of these, and a test holds the two equal.
+    # json.dumps(build(…)) written out: a batch has 5,000 of these. A test checks that both are equal.
     value = ""
     if conversion.amount is not None and conversion.currency:
         value = (
@@ -119,4 +118,4 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _plain(amount: Decimal) -> str:
-    return format(amount, ".2f")  # as the CRM keeps it; str() would write 1E+3, and SQLite drops the last zeros
+    return format(amount, ".2f")  # as the CRM stores it; str() would write 1E+3, and SQLite drops the last zeros

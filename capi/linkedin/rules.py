@@ -1,7 +1,7 @@
-"""The conversion rules of an ad account, where the access token may read them.
+"""Reads the conversion rules of an ad account, if the access token may.
 
 `GET /rest/conversions?q=account` (Microsoft Learn, "Conversions API", and LinkedIn's Postman collection). Whether a
-Direct API token may read at all is documented nowhere: a 403 is therefore an answer like any other, "can't tell".
+Direct API token may read at all is documented nowhere. So a 403 is no error, but `CANNOT_TELL`.
 """
 
 import re
@@ -19,9 +19,9 @@ API_METHOD: Final = "CONVERSIONS_API"
 PAGE_SIZE: Final = 100
 MAX_PAGES: Final = 20
 MAX_NAME_LENGTH: Final = 120
-NOTHING: Final = ApiMessage("", "")
+NO_MESSAGE: Final = ApiMessage("", "")
 
-# The fields are named, or each rule would list its campaigns too, and a page of them may pass the client's 1 MB.
+# Without `fields` each rule would list its campaigns too, and a page might exceed the client's 1 MB.
 _TARGET = (
     "/rest/conversions?q=account&account=urn%3Ali%3AsponsoredAccount%3A{account}"
     "&start={start}&count={count}&fields=id,name,type,conversionMethod,enabled"
@@ -31,21 +31,21 @@ _IS_SYMBOL = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 
 
 class ReadStatus(StrEnum):
-    """What came of reading an account's rules."""
+    """The result of reading an account's rules."""
 
     FOUND = "found"
-    CANNOT_TELL = "cannot_tell"  # 403: the token may send and not read, or LinkedIn knows no such account
+    CANNOT_TELL = "cannot_tell"  # 403: the token may send but not read, or LinkedIn knows no such account
     TOKEN_REFUSED = "token_refused"  # noqa: S105 - 401
     VERSION_RETIRED = "version_retired"  # 426
     REFUSED = "refused"  # any other 4xx
     SERVER_TROUBLE = "server_trouble"  # 429, 5xx
     UNREACHABLE = "unreachable"  # no answer, or not in time
-    UNREADABLE = "unreadable"  # an answer that is no list of rules
+    UNREADABLE = "unreadable"  # the answer is no list of rules
 
 
 @dataclass(frozen=True, slots=True)
 class LinkedInRule:
-    """A conversion rule as Campaign Manager has it. `type` and `method` are LinkedIn's symbols, "" where unreadable."""
+    """A conversion rule in Campaign Manager. `type` and `method` are LinkedIn's symbols, "" if unreadable."""
 
     id: str
     name: str
@@ -55,28 +55,28 @@ class LinkedInRule:
 
     @property
     def takes_events(self) -> bool:
-        """True if events may be sent to it: switched on, and its source is the Conversions API."""
+        """True if it accepts events: it is enabled, and its source is the Conversions API."""
         return self.enabled and self.method == API_METHOD
 
 
 @dataclass(frozen=True, slots=True)
 class RulesRead:
-    """The rules found (none but with FOUND), in LinkedIn's order, and the last answer's words and headers.
+    """The rules in LinkedIn's order (only with FOUND), and the last answer's message and headers.
 
-    `is_whole` is False where the account has more rules than MAX_PAGES pages hold.
+    `is_whole` is False if the account has more rules than fit on MAX_PAGES pages.
     """
 
     outcome: ReadStatus
     rules: tuple[LinkedInRule, ...] = ()
     is_whole: bool = True
-    said: ApiMessage = NOTHING
+    api_message: ApiMessage = NO_MESSAGE
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read_rules(client: Client, *, token: str, ad_account_id: str, seconds: float) -> RulesRead:
-    """Read all rules of the account within so many seconds, over all pages together.
+    """Read all rules of the account, page by page, within `seconds` in total.
 
-    Raises nothing for whatever the network or LinkedIn does, and ValueError as `Client.get` does.
+    Raises nothing whatever the network or LinkedIn does, but ValueError as `Client.get` does.
     """
     ends_at = monotonic() + seconds
     found: dict[str, LinkedInRule] = {}
@@ -89,10 +89,10 @@ def read_rules(client: Client, *, token: str, ad_account_id: str, seconds: float
         answer = client.get(token=token, target=target, seconds=left)
         page = _page(answer)
         if isinstance(page, ReadStatus):
-            return RulesRead(page, said=api_message(answer), headers=answer.headers)
-        seen = len(found)
+            return RulesRead(page, api_message=api_message(answer), headers=answer.headers)
+        known = len(found)
         found |= {rule.id: rule for rule in page.rules}
-        if page.is_last or len(found) == seen:  # a server that starts anew each time would never end
+        if page.is_last or len(found) == known:  # a server that repeats its first page would never end
             return RulesRead(ReadStatus.FOUND, tuple(found.values()), headers=answer.headers)
         start += page.length
     assert answer
@@ -134,14 +134,14 @@ def _refusal(answer: Answer) -> ReadStatus:
 
 
 def _page_size(content: Mapping[str, Any]) -> int:
-    """How many rules a full page has: LinkedIn may give fewer than it was asked for, and then says so."""
+    """How many rules a full page has: LinkedIn may return fewer than requested, and then reports that count."""
     paging = content.get("paging")
     count = paging.get("count") if isinstance(paging, dict) else None
     return count if type(count) is int and 0 < count <= PAGE_SIZE else PAGE_SIZE
 
 
 def _rule(element: Any) -> LinkedInRule | None:
-    """The rule, None where it can't be one: without an id it could not be sent to."""
+    """The rule, or None if the element has no valid id: no event could be sent to it."""
     if not isinstance(element, dict):
         return None
     number = element.get("id")
@@ -154,7 +154,7 @@ def _rule(element: Any) -> LinkedInRule | None:
         name=printable(name)[:MAX_NAME_LENGTH] if isinstance(name, str) else "",
         type=_symbol(element.get("type")),
         method=_symbol(element.get("conversionMethod")),
-        enabled=element.get("enabled", True) is True,  # documented: on, unless it says otherwise
+        enabled=element.get("enabled", True) is True,  # documented: enabled unless it says otherwise
     )
 
 

@@ -1,11 +1,11 @@
-"""Connections that keep to a clock of our own, and notice an answer that is not whole.
+"""Connections with a time limit for the whole exchange, which also detect an incomplete answer.
 
-The timeouts of requests and urllib3 are per read: a server that sends one byte a second holds them for ever. Here each
-read and write waits at most for what is left of the whole exchange, so no timer has to kill anything, and nothing can
-kill a later request on the same connection.
+The timeouts of requests and urllib3 are per read: a server that sends one byte a second keeps them waiting for ever.
+Here each read and write waits at most for what is left of the whole exchange. So no timer has to kill anything, and
+none can kill a later request on the same connection.
 
-http.client takes an answer that ends in mid-header for a whole one, and bytes after the announced end for nothing at
-all. Both are noticed here.
+http.client accepts an answer that ends within its headers, and ignores bytes after the announced end. Both are detected
+here.
 """
 
 import http.client
@@ -23,19 +23,19 @@ from capi.linkedin import failpoints
 
 
 class Watch:
-    """The clock of the current exchange, and what was seen of its answer."""
+    """The clock of the current exchange, and what was received of its answer."""
 
     def start(self, seconds: float) -> None:
         """Begin a new exchange that may take this many seconds."""
         self.started_at = monotonic()
         self.ends_at = self.started_at + seconds
-        self.heard_anything = False
+        self.received_anything = False
         self.has_ended = False
         self.has_surplus = False
         self.is_peeking = False
 
     @property
-    def is_up(self) -> bool:
+    def is_over(self) -> bool:
         return monotonic() >= self.ends_at
 
     @property
@@ -43,20 +43,20 @@ class Watch:
         return round((monotonic() - self.started_at) * 1000)
 
     def seconds_left(self) -> float:
-        """What a read or write may wait. Raises TimeoutError when the time is up."""
+        """How long a read or write may wait. Raises TimeoutError when the time is up."""
         left = self.ends_at - monotonic()
         if left <= 0:
             raise TimeoutError("The time for this exchange is up.")
         return left
 
     def note(self, count: int) -> None:
-        """Remember that `count` bytes were read; none means that the other side has closed."""
-        self.heard_anything = self.heard_anything or count > 0
+        """Record that `count` bytes were read; 0 means that the server has closed the connection."""
+        self.received_anything = self.received_anything or count > 0
         self.has_ended = count == 0
 
 
 class WatchedSocket(socket.socket):
-    """A socket whose reads and writes keep to the watch."""
+    """A socket whose reads and writes observe the watch's time limit."""
 
     watch: Watch
 
@@ -80,7 +80,7 @@ class WatchedTlsSocket(WatchedSocket, ssl.SSLSocket):
 
 
 class WholeResponse(http.client.HTTPResponse):
-    """An answer that says so when it ended in its headers, or went on after its end."""
+    """Detects an answer that ended within its headers, or goes on after its end."""
 
     def __init__(self, sock: WatchedSocket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -100,7 +100,7 @@ class WholeResponse(http.client.HTTPResponse):
         if self._goes_on():
             self._sock.watch.has_surplus = True
             with suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RDWR)  # the pool sees that, and opens a new one next time
+                self._sock.shutdown(socket.SHUT_RDWR)  # the pool notices, and opens a new connection next time
         super()._close_conn()  # type: ignore[misc]
 
     def _goes_on(self) -> bool:
@@ -108,14 +108,14 @@ class WholeResponse(http.client.HTTPResponse):
         watch.is_peeking = True
         try:
             return bool(self.fp.peek(1))
-        except (OSError, ValueError):  # nothing there, or closed already
+        except (OSError, ValueError):  # no data, or closed already
             return False
         finally:
             watch.is_peeking = False
 
 
 class WatchedConnection(HTTPConnection):
-    """One connection, opened within the watch's time; each address of the host gets `connect_timeout` at most."""
+    """One connection, opened within the watch's time limit, with at most `connect_timeout` for each address."""
 
     response_class = WholeResponse
 
@@ -153,7 +153,7 @@ class WatchedConnection(HTTPConnection):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(min(self._connect_timeout, self._watch.seconds_left()))
         sock.connect(address)
-        # What the TLS handshake, which follows, may take.
+        # For the TLS handshake, which follows.
         sock.settimeout(min(self._connect_timeout, self._watch.seconds_left()))
 
 

@@ -1,7 +1,7 @@
-"""LinkedIn's API versions, and the day each of them is switched off.
+"""LinkedIn's API versions, and the day on which each is switched off.
 
 The table is from Microsoft Learn, "LinkedIn Marketing API versioning" and "Migrations", as read on 2026-11-25. A
-version comes out each month and lives for a year at least; there was no 202512.
+version comes out each month and is served for at least a year; there was no 202512.
 """
 
 import re
@@ -26,26 +26,26 @@ _IS_WELL_FORMED = re.compile(r"20[0-9]{2}(0[1-9]|1[0-2])")
 
 
 def sunset(version: str) -> date | None:
-    """The day from which LinkedIn answers this version with 426; None for a version that the table doesn't hold."""
+    """The day from which LinkedIn answers this version with 426. None for a version that is not in the table."""
     return SUNSETS.get(version)
 
 
 def days_left(version: str, today: date) -> int | None:
-    """Whole days until LinkedIn switches the version off: 0 on that day, negative after it. None where unknown."""
+    """Whole days until LinkedIn switches the version off: 0 on that day, negative after it. None if unknown."""
     last_day = sunset(version)
     return (last_day - today).days if last_day is not None else None
 
 
 def is_before_the_table(version: str) -> bool:
-    """True for a version older than all that the table holds, and so switched off before the table was made."""
+    """True for a version older than any in the table, which was switched off before the table was made."""
     return version < OLDEST
 
 
 def is_known(version: str) -> bool:
-    """True if the table holds the version. A newer one may well live: LinkedIn gives no list to ask."""
+    """True if the version is in the table. A newer one may well be served: LinkedIn has no list to query."""
     return version in SUNSETS
 
 
 def is_well_formed(version: str) -> bool:
-    """True for YYYYMM, the form that the `LinkedIn-Version` header takes."""
+    """True for YYYYMM, the form of the `LinkedIn-Version` header."""
     return _IS_WELL_FORMED.fullmatch(version) is not None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from capi import services
-from capi.delivery.linkedin_rules import take_facts
+from capi.delivery.linkedin_rules import set_facts
 from capi.linkedin.rules import LinkedInRule
 from capi.models import Connection, ConversionRule
 from capi.selectors.explanations.rules import EVENTS
@@ -64,5 +64,5 @@ def _rule(company: Company, chosen: Chosen) -> ConversionRule:
         is_active=is_safe,
         send_value=is_safe,
     )
-    take_facts(rule, source)
+    set_facts(rule, source)
     return rule

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from capi import services
-from capi.delivery.linkedin_rules import known_rules, read_anew
+from capi.delivery.linkedin_rules import cached_rules, refresh_rules
 from capi.forms.rule_import import AdAccountForm, ImportForm
 from capi.linkedin.rules import ReadStatus, RulesRead
 from capi.models import Connection, ConversionRule, CrmEventName
@@ -67,15 +67,15 @@ def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> 
     except UnreadableToken:
         return _render(request, {**context, "problem": REASONS[Reason.TOKEN_UNREADABLE]})
     if read.outcome != ReadStatus.FOUND:
-        return _render(request, {**context, "problem": READINGS[read.outcome], "said": read.said.message})
+        return _render(request, {**context, "problem": READINGS[read.outcome], "said": read.api_message.message})
     return _list_rules(request, read, context)
 
 
 def _read(connection: Connection, *, refresh: bool) -> RulesRead:
-    known = None if refresh else known_rules(connection)
+    known = None if refresh else cached_rules(connection)
     if known is None:
         rate_limits.check("rule-reads", company_id=connection.company_id, at_most=READS_PER_MINUTE)
-        return read_anew(connection)
+        return refresh_rules(connection)
     return known
 
 

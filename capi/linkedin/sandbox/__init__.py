@@ -1,7 +1,7 @@
 """A strict stand-in for LinkedIn's Conversions API, on a real socket.
 
-    server ─▶ faults (what a test has scripted) ─▶ judge ─▶ gate · schema · rulebook · choices ─▶ ledger ─▶ the answer
+    server ─▶ faults (scripted by a test) ─▶ validation ─▶ schema · scenarios · rules ─▶ request_log ─▶ the answer
 
-It shares no code with `capi.linkedin` but the table of API versions, so that a mistake in the client can't hide in
-something that both use.
+It shares only the table of API versions with the rest of `capi.linkedin`, so that no code that both use can hide a
+mistake in the client.
 """

@@ -1,4 +1,4 @@
-"""Faults that a test scripts for the next requests: each takes one from the queue, in order of arrival."""
+"""Faults that a test scripts for the next requests. Each request takes one from the queue, in order of arrival."""
 
 import json
 import threading
@@ -15,19 +15,18 @@ class Drop(StrEnum):
     """When the connection is closed without an answer."""
 
     NEVER = "never"
-    BEFORE_BODY = "before_body"  # nothing of the request's body is read, and nothing of it counts
-    AFTER_BODY = "after_body"  # the request counts, its answer is lost
+    BEFORE_BODY = "before_body"  # the request's body is not read, and the request doesn't count
+    AFTER_BODY = "after_body"  # the request counts, but its answer is lost
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What happens to the next `times` requests.
 
-    `status`, `body` and `headers` replace the answer; without the first two the request is judged as always, and
-    its answer is delayed, cut after so many bytes (status line and headers included; a negative number counts from
-    the end) or dripped byte by byte.
-    What is no text stands in `body` as Python's "surrogateescape" writes it.
-    A `Content-Length` or `Transfer-Encoding` in `headers` is sent as it stands, true or not.
+    `status`, `body` and `headers` replace the answer. Without the first two the request is validated as usual, and its
+    answer is delayed, cut after `cut_after` bytes (with status line and headers; a negative number counts from the
+    end) or sent byte by byte. Bytes that are no text are in `body` as Python's "surrogateescape" writes them. A
+    `Content-Length` or `Transfer-Encoding` in `headers` is sent as it is, true or not.
     """
 
     status: int | None = None
@@ -41,7 +40,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, content: Any) -> Self:
-        """Raises ValueError, with a sentence, where `content` is not the JSON of a fault."""
+        """The fault of this JSON. Raises ValueError, with a sentence, if it is none."""
         if not isinstance(content, dict):
             raise ValueError("A fault is a JSON object.")
         unknown = content.keys() - {item.name for item in fields(cls)}
@@ -50,11 +49,11 @@ class Fault:
         return cls(**content | {"drop": Drop(content.get("drop", Drop.NEVER))})
 
     def as_json(self) -> dict[str, Any] | None:
-        """What was scripted, without what was left as it is. None where nothing was."""
+        """The fields that were scripted. None if none was."""
         return {name: value for name, value in asdict(self).items() if value != getattr(NO_FAULT, name)} or None
 
     def instead_of(self, reply: Reply) -> Reply:
-        """The answer that goes out where `reply` would have."""
+        """The answer that is sent in place of `reply`."""
         if self.status is None and self.body is None:
             return Reply(reply.status, reply.body, {**reply.headers, **self.headers})
         status = self.status or reply.status
@@ -70,10 +69,10 @@ NO_FAULT = Fault()
 
 
 class Faults:
-    """The queue. Safe for several threads."""
+    """The queue of faults. Thread-safe."""
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[Fault, int]] = deque()  # each with how many requests it is still for
+        self._queue: deque[tuple[Fault, int]] = deque()  # each with the number of requests left for it
         self._lock = threading.Lock()
 
     def add(self, *faults: Fault) -> None:
@@ -81,7 +80,7 @@ class Faults:
             self._queue.extend((fault, fault.times) for fault in faults if fault.times > 0)
 
     def script(self, body: bytes) -> None:
-        """Add the fault, or the list of faults, of a JSON text; an empty list empties the queue.
+        """Add the fault, or the list of faults, of a JSON text. An empty list clears the queue.
 
         Raises ValueError, and then changes nothing.
         """
@@ -91,7 +90,7 @@ class Faults:
         self.add(*[Fault.from_json(item) for item in (content if isinstance(content, list) else [content])])
 
     def take(self) -> Fault:
-        """What the request that has just come in meets."""
+        """The fault for the request that has just arrived."""
         with self._lock:
             if not self._queue:
                 return NO_FAULT

@@ -1,4 +1,4 @@
-"""What the sandbox received and answered: one line of JSON per request, in a file that outlives any kill."""
+"""The sandbox's log of requests and answers: one line of JSON per request, in a file that survives any kill."""
 
 import contextlib
 import json
@@ -19,10 +19,10 @@ _MAX_TEXT = 2_000
 
 @dataclass(frozen=True)
 class Entry:
-    """One request and what it was answered.
+    """One request and its answer.
 
-    `token` is a fingerprint, never the token. `elements` are as received; where the body was not JSON they are
-    empty, and `text` holds its beginning. A `status` of None is no answer. `fault` is what a test had scripted.
+    `token` is a fingerprint, never the token. `elements` are as received; if the body was no JSON they are empty, and
+    `text` is its beginning. A `status` of None is no answer. `fault` was scripted by a test.
     """
 
     time: datetime
@@ -48,7 +48,7 @@ class Entry:
 
     @classmethod
     def from_line(cls, line: bytes) -> Self | None:
-        """The entry of a line of the file, None where the line is torn."""
+        """The entry of a line of the file, None if the line is torn."""
         try:
             content = json.loads(line)
             return cls(**content | {"time": datetime.fromisoformat(content["time"])})
@@ -69,25 +69,25 @@ def _content(request: Received) -> tuple[list[Any], str]:
 
 
 class RequestLog:
-    """The file. Several threads may use one Ledger; other processes may read it and clear it."""
+    """The file. Several threads may share a RequestLog; other processes may read the file and clear it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._number: int | None = None  # of the last entry; None until this process has looked
+        self._number: int | None = None  # of the last entry; None until this process has read it
 
     def append(self, entry: Entry) -> Entry:
-        """Write the entry down before returning, and answer it with its number, counted from 1."""
+        """Write the entry, and return it with its number, counted from 1."""
         with self._lock:
             if self._number is None:
-                self._number = self._take_up()
+                self._number = self._last_number()
             self._number += 1
             numbered = replace(entry, number=self._number)
             self._write(numbered.line())
             return numbered
 
     def tail(self, count: int) -> list[Entry]:
-        """The last `count` entries, newest first. A torn line, left by a kill, is passed over."""
+        """The last `count` entries, newest first. A torn line, which a kill has left, is skipped."""
         try:
             with self.path.open("rb") as file:
                 entries = (Entry.from_line(line) for line in _lines_backwards(file) if line)
@@ -96,24 +96,24 @@ class RequestLog:
             return []
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all entries."""
         with self._lock:
             self._number = 0
             if self.path.exists():
                 os.truncate(self.path, 0)
 
     def set_aside(self, *, beyond_bytes: int) -> None:
-        """Begin a new file where this one has grown beyond so many bytes. It stays as `.1`, in place of the last."""
+        """Begin a new file if this one has more than `beyond_bytes`. The old one becomes `.1` and replaces the last."""
         with contextlib.suppress(FileNotFoundError):
             if self.path.stat().st_size > beyond_bytes:
-                # A name, not a copy: what is being written meanwhile goes to either of them, and is not lost.
+                # Renamed, not copied: a line that is being written goes to one of them, and is not lost.
                 self.path.replace(self.path.with_name(f"{self.path.name}.1"))
 
-    def _take_up(self) -> int:
+    def _last_number(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         last = self.tail(1)
         if self._ends_torn():
-            self._write(b"\n")  # the next line must not be glued to it
+            self._write(b"\n")  # the next line must not continue the torn one
         return last[0].number if last else 0
 
     def _ends_torn(self) -> bool:
@@ -124,7 +124,7 @@ class RequestLog:
             return file.read() != b"\n"
 
     def _write(self, line: bytes) -> None:
-        # Opened anew each time (some microseconds): the file may be cleared or removed while we run.
+        # Opened each time (some microseconds): the file may be cleared or removed while we run.
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             while line:

@@ -1,4 +1,4 @@
-"""The conversion rules of an ad account, as `GET /rest/conversions?q=account` lists them (linkedin-capi.md, 7.1)."""
+"""The conversion rules of an ad account, as `GET /rest/conversions?q=account` lists them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -12,7 +12,7 @@ DEFAULT_COUNT: Final = 10
 MANY: Final = "250250"  # the ad account that has 250 rules
 
 API, URL, SCRIPT = "CONVERSIONS_API", "INSIGHT_TAG_URL_MATCH_RULES", "INSIGHT_TAG_JAVASCRIPT_EVENT"
-# The ids of those that take no events are the ones whose events are refused for the same reason.
+# Rules that accept no events have the ids whose events are refused for that reason.
 RULES: Final = (
     (104011, "Lead form sent", "LEAD", API, True),
     (104012, "Qualified lead", "QUALIFIED_LEAD", API, True),
@@ -30,7 +30,7 @@ RULES: Final = (
 
 
 def rules_answer(request: Received) -> Reply:
-    """The page of rules that is asked for. The request has passed the gate."""
+    """The requested page of rules. The request has passed `validation.refusal_at_the_door`."""
     raw_query = request.path.partition("?")[2]
     query = dict(parse_qsl(raw_query, keep_blank_values=True))
     account = _account(raw_query)
@@ -48,7 +48,7 @@ def rules_answer(request: Received) -> Reply:
 
 
 def _account(raw_query: str) -> str | None:
-    """The account id. Rest.li takes a URN within a query only with its colons encoded."""
+    """The account id. Rest.li accepts a URN in a query only with its colons encoded."""
     texts = [part.removeprefix("account=") for part in raw_query.split("&") if part.startswith("account=")]
     if len(texts) != 1 or ":" in texts[0]:
         return None

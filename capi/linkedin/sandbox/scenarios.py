@@ -1,6 +1,6 @@
-"""How to choose an answer: words in the token and rule ids that stand for one. Every other one is good.
+"""Tokens, rule ids and ad accounts that make the sandbox answer with an error. Any other is good.
 
-The table is data, so that the command and the sandbox's page show exactly what holds.
+The tables are data, so that the command and the sandbox's page list exactly what applies.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,10 @@ from capi.linkedin.sandbox.messages import Reply, coded_refusal, refusal
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A sign (part of the token, or the whole rule id) and the answer that it brings.
+    """A sign (part of the token, or the whole id) and the answer that it causes.
 
-    `[…]` in the message stands for the positions of the elements that it is about; a message about the schema
-    is repeated for each of them, and `{}` for what was asked. A `status` of None is no answer at all.
-    `only_reading` leaves alone what is sent.
+    In the message `[…]` stands for the positions of the elements, and `{}` for the resource. A message about the
+    schema is repeated for each element. A `status` of None is no answer at all. `only_reading` does not affect sending.
     """
 
     sign: str
@@ -71,7 +70,7 @@ RULES: Final = (
 
 _BY_RULE: Final = {choice.sign: choice for choice in RULES}
 
-# Ad accounts that stand for an answer when their rules are read. Every other one has the rules of `rulebook`.
+# Ad accounts that cause an answer when their rules are read. Every other one has the rules of `rules`.
 ACCOUNTS: Final = (
     Choice("403403", 403, "An ad account that the token's owner may not see", "No ad accounts found"),
     Choice("408408", None, "No answer: the connection hangs until it is closed"),
@@ -83,23 +82,23 @@ _BY_ACCOUNT: Final = {choice.sign: choice for choice in ACCOUNTS}
 
 
 def for_account(account_id: str) -> Choice | None:
-    """The answer that reading this ad account's rules brings, None for a list of them."""
+    """The answer to reading the rules of this ad account, None for a list of rules."""
     return _BY_ACCOUNT.get(account_id)
 
 
 def for_token(token: str, *, is_reading: bool = False) -> Choice | None:
-    """The answer that this token brings, None for a good one."""
+    """The answer for this token, None for a good one."""
     fitting = (choice for choice in TOKENS if is_reading or not choice.only_reading)
     return next((choice for choice in fitting if choice.sign in token), None)
 
 
 def for_rules(rule_ids: Sequence[str]) -> Choice | None:
-    """The answer that the first rule id with one brings, None where all are good."""
+    """The answer for the first rule id that has one, None if all are good."""
     return next((_BY_RULE[rule_id] for rule_id in rule_ids if rule_id in _BY_RULE), None)
 
 
 def reply(choice: Choice, positions: Sequence[int] = (), *, is_batch: bool = False, is_reading: bool = False) -> Reply:
-    """The answer of a choice about the elements at these positions."""
+    """The reply of a choice, about the elements at these positions."""
     if choice.status is None:
         return Reply(None)
     if choice.status == 503:
@@ -113,5 +112,5 @@ def reply(choice: Choice, positions: Sequence[int] = (), *, is_batch: bool = Fal
 
 
 def prefix(position: int, is_batch: bool) -> str:
-    """What stands before a schema error: nothing for a single event, the position in a batch."""
+    """The prefix of a schema error: the position in a batch, nothing for a single event."""
     return f"Index: {position}, " if is_batch else ""

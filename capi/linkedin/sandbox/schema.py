@@ -1,6 +1,6 @@
-"""The schema of a conversion event, and what is said where an element departs from it (linkedin-capi.md, 2 and 5.1).
+"""The schema of a conversion event, and the errors of elements that don't match it.
 
-The messages are those of Rest.li's validator, the framework that LinkedIn's API stands on.
+The messages are those of Rest.li's validator, the framework of LinkedIn's API.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-Problem = tuple[str, str]  # the path inside the value, and what is wrong there
+Problem = tuple[str, str]  # the path within the value, and the error there
 Check = Callable[[Any], Sequence[Problem]]
 
 ID_TYPES: Final = frozenset({
@@ -20,17 +20,17 @@ CONVERSION_PREFIX: Final = "urn:lla:llaPartnerConversion:"
 HASHED_NAMES_SINCE: Final = "202609"
 
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_FINE: Final[tuple[Problem, ...]] = ()
+_VALID: Final[tuple[Problem, ...]] = ()
 
 
 def errors(element: Any, version: str) -> list[str]:
-    """Every schema error of one element, as LinkedIn words them. Empty for a good one."""
-    return [f"ERROR :: {path} :: {said}\n" for path, said in event_schema(version)(element)]
+    """Every schema error of one element, in LinkedIn's words. Empty for a valid element."""
+    return [f"ERROR :: {path} :: {error}\n" for path, error in event_schema(version)(element)]
 
 
 @cache
 def event_schema(version: str) -> Check:
-    """The check of a whole conversion event under one API version ("YYYYMM")."""
+    """The check of a whole conversion event for one API version ("YYYYMM")."""
     hashed_names = {"hashedFirstName": text, "hashedLastName": text} if version >= HASHED_NAMES_SINCE else {}
     names = {"firstName": text, "lastName": text, "companyName": text, "title": text, "countryCode": text}
     user = record(
@@ -46,25 +46,25 @@ def event_schema(version: str) -> Check:
 
 
 def text(value: Any) -> Sequence[Problem]:
-    return _FINE if type(value) is str else [("", f"{_shown(value)} cannot be coerced to String")]
+    return _VALID if type(value) is str else [("", f"{_shown(value)} cannot be coerced to String")]
 
 
 def whole_number(value: Any) -> Sequence[Problem]:
     is_long = type(value) is int and -(2**63) <= value < 2**63
-    return _FINE if is_long else [("", f"{_shown(value)} cannot be coerced to Long")]
+    return _VALID if is_long else [("", f"{_shown(value)} cannot be coerced to Long")]
 
 
 def decimal_text(value: Any) -> Sequence[Problem]:
     if type(value) is not str:
         return text(value)
-    return _FINE if _DECIMAL.fullmatch(value) else [("", f'"{value}" is not a decimal number')]
+    return _VALID if _DECIMAL.fullmatch(value) else [("", f'"{value}" is not a decimal number')]
 
 
 def symbol(symbols: frozenset[str]) -> Check:
     def check(value: Any) -> Sequence[Problem]:
         if type(value) is not str:
             return [("", "enum type is not backed by a String")]
-        return _FINE if value in symbols else [("", f'"{value}" is not an enum symbol')]
+        return _VALID if value in symbols else [("", f'"{value}" is not an enum symbol')]
 
     return check
 
@@ -77,7 +77,7 @@ def urn(prefix: str, *, digits: bool = False) -> Check:
             return [("", f'"{value}" has an invalid URN prefix, expected "{prefix}"')]
         key = value[len(prefix) :]
         is_key = key.isascii() and key.isdigit() if digits else bool(key)
-        return _FINE if is_key else [("", f'"{value}" has an invalid URN id')]
+        return _VALID if is_key else [("", f'"{value}" has an invalid URN id')]
 
     return check
 
@@ -86,7 +86,7 @@ def array(item: Check) -> Check:
     def check(value: Any) -> Sequence[Problem]:
         if type(value) is not list:
             return [("", "array type is not backed by a DataList")]
-        return [(f"/{at}{path}", said) for at, entry in enumerate(value) for path, said in item(entry)]
+        return [(f"/{at}{path}", error) for at, entry in enumerate(value) for path, error in item(entry)]
 
     return check
 
@@ -99,9 +99,9 @@ def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None =
             return [("", "record type is not backed by a DataMap")]
         problems: list[Problem] = []
         for name, content in value.items():
-            found = fields.get(name, _unknown)(content)
-            if found:
-                problems += [(f"/{name}{path}", said) for path, said in found]
+            inner = fields.get(name, _unknown)(content)
+            if inner:
+                problems += [(f"/{name}{path}", error) for path, error in inner]
         if not required.keys() <= value.keys():
             missing = "field is required but not found and has no default value"
             problems += [(f"/{name}", missing) for name in required if name not in value]

@@ -1,4 +1,4 @@
-"""One connection: read a request, have it judged, write it down, answer it, or spoil the answer as scripted."""
+"""The sandbox's server: reads a request, validates it, logs it, and answers it, with a fault if one is scripted."""
 
 import contextlib
 import logging
@@ -26,53 +26,53 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What all connections share."""
+    """State that all connections share."""
 
     ledger: RequestLog
     hold_seconds: float
     faults: Faults = field(default_factory=Faults)
     stopping: threading.Event = field(default_factory=threading.Event)
-    key: bytes | None = None  # without one it proves nothing
+    key: bytes | None = None  # without one the sandbox can't prove its identity
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def __init__(self, *args: Any, desk: ServerContext) -> None:
-        self.desk = desk
+    def __init__(self, *args: Any, context: ServerContext) -> None:
+        self.context = context
         super().__init__(*args)  # serves the whole connection
 
     def do_POST(self) -> None:
         if self.path == CONTROL_PATH:
             self._control()
-        elif self.path.startswith(f"{messages.PROOF_PATH}?") and self.desk.key is not None:
-            self._prove(self.desk.key)
+        elif self.path.startswith(f"{messages.PROOF_PATH}?") and self.context.key is not None:
+            self._prove(self.context.key)
         else:
-            self._exchange(self.desk.faults.take())
+            self._exchange(self.context.faults.take())
 
     do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - BaseHTTPRequestHandler looks for these
 
     def log_message(self, *args: Any) -> None:
-        """Nothing: the ledger tells what happened."""
+        """Nothing: the request log has it all."""
 
     def _exchange(self, fault: Fault) -> None:
         request = self._received(reads_body=fault.drop != Drop.BEFORE_BODY)
         if request is None:
             return
         now = datetime.now(UTC)
-        is_judged = fault.drop != Drop.BEFORE_BODY
-        reply = fault.instead_of(answer_to(request, now=now)) if is_judged else Reply(None)
-        self.desk.ledger.append(Entry.of(request, reply, now, fault.as_json()))
+        is_validated = fault.drop != Drop.BEFORE_BODY
+        reply = fault.instead_of(answer_to(request, now=now)) if is_validated else Reply(None)
+        self.context.ledger.append(Entry.of(request, reply, now, fault.as_json()))
         self._answer(reply, fault)
 
     def _received(self, *, reads_body: bool = True) -> Received | None:
-        """The request, None where the caller went away in the middle of its body."""
+        """The request. None if the client closed the connection within the body."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         length = headers.get("content-length", "")
         if not (length.isascii() and length.isdigit()):
             headers.pop("content-length", None)
-            # Without a length nobody can tell where the next request begins.
+            # Without a length it is unknown where the next request begins.
             self.close_connection = self.close_connection or self.command == "POST" or "transfer-encoding" in headers
             length = "0"
         body = self.rfile.read(int(length)) if reads_body else b""
@@ -82,12 +82,12 @@ class Handler(BaseHTTPRequestHandler):
         return Received(self.command, self.path, headers, body)
 
     def _answer(self, reply: Reply, fault: Fault = NO_FAULT) -> None:
-        desk = self.desk
-        desk.stopping.wait(fault.delay_ms / 1000)
+        context = self.context
+        context.stopping.wait(fault.delay_ms / 1000)
         if fault.drop != Drop.NEVER:
             self.close_connection = True
         elif reply.status is None:
-            desk.stopping.wait(desk.hold_seconds)
+            context.stopping.wait(context.hold_seconds)
             self.close_connection = True
         else:
             self._write(self._as_bytes(reply, reply.status), fault)
@@ -113,37 +113,35 @@ class Handler(BaseHTTPRequestHandler):
             return
         for at in range(len(answer)):
             self.wfile.write(answer[at : at + 1])
-            if self.desk.stopping.wait(fault.drip_ms / 1000):
+            if self.context.stopping.wait(fault.drip_ms / 1000):
                 return
 
     def _prove(self, key: bytes) -> None:
-        """No request to LinkedIn, so it takes no fault and stands in no ledger."""
+        """Answer a challenge. It is no request to LinkedIn, so it gets no fault and is not logged."""
         if self._received() is not None:
             port = self.connection.getsockname()[1]
             self._answer(Reply(200, messages.prove(self.path.partition("?")[2], key=key, port=port).encode()))
 
     def _control(self) -> None:
-        """Faults for the next requests, from a test in another process. An empty list clears the queue."""
+        """Accept faults for the next requests, from a test in another process. An empty list clears the queue."""
         request = self._received()
         if request is None:
             return
         if not self.client_address[0].startswith("127."):
             return self._answer(refusal(403, "Only from this machine"))
         try:
-            self.desk.faults.script(request.body)
+            self.context.faults.script(request.body)
         except ValueError as error:
             return self._answer(refusal(400, str(error)))
         self._answer(Reply(204))
 
 
-# --- The sandbox on a real socket: HTTP/1.1, connections kept alive, one thread for each.
-
-
 class SandboxServer:
-    """A stand-in for LinkedIn at `url`, from `start` to `stop`. Port 0 takes any free one.
+    """A stand-in for LinkedIn at `url`, from `start` to `stop`. Port 0 chooses any free one.
 
-    `start` raises OSError where the port is taken. A request that is never answered is held for `hold_seconds`. With
-    a `key` it proves itself to anyone who has the same (`capi.linkedin.sandbox.messages`).
+    It speaks HTTP/1.1 on a real socket, with kept-alive connections and one thread for each. `start` raises OSError if
+    the port is taken. A request that is never answered is kept open for `hold_seconds`. With a `key` the server proves
+    itself to anyone who has the same key (`capi.linkedin.sandbox.messages`).
     """
 
     def __init__(
@@ -151,7 +149,7 @@ class SandboxServer:
     ) -> None:
         self.host = host
         self.port = port
-        self._desk = ServerContext(ledger, hold_seconds, key=key)
+        self._context = ServerContext(ledger, hold_seconds, key=key)
         self._listener: Listener | None = None
 
     @property
@@ -160,22 +158,22 @@ class SandboxServer:
 
     @property
     def ledger(self) -> RequestLog:
-        return self._desk.ledger
+        return self._context.ledger
 
     @property
     def faults(self) -> Faults:
-        return self._desk.faults
+        return self._context.faults
 
     def start(self) -> Self:
-        self._desk.stopping.clear()
-        self._listener = Listener((self.host, self.port), self._desk)
+        self._context.stopping.clear()
+        self._listener = Listener((self.host, self.port), self._context)
         self.port = self._listener.server_address[1]
         threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="sandbox", daemon=True).start()
         return self
 
     def stop(self) -> None:
-        """Close the port and every connection, also those that wait for an answer."""
-        self._desk.stopping.set()
+        """Close the port and every connection, even those that wait for an answer."""
+        self._context.stopping.set()
         if self._listener:
             self._listener.shutdown()
             self._listener.server_close()
@@ -190,14 +188,14 @@ class SandboxServer:
 
 
 class Listener(socketserver.TCPServer):
-    """The listening socket. It knows its connections, so that none outlives it."""
+    """The listening socket. It keeps its connections, so that none outlives it."""
 
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], desk: ServerContext) -> None:
+    def __init__(self, address: tuple[str, int], context: ServerContext) -> None:
         self._connections: dict[socket.socket, threading.Thread] = {}
-        super().__init__(address, partial(Handler, desk=desk))
+        super().__init__(address, partial(Handler, context=context))
 
     def process_request(self, request: Any, client_address: Any) -> None:
         thread = threading.Thread(target=self._serve, args=(request, client_address), daemon=True)
@@ -214,12 +212,12 @@ class Listener(socketserver.TCPServer):
             self._connections.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that hangs up is nothing to speak of; a mistake of ours is."""
+        """Log our own errors, but not a client that hangs up."""
         if not isinstance(sys.exception(), ConnectionError):
             logger.exception("The sandbox could not answer a request")
 
     def hang_up(self) -> None:
-        """Close the connections that are left, and wait for their threads."""
+        """Close the remaining connections, and wait for their threads."""
         for connection, thread in list(self._connections.items()):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

@@ -1,6 +1,6 @@
-"""What LinkedIn would answer to a request (linkedin-capi.md, 1, 2, 5 and 7). Pure: the time is an argument.
+"""LinkedIn's answer to a request. Pure: the time is an argument.
 
-A batch is all or nothing: one bad element refuses it whole, and the answer names the bad ones.
+A batch is all or nothing: it is refused whole for one bad element, and the answer names the bad ones.
 """
 
 import hashlib
@@ -19,19 +19,19 @@ LEAD_ALONE_SINCE: Final = "202605"
 
 def answer_to(request: Received, *, now: datetime) -> Reply:
     """The answer to `request` at `now` (aware)."""
-    stopped = refusal_at_the_door(request, now.date())
-    if stopped:
-        return stopped
+    refused = refusal_at_the_door(request, now.date())
+    if refused:
+        return refused
     if is_about_rules(request):
         return rules.rules_answer(request)
     try:
         document = request.document
     except ValueError:
         return refusal(400, "Cannot parse request entity")
-    return _judge_batch(request, document, now) if request.is_batch else _judge_elements(request, [document], now)
+    return _answer_batch(request, document, now) if request.is_batch else _answer_elements(request, [document], now)
 
 
-def _judge_batch(request: Received, document: Any, now: datetime) -> Reply:
+def _answer_batch(request: Received, document: Any, now: datetime) -> Reply:
     if type(document) is not dict or type(document.get("elements")) is not list or len(document) != 1:
         return refusal(400, 'A batch is an object with the one field "elements", an array')
     elements = document["elements"]
@@ -39,35 +39,35 @@ def _judge_batch(request: Received, document: Any, now: datetime) -> Reply:
         return refusal(400, "The batch holds no elements")
     if len(elements) > MAX_ELEMENTS:
         return refusal(400, f"The batch holds {len(elements)} elements, more than {MAX_ELEMENTS}")
-    return _judge_elements(request, elements, now)
+    return _answer_elements(request, elements, now)
 
 
-def _judge_elements(request: Received, elements: Sequence[Any], now: datetime) -> Reply:
+def _answer_elements(request: Received, elements: Sequence[Any], now: datetime) -> Reply:
     return (
         _against_schema(request, elements)
         or _without_identifier(elements, request.version)
         or _outside_time(elements, now)
-        or _chosen_by_rule(request, elements)
+        or _by_scenario(request, elements)
         or _accept(request, elements)
     )
 
 
 def _against_schema(request: Received, elements: Iterable[Any]) -> Reply | None:
-    said = [
+    errors = [
         scenarios.prefix(position, request.is_batch) + error
         for position, element in enumerate(elements)
         for error in schema.errors(element, request.version)
     ]
-    return refusal(422, "".join(said)) if said else None
+    return refusal(422, "".join(errors)) if errors else None
 
 
 def _without_identifier(elements: Iterable[Any], version: str) -> Reply | None:
-    bad = [at for at, element in enumerate(elements) if not _names_somebody(element["user"], version)]
-    said = f"User identification is missing or incomplete, indices {bad} (0-indexed)."
-    return coded_refusal(400, "INVALID_USER_IDENTIFICATION_FIELD_VALUE", said) if bad else None
+    bad = [at for at, element in enumerate(elements) if not _identifies_a_person(element["user"], version)]
+    message = f"User identification is missing or incomplete, indices {bad} (0-indexed)."
+    return coded_refusal(400, "INVALID_USER_IDENTIFICATION_FIELD_VALUE", message) if bad else None
 
 
-def _names_somebody(user: dict[str, Any], version: str) -> bool:
+def _identifies_a_person(user: dict[str, Any], version: str) -> bool:
     names = user.get("userInfo", {})
     if ("firstName" in names) != ("lastName" in names):
         return False
@@ -76,18 +76,18 @@ def _names_somebody(user: dict[str, Any], version: str) -> bool:
 
 
 def _outside_time(elements: Iterable[Any], now: datetime) -> Reply | None:
-    latest, earliest = _milliseconds(now), _milliseconds(now - MAX_AGE)
+    latest, earliest = _epoch_ms(now), _epoch_ms(now - MAX_AGE)
     times = enumerate(element["conversionHappenedAt"] for element in elements)
     bad = [at for at, time in times if not earliest <= time <= latest]
-    said = f"Conversion time should be within 90 days and not exceed current time, indices {bad} (0-indexed)."
-    return refusal(400, said) if bad else None
+    message = f"Conversion time should be within 90 days and not exceed current time, indices {bad} (0-indexed)."
+    return refusal(400, message) if bad else None
 
 
-def _milliseconds(moment: datetime) -> int:
+def _epoch_ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _chosen_by_rule(request: Received, elements: Sequence[Any]) -> Reply | None:
+def _by_scenario(request: Received, elements: Sequence[Any]) -> Reply | None:
     rule_ids = [element["conversion"].removeprefix(schema.CONVERSION_PREFIX) for element in elements]
     choice = scenarios.for_rules(rule_ids)
     if choice is None:
@@ -105,14 +105,14 @@ def _accept(request: Received, elements: Sequence[Any]) -> Reply:
     return Reply(201, b"", {"Location": f"/conversionEvents/{number}"})
 
 
-# --- What stands before an endpoint: version, token, address, method, kind of content (linkedin-capi.md, 1, 5 and 7).
+# --- The checks before an endpoint: version, token, address, method, content type.
 
 PATH = "/rest/conversionEvents"
 RULES_PATH = "/rest/conversions"
 
 
 def refusal_at_the_door(request: Received, today: date) -> Reply | None:
-    """The refusal that this request meets on its way in, None where it may pass."""
+    """The refusal of a request before it reaches an endpoint, None if it may pass."""
     return (
         _without_length(request)
         or _wrong_version(request.version, today)
@@ -128,7 +128,7 @@ def is_about_rules(request: Received) -> bool:
 
 
 def retired(version: str) -> Reply:
-    """The answer to a version that is over, or never was."""
+    """The answer to a version that was switched off, or never existed."""
     day = "01" if versions.is_well_formed(version) else ""
     return gateway_refusal(426, "NONEXISTENT_VERSION", f"Requested version {version}{day} is not active")
 
@@ -141,8 +141,8 @@ def _without_length(request: Received) -> Reply | None:
 
 def _wrong_version(version: str, today: date) -> Reply | None:
     if not version:
-        said = "A version must be present. Please specify a version by adding the LinkedIn-Version header."
-        return gateway_refusal(400, "VERSION_MISSING", said)
+        message = "A version must be present. Please specify a version by adding the LinkedIn-Version header."
+        return gateway_refusal(400, "VERSION_MISSING", message)
     last_day = versions.sunset(version) if versions.is_known(version) else None
     return None if last_day and today < last_day else retired(version)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from capi import services
-from capi.delivery.linkedin_rules import ask_linkedin
+from capi.delivery.linkedin_rules import fetch_rules
 from capi.linkedin.rules import ReadStatus
 from capi.models import Connection
 from capi.models.token import UnreadableToken
@@ -16,7 +16,7 @@ def saved(company, token="AQX-good-token-0123456789", account="512345678") -> Co
 
 
 def test_the_rules_of_the_ad_account_come_back(company, sandbox) -> None:
-    read = ask_linkedin(saved(company))
+    read = fetch_rules(saved(company))
 
     assert (read.outcome, len(read.rules)) == (ReadStatus.FOUND, 12)
     (entry,) = sandbox.ledger.tail(10)
@@ -30,7 +30,7 @@ def test_asking_changes_nothing_here_whatever_the_answer_is(company, sandbox, wo
     connection = saved(company, token=f"AQX-{word}-token-0123456789")
     before = Connection.objects.values().get()
 
-    read = ask_linkedin(connection)
+    read = fetch_rules(connection)
 
     assert read.outcome == outcome
     assert Connection.objects.values().get() == before
@@ -41,6 +41,6 @@ def test_a_token_that_can_not_be_opened_is_never_sent(company, sandbox) -> None:
     connection.sealed_token = "gAAAA-of-another-key"
 
     with pytest.raises(UnreadableToken):
-        ask_linkedin(connection)
+        fetch_rules(connection)
 
     assert sandbox.ledger.tail(10) == []

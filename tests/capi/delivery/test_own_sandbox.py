@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from capi.delivery import http_session, own_sandbox
-from capi.delivery.linkedin_rules import ask_linkedin
+from capi.delivery.linkedin_rules import fetch_rules
 from capi.linkedin.rules import ReadStatus
 from capi.linkedin.sandbox import messages
 from capi.models import Attempt
@@ -103,7 +103,7 @@ def test_no_question_with_a_token_goes_to_a_stranger(company, token, settings, s
     use(settings, stranger.server_port)
     token.ad_account_id = "512345678"
 
-    read = ask_linkedin(token, seconds=5)
+    read = fetch_rules(token, seconds=5)
 
     stranger.assert_was_told_nothing()
     assert read.outcome == ReadStatus.UNREACHABLE

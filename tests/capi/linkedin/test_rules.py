@@ -135,7 +135,7 @@ def test_a_refusal_is_told_with_linkedins_words(sandbox, read, token, account, o
     result = read(sandbox.url, token=token, account=account)
 
     assert (result.outcome, result.rules) == (outcome, ())
-    assert (result.said.code, result.said.message) == (code, message)
+    assert (result.api_message.code, result.api_message.message) == (code, message)
     assert "date" in result.headers
 
 
@@ -145,7 +145,7 @@ def test_a_retired_version_is_told(sandbox):
     result = read_rules(client, token=TOKEN, ad_account_id=ACCOUNT, seconds=5)
     client.close()
 
-    assert (result.outcome, result.said.code) == (ReadStatus.VERSION_RETIRED, "NONEXISTENT_VERSION")
+    assert (result.outcome, result.api_message.code) == (ReadStatus.VERSION_RETIRED, "NONEXISTENT_VERSION")
 
 
 def test_a_page_that_fails_after_good_ones_leaves_no_half_list(sandbox, read):
@@ -251,6 +251,6 @@ def test_the_token_is_in_no_error_repr_or_log(read, caplog):
     with pytest.raises(ValueError, match="Enter it again") as refused:
         read("http://127.0.0.1:9", token="two words")
 
-    assert result.said.message == "•••"
+    assert result.api_message.message == "•••"
     assert TOKEN not in repr(result) + caplog.text
     assert "two words" not in str(refused.value)

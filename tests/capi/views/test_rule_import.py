@@ -306,7 +306,7 @@ def test_garbage_changes_nothing_here(web, connect, sandbox, fault, said) -> Non
 
 
 def test_a_linkedin_that_does_not_answer_holds_the_page_for_its_time_only(web, connect, sandbox, monkeypatch) -> None:
-    monkeypatch.setattr("capi.delivery.linkedin_rules.ask_linkedin.__kwdefaults__", {"seconds": 0.3})
+    monkeypatch.setattr("capi.delivery.linkedin_rules.fetch_rules.__kwdefaults__", {"seconds": 0.3})
     connect()
     sandbox.faults.add(Fault(delay_ms=2_000))
 
