@@ -95,7 +95,7 @@ def test_it_goes_although_the_rule_and_the_connection_are_paused(company, connec
 def test_without_a_token_it_says_what_to_do_and_makes_nothing(company, make_rule) -> None:
     rule = make_rule()
 
-    with pytest.raises(services.NotConnected, match="Save an access token first"):
+    with pytest.raises(services.NotConnected, match="Save an access token in step 1 first"):
         services.send_test_event(rule=rule)
 
     assert not ConversionEvent.objects.exists()
