@@ -10,19 +10,24 @@ from django.db import connection
 
 from capi.delivery import beats
 from leadmachine import celery, workers
+from leadmachine.watchdog import Watchdog
 
 
 @pytest.fixture
-def as_before() -> Iterator[None]:
+def watchdogs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Watchdog]]:
+    """Those that were started. They don't run: one that did would end this process in a later test."""
+    started: list[Watchdog] = []
     thresholds = gc.get_threshold()
-    yield
+    monkeypatch.setattr(Watchdog, "start", lambda watchdog: started.append(watchdog))
+    yield started
     gc.unfreeze()
     gc.set_threshold(*thresholds)
 
 
-def test_a_new_process_collects_garbage_seldom_and_without_what_stays(as_before) -> None:
+def test_a_new_process_is_watched_and_collects_garbage_rarely_and_without_what_stays(watchdogs) -> None:
     signals.worker_process_init.send(sender=celery.app)
 
+    assert len(watchdogs) == 1
     assert gc.get_freeze_count() > 10_000
     assert gc.get_threshold()[0] == 50_000
 
