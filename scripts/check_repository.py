@@ -1,4 +1,4 @@
-"""What is in the repository, and what it is built from: the part of `make static-checks` that no tool of others has.
+"""What the repository holds and is built from: the checks of `make static-checks` that no third-party tool provides.
 
 Prints a line for each finding and exits with 1 where there is one. docs/security.md: S33, S46, S48.
 """

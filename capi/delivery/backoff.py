@@ -36,7 +36,7 @@ def retry_delay(tries: int, *, at_least: float | None = None) -> timedelta | Non
 
 
 def trouble_rest(now: datetime, failures: int, *, retry_after: float | None) -> Rest:
-    """The lane's rest after a passing failure that follows so many others.
+    """How long the lane rests after a temporary failure; `failures` counts those just before it.
 
     As long as LinkedIn's Retry-After. Without one, LANE_REST_SECONDS, and ten times that after several in a row.
     """

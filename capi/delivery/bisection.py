@@ -58,7 +58,7 @@ class BatchBisection:
         return self.parts.pop()
 
     def reconsider(self, decision: Decision, part: Sequence[Sendable]) -> Decision:
-        """The decision, or another one where the rest of the batch shows more than one answer can.
+        """Return the decision, or a different one if the rest of the batch contradicts it.
 
         A part that is refused whole for one reason looks like a wrong rule. But if LinkedIn accepted other events of
         this rule a moment ago, the events are wrong.

@@ -54,7 +54,7 @@ def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
             result.more_in = 0.0
             return
         snapshot = lane.read_lane(lease)
-        # As of before the batch is read: a later recall is noticed when the request is paid for.
+        # Taken before the batch is read, so that `recall.spend_unless_recalled` notices any later recall.
         recalls = snapshot.connection.recalls
         if snapshot.has_test:
             batch = selection.next_test(lease.company_id)

@@ -201,7 +201,7 @@ def _later(
     message: str = "",
     status: int | None = None,
 ) -> Iterator[EventUpdate]:
-    # One delay for all that have been tried equally often, so that a batch stays together on its next try.
+    # Events with the same number of attempts get the same delay, so that a batch stays together.
     by_tries: defaultdict[int, list[Sendable]] = defaultdict(list)
     for event in part:
         by_tries[event.row.attempts + 1].append(event)

@@ -32,7 +32,7 @@ def make(*, host: str = HOST, port: int | None = None, ledger: Path | None = Non
 
 
 def key(ledger: Path) -> bytes:
-    """A key that only the processes of this installation know. It depends on the ledger: two sandboxes differ in it."""
+    """A key that only the processes of this installation know, derived from the path of the sandbox's log."""
     return salted_hmac("capi.linkedin.sandbox", str(ledger.resolve()), algorithm="sha256").digest()
 
 

@@ -35,8 +35,8 @@ SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_i
        CASE WHEN reason NOT IN ('', 'no_email') THEN {now} END AS settled_at
 FROM found WHERE reason IS NOT NULL
 """
-# In the order of leads or deals, as their rows are locked, so that two concurrent inserts don't deadlock. Within each
-# the oldest first, which gets the `once_key`.
+# Sorted by lead or deal, so that concurrent inserts lock rows in the same order and can't deadlock. Within each, the
+# oldest comes first and gets the `once_key`.
 INSERT = """
 INSERT INTO {event} (company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, once_key,
                      state, reason, next_attempt_at, settled_at, attempts, message, is_test, created_at)

@@ -35,7 +35,7 @@ LONGEST_CHECK_SECONDS = 0.25
 GRACE_SECONDS = 2.0  # between paying for a request and the start of its clock
 
 
-def spend_request(
+def spend_unless_recalled(
     lease: Lease, snapshot: LaneSnapshot, part: Sequence[Sendable], *, recalls: int
 ) -> Sequence[Sendable]:
     """Pay for a request with these events, which were read when the lane's `recalls` was this. Returns those to send.

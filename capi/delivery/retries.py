@@ -1,4 +1,4 @@
-"""Sends events again that have ended, or that wait for their next try, when a person wants that.
+"""What the Retry button does: sends events again that have ended or are waiting for their next attempt.
 
 Both work in statements and not row by row, and skip events that have changed meanwhile: a second call does nothing.
 """

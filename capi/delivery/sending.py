@@ -56,7 +56,7 @@ class BatchSender:
             token = self._token(snapshot)
             if token is None:
                 return
-            part = recall.spend_request(self.lease, snapshot, part, recalls=self.recalls)
+            part = recall.spend_unless_recalled(self.lease, snapshot, part, recalls=self.recalls)
             if part:
                 request, decision = self._request(part, token, snapshot)
                 outcome = outcomes.apply_decision(self.lease, decision, request, snapshot.at_present(), bisection)

@@ -17,7 +17,7 @@ JSON = "{} IN (SELECT value FROM json_each(%s))"
 class IdList:
     """Keys as text for the database, written once: psycopg takes 2 ms to write a list of 5,000.
 
-    Django passes this object on unchanged. In a list it checks each item for being an expression, another 2 ms.
+    Django passes this object on unchanged. Given a list, it checks whether each item is an expression: another 2 ms.
     """
 
     __slots__ = ("count", "text")

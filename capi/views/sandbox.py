@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from capi.linkedin.sandbox.rules import MANY
-from capi.linkedin.sandbox.scenarios import ACCOUNTS, RULES, TOKENS
+from capi.linkedin.sandbox.scenarios import ACCOUNTS, REFUSING_RULES, TOKENS
 from capi.selectors.sandbox import received_from
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
@@ -26,7 +26,7 @@ def received(request: MemberRequest) -> HttpResponse:
         {
             "requests": received_from(request.membership.company_id),
             "tokens": TOKENS,
-            "rules": RULES,
+            "rules": REFUSING_RULES,
             "accounts": ACCOUNTS,
             "many": MANY,
             "ledger": settings.LINKEDIN_SANDBOX_LEDGER.name,

@@ -12,8 +12,8 @@ DEFAULT_COUNT: Final = 10
 MANY: Final = "250250"  # the ad account that has 250 rules
 
 API, URL, SCRIPT = "CONVERSIONS_API", "INSIGHT_TAG_URL_MATCH_RULES", "INSIGHT_TAG_JAVASCRIPT_EVENT"
-# Rules that accept no events have the ids whose events are refused for that reason.
-RULES: Final = (
+# 400400 and 400401 are also in `scenarios.REFUSING_RULES`: the sandbox refuses their events.
+LISTED_RULES: Final = (
     (104011, "Lead form sent", "LEAD", API, True),
     (104012, "Qualified lead", "QUALIFIED_LEAD", API, True),
     (104013, "Offer requested", "OTHER", API, True),
@@ -63,10 +63,10 @@ def _number(text: str) -> int | None:
 
 def _rules_of(account: str) -> Iterator[tuple[int, str, str, str, bool]]:
     if account != MANY:
-        yield from RULES
+        yield from LISTED_RULES
         return
     for number in range(250):
-        _, name, kind, method, enabled = RULES[number % len(RULES)]
+        _, name, kind, method, enabled = LISTED_RULES[number % len(LISTED_RULES)]
         yield 200001 + number, f"{name} {number + 1}", kind, method, enabled
 
 

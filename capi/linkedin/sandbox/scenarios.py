@@ -53,7 +53,7 @@ TOKENS: Final = (
     Choice("unavailable", 503, "LinkedIn is down, with a page in HTML", HTML.format("503 Service Unavailable")),
 )  # fmt: skip
 
-RULES: Final = (
+REFUSING_RULES: Final = (
     Choice("400400", 400, "The rule's method is not the Conversions API",
            "Conversion's method should be CONVERSIONS_API, indices […] (0-indexed)."),
     Choice("400401", 400, "The rule is disabled",
@@ -68,7 +68,7 @@ RULES: Final = (
     Choice("503503", 503, "LinkedIn is down, with a page in HTML", HTML.format("503 Service Unavailable")),
 )  # fmt: skip
 
-_BY_RULE: Final = {choice.sign: choice for choice in RULES}
+_BY_RULE: Final = {choice.sign: choice for choice in REFUSING_RULES}
 
 # Ad accounts that cause an answer when their rules are read. Every other one has the rules of `rules`.
 ACCOUNTS: Final = (

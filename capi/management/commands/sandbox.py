@@ -47,7 +47,7 @@ class Command(BaseCommand):
 
     def _print_info(self, server: SandboxServer) -> None:
         self.stdout.write(f"LinkedIn sandbox at {server.url}, writing to {server.ledger.path}")
-        self._print_table("Rule ids that select a response (all others are accepted):", scenarios.RULES)
+        self._print_table("Rule ids that select a response (all others are accepted):", scenarios.REFUSING_RULES)
         self._print_table("Words in the token that select a response (all others are accepted):", scenarios.TOKENS)
         self._print_table("Ad accounts that select a response when their rules are read:", scenarios.ACCOUNTS)
         self.stdout.flush()

@@ -306,14 +306,14 @@ def test_what_was_read_for_sending_before_a_cancel_is_not_sent(
 ) -> None:
     make_rule()
     make_lead(company)
-    encode = recall.spend_request
+    encode = recall.spend_unless_recalled
 
     def cancel_first(*args, **kwargs):
-        monkeypatch.setattr(recall, "spend_request", encode)
+        monkeypatch.setattr(recall, "spend_unless_recalled", encode)
         cancel(company)
         return encode(*args, **kwargs)
 
-    monkeypatch.setattr(recall, "spend_request", cancel_first)
+    monkeypatch.setattr(recall, "spend_unless_recalled", cancel_first)
     send_all(company)
 
     assert (states(company), received(sandbox)) == (["cancelled"], [])

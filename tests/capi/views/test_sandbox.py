@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from capi import services
-from capi.linkedin.sandbox.scenarios import ACCOUNTS, RULES, TOKENS
+from capi.linkedin.sandbox.scenarios import ACCOUNTS, REFUSING_RULES, TOKENS
 from capi.models import ConversionRule
 from crm.models import Lead
 from tests.capi.conftest import send_all
@@ -127,7 +127,7 @@ def test_what_another_company_sent_is_not_shown(
 def test_it_lists_every_choice_of_an_answer(client_as, sales, switched_on) -> None:
     page = client_as(sales).get(PAGE).content.decode()
 
-    for choice in (*RULES, *TOKENS, *ACCOUNTS):
+    for choice in (*REFUSING_RULES, *TOKENS, *ACCOUNTS):
         assert f"<code>{choice.sign}</code>" in page
 
 

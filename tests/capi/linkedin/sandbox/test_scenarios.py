@@ -102,7 +102,7 @@ def test_an_unavailable_linkedin_answers_in_html(reply):
 
 
 def test_every_choice_of_the_table_is_tested_here():
-    signs = {choice.sign for choice in (*scenarios.TOKENS, *scenarios.RULES)}
+    signs = {choice.sign for choice in (*scenarios.TOKENS, *scenarios.REFUSING_RULES)}
 
     assert signs == BY_TOKEN.keys() | BY_RULE.keys() | {"unavailable", "503503", "sendonly"}
 
