@@ -86,7 +86,7 @@ def test_linkedin_refuses_a_rule(story) -> None:
     story.worker_delivers()
 
     story.all_is_sent_oldest_first(count=51)
-    story.admin_is_mailed("Northwind BV: the rule “New lead” goes on")
+    story.admin_is_mailed("Northwind BV: the rule “New lead” has resumed")
     story.all_is_well_again(sent=51)
 
 

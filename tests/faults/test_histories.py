@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 SHAPE = settings(
-    max_examples=sized(60, small=2),
+    max_examples=sized(60, small=10),
     stateful_step_count=50,
     deadline=None,
     database=None,

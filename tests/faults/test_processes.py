@@ -114,7 +114,9 @@ def choice(name, page) -> str:
 def press_play(browser, rule) -> str:
     """Send a test event of the rule, and wait on the page that this leads to for its result."""
     page = "/integrations/linkedin/"
-    form = re.search(rf'action="([^"]+/test/)"[^\n]*aria-label="Send a test event: {rule}"', browser.get(page))
+    form = re.search(
+        rf'action="([^"]+/test/)"[^<>]*>(?:(?!</form>).)*"Send a test event: {rule}"', browser.get(page), re.S
+    )
     assert form
     return browser.post(form[1], form_at=page).url.removeprefix(browser.url)
 
