@@ -67,7 +67,7 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     """One backfill. For htmx, only the part that polls for progress."""
     row = explained_backfill(_own(request, pk), connection_status(request).connection)
     return render(
-        request, "capi/backfills/_backfill.html" if request.htmx else "capi/backfills/detail.html", {"row": row}
+        request, "capi/backfills/_detail.html" if request.htmx else "capi/backfills/detail.html", {"row": row}
     )
 
 
