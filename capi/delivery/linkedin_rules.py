@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import astuple
+from datetime import datetime
 from typing import Final
 
 from django.core.cache import cache
-from django.utils import timezone
 
 from capi.delivery.http_session import client
 from capi.linkedin.rules import LinkedInRule, ReadStatus, RulesRead, read_rules
 from capi.models import Connection, ConversionRule
+from capi.models.functions import database_now
 from capi.models.token import unseal
 
 READ_SECONDS: Final = 10.0  # a person waits for it
@@ -48,22 +49,24 @@ def refresh_rules(connection: Connection) -> RulesRead:
 def save_facts(*, company_id: int, rules: Collection[LinkedInRule]) -> None:
     """Save LinkedIn's facts with the company's own rules."""
     own = ConversionRule.objects.for_company(company_id).filter(linkedin_id__in=[rule.id for rule in rules])
-    ConversionRule.objects.bulk_update(set_all_facts(own, rules), FACTS)
+    ConversionRule.objects.bulk_update(set_all_facts(own, rules, read_at=database_now()), FACTS)
 
 
-def set_all_facts(own: Iterable[ConversionRule], rules: Iterable[LinkedInRule]) -> list[ConversionRule]:
+def set_all_facts(
+    own: Iterable[ConversionRule], rules: Iterable[LinkedInRule], *, read_at: datetime
+) -> list[ConversionRule]:
     """Set LinkedIn's facts on those of our rules that it listed, and return these. They are not saved."""
     by_id = {rule.id: rule for rule in rules}
     listed = [rule for rule in own if rule.linkedin_id in by_id]
     for rule in listed:
-        set_facts(rule, by_id[rule.linkedin_id])
+        set_facts(rule, by_id[rule.linkedin_id], read_at=read_at)
     return listed
 
 
-def set_facts(rule: ConversionRule, facts: LinkedInRule) -> None:
+def set_facts(rule: ConversionRule, facts: LinkedInRule, *, read_at: datetime) -> None:
     """Set LinkedIn's facts on the rule, which is not saved."""
     rule.linkedin_type, rule.linkedin_method, rule.linkedin_enabled = facts.type, facts.method, facts.enabled
-    rule.linkedin_read_at = timezone.now()
+    rule.linkedin_read_at = read_at
 
 
 def _key(connection: Connection) -> str:

@@ -42,7 +42,7 @@ def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
         if notes_facts and listed:
             save_facts(company_id=company.pk, rules=listed)
         rows, now = rule_rows(company.pk, connection), database_now()
-        set_all_facts([row.rule for row in rows], listed)
+        set_all_facts([row.rule for row in rows], listed, read_at=now)
         return worst_first(
             [
                 *at_hand(connection, rows, now),

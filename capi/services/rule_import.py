@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 
@@ -9,6 +10,7 @@ from capi import services
 from capi.delivery.linkedin_rules import set_facts
 from capi.linkedin.rules import LinkedInRule
 from capi.models import Connection, ConversionRule
+from capi.models.functions import database_now
 from capi.selectors.explanations.rules import EVENTS
 from crm.models import Company
 
@@ -47,12 +49,13 @@ def import_rules(*, company: Company, chosen: Sequence[Chosen]) -> Imported:
         rules = ConversionRule.objects.for_company(company)
         mapped = set(rules.values_list("crm_event", "linkedin_id"))
         new = [one for one in chosen if (one.crm_event, one.rule.id) not in mapped]
+        now = database_now()
         for one in new:
-            services.save_rule(rule=_rule(company, one))
+            services.save_rule(rule=_rule(company, one, read_at=now))
     return Imported(added=len(new), off=sum(one.is_risky for one in new), existing=len(chosen) - len(new))
 
 
-def _rule(company: Company, chosen: Chosen) -> ConversionRule:
+def _rule(company: Company, chosen: Chosen, *, read_at: datetime) -> ConversionRule:
     source = chosen.rule
     name = source.name or f"Conversion {source.id}"
     is_safe = not chosen.is_risky
@@ -64,5 +67,5 @@ def _rule(company: Company, chosen: Chosen) -> ConversionRule:
         is_active=is_safe,
         send_value=is_safe,
     )
-    set_facts(rule, source)
+    set_facts(rule, source, read_at=read_at)
     return rule
