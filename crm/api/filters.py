@@ -1,4 +1,4 @@
-"""Filters of the API, by e-mail address."""
+"""The lists of the API: filters, and keyset pagination."""
 
 from typing import Any, Final, Protocol
 
@@ -6,6 +6,9 @@ from django import forms
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
 
 from crm.api.fields import NO_ADDRESS
 from crm.models import Company, Lead
@@ -54,3 +57,33 @@ class ByCompany(Protocol):
     """A queryset that can be limited to one company. Used by crm and capi."""
 
     def for_company(self, company: Company) -> QuerySet[Any]: ...
+
+
+class KeysetPagination(CursorPagination):
+    """Newest first: every page costs the same, and new rows don't shift the pages.
+
+    Follow `next` and `previous`; `?page_size=` can be up to 500.
+
+    Raises NotFound for an invalid cursor and ValidationError for an invalid page size.
+    """
+
+    ordering = "-pk"
+    page_size_query_param = "page_size"
+    max_page_size = 500
+
+    def get_page_size(self, request: Request) -> int | None:
+        page_size = request.query_params.get(self.page_size_query_param)
+        if page_size is not None and not (_is_id(page_size) and int(page_size)):
+            raise ValidationError({self.page_size_query_param: ["Enter a whole number from 1 to 500."]})
+        return super().get_page_size(request)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        cursor = super().decode_cursor(request)
+        # The position is compared with an id: 18 digits fit every database's integer.
+        if cursor is not None and cursor.position is not None and not _is_id(str(cursor.position)):
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18

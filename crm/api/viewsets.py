@@ -11,8 +11,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from crm.api.authentication import Caller
-from crm.api.filters import ByCompany
-from crm.api.pagination import KeysetPagination
+from crm.api.filters import ByCompany, KeysetPagination
 from crm.models import ApiKey
 from crm.models.recorder import act_as
 from crm.models.roles import Action

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
-from crm.api import throttling
+from crm.api import permissions
 from tests.crm.api.calling import caller
 
 
 @pytest.fixture(autouse=True)
 def _three_a_minute(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.API_REQUESTS_PER_MINUTE = 3
-    monkeypatch.setattr(throttling.time, "time", lambda: 1_800_000_030.0)  # half a minute is left
+    monkeypatch.setattr(permissions.time, "time", lambda: 1_800_000_030.0)  # half a minute is left
 
 
 def asked(client: Any) -> int:
@@ -33,7 +33,7 @@ def test_the_next_minute_is_a_new_one(company: Any, monkeypatch: pytest.MonkeyPa
     client = caller(company)
     [asked(client) for _ in range(4)]
 
-    monkeypatch.setattr(throttling.time, "time", lambda: 1_800_000_060.0)
+    monkeypatch.setattr(permissions.time, "time", lambda: 1_800_000_060.0)
 
     assert asked(client) == 200
 
