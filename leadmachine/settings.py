@@ -93,7 +93,7 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     },
 ]
-FORM_RENDERER = "crm.forms.rendering.FormRenderer"
+FORM_RENDERER = "crm.forms.FormRenderer"
 
 # Database
 DATABASE_URL: str = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR_DIR / 'leadmachine.sqlite3'}"
@@ -122,7 +122,7 @@ if "postgresql" in DATABASES["default"]["ENGINE"]:
 
 # Accounts and sessions
 AUTH_USER_MODEL = "crm.User"
-AUTHENTICATION_BACKENDS = ["crm.accounts.backends.EmailBackend"]
+AUTHENTICATION_BACKENDS = ["crm.accounts.adapter.EmailBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"

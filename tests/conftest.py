@@ -133,7 +133,7 @@ def ops(company: Company) -> Membership:
 def client_as() -> Callable[[Membership], Client]:
     def sign_in(membership: Membership) -> Client:
         client = Client()
-        client.force_login(membership.user, backend="crm.accounts.backends.EmailBackend")
+        client.force_login(membership.user, backend="crm.accounts.adapter.EmailBackend")
         return client
 
     return sign_in
@@ -258,6 +258,6 @@ def plain_page(another_browser: Callable[..., Any]) -> Any:
 def sign_in(page: Any, membership: Membership) -> None:
     """Sign the browser in, without walking through the sign-in page each time."""
     client = Client()
-    client.force_login(membership.user, backend="crm.accounts.backends.EmailBackend")
+    client.force_login(membership.user, backend="crm.accounts.adapter.EmailBackend")
     name = settings.SESSION_COOKIE_NAME
     page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": page.server_url}])

@@ -1,4 +1,4 @@
-"""Our adapters for allauth: sign-up, error messages, client addresses and e-mail."""
+"""Sign-in by e-mail address, and our adapters for allauth: sign-up, error messages, client addresses and e-mail."""
 
 import logging
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -12,6 +12,7 @@ from allauth.core.internal.ratelimit import truncate_ip
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -51,6 +52,20 @@ def _parsed(text: str) -> Address | None:
 
 
 logger = logging.getLogger(__name__)
+
+
+class EmailBackend(ModelBackend):
+    """Signs in with an e-mail address, ignoring case.
+
+    Finds the user by e-mail address, or by username if nobody has that address.
+    """
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> Any:
+        name = (username or kwargs.get("email") or "").strip()
+        user = User.objects.filter(email__iexact=name).exclude(email="").first()
+        return super().authenticate(request, username=user.username if user else name, password=password)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]

@@ -30,7 +30,7 @@ class Scene:
     @cached_property
     def web(self) -> Client:
         client = Client()
-        client.force_login(join(self.company, Role.ADMIN).user, backend="crm.accounts.backends.EmailBackend")
+        client.force_login(join(self.company, Role.ADMIN).user, backend="crm.accounts.adapter.EmailBackend")
         return client
 
     @cached_property

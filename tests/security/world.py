@@ -112,5 +112,5 @@ def everybody(world: World) -> list[Caller]:
 
 def _session(user: User) -> tuple[tuple[str, str], ...]:
     client = Client()
-    client.force_login(user, backend="crm.accounts.backends.EmailBackend")
+    client.force_login(user, backend="crm.accounts.adapter.EmailBackend")
     return tuple((name, morsel.value) for name, morsel in client.cookies.items())

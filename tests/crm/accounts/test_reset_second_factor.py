@@ -60,7 +60,7 @@ def test_their_sessions_end_and_nobody_elses(sales, admin):
     theirs, other = signed_in(sales.user, set_up_app(sales.user)), Client()
     sign_in(other, email="admin@example.com")
     unlisted = Client()
-    unlisted.force_login(sales.user, backend="crm.accounts.backends.EmailBackend")  # allauth knows nothing of this one
+    unlisted.force_login(sales.user, backend="crm.accounts.adapter.EmailBackend")  # allauth knows nothing of this one
 
     printed = reset()
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 def both(sales, other_company):
     Membership.objects.create(company=other_company, user=sales.user, role="admin")
     client = Client(enforce_csrf_checks=True)
-    client.force_login(sales.user, backend="crm.accounts.backends.EmailBackend")
+    client.force_login(sales.user, backend="crm.accounts.adapter.EmailBackend")
     return client
 
 

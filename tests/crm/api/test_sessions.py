@@ -8,7 +8,7 @@ from tests.conftest import make_lead
 
 def signed_in(membership):
     client = APIClient(enforce_csrf_checks=True)
-    client.force_login(membership.user, backend="crm.accounts.backends.EmailBackend")
+    client.force_login(membership.user, backend="crm.accounts.adapter.EmailBackend")
     return client
 
 

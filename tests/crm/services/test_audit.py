@@ -106,7 +106,7 @@ def test_signing_in_and_failing_to_is_on_record_without_what_was_typed(company, 
 
     authenticate(None, username="SALES@example.com", password="a guess")
     authenticate(None, username="sales@exmaple.com", password=PASSWORD)
-    Client().force_login(sales.user, backend="crm.accounts.backends.EmailBackend")
+    Client().force_login(sales.user, backend="crm.accounts.adapter.EmailBackend")
 
     for own in (company, other_company):
         entries = AuditEntry.objects.for_company(own).order_by("pk")

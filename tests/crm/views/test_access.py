@@ -141,7 +141,7 @@ def test_lists_show_the_own_company_only(client_as, admin, company, other_compan
 
 def test_whoever_belongs_to_no_company_is_told_so(db):
     client = Client()
-    client.force_login(User.objects.create(username="new@example.com"), backend="crm.accounts.backends.EmailBackend")
+    client.force_login(User.objects.create(username="new@example.com"), backend="crm.accounts.adapter.EmailBackend")
 
     response = client.get("/leads/")
 

@@ -32,7 +32,7 @@ def test_everybody_reads_every_page(client_as, request, role):
 
 def test_somebody_without_a_company_reads_it_too(db):
     client = Client()
-    client.force_login(User.objects.create(email="new@example.com"), backend="crm.accounts.backends.EmailBackend")
+    client.force_login(User.objects.create(email="new@example.com"), backend="crm.accounts.adapter.EmailBackend")
 
     assert client.get("/help/").status_code == client.get(TROUBLESHOOTING).status_code == 200
 
