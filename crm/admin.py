@@ -24,7 +24,7 @@ from crm.models import (
     User,
 )
 from crm.models.roles import Role
-from crm.services import members
+from crm.services import people
 from crm.services.companies import deactivate_company, reactivate_company
 from crm.services.editing import change_status
 
@@ -181,29 +181,29 @@ class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description="Give the role Admin")
     def make_admin(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        self._each(request, queryset, lambda one: members.change_role(membership=one, role=Role.ADMIN))
+        self._each(request, queryset, lambda one: people.change_role(membership=one, role=Role.ADMIN))
 
     @admin.action(description="Give the role Sales")
     def make_sales(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        self._each(request, queryset, lambda one: members.change_role(membership=one, role=Role.SALES))
+        self._each(request, queryset, lambda one: people.change_role(membership=one, role=Role.SALES))
 
     @admin.action(description="Give the role Ops")
     def make_ops(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        self._each(request, queryset, lambda one: members.change_role(membership=one, role=Role.OPS))
+        self._each(request, queryset, lambda one: people.change_role(membership=one, role=Role.OPS))
 
     @admin.action(description="Deactivate")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        self._each(request, queryset, lambda one: members.deactivate(membership=one))
+        self._each(request, queryset, lambda one: people.deactivate(membership=one))
 
     @admin.action(description="Reactivate")
     def reactivate(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        self._each(request, queryset, lambda one: members.reactivate(membership=one))
+        self._each(request, queryset, lambda one: people.reactivate(membership=one))
 
     def _each(self, request: HttpRequest, queryset: QuerySet[Membership], do: Callable[[Membership], None]) -> None:
         for membership in queryset:
             try:
                 do(membership)
-            except members.LastAdmin:
+            except people.LastAdmin:
                 self.message_user(
                     request, f"{membership} is the company's last admin and was not changed.", messages.ERROR
                 )

@@ -19,7 +19,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail
 from capi.services import retention as log
 from crm.models import ApiKey, AuditAction, AuditEntry, CrmEvent, IdempotencyRecord, Invitation, LeadSearch
-from crm.models.invitation import GOOD_FOR
+from crm.models.people import INVITATION_GOOD_FOR
 from crm.services import idempotency, searches
 
 Renew = Callable[[], None]  # renews the claim; raises if it is lost or the worker is stopping
@@ -126,7 +126,7 @@ def _crm_events_in_use(before: datetime) -> InUse:
 
 def _ended_invitations(before: datetime) -> list[QuerySet[Any]]:
     ended = Q(accepted_at__lt=before) | Q(revoked_at__lt=before)
-    run_out = Q(accepted_at=None, revoked_at=None, sent_at__lt=before - GOOD_FOR)
+    run_out = Q(accepted_at=None, revoked_at=None, sent_at__lt=before - INVITATION_GOOD_FOR)
     return [QuerySet(Invitation).filter(ended | run_out)]
 
 

@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from crm.models import User, crypto
-from crm.services.members import confirm_address
+from crm.services.people import confirm_address
 
 Address = IPv4Address | IPv6Address
 

@@ -12,7 +12,7 @@ from django.dispatch import receiver
 
 from crm.models import AuditAction, Membership, User
 from crm.services import audit
-from crm.services.members import confirm_address
+from crm.services.people import confirm_address
 
 # E-mail addresses: a user has exactly one, `User.email`
 

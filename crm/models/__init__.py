@@ -5,9 +5,8 @@ from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMea
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.idempotency import IdempotencyRecord
-from crm.models.invitation import Invitation
 from crm.models.lead import Lead, LeadSearch
-from crm.models.people import ApiKey, Membership, User
+from crm.models.people import ApiKey, Invitation, Membership, User
 
 __all__ = [
     "ApiKey",

@@ -10,7 +10,7 @@ from django.utils.text import slugify
 from crm.models import ApiKey, AuditAction, Company, Membership, User
 from crm.models.roles import Role
 from crm.services import audit
-from crm.services.members import confirm_address
+from crm.services.people import confirm_address
 from crm.signals import company_closed, company_reopened
 
 

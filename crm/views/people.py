@@ -17,7 +17,7 @@ from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.people import InvitationForm, NewMemberForm, RoleForm
 from crm.models import Invitation, Membership, User
 from crm.models.roles import Action, Role
-from crm.services import invitations, members
+from crm.services import people as services
 from crm.views.shell import work_in
 
 # The people page, for admins
@@ -32,7 +32,7 @@ def people(request: MemberRequest) -> HttpResponse:
     own = request.membership.company
     form = InvitationForm(request.POST or None, company=own)
     if form.is_valid():
-        invitation, token = invitations.invite(company=own, invited_by=request.user, **form.cleaned_data)
+        invitation, token = services.invite(company=own, invited_by=request.user, **form.cleaned_data)
         _mail(request, invitation, token)
         return redirect("people")
     context = {
@@ -49,7 +49,7 @@ def people(request: MemberRequest) -> HttpResponse:
 def invitation_resend(request: MemberRequest, pk: int) -> HttpResponse:
     """Send the invitation again, with a new link."""
     invitation = own_or_404(Invitation.objects.open(), request, pk)
-    _mail(request, invitation, invitations.renew(invitation=invitation))
+    _mail(request, invitation, services.renew_invitation(invitation=invitation))
     return redirect("people")
 
 
@@ -58,7 +58,7 @@ def invitation_resend(request: MemberRequest, pk: int) -> HttpResponse:
 def invitation_revoke(request: MemberRequest, pk: int) -> HttpResponse:
     """Revoke an invitation."""
     invitation = own_or_404(Invitation.objects.open(), request, pk)
-    invitations.revoke(invitation=invitation)
+    services.revoke_invitation(invitation=invitation)
     messages.success(request, f"The invitation to {invitation.email} was revoked. Its link no longer works.")
     return redirect("people")
 
@@ -76,8 +76,8 @@ def member_role(request: MemberRequest, pk: int) -> HttpResponse:
         messages.error(request, YOURSELF)
         return redirect("people")
     try:
-        members.change_role(membership=person, role=form.cleaned_data["role"])
-    except members.LastAdmin:
+        services.change_role(membership=person, role=form.cleaned_data["role"])
+    except services.LastAdmin:
         messages.error(request, LAST_ADMIN)
     else:
         messages.success(request, f"{person.user} now has the role {Role(form.cleaned_data['role']).label}.")
@@ -91,8 +91,8 @@ def member_deactivate(request: MemberRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "crm/people/deactivate.html", {"person": person})
     try:
-        members.deactivate(membership=person)
-    except members.LastAdmin:
+        services.deactivate(membership=person)
+    except services.LastAdmin:
         messages.error(request, LAST_ADMIN)
     else:
         messages.success(request, f"{person.user} was deactivated, and their API keys were revoked.")
@@ -104,7 +104,7 @@ def member_deactivate(request: MemberRequest, pk: int) -> HttpResponse:
 def member_reactivate(request: MemberRequest, pk: int) -> HttpResponse:
     """Reactivate a member."""
     person = own_or_404(Membership.objects.all(), request, pk)
-    members.reactivate(membership=person)
+    services.reactivate(membership=person)
     messages.success(request, f"{person.user} was reactivated.")
     return redirect("people")
 
@@ -126,13 +126,13 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     instance = Invitation.objects.find(token)
     try:
         if instance is None:
-            raise invitations.InvitationGone
+            raise services.InvitationGone
         if request.user.is_authenticated:
             return _join(request, instance, token)
         if User.objects.filter(email__iexact=instance.email).exists():
             return render(request, "crm/people/invitation_sign_in.html", {"invitation": instance})
         return _join_as_new_user(request, instance, token)
-    except invitations.InvitationGone:
+    except services.InvitationGone:
         return render(request, "crm/people/invitation_gone.html", status=404)
 
 
@@ -142,7 +142,7 @@ def _join(request: HttpRequest, instance: Invitation, token: str) -> HttpRespons
         return render(request, "crm/people/invitation_other_user.html", {"invitation": instance}, status=403)
     if request.method != "POST":
         return render(request, "crm/people/invitation_join.html", {"invitation": instance})
-    membership = invitations.accept(token=token, user=user)
+    membership = services.accept_invitation(token=token, user=user)
     work_in(request, membership)
     messages.success(request, f"Welcome to {membership.company}.")
     return redirect("dashboard")
@@ -152,7 +152,7 @@ def _join_as_new_user(request: HttpRequest, instance: Invitation, token: str) ->
     form = NewMemberForm(request.POST or None, instance=User(email=instance.email))
     if not form.is_valid():
         return render(request, "crm/people/invitation_new_user.html", {"invitation": instance, "form": form})
-    user = invitations.accept_as_new_user(token=token, **form.cleaned_data)
+    user = services.accept_invitation_as_new_user(token=token, **form.cleaned_data)
     messages.success(request, f"Welcome to {instance.company}.")
     response: HttpResponse = perform_login(request, user)
     return response

@@ -17,7 +17,7 @@ from crm.accounts.middleware import COMPANY_KEY
 from crm.models import Membership
 from crm.models.roles import Action
 from crm.selectors.timeline import TimelineNote
-from crm.services.members import show_outcomes
+from crm.services.people import show_outcomes
 from crm.views.context_processors import THEME_COOKIE, THEMES
 
 YEAR_SECONDS = 365 * 24 * 3600

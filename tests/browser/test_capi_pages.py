@@ -12,7 +12,7 @@ from capi import services
 from capi.delivery.deliver import deliver
 from capi.models import Connection, ConversionEvent
 from crm.models import LeadStatus
-from crm.services.members import show_outcomes
+from crm.services.people import show_outcomes
 from tests.capi.conftest import send_all
 from tests.capi.counted import count_now
 from tests.conftest import PASSWORD, TOKEN, make_deal, make_lead, sign_in

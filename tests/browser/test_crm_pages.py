@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage
-from crm.services.members import show_outcomes
+from crm.services.people import show_outcomes
 from tests.browser.test_capi_pages import assert_fit_to_use, assert_fit_to_use_in_each_look
 from tests.conftest import PASSWORD, make_deal, make_lead, sign_in
 

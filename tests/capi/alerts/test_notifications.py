@@ -7,7 +7,7 @@ from capi.alerts import notifications
 from capi.alerts.preferences import choose
 from capi.models import Connection, Mail
 from crm.models.roles import Role
-from crm.services.members import deactivate
+from crm.services.people import deactivate
 from tests.capi.alerts.conftest import look, mails, make_mails_due
 from tests.capi.alerts.post_office import Died, PostOffice
 from tests.conftest import join

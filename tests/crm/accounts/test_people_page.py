@@ -9,7 +9,7 @@ from django.test import Client
 
 from crm.models import ApiKey, AuditEntry, Invitation, Lead, Membership, User
 from crm.models.roles import Role
-from crm.services import invitations, members
+from crm.services import people
 from tests.conftest import PASSWORD, join
 from tests.crm.accounts.conftest import is_in, link, sign_in
 
@@ -200,7 +200,7 @@ def test_a_deactivated_member_is_out_from_the_very_next_request(client_as, admin
 
 
 def test_a_reactivated_member_is_in_again(client_as, admin, sales):
-    members.deactivate(membership=sales)
+    people.deactivate(membership=sales)
 
     client_as(admin).post(f"/company/people/{sales.pk}/reactivate/")
 
@@ -216,9 +216,9 @@ def test_keys_end_with_whoever_made_them(company, admin, shut_out):
     assert call(text) == 200
 
     if shut_out == "deactivated":
-        members.deactivate(membership=second)
+        people.deactivate(membership=second)
     elif shut_out == "lowered":
-        members.change_role(membership=second, role=Role.SALES)
+        people.change_role(membership=second, role=Role.SALES)
     else:
         User.objects.filter(pk=second.user_id).update(is_active=False)
 
@@ -251,20 +251,20 @@ def test_an_admin_can_not_demote_themselves(client_as, admin, company):
 
 
 def test_the_last_admin_who_can_come_in_can_not_be_demoted(admin):
-    with pytest.raises(members.LastAdmin):
-        members.change_role(membership=admin, role="sales")
+    with pytest.raises(people.LastAdmin):
+        people.change_role(membership=admin, role="sales")
 
     admin.refresh_from_db()
     assert admin.role == "admin"
 
 
 def test_an_admin_who_is_shut_out_or_switched_off_does_not_count_as_another(company, admin):
-    members.deactivate(membership=join(company, Role.ADMIN, email="second@example.com"))
+    people.deactivate(membership=join(company, Role.ADMIN, email="second@example.com"))
     switched_off = join(company, Role.ADMIN, email="third@example.com")
     User.objects.filter(pk=switched_off.user_id).update(is_active=False)
 
-    with pytest.raises(members.LastAdmin):
-        members.deactivate(membership=admin)
+    with pytest.raises(people.LastAdmin):
+        people.deactivate(membership=admin)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -278,8 +278,8 @@ def test_two_admins_who_shut_each_other_out_at_once_leave_one(company):
         def shut_out(membership, barrier=barrier, refused=refused):
             barrier.wait()
             try:
-                members.deactivate(membership=membership)
-            except members.LastAdmin:
+                people.deactivate(membership=membership)
+            except people.LastAdmin:
                 refused.append(membership)
             connections.close_all()
 
@@ -323,8 +323,8 @@ def test_revoking_an_invitation_is_on_record_once(client_as, admin):
 
     client.post(f"/company/invitations/{invitation.pk}/revoke/")
     client.post(f"/company/invitations/{invitation.pk}/revoke/")
-    invitations.revoke(invitation=invitation)
-    invitations.renew(invitation=invitation)
+    people.revoke_invitation(invitation=invitation)
+    people.renew_invitation(invitation=invitation)
 
     entries = AuditEntry.objects.filter(action__startswith="invitation")
     assert list(entries.values_list("action", "actor_name", "object_label")) == [

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from crm.models import Lead, LeadStatus, Membership
-from crm.services import members
+from crm.services import people
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +68,7 @@ def test_a_form_of_the_new_company_works(both, other_company):
 
 def test_whoever_is_shut_out_of_the_company_writes_nothing_into_the_next_one(both, sales, admin, other_company):
     stale = token_in(both.get("/leads/new/"))
-    members.deactivate(membership=sales)
+    people.deactivate(membership=sales)
 
     first = both.post("/leads/new/", new_lead(other_company, stale))
     second = both.post("/leads/new/", new_lead(other_company, stale))

@@ -1,0 +1,142 @@
+"""The people of a company: its members, of whom one is always an active admin, and invitations to join it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from allauth.account.models import EmailAddress
+from django.db import transaction
+from django.db.models.functions import Now
+
+from crm.models import ApiKey, AuditAction, Company, Invitation, Membership, User
+from crm.models.roles import Action, Role, may
+from crm.services import audit
+
+
+class LastAdmin(Exception):
+    """The company would be left without an active admin."""
+
+
+def change_role(*, membership: Membership, role: str) -> None:
+    """Change a member's role. If they may no longer create API keys, revoke theirs. Raises LastAdmin."""
+    with _keep_an_admin(membership.company):
+        Membership.objects.filter(pk=membership.pk).update(role=role)
+        _record(AuditAction.ROLE_CHANGED, membership, {"role": role})
+        if not may(role, Action.MANAGE_COMPANY):
+            _revoke_keys_of(membership)
+
+
+def show_outcomes(*, membership: Membership, shown: bool) -> None:
+    """Show or hide the outcomes column in this member's lists of leads and deals."""
+    Membership.objects.filter(pk=membership.pk).update(shows_outcomes=shown)
+
+
+def deactivate(*, membership: Membership) -> None:
+    """End a member's access from their next request on, and revoke the API keys they created. Raises LastAdmin."""
+    with _keep_an_admin(membership.company):
+        Membership.objects.filter(pk=membership.pk).update(is_active=False)
+        _record(AuditAction.MEMBER_DEACTIVATED, membership)
+        _revoke_keys_of(membership)
+
+
+@transaction.atomic
+def reactivate(*, membership: Membership) -> None:
+    """Restore a member's access in their previous role. Their API keys stay revoked."""
+    Membership.objects.filter(pk=membership.pk).update(is_active=True)
+    _record(AuditAction.MEMBER_REACTIVATED, membership, {"role": membership.role})
+
+
+@contextmanager
+def _keep_an_admin(company: Company) -> Iterator[None]:
+    with transaction.atomic():
+        # The lock makes two admins who remove each other do so one after the other.
+        Company.objects.select_for_update().get(pk=company.pk)
+        yield
+        if not Membership.objects.for_company(company).active().filter(role=Role.ADMIN).exists():
+            raise LastAdmin
+
+
+def _revoke_keys_of(membership: Membership) -> None:
+    own = ApiKey.objects.for_company(membership.company).filter(created_by=membership.user, revoked_at=None)
+    own.update(revoked_at=Now())
+
+
+def _record(action: AuditAction, membership: Membership, details: audit.Details | None = None) -> None:
+    audit.record(company=membership.company_id, action=action, about=membership.user, details=details)
+
+
+def confirm_address(user: User) -> None:
+    """Mark the user's address as confirmed and delete any other."""
+    address = user.email.lower()
+    EmailAddress.objects.filter(user=user).exclude(email=address).delete()
+    EmailAddress.objects.update_or_create(user=user, email=address, defaults={"verified": True, "primary": True})
+
+
+# Invitations
+
+
+class InvitationGone(Exception):
+    """The invitation has been accepted or revoked, or has expired."""
+
+
+@transaction.atomic
+def invite(*, company: Company, email: str, role: str, invited_by: User) -> tuple[Invitation, str]:
+    """Create an invitation. Returns it with its token for the e-mail; only a hash of the token is stored."""
+    invitation = Invitation(company=company, email=email.lower(), role=role, invited_by=invited_by)
+    token = invitation.new_token()
+    invitation.save()
+    # The log names the invitation by its number, as does the entry of the person who joins: it holds no address.
+    audit.record(company=company, action=AuditAction.MEMBER_INVITED, about=invitation, actor=invited_by)
+    return invitation, token
+
+
+@transaction.atomic
+def renew_invitation(*, invitation: Invitation) -> str:
+    """Start the week again and return a new token. The previous link stops working."""
+    token = invitation.new_token()
+    changes = {"token_sha256": invitation.token_sha256, "sent_at": Now()}
+    if Invitation.objects.open().filter(pk=invitation.pk).update(**changes):
+        audit.record(company=invitation.company_id, action=AuditAction.INVITATION_RENEWED, about=invitation)
+    return token
+
+
+@transaction.atomic
+def revoke_invitation(*, invitation: Invitation) -> None:
+    """Revoke an invitation: its link stops working."""
+    if Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=Now()):
+        audit.record(company=invitation.company_id, action=AuditAction.INVITATION_REVOKED, about=invitation)
+
+
+@transaction.atomic
+def accept_invitation(*, token: str, user: User) -> Membership:
+    """Make the user a member, or reactivate a former one. Raises InvitationGone if the token is no longer valid.
+
+    The address counts as confirmed, because the token was sent to it.
+    """
+    Invitation.objects.select_for_update().filter(pk=_find(token).pk).first()
+    invitation = _find(token)  # read again, now that it is locked
+    Invitation.objects.filter(pk=invitation.pk).update(accepted_at=Now())
+    if invitation.email == user.email:
+        confirm_address(user)
+    membership, _ = Membership.objects.update_or_create(
+        company=invitation.company, user=user, defaults={"role": invitation.role, "is_active": True}
+    )
+    details: audit.Details = {"invitation": invitation.pk, "role": membership.role}
+    audit.record(company=invitation.company, action=AuditAction.MEMBER_JOINED, about=user, details=details, actor=user)
+    return membership
+
+
+@transaction.atomic
+def accept_invitation_as_new_user(*, token: str, first_name: str, last_name: str, password: str) -> User:
+    """Create the invited user and make them a member. Raises InvitationGone."""
+    user = User(email=_find(token).email, first_name=first_name, last_name=last_name)
+    user.set_password(password)
+    user.save()
+    accept_invitation(token=token, user=user)
+    return user
+
+
+def _find(token: str) -> Invitation:
+    invitation = Invitation.objects.find(token)
+    if invitation is None:
+        raise InvitationGone
+    return invitation
