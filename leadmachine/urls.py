@@ -1,16 +1,37 @@
-"""The root URLs. Pages link to each other by name; `docs/guide` mentions the paths."""
+"""The root URLs, and those of the REST API. Pages link to each other by name; `docs/guide` mentions the paths."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from rest_framework.routers import SimpleRouter
 
+from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
+from crm.api.schema import SchemaView
+from crm.api.views import ApiNotFoundView, DealViewSet, IndexView, LeadViewSet
+from crm.views.api_docs import docs
 from leadmachine.help import pages as help_pages
+
+router = SimpleRouter()
+router.register("leads", LeadViewSet, basename="api-lead")
+router.register("deals", DealViewSet, basename="api-deal")
+router.register("conversion-rules", ConversionRuleViewSet, basename="api-conversion-rule")
+router.register("conversion-events", ConversionEventViewSet, basename="api-conversion-event")
+lists = {prefix: f"{basename}-list" for prefix, _, basename in router.registry}
+
+api_urlpatterns: list[URLPattern | URLResolver] = [
+    path("", IndexView.as_view(lists=lists), name="api-index"),
+    path("", include(router.urls)),
+    path("schema/", SchemaView.as_view(), name="api-schema"),
+    path("docs/", docs, name="api-docs"),
+    # Matches with a trailing slash only: CommonMiddleware redirects the rest, as everywhere.
+    re_path("^(?P<address>.*)/$", ApiNotFoundView.as_view(), name="api-nowhere"),
+]
 
 urlpatterns = [
     path("", include("crm.urls")),
     path("", include("capi.urls")),
     path("help/", help_pages.index, name="help"),
     path("help/<slug:slug>/", help_pages.page, name="help_page"),
-    path("api/v1/", include("leadmachine.api_urls")),
+    path("api/v1/", include(api_urlpatterns)),
     path("admin/", admin.site.urls),
 ]
 

@@ -2,8 +2,7 @@
 
     people   the two companies and their users, and the names of leads: all synthetic, all at .example
     crm      leads and deals, spread over the last 94 days
-    rules    the connection to the sandbox and the conversion rules
-    log      conversion events in every state
+    capi     the connection to the sandbox, the conversion rules, and conversion events in every state
 
 The history is written to the database as already settled and is not sent. The sandbox would accept it, but then every
 attempt would have today's date, and the first start would begin with 400 old events. Only one event is left to send,
@@ -16,7 +15,7 @@ from datetime import datetime
 from django.db import transaction
 
 from crm.models import Company
-from leadmachine.demo import crm, log, people, rules
+from leadmachine.demo import capi, crm, people
 
 
 @transaction.atomic
@@ -27,7 +26,7 @@ def load(now: datetime) -> bool:
     dice = random.Random(90)  # noqa: S311 - the same demo for everyone
     northwind = people.create(people.NORTHWIND)
     crm.fill(northwind, now, dice, leads=200, deals=60)
-    log.fill(northwind, rules.connect(northwind, now), now, dice)
+    capi.fill(northwind, capi.connect(northwind, now), now, dice)
     contoso = people.create(people.CONTOSO)
     crm.fill(contoso, now, dice, leads=12, deals=3)
     return True
