@@ -14,7 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-from leadmachine import views
+from leadmachine import middleware
 from tests.faults.installation import create_database, drop_database
 from tests.faults.processes import Processes, command, free_port, wait_for
 
@@ -115,7 +115,7 @@ def test_a_database_that_answers_and_refuses_is_not_called_away_and_the_log_says
 @pytest.mark.django_db
 def test_readyz_says_that_static_files_are_not_collected(monkeypatch, settings, tmp_path) -> None:
     settings.STATIC_ROOT = tmp_path
-    monkeypatch.setattr(views, "staticfiles_storage", CompressedManifestStaticFilesStorage())
+    monkeypatch.setattr(middleware, "staticfiles_storage", CompressedManifestStaticFilesStorage())
 
     status, said = ask("/readyz")
 
@@ -131,7 +131,7 @@ def test_collected_static_files_are_ready_and_so_are_those_of_a_developer(monkey
     manifest = {"version": "1.1", "paths": {"app.css": "app.0a1b.css"}, "hash": ""}
     (tmp_path / "staticfiles.json").write_text(json.dumps(manifest))
     for storage in (CompressedManifestStaticFilesStorage(), StaticFilesStorage()):
-        monkeypatch.setattr(views, "staticfiles_storage", storage)
+        monkeypatch.setattr(middleware, "staticfiles_storage", storage)
 
         assert ask("/readyz") == (200, {"status": "ready"})
 
@@ -141,7 +141,7 @@ def test_whatever_else_goes_wrong_is_told_in_json_and_logged(monkeypatch, caplog
     def fail(*args: Any) -> None:
         raise RuntimeError("a secret of the inside")
 
-    monkeypatch.setattr(views, "MigrationRecorder", fail)
+    monkeypatch.setattr(middleware, "MigrationRecorder", fail)
 
     status, said = ask("/readyz")
 
