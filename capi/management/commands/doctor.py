@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from capi.diagnostics.examine import examine
+from capi.diagnostics.checkups import examine
 from capi.diagnostics.findings import Finding, Level, counted
 from crm.management.commands.create_api_key import find_company
 from crm.models import Company

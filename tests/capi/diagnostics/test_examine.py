@@ -7,7 +7,7 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
 from capi import services
-from capi.diagnostics.examine import examine
+from capi.diagnostics.checkups import examine
 from capi.diagnostics.findings import Check, Finding, Level, as_json, counted, from_json
 from capi.models import Connection, ConversionRule, Heartbeat
 from tests.capi.diagnostics.conftest import about, levels
