@@ -6,8 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from capi.linkedin.sandbox.rules import MANY
-from capi.linkedin.sandbox.scenarios import ACCOUNTS, REFUSING_RULES, TOKENS
+from capi.linkedin.sandbox.scenarios import ACCOUNTS, MANY, REFUSING_RULES, TOKENS
 from capi.selectors.sandbox import received_from
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from capi.linkedin import versions
-from capi.linkedin.sandbox import rules, scenarios, schema
+from capi.linkedin.sandbox import scenarios, schema
 from capi.linkedin.sandbox.messages import Received, Reply, coded_refusal, gateway_refusal, json_reply, refusal
 
 MAX_ELEMENTS: Final = 5_000
@@ -23,7 +23,7 @@ def answer_to(request: Received, *, now: datetime) -> Reply:
     if refused:
         return refused
     if is_about_rules(request):
-        return rules.rules_answer(request)
+        return scenarios.rules_answer(request)
     try:
         document = request.document
     except ValueError:
