@@ -10,7 +10,7 @@ from typing import Any
 from leadmachine.environment import BASE_DIR, DEBUG, PORT, VAR_DIR, dev_secret_key, dev_token_keys, env
 from leadmachine.settings_delivery import *  # noqa: F403
 from leadmachine.settings_delivery import WORKER_STATEMENT_SECONDS
-from postgresql.options import options
+from postgresql.bounds import options
 
 # The installation
 HTTPS: bool = env.bool("LEADMACHINE_HTTPS", default=not DEBUG)

@@ -14,7 +14,6 @@ from psycopg import errors
 from psycopg.abc import PQGen
 
 from postgresql import bounds
-from postgresql.options import before
 
 HEALTH_CHECK_SECONDS: Final = 3.0  # an idle connection that does not reply within this time is replaced
 INTERVAL_SECONDS: Final = 0.1  # psycopg's default, the interval at which it notices Ctrl-C
@@ -55,7 +54,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_connection_params(self) -> dict[str, Any]:
         """Return Django's parameters plus this thread's session settings. DATABASES comes later and overrides them."""
         params: dict[str, Any] = super().get_connection_params()
-        return {**params, "options": before(params.get("options", ""), bounds.session_settings())}
+        return {**params, "options": bounds.before(params.get("options", ""), bounds.session_settings())}
 
     def ensure_connection(self) -> None:
         """Replace a connection that timed out before the next statement, not only in the next request.

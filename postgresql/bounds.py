@@ -1,12 +1,12 @@
-"""The time limit for one statement, for this process and for each of its threads.
+"""How long to wait for PostgreSQL: the limit of each statement, and the options that notice a vanished peer.
 
-Management commands have no limit (None).
+Statements have a limit for this process and for each of its threads; those of management commands have none.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 from django.db import Error, connection
 
@@ -86,3 +86,39 @@ def _set_on_server() -> None:
 
 def _statement_timeout() -> int:
     return round((_bound.seconds or 0) * SERVER_SHARE * 1000)
+
+
+# Connection options that let both ends notice a peer that has disappeared, before any timeout of ours.
+#
+# https://www.postgresql.org/docs/18/libpq-connect.html
+# https://www.postgresql.org/docs/18/runtime-config-connection.html
+
+# After 15 idle seconds a probe every 5, three at most. Sent data must be acknowledged within 20.
+TCP: Final = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+USER_TIMEOUT_MILLISECONDS: Final = 20_000
+CONNECT_SECONDS: Final = 5  # for each address of a host name
+
+
+def options(given: Mapping[str, Any], *, idle_seconds: float) -> dict[str, Any]:
+    """Return Django's OPTIONS. Options `given` in DATABASE_URL override ours.
+
+    The server ends a session that is idle inside a transaction for `idle_seconds`. Otherwise a client that freezes or
+    disappears there would keep its rows locked for ever, including a lane's.
+    """
+    session = {
+        "idle_in_transaction_session_timeout": round(idle_seconds * 1000),
+        **{f"tcp_{name}": value for name, value in TCP.items()},
+        "tcp_user_timeout": USER_TIMEOUT_MILLISECONDS,
+    }
+    ours = {
+        "connect_timeout": CONNECT_SECONDS,
+        "keepalives": 1,
+        **TCP,
+        "tcp_user_timeout": USER_TIMEOUT_MILLISECONDS,
+    }
+    return {**ours, **given, "options": before(given.get("options", ""), session)}
+
+
+def before(options: str, session: Mapping[str, int]) -> str:
+    """Return libpq's `options` with these session settings in front. If a setting appears twice, the last one wins."""
+    return " ".join([*(f"-c {name}={value}" for name, value in session.items()), options]).strip()

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from postgresql.options import options
+from postgresql.bounds import options
 from tests.faults import figures
 from tests.faults.cuts import cut_under_load
 from tests.faults.invariants import extra_acceptances

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from postgresql.options import options
+from postgresql.bounds import options
 from tests.faults.proxy import Proxy
 from tests.faults.servers import OURS, Database
 
