@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from crm.api.exceptions import Conflict
+from crm.api.viewsets import Conflict
 from crm.models import Company
 from crm.services.idempotency import save_once
 

@@ -1,20 +1,24 @@
-"""The base viewset of the API: one company's rows, one role's permissions, bounded bodies."""
+"""The base viewset of the API: one company's rows, one role's permissions, bounded bodies, errors as responses."""
 
 from collections.abc import Mapping
 from typing import IO, Any, ClassVar, Final, TypeVar, cast
 
 from django.db.models import Model, QuerySet
-from rest_framework import viewsets
-from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework import status, viewsets
+from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.settings import api_settings
+from rest_framework.views import exception_handler
 
 from crm.api.authentication import Caller
 from crm.api.filters import ByCompany, KeysetPagination
 from crm.models import ApiKey
+from crm.models.lead import PersonErased
 from crm.models.recorder import act_as
 from crm.models.roles import Action
+from crm.models.tracking import DeletedMeanwhile
 
 
 class BoundedJSONParser(JSONParser):
@@ -67,3 +71,21 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
 
     def get_queryset(self) -> QuerySet[M]:
         return cast(ByCompany, self.queryset).for_company(self.caller.company)
+
+
+# Errors from the models, with the same messages as on the pages.
+
+
+class Conflict(APIException):
+    """409: the request conflicts with the current state."""
+
+    status_code = status.HTTP_409_CONFLICT
+
+
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The response to an exception in a view; None for an unexpected one, which is then raised."""
+    if isinstance(error, PersonErased):
+        error = Conflict(str(error))
+    if isinstance(error, DeletedMeanwhile):
+        error = NotFound()
+    return exception_handler(error, context)
