@@ -1,22 +1,68 @@
 """`/api/v1/leads/`, `/api/v1/deals/`, the index and the 404. The models record the CRM events of changes."""
 
-from typing import Any, NoReturn
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
 
+from django.db.models import Model
 from django.urls import reverse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, status
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from crm.api.filters import LeadFilter
-from crm.api.idempotency import IDEMPOTENCY_KEY, AddedRowGone, saved_once
 from crm.api.permissions import AnyCaller
 from crm.api.serializers import DealSerializer, LeadSerializer
-from crm.api.viewsets import CompanyViewSet, M
-from crm.models import Deal, Lead
+from crm.api.viewsets import CompanyViewSet, Conflict, M
+from crm.models import Company, Deal, Lead
 from crm.models.roles import Action
+from crm.services.idempotency import save_once
+
+# `Idempotency-Key`: a request repeated because its response was lost adds nothing.
+
+IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
+IDEMPOTENCY_PATTERN: Final = r"[!-~]{1,200}"
+INVALID_KEY: Final = "Enter 1 to 200 printable ASCII characters without spaces."
+
+IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    IDEMPOTENCY_HEADER,
+    {"type": "string", "pattern": f"^{IDEMPOTENCY_PATTERN}$"},
+    OpenApiParameter.HEADER,
+    description="Any text you choose. If you send the same body again with the same key within a week, nothing more is "
+    "added, and the response has what the first request added.",
+)
+
+
+class AddedRowGone(Conflict):
+    """The row that the request added has since been deleted or erased."""
+
+    default_detail = "The row that this request added no longer exists. Send another Idempotency-Key to add it again."
+
+
+def saved_once(request: Request, company: Company, save: Callable[[], Model]) -> tuple[int, Model | None]:
+    """Save, unless the same request with the same key has already done so. Returns the same as `save_once`.
+
+    Without a key, always saves. Raises ValidationError for an invalid key.
+    """
+    key = request.headers.get(IDEMPOTENCY_HEADER)
+    if key is None:
+        added = save()
+        return added.pk, added
+    if not re.fullmatch(IDEMPOTENCY_PATTERN, key):
+        raise ValidationError({IDEMPOTENCY_HEADER: [INVALID_KEY]})
+    return save_once(company=company, sha256=_sha256(request.path, key, request.data), save=save)
+
+
+def _sha256(path: str, key: str, body: Any) -> str:
+    return hashlib.sha256(json.dumps([path, key, body], sort_keys=True).encode()).hexdigest()
+
+
+# Leads and deals
 
 
 class PipelineViewSet(
