@@ -1,9 +1,10 @@
-"""The mails, in plain text: the company, what happened, what to do and where. They contain no lead data."""
+"""The mails: who gets them, what they say, and sending them."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -15,13 +16,63 @@ from django.urls import reverse
 from django.utils import dateformat, timezone
 from django.utils.text import capfirst
 
-from capi.alerts.preferences import MailTopic, may_still_read, recipients
 from capi.delivery import shutdown
-from capi.models import Connection, Mail
+from capi.models import Connection, Mail, MailChoice
 from capi.models.choices import MailKind
 from capi.selectors.explanations.alerts import tell, tell_end
 from capi.selectors.explanations.states import HELP_PAGE
 from capi.selectors.reconcile import RuleWeek, reconcile
+from crm.models import Company, Membership, User
+from crm.models.roles import Action, Role
+
+# Who gets mail: admins unless they opt out, ops if they opt in, sales never, as they may not see the page.
+
+
+class MailTopic(StrEnum):
+    """The mails a person may choose, by field name."""
+
+    ALERTS = "alerts"
+    WEEKLY = "weekly"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The mails a member gets."""
+
+    membership: Membership
+    alerts: bool
+    weekly: bool
+
+
+def choices_of(company: Company | int) -> list[Choice]:
+    """Everyone who may get mail about the company's connection, with their choice. Two queries."""
+    members = Membership.objects.for_company(company).active().of_open_companies().select_related("user")
+    chosen = {choice.user_id: choice for choice in MailChoice.objects.for_company(company)}
+    return [_choice(member, chosen.get(member.user_id)) for member in members if member.may(Action.SEE_CONNECTION)]
+
+
+def choose(*, company: Company, user: User, alerts: bool, weekly: bool) -> None:
+    """Save which mails a person wants from this company."""
+    wanted = {"alerts": alerts, "weekly": weekly}
+    MailChoice.objects.update_or_create(company=company, user=user, defaults=wanted)
+
+
+def recipients(company_id: int, topic: MailTopic) -> list[int]:
+    """The ids of the users who want this mail."""
+    return [choice.membership.user_id for choice in choices_of(company_id) if getattr(choice, topic)]
+
+
+def may_still_read(company_id: int, user_id: int) -> bool:
+    """True if this person may still see the company's connection."""
+    return any(choice.membership.user_id == user_id for choice in choices_of(company_id))
+
+
+def _choice(member: Membership, chosen: MailChoice | None) -> Choice:
+    by_role = member.role == Role.ADMIN
+    return Choice(member, *((chosen.alerts, chosen.weekly) if chosen else (by_role, by_role)))
+
+
+# The mails, in plain text: the company, what happened, what to do and where. They contain no lead data.
 
 ABOUT_RECONCILE: Final = "alerts-and-the-weekly-reconcile"
 

@@ -63,7 +63,7 @@ class Alert(models.Model):
 
 
 class MailChoice(models.Model):
-    """The mails that a person has chosen to get. Without a row the role decides: `capi.alerts.preferences`."""
+    """The mails that a person has chosen to get. Without a row the role decides: `capi.alerts.notifications`."""
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from capi.alerts.preferences import choices_of, choose
+from capi.alerts.notifications import choices_of, choose
 from capi.forms.events import BeforeForm, MailChoiceForm
 from capi.selectors.alerts import open_alerts, past_alerts
 from capi.selectors.connection import connection_status

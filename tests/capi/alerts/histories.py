@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from capi import services
 from capi.alerts import evaluate, notifications
-from capi.alerts.preferences import choose
+from capi.alerts.notifications import choose
 from capi.linkedin.versions import SUNSETS
 from capi.models import Alert, Connection, ConversionEvent, ConversionRule, Mail
 from capi.models.choices import Reason, RestCause

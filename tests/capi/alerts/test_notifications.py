@@ -4,7 +4,7 @@ import pytest
 from django.db.models.functions import Now
 
 from capi.alerts import notifications
-from capi.alerts.preferences import choose
+from capi.alerts.notifications import choose
 from capi.models import Connection, Mail
 from crm.models.roles import Role
 from crm.services.people import deactivate
