@@ -57,7 +57,7 @@ def compare(
     for alert in open_alerts:
         condition = current.pop((alert.kind, alert.rule_id), None)
         if condition is None:
-            closed.append((alert, AlertResolution.MENDED if alert.rule_id in standing else AlertResolution.GONE))
+            closed.append((alert, AlertResolution.FIXED if alert.rule_id in standing else AlertResolution.GONE))
         elif not condition.only_keeps and _is_news(condition, alert):
             closed.append((alert, AlertResolution.REPLACED))
             opened.append(condition)

@@ -40,7 +40,7 @@ def evaluate(company_id: int, *, now: datetime) -> bool:
         standing = {rule.pk for rule in rules} | ({None} if rules and connection.has_token else set())
         write_changes(company_id, compare(_open_alerts(company_id), conditions, standing=standing))
         if rules:
-            notifications.write_if_due(connection, now=now)
+            notifications.write_weekly_mails(connection, now=now)
     return True
 
 
@@ -76,7 +76,7 @@ def write_changes(company_id: int, changes: Changes) -> None:
     over = [
         alert
         for alert, resolution in changes.closed
-        if resolution == AlertResolution.MENDED and alert.kind in END_IS_NEWS
+        if resolution == AlertResolution.FIXED and alert.kind in END_IS_NEWS
     ]
     if opened or over:
         people = recipients(company_id, MailTopic.ALERTS)

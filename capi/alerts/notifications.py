@@ -19,7 +19,7 @@ from django.utils.text import capfirst
 from capi.delivery import shutdown
 from capi.models import Connection, Mail, MailChoice
 from capi.models.choices import MailKind
-from capi.selectors.explanations.alerts import tell, tell_end
+from capi.selectors.explanations.alerts import explain_closing, explain_opening
 from capi.selectors.explanations.states import HELP_PAGE
 from capi.selectors.reconcile import RuleWeek, reconcile
 from crm.models import Company, Membership, User
@@ -91,7 +91,7 @@ def mail_content(mail: Mail) -> MailContent:
 def _of_alert(mail: Mail) -> MailContent:
     assert mail.alert is not None
     with timezone.override(mail.company.time_zone):
-        text = tell_end(mail.alert) if mail.news == MailKind.CLOSED else tell(mail.alert)
+        text = explain_closing(mail.alert) if mail.news == MailKind.CLOSED else explain_opening(mail.alert)
     parts = [
         f"{capfirst(text.title)}.",
         text.what,
@@ -191,7 +191,7 @@ def _next_try(tries: int) -> object:
 FROM_HOUR: Final = 6  # on Monday, in the company's time zone
 
 
-def write_if_due(connection: Connection, *, now: datetime) -> None:
+def write_weekly_mails(connection: Connection, *, now: datetime) -> None:
     """Write the mails about the last full week, unless done. Call it while the connection is locked."""
     week = last_week(now.astimezone(ZoneInfo(connection.company.time_zone)))
     if connection.mailed_week == week:

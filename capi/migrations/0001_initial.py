@@ -203,7 +203,7 @@ class Migration(migrations.Migration):
                 ('facts', models.JSONField(default=dict)),
                 ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('closed_at', models.DateTimeField(null=True)),
-                ('ending', models.CharField(blank=True, choices=[('mended', 'Resolved'), ('replaced', 'Replaced by a newer alert'), ('gone', 'No longer applies')], max_length=10)),
+                ('ending', models.CharField(blank=True, choices=[('fixed', 'Resolved'), ('replaced', 'Replaced by a newer alert'), ('gone', 'No longer applies')], max_length=10)),
                 ('company', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to='crm.company')),
                 ('rule', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to='capi.conversionrule')),
             ],

@@ -119,7 +119,7 @@ class AlertKind(models.TextChoices):
 class AlertResolution(models.TextChoices):
     """How an alert ended."""
 
-    MENDED = "mended", "Resolved"
+    FIXED = "fixed", "Resolved"
     REPLACED = "replaced", "Replaced by a newer alert"
     GONE = "gone", "No longer applies"  # the rule was switched off or deleted, the token removed
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from capi.models import Alert
 from capi.models.choices import AlertKind
-from capi.selectors.explanations.alerts import AlertText, tell
+from capi.selectors.explanations.alerts import AlertText, explain_opening
 from capi.selectors.explanations.states import Explanation
 
 ROWS_PER_PAGE: Final = 50
@@ -42,12 +42,12 @@ def past_alerts(company_id: int, *, before: int | None = None) -> AlertPage:
     if before is not None:
         alerts = alerts.filter(pk__lt=before)
     fetched = list(alerts[: ROWS_PER_PAGE + 1])
-    rows = [ExplainedAlert(alert, tell(alert)) for alert in fetched[:ROWS_PER_PAGE]]
+    rows = [ExplainedAlert(alert, explain_opening(alert)) for alert in fetched[:ROWS_PER_PAGE]]
     return AlertPage(rows, rows[-1].alert.pk if len(fetched) > ROWS_PER_PAGE else None)
 
 
 def _current_text(alert: Alert, rest: Explanation | None) -> AlertText:
-    text = tell(alert)
+    text = explain_opening(alert)
     if alert.kind != AlertKind.RESTING or rest is None:
         return text
     return replace(text, what=rest.what, topic=rest.topic)

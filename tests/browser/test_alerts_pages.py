@@ -28,7 +28,7 @@ def test_neither_page_has_a_finding(page, company, admin, history, size, theme) 
         assert_fit_to_use(page)
     rule = company.conversion_rules.first()
     Alert.objects.create(
-        company=company, kind="silent", rule=rule, facts={"days": 5, "per_week": 12}, closed_at=Now(), ending="mended"
+        company=company, kind="silent", rule=rule, facts={"days": 5, "per_week": 12}, closed_at=Now(), ending="fixed"
     )
     look(company)
     open_page(page, ALERTS, size, theme)

@@ -117,12 +117,12 @@ CLOSED: Final[dict[AlertKind, AlertText]] = {
 }
 
 
-def tell(alert: Alert) -> AlertText:
+def explain_opening(alert: Alert) -> AlertText:
     """The text about its beginning, with the numbers at that time. `alert.rule` should be loaded."""
     return _filled(OPENED[AlertKind(alert.kind)], alert)
 
 
-def tell_end(alert: Alert) -> AlertText:
+def explain_closing(alert: Alert) -> AlertText:
     """The text about its end, for the kinds of alert that report it."""
     return _filled(CLOSED[AlertKind(alert.kind)], alert)
 

@@ -36,7 +36,7 @@ def test_what_is_over_stays_on_the_page_in_pages_of_50(web, company, line, make_
     rule = make_rule()
     for number in range(60):
         Alert.objects.create(
-            company=company, kind="silent", rule=rule, closed_at=Now(), ending="mended",
+            company=company, kind="silent", rule=rule, closed_at=Now(), ending="fixed",
             facts={"days": number, "per_week": 12},
         )  # fmt: skip
 

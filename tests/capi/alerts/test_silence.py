@@ -6,7 +6,7 @@ import pytest
 
 from capi.alerts.detectors import silent_rules
 from capi.models import ConversionEvent, ConversionRule
-from capi.selectors.explanations.alerts import tell
+from capi.selectors.explanations.alerts import explain_opening
 from crm.models import CrmEvent
 from tests.capi.alerts.conftest import look, subjects
 
@@ -92,7 +92,7 @@ def test_a_silence_is_told_once_and_so_is_its_end(company, line, make_rule) -> N
 
     look(company, now=NOW)
     look(company, now=NOW + timedelta(days=1))
-    told = tell(rule.alerts.get())
+    told = explain_opening(rule.alerts.get())
     happened(rule, 0)
     look(company, now=NOW)
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from capi.alerts.evaluate import END_IS_NEWS
 from capi.models import Alert, ConversionRule
 from capi.models.choices import AlertKind, Reason, RestCause
-from capi.selectors.explanations.alerts import CLOSED, OPENED, tell, tell_end
+from capi.selectors.explanations.alerts import CLOSED, OPENED, explain_closing, explain_opening
 
 FACTS = {"failed": 4, "ended": 20, "days": 5, "per_week": 12, "on": "2026-12-07", "version": "202609"}
 REST = {"since": "2026-12-07T09:30:00+00:00", "until": "2026-12-07T10:30:00+00:00"}
@@ -30,7 +30,10 @@ def test_every_kind_has_words_for_its_beginning_and_those_whose_end_is_news_for_
 @pytest.mark.parametrize("kind", AlertKind)
 @pytest.mark.parametrize("reason", [Reason.TOKEN_REFUSED, Reason.RULE_NOT_FOUND])
 def test_no_place_is_left_open(kind, reason) -> None:
-    for told in (tell(made(kind, reason=reason)), *([tell_end(made(kind, reason=reason))] if kind in CLOSED else [])):
+    for told in (
+        explain_opening(made(kind, reason=reason)),
+        *([explain_closing(made(kind, reason=reason))] if kind in CLOSED else []),
+    ):
         text = " ".join((told.title, told.what, told.next_step, told.topic)).replace("New {lead}", "")
         assert "{" not in text
         assert "}" not in text
@@ -40,7 +43,7 @@ def test_no_place_is_left_open(kind, reason) -> None:
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason])
 def test_a_pause_is_told_in_the_words_of_its_reason(reason) -> None:
-    assert tell(made("connection_paused", reason=reason)).what
+    assert explain_opening(made("connection_paused", reason=reason)).what
 
 
 @pytest.mark.parametrize("cause", RestCause)
@@ -49,6 +52,6 @@ def test_a_rest_says_until_when_in_the_time_zone_that_is_current(cause) -> None:
     alert.reason = cause
 
     with timezone.override("Europe/Amsterdam"):
-        told = tell(alert)
+        told = explain_opening(alert)
 
     assert "11:30 on 7 December" in told.what

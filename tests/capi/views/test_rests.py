@@ -113,7 +113,7 @@ def test_a_long_rest_is_told_once_and_its_end_too(company, admin, sandbox, make_
     assert evaluate.due_companies() == [company.pk]
     evaluate.evaluate(company.pk, now=timezone.now())
     [alert] = Alert.objects.filter(kind="resting")
-    assert (alert.reason, alert.ending) == ("asked", "mended")
+    assert (alert.reason, alert.ending) == ("asked", "fixed")
     assert [mail.news for mail in alert.mails.order_by("pk")] == ["opened", "closed"]
 
 
