@@ -1,7 +1,7 @@
 """The doctor's findings, the same on the page, on the command line and in the daily check-up."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -56,14 +56,14 @@ ICONS: Final[dict[Level, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check: a sentence, what to do (`mend`), where (`link`), and the `topic` in the help. The last
+    """The result of one check: a sentence, what to do (`fix`), where (`link`), and the `topic` in the help. The last
     three may be "".
     """
 
     check: Check
     level: Level
     sentence: str
-    mend: str = ""
+    fix: str = ""
     link: str = ""
     topic: str = ""
 
@@ -81,6 +81,9 @@ class Finding:
     @property
     def icon(self) -> str:
         return ICONS[self.level]
+
+
+FIELDS: Final = frozenset(each.name for each in fields(Finding))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +121,13 @@ def as_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
 
 
 def from_json(stored: Iterable[dict[str, Any]]) -> list[Finding]:
-    """The stored findings, without checks and levels that this version doesn't know."""
+    """The stored findings, without checks, levels and fields that this version doesn't know."""
     known = [each for each in stored if each["check"] in Check.values and each["level"] in Level.values]
-    return [Finding(**{**each, "check": Check(each["check"]), "level": Level(each["level"])}) for each in known]
+    return [_finding({name: value for name, value in each.items() if name in FIELDS}) for each in known]
+
+
+def _finding(stored: dict[str, Any]) -> Finding:
+    return Finding(**{**stored, "check": Check(stored["check"]), "level": Level(stored["level"])})
 
 
 def step(number: int) -> str:

@@ -48,7 +48,7 @@ def _table(findings: Iterable[Finding]) -> Iterable[str]:
     for row in rows:
         first, *more = [
             *textwrap.wrap(row.sentence, SENTENCE_WIDTH),
-            *textwrap.wrap(row.mend, SENTENCE_WIDTH),
+            *textwrap.wrap(row.fix, SENTENCE_WIDTH),
             *map(_url, row.links),
         ]
         yield f"{row.level.label:{LEVEL_WIDTH}}  {row.check.label:{width}}  {first}"

@@ -31,7 +31,7 @@ def test_a_company_that_has_not_begun_is_no_emergency(company) -> None:
 
     assert (finding.check, finding.level) == ("token", "amber")
     assert finding.sentence == "No access token is saved."
-    assert finding.mend == "Paste one on the LinkedIn page (step 1)."
+    assert finding.fix == "Paste one on the LinkedIn page (step 1)."
     assert finding.link == "/integrations/linkedin/#connect"
 
 
@@ -60,7 +60,7 @@ def test_a_token_that_no_key_opens_is_to_be_mended(company, saved, settings) -> 
 
     assert finding.level == "red"
     assert finding.sentence == "The saved access token can't be decrypted with this installation's keys."
-    assert "LEADMACHINE_TOKEN_KEYS" in finding.mend
+    assert "LEADMACHINE_TOKEN_KEYS" in finding.fix
 
 
 def test_a_token_that_linkedin_refused_says_so(company, saved) -> None:

@@ -51,13 +51,13 @@ def test_one_whose_rules_linkedin_listed_is_connected(company, connected, make_r
 
 
 @pytest.mark.parametrize(
-    ("changes", "mend"),
+    ("changes", "fix"),
     [
         ({"sealed_token": ""}, "Paste one on the LinkedIn page (step 1)."),
         ({"is_paused": True, "paused_reason": "token_refused"}, "Generate a new token in Campaign Manager and save it"),
     ],
 )
-def test_while_nothing_is_sent_it_can_not_be_told(company, connected, make_rule, changes, mend) -> None:
+def test_while_nothing_is_sent_it_can_not_be_told(company, connected, make_rule, changes, fix) -> None:
     log(make_rule(), "accepted", settled_at=connected.token_saved_at + timedelta(seconds=1))
     Connection.objects.update(**changes)
 
@@ -65,7 +65,7 @@ def test_while_nothing_is_sent_it_can_not_be_told(company, connected, make_rule,
 
     assert found.level == "unknown"
     assert found.sentence == "Account 512345678. It can't be checked while nothing is sent."
-    assert found.mend.startswith(mend)
+    assert found.fix.startswith(fix)
 
 
 def test_without_one_the_rules_can_not_be_looked_up(company) -> None:

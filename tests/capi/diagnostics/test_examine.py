@@ -76,6 +76,12 @@ def test_stored_findings_of_a_check_that_is_no_more_are_left_out() -> None:
     ]
 
 
+def test_stored_findings_are_read_without_a_field_that_is_no_more() -> None:
+    stored = as_json([Finding(Check.CLOCK, Level.GREEN, "Fine.")])
+
+    assert from_json([{**stored[0], "phlogiston": "Much."}]) == [Finding(Check.CLOCK, Level.GREEN, "Fine.")]
+
+
 @pytest.mark.parametrize(
     ("levels", "sentence"),
     [

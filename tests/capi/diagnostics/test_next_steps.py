@@ -116,7 +116,7 @@ def test_every_finding_that_is_not_green_has_a_mend_and_a_link_that_leads_somewh
         findings |= {finding for finding in found if finding.level != Level.GREEN}
 
     assert {finding.check for finding in findings} == set(Check)
-    assert not [finding for finding in findings if not (finding.mend and finding.link)]
+    assert not [finding for finding in findings if not (finding.fix and finding.link)]
     assert not [link for link in {link for finding in findings for link in finding.links} if _leads_nowhere(link)]
 
 

@@ -20,7 +20,7 @@ def found(company):
 def test_without_a_rule_there_is_one_to_add(company) -> None:
     active, ids = found(company)
 
-    assert (active.level, active.sentence, active.mend) == ("amber", "There are no rules yet.", "Add one in step 2.")
+    assert (active.level, active.sentence, active.fix) == ("amber", "There are no rules yet.", "Add one in step 2.")
     assert (ids.level, ids.sentence) == ("unknown", rules.NO_ID)
 
 
@@ -72,7 +72,7 @@ def test_a_paused_rule_says_why_and_what_to_do(company, make_rule) -> None:
 
     assert finding.level == "red"
     assert finding.sentence == "Lead created (104012): LinkedIn says 404: there is no conversion rule with this id."
-    assert finding.mend == "Copy the rule id from Campaign Manager again and save the rule."
+    assert finding.fix == "Copy the rule id from Campaign Manager again and save the rule."
 
 
 def test_a_thousand_rules_with_two_troubles_make_two_findings(company) -> None:

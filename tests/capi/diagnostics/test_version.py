@@ -38,7 +38,7 @@ def test_its_end_is_told_from_60_days_on(today, level, sentence) -> None:
     found = finding(today)
 
     assert (found.level, found.sentence) == (level, sentence)
-    assert ("LINKEDIN_API_VERSION" in found.mend) == (level != "green")
+    assert ("LINKEDIN_API_VERSION" in found.fix) == (level != "green")
 
 
 @pytest.mark.parametrize("newer", ["202610", "202701", "202512"])
@@ -49,7 +49,7 @@ def test_a_version_that_the_table_does_not_hold_is_fine_and_its_end_unknown(sett
 
     assert found.level == "unknown"
     assert found.sentence == f"LeadMachine's table of versions does not include {newer}, so its end date is unknown."
-    assert found.mend == LOOK_IT_UP
+    assert found.fix == LOOK_IT_UP
 
 
 def test_a_version_older_than_the_table_is_over(settings) -> None:

@@ -52,9 +52,9 @@ def test_something_to_mend_ends_with_1_and_comes_first(healthy, company, setting
     lines = printed.splitlines()
     assert code == 1
     assert lines[0] == "Northwind BV (northwind): 1 thing to fix, 1 unknown"
-    sentence, mend = lines[1:3]
+    sentence, fix = lines[1:3]
     assert sentence.startswith("  Needs fixing  Rules at LinkedIn     LinkedIn says 401: the access token is expired,")
-    assert mend.startswith(" " * 38 + "Generate a new token in Campaign Manager")
+    assert fix.startswith(" " * 38 + "Generate a new token in Campaign Manager")
     assert [line.strip() for line in lines if "://" in line] == [
         "https://crm.example/integrations/linkedin/#connect",
         "https://crm.example/help/troubleshooting/#reason-token_refused",
