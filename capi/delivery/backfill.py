@@ -21,6 +21,7 @@ from capi.linkedin import failpoints
 from capi.models import Backfill, ConversionEvent, ConversionRule
 from capi.models.choices import BackfillState
 from crm.models import CrmEvent
+from crm.models.snapshots import CHUNK
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 
@@ -44,7 +45,7 @@ def plan_next_chunk(lease: Lease) -> bool:
     if backfill is None:
         return False
     room = settings.BATCH_SIZE - ConversionEvent.objects.pending().counted().filter(rule=backfill.rule).count()
-    room = min(room, planning.CHUNK)
+    room = min(room, CHUNK)
     ids = list(_not_reached(backfill).values_list("pk", flat=True)[:room])
     changes: dict[str, Any] = {} if len(ids) == room else {"state": BackfillState.DONE, "finished_at": Now()}
     if ids:

@@ -3,10 +3,9 @@
 A rule with the frequency `once` counts each lead or deal once: `once_key` is unique within the rule.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, QuerySet, Subquery, When
@@ -20,9 +19,7 @@ from capi.delivery.selection import lead_of_event
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.models.choices import OPEN_STATES, Frequency, Reason, State
 from capi.models.lookups import IdList
-
-CHUNK = 5_000
-T = TypeVar("T")
+from crm.models.snapshots import chunks
 
 
 def once_key_expression() -> Case:
@@ -131,13 +128,6 @@ def _companies_of_opted_out(lead_ids: Sequence[int], using: str) -> set[int]:
         company__leads__in=lead_ids, company__leads__share_with_ad_platforms=False
     )
     return set(opted_out.values_list("company", flat=True))
-
-
-def chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    """Split the items into lists that are short enough for one statement."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk
 
 
 def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int]]:

@@ -77,8 +77,8 @@ def supports_returning_old(connection: Any) -> bool:
     return bool(connection.vendor == "postgresql" and connection.pg_version >= 180_000)
 
 
-def chunks(pks: list[int]) -> Iterator[list[int]]:
-    """Yield the keys in lists of at most CHUNK."""
+def chunks(pks: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield the keys in sequences of at most CHUNK."""
     return (pks[start : start + CHUNK] for start in range(0, len(pks), CHUNK))
 
 

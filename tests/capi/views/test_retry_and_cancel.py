@@ -167,7 +167,7 @@ def test_more_than_can_be_asked_for_at_once_is_asked_for_in_portions(web, rule, 
 
 
 def test_what_takes_long_is_done_in_steps_that_leave_out_nothing_and_repeat_nothing(web, rule, monkeypatch) -> None:
-    monkeypatch.setattr("capi.delivery.planning.CHUNK", 2)
+    monkeypatch.setattr("crm.models.snapshots.CHUNK", 2)
     monkeypatch.setattr(events, "STEP_SECONDS", 0)
     stuck = [event(rule, "exhausted", "timed_out", **({"happened_at": LONG_AGO} if i < 3 else {})) for i in range(5)]
     address, seen = f"{RETRY}?state=failed", []
