@@ -60,11 +60,6 @@ def page() -> Page:
     return Page(HELP_PAGE, "Troubleshooting", intro, tuple(sections))
 
 
-def reasons_of(status: int) -> tuple[Reason, ...]:
-    """Return the reasons that the page lists for this HTTP status of 400 or more."""
-    return ANSWERS.get(str(status)) or ANSWERS[f"other {status // 100}xx"]
-
-
 def _reason_section(reason: Reason) -> Section:
     answers = ", ".join(answer for answer, reasons in ANSWERS.items() if reason in reasons)
     return _section(f"{answers}: {reason.label}" if answers else str(reason.label), REASONS[reason])

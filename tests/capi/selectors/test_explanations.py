@@ -33,7 +33,7 @@ from capi.selectors.explanations.dry_run import NO_HASH
 from capi.selectors.explanations.explain import explain
 from capi.selectors.explanations.reasons import READINGS, REASONS, REFUSED_WITH
 from capi.selectors.explanations.states import ON_HOLD, STATES, Explanation
-from leadmachine.help.troubleshooting import ANSWERS, page, reasons_of
+from leadmachine.help.troubleshooting import ANSWERS, page
 
 ROOT = settings.BASE_DIR
 MODULES = [
@@ -118,6 +118,11 @@ def test_every_trouble_of_a_request_comes_to_a_reason_with_words() -> None:
         decision = decide(Answer(None, {}, b"", trouble, 1), count=1)
 
         assert Reason(reason_of(decision)) in REASONS, trouble
+
+
+def reasons_of(status: int) -> tuple[Reason, ...]:
+    """The reasons that the help lists for this status."""
+    return ANSWERS.get(str(status)) or ANSWERS[f"other {status // 100}xx"]
 
 
 @pytest.mark.parametrize("status", range(400, 600))
