@@ -26,8 +26,8 @@ def measures_of(company_id: int, *, now: datetime) -> list[Condition]:
     if connection is None:
         return []
     rules = list(ConversionRule.objects.for_company(company_id).active())
-    sending = [rule for rule in rules if connection.is_sending and not rule.is_paused]
-    held = [rule for rule in rules if rule not in sending]
+    held = [rule for rule in rules if rule.is_on_hold(connection)]
+    sending = [rule for rule in rules if rule not in held]
     return [
         *hold_ending(connection, now=now),
         *failing_rules(company_id, sending, now=now),

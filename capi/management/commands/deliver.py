@@ -5,13 +5,14 @@ from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db.models import Count, Q
+from django.db.models import Count
 
 from capi.delivery import sweep
 from capi.delivery.deliver import deliver
 from capi.delivery.sending import DeliveryResult
-from capi.models import ConversionEvent
-from capi.models.choices import Reason, State
+from capi.models import Connection, ConversionEvent
+from capi.models.choices import Reason
+from crm.models import Company
 
 
 class Command(BaseCommand):
@@ -48,15 +49,16 @@ class Command(BaseCommand):
 
 def held() -> Counter[str]:
     """The number of events on hold, by company and reason."""
-    no_token = Q(company__linkedin_connection__sealed_token="")
-    paused = Q(company__linkedin_connection__is_paused=True)
-    waiting = ConversionEvent.objects.filter(state=State.PENDING, is_test=False)
-    rows = waiting.filter(no_token | paused | Q(rule__is_paused=True)).values_list(
-        "company__slug", "company__linkedin_connection__sealed_token", "company__linkedin_connection__paused_reason",
-        "rule__paused_reason",
-    ).annotate(count=Count("pk"))  # fmt: skip
     counts: Counter[str] = Counter()
-    for company, token, connection_reason, rule_reason, count in rows:
-        reason = Reason(connection_reason or rule_reason) if token else Reason.NO_TOKEN
-        counts[f"{company}: {reason.label}"] += count
+    for company in Company.objects.select_related("linkedin_connection"):
+        connection: Connection | None = getattr(company, "linkedin_connection", None)
+        events = ConversionEvent.objects.for_company(company).on_hold(connection).order_by()
+        for rule_reason, count in events.values_list("rule__paused_reason").annotate(count=Count("pk")):
+            counts[f"{company.slug}: {_reason(connection, rule_reason).label}"] += count
     return counts
+
+
+def _reason(connection: Connection | None, rule_reason: str) -> Reason:
+    if connection is None or not connection.has_token:
+        return Reason.NO_TOKEN
+    return Reason(connection.paused_reason or rule_reason)

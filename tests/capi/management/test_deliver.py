@@ -71,6 +71,15 @@ def test_it_tells_what_is_on_hold_and_why(company, other_company, connected, san
     assert ConversionRule.objects.get(company=company).is_paused
 
 
+def test_events_of_a_company_that_never_had_a_connection_are_on_hold_too(other_company, make_rule) -> None:
+    make_rule(company=other_company)
+    make_lead(other_company)
+
+    assert deliver() == (
+        "Sent nothing: no event was due.\n0 requests to LinkedIn.\nOn hold:\ncontoso: No access token        1\n"
+    )
+
+
 def test_a_second_run_sends_nothing_again(company, connected, sandbox, make_rule) -> None:
     make_rule()
     make_lead(company)
