@@ -8,6 +8,7 @@ class CapiConfig(AppConfig):
     def ready(self) -> None:
         from capi import receivers  # noqa: F401 - importing it connects the signal handlers
         from capi.selectors import timeline
-        from crm.selectors.timeline import timeline_notes
+        from crm.selectors.timeline import outlooks, timeline_notes
 
         timeline_notes.append(timeline.notes)
+        outlooks.append(timeline.outlook)

@@ -1,6 +1,6 @@
 """Receivers of crm's signals. Each makes one call in the transaction of the change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.dispatch import receiver
@@ -8,16 +8,37 @@ from django.dispatch import receiver
 from capi.delivery import cancellation, planning
 from capi.delivery.wakeup import wake_on_commit
 from capi.linkedin import failpoints
+from capi.selectors.explanations.explain import already_told
 from crm.models import CrmEvent
-from crm.signals import company_closed, company_reopened, crm_events_recorded, lead_contact_changed, lead_erased
+from crm.signals import (
+    AlreadyTold,
+    company_closed,
+    company_reopened,
+    crm_events_recorded,
+    crm_events_taken_back,
+    lead_contact_changed,
+    lead_erased,
+)
+
+SENTENCES_AT_MOST = 20  # about one undo
 
 
 @receiver(crm_events_recorded)
 def plan_conversions(events: Sequence[CrmEvent], **kwargs: Any) -> None:
     """Create the conversion events for these CRM events."""
-    for company_id in planning.plan([event.pk for event in events]):
-        wake_on_commit(company_id)
+    for company_id, wait_seconds in planning.plan([event.pk for event in events]).items():
+        wake_on_commit(company_id, after_seconds=wait_seconds)
     failpoints.reached("planned")
+
+
+@receiver(crm_events_taken_back)
+def take_back_conversions(
+    company_ids: Collection[int], crm_event_ids: Sequence[int], **kwargs: Any
+) -> AlreadyTold | None:
+    """Cancel the conversion events of these CRM events that have not gone out, and name those that have."""
+    told = cancellation.take_back(company_ids=company_ids, crm_event_ids=crm_event_ids)
+    sentences = [already_told(event) for event in told.select_related("rule").order_by("pk")[:SENTENCES_AT_MOST]]
+    return AlreadyTold(sentences) if sentences else None
 
 
 @receiver(lead_contact_changed)

@@ -1,15 +1,29 @@
 """The signals that crm sends to other apps, each inside the transaction of its change.
 
 `crm_events_recorded(sender, events)`: a list of the `CrmEvent`s just written, for one or more companies.
+`crm_events_taken_back(sender, company_ids, crm_event_ids)`: CRM events that were undone, or set back before their
+release. Receivers stop what has not gone out, and return an `AlreadyTold` for what has, or None.
 `lead_contact_changed(sender, lead_ids)`: leads whose e-mail address or `share_with_ad_platforms` changed.
 `lead_erased(sender, company_id, lead_ids)`: people being erased. Receivers also delete what they have stored about
 them, and return only when nothing is still using it.
 `company_closed(sender, company_id)`, `company_reopened(sender, company_id)`: the operator switched a company off or on.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from django.dispatch import Signal
 
+
+@dataclass(frozen=True, slots=True)
+class AlreadyTold:
+    """What an ad platform has heard, or may have heard, of CRM events that were taken back: a sentence for each."""
+
+    sentences: Sequence[str]
+
+
 crm_events_recorded = Signal()
+crm_events_taken_back = Signal()
 lead_contact_changed = Signal()
 lead_erased = Signal()
 company_closed = Signal()

@@ -2,13 +2,14 @@
 
 from django.urls import include, path
 
-from crm.views import audit, company, deals, leads, people, shell
+from crm.views import audit, company, deals, leads, people, shell, undo
 
 urlpatterns = [
     path("", include("crm.accounts.urls")),
     path("theme/", shell.theme, name="theme"),
     path("switch-company/", shell.switch_company, name="switch_company"),
     path("outcomes-column/", shell.outcomes_column, name="outcomes_column"),
+    path("undo/<uuid:action>/", undo.undo_action, name="undo"),
     path("leads/", leads.leads, name="leads"),
     path("leads/status/", leads.lead_bulk_status, name="lead_bulk_status"),
     path("leads/new/", leads.lead_new, name="lead_new"),

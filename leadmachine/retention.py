@@ -18,7 +18,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail
 from capi.services import retention as log
-from crm.models import ApiKey, AuditAction, AuditEntry, CrmEvent, IdempotencyRecord, Invitation, LeadSearch
+from crm.models import ApiKey, AuditAction, AuditEntry, Change, CrmEvent, IdempotencyRecord, Invitation, LeadSearch
 from crm.models.people import INVITATION_GOOD_FOR
 from crm.services import idempotency, searches
 
@@ -107,6 +107,12 @@ def _named_by(rows: QuerySet[Any], key: str) -> Callable[[datetime], InUse]:
     return lambda before: lambda pks: set(rows.filter(**{f"{key}__in": pks}).order_by().values_list(key, flat=True))
 
 
+def _api_keys_in_use(before: datetime) -> InUse:
+    """Return those of the API keys that a timeline names."""
+    made, changed = (_named_by(rows, "api_key")(before) for rows in (CrmEvent.objects.all(), Change.objects.all()))
+    return lambda pks: made(pks) | changed(pks)
+
+
 def _crm_events_in_use(before: datetime) -> InUse:
     """Return the CRM events that the log references, and those in the period of an unfinished backfill.
 
@@ -179,6 +185,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
             "its lead is there, or the log or an open backfill needs it",
         ),
     ),
+    "crm.Change": Kept("as long as its lead"),
     "crm.Company": Kept("until the operator deletes it"),
     "crm.LeadStatus": Kept("as long as its company"),
     "crm.Stage": Kept("as long as its company"),
@@ -202,7 +209,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
             _days(180),
             "it was revoked",
             _where(ApiKey, at="revoked_at"),
-            _named_by(CrmEvent.objects.all(), "api_key"),
+            _api_keys_in_use,
             "a timeline names it",
         ),
     ),

@@ -98,12 +98,13 @@ def _settings(settings: Any, tmp_path: Any) -> None:
 
 @pytest.fixture
 def company(db: None) -> Company:
-    return Company.objects.create(name="Northwind BV", slug="northwind")
+    # Without a grace period, so that what a test changes is due at once.
+    return Company.objects.create(name="Northwind BV", slug="northwind", grace_seconds=0)
 
 
 @pytest.fixture
 def other_company(db: None) -> Company:
-    return Company.objects.create(name="Contoso GmbH", slug="contoso")
+    return Company.objects.create(name="Contoso GmbH", slug="contoso", grace_seconds=0)
 
 
 def join(company: Company, role: Role, **fields: Any) -> Membership:

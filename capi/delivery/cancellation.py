@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from capi.delivery.planning import end
@@ -51,6 +52,19 @@ def cancel_backfill(backfill: Backfill) -> int | None:
         return None
     events = ConversionEvent.objects.for_company(backfill.company_id).filter(backfill=backfill)
     return end(events, State.CANCELLED, Reason.BACKFILL_CANCELLED)
+
+
+def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> Events:
+    """Cancel the open conversion events of these CRM events. Returns those that LinkedIn has or may have received.
+
+    Call it inside a transaction. An event that is due may be in a request in flight: it stays as it is, because
+    LinkedIn's answer decides. No event in its grace period is in one.
+    """
+    in_flight = {request.company_id for request in recall_unsent(company_ids)}
+    events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)
+    end(events.exclude(company__in=in_flight, next_attempt_at__lte=Now()), State.CANCELLED, Reason.TAKEN_BACK)
+    may_have_arrived = Q(reason=Reason.TAKEN_BACK, attempts__gt=0)
+    return events.filter(Q(state__in=[State.ACCEPTED, State.PENDING]) | may_have_arrived)
 
 
 def cancellable(events: Events) -> Events:

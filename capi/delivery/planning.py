@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, QuerySet, Subquery, When
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce, Greatest, Now
 from django.db.models.lookups import IsNull
 
 from capi.delivery import planning_sql
@@ -47,13 +47,13 @@ def restore_once_keys(pks: IdList) -> None:
         return  # a newer event has just taken the key, and one of the two counts
 
 
-def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> set[int]:
-    """Create one conversion event for each of these CRM events and each active rule of its kind.
+def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> dict[int, float]:
+    """Create a conversion event for each of these CRM events and each active rule of its kind.
 
-    Returns the companies that have something to send now. Call it inside the transaction that made the CRM events.
-    Planning the same event again creates nothing.
+    Returns the companies that have something to send, and in how many seconds: 0 or less is at once. Call it inside the
+    transaction that made the CRM events. Planning the same event again creates nothing.
     """
-    due: set[int] = set()
+    due: dict[int, float] = {}
     for ids in chunks(crm_event_ids):
         statements, chosen = planning_sql.planning(ids, using)
         due |= _run(statements, [chosen], using)
@@ -69,10 +69,10 @@ def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:
     _run(statements, [backfill.pk, planning_sql.one_of(crm_event_ids), backfill.rule_id])
 
 
-def _run(statements: Planning, parameters: Sequence[Any], using: str = "default") -> set[int]:
+def _run(statements: Planning, parameters: Sequence[Any], using: str = "default") -> dict[int, float]:
     run = _plan_at_once if connections[using].vendor == "postgresql" else _plan_in_steps
     with connections[using].cursor() as cursor:
-        return {company_id for (company_id,) in run(cursor, statements, parameters)}
+        return dict(run(cursor, statements, parameters))
 
 
 def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:
@@ -98,7 +98,9 @@ def release_waiting(events: QuerySet[ConversionEvent]) -> set[int]:
     ready = _of_leads(with_address, events.filter(state=State.WAITING))
     companies = set(ready.order_by().values_list("company", flat=True).distinct())
     if companies:
-        ready.update(state=State.PENDING, reason=Reason.NONE, next_attempt_at=Now())
+        # Not before the end of the grace period, which is the time that a waiting event has had since it was planned.
+        due_at = Greatest(Coalesce("next_attempt_at", Now()), Now())
+        ready.update(state=State.PENDING, reason=Reason.NONE, next_attempt_at=due_at)
     return companies
 
 
@@ -130,13 +132,13 @@ def _companies_of_opted_out(lead_ids: Sequence[int], using: str) -> set[int]:
     return set(opted_out.values_list("company", flat=True))
 
 
-def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int]]:
+def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int, float]]:
     """PostgreSQL: everything in one statement."""
     cursor.execute(planning.at_once, parameters)
     return cursor.fetchall()  # type: ignore[no-any-return]
 
 
-def _plan_in_steps(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int]]:
+def _plan_in_steps(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int, float]]:
     """SQLite, which can't insert inside a WITH."""
     cursor.execute(planning.insert, parameters)
     made = cursor.rowcount

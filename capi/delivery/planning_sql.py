@@ -21,17 +21,18 @@ WITH found AS {materialized} (
   SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
          'lm-' || replace(CAST(e.public_id AS text), '-', '') || '-' || r.id AS event_id, r.frequency,
          {backfill} AS backfill_id,
+         {later} AS due_at,
          (SELECT CASE WHEN NOT l.share_with_ad_platforms THEN 'opted_out' WHEN e.occurred_at <= {oldest} THEN 'too_old'
                       WHEN l.email = '' THEN 'no_email' ELSE '' END FROM {lead} l WHERE l.id = e.lead_id) AS reason
   FROM {crm_event} e
   JOIN {rule} r ON r.company_id = e.company_id AND r.crm_event = e.kind AND r.is_active
-  WHERE {which}
+  WHERE {which} AND e.taken_back_at IS NULL
 )
 SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, reason,
        CASE WHEN reason IN ('', 'no_email') AND frequency = 'once' THEN COALESCE(deal_id, lead_id) END AS once_key,
        CASE reason WHEN '' THEN 'pending' WHEN 'no_email' THEN 'waiting' WHEN 'too_old' THEN 'expired'
                    ELSE 'skipped' END AS state,
-       CASE WHEN reason IN ('', 'no_email') THEN {now} END AS next_attempt_at,
+       CASE WHEN reason IN ('', 'no_email') THEN due_at END AS next_attempt_at,
        CASE WHEN reason NOT IN ('', 'no_email') THEN {now} END AS settled_at
 FROM found WHERE reason IS NOT NULL
 """
@@ -59,11 +60,13 @@ NOT_IN_TABLE = """NOT EXISTS (
   SELECT 1 FROM {event} AS made WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)"""
 AT_ONCE = """
 WITH pairs AS ({pairs}),
-     made AS ({insert} RETURNING company_id, crm_event_id, rule_id, state),
+     made AS ({insert} RETURNING company_id, crm_event_id, rule_id, state, next_attempt_at),
      counted AS ({insert_counted})
-SELECT DISTINCT company_id FROM made WHERE state = 'pending'
+SELECT company_id, {wait} FROM made WHERE {to_wake_for} GROUP BY company_id
 """
-DUE = "SELECT DISTINCT company_id FROM {event} WHERE state = 'pending' AND crm_event_id {one_of}"
+# A waiting event that gets its address within the grace period is due at its end.
+TO_WAKE_FOR = "(state = 'pending' OR state = 'waiting' AND next_attempt_at > {now})"
+DUE = "SELECT company_id, {wait} FROM {event} WHERE {to_wake_for} AND crm_event_id {one_of} GROUP BY company_id"
 # What the statements above would do with one rule's past CRM events, and how many have lost their lead or deal.
 PREVIEW = """
 SELECT outcome, COUNT(*) FROM (
@@ -97,6 +100,8 @@ class Dialect:
 
     now: str
     ago: str
+    later: str  # when an event may go out: now, or at the end of the grace period
+    wait: str  # the seconds until the first of the grouped events may go out
     one_of: str
     materialized: str
 
@@ -104,6 +109,8 @@ class Dialect:
 POSTGRESQL = Dialect(
     "statement_timestamp()",
     "statement_timestamp() - interval '{days} days'",
+    "GREATEST(statement_timestamp(), e.release_at)",
+    "CAST(EXTRACT(EPOCH FROM MIN(next_attempt_at) - statement_timestamp()) AS double precision)",
     "= ANY(%s::bigint[])",
     materialized="MATERIALIZED",
 )
@@ -112,6 +119,8 @@ POSTGRESQL_ONE = replace(POSTGRESQL, one_of="= %s")
 SQLITE = Dialect(
     "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
     "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{days} days')",
+    "MAX(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'), COALESCE(e.release_at, ''))",
+    "(julianday(MIN(next_attempt_at)) - julianday('now')) * 86400",
     "IN (SELECT value FROM json_each(%s))",
     materialized="",  # SQLite knows the word since 3.35, and Django supports SQLite since 3.31
 )
@@ -167,6 +176,7 @@ def _planning(dialect: Dialect, which: str, backfill: str, days: int) -> Plannin
             pairs=pairs,
             insert=INSERT.format(pairs="pairs", **names),
             insert_counted=INSERT_COUNTED.format(pairs="pairs", is_not_made=NOT_AMONG_MADE, **names),
+            **names,
         ),
         insert=INSERT.format(pairs=f"({pairs})", **names),
         insert_counted=INSERT_COUNTED.format(pairs=f"({pairs})", is_not_made=NOT_IN_TABLE.format(**names), **names),
@@ -191,7 +201,9 @@ def _pairs(dialect: Dialect, which: str, backfill: str, days: int) -> str:
 def _names(dialect: Dialect) -> dict[str, str]:
     models = {"event": ConversionEvent, "rule": ConversionRule, "crm_event": CrmEvent, "lead": Lead}
     tables = {name: model._meta.db_table for name, model in models.items()}
-    return {"now": dialect.now, "one_of": dialect.one_of, "materialized": dialect.materialized, **tables}
+    fragments = ("now", "later", "wait", "one_of", "materialized")
+    to_wake_for = TO_WAKE_FOR.format(now=dialect.now)
+    return {**{name: getattr(dialect, name) for name in fragments}, **tables, "to_wake_for": to_wake_for}
 
 
 def _is_gone(about_deal: bool) -> str:

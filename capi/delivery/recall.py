@@ -56,6 +56,7 @@ class RequestInFlight:
     """A request that had begun when someone was recalled."""
 
     connection_id: int
+    company_id: int
     lease_id: uuid.UUID
     request_started_at: datetime
 
@@ -68,9 +69,9 @@ def recall_unsent(company_ids: Collection[int]) -> list[RequestInFlight]:
     first and then the events.
     """
     connections = Connection.objects.filter(company__in=company_ids).order_by("pk").select_for_update(no_key=True)
-    rows = list(connections.values_list("pk", "lease_id", "request_started_at"))
-    Connection.objects.filter(pk__in=[pk for pk, _, _ in rows]).update(recalls=F("recalls") + 1)
-    return [RequestInFlight(pk, lease_id, began) for pk, lease_id, began in rows if lease_id and began]
+    rows = list(connections.values_list("pk", "company", "lease_id", "request_started_at"))
+    Connection.objects.filter(pk__in=[pk for pk, *_ in rows]).update(recalls=F("recalls") + 1)
+    return [RequestInFlight(pk, company, lease, began) for pk, company, lease, began in rows if lease and began]
 
 
 def wait_on_commit(requests: Sequence[RequestInFlight]) -> None:

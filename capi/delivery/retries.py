@@ -47,6 +47,7 @@ def retry(*, company_id: int, pks: Sequence[int]) -> int:
 def hurry(*, company_id: int) -> int:
     """Make one chunk of the company's events due that wait for their next try, the oldest first. Returns how many."""
     waiting = ConversionEvent.objects.for_company(company_id).pending().filter(next_attempt_at__gt=Now())
+    waiting = waiting.exclude(crm_event__release_at__gt=Now())  # its grace period is the person's who made the change
     oldest = waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:HURRIED_AT_ONCE]
     # `pending` again, so that a row that was settled meanwhile is not touched.
     return ConversionEvent.objects.pending().filter(pk__one_of=list(oldest)).update(next_attempt_at=Now())

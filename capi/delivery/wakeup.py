@@ -5,6 +5,7 @@ Wake-ups are for speed only: the sweep finds every lane whose wake-up was lost.
 
 import atexit
 import logging
+import math
 import os
 import threading
 import time
@@ -101,16 +102,16 @@ class Publisher:
         atexit.register(self._flush_at_exit)
 
     def _reset(self) -> None:
-        self._requested: dict[int, None] = {}
+        self._requested: dict[tuple[int, float], None] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_sending = False
         self._is_flushing = threading.Event()
 
-    def request(self, company_id: int) -> None:
-        """Have the company's lane woken soon. Returns at once."""
+    def request(self, company_id: int, *, after_seconds: float = 0.0) -> None:
+        """Have the company's lane woken soon, or `after_seconds`. Returns at once."""
         with self._changed:
-            self._requested[company_id] = None
+            self._requested[company_id, after_seconds] = None
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="wake-ups", daemon=True)
                 self._thread.start()
@@ -128,10 +129,10 @@ class Publisher:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._requested)
-                companies, self._requested = list(self._requested), {}
+                requested, self._requested = list(self._requested), {}
                 self._is_sending = True
-            for company_id in companies:
-                wake(company_id)
+            for company_id, after_seconds in requested:
+                wake(company_id, after_seconds=after_seconds)
             with self._changed:
                 self._is_sending = False
                 self._changed.notify_all()
@@ -145,9 +146,12 @@ class Publisher:
 publisher = Publisher()
 
 
-def wake_on_commit(company_id: int, *, using: str = "default") -> None:
-    """Wake the company's lane after the commit: once, however often this is called in the transaction."""
-    wake_up = _WakeUp(company_id)
+def wake_on_commit(company_id: int, *, after_seconds: float = 0.0, using: str = "default") -> None:
+    """Wake the company's lane after the commit: once, however often this is called in the transaction.
+
+    With `after_seconds`, that long after it, in whole seconds and never early.
+    """
+    wake_up = _WakeUp(company_id, float(math.ceil(max(0.0, after_seconds))))
     connection = connections[using]
     if not any(entry[1] == wake_up for entry in connection.run_on_commit):
         transaction.on_commit(wake_up, using=using, robust=True)
@@ -156,7 +160,8 @@ def wake_on_commit(company_id: int, *, using: str = "default") -> None:
 @dataclass(frozen=True, slots=True)
 class _WakeUp:
     company_id: int
+    after_seconds: float
 
     def __call__(self) -> None:
         failpoints.reached("before_wake")
-        publisher.request(self.company_id)
+        publisher.request(self.company_id, after_seconds=self.after_seconds)

@@ -70,6 +70,7 @@ class Reason(models.TextChoices):
     LEAD_DELETED = "lead_deleted", "Lead deleted"
     DEAL_DELETED = "deal_deleted", "Deal deleted"
     ERASED = "erased", "Person erased"
+    TAKEN_BACK = "taken_back", "Taken back"
     CANCELLED_BY_HAND = "cancelled_by_hand", "Cancelled manually"
     RULE_INACTIVE = "rule_inactive", "Rule switched off"
     RULE_DELETED = "rule_deleted", "Rule deleted"

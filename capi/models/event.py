@@ -1,7 +1,7 @@
 """Conversion events: one row for each CRM event and rule."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -125,6 +125,13 @@ class ConversionEvent(models.Model):
     def is_on_hold(self, connection: Connection | None) -> bool:
         """True if `on_hold` includes the event. `self.rule` should be loaded, and `connection` is the company's."""
         return self.state == State.PENDING and not self.is_test and self.rule.is_on_hold(connection)
+
+    def seconds_of_grace(self, now: datetime) -> float:
+        """How long the change behind a queued event can still be taken back before it is sent; 0 if it can't."""
+        is_new = self.state == State.PENDING and not self.attempts and not self.is_test
+        if not is_new or self.next_attempt_at is None:
+            return 0.0
+        return max(0.0, (self.next_attempt_at - now).total_seconds())
 
     @property
     def expires_at(self) -> Any:

@@ -49,7 +49,8 @@ class ExplainedEvent:
         if not self.is_moving or self.event.next_attempt_at is None:
             return None
         if self.lane_rests_until is None:
-            return self.event.next_attempt_at if self.event.attempts else None
+            is_later = self.event.attempts or self.event.seconds_of_grace(timezone.now())
+            return self.event.next_attempt_at if is_later else None
         return max(self.event.next_attempt_at, self.lane_rests_until)
 
     @property

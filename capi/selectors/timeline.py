@@ -3,6 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from math import ceil
+from typing import Final
+from uuid import UUID
 
 from django.conf import settings
 from django.template.defaultfilters import pluralize
@@ -10,11 +13,12 @@ from django.urls import reverse
 from django.utils import dateformat, timezone
 
 from capi.models import Connection, ConversionEvent
-from capi.models.choices import Reason, State
+from capi.models.choices import OPEN_STATES, Reason, State
 from capi.selectors.explanations.explain import NO_EVENT, explain
 from crm.models import CrmEvent
-from crm.selectors.timeline import TimelineNote
+from crm.selectors.timeline import Outlook, TimelineNote
 
+MINUTE: Final = 60
 NO_RULE = TimelineNote(NO_EVENT.what.removesuffix("."), is_nothing=True)
 
 
@@ -49,3 +53,28 @@ def _note(event: ConversionEvent) -> TimelineNote:
         # The reason means nothing to people without a LinkedIn page, and has nothing to do with this lead.
         return TimelineNote(f"On hold ({rule}): an admin needs to check the LinkedIn page", "wait", url)
     return TimelineNote(f"{words.label} ({rule}): {words.what}", words.tone, url)
+
+
+def outlook(company_id: int, action: UUID) -> Outlook | None:
+    """What LinkedIn will be told of an action, in two queries; None if it causes no conversion."""
+    events = ConversionEvent.objects.for_company(company_id).filter(crm_event__action=action, state__in=OPEN_STATES)
+    first, count = events.select_related("rule").order_by("state", "pk").first(), events.count()
+    if first is None:
+        return None
+    connection = Connection.objects.for_company(company_id).first()
+    conversions = "" if count == 1 else f" about {count:,} conversions"
+    if first.is_on_hold(connection):
+        return Outlook(f"LinkedIn is told{conversions} once sending continues.")
+    if first.state == State.WAITING:
+        return Outlook(f"LinkedIn is told{conversions} once there is an e-mail address.")
+    seconds = ceil(first.seconds_of_grace(timezone.now()))
+    return Outlook(f"LinkedIn is told{conversions} {_in(seconds)}.", seconds)
+
+
+def _in(seconds: int) -> str:
+    if seconds <= 0:
+        return "now"
+    if seconds < MINUTE:
+        return f"in {seconds} second{pluralize(seconds)}"
+    minutes = round(seconds / MINUTE)
+    return f"in {minutes} minute{pluralize(minutes)}"

@@ -1,6 +1,7 @@
 """The session's time limits, its current company, and the actor of its changes."""
 
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -83,7 +84,8 @@ class MembershipMiddleware:
         request.membership = _current(request, memberships)  # type: ignore[attr-defined]
         if _company_changed(request) and request.method not in SAFE_METHODS:
             return csrf_failure(request)
-        with acting_as(user):
+        action = uuid.uuid4() if user is not None and request.method not in SAFE_METHODS else None
+        with acting_as(user, action=action):
             return self.get_response(request)
 
 

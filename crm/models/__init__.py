@@ -1,6 +1,7 @@
 """Companies, people, leads, deals and their history."""
 
 from crm.models.audit import AuditAction, AuditEntry
+from crm.models.change import Change, ChangedField
 from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMeaning
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
@@ -12,6 +13,8 @@ __all__ = [
     "ApiKey",
     "AuditAction",
     "AuditEntry",
+    "Change",
+    "ChangedField",
     "Company",
     "CrmEvent",
     "CrmEventKind",

@@ -1,14 +1,18 @@
 """The tenant, and the lead statuses and deal stages that each company defines."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models, transaction
 from django.utils.text import slugify
 
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.validators import usual_time_zone, validate_currency, validate_time_zone
+
+USUAL_GRACE_SECONDS: Final = 30
+MAX_GRACE_SECONDS: Final = 600
 
 
 class LeadMeaning(models.TextChoices):
@@ -46,6 +50,10 @@ class Company(models.Model):
     # If false, its people and keys have no access and nothing is sent. Changed only by `crm.services`.
     is_active = models.BooleanField(default=True, editable=False)
     time_zone = models.CharField(max_length=60, default=usual_time_zone, validators=[validate_time_zone])
+    # How long a change that a person makes in the browser can be taken back before any ad platform is told.
+    grace_seconds = models.PositiveSmallIntegerField(
+        default=USUAL_GRACE_SECONDS, validators=[MaxValueValidator(MAX_GRACE_SECONDS)]
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[models.Manager["Company"]] = CompanyTableQuerySet.as_manager()

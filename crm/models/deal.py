@@ -56,8 +56,10 @@ class Deal(Tracked):
         StageMeaning.WON: CrmEventKind.DEAL_WON,
         StageMeaning.LOST: CrmEventKind.DEAL_LOST,
     }
-    snapshot_columns = ("lead_id", "amount", "currency")
-    watched = frozenset({"stage", "stage_id", "lead", "lead_id", "company", "company_id"})
+    snapshot_columns = ("lead_id", "amount", "currency", "stage_id", "owner_id")
+    watched = frozenset(
+        {"stage", "stage_id", "lead", "lead_id", "amount", "currency", "owner", "owner_id", "company", "company_id"}
+    )
 
     class Meta(Tracked.Meta):
         ordering = ["-pk"]

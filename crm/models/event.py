@@ -40,6 +40,12 @@ class CrmEvent(models.Model):
     occurred_at = models.DateTimeField(db_default=Now())
     amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, blank=True)
+    # Until when the person who made the change may take it back unheard. Null: LinkedIn may be told at once.
+    release_at = models.DateTimeField(null=True, editable=False)
+    # Set where the change was undone or set back: no conversion is planned for it any more.
+    taken_back_at = models.DateTimeField(null=True, editable=False)
+    taken_back_by = models.UUIDField(null=True, editable=False)  # the action that did so
+    action = models.UUIDField(null=True, editable=False)  # of the request, where it can be undone
     # The event's id outside this database: a restored backup never gives an old id to a new event.
     public_id = models.UUIDField(default=uuid.uuid4, editable=False)
 
@@ -51,6 +57,8 @@ class CrmEvent(models.Model):
         indexes = [
             models.Index(fields=["company", "kind", "occurred_at"], name="crm_event_by_kind"),
             models.Index(fields=["api_key"], name="crm_event_by_api_key", condition=Q(api_key__isnull=False)),
+            models.Index(fields=["action"], name="crm_event_by_action", condition=Q(action__isnull=False)),
+            models.Index(fields=["taken_back_by"], name="crm_event_by_taker", condition=Q(taken_back_by__isnull=False)),
         ]
 
     def __str__(self) -> str:

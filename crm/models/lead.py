@@ -90,8 +90,10 @@ class Lead(Tracked):
     first_meaning = LeadMeaning.NEW
     created_kind = CrmEventKind.LEAD_CREATED
     kinds_by_meaning: ClassVar[dict[str, CrmEventKind]] = {LeadMeaning.QUALIFIED: CrmEventKind.LEAD_QUALIFIED}
-    snapshot_columns = ("email", "share_with_ad_platforms")
-    watched = frozenset({"status", "status_id", "email", "share_with_ad_platforms", "company", "company_id"})
+    snapshot_columns = ("email", "share_with_ad_platforms", "status_id", "owner_id")
+    watched = frozenset(
+        {"status", "status_id", "email", "share_with_ad_platforms", "owner", "owner_id", "company", "company_id"}
+    )
 
     class Meta(Tracked.Meta):
         ordering = ["-pk"]

@@ -1,44 +1,81 @@
 """Writes CRM events and sends their signals."""
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from operator import attrgetter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from django.core.exceptions import ValidationError
 from django.db import connections
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
+from crm.models.change import STEPS, Change, differences
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.people import ApiKey, User
-from crm.models.snapshots import CHUNK, RowSnapshot, prepared_statements
-from crm.signals import crm_events_recorded, lead_contact_changed
+from crm.models.recorder_sql import insert
+from crm.models.snapshots import RowSnapshot, prepared_statements
+from crm.signals import AlreadyTold, crm_events_recorded, crm_events_taken_back, lead_contact_changed
 
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
 
-_actor: ContextVar[User | ApiKey | None] = ContextVar("actor", default=None)
+Occasion = tuple[str, int | None, int | None]  # the kind of a CRM event, its lead and its deal
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who makes the changes of a block, and how.
+
+    `action` identifies a request whose changes can be undone: its CRM events are released only after the company's
+    grace period. `reinstates` is set by an undo: of all CRM events, only these occasions are recorded again.
+    """
+
+    actor: User | ApiKey | None = None
+    action: uuid.UUID | None = None
+    reinstates: Collection[Occasion] | None = None
+
+
+SYSTEM: Final = Origin()
+_origin: ContextVar[Origin] = ContextVar("origin", default=SYSTEM)
 
 
 @contextmanager
-def acting_as(actor: User | ApiKey | None) -> Iterator[None]:
+def acting_as(actor: User | ApiKey | None, *, action: uuid.UUID | None = None) -> Iterator[None]:
     """Attribute every change inside this block to a user or an API key."""
-    token = _actor.set(actor)
+    token = _origin.set(Origin(actor, action))
     try:
         yield
     finally:
-        _actor.reset(token)
+        _origin.reset(token)
 
 
-def act_as(actor: User | ApiKey) -> None:
+def act_as(actor: User | ApiKey | None, *, action: uuid.UUID | None = None) -> None:
     """Set the actor for the rest of the current `acting_as` block, once it is known."""
-    _actor.set(actor)
+    _origin.set(Origin(actor, action))
+
+
+@contextmanager
+def undoing(reinstates: Collection[Occasion]) -> Iterator[None]:
+    """Record the changes inside this block as an undo."""
+    token = _origin.set(replace(_origin.get(), reinstates=reinstates))
+    try:
+        yield
+    finally:
+        _origin.reset(token)
 
 
 def current_actor() -> User | ApiKey | None:
     """The current actor; None for the operator's commands and automatic changes."""
-    return _actor.get()
+    return _origin.get().actor
+
+
+def current_action() -> uuid.UUID | None:
+    """The action of the current request; None where changes can't be undone."""
+    return _origin.get().action
 
 
 def record(
@@ -49,39 +86,103 @@ def record(
     using: str,
     known: Collection[tuple[str, int | None, int | None]] = (),
 ) -> None:
-    """Write a `CrmEvent` for each difference between the two snapshots, and send the signals.
+    """Write what differs between the two snapshots, as `Change`s and `CrmEvent`s, and send the signals.
 
-    `known` lists events (kind, lead id, deal id) that are already recorded. Raises ValidationError if a row refers to
-    another company's status, stage or lead.
+    `known` lists events (kind, lead id, deal id) that are already recorded. CRM events that are no longer true and not
+    yet released are taken back first. Raises ValidationError if a row refers to another company's status, stage or
+    lead.
     """
     _refuse_foreign_rows(model, after)
-    actor = _actor.get()
-    user_id = actor.pk if isinstance(actor, User) else None
-    key_id = actor.pk if isinstance(actor, ApiKey) else None
+    both = {pk: (before[pk], now) for pk, now in after.items() if pk in before}
+    _take_back_what_was_left(model, both.values(), using)
+    origin = _origin.get()
     events = [
-        CrmEvent(
-            company_id=now.company_id,
-            kind=kind,
-            lead_id=now.lead_id,
-            deal_id=now.deal_id,
-            actor_id=user_id,
-            api_key_id=key_id,
-            amount=now.amount,
-            currency=now.currency,
-        )
+        _event(kind, now, origin)
         for pk, now in after.items()
         for kind in _kinds(model, before.get(pk), now)
         if (kind, now.lead_id, now.deal_id) not in known
+        and (origin.reinstates is None or (kind, now.lead_id, now.deal_id) in origin.reinstates)
     ]
-    changed = {
-        now.lead_id: before[pk] for pk, now in after.items() if pk in before and before[pk].contact != now.contact
-    }
-    if changed:
-        lead_contact_changed.send(sender=model, lead_ids=list(changed))
-    if events:
+    changes = list(_changes(both.values(), events, origin))
+    if contacts := [now.lead_id for was, now in both.values() if was.contact != now.contact]:
+        lead_contact_changed.send(sender=model, lead_ids=contacts)
+    if events or changes:
         with prepared_statements(connections[using]):  # the receivers repeat their statements too
-            _insert(events, using)
-            crm_events_recorded.send(sender=model, events=events)
+            insert(events, changes, using)
+            if events:
+                crm_events_recorded.send(sender=model, events=events)
+
+
+def take_back(events: QuerySet[CrmEvent], *, sender: type) -> list[str]:
+    """Mark these CRM events as taken back, and have what has not gone out stopped. Returns what has, in sentences."""
+    rows = list(events.order_by("pk").values_list("pk", "company_id"))
+    if not rows:
+        return []
+    pks, companies = [pk for pk, _ in rows], {company_id for _, company_id in rows}
+    marked = CrmEvent._base_manager.using(events.db).filter(pk__in=pks)
+    marked.update(taken_back_at=Now(), taken_back_by=_origin.get().action)
+    answers = crm_events_taken_back.send(sender=sender, company_ids=companies, crm_event_ids=pks)
+    told: list[AlreadyTold] = [answer for _, answer in answers if answer is not None]  # type: ignore[misc]
+    return [sentence for each in told for sentence in each.sentences]
+
+
+def _take_back_what_was_left(
+    model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, RowSnapshot]], using: str
+) -> None:
+    """Take back the unreleased events of rows that have left the status or stage that caused them."""
+    left: defaultdict[CrmEventKind, list[RowSnapshot]] = defaultdict(list)
+    for was, now in both:
+        if was.meaning != now.meaning and was.meaning in model.kinds_by_meaning:
+            left[model.kinds_by_meaning[was.meaning]].append(was)
+    for kind, rows in left.items():
+        of_rows = Q(deal__in=[row.deal_id for row in rows]) if rows[0].deal_id else _of_leads(rows)
+        unreleased = CrmEvent._base_manager.using(using).filter(of_rows, kind=kind, release_at__gt=Now())
+        take_back(unreleased.filter(taken_back_at=None), sender=model)
+
+
+def _of_leads(rows: Iterable[RowSnapshot]) -> Q:
+    return Q(lead__in=[row.lead_id for row in rows], deal=None)
+
+
+def _event(kind: CrmEventKind, row: RowSnapshot, origin: Origin) -> CrmEvent:
+    return CrmEvent(
+        company_id=row.company_id,
+        kind=kind,
+        lead_id=row.lead_id,
+        deal_id=row.deal_id,
+        **_actor_columns(origin),
+        amount=row.amount,
+        currency=row.currency,
+        action=origin.action,
+    )
+
+
+def _changes(
+    both: Iterable[tuple[RowSnapshot, RowSnapshot]], events: Sequence[CrmEvent], origin: Origin
+) -> Iterator[Change]:
+    caused = {(event.lead_id, event.deal_id): event.public_id for event in events}
+    for was, now in both:
+        for field, old, new in differences(was, now):
+            yield Change(
+                company_id=now.company_id,
+                lead_id=now.lead_id,
+                deal_id=now.deal_id,
+                field=field,
+                old=old,
+                new=new,
+                **_actor_columns(origin),
+                action=origin.action,
+                is_undo=origin.reinstates is not None,
+                caused=caused.get((now.lead_id, now.deal_id)) if field in STEPS else None,
+            )
+
+
+def _actor_columns(origin: Origin) -> dict[str, int | None]:
+    actor = origin.actor
+    return {
+        "actor_id": actor.pk if isinstance(actor, User) else None,
+        "api_key_id": actor.pk if isinstance(actor, ApiKey) else None,
+    }
 
 
 def _refuse_foreign_rows(model: "type[Tracked]", after: Mapping[int, RowSnapshot]) -> None:
@@ -95,35 +196,3 @@ def _kinds(model: "type[Tracked]", before: RowSnapshot | None, after: RowSnapsho
         yield model.created_kind
     if (before is None or before.meaning != after.meaning) and after.meaning in model.kinds_by_meaning:
         yield model.kinds_by_meaning[after.meaning]
-
-
-# The SQL text never varies: one statement for the single event of most saves, one for many with an array per column.
-INSERT = """
-INSERT INTO crm_crmevent (company_id, kind, lead_id, deal_id, actor_id, api_key_id, amount, currency, public_id)
-{} RETURNING id, public_id
-"""
-INSERT_ONE = INSERT.format("VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)")
-INSERT_MANY = INSERT.format(
-    "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
-    " %s::numeric[], %s::text[], %s::uuid[])"
-)
-INSERT_VALUES = attrgetter(
-    "company_id", "kind", "lead_id", "deal_id", "actor_id", "api_key_id", "amount", "currency", "public_id"
-)
-
-
-def _insert(events: list[CrmEvent], using: str) -> None:
-    connection = connections[using]
-    if connection.vendor != "postgresql":
-        CrmEvent.objects.using(using).bulk_create(events, batch_size=CHUNK)
-        return
-    rows = list(map(INSERT_VALUES, events))
-    with connection.cursor() as cursor:
-        if len(rows) == 1:
-            cursor.execute(INSERT_ONE, rows[0])
-            (events[0].pk, _) = cursor.fetchone()
-            return
-        cursor.execute(INSERT_MANY, [list(column) for column in zip(*rows, strict=True)])
-        keys: dict[uuid.UUID, int] = {public_id: pk for pk, public_id in cursor.fetchall()}
-    for event in events:
-        event.pk = keys[event.public_id]

@@ -23,12 +23,14 @@ CHUNK = 5_000  # rows per statement: few enough to hold in memory
 
 @dataclass(frozen=True, slots=True)
 class RowSnapshot:
-    """The columns of a lead or deal that decide which CRM events a change causes."""
+    """The columns of a lead or deal that decide which CRM events a change causes, and whose changes are kept."""
 
     company_id: int
     lead_id: int
     deal_id: int | None
+    step_id: int
     meaning: str | None
+    owner_id: int | None
     owners: frozenset[int]
     contact: tuple[str, bool] | None
     amount: Decimal | None
@@ -140,7 +142,9 @@ def _snapshot(row: dict[str, Any]) -> RowSnapshot:
         company_id=row["company_id"],
         lead_id=row["lead_id"] if is_deal else row["pk"],
         deal_id=row["pk"] if is_deal else None,
+        step_id=row["stage_id"] if is_deal else row["status_id"],
         meaning=row["meaning"],
+        owner_id=row["owner_id"],
         owners=frozenset({row["step_company"], row.get("lead_company")} - {None}),
         contact=None if is_deal else (row["email"], row["share_with_ad_platforms"]),
         amount=row.get("amount"),

@@ -8,12 +8,15 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from operator import attrgetter
+from typing import Final, Literal, TypeVar
+from uuid import UUID
 
-from django.db.models import F, QuerySet, Window
+from django.db.models import F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from crm.models import CrmEvent, CrmEventKind, Deal, Lead
+from crm.models import Change, CrmEvent, CrmEventKind, Deal, Lead
+from crm.selectors.history import described
 
 ENTRIES_AT_MOST: Final = 100
 
@@ -36,6 +39,18 @@ class TimelineNote:
 # Each function accepts the CRM events shown and returns notes by CRM event id, in a fixed number of queries.
 timeline_notes: Final[list[Callable[[Sequence[CrmEvent]], Mapping[int, list[TimelineNote]]]]] = []
 
+
+@dataclass(frozen=True)
+class Outlook:
+    """What an ad platform will be told of the changes of one action: a sentence, and in how many seconds, if known."""
+
+    text: str
+    seconds: int | None = None
+
+
+# Each function accepts an action (`CrmEvent.action`) and its company's id, and returns what follows from it, or None.
+outlooks: Final[list[Callable[[int, UUID], Outlook | None]]] = []
+
 TONES: Final = {
     CrmEventKind.LEAD_QUALIFIED: "good",
     CrmEventKind.DEAL_WON: "good",
@@ -47,26 +62,35 @@ TONES_BY_PRIORITY: Final = ("bad", "wait", "good", "plain")
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """An event with its notes."""
+    """A CRM event with its notes and the change that caused it, or a change alone.
 
-    event: CrmEvent
+    `detail` is the change in words. An entry has a `source` of either kind, for who and when.
+    """
+
+    title: str
+    detail: str
     tone: str
-    notes: Sequence[TimelineNote]
+    source: CrmEvent | Change
+    notes: Sequence[TimelineNote] = ()
 
     @property
-    def title(self) -> str:
-        return self.event.get_kind_display()
+    def event(self) -> CrmEvent | None:
+        return self.source if isinstance(self.source, CrmEvent) else None
 
     @property
     def by(self) -> str:
-        """The user or API key behind the event; "" for the system."""
-        if self.event.api_key:
-            return f"a script ({self.event.api_key.name})"
-        return str(self.event.actor or "")
+        """The user or API key behind it; "" for the system."""
+        if self.source.api_key:
+            return f"a script ({self.source.api_key.name})"
+        return str(self.source.actor or "")
 
     @property
     def occurred_at(self) -> datetime:
-        return self.event.occurred_at
+        return self.source.occurred_at if isinstance(self.source, CrmEvent) else self.source.changed_at
+
+    @property
+    def deal(self) -> Deal | None:
+        return self.source.deal
 
 
 @dataclass(frozen=True)
@@ -84,12 +108,12 @@ class Timeline:
 
 def of_lead(lead: Lead) -> Timeline:
     """The timeline of a lead and of its deals."""
-    return _timeline(CrmEvent.objects.for_company(lead.company_id).filter(lead=lead))
+    return _timeline(lead.company_id, Q(lead=lead))
 
 
 def of_deal(deal: Deal) -> Timeline:
     """The timeline of one deal."""
-    return _timeline(CrmEvent.objects.for_company(deal.company_id).filter(deal=deal))
+    return _timeline(deal.company_id, Q(deal=deal))
 
 
 def outcomes_of_leads(leads: Sequence[Lead]) -> Mapping[int, TimelineNote]:
@@ -134,16 +158,31 @@ def _is_reported(note: TimelineNote) -> bool:
     return not note.is_nothing
 
 
-def _timeline(rows: QuerySet[CrmEvent]) -> Timeline:
-    events = list(rows.select_related("actor", "api_key", "deal")[: ENTRIES_AT_MOST + 1])
-    shown = events[:ENTRIES_AT_MOST]
-    notes_by_source = [notes_of(shown) for notes_of in timeline_notes]
+def _timeline(company_id: int, of_row: Q) -> Timeline:
+    events = list(_newest(CrmEvent.objects.for_company(company_id).filter(of_row)))
+    changes = list(_newest(Change.objects.for_company(company_id).filter(of_row)))
+    words = described(changes)
+    causes = {change.caused: words[change.pk] for change in changes if change.caused}
+    recorded = {event.public_id for event in events}
+    notes_by_source = [notes_of(events) for notes_of in timeline_notes]
     entries = [
         TimelineEntry(
+            f"{event.get_kind_display()}{' (taken back)' if event.taken_back_at else ''}",
+            causes.get(event.public_id, ""),
+            "plain" if event.taken_back_at else TONES.get(CrmEventKind(event.kind), "info"),
             event,
-            TONES.get(CrmEventKind(event.kind), "info"),
             [note for by_id in notes_by_source for note in by_id.get(event.pk, [])],
         )
-        for event in shown
+        for event in events
     ]
-    return Timeline(entries, is_cut=len(events) > ENTRIES_AT_MOST)
+    alone = [change for change in changes if change.caused not in recorded]
+    entries += [TimelineEntry(words[change.pk], "", "plain", change) for change in alone]
+    entries.sort(key=attrgetter("occurred_at"), reverse=True)
+    return Timeline(entries[:ENTRIES_AT_MOST], is_cut=len(entries) > ENTRIES_AT_MOST)
+
+
+R = TypeVar("R", bound=Model)
+
+
+def _newest(rows: QuerySet[R]) -> QuerySet[R]:
+    return rows.select_related("actor", "api_key", "deal")[: ENTRIES_AT_MOST + 1]

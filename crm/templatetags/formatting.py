@@ -1,10 +1,13 @@
 """Filters for dates, money and numbers, and for tones and icons."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
 from django import template
+from django.contrib.messages.storage.base import Message
 from django.forms import BoundField, CheckboxInput
+from django.urls import reverse
 from django.utils import dateformat, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -23,6 +26,7 @@ MEANING_TONES = {
 }
 UNITS = ((86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 SORT_ICONS = {"ascending": "chevron-up", "descending": "chevron-down"}
+UNDO = "undo"  # in the tags of a message whose change can be undone
 TONES = {"debug": "plain", "info": "info", "success": "good", "warning": "wait", "error": "bad"}
 
 
@@ -97,3 +101,21 @@ def meaning_tone(meaning: str) -> str:
 def sort_icon(direction: str) -> str:
     """The icon next to a column's name, for its `aria-sort`."""
     return SORT_ICONS.get(direction, "chevron-up-down")
+
+
+@dataclass(frozen=True)
+class Undoable:
+    """How to undo what a message says: the URL to post to, and in how many seconds LinkedIn is told, if it is."""
+
+    url: str
+    seconds: int | None
+
+
+@register.filter
+def undo(message: Message) -> Undoable | None:
+    """How to undo what this message says, None if it can't be undone (`crm.views.undo.tell`)."""
+    kind, _, rest = (message.extra_tags or "").partition(":")
+    if kind != UNDO:
+        return None
+    action, _, seconds = rest.partition(":")
+    return Undoable(reverse("undo", args=[action]), int(seconds) if seconds else None)

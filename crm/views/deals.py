@@ -26,6 +26,7 @@ from crm.services.editing import move_deal
 from crm.services.erasure import person_kept
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
 from crm.views.shell import back_to, with_outcomes
+from crm.views.undo import tell
 
 CARDS_PER_STAGE = 50
 DEALS_PER_PAGE = 25
@@ -148,7 +149,7 @@ def deal_move(request: MemberRequest, pk: int) -> HttpResponse:
     instance = own_or_404(Deal.objects.all(), request, pk)
     stage = own_or_404(Stage.objects.all(), request, request.POST.get("stage"))
     move_deal(deal=instance, stage=stage)
-    messages.success(request, f"{instance} is now in {stage}.")
+    tell(request, f"{instance} is now in {stage}.")
     return redirect(back_to(request, default=reverse("deals")))
 
 

@@ -19,6 +19,7 @@ from crm.forms.leads import LeadForm
 from crm.models import Deal, Lead
 from crm.services.editing import ChangedMeanwhile, unchanged_since, version_of
 from crm.services.idempotency import save_once
+from crm.views.undo import tell
 
 # Concurrent edits of a lead or deal
 
@@ -33,12 +34,13 @@ def saved_unless_changed(request: MemberRequest, form: LeadForm | DealForm) -> b
     """Save an edited row. If someone has changed it since the form was opened, add an error and return False."""
     try:
         with unchanged_since(request.POST.get(VERSION, ""), form.instance):
-            messages.success(request, f"{form.save()} was saved.")
+            saved = form.save()
     except ChangedMeanwhile:
         form.add_error(None, CHANGED)
         return False
     except ObjectDoesNotExist as gone:
         raise Http404 from gone
+    tell(request, f"{saved} was saved.")
     return True
 
 
@@ -69,7 +71,7 @@ def add_once(request: MemberRequest, route: str, save: Callable[[], Model]) -> H
     if added is None:
         messages.info(request, ALREADY_SAVED)
     else:
-        messages.success(request, f"{added} was added.")
+        tell(request, f"{added} was added.")
     return redirect(route, added_id)
 
 

@@ -22,6 +22,7 @@ from crm.services.erasure import erase_lead
 from crm.services.searches import recall_search, remember_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
 from crm.views.shell import back_to, with_outcomes
+from crm.views.undo import tell
 
 LEADS_PER_PAGE = 25
 VISIBLE_FILTERS = 2
@@ -85,7 +86,7 @@ def lead_bulk_status(request: MemberRequest) -> HttpResponse:
     if not selected:
         messages.warning(request, "Select the leads to change first.")
     else:
-        messages.success(request, f"{changed} lead{'s are' if changed != 1 else ' is'} now {status}.")
+        tell(request, f"{changed} lead{'s are' if changed != 1 else ' is'} now {status}.")
     return redirect(back_to(request, default=reverse("leads")))
 
 
@@ -148,7 +149,7 @@ def lead_status(request: MemberRequest, pk: int) -> HttpResponse:
     instance = own_or_404(Lead.objects.not_erased(), request, pk)
     status = own_or_404(LeadStatus.objects.all(), request, request.POST.get("status"))
     change_status(leads=Lead.objects.filter(pk=instance.pk), status=status)
-    messages.success(request, f"{instance} is now {status}.")
+    tell(request, f"{instance} is now {status}.")
     return redirect(back_to(request, default=instance.get_absolute_url()))
 
 

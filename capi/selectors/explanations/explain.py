@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime
+from math import ceil
 from typing import Final
 
 from django.utils import timezone
@@ -32,12 +33,36 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
         rest = explain_rest(connection, timezone.now())
         if rest is not None:
             return rest
+        if (seconds := event.seconds_of_grace(timezone.now())) > 0:
+            return explain_grace(seconds)
         if reason not in TRANSIENT:
             return STATES[state]  # the reason for its hold is fixed
     words = _refused_with(event) or explain_state(state, reason)
     if state in (State.REJECTED, State.EXHAUSTED) and reason != Reason.NONE:
         return replace(words, next_step=_final_step(event, words))
     return words
+
+
+def explain_grace(seconds: float) -> Explanation:
+    """The explanation for an event that waits for the end of its grace period."""
+    left = f"{ceil(seconds)} s" if seconds < 100 else f"{ceil(seconds / 60)} min"
+    return Explanation(
+        f"In {left}",
+        f"It is sent in {left}. Until then, the change can be undone.",
+        "No action needed: it is sent automatically.",
+        "wait",
+        topic=STATES[State.PENDING].topic,
+    )
+
+
+def already_told(event: ConversionEvent) -> str:
+    """What LinkedIn has heard of an event whose change was undone. `event.rule` should be loaded."""
+    name = event.rule.get_crm_event_display()
+    if event.state == State.ACCEPTED:
+        return f"“{name}” had already been sent to LinkedIn."
+    if event.state == State.PENDING:
+        return f"“{name}” was being sent to LinkedIn at that moment. Recent events shows the result."
+    return f"LinkedIn may already have “{name}”: an earlier attempt had no clear result."
 
 
 def explain_state(state: State, reason: str) -> Explanation:

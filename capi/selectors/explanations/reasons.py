@@ -41,6 +41,12 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "No action needed: the event can no longer be sent.",
         "plain",
     ),
+    Reason.TAKEN_BACK: Explanation(
+        "Taken back",
+        "The change in the CRM was undone before the event was sent.",
+        "No action needed. If it is made again, a new event is sent.",
+        "plain",
+    ),
     Reason.CANCELLED_BY_HAND: Explanation(
         "Cancelled",
         "Someone in your company cancelled this event before it was sent.",

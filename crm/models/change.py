@@ -1,0 +1,95 @@
+"""The history of leads and deals: who changed which field, when, from what and to what."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from crm.models.company import Company
+from crm.models.snapshots import RowSnapshot
+from crm.models.tenancy import CompanyQuerySet
+
+
+class ChangedField(models.TextChoices):
+    """The fields whose changes are kept. Of an address it is kept that it changed, never what it was."""
+
+    STATUS = "status", "Status"
+    STAGE = "stage", "Stage"
+    OWNER = "owner", "Owner"
+    AMOUNT = "amount", "Amount"
+    EMAIL = "email", "E-mail address"
+    SHARING = "sharing", "Sharing with ad platforms"
+    LEAD = "lead", "Lead"
+
+
+STEPS = (ChangedField.STATUS, ChangedField.STAGE)
+
+
+class Change(models.Model):
+    """A change of one field of a lead or deal.
+
+    `old` and `new` are the key of a status, stage, user or lead, or an amount with its currency, or "on" and "off".
+    Written only by `crm.models.recorder`, in the transaction of the change.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    lead = models.ForeignKey("crm.Lead", on_delete=models.CASCADE, related_name="changes")
+    deal = models.ForeignKey("crm.Deal", null=True, on_delete=models.CASCADE, related_name="changes", db_index=False)
+    field = models.CharField(max_length=10, choices=ChangedField.choices)
+    old = models.CharField(max_length=40, blank=True)
+    new = models.CharField(max_length=40, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    api_key = models.ForeignKey("crm.ApiKey", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    action = models.UUIDField(null=True)  # of the request, where it can be undone
+    is_undo = models.BooleanField(default=False)
+    caused = models.UUIDField(null=True)  # the `public_id` of the CRM event that this change caused
+    changed_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[CompanyQuerySet["Change"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["-changed_at", "-pk"]
+        indexes = [
+            models.Index(fields=["deal"], name="changes_of_deal", condition=Q(deal__isnull=False)),
+            models.Index(fields=["action"], name="changes_by_action", condition=Q(action__isnull=False)),
+            models.Index(fields=["api_key"], name="changes_by_api_key", condition=Q(api_key__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_field_display()} #{self.pk}"
+
+
+def differences(before: RowSnapshot, after: RowSnapshot) -> Iterator[tuple[ChangedField, str, str]]:
+    """Yield each field that differs, with its old and new value as a `Change` stores them."""
+    step = ChangedField.STATUS if after.deal_id is None else ChangedField.STAGE
+    pairs = [
+        (step, _key(before.step_id), _key(after.step_id)),
+        (ChangedField.OWNER, _key(before.owner_id), _key(after.owner_id)),
+        (ChangedField.AMOUNT, _amount(before), _amount(after)),
+    ]
+    if after.deal_id is not None:
+        pairs.append((ChangedField.LEAD, _key(before.lead_id), _key(after.lead_id)))
+    yield from (pair for pair in pairs if pair[1] != pair[2])
+    if before.contact is not None and after.contact is not None:
+        (old_email, old_shares), (new_email, new_shares) = before.contact, after.contact
+        if old_email != new_email:
+            yield ChangedField.EMAIL, "", ""
+        if old_shares != new_shares:
+            yield ChangedField.SHARING, _switch(old_shares), _switch(new_shares)
+
+
+def _key(pk: int | None) -> str:
+    return "" if pk is None else str(pk)
+
+
+def _amount(row: RowSnapshot) -> str:
+    return "" if row.amount is None else f"{row.amount:.2f} {row.currency}".strip()
+
+
+def _switch(is_on: bool) -> str:
+    return "on" if is_on else "off"

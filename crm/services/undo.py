@@ -1,0 +1,105 @@
+"""Undoing what a person has just done in the browser: a new status or stage, a new lead, a new deal."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from crm.models import Change, Company, CrmEvent, Deal, Lead
+from crm.models.change import STEPS
+from crm.models.recorder import take_back, undoing
+from crm.models.tracking import Tracked
+
+MODELS: Final[tuple[type[Tracked], ...]] = (Deal, Lead)
+JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a row and its last change, if that was all
+
+
+class NothingToUndo(Exception):
+    """There is no such action, or it has been undone already."""
+
+
+@dataclass(slots=True)
+class Undone:
+    """The result of an undo: rows by what became of them, and what ad platforms have heard all the same (`told`)."""
+
+    put_back: list[Any] = field(default_factory=list)
+    removed: list[Any] = field(default_factory=list)  # leads and deals that had been added
+    changed_since: list[Any] = field(default_factory=list)  # left as they are
+    told: list[str] = field(default_factory=list)
+
+
+@transaction.atomic
+def undo(*, company: Company, action: uuid.UUID) -> Undone:
+    """Put back the statuses and stages that the action changed, and remove what it added.
+
+    Rows that have been changed since stay as they are. What has not gone out of the action's CRM events never will,
+    and what the action had taken back is recorded again. Raises NothingToUndo.
+    """
+    changes = Change.objects.for_company(company).filter(action=action, field__in=STEPS)
+    events = CrmEvent.objects.for_company(company).filter(action=action, taken_back_at=None)
+    result = Undone()
+    for model in MODELS:
+        is_about = Q(deal__isnull=model is Lead)
+        _put_back(model, changes.filter(is_about), events, result)
+        _remove(model, events, result)
+    if not (result.put_back or result.removed or result.changed_since):
+        raise NothingToUndo
+    return result
+
+
+def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[CrmEvent], result: Undone) -> None:
+    change_of = {change.deal_id or change.lead_id: change for change in changes}
+    column = f"{model.step}_id"
+    steps = model.step_model()._default_manager.filter(pk__in={change.old for change in change_of.values()})
+    existing = set(map(str, steps.values_list("pk", flat=True)))
+    by_old: defaultdict[str, list[Tracked]] = defaultdict(list)
+    for row in _locked(model, change_of):
+        change = change_of[row.pk]
+        if str(getattr(row, column)) == change.new and change.old in existing:
+            by_old[change.old].append(row)
+        elif str(getattr(row, column)) != change.old:
+            result.changed_since.append(row)
+    unchanged = [row for rows in by_old.values() for row in rows]
+    result.told += take_back(_of_rows(events, unchanged), sender=model)
+    with undoing(_ended_by(changes)):
+        for old, rows in by_old.items():
+            model._default_manager.filter(pk__in=[row.pk for row in rows]).update(**{column: old, "updated_at": Now()})
+    result.put_back += unchanged
+
+
+def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: Undone) -> None:
+    added = events.filter(kind=model.created_kind).values_list("deal" if model is Deal else "lead", flat=True)
+    for row in _locked(model, list(added)):
+        if _is_untouched(row):
+            result.told += take_back(_of_rows(events, [row]), sender=model)
+            result.removed.append(str(row))
+            row.delete()
+        else:
+            result.changed_since.append(row)
+
+
+def _locked(model: type[Tracked], pks: Iterable[int]) -> QuerySet[Any]:
+    return model._default_manager.select_for_update(no_key=True).filter(pk__in=pks).order_by("pk")
+
+
+def _of_rows(events: QuerySet[CrmEvent], rows: Sequence[Tracked]) -> QuerySet[CrmEvent]:
+    deals = [row.pk for row in rows if isinstance(row, Deal)]
+    leads = [row.pk for row in rows if isinstance(row, Lead)]
+    return events.filter(Q(deal__in=deals) | Q(lead__in=leads, deal=None))
+
+
+def _ended_by(changes: QuerySet[Change]) -> set[tuple[str, int | None, int | None]]:
+    """The CRM events that these changes took back, as `Origin.reinstates` lists them."""
+    ended = CrmEvent._base_manager.filter(taken_back_by__in=changes.values("action"))
+    return set(ended.values_list("kind", "lead_id", "deal_id"))
+
+
+def _is_untouched(row: Lead | Deal) -> bool:
+    has_deals = isinstance(row, Lead) and row.deals.exists()
+    return not has_deals and row.updated_at - row.created_at < JUST_ADDED

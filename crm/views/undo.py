@@ -1,0 +1,77 @@
+"""Telling people what they have just done, and undoing it."""
+
+import uuid
+from collections.abc import Sequence
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from crm.accounts.decorators import MemberRequest, member
+from crm.models import Change, CrmEvent
+from crm.models.change import STEPS
+from crm.models.recorder import current_action
+from crm.models.roles import Action
+from crm.selectors.timeline import outlooks
+from crm.services.undo import NothingToUndo, Undone, undo
+from crm.templatetags.formatting import UNDO
+from crm.views.shell import back_to
+
+NAMES_AT_MOST = 3
+
+
+def tell(request: MemberRequest, text: str) -> None:
+    """Add a message about what this request has changed: what LinkedIn is told about it, and an offer to undo it."""
+    company, action = request.membership.company, current_action()
+    if action is None or not _can_be_undone(company.pk, action):
+        messages.success(request, text)
+        return
+    found = [outlook for look in outlooks if (outlook := look(company.pk, action)) is not None]
+    seconds = next((str(outlook.seconds) for outlook in found if outlook.seconds is not None), "")
+    sentences = " ".join([text, *(outlook.text for outlook in found)])
+    messages.success(request, sentences, extra_tags=f"{UNDO}:{action}:{seconds}")
+
+
+def _can_be_undone(company_id: int, action: uuid.UUID) -> bool:
+    changes = Change.objects.for_company(company_id).filter(action=action, field__in=STEPS)
+    return changes.exists() or CrmEvent.objects.for_company(company_id).filter(action=action).exists()
+
+
+@require_POST
+@member(Action.EDIT_LEADS)
+def undo_action(request: MemberRequest, action: uuid.UUID) -> HttpResponse:
+    """Undo an action of this company, and say what came of it."""
+    try:
+        undone = undo(company=request.membership.company, action=action)
+    except NothingToUndo:
+        messages.info(request, "There is nothing to undo: this has been undone already.")
+        return redirect(back_to(request, default=reverse("leads")))
+    _tell_result(request, undone)
+    default = reverse("leads") if undone.removed else undone_url(undone)
+    return redirect(default if undone.removed else back_to(request, default=default))
+
+
+def undone_url(undone: Undone) -> str:
+    """The page of the first row that was put back, or else could not be."""
+    url: str = (undone.put_back or undone.changed_since)[0].get_absolute_url()
+    return url
+
+
+def _tell_result(request: HttpRequest, undone: Undone) -> None:
+    told = " ".join(undone.told)
+    if undone.put_back:
+        messages.success(request, f"Undone: {_names(undone.put_back)} as before. {told}".strip())
+    if undone.removed:
+        messages.success(request, f"Undone: {_names(undone.removed)} removed again. {told}".strip())
+    if undone.changed_since:
+        left = _names(undone.changed_since)
+        messages.warning(request, f"Not undone: {left} changed since. Open the page to see the current state.")
+
+
+def _names(rows: Sequence[object]) -> str:
+    names = [str(row) for row in rows[:NAMES_AT_MOST]]
+    more = len(rows) - len(names)
+    listed = ", ".join(names) + (f" and {more:,} more" if more else "")
+    return f"{listed} {'is' if len(rows) == 1 else 'are'}" if rows else ""
