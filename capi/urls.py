@@ -10,6 +10,7 @@ urlpatterns = [
     path("integrations/linkedin/token/", connection.save_token, name="token_save"),
     path("integrations/linkedin/token/remove/", connection.remove_token, name="token_remove"),
     path("integrations/linkedin/resume/", connection.resume, name="connection_resume"),
+    path("integrations/linkedin/grace/", connection.save_grace, name="grace_save"),
     path("integrations/linkedin/account/", rule_import.save_account, name="ad_account_save"),
     path("integrations/linkedin/check/", connection.check, name="check"),
     path("integrations/linkedin/rules/new/", rules.new, name="rule_new"),

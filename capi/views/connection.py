@@ -21,8 +21,10 @@ from capi.selectors.deadlines import end_of_token
 from capi.selectors.on_hold import on_hold
 from capi.selectors.rules import mapped_events, rule_rows
 from crm.accounts.decorators import MemberRequest, ask_password, has_given_password_lately, member
+from crm.forms.company import GraceForm
 from crm.models.roles import Action
 from crm.services import rate_limits
+from crm.services.companies import save_company
 
 # The LinkedIn page: connect, map, verify.
 
@@ -58,6 +60,7 @@ def setup_context(request: MemberRequest) -> dict[str, Any]:
         "mappable": len(CrmEventName),
         "active": active,
         "proven": [row for row in active if row.is_proven],
+        "grace_form": GraceForm(instance=request.membership.company),
         "report": report_of(request.membership.company_id, connection, rows),
     }
 
@@ -104,6 +107,22 @@ def resume(request: MemberRequest) -> HttpResponse:
     else:
         messages.success(request, "Trying again now. Recent events shows what LinkedIn answers.")
     return redirect("linkedin")
+
+
+# Step 3: the grace period.
+
+
+@require_POST
+@member(Action.CHANGE_CONNECTION)
+def save_grace(request: MemberRequest) -> HttpResponse:
+    """Save how long a change can be taken back before LinkedIn is told."""
+    form = GraceForm(request.POST, instance=request.membership.company)
+    if form.is_valid():
+        save_company(company=form.instance, fields=form.changed_data)
+        messages.success(request, "Time to undo saved. It applies to changes from now on.")
+    else:
+        messages.error(request, "Choose one of the listed times.")
+    return redirect(reverse("linkedin") + "#verify")
 
 
 # “Check everything”.

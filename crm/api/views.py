@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 from django.db.models import Model
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 from crm.api.filters import LeadFilter
 from crm.api.permissions import AnyCaller
 from crm.api.serializers import DealSerializer, LeadSerializer
-from crm.api.viewsets import CompanyViewSet, Conflict, M
+from crm.api.viewsets import GRACE, CompanyViewSet, Conflict, M
 from crm.models import Company, Deal, Lead
 from crm.models.roles import Action
 from crm.services.idempotency import save_once
@@ -64,7 +64,17 @@ def _sha256(path: str, key: str, body: Any) -> str:
 
 # Leads and deals
 
+GRACE_PERIOD: Final = OpenApiParameter(
+    GRACE,
+    bool,
+    description="Release what this change causes only after the company's time to undo, as for a change in the "
+    "browser. Without it, LinkedIn is told at once.",
+)
 
+
+@extend_schema_view(
+    update=extend_schema(parameters=[GRACE_PERIOD]), partial_update=extend_schema(parameters=[GRACE_PERIOD])
+)
 class PipelineViewSet(
     mixins.ListModelMixin,
     mixins.CreateModelMixin,
@@ -75,6 +85,8 @@ class PipelineViewSet(
 ):
     """The operations on leads and on deals."""
 
+    takes_grace = True
+
     actions = {
         "list": Action.SEE_LEADS,
         "retrieve": Action.SEE_LEADS,
@@ -84,7 +96,7 @@ class PipelineViewSet(
         "destroy": Action.DELETE_LEADS,
     }
 
-    @extend_schema(parameters=[IDEMPOTENCY_KEY])
+    @extend_schema(parameters=[IDEMPOTENCY_KEY, GRACE_PERIOD])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Add one. With an Idempotency-Key, only once however often the request is repeated."""
         serializer = self.get_serializer(data=request.data)

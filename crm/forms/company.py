@@ -7,9 +7,19 @@ from django.core.exceptions import ValidationError
 
 from crm.forms.deals import CURRENCY_CHOICES
 from crm.models import ApiKey, Company, LeadStatus, Stage
+from crm.models.company import MAX_GRACE_SECONDS
 from crm.models.validators import time_zones
 
 LAST_POSITION: Final = 999
+GRACE_CHOICES: Final = (
+    (0, "None: LinkedIn is told at once"),
+    (10, "10 seconds"),
+    (30, "30 seconds"),
+    (60, "1 minute"),
+    (120, "2 minutes"),
+    (300, "5 minutes"),
+    (MAX_GRACE_SECONDS, "10 minutes"),
+)
 
 
 class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -24,6 +34,23 @@ class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
             "currency": "The default for new deals.",
             "time_zone": "Dates and times on your pages use this time zone.",
         }
+
+
+class GraceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """How long a change in the browser can be taken back before LinkedIn is told."""
+
+    grace_seconds = forms.TypedChoiceField(label="Time to undo", coerce=int, choices=GRACE_CHOICES)
+
+    class Meta:
+        model = Company
+        fields = ("grace_seconds",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        current = self.instance.grace_seconds
+        if current not in dict(GRACE_CHOICES):  # set in the administration, in other steps than ours
+            choices = sorted([*GRACE_CHOICES, (current, f"{current} seconds")])
+            self.fields["grace_seconds"].choices = choices  # type: ignore[attr-defined]
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]

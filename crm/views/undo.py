@@ -62,16 +62,16 @@ def undone_url(undone: Undone) -> str:
 def _tell_result(request: HttpRequest, undone: Undone) -> None:
     told = " ".join(undone.told)
     if undone.put_back:
-        messages.success(request, f"Undone: {_names(undone.put_back)} as before. {told}".strip())
+        messages.success(request, f"Undone: {_names(undone.put_back, 'is', 'are')} as before. {told}".strip())
     if undone.removed:
-        messages.success(request, f"Undone: {_names(undone.removed)} removed again. {told}".strip())
+        removed = _names(undone.removed, "has been", "have been")
+        messages.success(request, f"Undone: {removed} removed again. {told}".strip())
     if undone.changed_since:
-        left = _names(undone.changed_since)
+        left = _names(undone.changed_since, "has been", "have been")
         messages.warning(request, f"Not undone: {left} changed since. Open the page to see the current state.")
 
 
-def _names(rows: Sequence[object]) -> str:
+def _names(rows: Sequence[object], one: str, several: str) -> str:
     names = [str(row) for row in rows[:NAMES_AT_MOST]]
     more = len(rows) - len(names)
-    listed = ", ".join(names) + (f" and {more:,} more" if more else "")
-    return f"{listed} {'is' if len(rows) == 1 else 'are'}" if rows else ""
+    return f"{', '.join(names)}{f' and {more:,} more' if more else ''} {one if len(rows) == 1 else several}"

@@ -98,6 +98,7 @@ EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 ROWS: dict[str, Row] = {
     "dashboard": _see(Action.SEE_LEADS),
     "outcomes_column": _do(Action.SEE_LEADS, body=lambda world: {"shown": "1"}),
+    "undo": Row({"POST": Action.EDIT_LEADS}, values={"action": "0c5b6e7e-7c52-4a53-9f0e-3a5d0a1f9b1e"}),
     "leads": _form(Action.SEE_LEADS),
     "lead": _see(Action.SEE_LEADS, "lead"),
     "lead_new": _form(Action.EDIT_LEADS, body=_lead),
@@ -133,6 +134,7 @@ ROWS: dict[str, Row] = {
     "rule_new": _form(Action.CHANGE_RULES, body=_rule),
     "rule": _see(Action.SEE_CONNECTION, "rule"),
     "rule_import": _form(Action.CHANGE_RULES),
+    "grace_save": _do(Action.CHANGE_CONNECTION, body=lambda world: {"grace_seconds": "60"}),
     "ad_account_save": _do(Action.CHANGE_CONNECTION, body=lambda world: {"ad_account_id": "512345678"}),
     "rule_edit": _form(Action.CHANGE_RULES, "rule", _rule),
     "rule_active": _do(Action.CHANGE_RULES, "rule", lambda world: {"active": "0"}),

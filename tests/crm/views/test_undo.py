@@ -1,0 +1,192 @@
+"""What people read after a change, and the Undo beside it."""
+
+import re
+from typing import Any
+
+import pytest
+
+from capi.models import Connection, ConversionEvent
+from capi.models.choices import Reason, State
+from crm.models import Change, Company, CrmEvent, Deal, Lead, LeadStatus, Stage
+from tests.conftest import make_deal, make_lead
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def patient(company: Company) -> Company:
+    company.grace_seconds = 30
+    company.save()
+    return company
+
+
+@pytest.fixture
+def reported(patient: Company, token: Connection, make_rule: Any) -> None:
+    make_rule("lead_qualified")
+    make_rule("deal_won")
+
+
+def qualify(client: Any, lead: Lead) -> Any:
+    status = LeadStatus.objects.get(company=lead.company, meaning="qualified")
+    return client.post(f"/leads/{lead.pk}/status/", {"status": status.pk}, follow=True)
+
+
+def undo_url(response: Any) -> str:
+    return re.search(r'action="(/undo/[0-9a-f-]+/)"', response.content.decode()).group(1)
+
+
+def texts(response: Any) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
+
+
+def test_a_change_says_when_linkedin_is_told(client_as, sales, patient, reported) -> None:
+    response = qualify(client_as(sales), make_lead(patient))
+
+    assert texts(response) == ["Ada is now Qualified. LinkedIn is told in 30 seconds."]
+
+
+def test_a_change_that_no_rule_maps_says_nothing_of_linkedin_but_can_be_undone(client_as, sales, patient) -> None:
+    response = qualify(client_as(sales), make_lead(patient))
+
+    assert texts(response) == ["Ada is now Qualified."]
+    assert undo_url(response)
+
+
+def test_while_sending_is_paused_it_says_so(client_as, sales, patient, reported) -> None:
+    Connection.objects.update(is_paused=True)
+
+    response = qualify(client_as(sales), make_lead(patient))
+
+    assert texts(response) == ["Ada is now Qualified. LinkedIn is told once sending continues."]
+
+
+def test_a_lead_without_an_address_is_told_of_when_it_has_one(client_as, sales, patient, reported) -> None:
+    response = qualify(client_as(sales), make_lead(patient, email=""))
+
+    assert texts(response)[0].endswith("LinkedIn is told once there is an e-mail address.")
+
+
+def test_a_bulk_change_names_the_number_of_conversions(client_as, sales, patient, reported) -> None:
+    leads = [make_lead(patient, email=f"{number}@example.com") for number in range(3)]
+    status = LeadStatus.objects.get(company=patient, meaning="qualified")
+    form = {"status": status.pk, "lead": [lead.pk for lead in leads], "confirmed": "1"}
+
+    response = client_as(sales).post("/leads/status/", form, follow=True)
+
+    assert texts(response) == ["3 leads are now Qualified. LinkedIn is told about 3 conversions in 30 seconds."]
+
+
+def test_undo_puts_it_back_and_linkedin_hears_nothing(client_as, sales, patient, reported) -> None:
+    lead, client = make_lead(patient), client_as(sales)
+
+    response = client.post(undo_url(qualify(client, lead)), {"next": f"/leads/{lead.pk}/"}, follow=True)
+
+    lead.refresh_from_db()
+    assert lead.status.name == "New"
+    assert texts(response) == ["Undone: Ada is as before."]
+    assert response.redirect_chain == [(f"/leads/{lead.pk}/", 302)]
+    assert [(event.state, event.reason) for event in ConversionEvent.objects.all()] == [
+        (State.CANCELLED, Reason.TAKEN_BACK)
+    ]
+    text = response.content.decode()
+    assert "Undone: Status: Qualified → New" in text
+    assert "Lead qualified (taken back)" in text
+
+
+def test_undo_twice_says_so(client_as, sales, patient) -> None:
+    lead, client = make_lead(patient), client_as(sales)
+    url = undo_url(qualify(client, lead))
+    client.post(url)
+
+    response = client.post(url, follow=True)
+
+    assert texts(response)[-1] == "There is nothing to undo: this has been undone already."
+
+
+def test_undo_of_what_someone_else_changed_since_says_so(client_as, sales, patient) -> None:
+    lead, client = make_lead(patient), client_as(sales)
+    url = undo_url(qualify(client, lead))
+    Lead.objects.update(status=LeadStatus.objects.get(company=patient, name="Contacted"))
+
+    response = client.post(url, follow=True)
+
+    assert "Not undone: Ada has been changed since." in texts(response)[0]
+
+
+def test_a_new_lead_can_be_removed_again(client_as, sales, patient) -> None:
+    client = client_as(sales)
+    status = LeadStatus.objects.get(company=patient, name="New")
+    added = client.post("/leads/new/", {"first_name": "Bob", "type": "inbound", "status": status.pk}, follow=True)
+    assert texts(added) == ["Bob was added."]
+
+    response = client.post(undo_url(added), follow=True)
+
+    assert texts(response) == ["Undone: Bob has been removed again."]
+    assert not Lead.objects.exists()
+
+
+def test_a_move_on_the_board_can_be_undone(client_as, sales, patient, reported) -> None:
+    deal, client = make_deal(make_lead(patient)), client_as(sales)
+    won = Stage.objects.get(company=patient, meaning="won")
+
+    moved = client.post(f"/deals/{deal.pk}/move/", {"stage": won.pk}, follow=True)
+    client.post(undo_url(moved))
+
+    assert Deal.objects.get().stage.name == "Discovery"
+    assert ConversionEvent.objects.get().reason == Reason.TAKEN_BACK
+
+
+def test_an_edit_without_a_new_status_offers_no_undo(client_as, sales, patient) -> None:
+    lead = make_lead(patient)
+    form = {"first_name": "Eve", "type": "inbound", "status": lead.status_id, "email": lead.email}
+
+    response = client_as(sales).post(f"/leads/{lead.pk}/edit/", form, follow=True)
+
+    assert "/undo/" not in response.content.decode()
+
+
+def test_each_request_has_an_action_of_its_own_and_reading_has_none(client_as, sales, patient) -> None:
+    client = client_as(sales)
+    leads = [make_lead(patient, email=f"{number}@example.com") for number in range(2)]
+    for lead in leads:
+        qualify(client, lead)
+
+    actions = set(Change.objects.values_list("action", flat=True))
+    assert len(actions) == 2
+    assert None not in actions
+
+
+# --- the API ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_api_asks_for_the_grace_period_or_has_none(client_as, sales, patient, reported) -> None:
+    client, lead = client_as(sales), make_lead(patient)
+    qualified = LeadStatus.objects.get(company=patient, meaning="qualified").pk
+    new = LeadStatus.objects.get(company=patient, meaning="new").pk
+
+    for query, status in (("", qualified), ("", new), ("?grace=true", qualified), ("?grace=perhaps", new)):
+        answer = client.patch(f"/api/v1/leads/{lead.pk}/{query}", {"status": status}, content_type="application/json")
+    releases = CrmEvent.objects.filter(kind="lead_qualified").order_by("pk").values_list("release_at", flat=True)
+
+    assert [release is not None for release in releases] == [False, True]
+    assert (answer.status_code, answer.json()) == (400, {"grace": ["Enter true or false."]})
+
+
+# --- the choice ------------------------------------------------------------------------------------------------------
+
+
+def test_an_admin_chooses_the_time_to_undo(client_as, admin, patient) -> None:
+    response = client_as(admin).post("/integrations/linkedin/grace/", {"grace_seconds": "300"}, follow=True)
+
+    patient.refresh_from_db()
+    assert patient.grace_seconds == 300
+    assert texts(response) == ["Time to undo saved. It applies to changes from now on."]
+
+
+@pytest.mark.parametrize("bad", ["", "-1", "601", "x"])
+def test_no_other_time_is_taken(client_as, admin, patient, bad) -> None:
+    response = client_as(admin).post("/integrations/linkedin/grace/", {"grace_seconds": bad}, follow=True)
+
+    patient.refresh_from_db()
+    assert patient.grace_seconds == 30
+    assert texts(response) == ["Choose one of the listed times."]
