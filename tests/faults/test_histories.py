@@ -4,8 +4,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from capi.linkedin.sandbox.server import SandboxServer
 from tests.faults import figures
 from tests.faults.machine import Histories
+from tests.faults.undo_machine import UndoHistories
 from tests.size import sized
 
 pytestmark = [
@@ -31,11 +33,27 @@ SHAPE = settings(
 @pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=34)))
 @pytest.mark.representative
 def test_random_histories_of_50_steps_break_no_invariant(number, sandbox) -> None:
-    Histories.sandbox = sandbox
+    live_through(Histories, number, sandbox)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=4)))
+@pytest.mark.representative
+@pytest.mark.covers("F76")
+def test_what_people_take_back_before_its_release_is_never_sent(number, sandbox) -> None:
+    undone = figures.TALLY["undos in histories"]
+
+    live_through(UndoHistories, number, sandbox)
+
+    assert figures.TALLY["undos in histories"] > undone
+
+
+def live_through(machine: type[Histories], number: int, sandbox: SandboxServer) -> None:
+    machine.sandbox = sandbox
     lived, sent = figures.TALLY["histories"], figures.TALLY["requests in histories"]
 
     with figures.chance(number):
-        run_state_machine_as_test(seed(number)(Histories), settings=SHAPE)
+        run_state_machine_as_test(seed(number)(machine), settings=SHAPE)
 
     # A history that broke an invariant has raised: what is left to see is that there were as many as asked for.
     assert figures.TALLY["histories"] - lived >= SHAPE.max_examples
