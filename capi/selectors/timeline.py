@@ -16,6 +16,7 @@ from capi.models import Connection, ConversionEvent
 from capi.models.choices import OPEN_STATES, Reason, State
 from capi.selectors.explanations.explain import NO_EVENT, explain
 from crm.models import CrmEvent
+from crm.models.roles import Action
 from crm.selectors.timeline import Outlook, TimelineNote
 
 MINUTE: Final = 60
@@ -51,7 +52,9 @@ def _note(event: ConversionEvent) -> TimelineNote:
         return TimelineNote(f"{words.label} ({rule})", words.tone, url, "Enter an address", address)
     if event.is_on_hold(connection):
         # The reason means nothing to people without a LinkedIn page, and has nothing to do with this lead.
-        return TimelineNote(f"On hold ({rule}): an admin needs to check the LinkedIn page", "wait", url)
+        text = f"On hold ({rule}): an admin needs to check the LinkedIn page"
+        cancel = f"{reverse('events_cancel')}?event={event.pk}"
+        return TimelineNote(text, "wait", url, "Cancel it", cancel, Action.CHANGE_EVENTS)
     return TimelineNote(f"{words.label} ({rule}): {words.what}", words.tone, url)
 
 

@@ -16,6 +16,7 @@ from django.db.models import F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from crm.models import Change, CrmEvent, CrmEventKind, Deal, Lead
+from crm.models.roles import Action
 from crm.selectors.history import described
 
 ENTRIES_AT_MOST: Final = 100
@@ -25,7 +26,8 @@ ENTRIES_AT_MOST: Final = 100
 class TimelineNote:
     """What became of a CRM event, in a few words, with an optional `url` for details.
 
-    `step` is what a user who may edit leads can do about it, at `step_url`. `is_nothing`: the event was not reported.
+    `step` is what a user who may do `step_action` can do about it, at `step_url`. `is_nothing`: the event was not
+    reported.
     """
 
     text: str
@@ -33,6 +35,7 @@ class TimelineNote:
     url: str | None = None
     step: str = ""
     step_url: str = ""
+    step_action: Action = Action.EDIT_LEADS
     is_nothing: bool = False
 
 

@@ -1,5 +1,6 @@
 """Filters for dates, money and numbers, and for tones and icons."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -83,6 +84,12 @@ def duration(seconds: float | None) -> str:
 def tone(level: str) -> str:
     """The tone of a message of this level."""
     return TONES.get(level, "plain")
+
+
+@register.filter
+def allows(may: Mapping[str, bool], action: str) -> bool:
+    """True if the member may do this action. `may` is that of the context."""
+    return may.get(action, False)
 
 
 @register.filter

@@ -150,7 +150,7 @@ class World(Processes):
         self, slug: str = "northwind", *, token: str = TOKEN, rules: tuple[str, ...] = ("lead_created",)
     ) -> Any:
         """A company with a token and a rule for each of these CRM events."""
-        company = Company.objects.create(name=slug.capitalize(), slug=slug)
+        company = Company.objects.create(name=slug.capitalize(), slug=slug, grace_seconds=0)
         services.save_token(company=company, token=token)
         for number, name in enumerate(rules, 104_012):
             ConversionRule.objects.create(company=company, crm_event=name, linkedin_id=str(number), name=name)

@@ -1,8 +1,11 @@
 """A wake-up is for speed only: whatever the broker does, a save is neither refused nor held up."""
 
+import json
 import logging
 import socket
+import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +16,8 @@ from django.db import transaction
 from capi.delivery import wakeup
 from capi.delivery.wakeup import publisher
 from capi.models import ConversionEvent
-from crm.models import Lead
+from crm.models import Company, Lead
+from crm.models.tracking import acting_as
 from leadmachine import installation
 from tests.conftest import make_lead
 from tests.faults.proxy import Proxy
@@ -76,6 +80,20 @@ def test_without_a_mapped_rule_there_is_no_message(company, queue) -> None:
     make_lead(company)
 
     assert queue() == 0
+
+
+def test_a_change_with_a_grace_period_wakes_a_worker_at_its_end(company, make_rule, queue, settings) -> None:
+    make_rule()
+    Company.objects.update(grace_seconds=30)
+
+    with acting_as(None, action=uuid.uuid4()):
+        make_lead(company)
+
+    assert queue() == 1
+    with redis.Redis.from_url(settings.REDIS_URL) as broker:
+        message = json.loads(broker.lindex(f"leadmachine:{installation.name()}:leadmachine", 0))
+    due_at = datetime.fromisoformat(message["headers"]["eta"])
+    assert timedelta(seconds=28) < due_at - datetime.now(UTC) <= timedelta(seconds=30)
 
 
 def test_a_rollback_sends_no_message(company, make_rule, queue) -> None:

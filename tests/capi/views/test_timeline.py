@@ -1,5 +1,8 @@
 """The timeline of a lead says what became of each CRM event at LinkedIn."""
 
+import re
+import uuid
+
 import pytest
 from django.urls import reverse
 
@@ -7,6 +10,7 @@ from capi import services
 from capi.models import Connection, ConversionEvent
 from capi.selectors import timeline
 from crm.models import CrmEvent, LeadStatus
+from crm.models.tracking import acting_as
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_lead
 
@@ -63,6 +67,32 @@ def test_an_event_on_hold_says_who_has_to_look(company, make_rule) -> None:
     ((text, tone),) = notes_of(lead)
 
     assert text == "On hold (New lead): an admin needs to check the LinkedIn page"
+    assert tone == "wait"
+
+
+def test_an_event_on_hold_can_be_cancelled_from_the_lead_by_those_who_may(
+    client_as, admin, ops, sales, company, make_rule
+) -> None:
+    make_rule(name="New lead")
+    lead = make_lead(company)
+    link = f'href="{reverse("events_cancel")}?event={ConversionEvent.objects.get().pk}"'
+
+    pages = [client_as(member).get(lead.get_absolute_url()).content.decode() for member in (admin, ops, sales)]
+
+    assert [link in page for page in pages] == [True, True, False]
+
+
+def test_an_event_in_its_grace_period_says_when_it_goes_out(company, make_rule) -> None:
+    services.save_token(company=company, token=TOKEN)
+    make_rule(name="New lead")
+    company.grace_seconds = 30
+    company.save()
+    with acting_as(None, action=uuid.uuid4()):
+        lead = make_lead(company)
+
+    ((text, tone),) = notes_of(lead)
+
+    assert re.fullmatch(r"In (29|30) s \(New lead\): It is sent in \1 s. Until then, the change can be undone.", text)
     assert tone == "wait"
 
 
