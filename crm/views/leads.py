@@ -1,7 +1,6 @@
 """Leads: the list, and viewing, editing, erasing and deleting a lead."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -11,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
-from crm.forms.filters import COLUMNS, LeadFilter, SearchForm, own_leads, sorted_by, statuses
+from crm.forms.filters import COLUMNS, LeadFilter, own_leads, sorted_by, statuses
 from crm.forms.leads import ErasureForm, LeadForm
 from crm.models import Lead, LeadStatus
 from crm.models.roles import Action
@@ -19,8 +18,9 @@ from crm.selectors import timeline
 from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status
 from crm.services.erasure import erase_lead
-from crm.services.searches import recall_search, remember_search
+from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
+from crm.views.filtering import filter_query
 from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
 
@@ -33,7 +33,7 @@ BIGINT_DIGITS = 19
 def leads(request: MemberRequest) -> HttpResponse:
     """The leads, filtered and sorted by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
-        return redirect(f"{reverse('leads')}?{_address_query(request)}")
+        return redirect(f"{reverse('leads')}?{filter_query(request, [*LeadFilter.base_filters, 'sort'])}")
     search, sort = recall_search(request.membership, request.GET.get("search", "")), request.GET.get("sort", "")
     all_leads = own_leads(request)
     filtered = LeadFilter(request.GET, queryset=all_leads, request=request)
@@ -60,19 +60,6 @@ def _filter_fields(filtered: LeadFilter) -> dict[str, Any]:
     fields = list(filtered.form)
     first, more = fields[:VISIBLE_FILTERS], fields[VISIBLE_FILTERS:]
     return {"first_filters": first, "more_filters": more, "is_more_open": any(field.value() for field in more)}
-
-
-def _address_query(request: MemberRequest) -> str:
-    """The filter form as a query string, without empty fields and with a key instead of the search text."""
-    form = SearchForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, "Enter at most 100 characters to search for.")
-    text = form.cleaned_data.get("search", "")
-    names = [*LeadFilter.base_filters, "sort"]
-    query = {name: request.POST[name] for name in names if request.POST.get(name)}
-    if text:
-        query["search"] = remember_search(request.membership, text)
-    return urlencode(query)
 
 
 @require_POST
