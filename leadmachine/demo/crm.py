@@ -77,7 +77,7 @@ def _deal(lead: Lead, stages: dict[str, Stage], dice: random.Random) -> Deal:
     return Deal(
         company=lead.company,
         lead=lead,
-        title=f"{lead.organisation}: {dice.choice(people.DEAL_TITLES)}",
+        title=dice.choice(people.DEAL_TITLES),
         amount=Decimal(dice.randrange(6, 200) * 250),
         currency=dice.choice(("EUR", "EUR", "EUR", "GBP", "USD")),
         stage=stages[dice.choice(STAGES)],
