@@ -1,4 +1,4 @@
-// Everything works without this file. It closes menus, makes deals draggable, and reports failed requests.
+// Everything works without this file. It closes menus and reports failed requests.
 "use strict";
 
 document.addEventListener("click", (event) => {
@@ -23,37 +23,6 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-tick-all]")) {
     for (const box of document.querySelectorAll(`input[name="${event.target.dataset.tickAll}"]`)) box.checked = event.target.checked;
   }
-});
-
-// Dragging a deal changes the select on its card, so both ways of moving a deal share one implementation.
-let dragged = null;
-const stageUnder = (event) => dragged && event.target.closest("[data-stage]");
-const endDrag = () => document.querySelectorAll(".over, .dragging").forEach((it) => it.classList.remove("over", "dragging"));
-
-document.addEventListener("dragstart", (event) => {
-  dragged = event.target.closest?.(".deal") ?? null;
-  dragged?.classList.add("dragging");
-});
-document.addEventListener("dragover", (event) => {
-  const stage = stageUnder(event);
-  document.querySelectorAll(".stage.over").forEach((it) => it !== stage && it.classList.remove("over"));
-  if (stage) {
-    event.preventDefault();
-    stage.classList.add("over");
-  }
-});
-document.addEventListener("drop", (event) => {
-  const stage = stageUnder(event);
-  const select = dragged?.querySelector("select");
-  if (stage && select && select.value !== stage.dataset.stage) {
-    event.preventDefault();
-    select.value = stage.dataset.stage;
-    select.dispatchEvent(new Event("change", { bubbles: true }));
-  }
-});
-document.addEventListener("dragend", () => {
-  endDrag();
-  dragged = null;
 });
 
 // Browsers don't scroll to an element whose edge is visible: on a phone, Tab would move through the second column of the

@@ -12,6 +12,7 @@ PIECE = "_parts/quick_select.html"
 SEARCHES = {
     # Posted to keep what somebody searches for out of the address. They change nothing but what is shown.
     "crm/leads/list.html": 1,
+    "crm/deals/_filters.html": 1,
     "crm/deals/choose_lead.html": 1,
 }
 
@@ -82,6 +83,7 @@ def test_only_the_script_of_the_piece_saves_and_the_other_sends_what_only_asks()
     scripts = {path.name: sending.findall(path.read_text()) for path in Path(settings.BASE_DIR / "static").glob("*.js")}
 
     assert len(scripts.pop("quick_select.js")) == 1
+    assert scripts.pop("board.js") == []
     assert scripts == {"app.js": ['  if (form?.matches("[data-autosubmit][method=get]")) form.requestSubmit();']}
 
 

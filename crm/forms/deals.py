@@ -1,9 +1,11 @@
-"""The deal form."""
+"""The deal form, and the filter of deals."""
 
 from typing import Any
 
+import django_filters
 from django import forms
 
+from crm.forms.filters import colleagues
 from crm.forms.leads import company_people, limit_to_company
 from crm.models import Deal, Lead, Stage, StageMeaning
 from crm.models.validators import CODES
@@ -42,3 +44,9 @@ class DealForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial.setdefault("stage", Stage.objects.first_for(company, StageMeaning.OPEN))
         if not self.instance.currency:
             self.initial["currency"] = company.currency
+
+
+class DealFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """The filter of the board and of a stage's list. An invalid value filters nothing."""
+
+    owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")

@@ -49,6 +49,19 @@ def day(value: date | None) -> SafeString | str:
     return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, "j M Y"))
 
 
+@register.filter
+def short_day(value: date) -> SafeString:
+    """A date as "24 Nov", or as "Nov 2027" if it is in another year. The full date is in the title."""
+    pattern = "j M" if value.year == timezone.localdate().year else "M Y"
+    return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, pattern))
+
+
+@register.filter
+def age(moment: datetime) -> str:
+    """The whole days since then, as "4 d"."""
+    return f"{(timezone.now() - moment).days:,}{NO_BREAK_SPACE}d"
+
+
 def _time(machine: str, title: str, text: str) -> SafeString:
     return format_html('<time datetime="{}" title="{}">{}</time>', machine, title, text)
 
@@ -68,6 +81,13 @@ def money(amount: Decimal | None, currency: str = "") -> str:
 def grouped(number: int) -> str:
     """A whole number with thousands separators."""
     return f"{number:,}"
+
+
+@register.filter
+def initials(name: object) -> str:
+    """The initials of a name: of "Anna de Vries", "AV"."""
+    words = str(name).split()
+    return "".join(word[0].upper() for word in words[:1] + words[1:][-1:])
 
 
 @register.filter

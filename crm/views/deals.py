@@ -1,94 +1,63 @@
 """Deals: the board, the list of a stage, and viewing, editing, moving and deleting a deal."""
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
+from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Sum, Window
-from django.db.models.functions import RowNumber
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
-from crm.forms.deals import DealForm
+from crm.forms.deals import DealFilter, DealForm
 from crm.forms.filters import SearchForm
-from crm.models import Company, Deal, Lead, Stage
+from crm.models import Deal, Lead, Stage
+from crm.models.deal import DealQuerySet
 from crm.models.roles import Action
 from crm.selectors import timeline
+from crm.selectors.deals import CLOSED_DAYS, LAST_CHANGED, board_of, search
 from crm.selectors.timeline import outcomes_of_deals
 from crm.services.editing import move_deal
 from crm.services.erasure import person_kept
+from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
+from crm.views.filtering import filter_query
 from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
 
-CARDS_PER_STAGE = 50
 DEALS_PER_PAGE = 25
 LEADS_OFFERED = 20
-LAST_CHANGED = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
 
 
-@dataclass(frozen=True)
-class BoardColumn:
-    """A stage with its most recently changed deals. `count` and `sums` (currency, amount) cover all of them."""
-
-    stage: Stage
-    deals: Sequence[Deal]
-    count: int
-    sums: Sequence[tuple[str, Decimal]]
-
-    @property
-    def is_cut(self) -> bool:
-        return self.count > len(self.deals)
-
-
-@require_safe
 @member(Action.SEE_LEADS)
 def deals(request: MemberRequest) -> HttpResponse:
-    """The board or, with `?stage=`, the list of all deals in one stage."""
+    """The board or, with `?stage=`, the list of all deals in one stage; both filtered by the URL.
+
+    The filter form is posted here and redirects to such a URL.
+    """
+    if request.method == "POST":
+        return redirect(f"{reverse('deals')}?{filter_query(request, ['stage', *DealFilter.base_filters])}")
     company = request.membership.company
+    filtered = DealFilter(request.GET, queryset=Deal.objects.for_company(company), request=request)
+    text = recall_search(request.membership, request.GET.get("search", ""))
+    rows = search(filtered.qs, company, text)
     stages = list(Stage.objects.for_company(company))
+    context = {"filter": filtered.form, "search": text, "stages": stages}
+    context["is_narrowed"] = bool(text) or any(request.GET.get(name) for name in filtered.filters)
     if request.GET.get("stage"):
         stage = own_or_404(Stage.objects.all(), request, request.GET["stage"])
-        rows = (
-            Deal.objects.for_company(company)
-            .filter(stage=stage)
-            .select_related("lead", "owner")
-            .order_by(*LAST_CHANGED)
-        )
-        page = Paginator(rows, DEALS_PER_PAGE).get_page(request.GET.get("page"))
-        context = {
-            "page": page,
-            "rows": with_outcomes(page, outcomes_of_deals, request),
-            "stage": stage,
-            "stages": stages,
-        }
-        return render(request, "crm/deals/list.html", context)
-    return render(request, "crm/deals/board.html", {"board": _board(company, stages), "stages": stages})
+        return _stage_list(request, stage, rows, context)
+    board = board_of(company, stages, rows)
+    return render(request, "crm/deals/board.html", {**context, "board": board, "closed_days": CLOSED_DAYS})
 
 
-def _board(company: Company, stages: Sequence[Stage]) -> list[BoardColumn]:
-    """The columns, in three queries however many stages and deals there are."""
-    all_deals = Deal.objects.for_company(company)
-    by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
-    cards = defaultdict(list)
-    shown = all_deals.annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE).order_by("rank")
-    for deal in shown.select_related("lead"):
-        cards[deal.stage_id].append(deal)
-    counts: dict[int, int] = defaultdict(int)
-    sums: dict[int, list[tuple[str, Decimal]]] = defaultdict(list)
-    totals = all_deals.order_by("currency").values_list("stage_id", "currency")
-    for stage_id, currency, count, total in totals.annotate(count=Count("pk"), total=Sum("amount")):
-        counts[stage_id] += count
-        if total:
-            sums[stage_id].append((currency, total))
-    return [BoardColumn(stage, cards[stage.pk], counts[stage.pk], sums[stage.pk]) for stage in stages]
+def _stage_list(request: MemberRequest, stage: Stage, rows: DealQuerySet, context: dict[str, Any]) -> HttpResponse:
+    in_stage = rows.filter(stage=stage).select_related("lead", "owner").order_by(*LAST_CHANGED)
+    page = Paginator(in_stage, DEALS_PER_PAGE).get_page(request.GET.get("page"))
+    outcomes = with_outcomes(page, outcomes_of_deals, request)
+    return render(request, "crm/deals/list.html", {**context, "stage": stage, "page": page, "rows": outcomes})
 
 
 def choose_lead(request: MemberRequest) -> HttpResponse:

@@ -1,12 +1,15 @@
 """The board of deals by stage, and moving a deal."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
 from crm.models import CrmEvent, Stage
-from crm.views import deals
-from tests.conftest import make_deal, make_lead
+from crm.models.roles import Role
+from crm.selectors import deals
+from tests.conftest import join, make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
 
@@ -17,7 +20,15 @@ def won(company):
 
 
 def column(response, name):
-    return next(column for column in response.context["board"] if column.stage.name == name)
+    return next(column for column in response.context["board"].columns if column.stage.name == name)
+
+
+def titles(response, name):
+    return [card.deal.title for card in column(response, name).cards]
+
+
+def closed(deal, *, days_ago):
+    CrmEvent.objects.filter(deal=deal).update(occurred_at=timezone.now() - timedelta(days=days_ago))
 
 
 def test_each_stage_has_its_deals_last_changed_first_with_their_sums(client_as, sales, company, won):
@@ -30,11 +41,14 @@ def test_each_stage_has_its_deals_last_changed_first_with_their_sums(client_as, 
     response = client_as(sales).get("/deals/")
 
     discovery = column(response, "Discovery")
-    assert [deal.title for deal in discovery.deals] == ["Third", "Second", "First"]
+    assert titles(response, "Discovery") == ["Third", "Second", "First"]
     assert discovery.count == 3
-    assert discovery.sums == [("CHF", Decimal("300.00")), ("EUR", Decimal("3000.50"))]
-    assert (column(response, "Won").count, column(response, "Won").sums) == (1, [])
-    assert "300\u00a0CHF + €3,000.50" in response.content.decode()
+    assert (discovery.total, discovery.other_sums) == (Decimal("3000.50"), [("CHF", Decimal("300.00"))])
+    assert (column(response, "Won").count, column(response, "Won").total) == (1, None)
+    text = response.content.decode()
+    assert "<strong>€3,000.50</strong>" in text
+    assert "<span>+ 300\u00a0CHF</span>" in text
+    assert "3 open deals, €3,000.50 in EUR" in text
 
 
 def test_a_long_column_is_cut_and_leads_to_the_whole_list(client_as, sales, company, monkeypatch):
@@ -48,7 +62,7 @@ def test_a_long_column_is_cut_and_leads_to_the_whole_list(client_as, sales, comp
     board = client.get("/deals/")
     everything = client.get(f"/deals/?stage={stage.pk}")
 
-    assert [deal.title for deal in column(board, "Discovery").deals] == ["Third", "Second"]
+    assert titles(board, "Discovery") == ["Third", "Second"]
     assert f'<a href="?stage={stage.pk}">Show all 3</a>' in board.content.decode()
     assert [deal.title for deal in everything.context["page"]] == ["Third", "Second", "First"]
 
@@ -71,7 +85,7 @@ def test_a_deal_that_was_moved_comes_first_in_its_new_stage(client_as, sales, co
 
     client.post(f"/deals/{old.pk}/move/", {"stage": won.pk})
 
-    assert [deal.title for deal in column(client.get("/deals/"), "Won").deals] == ["Old", "Won before"]
+    assert titles(client.get("/deals/"), "Won") == ["Old", "Won before"]
     everything = client.get(f"/deals/?stage={won.pk}").context["page"]
     assert [deal.title for deal in everything] == ["Old", "Won before"]
 
@@ -83,7 +97,7 @@ def test_moving_a_deal_to_won_fires_with_the_amount_of_that_moment(client_as, sa
 
     event = CrmEvent.objects.get(kind="deal_won")
     assert (event.deal, event.actor, event.amount, event.currency) == (deal, sales.user, Decimal("1250.00"), "EUR")
-    assert [moved.title for moved in column(response, "Won").deals] == ["Forty licences"]
+    assert titles(response, "Won") == ["Forty licences"]
     assert "Forty licences is now in Won." in response.content.decode()
 
 
@@ -103,6 +117,103 @@ def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, co
         make_deal(lead, stage=stage)
     client = client_as(sales)
 
-    # session, user, memberships, stages, cards, sums
-    with django_assert_num_queries(6):
+    # session, user, memberships, owners to filter by, stages, cards, when they closed, sums
+    with django_assert_num_queries(8):
         client.get("/deals/")
+
+
+def test_won_and_lost_show_the_last_30_days_and_lead_to_the_rest(client_as, sales, company, won):
+    lead = make_lead(company)
+    lost = Stage.objects.for_company(company).get(name="Lost")
+    closed(make_deal(lead, title="Long ago", stage=won), days_ago=31)
+    closed(make_deal(lead, title="Lately", stage=won, amount="500"), days_ago=29)
+    reopened = make_deal(lead, title="Lost after all", stage=won)
+    closed(reopened, days_ago=40)
+    reopened.stage = lost
+    reopened.save()
+    client = client_as(sales)
+
+    board = client.get("/deals/")
+
+    assert titles(board, "Won") == ["Lately"]
+    assert titles(board, "Lost") == ["Lost after all"]
+    assert (column(board, "Won").count, column(board, "Won").total) == (1, Decimal("500.00"))
+    text = board.content.decode()
+    assert text.count("last 30 days") == 2
+    assert f'<a href="?stage={won.pk}">Show all 2</a>' in text
+    assert [deal.title for deal in client.get(f"/deals/?stage={won.pk}").context["page"]] == ["Lately", "Long ago"]
+
+
+def test_a_card_has_its_close_date_and_age(client_as, sales, company, won):
+    today = timezone.localdate()
+    lead = make_lead(company, organisation="Analytical Engines")
+    make_deal(lead, expected_close=today - timedelta(days=1), owner=sales.user)
+    closed(make_deal(lead, stage=won, expected_close=today - timedelta(days=1)), days_ago=7)
+
+    response = client_as(sales).get("/deals/")
+
+    [late], [settled] = column(response, "Discovery").cards, column(response, "Won").cards
+    assert (late.close_date, late.is_late) == (today - timedelta(days=1), True)
+    assert (settled.close_date, settled.is_late) == (timezone.localdate(timezone.now() - timedelta(days=7)), False)
+    text = response.content.decode()
+    assert "Analytical Engines" in text
+    assert "0\u00a0d" in text
+    assert '<abbr class="initials" title="Sales Jansen">SJ</abbr>' in text
+
+
+@pytest.fixture
+def three(company, sales, admin):
+    ada = make_lead(company, first_name="Ada", last_name="Byron")
+    grace = make_lead(company, first_name="Grace", email="grace@example.com", organisation="US Navy")
+    make_deal(ada, title="Forty licences", owner=sales.user)
+    make_deal(grace, title="Ten licences", owner=admin.user)
+    make_deal(grace, title="Training")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("LICENCES", ["Ten licences", "Forty licences"]),
+        ("navy", ["Training", "Ten licences"]),
+        ("grace ten", ["Ten licences"]),
+        ("nobody", []),
+    ],
+)
+def test_the_board_is_searched_without_the_text_in_the_address(client_as, sales, three, text, found):
+    client = client_as(sales)
+
+    response = client.post("/deals/", {"search": text, "owner": ""}, follow=True)
+
+    assert titles(response, "Discovery") == found
+    assert response.context["search"] == text
+    assert text not in response.redirect_chain[0][0]
+    assert ("No deal matches." in response.content.decode()) == (not found)
+
+
+def test_the_board_and_the_list_of_a_stage_are_filtered_by_owner(client_as, sales, company, three):
+    client, stage = client_as(sales), Stage.objects.for_company(company).get(name="Discovery")
+
+    own = client.get(f"/deals/?owner={sales.user.pk}")
+    nobodys = client.get("/deals/?owner=null")
+    listed = client.post("/deals/", {"stage": stage.pk, "owner": sales.user.pk, "search": "licences"}, follow=True)
+
+    assert titles(own, "Discovery") == ["Forty licences"]
+    assert f'<a href="?owner={sales.user.pk}&amp;stage={stage.pk}">Discovery</a>' in own.content.decode()
+    assert titles(nobodys, "Discovery") == ["Training"]
+    assert [deal.title for deal in listed.context["page"]] == ["Forty licences"]
+
+
+def test_the_filter_offers_and_finds_nothing_of_another_company(client_as, sales, other_company, three):
+    theirs = join(other_company, Role.SALES, email="clara@example.com", first_name="Clara")
+    make_deal(make_lead(other_company, organisation="US Navy"), title="Theirs")
+    client = client_as(sales)
+
+    response = client.post("/deals/", {"search": "navy"}, follow=True)
+
+    assert titles(response, "Discovery") == ["Training", "Ten licences"]
+    assert "Clara" not in response.content.decode()
+    assert titles(client.get(f"/deals/?owner={theirs.user.pk}"), "Discovery") == [
+        "Training",
+        "Ten licences",
+        "Forty licences",
+    ]

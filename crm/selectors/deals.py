@@ -1,0 +1,138 @@
+"""The board of deals by stage, and which deals a search finds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final
+
+from django.db.models import Count, F, Max, Q, Sum, Window
+from django.db.models.functions import RowNumber
+from django.utils import timezone
+
+from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, Stage, StageMeaning
+from crm.models.deal import DealQuerySet
+
+CARDS_PER_STAGE: Final = 50
+CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
+LAST_CHANGED: Final = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
+CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEventKind.DEAL_LOST))
+
+
+def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
+    """Those of the company's deals whose title or lead contains every word of `text`, ignoring case."""
+    leads = Lead.objects.for_company(company)
+    for word in text.split():
+        deals = deals.filter(Q(title__icontains=word) | Q(lead__in=leads.search(word)))
+    return deals
+
+
+@dataclass(frozen=True)
+class BoardCard:
+    """A deal with the day it was won or lost, which is None for an open deal."""
+
+    deal: Deal
+    closed_on: date | None
+
+    @property
+    def close_date(self) -> date | None:
+        return self.closed_on or self.deal.expected_close
+
+    @property
+    def is_late(self) -> bool:
+        """True for an open deal that was expected to close before today."""
+        expected = self.deal.expected_close
+        return self.closed_on is None and expected is not None and expected < timezone.localdate()
+
+
+@dataclass
+class BoardColumn:
+    """A stage with its most recently changed deals. A won or lost stage only has those of the last CLOSED_DAYS.
+
+    `count` and the sums cover all of these. `count_ever` also covers deals that were won or lost earlier.
+    """
+
+    stage: Stage
+    currency: str  # the company's
+    cards: list[BoardCard] = field(default_factory=list)
+    count: int = 0
+    count_ever: int = 0
+    sums: dict[str, Decimal] = field(default_factory=dict)
+
+    def add(self, currency: str, *, count: int, count_ever: int, total: Decimal | None) -> None:
+        """Add the deals in one currency to the counts and sums."""
+        self.count += count
+        self.count_ever += count_ever
+        if total:
+            self.sums[currency] = total
+
+    @property
+    def is_closed(self) -> bool:
+        return self.stage.meaning != StageMeaning.OPEN
+
+    @property
+    def is_cut(self) -> bool:
+        return self.count_ever > len(self.cards)
+
+    @property
+    def total(self) -> Decimal | None:
+        """The sum in the company's currency, or None."""
+        return self.sums.get(self.currency)
+
+    @property
+    def other_sums(self) -> list[tuple[str, Decimal]]:
+        """The sums in other currencies, by currency."""
+        return [(currency, total) for currency, total in sorted(self.sums.items()) if currency != self.currency]
+
+
+@dataclass(frozen=True)
+class Board:
+    columns: Sequence[BoardColumn]
+
+    @property
+    def open_count(self) -> int:
+        return sum(column.count for column in self._open)
+
+    @property
+    def open_total(self) -> Decimal:
+        """The sum of the open deals in the company's currency."""
+        return sum((column.total or Decimal(0) for column in self._open), Decimal(0))
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(column.count_ever for column in self.columns)
+
+    @property
+    def _open(self) -> list[BoardColumn]:
+        return [column for column in self.columns if not column.is_closed]
+
+
+def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet) -> Board:
+    """The board with these of the company's deals, in three queries however many stages and deals there are."""
+    columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
+    deals = deals.filter(stage__in=columns)
+    on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
+    _add_cards(columns, deals.filter(on_board))
+    by_stage = deals.order_by().values_list("stage_id", "currency")
+    counts = {"count_ever": Count("pk"), "count": Count("pk", filter=on_board)}
+    for pk, currency, count_ever, count, total in by_stage.annotate(**counts, total=Sum("amount", filter=on_board)):
+        columns[pk].add(currency, count=count, count_ever=count_ever, total=total)
+    return Board(list(columns.values()))
+
+
+def _add_cards(columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> None:
+    by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
+    ranked = deals.annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE).order_by("rank")
+    shown = list(ranked.select_related("lead", "owner"))
+    closed = CLOSINGS.filter(deal__in=[deal.pk for deal in shown if columns[deal.stage_id].is_closed])
+    closed_at = dict(closed.order_by().values_list("deal_id").annotate(Max("occurred_at")))
+    for deal in shown:
+        moment = closed_at.get(deal.pk)
+        columns[deal.stage_id].cards.append(BoardCard(deal, moment and timezone.localdate(moment)))
+
+
+def _closed_lately(company: Company) -> Q:
+    """Deals that were won or lost in the last CLOSED_DAYS."""
+    since = timezone.now() - timedelta(days=CLOSED_DAYS)
+    closed = CLOSINGS.for_company(company).filter(occurred_at__gte=since, deal__isnull=False)
+    return Q(pk__in=closed.values("deal"))

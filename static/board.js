@@ -1,0 +1,139 @@
+// The board of deals. A card is dragged by mouse, or by touch after holding it for a moment. Dropping it changes the
+// select on the card, so that there is one way to move a deal (quick_select.js), and the card moves as soon as that
+// sends its request. A keyboard uses the select itself.
+
+const HOLD_MS = 350; // a finger that moves earlier scrolls
+const START_PX = 5; // less is a click
+const EDGE_PX = 48; // this close to its edge, the board scrolls under a dragged card
+const STEP_PX = 12; // per frame
+
+const frame = document.querySelector(".board-frame");
+const cardOf = (node) => node.closest?.("[data-draggable]");
+const stageOf = (node) => node?.closest("[data-stage]");
+
+// A card that moves: to the top of its new stage, as the response will show it, and back if the request fails.
+
+let back = null; // puts the card whose request is pending back in its place
+
+document.addEventListener("htmx:beforeSend", ({ detail: { elt } }) => {
+  const card = cardOf(elt);
+  if (!card) return;
+  const place = document.createComment("");
+  card.before(place);
+  const select = elt.querySelector("select");
+  card.setAttribute("aria-busy", "true");
+  moveTo(card, () => frame.querySelector(`[data-stage="${select.value}"] .deals`).prepend(card));
+  back = () => {
+    moveTo(card, () => place.replaceWith(card));
+    card.removeAttribute("aria-busy");
+  };
+});
+
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (!cardOf(detail.requestConfig.elt)) return;
+  if (!detail.successful) back?.();
+  back = null;
+});
+
+function moveTo(card, move) {
+  const focused = card.contains(document.activeElement) && document.activeElement;
+  move();
+  if (focused) focused.focus({ preventScroll: true }); // a node that moves loses the focus
+}
+
+// Dragging
+
+let press = null; // the pointer that is down on a card: its id, type, start and position, and the id of the card
+let ghost = null; // what follows the pointer, once the card is dragged
+
+frame.addEventListener("pointerdown", (event) => {
+  const card = cardOf(event.target);
+  if (!card || card.hasAttribute("aria-busy") || event.button !== 0 || event.target.closest("select")) return;
+  const { pointerId, pointerType, clientX: x, clientY: y } = event;
+  press = { pointerId, pointerType, cardId: card.id, start: { x, y }, at: { x, y } };
+  if (pointerType === "touch") press.hold = setTimeout(lift, HOLD_MS);
+});
+
+document.addEventListener("pointermove", (event) => {
+  if (event.pointerId !== press?.pointerId) return;
+  press.at = { x: event.clientX, y: event.clientY };
+  if (ghost) follow();
+  else if (Math.hypot(press.at.x - press.start.x, press.at.y - press.start.y) < START_PX) return;
+  else if (press.pointerType === "touch") drop();
+  else lift();
+});
+
+document.addEventListener("pointerup", (event) => {
+  if (event.pointerId !== press?.pointerId) return;
+  const card = ghost && document.getElementById(press.cardId);
+  const stage = ghost && stageUnderPointer();
+  drop();
+  if (!card || !stage || stage === stageOf(card)) return;
+  const select = card.querySelector("select");
+  select.value = stage.dataset.stage;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
+document.addEventListener("pointercancel", drop);
+addEventListener("blur", drop);
+document.addEventListener("keydown", (event) => event.key === "Escape" && drop());
+
+// Until a card is dropped, nothing else may begin under the pointer: a selection, a menu, or scrolling, which the browser
+// leaves to a listener only if that is not passive.
+document.addEventListener("selectstart", (event) => press && event.preventDefault());
+document.addEventListener("contextmenu", (event) => press?.pointerType === "touch" && event.preventDefault());
+document.addEventListener("touchmove", (event) => ghost && event.preventDefault(), { passive: false });
+
+function lift() {
+  const card = document.getElementById(press.cardId);
+  const { left, top, width, height } = card.getBoundingClientRect();
+  ghost = card.cloneNode(true);
+  ghost.removeAttribute("id");
+  ghost.inert = true;
+  ghost.classList.add("ghost");
+  Object.assign(ghost.style, { left: `${left}px`, top: `${top}px`, inlineSize: `${width}px`, blockSize: `${height}px` });
+  document.body.append(ghost);
+  document.addEventListener("click", preventClick, { capture: true, once: true });
+  follow();
+  requestAnimationFrame(scrollAtEdge);
+}
+
+function preventClick(event) {
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+function follow() {
+  ghost.style.translate = `${press.at.x - press.start.x}px ${press.at.y - press.start.y}px`;
+  const card = document.getElementById(press.cardId);
+  card?.classList.add("dragging"); // again, where a response has redrawn the board meanwhile
+  const stage = stageUnderPointer();
+  for (const each of frame.querySelectorAll("[data-stage]")) {
+    each.classList.toggle("over", each === stage && each !== stageOf(card));
+  }
+}
+
+function stageUnderPointer() {
+  return stageOf(document.elementFromPoint(press.at.x, press.at.y));
+}
+
+function scrollAtEdge() {
+  if (!ghost) return;
+  const { left, right, top, bottom } = frame.getBoundingClientRect();
+  frame.scrollBy(towards(press.at.x, left, right), towards(press.at.y, top, bottom));
+  follow();
+  requestAnimationFrame(scrollAtEdge);
+}
+
+function towards(at, from, to) {
+  if (at < from + EDGE_PX) return -STEP_PX;
+  return at > to - EDGE_PX ? STEP_PX : 0;
+}
+
+function drop() {
+  clearTimeout(press?.hold);
+  ghost?.remove();
+  press = ghost = null;
+  for (const each of frame.querySelectorAll(".over, .dragging")) each.classList.remove("over", "dragging");
+  setTimeout(() => document.removeEventListener("click", preventClick, { capture: true }));
+}
