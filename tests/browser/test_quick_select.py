@@ -91,7 +91,7 @@ def ada(company) -> Lead:
 
 @pytest.fixture
 def deal(company, ada) -> Deal:
-    return make_deal(ada, amount="50000", stage=Stage.objects.for_company(company).get(name="Negotiation"))
+    return make_deal(ada, amount="50000", stage=Stage.objects.for_company(company).get(name="Discovery"))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def choosing_on(page: Page, row: Lead | Deal) -> Choosing:
     if isinstance(row, Lead):
         it = Choosing(page, row, f"Status of {row}", "New", "Unqualified", ["ArrowDown"] * 3)
     else:
-        it = Choosing(page, row, f"Move {row} to", "Negotiation", "Lost", ["ArrowDown"] * 2)
+        it = Choosing(page, row, f"Move {row} to", "Discovery", "Lost", ["ArrowDown"] * 4)
     page.on("request", lambda request: it.posts.append(request.url) if request.method == "POST" else None)
     return it
 
@@ -378,7 +378,7 @@ def test_the_focus_goes_to_the_next_row_where_its_own_leaves_the_list(page: Page
     make_deal(ada, title="Ten seats", stage=deal.stage)
     sign_in(page, sales)
     page.goto(f"{page.server_url}/deals/?stage={deal.stage_id}")
-    ten_seats = Choosing(page, deal, "Move Ten seats to", "Negotiation", "Lost", ["ArrowDown"] * 2)
+    ten_seats = Choosing(page, deal, "Move Ten seats to", "Discovery", "Lost", ["ArrowDown"] * 4)
     ten_seats.choose_by_keyboard()
 
     page.keyboard.press("Enter")
