@@ -44,7 +44,7 @@ function moveTo(card, move) {
 // Dragging
 
 let press = null; // the pointer that is down on a card: its id, type, start and position, and the id of the card
-let ghost = null; // what follows the pointer, once the card is dragged
+let dragImage = null; // what follows the pointer, once the card is dragged
 
 frame.addEventListener("pointerdown", (event) => {
   const card = cardOf(event.target);
@@ -57,7 +57,7 @@ frame.addEventListener("pointerdown", (event) => {
 document.addEventListener("pointermove", (event) => {
   if (event.pointerId !== press?.pointerId) return;
   press.at = { x: event.clientX, y: event.clientY };
-  if (ghost) follow();
+  if (dragImage) follow();
   else if (Math.hypot(press.at.x - press.start.x, press.at.y - press.start.y) < START_PX) return;
   else if (press.pointerType === "touch") drop();
   else lift();
@@ -65,8 +65,8 @@ document.addEventListener("pointermove", (event) => {
 
 document.addEventListener("pointerup", (event) => {
   if (event.pointerId !== press?.pointerId) return;
-  const card = ghost && document.getElementById(press.cardId);
-  const stage = ghost && stageUnderPointer();
+  const card = dragImage && document.getElementById(press.cardId);
+  const stage = dragImage && stageUnderPointer();
   drop();
   if (!card || !stage || stage === stageOf(card)) return;
   const select = card.querySelector("select");
@@ -82,17 +82,17 @@ document.addEventListener("keydown", (event) => event.key === "Escape" && drop()
 // leaves to a listener only if that is not passive.
 document.addEventListener("selectstart", (event) => press && event.preventDefault());
 document.addEventListener("contextmenu", (event) => press?.pointerType === "touch" && event.preventDefault());
-document.addEventListener("touchmove", (event) => ghost && event.preventDefault(), { passive: false });
+document.addEventListener("touchmove", (event) => dragImage && event.preventDefault(), { passive: false });
 
 function lift() {
   const card = document.getElementById(press.cardId);
   const { left, top, width, height } = card.getBoundingClientRect();
-  ghost = card.cloneNode(true);
-  ghost.removeAttribute("id");
-  ghost.inert = true;
-  ghost.classList.add("ghost");
-  Object.assign(ghost.style, { left: `${left}px`, top: `${top}px`, inlineSize: `${width}px`, blockSize: `${height}px` });
-  document.body.append(ghost);
+  dragImage = card.cloneNode(true);
+  dragImage.removeAttribute("id");
+  dragImage.inert = true;
+  dragImage.classList.add("drag-image");
+  Object.assign(dragImage.style, { left: `${left}px`, top: `${top}px`, inlineSize: `${width}px`, blockSize: `${height}px` });
+  document.body.append(dragImage);
   document.addEventListener("click", preventClick, { capture: true, once: true });
   follow();
   requestAnimationFrame(scrollAtEdge);
@@ -104,7 +104,7 @@ function preventClick(event) {
 }
 
 function follow() {
-  ghost.style.translate = `${press.at.x - press.start.x}px ${press.at.y - press.start.y}px`;
+  dragImage.style.translate = `${press.at.x - press.start.x}px ${press.at.y - press.start.y}px`;
   const card = document.getElementById(press.cardId);
   card?.classList.add("dragging"); // again, where a response has redrawn the board meanwhile
   const stage = stageUnderPointer();
@@ -118,7 +118,7 @@ function stageUnderPointer() {
 }
 
 function scrollAtEdge() {
-  if (!ghost) return;
+  if (!dragImage) return;
   const { left, right, top, bottom } = frame.getBoundingClientRect();
   frame.scrollBy(towards(press.at.x, left, right), towards(press.at.y, top, bottom));
   follow();
@@ -132,8 +132,8 @@ function towards(at, from, to) {
 
 function drop() {
   clearTimeout(press?.hold);
-  ghost?.remove();
-  press = ghost = null;
+  dragImage?.remove();
+  press = dragImage = null;
   for (const each of frame.querySelectorAll(".over, .dragging")) each.classList.remove("over", "dragging");
   setTimeout(() => document.removeEventListener("click", preventClick, { capture: true }));
 }

@@ -136,7 +136,7 @@ function placesOf(element, target) {
 function focusAt(places) {
   if (document.activeElement === document.body) {
     const [stop] = places.map(({ id, index }) => stopAt(document.getElementById(id), index)).filter(Boolean);
-    stop?.focus();
+    stop?.focus({ preventScroll: true });
   }
   // A deal may have moved to a column that is out of view. For mouse users the page would jump.
   if (opener === "key") document.activeElement.scrollIntoView({ block: "nearest", inline: "nearest" });

@@ -1,0 +1,268 @@
+"""The board in a real browser: what stays in view, and moving a card by mouse, by touch and by its select."""
+
+import pytest
+from playwright.sync_api import CDPSession, Locator, Page, Route, expect
+
+from crm.models import CrmEvent, Deal, Stage
+from tests.browser.test_capi_pages import SIZES
+from tests.conftest import make_deal, make_lead, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PLACE = "frame => [frame.scrollLeft, frame.scrollTop, scrollX, scrollY]"
+HOLD_MS = 500  # longer than the board waits for
+
+
+@pytest.fixture
+def deals(company) -> list[Deal]:
+    """Enough of them for the board to scroll, with names too long for a card."""
+    lead = make_lead(company, organisation="The Analytical Engine and Difference Engine Company of London")
+    stages = list(Stage.objects.for_company(company))
+    for stage in stages:
+        make_deal(lead, title=f"Waiting in {stage}", stage=stage)
+    return [make_deal(lead, title=f"Licences {n} for the engine rooms", amount="12345678.50") for n in range(12)]
+
+
+@pytest.fixture
+def moved(deals) -> Deal:
+    return deals[7]
+
+
+@pytest.fixture
+def board(page: Page, sales, deals) -> Page:
+    sign_in(page, sales)
+    page.goto(page.server_url + "/deals/")
+    return page
+
+
+@pytest.fixture
+def held(page: Page) -> list[Route]:
+    """The moves that the page has posted, which reach the server when a test lets them."""
+    routes: list[Route] = []
+    page.route("**/move/", lambda route: routes.append(route))
+    return routes
+
+
+def refuse(page: Page) -> None:
+    page.refusals.add(409)
+    page.route("**/move/", lambda route: route.fulfill(status=409, body="<h1>No</h1>"))
+
+
+def frame(page: Page) -> Locator:
+    return page.get_by_role("region", name="Deals by stage")
+
+
+def stage(page: Page, name: str) -> Locator:
+    return page.get_by_role("region", name=name, exact=True)
+
+
+def card(page: Page, deal: Deal) -> Locator:
+    return page.locator(f"#deal-{deal.pk}")
+
+
+def scroll_to(page: Page, deal: Deal) -> list[float]:
+    """Scroll the board to the card and a few pixels on, so that a jump to any edge would show."""
+    card(page, deal).evaluate("card => card.scrollIntoView({ block: 'center' })")
+    frame(page).evaluate("frame => frame.scrollBy(3, 7)")
+    return place(page)
+
+
+def place(page: Page) -> list[float]:
+    return frame(page).evaluate(PLACE)
+
+
+def point_in(locator: Locator) -> tuple[float, float]:
+    box = locator.bounding_box()
+    assert box
+    return box["x"] + 20, box["y"] + 20
+
+
+def drag(page: Page, deal: Deal, name: str, *, let_go: bool = True) -> None:
+    page.mouse.move(*point_in(card(page, deal)))
+    page.mouse.down()
+    x, y = point_in(stage(page, name).locator(".stage-head"))
+    page.mouse.move(x, y + 250, steps=5)
+    expect(page.locator(".drag-image")).to_be_visible()
+    if let_go:
+        page.mouse.up()
+
+
+def in_stage(deal: Deal) -> str:
+    return str(Deal.objects.get(pk=deal.pk).stage)
+
+
+def shows_in(page: Page, deal: Deal, name: str) -> None:
+    expect(stage(page, name).locator(f"#deal-{deal.pk}")).to_have_count(1)
+
+
+# --- what stays in view ---
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_heads_stay_in_view_and_columns_reach_the_bottom(page: Page, sales, deals, size):
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    sign_in(page, sales)
+    page.goto(page.server_url + "/deals/")
+    frame(page).evaluate("frame => frame.scrollTo(0, frame.scrollHeight)")
+
+    top = frame(page).evaluate("frame => frame.getBoundingClientRect().top")
+    heads = page.locator(".stage-head").evaluate_all("heads => heads.map(head => head.getBoundingClientRect().top)")
+    ends = page.locator(".stage").evaluate_all("all => all.map(stage => stage.getBoundingClientRect().bottom)")
+    bottom = frame(page).evaluate("frame => frame.getBoundingClientRect().top + frame.clientHeight")
+
+    assert heads == [top] * 5
+    assert ends == pytest.approx([bottom] * 5, abs=1)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_card_never_wraps(board):
+    cards = board.locator(".deal")
+
+    assert len(set(cards.evaluate_all("cards => cards.map(card => card.offsetHeight)"))) == 1
+    assert not any(cards.evaluate_all("cards => cards.map(card => card.scrollWidth > card.clientWidth)"))
+
+
+# --- moving a card ---
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_board_keeps_its_place_to_the_pixel(board, moved, size):
+    width, height = SIZES[size]
+    board.set_viewport_size({"width": width, "height": height})
+    board.reload()
+    before = scroll_to(board, moved)
+
+    card(board, moved).get_by_role("combobox").select_option("Proposal")
+
+    expect(board.get_by_role("status")).to_contain_text("is now in Proposal.")
+    shows_in(board, moved, "Proposal")
+    assert place(board) == before
+
+
+def test_a_dragged_card_moves_at_once_and_is_sent_once(board, moved, held):
+    before = scroll_to(board, moved)
+
+    drag(board, moved, "Won")
+
+    shows_in(board, moved, "Won")
+    expect(card(board, moved)).to_have_attribute("aria-busy", "true")
+    card(board, moved).dispatch_event("pointerdown", {"button": 0, "pointerType": "mouse", "clientX": 1, "clientY": 1})
+    board.mouse.move(300, 300, steps=3)
+    expect(board.locator(".drag-image")).to_have_count(0)
+    assert (len(held), in_stage(moved), place(board)) == (1, "Discovery", before)
+    held[0].continue_()
+    expect(board.get_by_role("status")).to_contain_text("is now in Won.")
+    expect(card(board, moved)).not_to_have_attribute("aria-busy", "true")
+    assert (len(held), in_stage(moved), place(board)) == (1, "Won", before)
+    assert CrmEvent.objects.filter(kind="deal_won", deal=moved).count() == 1
+    expect(board.locator("#board-totals")).to_contain_text("14 open deals")
+
+
+def test_a_refused_card_comes_back_to_its_place_with_a_sentence(board, moved):
+    refuse(board)
+    before, neighbours = scroll_to(board, moved), stage(board, "Discovery").locator(".deal > a").all_inner_texts()
+
+    drag(board, moved, "Won")
+
+    expect(board.get_by_role("status")).to_contain_text("nothing was changed")
+    shows_in(board, moved, "Discovery")
+    assert stage(board, "Discovery").locator(".deal > a").all_inner_texts() == neighbours
+    expect(card(board, moved).locator("option:checked")).to_have_text("Discovery")
+    expect(card(board, moved)).not_to_have_attribute("aria-busy", "true")
+    assert place(board) == before
+    assert in_stage(moved) == "Discovery"
+
+
+def test_escape_puts_a_dragged_card_down(board, moved, held):
+    scroll_to(board, moved)
+    drag(board, moved, "Won", let_go=False)
+
+    board.keyboard.press("Escape")
+    board.mouse.up()
+
+    expect(board.locator(".drag-image")).to_have_count(0)
+    shows_in(board, moved, "Discovery")
+    assert held == []
+
+
+def test_a_click_on_a_card_still_opens_the_deal(board, moved):
+    card(board, moved).get_by_role("link").click()
+
+    expect(board.get_by_role("heading", name=moved.title)).to_be_visible()
+
+
+def test_the_keyboard_moves_a_card_and_stays_on_its_select(board, moved, held):
+    select = card(board, moved).get_by_role("combobox")
+    select.focus()
+    board.keyboard.press("ArrowDown")
+    shows_in(board, moved, "Discovery")
+
+    board.keyboard.press("Enter")
+
+    shows_in(board, moved, "Proposal")
+    expect(select).to_be_focused()
+    held[0].continue_()
+    expect(board.get_by_role("status")).to_contain_text("is now in Proposal.")
+    expect(select).to_be_focused()
+    assert len(held) == 1
+
+
+# --- touch ---
+
+
+@pytest.fixture
+def phone(another_browser, sales, deals) -> Page:
+    width, height = SIZES["phone"]
+    page = another_browser(viewport={"width": width, "height": height}, has_touch=True)
+    sign_in(page, sales)
+    page.goto(page.server_url + "/deals/")
+    return page
+
+
+def touch(session: CDPSession, kind: str, *points: tuple[float, float]) -> None:
+    touches = [{"x": x, "y": y} for x, y in points]
+    session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+
+def test_a_card_that_is_held_is_dragged_by_touch(phone, deals):
+    session = phone.context.new_cdp_session(phone)
+    x, y = point_in(card(phone, deals[-1]))
+    touch(session, "touchStart", (x, y))
+    phone.wait_for_timeout(HOLD_MS)
+    expect(phone.locator(".drag-image")).to_be_visible()
+
+    touch(session, "touchMove", (380, y + 40))  # the edge, where the board scrolls on
+    expect(stage(phone, "Lost").get_by_role("heading")).to_be_in_viewport(ratio=1)
+    touch(session, "touchMove", point_in(stage(phone, "Lost").locator(".stage-head")))
+    touch(session, "touchEnd")
+
+    expect(phone.get_by_role("status")).to_contain_text("is now in Lost.")
+    assert in_stage(deals[-1]) == "Lost"
+
+
+def test_a_finger_that_moves_at_once_scrolls(phone, deals):
+    session = phone.context.new_cdp_session(phone)
+    x, y = point_in(card(phone, deals[-1]))
+    touch(session, "touchStart", (x, y + 60))
+
+    for step in range(1, 12):
+        touch(session, "touchMove", (x, y + 60 - 10 * step))
+    phone.wait_for_timeout(HOLD_MS)
+
+    expect(phone.locator(".drag-image")).to_have_count(0)
+    touch(session, "touchEnd")
+    assert frame(phone).evaluate("frame => frame.scrollTop") > 0
+    assert in_stage(deals[-1]) == "Discovery"
+
+
+# --- filters ---
+
+
+def test_the_board_is_filtered_while_typing(board, deals):
+    board.get_by_label("Search deals").press_sequentially("licences 11")
+
+    expect(board.locator(".deal")).to_have_count(1)
+    expect(board.get_by_label("Search deals")).to_be_focused()
+    expect(board.locator("#board-totals")).to_contain_text("1 open deal")
+    assert "licences" not in board.url
