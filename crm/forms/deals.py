@@ -1,5 +1,6 @@
 """The deal form, and the filter of deals."""
 
+import re
 from typing import Any
 
 import django_filters
@@ -11,6 +12,25 @@ from crm.models import Deal, Lead, Stage, StageMeaning
 from crm.models.validators import CODES
 
 CURRENCY_CHOICES = [(code, code) for code in sorted(CODES)]
+GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")  # 25,000 or 1,999.50
+DECIMAL_COMMA = re.compile(r"\d+(?:\.\d{3})*,\d{1,2}")  # 1999,50 or 1.999,50; but 25.000 may be either
+
+
+class AmountField(forms.DecimalField):
+    """An amount as people type it: with spaces, a currency symbol, commas between thousands, or a decimal comma."""
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(plain_number(value) if isinstance(value, str) else value)
+
+
+def plain_number(text: str) -> str:
+    """The number with a decimal point and nothing else, or `text` without spaces and symbols if it is ambiguous."""
+    text = re.sub(r"[\s€£$]", "", text)
+    if GROUPED.fullmatch(text):
+        return text.replace(",", "")
+    if DECIMAL_COMMA.fullmatch(text):
+        return text.replace(".", "").replace(",", ".")
+    return text
 
 
 class DealForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -19,7 +39,13 @@ class DealForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Deal
         fields = ("title", "amount", "currency", "stage", "owner", "expected_close")
+        field_classes = {"amount": AmountField}
+        help_texts = {
+            "title": "What the lead may buy, such as “Forty licences”.",
+            "expected_close": "When you expect the lead's answer. The board marks the deal once this day has passed.",
+        }
         widgets = {
+            "amount": forms.TextInput({"inputmode": "decimal", "autocomplete": "off"}),
             "currency": forms.Select(choices=CURRENCY_CHOICES),
             "expected_close": forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
         }

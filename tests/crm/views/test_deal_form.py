@@ -56,8 +56,29 @@ def test_the_form_begins_with_the_companys_currency_and_first_open_stage(client_
 
 
 @pytest.mark.parametrize(
+    ("typed", "amount"),
+    [
+        ("25,000", "25000"),
+        ("1,250,000.50", "1250000.50"),
+        ("€ 25 000", "25000"),
+        ("1999,50", "1999.50"),
+        ("1.999,50", "1999.50"),
+        ("0", "0"),
+    ],
+)
+def test_an_amount_is_read_as_people_type_it(client_as, sales, company, typed, amount):
+    lead = make_lead(company)
+
+    client_as(sales).post(f"/deals/new/?lead={lead.pk}", filled_in(company, amount=typed))
+
+    assert Deal.objects.get().amount == Decimal(amount)
+
+
+@pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({"amount": "25.000"}, "Ensure that there are no more than 2 decimal places."),
+        ({"amount": "25,00,0"}, "Enter a number, such as 25000 or 1999.50."),
         ({"amount": "-1"}, "Enter an amount of zero or more."),
         ({"amount": "9" * 20}, "Enter at most 12 digits before the decimal point."),
         ({"amount": "9" * 13}, "Enter at most 12 digits before the decimal point."),
