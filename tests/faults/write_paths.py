@@ -10,10 +10,11 @@ from django.core.serializers import serialize
 from django.test import Client
 from rest_framework.test import APIClient
 
-from crm.models import Company, Deal, Lead, LeadStatus, Stage
+from crm.models import Change, Company, Deal, Lead, LeadStatus, Stage
 from crm.models.roles import Role
 from crm.services.editing import change_status, move_deal
 from crm.services.erasure import erase_lead
+from tests.capi.conftest import send_all
 from tests.conftest import join, staff_client
 from tests.crm.api.calling import caller
 
@@ -194,6 +195,17 @@ def the_form_of_a_deal(scene: Scene) -> None:
 @way("POST deal_move", fires="deal_won")
 def the_board(scene: Scene) -> None:
     scene.web.post(f"/deals/{scene.deal.pk}/move/", {"stage": scene.won.pk})
+
+
+@way("POST undo", fires="deal_won")
+def the_undo_of_a_move_away_from_a_win(scene: Scene) -> None:
+    negotiation = Stage.objects.get(company=scene.company, name="Negotiation")
+    for stage in (scene.won, negotiation):
+        scene.web.post(f"/deals/{scene.deal.pk}/move/", {"stage": stage.pk})
+        send_all(scene.company)
+    action = Change.objects.get(new=str(negotiation.pk)).action
+    scene.web.post(f"/undo/{action}/")
+    assert Deal.objects.get(pk=scene.deal.pk).stage == scene.won
 
 
 @way("POST lead_delete", "POST deal_delete")
