@@ -108,9 +108,9 @@ def _of_week(mail: Mail) -> MailContent:
     with timezone.override(mail.company.time_zone):
         week = reconcile(mail.company_id, mail.week, connection)
     days = f"{_day(week.monday)} to {_day(week.sunday)}"
-    head = f"Outcomes of the CRM events from {days}, by rule, when this mail was sent."
+    head = f"Outcomes of the CRM events from {days}, by rule, at the time of this e-mail."
     rules = [_of_rule(row) for row in week.rules] or ["None of your rules had a CRM event."]
-    more = f"More in the help:\n{link('help_page', 'admin')}#{ABOUT_RECONCILE}"
+    more = f"Learn more:\n{link('help_page', 'admin')}#{ABOUT_RECONCILE}"
     foot = f"See the full reconcile:\n{link('reconcile')}?week={mail.week}"
     return _content(f"{mail.company}: LinkedIn reconcile, {days}", [head, *rules, more, foot])
 
@@ -126,7 +126,7 @@ def _content(subject: str, parts: Sequence[str]) -> MailContent:
 
 
 def _more(topic: str) -> str:
-    return f"More in the help:\n{link('help_page', HELP_PAGE)}#{topic}" if topic else ""
+    return f"Learn more:\n{link('help_page', HELP_PAGE)}#{topic}" if topic else ""
 
 
 def _day(day: date) -> str:
@@ -135,7 +135,7 @@ def _day(day: date) -> str:
 
 def why() -> str:
     """Why the recipient got this mail, and how to stop it."""
-    because = "You get this mail because you chose to, or because you are an admin. Change that here:"
+    because = "You get this e-mail because you are an admin or asked for it. Change your choice here:"
     return f"{because}\n{link('alerts')}#mail"
 
 

@@ -17,7 +17,7 @@ class StateFilter(models.TextChoices):
     ON_HOLD = "on_hold", "On hold"
     WAITING = "waiting", "Waiting"
     FAILED = "failed", "Failed"
-    NOT_SENT = "not_sent", "Skipped, cancelled"
+    NOT_SENT = "not_sent", "Not sent"
     TEST = "test", "Test"
     # The single states that FAILED and NOT_SENT combine, under the state's own name.
     REJECTED = State.REJECTED.value, State.REJECTED.label

@@ -46,7 +46,7 @@ PAGES: Final = (
     Page("Dashboard", "dashboard", "squares-2x2", Action.SEE_LEADS),
     Page("Leads", "leads", "users", Action.SEE_LEADS),
     Page("Deals", "deals", "view-columns", Action.SEE_LEADS),
-    Page("Recent events", "events", "bolt", Action.SEE_EVENT_LOG),
+    Page("Recent Events", "events", "bolt", Action.SEE_EVENT_LOG),
     Page("LinkedIn", "linkedin", "link", Action.SEE_CONNECTION),
     Page("Company", "company", "building-office-2", Action.MANAGE_COMPANY, wide_only=True),
 )

@@ -11,7 +11,7 @@ from leadmachine.help import troubleshooting
 from leadmachine.help.guide import Page, Section, page_from
 
 BEFORE: Final = ("linkedin", "admin", "sales", "ops")
-AFTER: Final = ("faq", "api")
+AFTER: Final = ("faq", "glossary", "api")
 LONGEST_SEARCH: Final = 100
 
 

@@ -42,7 +42,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     # Ada signs her company up.
     page.goto(f"{page.server_url}/login/")
     assert_fit_to_use(page)
-    page.get_by_role("link", name="Sign your company up").click()
+    page.get_by_role("link", name="Sign up your company").click()
     assert_fit_to_use(page)
     for label, value in (("Company", "Northwind BV"), ("First name", "Ada"), ("Last name", "Byron")):
         page.get_by_label(label, exact=True).fill(value)
@@ -53,7 +53,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     assert_fit_to_use(page)
     page.get_by_label("Password").fill(PASSWORD)
     press(page, "Sign up")
-    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check your inbox")).to_be_visible()
     assert_fit_to_use(page)
 
     # She confirms her address, and is in.
@@ -86,11 +86,11 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     hers.get_by_role("link", name="Set up").click()
     assert_fit_to_use(hers)
     hers.get_by_label("Password").fill(PASSWORD)
-    press(hers, "Go on")
+    press(hers, "Continue")
     assert_fit_to_use(hers)
     hers.get_by_label("Code").fill(code_now(hers.locator("code").inner_text()))
-    press(hers, "Switch it on")
-    expect(hers.get_by_text("Keep them somewhere safe now.")).to_be_visible()
+    press(hers, "Switch on")
+    expect(hers.get_by_text("Save these codes somewhere safe now.")).to_be_visible()
     assert_fit_to_use(hers)
     recovery_code = hers.locator("pre").inner_text().split()[0]
 
@@ -100,7 +100,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     hers.get_by_label("E-mail address").fill("grace@example.com")
     hers.get_by_label("Password").fill(PASSWORD)
     press(hers, "Sign in")
-    expect(hers.get_by_role("heading", name="Your code")).to_be_visible()
+    expect(hers.get_by_role("heading", name="Enter your code")).to_be_visible()
     assert_fit_to_use(hers)
     hers.get_by_label("Code").fill(recovery_code)
     press(hers, "Sign in")
@@ -166,14 +166,14 @@ def test_without_javascript_an_authenticator_app_is_set_up_and_switched_off(plai
     sign_in(plain_page, sales)
     plain_page.goto(f"{plain_page.server_url}/account/app/on/")
     plain_page.get_by_label("Password").fill(PASSWORD)
-    press(plain_page, "Go on")
+    press(plain_page, "Continue")
     plain_page.get_by_label("Code").fill(code_now(plain_page.locator("code").inner_text()))
-    press(plain_page, "Switch it on")
+    press(plain_page, "Switch on")
     expect(plain_page.locator("#messages")).to_contain_text("Your authenticator app is set up.")
 
     plain_page.get_by_role("link", name="Done").click()
     plain_page.get_by_role("link", name="Switch off").click()
-    press(plain_page, "Switch it off")
+    press(plain_page, "Switch off")
 
     expect(plain_page.locator("#messages")).to_contain_text("Your authenticator app is switched off.")
     assert not Authenticator.objects.exists()
@@ -193,5 +193,5 @@ def test_a_tab_of_the_former_company_writes_nothing_and_says_so(page, sales, oth
 
     press(page, "Add lead")
 
-    expect(page.get_by_role("heading", name="Please try that again")).to_be_visible()
+    expect(page.get_by_role("heading", name="Please try again")).to_be_visible()
     assert not Lead.objects.exists()

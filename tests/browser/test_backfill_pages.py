@@ -41,7 +41,7 @@ def test_from_the_plan_to_the_end(page, company, admin, connected, sandbox, make
     page.get_by_role("link", name="Send earlier events: New lead").click()
     page.get_by_role("button", name="Send 12 earlier events").click()
 
-    expect(page.locator("#backfill")).to_contain_text("12 of 12 gone through", timeout=20_000)
+    expect(page.locator("#backfill")).to_contain_text("12 of 12 events processed", timeout=20_000)
     expect(page.locator("#backfill .badge").first).to_have_text("Done")
     assert states(company) == ["accepted"] * 12
     assert rule.backfills.get().state == "done"

@@ -42,23 +42,23 @@ def test_no_error_page_has_a_finding(page, company, sales, monkeypatch, settings
     sign_in(page, sales)
     edit = f"/leads/{make_lead(company).pk}/edit/"
 
-    look(page, "/company/", status=403, heading="Not for you")
+    look(page, "/company/", status=403, heading="You don't have access")
     look(page, "/nowhere/", status=404, heading="Page not found")
-    look(page, "/leads/status/", status=405, heading="Nothing to see here")
+    look(page, "/leads/status/", status=405, heading="Nothing to show here")
     for error, heading in ((PersonErased(), "Not saved"), (RuntimeError("a fault"), "Something went wrong")):
         monkeypatch.setattr(LeadForm, "clean", lambda form, error=error: raise_it(error))
         send(page, edit, "Save", heading=heading)
     page.goto(page.server_url + edit)
     page.context.clear_cookies(name=settings.CSRF_COOKIE_NAME)
     press(page, "Save")
-    look_at(page, "Please try that again")
+    look_at(page, "Please try again")
     page.context.clear_cookies()
     settings.ACCOUNT_RATE_LIMITS = {"reset_password": "1/h/ip"}
     for _ in range(2):
         page.goto(page.server_url + "/password/reset/")
         page.get_by_label("E-mail address").fill("sales@example.com")
         press(page, "Mail me a link")
-    look_at(page, "Too many tries")
+    look_at(page, "Too many attempts")
 
 
 def raise_it(error: Exception) -> None:
@@ -73,13 +73,13 @@ def test_no_page_of_an_invitation_has_a_finding(page, company, other_company, ad
 
     look(page, link("new@example.com"), heading="Join Northwind BV")
     look(page, own := link("guest@example.com"), heading="Join Northwind BV")
-    look(page, "/invitations/nonsense/", status=404, heading="This invitation is no longer good")
+    look(page, "/invitations/nonsense/", status=404, heading="This invitation no longer works")
     sign_in(page, guest)
     look(page, own, heading="Join Northwind BV")
-    look(page, link("somebody@example.com"), status=403, heading="This invitation is for somebody else")
+    look(page, link("somebody@example.com"), status=403, heading="This invitation is for someone else")
     settings.SIGNUP = False
     page.context.clear_cookies()
-    look(page, "/signup/", heading="Here one comes by invitation")
+    look(page, "/signup/", heading="Sign-up is by invitation only")
 
 
 def test_no_page_without_a_company_has_a_finding(page, company, sales) -> None:
@@ -88,31 +88,31 @@ def test_no_page_without_a_company_has_a_finding(page, company, sales) -> None:
     deactivate_company(company=company)
     look(page, "/", status=403, heading="Northwind BV is deactivated")
     Membership.objects.update(is_active=False)
-    look(page, "/", status=403, heading="You belong to no company yet")
+    look(page, "/", status=403, heading="You aren't in a company yet")
     reactivate_company(company=company)
-    look(page, "/", status=403, heading="Your access is switched off")
+    look(page, "/", status=403, heading="Your access was removed")
 
 
 def test_no_page_of_a_second_factor_or_of_a_link_in_a_mail_has_a_finding(page, sales, settings) -> None:
     sign_in(page, sales)
     page.goto(page.server_url + "/account/app/on/")
     page.get_by_label("Password").fill(PASSWORD)
-    press(page, "Go on")
+    press(page, "Continue")
     look_at(page, "Set up an authenticator app")
     secret = page.locator("code").inner_text()
     page.get_by_label("Code").fill(code_now(secret))
-    press(page, "Switch it on")
+    press(page, "Switch on")
     look_at(page, "Recovery codes")  # the one time that they are shown
     look(page, "/account/recovery-codes/", heading="Recovery codes")
-    look(page, "/account/recovery-codes/new/", heading="Make new recovery codes?")
-    look(page, "/account/app/off/", heading="Switch the authenticator app off?")
+    look(page, "/account/recovery-codes/new/", heading="Create new recovery codes?")
+    look(page, "/account/app/off/", heading="Switch off the authenticator app?")
 
     page.context.clear_cookies()
     page.goto(page.server_url + "/login/")
     page.get_by_label("E-mail address").fill("sales@example.com")
     page.get_by_label("Password").fill(PASSWORD)
     press(page, "Sign in")
-    look_at(page, "Your code")
+    look_at(page, "Enter your code")
 
     page.context.clear_cookies()
     page.goto(page.server_url + "/password/reset/")
@@ -135,5 +135,5 @@ def test_neither_a_new_key_nor_an_erased_person_has_a_finding(page, company, adm
     own = page.locator("#api-keys")
     own.get_by_label("Name").fill("Website form")
     own.get_by_label("Role").select_option("sales")
-    press(page, "Make a key")
+    press(page, "Create key")
     look_at(page, "Website form")

@@ -28,7 +28,7 @@ PAUSED, GOES_ON = "Northwind BV: sending to LinkedIn is paused", "Northwind BV: 
 
 @pytest.fixture
 def story(page, company, admin, line, sandbox, make_rule) -> Story:
-    """All is well: one rule, its one event so far was sent, and the admin looks at the LinkedIn page."""
+    """All OK: one rule, its one event so far was sent, and the admin looks at the LinkedIn page."""
     services.save_ad_account(company=company, ad_account_id="512345678")
     story = Story(page, company, sandbox, make_rule("lead_created", "104012", name="New lead"))
     story.a_lead_comes_in("Ada")

@@ -68,7 +68,7 @@ def test_a_rotation_killed_again_and_again_leaves_each_token_readable_and_ends(o
 
     told = world.run(ROTATE)
 
-    assert told.endswith("0 under old keys\n")
+    assert told.endswith("0 left with older keys\n")
     settings.TOKEN_KEYS = [NEW]
     assert unreadable() == []
     figures.count("token rows rotated", rows)

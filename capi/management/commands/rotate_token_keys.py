@@ -1,4 +1,4 @@
-"""`manage.py rotate_token_keys`: seal all access tokens and second factors again under the newest key."""
+"""`manage.py rotate_token_keys`: encrypt all access tokens and second factors with the newest key."""
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from crm.models.crypto import KeyState, fingerprints
 
 class Command(BaseCommand):
     help = (
-        "Seal access tokens and second factors again under the newest of LEADMACHINE_TOKEN_KEYS. Deliveries "
+        "Encrypt access tokens and second factors again with the newest of LEADMACHINE_TOKEN_KEYS. Deliveries "
         "continue meanwhile. Exits with 1 if anything is unreadable with these keys."
     )
 
@@ -30,9 +30,9 @@ class Command(BaseCommand):
             self.stdout.write("Dry run: nothing was written.")
             after = before
         else:
-            self.stdout.write(f"{key_rotation.rotate()} sealed again under {newest}.")
+            self.stdout.write(f"{key_rotation.rotate()} encrypted again with {newest}.")
             after = key_rotation.take_inventory()
-        self.stdout.write(f"{after.count(KeyState.OLDER)} under old keys")
+        self.stdout.write(f"{after.count(KeyState.OLDER)} left with older keys")
         if after.count(KeyState.UNREADABLE):
             raise CommandError(_unreadable_message(after))
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
 def _counts(rows: Sequence[tuple[object, KeyState]]) -> str:
     states = [state for _, state in rows]
     return (
-        f"{states.count(KeyState.NEWEST)} under the newest key, {states.count(KeyState.OLDER)} under an older one, "
+        f"{states.count(KeyState.NEWEST)} with the newest key, {states.count(KeyState.OLDER)} with an older one, "
         f"{states.count(KeyState.UNREADABLE)} unreadable"
     )
 
@@ -48,9 +48,9 @@ def _counts(rows: Sequence[tuple[object, KeyState]]) -> str:
 def _unreadable_message(inventory: Inventory) -> str:
     companies = [company for company, state in inventory.tokens if state == KeyState.UNREADABLE]
     users = {user: None for user, state in inventory.second_factors if state == KeyState.UNREADABLE}
-    sentences = [f"These keys can't open the access tokens of {', '.join(companies)}."] if companies else []
+    sentences = [f"These keys can't decrypt the access tokens of {', '.join(companies)}."] if companies else []
     if users:
-        sentences.append(f"These keys can't open the second factors of users {', '.join(map(str, users))}.")
+        sentences.append(f"These keys can't decrypt the second factors of users {', '.join(map(str, users))}.")
     return " ".join(
         [
             *sentences,

@@ -49,9 +49,9 @@ def test_a_mail_says_what_happened_to_whom_what_to_do_and_where(company, admin, 
         "Sending to LinkedIn is paused.\n\n"
         "LinkedIn says 401: the access token is expired, revoked or invalid.\n\n"
         "Generate a new token in Campaign Manager and save it on the LinkedIn page. Events on hold are then sent.\n\n"
-        "More in the help:\nhttps://crm.example.com/help/troubleshooting/#reason-token_refused\n\n"
+        "Learn more:\nhttps://crm.example.com/help/troubleshooting/#reason-token_refused\n\n"
         "See the alert:\nhttps://crm.example.com/integrations/linkedin/alerts/\n\n"
-        "You get this mail because you chose to, or because you are an admin. Change that here:\n"
+        "You get this e-mail because you are an admin or asked for it. Change your choice here:\n"
         "https://crm.example.com/integrations/linkedin/alerts/#mail\n"
     )
     assert mail.extra_headers["Auto-Submitted"] == "auto-generated"

@@ -62,8 +62,8 @@ def test_anybody_who_sees_it_chooses_for_themselves(web, company, admin, ops) ->
 def test_an_empty_page_says_that_all_is_well(web) -> None:
     html = web.get(PAGE, {"before": "nonsense"}).content.decode()
 
-    assert "All is well" in html
-    assert "Nothing so far." in html
+    assert "All OK" in html
+    assert "None yet." in html
 
 
 def test_the_page_takes_as_many_queries_for_many_alerts_as_for_one(

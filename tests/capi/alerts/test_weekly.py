@@ -68,15 +68,15 @@ def test_it_says_by_rule_what_became_and_names_no_lead(company, watched) -> None
     subjects()
 
     assert PostOffice.taken[0].body == (
-        "Outcomes of the CRM events from 16 November 2026 to 22 November 2026, by rule, when this mail was sent.\n\n"
+        "Outcomes of the CRM events from 16 November 2026 to 22 November 2026, by rule, at the time of this e-mail.\n\n"
         "New lead (Lead created)\n"
         "        2  Sent: LinkedIn accepted the event.\n"
         "        1  Skipped: The lead is not shared with ad platforms.\n"
         "        1  No rule: No active rule at the time: not sent to LinkedIn.\n"
         "        4  total\n\n"
-        "More in the help:\nhttps://crm.example.com/help/admin/#alerts-and-the-weekly-reconcile\n\n"
+        "Learn more:\nhttps://crm.example.com/help/admin/#alerts-and-the-weekly-reconcile\n\n"
         "See the full reconcile:\nhttps://crm.example.com/integrations/linkedin/reconcile/?week=2026-11-16\n\n"
-        "You get this mail because you chose to, or because you are an admin. Change that here:\n"
+        "You get this e-mail because you are an admin or asked for it. Change your choice here:\n"
         "https://crm.example.com/integrations/linkedin/alerts/#mail\n"
     )
 

@@ -1,4 +1,4 @@
-"""`manage.py rotate_token_keys`: every token under the newest key, none lost, none shown."""
+"""`manage.py rotate_token_keys`: every token with the newest key, none lost, none shown."""
 
 from io import StringIO
 
@@ -30,7 +30,7 @@ def rotate(*options: str) -> list[str]:
 
 
 def tokens(newest: int, older: int, unreadable: int) -> str:
-    return f"Access tokens: {newest} under the newest key, {older} under an older one, {unreadable} unreadable."
+    return f"Access tokens: {newest} with the newest key, {older} with an older one, {unreadable} unreadable."
 
 
 @pytest.fixture
@@ -57,9 +57,9 @@ def test_all_tokens_are_sealed_under_the_newest_key(two_tokens, company, other_c
     assert printed == [
         f"Keys: {newest} (newest), {old}.",
         tokens(0, 2, 0),
-        "Second factors: 0 under the newest key, 0 under an older one, 0 unreadable.",
-        f"2 sealed again under {newest}.",
-        "0 under old keys",
+        "Second factors: 0 with the newest key, 0 with an older one, 0 unreadable.",
+        f"2 encrypted again with {newest}.",
+        "0 left with older keys",
     ]
     two_tokens.TOKEN_KEYS = two_tokens.TOKEN_KEYS[:1]
     assert opened() == {company.pk: TOKEN, other_company.pk: OTHER_TOKEN}
@@ -72,7 +72,7 @@ def test_a_second_run_has_nothing_left_to_do(two_tokens) -> None:
     printed = rotate()
 
     assert printed[1] == tokens(2, 0, 0)
-    assert printed[3:] == [f"0 sealed again under {crypto.fingerprints()[0]}.", "0 under old keys"]
+    assert printed[3:] == [f"0 encrypted again with {crypto.fingerprints()[0]}.", "0 left with older keys"]
     assert list(Connection.objects.values()) == before
 
 
@@ -84,7 +84,7 @@ def test_a_run_that_was_cut_short_is_taken_up_again(two_tokens, company) -> None
     printed = rotate()
 
     assert printed[1] == tokens(1, 1, 0)
-    assert printed[3:] == [f"1 sealed again under {crypto.fingerprints()[0]}.", "0 under old keys"]
+    assert printed[3:] == [f"1 encrypted again with {crypto.fingerprints()[0]}.", "0 left with older keys"]
 
 
 def test_a_dry_run_counts_and_writes_nothing(two_tokens) -> None:
@@ -93,7 +93,7 @@ def test_a_dry_run_counts_and_writes_nothing(two_tokens) -> None:
     printed = rotate("--dry-run")
 
     assert printed[1] == tokens(0, 2, 0)
-    assert printed[3:] == ["Dry run: nothing was written.", "2 under old keys"]
+    assert printed[3:] == ["Dry run: nothing was written.", "2 left with older keys"]
     assert list(Connection.objects.values()) == before
 
 
@@ -132,10 +132,10 @@ def test_what_no_key_opens_is_counted_and_named_by_company_and_person(
 
     printed = capsys.readouterr().out.splitlines()
     assert printed[1] == tokens(0, 1, 1)
-    assert printed[2] == "Second factors: 0 under the newest key, 1 under an older one, 1 unreadable."
+    assert printed[2] == "Second factors: 0 with the newest key, 1 with an older one, 1 unreadable."
     assert str(refused.value).startswith(
-        f"These keys can't open the access tokens of northwind (company {company.pk}). "
-        f"These keys can't open the second factors of users {sales.user.pk}. Restore the missing key"
+        f"These keys can't decrypt the access tokens of northwind (company {company.pk}). "
+        f"These keys can't decrypt the second factors of users {sales.user.pk}. Restore the missing key"
     )
     assert "@" not in str(refused.value)
 
@@ -180,7 +180,7 @@ def test_once_the_key_is_back_nothing_is_lost(two_tokens, company, other_company
     two_tokens.TOKEN_KEYS = [new, *kept]
     printed = rotate()
 
-    assert printed[-1] == "0 under old keys"
+    assert printed[-1] == "0 left with older keys"
     two_tokens.TOKEN_KEYS = [new]
     assert opened() == {company.pk: TOKEN, other_company.pk: OTHER_TOKEN}
 
@@ -216,4 +216,4 @@ def test_without_any_token_it_ends_well(company) -> None:
     services.connection_of(company)
 
     assert rotate()[1] == tokens(0, 0, 0)
-    assert rotate()[-1] == "0 under old keys"
+    assert rotate()[-1] == "0 left with older keys"

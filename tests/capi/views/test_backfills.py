@@ -83,7 +83,7 @@ def test_with_nothing_to_send_nothing_is_started(web, company, make_rule) -> Non
     page = web.get(PLAN, {"rule": rule.pk, "period": 7})
     answer = web.post(PLAN, {"rule": rule.pk, "period": 7}, follow=True)
 
-    assert "There is nothing to send." in page.content.decode()
+    assert "Nothing to send." in page.content.decode()
     assert "Lead created has nothing to send in this period." in answer.content.decode()
     assert not Backfill.objects.exists()
 
@@ -144,7 +144,7 @@ def test_its_page_tells_how_far_it_has_come_and_what_holds_it(web, company, conn
     address = backfill.get_absolute_url()
 
     running = web.get(address).content.decode()
-    assert "5 of 12 gone through" in running
+    assert "5 of 12 events processed" in running
     assert '<progress max="12" value="5"' in running
     assert "Past events are sent after new ones." in running
     assert f'hx-get="{address}"' in running
@@ -180,7 +180,7 @@ def test_it_is_paused_and_resumed_and_cancelled(web, company, connected, sandbox
     assert press("backfill_pause") == "paused"
     assert "Resume it to continue where it stopped." in web.get(backfill.get_absolute_url()).content.decode()
     assert press("backfill_resume") == "running"
-    assert "It ends for good." in web.get(reverse("backfill_cancel", args=[backfill.pk])).content.decode()
+    assert "It can't be resumed." in web.get(reverse("backfill_cancel", args=[backfill.pk])).content.decode()
     assert press("backfill_cancel") == "cancelled"
     assert press("backfill_resume") == "cancelled"
     send_all(company)
@@ -203,7 +203,7 @@ def test_the_list_shows_the_company_s_own_newest_first(
 
 
 def test_the_empty_list_says_what_a_backfill_is_for(web) -> None:
-    assert "One is of use when leads or deals were there before their rule." in web.get(LIST).content.decode()
+    assert "Use one if leads or deals were added before their rule." in web.get(LIST).content.decode()
 
 
 def test_a_new_rule_offers_what_it_has_missed(web, company) -> None:

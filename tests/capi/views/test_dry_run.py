@@ -82,7 +82,7 @@ def test_what_has_not_happened_yet_is_shown_as_it_would_be(web, company, token, 
     found = page.context["found"]
     assert (found.words.label, found.event) == ("Would be sent", None)
     assert f'"eventId":"lm-{0:032x}-{rule.pk}"' in found.request.body
-    assert "Time and event id are made when it happens" in page.content.decode()
+    assert "Time and event id are set when it happens" in page.content.decode()
 
 
 def test_it_leaves_no_trace(web, company, connected, sandbox, make_rule) -> None:
@@ -141,7 +141,7 @@ def test_what_is_refused_is_shown_with_the_request_that_it_would_be(web, company
     found, (_, body) = page.context["found"], shown(page.content.decode())
     assert (found.is_refused, found.address) == (True, "test@example.com")
     assert json.loads(body)["user"]["userIds"] == [{"idType": "SHA256_EMAIL", "idValue": found.sha256}]
-    assert "The request that it would be" in page.content.decode()
+    assert "The request it would have been" in page.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_each_chip_shows_its_states_and_leaves_tests_out(web, company, make_rule
         ("", "All", []),
         ("failed", "Failed", ["Rejected", "Expired", "Gave up"]),
         ("expired", "Failed", ["Rejected", "Expired", "Gave up"]),
-        ("cancelled", "Skipped, cancelled", ["Skipped", "Cancelled"]),
+        ("cancelled", "Not sent", ["Skipped", "Cancelled"]),
     ],
 )
 def test_a_chip_of_several_states_offers_each_of_them(web, chosen, whole, parts) -> None:
@@ -183,7 +183,7 @@ def test_a_value_that_makes_no_sense_narrows_nothing(web, make_rule, query) -> N
 def test_a_value_that_makes_no_sense_is_said_to_be_left_out(web, query, name) -> None:
     pages = [web.get(PAGE, asked).content.decode() for asked in (query, {"state": "sent"})]
 
-    assert [f"Not understood, and so left out: {name}." in page for page in pages] == [True, False]
+    assert [f"Not valid, so ignored: {name}." in page for page in pages] == [True, False]
 
 
 def test_a_period_that_ends_before_it_begins_says_so(web) -> None:
@@ -234,7 +234,7 @@ def test_a_long_search_stops_and_says_where_to_go_on(web, make_rule, monkeypatch
     further = web.get(PAGE, {"rule": rare.pk, "before": first.context["page"].look_on})
 
     assert first.context["page"].rows == []
-    assert "Look further back" in first.content.decode()
+    assert "Search older events" in first.content.decode()
     assert [row.event for row in further.context["page"].rows] == [old]
     assert further.context["page"].look_on is None
 

@@ -101,7 +101,7 @@ def test_a_paused_rule_shows_why_what_waits_and_how_to_go_on(client_as, admin, t
     page = step(page_of(client_as, admin), "map")
 
     assert "it is switched off there, or not set up for the Conversions API" in page
-    assert "LinkedIn's words: “Conversion is disabled”" in page
+    assert "LinkedIn's message: “Conversion is disabled”" in page
     assert "2 on hold" in page
     assert reverse("rule_resume", args=[rule.pk]) in page
 

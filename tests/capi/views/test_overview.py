@@ -84,7 +84,7 @@ def test_one_rule_alone_can_be_asked_for(client_as, ops, company, history) -> No
     page = client_as(ops).get(PAGE, {"rule": rule.pk})
 
     assert (page.context["outcomes"].total, page.context["details"].reasons) == (1, [])
-    assert "of Purchase" in page.content.decode()
+    assert "for Purchase" in page.content.decode()
 
 
 def test_other_dates_go_before_the_period(client_as, ops, history) -> None:
@@ -100,9 +100,9 @@ def test_other_dates_go_before_the_period(client_as, ops, history) -> None:
     [
         ("?since=2026-03-03&until=2026-03-02", "The period ends before it begins."),
         ("?since=2020-01-01&until=2026-03-02", "Choose at most 366 days."),
-        ("?period=12", "Not understood, and so left out: Period."),
-        ("?since=yesterday", "Not understood, and so left out: From."),
-        ("?rule=987654321", "Not understood, and so left out: Rule."),
+        ("?period=12", "Not valid, so ignored: Period."),
+        ("?since=yesterday", "Not valid, so ignored: From."),
+        ("?rule=987654321", "Not valid, so ignored: Rule."),
     ],
 )
 def test_what_makes_no_sense_is_told_and_left_out(client_as, ops, query, told) -> None:
@@ -116,15 +116,15 @@ def test_it_says_how_new_the_numbers_are(client_as, ops, history) -> None:
     page = client_as(ops).get(PAGE)
 
     assert page.context["outcomes"].counted_at is not None
-    assert "what happened since then follows within a minute" in page.content.decode()
+    assert "Updated every minute" in page.content.decode()
 
 
 def test_an_empty_company_is_told_what_will_appear(client_as, ops) -> None:
     text = client_as(ops).get(PAGE).content.decode()
 
     assert "No events in this period" in text
-    assert "Nothing was held back in this period." in text
-    assert "Nothing has been counted so far" in text
+    assert "Everything in this period was sent, or will be." in text
+    assert "Not counted yet" in text
 
 
 def test_the_days_are_those_of_the_company(client_as, ops, company, make_rule) -> None:

@@ -69,7 +69,7 @@ def test_the_page_of_an_event_tells_why_it_waits_and_when_it_goes_out(client_as,
     for each in (event, ConversionEvent.objects.exclude(pk=event.pk).get()):
         page = web.get(each.get_absolute_url()).content.decode()
         assert "LinkedIn asked us to wait." in page
-        assert f'<dt>Next try</dt><dd><time datetime="{timezone.localtime(until).isoformat()}"' in page
+        assert f'<dt>Next attempt</dt><dd><time datetime="{timezone.localtime(until).isoformat()}"' in page
 
 
 def test_try_now_sends_what_waits_and_is_on_record(client_as, admin, company, sandbox, make_rule) -> None:
@@ -246,4 +246,4 @@ def test_an_event_that_goes_out_at_once_has_no_next_try_in_the_past(client_as, o
 
     page = client_as(ops).get(event.get_absolute_url()).content.decode()
 
-    assert "<dt>Next try</dt>" not in page
+    assert "<dt>Next attempt</dt>" not in page

@@ -56,7 +56,7 @@ def test_an_events_page_says_why_it_can_not_be_retried(web, rule) -> None:
 
     page = web.get(stuck.get_absolute_url()).content.decode()
 
-    assert "It can't be retried as things stand: The rule was switched off" in page
+    assert "It can't be retried yet: The rule was switched off" in page
     assert 'id="retry"' not in page
 
 

@@ -71,7 +71,7 @@ def test_it_tells_when_the_rule_last_sent_and_why_it_last_failed(client_as, ops,
     assert health.row.last_sent_at == sent.settled_at
     assert health.last_failed.event == failed
     assert "LinkedIn says 422: something in this event is missing" in text
-    assert "LinkedIn's words: “amount”" in text
+    assert "LinkedIn's message: “amount”" in text
     assert failed.get_absolute_url() in text
 
 
@@ -111,7 +111,7 @@ def test_a_paused_rule_shows_why_what_waits_and_how_to_go_on(client_as, admin, c
     assert page.context["health"].row.on_hold == 2
     text = page.content.decode()
     assert "LinkedIn says 404: there is no conversion rule with this id." in text
-    assert "LinkedIn's words: “Could not find entity”" in text
+    assert "LinkedIn's message: “Could not find entity”" in text
     assert f"/integrations/linkedin/rules/{rule.pk}/resume/" in text
 
 

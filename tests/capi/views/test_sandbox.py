@@ -73,7 +73,7 @@ def test_of_a_batch_it_shows_each_event_as_far_as_there_is_room_and_says_where_t
     assert [json.loads(text) for text in (request.first, *request.further)] == shown
     assert all(element["eventId"] in html for element in shown)
     assert "\n".join(request.further) in html
-    rest = f"{not_shown} more came in this request. All of them are in <code>{switched_on}</code>, in the line with"
+    rest = f"{not_shown} more events are not shown. <code>{switched_on}</code> has all of them,"
     assert (rest in html) is bool(not_shown)
 
 

@@ -42,7 +42,7 @@ def test_it_works_once(sales):
 
     page = Client().get(path)
 
-    assert "This link is no longer good" in page.content.decode()
+    assert "This link no longer works" in page.content.decode()
     assert User.objects.get().check_password(NEW)
 
 
@@ -53,7 +53,7 @@ def test_it_works_for_an_hour(sales, monkeypatch, settings):
     page = Client().get(link())
 
     assert hour == 3600
-    assert "This link is no longer good" in page.content.decode()
+    assert "This link no longer works" in page.content.decode()
 
 
 def test_it_is_built_from_the_configured_host_alone(sales, settings):
@@ -131,7 +131,7 @@ def test_the_page_does_not_tell_who_has_an_account_and_no_stranger_gets_a_mail(s
 
     assert (known.status_code, known.url) == (unknown.status_code, unknown.url)
     assert [(message.subject, message.to) for message in mail.outbox] == [
-        ("Choose a new password", ["sales@example.com"])
+        ("Reset your password", ["sales@example.com"])
     ]
 
 
@@ -171,9 +171,7 @@ def test_no_link_goes_to_an_address_that_was_replaced(sales):
     ask(email="sales@example.com")
     ask(email="new@example.com")
 
-    assert [(message.subject, message.to) for message in mail.outbox] == [
-        ("Choose a new password", ["new@example.com"])
-    ]
+    assert [(message.subject, message.to) for message in mail.outbox] == [("Reset your password", ["new@example.com"])]
 
 
 def test_somebody_who_was_switched_off_gets_no_link(sales):

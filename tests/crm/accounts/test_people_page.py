@@ -16,7 +16,7 @@ from tests.crm.accounts.conftest import is_in, link, sign_in
 pytestmark = pytest.mark.django_db
 
 PEOPLE = "/company/people/"
-GONE = "This invitation is no longer good"
+GONE = "This invitation no longer works"
 
 
 def invite(client, email="grace@example.com", role="sales"):
@@ -40,7 +40,7 @@ def test_somebody_new_joins_through_the_link_in_the_mail(client_as, admin, compa
 
     member = Membership.objects.get(user__email="grace@example.com")
     assert mail.outbox[0].to == ["grace@example.com"]
-    assert mail.outbox[0].subject == "Admin Jansen invites you to Northwind BV"
+    assert mail.outbox[0].subject == "Admin Jansen invited you to join Northwind BV"
     assert response.url == "/"
     assert (member.company, member.role, str(member.user)) == (company, "sales", "Grace Hopper")
     assert is_in(client)
@@ -78,7 +78,7 @@ def test_who_is_signed_in_as_somebody_else_does_not_join(client_as, admin, sales
 
     page, posted = client.get(link()), client.post(link())
 
-    assert "This invitation is for somebody else" in page.content.decode()
+    assert "This invitation is for someone else" in page.content.decode()
     assert posted.status_code == 403
     assert Membership.objects.count() == 2
 
@@ -102,7 +102,7 @@ def test_a_link_is_good_for_7_days_and_sending_it_again_gives_a_new_one(client_a
     Invitation.objects.update(sent_at="2026-01-01T00:00Z")
 
     assert Client().get(old).status_code == 404
-    assert "Run out" in client.get(PEOPLE).content.decode()
+    assert "Expired" in client.get(PEOPLE).content.decode()
     client.post(f"/company/invitations/{Invitation.objects.get().pk}/resend/")
 
     assert link() != old
@@ -193,7 +193,7 @@ def test_a_deactivated_member_is_out_from_the_very_next_request(client_as, admin
     assert is_in(theirs)
     client.post(f"/company/people/{sales.pk}/deactivate/")
 
-    assert "An admin of Northwind BV has switched off your access." in theirs.get("/leads/").content.decode()
+    assert "An admin of Northwind BV deactivated your access." in theirs.get("/leads/").content.decode()
     assert theirs.post("/leads/new/", {"first_name": "Ada"}).status_code == 403
     assert theirs.get("/api/v1/leads/", headers={"Accept": "application/json"}).status_code == 403
     assert not Lead.objects.exists()

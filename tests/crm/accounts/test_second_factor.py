@@ -234,7 +234,7 @@ def test_keys_are_rotated_with_those_of_the_access_tokens(sales, settings, capsy
     give(client, code_now(secret))
 
     printed = capsys.readouterr().out
-    assert printed.count("Second factors: 0 under the newest key, 1 under an older one, 0 unreadable.") == 2
+    assert printed.count("Second factors: 0 with the newest key, 1 with an older one, 0 unreadable.") == 2
     assert secret not in printed
     assert is_in(client)
 

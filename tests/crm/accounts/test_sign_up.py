@@ -59,9 +59,9 @@ def test_only_a_development_machine_says_that_its_mails_are_printed(settings):
     settings.DEBUG, settings.EMAIL_BACKEND = True, "django.core.mail.backends.console.EmailBackend"
     development = Client().get("/confirm-email/").content.decode()
 
-    assert "Look into your mail" in production
-    assert "the mail is printed where" not in production
-    assert "the mail is printed where <code>make run</code> runs" in development
+    assert "Check your inbox" in production
+    assert "the e-mail is printed in the terminal" not in production
+    assert "the e-mail is printed in the terminal where <code>make run</code> is running" in development
 
 
 def test_the_link_in_the_mail_lets_one_in_after_a_question(db):
@@ -95,7 +95,7 @@ def test_a_forged_link_confirms_nothing(key):
 
     page = Client().get(f"/confirm-email/{key}/").content.decode()
 
-    assert "This link is no longer good" in page
+    assert "This link no longer works" in page
     assert Client().post(f"/confirm-email/{key}/").status_code == 404
     assert not EmailAddress.objects.get().verified
 
@@ -125,7 +125,7 @@ def test_an_address_that_has_an_account_gets_a_mail_and_the_page_does_not_tell(s
 
     assert taken.url == free.url
     assert taken_mail.to == ["sales@example.com"]
-    assert taken_mail.subject == "You have an account already"
+    assert taken_mail.subject == "You already have an account"
     assert "https://crm.example.com/login/" in taken_mail.body
     assert Company.objects.filter(name="Northwind BV", slug="northwind-bv").count() == 1
     assert User.objects.filter(email="sales@example.com").count() == 1
@@ -145,8 +145,8 @@ def test_it_can_be_switched_off(settings):
 
     page, posted = Client().get("/signup/"), sign_up(Client())
 
-    assert "Here one comes by invitation" in page.content.decode()
-    assert "Here one comes by invitation" in posted.content.decode()
+    assert "Sign-up is by invitation only" in page.content.decode()
+    assert "Sign-up is by invitation only" in posted.content.decode()
     assert "/signup/" not in Client().get("/login/").content.decode()
     assert not User.objects.exists()
 

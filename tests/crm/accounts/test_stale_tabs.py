@@ -42,7 +42,7 @@ def test_a_form_of_the_former_company_writes_nothing(both, other_company):
     response = both.post("/leads/new/", new_lead(other_company, stale))
 
     assert response.status_code == 403
-    assert "Go back, reload the page, and send it again." in response.content.decode()
+    assert "Go back, reload the page and try again." in response.content.decode()
     assert not Lead.objects.exists()
 
 

@@ -36,9 +36,9 @@ def test_each_role_sees_its_pages(client_as, company, role, expected):
 @pytest.mark.parametrize(
     ("role", "labels"),
     [
-        ("admin", ["Dashboard", "Leads", "Deals", "Recent events", "LinkedIn", "Company"]),
+        ("admin", ["Dashboard", "Leads", "Deals", "Recent Events", "LinkedIn", "Company"]),
         ("sales", ["Dashboard", "Leads", "Deals"]),
-        ("ops", ["Dashboard", "Leads", "Deals", "Recent events", "LinkedIn"]),
+        ("ops", ["Dashboard", "Leads", "Deals", "Recent Events", "LinkedIn"]),
     ],
 )
 def test_the_navigation_offers_only_what_the_role_may_see(client_as, company, role, labels):
@@ -146,7 +146,7 @@ def test_whoever_belongs_to_no_company_is_told_so(db):
     response = client.get("/leads/")
 
     assert response.status_code == 403
-    assert "You belong to no company yet" in response.content.decode()
+    assert "You aren't in a company yet" in response.content.decode()
 
 
 def test_a_member_of_two_companies_works_in_one_and_can_switch(client_as, sales, company, other_company):
@@ -182,5 +182,5 @@ def test_what_only_a_post_may_do_is_not_done_by_a_link(client_as, admin, company
     answers = [client.get(path) for path in [*paths, f"/deals/{deal.pk}/move/", "/company/statuses/"]]
 
     assert [answer.status_code for answer in answers] == [405] * 7
-    assert all("This address only takes what a form sends." in answer.content.decode() for answer in answers)
+    assert all("This address works only when you submit a form." in answer.content.decode() for answer in answers)
     assert all("POST" in answer.headers["Allow"] for answer in answers)

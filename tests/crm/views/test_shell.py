@@ -77,14 +77,14 @@ def test_a_missing_page_stands_alone(client_as, sales):
     response = client_as(sales).get("/nowhere/")
 
     assert response.status_code == 404
-    assert "There is no such page, or it belongs to another company." in response.content.decode()
+    assert "This page doesn't exist, or it belongs to another company." in response.content.decode()
 
 
 def test_a_form_without_its_token_says_what_to_do(sales):
     response = Client(enforce_csrf_checks=True).post("/login/", {"username": "x", "password": "y"})
 
     assert response.status_code == 403
-    assert "Go back, reload the page, and send it again." in response.content.decode()
+    assert "Go back, reload the page and try again." in response.content.decode()
 
 
 def test_the_page_for_a_failure_needs_no_database(rf, django_assert_num_queries):

@@ -24,7 +24,7 @@ def test_everybody_reads_every_page(client_as, request, role):
 
     texts = {slug: client.get(f"/help/{slug}/") for slug in all_pages()}
 
-    assert list(texts) == ["linkedin", "admin", "sales", "ops", "troubleshooting", "faq", "api"]
+    assert list(texts) == ["linkedin", "admin", "sales", "ops", "troubleshooting", "faq", "glossary", "api"]
     assert {answer.status_code for answer in texts.values()} == {200}
     assert "SHA-256" in texts["linkedin"].content.decode()
     assert 'href="/help/"' in client.get("/").content.decode()
@@ -68,7 +68,7 @@ def test_a_search_finds_the_section_with_all_words_titles_first(client_as, sales
 def test_a_search_without_a_find_says_so_and_repeats_no_markup(client_as, sales):
     text = client_as(sales).get("/help/", {"q": "<b>xyzzy</b>" + "x" * 500}).content.decode()
 
-    assert "Nothing found" in text
+    assert "No results" in text
     assert "<b>xyzzy" not in text
 
 
