@@ -1,6 +1,7 @@
 """Cancels events for a reason outside delivery: a person is erased, a company closed, a backfill cancelled."""
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -67,9 +68,12 @@ def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> 
     return events.filter(Q(state__in=[State.ACCEPTED, State.PENDING]) | may_have_arrived)
 
 
+CANCELLABLE: Final = Q(state__in=OPEN_STATES, is_test=False)
+
+
 def cancellable(events: Events) -> Events:
     """The events that may still be sent, without tests: those end by themselves."""
-    return events.counted().filter(state__in=OPEN_STATES)
+    return events.filter(CANCELLABLE)
 
 
 def cancel(*, company_id: int, pks: Sequence[int]) -> int:

@@ -22,11 +22,12 @@ HURRIED_AT_ONCE = 10_000
 UNDOABLE_REASONS = (Reason.CANCELLED_BY_HAND, Reason.BACKFILL_CANCELLED, Reason.RULE_INACTIVE)
 UNDOABLE = (State.EXHAUSTED, State.REJECTED, State.CANCELLED)  # the last only for UNDOABLE_REASONS
 ENDED = Q(state__in=[State.EXHAUSTED, State.REJECTED]) | Q(state=State.CANCELLED, reason__in=UNDOABLE_REASONS)
+RETRYABLE = ENDED & Q(is_test=False)
 
 
 def retryable(events: Events) -> Events:
     """The ended events that a person may send again, each with its `obstacle`: a reason, or ""."""
-    return events.counted().filter(ENDED).annotate(obstacle=_obstacle())
+    return events.filter(RETRYABLE).annotate(obstacle=_obstacle())
 
 
 def retry(*, company_id: int, pks: Sequence[int]) -> int:

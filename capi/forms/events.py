@@ -8,8 +8,10 @@ from capi.forms.reports import DATE_LIMITS, PeriodForm
 from capi.models import CrmEventName
 from capi.models.choices import Reason
 from capi.models.functions import days_ago, monday_of, start_of
+from capi.selectors.event_counts import reason_choices
 from capi.selectors.events import NO_REASON, EventFilter
 from capi.selectors.state_groups import StateFilter
+from crm.models import Company
 
 
 class HashForm(forms.Form):
@@ -50,11 +52,21 @@ class EventFilterForm(PeriodForm):
         widget=forms.DateInput({"type": "date"}),
     )
     request = forms.IntegerField(label="Request", required=False, min_value=1, max_value=2**63 - 1)
+    search = forms.CharField(required=False, max_length=16, widget=forms.HiddenInput)  # a key: see LeadSearch
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
     after = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
 
-    def to_filter(self) -> EventFilter:
-        """The filter, without invalid values. A period takes precedence over dates."""
+    @property
+    def dates_and_request(self) -> list[forms.BoundField]:
+        """The fields that are needed less often."""
+        return [self[name] for name in ("since", "until", "week", "request")]
+
+    def offer_reasons(self, company: Company) -> None:
+        """Offer only the reasons that occur. All of them stay valid: links may name others."""
+        self.fields["reason"].widget.choices = reason_choices(company.pk, self["reason"].value() or "")
+
+    def to_filter(self, search: str = "") -> EventFilter:
+        """The filter, without invalid values. A period takes precedence over dates. `search` is a text to look for."""
         self.is_valid()
         data = self.cleaned_data
         since, until = data.get("since"), data.get("until")
@@ -69,6 +81,7 @@ class EventFilterForm(PeriodForm):
             until=start_of(until + timedelta(days=1)) if until else None,
             week=monday_of(data["week"]) if data.get("week") else None,
             request=data.get("request"),
+            search=search,
             before=data.get("before"),
             after=data.get("after"),
         )

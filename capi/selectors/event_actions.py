@@ -10,19 +10,27 @@ from django.db.models import Count, F
 from capi.delivery import cancellation, retries
 from capi.models import Connection, ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
+from capi.models.choices import Reason, State
+from capi.selectors.event_counts import BoundedCount
 from capi.selectors.events import EventFilter, matching
+from capi.selectors.explanations.explain import explain_state
 from capi.selectors.explanations.reasons import REASONS
-from capi.selectors.explanations.states import Explanation
+from capi.selectors.explanations.states import TEST_EVENT, Explanation
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_MOST: Final = 100_000  # at once; the page then offers the next ones
+LEFT_OUT_AT_MOST: Final = 1_000  # counted, of those that can't be retried or cancelled at all
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenEvents:
-    """The selected events, oldest first. `is_cut` if there are more than can be processed at once."""
+    """The selected events, oldest first. `is_cut` if there are more than can be processed at once.
+
+    `pks` leaves out those of `events` that can't be retried, or else cancelled, if they were chosen by a filter.
+    """
 
     pks: Sequence[int]
+    events: Events
     is_cut: bool = False
 
     @property
@@ -33,16 +41,24 @@ class ChosenEvents:
 
 @dataclass(frozen=True, slots=True)
 class BulkPreview:
-    """How many of the selected events it would affect, and how many not, by reason."""
+    """How many of the selected events it would affect, and how many it leaves out, by reason.
+
+    `is_more` if even more are left out than were counted.
+    """
 
     following: int
     others: Sequence[tuple[Explanation, int]] = ()
+    is_more: bool = False
+
+    @property
+    def left_out(self) -> BoundedCount:
+        return BoundedCount(sum(count for _, count in self.others), self.is_more)
 
 
 def chosen_by_id(company_id: int, pks: Collection[int]) -> ChosenEvents:
     """The company's own events among these ids."""
     own = ConversionEvent.objects.for_company(company_id).filter(pk__in=pks)
-    return ChosenEvents(list(own.order_by("pk").values_list("pk", flat=True)))
+    return ChosenEvents(list(own.order_by("pk").values_list("pk", flat=True)), own)
 
 
 @statements_may_take(LONG_SECONDS)
@@ -50,15 +66,16 @@ def chosen_by_filter(
     company_id: int, wanted: EventFilter, connection: Connection | None, *, retry: bool
 ) -> ChosenEvents:
     """The company's events that match, after the last id processed, and can be retried, or else cancelled."""
-    events = matching(company_id, wanted, connection).filter(pk__gt=wanted.after or 0)
-    events = retries.retryable(events) if retry else cancellation.cancellable(events)
+    matched = matching(company_id, wanted, connection).filter(pk__gt=wanted.after or 0)
+    events = retries.retryable(matched) if retry else cancellation.cancellable(matched)
     pks = list(events.order_by("pk").values_list("pk", flat=True)[: AT_MOST + 1])
-    return ChosenEvents(pks[:AT_MOST], is_cut=len(pks) > AT_MOST)
+    return ChosenEvents(pks[:AT_MOST], matched, is_cut=len(pks) > AT_MOST)
 
 
 @statements_may_take(LONG_SECONDS)
 def preview_of_cancelling(company_id: int, choice: ChosenEvents) -> BulkPreview:
-    return BulkPreview(cancellation.cancellable(_events(company_id, choice)).count())
+    following = cancellation.cancellable(_events(company_id, choice)).count()
+    return _preview(following, Counter(), choice.events.exclude(cancellation.CANCELLABLE))
 
 
 @statements_may_take(LONG_SECONDS)
@@ -67,7 +84,17 @@ def preview_of_retrying(company_id: int, choice: ChosenEvents) -> BulkPreview:
     # Sorted for a stable order of equally frequent obstacles.
     counts: Counter[str] = Counter(dict(sorted(rows.annotate(Count("pk")))))
     following = counts.pop("", 0)
-    return BulkPreview(following, [(REASONS[reason], count) for reason, count in counts.most_common()])  # type: ignore[index]
+    obstacles = Counter({REASONS[Reason(reason)]: count for reason, count in counts.items()})
+    return _preview(following, obstacles, choice.events.exclude(retries.RETRYABLE))
+
+
+def _preview(following: int, obstacles: Counter[Explanation], left_out: Events) -> BulkPreview:
+    rows = list(left_out.order_by("-pk").values_list("state", "reason", "is_test")[: LEFT_OUT_AT_MOST + 1])
+    others = obstacles + Counter(
+        TEST_EVENT if is_test else explain_state(State(state), reason)
+        for state, reason, is_test in rows[:LEFT_OUT_AT_MOST]
+    )
+    return BulkPreview(following, others.most_common(), is_more=len(rows) > LEFT_OUT_AT_MOST)
 
 
 def _events(company_id: int, choice: ChosenEvents) -> Events:

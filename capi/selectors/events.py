@@ -19,6 +19,7 @@ from capi.models.choices import State
 from capi.models.functions import WEEK, first_id_since, id_behind, start_of
 from capi.selectors.explained_events import ExplainedEvent, all_explained
 from capi.selectors.state_groups import STATES, StateFilter
+from crm.models import Lead
 
 ROWS_PER_PAGE: Final = 50
 STRETCH: Final = 20_000
@@ -31,7 +32,8 @@ class EventFilter:
     """A filter for the log. `before` and `after` are ids: rows older, or newer, than that one.
 
     `since` and `until` limit when an event was recorded, `week` (its Monday, in the company's time zone) when its CRM
-    event happened. NO_REASON selects events without one. `request` is the number of a request to LinkedIn.
+    event happened. NO_REASON selects events without one. `request` is the number of a request to LinkedIn. `search` is
+    text to look for in the event's lead.
     """
 
     chip: str = StateFilter.ALL
@@ -42,13 +44,14 @@ class EventFilter:
     until: datetime | None = None
     week: date | None = None
     request: int | None = None
+    search: str = ""
     before: int | None = None
     after: int | None = None
 
     @property
     def is_narrowed(self) -> bool:
-        filters = (self.chip, self.rule, self.crm_event, self.reason, self.since, self.until, self.week, self.request)
-        return any(filters)
+        period = (self.since, self.until, self.week)
+        return any((self.chip, self.rule, self.crm_event, self.reason, *period, self.request, self.search))
 
     @property
     def is_first_page(self) -> bool:
@@ -75,20 +78,20 @@ class LogPage:
 
 def log_page(company_id: int, wanted: EventFilter, connection: Connection | None) -> LogPage:
     """One page of the company's log."""
-    events = _within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
-    narrowed = _narrowed(events, wanted, connection)
+    events = within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
+    found = narrowed(events, company_id, wanted, connection)
     if wanted.after is not None:
         newer_rows = Q(pk__gt=wanted.after)
         ceiling = _end_of_stretch(events.filter(newer_rows), wanted, order="pk")
         limits = [newer_rows, Q(pk__lte=ceiling)] if ceiling else [newer_rows]
-        fetched = _fetch(company_id, narrowed.filter(*limits), wanted, order="pk")
+        fetched = _fetch(company_id, found.filter(*limits), wanted, order="pk")
         rows = fetched[:ROWS_PER_PAGE][::-1]
         newer = rows[0].pk if len(fetched) > ROWS_PER_PAGE else ceiling
         return LogPage(all_explained(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
     older_rows = Q() if wanted.before is None else Q(pk__lt=wanted.before)
     floor = _end_of_stretch(events.filter(older_rows), wanted, order="-pk")
     limits = [older_rows, Q(pk__gte=floor)] if floor else [older_rows]
-    fetched = _fetch(company_id, narrowed.filter(*limits), wanted, order="-pk")
+    fetched = _fetch(company_id, found.filter(*limits), wanted, order="-pk")
     rows, is_full = fetched[:ROWS_PER_PAGE], len(fetched) > ROWS_PER_PAGE
     return LogPage(
         all_explained(rows, connection),
@@ -100,7 +103,8 @@ def log_page(company_id: int, wanted: EventFilter, connection: Connection | None
 
 def matching(company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
     """All matching events, whatever the page."""
-    events = _narrowed(_within(ConversionEvent.objects.for_company(company_id), company_id, wanted), wanted, connection)
+    events = within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
+    events = narrowed(events, company_id, wanted, connection)
     return events.filter(state__in=STATES[wanted.chip]) if wanted.chip in STATES else events
 
 
@@ -113,7 +117,8 @@ def all_rows(company_id: int, wanted: EventFilter, connection: Connection | None
         older_rows = Q(pk__lt=rows[-1].pk)
 
 
-def _within(events: Events, company_id: int, wanted: EventFilter) -> Events:
+def within(events: Events, company_id: int, wanted: EventFilter) -> Events:
+    """The events of the period or request."""
     if wanted.request is not None:
         events = events.filter(pk__one_of=_events_in_request(company_id, wanted.request))
     if wanted.since is not None:
@@ -136,7 +141,8 @@ def _events_in_request(company_id: int, request: int) -> list[int]:
     return [pk for block in blocks for pk in packed_ids(bytes(block))]
 
 
-def _narrowed(events: Events, wanted: EventFilter, connection: Connection | None) -> Events:
+def narrowed(events: Events, company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
+    """The events that match the other filters. Of states that STATES lists, only the conditions it doesn't express."""
     if wanted.chip == StateFilter.TEST:
         events = events.filter(is_test=True)
     elif wanted.chip == StateFilter.SENT:
@@ -153,16 +159,22 @@ def _narrowed(events: Events, wanted: EventFilter, connection: Connection | None
         events = events.filter(rule=wanted.rule)
     if wanted.reason:
         events = events.filter(reason="" if wanted.reason == NO_REASON else wanted.reason)
+    if wanted.search:
+        events = events.filter(lead__in=Lead.objects.for_company(company_id).search(wanted.search))
     return events
+
+
+def is_searched(wanted: EventFilter) -> bool:
+    """True if no index leads to the rows, so that others have to be read."""
+    by_state = wanted.chip in (StateFilter.SENT, StateFilter.TEST)
+    return by_state or bool(wanted.rule or wanted.crm_event or wanted.reason or wanted.search)
 
 
 def _end_of_stretch(events: Events, wanted: EventFilter, *, order: str) -> int | None:
     """The last id to scan, if no index leads to the rows. Otherwise None."""
     if wanted.week is not None or wanted.request is not None:
         return None
-    if wanted.chip not in (StateFilter.SENT, StateFilter.TEST) and not (
-        wanted.rule or wanted.crm_event or wanted.reason
-    ):
+    if not is_searched(wanted):
         return None
     if wanted.chip not in STATES:
         return id_behind(events, STRETCH, order=order)

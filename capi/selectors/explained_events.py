@@ -22,10 +22,14 @@ class ExplainedEvent:
     lane_rests_until: datetime | None = None
 
     @property
-    def title(self) -> str:
-        """The name of the CRM event, or for a test of the one that its rule is mapped to."""
+    def kind(self) -> CrmEventName:
+        """The CRM event, or for a test the one that its rule is mapped to."""
         recorded = self.event.crm_event
-        return CrmEventName(recorded.kind if recorded else self.event.rule.crm_event).label
+        return CrmEventName(recorded.kind if recorded else self.event.rule.crm_event)
+
+    @property
+    def title(self) -> str:
+        return str(self.kind.label)
 
     @property
     def gone(self) -> str:
@@ -54,10 +58,9 @@ class ExplainedEvent:
         return max(self.event.next_attempt_at, self.lane_rests_until)
 
     @property
-    def badge(self) -> str:
-        """The state with its HTTP status: "Sent 201", "On hold 401", "Queued"."""
-        status = self.words.http_status or self.event.http_status
-        return f"{self.words.label} {status}" if status else self.words.label
+    def http_status(self) -> int | None:
+        """LinkedIn's latest response status that explains the state."""
+        return self.words.http_status or self.event.http_status
 
 
 def explained(event: ConversionEvent, connection: Connection | None) -> ExplainedEvent:

@@ -1,14 +1,15 @@
 """Recent Events: the log, one event in detail, retry and cancel."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from capi import services
@@ -24,13 +25,16 @@ from capi.selectors.event_actions import (
     preview_of_cancelling,
     preview_of_retrying,
 )
+from capi.selectors.event_counts import BoundedCount, chip_counts
 from capi.selectors.event_detail import attempts_of, request_preview
-from capi.selectors.events import STRETCH, all_rows, log_page
+from capi.selectors.events import STRETCH, EventFilter, all_rows, log_page
 from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.on_hold import on_hold
 from capi.selectors.state_groups import PARTS, WHOLES, StateFilter
 from crm.accounts.decorators import MemberRequest, member
+from crm.forms.filters import SearchForm
 from crm.models.roles import Action
+from crm.services.searches import recall_search, remember_search
 from crm.views.exports import export
 from crm.views.shell import back_to
 
@@ -42,14 +46,15 @@ class BulkAction:
     """Retry or cancel, with its texts."""
 
     infinitive: str
+    participle: str
     is_retry: bool
     outlook: Callable[[int, ChosenEvents], BulkPreview]
     do: Callable[..., services.BulkResult]
     done: str
 
 
-RETRY: Final = BulkAction("Retry", True, preview_of_retrying, services.retry_events, "queued again")
-CANCEL: Final = BulkAction("Cancel", False, preview_of_cancelling, services.cancel_events, "cancelled")
+RETRY: Final = BulkAction("Retry", "retried", True, preview_of_retrying, services.retry_events, "queued again")
+CANCEL: Final = BulkAction("Cancel", "cancelled", False, preview_of_cancelling, services.cancel_events, "cancelled")
 
 
 @member(Action.CHANGE_EVENTS)
@@ -94,7 +99,7 @@ def _choice(request: MemberRequest, verb: BulkAction) -> ChosenEvents:
     company_id = request.membership.company_id
     if "event" in request.GET or "ticked" in request.GET:
         return chosen_by_id(company_id, _ids(request.GET.getlist("event")))
-    event_filter = EventFilterForm(request.GET, company=request.membership.company).to_filter()
+    _, event_filter = _filter(request, request.GET)
     choice = chosen_by_filter(company_id, event_filter, connection_status(request).connection, retry=verb.is_retry)
     # Events that arrived after the confirmation page was shown were not confirmed.
     until = next(iter(_ids([request.POST.get("until", "")])), None)
@@ -115,42 +120,71 @@ def _ids(texts: Sequence[str]) -> list[int]:
 # The log and one event.
 
 HEAD: Final = (
-    "recorded_at", "happened_at", "event_id", "crm_event", "rule", "linkedin_rule_id", "state", "why", "http_status",
-    "attempts", "settled_at", "lead_id", "deal_id", "is_test",
+    "recorded_at", "happened_at", "event_id", "crm_event", "crm_event_label", "rule", "linkedin_id", "state",
+    "state_label", "reason", "why", "http_status", "attempts", "settled_at", "lead_id", "deal_id", "is_test",
 )  # fmt: skip
+ROWS: Final = "rows"  # the id of the part that polls for changes
 
 
-@require_safe
-@vary_on_headers("HX-Request")
+@require_http_methods(["GET", "HEAD", "POST"])
+@vary_on_headers("HX-Request", "HX-Trigger")
 @member(Action.SEE_EVENT_LOG)
 def events(request: MemberRequest) -> HttpResponse:
-    """The log. For htmx, only the rows, which poll for changes."""
-    company = request.membership.company
-    form = EventFilterForm(request.GET, company=company)
-    event_filter = form.to_filter()
-    connection = connection_status(request).connection
-    rules = [] if request.htmx else list(ConversionRule.objects.for_company(company))
-    return render(
-        request,
-        "capi/events/_event_rows.html" if request.htmx else "capi/events/list.html",
-        {
-            "form": form,
-            "wanted": event_filter,
-            **_chips(event_filter.chip),
-            "page": log_page(company.pk, event_filter, connection),
-            "held": None if request.htmx else on_hold(company.pk, connection, rules),
-            "stretch": STRETCH,
-        },
-    )
+    """The log, filtered by the URL. The filter form is posted here and redirects to such a URL."""
+    if request.method == "POST":
+        return redirect(f"{reverse('events')}?{_address_query(request)}")
+    form, event_filter = _filter(request, request.GET)
+    company_id, connection = request.membership.company_id, connection_status(request).connection
+    context = {
+        "form": form,
+        "wanted": event_filter,
+        "page": log_page(company_id, event_filter, connection),
+        "stretch": STRETCH,
+    }
+    if request.htmx.trigger == ROWS:
+        return render(request, "capi/events/_event_rows.html", context)
+    form.offer_reasons(request.membership.company)
+    rules = list(ConversionRule.objects.for_company(company_id))
+    chips = _chips(event_filter.chip, chip_counts(company_id, event_filter, connection))
+    held = on_hold(company_id, connection, rules)
+    return render(request, "capi/events/list.html", {**context, **chips, "held": held, "search": event_filter.search})
 
 
-def _chips(chosen: str) -> dict[str, list[tuple[str, str, bool]]]:
-    """The states, and the parts of the selected state if it has any, each with whether it is selected."""
+def _filter(request: MemberRequest, data: QueryDict) -> tuple[EventFilterForm, EventFilter]:
+    """The form and filter of these parameters, in which `search` is the key of a search."""
+    form = EventFilterForm(data, company=request.membership.company)
+    return form, form.to_filter(recall_search(request.membership, data.get("search", "")))
+
+
+def _address_query(request: MemberRequest) -> str:
+    """The filter form as a query string, without empty fields and with a key instead of the search text."""
+    search = SearchForm(request.POST)
+    if not search.is_valid():
+        messages.error(request, "Enter at most 100 characters to search for.")
+    names = [name for name in EventFilterForm.base_fields if name not in ("search", "before", "after")]
+    query = {name: request.POST[name] for name in names if request.POST.get(name)}
+    if text := search.cleaned_data.get("search"):
+        query["search"] = remember_search(request.membership, text)
+    return urlencode(query)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A state to filter by. `count` is None where counting would take too long."""
+
+    value: str
+    label: str
+    is_current: bool
+    count: BoundedCount | None
+
+
+def _chips(chosen: str, counts: Mapping[str, BoundedCount]) -> dict[str, Any]:
+    """The states, and the parts of the selected state if it has any."""
     whole = WHOLES.get(StateFilter(chosen), StateFilter(chosen))
     wholes, parts = [chip for chip in StateFilter if chip not in WHOLES], PARTS.get(whole, ())
     return {
-        "chips": [(chip.value, chip.label, chip == whole) for chip in wholes],
-        "parts": [(chip.value, chip.label, chip == chosen) for chip in parts],
+        "chips": [Chip(chip.value, str(chip.label), chip == whole, counts.get(chip)) for chip in wholes],
+        "parts": [Chip(chip.value, str(chip.label), chip == chosen, counts.get(chip)) for chip in parts],
     }
 
 
@@ -159,7 +193,7 @@ def _chips(chosen: str) -> dict[str, list[tuple[str, str, bool]]]:
 def events_export(request: MemberRequest) -> HttpResponseBase:
     """All events that match the filters, as CSV. Of leads, only their ids."""
     company_id, connection = request.membership.company_id, connection_status(request).connection
-    event_filter = EventFilterForm(request.POST, company=request.membership.company).to_filter()
+    _, event_filter = _filter(request, request.POST)
     rows = map(_row, all_rows(company_id, event_filter, connection))
     return export(request, what="event log", head=HEAD, rows=rows, back_to="events")
 
@@ -167,8 +201,9 @@ def events_export(request: MemberRequest) -> HttpResponseBase:
 def _row(row: ExplainedEvent) -> list[object]:
     event = row.event
     return [
-        event.created_at.isoformat(), event.happened_at.isoformat(), event.event_id, row.title, event.rule.name,
-        event.rule.linkedin_id, row.words.label, row.why, event.http_status, event.attempts,
+        event.created_at.isoformat(), event.happened_at.isoformat(), event.event_id, row.kind.value, row.title,
+        event.rule.name, event.rule.linkedin_id, event.state, row.words.label, event.reason, row.why,
+        event.http_status, event.attempts,
         event.settled_at.isoformat() if event.settled_at else None, event.lead_id, event.deal_id,
         "yes" if event.is_test else "no",
     ]  # fmt: skip

@@ -20,7 +20,7 @@ from crm.views.exports import export
 
 # The overview.
 
-REASONS_HEAD: Final = ("day", "rule", "state", "why", "events")
+REASONS_HEAD: Final = ("day", "rule", "state_label", "why", "events")
 DAYS_HEAD: Final = (
     "day", "sent", "on_the_way", "failed", "not_sent", "with_email_percent", "p50_seconds", "p95_seconds",
 )  # fmt: skip
@@ -72,7 +72,9 @@ def _days(company_id: int, period: ReportPeriod) -> Iterator[list[object]]:
 
 # The reconcile of one week: a page, and the same numbers as CSV.
 
-RECONCILE_HEAD: Final = ("week", "rule", "linkedin_id", "crm_event", "crm_events", "state", "why", "count")
+RECONCILE_HEAD: Final = (
+    "week", "rule", "linkedin_id", "crm_event", "crm_event_label", "crm_events", "state_label", "why", "count",
+)  # fmt: skip
 
 
 @require_safe
@@ -104,6 +106,8 @@ def _monday(day: date | None) -> date:
 
 def _lines(reconciled: Week) -> Iterator[list[object]]:
     for row in reconciled.rules:
-        columns = [reconciled.monday, row.rule.name, row.rule.linkedin_id, row.rule.crm_event, row.crm_events]
+        rule = row.rule
+        names = [rule.name, rule.linkedin_id, rule.crm_event, rule.get_crm_event_display()]
+        columns = [reconciled.monday, *names, row.crm_events]
         for line in row.lines:
             yield [*columns, line.words.label, line.words.what, line.count]

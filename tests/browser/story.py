@@ -106,7 +106,7 @@ class Story:
     def all_is_sent_oldest_first(self, *, count: int) -> None:
         """And nothing is on hold any more."""
         open_page(self.page, f"{EVENTS}?state=on_hold")
-        expect(self.page.get_by_text("No such events")).to_be_visible(timeout=10_000)
+        expect(self.page.get_by_text("No matching events")).to_be_visible(timeout=10_000)
         ids = list(ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True))
         assert self.ids_that_linkedin_took() == ids
         assert len(ids) == count

@@ -371,7 +371,7 @@ def test_tab_goes_on_to_the_next_thing_although_the_answer_draws_the_list_anew(p
     page.keyboard.press("Tab")
 
     expect(page.get_by_role("status")).to_have_text("Grace Hopper is now Unqualified.")
-    expect(page.get_by_label("Tick Ada Byron")).to_be_focused()
+    expect(page.get_by_label("Select Ada Byron")).to_be_focused()
 
 
 def test_the_focus_goes_to_the_next_row_where_its_own_leaves_the_list(page: Page, sales, ada, deal):

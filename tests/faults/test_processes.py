@@ -165,7 +165,7 @@ def test_the_main_job_through_the_web_server_and_two_workers(install, linkedin) 
         admin = connect(installation)
 
         played = press_play(admin, "Qualified")
-        wait_for(lambda: "Sent 201" in admin.get(played), seconds=5, told="the test event's page says that it is sent")
+        wait_for(lambda: "HTTP 201" in admin.get(played), seconds=5, told="the test event's page says that it is sent")
         sales = invite_to_sales(admin, installation)
         lead = add_lead(sales, email="Test@Example.COM", phone="+31 20 555 0199", organisation="Quiet Harbour")
         deal = add_deal(sales, lead)
@@ -185,7 +185,7 @@ def test_the_main_job_through_the_web_server_and_two_workers(install, linkedin) 
         for element in (tested, qualified, won):
             wait_for_acceptance(installation, element["eventId"])
         assert "Sent to LinkedIn" in sales.get(lead)
-        assert admin.get("/integrations/linkedin/events/").count("Sent 201") >= 3
+        assert admin.get("/integrations/linkedin/events/").count(">Sent</span>") >= 3
         wire = linkedin.ledger.path.read_text().lower()
         assert not [word for word in ("tess", "555 0199", "quiet", "test@example.com", "forty") if word in wire]
         wait_for(session_is_over, seconds=5, told="a worker has deleted the session that has ended")

@@ -66,3 +66,7 @@ ON_HOLD: Final = Explanation(
     "wait",
     topic="on-hold",
 )
+
+TEST_EVENT: Final = Explanation(
+    "Test", "Test events are sent once.", "To repeat a test, press play on the LinkedIn page.", "plain"
+)

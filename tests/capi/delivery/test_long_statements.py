@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from capi.delivery.backfill import preview
-from capi.models import Housekeeping
+from capi.models import ConversionEvent, Housekeeping
 from capi.selectors.event_actions import ChosenEvents, chosen_by_filter, preview_of_cancelling, preview_of_retrying
 from capi.selectors.events import EventFilter
 from capi.selectors.reconcile import reconcile
@@ -64,8 +64,8 @@ def test_what_a_backfill_would_do(longest, make_rule) -> None:
     "ask",
     [
         lambda company_id: chosen_by_filter(company_id, EventFilter(), None, retry=True),
-        lambda company_id: preview_of_retrying(company_id, ChosenEvents([])),
-        lambda company_id: preview_of_cancelling(company_id, ChosenEvents([])),
+        lambda company_id: preview_of_retrying(company_id, ChosenEvents([], ConversionEvent.objects.none())),
+        lambda company_id: preview_of_cancelling(company_id, ChosenEvents([], ConversionEvent.objects.none())),
     ],
 )
 def test_the_question_before_a_retry_or_a_cancel(ask, longest, company) -> None:

@@ -160,7 +160,7 @@ def test_each_obstacle_is_named_and_nothing_is_sent_again_over_it(company, conne
     named = {reason: obstacle_of(ConversionEvent.objects.get(pk=event.pk)) for reason, event in events.items()}
 
     assert named == {reason: reason for reason in events}
-    outlook = preview_of_retrying(company.pk, ChosenEvents(pks))
+    outlook = preview_of_retrying(company.pk, ChosenEvents(pks, ConversionEvent.objects.filter(pk__in=pks)))
     assert outlook.following == 0
     assert {words.what: count for words, count in outlook.others} == {REASONS[reason].what: 1 for reason in events}
     assert retry(company) == 0

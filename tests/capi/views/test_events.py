@@ -12,8 +12,10 @@ from django.urls import reverse
 from capi import services
 from capi.models import ConversionEvent
 from capi.models.functions import first_id_since
+from capi.selectors import event_counts
 from capi.selectors import events as log_module
 from crm.models import Company, CrmEvent
+from tests.capi.counted import count_now, record
 from tests.conftest import TOKEN, make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -48,7 +50,7 @@ def test_it_shows_the_newest_first_with_lead_rule_state_and_reason(web, company,
 
     html = page.content.decode()
     assert [row.event for row in page.context["page"].rows] == [waiting, sent]
-    assert [row.badge for row in page.context["page"].rows] == ["Waiting for an e-mail", "Sent 201"]
+    assert [row.words.label for row in page.context["page"].rows] == ["Waiting for an e-mail", "Sent"]
     assert f'<a href="{lead.get_absolute_url()}">Grace Hopper</a>' in html
     assert f'<a href="{sent.get_absolute_url()}">Lead qualified</a><small>Qualified by us</small>' in html
 
@@ -93,9 +95,9 @@ def test_each_chip_shows_its_states_and_leaves_tests_out(web, company, make_rule
 def test_a_chip_of_several_states_offers_each_of_them(web, chosen, whole, parts) -> None:
     page = web.get(PAGE, {"state": chosen})
 
-    assert [label for _, label, is_current in page.context["chips"] if is_current] == [whole]
-    assert [label for _, label, _ in page.context["parts"]] == parts
-    assert [value for value, _, is_current in page.context["parts"] if is_current] == [chosen] * (
+    assert [chip.label for chip in page.context["chips"] if chip.is_current] == [whole]
+    assert [chip.label for chip in page.context["parts"]] == parts
+    assert [chip.value for chip in page.context["parts"] if chip.is_current] == [chosen] * (
         chosen not in ("", "failed")
     )
     assert ('aria-label="State, exactly"' in page.content.decode()) == bool(parts)
@@ -109,7 +111,7 @@ def test_all_that_is_queued_is_on_hold_while_the_line_is_paused(web, company, ma
 
     page = web.get(PAGE, {"state": "on_hold"})
 
-    assert [(row.event, row.badge) for row in page.context["page"].rows] == [(event, "On hold 401")]
+    assert [(row.event, row.words.label) for row in page.context["page"].rows] == [(event, "On hold")]
     assert ids(web, state="queued") == []
 
 
@@ -250,13 +252,13 @@ def test_only_the_first_page_refreshes_itself(web, make_rule) -> None:
     assert "data-live" not in later
 
 
-def test_htmx_gets_the_rows_alone(web, make_rule) -> None:
+def test_a_refresh_gets_the_rows_alone(web, make_rule) -> None:
     log(make_rule())
 
-    part = web.get(PAGE, headers={"HX-Request": "true"})
+    part = web.get(PAGE, headers={"HX-Request": "true", "HX-Trigger": "rows"})
 
     assert part.content.decode().lstrip().startswith('<div id="rows"')
-    assert "HX-Request" in part["Vary"]
+    assert "HX-Trigger" in part["Vary"]
 
 
 def test_an_empty_log_says_how_it_fills(web) -> None:
@@ -270,7 +272,7 @@ def test_filters_that_match_nothing_say_so(web, make_rule) -> None:
 
     page = web.get(PAGE, {"state": "failed"}).content.decode()
 
-    assert "No such events" in page
+    assert "No matching events" in page
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,7 @@ def test_it_takes_the_same_queries_however_long_the_log_is(web, company, make_ru
     with CaptureQueriesContext(database) as long:
         web.get(PAGE, query)
 
-    assert len(long) == len(short) <= 12
+    assert len(long) == len(short) <= 13
     assert not [query["sql"] for query in long if "COUNT" in query["sql"] and "LIMIT" not in query["sql"]]
 
 
@@ -387,3 +389,95 @@ def test_events_without_a_reason_can_be_asked_for(web, make_rule) -> None:
     plain, _ = log(make_rule(), "rejected"), log(make_rule("deal_won"), "rejected", reason="data_refused")
 
     assert ids(web, reason="none") == [plain.pk]
+
+
+def counts(page) -> dict[str, str]:
+    return {chip.label: str(chip.count) for chip in [*page.context["chips"], *page.context["parts"]]}
+
+
+def test_each_chip_says_how_many_events_it_has(web, company, make_rule) -> None:
+    services.save_token(company=company, token=TOKEN)
+    rule, paused = make_rule(), make_rule("deal_won", is_paused=True, paused_reason="rule_not_found")
+    for state in ("accepted", "accepted", "pending", "waiting", "rejected", "expired", "skipped"):
+        log(rule, state)
+    log(paused, "pending")
+    log(rule, "accepted", is_test=True)
+
+    page = web.get(PAGE, {"state": "failed"})
+
+    assert counts(page) == {
+        "All": "9", "Sent": "2", "Queued": "1", "On hold": "1", "Waiting": "1", "Failed": "2", "Not sent": "1",
+        "Test": "1", "Rejected": "1", "Expired": "1", "Gave up": "0",
+    }  # fmt: skip
+    assert '>Failed <span class="count">2</span></a>' in page.content.decode()
+
+
+def test_the_counts_are_of_what_the_other_filters_leave(web, make_rule) -> None:
+    rule, other = make_rule(), make_rule("deal_won")
+    log(rule, "rejected")
+    log(other, "rejected")
+    log(other)
+
+    assert counts(web.get(PAGE, {"rule": rule.pk}))["All"] == "1"
+    assert counts(web.get(PAGE, {"event": "deal_won"}))["Failed"] == "1"
+
+
+def test_counting_stops_where_it_would_take_long(web, make_rule, monkeypatch) -> None:
+    monkeypatch.setattr(event_counts, "COUNT_LIMIT", 3)
+    monkeypatch.setattr(log_module, "STRETCH", 6)
+    rule, rare = make_rule(), make_rule("deal_won")
+    log(rare)
+    for _ in range(7):
+        log(rule)
+
+    assert counts(web.get(PAGE))["All"] == "3+"
+    assert counts(web.get(PAGE, {"rule": rare.pk}))["All"] == "0+"
+    assert counts(web.get(PAGE, {"week": "2026-11-23"}))["All"] == "None"
+
+
+def test_only_reasons_that_occur_are_offered_in_groups(web, make_rule) -> None:
+    rule = make_rule()
+    record(rule, "rejected", reason="data_refused")
+    record(rule, "exhausted", reason="timed_out")
+    count_now()
+
+    offered = web.get(PAGE, {"reason": "no_token"}).context["form"].fields["reason"].widget.choices
+
+    assert offered == [
+        ("", "Any"),
+        ("Lead or deal", [("data_refused", "Data rejected")]),
+        ("LinkedIn not available", [("timed_out", "Timed out")]),
+        ("Connection", [("no_token", "No access token")]),
+        ("none", "None"),
+    ]
+
+
+def test_a_lead_is_found_by_name_and_the_name_is_in_no_url(web, company, make_rule) -> None:
+    rule = make_rule()
+    found = log(rule, lead=make_lead(company, first_name="Grace", last_name="Hopper"))
+    log(rule, lead=make_lead(company, first_name="Ada", last_name="Lovelace"))
+
+    answer = web.post(PAGE, {"search": "grace hop", "rule": rule.pk, "state": "sent"})
+    page = web.get(answer.url)
+
+    assert "grace" not in answer.url
+    assert f"rule={rule.pk}&state=sent&search=" in answer.url
+    assert [row.event for row in page.context["page"].rows] == [found]
+    assert 'value="grace hop"' in page.content.decode()
+    assert counts(page)["Sent"] == "1"
+
+
+def test_another_member_s_search_finds_nothing_of_it(web, client_as, admin, company, make_rule) -> None:
+    lead = make_lead(company, first_name="Grace")
+    event = log(make_rule(), lead=lead)
+    url = web.post(PAGE, {"search": "nobody of this name"}).url
+
+    assert [row.event for row in client_as(admin).get(url).context["page"].rows] == [event]
+    assert web.get(url).context["page"].rows == []
+
+
+def test_a_changed_filter_gets_the_whole_page_for_its_counts(web) -> None:
+    page = web.get(PAGE, headers={"HX-Request": "true", "HX-Trigger": "filters"}).content.decode()
+
+    assert 'id="chips"' in page
+    assert 'id="rows"' in page

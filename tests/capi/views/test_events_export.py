@@ -33,8 +33,9 @@ def test_a_row_tells_what_the_page_tells_but_who_it_is_about(client_as, ops, com
     assert response["Content-Disposition"] == 'attachment; filename="event-log.csv"'
     assert row == {
         "recorded_at": event.created_at.isoformat(), "happened_at": event.happened_at.isoformat(),
-        "event_id": event.event_id, "crm_event": "Lead created", "rule": "New lead",
-        "linkedin_rule_id": rule.linkedin_id, "state": "Waiting for an e-mail",
+        "event_id": event.event_id, "crm_event": "lead_created", "crm_event_label": "Lead created", "rule": "New lead",
+        "linkedin_id": rule.linkedin_id, "state": "waiting", "state_label": "Waiting for an e-mail",
+        "reason": "no_email",
         "why": "The lead has no e-mail address. LinkedIn would reject the event (422).",
         "http_status": "", "attempts": "0", "settled_at": "", "lead_id": str(lead.pk), "deal_id": "", "is_test": "no",
     }  # fmt: skip
@@ -48,7 +49,7 @@ def test_the_filters_of_the_page_hold_for_the_file(client_as, ops, make_rule) ->
     web = client_as(ops)
 
     found = [
-        [row["state"] for row in rows_of(web.post(EXPORT, asked))]
+        [row["state_label"] for row in rows_of(web.post(EXPORT, asked))]
         for asked in (
             {"state": "failed"}, {"state": "failed", "reason": "timed_out"}, {"rule": rule.pk}, {"until": "2020-01-01"},
         )

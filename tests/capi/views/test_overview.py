@@ -169,7 +169,7 @@ def test_the_numbers_are_exported_as_they_are_shown_and_on_record(client_as, ops
     today = timezone.localdate()
     refused = "LinkedIn rejected the event's data as wrong or incomplete (400, 409 or 422)."
     assert rows == [
-        ["day", "rule", "state", "why", "events"],
+        ["day", "rule", "state_label", "why", "events"],
         [str(today - timedelta(days=3)), "New lead", "Rejected", refused, "2"],
         [str(today - timedelta(days=3)), "Purchase", "Sent", "LinkedIn accepted the event.", "1"],
         [str(today - timedelta(days=2)), "New lead", "Skipped", "The lead is not shared with ad platforms.", "1"],

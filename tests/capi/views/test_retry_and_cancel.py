@@ -1,5 +1,6 @@
 """Retrying and cancelling from Recent Events and from an event's page: asked first, then done."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -141,7 +142,7 @@ def test_the_question_says_why_some_would_stay(web, rule) -> None:
     page = web.get(RETRY, {"state": "failed"}).content.decode()
 
     assert "Retry 1 event?" in page
-    assert "<li>1: The lead is not shared with ad platforms.</li>" in page
+    assert "<li>1 skipped: The lead is not shared with ad platforms.</li>" in page
 
 
 def test_more_than_can_be_asked_for_at_once_is_asked_for_in_portions(web, rule, monkeypatch) -> None:
@@ -153,7 +154,7 @@ def test_more_than_can_be_asked_for_at_once_is_asked_for_in_portions(web, rule, 
     answer = web.post(address, {"until": asked[1].pk, "next": f"{EVENTS}?state=queued"})
 
     assert "Cancel 2 events?" in page
-    assert "More than that match. These are the oldest; you are asked about the others then." in page
+    assert "These are the oldest. You are asked about the others afterwards." in page
     assert states(rule.company) == ["cancelled", "cancelled", "pending"]
     assert (
         answer.url
@@ -196,7 +197,7 @@ def test_another_companys_events_are_not_found_and_nonsense_is_nothing(
     pages = [web.get(address, {"event": ids}).content.decode() for ids in (theirs.pk, "x", "9" * 40)]
     web.post(f"{address}?event={theirs.pk}")
 
-    assert all("None of these can be" in page for page in pages)
+    assert all("No matching events." in page for page in pages)
     assert states(other_company) == ["pending"]
 
 
@@ -221,10 +222,39 @@ def test_the_log_has_a_tick_for_all_but_tests(web, rule) -> None:
 
 def test_question_takes_the_same_queries_for_one_or_many(web, rule, django_assert_num_queries) -> None:
     event(rule, "exhausted", "timed_out")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         web.get(RETRY, {"state": "failed"})
     for _ in range(5):
         event(rule, "exhausted", "timed_out")
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         web.get(RETRY, {"state": "failed"})
+
+
+def text_of(page) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", page.content.decode()).split())
+
+
+def test_the_question_says_how_many_are_left_out_and_why(web, rule) -> None:
+    chosen = [event(rule), event(rule, "accepted"), event(rule, "accepted"), event(rule, "expired", "too_old")]
+    query = {"ticked": "1", "event": [made.pk for made in chosen]}
+
+    cancel, retry = text_of(web.get(CANCEL, query)), text_of(web.get(RETRY, query))
+
+    assert "Cancel 1 event?" in cancel
+    assert "3 are left out and stay as they are: 2 sent: LinkedIn accepted the event. 1 expired:" in cancel
+    assert "Nothing to retry" in retry
+    assert "None of the selected events can be retried. Why: 2 sent:" in retry
+    assert "0 event" not in retry
+
+
+def test_a_filter_that_matches_nothing_has_nothing_to_retry(web, rule) -> None:
+    assert "Nothing to retry No matching events." in text_of(web.get(RETRY, {"state": "failed"}))
+
+
+def test_those_left_out_of_a_filter_are_counted_up_to_a_limit(web, rule, monkeypatch) -> None:
+    monkeypatch.setattr(event_actions, "LEFT_OUT_AT_MOST", 2)
+    for state in ("pending", "accepted", "accepted", "accepted"):
+        event(rule, state)
+
+    assert "2+ are left out and stay as they are: 2 sent:" in text_of(web.get(CANCEL))

@@ -1,0 +1,129 @@
+"""Recent Events: how many events each state has, and which reasons occur. Neither reads a whole log."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from django.db.models import IntegerField, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from capi.models import Connection, ConversionEvent, DayCount
+from capi.models import ConversionEventQuerySet as Events
+from capi.models.choices import Reason
+from capi.selectors import events as log
+from capi.selectors.events import NO_REASON, EventFilter
+from capi.selectors.state_groups import PARTS, STATES, StateFilter
+from crm.models import Company
+
+COUNT_LIMIT: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedCount:
+    """A count; `is_more` if there may be more events than were counted."""
+
+    count: int
+    is_more: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.count:,}{'+' if self.is_more else ''}"
+
+
+class CountOf(Subquery):
+    """The number of rows of a query."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
+    empty_result_set_value = 0
+
+
+def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | None) -> dict[str, BoundedCount]:
+    """The number of events in each state that match the other filters, in one statement.
+
+    Empty for a week: all of its events would have to be read for each state.
+    """
+    if wanted.week is not None:
+        return {}
+    events = log.within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
+    single = [chip for chip in StateFilter if chip not in PARTS]
+    floors = [_floor(events, replace(wanted, chip=chip)) for chip in single]
+    counts = [
+        CountOf(_matching(events, company_id, replace(wanted, chip=chip), connection, floor))
+        for chip, floor in zip(single, floors, strict=True)
+    ]
+    columns = {f"n{number}": count for number, count in enumerate(counts)}
+    columns |= {f"floor{number}": Subquery(floor) for number, floor in enumerate(floors) if floor is not None}
+    row = Company.objects.filter(pk=company_id).values(**columns).get()
+    found = {
+        chip: _bounded(row[f"n{number}"], is_cut=row.get(f"floor{number}") is not None)
+        for number, chip in enumerate(single)
+    }
+    return {**found, **{whole: _sum(found[part] for part in parts) for whole, parts in PARTS.items()}}
+
+
+def _floor(events: Events, wanted: EventFilter) -> QuerySet[ConversionEvent] | None:
+    """The newest id that is not looked at, as a query, if no index leads to the rows."""
+    needs_rule = wanted.chip in (StateFilter.QUEUED, StateFilter.ON_HOLD)
+    if not (needs_rule or log.is_searched(wanted)) or wanted.request is not None:
+        return None
+    looked_at = events.filter(state__in=STATES[wanted.chip]) if wanted.chip in STATES else events
+    return looked_at.order_by("-pk").values("pk")[log.STRETCH : log.STRETCH + 1]  # type: ignore[return-value]
+
+
+def _matching(
+    events: Events,
+    company_id: int,
+    wanted: EventFilter,
+    connection: Connection | None,
+    floor: QuerySet[ConversionEvent] | None,
+) -> QuerySet[ConversionEvent]:
+    found = log.narrowed(events, company_id, wanted, connection)
+    if wanted.chip in STATES:
+        found = found.filter(state__in=STATES[wanted.chip])
+    if floor is not None:
+        found = found.filter(pk__gt=Coalesce(Subquery(floor), 0))
+    return found.order_by("-pk").values("pk")[: COUNT_LIMIT + 1]  # type: ignore[return-value]
+
+
+def _bounded(count: int, *, is_cut: bool) -> BoundedCount:
+    return BoundedCount(min(count, COUNT_LIMIT), is_cut or count > COUNT_LIMIT)
+
+
+def _sum(parts: Iterable[BoundedCount]) -> BoundedCount:
+    counts = list(parts)
+    total = sum(part.count for part in counts)
+    return BoundedCount(min(total, COUNT_LIMIT), total > COUNT_LIMIT or any(part.is_more for part in counts))
+
+
+# The reasons to filter by, as Reason's docstring groups them
+
+_GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
+    "Lead or deal": (
+        Reason.NO_EMAIL, Reason.OPTED_OUT, Reason.LEAD_DELETED, Reason.DEAL_DELETED, Reason.ERASED, Reason.DATA_REFUSED,
+    ),
+    "Event": (
+        Reason.ALREADY_COUNTED, Reason.TOO_OLD, Reason.CANCELLED_BY_HAND, Reason.BACKFILL_CANCELLED,
+    ),
+    "Rule": (
+        Reason.RULE_INACTIVE, Reason.RULE_DELETED, Reason.RULE_FORBIDDEN, Reason.RULE_NOT_FOUND,
+        Reason.RULE_MISCONFIGURED, Reason.REFUSED,
+    ),
+    "LinkedIn not available": (
+        Reason.THROTTLED, Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE,
+    ),
+}  # fmt: skip
+OTHERS: Final = "Connection"
+Choices = Sequence[tuple[str, str | Sequence[tuple[str, str]]]]
+
+
+def reason_choices(company_id: int, chosen: str) -> Choices:
+    """The reasons that the company's events have, and the `chosen` one, in groups. Read from the daily counts."""
+    counted = DayCount.objects.for_company(company_id).order_by().values_list("reason", flat=True).distinct()
+    occurring = {*counted, chosen}
+    grouped = {reason for group in _GROUPS.values() for reason in group}
+    others = tuple(reason for reason in Reason if reason and reason not in grouped)
+    groups = [
+        (title, [(reason.value, str(reason.label)) for reason in group if reason.value in occurring])
+        for title, group in {**_GROUPS, OTHERS: others}.items()
+    ]
+    return [("", "Any"), *((title, reasons) for title, reasons in groups if reasons), (NO_REASON, "None")]
