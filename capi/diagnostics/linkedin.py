@@ -90,7 +90,7 @@ def _clock(headers: Mapping[str, str], now: datetime) -> Finding:
     level = Level.RED if difference >= FAR else Level.AMBER
     side = "ahead of" if now > linkedin_time else "behind"
     sentence = f"The database's clock is {difference.total_seconds():,.0f} seconds {side} LinkedIn's."
-    fix = "Ask whoever runs LeadMachine to correct it: LinkedIn rejects events from the future."
+    fix = "Ask the operator of LeadMachine to correct it: LinkedIn rejects events from the future."
     return Finding(Check.CLOCK, level, sentence, fix, link)
 
 
@@ -106,7 +106,7 @@ def _date(header: str) -> datetime | None:
 # The version of LinkedIn's API that this installation uses.
 
 RETIRED = REASONS[Reason.VERSION_RETIRED]
-LOOK_IT_UP = "Ask whoever runs LeadMachine to look it up in LinkedIn's list of versions, or to update LeadMachine."
+LOOK_IT_UP = "Ask the operator of LeadMachine to look it up in LinkedIn's list of versions, or to update LeadMachine."
 
 
 def version_findings(connection: Connection | None, today: date) -> Iterator[Finding]:

@@ -80,7 +80,8 @@ def _due(company_id: int, connection: Connection | None, now: datetime) -> Findi
         return Finding(Check.DUE, Level.AMBER, sentence, "Nothing to do: sending then continues automatically.", link)
     level = Level.RED if overdue >= STUCK_AFTER else Level.AMBER
     sentence = f"The oldest has been due for {_duration(overdue)}, and no worker has sent it."
-    return Finding(Check.DUE, level, sentence, "Ask whoever runs LeadMachine to check that a worker is running.", link)
+    fix = "Ask the operator of LeadMachine to check that a worker is running."
+    return Finding(Check.DUE, level, sentence, fix, link)
 
 
 def _duration(time: timedelta) -> str:
@@ -92,7 +93,7 @@ def _duration(time: timedelta) -> str:
 
 MISSED_SWEEPS: Final = 4
 GONE_AFTER: Final = timedelta(minutes=15)
-START_ONE: Final = "Ask whoever runs LeadMachine to start one. Nothing is lost meanwhile."
+START_ONE: Final = "Ask the operator of LeadMachine to start one. Nothing is lost meanwhile."
 
 
 def worker_findings(now: datetime) -> Iterator[Finding]:
