@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import IntegerField, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -46,17 +46,15 @@ def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | N
         return {}
     events = log.within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
     single = [chip for chip in StateFilter if chip not in PARTS]
-    floors = [_floor(events, replace(wanted, chip=chip)) for chip in single]
-    counts = [
-        CountOf(_matching(events, company_id, replace(wanted, chip=chip), connection, floor))
-        for chip, floor in zip(single, floors, strict=True)
-    ]
-    columns = {f"n{number}": count for number, count in enumerate(counts)}
-    columns |= {f"floor{number}": Subquery(floor) for number, floor in enumerate(floors) if floor is not None}
-    row = Company.objects.filter(pk=company_id).values(**columns).get()
-    found = {
-        chip: _bounded(row[f"n{number}"], is_cut=row.get(f"floor{number}") is not None)
-        for number, chip in enumerate(single)
+    floors = {chip: _floor(events, replace(wanted, chip=chip)) for chip in single}
+    columns: dict[str, Subquery[Any]] = {
+        f"count_{chip.name}": CountOf(_matching(events, company_id, replace(wanted, chip=chip), connection, floor))
+        for chip, floor in floors.items()
+    }
+    columns |= {f"floor_{chip.name}": Subquery(floor) for chip, floor in floors.items() if floor is not None}
+    row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
+    found: dict[str, BoundedCount] = {
+        chip: _bounded(row[f"count_{chip.name}"], is_cut=row.get(f"floor_{chip.name}") is not None) for chip in single
     }
     return {**found, **{whole: _sum(found[part] for part in parts) for whole, parts in PARTS.items()}}
 

@@ -16,7 +16,7 @@ from capi.selectors.explained_events import ExplainedEvent, all_explained
 from capi.selectors.on_hold import OnHold, on_hold
 from capi.selectors.reports import ReportPeriod, outcomes_of
 from crm.accounts.decorators import MemberRequest, member
-from crm.models import Company
+from crm.models import Company, Lead, Membership
 from crm.models.roles import Action
 
 DAYS = 14
@@ -37,39 +37,50 @@ def dashboard(request: MemberRequest) -> HttpResponse:
             "open": open_events(company, connection),
             "held": _held(company, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
             "latest": _latest(company, connection) if request.membership.may(Action.SEE_EVENT_LOG) else None,
-            "start": _start(company, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
+            "start": _start(request.membership, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
         },
     )
 
 
 @dataclass(frozen=True, slots=True)
 class GettingStarted:
-    """The setup steps that a company has completed."""
+    """The setup steps that a company has completed. `has_colleagues` is None for those who can't invite anyone."""
 
     has_token: bool
     has_rule: bool
     has_sent: bool
+    has_leads: bool
+    has_colleagues: bool | None
 
     @property
     def is_complete(self) -> bool:
-        return self.has_token and self.has_rule and self.has_sent
+        """True once LinkedIn receives events. Some companies have one user, so colleagues don't count."""
+        return self.has_token and self.has_rule and self.has_sent and self.has_leads
 
     @property
     def steps(self) -> list[tuple[bool, str, str]]:
         """Whether each step is done, its title, and its link."""
         page = reverse("linkedin")
-        return [
+        linkedin = [
             (self.has_token, "Connect your ad account", f"{page}#connect"),
             (self.has_rule, "Map a CRM event to a conversion rule", f"{page}#map"),
             (self.has_sent, "Send a test event", f"{page}#verify"),
         ]
+        leads = (self.has_leads, "Add your leads, manually or through the API", reverse("leads"))
+        if self.has_colleagues is None:
+            return [*linkedin, leads]
+        return [*linkedin, leads, (self.has_colleagues, "Invite your colleagues", reverse("people"))]
 
 
-def _start(company: Company, connection: Connection | None) -> GettingStarted:
+def _start(membership: Membership, connection: Connection | None) -> GettingStarted:
+    company = membership.company
+    invites = membership.may(Action.MANAGE_COMPANY)
     return GettingStarted(
         has_token=connection is not None and connection.has_token,
         has_rule=ConversionRule.objects.for_company(company).active().exists(),
         has_sent=ConversionEvent.objects.for_company(company).filter(state=State.ACCEPTED).exists(),
+        has_leads=Lead.objects.for_company(company).exists(),
+        has_colleagues=Membership.objects.for_company(company).exclude(pk=membership.pk).exists() if invites else None,
     )
 
 

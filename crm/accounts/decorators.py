@@ -67,8 +67,8 @@ def require(membership: Membership, action: Action) -> None:
     """Raise PermissionDenied, with a message for the page, unless this member may do `action`."""
     if not membership.may(action):
         raise PermissionDenied(
-            f"Your role at {membership.company}, {membership.get_role_display()}, doesn't allow this. "
-            "Ask an admin of your company."
+            f"Your role at {membership.company} is {membership.get_role_display()}, which doesn't include this. "
+            "Ask an admin to do it, or to give you another role."
         )
 
 

@@ -39,7 +39,8 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
             return STATES[state]  # the reason for its hold is fixed
     words = _refused_with(event) or explain_state(state, reason)
     if state in (State.REJECTED, State.EXHAUSTED) and reason != Reason.NONE:
-        return replace(words, next_step=_final_step(event, words))
+        step = _final_step(event, words)
+        return words if step == words.next_step else replace(words, next_step=step, ask_admin="")
     return words
 
 
@@ -138,6 +139,7 @@ NO_EVENT: Final = Explanation(
     "Switch on a rule to send future events. A backfill sends those of the last 90 days.",
     "plain",
     topic="no-rule",
+    ask_admin="Ask an admin to switch on a rule for future events. A backfill sends those of the last 90 days.",
 )
 
 
@@ -151,4 +153,4 @@ def became(state: str | None, reason: str, *, is_on_hold: bool) -> Explanation:
     if state == State.ACCEPTED or not reason:
         return words
     why = REASONS[Reason(reason)]
-    return Explanation(words.label, why.what, why.next_step, words.tone, topic=why.topic)
+    return replace(why, label=words.label, tone=words.tone, http_status=None)

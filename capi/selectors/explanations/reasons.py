@@ -58,6 +58,7 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "The rule was switched off before the event was sent.",
         "Switch on the rule to send future events. You can then retry this one.",
         "plain",
+        ask_admin="Ask an admin to switch on the rule. You can then retry this event.",
     ),
     Reason.RULE_DELETED: Explanation(
         "Cancelled", "The rule was deleted before the event was sent.", "No action needed.", "plain"
@@ -77,6 +78,7 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "LinkedIn may have changed, or LeadMachine may have a bug.",
         "Tell the operator of LeadMachine, then resume the rule on the LinkedIn page.",
         "bad",
+        ask_admin="Tell the operator of LeadMachine, then ask an admin to resume the rule.",
     ),
     Reason.THROTTLED: Explanation(
         "Queued",
@@ -115,6 +117,8 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "ad account. Then edit or resume the rule.",
         "bad",
         403,
+        ask_admin="Ask an admin to compare the rule id with Campaign Manager, and to check that the person who "
+        "generated the token can manage the ad account.",
     ),
     Reason.RULE_NOT_FOUND: Explanation(
         "On hold",
@@ -122,15 +126,22 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "Copy the rule id from Campaign Manager again and save the rule.",
         "bad",
         404,
+        ask_admin="Ask an admin to copy the rule id from Campaign Manager again.",
     ),
     Reason.RULE_MISCONFIGURED: Explanation(
         "On hold",
         "LinkedIn rejects all events of this rule: it is switched off there, or not set up for the Conversions API.",
         "In Campaign Manager, enable the rule and set its source to “Conversions API (direct)”, then press Resume.",
         "bad",
+        ask_admin="Ask an admin to enable the rule in Campaign Manager, set its source to “Conversions API "
+        "(direct)”, and resume it here.",
     ),
     Reason.NO_TOKEN: Explanation(
-        "On hold", "No access token is saved.", "Paste one on the LinkedIn page (step 1).", "wait"
+        "On hold",
+        "No access token is saved.",
+        "Paste one on the LinkedIn page (step 1).",
+        "wait",
+        ask_admin="Ask an admin to save an access token on the LinkedIn page.",
     ),
     Reason.TOKEN_REFUSED: Explanation(
         "On hold",
@@ -138,12 +149,14 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "Generate a new token in Campaign Manager and save it on the LinkedIn page. Events on hold are then sent.",
         "bad",
         401,
+        ask_admin="Ask an admin to save a new access token. Events on hold are then sent.",
     ),
     Reason.TOKEN_UNREADABLE: Explanation(
         "On hold",
         "The saved access token can't be decrypted with this installation's keys.",
         "Save the token again, or ask the operator of LeadMachine to restore the old LEADMACHINE_TOKEN_KEYS.",
         "bad",
+        ask_admin="Ask an admin to save the access token again.",
     ),
     Reason.VERSION_RETIRED: Explanation(
         "On hold",

@@ -14,6 +14,7 @@ Tone = Literal["good", "wait", "bad", "plain"]
 class Explanation:
     """What happened, in plain words, and what to do about it ("" if nothing).
 
+    `ask_admin` is what to do for those who can't do `next_step`, as it needs an admin ("" if it doesn't).
     `http_status` is LinkedIn's response status, for reasons that have one. `topic` is the section of the help page.
     """
 
@@ -23,6 +24,7 @@ class Explanation:
     tone: Tone
     http_status: int | None = None
     topic: str = ""
+    ask_admin: str = ""
 
 
 _STATES: Final[dict[State, Explanation]] = {
@@ -65,6 +67,7 @@ ON_HOLD: Final = Explanation(
     "The LinkedIn page says why. Fix that, then press Resume there.",
     "wait",
     topic="on-hold",
+    ask_admin="The LinkedIn page says why. Ask an admin to fix that and press Resume there.",
 )
 
 TEST_EVENT: Final = Explanation(

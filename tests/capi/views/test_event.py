@@ -152,8 +152,20 @@ def test_a_held_event_says_what_to_do(web, company, make_rule) -> None:
     page = page_of(web, event)
 
     assert "<dt>LinkedIn's response</dt><dd>HTTP 401</dd>" in page
-    assert "Generate a new token in Campaign Manager" in page
+    assert "Ask an admin to save a new access token." in page
     assert "data-live" not in page
+
+
+def test_an_admin_is_told_what_ops_ask_an_admin_for(client_as, admin, company, make_rule) -> None:
+    services.save_token(company=company, token=TOKEN)
+    make_rule("deal_won")
+    event = win_a_deal(company)
+    Connection.objects.update(is_paused=True, paused_reason="token_refused")
+
+    page = page_of(client_as(admin), event)
+
+    assert "Generate a new token in Campaign Manager" in page
+    assert "Ask an admin" not in page
 
 
 def test_an_event_on_its_way_refreshes_itself_until_it_is_sent(web, company, connected, make_rule) -> None:
