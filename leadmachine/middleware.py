@@ -10,7 +10,9 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import is_valid_path
 
 logger = logging.getLogger(__name__)
 
@@ -72,10 +74,21 @@ class PageMethodsMiddleware:
         return self.get_response(request)
 
 
-class NotAllowedPageMiddleware:
-    """Adds content to an empty 405: a page for browsers, for example after Enter in the address bar, JSON for the API.
+def page_above(path: str) -> str:
+    """The nearest address above this one. A form is sent to an address below its page."""
+    while path != "/":
+        path = path.rstrip("/").rpartition("/")[0] + "/"
+        if is_valid_path(path):
+            return path
+    return path
 
-    It is the innermost middleware, so that all others treat the page as the view's response.
+
+class NotAllowedPageMiddleware:
+    """Turns an empty 405 into something to read.
+
+    A GET of an address that only takes a form, for example after Enter in the address bar of its error page, redirects
+    to the page of the form. Other methods get a page, and the API gets JSON. It is the innermost middleware, so that
+    all others treat this as the view's response.
     """
 
     def __init__(self, get_response: Next) -> None:
@@ -87,6 +100,8 @@ class NotAllowedPageMiddleware:
             if request.path_info.startswith(API):
                 detail = f'Method "{request.method}" not allowed.'
                 return JsonResponse({"detail": detail}, status=405, headers={"Allow": response["Allow"]})
+            if request.method in ("GET", "HEAD"):
+                return redirect(page_above(request.path_info))
             response.content = render_to_string("405.html", request=request)
         return response
 

@@ -56,6 +56,8 @@ MIDDLEWARE = [
     "leadmachine.middleware.ClosedByDefaultMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    # Its random padding hides what BREACH measures, and the CSRF token is masked anew in each page.
+    "django.middleware.gzip.GZipMiddleware",
     "leadmachine.middleware.ProbesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "leadmachine.middleware.PageMethodsMiddleware",
@@ -145,6 +147,7 @@ ACCOUNT_ADAPTER = "crm.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_CHANGE_EMAIL = True  # the old address is in use until the new one is confirmed
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # or anyone could make us mail strangers
@@ -160,6 +163,7 @@ ACCOUNT_FORMS = {
     "signup": "crm.accounts.forms.SignUpForm",
     "reset_password": "crm.accounts.forms.ResetPasswordForm",
     "reset_password_from_key": "crm.accounts.forms.NewPasswordForm",
+    "add_email": "crm.accounts.forms.NewAddressForm",
     "change_password": "crm.accounts.forms.ChangePasswordForm",
     "reauthenticate": "crm.accounts.forms.PasswordAgainForm",
 }

@@ -25,6 +25,30 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// Fills in what was typed into a form whose session had ended.
+function fill(form, values) {
+  for (const [name, given] of Object.entries(values)) {
+    for (const field of form.querySelectorAll(`[name="${CSS.escape(name)}"]`)) {
+      if (field.type === "hidden") continue;
+      if (field.type === "checkbox" || field.type === "radio") field.checked = given.includes(field.value);
+      else field.value = given[0];
+    }
+  }
+  for (const box of form.querySelectorAll("[type=checkbox]")) if (!(box.name in values)) box.checked = false;
+}
+const typed = JSON.parse(document.getElementById("typed")?.textContent ?? "null");
+const forms = typed ? [...document.querySelectorAll("form[method=post]:not([data-quick-select])")] : [];
+const typedInto = forms.find((form) => new URL(form.action, location).pathname === typed.action);
+if (typedInto) {
+  fill(typedInto, typed.values);
+  document.getElementById("typed-note").hidden = false;
+}
+
+// Only the browser knows its time zone.
+const zone = document.querySelector("select[data-guess-time-zone]");
+const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && [...zone.options].some((option) => option.value === own)) zone.value = own;
+
 // Browsers don't scroll to an element whose edge is visible: on a phone, Tab would move through the second column of the
 // board with most of it out of view. Taps and clicks don't set :focus-visible, so nothing jumps under a finger.
 document.addEventListener("focusin", ({ target }) => {

@@ -3,14 +3,17 @@
 from typing import Any, Final
 
 from allauth.account import forms as account
+from allauth.core import context
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 
 from crm.accounts.mfa import LostKeyMixin, SingleUseCodeMixin
 from crm.models import Company, User
+from crm.models.validators import CODES, time_zones, usual_currency, usual_time_zone
 from crm.services.companies import create_company
 
 
@@ -29,6 +32,8 @@ class PlainLabelsMixin:
                 field.help_text = GOOD_PASSWORD
 
 
+CURRENCY_CHOICES: Final = [(code, code) for code in sorted(CODES)]
+TIME_ZONE_CHOICES: Final = [(name, name.replace("_", " ")) for name in time_zones()]
 GOOD_PASSWORD: Final = "At least 12 characters, not only digits, and not a common password."  # noqa: S105 - a sentence
 NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 LABELS: Final = {
@@ -66,13 +71,53 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
     company = forms.CharField(label="Company", max_length=Company._meta.get_field("name").max_length)
     first_name = forms.CharField(label="First name", max_length=User._meta.get_field("first_name").max_length)
     last_name = forms.CharField(label="Last name", max_length=User._meta.get_field("last_name").max_length)
-    field_order = ("company", "first_name", "last_name", "email", "password1")
+    currency = forms.ChoiceField(label="Currency", choices=CURRENCY_CHOICES, help_text="The default for new deals.")
+    # The browser knows its time zone, but sends it nowhere: app.js selects it.
+    time_zone = forms.ChoiceField(
+        label="Time zone", choices=TIME_ZONE_CHOICES, widget=forms.Select({"data-guess-time-zone": True})
+    )
+    field_order = ("company", "currency", "time_zone", "first_name", "last_name", "email", "password1")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        request = context.request
+        self.fields["currency"].initial = usual_currency(request.headers.get("Accept-Language", "") if request else "")
+        self.fields["time_zone"].initial = usual_time_zone()
+        if self.is_bound:
+            del self.fields["time_zone"].widget.attrs["data-guess-time-zone"]  # keep what was chosen
 
     @transaction.atomic
     def save(self, request: HttpRequest) -> User:
         user: User = super().save(request)
-        create_company(name=self.cleaned_data["company"], admin=user)
+        data = self.cleaned_data
+        create_company(name=data["company"], admin=user, currency=data["currency"], time_zone=data["time_zone"])
         return user
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A user's own name, and how dates and times are shown to them."""
+
+    class Meta:
+        model = User
+        fields = ("first_name", "last_name", "date_style", "time_zone")
+        labels = {"date_style": "Dates", "time_zone": "Time zone"}
+        widgets = {"time_zone": forms.Select(choices=[("", "The company's"), *TIME_ZONE_CHOICES])}
+        help_texts = {"time_zone": "Times on your pages. Filters and reports use the company's time zone."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["first_name"].required = True
+
+
+class NewAddressForm(PlainLabelsMixin, account.AddEmailForm):  # type: ignore[misc]
+    """A new e-mail address, which takes effect once it is confirmed."""
+
+    def clean_email(self) -> str:
+        """The address in lower case. Raises ValidationError if another user has it: confirming it would fail."""
+        email: str = super().clean_email()
+        if User.objects.filter(email__iexact=email).exists():
+            raise ValidationError("Another account uses this address.")
+        return email
 
 
 class ResetPasswordForm(PlainLabelsMixin, account.ResetPasswordForm):  # type: ignore[misc]

@@ -1,8 +1,11 @@
 """The session's time limits, its current company, and the actor of its changes."""
 
+import json
+import re
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from allauth.usersessions.models import UserSession
@@ -16,7 +19,9 @@ from django.middleware.csrf import rotate_token
 from django.shortcuts import render
 
 from crm.models import Membership, User
+from crm.models.crypto import Unreadable, seal, unseal
 from crm.models.tracking import acting_as
+from crm.templatetags.formatting import dates_for
 
 # Session limits: 8 hours without a request, 7 days in all
 
@@ -39,8 +44,44 @@ def end_sessions(user: User) -> int:
     return Session.objects.filter(pk__in=own).delete()[0]
 
 
+# What was typed into a form when the session ended, for the same user after they have signed in again
+
+TYPED: Final = "typed"  # session key: the user's id, the form's address, and its encrypted values
+SECRET_FIELD: Final = re.compile("password|token|code|csrf", re.IGNORECASE)
+LONGEST_FORM: Final = 100_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class TypedForm:
+    """The values of a form that was submitted too late, by name."""
+
+    action: str
+    values: dict[str, list[str]]
+
+
+def _keep_typed(request: HttpRequest, user_id: int | None) -> None:
+    values = {name: given for name, given in request.POST.lists() if not SECRET_FIELD.search(name)}
+    text = json.dumps(values)
+    if values and len(text) <= LONGEST_FORM:
+        request.session[TYPED] = [user_id, request.path, seal(text)]
+
+
+def recall_typed(request: HttpRequest) -> TypedForm | None:
+    """The form that this user had submitted when their session ended. Once: then it is forgotten."""
+    user_id, action, sealed = request.session.pop(TYPED, (None, "", ""))
+    if user_id is None or user_id != request.user.pk:
+        return None
+    try:
+        return TypedForm(action, json.loads(unseal(sealed)))
+    except Unreadable:
+        return None
+
+
 class SessionLimitsMiddleware:
-    """Ends a session after `SESSION_IDLE_SECONDS` without a request, or `SESSION_COOKIE_AGE` seconds in all."""
+    """Ends a session after `SESSION_IDLE_SECONDS` without a request, or `SESSION_COOKIE_AGE` seconds in all.
+
+    The values of a form that was submitted then are kept until the user has signed in again.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -57,7 +98,10 @@ def _limit(request: HttpRequest) -> None:
     is_too_old = now - session.setdefault(STARTED, int(now)) > settings.SESSION_COOKIE_AGE
     idle_seconds = now - session.setdefault(SEEN, int(now))
     if is_too_old or idle_seconds > settings.SESSION_IDLE_SECONDS:
+        user_id = request.user.pk
         logout(request)
+        if request.method == "POST" and "HX-Request" not in request.headers:
+            _keep_typed(request, user_id)
     elif idle_seconds > SAVE_INTERVAL_SECONDS:
         session[SEEN] = int(now)
 
@@ -85,7 +129,7 @@ class MembershipMiddleware:
         if _company_changed(request) and request.method not in SAFE_METHODS:
             return csrf_failure(request)
         action = uuid.uuid4() if user is not None and request.method not in SAFE_METHODS else None
-        with acting_as(user, action=action):
+        with acting_as(user, action=action), dates_for(user):
             return self.get_response(request)
 
 

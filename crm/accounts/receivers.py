@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from allauth.account.signals import password_reset
+from allauth.account.signals import email_changed, password_reset
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db.models import Q
 from django.db.models.signals import post_save
@@ -21,6 +21,14 @@ from crm.services.people import confirm_address
 def _password_reset(user: User, **kwargs: Any) -> None:
     # The link was sent to that address.
     confirm_address(user)
+
+
+@receiver(email_changed)
+def _sign_in_follows(user: User, from_email_address: EmailAddress, **kwargs: Any) -> None:
+    """Free the old address as a username, so that someone else can sign up with it."""
+    if from_email_address and user.username == from_email_address.email[:150]:
+        user.username = user.email[:150]
+        user.save(update_fields=["username"])
 
 
 @receiver(post_save, sender=User)

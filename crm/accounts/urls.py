@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from crm.accounts.views import CheckYourInboxView, SignInView, SignOutView
+from crm.accounts.views import AddressView, CheckYourInboxView, SignInView, SignOutView
 from crm.accounts.views import account as account_page
 
 sign_in = SignInView.as_view()
@@ -36,6 +36,7 @@ urlpatterns = [
     path("password/reset/done/", account.password_reset_from_key_done, name="account_reset_password_from_key_done"),
     path("account/", account_page, name="account"),
     path("account/", account_page, name="mfa_index"),
+    path("account/address/", AddressView.as_view(), name="account_email"),
     path("account/password/", account.password_change, name="account_change_password"),
     path("account/password/set/", reset, name="account_set_password"),
     path("account/confirm/", account.reauthenticate, name="account_reauthenticate"),

@@ -2,15 +2,20 @@
 
 from typing import Any, cast
 
-from allauth.account.views import EmailVerificationSentView, LoginView
+from allauth.account.decorators import reauthentication_required
+from allauth.account.models import EmailAddress
+from allauth.account.views import EmailVerificationSentView, EmailView, LoginView
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 
+from crm.accounts.forms import ProfileForm
 from crm.accounts.mfa import has_authenticator_app, has_unreadable_factor
 from crm.models import User
 
@@ -34,15 +39,29 @@ class CheckYourInboxView(EmailVerificationSentView):  # type: ignore[misc]
 
 
 def account(request: HttpRequest) -> HttpResponse:
-    """The user's account: password, second factor and sessions."""
+    """The user's account: name, dates, address, password, second factor and sessions. POST saves name and dates."""
     user = cast(User, request.user)
+    form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk))
+    if form.is_valid():
+        form.save()
+        messages.success(request, "Your account was saved.")
+        return redirect("account")
     codes = Authenticator.objects.filter(user=user, type=Authenticator.Type.RECOVERY_CODES).first()
     context = {
+        "form": form,
+        "new_address": EmailAddress.objects.get_new(user),
         "has_app": has_authenticator_app(user),
         "unreadable": has_unreadable_factor(user),
         "codes_left": len(codes.wrap().get_unused_codes()) if codes else 0,
     }
     return render(request, "crm/account.html", context)
+
+
+@method_decorator(reauthentication_required, name="dispatch")
+class AddressView(EmailView):  # type: ignore[misc]
+    """Changes the e-mail address. The old one is in use until the new one is confirmed."""
+
+    success_url = reverse_lazy("account")
 
 
 @method_decorator(login_not_required, name="dispatch")

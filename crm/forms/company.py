@@ -5,10 +5,9 @@ from typing import Any, Final, cast
 from django import forms
 from django.core.exceptions import ValidationError
 
-from crm.forms.deals import CURRENCY_CHOICES
+from crm.accounts.forms import CURRENCY_CHOICES, TIME_ZONE_CHOICES
 from crm.models import ApiKey, Company, LeadStatus, Stage
 from crm.models.company import MAX_GRACE_SECONDS
-from crm.models.validators import time_zones
 
 LAST_POSITION: Final = 999
 GRACE_CHOICES: Final = (
@@ -28,7 +27,7 @@ class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("name", "currency", "time_zone")
         widgets = {
             "currency": forms.Select(choices=CURRENCY_CHOICES),
-            "time_zone": forms.Select(choices=[(name, name.replace("_", " ")) for name in time_zones()]),
+            "time_zone": forms.Select(choices=TIME_ZONE_CHOICES),
         }
         help_texts = {
             "currency": "The default for new deals.",

@@ -6,12 +6,11 @@ from typing import Any
 import django_filters
 from django import forms
 
+from crm.accounts.forms import CURRENCY_CHOICES
 from crm.forms.filters import colleagues
 from crm.forms.leads import company_people, limit_to_company
 from crm.models import Deal, Lead, Stage, StageMeaning
-from crm.models.validators import CODES
 
-CURRENCY_CHOICES = [(code, code) for code in sorted(CODES)]
 GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")  # 25,000 or 1,999.50
 DECIMAL_COMMA = re.compile(r"\d+(?:\.\d{3})*,\d{1,2}")  # 1999,50 or 1.999,50; but 25.000 may be either
 

@@ -14,13 +14,27 @@ from django.utils import timezone
 from crm.models.company import Company
 from crm.models.roles import Action, Role, may
 from crm.models.tenancy import CompanyQuerySet
+from crm.models.validators import validate_time_zone
 
 KEY_PREFIX = "lm_"
 INVITATION_GOOD_FOR: Final = timedelta(days=7)
 
 
+class DateStyle(models.TextChoices):
+    """How dates and times are written."""
+
+    NAMED = "named", "24 Nov 2026, 15:00"
+    SLASHES = "slashes", "24/11/2026, 15:00"
+    DOTS = "dots", "24.11.2026, 15:00"
+    US = "us", "Nov 24, 2026, 3:00 PM"
+    ISO = "iso", "2026-11-24, 15:00"
+
+
 class User(AbstractUser):
-    """A person who signs in with their e-mail address. `username` defaults to the address."""
+    """A person who signs in with their e-mail address, which is also their `username` unless they have another."""
+
+    date_style = models.CharField(max_length=10, choices=DateStyle.choices, default=DateStyle.NAMED)
+    time_zone = models.CharField(max_length=60, blank=True, validators=[validate_time_zone])  # "": the company's
 
     objects: ClassVar[DjangoUserManager["User"]] = DjangoUserManager()  # type: ignore[assignment]
 

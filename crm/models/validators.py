@@ -24,6 +24,27 @@ UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW
 )
 
 
+CURRENCY_OF_REGION: Final = {
+    "AU": "AUD",
+    "CA": "CAD",
+    "CH": "CHF",
+    "DK": "DKK",
+    "GB": "GBP",
+    "IN": "INR",
+    "NO": "NOK",
+    "PL": "PLN",
+    "SE": "SEK",
+    "SG": "SGD",
+    "US": "USD",
+}
+
+
+def usual_currency(languages: str) -> str:
+    """The currency of the first region in an Accept-Language header that has one of its own here, else EUR."""
+    regions = re.findall(r"[a-z]{2,3}-([A-Z]{2})\b", languages)
+    return CURRENCY_OF_REGION.get(regions[0], "EUR") if regions else "EUR"
+
+
 def validate_currency(code: str) -> None:
     """Raise ValidationError unless `code` is an upper-case ISO 4217 code."""
     if code not in CODES:

@@ -15,9 +15,11 @@ from crm.signals import company_closed, company_reopened
 
 
 @transaction.atomic
-def create_company(*, name: str, admin: User) -> Company:
-    """Create a company with its first admin. Names need not be unique."""
-    company = Company.objects.create(name=name, slug=_free_slug(name))
+def create_company(*, name: str, admin: User, currency: str = "", time_zone: str = "") -> Company:
+    """Create a company with its first admin. Names need not be unique. Currency and time zone have defaults."""
+    company = Company(name=name, slug=_free_slug(name))
+    company.currency, company.time_zone = currency or company.currency, time_zone or company.time_zone
+    company.save()
     Membership.objects.create(company=company, user=admin, role=Role.ADMIN)
     return company
 

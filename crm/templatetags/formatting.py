@@ -1,9 +1,13 @@
 """Filters for dates, money and numbers, and for tones and icons."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.contrib.messages.storage.base import Message
@@ -12,6 +16,9 @@ from django.urls import reverse
 from django.utils import dateformat, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from crm.models import User
+from crm.models.people import DateStyle
 
 register = template.Library()
 
@@ -31,14 +38,49 @@ UNDO = "undo"  # in the tags of a message whose change can be undone
 TONES = {"debug": "plain", "info": "info", "success": "good", "warning": "wait", "error": "bad"}
 
 
+@dataclass(frozen=True, slots=True)
+class DatePatterns:
+    """How dates and times are written; `short_day` within this year."""
+
+    day: str
+    short_day: str
+    time: str = "H:i"
+
+
+PATTERNS: Final = {
+    DateStyle.NAMED: DatePatterns("j M Y", "j M"),
+    DateStyle.SLASHES: DatePatterns("d/m/Y", "d/m/Y"),
+    DateStyle.DOTS: DatePatterns("d.m.Y", "d.m.Y"),
+    DateStyle.US: DatePatterns("M j, Y", "M j", "g:i A"),
+    DateStyle.ISO: DatePatterns("Y-m-d", "Y-m-d"),
+}
+# The style and time zone that the user of this request has chosen. Filters and reports stay in the company's time zone,
+# which is the active one.
+_style: ContextVar[str] = ContextVar("date_style", default=DateStyle.NAMED)
+_zone: ContextVar[str] = ContextVar("time_zone", default="")
+
+
+@contextmanager
+def dates_for(user: User | None) -> Iterator[None]:
+    """Write dates and times as this user wants them."""
+    style, zone = _style.set(user.date_style if user else DateStyle.NAMED), _zone.set(user.time_zone if user else "")
+    try:
+        yield
+    finally:
+        _style.reset(style)
+        _zone.reset(zone)
+
+
 @register.filter
 def when(moment: datetime | None) -> SafeString | str:
     """A time as "24 Nov, 15:00", with the year unless it is this year. The full time is in the title."""
     if moment is None:
         return ""
-    local = timezone.localtime(moment)
-    pattern = "j M, H:i" if local.year == timezone.localdate().year else "j M Y, H:i"
-    return _time(local.isoformat(), dateformat.format(local, "j F Y, H:i:s e"), dateformat.format(local, pattern))
+    local = timezone.localtime(moment, ZoneInfo(_zone.get()) if _zone.get() else None)
+    patterns = PATTERNS[DateStyle(_style.get())]
+    day = patterns.short_day if local.year == timezone.localdate().year else patterns.day
+    title = dateformat.format(local, "j F Y, H:i:s e")
+    return _time(local.isoformat(), title, dateformat.format(local, f"{day}, {patterns.time}"))
 
 
 @register.filter
@@ -46,7 +88,8 @@ def day(value: date | None) -> SafeString | str:
     """A date as "24 Nov 2026"."""
     if value is None:
         return ""
-    return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, "j M Y"))
+    pattern = PATTERNS[DateStyle(_style.get())].day
+    return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, pattern))
 
 
 @register.filter

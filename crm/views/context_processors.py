@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.http import HttpRequest
 from django.urls import reverse
 
+from crm.accounts.middleware import TYPED, recall_typed
 from crm.models import Membership
 from crm.models.roles import Action
 
@@ -62,7 +63,8 @@ class NavigationItem:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """`nav`, `theme`, `membership`, the user's `companies`, `may` (whether the member may do each action)."""
+    """`nav`, `theme`, `membership`, the user's `companies`, `may` (whether the member may do each action),
+    and `typed`, for app.js to fill in again."""
     membership: Membership | None = getattr(request, "membership", None)
     return {
         "theme": THEMES.get(request.COOKIES.get(THEME_COOKIE, ""), THEMES["auto"]),
@@ -70,7 +72,13 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "companies": [each.company for each in getattr(request, "memberships", [])],
         "may": {action.value: membership.may(action) for action in Action} if membership else {},
         "nav": navigation(membership, request.path) if membership else [],
+        "typed": _typed(request) if membership else None,
     }
+
+
+def _typed(request: HttpRequest) -> dict[str, Any] | None:
+    typed = recall_typed(request) if TYPED in request.session else None
+    return {"action": typed.action, "values": typed.values} if typed else None
 
 
 def navigation(membership: Membership, path: str) -> list[NavigationItem]:

@@ -1,6 +1,7 @@
 """Accounts in a real browser, with and without JavaScript, on a phone and a desk."""
 
 import re
+import time
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -11,7 +12,7 @@ from crm.models import Invitation, Lead, Membership
 from crm.models.roles import Role
 from tests.browser.test_capi_pages import SIZES, assert_fit_to_use
 from tests.conftest import PASSWORD, code_now, guarded, join, sign_in
-from tests.crm.accounts.conftest import set_up_app
+from tests.crm.accounts.conftest import Clock, set_up_app
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,6 +21,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _site(settings, live_server):
     settings.SITE_URL = live_server.url
     settings.SIGNUP = True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock, real = Clock(), time.time
+    monkeypatch.setattr(time, "time", lambda: real() + clock.ahead)
+    return clock
 
 
 def link(message):
@@ -195,3 +203,29 @@ def test_a_tab_of_the_former_company_writes_nothing_and_says_so(page, sales, oth
 
     expect(page.get_by_role("heading", name="Please try again")).to_be_visible()
     assert not Lead.objects.exists()
+
+
+def test_what_was_typed_is_in_the_form_again_after_signing_in(page, sales, clock):
+    sign_in(page, sales)
+    page.goto(f"{page.server_url}/leads/new/")
+    page.get_by_label("First name").fill("Grace")
+    page.locator("[name=email]").fill("grace@example.com")
+    clock.goes_on(seconds=9 * 3600)
+
+    page.locator("main button.primary").click()
+    page.get_by_label("E-mail address").fill(sales.user.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    press(page, "Sign in")
+
+    expect(page.get_by_label("First name")).to_have_value("Grace")
+    expect(page.locator("[name=email]")).to_have_value("grace@example.com")
+    expect(page.locator("#typed-note")).to_be_visible()
+    assert not Lead.objects.exists()
+
+
+def test_the_time_zone_is_guessed_from_the_browser(page):
+    page.goto(f"{page.server_url}/signup/")
+
+    guessed = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+
+    expect(page.get_by_label("Time zone")).to_have_value(guessed)

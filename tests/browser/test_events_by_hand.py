@@ -86,3 +86,19 @@ def test_the_rule_of_a_dry_run_is_changed_in_place(page, company, ops, held) -> 
     page.locator("#rule").select_option(label="New deal (Deal created)")
 
     expect(page.locator("#body")).to_contain_text("llaPartnerConversion:104013")
+
+
+def test_the_filters_apply_at_once_and_keep_the_focus(page, company, ops, held) -> None:
+    sign_in(page, ops)
+    open_page(page, EVENTS)
+
+    page.get_by_label("Lead", exact=True).press_sequentially("tara")
+
+    expect(page.locator("#rows tbody tr")).to_have_count(2)
+    expect(page.locator("#chips .chip").first).to_have_text("All 2")
+    expect(page.get_by_label("Lead", exact=True)).to_be_focused()
+    assert "tara" not in page.url
+    page.get_by_label("CRM event").select_option("Lead created")
+    expect(page.locator("#chips .chip").first).to_have_text("All 1")
+    page.get_by_role("link", name="Clear filters").click()
+    expect(page.locator("#chips .chip").first).to_have_text("All 6")

@@ -82,7 +82,8 @@ def _api(of: str, see: Action, edit: Action, delete: Action, body: Body) -> dict
 
 
 OWN_ACCOUNT = {
-    "account", "account_change_password", "account_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp",
+    "account", "account_change_password", "account_email", "account_reauthenticate", "mfa_activate_totp",
+    "mfa_deactivate_totp",
     "mfa_generate_recovery_codes", "mfa_index", "mfa_reauthenticate", "mfa_view_recovery_codes", "switch_company",
     "theme", "usersessions_list",
 }  # fmt: skip
@@ -150,7 +151,7 @@ ROWS: dict[str, Row] = {
     "backfill_pause": _do(Action.BACKFILL, "backfill"),
     "backfill_resume": _do(Action.BACKFILL, "backfill"),
     "backfill_cancel": _form(Action.BACKFILL, "backfill"),
-    "events": _see(Action.SEE_EVENT_LOG),
+    "events": _form(Action.SEE_EVENT_LOG),
     "events_export": _do(Action.SEE_EVENT_LOG),
     "event": _see(Action.SEE_EVENT_LOG, "event"),
     "dry_run": _form(Action.SEE_EVENT_LOG),

@@ -67,7 +67,7 @@ def _user_of(email: str) -> User | None:
     user = User.objects.filter(email__iexact=email).first()
     if user is not None and not user.is_active:
         raise ValidationError(f"User {user.pk} is inactive. Activate them in /admin/ first, or choose another admin.")
-    if user is not None and EmailAddress.objects.filter(user=user, verified=False).exists():
+    if user is not None and EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists():
         raise ValidationError(
             f"User {user.pk} signed up with this address but never confirmed it, so it may have been anyone. "
             "Ask its owner to set a new password with “Forgot your password?”, or delete the user in /admin/. "

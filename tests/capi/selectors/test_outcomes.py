@@ -178,7 +178,7 @@ def test_the_column_is_not_there_until_it_is_chosen_and_then_stays_with_the_pers
 
 
 def test_the_choice_is_made_by_no_link(client_as, sales) -> None:
-    assert client_as(sales).get(TOGGLE).status_code == 405
+    assert client_as(sales).get(TOGGLE).status_code == 302
 
 
 def test_the_list_of_deals_has_the_column_too(client_as, sales, company, make_rule) -> None:

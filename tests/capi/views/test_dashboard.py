@@ -108,12 +108,23 @@ def test_getting_started_goes_once_all_is_done(client_as, admin, company, make_r
     rule = make_rule()
     before_test = web.get("/")
     log(rule, "accepted", is_test=True)
+    make_lead(company)
     after_test = web.get("/")
 
-    assert [is_done for is_done, _, _ in at_first.steps] == [False, False, False]
-    assert [is_done for is_done, _, _ in before_test.context["start"].steps] == [True, True, False]
+    assert [is_done for is_done, _, _ in at_first.steps] == [False, False, False, False, False]
+    assert [is_done for is_done, _, _ in before_test.context["start"].steps] == [True, True, False, False, False]
     assert "Getting started" in before_test.content.decode()
     assert "Getting started" not in after_test.content.decode()
+
+
+def test_only_those_who_may_invite_are_asked_to(client_as, admin, ops) -> None:
+    steps = {member: client_as(member).get("/").context["start"].steps for member in (admin, ops)}
+
+    assert [label for _, label, _ in steps[admin]][3:] == [
+        "Add your leads, manually or through the API", "Invite your colleagues",
+    ]  # fmt: skip
+    assert steps[admin][-1] == (True, "Invite your colleagues", "/company/people/")
+    assert len(steps[ops]) == 4
 
 
 def test_sales_are_not_asked_to_set_anything_up(client_as, sales) -> None:
@@ -139,7 +150,7 @@ def test_it_takes_the_same_queries_however_much_there_is(
         make_deal(make_lead(company, email=f"p{number}@example.com"))
     web = client_as(admin)
 
-    # Session, person, company; line; leads, deals; the counts, and how new they are; open ones; the latest; two first
+    # Session, person, company; line; leads, deals; the counts, and how new they are; open ones; the latest; four first
     # steps; the rules, and what is on hold.
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(16):
         web.get("/")

@@ -51,7 +51,7 @@ def test_it_shows_the_newest_first_with_lead_rule_state_and_reason(web, company,
     html = page.content.decode()
     assert [row.event for row in page.context["page"].rows] == [waiting, sent]
     assert [row.words.label for row in page.context["page"].rows] == ["Waiting for an e-mail", "Sent"]
-    assert f'<a href="{lead.get_absolute_url()}">Grace Hopper</a>' in html
+    assert f'<a href="{lead.get_absolute_url()}"><bdi>Grace Hopper</bdi></a>' in html
     assert f'<a href="{sent.get_absolute_url()}">Lead qualified</a><small>Qualified by us</small>' in html
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import Client
 
-from crm.models import User
+from crm.models import Lead, User
 from tests.crm.accounts.conftest import is_in, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -130,3 +130,34 @@ print(s.SESSION_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_NAME, s.CSRF
     )
 
     assert run.stdout == "__Host-sessionid True __Host-csrftoken True True\n"
+
+
+TYPED = {"first_name": "Grace", "email": "grace@example.com", "token": "secret-1", "csrfmiddlewaretoken": "x"}
+
+
+def test_what_was_typed_when_the_session_ended_is_back_after_signing_in(sales, clock):
+    client = signed_in(sales)
+    clock.goes_on(seconds=8 * HOUR + 60)
+
+    lost = client.post("/leads/new/", TYPED)
+    sign_in(client)
+    page, later = client.get("/leads/new/"), client.get("/leads/new/")
+
+    assert lost.url == "/login/?next=/leads/new/"
+    assert page.context["typed"] == {
+        "action": "/leads/new/", "values": {"first_name": ["Grace"], "email": ["grace@example.com"]},
+    }  # fmt: skip
+    assert later.context["typed"] is None
+    assert not Lead.objects.exists()
+
+
+def test_what_was_typed_is_encrypted_and_for_nobody_else(sales, admin, clock):
+    client = signed_in(sales)
+    clock.goes_on(seconds=8 * HOUR + 60)
+
+    client.post("/leads/new/", TYPED)
+    kept = str(dict(client.session))
+    sign_in(client, admin.user.email)
+
+    assert "Grace" not in kept
+    assert client.get("/leads/new/").context["typed"] is None

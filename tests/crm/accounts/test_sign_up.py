@@ -13,6 +13,8 @@ pytestmark = pytest.mark.django_db
 
 FORM = {
     "company": "Northwind BV",
+    "currency": "CHF",
+    "time_zone": "Europe/Zurich",
     "first_name": "Ada",
     "last_name": "Byron",
     "email": "Ada@Example.com",
@@ -36,6 +38,17 @@ def test_it_makes_a_company_with_its_first_admin(db):
         "Ada Byron",
     )
     assert LeadStatus.objects.for_company(member.company).count() == 4
+    assert (member.company.currency, member.company.time_zone) == ("CHF", "Europe/Zurich")
+
+
+@pytest.mark.parametrize(
+    ("languages", "currency"),
+    [("de-CH,de;q=0.9", "CHF"), ("en-GB", "GBP"), ("nl-NL,en-US;q=0.8", "EUR"), ("en", "EUR"), ("", "EUR")],
+)
+def test_the_currency_is_guessed_from_the_browser_s_languages(db, languages, currency):
+    form = Client(headers={"Accept-Language": languages}).get("/signup/").context["form"]
+
+    assert form["currency"].value() == currency
 
 
 def test_nobody_is_in_before_the_address_is_confirmed(db):
@@ -51,7 +64,15 @@ def test_nobody_is_in_before_the_address_is_confirmed(db):
 def test_each_field_says_what_it_is(db):
     form = Client().get("/signup/").context["form"]
 
-    assert [field.label for field in form] == ["Company", "First name", "Last name", "E-mail address", "Password"]
+    assert [field.label for field in form] == [
+        "Company",
+        "Currency",
+        "Time zone",
+        "First name",
+        "Last name",
+        "E-mail address",
+        "Password",
+    ]
 
 
 def test_only_a_development_machine_says_that_its_mails_are_printed(settings):
@@ -153,15 +174,12 @@ def test_it_can_be_switched_off(settings):
 
 def test_nothing_else_can_be_set_in_the_form(db):
     """S10: whatever else is posted changes nothing."""
-    sign_up(Client(), is_staff="on", is_superuser="on", role="ops", username="root", slug="taken", currency="USD")
+    sign_up(Client(), is_staff="on", is_superuser="on", role="ops", username="root", slug="taken", is_active="")
 
     member = Membership.objects.get()
     assert (member.role, member.user.is_staff, member.user.is_superuser) == ("admin", False, False)
-    assert (member.user.username, member.company.slug, member.company.currency) == (
-        "ada@example.com",
-        "northwind-bv",
-        "EUR",
-    )
+    assert (member.user.username, member.company.slug) == ("ada@example.com", "northwind-bv")
+    assert member.company.is_active
 
 
 def test_a_mail_server_that_is_away_is_told_and_leaves_no_address_in_the_log(db, settings, caplog):

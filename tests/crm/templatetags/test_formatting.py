@@ -94,7 +94,7 @@ def test_no_template_puts_a_moment_with_its_tags_into_an_attribute():
         if in_attribute.search(path.read_text())
     ]
 
-    assert in_attribute.search('aria-label="Tick {{ title }}, {{ created_at|when }}"')
+    assert in_attribute.search('aria-label="Select {{ title }}, {{ created_at|when }}"')
     assert found == []
 
 
