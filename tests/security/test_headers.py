@@ -145,3 +145,10 @@ def test_the_browser_keeps_no_page_of_its_own_either() -> None:
 
     assert '"historyCacheSize":0' in head
     assert '"allowEval":false' in head
+
+
+def test_a_page_is_compressed_for_a_browser_that_can_read_it(db) -> None:
+    page = Client(headers={"Accept-Encoding": "gzip"}).get("/login/")
+
+    assert page["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in page["Vary"]

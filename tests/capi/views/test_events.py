@@ -481,3 +481,12 @@ def test_a_changed_filter_gets_the_whole_page_for_its_counts(web) -> None:
 
     assert 'id="chips"' in page
     assert 'id="rows"' in page
+
+
+def test_a_name_that_turns_the_direction_of_text_turns_only_itself(web, company, make_rule) -> None:
+    log(make_rule(), lead=make_lead(company, first_name="Ada\u202e", last_name="Byron", organisation="Acme\u202e"))
+
+    page = web.get(PAGE).content.decode()
+
+    assert "<bdi>Ada\u202e Byron</bdi>" in page
+    assert "<bdi>Acme\u202e</bdi>" in page
