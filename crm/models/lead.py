@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from crm.models.company import Company, LeadMeaning, LeadStatus
 from crm.models.event import CrmEventKind
+from crm.models.search_patterns import name_pattern, phone_pattern
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import Tracked, TrackedQuerySet
 
@@ -34,16 +35,27 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
         return self.alias(address=Lower("email")).filter(address=Lower(Value(address)))
 
     def search(self, text: str) -> "LeadQuerySet":
-        """Leads whose name, address or organisation contains every word of `text`, ignoring case."""
-        leads = self
-        for word in text.split():
-            leads = leads.filter(
-                Q(first_name__icontains=word)
-                | Q(last_name__icontains=word)
-                | Q(email__icontains=word)
-                | Q(organisation__icontains=word)
-            )
-        return leads
+        """Leads with this phone number, or whose name, address or organisation contains every word of `text`.
+
+        Case, accents and the grouping of a number don't matter.
+        """
+        words = [
+            Q(first_name__iregex=pattern)
+            | Q(last_name__iregex=pattern)
+            | Q(organisation__iregex=pattern)
+            | Q(email__icontains=word)
+            for word in text.split()
+            for pattern in [name_pattern(word)]
+        ]
+        phone = phone_pattern(text)
+        matches = Q(*words) if phone is None else Q(*words) | Q(phone__regex=phone)
+        return self.filter(matches)
+
+    def like(self, lead: "Lead") -> "LeadQuerySet":
+        """Leads that may be the same person: with this address, or a phone number that ends like this one."""
+        same = Q(pk__in=self.with_address(lead.email).values("pk")) if lead.email else Q(pk__in=())
+        phone = phone_pattern(lead.phone)
+        return self.filter(same if phone is None else same | Q(phone__regex=f"{phone}[^0-9]*$"))
 
 
 # Fields that identify the person, emptied when they are erased

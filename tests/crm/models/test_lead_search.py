@@ -1,0 +1,73 @@
+"""Finding a lead by its name, address, organisation or phone number, however they are written."""
+
+import pytest
+
+from crm.models import Lead
+from tests.conftest import make_lead
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+
+def found(text: str) -> list[str]:
+    return [lead.name for lead in Lead.objects.order_by("pk").search(text)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Zoë", "zoe"),
+        ("Zoe\u0308", "zoe"),  # the same in two characters
+        ("Zoe", "ZOË"),
+        ("Ängström", "angstrom"),
+        ("Łukasz", "lukasz"),
+        ("Søren", "soren"),
+        ("Đorđe", "dorde"),
+        ("Nguyễn", "nguyen"),
+        ("O'Brien (sales)", "o'brien (sales)"),
+        ("100% [x] .* \\ ^$ {2}", "% [x] .* \\ ^$ {2}"),
+        ("Щербаков", "Щербаков"),
+    ],
+)
+def test_a_name_is_found_whatever_its_accents(company, name, text):
+    make_lead(company, first_name="Ada", email="")
+    make_lead(company, first_name=name, email="")
+
+    assert found(text) == [name]
+
+
+@pytest.mark.parametrize("text", ["z.e", "zo+", "(zoe", "[", "***:zoe", "(?i)zoe", "\\", "%", "_"])
+def test_what_is_searched_for_is_text_and_no_pattern(company, text):
+    make_lead(company, first_name="Zoë", email="")
+
+    assert found(text) == []
+
+
+def test_each_word_has_to_be_found_somewhere(company):
+    make_lead(company, first_name="Zoë", organisation="Müller AG", email="zoe@example.com")
+    make_lead(company, first_name="Zoë", organisation="Other", email="")
+
+    assert found("zoe muller") == ["Zoë"]
+    assert found("muller zoe@EXAMPLE") == ["Zoë"]
+
+
+@pytest.mark.parametrize(
+    "text", ["+31 20 555 0142", "+31205550142", "0031 20 555 01 42", "020-5550142", "(020) 555.0142", "0142"]
+)
+def test_a_phone_number_finds_its_lead(company, text):
+    make_lead(company, first_name="Ada", phone="+31 20 555 0199")
+    make_lead(company, first_name="Emil", phone="+31 (20) 555-01 42")
+
+    assert found(text) == ["Emil"]
+
+
+@pytest.mark.parametrize("text", ["142", "31 x 20555", "+", "0000"])
+def test_what_is_no_phone_number_is_not_compared_with_one(company, text):
+    make_lead(company, first_name="Emil", phone="+31 20 555 0142")
+
+    assert found(text) == []
+
+
+def test_a_number_in_a_name_is_found_too(company):
+    make_lead(company, first_name="Fair 2026", email="")
+
+    assert found("2026") == ["Fair 2026"]
