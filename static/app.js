@@ -44,6 +44,10 @@ if (typedInto) {
   document.getElementById("typed-note").hidden = false;
 }
 
+document.addEventListener("reset", ({ target }) => {
+  if (target.matches(".bulk-bar")) document.querySelector("[data-tick-all]")?.focus({ preventScroll: true });
+});
+
 // Only the browser knows its time zone.
 const zone = document.querySelector("select[data-guess-time-zone]");
 const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -70,7 +74,7 @@ function showError(text) {
   const note = document.createElement("div");
   note.className = "note bad";
   note.textContent = text;
-  document.getElementById("messages")?.replaceChildren(note);
+  document.getElementById("messages")?.append(note);
 }
 document.addEventListener("htmx:responseError", (event) => {
   showError(event.detail.xhr.status === 403

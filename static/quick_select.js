@@ -75,7 +75,7 @@ document.addEventListener("submit", (event) => {
   const select = event.target.querySelector("select");
   if (isUnsaved(select) && !sent) {
     sent = { select, value: select.value };
-    select.form.setAttribute("aria-busy", "true");
+    setBusy(select.form, true);
   } else {
     event.preventDefault();
     event.stopPropagation();
@@ -83,6 +83,11 @@ document.addEventListener("submit", (event) => {
   }
   showHint(select);
 }, true);
+
+// The row or card says so too.
+function setBusy(form, isBusy) {
+  for (const element of [form, form.parentElement.closest("[id]")]) element.ariaBusy = isBusy ? "true" : null;
+}
 
 function save(select) {
   undecided = null;
@@ -113,7 +118,7 @@ document.addEventListener("htmx:beforeSwap", ({ detail, target }) => {
   const unsaved = selects.filter((select) => isUnsaved(select) && select !== sent?.select);
   kept = unsaved.map((select) => ({ id: select.id, value: select.value, from: saved(select).value }));
   unsaved.forEach((select) => { saved(select).selected = true; }); // Chromium fires focusout for a removed element
-  const isOurs = detail.requestConfig.elt.matches("[data-quick-select]");
+  const isOurs = detail.requestConfig.elt.matches("[data-quick-select], .bulk-bar");
   focused = isOurs && target.contains(document.activeElement) ? placesOf(document.activeElement, target) : [];
 });
 document.addEventListener("htmx:afterSwap", () => {
@@ -155,7 +160,7 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const { select } = sent ?? {};
   if (!select || detail.requestConfig.elt !== select.form) return; // detail.elt differs if the response replaced it
   sent = null;
-  select.form.removeAttribute("aria-busy");
+  setBusy(select.form, false);
   if (!detail.successful) {
     restore(select);
     saveNext();
@@ -177,5 +182,6 @@ addEventListener("pageshow", ({ persisted }) => {
   if (!persisted || !sent) return;
   const { select } = sent;
   sent = null;
+  setBusy(select.form, false);
   restore(select);
 });
