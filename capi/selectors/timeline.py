@@ -15,6 +15,7 @@ from django.utils import dateformat, timezone
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import OPEN_STATES, Reason, State
 from capi.selectors.explanations.explain import NO_EVENT, explain
+from capi.selectors.explanations.states import ON_HOLD, STATES
 from crm.models import CrmEvent
 from crm.models.roles import Action
 from crm.selectors.timeline import Outlook, TimelineNote
@@ -37,25 +38,28 @@ def _note_without_log(event: CrmEvent) -> TimelineNote:
     # The conversion event of one this old may have been sent and then deleted from the log.
     days = settings.RETENTION_DAYS
     if event.occurred_at < timezone.now() - timedelta(days=days):
-        return TimelineNote(f"More than {days} day{pluralize(days)} ago: its log is no longer kept")
+        return TimelineNote(f"More than {days} day{pluralize(days)} ago: its log is no longer kept", label="Not kept")
     return NO_RULE
 
 
 def _note(event: ConversionEvent) -> TimelineNote:
     connection: Connection | None = getattr(event.company, "linkedin_connection", None)
     words, rule, url = explain(event, connection), event.rule.name, event.get_absolute_url()
+    label = STATES[State(event.state)].label
     if event.state == State.ACCEPTED and event.settled_at is not None:
         moment = dateformat.format(timezone.localtime(event.settled_at), "j M, H:i")
-        return TimelineNote(f"Sent to LinkedIn {moment} ({rule})", words.tone, url)
+        return TimelineNote(f"Sent to LinkedIn {moment} ({rule})", words.tone, url, label=label)
     if event.state == State.WAITING and event.reason == Reason.NO_EMAIL and event.lead_id:
         address = reverse("lead_edit", args=[event.lead_id])
-        return TimelineNote(f"{words.label} ({rule})", words.tone, url, "Enter an address", address)
+        return TimelineNote(f"{words.label} ({rule})", words.tone, url, "Enter an address", address, label=label)
     if event.is_on_hold(connection):
         # The reason means nothing to people without a LinkedIn page, and has nothing to do with this lead.
         text = f"On hold ({rule}): an admin needs to check the LinkedIn page"
         cancel = f"{reverse('events_cancel')}?event={event.pk}"
-        return TimelineNote(text, "wait", url, "Cancel it", cancel, Action.CHANGE_EVENTS)
-    return TimelineNote(f"{words.label} ({rule}): {words.what}", words.tone, url)
+        return TimelineNote(text, "wait", url, "Cancel it", cancel, Action.CHANGE_EVENTS, label=ON_HOLD.label)
+    is_open = event.state == State.PENDING
+    label = words.label if is_open else label
+    return TimelineNote(f"{words.label} ({rule}): {words.what}", words.tone, url, is_open=is_open, label=label)
 
 
 def outlook(company_id: int, action: UUID) -> Outlook | None:

@@ -27,9 +27,9 @@ def colleagues(request: MemberRequest) -> QuerySet[User]:
 class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     """The filters of the leads page. An invalid value filters nothing."""
 
-    status = django_filters.ModelChoiceFilter(queryset=statuses, empty_label="Any")
-    owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Anyone", null_label="Nobody")
-    source = django_filters.ChoiceFilter(empty_label="Any")
+    status = django_filters.ModelChoiceFilter(queryset=statuses, empty_label="Any status")
+    owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="Nobody")
+    source = django_filters.ChoiceFilter(empty_label="Any source")
     type = django_filters.ChoiceFilter(choices=LeadType.choices, empty_label="Any")
     shared = django_filters.ChoiceFilter(
         field_name="share_with_ad_platforms",
@@ -75,8 +75,8 @@ COLUMNS: Final = (
     Column("Name", "name", ("last_name", "first_name")),
     Column("Status", "status", ("status__position", "status__pk")),
     Column("Organisation", "organisation", ("organisation",)),
-    Column("Source", "source", ("source",)),
     Column("Owner", "owner", ("owner__first_name", "owner__last_name")),
+    Column("Source", "source", ("source",)),
     Column("Created", "created", ("created_at",)),
 )
 

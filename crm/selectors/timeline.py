@@ -26,8 +26,8 @@ ENTRIES_AT_MOST: Final = 100
 class TimelineNote:
     """What became of a CRM event, in a few words, with an optional `url` for details.
 
-    `step` is what a user who may do `step_action` can do about it, at `step_url`. `is_nothing`: the event was not
-    reported.
+    `label` says it in one or two words, for a list. `step` is what a user who may do `step_action` can do about it, at
+    `step_url`. `is_nothing`: the event was not reported. `is_open`: that is about to change by itself.
     """
 
     text: str
@@ -37,6 +37,8 @@ class TimelineNote:
     step_url: str = ""
     step_action: Action = Action.EDIT_LEADS
     is_nothing: bool = False
+    is_open: bool = False
+    label: str = ""
 
 
 # Each function accepts the CRM events shown and returns notes by CRM event id, in a fixed number of queries.
@@ -102,6 +104,11 @@ class Timeline:
 
     entries: Sequence[TimelineEntry]
     is_cut: bool
+
+    @property
+    def is_open(self) -> bool:
+        """True while something about it is about to change by itself."""
+        return any(note.is_open for entry in self.entries for note in entry.notes)
 
     @property
     def outcome(self) -> TimelineNote | None:

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from string import digits
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,7 @@ MEANING_TONES = {
 UNITS = ((86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 SORT_ICONS = {"ascending": "chevron-up", "descending": "chevron-down"}
 UNDO = "undo"  # in the tags of a message whose change can be undone
+TONE_ICONS = {"good": "check", "wait": "clock", "bad": "x-mark"}
 TONES = {"debug": "plain", "info": "info", "success": "good", "warning": "wait", "error": "bad"}
 
 
@@ -105,6 +107,14 @@ def age(moment: datetime) -> str:
     return f"{(timezone.now() - moment).days:,}{NO_BREAK_SPACE}d"
 
 
+@register.filter
+def day_of(moment: datetime) -> SafeString:
+    """The day of a time as "24 Nov", with the year unless it is this year. The full time is in the title."""
+    local = timezone.localtime(moment)
+    pattern = "j M" if local.year == timezone.localdate().year else "j M Y"
+    return _time(local.isoformat(), dateformat.format(local, "j F Y, H:i:s e"), dateformat.format(local, pattern))
+
+
 def _time(machine: str, title: str, text: str) -> SafeString:
     return format_html('<time datetime="{}" title="{}">{}</time>', machine, title, text)
 
@@ -118,6 +128,13 @@ def money(amount: Decimal | None, currency: str = "") -> str:
     if currency in SYMBOLS:
         return f"{SYMBOLS[currency]}{number}"
     return f"{number}{NO_BREAK_SPACE}{currency}".strip()
+
+
+@register.filter
+def dialled(phone: str) -> str:
+    """A phone number as in a `tel:` link: digits, with the plus in front if there is one."""
+    plus = "+" if phone.lstrip().startswith("+") else ""
+    return plus + "".join(character for character in phone if character in digits)
 
 
 @register.filter
@@ -153,6 +170,12 @@ def tone(level: str) -> str:
 def allows(may: Mapping[str, bool], action: str) -> bool:
     """True if the member may do this action. `may` is that of the context."""
     return may.get(action, False)
+
+
+@register.filter
+def tone_icon(tone: str) -> str:
+    """The icon in a pill of this tone."""
+    return TONE_ICONS.get(tone, "minus")
 
 
 @register.filter

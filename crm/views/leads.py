@@ -25,7 +25,7 @@ from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
 
 LEADS_PER_PAGE = 25
-VISIBLE_FILTERS = 2
+VISIBLE_FILTERS = 3
 BIGINT_DIGITS = 19
 
 

@@ -129,8 +129,8 @@ def test_ticked_leads_change_together(page: Page, sales, ada, grace):
     page.goto(page.server_url + "/leads/")
 
     page.get_by_label("All on this page").check()
-    page.get_by_label("New status of the ticked leads").select_option("Contacted")
-    page.get_by_role("button", name="Set status of ticked").click()
+    page.get_by_label("New status of the selected leads").select_option("Contacted")
+    page.get_by_role("button", name="Set status").click()
 
     expect(page.get_by_role("status")).to_have_text("2 leads are now Contacted.")
     assert (status_of(ada), status_of(grace)) == ("Contacted", "Contacted")
