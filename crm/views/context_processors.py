@@ -15,20 +15,14 @@ THEME_COOKIE: Final = "theme"
 
 @dataclass(frozen=True)
 class Theme:
-    """A colour theme. The button in the header switches to the `next` one."""
+    """A colour theme, to choose in the account menu."""
 
     name: str
     icon: str
-    next: str
 
 
 THEMES: Final = {
-    theme.name: theme
-    for theme in (
-        Theme("auto", "computer-desktop", "light"),
-        Theme("light", "sun", "dark"),
-        Theme("dark", "moon", "auto"),
-    )
+    theme.name: theme for theme in (Theme("auto", "computer-desktop"), Theme("light", "sun"), Theme("dark", "moon"))
 }
 
 
@@ -63,11 +57,13 @@ class NavigationItem:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """`nav`, `theme`, `membership`, the user's `companies`, `may` (whether the member may do each action),
-    and `typed`, for app.js to fill in again."""
+    """`nav`, `theme`, `themes`, `membership`, the user's `companies`, `may` (whether the member may do each action), and
+    `typed`, for app.js to fill in again.
+    """
     membership: Membership | None = getattr(request, "membership", None)
     return {
         "theme": THEMES.get(request.COOKIES.get(THEME_COOKIE, ""), THEMES["auto"]),
+        "themes": THEMES.values(),
         "membership": membership,
         "companies": [each.company for each in getattr(request, "memberships", [])],
         "may": {action.value: membership.may(action) for action in Action} if membership else {},

@@ -159,14 +159,15 @@ def test_a_deal_is_moved_with_the_select_on_its_card(page: Page, sales, ada):
     assert stage_of(deal) == "Lost"
 
 
-def test_the_colours_change_with_the_button_in_the_header(page: Page, sales):
+def test_the_colours_are_chosen_in_the_account_menu(page: Page, sales):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
 
-    page.get_by_role("button", name="Theme: auto. Change to light.").click()
-    page.get_by_role("button", name="Theme: light. Change to dark.").click()
+    page.locator(".menu summary").click()
+    page.get_by_role("button", name="Dark", exact=True).click()
 
-    expect(page.get_by_role("button", name="Theme: dark.")).to_be_visible()
+    page.locator(".menu summary").click()
+    expect(page.get_by_role("button", name="Dark", exact=True, pressed=True)).to_be_visible()
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
     assert page.url.endswith("/leads/")
 
