@@ -82,6 +82,7 @@ def test_the_rule_of_a_dry_run_is_changed_in_place(page, company, ops, held) -> 
     sign_in(page, ops)
     open_page(page, company.leads.first().get_absolute_url())
 
+    page.get_by_label("More").click()
     page.get_by_role("link", name="Dry run").click()
     page.locator("#rule").select_option(label="New deal (Deal created)")
 

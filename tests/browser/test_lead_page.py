@@ -1,0 +1,39 @@
+"""The page of a lead: its history follows its events by itself, and what can't be taken back is out of the way."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look
+from tests.capi.conftest import send_all
+from tests.conftest import make_lead, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_queued_event_is_followed_until_it_is_sent(page: Page, admin, company, connected, make_rule):
+    make_rule("lead_created")
+    lead = make_lead(company, first_name="Ada", last_name="Byron")
+    sign_in(page, admin)
+    page.goto(f"{page.server_url}/leads/{lead.pk}/")
+    expect(page.locator("#outcome")).to_contain_text("Queued")
+    expect(page.locator("#timeline[data-live]")).to_have_count(1)
+
+    send_all(company)
+
+    expect(page.locator("#outcome")).to_contain_text("Sent to LinkedIn")
+    expect(page.locator("#timeline")).to_contain_text("Sent to LinkedIn")
+    expect(page.locator("#timeline[data-live]")).to_have_count(0)  # nothing left to follow
+
+
+def test_erasing_and_deleting_stand_apart_in_the_menu(page: Page, admin, company):
+    lead = make_lead(company, first_name="Ada", last_name="Byron", phone="+31 20 555 0142")
+    sign_in(page, admin)
+    page.goto(f"{page.server_url}/leads/{lead.pk}/")
+    erase, delete = page.get_by_role("link", name="Erase the person"), page.get_by_role("link", name="Delete the lead")
+    expect(page.get_by_role("link", name="+31 20 555 0142")).to_have_attribute("href", "tel:+31205550142")
+    expect(erase).to_be_hidden()
+
+    page.get_by_label("More").click()
+
+    assert delete.bounding_box()["y"] - erase.bounding_box()["y"] > erase.bounding_box()["height"] + 5
+    assert_fit_to_use_in_each_look(page)
