@@ -7,7 +7,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.filters import COLUMNS, LeadFilter, own_leads, sorted_by, statuses
@@ -15,18 +15,20 @@ from crm.forms.leads import ErasureForm, LeadForm
 from crm.models import Lead, LeadStatus
 from crm.models.roles import Action
 from crm.selectors import timeline
+from crm.selectors.status_changes import status_change
 from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status
 from crm.services.erasure import erase_lead
 from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
 from crm.views.filtering import filter_query
-from crm.views.shell import back_to, with_outcomes
+from crm.views.shell import back_to, whole_page, with_outcomes
 from crm.views.undo import tell
 
 LEADS_PER_PAGE = 25
 VISIBLE_FILTERS = 3
 BIGINT_DIGITS = 19
+CONFIRMED = "confirmed"
 
 
 @member(Action.SEE_LEADS)
@@ -62,19 +64,28 @@ def _filter_fields(filtered: LeadFilter) -> dict[str, Any]:
     return {"first_filters": first, "more_filters": more, "is_more_open": any(field.value() for field in more)}
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @member(Action.EDIT_LEADS)
 def lead_bulk_status(request: MemberRequest) -> HttpResponse:
-    """Give all selected leads one status."""
-    status = own_or_404(LeadStatus.objects.all(), request, request.POST.get("status"))
-    selected = [pk for pk in request.POST.getlist("lead") if pk.isascii() and pk.isdigit() and len(pk) < BIGINT_DIGITS]
+    """Give all selected leads one status. If that sends conversions, a GET asks first and a POST redirects to it."""
+    values = request.POST if request.method == "POST" else request.GET
+    status = own_or_404(LeadStatus.objects.select_related("company"), request, values.get("status"))
+    selected = [pk for pk in values.getlist("lead") if pk.isascii() and pk.isdigit() and len(pk) < BIGINT_DIGITS]
     own = Lead.objects.for_company(request.membership.company).filter(pk__in=selected)
-    changed = change_status(leads=own, status=status)
-    if not selected:
-        messages.warning(request, "Select the leads to change first.")
-    else:
+    back = back_to(request, default=reverse("leads"))
+    change = status_change(own, status)
+    if request.method == "GET":
+        context = {"status": status, "selected": selected, "change": change, "back": back}
+        return render(request, "crm/leads/bulk_status.html", context)
+    if change.conversion_count and CONFIRMED not in values:
+        query = urlencode({"status": status.pk, "lead": selected, "next": back}, doseq=True)
+        return whole_page(request, f"{reverse('lead_bulk_status')}?{query}")
+    if selected:
+        changed = change_status(leads=own, status=status)
         tell(request, f"{changed} lead{'s are' if changed != 1 else ' is'} now {status}.")
-    return redirect(back_to(request, default=reverse("leads")))
+    else:
+        messages.warning(request, "Select the leads to change first.")
+    return redirect(back)
 
 
 @require_safe

@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
+from django_htmx.http import HttpResponseClientRedirect
 
 from crm.accounts.decorators import MemberRequest, member
 from crm.accounts.middleware import COMPANY_KEY
@@ -71,6 +72,11 @@ def back_to(request: HttpRequest, default: str = "/") -> str:
     address = request.POST.get("next", request.GET.get("next", ""))
     is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
     return address if is_ours else default
+
+
+def whole_page(request: MemberRequest, url: str) -> HttpResponse:
+    """Redirect to another page, from a form that htmx sends to replace a part of this one."""
+    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
 
 M = TypeVar("M", bound=Model)

@@ -179,7 +179,7 @@ def the_quick_status(scene: Scene) -> None:
 
 @way("POST lead_bulk_status", fires="lead_qualified")
 def the_status_of_ticked_leads(scene: Scene) -> None:
-    scene.web.post("/leads/status/", {"status": scene.qualified.pk, "lead": [scene.lead.pk]})
+    scene.web.post("/leads/status/", {"status": scene.qualified.pk, "lead": [scene.lead.pk], "confirmed": "1"})
 
 
 @way("POST deal_new", fires="deal_created deal_won")

@@ -105,7 +105,7 @@ ROWS: dict[str, Row] = {
     "lead_new": _form(Action.EDIT_LEADS, body=_lead),
     "lead_edit": _form(Action.EDIT_LEADS, "lead", _lead),
     "lead_status": _do(Action.EDIT_LEADS, "lead", lambda world: {"status": world.ids["status"]}),
-    "lead_bulk_status": _do(Action.EDIT_LEADS, body=lambda world: {"status": world.ids["status"], "lead": []}),
+    "lead_bulk_status": _form(Action.EDIT_LEADS, body=lambda world: {"status": world.ids["status"], "lead": []}),
     "lead_delete": _form(Action.DELETE_LEADS, "lead"),
     "lead_erase": _form(Action.DELETE_LEADS, "lead"),
     "deals": _see(Action.SEE_LEADS),

@@ -1,0 +1,26 @@
+"""How many conversions a CRM event of many leads would send, before it happens."""
+
+from collections.abc import Sequence
+
+from django.db.models import Count, Exists, OuterRef, Q
+
+from capi.models import ConversionEvent, ConversionRule
+from capi.models.choices import Frequency
+from crm.models import Company, CrmEventKind
+from crm.models.lead import LeadQuerySet
+from crm.selectors.status_changes import ExpectedConversions
+
+
+def of_leads(company: Company, leads: LeadQuerySet, kind: CrmEventKind) -> Sequence[ExpectedConversions]:
+    """A row for each of the company's active rules that would send any, in one query each."""
+    rules = ConversionRule.objects.for_company(company).active().filter(crm_event=kind)
+    return [row for rule in rules if (row := _of_rule(rule, leads)).total]
+
+
+def _of_rule(rule: ConversionRule, leads: LeadQuerySet) -> ExpectedConversions:
+    shared = leads.filter(share_with_ad_platforms=True)
+    if rule.frequency == Frequency.ONCE:
+        counted = ConversionEvent.objects.filter(rule=rule, once_key=OuterRef("pk"))
+        shared = shared.exclude(Exists(counted))
+    counts = shared.aggregate(now=Count("pk", filter=~Q(email="")), later=Count("pk", filter=Q(email="")))
+    return ExpectedConversions(rule.name, **counts)
