@@ -1,5 +1,6 @@
 """Leads: the list, and viewing, editing, erasing and deleting a lead."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -28,6 +29,8 @@ from crm.views.undo import tell
 LEADS_PER_PAGE = 25
 VISIBLE_FILTERS = 3
 BIGINT_DIGITS = 19
+DUPLICATES_SHOWN = 5
+ADD_ANYWAY = "add_anyway"
 CONFIRMED = "confirmed"
 
 
@@ -107,11 +110,16 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
 
 @member(Action.EDIT_LEADS)
 def lead_new(request: MemberRequest) -> HttpResponse:
+    """Add a lead. If there may be one of the same person already, ask first."""
     company = request.membership.company
     form = LeadForm(request.POST or None, company=company, initial={"owner": request.user})
+    duplicates: Sequence[Lead] = []
     if form.is_valid():
-        return add_once(request, "lead", form.save)
-    context = {"form": form, "form_key": form_key(request), "cancel_url": reverse("leads")}
+        if ADD_ANYWAY not in request.POST:
+            duplicates = list(Lead.objects.for_company(company).not_erased().like(form.instance)[:DUPLICATES_SHOWN])
+        if not duplicates:
+            return add_once(request, "lead", form.save)
+    context = {"form": form, "form_key": form_key(request), "duplicates": duplicates, "cancel_url": reverse("leads")}
     return render(request, "crm/leads/form.html", context)
 
 

@@ -104,3 +104,35 @@ def test_deleting_asks_first_and_then_takes_the_deals_along(client_as, admin, co
     response = client.post(f"/leads/{lead.pk}/delete/")
     assert response.url == "/leads/"
     assert not Lead.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"email": "ADA@example.com"},
+        {"email": "", "phone": "0031 20-555 01 42"},
+        {"email": "new@example.com", "phone": "(020) 555 0142"},
+    ],
+)
+def test_a_person_who_may_be_there_already_is_shown_and_added_only_if_one_says_so(client_as, sales, company, typed):
+    known = make_lead(company, last_name="King", phone="+31 20 555 0142")
+    client = client_as(sales)
+
+    asked = client.post("/leads/new/", filled_in(company, **typed))
+
+    assert "you may have this person already" in asked.content.decode()
+    assert f'<a href="{known.get_absolute_url()}">Ada King</a>' in asked.content.decode()
+    assert Lead.objects.count() == 1
+
+    client.post("/leads/new/", filled_in(company, **typed, add_anyway="1"))
+    assert Lead.objects.count() == 2
+
+
+def test_nobody_else_is_taken_for_the_same_person(client_as, sales, company, other_company):
+    make_lead(company, email="", phone="")
+    make_lead(company, email="someone@example.com", phone="+31 20 555 0199")
+    make_lead(other_company, email="ada@example.com", phone="+31 20 555 0142")
+
+    client_as(sales).post("/leads/new/", filled_in(company, phone="+31 20 555 0142"))
+
+    assert Lead.objects.for_company(company).count() == 3
