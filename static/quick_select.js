@@ -86,7 +86,8 @@ document.addEventListener("submit", (event) => {
 
 // The row or card says so too.
 function setBusy(form, isBusy) {
-  for (const element of [form, form.parentElement.closest("[id]")]) element.ariaBusy = isBusy ? "true" : null;
+  const row = form.parentElement.closest("[id]"); // none for the choice of a company
+  for (const element of row ? [form, row] : [form]) element.ariaBusy = isBusy ? "true" : null;
 }
 
 function save(select) {

@@ -73,6 +73,7 @@ def test_a_refused_form_is_readable_for_everybody(page: Page, sales):
     page.get_by_role("button", name="Add lead").click()
 
     expect(page.get_by_role("alert")).to_contain_text("Enter an e-mail address such as ada@example.com.")
+    expect(page.get_by_role("alert")).to_be_focused()
     assert_fit_to_use(page)
 
 
