@@ -57,8 +57,8 @@ class NavigationItem:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """`nav`, `theme`, `themes`, `membership`, the user's `companies`, `may` (whether the member may do each action), and
-    `typed`, for app.js to fill in again.
+    """`nav`, `theme`, `themes`, `membership`, the user's `companies`, `may` (whether the member may do each action),
+    and `typed`, for app.js to fill in again.
     """
     membership: Membership | None = getattr(request, "membership", None)
     return {
