@@ -235,9 +235,9 @@ def test_the_file_has_a_line_for_each_rule_and_ending_and_stays_text(web, compan
     assert answer.streaming
     assert answer["Content-Disposition"] == f'attachment; filename="reconcile-{MONDAY}.csv"'
     assert b"".join(answer).decode().splitlines() == [
-        "week,rule,linkedin_id,crm_event,crm_events,state,why,count",
-        f"{MONDAY},'=HYPERLINK(1),77,lead_created,3,Sent,LinkedIn accepted the event.,2",
-        f"{MONDAY},'=HYPERLINK(1),77,lead_created,3,Skipped,The lead is not shared with ad platforms.,1",
+        "week,rule,linkedin_id,crm_event,crm_event_label,crm_events,state_label,why,count",
+        f"{MONDAY},'=HYPERLINK(1),77,lead_created,Lead created,3,Sent,LinkedIn accepted the event.,2",
+        f"{MONDAY},'=HYPERLINK(1),77,lead_created,Lead created,3,Skipped,The lead is not shared with ad platforms.,1",
     ]
     assert AuditEntry.objects.values_list("action", "details").first() == (
         "export", {"what": f"reconcile {MONDAY}"}

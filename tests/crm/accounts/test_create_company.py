@@ -88,7 +88,8 @@ def test_somebody_who_is_known_becomes_the_admin_and_keeps_their_password(other_
 def stranger():
     """Somebody who signed up with the admin's address, and can't confirm it."""
     address = {"email": "ada@example.com", "password1": "the password of a stranger"}
-    Client().post("/signup/", {"company": "Elsewhere", "first_name": "A", "last_name": "B", **address})
+    company = {"company": "Elsewhere", "currency": "EUR", "time_zone": "UTC"}
+    Client().post("/signup/", {**company, "first_name": "A", "last_name": "B", **address})
     return User.objects.get()
 
 

@@ -189,7 +189,9 @@ def test_a_deactivated_member_is_out_from_the_very_next_request(client_as, admin
     theirs, client = client_as(sales), client_as(admin)
     assert is_in(theirs)
 
-    assert "Deactivate Sales Jansen?" in client.get(f"/company/people/{sales.pk}/deactivate/").content.decode()
+    assert (
+        "Deactivate <bdi>Sales Jansen</bdi>?" in client.get(f"/company/people/{sales.pk}/deactivate/").content.decode()
+    )
     assert is_in(theirs)
     client.post(f"/company/people/{sales.pk}/deactivate/")
 
