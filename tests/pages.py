@@ -34,7 +34,8 @@ def read(request: Callable[..., Any]) -> Callable[..., Any]:
 
     def reading(*args: Any, **kwargs: Any) -> Any:
         response = request(*args, **kwargs)
-        if not response.streaming and response.headers.get("Content-Type", "").startswith("text/html"):
+        is_plain = not response.streaming and "Content-Encoding" not in response.headers
+        if is_plain and response.headers.get("Content-Type", "").startswith("text/html"):
             response.content = as_read(response.content.decode()).encode()
         return response
 
