@@ -24,6 +24,7 @@ from crm.models.people import DateStyle
 register = template.Library()
 
 NO_BREAK_SPACE = "\u00a0"
+FULL = "j F Y, H:i:s e"
 SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$"}
 MEANING_TONES = {
     "qualified": "good",
@@ -78,11 +79,19 @@ def when(moment: datetime | None) -> SafeString | str:
     """A time as "24 Nov, 15:00", with the year unless it is this year. The full time is in the title."""
     if moment is None:
         return ""
-    local = timezone.localtime(moment, ZoneInfo(_zone.get()) if _zone.get() else None)
-    patterns = PATTERNS[DateStyle(_style.get())]
-    day = patterns.short_day if local.year == timezone.localdate().year else patterns.day
-    title = dateformat.format(local, "j F Y, H:i:s e")
-    return _time(local.isoformat(), title, dateformat.format(local, f"{day}, {patterns.time}"))
+    local = _local(moment)
+    return _moment(local, f"{_day_pattern(local)}, {_patterns().time}")
+
+
+@register.filter
+def ago(moment: datetime | None) -> SafeString | str:
+    """How long ago a time was: "just now", "12 min ago", "3 h ago"; from a day on as `when`. The full time as there."""
+    minutes = int((timezone.now() - moment).total_seconds() // 60) if moment is not None else 0
+    if moment is None or minutes >= 24 * 60:
+        return when(moment)
+    local = _local(moment)
+    past = f"{minutes // 60}{NO_BREAK_SPACE}h ago" if minutes >= 60 else f"{minutes}{NO_BREAK_SPACE}min ago"
+    return _time(local.isoformat(), dateformat.format(local, FULL), past if minutes > 0 else "just now")
 
 
 @register.filter
@@ -90,15 +99,13 @@ def day(value: date | None) -> SafeString | str:
     """A date as "24 Nov 2026"."""
     if value is None:
         return ""
-    pattern = PATTERNS[DateStyle(_style.get())].day
-    return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, pattern))
+    return _day(value, _patterns().day)
 
 
 @register.filter
 def short_day(value: date) -> SafeString:
     """A date as "24 Nov", or as "Nov 2027" if it is in another year. The full date is in the title."""
-    pattern = "j M" if value.year == timezone.localdate().year else "M Y"
-    return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, pattern))
+    return _day(value, _patterns().short_day if value.year == timezone.localdate().year else "M Y")
 
 
 @register.filter
@@ -110,9 +117,28 @@ def age(moment: datetime) -> str:
 @register.filter
 def day_of(moment: datetime) -> SafeString:
     """The day of a time as "24 Nov", with the year unless it is this year. The full time is in the title."""
-    local = timezone.localtime(moment)
-    pattern = "j M" if local.year == timezone.localdate().year else "j M Y"
-    return _time(local.isoformat(), dateformat.format(local, "j F Y, H:i:s e"), dateformat.format(local, pattern))
+    local = _local(moment)
+    return _moment(local, _day_pattern(local))
+
+
+def _local(moment: datetime) -> datetime:
+    return timezone.localtime(moment, ZoneInfo(_zone.get()) if _zone.get() else None)
+
+
+def _patterns() -> DatePatterns:
+    return PATTERNS[DateStyle(_style.get())]
+
+
+def _day_pattern(local: datetime) -> str:
+    return _patterns().short_day if local.year == timezone.localdate().year else _patterns().day
+
+
+def _moment(local: datetime, pattern: str) -> SafeString:
+    return _time(local.isoformat(), dateformat.format(local, FULL), dateformat.format(local, pattern))
+
+
+def _day(value: date, pattern: str) -> SafeString:
+    return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, pattern))
 
 
 def _time(machine: str, title: str, text: str) -> SafeString:

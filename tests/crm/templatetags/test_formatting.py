@@ -1,7 +1,7 @@
 """How moments, money and numbers are shown, and the geometry of the chart."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from capi.selectors.charts import Series, bar_chart
-from crm.templatetags.formatting import day, grouped, money, when
+from crm.templatetags.formatting import ago, day, grouped, money, when
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,21 @@ def test_a_moment_is_short_and_has_the_whole_of_it_in_its_title():
     assert f'title="24 November {this_year}, 15:00:07 UTC">24 Nov, 15:00</time>' in html
     assert ">24 Nov 2001, 15:00</time>" in when(datetime(2001, 11, 24, 15, tzinfo=UTC))
     assert when(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("minutes", "shown"),
+    [(0, "just now"), (1, "1\u00a0min ago"), (59, "59\u00a0min ago"), (60, "1\u00a0h ago"), (1439, "23\u00a0h ago")],
+)
+def test_a_moment_of_the_last_day_is_told_by_its_distance(minutes, shown):
+    assert ago(timezone.now() - timedelta(minutes=minutes, seconds=1)).endswith(f">{shown}</time>")
+
+
+def test_an_earlier_moment_is_told_by_its_date():
+    moment = timezone.now() - timedelta(days=1)
+
+    assert ago(moment) == when(moment)
+    assert ago(None) == ""
 
 
 def test_a_date_has_its_weekday_in_its_title():
