@@ -7,7 +7,7 @@ from capi.views import alerts, backfills, connection, dashboard, dry_run, events
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("integrations/linkedin/", connection.setup, name="linkedin"),
-    path("integrations/linkedin/token/", connection.save_token, name="token_save"),
+    path("integrations/linkedin/token/", connection.token, name="token_save"),
     path("integrations/linkedin/token/remove/", connection.remove_token, name="token_remove"),
     path("integrations/linkedin/resume/", connection.resume, name="connection_resume"),
     path("integrations/linkedin/grace/", connection.save_grace, name="grace_save"),

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from django.core.cache import cache
+from django.db.models.functions import Now
 
 from capi.delivery.http_session import client
 from capi.linkedin.rules import LinkedInRule, ReadStatus, RulesRead, read_rules
@@ -41,9 +42,17 @@ def refresh_rules(connection: Connection) -> RulesRead:
     """As `fetch_rules`, but the list is cached, and its facts are saved with our rules."""
     read = fetch_rules(connection)
     if read.outcome == ReadStatus.FOUND:
+        note_confirmed(connection)
         cache.set(_key(connection), [[astuple(rule) for rule in read.rules], read.is_whole], KNOWN_FOR_SECONDS)
         save_facts(company_id=connection.company_id, rules=read.rules)
     return read
+
+
+def note_confirmed(connection: Connection) -> None:
+    """Note that LinkedIn has just accepted this token, unless another one has been saved meanwhile."""
+    same_token = Connection.objects.filter(pk=connection.pk, token_version=connection.token_version)
+    same_token.update(token_confirmed_at=Now())
+    connection.refresh_from_db(fields=["token_confirmed_at"])
 
 
 def save_facts(*, company_id: int, rules: Collection[LinkedInRule]) -> None:

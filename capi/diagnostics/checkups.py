@@ -4,8 +4,6 @@
     queue · worker · leads                 a few more queries
     at_linkedin                            a request to LinkedIn, with a timeout of five seconds
 
-Token, active rules, rule ids and ad account are the usual causes (`findings.USUAL_CAUSES`).
-
 A check that can't be made is "unknown", never an error.
 """
 
@@ -21,12 +19,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from capi.delivery import shutdown
-from capi.delivery.linkedin_rules import save_facts, set_all_facts
+from capi.delivery.linkedin_rules import note_confirmed, save_facts, set_all_facts
 from capi.diagnostics import queue, rules, setup
-from capi.diagnostics.findings import USUAL_CAUSES, Check, Finding, Level, as_json, counted, from_json, worst_first
+from capi.diagnostics.findings import Check, Finding, Level, as_json, counted, from_json, worst_first
 from capi.diagnostics.linkedin import ask_for_rules, rules_findings, version_findings
+from capi.diagnostics.queue import held_finding
+from capi.linkedin.rules import ReadStatus
 from capi.models import Checkup, Connection
 from capi.models.functions import database_now
+from capi.selectors.on_hold import OnHold
 from capi.selectors.rules import RuleRow, rule_rows
 from crm.models import Company
 
@@ -47,6 +48,8 @@ def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
         connection = Connection.objects.for_company(company).first()
         read = ask_for_rules(connection)
         listed = read.rules if read is not None else ()
+        if notes_facts and connection is not None and read is not None and read.outcome == ReadStatus.FOUND:
+            note_confirmed(connection)
         if notes_facts and listed:
             save_facts(company_id=company.pk, rules=listed)
         rows, now = rule_rows(company.pk, connection), database_now()
@@ -81,10 +84,11 @@ RETRY_AFTER: Final = timedelta(hours=1)  # if a check-up failed, or its worker e
 UNCLAIMED: Final = Q(checkup_claimed_at=None) | Q(checkup_claimed_at__lte=Now() - RETRY_AFTER)
 
 
-def check_up(company: Company) -> None:
-    """Examine the company and store the findings, replacing the previous ones."""
-    result = {"findings": as_json(examine(company, notes_facts=True)), "ran_at": Now()}
-    Checkup.objects.update_or_create(company=company, defaults=result)
+def check_up(company: Company) -> list[Finding]:
+    """Examine the company and store the findings, replacing the previous ones. Returns them, worst first."""
+    findings = examine(company, notes_facts=True)
+    Checkup.objects.update_or_create(company=company, defaults={"findings": as_json(findings), "ran_at": Now()})
+    return findings
 
 
 def check_up_due(*, seconds: float) -> None:
@@ -130,27 +134,38 @@ class Report:
     ran_at: datetime | None
 
     @property
+    def is_well(self) -> bool:
+        return not self.to_see
+
+    @property
     def sentence(self) -> str:
-        return counted(self.findings).sentence
+        """Such as "All 14 checks OK" or "13 of 14 OK, 1 thing to fix"."""
+        total = len(self.findings)
+        if self.is_well:
+            return f"All {total} checks OK"
+        return f"{len(self.fine)} of {total} OK, {counted(self.findings).sentence}"
+
+    @property
+    def worst(self) -> Finding:
+        return self.findings[0]
 
     @property
     def to_see(self) -> list[Finding]:
-        """The findings that are not OK, and the usual causes at any level."""
-        return [finding for finding in self.findings if finding.level != Level.GREEN or finding.check in USUAL_CAUSES]
+        return [finding for finding in self.findings if finding.level != Level.GREEN]
 
     @property
-    def fine_besides(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding not in self.to_see]
+    def fine(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.level == Level.GREEN]
 
 
-def report_of(company_id: int, connection: Connection | None, rows: Sequence[RuleRow]) -> Report:
-    """The card, in one query: current findings where possible, the rest from the last check-up."""
-    checkup = Checkup.objects.for_company(company_id).first()
-    current = at_hand(connection, rows, timezone.now())
+def report_of(company_id: int, connection: Connection | None, rows: Sequence[RuleRow], held: OnHold | None) -> Report:
+    """The card, in one query: current findings where possible, the rest from the last check-up, with its time."""
+    checkup, now = Checkup.objects.for_company(company_id).first(), timezone.now()
+    current = [*at_hand(connection, rows, now), held_finding(held, now)]
     if checkup is None:
         return Report(worst_first(current), None)
-    outdated = AT_HAND | (ABOUT_TOKEN if _predates_token(checkup, connection) else set())
-    stored = [finding for finding in from_json(checkup.findings) if finding.check not in outdated]
+    outdated = AT_HAND | {Check.ON_HOLD} | (ABOUT_TOKEN if _predates_token(checkup, connection) else set())
+    stored = [each for each in from_json(checkup.findings, checkup.ran_at) if each.check not in outdated]
     return Report(worst_first([*current, *stored]), checkup.ran_at)
 
 

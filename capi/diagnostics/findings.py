@@ -1,7 +1,7 @@
 """The doctor's findings, the same on the page, on the command line and in the daily check-up."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -42,9 +42,6 @@ class Check(models.TextChoices):
     SWEEP = "sweep", "Worker"
 
 
-# The causes of nearly all problems, so shown even when OK.
-USUAL_CAUSES: Final = (Check.TOKEN, Check.ACTIVE, Check.PAUSED, Check.ACCOUNT)
-
 TONES: Final[dict[Level, Tone]] = {Level.RED: "bad", Level.AMBER: "wait", Level.UNKNOWN: "plain", Level.GREEN: "good"}
 ICONS: Final[dict[Level, str]] = {
     Level.RED: "exclamation-circle",
@@ -56,7 +53,7 @@ ICONS: Final[dict[Level, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check: a sentence, what to do (`fix`), where (`link`), and the `topic` in the help. The last
+    """The result of one check: a sentence, what to do (`fix`), where (`link`), and the `topic` in the help. These
     three may be "".
     """
 
@@ -66,6 +63,7 @@ class Finding:
     fix: str = ""
     link: str = ""
     topic: str = ""
+    checked_at: datetime | None = None  # if that is not now
 
     @property
     def links(self) -> list[str]:
@@ -117,17 +115,20 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def as_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
-    return [asdict(finding) for finding in findings]
+    """For the database, which keeps the time of the check-up and not of each finding."""
+    stored = [field.name for field in fields(Finding) if field.name != "checked_at"]
+    return [{name: getattr(finding, name) for name in stored} for finding in findings]
 
 
-def from_json(stored: Iterable[dict[str, Any]]) -> list[Finding]:
+def from_json(stored: Iterable[dict[str, Any]], checked_at: datetime | None = None) -> list[Finding]:
     """The stored findings, without checks, levels and fields that this version doesn't know."""
     known = [each for each in stored if each["check"] in Check.values and each["level"] in Level.values]
-    return [_finding({name: value for name, value in each.items() if name in FIELDS}) for each in known]
+    return [_finding({name: value for name, value in each.items() if name in FIELDS}, checked_at) for each in known]
 
 
-def _finding(stored: dict[str, Any]) -> Finding:
-    return Finding(**{**stored, "check": Check(stored["check"]), "level": Level(stored["level"])})
+def _finding(stored: dict[str, Any], checked_at: datetime | None) -> Finding:
+    given = {**stored, "check": Check(stored["check"]), "level": Level(stored["level"])}
+    return Finding(**given, checked_at=checked_at)
 
 
 def step(number: int) -> str:

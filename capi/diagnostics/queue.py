@@ -16,6 +16,7 @@ from capi.models.connection import LONG_REST
 from capi.selectors.explanations.connection import explain_size
 from capi.selectors.explanations.explain import explain_rest
 from capi.selectors.on_hold import OnHold, on_hold
+from capi.selectors.play_progress import MISSED_SWEEPS
 
 # The queue: events on hold, events that are due, and requests to LinkedIn.
 
@@ -26,7 +27,7 @@ SLOW_AFTER, STUCK_AFTER = timedelta(minutes=5), timedelta(hours=1)
 def queue_findings(
     company_id: int, connection: Connection | None, rules: Sequence[ConversionRule], now: datetime
 ) -> Iterator[Finding]:
-    yield _on_hold(on_hold(company_id, connection, rules), now)
+    yield held_finding(on_hold(company_id, connection, rules), now)
     yield _due(company_id, connection, now)
 
 
@@ -36,7 +37,7 @@ def at_hand(connection: Connection | None, now: datetime) -> Iterator[Finding]:
     yield _size(connection)
 
 
-def _on_hold(held: OnHold | None, now: datetime) -> Finding:
+def held_finding(held: OnHold | None, now: datetime) -> Finding:
     if held is None:
         return Finding(Check.ON_HOLD, Level.GREEN, "None.", link=reverse("events"))
     days = (held.expires_on - timezone.localdate(now)).days
@@ -91,7 +92,6 @@ def _duration(time: timedelta) -> str:
 
 # The workers, judged by their sweeps.
 
-MISSED_SWEEPS: Final = 4
 GONE_AFTER: Final = timedelta(minutes=15)
 START_ONE: Final = "Ask the operator of LeadMachine to start one. Nothing is lost meanwhile."
 

@@ -34,11 +34,12 @@ def _active(rows: Sequence[RuleRow]) -> Finding:
     off = [row.rule for row in rows if not row.rule.is_active]
     if not rows:
         return Finding(Check.ACTIVE, Level.AMBER, "There are no rules yet.", "Add one in step 2.", step(2))
-    if off:
-        level = Level.AMBER if len(off) < len(rows) else Level.RED
-        sentence = f"Switched off: {listed(rule.name for rule in off)}."
+    if len(off) == len(rows):
         fix = "Switch a rule on in step 2 to send future events."
-        return Finding(Check.ACTIVE, level, sentence, fix, step(2))
+        return Finding(Check.ACTIVE, Level.RED, f"Switched off: {listed(rule.name for rule in off)}.", fix, step(2))
+    if off:
+        sentence = f"{len(rows) - len(off):,} of {len(rows):,} on. Off: {listed(rule.name for rule in off)}."
+        return Finding(Check.ACTIVE, Level.GREEN, sentence, link=step(2))
     return Finding(Check.ACTIVE, Level.GREEN, "Every rule is switched on.", link=step(2))
 
 
@@ -64,7 +65,7 @@ def _confirmed(running: Sequence[RuleRow]) -> Iterator[Finding]:
         yield Finding(Check.PAUSED, Level.GREEN, f"LinkedIn listed {listed(map(_listed_on, known))}.", link=step(2))
     if unconfirmed:
         sentence = f"LinkedIn has not confirmed {with_ids(row.rule for row in unconfirmed)}."
-        fix = "Press play in step 3: LinkedIn's answer shows whether the id exists."
+        fix = "Press play in step 2: LinkedIn's answer shows whether the id exists."
         yield Finding(Check.PAUSED, Level.UNKNOWN, sentence, fix, step(3))
 
 
@@ -78,7 +79,7 @@ def _sent(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
         yield Finding(Check.SEEN, Level.GREEN, sentence, link=step(3))
     if silent:
         sentence = f"Nothing sent in the last {RECENT.days} days: {listed(row.rule.name for row in silent)}."
-        fix = "Press play in step 3 to test it. If it works, check that the CRM event still happens."
+        fix = "Press play in step 2 to test it. If it works, check that the CRM event still happens."
         yield Finding(Check.SEEN, Level.AMBER, sentence, fix, step(3))
 
 

@@ -1,7 +1,7 @@
 """Checks of the setup: the ad account, the access token, leads with e-mail addresses."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Final
 
 from django.db.models import Count, Q
@@ -11,6 +11,7 @@ from capi.diagnostics.findings import Check, Finding, Level, moment, step
 from capi.models import Connection
 from capi.models.choices import Reason
 from capi.models.token import UnreadableToken, unseal
+from capi.selectors.connection import last_confirmed
 from capi.selectors.deadlines import end_of_token
 from capi.selectors.explanations.explain import explain_pause, hold_of_connection
 from capi.selectors.explanations.reasons import REASONS
@@ -47,19 +48,12 @@ def _connected(connection: Connection, rows: Sequence[RuleRow]) -> Finding:
     if hold is not None:
         sentence = f"{name}. It can't be checked while nothing is sent."
         return Finding(Check.ACCOUNT, Level.UNKNOWN, sentence, hold.next_step, step(1), hold.topic)
-    confirmed_at = _last_confirmed(connection, rows)
+    confirmed_at = last_confirmed(connection, rows)
     if confirmed_at is None:
         sentence = f"{name}. LinkedIn has not confirmed it since the token was saved."
-        return Finding(Check.ACCOUNT, Level.UNKNOWN, sentence, "Press play in step 3, or “Check everything”.", step(3))
+        return Finding(Check.ACCOUNT, Level.UNKNOWN, sentence, "Press play in step 2, or “Check everything”.", step(3))
     sentence = f"{name}, last confirmed by LinkedIn on {moment(confirmed_at)}."
     return Finding(Check.ACCOUNT, Level.GREEN, sentence, link=step(1))
-
-
-def _last_confirmed(connection: Connection, rows: Sequence[RuleRow]) -> datetime | None:
-    """When LinkedIn last accepted an event of the rules, or listed one of them."""
-    saved_at = connection.token_saved_at
-    times = (at for row in rows for at in (row.last_taken_at, row.rule.linkedin_read_at) if at is not None)
-    return max((at for at in times if saved_at is None or at >= saved_at), default=None)
 
 
 # The access token: is there one, is it readable, does LinkedIn accept it, and until when?
@@ -82,7 +76,7 @@ def _token(connection: Connection) -> Finding:
         return _token_finding(REASONS[Reason.TOKEN_UNREADABLE])
     if connection.is_paused and connection.paused_reason != Reason.VERSION_RETIRED:
         return _token_finding(explain_pause(connection.paused_reason))
-    sentence = f"Saved and readable, ending in {connection.token_last_four}."
+    sentence = f"Saved and readable, fingerprint {connection.token_fingerprint}."
     return Finding(Check.TOKEN, Level.GREEN, sentence, link=step(1))
 
 

@@ -1,6 +1,7 @@
-"""The form for the access token and the ad account."""
+"""The form for the access token, its ad account and its expiry date."""
 
 from datetime import date
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -12,7 +13,10 @@ from capi.models.functions import days_ago
 
 
 class TokenForm(forms.Form):
-    """Step 1. Neither the form nor its errors ever show the token again."""
+    """Step 1. Neither the form nor its errors ever show the token again, so a good one is saved whatever else is wrong.
+
+    With a `fingerprint`, that of the saved token, the field may stay empty: the token is then kept.
+    """
 
     token = forms.CharField(
         label="Access token",
@@ -24,7 +28,8 @@ class TokenForm(forms.Form):
         label="Ad account id (optional)",
         required=False,
         max_length=ID_WITH_PREFIX_MAX_LENGTH,
-        help_text="The digits next to the account's name in Campaign Manager. Needed to read its rules.",
+        help_text="The digits next to the account's name in Campaign Manager. Needed to test the token and to read "
+        "the account's rules.",
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
         error_messages={"max_length": "An ad account id has at most 19 digits."},
     )
@@ -37,6 +42,17 @@ class TokenForm(forms.Form):
         validators=DATE_LIMITS,
         error_messages={"invalid": "Enter a date, such as 2027-03-31."},
     )
+    error_heading = ""  # "Nothing was saved." unless the token was
+
+    def __init__(self, *args: Any, fingerprint: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if fingerprint:
+            self.keep_token(fingerprint)
+
+    def keep_token(self, fingerprint: str) -> None:
+        """Let the field stay empty."""
+        self.fields["token"].required = False
+        self["token"].help_text = f"Leave it empty to keep the saved token, {fingerprint}."
 
     def clean_expires_on(self) -> date | None:
         day: date | None = self.cleaned_data["expires_on"]
@@ -45,7 +61,8 @@ class TokenForm(forms.Form):
         return day
 
     def clean_token(self) -> str:
-        return services.clean_token(self.cleaned_data["token"])
+        token: str = self.cleaned_data["token"]
+        return services.clean_token(token) if token or self.fields["token"].required else ""
 
     def clean_ad_account_id(self) -> str:
         return services.clean_ad_account_id(self.cleaned_data["ad_account_id"])

@@ -65,6 +65,6 @@ def _field(offer: ImportableRule) -> forms.ChoiceField:
         label=offer.rule.name or offer.rule.id,
         required=False,
         initial=offer.preset,
-        choices=[NOT_IMPORTED, *CrmEventName.choices],
+        choices=[NOT_IMPORTED, *((event.value, f"{event.label} ({event.value})") for event in CrmEventName)],
         error_messages={"invalid_choice": "Choose one of the five CRM events, or “Don't import”."},
     )

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from capi.models import ConversionRule, CrmEventName, clean_linkedin_id
+from capi.models.choices import EVENTS_WITH_VALUE
 from capi.selectors.explanations.rules import EVENTS
 from crm.models import Company
 
@@ -41,7 +43,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "name": "The name shown in Recent events, for example “Qualified lead”.",
             "frequency": "How often one lead or deal may fire this rule.",
-            "send_value": "The deal's amount and currency. Lead events have no value.",
+            "send_value": "The deal's amount and currency.",
             "is_active": "While off, events are not sent, except by a later backfill.",
         }
 
@@ -63,6 +65,19 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         ticks = {name: name in data for name in ("send_value", "is_active")}
         return {**{name: data[name] for name in cls.Meta.fields if name in data}, **ticks}
 
+    def clean_send_value(self) -> bool:
+        """Off where the form doesn't show it."""
+        event = self.instance.crm_event or self.cleaned_data.get("crm_event", "")
+        return event in EVENTS_WITH_VALUE and self.cleaned_data["send_value"]
+
+    @staticmethod
+    def bare_id(text: str) -> str:
+        """The bare id from pasted text, the text itself if it isn't one."""
+        try:
+            return clean_linkedin_id(text)
+        except ValidationError:
+            return text
+
     def clean_linkedin_id(self) -> str:
         return clean_linkedin_id(self.cleaned_data["linkedin_id"])
 
@@ -79,7 +94,7 @@ def _advised_events() -> Iterable[tuple[str, SafeString]]:
         yield (
             name.value,
             format_html(
-                "<strong>{}</strong><small>{} Usual type in LinkedIn: <b>{}</b>.{}</small>",
-                name.label, advice.fires, advice.linkedin_type, warning,
+                "<strong>{} <code>{}</code></strong><small>{} Usual type in LinkedIn: <b>{}</b>.{}</small>",
+                name.label, name.value, advice.fires, advice.linkedin_type, warning,
             ),
         )  # fmt: skip

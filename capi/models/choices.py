@@ -148,6 +148,9 @@ class CrmEventName(models.TextChoices):
         return self.value.startswith("deal_")
 
 
+# Where forms offer to send the deal's value: a lead has none, and that of a lost deal is no revenue.
+EVENTS_WITH_VALUE = (CrmEventName.DEAL_CREATED, CrmEventName.DEAL_WON)
+
 MAX_ID_DIGITS = 19
 only_digits = RegexValidator(r"^[1-9][0-9]{0,18}\Z", "Enter the id as digits only, without blanks or letters.")
 

@@ -26,13 +26,14 @@ class Connection(models.Model):
     ad_account_id = models.CharField(max_length=19, blank=True, validators=[only_digits])
 
     sealed_token = models.TextField(blank=True, editable=False)
-    token_last_four = models.CharField(max_length=4, blank=True, editable=False)
+    token_fingerprint = models.CharField(max_length=8, blank=True, editable=False)  # capi.models.token.fingerprint
     token_version = models.PositiveIntegerField(default=0, editable=False)
     token_saved_at = models.DateTimeField(null=True, editable=False)
     token_saved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
     token_expires_on = models.DateField(null=True, blank=True)
+    token_confirmed_at = models.DateTimeField(null=True, editable=False)  # when LinkedIn last listed rules for it
 
     is_paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=30, choices=Reason.choices, blank=True)

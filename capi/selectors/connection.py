@@ -1,5 +1,7 @@
 """The status of the company's connection to LinkedIn, for the banners above every page."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Final
 
@@ -14,6 +16,7 @@ from capi.selectors.deadlines import end_of_token, end_of_version
 from capi.selectors.explanations.explain import explain_pause, explain_rest
 from capi.selectors.explanations.states import Explanation
 from capi.selectors.on_hold import OnHold, on_hold
+from capi.selectors.rules import RuleRow
 from crm.models import Membership
 from crm.models.roles import Action
 
@@ -99,3 +102,15 @@ def connection_status(request: HttpRequest) -> ConnectionStatus:
     if not hasattr(request, "linkedin_status"):
         request.linkedin_status = ConnectionStatus(request)  # type: ignore[attr-defined]
     return request.linkedin_status  # type: ignore[attr-defined, no-any-return]
+
+
+def last_confirmed(connection: Connection | None, rows: Sequence[RuleRow]) -> datetime | None:
+    """When LinkedIn last accepted the current token: for an event, or to list rules. None if it never did."""
+    if connection is None or not connection.has_token:
+        return None
+    times = [
+        connection.token_confirmed_at,
+        *(at for row in rows for at in (row.last_taken_at, row.rule.linkedin_read_at)),
+    ]
+    saved_at = connection.token_saved_at
+    return max((at for at in times if at is not None and (saved_at is None or at >= saved_at)), default=None)

@@ -1,8 +1,8 @@
 """A company's rules for the LinkedIn page, with their health and last test."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from django.db.models import Count, Max, Q
@@ -13,10 +13,23 @@ from capi.models.functions import id_behind
 from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.explanations.explain import explain_pause
 from capi.selectors.explanations.rules import EVENTS, EventAdvice
-from capi.selectors.explanations.states import Explanation
+from capi.selectors.explanations.states import Explanation, Tone
+from capi.selectors.play_progress import PlayProgress, play_progress
+from capi.selectors.rule_duplicates import RuleGroups
 from capi.selectors.state_groups import FAILED
 
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 HEALTH_ROWS: Final = 20_000  # the company's newest events; older ones say little about the rule's health now
+
+
+@dataclass(frozen=True, slots=True)
+class LastResult:
+    """The label and tone of what happened last, when, and the test if it was one."""
+
+    label: str
+    tone: Tone
+    at: datetime | None
+    test: ExplainedEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,18 @@ class RuleRow:
     last_failed_at: datetime | None
     on_hold: int
     last_test: ExplainedEvent | None
+    warnings: Sequence[str] = ()  # about rules that repeat this one
+    progress: PlayProgress | None = None  # of the last test, while it is on its way
+
+    @property
+    def last_result(self) -> LastResult | None:
+        """What happened last: an event or a test was sent or failed. None if nothing did so far."""
+        results = [LastResult("Sent", "good", self.last_sent_at), LastResult("Failed", "bad", self.last_failed_at)]
+        if self.last_test is not None and self.progress is None:
+            words = self.last_test.words
+            results.append(LastResult(words.label, words.tone, self.last_test.event.settled_at, self.last_test))
+        known = [result for result in results if result.at is not None]
+        return max(known, key=lambda result: result.at or NEVER, default=None)
 
     @property
     def advice(self) -> EventAdvice:
@@ -71,17 +96,20 @@ class RuleRow:
 
 
 def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
-    """The company's rules, oldest first, in at most six queries."""
+    """The company's rules, oldest first, in at most six queries, and two for each test that is on its way."""
     rules = list(ConversionRule.objects.for_company(company_id))
     health = _health(company_id)
     on_hold = _on_hold_by_rule(company_id, connection)
-    last_tests = ConversionEvent.objects.in_bulk([row["last_test"] for row in health.values() if row["last_test"]])
+    ids = [row["last_test"] for row in health.values() if row["last_test"]]
+    last_tests = ConversionEvent.objects.select_related("last_attempt").in_bulk(ids)
     tests = {test.rule_id: test for test in last_tests.values()}
     days = _days_of_last_sent(company_id, rules, health)
-    return [
+    groups = RuleGroups(rules)
+    rows = (
         _row(rule, health.get(rule.pk, {}), days.get(rule.pk), on_hold.get(rule.pk, 0), tests.get(rule.pk), connection)
         for rule in rules
-    ]
+    )
+    return [replace(row, warnings=groups.warnings(row.rule)) for row in rows]
 
 
 def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
@@ -117,6 +145,7 @@ def _row(
         last_failed_at=health.get("last_failed_at"),
         on_hold=on_hold,
         last_test=explained(test, connection) if test is not None else None,
+        progress=play_progress(test, connection) if test is not None and test.state == State.PENDING else None,
     )
 
 
@@ -154,8 +183,3 @@ def _on_hold_by_rule(
 
 def _of(rule: ConversionRule | None, events: ConversionEventQuerySet) -> ConversionEventQuerySet:
     return events.filter(rule=rule) if rule else events
-
-
-def mapped_events(rules: Sequence[ConversionRule]) -> int:
-    """The number of CRM events, out of five, with an active rule."""
-    return len({rule.crm_event for rule in rules if rule.is_active})

@@ -12,6 +12,7 @@ from capi.services.connection import (
     resume_connection,
     save_ad_account,
     save_token,
+    save_token_details,
 )
 from capi.services.events import BulkResult, cancel_events, retry_events
 from capi.services.rules import delete_rule, resume_rule, save_rule, send_test_event, set_rule_active
@@ -31,6 +32,7 @@ __all__ = [
     "save_ad_account",
     "save_rule",
     "save_token",
+    "save_token_details",
     "send_test_event",
     "set_rule_active",
 ]

@@ -3,6 +3,7 @@
 import re
 import time
 from datetime import date
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -13,7 +14,7 @@ from capi.delivery import retries
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import Connection, ConversionRule, check_linkedin_id
 from capi.models.choices import Reason
-from capi.models.token import seal
+from capi.models.token import fingerprint, seal
 from capi.services.events import STEP_SECONDS
 from crm.models import AuditAction, Company, User
 from crm.services import audit
@@ -67,11 +68,12 @@ def save_token(
         changes = {"ad_account_id": ad_account_id} if ad_account_id else {}
         Connection.objects.filter(pk=connection.pk).update(
             sealed_token=seal(company_id=company.pk, token=token),
-            token_last_four=token[-4:],
+            token_fingerprint=fingerprint(token),
             token_version=F("token_version") + 1,
             token_saved_at=Now(),
             token_saved_by=user,
             token_expires_on=expires_on,
+            token_confirmed_at=None,
             **changes,
             **RESUMED,
         )
@@ -86,12 +88,23 @@ def save_token(
 
 def save_ad_account(*, company: Company, ad_account_id: str) -> Connection:
     """Save the ad account id, given as digits or as the full URN. Raises ValidationError if it is invalid."""
+    return _save_details(company, {"ad_account_id": clean_ad_account_id(ad_account_id)})
+
+
+def save_token_details(*, company: Company, ad_account_id: str, expires_on: date | None) -> Connection:
+    """Save what belongs to the current token. An empty `ad_account_id` changes nothing. Raises ValidationError."""
     ad_account_id = clean_ad_account_id(ad_account_id)
+    account = {"ad_account_id": ad_account_id} if ad_account_id else {}
+    return _save_details(company, {**account, "token_expires_on": expires_on})
+
+
+def _save_details(company: Company, values: dict[str, Any]) -> Connection:
     with transaction.atomic():
         connection = connection_of(company)
-        connection.ad_account_id = ad_account_id
-        connection.save(update_fields=["ad_account_id"])
-        details: audit.Details = {"fields": ["ad_account_id"]}
+        for name, value in values.items():
+            setattr(connection, name, value)
+        connection.save(update_fields=list(values))
+        details: audit.Details = {"fields": list(values)}
         audit.record(company=company, action=AuditAction.AD_ACCOUNT_SAVED, about=connection, details=details)
     return connection
 
@@ -100,8 +113,8 @@ def remove_token(*, company: Company) -> None:
     """Delete the token. Events are still planned, and wait for the next token."""
     with transaction.atomic():
         Connection.objects.for_company(company).update(
-            sealed_token="", token_last_four="", token_version=F("token_version") + 1, token_saved_at=None,
-            token_saved_by=None, token_expires_on=None, **RESUMED,
+            sealed_token="", token_fingerprint="", token_version=F("token_version") + 1, token_saved_at=None,
+            token_saved_by=None, token_expires_on=None, token_confirmed_at=None, **RESUMED,
         )  # fmt: skip
         audit.record(company=company, action=AuditAction.TOKEN_REMOVED, about=connection_of(company))
 

@@ -10,6 +10,7 @@ from capi import services
 from capi.delivery.linkedin_rules import set_facts
 from capi.linkedin.rules import LinkedInRule
 from capi.models import Connection, ConversionRule
+from capi.models.choices import EVENTS_WITH_VALUE
 from capi.models.functions import database_now
 from capi.selectors.explanations.rules import EVENTS
 from crm.models import Company
@@ -58,14 +59,13 @@ def import_rules(*, company: Company, chosen: Sequence[Chosen]) -> Imported:
 def _rule(company: Company, chosen: Chosen, *, read_at: datetime) -> ConversionRule:
     source = chosen.rule
     name = source.name or f"Conversion {source.id}"
-    is_safe = not chosen.is_risky
     rule = ConversionRule(
         company=company,
         crm_event=chosen.crm_event,
         linkedin_id=source.id,
         name=name,
-        is_active=is_safe,
-        send_value=is_safe,
+        is_active=not chosen.is_risky,
+        send_value=chosen.crm_event in EVENTS_WITH_VALUE,
     )
     set_facts(rule, source, read_at=read_at)
     return rule

@@ -1,4 +1,4 @@
-"""The LinkedIn page: its three steps, the access token, resuming, and the doctor."""
+"""The LinkedIn page: its three steps, the access token, resuming, and the check-up."""
 
 from typing import Any, Final
 
@@ -13,18 +13,24 @@ from django.views.decorators.http import require_POST, require_safe
 
 from capi import services
 from capi.diagnostics.checkups import check_up, report_of
+from capi.diagnostics.findings import Check
 from capi.forms.connection import TokenForm
-from capi.models import CrmEventName
-from capi.selectors.connection import connection_status
+from capi.models import Connection
+from capi.selectors.connection import connection_status, last_confirmed
 from capi.selectors.dashboard import open_events
 from capi.selectors.deadlines import end_of_token
 from capi.selectors.on_hold import on_hold
-from capi.selectors.rules import mapped_events, rule_rows
-from crm.accounts.decorators import MemberRequest, ask_password, has_given_password_lately, member
+from capi.selectors.rules import rule_rows
+from capi.services import connection_of
+from crm.accounts.decorators import MemberRequest, member
+from crm.accounts.fresh_password import fresh_password, kept_fields
 from crm.forms.company import GraceForm
+from crm.models import Company
 from crm.models.roles import Action
 from crm.services import rate_limits
 from crm.services.companies import save_company
+
+CHECKS_PER_MINUTE: Final = 10  # each calls LinkedIn and counts towards the token's limit
 
 # The LinkedIn page: connect, map, verify.
 
@@ -32,15 +38,7 @@ from crm.services.companies import save_company
 @require_safe
 @member(Action.SEE_CONNECTION)
 def setup(request: MemberRequest) -> HttpResponse:
-    return setup_page(request)
-
-
-def setup_page(request: MemberRequest, token_form: TokenForm | None = None) -> HttpResponse:
-    """The page, with the rejected token form if there is one."""
-    steps = setup_context(request)
-    account = getattr(steps["connection"], "ad_account_id", "")
-    form = token_form or TokenForm(initial={"ad_account_id": account})
-    return render(request, "capi/connection/linkedin.html", {**steps, "token_form": form})
+    return render(request, "capi/connection/linkedin.html", setup_context(request))
 
 
 def setup_context(request: MemberRequest) -> dict[str, Any]:
@@ -49,19 +47,19 @@ def setup_context(request: MemberRequest) -> dict[str, Any]:
     rows = rule_rows(request.membership.company_id, connection)
     rules = [row.rule for row in rows]
     active = [row for row in rows if row.rule.is_active]
+    held = on_hold(request.membership.company_id, connection, rules)
     return {
         "connection": connection,
         "api_version": settings.LINKEDIN_API_VERSION,
+        "confirmed_at": last_confirmed(connection, rows),
         "token_end": end_of_token(connection.token_expires_on, timezone.localdate()) if connection else None,
         "rows": rows,
-        "held": on_hold(request.membership.company_id, connection, rules),
+        "held": held,
         "paused": [row for row in rows if row.pause],
-        "mapped": mapped_events(rules),
-        "mappable": len(CrmEventName),
         "active": active,
         "proven": [row for row in active if row.is_proven],
         "grace_form": GraceForm(instance=request.membership.company),
-        "report": report_of(request.membership.company_id, connection, rows),
+        "report": report_of(request.membership.company_id, connection, rows, held),
     }
 
 
@@ -69,24 +67,62 @@ def setup_context(request: MemberRequest) -> dict[str, Any]:
 
 
 @sensitive_post_parameters("token")
-@require_POST
 @member(Action.CHANGE_CONNECTION)
-def save_token(request: MemberRequest) -> HttpResponse:
-    """Seal and save the token. Asks for the password unless it was given recently."""
-    if not has_given_password_lately(request):
-        return ask_password(request, back_to=reverse("linkedin"), then="paste the token again")
-    form = TokenForm(request.POST)
-    if not form.is_valid():
-        return setup_page(request, token_form=form)
-    company = request.membership.company
+@fresh_password(kept=("ad_account_id", "expires_on"))
+def token(request: MemberRequest) -> HttpResponse:
+    """The form for the token, its ad account and its expiry date. A good token is saved even if another field isn't."""
+    connection = connection_status(request).connection
+    saved = connection.token_fingerprint if connection is not None else ""
+    if request.method != "POST":
+        form = TokenForm(initial={**_token_details(connection), **kept_fields(request)}, fingerprint=saved)
+        return render(request, "capi/connection/token.html", {"form": form, "connection": connection})
+    form = TokenForm(request.POST, fingerprint=saved)
+    if form.is_valid():
+        messages.success(request, _save_token_form(request, form))
+        return redirect("linkedin")
+    if form.cleaned_data.get("token"):
+        form.error_heading = _save_token_form(request, form)
+        form.keep_token(connection_of(request.membership.company).token_fingerprint)
+    return render(request, "capi/connection/token.html", {"form": form, "connection": connection})
+
+
+def _token_details(connection: Connection | None) -> dict[str, Any]:
+    if connection is None:
+        return {}
+    return {"ad_account_id": connection.ad_account_id, "expires_on": connection.token_expires_on}
+
+
+def _save_token_form(request: MemberRequest, form: TokenForm) -> str:
+    """Save the valid fields, and try the token where possible. Returns what happened, in a sentence or two."""
+    company, fields = request.membership.company, form.cleaned_data
+    details = {"ad_account_id": fields.get("ad_account_id", ""), "expires_on": fields.get("expires_on")}
+    if not fields["token"]:
+        services.save_token_details(company=company, **details)
+        return f"Saved. {_try_token(company)}".strip()
     held = open_events(company, connection_status(request).connection).on_hold
-    connection = services.save_token(company=company, user=request.user, **form.cleaned_data)
+    connection = services.save_token(company=company, user=request.user, token=fields["token"], **details)
     has_released = open_events(company, connection).on_hold < held
-    messages.success(request, f"Access token saved.{' Events on hold are being sent now.' if has_released else ''}")
-    return redirect("linkedin")
+    released = "Events on hold are being sent now." if has_released else ""
+    return " ".join(filter(None, ["Access token saved.", released, _try_token(company)]))
+
+
+def _try_token(company: Company) -> str:
+    """Ask LinkedIn with the saved token. Returns what it says, "" if it can't be asked without an ad account id."""
+    before = connection_of(company)
+    if not before.ad_account_id:
+        return ""
+    try:
+        rate_limits.check("checkups", company_id=company.pk, at_most=CHECKS_PER_MINUTE)
+    except rate_limits.TooOften:
+        return ""
+    findings = check_up(company)
+    if connection_of(company).token_confirmed_at != before.token_confirmed_at:
+        return "LinkedIn accepts it."
+    return " ".join(f"{each.sentence} {each.fix}" for each in findings if each.check == Check.AT_LINKEDIN)
 
 
 @member(Action.CHANGE_CONNECTION)
+@fresh_password()
 def remove_token(request: MemberRequest) -> HttpResponse:
     """Confirm, then delete the token."""
     if request.method == "POST":
@@ -127,8 +163,6 @@ def save_grace(request: MemberRequest) -> HttpResponse:
 
 # “Check everything”.
 
-CHECKS_PER_MINUTE: Final = 10  # each calls LinkedIn and counts towards the token's limit
-
 
 @require_POST
 @member(Action.TEST_RULES)
@@ -143,8 +177,8 @@ def check(request: MemberRequest) -> HttpResponse:
     if request.htmx:
         return render(
             request,
-            "capi/connection/_doctor_findings.html",
-            {**setup_context(request), "problem": problem, "checked": True},
+            "capi/connection/_checked.html",
+            {**setup_context(request), "problem": problem},
         )
     if problem:
         messages.error(request, problem)

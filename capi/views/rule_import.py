@@ -55,6 +55,7 @@ def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> 
     context: dict[str, Any] = {
         "account_form": account_form or AdAccountForm(initial={"ad_account_id": account}),
         "account": account,
+        "has_token": connection is not None and connection.has_token,
     }
     if connection is None or not connection.has_token:
         return _render(request, {**context, "problem": REASONS[Reason.NO_TOKEN]})
@@ -110,7 +111,7 @@ def _list_rules(request: MemberRequest, read: RulesRead, context: dict[str, Any]
 def _import_message(imported: Imported) -> str:
     added, off, existing = imported.added, imported.off, imported.existing
     sentences = [
-        f"{added} rule{pluralize(added)} imported. Press play in step 3 to test {pluralize(added, 'it,them')}.",
+        f"{added} rule{pluralize(added)} imported. Press play to test {pluralize(added, 'it,them')}.",
         f"Rules for “{CrmEventName.DEAL_LOST.label}” start switched off and without a value." if off else "",
         f"{existing} of the chosen rules already existed." if existing else "",
     ]

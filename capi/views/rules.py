@@ -1,7 +1,6 @@
 """Steps 2 and 3: the rules, and testing them."""
 
-from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import messages
@@ -12,23 +11,24 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
+from django_htmx.http import reswap, retarget
 
 from capi import services
 from capi.forms.rules import RuleForm
 from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import State
-from capi.models.functions import database_now
 from capi.selectors.backfills import sendable_lately
 from capi.selectors.connection import connection_status
 from capi.selectors.explained_events import explained
-from capi.selectors.rule_health import Firing, firing_of, health_of
+from capi.selectors.play_progress import play_progress
+from capi.selectors.rule_duplicates import RuleGroups
+from capi.selectors.rule_health import firing_of, health_of
 from capi.views.connection import setup_context
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
 from crm.services import rate_limits
 
 RULES_ANCHOR: Final = "#map"
-SLOW_AFTER: Final = timedelta(seconds=10)
 
 
 @require_safe
@@ -47,7 +47,7 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.CHANGE_RULES)
 def new(request: MemberRequest) -> HttpResponse:
     rule = ConversionRule(company=request.membership.company)
-    response = _save_or_show(request, rule, "{} added. Press play in step 3 to test it.")
+    response = _save_or_show(request, rule, "{} added. Press play to test it.")
     _offer_backfill(request, rule)
     return response
 
@@ -60,7 +60,7 @@ def edit(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _save_or_show(request: MemberRequest, rule: ConversionRule, sentence: str, name: str = "") -> HttpResponse:
-    """Save the rule, or show the form. For htmx, show only how often the rule would have fired."""
+    """Save the rule, or show the form. For htmx, show only what its choices cause."""
     if request.method == "POST" and "preview" not in request.POST:
         form = RuleForm(request.POST, instance=rule, company=request.membership.company)
         if form.is_valid() and _save(form):
@@ -68,10 +68,10 @@ def _save_or_show(request: MemberRequest, rule: ConversionRule, sentence: str, n
             return _to_rules()
     else:
         form = RuleForm(instance=rule, company=request.membership.company, initial=RuleForm.typed_values(request.POST))
-    firing = _firing(request, rule)
+    consequences = _consequences(request, rule)
     if request.htmx:
-        return render(request, "capi/rules/_firing.html", {"firing": firing})
-    return render(request, "capi/rules/form.html", {"form": form, "name": name, "firing": firing})
+        return render(request, "capi/rules/_consequences.html", consequences)
+    return render(request, "capi/rules/form.html", {"form": form, "name": name, **consequences})
 
 
 def _save(form: RuleForm) -> bool:
@@ -84,14 +84,20 @@ def _save(form: RuleForm) -> bool:
     return True
 
 
-def _firing(request: MemberRequest, rule: ConversionRule) -> Firing | None:
-    data = request.POST or request.GET
-    return firing_of(
-        request.membership.company,
-        crm_event=rule.crm_event if rule.pk else data.get("crm_event", ""),
+def _consequences(request: MemberRequest, rule: ConversionRule) -> dict[str, Any]:
+    """How often the rule would have fired as it is chosen now, and which rules it repeats."""
+    data, company = request.POST or request.GET, request.membership.company
+    event = rule.crm_event if rule.pk else data.get("crm_event", "")
+    typed = ConversionRule(pk=rule.pk, company=company, crm_event=event)
+    typed.linkedin_id = RuleForm.bare_id(data.get("linkedin_id", rule.linkedin_id))
+    typed.name = data.get("name", rule.name).strip()
+    firing = firing_of(
+        company,
+        crm_event=event,
         frequency=data.get("frequency", rule.frequency),
         linkedin_type=rule.linkedin_type,
     )
+    return {"firing": firing, "warnings": RuleGroups(ConversionRule.objects.for_company(company)).warnings(typed)}
 
 
 def _offer_backfill(request: MemberRequest, rule: ConversionRule) -> None:
@@ -142,38 +148,37 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @member(Action.TEST_RULES)
 def test(request: MemberRequest, pk: int) -> HttpResponse:
-    """Send a test event. The returned fragment polls until there is a result."""
+    """Send a test event. The returned fragment polls until the test has ended."""
     rule = _own_rule(request, pk)
     try:
         rate_limits.check("test-events", company_id=rule.company_id, at_most=settings.TEST_EVENTS_PER_MINUTE)
         event = services.send_test_event(rule=rule, user=request.user)
     except (services.NotConnected, rate_limits.TooOften) as error:
         if request.htmx:
-            return render(request, "capi/connection/_test_result.html", {"problem": str(error)})
+            return render(request, "capi/rules/_play_progress.html", {"problem": str(error)})
         messages.error(request, str(error))
-        return redirect(reverse("linkedin") + "#verify")
+        return _to_rules()
     return _test_part(request, event) if request.htmx else redirect(event)
 
 
 @require_safe
 @member(Action.TEST_RULES)
 def test_result(request: MemberRequest, pk: int) -> HttpResponse:
-    """The result of a test event. 204 while nothing is new, so that screen readers don't repeat themselves."""
+    """How far a test event is. 204 if that is `shown` already, so that screen readers don't repeat themselves."""
     tests = ConversionEvent.objects.for_company(request.membership.company_id).filter(is_test=True)
     event = get_object_or_404(tests.select_related("rule", "last_attempt"), pk=pk)
-    if not request.htmx:
-        return redirect(event)
-    is_slow = event.state == State.PENDING and database_now() - event.created_at > SLOW_AFTER
-    if event.state == State.PENDING and (not is_slow or "slow" in request.GET):
-        return HttpResponse(status=204)
-    return _test_part(request, event, is_slow=is_slow)
+    return _test_part(request, event, shown=request.GET.get("shown", "")) if request.htmx else redirect(event)
 
 
-def _test_part(request: MemberRequest, event: ConversionEvent, *, is_slow: bool = False) -> HttpResponse:
-    row = explained(event, connection_status(request).connection)
-    if row.is_moving:
-        return render(request, "capi/connection/_test_result.html", {"row": row, "is_slow": is_slow})
-    return render(request, "capi/connection/_test_ended.html", {**setup_context(request), "row": row, "again": True})
+def _test_part(request: MemberRequest, event: ConversionEvent, *, shown: str = "") -> HttpResponse:
+    connection = connection_status(request).connection
+    if event.state == State.PENDING:
+        progress = play_progress(event, connection)
+        if progress.key == shown:
+            return HttpResponse(status=204)
+        return render(request, "capi/rules/_play_progress.html", {"event": event, "progress": progress})
+    context = {**setup_context(request), "tested": explained(event, connection), "again": True}
+    return retarget(reswap(render(request, "capi/rules/_test_ended.html", context), "outerHTML"), RULES_ANCHOR)
 
 
 def _own_rule(request: MemberRequest, pk: int) -> ConversionRule:

@@ -1,14 +1,9 @@
-"""Access to pages by role, and asking for the password again."""
+"""Access to pages by role."""
 
-import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
-from allauth.account import app_settings
-from allauth.account.authentication import get_authentication_records
-from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -78,18 +73,3 @@ def own_or_404(rows: CompanyQuerySet[M], request: MemberRequest, pk: object) -> 
         return rows.for_company(request.membership.company).get(pk=pk)
     except (ObjectDoesNotExist, ValueError, TypeError):
         raise Http404 from None
-
-
-# Asking for the password again: someone who finds an open browser doesn't know it.
-
-
-def has_given_password_lately(request: HttpRequest) -> bool:
-    """True if this session had a password or code within allauth's REAUTHENTICATION_TIMEOUT (5 minutes)."""
-    times = [record["at"] for record in get_authentication_records(request, request.user)]
-    return bool(times) and time.time() - max(times) < cast(float, app_settings.REAUTHENTICATION_TIMEOUT)
-
-
-def ask_password(request: HttpRequest, *, back_to: str, then: str) -> HttpResponse:
-    """Redirect to the page that asks for the password, with a message about what to do `then`. Input is not kept."""
-    messages.warning(request, f"Enter your password again, then {then}.")
-    return redirect_to_login(back_to, "account_reauthenticate")

@@ -3,12 +3,14 @@
 import logging
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.models import EmailAddress
-from allauth.account.signals import email_changed, password_reset
+from allauth.account.signals import email_changed, email_confirmed, password_reset
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db.models import Q
 from django.db.models.signals import post_save
 from django.dispatch import receiver
+from django.http import HttpRequest
 
 from crm.models import AuditAction, Membership, User
 from crm.services import audit
@@ -29,6 +31,13 @@ def _sign_in_follows(user: User, from_email_address: EmailAddress, **kwargs: Any
     if from_email_address and user.username == from_email_address.email[:150]:
         user.username = user.email[:150]
         user.save(update_fields=["username"])
+
+
+@receiver(email_confirmed)
+def _address_confirmed(request: HttpRequest, email_address: EmailAddress, **kwargs: Any) -> None:
+    """Count the session that this begins as proved, as after a password: it was typed a moment ago, at sign-up."""
+    if not request.user.is_authenticated:
+        record_authentication(request, email_address.user, method="email")
 
 
 @receiver(post_save, sender=User)

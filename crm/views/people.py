@@ -3,6 +3,7 @@
 from typing import cast
 
 from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import perform_login
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -154,5 +155,6 @@ def _join_as_new_user(request: HttpRequest, instance: Invitation, token: str) ->
         return render(request, "crm/people/invitation_new_user.html", {"invitation": instance, "form": form})
     user = services.accept_invitation_as_new_user(token=token, **form.cleaned_data)
     messages.success(request, f"Welcome to {instance.company}.")
+    record_authentication(request, user, method="password")  # the one that was just chosen
     response: HttpResponse = perform_login(request, user)
     return response

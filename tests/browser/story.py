@@ -50,16 +50,16 @@ class Story:
     # --- the admin does ---
 
     def admin_replaces_the_token(self) -> None:
-        """With the password that is asked for in between."""
-        self.page.get_by_text("Replace the token").click()
-        save_token(self.page)
+        """With the password that is asked for first."""
+        self.page.get_by_label("More: access token").click()
+        self.page.get_by_role("link", name="Replace the token").click()
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.keyboard.press("Enter")
-        self.page.get_by_text("Replace the token").click()
         save_token(self.page)
-        expect(self.page.locator("#connect")).to_contain_text("Connected")
+        expect(self.page.locator("#connect")).to_contain_text("Saved")
 
     def admin_gives_the_rule_another_id(self, linkedin_id: str) -> None:
+        self.page.get_by_label(f"More: {self.rule.name}").click()
         self.page.get_by_role("link", name=f"Edit {self.rule.name}").click()
         self.page.get_by_label("LinkedIn rule id").fill(linkedin_id)
         self.page.get_by_role("button", name="Save the rule").click()
@@ -88,6 +88,11 @@ class Story:
             expect(self.page.locator("#pause")).to_contain_text(each)
         assert_fit_to_use(self.page)
 
+    def rules_row_says(self, words: str) -> None:
+        self.page.reload()
+        expect(self.page.locator(f"#rule-{self.rule.pk}")).to_contain_text(words)
+        assert_fit_to_use(self.page)
+
     def doctor_says(self, *, finding: str, badge: str, words: str) -> None:
         self.page.get_by_role("button", name="Check everything").click()
         row = self.page.locator("#findings li", has_text=finding).first
@@ -98,7 +103,7 @@ class Story:
         """The doctor is green throughout, and what happened adds up to what became of it."""
         open_page(self.page, LINKEDIN)
         self.page.get_by_role("button", name="Check everything").click()
-        expect(self.page.locator("#checked")).to_contain_text(": everything is OK.")
+        expect(self.page.locator("#checked")).to_contain_text(" checks OK · checked")
         for badge in ("Needs fixing", "Check", "Unknown"):
             expect(self.page.locator("#findings")).not_to_contain_text(badge)
         self.reconcile_adds_up(sent=sent, not_sent=not_sent)

@@ -1,10 +1,10 @@
 """The list of leads: rows of one height that stay where they are, whatever changes in them."""
 
 import pytest
-from crm.services.members import show_outcomes
 from playwright.sync_api import Page, expect
 
 from crm.models import Company, Lead, Membership
+from crm.services.people import show_outcomes
 from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look
 from tests.conftest import make_lead, sign_in
 

@@ -30,11 +30,11 @@ def test_rules_are_imported_from_the_linkedin_page(page, company, admin, sandbox
     page.get_by_role("link", name="Import from LinkedIn").click()
     expect(page.get_by_label("Lead form sent")).to_have_value("lead_created")
     assert_fit_to_use(page)
-    page.get_by_label("Demo booked").select_option("Deal created")
+    page.get_by_label("Demo booked").select_option("deal_created")
     page.get_by_role("button", name="Import the chosen rules").click()
 
     expect(page.locator("#messages")).to_contain_text("3 rules imported.")
-    expect(page.locator("#map")).to_contain_text("4 of 5 mapped")
+    expect(page.locator("#map")).to_contain_text("4 of 4 active")
     page.get_by_role("link", name="Import from LinkedIn").click()
     expect(page.get_by_text("Mapped: Deal created")).to_be_visible()
 
@@ -84,7 +84,7 @@ def test_the_form_says_how_often_the_rule_would_have_fired_as_one_chooses(page, 
         make_lead(company)
     sign_in(page, admin)
     open_page(page, NEW, size)
-    firing = page.locator("#firing")
+    firing = page.locator("#consequences")
     expect(firing).to_contain_text("Choose a CRM event")
 
     page.get_by_label("Lead created").check()
@@ -106,7 +106,7 @@ def test_without_javascript_a_button_shows_how_often_it_would_fire(plain_page, c
     plain_page.get_by_label("Name").fill("Half done")
     plain_page.get_by_role("button", name="Show how often it would fire").click()
 
-    expect(plain_page.locator("#firing")).to_contain_text("would have fired 1 time in the last 30 days")
+    expect(plain_page.locator("#consequences")).to_contain_text("would have fired 1 time in the last 30 days")
     expect(plain_page.get_by_label("Name")).to_have_value("Half done")
     assert not ConversionRule.objects.exists()
 

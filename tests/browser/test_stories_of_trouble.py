@@ -79,7 +79,7 @@ def test_linkedin_refuses_a_rule(story) -> None:
     story.leads_come_in(50)
 
     story.admin_is_mailed("Northwind BV: the rule “New lead” is paused")
-    story.banner_says("50 events are on hold for New lead")
+    story.rules_row_says("50 events are on hold. LinkedIn says 404")
     story.doctor_says(finding="Rule ids", badge="Needs fixing", words="LinkedIn says 404")
 
     story.admin_gives_the_rule_another_id("104013")

@@ -54,7 +54,7 @@ def connect(installation) -> Browser:
     """Sign in as the second company's admin, save a token, and map the qualified lead and the won deal."""
     browser = sign_in(installation, "clara@contoso.example")
     browser.post(
-        "/integrations/linkedin/token/", form_at="/integrations/linkedin/", token="AQV-a-token-for-this-test-0001"
+        "/integrations/linkedin/token/", form_at="/integrations/linkedin/token/", token="AQV-a-token-for-this-test-0001"
     )
     for event, name, linkedin_id in (("lead_qualified", "Qualified", "104012"), ("deal_won", "Won", "104013")):
         browser.post(

@@ -128,7 +128,7 @@ ROWS: dict[str, Row] = {
     "audit_log": _see(Action.MANAGE_COMPANY),
     "audit_export": _do(Action.MANAGE_COMPANY),
     "linkedin": _see(Action.SEE_CONNECTION),
-    "token_save": _do(Action.CHANGE_CONNECTION, body=lambda world: {"token": "M" * 40}),
+    "token_save": _form(Action.CHANGE_CONNECTION, body=lambda world: {"token": "M" * 40}),
     "token_remove": _form(Action.CHANGE_CONNECTION),
     "connection_resume": _do(Action.CHANGE_CONNECTION),
     "check": _do(Action.TEST_RULES),

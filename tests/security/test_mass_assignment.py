@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from capi.api.serializers import ConversionRuleSerializer
 from capi.forms.connection import TokenForm
 from capi.models import Connection, ConversionRule
+from capi.models.token import fingerprint
 from crm.api.serializers import DealSerializer, LeadSerializer
 from crm.forms.company import CompanyForm, StepForm
 from crm.models import Company, Deal, Lead, Membership
@@ -111,7 +112,7 @@ def test_saving_a_token_takes_no_lease_no_pause_and_no_company(ours: World, thei
 
     connection = Connection.objects.get(company=ours.company)
     assert (connection.lease_id, connection.leased_until, connection.is_paused) == (None, None, False)
-    assert (connection.token_last_four, connection.token_version) == ("KKKK", 2)
+    assert (connection.token_fingerprint, connection.token_version) == (fingerprint("K" * 40), 2)
     assert Connection.objects.get(company=theirs.company).token_version == 1
 
 

@@ -47,10 +47,10 @@ def test_a_rule_that_is_off_needs_no_token(company, make_rule) -> None:
     assert levels(found(company)) == [("token", "amber")]
 
 
-def test_a_saved_token_is_opened_and_told_by_its_last_four(company, saved) -> None:
+def test_a_saved_token_is_opened_and_told_by_its_fingerprint(company, saved) -> None:
     finding = about(found(company), "token")
 
-    assert (finding.level, finding.sentence) == ("green", "Saved and readable, ending in zOYR.")
+    assert (finding.level, finding.sentence) == ("green", "Saved and readable, fingerprint eb5b0f3c.")
 
 
 def test_a_token_that_no_key_opens_is_to_be_mended(company, saved, settings) -> None:

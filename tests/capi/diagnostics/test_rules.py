@@ -38,7 +38,7 @@ def test_one_that_is_off_beside_one_that_is_on_is_named(company, make_rule) -> N
 
     finding = about(found(company), "active")
 
-    assert (finding.level, finding.sentence) == ("amber", "Switched off: Deal lost.")
+    assert (finding.level, finding.sentence) == ("green", "1 of 2 on. Off: Deal lost.")
     assert finding.link == "/integrations/linkedin/#map"
 
 

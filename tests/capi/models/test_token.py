@@ -6,7 +6,7 @@ from django.db import connection as database
 
 from capi import services
 from capi.models import Connection
-from capi.models.token import UnreadableToken, key_state_of, reseal, seal, unseal
+from capi.models.token import UnreadableToken, fingerprint, key_state_of, reseal, seal, unseal
 from crm.models.crypto import KeyState
 from tests.conftest import TOKEN
 
@@ -58,5 +58,6 @@ def test_no_column_of_the_database_holds_the_token(company) -> None:
         cursor.execute("SELECT * FROM capi_connection")
         row = str(cursor.fetchone())
     assert TOKEN not in row
-    assert (connection.token_last_four, connection.ad_account_id) == (TOKEN[-4:], "512345678")
+    assert (connection.token_fingerprint, connection.ad_account_id) == (fingerprint(TOKEN), "512345678")
+    assert TOKEN[-4:] not in row
     assert TOKEN not in f"{connection!r} {connection} {vars(connection)}"

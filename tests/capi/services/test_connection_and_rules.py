@@ -8,6 +8,7 @@ from django.db import connection
 
 from capi import services
 from capi.models import Connection, ConversionEvent, ConversionRule
+from capi.models.token import fingerprint
 from tests.conftest import TOKEN, make_lead
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,7 @@ def test_a_token_is_trimmed_numbered_and_credited(company, admin) -> None:
     second = services.save_token(company=company, token="AQVsecondtokenthatisjustaslong", ad_account_id="512345678")
     third = services.save_token(company=company, token=TOKEN)
 
-    assert (first.token_version, first.token_saved_by, first.token_last_four) == (1, admin.user, TOKEN[-4:])
+    assert (first.token_version, first.token_saved_by, first.token_fingerprint) == (1, admin.user, fingerprint(TOKEN))
     assert (second.token_version, second.token_saved_by, second.ad_account_id) == (2, None, "512345678")
     assert (third.token_version, third.ad_account_id) == (3, "512345678")
 

@@ -1,8 +1,10 @@
 """The doctor's card on the LinkedIn page: the button, and what the last check-up found."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.db.models.functions import Now
 from django.urls import reverse
 
 from capi import services
@@ -29,7 +31,7 @@ def card(answer) -> str:
 def test_before_the_first_check_up_it_tells_what_is_at_hand(client_as, admin) -> None:
     page = card(client_as(admin).get(PAGE))
 
-    assert "Not everything was checked yet. So far: 3 to check, 1 unknown." in page
+    assert "3 to check, 1 unknown · not everything was checked yet" in page
     assert "No access token is saved." in page
     assert reverse("check") in page
 
@@ -43,15 +45,16 @@ def test_the_button_checks_everything_and_keeps_it(client_as, ops, company, sand
 
     assert answer.url == f"{PAGE}#doctor"
     assert len(Checkup.objects.get(company=company).findings) == 15
-    assert ": 2 things to fix, " in page
+    assert " OK, 2 things to fix, " in page
     assert "Switched off in Campaign Manager: Deal won (400401)." in page
     assert "No worker has ever checked for due events." in page
 
 
-def test_htmx_gets_the_findings_and_the_sentence_above_them(client_as, admin, sandbox, token) -> None:
+def test_htmx_gets_the_card_and_a_sentence_to_read_out(client_as, admin, sandbox, token) -> None:
     answer = client_as(admin).post(CHECK, headers=HTMX).content.decode()
 
-    assert '<p id="checked" hx-swap-oob="innerHTML">Checked <time' in answer
+    assert answer.startswith('<section class="card doctor" id="doctor">')
+    assert '<p id="linkedin-says" hx-swap-oob="innerHTML">' in answer
     assert "<html" not in answer
     assert "Go there" in answer
 
@@ -104,7 +107,7 @@ def test_sales_may_not_ask_and_nothing_is_kept(client_as, sales) -> None:
     assert not Checkup.objects.exists()
 
 
-def test_all_is_well_is_said_in_so_many_words(client_as, admin, company, sandbox, token, make_rule) -> None:
+def test_all_is_well_is_one_folded_line(client_as, admin, company, sandbox, token, make_rule) -> None:
     rule, web = make_rule("deal_won", "104014"), client_as(admin)
     Heartbeat.objects.beat("sweep")
     rule.events.create(company=company, state="accepted", settled_at=token.token_saved_at - timedelta(minutes=1))
@@ -113,26 +116,45 @@ def test_all_is_well_is_said_in_so_many_words(client_as, admin, company, sandbox
 
     page = card(web.get(PAGE))
 
-    assert ": everything is OK." in page
-    assert "10 other things are fine" in page
+    assert "All 14 checks OK · checked <time" in page
+    assert "<details open" not in page
 
 
-def test_the_usual_causes_are_always_to_be_seen(client_as, admin, sandbox, token, make_rule) -> None:
+def test_it_opens_at_what_is_wrong(client_as, admin, sandbox, token, make_rule) -> None:
     make_rule("deal_won", "104014")
     web = client_as(admin)
     web.post(CHECK)
 
-    seen, _, folded = card(web.get(PAGE)).partition("<details")
+    seen, _, fine = card(web.get(PAGE)).partition('id="what-is-fine"')
 
-    assert "Needs fixing" in seen  # no worker
-    for sentence in (
-        "Saved and readable, ending in",
-        "Every rule is switched on.",
-        "LinkedIn listed Deal won on ",
-        "Account 512345678, last confirmed by LinkedIn on ",
-    ):
-        assert sentence in seen
-    assert "<strong>Clock</strong>" in folded
+    assert "<details open" in seen
+    assert "No worker has ever checked for due events." in seen
+    assert "Needs fixing" in seen
+    assert "Saved and readable, fingerprint" in fine
+    assert "<strong>Clock</strong>" in fine
+
+
+def test_what_the_banner_says_of_events_on_hold_it_says_too(client_as, admin, company, sandbox, make_rule) -> None:
+    rule = make_rule()
+    services.save_token(company=company, token=TOKEN)
+    web = client_as(admin)
+    web.post(CHECK)
+    rule.events.create(company=company)
+
+    services.remove_token(company=company)
+    page = web.get(PAGE).content.decode()
+
+    assert "1 event is on hold" in page.split('id="doctor"')[0]
+    assert "1 is on hold." in page.split('id="doctor"')[1]
+
+
+def test_what_was_found_earlier_is_dated(client_as, admin, company, token) -> None:
+    Checkup.objects.create(company=company, findings=as_json([Finding(Check.LEADS, Level.AMBER, "As it was.")]))
+    Checkup.objects.update(ran_at=Now() - timedelta(hours=5))
+
+    page = card(client_as(admin).get(PAGE))
+
+    assert re.search(r"As it was\. <span class=\"muted\">\(<time [^>]+>5\xa0h ago</time>\)", page)
 
 
 def test_what_a_check_up_heard_of_the_rules_is_kept_with_them(client_as, admin, sandbox, token, make_rule) -> None:

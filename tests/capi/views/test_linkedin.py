@@ -1,5 +1,6 @@
 """The LinkedIn page as a whole: the state of each step, who may do what, and why nothing may be sent."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from tests.conftest import TOKEN, make_lead
 pytestmark = pytest.mark.django_db
 
 PAGE = reverse("linkedin")
+TAG = re.compile("<[^>]+>")
 
 
 @pytest.fixture
@@ -32,6 +34,11 @@ def step(page, name: str) -> str:
     return page.content.decode().split(f'id="{name}"')[1].split("</section>")[0]
 
 
+def row_of(page, rule) -> str:
+    """The HTML of one rule's row."""
+    return page.content.decode().split(f'id="rule-{rule.pk}"')[1].split("</section>")[0].split('<li class="rule')[0]
+
+
 def log(rule, state: str, **fields) -> ConversionEvent:
     return ConversionEvent.objects.create(company_id=rule.company_id, rule=rule, state=state, **fields)
 
@@ -40,9 +47,22 @@ def test_at_first_nothing_is_done(client_as, admin) -> None:
     page = page_of(client_as, admin)
 
     assert "Not connected" in step(page, "connect")
-    assert "Data → Signals Manager → Direct API" in step(page, "connect")
-    assert "0 of 5 mapped" in step(page, "map")
+    for path in ("Conversions API → Direct API", "Data → Signals Manager → Direct API"):
+        assert path in step(page, "connect")
+    for path in ("Analyze → Conversion tracking", "Measurement → Conversion tracking"):
+        assert path in step(page, "map")
     assert "Not tested" in step(page, "verify")
+
+
+def test_import_waits_for_a_token(client_as, admin, company) -> None:
+    web = client_as(admin)
+    before = web.get(PAGE)
+
+    services.save_token(company=company, token=TOKEN)
+
+    assert reverse("rule_import") not in before.content.decode()
+    assert "once the access token is saved" in step(before, "map")
+    assert reverse("rule_import") in web.get(PAGE).content.decode()
 
 
 def test_each_step_says_when_it_is_done(client_as, admin, token, make_rule) -> None:
@@ -53,9 +73,10 @@ def test_each_step_says_when_it_is_done(client_as, admin, token, make_rule) -> N
     page = page_of(client_as, admin)
 
     assert "Step 1, done" in step(page, "connect")
-    assert '<span class="badge good">Connected</span>' in step(page, "connect")
-    assert '<span class="badge good">2 of 5 mapped</span>' in step(page, "map")
-    assert '<span class="badge good">2 of 2 working</span>' in step(page, "verify")
+    assert '<span class="mark good">Connected</span>' in step(page, "connect")
+    assert "2 of 3 active" in step(page, "map")
+    assert "2 of 2 working" in step(page, "verify")
+    assert [step(page, name).count("done</span>") for name in ("connect", "map", "verify")] == [1, 1, 1]
     assert "Campaign Manager may take 24 hours" in step(page, "verify")
     assert "assigned to an active campaign" in step(page, "verify")
 
@@ -71,6 +92,82 @@ def test_a_rule_shows_when_it_last_sent_and_failed(client_as, admin, token, make
     sent.refresh_from_db()
     failed.refresh_from_db()
     assert (row.last_sent_at, row.last_failed_at) == (sent.settled_at, failed.settled_at)
+
+
+@pytest.mark.parametrize(
+    ("sent", "failed", "shown", "is_red"), [(2, 1, "Failed 1 h ago", True), (1, 2, "Sent 1 h ago", False)]
+)
+def test_health_is_what_happened_last_and_red_only_if_that_failed(
+    client_as, admin, token, make_rule, sent, failed, shown, is_red
+) -> None:
+    rule = make_rule()
+    log(rule, "accepted", settled_at=Now() - timedelta(hours=sent))
+    log(rule, "rejected", settled_at=Now() - timedelta(hours=failed))
+
+    health = row_of(page_of(client_as, admin), rule).split('role="status"')[1]
+
+    assert shown in TAG.sub("", health).replace("\xa0", " ")
+    assert ("bad-text" in health) == is_red
+
+
+def test_each_rule_shows_its_events_code_and_has_everything_in_one_row(client_as, admin, token, make_rule) -> None:
+    rule = make_rule("deal_won", "104014", name="Purchase")
+
+    row = row_of(page_of(client_as, admin), rule)
+
+    assert "<code>deal_won</code>" in row
+    assert "<code>104014</code>" in row
+    for name in ("rule_test", "rule_edit", "rule_active", "rule_delete"):
+        assert reverse(name, args=[rule.pk]) in row
+    for name in ("dry_run", "backfill_plan"):
+        assert f"{reverse(name)}?rule={rule.pk}" in row
+
+
+def test_a_rule_that_is_off_has_nothing_green(client_as, admin, token, make_rule) -> None:
+    rule = make_rule(is_active=False)
+    log(rule, "accepted", is_test=True, settled_at=Now(), http_status=201)
+
+    row = row_of(page_of(client_as, admin), rule)
+
+    assert "Off</span>" in row
+    assert "good" not in row
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        (("deal_won", "104011", "Won"), "“Won” sends “Deal won” to the same LinkedIn rule"),
+        (("lead_created", "104012", "Copy"), "“Copy” sends “Lead created” too: each one counts as two conversions"),
+        (("deal_won", "104012", "new LEAD"), "Another rule is called “New lead” too"),
+        (("deal_won", "104012", "Won"), ""),
+    ],
+)
+def test_a_rule_that_repeats_another_says_what_that_causes(client_as, admin, token, make_rule, second, told) -> None:
+    first = make_rule("lead_created", "104011", name="New lead")
+    event, linkedin_id, name = second
+    make_rule(event, linkedin_id, name=name)
+
+    row = row_of(page_of(client_as, admin), first)
+
+    assert told in row
+    assert ("strip" in row) == bool(told)
+
+
+def test_a_rule_that_is_off_repeats_no_event(client_as, admin, token, make_rule) -> None:
+    first = make_rule("lead_created", "104011", name="New lead")
+    make_rule("lead_created", "104012", name="Old lead", is_active=False)
+
+    assert "strip" not in row_of(page_of(client_as, admin), first)
+
+
+@pytest.mark.parametrize("address", ["linkedin", "overview", "events", "alerts", "reconcile"])
+def test_linkedins_pages_are_tabs(client_as, ops, token, address) -> None:
+    page = client_as(ops).get(reverse(address)).content.decode()
+
+    tabs = page.split('<nav class="tabs"')[1].split("</nav>")[0]
+    for name in ("linkedin", "overview", "events", "alerts", "reconcile"):
+        assert f'<a href="{reverse(name)}"' in tabs
+    assert f'<a href="{reverse(address)}" aria-current="page">' in tabs
 
 
 def test_a_rule_behind_the_newest_events_of_a_busy_company_shows_the_day_it_last_sent_on(
@@ -90,7 +187,7 @@ def test_a_rule_behind_the_newest_events_of_a_busy_company_shows_the_day_it_last
     assert (row.last_sent_at, row.last_sent_on) == (None, timezone.localdate(sent_at))
     assert row.is_proven
     assert f'Sent <time datetime="{row.last_sent_on.isoformat()}"' in step(page, "map")
-    assert "Nothing sent" not in step(page, "map")
+    assert "Nothing sent" not in step(page, "map").split(f'id="rule-{busy.pk}"')[0]
 
 
 def test_a_paused_rule_shows_why_what_waits_and_how_to_go_on(client_as, admin, token, make_rule) -> None:

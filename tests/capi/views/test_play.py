@@ -1,4 +1,4 @@
-"""Step 3 on the LinkedIn page: play sends one test event, and its result appears beside the rule."""
+"""Play on the LinkedIn page sends one test event, and its result appears in the rule's row."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from capi import services
-from capi.models import ConversionEvent
+from capi.models import SWEEP, ConversionEvent, Heartbeat
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN
 
@@ -37,47 +37,41 @@ def test_play_answers_with_a_part_that_asks_for_its_result(web, connected, make_
 
     event = ConversionEvent.objects.get()
     assert (event.is_test, event.rule, event.state) == (True, rule, "pending")
-    assert f'hx-get="{reverse("test_result", args=[event.pk])}" hx-trigger="every 500ms"' in page
+    assert f'hx-get="{reverse("test_result", args=[event.pk])}?shown=queued" hx-trigger="every 500ms"' in page
     assert "<html" not in page
 
 
-def test_there_is_no_content_while_the_test_is_on_its_way(web, connected, make_rule) -> None:
+def test_there_is_no_content_while_the_page_shows_how_far_the_test_is(web, connected, make_rule) -> None:
     event = play(web, make_rule())
 
-    answer = result(web, event)
+    answer = result(web, event, "?shown=queued")
 
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_an_accepted_test_says_sent_and_asks_no_more(web, company, connected, make_rule) -> None:
-    event = play(web, make_rule())
-    send_all(company)
-
-    part = result(web, event).content.decode()
-
-    assert "Sent." in part
-    assert "Campaign Manager may take 24 hours" in part
-    assert "hx-trigger" not in part
-
-
-def test_a_result_brings_the_rest_of_the_page_up_to_date(web, company, connected, make_rule) -> None:
+def test_a_result_takes_the_place_of_the_rules_and_brings_the_rest_up_to_date(
+    web, company, connected, make_rule
+) -> None:
     rule, other = make_rule(pk=1_234_567), make_rule("deal_won", "104013")
     event = play(web, rule)
     send_all(company)
 
-    part = result(web, event).content.decode()
+    answer = result(web, event)
 
-    assert f'<span id="tested-{rule.pk}" hx-swap-oob="true">' in part
+    part = answer.content.decode()
+    assert (answer["HX-Retarget"], answer["HX-Reswap"]) == ("#map", "outerHTML")
+    assert "Sent 201</a><small>Test, <time" in part
     assert '<header class="card-head" id="verify-head" hx-swap-oob="true">' in part
     assert "1 of 2 working" in part
-    assert "Sent</a></span>" in part
-    assert f'<span id="tested-{other.pk}" hx-swap-oob="true"><span class="badge">Not tested</span></span>' in part
+    assert f"Test of {rule.name}: Sent." in part
+    assert "Nothing sent so far" in part.split(f'id="rule-{other.pk}"')[1]
+    assert "hx-trigger" not in part
 
 
 @pytest.mark.parametrize(
     ("linkedin_id", "token", "told"),
     [
-        ("404404", TOKEN, "1 of 5 mapped, 1 paused"),
+        ("404404", TOKEN, "1 paused"),
         ("404404", TOKEN, "Paused 404"),
         ("104012", "AQV-this-one-is-revoked", '<span class="badge bad">On hold</span>'),
         ("104012", "AQV-this-one-is-revoked", "Sending is paused."),
@@ -94,7 +88,6 @@ def test_a_result_that_pauses_something_shows_it_without_a_second_alert(
 
     assert told in part
     assert 'role="alert"' not in part
-    assert 'name="token"' not in part
 
 
 def test_a_refused_test_says_why_in_plain_words_and_in_linkedins(web, company, connected, make_rule) -> None:
@@ -103,21 +96,64 @@ def test_a_refused_test_says_why_in_plain_words_and_in_linkedins(web, company, c
 
     part = result(web, event).content.decode()
 
-    assert "Rejected." in part
+    assert "Rejected</a>" in part
     assert "LinkedIn says 404: there is no conversion rule with this id." in part
     assert "Could not find entity" in part
-    assert "hx-trigger" not in part
 
 
-def test_a_test_that_no_worker_takes_is_said_once_and_asked_for_more_slowly(web, connected, make_rule) -> None:
+def waited(event, connected, *, seconds: int, **lane) -> None:
+    """As if the button had been pressed so long ago, with the lane in this state."""
+    at = Now() - timedelta(seconds=seconds)
+    ConversionEvent.objects.filter(pk=event.pk).update(created_at=at)
+    times = {"leased_until": Now() + timedelta(seconds=60), "request_started_at": at} if lane.get("is_asking") else {}
+    type(connected).objects.update(**times)
+
+
+def test_no_worker_is_said_only_where_none_has_shown_a_sign_of_life(web, connected, make_rule) -> None:
     event = play(web, make_rule())
-    ConversionEvent.objects.update(created_at=Now() - timedelta(seconds=11))
+    waited(event, connected, seconds=11)
 
-    first, later = result(web, event), result(web, event, "?slow=1")
+    without = result(web, event).content.decode()
+    Heartbeat.objects.beat(SWEEP)
+    with_one = result(web, event).content.decode()
 
-    assert "No worker has picked the test up yet." in first.content.decode()
-    assert f'hx-get="{reverse("test_result", args=[event.pk])}?slow=1" hx-trigger="every 3s"' in first.content.decode()
-    assert later.status_code == 204
+    assert "No worker is running" in without
+    assert 'hx-trigger="every 3s"' in without
+    assert "No worker" not in with_one
+    assert "Queued" in with_one
+
+
+def test_a_silent_linkedin_is_waited_for_aloud_every_ten_seconds(web, connected, make_rule) -> None:
+    event = play(web, make_rule())
+
+    waited(event, connected, seconds=5, is_asking=True)
+    early = result(web, event).content.decode()
+    waited(event, connected, seconds=14, is_asking=True)
+    first, again = result(web, event), result(web, event, "?shown=silent-10")
+    waited(event, connected, seconds=31, is_asking=True)
+    later = result(web, event, "?shown=silent-10").content.decode()
+
+    assert "Sending" in early
+    assert "LinkedIn has not answered for 10 s<small>We wait up to 45 s</small>" in first.content.decode()
+    assert again.status_code == 204
+    assert "LinkedIn has not answered for 30 s" in later
+
+
+def test_a_test_behind_another_says_whose(web, connected, make_rule) -> None:
+    play(web, make_rule(name="New lead"))
+    event = play(web, make_rule("deal_won", "104013"))
+
+    waited(event, connected, seconds=14, is_asking=True)
+
+    assert "Waits behind the test of New lead" in result(web, event).content.decode()
+
+
+def test_a_test_on_its_way_is_followed_after_a_reload_too(web, connected, make_rule) -> None:
+    event = play(web, make_rule())
+
+    page = web.get(reverse("linkedin")).content.decode()
+
+    assert f'hx-get="{reverse("test_result", args=[event.pk])}?shown=queued"' in page
 
 
 def test_without_a_token_it_says_so_and_sends_nothing(web, make_rule) -> None:

@@ -140,9 +140,7 @@ def test_importing_twice_makes_nothing_the_second_time(web, connect) -> None:
     web.post(PAGE, chosen)
     answer = web.post(PAGE, {**chosen, "event_104011": "lead_created"}, follow=True)
 
-    assert "1 rule imported. Press play in step 3 to test it. 2 of the chosen rules already existed." in (
-        answer.content.decode()
-    )
+    assert "1 rule imported. Press play to test it. 2 of the chosen rules already existed." in (answer.content.decode())
     assert [linkedin_id for _, linkedin_id, _ in rules()] == ["104012", "104014", "104011"]
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from capi.models import ConversionRule
+from capi.models import ConversionRule, CrmEventName
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +30,47 @@ def test_a_rule_is_added(web, company) -> None:
     assert answer.url == "/integrations/linkedin/#map"
     assert (rule.crm_event, rule.linkedin_id, rule.name) == ("deal_won", "104012", "Purchase")
     assert (rule.frequency, rule.send_value, rule.is_active) == ("once", True, True)
+
+
+@pytest.mark.parametrize(
+    ("crm_event", "sends"),
+    [
+        ("lead_created", False),
+        ("lead_qualified", False),
+        ("deal_created", True),
+        ("deal_won", True),
+        ("deal_lost", False),
+    ],
+)
+def test_only_deals_that_may_bring_money_send_their_value(web, crm_event, sends) -> None:
+    web.post(NEW, {**FIELDS, "crm_event": crm_event})
+
+    assert ConversionRule.objects.get().send_value is sends
+
+
+def test_each_event_is_offered_with_its_code(web) -> None:
+    page = web.get(NEW).content.decode()
+
+    for event in CrmEventName:
+        assert f"<strong>{event.label} <code>{event.value}</code></strong>" in page
+
+
+def test_the_form_says_which_rules_the_new_one_repeats_and_saves_it_all_the_same(web, make_rule) -> None:
+    make_rule("deal_created", "104012", name="Purchase")
+    typed = {"crm_event": "deal_won", "linkedin_id": "urn:lla:llaPartnerConversion:104012", "name": "purchase"}
+
+    part = web.get(NEW, typed, headers={"HX-Request": "true"}).content.decode()
+    web.post(NEW, FIELDS)
+
+    assert "“Purchase” sends “Deal created” to the same LinkedIn rule" in part
+    assert "Another rule is called “purchase” too" in part
+    assert ConversionRule.objects.count() == 2
+
+
+def test_an_edited_rule_does_not_repeat_itself(web, make_rule) -> None:
+    rule = make_rule("deal_won", "104012", name="Purchase")
+
+    assert "note wait" not in web.get(reverse("rule_edit", args=[rule.pk])).content.decode()
 
 
 @pytest.mark.parametrize("pasted", ["urn:lla:llaPartnerConversion:104012", "  104012 \n"])

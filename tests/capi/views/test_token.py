@@ -1,18 +1,22 @@
 """Step 1 on the LinkedIn page: the token goes in, and never comes out again."""
 
-from datetime import timedelta
+import re
+from datetime import date, timedelta
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
 from capi import services
+from capi.delivery.linkedin_rules import note_confirmed
 from capi.models import Connection, ConversionEvent
+from capi.models.token import fingerprint
 from tests.conftest import TOKEN, give_password, make_lead
 
 pytestmark = pytest.mark.django_db
 
 PAGE, SAVE, REMOVE = reverse("linkedin"), reverse("token_save"), reverse("token_remove")
+CSRF = re.compile(r'"X-CSRFToken": "\w+"|name="csrfmiddlewaretoken" value="\w+"')
 
 
 @pytest.fixture
@@ -25,21 +29,34 @@ def test_a_pasted_token_is_saved_without_the_white_space_around_it(web, company,
 
     connection = Connection.objects.for_company(company).get()
     assert answer.url == PAGE
-    assert (connection.token_last_four, connection.ad_account_id) == (TOKEN[-4:], "512345678")
+    assert (connection.token_fingerprint, connection.ad_account_id) == (fingerprint(TOKEN), "512345678")
     assert connection.token_saved_by == admin.user
 
 
-def test_after_saving_the_page_shows_the_last_four_and_never_the_token(web, company, admin) -> None:
+@pytest.mark.parametrize("address", [PAGE, SAVE, REMOVE])
+def test_after_saving_no_page_shows_any_four_characters_of_the_token(web, company, admin, address) -> None:
+    services.save_token(company=company, token=TOKEN, user=admin.user, ad_account_id="512345678")
+
+    page = CSRF.sub("", web.get(address).content.decode())
+
+    assert fingerprint(TOKEN) in page
+    assert [TOKEN[at : at + 4] for at in range(len(TOKEN) - 3) if TOKEN[at : at + 4] in page] == []
+
+
+def test_the_page_says_who_saved_which_token(web, company, admin) -> None:
     services.save_token(company=company, token=TOKEN, user=admin.user, ad_account_id="512345678")
 
     page = web.get(PAGE).content.decode()
 
-    assert f"ends in <code>{TOKEN[-4:]}</code>" in page
-    assert "by Admin Jansen" in page
+    assert f"Saved</span> <code>{fingerprint(TOKEN)}</code>" in page
+    assert "Admin Jansen, <time" in page
     assert "<code>202609</code>" in page
-    assert TOKEN not in page
-    assert '<input type="password" name="token" autocomplete="off"' in page
-    assert "value=" not in page.split('<input type="password"')[1].split(">")[0]
+
+
+def test_the_field_for_the_token_has_no_value(web, company) -> None:
+    page = web.post(SAVE, {"token": "too short"}).content.decode()
+
+    assert "value=" not in page.split('<input type="password" name="token"')[1].split(">")[0]
 
 
 @pytest.mark.parametrize(
@@ -65,11 +82,69 @@ def test_what_can_be_no_token_is_refused_and_not_repeated(web, token, message) -
 
 @pytest.mark.parametrize("account", ["51 23", "abc", "-5", "0", "9" * 20, "9" * 101])
 def test_what_can_be_no_account_id_is_refused(web, account) -> None:
-    page = web.post(SAVE, {"token": TOKEN, "ad_account_id": account})
+    page = web.post(SAVE, {"token": TOKEN, "ad_account_id": account, "expires_on": "2190-01-01"})
 
-    assert page.context["token_form"].errors.keys() == {"ad_account_id"}
+    connection = Connection.objects.get()
+    assert page.context["form"].errors.keys() == {"ad_account_id"}
     assert TOKEN not in page.content.decode()
-    assert not Connection.objects.exists()
+    assert (connection.token_fingerprint, connection.ad_account_id) == (fingerprint(TOKEN), "")
+    assert connection.token_expires_on == date(2190, 1, 1)
+
+
+def test_a_wrong_account_id_costs_no_token(web, company) -> None:
+    page = web.post(SAVE, {"token": TOKEN, "ad_account_id": "51 23"}).content.decode()
+    answer = web.post(SAVE, {"token": "", "ad_account_id": "5123"})
+
+    connection = Connection.objects.get()
+    assert "Access token saved. Please check:" in page
+    assert f"Leave it empty to keep the saved token, {fingerprint(TOKEN)}." in page
+    assert answer.url == PAGE
+    assert (connection.token_fingerprint, connection.ad_account_id) == (fingerprint(TOKEN), "5123")
+    assert connection.token_version == 1
+
+
+def test_account_and_date_are_changed_without_the_token(web, company) -> None:
+    services.save_token(company=company, token=TOKEN, ad_account_id="1")
+    form = web.get(SAVE).context["form"]
+
+    web.post(SAVE, {"token": "", "ad_account_id": "2", "expires_on": "2190-01-01"})
+
+    connection = Connection.objects.get()
+    assert form["ad_account_id"].initial == "1"
+    assert (connection.ad_account_id, connection.token_expires_on) == ("2", date(2190, 1, 1))
+    assert connection.token_version == 1
+
+
+def test_a_saved_token_is_tried_at_once_where_the_account_is_known(web, company, sandbox) -> None:
+    page = web.post(SAVE, {"token": TOKEN, "ad_account_id": "512345678"}, follow=True).content.decode()
+
+    assert "Access token saved. LinkedIn accepts it." in page
+    assert "Connected</span>, LinkedIn answered <time" in page
+
+
+def test_what_linkedin_says_against_a_saved_token_is_said_at_once(web, company, sandbox) -> None:
+    form = {"token": "AQV-this-one-is-revoked", "ad_account_id": "512345678"}
+
+    page = web.post(SAVE, form, follow=True).content.decode()
+
+    assert "Access token saved. LinkedIn says 401" in page
+    assert "Saved, not tested yet" in page
+
+
+def test_without_an_account_it_is_saved_and_not_tested_yet(web, company, sandbox) -> None:
+    page = web.post(SAVE, {"token": TOKEN}, follow=True).content.decode()
+
+    assert "Saved, not tested yet" in page
+    assert "Step 1, done" in page
+
+
+def test_an_answer_to_an_earlier_token_confirms_nothing(company, sandbox) -> None:
+    former = services.save_token(company=company, token=TOKEN, ad_account_id="512345678")
+    services.save_token(company=company, token=TOKEN + "x")
+
+    note_confirmed(former)
+
+    assert Connection.objects.get().token_confirmed_at is None
 
 
 def test_only_what_was_on_hold_is_said_to_go_out(web, company, make_rule) -> None:
@@ -148,12 +223,12 @@ def test_a_date_that_is_over_is_shown_as_over(web, company) -> None:
 def test_what_can_be_no_expiry_date_is_refused(web, day) -> None:
     page = web.post(SAVE, {"token": TOKEN, "expires_on": day})
 
-    assert page.context["token_form"].errors.keys() == {"expires_on"}
+    assert page.context["form"].errors.keys() == {"expires_on"}
     assert TOKEN not in page.content.decode()
-    assert not Connection.objects.exists()
+    assert Connection.objects.get().token_expires_on is None
 
 
 def test_a_token_that_ends_today_is_refused(web) -> None:
     page = web.post(SAVE, {"token": TOKEN, "expires_on": timezone.localdate().isoformat()})
 
-    assert page.context["token_form"].errors == {"expires_on": ["This token has expired or expires today."]}
+    assert page.context["form"].errors == {"expires_on": ["This token has expired or expires today."]}

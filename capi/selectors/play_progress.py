@@ -1,0 +1,60 @@
+"""What a test event that is not settled waits for, from the press of the play button to the end."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+
+from capi.models import SWEEP, Connection, ConversionEvent, Heartbeat
+from capi.models.functions import database_now
+
+SILENT_AFTER: Final = 10  # seconds without an answer until the page says so, and again after as many
+MISSED_SWEEPS: Final = 4  # until the workers count as late
+
+
+@dataclass(frozen=True, slots=True)
+class PlayProgress:
+    """Two short lines. `key` changes with them, so a page can tell whether it shows them already."""
+
+    key: str
+    what: str
+    more: str
+    is_stuck: bool = False
+
+
+QUEUED: Final = PlayProgress("queued", "Queued", "The result appears here")
+ASKING: Final = PlayProgress("asking", "Sending", "The result appears here")
+NO_WORKER: Final = PlayProgress(
+    "no-worker", "No worker is running", "Ask whoever runs LeadMachine to start one", is_stuck=True
+)
+
+
+def play_progress(event: ConversionEvent, connection: Connection | None) -> PlayProgress:
+    """What this pending test waits for, in three queries."""
+    now, earlier = database_now(), _earlier_test(event)
+    is_leased = connection is not None and connection.leased_until is not None and connection.leased_until > now
+    if not is_leased and now - event.created_at > timedelta(seconds=SILENT_AFTER) and not _has_worker(now):
+        return NO_WORKER
+    if earlier is not None:
+        return PlayProgress(f"behind-{earlier.pk}", f"Waits behind the test of {earlier.rule}", "One is sent at a time")
+    if not is_leased or connection is None or connection.request_started_at is None:
+        return QUEUED
+    seconds = (now - max(connection.request_started_at, event.created_at)).total_seconds()
+    silent = int(seconds // SILENT_AFTER * SILENT_AFTER)
+    if silent < SILENT_AFTER:
+        return ASKING
+    most = f"We wait up to {settings.SEND_TIMEOUT_SECONDS:.0f} s"
+    return PlayProgress(f"silent-{silent}", f"LinkedIn has not answered for {silent} s", most)
+
+
+def _earlier_test(event: ConversionEvent) -> ConversionEvent | None:
+    """The test of another rule that is sent before this one, None if there is none."""
+    tests = ConversionEvent.objects.for_company(event.company_id).pending().filter(is_test=True, pk__lt=event.pk)
+    return tests.exclude(rule=event.rule_id).select_related("rule").order_by("pk").first()
+
+
+def _has_worker(now: datetime) -> bool:
+    """True if a worker has shown a sign of life lately."""
+    last = Heartbeat.objects.last_of(SWEEP)
+    return last is not None and now - last < MISSED_SWEEPS * timedelta(seconds=settings.SWEEP_SECONDS)

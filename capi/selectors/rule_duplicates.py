@@ -1,0 +1,48 @@
+"""Rules that repeat each other: allowed, but each repetition has a consequence that people should know."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from capi.models import ConversionRule
+
+
+class RuleGroups:
+    """The company's rules by what they may have in common. Rules that are off send nothing, and share only a name."""
+
+    def __init__(self, rules: Iterable[ConversionRule]) -> None:
+        self._by_id: defaultdict[str, list[ConversionRule]] = defaultdict(list)
+        self._by_event: defaultdict[str, list[ConversionRule]] = defaultdict(list)
+        self._by_name: defaultdict[str, list[ConversionRule]] = defaultdict(list)
+        for rule in rules:
+            self._by_name[rule.name.casefold()].append(rule)
+            if rule.is_active:
+                self._by_id[rule.linkedin_id].append(rule)
+                self._by_event[rule.crm_event].append(rule)
+
+    def warnings(self, rule: ConversionRule) -> list[str]:
+        """What repeats this rule, saved or not, and what that causes. A sentence or two each."""
+        return [*self._same_id(rule), *self._same_event(rule), *self._same_name(rule)] if rule.is_active else []
+
+    def _same_id(self, rule: ConversionRule) -> Iterator[str]:
+        other = _first_other(self._by_id[rule.linkedin_id], rule)
+        if other is not None and other.crm_event != rule.crm_event:
+            yield (
+                f"“{other.name}” sends “{other.get_crm_event_display()}” to the same LinkedIn rule: "
+                "Campaign Manager adds both up and can't tell them apart."
+            )
+
+    def _same_event(self, rule: ConversionRule) -> Iterator[str]:
+        other = _first_other(self._by_event[rule.crm_event], rule)
+        if other is not None and other.linkedin_id != rule.linkedin_id:
+            yield (
+                f"“{other.name}” sends “{rule.get_crm_event_display()}” too: "
+                "each one counts as two conversions, one under each LinkedIn rule."
+            )
+
+    def _same_name(self, rule: ConversionRule) -> Iterator[str]:
+        if rule.name and _first_other(self._by_name[rule.name.casefold()], rule) is not None:
+            yield f"Another rule is called “{rule.name}” too: Recent events and reports show only the name."
+
+
+def _first_other(rules: Iterable[ConversionRule], rule: ConversionRule) -> ConversionRule | None:
+    return next((other for other in rules if other.pk != rule.pk), None)

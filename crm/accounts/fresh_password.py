@@ -1,0 +1,71 @@
+"""Asking for the password again: someone who finds an open browser doesn't know it."""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Final, cast
+
+from allauth.account import app_settings
+from allauth.account.authentication import get_authentication_records
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from crm.accounts.decorators import MemberRequest, MemberView, P
+
+# An open form may be submitted for this long: what it asks for has to be fetched elsewhere, and may be shown only once.
+FORM_SECONDS: Final = 1800
+OPENED: Final = "protected_form_opened_at"  # session key: by path, seconds since 1970
+KEPT: Final = "protected_form_kept"  # session key: by path, what was typed into fields that are no secret
+
+
+def fresh_password(*, kept: tuple[str, ...] = ()) -> Callable[[MemberView[P]], MemberView[P]]:
+    """Decorate a form's view: it asks for the password before the form is shown, unless it was given recently.
+
+    A form that was open for too long asks again. Of its fields only those named in `kept` survive that: `kept_fields`.
+    """
+
+    def decorate(view: MemberView[P]) -> MemberView[P]:
+        @wraps(view)
+        def guarded(request: MemberRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if has_given_password_lately(request):
+                _note(request, OPENED, time.time())
+            elif request.method != "POST":
+                return _ask(request, "Enter your password to continue.")
+            elif not _opened_lately(request):
+                _note(request, KEPT, {name: request.POST[name] for name in kept if name in request.POST})
+                return _ask(request, "The form was open for too long. Enter your password, then fill it in again.")
+            return view(request, *args, **kwargs)
+
+        return cast(MemberView[P], guarded)
+
+    return decorate
+
+
+def kept_fields(request: HttpRequest) -> dict[str, str]:
+    """What was typed into this form before the password was asked for. Returned once."""
+    kept: dict[str, dict[str, str]] = request.session.get(KEPT, {})
+    fields = kept.pop(request.path, {})
+    request.session.modified |= bool(fields)
+    return fields
+
+
+def has_given_password_lately(request: HttpRequest) -> bool:
+    """True if this session had a password or code within allauth's REAUTHENTICATION_TIMEOUT (5 minutes)."""
+    times = [record["at"] for record in get_authentication_records(request, request.user)]
+    return bool(times) and time.time() - max(times) < cast(float, app_settings.REAUTHENTICATION_TIMEOUT)
+
+
+def _opened_lately(request: HttpRequest) -> bool:
+    opened_at = request.session.get(OPENED, {}).get(request.path, 0)
+    return bool(time.time() - opened_at < FORM_SECONDS)
+
+
+def _note(request: HttpRequest, key: str, value: object) -> None:
+    request.session[key] = {**request.session.get(key, {}), request.path: value}
+
+
+def _ask(request: HttpRequest, message: str) -> HttpResponse:
+    messages.warning(request, message)
+    return redirect_to_login(request.path, "account_reauthenticate")
