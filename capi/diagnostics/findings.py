@@ -132,8 +132,8 @@ def _finding(stored: dict[str, Any], checked_at: datetime | None) -> Finding:
 
 
 def step(number: int) -> str:
-    """The URL of one of the three steps."""
-    return reverse("linkedin") + ("#connect", "#map", "#verify")[number - 1]
+    """The URL of one of the first two steps. The third only explains: what to press is in the second."""
+    return reverse("linkedin") + ("#connect", "#map")[number - 1]
 
 
 def help_on(topic: str, *, page: str = "faq") -> str:

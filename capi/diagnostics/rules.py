@@ -66,7 +66,7 @@ def _confirmed(running: Sequence[RuleRow]) -> Iterator[Finding]:
     if unconfirmed:
         sentence = f"LinkedIn has not confirmed {with_ids(row.rule for row in unconfirmed)}."
         fix = "Press play in step 2: LinkedIn's answer shows whether the id exists."
-        yield Finding(Check.PAUSED, Level.UNKNOWN, sentence, fix, step(3))
+        yield Finding(Check.PAUSED, Level.UNKNOWN, sentence, fix, step(2))
 
 
 def _sent(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
@@ -76,11 +76,11 @@ def _sent(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
         yield Finding(Check.SEEN, Level.GREEN, f"{listed(map(_sent_on, sent))}.", link=step(2))
     if tested:
         sentence = f"Tested, no event yet: {listed(row.rule.name for row in tested)}."
-        yield Finding(Check.SEEN, Level.GREEN, sentence, link=step(3))
+        yield Finding(Check.SEEN, Level.GREEN, sentence, link=step(2))
     if silent:
         sentence = f"Nothing sent in the last {RECENT.days} days: {listed(row.rule.name for row in silent)}."
         fix = "Press play in step 2 to test it. If it works, check that the CRM event still happens."
-        yield Finding(Check.SEEN, Level.AMBER, sentence, fix, step(3))
+        yield Finding(Check.SEEN, Level.AMBER, sentence, fix, step(2))
 
 
 def _sent_recently(row: RuleRow, now: datetime) -> bool:

@@ -51,7 +51,7 @@ def _connected(connection: Connection, rows: Sequence[RuleRow]) -> Finding:
     confirmed_at = last_confirmed(connection, rows)
     if confirmed_at is None:
         sentence = f"{name}. LinkedIn has not confirmed it since the token was saved."
-        return Finding(Check.ACCOUNT, Level.UNKNOWN, sentence, "Press play in step 2, or “Check everything”.", step(3))
+        return Finding(Check.ACCOUNT, Level.UNKNOWN, sentence, "Press play in step 2, or “Check everything”.", step(2))
     sentence = f"{name}, last confirmed by LinkedIn on {moment(confirmed_at)}."
     return Finding(Check.ACCOUNT, Level.GREEN, sentence, link=step(1))
 

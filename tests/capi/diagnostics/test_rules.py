@@ -124,7 +124,7 @@ def test_a_rule_that_sent_nothing_lately_is_to_be_looked_at(company, make_rule, 
     finding = about(found(company), "seen")
 
     assert (finding.level, finding.sentence) == ("amber", "Nothing sent in the last 30 days: Lead created.")
-    assert finding.link == "/integrations/linkedin/#verify"
+    assert finding.link == "/integrations/linkedin/#map"
 
 
 def test_a_test_that_linkedin_took_is_proof_enough_for_a_new_rule(company, make_rule) -> None:

@@ -39,7 +39,7 @@ def test_a_healthy_company_ends_with_0_and_a_table(healthy) -> None:
     lines = printed.splitlines()
     assert code == 0
     assert lines[0] == "Northwind BV (northwind): everything is OK"
-    assert lines[1] == "  OK            Access token          Saved and readable, ending in 6789."
+    assert lines[1] == "  OK            Access token          Saved and readable, fingerprint f08b8891."
     assert len([line for line in lines if line.startswith("  OK ")]) == 15
 
 
@@ -58,7 +58,7 @@ def test_something_to_mend_ends_with_1_and_comes_first(healthy, company, setting
     assert [line.strip() for line in lines if "://" in line] == [
         "https://crm.example/integrations/linkedin/#connect",
         "https://crm.example/help/troubleshooting/#reason-token_refused",
-        "https://crm.example/integrations/linkedin/#verify",
+        "https://crm.example/integrations/linkedin/#map",
     ]
 
 
