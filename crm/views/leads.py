@@ -68,17 +68,19 @@ def _filter_fields(filtered: LeadFilter) -> dict[str, Any]:
     return {"first_filters": first, "more_filters": more, "is_more_open": any(field.value() for field in more)}
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EDIT_LEADS)
 def lead_bulk_status(request: MemberRequest) -> HttpResponse:
     """Give all selected leads one status. If that sends conversions, a GET asks first and a POST redirects to it."""
     values = request.POST if request.method == "POST" else request.GET
+    if request.method != "POST" and not values:
+        return redirect("leads")
     status = own_or_404(LeadStatus.objects.select_related("company"), request, values.get("status"))
     selected = [pk for pk in values.getlist("lead") if pk.isascii() and pk.isdigit() and len(pk) < BIGINT_DIGITS]
     own = Lead.objects.for_company(request.membership.company).filter(pk__in=selected)
     back = back_to(request, default=reverse("leads"))
     change = status_change(own, status)
-    if request.method == "GET":
+    if request.method != "POST":
         context = {"status": status, "selected": selected, "change": change, "back": back}
         return render(request, "crm/leads/bulk_status.html", context)
     if change.conversion_count and CONFIRMED not in values:

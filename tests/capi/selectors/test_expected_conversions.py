@@ -90,3 +90,9 @@ def test_leads_of_another_company_are_not_counted(client_as, sales, other_compan
     asked = client.get(post(client, [leads[0], foreign], qualified).url)
 
     assert asked.context["change"].changing == 1
+
+
+def test_the_address_alone_leads_back_to_the_list(client_as, sales):
+    client = client_as(sales)
+
+    assert [client.get(URL).url, client.head(URL).url] == ["/leads/", "/leads/"]

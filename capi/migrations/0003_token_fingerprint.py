@@ -17,7 +17,7 @@ def take_fingerprints(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('capi', '0001_initial'),
+        ('capi', '0002_taken_back'),
     ]
 
     operations = [
