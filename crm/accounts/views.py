@@ -10,13 +10,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 
-from crm.accounts.decorators import ask_password, has_given_password_lately
 from crm.accounts.forms import ProfileForm
+from crm.accounts.fresh_password import fresh_password
 from crm.accounts.mfa import has_authenticator_app, has_unreadable_factor
 from crm.models import User
 
@@ -58,16 +57,11 @@ def account(request: HttpRequest) -> HttpResponse:
     return render(request, "crm/account.html", context)
 
 
+@method_decorator(fresh_password(), name="dispatch")
 class AddressView(EmailView):  # type: ignore[misc]
     """Changes the e-mail address. The old one is in use until the new one is confirmed."""
 
     success_url = reverse_lazy("account")
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not has_given_password_lately(request):
-            return ask_password(request, back_to=request.path, then="enter the new address")
-        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
-        return response
 
 
 @method_decorator(login_not_required, name="dispatch")
