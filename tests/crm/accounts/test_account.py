@@ -54,7 +54,7 @@ def test_dates_are_shown_as_the_person_chose(client, company, style, zone, shown
 
     client.post("/account/", {**PROFILE, "date_style": style, "time_zone": zone})
 
-    assert f">{shown}</time>" in client.get("/leads/").content.decode()
+    assert f">{shown}</time>" in client.get(lead.get_absolute_url()).content.decode()
 
 
 def test_a_new_address_counts_once_it_is_confirmed(client, sales):

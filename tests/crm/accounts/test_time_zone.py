@@ -20,7 +20,7 @@ def test_a_page_shows_the_companys_time(client_as, sales, company, zone, shown):
     company.time_zone = zone
     company.save()
 
-    page = client_as(sales).get("/leads/").content.decode()
+    page = client_as(sales).get(lead.get_absolute_url()).content.decode()
 
     assert f", {shown}</time>" in page
 

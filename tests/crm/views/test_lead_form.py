@@ -121,7 +121,7 @@ def test_a_person_who_may_be_there_already_is_shown_and_added_only_if_one_says_s
     asked = client.post("/leads/new/", filled_in(company, **typed))
 
     assert "you may have this person already" in asked.content.decode()
-    assert f'<a href="{known.get_absolute_url()}">Ada King</a>' in asked.content.decode()
+    assert f'<a href="{known.get_absolute_url()}"><bdi>Ada King</bdi></a>' in asked.content.decode()
     assert Lead.objects.count() == 1
 
     client.post("/leads/new/", filled_in(company, **typed, add_anyway="1"))
