@@ -61,6 +61,10 @@ function dismiss(toast) {
 }
 
 if (toasts) {
+  // What has been undone can't be undone again.
+  toasts.addEventListener("htmx:afterRequest", ({ target, detail }) => {
+    if (detail.successful) target.closest(".note")?.remove();
+  });
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) [...addedNodes].filter((node) => node.matches?.(".note")).forEach(show);
   }).observe(toasts, { childList: true });

@@ -41,7 +41,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active")
         labels = {"is_active": "Active", "send_value": "Send the deal's value"}
         help_texts = {
-            "name": "The name shown in Recent events, for example “Qualified lead”.",
+            "name": "The name shown in Recent Events, for example “Qualified lead”.",
             "frequency": "How often one lead or deal may fire this rule.",
             "send_value": "The deal's amount and currency.",
             "is_active": "While off, events are not sent, except by a later backfill.",

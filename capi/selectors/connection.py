@@ -47,11 +47,6 @@ class ConnectionStatus:
         return explain_pause(self.connection.paused_reason)
 
     @property
-    def first_pause(self) -> Explanation | None:
-        """The pause of the connection, or else of a rule."""
-        return self.pause or next((explain_pause(rule.paused_reason) for rule in self.paused_rules), None)
-
-    @property
     def rest(self) -> Explanation | None:
         """Why the lane rests for long, None if it doesn't or the user may not know."""
         if not self._may(Action.SEE_CONNECTION) or self.connection is None:

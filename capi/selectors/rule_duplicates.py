@@ -41,7 +41,7 @@ class RuleGroups:
 
     def _same_name(self, rule: ConversionRule) -> Iterator[str]:
         if rule.name and _first_other(self._by_name[rule.name.casefold()], rule) is not None:
-            yield f"Another rule is called “{rule.name}” too: Recent events and reports show only the name."
+            yield f"Another rule is called “{rule.name}” too: Recent Events and reports show only the name."
 
 
 def _first_other(rules: Iterable[ConversionRule], rule: ConversionRule) -> ConversionRule | None:

@@ -140,7 +140,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
     rule = _own_rule(request, pk)
     if request.method == "POST":
         services.delete_rule(rule=rule)
-        messages.success(request, f"{rule} deleted. Its events stay in Recent events.")
+        messages.success(request, f"{rule} deleted. Its events stay in Recent Events.")
         return _to_rules()
     return render(request, "capi/rules/delete.html", {"rule": rule})
 

@@ -62,7 +62,7 @@ def already_told(event: ConversionEvent) -> str:
     if event.state == State.ACCEPTED:
         return f"“{name}” had already been sent to LinkedIn."
     if event.state == State.PENDING:
-        return f"“{name}” was being sent to LinkedIn at that moment. Recent events shows the result."
+        return f"“{name}” was being sent to LinkedIn at that moment. Recent Events shows the result."
     return f"LinkedIn may already have “{name}”: an earlier attempt had no clear result."
 
 
