@@ -12,6 +12,7 @@ def take_fingerprints(apps, schema_editor):
         except UnreadableToken:
             continue
         connections.filter(pk=pk).update(token_fingerprint=fingerprint(token))
+    connections.update(token_last_four="")
 
 
 class Migration(migrations.Migration):
@@ -21,9 +22,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveField(
+        # Emptied, and kept as a column while processes of the version before may still name it.
+        migrations.AlterField(
             model_name='connection',
             name='token_last_four',
+            field=models.CharField(blank=True, db_default='', editable=False, max_length=4),
         ),
         migrations.AddField(
             model_name='connection',
@@ -33,7 +36,10 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='connection',
             name='token_fingerprint',
-            field=models.CharField(blank=True, editable=False, max_length=8),
+            field=models.CharField(blank=True, db_default='', editable=False, max_length=8),
         ),
         migrations.RunPython(take_fingerprints, migrations.RunPython.noop, elidable=True),
+        migrations.SeparateDatabaseAndState(
+            state_operations=[migrations.RemoveField(model_name='connection', name='token_last_four')]
+        ),
     ]

@@ -26,7 +26,7 @@ class Connection(models.Model):
     ad_account_id = models.CharField(max_length=19, blank=True, validators=[only_digits])
 
     sealed_token = models.TextField(blank=True, editable=False)
-    token_fingerprint = models.CharField(max_length=8, blank=True, editable=False)  # capi.models.token.fingerprint
+    token_fingerprint = models.CharField(max_length=8, blank=True, db_default="", editable=False)  # models.token
     token_version = models.PositiveIntegerField(default=0, editable=False)
     token_saved_at = models.DateTimeField(null=True, editable=False)
     token_saved_by = models.ForeignKey(

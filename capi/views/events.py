@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase, QueryDict
@@ -32,10 +31,10 @@ from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.on_hold import on_hold
 from capi.selectors.state_groups import PARTS, WHOLES, StateFilter
 from crm.accounts.decorators import MemberRequest, member
-from crm.forms.filters import SearchForm
 from crm.models.roles import Action
-from crm.services.searches import recall_search, remember_search
+from crm.services.searches import recall_search
 from crm.views.exports import export
+from crm.views.filtering import filter_query
 from crm.views.shell import back_to
 
 # Retry and cancel: preview, confirm, do.
@@ -132,7 +131,8 @@ ROWS: Final = "rows"  # the id of the part that polls for changes
 def events(request: MemberRequest) -> HttpResponse:
     """The log, filtered by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
-        return redirect(f"{reverse('events')}?{_address_query(request)}")
+        names = [name for name in EventFilterForm.base_fields if name not in ("search", "before", "after")]
+        return redirect(f"{reverse('events')}?{filter_query(request, names)}")
     form, event_filter = _filter(request, request.GET)
     company_id, connection = request.membership.company_id, connection_status(request).connection
     context = {
@@ -151,21 +151,12 @@ def events(request: MemberRequest) -> HttpResponse:
 
 
 def _filter(request: MemberRequest, data: QueryDict) -> tuple[EventFilterForm, EventFilter]:
-    """The form and filter of these parameters, in which `search` is the key of a search."""
-    form = EventFilterForm(data, company=request.membership.company)
-    return form, form.to_filter(recall_search(request.membership, data.get("search", "")))
-
-
-def _address_query(request: MemberRequest) -> str:
-    """The filter form as a query string, without empty fields and with a key instead of the search text."""
-    search = SearchForm(request.POST)
-    if not search.is_valid():
-        messages.error(request, "Enter at most 100 characters to search for.")
-    names = [name for name in EventFilterForm.base_fields if name not in ("search", "before", "after")]
-    query = {name: request.POST[name] for name in names if request.POST.get(name)}
-    if text := search.cleaned_data.get("search"):
-        query["search"] = remember_search(request.membership, text)
-    return urlencode(query)
+    """The form and filter of these parameters, in which `search` is the key of a search. An unknown key is ignored."""
+    text, known = recall_search(request.membership, data.get("search", "")), data.copy()
+    if not text:
+        known.pop("search", None)
+    form = EventFilterForm(known, company=request.membership.company)
+    return form, form.to_filter(text)
 
 
 @dataclass(frozen=True, slots=True)

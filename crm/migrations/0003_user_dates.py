@@ -14,11 +14,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='user',
             name='date_style',
-            field=models.CharField(choices=[('named', '24 Nov 2026, 15:00'), ('slashes', '24/11/2026, 15:00'), ('dots', '24.11.2026, 15:00'), ('us', 'Nov 24, 2026, 3:00 PM'), ('iso', '2026-11-24, 15:00')], default='named', max_length=10),
+            field=models.CharField(choices=[('named', '24 Nov 2026, 15:00'), ('slashes', '24/11/2026, 15:00'), ('dots', '24.11.2026, 15:00'), ('us', 'Nov 24, 2026, 3:00 PM'), ('iso', '2026-11-24, 15:00')], db_default='named', default='named', max_length=10),
         ),
         migrations.AddField(
             model_name='user',
             name='time_zone',
-            field=models.CharField(blank=True, max_length=60, validators=[crm.models.validators.validate_time_zone]),
+            field=models.CharField(blank=True, db_default='', max_length=60, validators=[crm.models.validators.validate_time_zone]),
         ),
     ]

@@ -52,7 +52,7 @@ class Company(models.Model):
     time_zone = models.CharField(max_length=60, default=usual_time_zone, validators=[validate_time_zone])
     # How long a change that a person makes in the browser can be taken back before any ad platform is told.
     grace_seconds = models.PositiveSmallIntegerField(
-        default=USUAL_GRACE_SECONDS, validators=[MaxValueValidator(MAX_GRACE_SECONDS)]
+        default=USUAL_GRACE_SECONDS, db_default=USUAL_GRACE_SECONDS, validators=[MaxValueValidator(MAX_GRACE_SECONDS)]
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -33,8 +33,11 @@ class DateStyle(models.TextChoices):
 class User(AbstractUser):
     """A person who signs in with their e-mail address, which is also their `username` unless they have another."""
 
-    date_style = models.CharField(max_length=10, choices=DateStyle.choices, default=DateStyle.NAMED)
-    time_zone = models.CharField(max_length=60, blank=True, validators=[validate_time_zone])  # "": the company's
+    date_style = models.CharField(
+        max_length=10, choices=DateStyle.choices, default=DateStyle.NAMED, db_default=DateStyle.NAMED
+    )
+    # "": the company's
+    time_zone = models.CharField(max_length=60, blank=True, db_default="", validators=[validate_time_zone])
 
     objects: ClassVar[DjangoUserManager["User"]] = DjangoUserManager()  # type: ignore[assignment]
 

@@ -26,3 +26,8 @@ def save_once(*, company: Company, sha256: str, save: Callable[[], Model]) -> tu
             posted.save(update_fields=["made_id"])
     assert posted.made_id is not None
     return posted.made_id, added
+
+
+def was_saved(*, company: Company, sha256: str) -> bool:
+    """True if the company has submitted this before, and it was saved."""
+    return IdempotencyRecord.objects.for_company(company).filter(sha256=sha256).exists()

@@ -18,7 +18,7 @@ from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
 from crm.models import Deal, Lead
 from crm.services.editing import ChangedMeanwhile, unchanged_since, version_of
-from crm.services.idempotency import save_once
+from crm.services.idempotency import save_once, was_saved
 from crm.views.undo import tell
 
 # Concurrent edits of a lead or deal
@@ -73,6 +73,11 @@ def add_once(request: MemberRequest, route: str, save: Callable[[], Model]) -> H
     else:
         tell(request, f"{added} was added.")
     return redirect(route, added_id)
+
+
+def was_submitted(request: MemberRequest) -> bool:
+    """True if this very form has been submitted and saved before."""
+    return was_saved(company=request.membership.company, sha256=_sha256(request))
 
 
 def _sha256(request: MemberRequest) -> str:

@@ -22,7 +22,7 @@ from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status
 from crm.services.erasure import erase_lead
 from crm.services.searches import recall_search
-from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
+from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, was_submitted
 from crm.views.filtering import filter_query
 from crm.views.shell import back_to, whole_page, with_outcomes
 from crm.views.undo import tell
@@ -120,7 +120,8 @@ def lead_new(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         if ADD_ANYWAY not in request.POST:
             duplicates = list(Lead.objects.for_company(company).not_erased().like(form.instance)[:DUPLICATES_SHOWN])
-        if not duplicates:
+        # Looked up after them: what the first of two clicks has added is no duplicate of the second.
+        if not duplicates or was_submitted(request):
             return add_once(request, "lead", form.save)
     context = {"form": form, "form_key": form_key(request), "duplicates": duplicates, "cancel_url": reverse("leads")}
     return render(request, "crm/leads/form.html", context)

@@ -38,6 +38,7 @@ def test_from_the_plan_to_the_end(page, company, admin, connected, sandbox, make
     sign_in(page, admin)
     open_page(page, reverse("linkedin"))
 
+    page.get_by_label("More: New lead").click()
     page.get_by_role("link", name="Send earlier events: New lead").click()
     page.get_by_role("button", name="Send 12 earlier events").click()
 

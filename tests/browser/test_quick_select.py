@@ -21,6 +21,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 HINT = "Enter to save · Esc to undo"
 CHANGES = ("**/move/", "**/status/")
+# How high everything on the page stands. The width of a select is that of its text, and a narrow row makes room for it.
+HEIGHTS = """() => [...document.querySelectorAll("main, main *:not(option, .hint)")].map((each) => {
+  const { y, height } = each.getBoundingClientRect();
+  return `${each.localName} ${each.className}: ${y} ${height}`; })"""
 REPORTED = ("lead_qualified", "deal_won", "deal_lost")
 
 
@@ -330,7 +334,7 @@ def test_a_second_select_is_saved_after_the_first(page: Page, two, held):
     assert len(held) == 1
     let_go(page, held, count=1)
     let_go(page, held, count=2)
-    expect(page.get_by_role("status")).to_have_text("Grace Hopper is now Unqualified.")
+    expect(page.get_by_role("status")).to_contain_text("Grace Hopper is now Unqualified.")
     first.is_saved_as("Unqualified")
     second.is_saved_as("Unqualified")
     assert len(held) == 2
@@ -341,7 +345,7 @@ def test_a_choice_in_another_select_outlives_the_answer(page: Page, two, held):
 
     let_go(page, held)
 
-    expect(page.get_by_role("status")).to_have_text("Ada Byron is now Unqualified.")
+    expect(page.get_by_role("status")).to_contain_text("Ada Byron is now Unqualified.")
     second.shows("Unqualified")
     expect(second.hint).to_be_visible()
     expect(second.select).to_be_focused()
@@ -370,7 +374,7 @@ def test_tab_goes_on_to_the_next_thing_although_the_answer_draws_the_list_anew(p
 
     page.keyboard.press("Tab")
 
-    expect(page.get_by_role("status")).to_have_text("Grace Hopper is now Unqualified.")
+    expect(page.get_by_role("status")).to_contain_text("Grace Hopper is now Unqualified.")
     expect(page.get_by_label("Select Ada Byron")).to_be_focused()
 
 
@@ -383,7 +387,7 @@ def test_the_focus_goes_to_the_next_row_where_its_own_leaves_the_list(page: Page
 
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("status")).to_have_text("Ten seats is now in Lost.")
+    expect(page.get_by_role("status")).to_contain_text("Ten seats is now in Lost.")
     expect(page.get_by_label("Move Forty licences to")).to_be_focused()
 
 
@@ -480,12 +484,12 @@ def test_the_hint_is_readable_for_everybody_and_moves_nothing(choosing):
         page.set_viewport_size({"width": width, "height": height})
         page.reload()
         choosing.select.focus()  # which scrolls to it
-        before = page.locator("main").bounding_box(), choosing.select.bounding_box()
+        before = page.evaluate(HEIGHTS)
 
         choosing.choose_by_keyboard()
 
         expect(choosing.hint).to_be_in_viewport(ratio=1)
-        assert (page.locator("main").bounding_box(), choosing.select.bounding_box()) == before
+        assert page.evaluate(HEIGHTS) == before
         expect(choosing.select).to_have_accessible_description(HINT)
         expect(page.locator("[aria-live=polite]")).to_have_text(HINT)
         for theme in ("light", "dark"):

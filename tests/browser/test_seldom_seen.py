@@ -116,7 +116,7 @@ def test_no_page_of_a_second_factor_or_of_a_link_in_a_mail_has_a_finding(page, s
     page.context.clear_cookies()
     page.goto(page.server_url + "/password/reset/")
     page.get_by_label("E-mail address").fill("sales@example.com")
-    press(page, "Mail me a link")
+    press(page, "Send the link")
     look(page, newest_link(), heading="Choose a new password")
     address = EmailAddress.objects.create(user=sales.user, email="new@example.com")
     look(page, f"/confirm-email/{EmailConfirmationHMAC(address).key}/", heading="Confirm your e-mail address")

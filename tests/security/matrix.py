@@ -108,7 +108,7 @@ ROWS: dict[str, Row] = {
     "lead_bulk_status": _form(Action.EDIT_LEADS, body=lambda world: {"status": world.ids["status"], "lead": []}),
     "lead_delete": _form(Action.DELETE_LEADS, "lead"),
     "lead_erase": _form(Action.DELETE_LEADS, "lead"),
-    "deals": _see(Action.SEE_LEADS),
+    "deals": _form(Action.SEE_LEADS),
     "deal": _see(Action.SEE_LEADS, "deal"),
     "deal_new": _form(Action.EDIT_LEADS, body=_deal),
     "deal_edit": _form(Action.EDIT_LEADS, "deal", _deal),

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -15,7 +16,7 @@ from tests.security.world import Caller, World, everybody
 WRITTEN_BY_READING = frozenset({"django_session"})
 # At addresses where there is nothing, nothing is written either: they are 404 for whoever comes.
 WRITES = [route for route in all_routes() if not route.name.startswith("admin:") and route.name != "api-nowhere"]
-KEYS = {"key": "x-y", "uidb36": "1", "token": "x", "kind": "statuses"}
+KEYS = {"key": "x-y", "uidb36": "1", "token": "x", "kind": "statuses", "action": UUID(int=1)}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from django.urls import reverse
 from capi import services
 from capi.models import Connection
 from capi.models.token import fingerprint
-from crm.services import invitations
+from crm.services import people
 from tests.conftest import PASSWORD, TOKEN, give_password
 from tests.crm.accounts.conftest import link
 
@@ -113,8 +113,9 @@ def test_signing_in_is_giving_it(client: Any, admin: Any) -> None:
 
 def test_signing_up_and_confirming_the_address_is_giving_it(client: Any, db: None, settings: Any) -> None:
     settings.SIGNUP, settings.SITE_URL = True, "https://crm.example.com"
-    names = {"company": "Fabrikam BV", "first_name": "Ada", "last_name": "Byron"}
-    client.post("/signup/", {**names, "email": "ada@example.com", "password1": PASSWORD})
+    company = {"company": "Fabrikam BV", "currency": "EUR", "time_zone": "UTC"}
+    names = {"first_name": "Ada", "last_name": "Byron"}
+    client.post("/signup/", {**company, **names, "email": "ada@example.com", "password1": PASSWORD})
 
     client.post(link())
 
@@ -123,7 +124,7 @@ def test_signing_up_and_confirming_the_address_is_giving_it(client: Any, db: Non
 
 def test_accepting_an_invitation_with_a_new_password_is_giving_it(client: Any, admin: Any, company: Any) -> None:
     asked = {"company": company, "email": "grace@example.com", "role": "admin", "invited_by": admin.user}
-    _, token = invitations.invite(**asked)
+    _, token = people.invite(**asked)
 
     names = {"first_name": "Grace", "last_name": "Hopper"}
     client.post(reverse("invitation", args=[token]), {**names, "password": PASSWORD})

@@ -30,10 +30,9 @@ def foreign_rule(other_company) -> ConversionRule:
 def test_another_companys_rule_is_not_found(client_as, admin, foreign_rule, name, method) -> None:
     before = ConversionRule.objects.filter(pk=foreign_rule.pk).values().get()
 
-    answer = getattr(client_as(admin), method)(reverse(name, args=[foreign_rule.pk]), {"active": "0"})
+    answer = getattr(client_as(admin), method)(reverse(name, args=[foreign_rule.pk]), {"active": "0"}, follow=True)
 
-    # A method that is not taken is refused before anything is looked up.
-    assert answer.status_code == 404 or answer.status_code == 405
+    assert answer.status_code in (404, 405)
     assert ConversionRule.objects.filter(pk=foreign_rule.pk).values().get() == before
     assert not ConversionEvent.objects.exists()
 
@@ -58,9 +57,9 @@ def test_another_companys_backfill_is_not_found(client_as, admin, foreign_rule, 
     )
     before = Backfill.objects.values().get()
 
-    answer = getattr(client_as(admin), method)(reverse(name, args=[theirs.pk]))
+    answer = getattr(client_as(admin), method)(reverse(name, args=[theirs.pk]), follow=True)
 
-    assert answer.status_code == 404 or answer.status_code == 405
+    assert answer.status_code in (404, 405)
     assert Backfill.objects.values().get() == before
 
 

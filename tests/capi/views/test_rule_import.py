@@ -266,7 +266,7 @@ def test_a_list_is_never_shown_to_another_company(client_as, web, connect, other
     ("token", "account", "said"),
     [
         ("AQX-sendonly-token-0123456789", "512345678", "The first is normal for a Direct API token"),
-        (TOKEN, "403403", "LinkedIn&#x27;s words: “No ad accounts found”"),
+        (TOKEN, "403403", "LinkedIn&#x27;s message: “No ad accounts found”"),
         ("AQX-revoked-token-0123456789", "512345678", "LinkedIn says 401"),
         (TOKEN, "500500", "LinkedIn has technical problems"),
     ],
