@@ -51,11 +51,15 @@ def sign_in(installation, email) -> Browser:
 
 
 def connect(installation) -> Browser:
-    """Sign in as the second company's admin, save a token, and map the qualified lead and the won deal."""
+    """Sign in as the second company's admin, save a token, and map the qualified lead and the won deal.
+
+    Without a time to undo: what is changed is due at once.
+    """
     browser = sign_in(installation, "clara@contoso.example")
     browser.post(
         "/integrations/linkedin/token/", form_at="/integrations/linkedin/token/", token="AQV-a-token-for-this-test-0001"
     )
+    browser.post("/integrations/linkedin/grace/", form_at="/integrations/linkedin/", grace_seconds="0")
     for event, name, linkedin_id in (("lead_qualified", "Qualified", "104012"), ("deal_won", "Won", "104013")):
         browser.post(
             "/integrations/linkedin/rules/new/", form_at="/integrations/linkedin/rules/new/", crm_event=event,
