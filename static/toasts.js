@@ -57,13 +57,20 @@ function drawCountdown(ring, left, total) {
 function dismiss(toast) {
   const hadFocus = toast.contains(document.activeElement);
   toast.remove();
-  if (hadFocus) document.getElementById("main").focus({ preventScroll: true });
+  if (hadFocus) focusMain();
+}
+
+function focusMain() {
+  document.getElementById("main").focus({ preventScroll: true });
 }
 
 if (toasts) {
   // What has been undone can't be undone again.
   toasts.addEventListener("htmx:afterRequest", ({ target, detail }) => {
-    if (detail.successful) target.closest(".note")?.remove();
+    const toast = target.closest(".note");
+    if (!detail.successful || !toast) return;
+    toast.remove();
+    if (document.activeElement === document.body) focusMain(); // the button had the focus
   });
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) [...addedNodes].filter((node) => node.matches?.(".note")).forEach(show);

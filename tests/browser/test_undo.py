@@ -48,9 +48,11 @@ def sent_after_grace(company, sandbox) -> int:
 
 
 def undo(page: Page) -> None:
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").focus()
+    page.keyboard.press("Enter")
     expect(page.locator("#messages")).to_contain_text("Undone:")
     expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+    expect(page.locator("#main")).to_be_focused()
 
 
 def choose_in_the_list(page: Page) -> None:
