@@ -31,6 +31,7 @@ SELECT {names}, CASE WHEN action IS NOT NULL THEN statement_timestamp() + (
   SELECT make_interval(secs => company.grace_seconds) FROM crm_company company WHERE company.id = company_id
 ) END FROM {rows} AS new ({names}) RETURNING id, public_id
 """
+CHANGES: Final = "INSERT INTO crm_change ({names}) SELECT * FROM {rows}"
 
 
 def _names(columns: Sequence[tuple[str, str]]) -> str:
@@ -44,7 +45,7 @@ def _arrays(columns: Sequence[tuple[str, str]]) -> str:
 ONE: Final = f"(VALUES ({', '.join(f'%s::{kind}' for _, kind in COLUMNS)}))"
 INSERT_ONE: Final = INSERT.format(names=_names(COLUMNS), rows=ONE)
 INSERT_MANY: Final = INSERT.format(names=_names(COLUMNS), rows=f"unnest({_arrays(COLUMNS)})")
-INSERT_CHANGES: Final = f"INSERT INTO crm_change ({_names(OF_CHANGE)}) SELECT * FROM unnest({_arrays(OF_CHANGE)})"  # noqa: S608 - no values
+INSERT_CHANGES: Final = CHANGES.format(names=_names(OF_CHANGE), rows=f"unnest({_arrays(OF_CHANGE)})")
 EVENT_VALUES: Final = attrgetter(*(name for name, _ in COLUMNS))
 CHANGE_VALUES: Final = attrgetter(*(name for name, _ in OF_CHANGE))
 
