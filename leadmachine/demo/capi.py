@@ -76,6 +76,7 @@ def fill(company: Company, rules: Rules, now: datetime, dice: random.Random) -> 
     ConversionEvent.objects.filter(pk__in=of_old_rule[OF_OLD_RULE:]).delete()
     events = _chronological_events(company)
     writer = Writer(now, dice)
+    _settle_expired([event for event in events if event.state == State.EXPIRED], writer)
     _settle_waiting([event for event in events if event.state == State.WAITING], writer)
     _settle_skipped([event for event in events if event.state == State.SKIPPED])
     _settle_pending([event for event in events if event.state == State.PENDING], rules, writer)
@@ -155,16 +156,18 @@ class Writer:
         )
 
 
-def _settle_waiting(events: Sequence[ConversionEvent], writer: Writer) -> None:
-    """Events of leads without an address: the oldest have expired, one lead was deleted, the others wait."""
-    age = timedelta(days=settings.EVENT_MAX_AGE_DAYS)
+def _settle_expired(events: Sequence[ConversionEvent], writer: Writer) -> None:
+    """Events that were too old when they were planned: they expired when they became so, and not just now."""
     for event in events:
-        if event.happened_at + age <= writer.now:
-            writer.end(event, State.EXPIRED, Reason.TOO_OLD, at=event.happened_at + age)
-    still_waiting = [event for event in events if event.state == State.WAITING]
-    deleted_lead = still_waiting[0].lead
+        too_old_at = event.happened_at + timedelta(days=settings.EVENT_MAX_AGE_DAYS)
+        writer.end(event, State.EXPIRED, Reason.TOO_OLD, at=too_old_at)
+
+
+def _settle_waiting(events: Sequence[ConversionEvent], writer: Writer) -> None:
+    """Events of leads without an address: one lead was deleted, the others wait."""
+    deleted_lead = events[0].lead
     assert deleted_lead is not None
-    for event in still_waiting:
+    for event in events:
         if event.lead == deleted_lead:
             writer.end(event, State.CANCELLED, Reason.LEAD_DELETED, at=event.happened_at + timedelta(days=3))
             event.lead = event.deal = None

@@ -125,6 +125,12 @@ def test_an_event_that_was_sent_shows_the_attempt_and_the_hash_that_went_out(nor
     assert event.happened_at < event.last_attempt.started_at == event.settled_at
 
 
+def test_what_has_expired_did_so_when_it_became_too_old_and_not_at_the_first_start(northwind) -> None:
+    expired = ConversionEvent.objects.for_company(northwind).filter(state=State.EXPIRED)
+
+    assert {event.settled_at - event.happened_at for event in expired} == {timedelta(days=90)}
+
+
 def test_what_gave_up_has_all_its_attempts(northwind) -> None:
     event = ConversionEvent.objects.get(state="exhausted")
 
