@@ -1,5 +1,6 @@
 """Receivers of crm's signals. Each makes one call in the transaction of the change."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -20,8 +21,6 @@ from crm.signals import (
     lead_erased,
 )
 
-SENTENCES_AT_MOST = 20  # about one undo
-
 
 @receiver(crm_events_recorded)
 def plan_conversions(events: Sequence[CrmEvent], **kwargs: Any) -> None:
@@ -37,7 +36,8 @@ def take_back_conversions(
 ) -> AlreadyTold | None:
     """Cancel the conversion events of these CRM events that have not gone out, and name those that have."""
     told = cancellation.take_back(company_ids=company_ids, crm_event_ids=crm_event_ids)
-    sentences = [already_told(event) for event in told.select_related("rule").order_by("pk")[:SENTENCES_AT_MOST]]
+    counts = Counter(already_told(event) for event in told.select_related("rule").order_by("pk"))
+    sentences = [f"{count:,} x {sentence}" if count > 1 else sentence for sentence, count in counts.items()]
     return AlreadyTold(sentences) if sentences else None
 
 

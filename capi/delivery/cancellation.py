@@ -58,14 +58,16 @@ def cancel_backfill(backfill: Backfill) -> int | None:
 def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> Events:
     """Cancel the open conversion events of these CRM events. Returns those that LinkedIn has or may have received.
 
-    Call it inside a transaction. An event that is due may be in a request in flight: it stays as it is, because
-    LinkedIn's answer decides. No event in its grace period is in one.
+    Call it inside a transaction. An event that was due when a request began may be in it: it stays as it is, because
+    LinkedIn's answer decides; without an acceptance it ends then (`settle.write`).
     """
-    in_flight = {request.company_id for request in recall_unsent(company_ids)}
+    may_be_in_one = Q(pk=None)
+    for request in recall_unsent(company_ids):
+        may_be_in_one |= Q(company=request.company_id, next_attempt_at__lte=request.request_started_at)
     events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)
-    end(events.exclude(company__in=in_flight, next_attempt_at__lte=Now()), State.CANCELLED, Reason.TAKEN_BACK)
-    may_have_arrived = Q(reason=Reason.TAKEN_BACK, attempts__gt=0)
-    return events.filter(Q(state__in=[State.ACCEPTED, State.PENDING]) | may_have_arrived)
+    end(events.exclude(may_be_in_one), State.CANCELLED, Reason.TAKEN_BACK)
+    without_answer = Q(reason=Reason.TAKEN_BACK, last_attempt__isnull=False)
+    return events.filter(Q(state__in=[State.ACCEPTED, State.PENDING, State.EXHAUSTED]) | without_answer)
 
 
 CANCELLABLE: Final = Q(state__in=OPEN_STATES, is_test=False)

@@ -19,6 +19,7 @@ from capi.delivery.selection import lead_of_event
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.models.choices import OPEN_STATES, Frequency, Reason, State
 from capi.models.lookups import IdList
+from crm.models import CrmEvent
 from crm.models.snapshots import chunks
 
 
@@ -107,6 +108,18 @@ def release_waiting(events: QuerySet[ConversionEvent]) -> set[int]:
 def skip(events: QuerySet[ConversionEvent]) -> int:
     """Skip the open ones of these events whose lead opted out. Returns how many there were."""
     return end(_of_leads(Q(share_with_ad_platforms=False), events), State.SKIPPED, Reason.OPTED_OUT)
+
+
+def tidy_after_recall(pks: IdList) -> None:
+    """What remains to be done for events of a request during which somebody or something was recalled."""
+    restore_once_keys(pks)
+    end_taken_back(ConversionEvent.objects.filter(pk__one_of=pks))
+
+
+def end_taken_back(events: QuerySet[ConversionEvent]) -> int:
+    """End the open ones of these events whose change was taken back. Returns how many there were."""
+    taken_back = CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id"), taken_back_at__isnull=False)
+    return end(events.filter(Exists(taken_back)), State.CANCELLED, Reason.TAKEN_BACK)
 
 
 def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:

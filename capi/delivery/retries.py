@@ -8,13 +8,14 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, CharField, F, Q, Value, When
-from django.db.models.functions import Now
+from django.db.models import Case, CharField, F, Func, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce, Greatest, Now
 
 from capi.delivery import planning
-from capi.models import ConversionEvent
+from capi.models import Connection, ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Reason, State
+from crm.models import CrmEvent
 
 TRIES = 3
 HURRIED_AT_ONCE = 10_000
@@ -39,6 +40,8 @@ def retry(*, company_id: int, pks: Sequence[int]) -> int:
     for _ in range(TRIES):
         try:
             with transaction.atomic():
+                # An undo locks it too: it either ends what is put back here, or is seen here as an obstacle.
+                Connection.objects.for_company(company_id).select_for_update(no_key=True).first()
                 return _put_back(events)
         except IntegrityError:
             continue  # an event that was planned at this moment has taken a `once_key`: try again
@@ -65,10 +68,16 @@ def _put_back(events: Events) -> int:
         message="",
         attempts=0,
         http_status=None,
-        next_attempt_at=Now(),
+        next_attempt_at=_due_again(),
         settled_at=None,
         once_key=planning.once_key_expression(),
     )
+
+
+def _due_again() -> Func:
+    """Now, but not before the end of the grace period."""
+    release = CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).values("release_at")
+    return Greatest(Coalesce(Subquery(release[:1]), Now()), Now())
 
 
 def _obstacle() -> Case:
@@ -78,6 +87,7 @@ def _obstacle() -> Case:
     unchanged = Q(lead__updated_at__lte=F("settled_at"), rule__linkedin_id=F("last_attempt__linkedin_id"))
     obstacles = [
         When(rule__deleted_at__isnull=False, then=Value(Reason.RULE_DELETED)),
+        When(crm_event__taken_back_at__isnull=False, then=Value(Reason.TAKEN_BACK)),
         When(rule__is_active=False, then=Value(Reason.RULE_INACTIVE)),
         When(lead=None, then=Value(Reason.LEAD_DELETED)),
         When(deal=None, rule__crm_event__startswith="deal_", then=Value(Reason.DEAL_DELETED)),

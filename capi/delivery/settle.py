@@ -129,7 +129,7 @@ def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Atte
     missed = sum(len(update.events) - _apply(update, attempt) for update in outcome.updates if update.events)
     if missed or not nobody_recalled:
         keep_only_tied(attempt)
-        planning.restore_once_keys(IdList(event.row.pk for event in request.events))
+        planning.tidy_after_recall(IdList(event.row.pk for event in request.events))
     if outcome.pause_rule is not None:
         pause_rule(request.rule, outcome.pause_rule, request.api_message.message)
     if outcome.pause_connection is not None:

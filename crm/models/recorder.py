@@ -23,7 +23,12 @@ from crm.signals import AlreadyTold, crm_events_recorded, crm_events_taken_back,
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
 
-Occasion = tuple[str, int | None, int | None]  # the kind of a CRM event, its lead and its deal
+Occasion = tuple[str, int | None, int | None]  # the kind of a CRM event, and its deal or else its lead
+
+
+def occasion(kind: str, lead_id: int | None, deal_id: int | None) -> Occasion:
+    """What a CRM event is about: a deal may have been moved to another lead since."""
+    return kind, lead_id if deal_id is None else None, deal_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ def record(
         for pk, now in after.items()
         for kind in _kinds(model, before.get(pk), now)
         if (kind, now.lead_id, now.deal_id) not in known
-        and (origin.reinstates is None or (kind, now.lead_id, now.deal_id) in origin.reinstates)
+        and (origin.reinstates is None or occasion(kind, now.lead_id, now.deal_id) in origin.reinstates)
     ]
     changes = list(_changes(both.values(), events, origin))
     if contacts := [now.lead_id for was, now in both.values() if was.contact != now.contact]:

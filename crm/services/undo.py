@@ -11,9 +11,9 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from crm.models import Change, Company, CrmEvent, Deal, Lead
+from crm.models import Change, Company, CrmEvent, Deal, IdempotencyRecord, Lead
 from crm.models.change import STEPS
-from crm.models.recorder import take_back, undoing
+from crm.models.recorder import Occasion, occasion, take_back, undoing
 from crm.models.tracking import Tracked
 
 MODELS: Final[tuple[type[Tracked], ...]] = (Deal, Lead)
@@ -54,31 +54,50 @@ def undo(*, company: Company, action: uuid.UUID) -> Undone:
 
 
 def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[CrmEvent], result: Undone) -> None:
-    change_of = {change.deal_id or change.lead_id: change for change in changes}
+    change_of = {_pk_of(change): change for change in changes}
     column = f"{model.step}_id"
     steps = model.step_model()._default_manager.filter(pk__in={change.old for change in change_of.values()})
     existing = set(map(str, steps.values_list("pk", flat=True)))
     by_old: defaultdict[str, list[Tracked]] = defaultdict(list)
-    for row in _locked(model, change_of):
+    set_back: list[Tracked] = []
+    rows = list(_locked(model, change_of))
+    newest = _newest_changes(model, change_of)
+    for row in rows:
         change = change_of[row.pk]
-        if str(getattr(row, column)) == change.new and change.old in existing:
+        if str(getattr(row, column)) == change.old:
+            set_back.append(row)
+        elif newest[row.pk] == change.pk and change.old in existing:
             by_old[change.old].append(row)
-        elif str(getattr(row, column)) != change.old:
+        else:
             result.changed_since.append(row)
     unchanged = [row for rows in by_old.values() for row in rows]
-    result.told += take_back(_of_rows(events, unchanged), sender=model)
+    left_open = set(_of_rows(events, set_back).values_list("deal" if model is Deal else "lead", flat=True))
+    result.told += take_back(_of_rows(events, [*unchanged, *set_back]), sender=model)
     with undoing(_ended_by(changes)):
         for old, rows in by_old.items():
             model._default_manager.filter(pk__in=[row.pk for row in rows]).update(**{column: old, "updated_at": Now()})
-    result.put_back += unchanged
+    result.put_back += [*unchanged, *(row for row in set_back if row.pk in left_open)]
+
+
+def _pk_of(change: Change) -> int:
+    return change.deal_id or change.lead_id
+
+
+def _newest_changes(model: type[Tracked], pks: Iterable[int]) -> dict[int, int]:
+    """The newest change of the step of each row: only that can be undone, or an old page would undo another's."""
+    of_rows = Q(deal__in=pks) if model is Deal else Q(lead__in=pks, deal=None)
+    changes = Change._base_manager.filter(of_rows, field__in=STEPS).order_by("pk")
+    return {_pk_of(change): change.pk for change in changes}
 
 
 def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: Undone) -> None:
     added = events.filter(kind=model.created_kind).values_list("deal" if model is Deal else "lead", flat=True)
     for row in _locked(model, list(added)):
-        if _is_untouched(row):
+        if _is_untouched(row, events):
             result.told += take_back(_of_rows(events, [row]), sender=model)
             result.removed.append(str(row))
+            # The form that added it may be submitted once more.
+            IdempotencyRecord.objects.for_company(row.company_id).filter(made_id=row.pk).delete()
             row.delete()
         else:
             result.changed_since.append(row)
@@ -94,12 +113,15 @@ def _of_rows(events: QuerySet[CrmEvent], rows: Sequence[Tracked]) -> QuerySet[Cr
     return events.filter(Q(deal__in=deals) | Q(lead__in=leads, deal=None))
 
 
-def _ended_by(changes: QuerySet[Change]) -> set[tuple[str, int | None, int | None]]:
+def _ended_by(changes: QuerySet[Change]) -> set[Occasion]:
     """The CRM events that these changes took back, as `Origin.reinstates` lists them."""
     ended = CrmEvent._base_manager.filter(taken_back_by__in=changes.values("action"))
-    return set(ended.values_list("kind", "lead_id", "deal_id"))
+    return {occasion(*event) for event in ended.values_list("kind", "lead_id", "deal_id")}
 
 
-def _is_untouched(row: Lead | Deal) -> bool:
+def _is_untouched(row: Lead | Deal, events: QuerySet[CrmEvent]) -> bool:
+    """True if nothing has happened to the row since it was added by the action of these events."""
     has_deals = isinstance(row, Lead) and row.deals.exists()
-    return not has_deals and row.updated_at - row.created_at < JUST_ADDED
+    about = CrmEvent._base_manager.filter(**{"deal" if isinstance(row, Deal) else "lead": row})
+    has_history = row.changes.exists() or about.exclude(pk__in=events.values("pk")).exists()
+    return not has_deals and not has_history and row.updated_at - row.created_at < JUST_ADDED

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -62,13 +63,22 @@ def undone_url(undone: Undone) -> str:
 def _tell_result(request: HttpRequest, undone: Undone) -> None:
     told = " ".join(undone.told)
     if undone.put_back:
-        messages.success(request, f"Undone: {_names(undone.put_back, 'is', 'are')} as before. {told}".strip())
+        messages.success(request, f"Undone: {_put_back(undone.put_back)}. {told}".strip())
     if undone.removed:
         removed = _names(undone.removed, "has been", "have been")
         messages.success(request, f"Undone: {removed} removed again. {told}".strip())
     if undone.changed_since:
         left = _names(undone.changed_since, "has been", "have been")
         messages.warning(request, f"Not undone: {left} changed since. Open the page to see the current state.")
+
+
+def _put_back(rows: Sequence[Any]) -> str:
+    """What is as before: the status or stage alone, whatever else a form has changed with it."""
+    if len(rows) > 1:
+        return f"{_names(rows, '', 'have')} their former {rows[0].step} again"
+    (row,) = rows
+    row.refresh_from_db(fields=[row.step])
+    return f"{row} is {'in ' if row.step == 'stage' else ''}{getattr(row, row.step)} again"
 
 
 def _names(rows: Sequence[object], one: str, several: str) -> str:

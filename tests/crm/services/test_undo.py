@@ -6,11 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from capi.delivery import cancellation, planning, retries
 from capi.models import ConversionEvent
 from capi.models.choices import Reason, State
+from capi.models.lookups import IdList
 from crm.models import Change, Company, CrmEvent, Deal, Lead, LeadStatus, Stage
 from crm.models.recorder import acting_as
 from crm.services.editing import change_status, move_deal
@@ -363,10 +366,149 @@ def taken_back(patient: Company, person: Person) -> Iterator[CrmEvent]:
 
 
 def test_no_later_rule_sends_what_was_taken_back(taken_back, make_rule) -> None:
-    from capi.delivery import planning
-
     make_rule("lead_qualified")
 
     planning.plan([taken_back.pk])
 
     assert not ConversionEvent.objects.filter(crm_event=taken_back).exists()
+
+
+# --- beside retries, second undos and moved deals --------------------------------------------------------------------
+
+
+def retry_all(company: Company) -> int:
+    return retries.retry(company_id=company.pk, pks=list(ConversionEvent.objects.values_list("pk", flat=True)))
+
+
+def test_what_was_taken_back_after_it_was_cancelled_can_not_be_retried(patient, rules, person) -> None:
+    lead = make_lead(patient)
+    with person():
+        give(lead, "Qualified")
+    event = ConversionEvent.objects.get(crm_event__kind="lead_qualified")
+    with transaction.atomic():
+        cancellation.cancel(company_id=patient.pk, pks=[event.pk])
+    undo(company=patient, action=person.action)
+
+    assert retry_all(patient) == 0
+    assert log("lead_qualified") == [(State.CANCELLED, Reason.CANCELLED_BY_HAND)]
+
+
+def test_a_retry_does_not_end_the_grace_period(patient, rules, person) -> None:
+    lead = make_lead(patient)
+    with person():
+        give(lead, "Qualified")
+    event = ConversionEvent.objects.get(crm_event__kind="lead_qualified")
+    with transaction.atomic():
+        cancellation.cancel(company_id=patient.pk, pks=[event.pk])
+
+    assert retry_all(patient) == 1
+    event.refresh_from_db()
+    assert event.next_attempt_at == event.crm_event.release_at
+    give(lead, "New")
+    assert log("lead_qualified") == [TAKEN_BACK]
+
+
+def test_an_old_undo_leaves_what_was_done_again(patient, rules, person) -> None:
+    lead = make_lead(patient)
+    with person():
+        give(lead, "Qualified")
+    first = person.action
+    for name in ("New", "Qualified"):
+        with person():
+            give(lead, name)
+
+    undone = undo(company=patient, action=first)
+
+    lead.refresh_from_db()
+    assert (lead.status.name, undone.changed_since) == ("Qualified", [lead])
+    assert log("lead_qualified") == [TAKEN_BACK, QUEUED]
+
+
+def test_undo_stops_what_is_on_hold_although_the_status_was_set_back_by_hand(patient, rules, person) -> None:
+    lead = make_lead(patient)
+    with person():
+        give(lead, "Qualified")
+    end_grace()
+    give(lead, "New")
+
+    undone = undo(company=patient, action=person.action)
+
+    assert undone.put_back == [lead]
+    assert log("lead_qualified") == [TAKEN_BACK]
+
+
+def test_a_win_is_recorded_again_although_the_deal_has_another_lead_now(patient, rules, person) -> None:
+    deal = make_deal(make_lead(patient))
+    with person():
+        move(deal, "Won")
+    with person():
+        move(deal, "Lost")
+    Deal.objects.filter(pk=deal.pk).update(lead=make_lead(patient, email="bob@example.com"))
+
+    undo(company=patient, action=person.action)
+
+    assert log("deal_won") == [TAKEN_BACK, QUEUED]
+
+
+def test_undo_names_what_may_have_arrived_although_no_answer_came(patient, rules, person) -> None:
+    lead = make_lead(patient)
+    with person():
+        give(lead, "Qualified")
+    ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(state=State.EXHAUSTED)
+
+    undone = undo(company=patient, action=person.action)
+
+    assert undone.told == ["LinkedIn may already have “Lead qualified”: an earlier attempt had no clear result."]
+
+
+def test_what_was_sent_of_many_is_counted(patient, rules, person) -> None:
+    for number in range(3):
+        make_lead(patient, email=f"{number}@example.com")
+    with person():
+        change_status(leads=Lead.objects.all(), status=status(patient, "Qualified"))
+    ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(state=State.ACCEPTED)
+
+    undone = undo(company=patient, action=person.action)
+
+    assert undone.told == ["3 x “Lead qualified” had already been sent to LinkedIn."]
+
+
+def test_a_lead_that_was_qualified_at_once_is_not_removed_with_that(patient, rules, person) -> None:
+    with person():
+        lead = make_lead(patient)
+    Lead.objects.filter(pk=lead.pk).update(status=status(patient, "Qualified"))
+
+    undone = undo(company=patient, action=person.action)
+
+    assert (undone.removed, undone.changed_since) == ([], [lead])
+    assert log("lead_qualified") == [QUEUED]
+
+
+def test_what_is_due_while_a_request_is_in_flight_is_left_to_its_answer(patient, rules, person, token) -> None:
+    lead = make_lead(patient)
+    with person():
+        give(lead, "Qualified")
+    end_grace()
+    type(token).objects.update(lease_id=uuid.uuid4(), leased_until=Now(), request_started_at=Now())
+
+    undone = undo(company=patient, action=person.action)
+
+    assert log("lead_qualified") == [QUEUED]
+    assert undone.told == [
+        "“Lead qualified” was being sent to LinkedIn at that moment. Recent Events shows the result."
+    ]
+    planning.tidy_after_recall(IdList(ConversionEvent.objects.values_list("pk", flat=True)))
+    assert log("lead_qualified") == [TAKEN_BACK]
+
+
+def test_what_became_due_after_a_request_began_is_taken_back(patient, rules, person, token) -> None:
+    lead = make_lead(patient)
+    with person():
+        give(lead, "Qualified")
+    began = Now() - timedelta(seconds=20)
+    type(token).objects.update(lease_id=uuid.uuid4(), leased_until=Now(), request_started_at=began)
+    end_grace()
+
+    undo(company=patient, action=person.action)
+
+    assert log("lead_qualified") == [TAKEN_BACK]

@@ -83,7 +83,7 @@ def test_undo_puts_it_back_and_linkedin_hears_nothing(client_as, sales, patient,
 
     lead.refresh_from_db()
     assert lead.status.name == "New"
-    assert texts(response) == ["Undone: Ada is as before."]
+    assert texts(response) == ["Undone: Ada is New again."]
     assert response.redirect_chain == [(f"/leads/{lead.pk}/", 302)]
     assert [(event.state, event.reason) for event in ConversionEvent.objects.all()] == [
         (State.CANCELLED, Reason.TAKEN_BACK)
