@@ -9,6 +9,7 @@ from django.dispatch import receiver
 from capi.delivery import cancellation, planning
 from capi.delivery.wakeup import wake_on_commit
 from capi.linkedin import failpoints
+from capi.models.choices import State
 from capi.selectors.explanations.explain import already_told
 from crm.models import CrmEvent
 from crm.signals import (
@@ -36,8 +37,8 @@ def take_back_conversions(
 ) -> AlreadyTold | None:
     """Cancel the conversion events of these CRM events that have not gone out, and name those that have."""
     told = cancellation.take_back(company_ids=company_ids, crm_event_ids=crm_event_ids)
-    counts = Counter(already_told(event) for event in told.select_related("rule").order_by("pk"))
-    sentences = [f"{count:,} x {sentence}" if count > 1 else sentence for sentence, count in counts.items()]
+    counts = Counter((event.rule.get_crm_event_display(), event.state) for event in told.select_related("rule"))
+    sentences = [already_told(name, State(state), count) for (name, state), count in sorted(counts.items())]
     return AlreadyTold(sentences) if sentences else None
 
 

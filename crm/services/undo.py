@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from crm.models import Change, Company, CrmEvent, Deal, IdempotencyRecord, Lead
+from crm.models import Change, Company, CrmEvent, Deal, Lead
 from crm.models.change import STEPS
 from crm.models.recorder import Occasion, occasion, take_back, undoing
 from crm.models.tracking import Tracked
@@ -96,8 +96,6 @@ def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: Undone) ->
         if _is_untouched(row, events):
             result.told += take_back(_of_rows(events, [row]), sender=model)
             result.removed.append(str(row))
-            # The form that added it may be submitted once more.
-            IdempotencyRecord.objects.for_company(row.company_id).filter(made_id=row.pk).delete()
             row.delete()
         else:
             result.changed_since.append(row)

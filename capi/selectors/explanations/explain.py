@@ -56,14 +56,14 @@ def explain_grace(seconds: float) -> Explanation:
     )
 
 
-def already_told(event: ConversionEvent) -> str:
-    """What LinkedIn has heard of an event whose change was undone. `event.rule` should be loaded."""
-    name = event.rule.get_crm_event_display()
-    if event.state == State.ACCEPTED:
-        return f"“{name}” had already been sent to LinkedIn."
-    if event.state == State.PENDING:
-        return f"“{name}” was being sent to LinkedIn at that moment. Recent Events shows the result."
-    return f"LinkedIn may already have “{name}”: an earlier attempt had no clear result."
+def already_told(crm_event: str, state: State, count: int) -> str:
+    """What LinkedIn has heard of `count` events in this state whose change was undone. `crm_event` is the label."""
+    name = f"“{crm_event}”{f' ({count:,} conversions)' if count > 1 else ''}"
+    if state == State.ACCEPTED:
+        return f"{name} had already been sent to LinkedIn."
+    if state == State.PENDING:
+        return f"{name} was being sent to LinkedIn at that moment. Recent Events shows the result."
+    return f"LinkedIn may already have {name}: an earlier attempt had no clear result."
 
 
 def explain_state(state: State, reason: str) -> Explanation:

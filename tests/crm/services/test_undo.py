@@ -470,7 +470,7 @@ def test_what_was_sent_of_many_is_counted(patient, rules, person) -> None:
 
     undone = undo(company=patient, action=person.action)
 
-    assert undone.told == ["3 x “Lead qualified” had already been sent to LinkedIn."]
+    assert undone.told == ["“Lead qualified” (3 conversions) had already been sent to LinkedIn."]
 
 
 def test_a_lead_that_was_qualified_at_once_is_not_removed_with_that(patient, rules, person) -> None:
