@@ -67,7 +67,7 @@ test: .venv/.to-develop
 
 faults: .venv/.to-develop
 	@echo "All fault tests, and in full what make test does at a small size:"
-	@$(PYTEST) -m "faults or sized" $(call marked,faults|sized) $(if $(TESTS),,tests/browser)
+	@$(PYTEST) -m "faults or sized" $(call marked,faults|sized|thorough) $(if $(TESTS),,tests/browser)
 	@echo "The fault tests that SQLite differs in, again on SQLite:"
 	@$(ON_SQLITE) -m "sqlite and faults" $(call marked,sqlite)
 

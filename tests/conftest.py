@@ -40,7 +40,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    later = [item for item in items if _is_for_make_faults(item)]
+    later = [item for item in items if item.get_closest_marker("thorough") or _is_second_look(item)]
     for item in later:
         item.add_marker("sized")
     if size.SMALL:
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="no Chromium found: install it, or name it in CHROMIUM"))
 
 
-def _is_for_make_faults(item: pytest.Item) -> bool:
+def _is_second_look(item: pytest.Item) -> bool:
     """True for half of what is looked at in each size and theme: `make test` sees each size and each theme once."""
     parameters = getattr(item, "callspec", None) and item.callspec.params
     return bool(parameters) and (parameters.get("size"), parameters.get("theme")) in LOOKED_AT_LATER

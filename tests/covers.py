@@ -47,6 +47,7 @@ def lines_of(items: list[pytest.Item]) -> dict[str, list[str]]:
 def command_of(item: pytest.Item) -> str:
     if item.get_closest_marker("long"):
         return "make chaos LONG=1"
-    if item.get_closest_marker("faults") and not item.get_closest_marker("representative"):
+    is_one_of_many = item.get_closest_marker("faults") and not item.get_closest_marker("representative")
+    if is_one_of_many or item.get_closest_marker("thorough"):
         return "make faults"
     return "make test"

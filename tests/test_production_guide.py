@@ -63,6 +63,7 @@ INSTALLING = [
 CHECKING, BACKUPS, UPGRADES, ENDING = "7. Does it work?", "Backups", "Upgrades", "Removing it"
 
 
+@pytest.mark.thorough
 @pytest.mark.processes
 @pytest.mark.timeout(400)
 def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(machine: Machine) -> None:

@@ -31,6 +31,7 @@ def stage_of(deal: Deal) -> str:
     return str(Deal.objects.get(pk=deal.pk).stage)
 
 
+@pytest.mark.sized
 def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, company, ada):
     deal = make_deal(ada)
     key, _ = ApiKey.objects.issue(company=company, role="sales", name="Website form")

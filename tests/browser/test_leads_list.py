@@ -42,6 +42,7 @@ def heights(page: Page) -> set[float]:
     return set(page.locator("tbody tr").evaluate_all("rows => rows.map(row => row.getBoundingClientRect().height)"))
 
 
+@pytest.mark.sized
 @pytest.mark.parametrize(("size", "row", "whole"), [(DESK, 48, 1500), (PHONE, 96, 2700)], ids=["desk", "phone"])
 def test_rows_have_one_height_and_a_page_of_them_is_short(page: Page, sales, leads, size, row, whole):
     open_list(page, sales, size)

@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 SHAPE = settings(
-    max_examples=sized(60, small=10),
+    max_examples=sized(60, small=5),
     stateful_step_count=50,
     deadline=None,
     database=None,

@@ -197,6 +197,7 @@ def test_the_main_job_through_the_web_server_and_two_workers(install, linkedin) 
         assert len(linkedin.ledger.tail(100)) == 3  # requests, so that nothing else came
 
 
+@pytest.mark.thorough
 def test_with_redis_dead_a_save_answers_at_once_and_the_sweep_delivers(install, linkedin) -> None:
     nobody = f"redis://127.0.0.1:{free_port()}/0"
     with install(nobody, LEADMACHINE_SWEEP_SECONDS="0.5") as installation:
@@ -258,6 +259,7 @@ def test_on_a_port_that_is_taken_the_web_server_says_so_in_one_sentence() -> Non
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_the_web_server_with_its_worker_and_sandbox_at_once(tmp_path, linkedin, ending) -> None:
     embedded = {"LEADMACHINE_EMBEDDED_WORKER": "on", "LINKEDIN_SANDBOX": "on", "LINKEDIN_SANDBOX_PORT": "0"}
@@ -270,6 +272,7 @@ def test_ctrl_c_ends_the_web_server_with_its_worker_and_sandbox_at_once(tmp_path
         assert codes == {"web": 0}  # what does not end within STOP_SECONDS is killed, and says so by its code
 
 
+@pytest.mark.thorough
 def test_the_embedded_worker_does_the_daily_housekeeping_too(tmp_path, linkedin) -> None:
     embedded = {"LEADMACHINE_EMBEDDED_WORKER": "on"}
     with Installation(tmp_path, linkedin_url=linkedin.url, redis_url="", **embedded) as installation:

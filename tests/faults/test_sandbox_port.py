@@ -74,6 +74,7 @@ def test_a_web_server_does_not_start_where_a_stranger_has_the_sandboxs_port(tmp_
     stranger.assert_was_told_nothing()
 
 
+@pytest.mark.thorough
 def test_another_process_becomes_the_sandbox_when_the_first_is_killed(web) -> None:
     first = owner(web)
     assert first is not None
@@ -84,6 +85,7 @@ def test_another_process_becomes_the_sandbox_when_the_first_is_killed(web) -> No
     wait_for(own_sandbox.proves_itself, seconds=10, told="it is our sandbox")
 
 
+@pytest.mark.thorough
 def test_the_sandbox_outlives_a_reload(web) -> None:
     before = {process.pid for process in web.children("web")}
 

@@ -86,6 +86,7 @@ def clone_with_venv(clone: Path, made_venv: Path) -> Path:
 # --- what works ---
 
 
+@pytest.mark.thorough
 def test_a_bare_clone_gets_its_packages_and_a_second_run_does_nothing(clone: Path) -> None:
     (clone / "requirements.lock").write_text(wheel(clone))
 
@@ -97,6 +98,7 @@ def test_a_bare_clone_gets_its_packages_and_a_second_run_does_nothing(clone: Pat
     assert second == (0, "make: '.venv/.to-run' is up to date.\n")
 
 
+@pytest.mark.thorough
 def test_a_venv_that_was_interrupted_before_it_had_pip_is_completed(clone: Path) -> None:
     (clone / "requirements.lock").write_text(wheel(clone))
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(clone / ".venv")], check=True, timeout=120)
@@ -107,6 +109,7 @@ def test_a_venv_that_was_interrupted_before_it_had_pip_is_completed(clone: Path)
     assert list((clone / ".venv").glob("lib/python*/site-packages/ours.py"))
 
 
+@pytest.mark.thorough
 def test_an_installation_that_failed_can_be_repeated(clone_with_venv: Path) -> None:
     line = wheel(clone_with_venv)
     (clone_with_venv / "requirements.lock").write_text(line)
@@ -271,6 +274,7 @@ def full_disk() -> Iterator[Path]:
     folder.rmdir()
 
 
+@pytest.mark.thorough
 def test_a_full_disk_is_told(full_disk: Path) -> None:
     code, said = make(full_disk)
 
@@ -284,6 +288,7 @@ def test_a_full_disk_is_told(full_disk: Path) -> None:
 # --- installing ---
 
 
+@pytest.mark.thorough
 def test_without_a_network_pips_words_stay_and_the_proxy_is_named(clone_with_venv: Path) -> None:
     (clone_with_venv / "requirements.lock").write_text(wheel(clone_with_venv))
 
@@ -295,6 +300,7 @@ def test_without_a_network_pips_words_stay_and_the_proxy_is_named(clone_with_ven
     assert not (clone_with_venv / ".venv" / ".to-run").exists()
 
 
+@pytest.mark.thorough
 def test_a_package_with_another_hash_is_told_and_not_installed(clone_with_venv: Path) -> None:
     wheel(clone_with_venv)
     (clone_with_venv / "requirements.lock").write_text(f"ours==1.0 --hash=sha256:{'0' * 64}\n")
@@ -308,6 +314,7 @@ def test_a_package_with_another_hash_is_told_and_not_installed(clone_with_venv: 
     assert not list((clone_with_venv / ".venv").glob("lib/python*/site-packages/ours.py"))
 
 
+@pytest.mark.thorough
 def test_what_pip_says_of_anything_else_stands_alone(clone_with_venv: Path) -> None:
     (clone_with_venv / "requirements.lock").write_text("this is no requirement\n")
 

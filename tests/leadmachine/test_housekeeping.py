@@ -289,6 +289,7 @@ TIED = """
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL for its plans")
 def test_no_statement_of_a_turn_reads_a_large_table_whole(company, rule, settings) -> None:
     settings.LINKEDIN_SANDBOX = True

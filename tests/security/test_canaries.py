@@ -79,6 +79,7 @@ def broker() -> Iterator[redis.Redis]:
     client.close()
 
 
+@pytest.mark.thorough
 def test_a_token_and_a_person_are_found_nowhere_but_where_they_belong(tmp_path: Path, broker: redis.Redis) -> None:
     url = re.sub(r"/\d*$", "", os.environ["REDIS_URL"]) + "/9"
     with Echo() as linkedin, Installation(

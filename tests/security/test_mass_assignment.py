@@ -1,5 +1,6 @@
 """S10: what a form or a body names beyond what may be written changes nothing."""
 
+import random
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from crm.models import Company, Deal, Lead, Membership
 from tests.conftest import give_password
 from tests.security.world import World
 from tests.security.writable import WRITABLE
+from tests.size import sized
 
 EVERY_FIELD = sorted(
     {
@@ -72,6 +74,7 @@ def test_a_form_writes_its_own_fields_alone(
     assert changed <= {*allowed, "updated_at", "is_paused", "linkedin"}
 
 
+@pytest.mark.sized
 @pytest.mark.parametrize("method", ["post", "patch"])
 @pytest.mark.parametrize(
     ("kind", "of", "serializer", "body"),
@@ -94,9 +97,8 @@ def test_the_api_names_what_can_not_be_written_and_writes_nothing(
     before = list(model.objects.order_by("pk").values())
     path = f"/api/v1/{kind}/" + ("" if method == "post" else f"{ours.ids[of]}/")
 
-    for name in EVERY_FIELD:
-        if name in WRITABLE[serializer]:
-            continue
+    others = [name for name in EVERY_FIELD if name not in WRITABLE[serializer]]
+    for name in random.sample(others, sized(len(others), small=len(others) // 5)):
         good = {key: ours.ids.get(value, value) for key, value in body.items()}
         answer = getattr(client, method)(path, {**good, name: theirs.company.pk}, format="json")
 

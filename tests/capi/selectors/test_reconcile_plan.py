@@ -33,6 +33,7 @@ def log(company, make_rule, settings) -> None:
         cursor.execute("ANALYZE")
 
 
+@pytest.mark.thorough
 def test_neither_the_page_nor_the_file_nor_the_mail_of_a_week_reads_a_large_table_whole(log, ops, client_as) -> None:
     web = client_as(ops)
     mail = Mail.objects.create(company=ops.company, user=ops.user, news=MailKind.WEEK, week=LAST_WEEK)
