@@ -13,6 +13,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from crm.models import AuditAction, Membership, User
+from crm.models.people import USERNAME_LENGTH, free_username
 from crm.services import audit
 from crm.services.people import confirm_address
 
@@ -28,8 +29,8 @@ def _password_reset(user: User, **kwargs: Any) -> None:
 @receiver(email_changed)
 def _sign_in_follows(user: User, from_email_address: EmailAddress, **kwargs: Any) -> None:
     """Free the old address as a username, so that someone else can sign up with it."""
-    if from_email_address and user.username == from_email_address.email[:150]:
-        user.username = user.email[:150]
+    if from_email_address and user.username == from_email_address.email[:USERNAME_LENGTH]:
+        user.username = free_username(user.email)
         user.save(update_fields=["username"])
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.request import Request
 
 from crm.api.permissions import AnyCaller
 
@@ -20,6 +21,9 @@ class SchemaView(SpectacularAPIView):
 
     permission_classes = [AnyCaller]
     http_method_names = ["get", "head"]
+
+    def _get_version_parameter(self, request: Request) -> None:
+        """The API has one version. `?version=` would only be repeated in a header of the response."""
 
 
 def add_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

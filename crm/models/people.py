@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import uuid
 from datetime import timedelta
 from typing import Any, ClassVar, Final, Self
 
@@ -18,6 +19,7 @@ from crm.models.validators import validate_time_zone
 
 KEY_PREFIX = "lm_"
 INVITATION_GOOD_FOR: Final = timedelta(days=7)
+USERNAME_LENGTH: Final = 150  # of Django's AbstractUser
 
 
 class DateStyle(models.TextChoices):
@@ -31,7 +33,7 @@ class DateStyle(models.TextChoices):
 
 
 class User(AbstractUser):
-    """A person who signs in with their e-mail address, which is also their `username` unless they have another."""
+    """A person who signs in with their e-mail address, which is also their `username` where that is possible."""
 
     date_style = models.CharField(
         max_length=10, choices=DateStyle.choices, default=DateStyle.NAMED, db_default=DateStyle.NAMED
@@ -56,8 +58,17 @@ class User(AbstractUser):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = self.email.lower()
-        self.username = self.username or self.email[:150]
+        self.username = self.username or free_username(self.email)
         super().save(*args, **kwargs)
+
+
+def free_username(email: str) -> str:
+    """The address, unless it is too long for a username or already another user's; then a random one.
+
+    An address may have 254 characters, and two may begin with the same 150.
+    """
+    fits = 0 < len(email) <= USERNAME_LENGTH and not User.objects.filter(username=email).exists()
+    return email if fits else f"user-{uuid.uuid4().hex}"
 
 
 class MembershipQuerySet(CompanyQuerySet["Membership"]):

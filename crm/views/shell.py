@@ -68,10 +68,13 @@ def work_in(request: HttpRequest, membership: Membership) -> None:
 
 
 def back_to(request: HttpRequest, default: str = "/") -> str:
-    """The URL in `next`, from the form or the query string, if it is on this host; else `default`."""
+    """The URL in `next`, from the form or the query string, if it is on this host; else `default`.
+
+    A bare word would be on this host too, but `redirect` takes it for the name of a view.
+    """
     address = request.POST.get("next", request.GET.get("next", ""))
     is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
-    return address if is_ours else default
+    return address if is_ours and "/" in address else default
 
 
 def whole_page(request: MemberRequest, url: str) -> HttpResponse:

@@ -1,11 +1,13 @@
 """S19: wherever `next` points, one stays on our host. S18: no other host is believed."""
 
 from urllib.parse import urljoin, urlsplit
+from uuid import UUID
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, make_deal, make_lead
 from tests.crm.accounts.conftest import sign_in
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +68,33 @@ def test_places_of_ours_are_gone_to(sales, target):
     response = Client().post("/login/", {"username": "sales@example.com", "password": PASSWORD, "next": target})
 
     assert response.headers["Location"] == target
+
+
+@pytest.mark.parametrize(
+    ("route", "pk", "fields"),
+    [
+        ("theme", "", {"theme": "dark"}),
+        ("outcomes_column", "", {"shown": "1"}),
+        ("undo", UUID(int=1), {}),
+        ("lead_bulk_status", "", {"status": "status"}),
+        ("lead_status", "lead", {"status": "status"}),
+        ("deal_move", "deal", {"stage": "stage"}),
+        ("events_cancel", "", {}),
+        ("events_retry", "", {}),
+    ],
+)
+@pytest.mark.parametrize("word", ["abc", "?page=2"])
+def test_a_word_is_no_place_to_go_to(client_as, admin, company, route, pk, fields, word):
+    deal = make_deal(make_lead(company))
+    ids = {"lead": deal.lead_id, "deal": deal.pk, "status": deal.lead.status_id, "stage": deal.stage_id}
+    path = reverse(route, args=[ids.get(pk, pk)] if pk else [])
+
+    response = client_as(admin).post(
+        path, {name: ids.get(value, value) for name, value in fields.items()} | {"next": word}
+    )
+
+    assert response.status_code == 302
+    assert response.url.startswith("/")
 
 
 BAD_HOSTS = [

@@ -51,6 +51,31 @@ def test_the_currency_is_guessed_from_the_browser_s_languages(db, languages, cur
     assert form["currency"].value() == currency
 
 
+LONG = f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{{}}"  # two of them have more in common than a username holds
+
+
+@pytest.mark.parametrize("end", ["nl", "de"])
+def test_addresses_that_begin_alike_are_two_peoples(db, end):
+    User.objects.create_user(LONG.format("nl")[:150], LONG.format("uk"), PASSWORD)
+    client = Client()
+
+    sign_up(client, email=LONG.format(end))
+    client.post(link())
+
+    assert User.objects.filter(email__in=[LONG.format(end), LONG.format("uk")]).count() == 2
+    assert is_in(client)
+
+
+def test_an_address_that_is_the_username_of_another_can_be_used(db, sales):
+    """The operator's admin can give a person any username, and a new address without one."""
+    User.objects.filter(pk=sales.user.pk).update(username="ada@example.com")
+
+    response = sign_up(Client())
+
+    assert response.url == "/confirm-email/"
+    assert User.objects.get(email="ada@example.com").username != "ada@example.com"
+
+
 def test_nobody_is_in_before_the_address_is_confirmed(db):
     client = Client()
     sign_up(client)
