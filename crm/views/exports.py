@@ -1,6 +1,7 @@
 """CSV exports, streamed so that they can be of any size."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -51,16 +52,17 @@ def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[st
             yield writer.writerow([as_text(cell) for cell in row])
 
 
-# Characters that start a formula, including full-width ones, and those that Excel and others skip before them
-FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-SKIPPED: Final = "\t\r\n\0 \u00a0\u3000"
+# A spreadsheet reads a formula where a cell begins with =, +, - or @, full-width ones too, also after what Excel and
+# others skip. A cell begins where its reader thinks so: `x;=1+1` is two cells on a computer whose language
+# separates with semicolons, and quotes don't hold them together there.
+_SKIPPED: Final = r"""[\s\0"'\\\u00a0\u3000]*"""
+_MARK: Final = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
+_FORMULA: Final = re.compile(rf"(\A(?=[\t\r\n\0])|(?:\A|[,;\t|\r\n])(?={_SKIPPED}{_MARK}))")
 
 
 def as_text(value: object) -> str:
-    """The value as the text of a cell. One that a spreadsheet might read as a formula gets a leading apostrophe.
+    """The value as the text of a cell. An apostrophe stands before everything that might be read as a formula.
 
     Source: OWASP, "CSV Injection".
     """
-    text = "" if value is None else str(value)
-    might_be_formula = text.startswith(("\t", "\r", "\n", "\0")) or text.lstrip(SKIPPED).startswith(FORMULA_PREFIXES)
-    return f"'{text}" if might_be_formula else text
+    return _FORMULA.sub(r"\1'", "" if value is None else str(value))

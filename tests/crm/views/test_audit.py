@@ -150,12 +150,6 @@ def test_what_a_spreadsheet_might_take_for_a_formula_becomes_text(sign):
     assert as_text(f"{sign}1+1") == f"'{sign}1+1"
 
 
-@pytest.mark.parametrize("value", ["Ada", "a=b", "3 - 1", "", "ada@example.com"])
-@pytest.mark.covers("S21")
-def test_what_is_text_already_stays_as_it_is(value):
-    assert as_text(value) == value
-
-
 def test_nothing_at_all_becomes_an_empty_cell():
     assert as_text(None) == ""
 
