@@ -79,11 +79,18 @@ def _delete_expired(renew: Renew) -> bool:
             raise
         except Exception:  # a failure must not stop the other tables
             logger.exception("Old rows of %s could not be deleted; the next attempt is in an hour.", label)
-    if settings.LINKEDIN_SANDBOX:
-        RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).set_aside(beyond_bytes=LEDGER_BYTES)
+    _prune_sandbox_log()
     rows = ", ".join(f"{count:,} of {label}" for label, count in deleted.items() if count)
     logger.info("The daily housekeeping deleted %s.", rows or "nothing")
     return len(deleted) == len(RETENTIONS)
+
+
+def _prune_sandbox_log() -> None:
+    ledger = RequestLog(settings.LINKEDIN_SANDBOX_LEDGER)
+    if settings.LINKEDIN_SANDBOX:
+        ledger.set_aside(beyond_bytes=LEDGER_BYTES)
+    # Even if the sandbox has been switched off since: what it received is still there.
+    ledger.prune(database_now() - timedelta(days=settings.RETENTION_DAYS))
 
 
 def _renew(claim_id: uuid.UUID) -> None:

@@ -3,24 +3,29 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from capi.delivery.planning import end
 from capi.delivery.recall import recall_unsent, wait_on_commit
 from capi.delivery.sent_hashes import forget_hashes
+from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import Backfill, Connection, ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import OPEN_STATES, Reason, State
 
 
 def forget_leads(*, company_id: int, lead_ids: Collection[int]) -> None:
-    """Cancel the open events of these leads, and blank what requests kept of them.
+    """Cancel the open events of these leads, and blank what requests, and the sandbox's log of them, kept of them.
 
     Call it inside the transaction that erases them. The outermost `atomic` returns once no request contains them.
     """
     wait_on_commit(recall_unsent([company_id]))
     events = ConversionEvent.objects.for_company(company_id).filter(lead__in=lead_ids)
+    event_ids = list(events.values_list("event_id", flat=True))
+    transaction.on_commit(lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(event_ids), robust=True)
     end(events, State.CANCELLED, Reason.ERASED)
     forget_hashes(set(events.values_list("pk", flat=True)))
     # Without its lead an event gets no hash any more, not even from a request that is in flight.

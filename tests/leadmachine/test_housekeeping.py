@@ -3,6 +3,7 @@
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -16,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from capi.delivery import shutdown
+from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import (
     Attempt,
     ConversionEvent,
@@ -33,6 +35,7 @@ from leadmachine import housekeeping
 from leadmachine.housekeeping import keep_house_if_due
 from leadmachine.retention import RETENTIONS
 from postgresql.bounds import HOUSEKEEPING_SECONDS
+from tests.capi.linkedin.sandbox.test_request_log import entry
 from tests.conftest import make_lead
 from tests.housekeeping import keep_house, let_a_day_pass
 from tests.plans import plans, read, read_whole
@@ -254,6 +257,18 @@ def test_the_file_of_the_sandbox_is_set_aside_where_there_is_a_sandbox(is_on, se
     keep_house()
 
     assert [path.name for path in tmp_path.iterdir()] == ["sandbox.jsonl.1" if is_on else "sandbox.jsonl"]
+
+
+@pytest.mark.parametrize("is_on", [True, False], ids=["sandbox", "no sandbox"])
+def test_what_the_sandbox_received_goes_with_the_log(is_on, settings) -> None:
+    settings.LINKEDIN_SANDBOX, settings.RETENTION_DAYS = is_on, 30
+    ledger = RequestLog(settings.LINKEDIN_SANDBOX_LEDGER)
+    for days in (31, 29):
+        ledger.append(replace(entry(), time=timezone.now() - timedelta(days=days)))
+
+    keep_house()
+
+    assert [received.number for received in ledger.tail(10)] == [2]
 
 
 @pytest.fixture

@@ -61,6 +61,17 @@ def test_nothing_of_the_person_is_left_in_a_dump(person, admin, tmp_path):
     assert bytes.fromhex(digest) not in blocks
 
 
+def test_the_sandbox_forgets_the_person_as_well(person, sandbox, settings):
+    settings.LINKEDIN_SANDBOX_LEDGER = sandbox.ledger.path
+    digest = email_sha256(CANARIES["email"])
+    assert digest in sandbox.ledger.path.read_text()
+
+    erase_lead(lead=person)
+
+    assert digest not in sandbox.ledger.path.read_text()
+    assert "Quistgaard" not in sandbox.ledger.path.read_text()
+
+
 def test_a_tombstone_and_the_figures_stay(person, company):
     before = list(CrmEvent.objects.order_by("pk").values_list("kind", "lead", "deal", "amount"))
 

@@ -3,8 +3,9 @@
 import contextlib
 import json
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -107,7 +108,26 @@ class RequestLog:
         with contextlib.suppress(FileNotFoundError):
             if self.path.stat().st_size > beyond_bytes:
                 # Renamed, not copied: a line that is being written goes to one of them, and is not lost.
-                self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+                self.path.replace(self._files()[1])
+
+    def forget(self, words: Collection[str]) -> int:
+        """Blank the entries that contain one of the words, such as the id of an event. Returns how many."""
+        if not words:
+            return 0
+        pattern = re.compile(b"|".join(re.escape(word.encode()) for word in words))
+        return sum(_blank(path, lambda line: pattern.search(line) is not None) for path in self._files())
+
+    def prune(self, before: datetime) -> int:
+        """Blank the entries from before this time. Returns how many."""
+
+        def is_old(line: bytes) -> bool:
+            entry = Entry.from_line(line)
+            return entry is not None and entry.time < before
+
+        return sum(_blank(path, is_old) for path in self._files())
+
+    def _files(self) -> tuple[Path, Path]:
+        return self.path, self.path.with_name(f"{self.path.name}.1")
 
     def _last_number(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,6 +151,19 @@ class RequestLog:
                 line = line[os.write(file, line) :]
         finally:
             os.close(file)
+
+
+def _blank(path: Path, is_to_go: Callable[[bytes], bool]) -> int:
+    """Write spaces over these lines, where they are: other processes may be adding lines to the end."""
+    blanked = at = 0
+    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+        for line in file:
+            content = line.rstrip(b"\n")
+            if is_to_go(content):
+                os.pwrite(file.fileno(), b" " * len(content), at)
+                blanked += 1
+            at += len(line)
+    return blanked
 
 
 def _lines_backwards(file: BinaryIO) -> Iterator[bytes]:

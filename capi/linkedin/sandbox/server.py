@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from functools import partial
 from http.client import responses
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from capi.linkedin.sandbox import messages
 from capi.linkedin.sandbox.faults import NO_FAULT, Drop, Fault, Faults
@@ -21,6 +23,7 @@ from capi.linkedin.sandbox.request_log import Entry, RequestLog
 from capi.linkedin.sandbox.validation import answer_to
 
 CONTROL_PATH = "/_control"
+CONTROL_BYTES = 4 * 2**20
 logger = logging.getLogger(__name__)
 
 
@@ -124,16 +127,41 @@ class Handler(BaseHTTPRequestHandler):
 
     def _control(self) -> None:
         """Accept faults for the next requests, from a test in another process. An empty list clears the queue."""
+        refused = self._refusal_of_control()
+        if refused is not None:
+            self.close_connection = True  # its body is not read
+            return self._answer(refused)
         request = self._received()
         if request is None:
             return
-        if not self.client_address[0].startswith("127."):
-            return self._answer(refusal(403, "Only from this machine"))
         try:
             self.context.faults.script(request.body)
         except ValueError as error:
             return self._answer(refusal(400, str(error)))
         self._answer(Reply(204))
+
+    def _refusal_of_control(self) -> Reply | None:
+        """Why this is no test on this machine: another machine, or a page that a browser here has open."""
+        length = self.headers.get("Content-Length", "")
+        if not is_loopback(self.client_address[0]):
+            return refusal(403, "Only from this machine")
+        if "Origin" in self.headers or "Sec-Fetch-Site" in self.headers:
+            return refusal(403, "Not from a page in a browser")
+        if not is_loopback(urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""):
+            return refusal(403, "Only under this machine's own name")  # another name may be anyone's
+        if self.command != "POST":
+            return refusal(405, "Only by POST")
+        if not (length.isascii() and length.isdigit() and len(length) <= len(str(CONTROL_BYTES))):
+            return refusal(411, "Only with a length")
+        return refusal(413, f"At most {CONTROL_BYTES} bytes") if int(length) > CONTROL_BYTES else None
+
+
+def is_loopback(host: str) -> bool:
+    """True for a name or address under which only this machine reaches itself."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class SandboxServer:

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from capi.linkedin.sandbox.faults import Drop, Fault
-from tests.capi.linkedin.sandbox.calling import recent
+from capi.linkedin.sandbox.server import CONTROL_BYTES, is_loopback
+from tests.capi.linkedin.sandbox.calling import Caller, recent
 
 
 def test_a_scripted_status_answers_so_many_requests_and_no_more(sandbox, caller):
@@ -153,3 +154,39 @@ def test_a_wrong_fault_is_refused_and_nothing_is_scripted(caller, wrong, said):
 
     assert (status, json.loads(body)) == (400, {"message": said, "status": 400})
     assert caller.post(recent()) == (201, b"")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Host": "rebound.evil.example"}, 403),
+        ({"Host": "rebound.evil.example:9"}, 403),
+        ({"Content_Length": str(CONTROL_BYTES + 1)}, 413),
+        ({"Content_Length": "9" * 5_000}, 411),
+        ({"Content_Length": "-1"}, 411),
+    ],
+)
+def test_no_page_of_a_browser_scripts_a_fault_and_no_body_fills_the_memory(sandbox, headers, status):
+    with Caller(sandbox.port) as other:
+        answered, _ = other.post([{"status": 503}], path="/_control", **headers)
+
+    assert answered == status
+    with Caller(sandbox.port) as caller:
+        assert caller.post(recent()) == (201, b"")
+
+
+def test_a_fault_is_scripted_by_post_alone(sandbox, caller):
+    caller.connection.request("GET", "/_control", b'{"status": 503}')
+
+    assert caller.connection.getresponse().status == 405
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("", False), ("10.0.0.1", False)],
+)
+def test_this_machine_is_known_by_its_own_names(host, is_ours):
+    assert is_loopback(host) is is_ours

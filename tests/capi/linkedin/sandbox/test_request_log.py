@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
@@ -188,3 +190,36 @@ def test_a_file_that_is_small_or_not_there_stays_as_it_is(ledger):
 
     assert numbers(ledger.tail(10)) == [1]
     assert list(ledger.path.parent.iterdir()) == [ledger.path]
+
+
+def test_entries_that_name_an_event_can_be_forgotten_in_both_files(ledger):
+    for event_id in ("first", "second", "first"):
+        ledger.append(entry(event(eventId=event_id)))
+        ledger.set_aside(beyond_bytes=0 if event_id == "second" else 10**9)
+
+    forgotten = ledger.forget(["first", "third"])
+    ledger.append(entry())
+
+    text = "".join(path.read_text() for path in ledger.path.parent.iterdir())
+    before = RequestLog(ledger.path.with_name("ledger.jsonl.1"))
+    assert forgotten == 2
+    assert "first" not in text
+    assert [item.elements[0]["eventId"] for item in before.tail(10)] == ["second"]
+    assert len(ledger.tail(10)) == 1
+
+
+def test_nothing_is_forgotten_without_a_word_or_a_file(ledger):
+    assert ledger.forget(["first"]) == 0
+    ledger.append(entry())
+
+    assert (ledger.forget([]), len(ledger.tail(10))) == (0, 1)
+
+
+def test_old_entries_go_and_young_ones_stay(ledger):
+    for days in (40, 31, 29):
+        ledger.append(replace(entry(), time=NOW - timedelta(days=days)))
+
+    pruned = ledger.prune(NOW - timedelta(days=30))
+
+    assert (pruned, numbers(ledger.tail(10))) == (2, [3])
+    assert ledger.prune(NOW - timedelta(days=30)) == 0
