@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from allauth.account import app_settings as account_settings
-from allauth.account.models import EmailConfirmation
+from allauth.account.models import EmailAddress, EmailConfirmation
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
@@ -18,7 +18,19 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail
 from capi.services import retention as log
-from crm.models import ApiKey, AuditAction, AuditEntry, Change, CrmEvent, IdempotencyRecord, Invitation, LeadSearch
+from crm.models import (
+    ApiKey,
+    AuditAction,
+    AuditEntry,
+    Change,
+    Company,
+    CrmEvent,
+    IdempotencyRecord,
+    Invitation,
+    LeadSearch,
+    Membership,
+    User,
+)
 from crm.models.people import INVITATION_GOOD_FOR
 from crm.services import idempotency, searches
 
@@ -80,6 +92,7 @@ CONFIRMATION: Final = Period("3 days", lambda: account_settings.EMAIL_CONFIRMATI
 # At least as long as the log that they are counted from: otherwise deleted days would be counted again every day.
 COUNTS: Final = Period("3 years", lambda: max(3 * 366, settings.RETENTION_DAYS))
 RECORD: Final = Period("2 years", lambda: 2 * 366)
+UNCONFIRMED: Final = "a sign-up whose address nobody confirmed"
 SIGN_INS: Final = (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED)
 
 
@@ -130,10 +143,30 @@ def _crm_events_in_use(before: datetime) -> InUse:
     return in_use
 
 
-def _ended_invitations(before: datetime) -> list[QuerySet[Any]]:
-    ended = Q(accepted_at__lt=before) | Q(revoked_at__lt=before)
+def _declined_invitations(before: datetime) -> list[QuerySet[Any]]:
+    """Those of strangers: their addresses were never entered by themselves."""
     run_out = Q(accepted_at=None, revoked_at=None, sent_at__lt=before - INVITATION_GOOD_FOR)
-    return [QuerySet(Invitation).filter(ended | run_out)]
+    return [QuerySet(Invitation).filter(Q(revoked_at__lt=before) | run_out)]
+
+
+def _unconfirmed_users(before: datetime) -> QuerySet[User]:
+    """Users who signed up before this time, never confirmed their address, and so could never sign in."""
+    addresses = EmailAddress.objects.filter(user=OuterRef("pk"))
+    return User.objects.filter(
+        Exists(addresses), ~Exists(addresses.filter(verified=True)), date_joined__lt=before, last_login=None
+    )
+
+
+def _unconfirmed_companies(before: datetime) -> list[QuerySet[Any]]:
+    members = Membership.objects.filter(company=OuterRef("pk"))
+    others = members.exclude(user__in=_unconfirmed_users(before))
+    return [QuerySet(Company).filter(Exists(members), ~Exists(others))]
+
+
+def _sessions_of_nobody(before: datetime) -> list[QuerySet[Any]]:
+    """The addresses of sessions that have ended: by signing out, or after their time."""
+    ongoing = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gte=before)
+    return [QuerySet(UserSession).filter(~Exists(ongoing))]
 
 
 # Processed from top to bottom: rows that reference others are deleted before them.
@@ -186,7 +219,9 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         ),
     ),
     "crm.Change": Kept("as long as its lead"),
-    "crm.Company": Kept("until the operator deletes it"),
+    "crm.Company": (
+        Expires(_days(7), f"{UNCONFIRMED}; any other until the operator deletes it", _unconfirmed_companies),
+    ),
     "crm.LeadStatus": Kept("as long as its company"),
     "crm.Stage": Kept("as long as its company"),
     "crm.Lead": Kept("until somebody of the company deletes it; erased, its empty row stays"),
@@ -200,7 +235,13 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     ),
     "crm.LeadSearch": (Expires(_days(searches.KEPT_FOR.days), "the search", _where(LeadSearch, at="created_at")),),
     # Users and how they sign in.
-    "crm.User": Kept("until the operator deletes the account"),
+    "crm.User": (
+        Expires(
+            _days(7),
+            f"{UNCONFIRMED}; any other until the operator deletes the account",
+            lambda before: [_unconfirmed_users(before)],
+        ),
+    ),
     "crm.User_groups": Kept("as long as its account"),
     "crm.User_user_permissions": Kept("as long as its account"),
     "crm.Membership": Kept("as long as its account"),
@@ -213,11 +254,17 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
             "a timeline names it",
         ),
     ),
-    "crm.Invitation": (Expires(_days(180), "it was accepted or revoked, or ran out", _ended_invitations),),
+    "crm.Invitation": (
+        Expires(_days(180), "it was accepted", _where(Invitation, at="accepted_at")),
+        Expires(_days(30), "it was revoked or ran out", _declined_invitations),
+    ),
     "account.EmailAddress": Kept("as long as its account"),
     "account.EmailConfirmation": (Expires(CONFIRMATION, "it was sent", _where(EmailConfirmation, at="created")),),
     "mfa.Authenticator": Kept("as long as its account"),
-    "usersessions.UserSession": (Expires(SESSION, "the sign-in", _where(UserSession, at="created_at")),),
+    "usersessions.UserSession": (
+        Expires(SESSION, "the sign-in", _where(UserSession, at="created_at")),
+        Expires(AT_ONCE, "the session's end", _sessions_of_nobody),
+    ),
     "sessions.Session": (Expires(AT_ONCE, "its end", _where(Session, at="expire_date")),),
     # The administration.
     "admin.LogEntry": (Expires(RECORD, "the change", _where(LogEntry, at="action_time")),),

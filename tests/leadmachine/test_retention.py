@@ -38,6 +38,7 @@ from crm.models import (
     Invitation,
     LeadSearch,
     Membership,
+    User,
 )
 from leadmachine.retention import RETENTIONS, Expires
 from tests.conftest import make_lead
@@ -173,12 +174,33 @@ def confirmation(member: Membership, moment: datetime) -> Model:
 
 
 def user_session(member: Membership, moment: datetime) -> Model:
-    names = {"session_key": f"{moment:%s}", "ip": "127.0.0.1", "user_agent": "Firefox"}
-    return UserSession.objects.create(user=member.user, created_at=moment, **names)
+    session(member, timezone.now() + MARGIN, key=f"{moment:%s}")
+    return session_of(member, created_at=moment, session_key=f"{moment:%s}")
 
 
-def session(member: Membership, moment: datetime) -> Model:
-    return Session.objects.create(session_key=f"{moment:%s}", session_data="", expire_date=moment)
+def ended_session(member: Membership, moment: datetime) -> Model:
+    session(member, moment, key=f"{moment:%s}")
+    return session_of(member, created_at=timezone.now(), session_key=f"{moment:%s}")
+
+
+def session_of(member: Membership, **fields: Any) -> Model:
+    return UserSession.objects.create(user=member.user, ip="127.0.0.1", user_agent="Firefox", **fields)
+
+
+def sign_up(member: Membership, moment: datetime) -> User:
+    user = User.objects.create(email=f"{moment:%s}@example.com", date_joined=moment)
+    EmailAddress.objects.create(user=user, email=user.email, primary=True)
+    company = Company.objects.create(name=f"{moment:%s}", slug=f"{moment:%s}")
+    Membership.objects.create(company=company, user=user, role="admin")
+    return user
+
+
+def signed_up_company(member: Membership, moment: datetime) -> Model:
+    return Company.objects.get(memberships__user=sign_up(member, moment))
+
+
+def session(member: Membership, moment: datetime, key: str = "") -> Model:
+    return Session.objects.create(session_key=key or f"{moment:%s}", session_data="", expire_date=moment)
 
 
 def admin_log_entry(member: Membership, moment: datetime) -> Model:
@@ -192,6 +214,8 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "capi.Mail": [(30, mail)],
     "capi.Alert": [(30, alert)],
     "capi.DayCount": [(3 * 366, day_count)],
+    "crm.Company": [(7, signed_up_company)],
+    "crm.User": [(7, sign_up)],
     "crm.CrmEvent": [(90, crm_event_of_nobody)],
     "crm.AuditEntry": [(30, sign_in), (2 * 366, audited)],
     "crm.IdempotencyRecord": [(7, posted_form)],
@@ -199,11 +223,11 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.ApiKey": [(180, revoked_key)],
     "crm.Invitation": [
         (180, accepted_invitation),
-        (180, revoked_invitation),
-        (180, invitation_that_ran_out),
+        (30, revoked_invitation),
+        (30, invitation_that_ran_out),
     ],
     "account.EmailConfirmation": [(3, confirmation)],
-    "usersessions.UserSession": [(7, user_session)],
+    "usersessions.UserSession": [(7, user_session), (0, ended_session)],
     "sessions.Session": [(0, session)],
     "admin.LogEntry": [(2 * 366, admin_log_entry)],
 }
@@ -324,6 +348,39 @@ def test_a_key_stays_while_it_is_good_or_a_timeline_names_it(admin, company) -> 
 
     assert set(ApiKey.objects.all()) == {good, named}
     assert CrmEvent.objects.get().api_key == named
+
+
+def test_who_confirmed_or_was_confirmed_or_has_signed_in_stays_and_so_does_the_company(admin) -> None:
+    users = [sign_up(admin, LONG_AGO + number * MARGIN) for number in range(4)]
+    EmailAddress.objects.filter(user=users[0]).update(verified=True)
+    EmailAddress.objects.filter(user=users[1]).delete()  # whom the operator made has none before the first sign-in
+    User.objects.filter(pk=users[2].pk).update(last_login=LONG_AGO)
+    Membership.objects.create(company=admin.company, user=users[3], role="sales")
+
+    keep_house()
+
+    assert set(User.objects.all()) == {admin.user, *users[:3]}
+    assert Company.objects.count() == 4
+
+
+def test_a_company_stays_while_one_of_its_members_can_sign_in(admin) -> None:
+    company = signed_up_company(admin, LONG_AGO)
+    Membership.objects.create(company=company, user=admin.user, role="sales")
+
+    keep_house()
+
+    assert Company.objects.filter(pk=company.pk).exists()
+    assert Membership.objects.filter(company=company).get().user == admin.user
+
+
+def test_who_has_a_confirmed_address_and_waits_for_another_stays(admin) -> None:
+    user = sign_up(admin, LONG_AGO)
+    EmailAddress.objects.create(user=user, email="new@example.com")
+    EmailAddress.objects.filter(user=user, primary=True).update(verified=True)
+
+    keep_house()
+
+    assert User.objects.filter(pk=user.pk).exists()
 
 
 def test_an_invitation_that_was_sent_again_lately_stays(admin) -> None:
