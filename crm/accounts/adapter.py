@@ -1,8 +1,8 @@
 """Sign-in by e-mail address, and our adapters for allauth: sign-up, error messages, client addresses and e-mail."""
 
 import logging
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -21,6 +21,7 @@ from crm.services.people import confirm_address
 
 Address = IPv4Address | IPv6Address
 
+IPV4_IN_IPV6: Final = 96  # the bits before an IPv4 address in ::ffff:0:0/96
 UNKNOWN = str(IPv4Address(0))  # a web server behind a Unix socket gets no address
 
 
@@ -41,14 +42,22 @@ def client_address(request: HttpRequest) -> str:
 
 
 def _is_our_proxy(address: Address) -> bool:
-    return any(address in ip_network(proxy, strict=False) for proxy in settings.TRUSTED_PROXIES)
+    return any(address in _network(proxy) for proxy in settings.TRUSTED_PROXIES)
+
+
+def _network(proxy: str) -> IPv4Network | IPv6Network:
+    network = ip_network(proxy, strict=False)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    return ip_network((mapped, network.prefixlen - IPV4_IN_IPV6)) if mapped else network
 
 
 def _parsed(text: str) -> Address | None:
+    """The address; as IPv4 if it is one within IPv6, as a socket for both names it, and without its interface."""
     try:
-        return ip_address(text.strip())
+        address = ip_address(text.strip().partition("%")[0])
     except ValueError:
         return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 logger = logging.getLogger(__name__)

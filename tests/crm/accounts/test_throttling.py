@@ -3,6 +3,7 @@
 from time import process_time
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.test import Client
 
@@ -172,3 +173,36 @@ def test_guesses_at_the_password_asked_for_again_count_too(client_as, sales):
 
     assert page.status_code == 200
     assert LOCKED in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("named", "address"),
+    [
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("::FFFF:cb00:7109", "203.0.113.9"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+    ],
+)
+def test_an_address_has_one_name(sales, named, address):
+    sign_in(Client(), address=named)
+
+    assert UserSession.objects.get().ip == address
+
+
+def test_visitors_whose_addresses_are_written_within_ipv6_are_not_one(sales):
+    """Of an IPv6 address its first 64 bits count, and those of ::ffff:203.0.113.1 are everybody's."""
+    fail(5, "sales@example.com", "::ffff:203.0.113.1")
+
+    assert LOCKED in sign_in(Client(), address="203.0.113.1").content.decode()
+    assert sign_in(Client(), address="::ffff:203.0.113.2").status_code == 302
+
+
+@pytest.mark.parametrize("trusted", ["10.0.0.0/8", "::ffff:10.0.0.0/104"])
+@pytest.mark.parametrize("proxy", ["10.1.2.3", "::ffff:10.1.2.3"])
+def test_a_proxy_is_trusted_under_both_of_its_names(sales, settings, trusted, proxy):
+    settings.TRUSTED_PROXIES = [trusted]
+
+    sign_in(Client(), address=proxy, **{"X-Forwarded-For": "203.0.113.9"})
+
+    assert UserSession.objects.get().ip == "203.0.113.9"
