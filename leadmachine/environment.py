@@ -15,13 +15,31 @@ import environ
 from cryptography.fernet import Fernet
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
+
+
+def private_folder(folder: Path) -> Path:
+    """The folder, made and closed to other users of the machine. Left as it is where this user may not change it."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+    return folder
+
+
+VAR_DIR = private_folder(BASE_DIR / "var")  # leads, keys, and what the sandbox received
 
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
 DEBUG: bool = env.bool("DEBUG", default=False)
 PORT: int = env.int("PORT", default=8000)
+
+
+def private_file(path: Path) -> Path:
+    """The file, made empty if there is none, so that it is its owner's alone whatever program writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    return path
 
 
 def dev_secret_key() -> str:

@@ -7,7 +7,7 @@ Without `DEBUG` the production rules apply: no setting falls back to an unsafe v
 from pathlib import Path
 from typing import Any
 
-from leadmachine.environment import BASE_DIR, DEBUG, PORT, VAR_DIR, dev_secret_key, dev_token_keys, env
+from leadmachine.environment import BASE_DIR, DEBUG, PORT, VAR_DIR, dev_secret_key, dev_token_keys, env, private_file
 from leadmachine.settings_delivery import *  # noqa: F403
 from leadmachine.settings_delivery import WORKER_STATEMENT_SECONDS
 from postgresql.bounds import options
@@ -112,7 +112,8 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
     }
     # Tests use a file too: tables of a shared in-memory database lock each other without waiting.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
-    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    if DATABASES["default"]["NAME"] != ":memory:":
+        private_file(Path(DATABASES["default"]["NAME"]))  # what SQLite puts beside it gets the same mode
 else:
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
