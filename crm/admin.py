@@ -5,7 +5,9 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -27,6 +29,29 @@ from crm.models.roles import Role
 from crm.services import people
 from crm.services.companies import deactivate_company, reactivate_company
 from crm.services.editing import change_status
+
+
+class KnownKeysSelect(AutocompleteSelect):
+    """Django's, without its error on a submitted value that can't be a key."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        return super().optgroups(name, [each for each in value if self._can_be_key(each)], attr)
+
+    def _can_be_key(self, value: object) -> bool:
+        try:
+            self.field.target_field.to_python(value)
+        except ValidationError:
+            return False
+        return True
+
+
+class AutocompleteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """For models that refer to more rows than a list could offer."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", KnownKeysSelect(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
 class DeleteOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -70,7 +95,7 @@ class CompanyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(LeadStatus, Stage)
-class StepAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class StepAdmin(AutocompleteAdmin):
     list_display = ("name", "company", "meaning", "position")
     list_filter = ("meaning",)
     list_select_related = ("company",)
@@ -79,7 +104,7 @@ class StepAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Lead)
-class LeadAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class LeadAdmin(AutocompleteAdmin):
     list_display = ("name", "email", "company", "status", "owner", "created_at")
     list_editable = ("status",)
     list_filter = ("status__meaning", "share_with_ad_platforms", "type")
@@ -103,7 +128,7 @@ class LeadAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Deal)
-class DealAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class DealAdmin(AutocompleteAdmin):
     list_display = ("title", "lead", "company", "stage", "amount", "currency")
     list_editable = ("stage",)
     list_filter = ("stage__meaning",)
@@ -164,7 +189,7 @@ class InvitationAdmin(DeleteOnlyAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class MembershipAdmin(AutocompleteAdmin):
     """Members are added here and changed with the actions, which always leave a company an admin."""
 
     list_display = ("user", "company", "role", "is_active")

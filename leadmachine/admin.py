@@ -1,11 +1,14 @@
 """The Django admin, for the operator's staff. It uses our own sign-in page and requires a second factor."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import AdminSite
+from django.contrib.admin.exceptions import DisallowedModelAdminToField
+from django.contrib.admin.options import TO_FIELD_VAR
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
@@ -21,6 +24,18 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
+def _refusing_nameless_fields(view: View) -> View:
+    """Raise DisallowedModelAdminToField (400) if `_to_field` is empty. Django takes "" for the name of a field."""
+
+    @wraps(view)
+    def careful(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if any(values.get(TO_FIELD_VAR) == "" for values in (request.GET, request.POST)):
+            raise DisallowedModelAdminToField(f"{TO_FIELD_VAR} is empty.")
+        return view(request, *args, **kwargs)
+
+    return cast(View, careful)
+
+
 class OperatorSite(AdminSite):
     site_header = site_title = "LeadMachine"
 
@@ -30,7 +45,7 @@ class OperatorSite(AdminSite):
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Wrap the view as Django does, with a longer statement limit: deleting a large company takes a while."""
-        return statements_may_take(LONG_SECONDS)(super().admin_view(view, cacheable))
+        return statements_may_take(LONG_SECONDS)(_refusing_nameless_fields(super().admin_view(view, cacheable)))
 
     @method_decorator(never_cache)
     @method_decorator(login_not_required)
