@@ -32,9 +32,12 @@ READS_PER_MINUTE: Final = 10
 ROWS_PER_PAGE: Final = 100
 
 
+READ: Final = "read"  # the name of the button that reads the list from LinkedIn
+
+
 @member(Action.CHANGE_RULES)
 def choose(request: MemberRequest) -> HttpResponse:
-    """List LinkedIn's rules. A POST imports those with a chosen CRM event."""
+    """List LinkedIn's rules as they were last read. A POST reads them, or imports those with a chosen CRM event."""
     return _page(request)
 
 
@@ -62,19 +65,22 @@ def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> 
     if not account or account_form:
         return _render(request, context)
     try:
-        read = _read(connection, refresh="anew" in request.GET)
+        read = _read(connection, request)
     except rate_limits.TooOften as error:
         return _render(request, {**context, "problem": too_often(str(error))})
     except UnreadableToken:
         return _render(request, {**context, "problem": REASONS[Reason.TOKEN_UNREADABLE]})
+    if read is None:
+        return _render(request, {**context, "is_unread": True})
     if read.outcome != ReadStatus.FOUND:
         return _render(request, {**context, "problem": READINGS[read.outcome], "said": read.api_message.message})
     return _list_rules(request, read, context)
 
 
-def _read(connection: Connection, *, refresh: bool) -> RulesRead:
-    known = None if refresh else cached_rules(connection)
-    if known is None:
+def _read(connection: Connection, request: MemberRequest) -> RulesRead | None:
+    """The list as it was last read. Only a POST asks LinkedIn: None if a GET finds no list."""
+    known = None if READ in request.POST else cached_rules(connection)
+    if known is None and request.method == "POST":
         rate_limits.check("rule-reads", company_id=connection.company_id, at_most=READS_PER_MINUTE)
         return refresh_rules(connection)
     return known
@@ -84,7 +90,8 @@ def _list_rules(request: MemberRequest, read: RulesRead, context: dict[str, Any]
     company = request.membership.company
     own = list(ConversionRule.objects.for_company(company))
     page = Paginator(importable_rules(read, own), ROWS_PER_PAGE).get_page(request.GET.get("page"))
-    form = ImportForm(request.POST if request.method == "POST" else None, offers=list(page))
+    is_import = request.method == "POST" and READ not in request.POST
+    form = ImportForm(request.POST if is_import else None, offers=list(page))
     if form.is_valid():
         try:
             imported = import_rules(company=company, chosen=form.chosen())

@@ -28,6 +28,7 @@ def test_rules_are_imported_from_the_linkedin_page(page, company, admin, sandbox
     open_page(page, LINKEDIN, size)
 
     page.get_by_role("link", name="Import from LinkedIn").click()
+    page.get_by_role("button", name="Read the rules").click()
     expect(page.get_by_label("Lead form sent")).to_have_value("lead_created")
     assert_fit_to_use(page)
     page.get_by_label("Demo booked").select_option("deal_created")
@@ -58,6 +59,9 @@ def test_no_state_of_the_import_has_a_finding(page, company, admin, sandbox, siz
             company.linkedin_connection.save()
         open_page(page, IMPORT, size, theme)
         assert_fit_to_use(page)
+        if account:
+            page.get_by_role("button", name="Read the rules").click()
+            assert_fit_to_use(page)
     page.get_by_text("4 rules left out").click()
     page.get_by_label("Lead form sent").select_option("Don't import")
     for name in ("Qualified lead", "Purchase"):
@@ -71,6 +75,7 @@ def test_a_token_that_may_not_read_leads_to_pasting(page, company, admin, sandbo
     connect(company, token="AQX-sendonly-token-0123456789")
     sign_in(page, admin)
     open_page(page, IMPORT)
+    page.get_by_role("button", name="Read the rules").click()
 
     expect(page.get_by_role("status").filter(has_text="normal for a Direct API token")).to_be_visible()
     page.get_by_role("link", name="Add a rule by its id").first.click()

@@ -5,8 +5,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core import mail
 from django.test import Client
 
+from capi.linkedin.sandbox.server import SandboxServer
+from crm.models import Invitation
+from crm.models.people import sha256
 from tests.security.matrix import ROWS, Open
 from tests.security.routes import Route, all_routes
 from tests.security.rows import checksum_of_everything
@@ -79,15 +83,21 @@ def test_a_foreign_origin_is_refused_even_with_the_right_token(ours: World, admi
     assert answers == [302, 403]
 
 
-def test_reading_changes_nothing(ours: World, callers: dict[str, Caller], settings: Any) -> None:
-    settings.LINKEDIN_SANDBOX = True
-    client, script = callers["admin by session"].client(), callers["admin by key"].client()
+def test_reading_changes_nothing_and_asks_nobody(
+    ours: World, callers: dict[str, Caller], settings: Any, sandbox: SandboxServer
+) -> None:
+    settings.LINKEDIN_SANDBOX = settings.SIGNUP = True
+    member, script, stranger = callers["admin by session"].client(), callers["admin by key"].client(), Client()
     script.get("/api/v1/leads/")  # the key's last use is noted once a minute
+    Invitation.objects.filter(pk=ours.ids["invitation"]).update(token_sha256=sha256(KEYS["token"]))
     before = checksum_of_everything(without=WRITTEN_BY_READING)
 
     for route in WRITES:
-        if "GET" in ROWS[route.name].methods and Open.PUBLIC not in ROWS[route.name].methods.values():
-            (script if route.name.startswith("api-") else client).get(address(route, ours))
+        actions = ROWS[route.name].methods
+        if "GET" in actions:
+            readers = [stranger, member] if Open.PUBLIC in actions.values() else [member]
+            for reader in [script] if route.name.startswith("api-") else readers:
+                reader.get(address(route, ours))
 
     changed = {
         table
@@ -95,3 +105,5 @@ def test_reading_changes_nothing(ours: World, callers: dict[str, Caller], settin
         if found != before.get(table)
     }
     assert changed == set()
+    assert sandbox.ledger.tail(10) == []
+    assert mail.outbox == []

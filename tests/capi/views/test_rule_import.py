@@ -16,6 +16,8 @@ from capi.services.rule_import import Chosen, Imported, import_rules
 from crm.models import AuditEntry
 from crm.models.roles import Role
 from tests.conftest import join, make_deal, make_lead
+from tests.security.rows import checksum_of_everything
+from tests.security.test_cross_site import WRITTEN_BY_READING
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +42,11 @@ def rules() -> list[tuple[str, str, str]]:
     return list(ConversionRule.objects.order_by("pk").values_list("crm_event", "linkedin_id", "name"))
 
 
+def read(web):
+    """The page after a press on the button that reads the rules from LinkedIn."""
+    return web.post(PAGE, {"read": "1"})
+
+
 def offered(page) -> list[str]:
     return [offer.rule.id for offer, _ in page.context["form"].rows()]
 
@@ -56,7 +63,7 @@ def listing(*names: str) -> Fault:
 def test_only_enabled_rules_of_the_conversions_api_are_offered_and_the_others_are_said(web, connect) -> None:
     connect()
 
-    page = web.get(PAGE)
+    page = read(web)
 
     assert offered(page) == ["104011", "104012", "104013", "104014", "104015", "104016", "104017", "104018"]
     assert [(one.rule.id, one.why.what) for one in page.context["left_out"]] == [
@@ -72,7 +79,7 @@ def test_the_usual_event_of_a_type_is_preset_once_and_never_where_it_has_a_rule(
     connect()
     make_rule("lead_qualified", "99")
 
-    page = web.get(PAGE)
+    page = read(web)
 
     preset = {offer.rule.id: offer.preset for offer, _ in page.context["form"].rows() if offer.preset}
     assert preset == {"104011": "lead_created", "104014": "deal_won"}  # 104016, Sign Up, would be a second one
@@ -104,7 +111,7 @@ def test_it_says_how_often_each_event_would_have_fired_lately(web, company, othe
     make_lead(company)
     make_lead(other_company)
 
-    page = web.get(PAGE).content.decode()
+    page = read(web).content.decode()
 
     told = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", page.split('id="firings"')[1].split("</dl>")[0])
     assert told == [
@@ -128,7 +135,7 @@ def test_a_rule_for_lost_deals_starts_switched_off_and_without_a_value(web, comp
 def test_no_event_is_guessed_from_the_type_other(web, connect) -> None:
     connect()
 
-    page = web.get(PAGE)
+    page = read(web)
 
     assert {offer.suggested for offer, _ in page.context["form"].rows() if offer.rule.type == "OTHER"} == {""}
 
@@ -148,7 +155,7 @@ def test_what_is_mapped_already_is_shown_as_such_and_comes_last(web, connect, ma
     connect()
     make_rule("deal_won", "104011", name="Ours")
 
-    page = web.get(PAGE)
+    page = read(web)
 
     assert offered(page)[-1] == "104011"
     assert "Mapped: Deal won" in page.content.decode()
@@ -160,7 +167,7 @@ def test_reading_keeps_what_linkedin_says_with_the_rules_that_are_there(web, con
     off = make_rule("deal_won", "400401")
     theirs = make_rule("deal_won", "400401", company=other_company)
 
-    web.get(PAGE)
+    read(web)
 
     off.refresh_from_db()
     theirs.refresh_from_db()
@@ -171,7 +178,7 @@ def test_reading_keeps_what_linkedin_says_with_the_rules_that_are_there(web, con
 def test_what_linkedin_said_goes_with_the_id(web, connect, make_rule) -> None:
     connect()
     rule = make_rule("deal_won", "104014")
-    web.get(PAGE)
+    read(web)
     rule.refresh_from_db()
 
     services.save_rule(rule=rule)
@@ -222,7 +229,7 @@ def test_one_bad_row_keeps_all_from_being_saved(company, connect) -> None:
 def test_250_rules_are_offered_in_pages(web, connect) -> None:
     connect(account="250250")
 
-    first, last = web.get(PAGE), web.get(f"{PAGE}?page=2")
+    first, last = read(web), web.get(f"{PAGE}?page=2")
 
     assert (len(offered(first)), len(offered(last))) == (100, 68)
     assert set(offered(first)).isdisjoint(offered(last))
@@ -230,23 +237,39 @@ def test_250_rules_are_offered_in_pages(web, connect) -> None:
     assert "82 rules left out" in first.content.decode()
 
 
-def test_the_list_is_read_once_for_all_pages_and_again_when_asked(web, connect, sandbox) -> None:
+def test_the_list_is_read_once_for_all_pages_and_only_when_asked(web, connect, sandbox) -> None:
     connect()
 
-    web.get(PAGE)
-    web.get(PAGE)
+    unread = web.get(PAGE)
+    before = len(sandbox.ledger.tail(10))
+    read(web)
+    again = web.get(PAGE)
     once = len(sandbox.ledger.tail(10))
-    web.get(f"{PAGE}?anew")
+    read(web)
 
-    assert (once, len(sandbox.ledger.tail(10))) == (1, 2)
+    assert "Read the rules from LinkedIn" in unread.content.decode()
+    assert len(offered(again)) == 8
+    assert (before, once, len(sandbox.ledger.tail(10))) == (0, 1, 2)
+
+
+def test_a_page_that_is_only_opened_asks_nobody_and_changes_nothing(web, connect, sandbox, make_rule) -> None:
+    connect()
+    make_rule("deal_won", "400401")
+    before = checksum_of_everything(without=WRITTEN_BY_READING)
+
+    for query in ("", "?read=1", "?anew", "?page=2"):
+        assert web.get(PAGE + query).status_code == 200
+
+    assert sandbox.ledger.tail(10) == []
+    assert checksum_of_everything(without=WRITTEN_BY_READING) == before
 
 
 def test_another_token_or_account_has_its_own_list(web, connect, sandbox) -> None:
     connect()
-    web.get(PAGE)
+    read(web)
 
     connect(account="250250")
-    page = web.get(PAGE)
+    page = read(web)
 
     assert offered(page)[0] == "200001"
 
@@ -254,9 +277,10 @@ def test_another_token_or_account_has_its_own_list(web, connect, sandbox) -> Non
 def test_a_list_is_never_shown_to_another_company(client_as, web, connect, other_company) -> None:
     connect()
     services.save_token(company=other_company, token="AQX-sendonly-token-0123456789", ad_account_id="512345678")
-    web.get(PAGE)
+    read(web)
 
-    theirs = client_as(join(other_company, Role.ADMIN, email="eve@example.com")).get(PAGE)
+    theirs = client_as(join(other_company, Role.ADMIN, email="eve@example.com"))
+    theirs = read(theirs)
 
     assert "left_out" not in theirs.context
     assert "104011" not in theirs.content.decode()
@@ -276,7 +300,7 @@ def test_where_the_list_can_not_be_read_the_page_says_why_and_leads_to_pasting(
 ) -> None:
     connect(token=token, account=account)
 
-    page = web.get(PAGE).content.decode().replace("LinkedIn's", "LinkedIn&#x27;s")
+    page = read(web).content.decode().replace("LinkedIn's", "LinkedIn&#x27;s")
 
     assert said in page
     assert f'href="{reverse("rule_new")}"' in page
@@ -297,7 +321,7 @@ def test_garbage_changes_nothing_here(web, connect, sandbox, fault, said) -> Non
     before = Connection.objects.values().get()
     sandbox.faults.add(fault)
 
-    page = web.get(PAGE)
+    page = read(web)
 
     assert said in page.content.decode()
     assert Connection.objects.values().get() == before
@@ -308,7 +332,7 @@ def test_a_linkedin_that_does_not_answer_holds_the_page_for_its_time_only(web, c
     connect()
     sandbox.faults.add(Fault(delay_ms=2_000))
 
-    page = web.get(PAGE)
+    page = read(web)
 
     assert "LinkedIn did not respond in time" in page.content.decode()
 
@@ -317,7 +341,7 @@ def test_odd_names_are_text_and_nothing_else(web, connect, sandbox) -> None:
     connect()
     sandbox.faults.add(listing('"><script>alert(1)</script>', "{{ 7|add:7 }}", "", "x" * 400))
 
-    page = web.get(PAGE).content.decode()
+    page = read(web).content.decode()
     web.post(PAGE, {f"event_{number}": "deal_won" for number in range(1, 5)})
 
     assert "<script>alert" not in page
@@ -341,7 +365,7 @@ def test_a_token_that_can_not_be_opened_is_said(web, company, connect, sandbox) 
     connect()
     Connection.objects.for_company(company).update(sealed_token="gAAAA")
 
-    page = web.get(PAGE).content.decode()
+    page = read(web).content.decode()
 
     assert "can't be decrypted with this" in page.replace("&#x27;", "'")
     assert sandbox.ledger.tail(10) == []
@@ -355,7 +379,8 @@ def test_a_missing_ad_account_is_asked_for_and_then_its_rules_are_shown(web, com
 
     assert "Which ad account are the rules in?" in asked
     assert answer.redirect_chain == [(PAGE, 302)]
-    assert len(offered(answer)) == 8
+    assert "Read the rules from LinkedIn" in answer.content.decode()
+    assert len(offered(read(web))) == 8
     assert Connection.objects.get(company=company).ad_account_id == "512345678"
     assert AuditEntry.objects.get(action="ad_account_saved").company == company
 
@@ -374,7 +399,7 @@ def test_what_can_be_no_ad_account_is_refused(web, company, connect, sandbox, wr
 def test_asking_linkedin_too_often_is_held_back(web, connect, sandbox, one_minute) -> None:
     connect()
 
-    pages = [web.get(f"{PAGE}?anew") for _ in range(11)]
+    pages = [read(web) for _ in range(11)]
 
     assert "left_out" in pages[9].context
     assert "Your company may do this 10 times a minute." in pages[10].content.decode()
@@ -385,7 +410,7 @@ def test_the_page_asks_the_database_as_often_for_many_rules_as_for_few(
     web, company, connect, django_assert_max_num_queries
 ) -> None:
     connect(account="250250")
-    web.get(PAGE)
+    read(web)
     for number in range(30):
         ConversionRule.objects.create(
             company=company, crm_event="lead_created", linkedin_id=str(200001 + number), name="Ours"

@@ -46,7 +46,7 @@ def test_the_banners_of_days_that_come_near(web, company, token, monkeypatch) ->
 def test_the_import_that_can_not_be_read(web, company, sandbox) -> None:
     without_token = web.get(reverse("rule_import"))
     services.save_token(company=company, token="AQX-sendonly-token-0123456789", ad_account_id="512345678")
-    not_allowed = web.get(reverse("rule_import"))
+    not_allowed = web.post(reverse("rule_import"), {"read": "1"})
 
     assert topics(without_token) == {"reason-no_token"}
     assert topics(not_allowed) == {"reading-cannot_tell"}
