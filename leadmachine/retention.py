@@ -174,6 +174,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     # The log of what went to LinkedIn.
     "capi.ConversionEvent": (Expires(LOG, "its end", log.ended_events, first=log.count_for_good),),
     "capi.EarlierAttempt": Kept("as long as its event"),
+    "capi.CountedPerson": Kept("as long as its event"),
     "capi.Attempt": (
         Expires(
             LOG, "it was made", _in_order(Attempt, at="started_at"), log.attempts_in_use, "an event in the log names it"

@@ -17,9 +17,10 @@ from django.db.models.functions import Now
 
 from capi.delivery import lane, planning, planning_sql
 from capi.delivery.lane import Lease
+from capi.delivery.persons import people_to_count
 from capi.linkedin import failpoints
 from capi.models import Backfill, ConversionEvent, ConversionRule
-from capi.models.choices import BackfillState
+from capi.models.choices import BackfillOutcome, BackfillState
 from crm.models import CrmEvent
 from crm.models.snapshots import CHUNK
 from postgresql.bounds import LONG_SECONDS, statements_may_take
@@ -30,7 +31,7 @@ def preview(rule: ConversionRule, *, since: datetime, until: datetime) -> Counte
     """How many CRM events a backfill of the rule over [since, until) would find, by `BackfillOutcome`."""
     moments = [connection.ops.adapt_datetimefield_value(moment) for moment in (since, until)]
     period = [rule.company_id, rule.crm_event, *moments]
-    return _counts(planning_sql.preview_of_period(about_deal=rule.is_about_deal), [*period, rule.pk, *period])
+    return _counts(rule, planning_sql.preview_of_period(about_deal=rule.is_about_deal), [*period, rule.pk, *period])
 
 
 @transaction.atomic
@@ -71,10 +72,18 @@ def _not_reached(backfill: Backfill) -> QuerySet[CrmEvent]:
 
 def _preview_ids(rule: ConversionRule, ids: Sequence[int]) -> Counter[str]:
     chosen = planning_sql.one_of(ids)
-    return _counts(planning_sql.preview_of_ids(about_deal=rule.is_about_deal), [chosen, rule.pk, chosen])
+    return _counts(rule, planning_sql.preview_of_ids(about_deal=rule.is_about_deal), [chosen, rule.pk, chosen])
 
 
-def _counts(statement: str, parameters: Sequence[Any]) -> Counter[str]:
+def _counts(rule: ConversionRule, statement: str, parameters: Sequence[Any]) -> Counter[str]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return Counter(dict(cursor.fetchall()))
+        rows = cursor.fetchall()
+    counts: Counter[str] = Counter()
+    for outcome, _, count in rows:
+        counts[outcome] += count
+    if addresses := [address for _, address, _ in rows if address is not None]:
+        would_go = counts[BackfillOutcome.GOES]
+        counts[BackfillOutcome.GOES] = len(people_to_count(rule, addresses))
+        counts[BackfillOutcome.ALREADY_COUNTED] += would_go - counts[BackfillOutcome.GOES]
+    return +counts

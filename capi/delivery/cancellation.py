@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from capi.delivery.persons import forget_people
 from capi.delivery.planning import end
 from capi.delivery.recall import recall_unsent, wait_on_commit
 from capi.delivery.sent_hashes import forget_hashes
@@ -27,6 +28,7 @@ def forget_leads(*, company_id: int, lead_ids: Collection[int]) -> None:
     event_ids = list(events.values_list("event_id", flat=True))
     transaction.on_commit(lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(event_ids), robust=True)
     end(events, State.CANCELLED, Reason.ERASED)
+    forget_people(company_id=company_id, lead_ids=lead_ids)
     forget_hashes(set(events.values_list("pk", flat=True)))
     # Without its lead an event gets no hash any more, not even from a request that is in flight.
     events.update(lead=None, message="")

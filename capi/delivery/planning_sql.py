@@ -13,6 +13,10 @@ from crm.models import CrmEvent, Lead
 
 NO_BACKFILL = "CAST(NULL AS bigint)"
 BACKFILL = "CAST(%s AS bigint)"
+# Planning needs no address: `persons` decides when a request is made. A preview tells people apart by it.
+NO_ADDRESS = "CAST(NULL AS text)"
+ADDRESS_OF_PERSON = """(
+  SELECT l.email FROM {lead} l WHERE l.id = e.lead_id AND r.frequency = 'per_person')"""
 
 # Every CRM event that has a lead with every active rule of its kind, as the columns of a conversion event. The lead is
 # looked up by its key and not joined (see `selection.lead_of_event`), and once for each pair, as it is materialized.
@@ -21,7 +25,7 @@ WITH found AS {materialized} (
   SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
          'lm-' || replace(CAST(e.public_id AS text), '-', '') || '-' || r.id AS event_id, r.frequency,
          {backfill} AS backfill_id,
-         {later} AS due_at,
+         {later} AS due_at, {address} AS address,
          (SELECT CASE WHEN NOT l.share_with_ad_platforms THEN 'opted_out' WHEN e.occurred_at <= {oldest} THEN 'too_old'
                       WHEN l.email = '' THEN 'no_email' ELSE '' END FROM {lead} l WHERE l.id = e.lead_id) AS reason
   FROM {crm_event} e
@@ -29,6 +33,7 @@ WITH found AS {materialized} (
   WHERE {which} AND e.taken_back_at IS NULL
 )
 SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, reason,
+       CASE WHEN reason = '' THEN address END AS address,
        CASE WHEN reason IN ('', 'no_email') AND frequency = 'once' THEN COALESCE(deal_id, lead_id) END AS once_key,
        CASE reason WHEN '' THEN 'pending' WHEN 'no_email' THEN 'waiting' WHEN 'too_old' THEN 'expired'
                    ELSE 'skipped' END AS state,
@@ -67,11 +72,12 @@ SELECT company_id, {wait} FROM made WHERE {to_wake_for} GROUP BY company_id
 # A waiting event that gets its address within the grace period is due at its end.
 TO_WAKE_FOR = "(state = 'pending' OR state = 'waiting' AND next_attempt_at > {now})"
 DUE = "SELECT company_id, {wait} FROM {event} WHERE {to_wake_for} AND crm_event_id {one_of} GROUP BY company_id"
-# What the statements above would do with one rule's past CRM events, and how many have lost their lead or deal.
+# What the statements above would do with one rule's past CRM events, and how many have lost their lead or deal. Those
+# that would be sent come by address where the rule counts people.
 PREVIEW = """
-SELECT outcome, COUNT(*) FROM (
+SELECT outcome, address, COUNT(*) FROM (
   WITH met AS {materialized} (
-    SELECT reason, once_key, happened_at, crm_event_id,
+    SELECT reason, address, once_key, happened_at, crm_event_id,
            (SELECT made.state FROM {event} made
             WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id) AS made,
            (SELECT holder.id FROM {event} holder
@@ -82,11 +88,12 @@ SELECT outcome, COUNT(*) FROM (
               WHEN once_key IS NOT NULL AND (holder IS NOT NULL OR ROW_NUMBER() OVER (
                 PARTITION BY once_key, made IS NULL ORDER BY happened_at, crm_event_id) > 1)
               THEN 'already_counted'
-              WHEN reason = '' THEN 'goes' ELSE reason END AS outcome
+              WHEN reason = '' THEN 'goes' ELSE reason END AS outcome,
+         CASE WHEN made IS NULL THEN address END AS address
   FROM met
-) AS previewed GROUP BY outcome
+) AS previewed GROUP BY outcome, address
 UNION ALL
-SELECT outcome, COUNT(*) FROM (
+SELECT outcome, NULL, COUNT(*) FROM (
   SELECT CASE WHEN e.lead_id IS NULL THEN 'lead_deleted' ELSE 'deal_deleted' END AS outcome
   FROM {crm_event} e WHERE {about} AND {is_gone}
 ) AS gone GROUP BY outcome
@@ -188,12 +195,13 @@ def _planning(dialect: Dialect, which: str, backfill: str, days: int) -> Plannin
 def _preview(dialect: Dialect, about: str, about_deal: bool, days: int) -> str:
     names, is_gone = _names(dialect), _is_gone(about_deal)
     about = about.format(**names)
-    pairs = _pairs(dialect, f"{about} AND r.id = %s AND NOT ({is_gone})", NO_BACKFILL, days)
+    pairs = _pairs(dialect, f"{about} AND r.id = %s AND NOT ({is_gone})", NO_BACKFILL, days, ADDRESS_OF_PERSON)
     return PREVIEW.format(pairs=pairs, about=about, is_gone=f"({is_gone})", **names)
 
 
-def _pairs(dialect: Dialect, which: str, backfill: str, days: int) -> str:
+def _pairs(dialect: Dialect, which: str, backfill: str, days: int, address: str = NO_ADDRESS) -> str:
     names = _names(dialect)
+    names["address"] = address.format(**names)
     oldest = dialect.ago.format(days=days)
     return PAIRS.format(which=which.format(**names), backfill=backfill, oldest=oldest, **names)
 

@@ -47,7 +47,7 @@ def spend_unless_recalled(
         return part
     with transaction.atomic():
         lane.renew(lease)  # locks the row until the commit, so that nobody is recalled meanwhile
-        left = _still_sendable(part)
+        left = still_sendable(part)
         return left if left and lane.spend_request(lease, snapshot) else []
 
 
@@ -99,7 +99,8 @@ def _is_in_flight(request: RequestInFlight) -> bool:
     return is_the_same and connection.now < request.request_started_at + longest
 
 
-def _still_sendable(part: Sequence[Sendable]) -> list[Sendable]:
+def still_sendable(part: Sequence[Sendable]) -> list[Sendable]:
+    """Those of the events that may still be sent. Call it while the lane's row is locked."""
     pending = ConversionEvent.objects.pending().filter(pk__in=[event.row.pk for event in part])
     shares = Subquery(lead_of_event().values("share_with_ad_platforms")[:1])
     sendable = pending.alias(shares=shares).filter(Q(shares=True) | Q(is_test=True))

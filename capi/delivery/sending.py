@@ -8,7 +8,7 @@ from functools import partial
 
 from django.conf import settings
 
-from capi.delivery import http_session, lane, outcomes, recall, request_log, settle, shutdown
+from capi.delivery import http_session, lane, outcomes, persons, recall, request_log, settle, shutdown
 from capi.delivery.bisection import BatchBisection
 from capi.delivery.lane import LaneSnapshot, Lease
 from capi.delivery.scheduling import ReadAhead
@@ -56,7 +56,7 @@ class BatchSender:
             token = self._token(snapshot)
             if token is None:
                 return
-            part = recall.spend_unless_recalled(self.lease, snapshot, part, recalls=self.recalls)
+            part = self._spend(snapshot, part)
             if part:
                 request, decision = self._request(part, token, snapshot)
                 outcome = outcomes.apply_decision(self.lease, decision, request, snapshot.at_present(), bisection)
@@ -77,6 +77,11 @@ class BatchSender:
             logger.error("The access token of company %s can't be opened: %s.", self.lease.company_id, why)
             settle.hold_without_request(self.lease, self.batch, reason, connection)
             return None
+
+    def _spend(self, snapshot: LaneSnapshot, part: Sequence[Sendable]) -> Sequence[Sendable]:
+        if self.batch.rule.counts_people and not self.batch.is_test:
+            return persons.spend_for_people(self.lease, snapshot, self.batch.rule, part, recalls=self.recalls)
+        return recall.spend_unless_recalled(self.lease, snapshot, part, recalls=self.recalls)
 
     def _request(self, part: Sequence[Sendable], token: str, snapshot: LaneSnapshot) -> tuple[Request, Decision]:
         body = payload.encode([event.conversion for event in part])

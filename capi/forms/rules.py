@@ -42,7 +42,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {"is_active": "Active", "send_value": "Send the deal's value"}
         help_texts = {
             "name": "The name shown in Recent Events, for example “Qualified lead”.",
-            "frequency": "How often one lead or deal may fire this rule.",
+            "frequency": "Once per person: all leads and deals with the same e-mail address count as one, from now on.",
             "send_value": "The deal's amount and currency.",
             "is_active": "While off, events are not sent, except by a later backfill.",
         }

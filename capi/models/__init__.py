@@ -13,6 +13,7 @@ from capi.models.choices import (
 )
 from capi.models.connection import Checkup, Connection
 from capi.models.event import ConversionEvent, ConversionEventQuerySet, new_test_event_id
+from capi.models.person import CountedPerson
 from capi.models.rule import ConversionRule, ConversionRuleQuerySet
 from capi.models.statistics import CountedLog, DayCount
 from capi.models.workers import SWEEP, Heartbeat, Housekeeping
@@ -21,6 +22,7 @@ from crm.models.tenancy import CompanyQuerySet
 __all__ = [
     "MAX_ID_DIGITS", "SWEEP", "Alert", "AlertQuerySet", "Attempt", "Backfill", "Checkup", "CompanyQuerySet",
     "Connection", "ConversionEvent", "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet",
-    "CountedLog", "CrmEventName", "DayCount", "EarlierAttempt", "Frequency", "Heartbeat", "Housekeeping", "Mail",
-    "MailChoice", "MailQuerySet", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id", "only_digits",
+    "CountedLog", "CountedPerson", "CrmEventName", "DayCount", "EarlierAttempt", "Frequency", "Heartbeat",
+    "Housekeeping", "Mail", "MailChoice", "MailQuerySet", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id",
+    "only_digits",
 ]  # fmt: skip

@@ -19,9 +19,10 @@ class State(models.TextChoices):
 
 
 class Frequency(models.TextChoices):
-    """How often one lead or deal may fire a rule."""
+    """How often a rule counts: each lead or deal once, each person (by e-mail address) once, or every event."""
 
     ONCE = "once", "Once per lead or deal"
+    PER_PERSON = "per_person", "Once per person"
     EVERY_TIME = "every_time", "Every time"
 
 

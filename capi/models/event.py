@@ -128,7 +128,7 @@ class ConversionEvent(models.Model):
 
     def seconds_of_grace(self, now: datetime) -> float:
         """How long the change behind a queued event can still be taken back before it is sent; 0 if it can't."""
-        is_new = self.state == State.PENDING and not self.attempts and not self.is_test
+        is_new = self.state == State.PENDING and not (self.attempts or self.reason or self.is_test)
         if self.pk is None or not is_new or self.next_attempt_at is None:
             return 0.0
         return max(0.0, (self.next_attempt_at - now).total_seconds())

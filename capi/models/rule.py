@@ -89,6 +89,11 @@ class ConversionRule(models.Model):
         """True if the rule sends a conversion value: it is set to, and its CRM event has one."""
         return self.send_value and self.is_about_deal
 
+    @property
+    def counts_people(self) -> bool:
+        """True if the rule counts each person once, however many leads and deals they are."""
+        return self.frequency == Frequency.PER_PERSON
+
     def is_on_hold(self, connection: Connection | None) -> bool:
         """True while the rule's events wait until someone acts: it is paused, or the connection doesn't send."""
         return self.is_paused or not is_sending(connection)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from capi.delivery import selection
 from capi.delivery.http_session import client
+from capi.delivery.persons import event_of_person
 from capi.delivery.selection import NotSendable, Row, Sendable
 from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256, normalise_email
@@ -41,7 +42,7 @@ class Outgoing:
 class DryRun:
     """What would become of an event of the rule. `event` is the open one, if there is one already.
 
-    `taken_by` is the earlier event of this lead or deal under a `once` rule. `address` is the person's, as it is
+    `taken_by` is the earlier event under a rule that counts once. `address` is the person's, as it is
     hashed. If the event `is_refused`, `request` is what would be sent otherwise. `no_value` explains why the request
     has no value although the deal has an amount.
     """
@@ -73,7 +74,7 @@ def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Con
     run = replace(run, event=event, request=_outgoing(conversion) if conversion else None, no_value=no_value)
     if isinstance(checked, NotSendable):
         return replace(run, words=_refusal(checked, is_planned=event is not None), is_refused=True)
-    taken_by = None if event else own.exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None
+    taken_by = None if event else _counted_by(rule, own, lead)
     words = REASONS[Reason.ALREADY_COUNTED] if taken_by else _expected(rule, connection)
     return replace(run, words=words, taken_by=taken_by)
 
@@ -93,6 +94,13 @@ def _refusal(refused: NotSendable, *, is_planned: bool) -> Explanation:
 def _own_events(rule: ConversionRule, lead: Lead, deal: Deal | None) -> ConversionEventQuerySet:
     events = ConversionEvent.objects.for_company(rule.company_id).counted().filter(rule=rule, lead=lead)
     return events.filter(deal=deal) if rule.is_about_deal else events
+
+
+def _counted_by(rule: ConversionRule, own: ConversionEventQuerySet, lead: Lead) -> ConversionEvent | None:
+    """The earlier event by which the rule has counted this lead or deal, or its person."""
+    if rule.counts_people:
+        return event_of_person(rule, lead.email)
+    return own.exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None
 
 
 def _row(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Row:

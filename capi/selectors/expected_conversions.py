@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.db.models import Count, Exists, OuterRef, Q
 
+from capi.delivery.persons import people_to_count
 from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import Frequency
 from crm.models import Company, CrmEventKind
@@ -12,7 +13,7 @@ from crm.selectors.status_changes import ExpectedConversions
 
 
 def of_leads(company: Company, leads: LeadQuerySet, kind: CrmEventKind) -> Sequence[ExpectedConversions]:
-    """A row for each of the company's active rules that would send any, in one query each."""
+    """A row for each of the company's active rules that would send any, in one query each, four if it counts people."""
     rules = ConversionRule.objects.for_company(company).active().filter(crm_event=kind)
     return [row for rule in rules if (row := _of_rule(rule, leads)).total]
 
@@ -22,5 +23,9 @@ def _of_rule(rule: ConversionRule, leads: LeadQuerySet) -> ExpectedConversions:
     if rule.frequency == Frequency.ONCE:
         counted = ConversionEvent.objects.filter(rule=rule, once_key=OuterRef("pk"))
         shared = shared.exclude(Exists(counted))
+    if rule.counts_people:
+        addresses = shared.exclude(email="").values_list("email", flat=True)
+        now, later = len(people_to_count(rule, addresses)), shared.filter(email="").count()
+        return ExpectedConversions(rule.name, now=now, later=later)
     counts = shared.aggregate(now=Count("pk", filter=~Q(email="")), later=Count("pk", filter=Q(email="")))
     return ExpectedConversions(rule.name, **counts)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from django.db.models import Count, F
-from django.db.models.functions import Coalesce
+from django.db.models import CharField, Count, F, Value
+from django.db.models.functions import Cast, Coalesce, Lower, NullIf
 from django.utils import timezone
 
 from capi.linkedin.rules import API_METHOD
@@ -40,7 +40,7 @@ class RuleHealth:
     def warnings(self) -> list[str]:
         """Warnings about the rule's current settings."""
         rule = self.row.rule
-        doubles = "" if rule.frequency == Frequency.ONCE else counting_warning(rule.crm_event, rule.linkedin_type)
+        doubles = "" if rule.frequency != Frequency.EVERY_TIME else counting_warning(rule.crm_event, rule.linkedin_type)
         return [text for text in (self.row.advice.warning, doubles) if text]
 
     @property
@@ -82,7 +82,7 @@ COUNTED_AT_MOST: Final = 20_000  # beyond that the exact figure doesn't matter, 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """The number of CRM events, and of their leads or deals (`subjects`). `is_more`: there are more than that."""
+    """The number of CRM events, and of their leads, deals or people (`subjects`). `is_more`: there are more."""
 
     crm_event: str
     frequency: str
@@ -93,7 +93,7 @@ class Firing:
 
     @property
     def is_once(self) -> bool:
-        return self.frequency == Frequency.ONCE
+        return self.frequency != Frequency.EVERY_TIME
 
     @property
     def times(self) -> int:
@@ -106,6 +106,8 @@ class Firing:
 
     @property
     def about(self) -> str:
+        if self.frequency == Frequency.PER_PERSON:
+            return "person"
         return "deal" if CrmEventName(self.crm_event).is_about_deal else "lead"
 
 
@@ -123,7 +125,7 @@ def firing_of(company: Company, *, crm_event: str, frequency: str, linkedin_type
     recent = CrmEvent.objects.for_company(company).filter(kind=crm_event, occurred_at__gte=since)
     # In index order: without one, a prepared plan scans the whole table for a rare kind.
     recent = recent.order_by("-occurred_at")
-    subjects = recent.values(subject=Coalesce("deal_id", "lead_id"))[: COUNTED_AT_MOST + 1]
+    subjects = recent.values(subject=_subject(frequency))[: COUNTED_AT_MOST + 1]
     counts = subjects.aggregate(events=Count("*"), subjects=Count("subject", distinct=True))
     return Firing(
         crm_event=crm_event,
@@ -133,3 +135,10 @@ def firing_of(company: Company, *, crm_event: str, frequency: str, linkedin_type
         is_more=counts["events"] > COUNTED_AT_MOST,
         warning=counting_warning(crm_event, linkedin_type),
     )
+
+
+def _subject(frequency: str) -> Coalesce:
+    """What counts once: a deal or else a lead, or a person, who without an address is known by the lead."""
+    if frequency != Frequency.PER_PERSON:
+        return Coalesce("deal_id", "lead_id")
+    return Coalesce(NullIf(Lower("lead__email"), Value("")), Cast("lead_id", CharField()))

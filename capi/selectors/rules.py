@@ -19,6 +19,7 @@ from capi.selectors.rule_duplicates import RuleGroups
 from capi.selectors.state_groups import FAILED
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
+OFTEN: Final = {Frequency.ONCE: "Once", Frequency.PER_PERSON: "Once a person", Frequency.EVERY_TIME: "Every time"}
 HEALTH_ROWS: Final = 20_000  # the company's newest events; older ones say little about the rule's health now
 
 
@@ -65,7 +66,7 @@ class RuleRow:
     @property
     def sends(self) -> str:
         """How often it sends, and whether with a value, short enough for a column."""
-        often = "Once" if self.rule.frequency == Frequency.ONCE else "Every time"
+        often = OFTEN[self.rule.frequency]
         return f"{often}, with value" if self.rule.sends_value else often
 
     @property

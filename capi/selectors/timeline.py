@@ -12,8 +12,9 @@ from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils import dateformat, timezone
 
-from capi.models import Connection, ConversionEvent
-from capi.models.choices import OPEN_STATES, Reason, State
+from capi.delivery.persons import counted_people, people_of
+from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule
+from capi.models.choices import OPEN_STATES, Frequency, Reason, State
 from capi.selectors.explanations.explain import NO_EVENT, explain
 from capi.selectors.explanations.states import ON_HOLD, STATES
 from crm.models import CrmEvent
@@ -63,10 +64,11 @@ def _note(event: ConversionEvent) -> TimelineNote:
 
 
 def outlook(company_id: int, action: UUID) -> Outlook | None:
-    """What LinkedIn will be told of an action, in two queries; None if it causes no conversion."""
+    """What LinkedIn will be told of an action; None if it causes no conversion."""
     events = ConversionEvent.objects.for_company(company_id).filter(crm_event__action=action, state__in=OPEN_STATES)
-    first, count = events.select_related("rule").order_by("state", "pk").first(), events.count()
-    if first is None:
+    first = events.select_related("rule").order_by("state", "pk").first()
+    count = events.count() - _repeats(events)
+    if first is None or not count:
         return None
     connection = Connection.objects.for_company(company_id).first()
     conversions = "" if count == 1 else f" about {count:,} conversions"
@@ -76,6 +78,18 @@ def outlook(company_id: int, action: UUID) -> Outlook | None:
         return Outlook(f"LinkedIn is told{conversions} once there is an e-mail address.")
     seconds = ceil(first.seconds_of_grace(timezone.now()))
     return Outlook(f"LinkedIn is told{conversions} {_in(seconds)}.", seconds)
+
+
+def _repeats(events: ConversionEventQuerySet) -> int:
+    """How many of these open events will be skipped, because their rule counts people and has counted theirs."""
+    addresses: defaultdict[ConversionRule, list[str]] = defaultdict(list)
+    of_people = events.filter(rule__frequency=Frequency.PER_PERSON).exclude(lead__email="")
+    for event in of_people.select_related("rule", "lead").only("rule", "lead__email"):
+        addresses[event.rule].append(event.lead.email)
+    return sum(
+        len(known) - len(people := people_of(rule, known)) + len(counted_people(rule, people))
+        for rule, known in addresses.items()
+    )
 
 
 def _in(seconds: int) -> str:

@@ -1,6 +1,9 @@
 """What a company's lane does, and what the stand-in for LinkedIn has got. Its fixtures are in tests/fixtures.py."""
 
+from datetime import timedelta
 from typing import Any
+
+from django.db.models.functions import Now
 
 from capi.delivery.deliver import deliver
 from capi.delivery.sending import DeliveryResult
@@ -28,3 +31,13 @@ def requests_made(sandbox: SandboxServer) -> list[int | None]:
 def states(company: Company) -> list[str]:
     """The states of the company's events, oldest first."""
     return list(ConversionEvent.objects.for_company(company).order_by("pk").values_list("state", flat=True))
+
+
+def wait_is_over() -> None:
+    """As if the time had passed that events wait for."""
+    ConversionEvent.objects.filter(state="pending").update(next_attempt_at=Now() - timedelta(seconds=1))
+
+
+def hashes(sandbox: SandboxServer) -> list[str]:
+    """The hashed addresses that the sandbox took, oldest first."""
+    return [element["user"]["userIds"][0]["idValue"] for element in received(sandbox)]

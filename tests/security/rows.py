@@ -14,6 +14,7 @@ PATHS = {
     "crm.Company": "pk",
     "crm.User": "memberships__company",
     "capi.EarlierAttempt": "event__company",
+    "capi.CountedPerson": "event__company",
     "account.EmailAddress": "user__memberships__company",
     "account.EmailConfirmation": "email_address__user__memberships__company",
     "mfa.Authenticator": "user__memberships__company",

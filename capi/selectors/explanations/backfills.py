@@ -56,8 +56,8 @@ OUTCOMES: Final[dict[BackfillOutcome, str]] = {
     BackfillOutcome.NO_EMAIL: "The lead has no e-mail address. They are sent once one is added, "
     "within 90 days of the event.",
     BackfillOutcome.OPTED_OUT: REASONS[Reason.OPTED_OUT].what,
-    BackfillOutcome.ALREADY_COUNTED: "The rule sends one event for each lead or deal, and there is another: "
-    "the oldest, or one planned when it happened.",
+    BackfillOutcome.ALREADY_COUNTED: "The rule sends one event for each lead or deal, or for each person, and there is "
+    "another: the oldest, or one planned when it happened.",
     BackfillOutcome.TOO_OLD: "They are older than 90 days. LinkedIn would reject them.",
     BackfillOutcome.SENT: "LinkedIn has accepted them. They are not sent again.",
     BackfillOutcome.KNOWN: "Queued, waiting or final: Recent Events shows why. They are not planned again.",

@@ -18,6 +18,12 @@ REFUSED_TEST: Final = (
     "A test event contains none of your data. Check the rule in Campaign Manager, then press play again."
 )
 
+SAME_PERSON_FIRST: Final = replace(
+    STATES[State.PENDING],
+    what="The rule counts each person once, and another event of this person has not been accepted yet.",
+    next_step="No action needed: it is skipped if the other is accepted, and sent otherwise.",
+)
+
 TRANSIENT: Final = frozenset(
     {Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.THROTTLED}
 )
@@ -35,6 +41,8 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
             return rest
         if (seconds := event.seconds_of_grace(timezone.now())) > 0:
             return explain_grace(seconds)
+        if reason == Reason.ALREADY_COUNTED:
+            return SAME_PERSON_FIRST
         if reason not in TRANSIENT:
             return STATES[state]  # the reason for its hold is fixed
     words = _refused_with(event) or explain_state(state, reason)

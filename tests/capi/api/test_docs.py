@@ -53,4 +53,5 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         "created_at": ("date and time", "no"),
         "updated_at": ("date and time", "no"),
     }
-    assert {field.name: field.kind for field in parts["Conversion rules"].fields}["frequency"] == "once · every_time"
+    of_rule = {field.name: field.kind for field in parts["Conversion rules"].fields}
+    assert of_rule["frequency"] == "once · per_person · every_time"

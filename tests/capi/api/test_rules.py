@@ -68,7 +68,7 @@ BAD_EVENT = {"crm_event": ["Choose one of: lead_created, lead_qualified, deal_cr
         ({"linkedin_id": "1\x002"}, BAD_ID),
         ({"crm_event": "deal_dreamt"}, BAD_EVENT),
         ({"crm_event": "\ud800"}, BAD_EVENT),
-        ({"frequency": "daily"}, {"frequency": ["Choose one of: once, every_time."]}),
+        ({"frequency": "daily"}, {"frequency": ["Choose one of: once, per_person, every_time."]}),
         ({"name": ""}, {"name": ["This field may not be blank."]}),
         ({"company": 1}, {"company": ["There is no such field."]}),
         ({"is_paused": False}, {"is_paused": ["This field is read-only."]}),

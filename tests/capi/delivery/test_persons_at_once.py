@@ -1,0 +1,109 @@
+"""A rule that counts once per person, with several at work and over random histories."""
+
+import random
+import threading
+import uuid
+from contextlib import suppress
+
+import pytest
+from django.db import connection as database
+
+from capi import services
+from capi.delivery import lane, persons, selection
+from capi.delivery.deliver import deliver
+from capi.linkedin.sandbox.faults import Fault
+from capi.models import Connection, ConversionEvent, CountedPerson
+from crm.models import Lead
+from tests import size
+from tests.capi.conftest import hashes, received, send_all, states, wait_is_over
+from tests.conftest import make_lead
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+with_commits = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def rule(connected, make_rule):
+    return make_rule("lead_created", frequency="per_person")
+
+
+def cancel(company, event) -> None:
+    services.cancel_events(company=company, pks=[event.pk])
+
+
+def test_a_worker_that_has_lost_the_lane_counts_nobody(company, rule) -> None:
+    make_lead(company)
+    lease = lane.take_lease(company.pk)
+    snapshot = lane.read_lane(lease)
+    batch = selection.next_batch(company.pk, size=10, now=snapshot.now)
+    Connection.objects.update(lease_id=uuid.uuid4())
+
+    with pytest.raises(lane.LeaseLost):
+        persons.spend_for_people(lease, snapshot, rule, batch.sendable, recalls=snapshot.connection.recalls)
+
+    assert not CountedPerson.objects.exists()
+
+
+@with_commits
+def test_if_the_first_is_cancelled_while_linkedin_takes_it_the_second_is_skipped(company, rule, sandbox) -> None:
+    make_lead(company)
+    sandbox.faults.add(Fault(delay_ms=300))
+    sender = threading.Thread(target=lambda: (deliver(company.pk), database.close()))
+    sender.start()
+    while Connection.objects.get().request_started_at is None:
+        assert sender.is_alive()
+
+    cancel(company, ConversionEvent.objects.get())
+    make_lead(company)
+    sender.join()
+    send_all(company)
+
+    assert states(company) == ["accepted", "skipped"]
+    assert len(received(sandbox)) == 1
+
+
+@with_commits
+def test_of_many_workers_that_send_at_once_one_sends_each_person(company, rule, sandbox) -> None:
+    for number in range(20):
+        make_lead(company, email=f"p{number % 4}@example.com")
+    workers = [threading.Thread(target=lambda: (deliver(company.pk), database.close())) for _ in range(4)]
+
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    wait_is_over()
+    send_all(company)
+
+    assert sorted(states(company)) == ["accepted"] * 4 + ["skipped"] * 16
+    assert len(set(hashes(sandbox))) == len(received(sandbox)) == 4
+
+
+@with_commits
+@pytest.mark.parametrize("history", range(size.sized(10, small=3)))
+def test_over_random_histories_nobody_is_counted_twice_and_nobody_is_lost(company, rule, sandbox, history) -> None:
+    addresses = ["ada@example.com", "bob@example.com", ""]
+    steps = {
+        "add": lambda: make_lead(company, email=random.choice(addresses)),
+        "address": lambda: Lead.objects.filter(pk=some(Lead.objects.all())).update(email=random.choice(addresses)),
+        "cancel": lambda: cancel(company, ConversionEvent.objects.get(pk=some(ConversionEvent.objects.all()))),
+        "refuse": lambda: sandbox.faults.add(Fault(status=random.choice([422, 429, 503]))),
+        "send": lambda: (wait_is_over(), Connection.objects.update(next_attempt_at=None), send_all(company)),
+    }
+
+    def some(rows):
+        return random.choice(list(rows.values_list("pk", flat=True)) or [0])
+
+    make_lead(company)
+    for step in random.choices(list(steps), weights=[6, 4, 2, 2, 8], k=30):
+        with suppress(Lead.DoesNotExist, ConversionEvent.DoesNotExist):
+            steps[step]()
+    sandbox.faults.clear()
+    for _ in range(3):
+        steps["send"]()
+
+    assert len(hashes(sandbox)) == len(set(hashes(sandbox)))
+    for address in set(addresses) - {""}:
+        skipped = ConversionEvent.objects.filter(lead__email=address, state="skipped")
+        assert persons.event_of_person(rule, address) or not skipped.exists()
+    assert not ConversionEvent.objects.pending().exists()
