@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from capi.models.choices import CrmEventName, Frequency, Reason, only_digits
+from capi.models.choices import EVENTS_WITH_VALUE, CrmEventName, Frequency, Reason, only_digits
 from capi.models.connection import Connection, is_sending
 from crm.models.tenancy import CompanyQuerySet
 
@@ -86,8 +86,11 @@ class ConversionRule(models.Model):
 
     @property
     def sends_value(self) -> bool:
-        """True if the rule sends a conversion value: it is set to, and its CRM event has one."""
-        return self.send_value and self.is_about_deal
+        """True if the rule sends a conversion value: it is set to, and its CRM event is one with a value.
+
+        Whatever was saved: a rule for another event may have been saved with a value, by the API or long ago.
+        """
+        return self.send_value and self.crm_event in EVENTS_WITH_VALUE
 
     @property
     def counts_people(self) -> bool:

@@ -12,7 +12,7 @@ from capi.delivery import selection, settle
 from capi.delivery.selection import EligibilityCheck, Row
 from capi.linkedin.payload import Conversion
 from capi.models import Connection, ConversionEvent, ConversionRule
-from crm.models import Lead
+from crm.models import Lead, Stage
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import TOKEN, make_deal, make_lead
 from tests.privacy.test_opt_out import once
@@ -185,6 +185,16 @@ def test_a_deal_without_an_amount_goes_without_a_value(company, connected, sandb
     send_all(company)
 
     assert "conversionValue" not in received(sandbox)[0]
+
+
+def test_a_lost_deal_has_no_value_although_the_rule_was_saved_with_one(company, connected, sandbox, make_rule) -> None:
+    rule = make_rule("deal_lost", send_value=True)
+    make_deal(make_lead(company), stage=Stage.objects.for_company(company).get(meaning="lost"))
+
+    send_all(company)
+
+    assert [element.get("conversionValue") for element in received(sandbox)] == [None]
+    assert not rule.sends_value
 
 
 def test_a_lead_event_never_has_a_value(company, connected, sandbox, make_rule) -> None:
