@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from django.core.exceptions import ValidationError
@@ -36,12 +36,14 @@ class Origin:
     """Who makes the changes of a block, and how.
 
     `action` identifies a request whose changes can be undone: its CRM events are released only after the company's
-    grace period. `reinstates` is set by an undo: of all CRM events, only these occasions are recorded again.
+    grace period. `reinstates` is set by an undo: of all CRM events, only these occasions are recorded again. `told`
+    collects what ad platforms have heard of what the action took back, in sentences.
     """
 
     actor: User | ApiKey | None = None
     action: uuid.UUID | None = None
     reinstates: Collection[Occasion] | None = None
+    told: list[str] = field(default_factory=list, compare=False)
 
 
 SYSTEM: Final = Origin()
@@ -81,6 +83,11 @@ def current_actor() -> User | ApiKey | None:
 def current_action() -> uuid.UUID | None:
     """The action of the current request; None where changes can't be undone."""
     return _origin.get().action
+
+
+def told_all_the_same() -> list[str]:
+    """What ad platforms have heard of what the current action has taken back by setting it back, in sentences."""
+    return _origin.get().told
 
 
 def record(
@@ -142,7 +149,9 @@ def _take_back_what_was_left(
     for kind, rows in left.items():
         of_rows = Q(deal__in=[row.deal_id for row in rows]) if rows[0].deal_id else _of_leads(rows)
         unreleased = CrmEvent._base_manager.using(using).filter(of_rows, kind=kind, release_at__gt=Now())
-        take_back(unreleased.filter(taken_back_at=None), sender=model)
+        told = take_back(unreleased.filter(taken_back_at=None), sender=model)
+        if _origin.get().action is not None:  # `SYSTEM` is shared by all, and has nobody to tell
+            told_all_the_same().extend(told)
 
 
 def _of_leads(rows: Iterable[RowSnapshot]) -> Q:
@@ -167,18 +176,18 @@ def _changes(
 ) -> Iterator[Change]:
     caused = {(event.lead_id, event.deal_id): event.public_id for event in events}
     for was, now in both:
-        for field, old, new in differences(was, now):
+        for changed, old, new in differences(was, now):
             yield Change(
                 company_id=now.company_id,
                 lead_id=now.lead_id,
                 deal_id=now.deal_id,
-                field=field,
+                field=changed,
                 old=old,
                 new=new,
                 **_actor_columns(origin),
                 action=origin.action,
                 is_undo=origin.reinstates is not None,
-                caused=caused.get((now.lead_id, now.deal_id)) if field in STEPS else None,
+                caused=caused.get((now.lead_id, now.deal_id)) if changed in STEPS else None,
             )
 
 

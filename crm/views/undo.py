@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from crm.accounts.decorators import MemberRequest, member
 from crm.models import Change, CrmEvent
 from crm.models.change import STEPS
-from crm.models.recorder import current_action
+from crm.models.recorder import current_action, told_all_the_same
 from crm.models.roles import Action
 from crm.selectors.timeline import outlooks
 from crm.services.undo import NothingToUndo, Undone, undo
@@ -31,7 +31,7 @@ def tell(request: MemberRequest, text: str) -> None:
         return
     found = [outlook for look in outlooks if (outlook := look(company.pk, action)) is not None]
     seconds = next((str(outlook.seconds) for outlook in found if outlook.seconds is not None), "")
-    sentences = " ".join([text, *(outlook.text for outlook in found)])
+    sentences = " ".join([text, *told_all_the_same(), *(outlook.text for outlook in found)])
     messages.success(request, sentences, extra_tags=f"{UNDO}:{action}:{seconds}")
 
 

@@ -1,9 +1,12 @@
 """What people read after a change, and the Undo beside it."""
 
 import re
+import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason, State
@@ -190,3 +193,20 @@ def test_no_other_time_is_taken(client_as, admin, patient, bad) -> None:
     patient.refresh_from_db()
     assert patient.grace_seconds == 30
     assert texts(response) == ["Choose one of the listed times."]
+
+
+def test_what_linkedin_may_get_of_a_status_that_was_set_back_by_hand_is_told_too(
+    client_as, sales, patient, reported
+) -> None:
+    client, lead = client_as(sales), make_lead(patient)
+    qualify(client, lead)
+    # A request that began while the change waited for the lane's row.
+    began = Now() + timedelta(minutes=1)
+    Connection.objects.update(lease_id=uuid.uuid4(), leased_until=began, request_started_at=began)
+
+    response = client.post(f"/leads/{lead.pk}/status/", {"status": lead.status_id}, follow=True)
+
+    assert texts(response) == [
+        "Ada is now New. “Lead qualified” was being sent to LinkedIn at that moment. Recent Events shows the result."
+    ]
+    assert ConversionEvent.objects.get().state == State.PENDING
