@@ -1,11 +1,11 @@
 """The history of leads and deals: who changed which field, when, from what and to what."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from crm.models.company import Company
@@ -28,15 +28,22 @@ class ChangedField(models.TextChoices):
 STEPS = (ChangedField.STATUS, ChangedField.STAGE)
 
 
+def delete_unless_of_deal(collector: Any, field: Any, changes: QuerySet["Change"], using: str) -> None:
+    """Delete a lead's changes with it, and keep those of a deal that has been moved to another lead."""
+    models.CASCADE(collector, field, changes.filter(deal=None), using)
+    models.SET_NULL(collector, field, changes.exclude(deal=None), using)
+
+
 class Change(models.Model):
     """A change of one field of a lead or deal.
 
     `old` and `new` are the key of a status, stage, user or lead, or an amount with its currency, or "on" and "off".
+    `lead` is null in the change of a deal whose lead at that time has been deleted.
     Written only by `crm.models.recorder`, in the transaction of the change.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    lead = models.ForeignKey("crm.Lead", on_delete=models.CASCADE, related_name="changes")
+    lead = models.ForeignKey("crm.Lead", null=True, on_delete=delete_unless_of_deal, related_name="changes")
     deal = models.ForeignKey("crm.Deal", null=True, on_delete=models.CASCADE, related_name="changes", db_index=False)
     field = models.CharField(max_length=10, choices=ChangedField.choices)
     old = models.CharField(max_length=40, blank=True)

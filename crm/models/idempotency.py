@@ -10,10 +10,11 @@ from crm.models.tenancy import CompanyQuerySet
 
 
 class IdempotencyRecord(models.Model):
-    """The hash of a submitted form or request, and the id of the lead or deal that it added."""
+    """The hash of a submitted form or request, and the kind and id of the row that it added."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
     sha256 = models.CharField(max_length=64)
+    made_kind = models.CharField(max_length=20, blank=True, db_default="")  # its model's name; "" in older records
     made_id = models.BigIntegerField(null=True)  # null only inside the transaction that adds the row
     posted_at = models.DateTimeField(db_default=Now())
 

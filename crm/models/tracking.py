@@ -12,12 +12,12 @@ Values in memory are never trusted: another request may have changed the row.
 Raw SQL is not tracked.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from django.db import DatabaseError, connections, models, router, transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from crm.models.company import Company, StepQuerySet
 from crm.models.event import CrmEventKind
@@ -39,7 +39,10 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         self._for_write = True
         updated = 0
         with transaction.atomic(using=self.db, savepoint=False):
-            for pks in chunks(sorted(set(self.order_by().values_list("pk", flat=True)))):
+            parts = list(chunks(sorted(set(self.order_by().values_list("pk", flat=True)))))
+            if len(parts) > 1:
+                self._lock(parts)
+            for pks in parts:
                 before = snapshots(self.model, pks, using=self.db, lock=True)
                 # Apply the filter again now that the rows are locked: one of them may have changed in the meantime.
                 updated += super(TrackedQuerySet, self.filter(pk__in=list(before))).update(**kwargs)
@@ -47,6 +50,16 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         return updated
 
     update.alters_data = True  # type: ignore[attr-defined]
+
+    def _lock(self, parts: Iterable[Sequence[int]]) -> None:
+        """Lock all rows of a change before the first part is written.
+
+        To write one may lock other rows (`take_back`), and those are always locked after leads and deals: a change that
+        held them and asked for more leads would wait for one that holds these leads, and is waiting for them.
+        """
+        rows = QuerySet(self.model, using=self.db).select_for_update(no_key=True).order_by("pk")
+        for pks in parts:
+            list(rows.filter(pk__in=pks).values_list("pk", flat=True))
 
     def bulk_create(
         self,

@@ -32,6 +32,8 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         locked = Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead.pk).first()
         if locked is None:
             return None
+        # Its deals too, before the receivers lock rows of their own, as every change of a deal does.
+        list(Deal.objects.select_for_update(no_key=True).filter(lead=locked).order_by("pk").values_list("pk"))
         lead_erased.send(sender=Lead, company_id=locked.company_id, lead_ids=[locked.pk])
         deals = _clear_deals(locked)
         Lead.objects.filter(pk=locked.pk).update(

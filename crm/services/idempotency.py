@@ -22,10 +22,20 @@ def save_once(*, company: Company, sha256: str, save: Callable[[], Model]) -> tu
         posted, is_first = IdempotencyRecord.objects.get_or_create(company=company, sha256=sha256)
         if is_first:
             added = save()
-            posted.made_id = added.pk
-            posted.save(update_fields=["made_id"])
+            posted.made_kind, posted.made_id = _kind(added), added.pk
+            posted.save(update_fields=["made_kind", "made_id"])
     assert posted.made_id is not None
     return posted.made_id, added
+
+
+def forget(*, row: Model) -> None:
+    """Let the form that added this row add it again: the row is being removed by an undo."""
+    added = IdempotencyRecord.objects.filter(made_kind=_kind(row), made_id=row.pk)
+    added.filter(company=row.company_id).delete()
+
+
+def _kind(row: Model) -> str:
+    return row._meta.model_name or ""
 
 
 def was_saved(*, company: Company, sha256: str) -> bool:

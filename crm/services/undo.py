@@ -15,6 +15,7 @@ from crm.models import Change, Company, CrmEvent, Deal, Lead
 from crm.models.change import STEPS
 from crm.models.recorder import Occasion, occasion, take_back, undoing
 from crm.models.tracking import Tracked
+from crm.services import idempotency
 
 MODELS: Final[tuple[type[Tracked], ...]] = (Deal, Lead)
 JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a row and its last change, if that was all
@@ -31,6 +32,7 @@ class Undone:
     put_back: list[Any] = field(default_factory=list)
     removed: list[Any] = field(default_factory=list)  # leads and deals that had been added
     changed_since: list[Any] = field(default_factory=list)  # left as they are
+    erased: list[Any] = field(default_factory=list)  # leads, left as they are
     told: list[str] = field(default_factory=list)
 
 
@@ -38,19 +40,28 @@ class Undone:
 def undo(*, company: Company, action: uuid.UUID) -> Undone:
     """Put back the statuses and stages that the action changed, and remove what it added.
 
-    Rows that have been changed since stay as they are. What has not gone out of the action's CRM events never will,
-    and what the action had taken back is recorded again. Raises NothingToUndo.
+    Rows that have been changed or erased since stay as they are. What has not gone out of the action's CRM events never
+    will, and what the action had taken back is recorded again. Raises NothingToUndo.
     """
     changes = Change.objects.for_company(company).filter(action=action, field__in=STEPS)
     events = CrmEvent.objects.for_company(company).filter(action=action, taken_back_at=None)
     result = Undone()
+    _lock_all(changes, events)
     for model in MODELS:
         is_about = Q(deal__isnull=model is Lead)
         _put_back(model, changes.filter(is_about), events, result)
         _remove(model, events, result)
-    if not (result.put_back or result.removed or result.changed_since):
+    if not (result.put_back or result.removed or result.changed_since or result.erased):
         raise NothingToUndo
     return result
+
+
+def _lock_all(changes: QuerySet[Change], events: QuerySet[CrmEvent]) -> None:
+    """Lock the rows in the order of an edit, leads first, and before `take_back` locks others."""
+    for model in reversed(MODELS):
+        is_about, key = Q(deal__isnull=model is Lead), "deal" if model is Deal else "lead"
+        pks = [pk for rows in (changes, events) for pk in rows.filter(is_about).values_list(key, flat=True)]
+        list(_locked(model, pks))
 
 
 def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[CrmEvent], result: Undone) -> None:
@@ -64,7 +75,9 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
     newest = _newest_changes(model, change_of)
     for row in rows:
         change = change_of[row.pk]
-        if str(getattr(row, column)) == change.old:
+        if _is_erased(row):
+            result.erased.append(row)
+        elif str(getattr(row, column)) == change.old:
             set_back.append(row)
         elif newest[row.pk] == change.pk and change.old in existing:
             by_old[change.old].append(row)
@@ -80,7 +93,9 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
 
 
 def _pk_of(change: Change) -> int:
-    return change.deal_id or change.lead_id
+    pk = change.deal_id or change.lead_id
+    assert pk is not None
+    return pk
 
 
 def _newest_changes(model: type[Tracked], pks: Iterable[int]) -> dict[int, int]:
@@ -93,7 +108,12 @@ def _newest_changes(model: type[Tracked], pks: Iterable[int]) -> dict[int, int]:
 def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: Undone) -> None:
     added = events.filter(kind=model.created_kind).values_list("deal" if model is Deal else "lead", flat=True)
     for row in _locked(model, list(added)):
-        if _is_untouched(row, events):
+        if _is_erased(row):
+            if row not in result.erased:
+                result.erased.append(row)
+        elif _is_untouched(row, events):
+            if not _of_rows(events, [row]).exclude(api_key=None).exists():
+                idempotency.forget(row=row)  # a script that repeats its request is told that the row is gone
             result.told += take_back(_of_rows(events, [row]), sender=model)
             result.removed.append(str(row))
             row.delete()
@@ -115,6 +135,10 @@ def _ended_by(changes: QuerySet[Change]) -> set[Occasion]:
     """The CRM events that these changes took back, as `Origin.reinstates` lists them."""
     ended = CrmEvent._base_manager.filter(taken_back_by__in=changes.values("action"))
     return {occasion(*event) for event in ended.values_list("kind", "lead_id", "deal_id")}
+
+
+def _is_erased(row: Tracked) -> bool:
+    return isinstance(row, Lead) and row.erased_at is not None
 
 
 def _is_untouched(row: Lead | Deal, events: QuerySet[CrmEvent]) -> bool:
