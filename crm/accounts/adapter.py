@@ -13,6 +13,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.backends import ModelBackend
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -108,6 +109,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def populate_username(self, request: HttpRequest, user: User) -> None:
         """Do nothing: `User.save` sets the username to the address."""
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Confirm the address. Returns False, with a message, if another account has taken it since the link was sent.
+
+        allauth asks only for addresses that others have confirmed; the database also refuses those that they have.
+        """
+        try:
+            with transaction.atomic():
+                is_confirmed = bool(super().confirm_email(request, email_address))
+        except IntegrityError:
+            failed = "account/messages/email_confirmation_failed.txt"
+            self.add_message(request, messages.ERROR, failed, {"email": email_address.email})
+            is_confirmed = False
+        if not is_confirmed:
+            EmailAddress.objects.filter(pk=email_address.pk, primary=False).delete()
+        return is_confirmed
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count failures per name *and* client address, so that nobody can lock out others from elsewhere."""

@@ -74,6 +74,27 @@ def test_a_new_address_counts_once_it_is_confirmed(client, sales):
     assert sign_in(Client(), "grace@example.com").url == "/"
 
 
+@pytest.mark.parametrize("is_confirmed", [False, True])
+@pytest.mark.parametrize("taken", [{"email": "grace@example.com"}, {"username": "grace@example.com"}])
+def test_an_address_that_was_taken_before_it_was_confirmed_is_explained(client, sales, taken, is_confirmed):
+    confirm_password(client)
+    client.post("/account/address/", {"action_add": "1", "email": "grace@example.com"})
+    other = User.objects.create(**{"username": "grace", "email": "elsewhere@example.com", **taken})
+    if is_confirmed:
+        EmailAddress.objects.create(user=other, email="grace@example.com", verified=True, primary=True)
+    sent = len(mail.outbox)
+
+    page = client.post(link(), follow=True)
+
+    assert [str(message) for message in page.context["messages"]] == [
+        "grace@example.com can't be confirmed: another account uses it. Choose another address, or sign in to that one."
+    ]
+    user = User.objects.get(pk=sales.user_id)
+    assert (user.email, len(mail.outbox)) == ("sales@example.com", sent)
+    assert [each.email for each in EmailAddress.objects.filter(user=user)] == ["sales@example.com"]
+    assert "grace@example.com" not in client.get("/account/").content.decode()
+
+
 def test_the_password_is_asked_for_before_the_new_address(client, clock):
     clock.goes_on(seconds=600)
 
