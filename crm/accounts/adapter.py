@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from crm.models import User, crypto
+from crm.models.addresses import find_address
 from crm.services.people import confirm_address
 
 Address = IPv4Address | IPv6Address
@@ -63,19 +64,24 @@ def _parsed(text: str) -> Address | None:
 
 logger = logging.getLogger(__name__)
 
+NOBODY: Final = "nobody@"  # no username, so that an unknown address takes as long as a known one
+
 
 class EmailBackend(ModelBackend):
-    """Signs in with an e-mail address, ignoring case.
+    """Signs in with an e-mail address, however it is spelled, or with a username that is no address.
 
-    Finds the user by e-mail address, or by username if nobody has that address.
+    A username that looks like an address is none to sign in with: it would be a second name for the account, counted
+    and confirmed for itself.
     """
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> Any:
-        name = (username or kwargs.get("email") or "").strip()
-        user = User.objects.filter(email__iexact=name).exclude(email="").first()
-        return super().authenticate(request, username=user.username if user else name, password=password)
+        name = str(username or kwargs.get("email") or "").strip()
+        if "@" in name:
+            user = User.objects.with_address(name)
+            name = user.username if user else NOBODY
+        return super().authenticate(request, username=name, password=password)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -129,7 +135,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count failures per name *and* client address, so that nobody can lock out others from elsewhere."""
         name = credentials.get("email") or credentials.get("username", "")
-        return f"{truncate_ip(client_address(request))} {name.lower()}"
+        return f"{truncate_ip(client_address(request))} {find_address(name) or name.casefold()}"
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         return at_our_site(super().get_reset_password_from_key_url(key))

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from allauth.account import forms as account
+from allauth.account.fields import EmailField
 from allauth.core import context
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
@@ -13,8 +14,17 @@ from django.http import HttpRequest
 
 from crm.accounts.mfa import LostKeyMixin, SingleUseCodeMixin
 from crm.models import Company, User
+from crm.models.addresses import account_address
 from crm.models.validators import CODES, time_zones, usual_currency, usual_time_zone
 from crm.services.companies import create_company
+
+
+class AddressField(EmailField):  # type: ignore[misc]
+    """An account's e-mail address, in its normal form."""
+
+    def to_python(self, value: Any) -> str:
+        text: str = super().to_python(value)
+        return account_address(text) if text else text
 
 
 class PlainLabelsMixin:
@@ -26,8 +36,6 @@ class PlainLabelsMixin:
         for name, field in fields.items():
             field.widget.attrs.pop("placeholder", None)
             field.label = LABELS.get(name, str(field.label).capitalize())
-            if name == "email":
-                field.error_messages["invalid"] = NO_ADDRESS
             if name == "password1":
                 field.help_text = GOOD_PASSWORD
 
@@ -35,7 +43,6 @@ class PlainLabelsMixin:
 CURRENCY_CHOICES: Final = [(code, code) for code in sorted(CODES)]
 TIME_ZONE_CHOICES: Final = [(name, name.replace("_", " ")) for name in time_zones()]
 GOOD_PASSWORD: Final = "At least 12 characters, not only digits, and not a common password."  # noqa: S105 - a sentence
-NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 LABELS: Final = {
     "email": "E-mail address",
     "oldpassword": "Current password",
@@ -45,12 +52,11 @@ LABELS: Final = {
 
 
 class SignInForm(PlainLabelsMixin, account.LoginForm):  # type: ignore[misc]
-    username = forms.EmailField(
+    username = AddressField(
         label="E-mail address",
         widget=forms.TextInput(
             attrs={"autofocus": True, "inputmode": "email", "autocapitalize": "none", "autocomplete": "username"}
         ),
-        error_messages={"invalid": NO_ADDRESS},
     )
     field_order = ("username", "password")
 
@@ -68,6 +74,7 @@ class SignInForm(PlainLabelsMixin, account.LoginForm):  # type: ignore[misc]
 class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
     """Creates a company and its first admin."""
 
+    email = AddressField()
     company = forms.CharField(label="Company", max_length=Company._meta.get_field("name").max_length)
     first_name = forms.CharField(label="First name", max_length=User._meta.get_field("first_name").max_length)
     last_name = forms.CharField(label="Last name", max_length=User._meta.get_field("last_name").max_length)
@@ -112,16 +119,18 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 class NewAddressForm(PlainLabelsMixin, account.AddEmailForm):  # type: ignore[misc]
     """A new e-mail address, which takes effect once it is confirmed."""
 
+    email = AddressField()
+
     def clean_email(self) -> str:
-        """The address in lower case. Raises ValidationError if another user has it: confirming it would fail."""
+        """The address. Raises ValidationError if another user has it: confirming it would fail."""
         email: str = super().clean_email()
-        if User.objects.filter(email__iexact=email).exists():
+        if User.objects.filter(email=email).exists():
             raise ValidationError("Another account uses this address.")
         return email
 
 
 class ResetPasswordForm(PlainLabelsMixin, account.ResetPasswordForm):  # type: ignore[misc]
-    pass
+    email = AddressField()
 
 
 class NewPasswordForm(PlainLabelsMixin, account.ResetPasswordKeyForm):  # type: ignore[misc]

@@ -7,7 +7,6 @@ from allauth.account.internal.flows.login import record_authentication
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_changed, email_confirmed, password_reset
 from django.contrib.auth.signals import user_logged_in, user_login_failed
-from django.db.models import Q
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -45,7 +44,7 @@ def _address_confirmed(request: HttpRequest, email_address: EmailAddress, **kwar
 def _address_changed(instance: User, created: bool, update_fields: Any, **kwargs: Any) -> None:
     """Delete a previous address at once, so that no reset link is sent to it."""
     if not created and (update_fields is None or "email" in update_fields):
-        EmailAddress.objects.filter(user=instance).exclude(email=instance.email.lower()).delete()
+        EmailAddress.objects.filter(user=instance).exclude(email=instance.email).delete()
 
 
 # Sign-ins, recorded in the audit log of each of the user's companies
@@ -62,7 +61,7 @@ def _signed_in(user: User, **kwargs: Any) -> None:
 @receiver(user_login_failed)
 def _failed(credentials: dict[str, Any], **kwargs: Any) -> None:
     name = str(credentials.get("email") or credentials.get("username") or "").strip()
-    user = User.objects.filter(Q(email__iexact=name) | Q(username=name)).first() if name else None
+    user = User.objects.with_address(name) if "@" in name else User.objects.filter(username=name).first()
     # Never log the input: it may be a password in the wrong field.
     logger.warning("Failed sign-in for %s.", f"user {user.pk}" if user else "an unknown user")
     if user is not None:

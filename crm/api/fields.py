@@ -1,15 +1,13 @@
 """Strict serializer fields, and references to rows of the same company."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from crm.models import Company
-
-NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 
 
 class Text(serializers.CharField):

@@ -10,8 +10,8 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
-from crm.api.fields import NO_ADDRESS
 from crm.models import Company, Lead
+from crm.models.addresses import NO_ADDRESS
 from crm.models.lead import LeadQuerySet
 
 

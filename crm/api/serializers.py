@@ -12,9 +12,10 @@ from django.db.models import Model, TextChoices
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
-from crm.api.fields import NO_ADDRESS, Amount, EmailText, OwnRowField, Switch, Text
+from crm.api.fields import Amount, EmailText, OwnRowField, Switch, Text
 from crm.forms.leads import company_people
 from crm.models import Company, Deal, Lead, LeadStatus, Stage
+from crm.models.addresses import NO_ADDRESS
 from crm.models.lead import LeadType
 from crm.services.erasure import person_kept
 

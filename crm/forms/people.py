@@ -6,27 +6,27 @@ from allauth.account.fields import SetPasswordField
 from django import forms
 from django.core.exceptions import ValidationError
 
-from crm.accounts.forms import GOOD_PASSWORD, NO_ADDRESS
+from crm.accounts.forms import GOOD_PASSWORD, AddressField
 from crm.models import Company, Invitation, Membership, User
 
 
 class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
+    email = AddressField(label="E-mail address")
+
     class Meta:
         model = Invitation
         fields = ("email", "role")
-        labels = {"email": "E-mail address"}
-        error_messages = {"email": {"invalid": NO_ADDRESS}}
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
         self.company = company
         super().__init__(*args, **kwargs)
 
     def clean_email(self) -> str:
-        """The address in lower case. Raises ValidationError for members and for people already invited."""
-        email = str(self.cleaned_data["email"]).lower()
-        if Membership.objects.for_company(self.company).filter(user__email__iexact=email).exists():
+        """The address. Raises ValidationError for members and for people already invited."""
+        email: str = self.cleaned_data["email"]
+        if Membership.objects.for_company(self.company).filter(user__email=email).exists():
             raise ValidationError("This person is already in the list above. You can reactivate them there.")
-        if Invitation.objects.for_company(self.company).open().filter(email__iexact=email).exists():
+        if Invitation.objects.for_company(self.company).open().filter(email=email).exists():
             raise ValidationError("This person has already been invited. Send the invitation again if it got lost.")
         return email
 

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Final, Self
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.db import models
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from crm.models.addresses import AccountAddressField, account_address, find_address
 from crm.models.company import Company
 from crm.models.roles import Action, Role, may
 from crm.models.tenancy import CompanyQuerySet
@@ -32,22 +33,30 @@ class DateStyle(models.TextChoices):
     ISO = "iso", "2026-11-24, 15:00"
 
 
+class UserManager(DjangoUserManager["User"]):
+    def with_address(self, text: str) -> "User | None":
+        """The user with this address, however it is spelled, or None."""
+        address = find_address(text)
+        return self.filter(email=address).exclude(email="").first()
+
+
 class User(AbstractUser):
     """A person who signs in with their e-mail address, which is also their `username` where that is possible."""
 
+    email = AccountAddressField("email address", blank=True)
     date_style = models.CharField(
         max_length=10, choices=DateStyle.choices, default=DateStyle.NAMED, db_default=DateStyle.NAMED
     )
     # "": the company's
     time_zone = models.CharField(max_length=60, blank=True, db_default="", validators=[validate_time_zone])
 
-    objects: ClassVar[DjangoUserManager["User"]] = DjangoUserManager()  # type: ignore[assignment]
+    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 
     class Meta(AbstractUser.Meta):
         constraints = [
             models.UniqueConstraint(
-                Lower("email"),
-                name="one_user_per_email",
+                fields=["email"],
+                name="one_user_per_address",
                 condition=~models.Q(email=""),
                 violation_error_message="Another user has this e-mail address.",
             )
@@ -57,7 +66,7 @@ class User(AbstractUser):
         return self.get_full_name() or self.email or self.username
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self.email = self.email.lower()
+        self.email = account_address(self.email) if self.email else ""
         self.username = self.username or free_username(self.email)
         super().save(*args, **kwargs)
 
@@ -120,7 +129,7 @@ class Invitation(models.Model):
     """Lets the recipient join the company in this role, once, within a week of the last e-mail."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="invitations")
-    email = models.EmailField()
+    email = AccountAddressField()
     role = models.CharField(max_length=10, choices=Role.choices)
     token_sha256 = models.CharField(max_length=64, unique=True)
     invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -134,9 +143,8 @@ class Invitation(models.Model):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                "company",
-                Lower("email"),
-                name="one_open_invitation_per_address",
+                fields=["company", "email"],
+                name="one_open_invitation_per_person",
                 condition=models.Q(accepted_at=None, revoked_at=None),
             )
         ]

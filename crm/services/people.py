@@ -66,9 +66,8 @@ def _record(action: AuditAction, membership: Membership, details: audit.Details 
 
 def confirm_address(user: User) -> None:
     """Mark the user's address as confirmed and delete any other."""
-    address = user.email.lower()
-    EmailAddress.objects.filter(user=user).exclude(email=address).delete()
-    EmailAddress.objects.update_or_create(user=user, email=address, defaults={"verified": True, "primary": True})
+    EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
+    EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
 
 
 # Invitations
@@ -81,7 +80,7 @@ class InvitationGone(Exception):
 @transaction.atomic
 def invite(*, company: Company, email: str, role: str, invited_by: User) -> tuple[Invitation, str]:
     """Create an invitation. Returns it with its token for the e-mail; only a hash of the token is stored."""
-    invitation = Invitation(company=company, email=email.lower(), role=role, invited_by=invited_by)
+    invitation = Invitation(company=company, email=email, role=role, invited_by=invited_by)
     token = invitation.new_token()
     invitation.save()
     # The log names the invitation by its number, as does the entry of the person who joins: it holds no address.

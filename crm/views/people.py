@@ -130,7 +130,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
             raise services.InvitationGone
         if request.user.is_authenticated:
             return _join(request, instance, token)
-        if User.objects.filter(email__iexact=instance.email).exists():
+        if User.objects.filter(email=instance.email).exists():
             return render(request, "crm/people/invitation_sign_in.html", {"invitation": instance})
         return _join_as_new_user(request, instance, token)
     except services.InvitationGone:

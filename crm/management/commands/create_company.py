@@ -11,9 +11,9 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management import BaseCommand, CommandError
-from django.core.validators import validate_email
 
 from crm.models import Company, User
+from crm.models.addresses import account_address
 from crm.services.companies import provision_company
 
 PASSWORD: Final = "LEADMACHINE_ADMIN_PASSWORD"  # noqa: S105 - the name of an environment variable
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *, name: str, admin: str, **options: Any) -> None:
         try:
-            name, email = _new_name(name.strip()), _address(admin.strip().lower())
+            name, email = _new_name(name.strip()), account_address(admin)
             user = _user_of(email) or _with_password(User(email=email))
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
@@ -53,18 +53,13 @@ def _new_name(name: str) -> str:
     return name
 
 
-def _address(email: str) -> str:
-    validate_email(email)
-    return email
-
-
 def _user_of(email: str) -> User | None:
     """The user with this address, or None.
 
     Raises ValidationError for an inactive user, and for one who signed up without confirming the address: the password
     may be a stranger's.
     """
-    user = User.objects.filter(email__iexact=email).first()
+    user = User.objects.with_address(email)
     if user is not None and not user.is_active:
         raise ValidationError(f"User {user.pk} is inactive. Activate them in /admin/ first, or choose another admin.")
     if user is not None and EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists():

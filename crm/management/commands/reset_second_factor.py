@@ -18,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("email", metavar="EMAIL", help="the e-mail address they sign in with")
 
     def handle(self, *, email: str, **options: Any) -> None:
-        user = User.objects.filter(email__iexact=email.strip()).exclude(email="").first()
+        user = User.objects.with_address(email)
         if user is None:
             raise CommandError("No user has this e-mail address.")
         removed, ended = reset_second_factor(user=user)

@@ -136,8 +136,8 @@ def test_the_same_name_again_is_refused_with_what_there_is(company):
 @pytest.mark.parametrize(
     ("name", "email", "said"),
     [
-        ("Northwind", "nonsense", "Enter a valid email address"),
-        ("Northwind", "", "Enter a valid email address"),
+        ("Northwind", "nonsense", "Enter an e-mail address such as ada@example.com"),
+        ("Northwind", "", "Enter an e-mail address such as ada@example.com"),
         (" ", "ada@example.com", "This field cannot be blank"),
         ("N" * 121, "ada@example.com", "at most 120 characters"),
     ],

@@ -1,0 +1,63 @@
+"""The one normal form of an account's e-mail address. A lead's address is another thing: it stays as it was typed."""
+
+import unicodedata
+from typing import Any, Final
+
+import idna
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator
+from django.db import models
+
+LONGEST: Final = 320  # characters, of which the database keeps 254
+NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
+ONLY_ASCII: Final = "Before the @, use only the letters a to z, digits and punctuation such as . - _ +."
+
+
+def account_address(text: str) -> str:
+    """The address as it is stored, compared and counted: in lower case, in ASCII, its domain as in the DNS.
+
+    Databases and mail servers disagree on letters that look alike: PostgreSQL's UPPER() makes an S of a long s and
+    an I of a dotless i, so that one person could sign in, be locked out or sign up as another. Raises ValidationError if it is no address.
+    """
+    if len(text) > LONGEST:
+        raise ValidationError(NO_ADDRESS, code="invalid")
+    local, _, domain = unicodedata.normalize("NFKC", text.strip()).rpartition("@")
+    local = unicodedata.normalize("NFKC", local.casefold())
+    if not local.isascii():
+        raise ValidationError(ONLY_ASCII, code="invalid")
+    address = f"{local}@{_as_in_the_dns(domain)}"
+    EmailValidator(NO_ADDRESS)(address)
+    if local.startswith('"'):  # a second spelling of a mailbox
+        raise ValidationError(NO_ADDRESS, code="invalid")
+    return address
+
+
+def _as_in_the_dns(domain: str) -> str:
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise ValidationError(NO_ADDRESS, code="invalid") from None
+
+
+def find_address(text: str) -> str:
+    """The normal form to look an account up by: "" for a text that no account can have as its address."""
+    try:
+        return account_address(text)
+    except ValidationError:
+        return ""
+
+
+class AccountAddressField(models.EmailField):
+    """An e-mail address that is checked and saved in its normal form."""
+
+    def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        return super().clean(_normal(value), model_instance)
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        address = _normal(getattr(model_instance, self.attname))
+        setattr(model_instance, self.attname, address)
+        return address
+
+
+def _normal(value: str) -> str:
+    return account_address(value) if value else value
