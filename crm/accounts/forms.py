@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 
-from crm.accounts.mfa import LostKeyMixin, SingleUseCodeMixin
+from crm.accounts.mfa import LostKeyMixin, step_of
 from crm.models import Company, User
 from crm.models.addresses import account_address
 from crm.models.validators import CODES, time_zones, usual_currency, usual_time_zone
@@ -145,15 +145,17 @@ class PasswordAgainForm(PlainLabelsMixin, account.ReauthenticateForm):  # type: 
     pass
 
 
-class CodeForm(PlainLabelsMixin, SingleUseCodeMixin, LostKeyMixin, mfa.AuthenticateForm):  # type: ignore[misc]
+class CodeForm(PlainLabelsMixin, LostKeyMixin, mfa.AuthenticateForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].widget.attrs["autofocus"] = True
 
 
-class CodeAgainForm(PlainLabelsMixin, SingleUseCodeMixin, LostKeyMixin, mfa.ReauthenticateForm):  # type: ignore[misc]
+class CodeAgainForm(PlainLabelsMixin, LostKeyMixin, mfa.ReauthenticateForm):  # type: ignore[misc]
     pass
 
 
-class FirstCodeForm(PlainLabelsMixin, SingleUseCodeMixin, totp.ActivateTOTPForm):  # type: ignore[misc]
-    pass
+class FirstCodeForm(PlainLabelsMixin, totp.ActivateTOTPForm):  # type: ignore[misc]
+    def step(self) -> int | None:
+        """The time step of the code."""
+        return step_of(self.secret, self.cleaned_data["code"])

@@ -7,13 +7,11 @@ import time
 from typing import Any, Final
 
 from allauth.account.authentication import get_authentication_records
-from allauth.core.internal.cryptokit import normalize_user_code
-from allauth.mfa import app_settings
+from allauth.core.internal.cryptokit import compare_user_code, normalize_user_code
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal import auth as recovery_codes_auth
 from allauth.mfa.totp.internal import auth as totp_auth
-from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
@@ -61,15 +59,46 @@ def reset_second_factor(*, user: User) -> tuple[list[str], int]:
     return types, ended
 
 
-class EncryptedTOTP(totp_auth.TOTP):  # type: ignore[misc]
-    """An authenticator app that rejects every code if its secret can't be decrypted."""
+LAST_STEP: Final = "last_step"  # of an authenticator app's data: the time step of the last code that was used
+
+
+class SingleUseTOTP(totp_auth.TOTP):  # type: ignore[misc]
+    """An authenticator app whose codes count once. It rejects every code if its secret can't be decrypted.
+
+    allauth (65.21) remembers a used code as it was typed and for one period, but accepts it in three, with any dashes.
+    So the time step is stored, and each code of it or of an earlier one is refused, as RFC 6238 demands.
+    """
+
+    instance: Authenticator
 
     def validate_code(self, code: str) -> bool:
+        """Use up the code. Returns False if it is wrong, used, or can't be checked."""
         try:
-            return bool(super().validate_code(code))
+            step = step_of(totp_auth.decrypt(self.instance.data["secret"]), code)
         except Unreadable as error:
             logger.error("The authenticator app of user %s can't be decrypted. %s.", self.instance.user_id, error)
             return False
+        return step is not None and use_step(self.instance.user_id, step)
+
+
+def step_of(secret: str, code: str) -> int | None:
+    """The time step that an app with this secret shows the code in, of those accepted now; None if it is wrong."""
+    for step in totp_auth.yield_hotp_counters_from_time():
+        expected = totp_auth.format_hotp_value(totp_auth.hotp_value(secret, step))
+        if compare_user_code(actual=code, expected=expected):
+            return int(step)
+    return None
+
+
+@transaction.atomic
+def use_step(user_id: int, step: int) -> bool:
+    """Note that the user's app was used with the code of this time step. False if it was, or with a later one."""
+    app = Authenticator.objects.select_for_update().filter(user=user_id, type=Authenticator.Type.TOTP).first()
+    if app is None or step <= app.data.get(LAST_STEP, 0):
+        return False
+    app.data[LAST_STEP] = step
+    app.save(update_fields=["data"])
+    return True
 
 
 class LostKeyMixin:
@@ -89,30 +118,10 @@ class LostKeyMixin:
         return code
 
 
-class SingleUseCodeMixin:
-    """A form that accepts each code only once.
-
-    allauth (65.21) remembers a used code for one period, but with a tolerance of one step a code is valid for three.
-    """
-
-    user: User
-
-    def clean_code(self) -> str:
-        code: str = super().clean_code()  # type: ignore[misc]
-        if not cache.add(f"second-factor-used:{self.user.pk}:{code}", 1, _valid_for_seconds()):
-            raise get_adapter().validation_error("incorrect_code")
-        return code
-
-
-def _valid_for_seconds() -> int:
-    steps: Any = 2 * app_settings.TOTP_TOLERANCE + 1
-    return int(steps * app_settings.TOTP_PERIOD)
-
-
 def install_authenticator() -> None:
-    """Make allauth use `EncryptedTOTP`. It has no setting for this, but looks up the class on each use."""
+    """Make allauth use `SingleUseTOTP`. It has no setting for this, but looks up the class on each use."""
     module: Any = totp_auth
-    module.TOTP = EncryptedTOTP
+    module.TOTP = SingleUseTOTP
 
 
 # Recovery codes, stored as hashes: once shown, not even our keys can reveal them.

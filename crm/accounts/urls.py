@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from crm.accounts.views import AddressView, CheckYourInboxView, SignInView, SignOutView
+from crm.accounts.views import AddressView, CheckYourInboxView, SetUpAppView, SignInView, SignOutView
 from crm.accounts.views import account as account_page
 
 sign_in = SignInView.as_view()
@@ -41,7 +41,7 @@ urlpatterns = [
     path("account/password/set/", reset, name="account_set_password"),
     path("account/confirm/", account.reauthenticate, name="account_reauthenticate"),
     path("account/confirm/code/", mfa.reauthenticate, name="mfa_reauthenticate"),
-    path("account/app/on/", totp.activate_totp, name="mfa_activate_totp"),
+    path("account/app/on/", SetUpAppView.as_view(), name="mfa_activate_totp"),
     path("account/app/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
     path("account/recovery-codes/", recovery_codes.view_recovery_codes, name="mfa_view_recovery_codes"),
     path("account/recovery-codes/new/", recovery_codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),

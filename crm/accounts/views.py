@@ -5,18 +5,20 @@ from typing import Any, cast
 from allauth.account.models import EmailAddress
 from allauth.account.views import EmailVerificationSentView, EmailView, LoginView
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.views import ActivateTOTPView
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 
-from crm.accounts.forms import ProfileForm
+from crm.accounts.forms import FirstCodeForm, ProfileForm
 from crm.accounts.fresh_password import fresh_password
-from crm.accounts.mfa import has_authenticator_app, has_unreadable_factor
+from crm.accounts.mfa import has_authenticator_app, has_unreadable_factor, use_step
 from crm.models import User
 
 
@@ -62,6 +64,18 @@ class AddressView(EmailView):  # type: ignore[misc]
     """Changes the e-mail address. The old one is in use until the new one is confirmed."""
 
     success_url = reverse_lazy("account")
+
+
+class SetUpAppView(ActivateTOTPView):  # type: ignore[misc]
+    """Sets up an authenticator app. The code that proves it can't be used to sign in as well."""
+
+    @transaction.atomic
+    def form_valid(self, form: FirstCodeForm) -> HttpResponse:
+        step = form.step()
+        response: HttpResponse = super().form_valid(form)
+        if step is not None:
+            use_step(self.request.user.pk, step)
+        return response
 
 
 @method_decorator(login_not_required, name="dispatch")

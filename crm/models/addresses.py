@@ -16,8 +16,9 @@ ONLY_ASCII: Final = "Before the @, use only the letters a to z, digits and punct
 def account_address(text: str) -> str:
     """The address as it is stored, compared and counted: in lower case, in ASCII, its domain as in the DNS.
 
-    Databases and mail servers disagree on letters that look alike: PostgreSQL's UPPER() makes an S of a long s and
-    an I of a dotless i, so that one person could sign in, be locked out or sign up as another. Raises ValidationError if it is no address.
+    Databases and mail servers disagree on letters that look alike: PostgreSQL's UPPER() makes an S of a long s and an I
+    of a dotless i, so that one person could sign in, be locked out or sign up as another. Raises ValidationError if it
+    is no address.
     """
     if len(text) > LONGEST:
         raise ValidationError(NO_ADDRESS, code="invalid")

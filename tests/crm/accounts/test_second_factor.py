@@ -2,11 +2,14 @@
 
 import json
 import re
+import time
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from cryptography.fernet import Fernet
 from django.core import mail
+from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
 
@@ -61,6 +64,66 @@ def test_a_code_is_good_once_for_as_long_as_it_is_valid(sales, clock):
     assert WRONG in page.content.decode()
     assert not is_in(second)
     assert not is_in(third)
+
+
+@pytest.mark.parametrize("form", ["{0}-{1}", "{0} {1}", ".{0}{1}", "{0}{1}"])
+@pytest.mark.parametrize("seconds", [0, 31, 64])
+def test_a_used_code_counts_in_no_other_form_and_at_no_other_time(sales, clock, form, seconds):
+    secret = set_up_app(sales.user)
+    ahead = format_hotp_value(hotp_value(secret, int(time.time()) // 30 + 1))  # the phone's clock is a step ahead
+    give(sign_in_with_password(), ahead)
+
+    clock.goes_on(seconds=seconds)
+    second = sign_in_with_password()
+    give(second, form.format(ahead[:3], ahead[3:]))
+
+    assert not is_in(second)
+
+
+def test_a_code_of_an_earlier_step_than_the_last_one_used_is_refused(sales, clock):
+    secret = set_up_app(sales.user)
+    earlier = code_now(secret)
+    clock.goes_on(seconds=30)
+    give(sign_in_with_password(), code_now(secret))
+    second, third = sign_in_with_password(), sign_in_with_password()
+
+    give(second, earlier)
+    clock.goes_on(seconds=30)
+    give(third, code_now(secret))
+
+    assert not is_in(second)
+    assert is_in(third)
+
+
+def test_the_code_that_set_the_app_up_signs_nobody_in(client_as, sales):
+    client = client_as(sales)
+    confirm_password(client)
+    secret = client.get("/account/app/on/").context["form"].secret
+    code = code_now(secret)
+    client.post("/account/app/on/", {"code": code})
+    second = sign_in_with_password()
+
+    give(second, code)
+
+    assert Authenticator.objects.get(type="totp").data["last_step"] > 0
+    assert not is_in(second)
+
+
+def test_a_code_counts_once_while_the_shared_cache_is_emptied(sales):
+    code = code_now(set_up_app(sales.user))
+    give(sign_in_with_password(), code)
+    second = sign_in_with_password()
+
+    cache.clear()
+    give(second, code)
+
+    assert not is_in(second)
+
+
+def sign_in_with_password():
+    client = Client()
+    sign_in(client)
+    return client
 
 
 @pytest.mark.parametrize(("drift", "let_in"), [(-60, False), (-30, True), (0, True), (30, True), (60, False)])
