@@ -14,7 +14,7 @@ from crm.models.roles import Action
 
 @require_safe
 @vary_on_headers("HX-Request")
-@member(Action.SEE_LEADS)
+@member(Action.SEE_EVENT_LOG)
 def received(request: MemberRequest) -> HttpResponse:
     """The company's requests, newest first. 404 without the sandbox."""
     if not settings.LINKEDIN_SANDBOX:

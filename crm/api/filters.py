@@ -10,7 +10,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
-from crm.models import Company, Lead
+from crm.models import Company, Lead, Membership
 from crm.models.addresses import NO_ADDRESS
 from crm.models.lead import LeadQuerySet
 
@@ -59,10 +59,13 @@ class ByCompany(Protocol):
     def for_company(self, company: Company) -> QuerySet[Any]: ...
 
 
+SESSION_PAGE_SIZE: Final = 100
+
+
 class KeysetPagination(CursorPagination):
     """Newest first: every page costs the same, and new rows don't shift the pages.
 
-    Follow `next` and `previous`; `?page_size=` can be up to 500.
+    Follow `next` and `previous`; `?page_size=` can be up to 500, and 100 for a session, as on the pages.
 
     Raises NotFound for an invalid cursor and ValidationError for an invalid page size.
     """
@@ -75,7 +78,8 @@ class KeysetPagination(CursorPagination):
         page_size = request.query_params.get(self.page_size_query_param)
         if page_size is not None and not (_is_id(page_size) and int(page_size)):
             raise ValidationError({self.page_size_query_param: ["Enter a whole number from 1 to 500."]})
-        return super().get_page_size(request)
+        size = super().get_page_size(request)
+        return min(size, SESSION_PAGE_SIZE) if size and isinstance(request.auth, Membership) else size
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         cursor = super().decode_cursor(request)

@@ -21,6 +21,7 @@ from crm.api.serializers import DealSerializer, LeadSerializer
 from crm.api.viewsets import GRACE, CompanyViewSet, Conflict, M
 from crm.models import Company, Deal, Lead
 from crm.models.roles import Action
+from crm.services.editing import delete
 from crm.services.idempotency import save_once
 
 # `Idempotency-Key`: a request repeated because its response was lost adds nothing.
@@ -106,6 +107,9 @@ class PipelineViewSet(
         if row is None:
             raise AddedRowGone
         return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
+
+    def perform_destroy(self, instance: Any) -> None:
+        delete(row=instance)
 
 
 class LeadViewSet(PipelineViewSet[Lead]):

@@ -15,11 +15,12 @@ from rest_framework.views import exception_handler
 
 from crm.api.authentication import Caller
 from crm.api.filters import ByCompany, KeysetPagination
-from crm.models import ApiKey
+from crm.models import ApiKey, Membership
 from crm.models.lead import PersonErased
 from crm.models.recorder import act_as, current_actor
 from crm.models.roles import Action
 from crm.models.tracking import DeletedMeanwhile
+from crm.services.audit import record_reading_on
 
 
 class BoundedJSONParser(JSONParser):
@@ -80,6 +81,12 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
     @property
     def caller(self) -> Caller:
         return cast(Caller, self.request.auth)
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Record that a session reads on from page to page: it takes the list with it, as an export does."""
+        if isinstance(self.caller, Membership) and KeysetPagination.cursor_query_param in self.request.query_params:
+            record_reading_on(membership=self.caller, what=str(self.queryset.model._meta.verbose_name_plural))
+        return super().paginate_queryset(queryset)
 
     def get_queryset(self) -> QuerySet[M]:
         return cast(ByCompany, self.queryset).for_company(self.caller.company)

@@ -1,11 +1,15 @@
 """Writes the audit log. Services call `record` inside their transaction, so that both are committed or neither."""
 
+from typing import Final
+
+from django.core.cache import cache
 from django.db import models
 
-from crm.models import ApiKey, AuditAction, AuditEntry, Company, Invitation, Lead, User
+from crm.models import ApiKey, AuditAction, AuditEntry, Company, Deal, Invitation, Lead, Membership, User
 from crm.models.audit import ActorKind
 from crm.models.recorder import current_actor
 
+READING_SECONDS: Final = 3600
 Details = dict[str, int | str | bool | list[str] | list[int] | None]
 
 
@@ -31,6 +35,13 @@ def record(
     )
 
 
+def record_reading_on(*, membership: Membership, what: str) -> None:
+    """Record that a member reads a whole list through the API, once an hour for each list."""
+    if cache.add(f"reading-on:{membership.company_id}:{membership.pk}:{what}", 1, READING_SECONDS):
+        details: Details = {"what": f"{what} through the API"}
+        record(company=membership.company_id, action=AuditAction.EXPORT, details=details, actor=membership.user)
+
+
 def name_of(user: User) -> str:
     """The user's name in the log. Never their address, because entries outlive the account."""
     return user.get_full_name() or f"User {user.pk}"
@@ -52,8 +63,8 @@ def _object(about: models.Model | None) -> dict[str, object]:
 
 
 def _label(about: models.Model) -> str:
-    if isinstance(about, Lead):
-        return f"Lead {about.pk}"
+    if isinstance(about, Lead | Deal):
+        return f"{about._meta.verbose_name} {about.pk}".capitalize()  # a deal's title may name a person
     if isinstance(about, Invitation):
         return f"Invitation {about.pk} ({about.role})"  # str() would include the address
     if isinstance(about, User):

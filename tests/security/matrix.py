@@ -164,7 +164,7 @@ ROWS: dict[str, Row] = {
     "reconcile_export": _do(Action.SEE_EVENT_LOG),
     "help": Row({"GET": Open.SIGNED_IN}),
     "help_page": Row({"GET": Open.SIGNED_IN}, values={"slug": "troubleshooting"}),
-    "sandbox": _see(Action.SEE_LEADS),
+    "sandbox": _see(Action.SEE_EVENT_LOG),
     "api-docs": _see(Action.SEE_LEADS),
     "api-index": Row({"GET": Open.CALLER}),
     "api-schema": Row({"GET": Open.CALLER}),

@@ -2,7 +2,7 @@ import pytest
 from django.middleware.csrf import _get_new_csrf_string
 from rest_framework.test import APIClient
 
-from crm.models import Lead, Membership
+from crm.models import AuditEntry, Lead, Membership
 from tests.conftest import make_lead
 
 
@@ -79,3 +79,28 @@ def test_a_bad_key_is_not_made_good_by_a_session(sales):
 @pytest.mark.parametrize("path", ["/api/v1/leads/", "/api/v1/schema/", "/api/v1/conversion-events/"])
 def test_a_stranger_is_refused_and_never_sent_to_the_sign_in_page(db, path):
     assert APIClient().get(path).status_code == 401
+
+
+def test_a_page_of_a_session_has_a_hundred_rows_at_most(company, admin):
+    Lead.objects.bulk_create(Lead(company=company, first_name=f"Ada {number}") for number in range(101))
+    client = signed_in(admin)
+
+    sizes = [len(client.get("/api/v1/leads/", {"page_size": size}).json()["results"]) for size in (500, 100, 5)]
+
+    assert sizes == [100, 100, 5]
+
+
+def test_who_reads_on_from_page_to_page_is_on_record_once_an_hour(company, sales):
+    for number in range(3):
+        make_lead(company, email=f"ada{number}@example.com")
+    client = signed_in(sales)
+
+    first = client.get("/api/v1/leads/", {"page_size": 1}).json()
+    before = AuditEntry.objects.filter(action="export").count()
+    second = client.get(first["next"]).json()
+    client.get(second["next"])
+
+    assert before == 0
+    assert [(entry.actor_name, entry.details) for entry in AuditEntry.objects.filter(action="export")] == [
+        ("Sales Jansen", {"what": "leads through the API"})
+    ]
