@@ -28,7 +28,7 @@ from crm.models import (
 from crm.models.roles import Role
 from crm.services import people
 from crm.services.companies import deactivate_company, reactivate_company
-from crm.services.editing import change_status
+from crm.services.editing import change_status, delete
 
 
 class KnownKeysSelect(AutocompleteSelect):
@@ -103,8 +103,19 @@ class StepAdmin(AutocompleteAdmin):
     autocomplete_fields = ("company",)
 
 
+class DeletionOnRecordAdmin(AutocompleteAdmin):
+    """Leads and deals, whose deletion is in their company's audit log."""
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        delete(row=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for row in queryset:
+            delete(row=row)
+
+
 @admin.register(Lead)
-class LeadAdmin(AutocompleteAdmin):
+class LeadAdmin(DeletionOnRecordAdmin):
     list_display = ("name", "email", "company", "status", "owner", "created_at")
     list_editable = ("status",)
     list_filter = ("status__meaning", "share_with_ad_platforms", "type")
@@ -128,7 +139,7 @@ class LeadAdmin(AutocompleteAdmin):
 
 
 @admin.register(Deal)
-class DealAdmin(AutocompleteAdmin):
+class DealAdmin(DeletionOnRecordAdmin):
     list_display = ("title", "lead", "company", "stage", "amount", "currency")
     list_editable = ("stage",)
     list_filter = ("stage__meaning",)

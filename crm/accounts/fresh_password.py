@@ -16,6 +16,7 @@ from crm.accounts.decorators import MemberRequest, MemberView, P
 
 # An open form may be submitted for this long: what it asks for has to be fetched elsewhere, and may be shown only once.
 FORM_SECONDS: Final = 1800
+OPEN_FOR_TOO_LONG: Final = "The form was open for too long. Enter your password, then fill it in again."
 OPENED: Final = "protected_form_opened_at"  # session key: by path, seconds since 1970
 KEPT: Final = "protected_form_kept"  # session key: by path, what was typed into fields that are no secret
 
@@ -30,17 +31,27 @@ def fresh_password(*, kept: tuple[str, ...] = ()) -> Callable[[MemberView[P]], M
         @wraps(view)
         def guarded(request: MemberRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if has_given_password_lately(request):
-                _note(request, OPENED, time.time())
+                _note(request, OPENED, request.path, time.time())
             elif request.method != "POST":
-                return _ask(request, "Enter your password to continue.")
+                return _ask(request, request.path, "Enter your password to continue.")
             elif not _opened_lately(request):
-                _note(request, KEPT, {name: request.POST[name] for name in kept if name in request.POST})
-                return _ask(request, "The form was open for too long. Enter your password, then fill it in again.")
+                return _ask(request, request.path, OPEN_FOR_TOO_LONG, kept)
             return view(request, *args, **kwargs)
 
         return cast(MemberView[P], guarded)
 
     return decorate
+
+
+def ask_for_password(request: MemberRequest, *, form_at: str, kept: tuple[str, ...] = ()) -> HttpResponse | None:
+    """The redirect that asks for the password; None if it was given recently.
+
+    For a form on a page that is shown without one (`form_at`): the user comes back to it, and submits the form again.
+    Its fields named in `kept` survive that: `kept_fields`.
+    """
+    if has_given_password_lately(request):
+        return None
+    return _ask(request, form_at, "Nothing was changed yet. Enter your password, then submit the form again.", kept)
 
 
 def kept_fields(request: HttpRequest) -> dict[str, str]:
@@ -62,10 +73,13 @@ def _opened_lately(request: HttpRequest) -> bool:
     return bool(time.time() - opened_at < FORM_SECONDS)
 
 
-def _note(request: HttpRequest, key: str, value: object) -> None:
-    request.session[key] = {**request.session.get(key, {}), request.path: value}
+def _note(request: HttpRequest, key: str, path: str, value: object) -> None:
+    request.session[key] = {**request.session.get(key, {}), path: value}
 
 
-def _ask(request: HttpRequest, message: str) -> HttpResponse:
+def _ask(request: HttpRequest, path: str, message: str, kept: tuple[str, ...] = ()) -> HttpResponse:
+    """Ask for the password, then lead to the form at this path."""
+    if kept:
+        _note(request, KEPT, path, {name: request.POST[name] for name in kept if name in request.POST})
     messages.warning(request, message)
-    return redirect_to_login(request.path, "account_reauthenticate")
+    return redirect_to_login(path, "account_reauthenticate")

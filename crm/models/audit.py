@@ -42,6 +42,8 @@ class AuditAction(models.TextChoices):
     BACKFILL_PAUSED = "backfill_paused", "Paused a backfill"
     BACKFILL_RESUMED = "backfill_resumed", "Resumed a backfill"
     BACKFILL_CANCELLED = "backfill_cancelled", "Cancelled a backfill"
+    LEAD_DELETED = "lead_deleted", "Deleted a lead"
+    DEAL_DELETED = "deal_deleted", "Deleted a deal"
     IMPORT = "import", "Imported leads"
     EXPORT = "export", "Exported"
     ERASURE = "erasure", "Erased a person"

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.db import transaction
 from django.db.models.functions import Now
 
-from crm.models import Deal, Lead, LeadStatus, Stage
+from crm.models import AuditAction, Deal, Lead, LeadStatus, Stage
 from crm.models.lead import LeadQuerySet
+from crm.services import audit
 from crm.services.erasure import person_kept
 
 
@@ -19,6 +21,18 @@ def move_deal(*, deal: Deal, stage: Stage) -> None:
     """Move a deal to a stage. Writes nothing else, so concurrent changes stay."""
     deal.stage = stage
     deal.save(update_fields=["stage", "updated_at"])
+
+
+@transaction.atomic
+def delete(*, row: Lead | Deal) -> None:
+    """Delete a deal, or a lead with its deals. The audit log keeps their numbers."""
+    if isinstance(row, Lead):
+        details: audit.Details = {"deals": list(row.deals.order_by("pk").values_list("pk", flat=True))}
+        audit.record(company=row.company_id, action=AuditAction.LEAD_DELETED, about=row, details=details)
+    else:
+        details = {"lead": row.lead_id}
+        audit.record(company=row.company_id, action=AuditAction.DEAL_DELETED, about=row, details=details)
+    row.delete()
 
 
 class ChangedMeanwhile(Exception):

@@ -16,6 +16,7 @@ from crm.models.change import STEPS
 from crm.models.recorder import Occasion, occasion, take_back, undoing
 from crm.models.tracking import Tracked
 from crm.services import idempotency
+from crm.services.editing import delete
 
 MODELS: Final[tuple[type[Tracked], ...]] = (Deal, Lead)
 JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a row and its last change, if that was all
@@ -116,7 +117,7 @@ def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: Undone) ->
                 idempotency.forget(row=row)  # a script that repeats its request is told that the row is gone
             result.told += take_back(_of_rows(events, [row]), sender=model)
             result.removed.append(str(row))
-            row.delete()
+            delete(row=row)
         else:
             result.changed_since.append(row)
 

@@ -7,10 +7,12 @@ from django.contrib import messages
 from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.accounts.fresh_password import ask_for_password, kept_fields
 from crm.forms.company import ApiKeyForm, CompanyForm, StepFormSet, step_form_set
 from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
 from crm.models.crypto import Unreadable, seal, unseal
@@ -55,6 +57,8 @@ def api_key_new(request: MemberRequest) -> HttpResponse:
     form = ApiKeyForm(request.POST)
     if not form.is_valid():
         return _page(request, key_form=form)
+    if asked := ask_for_password(request, form_at=reverse("company"), kept=("name", "role")):
+        return asked
     key, text = issue_api_key(
         company=request.membership.company,
         role=form.cleaned_data["role"],
@@ -104,7 +108,7 @@ def _page(request: MemberRequest, **forms: Any) -> HttpResponse:
         "stages": _steps(own, "stages"),
         "people": Membership.objects.for_company(own).select_related("user"),
         "keys": ApiKey.objects.for_company(own).select_related("created_by"),
-        "key_form": ApiKeyForm(),
+        "key_form": ApiKeyForm(initial=kept_fields(request)),
     }
     return render(request, "crm/company/page.html", context | forms)
 

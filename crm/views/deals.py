@@ -19,7 +19,7 @@ from crm.models.roles import Action
 from crm.selectors import timeline
 from crm.selectors.deals import CLOSED_DAYS, LAST_CHANGED, board_of, search
 from crm.selectors.timeline import outcomes_of_deals
-from crm.services.editing import move_deal
+from crm.services.editing import delete, move_deal
 from crm.services.erasure import person_kept
 from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
@@ -127,7 +127,7 @@ def deal_delete(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then delete the deal. Its lead stays."""
     instance = own_or_404(Deal.objects.select_related("lead"), request, pk)
     if request.method == "POST":
-        instance.delete()
+        delete(row=instance)
         messages.success(request, f"{instance} was deleted.")
         return redirect(instance.lead)
     return render(request, "crm/deals/delete.html", {"deal": instance})

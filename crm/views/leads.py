@@ -19,7 +19,7 @@ from crm.models.roles import Action
 from crm.selectors import timeline
 from crm.selectors.status_changes import status_change
 from crm.selectors.timeline import outcomes_of_leads
-from crm.services.editing import change_status
+from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_lead
 from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, was_submitted
@@ -169,7 +169,7 @@ def lead_delete(request: MemberRequest, pk: int) -> HttpResponse:
     instance = own_or_404(Lead.objects.all(), request, pk)
     if request.method == "POST":
         name = instance.name
-        instance.delete()
+        delete(row=instance)
         messages.success(request, f"{name} was deleted.")
         return redirect("leads")
     return render(request, "crm/leads/delete.html", {"lead": instance, "deal_count": instance.deals.count()})

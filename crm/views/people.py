@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.accounts.fresh_password import ask_for_password, kept_fields
 from crm.forms.people import InvitationForm, NewMemberForm, RoleForm
 from crm.models import Invitation, Membership, User
 from crm.models.roles import Action, Role
@@ -31,8 +32,10 @@ LAST_ADMIN = "Nothing was changed: no one else can manage the company. Make some
 def people(request: MemberRequest) -> HttpResponse:
     """The page. POST invites a person."""
     own = request.membership.company
-    form = InvitationForm(request.POST or None, company=own)
+    form = InvitationForm(request.POST or None, company=own, initial={} if request.POST else kept_fields(request))
     if form.is_valid():
+        if form.cleaned_data["role"] == Role.ADMIN and (asked := _ask_for_password(request, "email", "role")):
+            return asked
         invitation, token = services.invite(company=own, invited_by=request.user, **form.cleaned_data)
         _mail(request, invitation, token)
         return redirect("people")
@@ -76,6 +79,8 @@ def member_role(request: MemberRequest, pk: int) -> HttpResponse:
     if person == request.membership and form.cleaned_data["role"] != Role.ADMIN:
         messages.error(request, YOURSELF)
         return redirect("people")
+    if asked := _ask_for_password(request):
+        return asked
     try:
         services.change_role(membership=person, role=form.cleaned_data["role"])
     except services.LastAdmin:
@@ -105,9 +110,15 @@ def member_deactivate(request: MemberRequest, pk: int) -> HttpResponse:
 def member_reactivate(request: MemberRequest, pk: int) -> HttpResponse:
     """Reactivate a member."""
     person = own_or_404(Membership.objects.all(), request, pk)
+    if person.role == Role.ADMIN and (asked := _ask_for_password(request)):
+        return asked
     services.reactivate(membership=person)
     messages.success(request, f"{person.user} was reactivated.")
     return redirect("people")
+
+
+def _ask_for_password(request: MemberRequest, *kept: str) -> HttpResponse | None:
+    return ask_for_password(request, form_at=reverse("people"), kept=kept)
 
 
 def _mail(request: MemberRequest, invitation: Invitation, token: str) -> None:

@@ -9,8 +9,10 @@ from django.urls import reverse
 from capi import services
 from capi.models import Connection
 from capi.models.token import fingerprint
+from crm.models import ApiKey, Invitation
+from crm.models.roles import Role
 from crm.services import people
-from tests.conftest import PASSWORD, TOKEN, give_password
+from tests.conftest import PASSWORD, TOKEN, give_password, join
 from tests.crm.accounts.conftest import link
 
 pytestmark = pytest.mark.django_db
@@ -130,3 +132,71 @@ def test_accepting_an_invitation_with_a_new_password_is_giving_it(client: Any, a
     client.post(reverse("invitation", args=[token]), {**names, "password": PASSWORD})
 
     assert client.get(SAVE).status_code == 200
+
+
+# Forms on pages that are shown without a password: it is asked for when they are submitted, and their values are kept.
+
+KEYS, PEOPLE = "/company/api-keys/new/", "/company/people/"
+
+
+@pytest.mark.covers("S28")
+def test_an_api_key_is_made_after_the_password(client_as: Any, admin: Any) -> None:
+    client = client_as(admin)
+
+    asked = client.post(KEYS, {"name": "Website form", "role": "ops"})
+    made_without = ApiKey.objects.count()
+    give_password(client)
+    page = client.get("/company/").content.decode()
+    client.post(KEYS, {"name": "Website form", "role": "ops"})
+
+    assert (asked.url, made_without) == ("/account/confirm/?next=/company/", 0)
+    assert 'value="Website form"' in page
+    assert '<option value="ops" selected>' in page
+    assert ApiKey.objects.get().name == "Website form"
+
+
+@pytest.mark.covers("S28")
+def test_an_admin_is_invited_after_the_password_and_others_without(client_as: Any, admin: Any) -> None:
+    client = client_as(admin)
+
+    asked = client.post(PEOPLE, {"email": "grace@example.com", "role": "admin"})
+    client.post(PEOPLE, {"email": "sam@example.com", "role": "sales"})
+    invited = list(Invitation.objects.values_list("email", flat=True))
+    give_password(client)
+    page = client.get(PEOPLE).content.decode()
+    client.post(PEOPLE, {"email": "grace@example.com", "role": "admin"})
+
+    assert (asked.url, invited) == (f"/account/confirm/?next={PEOPLE}", ["sam@example.com"])
+    assert 'value="grace@example.com"' in page
+    assert Invitation.objects.filter(email="grace@example.com", role="admin").exists()
+
+
+@pytest.mark.covers("S28")
+@pytest.mark.parametrize("role", ["admin", "ops"])
+def test_a_role_is_changed_after_the_password(client_as: Any, admin: Any, sales: Any, role: str) -> None:
+    client, path = client_as(admin), f"{PEOPLE}{sales.pk}/role/"
+
+    asked = client.post(path, {"role": role})
+    sales.refresh_from_db()
+    before = sales.role
+    give_password(client)
+    client.post(path, {"role": role})
+
+    sales.refresh_from_db()
+    assert (asked.url, before, sales.role) == (f"/account/confirm/?next={PEOPLE}", "sales", role)
+
+
+@pytest.mark.covers("S28")
+def test_a_former_admin_is_let_in_again_after_the_password(client_as: Any, admin: Any, company: Any) -> None:
+    second = join(company, Role.ADMIN, email="second@example.com")
+    people.deactivate(membership=second)
+    client, path = client_as(admin), f"{PEOPLE}{second.pk}/reactivate/"
+
+    client.post(path)
+    second.refresh_from_db()
+    before = second.is_active
+    give_password(client)
+    client.post(path)
+
+    second.refresh_from_db()
+    assert (before, second.is_active) == (False, True)

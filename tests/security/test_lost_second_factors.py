@@ -15,7 +15,7 @@ from crm.accounts.middleware import TYPED
 from crm.models import ApiKey, crypto
 from crm.models.crypto import seal
 from crm.models.roles import Role
-from tests.conftest import code_now, join
+from tests.conftest import code_now, give_password, join
 from tests.crm.accounts.conftest import confirm_password, set_up_app, sign_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.covers("F71", "S49")]
@@ -236,7 +236,7 @@ def test_looking_at_recovery_codes_that_can_not_be_read_destroys_nothing(
 def test_the_text_of_a_key_that_was_just_made_is_not_shown_and_it_is_said_why(
     lost_key: str, client_as: Any, admin: Any, settings: Any
 ) -> None:
-    client = client_as(admin)
+    client = give_password(client_as(admin))
     client.post("/company/api-keys/new/", {"name": "Form", "role": "sales"})
     assert ApiKey.objects.count() == 1
     lose(settings)

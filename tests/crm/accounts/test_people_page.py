@@ -10,7 +10,7 @@ from django.test import Client
 from crm.models import ApiKey, AuditEntry, Invitation, Lead, Membership, User
 from crm.models.roles import Role
 from crm.services import people
-from tests.conftest import PASSWORD, join
+from tests.conftest import PASSWORD, give_password, join
 from tests.crm.accounts.conftest import is_in, link, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -178,7 +178,7 @@ def test_a_new_role_counts_from_the_very_next_request(client_as, admin, sales):
     theirs = client_as(sales)
     assert theirs.get("/leads/new/").status_code == 200
 
-    page = client_as(admin).post(f"/company/people/{sales.pk}/role/", {"role": "ops"}, follow=True)
+    page = give_password(client_as(admin)).post(f"/company/people/{sales.pk}/role/", {"role": "ops"}, follow=True)
 
     assert texts(page) == ["Sales Jansen now has the role Ops."]
     assert theirs.get("/leads/new/").status_code == 403
@@ -295,7 +295,7 @@ def test_two_admins_who_shut_each_other_out_at_once_leave_one(company):
 
 
 def test_what_is_done_to_people_is_on_record_without_an_address(client_as, admin, sales):
-    client = client_as(admin)
+    client = give_password(client_as(admin))
     AuditEntry.objects.all()._raw_delete("default")
 
     invite(client)

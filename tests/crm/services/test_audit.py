@@ -13,7 +13,7 @@ from crm.models import ApiKey, AuditAction, AuditEntry, Membership
 from crm.models.audit import AppendOnly
 from crm.models.tracking import acting_as
 from crm.services import audit
-from tests.conftest import PASSWORD, TOKEN, make_lead
+from tests.conftest import PASSWORD, TOKEN, give_password, make_lead
 from tests.housekeeping import keep_house
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def test_the_linkedin_side_is_on_record_with_who_did_it_and_which_fields(company
 
 
 def test_the_company_page_is_on_record(company, admin, client_as):
-    client = client_as(admin)
+    client = give_password(client_as(admin))
 
     form = {"currency": "EUR", "time_zone": "UTC", "initial-time_zone": "UTC"}
     client.post("/company/", {"name": "Northwind BV", **form})

@@ -3,7 +3,7 @@
 import pytest
 
 from crm.models import ApiKey, LeadStatus, Stage
-from tests.conftest import make_lead
+from tests.conftest import give_password, make_lead
 
 pytestmark = pytest.mark.django_db
 
@@ -138,7 +138,7 @@ def test_stages_and_people_are_listed(client_as, admin, sales, company):
 
 
 def test_a_new_key_is_shown_once_and_never_again(client_as, admin, company):
-    client = client_as(admin)
+    client = give_password(client_as(admin))
 
     made = client.post("/company/api-keys/new/", {"name": "Website form", "role": "sales"}, follow=True)
 
@@ -152,7 +152,7 @@ def test_a_new_key_is_shown_once_and_never_again(client_as, admin, company):
 
 
 def test_loading_the_page_of_a_new_key_again_makes_no_other_key_and_shows_none(client_as, admin):
-    client = client_as(admin)
+    client = give_password(client_as(admin))
     made = client.post("/company/api-keys/new/", {"name": "Website form", "role": "sales"}, follow=True)
 
     again = client.get(made.redirect_chain[-1][0], follow=True)
@@ -164,7 +164,7 @@ def test_loading_the_page_of_a_new_key_again_makes_no_other_key_and_shows_none(c
 
 
 def test_the_text_of_a_new_key_waits_sealed_in_the_session(client_as, admin):
-    client = client_as(admin)
+    client = give_password(client_as(admin))
 
     client.post("/company/api-keys/new/", {"name": "Website form", "role": "sales"})
 
