@@ -47,7 +47,7 @@ class BackfillForm(forms.Form):
         if since < oldest or since > days_ago(0):
             raise ValidationError({"since": f"Choose a day in the last {settings.EVENT_MAX_AGE_DAYS} days."})
         if until and until < since:
-            raise ValidationError({"until": "The period ends before it begins."})
+            raise ValidationError({"until": "The end date is before the start date."})
 
     def rules(self) -> Sequence[ConversionRule]:
         """The chosen rule, or all active ones."""

@@ -15,7 +15,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 _IS_SENDABLE_TOKEN = re.compile(r"[\x21-\x7e]+")
 _IS_LENGTH = re.compile(r"[0-9]{1,15}")
-_UNSENDABLE = "The access token holds characters that can't be sent. Enter it again."
+_UNSENDABLE = "The access token contains characters that can't be sent. Paste it again."
 _HEADERS = {
     "Accept-Encoding": "identity",
     "User-Agent": "LeadMachine",

@@ -89,7 +89,7 @@ def problem(conversion: Conversion, *, now: datetime, max_age: timedelta) -> str
     if not 0 < len(conversion.event_id) <= EVENT_ID_MAX_LENGTH:
         return f"The event id is empty or longer than {EVENT_ID_MAX_LENGTH} characters."
     if conversion.happened_at > now:
-        return "The conversion lies in the future."
+        return "The conversion is in the future."
     if conversion.happened_at < now - max_age:
         return f"The conversion is older than {max_age.days} days."
     if conversion.amount is not None and not conversion.amount.is_finite():

@@ -46,7 +46,7 @@ class Watch:
         """How long a read or write may wait. Raises TimeoutError when the time is up."""
         left = self.ends_at - monotonic()
         if left <= 0:
-            raise TimeoutError("The time for this exchange is up.")
+            raise TimeoutError("The request took too long.")
         return left
 
     def note(self, count: int) -> None:
@@ -125,7 +125,7 @@ class WatchedConnection(HTTPConnection):
         self._connect_timeout = connect_timeout
 
     def _new_conn(self) -> WatchedSocket:
-        failure = OSError("The host has no address.")
+        failure = OSError("The host name has no address.")
         for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
             sock = WatchedSocket(family, kind, protocol)
             sock.watch = self._watch

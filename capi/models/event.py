@@ -30,7 +30,7 @@ class ConversionEventQuerySet(CompanyQuerySet["ConversionEvent"]):
 
     def on_hold(self, connection: Connection | None) -> Self:
         """Pending events of one company that wait until someone acts: all of them while its connection doesn't send,
-        otherwise those of paused rules. Without test events.
+        otherwise those of paused rules. Excludes test events.
         """
         pending = self.pending().counted()
         return pending.filter(rule__is_paused=True) if is_sending(connection) else pending

@@ -141,7 +141,7 @@ def resume(request: MemberRequest) -> HttpResponse:
     if connection is not None and connection.is_paused:
         messages.success(request, "Sending resumed. If LinkedIn gives the same answer again, it pauses again.")
     else:
-        messages.success(request, "Trying again now. Recent Events shows what LinkedIn answers.")
+        messages.success(request, "Trying again now. Recent Events shows LinkedIn's response.")
     return redirect("linkedin")
 
 

@@ -192,7 +192,7 @@ def test_from_sign_up_to_sent_with_the_token_pasted_once(page, db, sandbox, sett
     expect(page.locator("#connect-head")).to_contain_text("Connected, LinkedIn answered just now")
     page.get_by_role("link", name="Import from LinkedIn").click()
     page.get_by_role("button", name="Read the rules").click()
-    page.get_by_role("button", name="Import the chosen rules").click()
+    page.get_by_role("button", name="Import selected rules").click()
     button = page.get_by_role("button", name="Send a test event: Qualified lead")
     button.click()
     expect(page.locator(".rule", has=button)).to_contain_text("Queued")

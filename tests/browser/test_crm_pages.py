@@ -207,7 +207,7 @@ def test_the_skip_link_is_the_first_thing_the_keyboard_reaches(page: Page, sales
 
     page.keyboard.press("Tab")
 
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
 
 
 class TestWithoutJavaScript:

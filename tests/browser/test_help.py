@@ -37,7 +37,7 @@ def test_the_help_is_searched_with_the_keyboard(page, sales) -> None:
     open_page(page, "/")
 
     page.get_by_role("link", name="Help").click()
-    page.get_by_role("searchbox", name="Search the help").fill("426")
+    page.get_by_role("searchbox", name="Search help").fill("426")
     page.keyboard.press("Enter")
     page.get_by_role("link", name="400, 426: API version retired").first.click()
 

@@ -32,7 +32,7 @@ def test_rules_are_imported_from_the_linkedin_page(page, company, admin, sandbox
     expect(page.get_by_label("Lead form sent")).to_have_value("lead_created")
     assert_fit_to_use(page)
     page.get_by_label("Demo booked").select_option("deal_created")
-    page.get_by_role("button", name="Import the chosen rules").click()
+    page.get_by_role("button", name="Import selected rules").click()
 
     expect(page.locator("#messages")).to_contain_text("3 rules imported.")
     expect(page.locator("#map")).to_contain_text("4 of 4 active")
@@ -66,7 +66,7 @@ def test_no_state_of_the_import_has_a_finding(page, company, admin, sandbox, siz
     page.get_by_label("Lead form sent").select_option("Don't import")
     for name in ("Qualified lead", "Purchase"):
         page.get_by_label(name, exact=True).select_option("Don't import")
-    page.get_by_role("button", name="Import the chosen rules").click()
+    page.get_by_role("button", name="Import selected rules").click()
     expect(page.get_by_role("alert")).to_contain_text("Choose a CRM event for at least one rule.")
     assert_fit_to_use(page)
 
@@ -127,7 +127,7 @@ def test_a_rules_page_has_no_finding(page, company, ops, connected, make_rule, s
     open_page(page, LINKEDIN, size, theme)
 
     page.get_by_role("link", name="Deal lost", exact=True).click()
-    expect(page.get_by_role("heading", name="Its events per day by outcome")).to_be_visible()
+    expect(page.get_by_role("heading", name="Events per day by outcome")).to_be_visible()
     assert_fit_to_use(page)
     type(rule).objects.update(is_paused=True, paused_reason="rule_not_found")
     open_page(page, rule.get_absolute_url(), size, theme)

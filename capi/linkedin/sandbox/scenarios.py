@@ -42,41 +42,41 @@ TOKENS: Final = (
         "expired", 401, "The token has expired", "The token used in the request has expired",
         "EXPIRED_ACCESS_TOKEN", 65602,
     ),
-    Choice("invalid", 401, "The token is not valid", "Invalid access token", "INVALID_ACCESS_TOKEN", 65600),
+    Choice("invalid", 401, "The token is invalid", "Invalid access token", "INVALID_ACCESS_TOKEN", 65600),
     Choice("norole", 403, "The token's owner has no role in the ad account", NOT_PERMITTED, "ACCESS_DENIED", 100),
-    Choice("sendonly", 403, "The token may send, but not read the rules", NOT_PERMITTED, "ACCESS_DENIED", 100,
+    Choice("sendonly", 403, "The token can send events, but can't read rules", NOT_PERMITTED, "ACCESS_DENIED", 100,
            only_reading=True),
     Choice(
         "throttled", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101
     ),
     Choice("daylimit", 429, "Too many requests today", THROTTLED.format("DAY"), "TOO_MANY_REQUESTS", 101),
-    Choice("broken", 500, "LinkedIn is in trouble", "Internal Server Error"),
-    Choice("unavailable", 503, "LinkedIn is down, with a page in HTML", HTML.format("503 Service Unavailable")),
+    Choice("broken", 500, "LinkedIn has technical problems", "Internal Server Error"),
+    Choice("unavailable", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
 )  # fmt: skip
 
 REFUSING_RULES: Final = (
-    Choice("400400", 400, "The rule's method is not the Conversions API",
+    Choice("400400", 400, "The rule doesn't use the Conversions API",
            "Conversion's method should be CONVERSIONS_API, indices […] (0-indexed)."),
     Choice("400401", 400, "The rule is disabled",
            "Conversion is disabled, which counts as deleted, and must be enabled, indices […] (0-indexed)."),
-    Choice("403403", 403, "Unknown rule, or one of another ad account", "No ad accounts found"),
+    Choice("403403", 403, "Unknown rule, or a rule of another ad account", "No ad accounts found"),
     Choice("404404", 404, "No such rule", "Could not find entity"),
-    Choice("408408", None, "No answer: the connection hangs until it is closed"),
-    Choice("422422", 422, "The data is refused", "ERROR :: /conversion :: conversion does not take this event"),
+    Choice("408408", None, "No response: the connection hangs, then closes"),
+    Choice("422422", 422, "The data is rejected", "ERROR :: /conversion :: conversion does not take this event"),
     Choice("426426", 426, "The API version is retired"),
     Choice("429429", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101),
-    Choice("500500", 500, "LinkedIn is in trouble", "Internal Server Error"),
-    Choice("503503", 503, "LinkedIn is down, with a page in HTML", HTML.format("503 Service Unavailable")),
+    Choice("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
+    Choice("503503", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
 )  # fmt: skip
 
 _BY_RULE: Final = {choice.sign: choice for choice in REFUSING_RULES}
 
 # Ad accounts that cause an answer when their rules are read. Every other one has LISTED_RULES.
 ACCOUNTS: Final = (
-    Choice("403403", 403, "An ad account that the token's owner may not see", "No ad accounts found"),
-    Choice("408408", None, "No answer: the connection hangs until it is closed"),
-    Choice("500500", 500, "LinkedIn is in trouble", "Internal Server Error"),
-    Choice("503503", 503, "LinkedIn is down, with a page in HTML", HTML.format("503 Service Unavailable")),
+    Choice("403403", 403, "The token's owner has no access to the ad account", "No ad accounts found"),
+    Choice("408408", None, "No response: the connection hangs, then closes"),
+    Choice("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
+    Choice("503503", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
 )
 
 _BY_ACCOUNT: Final = {choice.sign: choice for choice in ACCOUNTS}

@@ -144,7 +144,7 @@ def test_an_event_id_that_is_empty_or_too_long_is_a_problem(event_id):
 def test_the_future_is_a_problem():
     found = problem(replace(DEAL_WON, happened_at=NOON + timedelta(microseconds=1)), now=NOON, max_age=NINETY_DAYS)
 
-    assert found == "The conversion lies in the future."
+    assert found == "The conversion is in the future."
 
 
 def test_more_than_ninety_days_ago_is_a_problem():

@@ -31,7 +31,7 @@ def card(answer) -> str:
 def test_before_the_first_check_up_it_tells_what_is_at_hand(client_as, admin) -> None:
     page = card(client_as(admin).get(PAGE))
 
-    assert "3 to check, 1 unknown · not everything was checked yet" in page
+    assert "3 to check, 1 unknown · not everything has been checked yet" in page
     assert "No access token is saved." in page
     assert reverse("check") in page
 

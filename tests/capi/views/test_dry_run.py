@@ -141,7 +141,7 @@ def test_what_is_refused_is_shown_with_the_request_that_it_would_be(web, company
     found, (_, body) = page.context["found"], shown(page.content.decode())
     assert (found.is_refused, found.address) == (True, "test@example.com")
     assert json.loads(body)["user"]["userIds"] == [{"idType": "SHA256_EMAIL", "idValue": found.sha256}]
-    assert "The request it would have been" in page.content.decode()
+    assert "The request that would have been sent" in page.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_more_than_can_be_asked_for_at_once_is_asked_for_in_portions(web, rule, 
     answer = web.post(address, {"until": asked[1].pk, "next": f"{EVENTS}?state=queued"})
 
     assert "Cancel 2 events?" in page
-    assert "These are the oldest. You are asked about the others afterwards." in page
+    assert "These are the oldest. You'll be asked about the others afterwards." in page
     assert states(rule.company) == ["cancelled", "cancelled", "pending"]
     assert (
         answer.url

@@ -34,7 +34,7 @@ def test_it_serves_until_it_is_interrupted(tmp_path):
 
     assert (answer, process.returncode) == ((201, b""), 0)
     assert first_line.endswith(f"writing to {ledger}\n")
-    assert "  403403       403  Unknown rule, or one of another ad account\n" in rest
+    assert "  403403       403  Unknown rule, or a rule of another ad account\n" in rest
     assert "  revoked      401  The token was revoked\n" in rest
     assert rest.endswith("Sandbox stopped.\n")
     assert len(RequestLog(ledger).tail(10)) == 1
