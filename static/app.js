@@ -15,6 +15,48 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// A period and dates exclude each other: what was changed last counts.
+document.addEventListener("change", ({ target }) => {
+  const { period, since, until } = target.form?.elements ?? {};
+  if (!period || !since) return;
+  if (target === since || target === until) period.value = "";
+  if (target === period && period.value) since.value = until.value = "";
+  if (target === period && !period.value && "unfolds" in period.dataset) period.form.querySelector(".more").open = true;
+});
+
+// A choice among many (forms/searchable_select.html): the field above the choices narrows them down, Enter in it takes
+// the first one, and a click on one closes the list.
+document.addEventListener("input", ({ target }) => {
+  const list = target.type === "search" && target.closest("[data-searchable]");
+  if (!list) return;
+  const wanted = target.value.trim().toLowerCase();
+  for (const label of list.querySelectorAll("label")) label.hidden = !label.textContent.toLowerCase().includes(wanted);
+  for (const group of list.querySelectorAll(".choice-group")) group.hidden = !group.querySelector("label:not([hidden])");
+  list.querySelector("[role=status]").hidden = Boolean(list.querySelector("label:not([hidden])"));
+});
+document.addEventListener("keydown", (event) => {
+  const list = event.key === "Enter" && event.target.closest?.("[data-searchable]");
+  if (!list) return;
+  event.preventDefault();
+  if (event.target.type === "search") list.querySelector("label:not([hidden]) input")?.click();
+  list.hidePopover();
+});
+document.addEventListener("click", ({ target }) => {
+  if (target.matches("[data-searchable] label, [data-searchable] label > span")) target.closest("[popover]").hidePopover();
+});
+document.addEventListener("change", (event) => {
+  const list = event.target.closest("[data-searchable]");
+  if (!list) return;
+  if (event.target.type === "search") event.stopPropagation(); // htmx would ask for the list again
+  else list.parentElement.querySelector("[data-chosen]").textContent = event.target.parentElement.textContent.trim();
+}, true);
+document.addEventListener("toggle", ({ target }) => {
+  const search = target.matches("[data-searchable]") && target.querySelector("[type=search]");
+  if (!search) return;
+  search.value = "";
+  search.dispatchEvent(new Event("input", { bubbles: true }));
+}, true);
+
 // A form with data-autosubmit reloads a filtered view as soon as its select changes. For a select that saves something,
 // see quick_select.js.
 document.addEventListener("change", (event) => {
@@ -43,6 +85,8 @@ if (typedInto) {
   fill(typedInto, typed.values);
   document.getElementById("typed-note").hidden = false;
 }
+
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
 document.addEventListener("reset", ({ target }) => {
   if (target.matches(".bulk-bar")) document.querySelector("[data-tick-all]")?.focus({ preventScroll: true });

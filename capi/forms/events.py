@@ -11,6 +11,7 @@ from capi.models.functions import days_ago, monday_of, start_of
 from capi.selectors.event_counts import reason_choices
 from capi.selectors.events import NO_REASON, EventFilter
 from capi.selectors.state_groups import StateFilter
+from crm.forms.filters import SearchableSelect
 from crm.models import Company
 
 
@@ -35,9 +36,14 @@ class EventFilterForm(PeriodForm):
     reason = forms.ChoiceField(
         label="Reason",
         required=False,
-        choices=[("", "Any"), *((reason.value, reason.label) for reason in Reason if reason), (NO_REASON, "None")],
+        choices=[
+            ("", "Any reason"),
+            *((reason.value, reason.label) for reason in Reason if reason),
+            (NO_REASON, "None"),
+        ],
+        widget=SearchableSelect,
     )
-    event = forms.ChoiceField(label="CRM event", required=False, choices=[("", "Any"), *CrmEventName.choices])
+    event = forms.ChoiceField(label="CRM event", required=False, choices=[("", "Any CRM event"), *CrmEventName.choices])
     period = forms.TypedChoiceField(
         label="Period",
         required=False,
@@ -55,11 +61,6 @@ class EventFilterForm(PeriodForm):
     search = forms.CharField(required=False, max_length=16, widget=forms.HiddenInput)  # a key: see LeadSearch
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
     after = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
-
-    @property
-    def dates_and_request(self) -> list[forms.BoundField]:
-        """The fields that are needed less often."""
-        return [self[name] for name in ("since", "until", "week", "request")]
 
     def offer_reasons(self, company: Company) -> None:
         """Offer only the reasons that occur. All of them stay valid: links may name others."""

@@ -23,7 +23,7 @@ class PeriodForm(forms.Form):
     """A rule and dates, from the query string. Invalid values are ignored."""
 
     rule = forms.ModelChoiceField(
-        label="Rule", required=False, queryset=ConversionRule.objects.none(), empty_label="Any"
+        label="Rule", required=False, queryset=ConversionRule.objects.none(), empty_label="Any rule"
     )
     since = forms.DateField(
         label="From", required=False, validators=DATE_LIMITS, widget=forms.DateInput({"type": "date"})
@@ -41,17 +41,7 @@ class PeriodForm(forms.Form):
     def clean(self) -> None:
         since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
         if since and until and until < since:
-            raise ValidationError("The period ends before it begins.")
-
-    @property
-    def choices(self) -> list[forms.BoundField]:
-        """The fields with a list of choices. The template renders the dates separately."""
-        return [field for field in self.visible_fields() if isinstance(field.field, forms.ChoiceField)]
-
-    @property
-    def not_understood(self) -> list[str]:
-        """The labels of the filters with invalid values."""
-        return [str(self[name].label) for name in self.errors if name in self.fields]
+            raise ValidationError("The end date is before the start date.")
 
     @property
     def asked(self) -> dict[str, str]:
@@ -68,6 +58,7 @@ class OverviewForm(PeriodForm):
         coerce=int,
         empty_value=None,
         choices=[(7, "Last 7 days"), (30, "Last 30 days"), (90, "Last 90 days"), ("", "Other dates")],
+        widget=forms.Select({"data-unfolds": ""}),  # the dates: app.js
     )
 
     def __init__(self, data: QueryDict, **kwargs: Any) -> None:
@@ -99,7 +90,9 @@ class OverviewForm(PeriodForm):
 class WeekForm(forms.Form):
     """A week, by any day in it."""
 
-    week = forms.DateField(required=False, validators=DATE_LIMITS)
+    week = forms.DateField(
+        label="Week of", required=False, validators=DATE_LIMITS, widget=forms.DateInput({"type": "date"})
+    )
 
     def day(self) -> date | None:
         """The day, or None if it is missing or invalid."""

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from capi.models import Connection, ConversionRule
+from capi.models import Alert, Connection, ConversionRule
 from capi.selectors.deadlines import end_of_token, end_of_version
 from capi.selectors.explanations.explain import explain_pause, explain_rest
 from capi.selectors.explanations.states import Explanation
@@ -20,12 +20,14 @@ from capi.selectors.rules import RuleRow
 from crm.models import Membership
 from crm.models.roles import Action
 
+ALERTS_COUNTED: Final = 100
 PAUSED: Final = ConversionRule.objects.active().filter(is_paused=True)
 
 
 class ConnectionStatus:
     """The connection to LinkedIn of the current company. Reading it costs one query, and no more while all is sending.
-    If rules are paused they cost one more, and on the pages about LinkedIn the number of events on hold another.
+    If rules are paused they cost one more, and on the pages about LinkedIn the numbers of open alerts and of events on
+    hold another each.
     """
 
     def __init__(self, request: HttpRequest) -> None:
@@ -60,6 +62,13 @@ class ConnectionStatus:
             return []
         has_any = getattr(self.connection, "has_paused_rules", False)
         return list(PAUSED.for_company(self.connection.company_id)) if has_any else []
+
+    @cached_property
+    def open_alerts(self) -> int:
+        """How many alerts are open, for the tabs of the pages about LinkedIn. 0 if the user may not know."""
+        if self.membership is None or not self._may(Action.SEE_CONNECTION):
+            return 0
+        return Alert.objects.for_company(self.membership.company_id).still_open()[:ALERTS_COUNTED].count()
 
     @cached_property
     def held(self) -> OnHold | None:

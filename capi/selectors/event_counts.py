@@ -100,7 +100,8 @@ _GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
         Reason.NO_EMAIL, Reason.OPTED_OUT, Reason.LEAD_DELETED, Reason.DEAL_DELETED, Reason.ERASED, Reason.DATA_REFUSED,
     ),
     "Event": (
-        Reason.ALREADY_COUNTED, Reason.TOO_OLD, Reason.CANCELLED_BY_HAND, Reason.BACKFILL_CANCELLED,
+        Reason.ALREADY_COUNTED, Reason.TOO_OLD, Reason.TAKEN_BACK, Reason.CANCELLED_BY_HAND,
+        Reason.BACKFILL_CANCELLED,
     ),
     "Rule": (
         Reason.RULE_INACTIVE, Reason.RULE_DELETED, Reason.RULE_FORBIDDEN, Reason.RULE_NOT_FOUND,
@@ -124,4 +125,4 @@ def reason_choices(company_id: int, chosen: str) -> Choices:
         (title, [(reason.value, str(reason.label)) for reason in group if reason.value in occurring])
         for title, group in {**_GROUPS, OTHERS: others}.items()
     ]
-    return [("", "Any"), *((title, reasons) for title, reasons in groups if reasons), (NO_REASON, "None")]
+    return [("", "Any reason"), *((title, reasons) for title, reasons in groups if reasons), (NO_REASON, "None")]

@@ -34,7 +34,7 @@ from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
 from crm.services.searches import recall_search
 from crm.views.exports import export
-from crm.views.filtering import filter_query
+from crm.views.filtering import filter_bar, to_filtered
 from crm.views.shell import back_to
 
 # Retry and cancel: preview, confirm, do.
@@ -122,6 +122,7 @@ HEAD: Final = (
     "recorded_at", "happened_at", "event_id", "crm_event", "crm_event_label", "rule", "linkedin_id", "state",
     "state_label", "reason", "why", "http_status", "attempts", "settled_at", "lead_id", "deal_id", "is_test",
 )  # fmt: skip
+UNFOLDING: Final = ("since", "until", "week", "request")
 ROWS: Final = "rows"  # the id of the part that polls for changes
 
 
@@ -131,12 +132,10 @@ ROWS: Final = "rows"  # the id of the part that polls for changes
 def events(request: MemberRequest) -> HttpResponse:
     """The log, filtered by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
-        names = [name for name in EventFilterForm.base_fields if name not in ("search", "before", "after")]
-        return redirect(f"{reverse('events')}?{filter_query(request, names)}")
+        return to_filtered(request, [name for name in EventFilterForm.base_fields if name not in ("before", "after")])
     form, event_filter = _filter(request, request.GET)
     company_id, connection = request.membership.company_id, connection_status(request).connection
     context = {
-        "form": form,
         "wanted": event_filter,
         "page": log_page(company_id, event_filter, connection),
         "stretch": STRETCH,
@@ -147,7 +146,9 @@ def events(request: MemberRequest) -> HttpResponse:
     rules = list(ConversionRule.objects.for_company(company_id))
     chips = _chips(event_filter.chip, chip_counts(company_id, event_filter, connection))
     held = on_hold(company_id, connection, rules)
-    return render(request, "capi/events/list.html", {**context, **chips, "held": held, "search": event_filter.search})
+    bar = filter_bar(form, unfolding=UNFOLDING, kept={"state": event_filter.chip})
+    context |= {**chips, **bar, "is_narrowed": event_filter.is_narrowed, "search": event_filter.search, "held": held}
+    return render(request, "capi/events/list.html", context)
 
 
 def _filter(request: MemberRequest, data: QueryDict) -> tuple[EventFilterForm, EventFilter]:

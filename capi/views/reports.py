@@ -7,7 +7,7 @@ from typing import Final
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
 from capi.forms.reports import OverviewForm, WeekForm
 from capi.models.functions import WEEK, monday_of
@@ -17,6 +17,7 @@ from capi.selectors.reports import ReportPeriod, days_of, details_of, outcomes_o
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
 from crm.views.exports import export
+from crm.views.filtering import filter_bar, to_filtered
 
 # The overview.
 
@@ -26,10 +27,15 @@ DAYS_HEAD: Final = (
 )  # fmt: skip
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.SEE_EVENT_LOG)
 def overview(request: MemberRequest) -> HttpResponse:
-    """Outcomes by day, times and reasons over the period, for one rule or all."""
+    """Outcomes by day, times and reasons over the period, for one rule or all.
+
+    The filter form is posted here and redirects to a URL with the filters.
+    """
+    if request.method == "POST":
+        return to_filtered(request, OverviewForm.base_fields)
     company_id = request.membership.company_id
     form = OverviewForm(request.GET, company=request.membership.company)
     period = form.report_period()
@@ -37,7 +43,8 @@ def overview(request: MemberRequest) -> HttpResponse:
         request,
         "capi/reports/overview.html",
         {
-            "form": form,
+            **filter_bar(form, unfolding=("since", "until")),
+            "is_narrowed": bool(request.GET),
             "asked": period,
             "outcomes": outcomes_of(company_id, period),
             "details": details_of(company_id, period),
@@ -77,14 +84,19 @@ RECONCILE_HEAD: Final = (
 )  # fmt: skip
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.SEE_EVENT_LOG)
 def week(request: MemberRequest) -> HttpResponse:
-    """Outcomes of a week's CRM events: the week containing the day `?week=`, or by default the last full week."""
-    form = WeekForm(request.GET)
+    """Outcomes of a week's CRM events: the week containing the day `?week=`, or by default the last full week.
+
+    The form with the week is posted here and redirects to such a URL.
+    """
+    if request.method == "POST":
+        return to_filtered(request, WeekForm.base_fields)
+    form = WeekForm({"week": request.GET.get("week") or _monday(None).isoformat()})
     chosen = _monday(form.day())
     reconciled = reconcile(request.membership.company_id, chosen, connection_status(request).connection)
-    return render(request, "capi/reports/reconcile.html", {"week": reconciled, "not_understood": bool(form.errors)})
+    return render(request, "capi/reports/reconcile.html", {"week": reconciled, **filter_bar(form)})
 
 
 @require_POST

@@ -20,8 +20,10 @@ ACTIONS: Final = [(action.value, action.label) for action in AuditAction if acti
 class AuditFilterForm(forms.Form):
     """The filters in the URL. An invalid value filters nothing."""
 
+    FILTERS: Final = ("who", "action", "since", "until")
+
     who = forms.ChoiceField(label="Who", required=False)
-    action = forms.ChoiceField(label="What", required=False, choices=[("", "Anything"), *ACTIONS])
+    action = forms.ChoiceField(label="What", required=False, choices=[("", "Any action"), *ACTIONS])
     since = forms.DateField(
         label="From", required=False, validators=VALID_DATES, widget=forms.DateInput({"type": "date"})
     )
@@ -40,7 +42,7 @@ class AuditFilterForm(forms.Form):
     def clean(self) -> None:
         since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
         if since and until and until < since:
-            raise ValidationError("The period ends before it begins.")
+            raise ValidationError("The end date is before the start date.")
 
     def entries(self) -> AuditEntryQuerySet:
         """The entries that match, newest first."""
@@ -60,7 +62,7 @@ class AuditFilterForm(forms.Form):
     @property
     def asked(self) -> dict[str, str]:
         """The filters in use, as given."""
-        return {name: self.data[name] for name in ("who", "action", "since", "until") if self.data.get(name)}
+        return {name: self.data[name] for name in self.FILTERS if self.data.get(name)}
 
 
 def _people(company: Company) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from crm.accounts.decorators import MemberRequest
 from crm.forms.leads import company_people
 from crm.models import Lead, LeadStatus, User
+from crm.models.bidi import without_bidi_controls
 from crm.models.lead import LeadQuerySet, LeadType
 
 MAX_SOURCES: Final = 50
@@ -28,7 +29,7 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     """The filters of the leads page. An invalid value filters nothing."""
 
     status = django_filters.ModelChoiceFilter(queryset=statuses, empty_label="Any status")
-    owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="Nobody")
+    owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
     source = django_filters.ChoiceFilter(empty_label="Any source")
     type = django_filters.ChoiceFilter(choices=LeadType.choices, empty_label="Any")
     shared = django_filters.ChoiceFilter(
@@ -47,7 +48,21 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         sources = self.queryset.order_by("source").values_list("source", flat=True).exclude(source="").distinct()
-        self.filters["source"].extra["choices"] = [(source, source) for source in sources[:MAX_SOURCES]]
+        self.filters["source"].extra["choices"] = [
+            (source, without_bidi_controls(source)) for source in sources[:MAX_SOURCES]
+        ]
+
+
+class SearchableSelect(forms.RadioSelect):
+    """A choice among many: a button with what is chosen, which unfolds the choices and a field to search in them."""
+
+    template_name = "forms/searchable_select.html"
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        options = [option for _, group, _ in context["widget"]["optgroups"] for option in group]
+        context["widget"]["chosen"] = next((each["label"] for each in options if each["selected"]), "")
+        return context
 
 
 class SearchForm(forms.Form):

@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 
 from django import template
 from django.contrib.messages.storage.base import Message
-from django.forms import BoundField, CheckboxInput
+from django.forms import BaseForm, BoundField, CheckboxInput
 from django.urls import reverse
 from django.utils import dateformat, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from crm.models import User
+from crm.models.bidi import without_bidi_controls
 from crm.models.people import DateStyle
 
 register = template.Library()
@@ -208,6 +209,18 @@ def tone_icon(tone: str) -> str:
 def is_checkbox(field: BoundField) -> bool:
     """True for a single checkbox, whose label goes next to it."""
     return isinstance(field.field.widget, CheckboxInput)
+
+
+@register.filter
+def ignored_filters(form: BaseForm) -> list[str]:
+    """The labels of a filter form's fields with invalid values, which filter nothing."""
+    return [str(form[name].label) for name in form.errors if name in form.fields]
+
+
+@register.filter
+def without_bidi(text: str) -> str:
+    """A text that somebody typed, for an attribute or a title; in an element, a <bdi> keeps it apart."""
+    return without_bidi_controls(text)
 
 
 @register.filter

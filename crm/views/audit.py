@@ -4,13 +4,14 @@ from typing import Final
 
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
 from crm.accounts.decorators import MemberRequest, member
 from crm.forms.audit import AuditFilterForm
 from crm.models import AuditEntry
 from crm.models.roles import Action
 from crm.views.exports import export
+from crm.views.filtering import filter_bar, to_filtered
 
 ENTRIES_PER_PAGE: Final = 50
 CHUNK_SIZE: Final = 1_000
@@ -18,10 +19,15 @@ COLUMNS: Final = ("at", "actor_kind", "actor_id", "actor_name", "action", "objec
                "details")  # fmt: skip
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.MANAGE_COMPANY)
 def audit_log(request: MemberRequest) -> HttpResponse:
-    """The entries, newest first. `?before=` continues after the entry with that id."""
+    """The entries, newest first, filtered by the URL. `?before=` continues after the entry with that id.
+
+    The filter form is posted here and redirects to such a URL.
+    """
+    if request.method == "POST":
+        return to_filtered(request, AuditFilterForm.FILTERS)
     form = AuditFilterForm(request.GET, company=request.membership.company)
     entries, before = form.entries(), form.cleaned_data.get("before")
     if before is not None:
@@ -29,7 +35,8 @@ def audit_log(request: MemberRequest) -> HttpResponse:
     newest = list(entries[: ENTRIES_PER_PAGE + 1])
     page = newest[:ENTRIES_PER_PAGE]
     context = {
-        "form": form,
+        **filter_bar(form, unfolding=("since", "until")),
+        "is_narrowed": bool(form.asked),
         "entries": page,
         "older": page[-1].pk if len(newest) > ENTRIES_PER_PAGE else None,
         "is_first_page": before is None,

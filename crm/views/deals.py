@@ -23,7 +23,7 @@ from crm.services.editing import delete, move_deal
 from crm.services.erasure import person_kept
 from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
-from crm.views.filtering import filter_query
+from crm.views.filtering import filter_bar, to_filtered
 from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
 
@@ -38,13 +38,13 @@ def deals(request: MemberRequest) -> HttpResponse:
     The filter form is posted here and redirects to such a URL.
     """
     if request.method == "POST":
-        return redirect(f"{reverse('deals')}?{filter_query(request, ['stage', *DealFilter.base_filters])}")
+        return to_filtered(request, ["stage", *DealFilter.base_filters])
     company = request.membership.company
     filtered = DealFilter(request.GET, queryset=Deal.objects.for_company(company), request=request)
     text = recall_search(request.membership, request.GET.get("search", ""))
     rows = search(filtered.qs, company, text)
     stages = list(Stage.objects.for_company(company))
-    context = {"filter": filtered.form, "search": text, "stages": stages}
+    context = {**filter_bar(filtered.form), "search": text, "stages": stages}
     context["is_narrowed"] = bool(text) or any(request.GET.get(name) for name in filtered.filters)
     if request.GET.get("stage"):
         stage = own_or_404(Stage.objects.all(), request, request.GET["stage"])
@@ -56,8 +56,9 @@ def deals(request: MemberRequest) -> HttpResponse:
 def _stage_list(request: MemberRequest, stage: Stage, rows: DealQuerySet, context: dict[str, Any]) -> HttpResponse:
     in_stage = rows.filter(stage=stage).select_related("lead", "owner").order_by(*LAST_CHANGED)
     page = Paginator(in_stage, DEALS_PER_PAGE).get_page(request.GET.get("page"))
-    outcomes = with_outcomes(page, outcomes_of_deals, request)
-    return render(request, "crm/deals/list.html", {**context, "stage": stage, "page": page, "rows": outcomes})
+    context |= {"stage": stage, "kept": {"stage": stage.pk}, "clear": f"{reverse('deals')}?stage={stage.pk}"}
+    context |= {"page": page, "rows": with_outcomes(page, outcomes_of_deals, request)}
+    return render(request, "crm/deals/list.html", context)
 
 
 def choose_lead(request: MemberRequest) -> HttpResponse:
@@ -97,7 +98,7 @@ def deal_new(request: MemberRequest) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
     instance = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related("lead__company"), request, pk)
-    title = instance.title  # read first, because even an invalid form changes the instance
+    title = str(instance)  # read first, because even an invalid form changes the instance
     form = DealForm(request.POST or None, instance=instance, lead=instance.lead)
     if form.is_valid() and saved_unless_changed(request, form):
         return redirect(instance)

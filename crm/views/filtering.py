@@ -1,22 +1,41 @@
 """Filter forms of lists, which are posted so that the text that is searched for stays out of the URL."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import messages
+from django.http import HttpResponseRedirect
+from django.shortcuts import redirect
 
 from crm.accounts.decorators import MemberRequest
 from crm.forms.filters import SearchForm
 from crm.services.searches import remember_search
 
 
-def filter_query(request: MemberRequest, names: Iterable[str]) -> str:
-    """The posted fields as a query string, without empty ones and with a key instead of the search text."""
+def to_filtered(request: MemberRequest, names: Iterable[str]) -> HttpResponseRedirect:
+    """Redirect to this page with the posted fields in the URL, without empty ones; the search text as a key."""
     form = SearchForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Enter at most 100 characters to search for.")
     text = form.cleaned_data.get("search", "")
-    query = {name: request.POST[name] for name in names if request.POST.get(name)}
+    query = {name: request.POST[name] for name in names if name != "search" and request.POST.get(name)}
     if text:
         query["search"] = remember_search(request.membership, text)
-    return urlencode(query)
+    return redirect(f"{request.path}?{urlencode(query)}")
+
+
+def filter_bar(
+    form: forms.BaseForm, *, unfolding: Sequence[str] = (), kept: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The context of `_parts/filters.html`. The fields named in `unfolding` start unfolded if one of them is in use."""
+    visible = form.visible_fields()
+    more = [field for field in visible if field.name in unfolding]
+    return {
+        "form": form,
+        "fields": [field for field in visible if field not in more],
+        "more": more,
+        "is_more_open": any(field.value() for field in more),
+        "kept": kept or {},
+    }

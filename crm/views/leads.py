@@ -1,7 +1,6 @@
 """Leads: the list, and viewing, editing, erasing and deleting a lead."""
 
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -23,12 +22,12 @@ from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_lead
 from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, was_submitted
-from crm.views.filtering import filter_query
+from crm.views.filtering import filter_bar, to_filtered
 from crm.views.shell import back_to, whole_page, with_outcomes
 from crm.views.undo import tell
 
 LEADS_PER_PAGE = 25
-VISIBLE_FILTERS = 3
+UNFOLDING_FILTERS = ("type", "shared", "created_from", "created_until")
 BIGINT_DIGITS = 19
 DUPLICATES_SHOWN = 5
 ADD_ANYWAY = "add_anyway"
@@ -39,7 +38,7 @@ CONFIRMED = "confirmed"
 def leads(request: MemberRequest) -> HttpResponse:
     """The leads, filtered and sorted by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
-        return redirect(f"{reverse('leads')}?{filter_query(request, [*LeadFilter.base_filters, 'sort'])}")
+        return to_filtered(request, [*LeadFilter.base_filters, "sort"])
     search, sort = recall_search(request.membership, request.GET.get("search", "")), request.GET.get("sort", "")
     all_leads = own_leads(request)
     filtered = LeadFilter(request.GET, queryset=all_leads, request=request)
@@ -51,21 +50,13 @@ def leads(request: MemberRequest) -> HttpResponse:
         {
             "page": page,
             "rows": with_outcomes(page, outcomes_of_leads, request),
-            **_filter_fields(filtered),
+            **filter_bar(filtered.form, unfolding=UNFOLDING_FILTERS, kept={"sort": sort}),
             "search": search,
-            "sort": sort,
             "columns": [(column, column.toggled(sort), column.direction(sort)) for column in COLUMNS],
             "statuses": statuses(request),
             "is_narrowed": bool(search) or any(request.GET.get(name) for name in filtered.filters),
         },
     )
-
-
-def _filter_fields(filtered: LeadFilter) -> dict[str, Any]:
-    """The fields that are always visible and those that unfold, which start unfolded if one is in use."""
-    fields = list(filtered.form)
-    first, more = fields[:VISIBLE_FILTERS], fields[VISIBLE_FILTERS:]
-    return {"first_filters": first, "more_filters": more, "is_more_open": any(field.value() for field in more)}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -130,7 +121,7 @@ def lead_new(request: MemberRequest) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
     instance = own_or_404(Lead.objects.not_erased(), request, pk)
-    name = instance.name  # read first, because even an invalid form changes the instance
+    name = str(instance)  # read first, because even an invalid form changes the instance
     form = LeadForm(request.POST or None, instance=instance, company=request.membership.company)
     if form.is_valid() and saved_unless_changed(request, form):
         return redirect(instance)
@@ -168,7 +159,7 @@ def lead_delete(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then delete the lead with its deals."""
     instance = own_or_404(Lead.objects.all(), request, pk)
     if request.method == "POST":
-        name = instance.name
+        name = str(instance)
         delete(row=instance)
         messages.success(request, f"{name} was deleted.")
         return redirect("leads")

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from capi.models import Connection, ConversionEvent
 from tests.browser.test_capi_pages import EVENTS, SIZES, assert_fit_to_use, let_seconds_pass, open_page
 from tests.capi.conftest import states
+from tests.capi.counted import count_now
 from tests.conftest import make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -103,3 +104,45 @@ def test_the_filters_apply_at_once_and_keep_the_focus(page, company, ops, held) 
     expect(page.locator("#chips .chip").first).to_have_text("All 1")
     page.get_by_role("link", name="Clear filters").click()
     expect(page.locator("#chips .chip").first).to_have_text("All 6")
+
+
+def test_a_reason_is_searched_for_and_chosen_by_keyboard(page, company, ops, held) -> None:
+    count_now()
+    sign_in(page, ops)
+    open_page(page, EVENTS)
+    button = page.get_by_role("button", name="Any reason")
+
+    button.press("Enter")
+    page.get_by_label("Search in this list").press_sequentially("TIMED")
+
+    expect(page.locator(".choices label:visible")).to_have_text(["Timed out"])
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".choices")).to_be_hidden()
+    expect(page.locator(".chosen")).to_have_text("Timed out")
+    expect(page.locator("#rows tbody tr")).to_have_count(1)
+    assert "reason=timed_out" in page.url
+
+    page.locator(".chosen").click()
+    expect(page.locator(".choices label:visible")).not_to_have_count(1)
+    assert_fit_to_use(page)
+    page.locator(".choices label", has_text="Any reason").click()
+    expect(page.locator("#chips .chip").first).to_have_text("All 6")
+    expect(page.locator(".choices")).to_be_hidden()
+
+
+def test_a_period_and_dates_take_turns(page, company, ops, held) -> None:
+    sign_in(page, ops)
+    open_page(page, "/integrations/linkedin/overview/")
+
+    page.get_by_label("Period").select_option("Other dates")
+    page.get_by_label("From").fill("2026-01-05")
+    page.get_by_label("Until").fill("2026-01-11")
+
+    expect(page.locator("#period")).to_contain_text("5 Jan 2026 to 11 Jan 2026")
+    expect(page.get_by_label("Period")).to_have_value("")
+    expect(page.locator("#export-filters [name=since]")).to_have_value("2026-01-05")
+    page.get_by_label("Period").select_option("Last 7 days")
+    expect(page.locator("#period")).not_to_contain_text("Jan 2026")
+    expect(page.get_by_label("From")).to_have_value("")
+    assert "since" not in page.url

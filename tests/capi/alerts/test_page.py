@@ -1,5 +1,7 @@
 """The page of the alerts: what is wrong, what was, and who gets mail."""
 
+import re
+
 import pytest
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -29,6 +31,7 @@ def test_an_open_alert_says_what_is_so_and_what_to_do(web, company, line, make_r
     assert "LinkedIn says 404: there is no conversion rule with this id." in html
     assert "Copy the rule id from Campaign Manager again and save the rule." in html
     assert '<span class="badge bad">1 open</span>' in html
+    assert re.search(r">Alerts ?<span class=\"badge wait number\">1<span class=\"visually-hidden\"> open</span>", html)
     assert f'href="{reverse("linkedin")}"' in html
 
 
@@ -77,5 +80,5 @@ def test_the_page_takes_as_many_queries_for_many_alerts_as_for_one(
         )
     web.get(PAGE)
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         web.get(PAGE)

@@ -249,5 +249,5 @@ def test_the_page_takes_as_many_queries_for_many_rules_as_for_one(web, make_rule
         become(make_rule(linkedin_id=str(1_000 + number)), "accepted")
     web.get(PAGE)
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         web.get(PAGE)

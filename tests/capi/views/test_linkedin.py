@@ -275,5 +275,5 @@ def test_it_takes_the_same_queries_however_many_rules_there_are(
 
     # Session, person, company; line; rules, where their health begins, their health, what is pending, their last tests,
     # the days of what was sent earlier; the last check-up.
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         web.get(PAGE)

@@ -63,10 +63,22 @@ def test_the_log_is_narrowed_down_by_person_action_and_period(client, company, a
     assert len(found("who=nobody&action=nonsense&since=yesterday&before=x")) == 5
 
 
+def test_a_posted_filter_leads_to_its_address_without_what_is_empty(client):
+    posted = client.post(PAGE, {"who": "system", "action": "", "since": "", "until": "2026-01-01", "page": "2"})
+
+    assert posted.url == f"{PAGE}?who=system&until=2026-01-01"
+    assert "Clear filters" in client.get(posted.url).content.decode()
+    assert "Clear filters" not in client.get(PAGE).content.decode()
+
+
+def test_a_filter_that_is_no_date_is_named(client):
+    assert "Not valid, so ignored: From." in client.get(f"{PAGE}?since=yesterday").content.decode()
+
+
 def test_a_period_that_ends_before_it_begins_is_told(client):
     text = client.get(f"{PAGE}?since=2026-02-01&until=2026-01-01").content.decode()
 
-    assert "The period ends before it begins." in text
+    assert "The end date is before the start date." in text
 
 
 def test_pages_follow_one_another_by_id(client, company):

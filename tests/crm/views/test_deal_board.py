@@ -187,7 +187,7 @@ def test_the_board_is_searched_without_the_text_in_the_address(client_as, sales,
     assert titles(response, "Discovery") == found
     assert response.context["search"] == text
     assert text not in response.redirect_chain[0][0]
-    assert ("No deal matches." in response.content.decode()) == (not found)
+    assert ("No matching deals." in response.content.decode()) == (not found)
 
 
 def test_the_board_and_the_list_of_a_stage_are_filtered_by_owner(client_as, sales, company, three):

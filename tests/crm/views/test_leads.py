@@ -148,7 +148,7 @@ def test_a_filter_without_a_match_offers_to_clear_it(client_as, sales, company):
 
     response = client_as(sales).get("/leads/?source=&created_from=2999-01-01")
 
-    assert "Nothing matches" in response.content.decode()
+    assert "No matching leads" in response.content.decode()
     assert '<a class="button" href="/leads/">Clear the filters</a>' in response.content.decode()
 
 
