@@ -116,7 +116,7 @@ def _of_week(mail: Mail) -> MailContent:
 
 
 def _of_rule(row: RuleWeek) -> str:
-    name = f"{row.rule.name} ({row.rule.get_crm_event_display()})"
+    name = f"{row.rule} ({row.rule.get_crm_event_display()})"
     lines = [f"  {line.count:>7,}  {line.words.label}: {line.words.what}" for line in row.lines]
     return "\n".join([name, *lines, f"  {row.crm_events:>7,}  total"])
 

@@ -155,4 +155,4 @@ def listed(names: Iterable[str], *, at_most: int = 5) -> str:
 
 def with_ids(rules: Iterable[ConversionRule]) -> str:
     """The first rules, comma-separated, each with its id in Campaign Manager."""
-    return listed(f"{rule.name} ({rule.linkedin_id})" for rule in rules)
+    return listed(f"{rule} ({rule.linkedin_id})" for rule in rules)

@@ -36,9 +36,9 @@ def _active(rows: Sequence[RuleRow]) -> Finding:
         return Finding(Check.ACTIVE, Level.AMBER, "There are no rules yet.", "Add one in step 2.", step(2))
     if len(off) == len(rows):
         fix = "Switch a rule on in step 2 to send future events."
-        return Finding(Check.ACTIVE, Level.RED, f"Switched off: {listed(rule.name for rule in off)}.", fix, step(2))
+        return Finding(Check.ACTIVE, Level.RED, f"Switched off: {listed(str(rule) for rule in off)}.", fix, step(2))
     if off:
-        sentence = f"{len(rows) - len(off):,} of {len(rows):,} on. Off: {listed(rule.name for rule in off)}."
+        sentence = f"{len(rows) - len(off):,} of {len(rows):,} on. Off: {listed(str(rule) for rule in off)}."
         return Finding(Check.ACTIVE, Level.GREEN, sentence, link=step(2))
     return Finding(Check.ACTIVE, Level.GREEN, "Every rule is switched on.", link=step(2))
 
@@ -59,7 +59,7 @@ def _confirmed(running: Sequence[RuleRow]) -> Iterator[Finding]:
     proven, others = _split(running, lambda row: row.is_proven)
     known, unconfirmed = _split(others, lambda row: row.rule.linkedin_read_at is not None)
     if proven:
-        sentence = f"LinkedIn accepts events of {listed(row.rule.name for row in proven)}."
+        sentence = f"LinkedIn accepts events of {listed(str(row.rule) for row in proven)}."
         yield Finding(Check.PAUSED, Level.GREEN, sentence, link=step(2))
     if known:
         yield Finding(Check.PAUSED, Level.GREEN, f"LinkedIn listed {listed(map(_listed_on, known))}.", link=step(2))
@@ -75,10 +75,10 @@ def _sent(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
     if sent:
         yield Finding(Check.SEEN, Level.GREEN, f"{listed(map(_sent_on, sent))}.", link=step(2))
     if tested:
-        sentence = f"Tested, no event yet: {listed(row.rule.name for row in tested)}."
+        sentence = f"Tested, no event yet: {listed(str(row.rule) for row in tested)}."
         yield Finding(Check.SEEN, Level.GREEN, sentence, link=step(2))
     if silent:
-        sentence = f"Nothing sent in the last {RECENT.days} days: {listed(row.rule.name for row in silent)}."
+        sentence = f"Nothing sent in the last {RECENT.days} days: {listed(str(row.rule) for row in silent)}."
         fix = "Press play in step 2 to test it. If it works, check that the CRM event still happens."
         yield Finding(Check.SEEN, Level.AMBER, sentence, fix, step(2))
 
@@ -95,11 +95,11 @@ def _split(rows: Sequence[RuleRow], condition: Callable[[RuleRow], bool]) -> tup
 
 def _listed_on(row: RuleRow) -> str:
     assert row.rule.linkedin_read_at is not None
-    return f"{row.rule.name} on {moment(row.rule.linkedin_read_at)}"
+    return f"{row.rule} on {moment(row.rule.linkedin_read_at)}"
 
 
 def _sent_on(row: RuleRow) -> str:
     if row.last_sent_at is not None:
-        return f"{row.rule.name} on {moment(row.last_sent_at)}"
+        return f"{row.rule} on {moment(row.last_sent_at)}"
     assert row.last_sent_on is not None
-    return f"{row.rule.name} on {dateformat.format(row.last_sent_on, 'j M')}"
+    return f"{row.rule} on {dateformat.format(row.last_sent_on, 'j M')}"

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from capi.models.choices import EVENTS_WITH_VALUE, CrmEventName, Frequency, Reason, only_digits
 from capi.models.connection import Connection, is_sending
+from crm.models.bidi import without_bidi_controls
 from crm.models.tenancy import CompanyQuerySet
 
 
@@ -69,7 +70,7 @@ class ConversionRule(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return without_bidi_controls(self.name)
 
     def get_absolute_url(self) -> str:
         return reverse("rule", args=[self.pk])

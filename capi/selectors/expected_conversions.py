@@ -28,4 +28,4 @@ def _of_rule(rule: ConversionRule, leads: LeadQuerySet) -> ExpectedConversions:
         now, later = len(people_to_count(rule, addresses)), shared.filter(email="").count()
         return ExpectedConversions(rule.name, now=now, later=later)
     counts = shared.aggregate(now=Count("pk", filter=~Q(email="")), later=Count("pk", filter=Q(email="")))
-    return ExpectedConversions(rule.name, **counts)
+    return ExpectedConversions(str(rule), **counts)

@@ -27,7 +27,7 @@ class RuleGroups:
         other = _first_other(self._by_id[rule.linkedin_id], rule)
         if other is not None and other.crm_event != rule.crm_event:
             yield (
-                f"“{other.name}” sends “{other.get_crm_event_display()}” to the same LinkedIn rule: "
+                f"“{other}” sends “{other.get_crm_event_display()}” to the same LinkedIn rule: "
                 "Campaign Manager adds both up and can't tell them apart."
             )
 
@@ -35,13 +35,13 @@ class RuleGroups:
         other = _first_other(self._by_event[rule.crm_event], rule)
         if other is not None and other.linkedin_id != rule.linkedin_id:
             yield (
-                f"“{other.name}” sends “{rule.get_crm_event_display()}” too: "
+                f"“{other}” sends “{rule.get_crm_event_display()}” too: "
                 "each one counts as two conversions, one under each LinkedIn rule."
             )
 
     def _same_name(self, rule: ConversionRule) -> Iterator[str]:
         if rule.name and _first_other(self._by_name[rule.name.casefold()], rule) is not None:
-            yield f"Another rule is called “{rule.name}” too: Recent Events and reports show only the name."
+            yield f"Another rule is called “{rule}” too: Recent Events and reports show only the name."
 
 
 def _first_other(rules: Iterable[ConversionRule], rule: ConversionRule) -> ConversionRule | None:

@@ -45,7 +45,7 @@ def _note_without_log(event: CrmEvent) -> TimelineNote:
 
 def _note(event: ConversionEvent) -> TimelineNote:
     connection: Connection | None = getattr(event.company, "linkedin_connection", None)
-    words, rule, url = explain(event, connection), event.rule.name, event.get_absolute_url()
+    words, rule, url = explain(event, connection), str(event.rule), event.get_absolute_url()
     label = STATES[State(event.state)].label
     if event.state == State.ACCEPTED and event.settled_at is not None:
         moment = dateformat.format(timezone.localtime(event.settled_at), "j M, H:i")

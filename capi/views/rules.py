@@ -56,7 +56,7 @@ def new(request: MemberRequest) -> HttpResponse:
 @member(Action.CHANGE_RULES)
 def edit(request: MemberRequest, pk: int) -> HttpResponse:
     rule = _own_rule(request, pk)
-    return _save_or_show(request, rule, "{} saved.", name=rule.name)
+    return _save_or_show(request, rule, "{} saved.", name=str(rule))
 
 
 def _save_or_show(request: MemberRequest, rule: ConversionRule, sentence: str, name: str = "") -> HttpResponse:

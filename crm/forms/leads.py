@@ -55,12 +55,12 @@ class ErasureForm(forms.Form):
     def __init__(self, *args: Any, lead: Lead, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lead = lead
-        self.fields["name"].help_text = lead.name
+        self.fields["name"].help_text = str(lead)
 
     def clean_name(self) -> str:
         """Raise ValidationError unless it is the lead's name, ignoring case."""
         name: str = self.cleaned_data["name"]
-        if name.casefold() != " ".join(self.lead.name.split()).casefold():
+        if name.casefold() != " ".join(str(self.lead).split()).casefold():
             raise ValidationError("That is not the lead's name.")
         return name
 
@@ -70,7 +70,7 @@ def limit_to_company(form: forms.BaseForm, name: str, choices: Any) -> None:
     field = form.fields[name]
     assert isinstance(field, forms.ModelChoiceField)
     field.queryset = choices
-    field.empty_label = None if field.required else "Nobody"
+    field.empty_label = None if field.required else "No owner"
 
 
 def company_people(company: Company) -> QuerySet[User]:

@@ -145,7 +145,7 @@ class Migration(migrations.Migration):
                 ('title', models.CharField(blank=True, max_length=120, verbose_name='job title')),
                 ('source', models.CharField(blank=True, max_length=80)),
                 ('type', models.CharField(choices=[('inbound', 'Inbound'), ('outbound', 'Outbound'), ('referral', 'Referral'), ('partner', 'Partner')], default='inbound', max_length=20)),
-                ('share_with_ad_platforms', models.BooleanField(default=True, help_text='Off: nothing about this person is ever sent to LinkedIn, and what is waiting is skipped.', verbose_name='share with ad platforms')),
+                ('share_with_ad_platforms', models.BooleanField(default=True, help_text='If off, nothing about this person is sent to LinkedIn, and pending events are skipped.', verbose_name='share with ad platforms')),
                 ('notes', models.TextField(blank=True, max_length=20000)),
                 ('erased_at', models.DateTimeField(editable=False, null=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),

@@ -8,6 +8,7 @@ from django.core.validators import MaxValueValidator
 from django.db import models, transaction
 from django.utils.text import slugify
 
+from crm.models.bidi import without_bidi_controls
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.validators import usual_time_zone, validate_currency, validate_time_zone
 
@@ -63,7 +64,7 @@ class Company(models.Model):
         ordering = ["name"]
 
     def __str__(self) -> str:
-        return self.name
+        return without_bidi_controls(self.name)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the company. A new one gets the default statuses and stages."""
@@ -114,7 +115,7 @@ class PipelineStep(models.Model):
         ordering = ["position", "pk"]
 
     def __str__(self) -> str:
-        return self.name
+        return without_bidi_controls(self.name)
 
 
 class LeadStatus(PipelineStep):

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import OuterRef, Subquery
 from django.urls import reverse
 
+from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company, Stage, StageMeaning
 from crm.models.event import CrmEventKind
 from crm.models.lead import Lead
@@ -71,7 +72,7 @@ class Deal(Tracked):
         ]
 
     def __str__(self) -> str:
-        return self.title
+        return without_bidi_controls(self.title)
 
     def get_absolute_url(self) -> str:
         return reverse("deal", args=[self.pk])

@@ -9,6 +9,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
 
+from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company, LeadMeaning, LeadStatus
 from crm.models.event import CrmEventKind
 from crm.models.search_patterns import name_pattern, phone_pattern
@@ -89,7 +90,7 @@ class Lead(Tracked):
     share_with_ad_platforms = models.BooleanField(
         "share with ad platforms",
         default=True,
-        help_text="Off: nothing about this person is ever sent to LinkedIn, and what is waiting is skipped.",
+        help_text="If off, nothing about this person is sent to LinkedIn, and pending events are skipped.",
     )
     notes = models.TextField(blank=True, max_length=20_000)
     erased_at = models.DateTimeField(null=True, editable=False)  # from then on the row holds nothing personal
@@ -122,7 +123,7 @@ class Lead(Tracked):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return without_bidi_controls(self.name)
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from crm.models.addresses import AccountAddressField, account_address, find_address
+from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
 from crm.models.roles import Action, Role, may
 from crm.models.tenancy import CompanyQuerySet
@@ -63,7 +64,7 @@ class User(AbstractUser):
         ]
 
     def __str__(self) -> str:
-        return self.get_full_name() or self.email or self.username
+        return without_bidi_controls(self.get_full_name()) or self.email or self.username
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = account_address(self.email) if self.email else ""
@@ -201,7 +202,7 @@ class ApiKey(models.Model):
         ordering = ["-pk"]
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.prefix}…)"
+        return f"{without_bidi_controls(self.name)} ({self.prefix}…)"
 
     def may(self, action: Action) -> bool:
         """True if this key may do `action` in its company."""

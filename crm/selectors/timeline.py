@@ -86,7 +86,7 @@ class TimelineEntry:
     def by(self) -> str:
         """The user or API key behind it; "" for the system."""
         if self.source.api_key:
-            return f"a script ({self.source.api_key.name})"
+            return f"a script ({self.source.api_key})"
         return str(self.source.actor or "")
 
     @property

@@ -76,7 +76,7 @@ def api_key_made(request: MemberRequest) -> HttpResponse:
     """Show the text of the new key once. After that, redirect to the company page."""
     pk, sealed = request.session.pop(NEW_KEY, (None, ""))
     if pk is None:
-        messages.info(request, "A key is shown only once. If you did not copy it, create another.")
+        messages.info(request, "A key is shown only once. If you didn't copy it, create another.")
         return redirect("company")
     key = own_or_404(ApiKey.objects.all(), request, pk)
     try:
@@ -94,7 +94,7 @@ def api_key_revoke(request: MemberRequest, pk: int) -> HttpResponse:
     key = own_or_404(ApiKey.objects.all(), request, pk)
     if request.method == "POST":
         revoke_api_key(key=key)
-        messages.success(request, f"The key {key.name} was revoked and no longer works.")
+        messages.success(request, f"The key {key} was revoked and no longer works.")
         return redirect("company")
     return render(request, "crm/company/api_key_revoke.html", {"key": key})
 

@@ -29,7 +29,7 @@ def test_the_page_asks_for_the_name_and_then_erases(client_as, admin, lead):
     asked = client.get(page).content.decode()
     wrong = client.post(page, {"name": "Grace Hopper"}).content.decode()
     lead.refresh_from_db()
-    assert "Erase Ada Lovelace?" in asked
+    assert "Erase <bdi>Ada Lovelace</bdi>?" in asked
     assert "That is not the lead&#x27;s name." in wrong
     assert lead.erased_at is None
 

@@ -139,7 +139,7 @@ def _filled(text: AlertText, alert: Alert) -> AlertText:
 
 
 def _values(alert: Alert) -> Mapping[str, object]:
-    values: dict[str, object] = {"rule": alert.rule.name if alert.rule else "", "left": _left(alert.stage)}
+    values: dict[str, object] = {"rule": str(alert.rule) if alert.rule else "", "left": _left(alert.stage)}
     values.update(alert.facts)
     if "on" in alert.facts:
         values["on"] = dateformat.format(date.fromisoformat(alert.facts["on"]), "j F Y")

@@ -183,7 +183,7 @@ def test_a_key_is_revoked_after_a_question(client_as, admin, company):
     key, text = ApiKey.objects.issue(company=company, role="sales", name="Website form")
     client = client_as(admin)
 
-    assert "Revoke Website form?" in client.get(f"/company/api-keys/{key.pk}/revoke/").content.decode()
+    assert "Revoke <bdi>Website form</bdi>?" in client.get(f"/company/api-keys/{key.pk}/revoke/").content.decode()
     assert ApiKey.objects.find(text) == key
 
     client.post(f"/company/api-keys/{key.pk}/revoke/")

@@ -98,7 +98,7 @@ def test_deleting_asks_first_and_then_takes_the_deals_along(client_as, admin, co
     client = client_as(admin)
 
     asked = client.get(f"/leads/{lead.pk}/delete/")
-    assert "Delete Ada?" in asked.content.decode()
+    assert "Delete <bdi>Ada</bdi>?" in asked.content.decode()
     assert Lead.objects.exists()
 
     response = client.post(f"/leads/{lead.pk}/delete/")

@@ -1,0 +1,133 @@
+"""A name with a character that turns the direction of text turns nothing around it, on any page, in any mail."""
+
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.core import mail
+
+from capi import services
+from capi.models import ConversionEvent, ConversionRule
+from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
+from tests.conftest import TOKEN, give_password, make_deal, make_lead
+
+pytestmark = pytest.mark.django_db
+
+TURN = "\u202e"
+ITS_OWN = {"bdi", "textarea", "pre"}  # what stands in these turns only itself
+VOID = {"input", "meta", "link", "br", "hr", "img", "path", "circle", "rect"}
+
+
+class Turned(HTMLParser):
+    """Collects what would turn more than itself: text outside of a <bdi>, and attributes that are shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        typed = tag in ("input", "button", "option")  # their value is what was typed, or is sent
+        self.found += [
+            f"<{tag} {name}={value!r}>"
+            for name, value in attrs
+            if TURN in (value or "") and not (typed and name == "value")
+        ]
+
+    def handle_endtag(self, tag: str) -> None:
+        while tag in self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, text: str) -> None:
+        if TURN in text and not ITS_OWN & set(self.open):
+            self.found.append(f"<{self.open[-1]}>{text.strip()}")
+
+
+def turned(html: str) -> list[str]:
+    page = Turned()
+    page.feed(html)
+    return page.found
+
+
+@pytest.fixture
+def lead(company: Company, admin: Membership) -> Lead:
+    """One whose every text has the character in it, like all names in the company."""
+    services.save_token(company=company, token=TOKEN)
+    Company.objects.filter(pk=company.pk).update(name=f"North{TURN}wind")
+    for steps in (LeadStatus.objects, Stage.objects):
+        for step in steps.for_company(company):
+            steps.filter(pk=step.pk).update(name=f"{step.name}{TURN}")
+    type(admin.user).objects.filter(pk=admin.user_id).update(first_name=f"Anna{TURN}", last_name="Jansen")
+    ApiKey.objects.issue(company=company, role="sales", name=f"Web{TURN}site", user=admin.user)
+    for event in ("lead_created", "lead_qualified", "deal_created"):
+        ConversionRule.objects.create(company=company, crm_event=event, linkedin_id="1", name=f"Sent{TURN}")
+    ConversionRule.objects.filter(crm_event="lead_qualified").update(is_paused=True, paused_reason="rule_forbidden")
+    lead = make_lead(
+        company, first_name=f"Ada{TURN}", last_name=f"{TURN}King", phone=f"+31{TURN} 20 555 0142", title=f"CTO{TURN}",
+        organisation=f"Acme{TURN}", source=f"Fair{TURN}", notes=f"Called.{TURN}", owner=admin.user,
+    )  # fmt: skip
+    make_deal(lead, title=f"Forty{TURN} licences", owner=admin.user)
+    return lead
+
+
+def pages(lead: Lead) -> list[str]:
+    deal, linkedin = Deal.objects.get(), "/integrations/linkedin/"
+    rule, stage = ConversionRule.objects.all()[0], deal.stage
+    return [
+        "/", "/leads/", "/leads/new/", "/deals/", f"/deals/?stage={stage.pk}", "/deals/new/",
+        f"/deals/new/?lead={lead.pk}", f"/leads/status/?status={lead.status_id}&lead={lead.pk}",
+        *(f"/leads/{lead.pk}/{page}" for page in ("", "edit/", "delete/", "erase/")),
+        *(f"/deals/{deal.pk}/{page}" for page in ("", "edit/", "delete/")),
+        *(f"{linkedin}{page}/" for page in ("events", "overview", "reconcile", "alerts", "backfill", "token")),
+        linkedin, f"{linkedin}rules/new/", f"{linkedin}dry-run/", f"{linkedin}dry-run/?lead={lead.pk}&rule={rule.pk}",
+        f"{linkedin}backfill/plan/?rule={rule.pk}&period=30", f"{linkedin}events/retry/", f"{linkedin}events/cancel/",
+        *(f"{rule.get_absolute_url()}{page}" for page in ("", "edit/", "delete/")),
+        *(event.get_absolute_url() for event in ConversionEvent.objects.all()),
+        "/company/", "/company/people/", "/company/audit/", "/account/", "/account/sessions/", "/api/v1/docs/",
+    ]  # fmt: skip
+
+
+def test_no_name_turns_the_text_around_it_on_any_page(client_as: Any, admin: Membership, lead: Lead) -> None:
+    client = give_password(client_as(admin))
+    client.post("/outcomes-column/", {"shown": "1"})
+
+    for address in pages(lead):
+        answer = client.get(address)
+
+        assert answer.status_code == 200, address
+        assert turned(answer.content.decode()) == [], address
+    assert TURN in client.get("/leads/").content.decode()
+
+
+def test_no_name_turns_the_message_about_a_change(client_as: Any, admin: Membership, lead: Lead) -> None:
+    client, deal = client_as(admin), Deal.objects.get()
+    won, status = Stage.objects.get(meaning="won"), LeadStatus.objects.get(meaning="unqualified")
+
+    for address, change in (
+        (f"/leads/{lead.pk}/status/", {"status": status.pk}),
+        (f"/deals/{deal.pk}/move/", {"stage": won.pk}),
+        ("/leads/new/", {"first_name": f"Ada{TURN}", "email": lead.email, "status": status.pk, "type": "person"}),
+        (f"/deals/{deal.pk}/delete/", {}),
+        (f"/leads/{lead.pk}/delete/", {}),
+    ):
+        answer = client.post(address, change, follow=True)
+
+        assert "Ada" in answer.content.decode() or "Forty" in answer.content.decode(), address
+        assert turned(answer.content.decode()) == [], address
+
+
+def test_no_name_turns_a_mail(client_as: Any, admin: Membership, lead: Lead) -> None:
+    client_as(admin).post("/company/people/", {"email": "grace@example.com", "role": "sales"})
+
+    [sent] = mail.outbox
+    assert "Northwind" in sent.subject
+    assert TURN not in sent.subject + sent.body
+
+
+def test_it_is_noticed_where_it_would_turn_more_than_itself() -> None:
+    assert turned(f"<p title='{TURN}'>a{TURN}<bdi>{TURN}</bdi><br>{TURN}</p>") == [
+        f"<p title='{TURN}'>".replace("'" + TURN + "'", repr(TURN)), f"<p>a{TURN}", f"<p>{TURN}",
+    ]  # fmt: skip
+    assert turned(f"<input value='{TURN}'><textarea>{TURN}</textarea>") == []
