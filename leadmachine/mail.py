@@ -6,36 +6,26 @@ web requests and in a worker's watch timer.
 
 import smtplib
 import socket
-import threading
-from contextlib import suppress
 from typing import Any, Final
 
 from django.core.mail.backends import smtp
+
+from crm.services.socket_deadline import SocketDeadline
 
 SESSION_SECONDS: Final = 30.0  # from connecting to the last response; a mail server nearby takes less than one
 
 
 class _Smtp(smtplib.SMTP):
-    """Shuts the socket down after SESSION_SECONDS, whatever happens on it then, including a TLS handshake."""
+    """Ends after SESSION_SECONDS."""
 
     def _get_socket(self, *args: Any) -> socket.socket:
         sock: socket.socket = super()._get_socket(*args)  # type: ignore[misc]
-        # A duplicate, because TLS detaches the original socket.
-        self._handle = sock.dup()
-        self._timer = threading.Timer(SESSION_SECONDS, self._shut_down)
-        self._timer.daemon = True
-        self._timer.start()
+        self._deadline = SocketDeadline(sock, SESSION_SECONDS)
         return sock
 
     def close(self) -> None:
-        self._timer.cancel()
-        self._handle.close()
+        self._deadline.cancel()
         super().close()
-
-    def _shut_down(self) -> None:
-        with suppress(OSError):  # already closed
-            self._handle.shutdown(socket.SHUT_RDWR)
-        self._handle.close()
 
 
 class _SmtpOverTls(smtplib.SMTP_SSL, _Smtp):
