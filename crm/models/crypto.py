@@ -7,6 +7,7 @@ messages can't identify a lost key, only the time of encryption and the fingerpr
 
 import base64
 import hashlib
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -50,6 +51,22 @@ def reseal(sealed: str) -> str:
     Not with `MultiFernet.rotate`: it keeps the old timestamp, which then no longer shows when the key was in use.
     """
     return seal(unseal(sealed))
+
+
+def seal_for(company_id: int, text: str) -> str:
+    """The text and its company, encrypted with the newest key, so that it can be decrypted for no other company."""
+    return seal(json.dumps([company_id, text]))
+
+
+def unseal_for(company_id: int, sealed: str) -> str:
+    """Decrypt what `seal_for` returned. Raises Unreadable, also for another company's text."""
+    try:
+        owner, text = json.loads(unseal(sealed))
+    except (ValueError, TypeError):
+        raise Unreadable("It holds no secret of a company") from None
+    if owner != company_id or not isinstance(text, str):
+        raise Unreadable("It was sealed for another company")
+    return text
 
 
 def state_of(sealed: str) -> KeyState:
