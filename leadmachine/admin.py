@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import AdminSite
@@ -18,7 +19,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
-from crm.accounts.mfa import has_authenticator_app, has_shown_second_factor
+from crm.accounts.mfa import has_shown_second_factor, second_factors
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -56,7 +57,10 @@ class OperatorSite(AdminSite):
             return redirect_to_login(next_url, settings.LOGIN_URL)
         if not request.user.is_staff:
             raise PermissionDenied("The administration is for the staff of this installation.")
-        if has_authenticator_app(request.user):
+        factors = second_factors(request.user)
+        if Authenticator.Type.TOTP in factors:
             return redirect_to_login(next_url, "mfa_reauthenticate")
+        if factors:
+            return redirect_to_login(next_url, "mfa_reauthenticate_webauthn")
         messages.warning(request, "The administration needs a second factor. Set up an authenticator app first.")
         return redirect_to_login(next_url, "mfa_activate_totp")

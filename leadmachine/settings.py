@@ -169,13 +169,21 @@ ACCOUNT_FORMS = {
     "reauthenticate": "crm.accounts.forms.PasswordAgainForm",
 }
 MFA_ADAPTER = "crm.accounts.adapter.SecondFactorAdapter"
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a finger, face or PIN: whoever holds the device alone gets nowhere
+MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # two requests for a sign-in; there is nothing to guess
 MFA_TOTP_TOLERANCE = 1  # one step of drift either way
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_FORMS = {
     "authenticate": "crm.accounts.forms.CodeForm",
     "reauthenticate": "crm.accounts.forms.CodeAgainForm",
     "activate_totp": "crm.accounts.forms.FirstCodeForm",
+    "login_webauthn": "crm.accounts.forms.PasskeySignInForm",
+    "authenticate_webauthn": "crm.accounts.forms.PasskeyForm",
+    "reauthenticate_webauthn": "crm.accounts.forms.PasskeyAgainForm",
+    "add_webauthn": "crm.accounts.forms.AddPasskeyForm",
+    "edit_webauthn": "crm.accounts.forms.RenamePasskeyForm",
 }
 
 # Mail

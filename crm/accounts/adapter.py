@@ -10,6 +10,7 @@ from allauth.account.models import EmailAddress
 from allauth.core import context
 from allauth.core.internal.ratelimit import truncate_ip
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.backends import ModelBackend
@@ -65,6 +66,11 @@ def _parsed(text: str) -> Address | None:
 logger = logging.getLogger(__name__)
 
 NOBODY: Final = "nobody@"  # no username, so that an unknown address takes as long as a known one
+WAYS_TO_CONFIRM: Final = {
+    "reauthenticate": "Use your password",
+    "mfa_reauthenticate": "Use a code",
+    "mfa_reauthenticate:webauthn": "Use a passkey",
+}
 
 
 class EmailBackend(ModelBackend):
@@ -137,6 +143,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         name = credentials.get("email") or credentials.get("username", "")
         return f"{truncate_ip(client_address(request))} {find_address(name) or name.casefold()}"
 
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, str]]:
+        methods = super().get_reauthentication_methods(user)
+        return [{**method, "description": WAYS_TO_CONFIRM[method["id"]]} for method in methods]
+
     def get_reset_password_from_key_url(self, key: str) -> str:
         return at_our_site(super().get_reset_password_from_key_url(key))
 
@@ -165,6 +175,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         **DefaultMFAAdapter.error_messages,
         "incorrect_code": "This code is incorrect or has already been used. Wait for the next one.",
         "unverified_email": "Confirm your e-mail address first.",
+        "unknown_passkey": "This passkey could not be checked. Try again, or choose another way.",
         "all_unreadable": (
             "No code can be checked: this installation has lost the encryption key of your second factor. "
             "Ask the person who runs LeadMachine to reset it."
@@ -181,6 +192,13 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
     def get_totp_issuer(self) -> str:
         return "LeadMachine"
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        return {**super().get_public_key_credential_rp_entity(), "name": "LeadMachine"}
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:  # noqa: A002 - allauth's name
+        count = Authenticator.objects.filter(user=user, type=type).count()
+        return f"Passkey {count + 1}" if count else "Passkey"
 
     def encrypt(self, text: str) -> str:
         return crypto.seal(text)

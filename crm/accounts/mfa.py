@@ -25,9 +25,13 @@ from crm.services import audit
 logger = logging.getLogger(__name__)
 
 
-def has_authenticator_app(user: User) -> bool:
-    has_app: bool = Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
-    return has_app
+SECOND_FACTORS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+
+
+def second_factors(user: User) -> list[str]:
+    """The types of the user's second factors, one for each. Recovery codes only stand in for one."""
+    own = Authenticator.objects.filter(user=user, type__in=SECOND_FACTORS)
+    return list(own.order_by("pk").values_list("type", flat=True))
 
 
 def has_shown_second_factor(request: HttpRequest) -> bool:
@@ -48,7 +52,7 @@ def reset_second_factor(*, user: User) -> tuple[list[str], int]:
     Returns the types removed and the number of sessions ended. Does nothing if the user has no second factor.
     """
     own = Authenticator.objects.select_for_update().filter(user=user)
-    types = sorted(own.values_list("type", flat=True), reverse=True)
+    types = sorted(set(own.values_list("type", flat=True)), reverse=True)
     if not types:
         return [], 0
     own.delete()

@@ -4,11 +4,20 @@ from allauth.account import views as account
 from allauth.mfa.base import views as mfa
 from allauth.mfa.recovery_codes import views as recovery_codes
 from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as passkeys
 from allauth.usersessions import views as sessions
 from django.contrib.auth.decorators import login_not_required
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
+from crm.accounts.passkeys import (
+    AddPasskeyView,
+    ConfirmByPasskeyView,
+    PasskeySignInView,
+    PasskeysView,
+    RenamePasskeyView,
+    SecondFactorView,
+)
 from crm.accounts.views import AddressView, CheckYourInboxView, SetUpAppView, SignInView, SignOutView
 from crm.accounts.views import account as account_page
 
@@ -21,7 +30,8 @@ urlpatterns = [
     path("login/", sign_in, name="login"),
     path("logout/", sign_out, name="account_logout"),
     path("logout/", sign_out, name="logout"),
-    path("login/code/", mfa.authenticate, name="mfa_authenticate"),
+    path("login/code/", SecondFactorView.as_view(), name="mfa_authenticate"),
+    path("login/passkey/", PasskeySignInView.as_view(), name="mfa_login_webauthn"),
     path("login/switched-off/", sign_in, name="account_inactive"),
     path("signup/", account.signup, name="account_signup"),
     path("confirm-email/", CheckYourInboxView.as_view(), name="account_email_verification_sent"),
@@ -41,9 +51,14 @@ urlpatterns = [
     path("account/password/set/", reset, name="account_set_password"),
     path("account/confirm/", account.reauthenticate, name="account_reauthenticate"),
     path("account/confirm/code/", mfa.reauthenticate, name="mfa_reauthenticate"),
+    path("account/confirm/passkey/", ConfirmByPasskeyView.as_view(), name="mfa_reauthenticate_webauthn"),
     path("account/app/on/", SetUpAppView.as_view(), name="mfa_activate_totp"),
     path("account/app/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
     path("account/recovery-codes/", recovery_codes.view_recovery_codes, name="mfa_view_recovery_codes"),
     path("account/recovery-codes/new/", recovery_codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("account/passkeys/", PasskeysView.as_view(), name="mfa_list_webauthn"),
+    path("account/passkeys/new/", AddPasskeyView.as_view(), name="mfa_add_webauthn"),
+    path("account/passkeys/<int:pk>/name/", RenamePasskeyView.as_view(), name="mfa_edit_webauthn"),
+    path("account/passkeys/<int:pk>/remove/", passkeys.remove_webauthn, name="mfa_remove_webauthn"),
     path("account/sessions/", sessions.list_usersessions, name="usersessions_list"),
 ]

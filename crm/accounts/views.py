@@ -18,7 +18,7 @@ from django.utils.decorators import method_decorator
 
 from crm.accounts.forms import FirstCodeForm, ProfileForm
 from crm.accounts.fresh_password import fresh_password
-from crm.accounts.mfa import has_authenticator_app, has_unreadable_factor, use_step
+from crm.accounts.mfa import has_unreadable_factor, second_factors, use_step
 from crm.models import User
 
 
@@ -48,11 +48,13 @@ def account(request: HttpRequest) -> HttpResponse:
         form.save()
         messages.success(request, "Your account was saved.")
         return redirect("account")
+    factors = second_factors(user)
     codes = Authenticator.objects.filter(user=user, type=Authenticator.Type.RECOVERY_CODES).first()
     context = {
         "form": form,
         "new_address": EmailAddress.objects.get_new(user),
-        "has_app": has_authenticator_app(user),
+        "has_app": Authenticator.Type.TOTP in factors,
+        "passkeys": factors.count(Authenticator.Type.WEBAUTHN),
         "unreadable": has_unreadable_factor(user),
         "codes_left": len(codes.wrap().get_unused_codes()) if codes else 0,
     }

@@ -84,14 +84,15 @@ def _api(of: str, see: Action, edit: Action, delete: Action, body: Body) -> dict
 OWN_ACCOUNT = {
     "account", "account_change_password", "account_email", "account_reauthenticate", "mfa_activate_totp",
     "mfa_deactivate_totp",
-    "mfa_generate_recovery_codes", "mfa_index", "mfa_reauthenticate", "mfa_view_recovery_codes", "switch_company",
-    "theme", "usersessions_list",
+    "mfa_add_webauthn", "mfa_edit_webauthn", "mfa_generate_recovery_codes", "mfa_index", "mfa_list_webauthn",
+    "mfa_reauthenticate", "mfa_reauthenticate_webauthn", "mfa_remove_webauthn", "mfa_view_recovery_codes",
+    "switch_company", "theme", "usersessions_list",
 }  # fmt: skip
 PUBLIC = {
     "account_confirm_email", "account_email_verification_sent", "account_inactive", "account_login", "account_logout",
     "account_reset_password", "account_reset_password_done", "account_reset_password_from_key",
     "account_reset_password_from_key_done", "account_set_password", "account_signup", "invitation", "login",
-    "logout", "mfa_authenticate",
+    "logout", "mfa_authenticate", "mfa_login_webauthn",
 }  # fmt: skip
 
 EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")

@@ -8,11 +8,11 @@ from django.core.management import BaseCommand, CommandError
 from crm.accounts.mfa import reset_second_factor
 from crm.models import User
 
-NAMES: Final = {"totp": "authenticator app", "recovery_codes": "recovery codes"}
+NAMES: Final = {"webauthn": "passkeys", "totp": "authenticator app", "recovery_codes": "recovery codes"}
 
 
 class Command(BaseCommand):
-    help = "Removes a user's authenticator app and recovery codes, and signs them out. Verify who is asking first."
+    help = "Removes a user's app, passkeys and recovery codes, and signs them out. Verify who is asking first."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", metavar="EMAIL", help="the e-mail address they sign in with")
@@ -28,5 +28,5 @@ class Command(BaseCommand):
         names = " and ".join(NAMES[kind] for kind in removed)
         self.stdout.write(f"User {user.pk}: {names} removed, {ended} session{'' if ended == 1 else 's'} ended.")
         self.stdout.write(
-            "They can now sign in with their password. Ask them to set up an authenticator app under “Your account”."
+            "They can now sign in with their password. Ask them to set up a second factor under “Your account”."
         )

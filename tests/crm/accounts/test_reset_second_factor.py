@@ -52,7 +52,7 @@ def test_app_and_recovery_codes_are_gone_and_it_says_so_by_id(client_as, sales):
     assert not Authenticator.objects.exists()
     assert printed.splitlines() == [
         f"User {sales.user.pk}: authenticator app and recovery codes removed, 1 session ended.",
-        "They can now sign in with their password. Ask them to set up an authenticator app under “Your account”.",
+        "They can now sign in with their password. Ask them to set up a second factor under “Your account”.",
     ]
 
 
