@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from crm.views import audit, company, deals, leads, people, shell, undo
+from crm.views import audit, company, deals, leads, people, shell, sign_in_provider, undo
 
 urlpatterns = [
     path("", include("crm.accounts.urls")),
@@ -25,6 +25,8 @@ urlpatterns = [
     path("deals/<int:pk>/delete/", deals.deal_delete, name="deal_delete"),
     path("deals/<int:pk>/move/", deals.deal_move, name="deal_move"),
     path("company/", company.company, name="company"),
+    path("company/sign-in/", sign_in_provider.sign_in_provider, name="sign_in_provider"),
+    path("company/sign-in/remove/", sign_in_provider.sign_in_provider_remove, name="sign_in_provider_remove"),
     path("company/audit/", audit.audit_log, name="audit_log"),
     path("company/audit/export/", audit.audit_export, name="audit_export"),
     path("company/api-keys/new/", company.api_key_new, name="api_key_new"),

@@ -20,6 +20,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 from crm.accounts.mfa import has_shown_second_factor, second_factors
+from crm.accounts.sessions import provider_of
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -41,8 +42,9 @@ class OperatorSite(AdminSite):
     site_header = site_title = "LeadMachine"
 
     def has_permission(self, request: Any) -> bool:
-        """Return True for active staff who signed in with a second factor."""
-        return super().has_permission(request) and has_shown_second_factor(request)
+        """Return True for active staff who signed in with a second factor, and not by a company's provider."""
+        is_trusted = super().has_permission(request) and has_shown_second_factor(request)
+        return is_trusted and not provider_of(request, request.user)
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Wrap the view as Django does, with a longer statement limit: deleting a large company takes a while."""
@@ -57,6 +59,8 @@ class OperatorSite(AdminSite):
             return redirect_to_login(next_url, settings.LOGIN_URL)
         if not request.user.is_staff:
             raise PermissionDenied("The administration is for the staff of this installation.")
+        if provider_of(request, request.user):
+            raise PermissionDenied("The administration needs your own password: sign out, then sign in with it.")
         factors = second_factors(request.user)
         if Authenticator.Type.TOTP in factors:
             return redirect_to_login(next_url, "mfa_reauthenticate")

@@ -246,6 +246,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.User_groups": Kept("as long as its account"),
     "crm.User_user_permissions": Kept("as long as its account"),
     "crm.Membership": Kept("as long as its account"),
+    "crm.SignInProvider": Kept("until an admin of the company removes it"),
     "crm.ApiKey": (
         Expires(
             _days(180),
@@ -262,6 +263,9 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "account.EmailAddress": Kept("as long as its account"),
     "account.EmailConfirmation": (Expires(CONFIRMATION, "it was sent", _where(EmailConfirmation, at="created")),),
     "mfa.Authenticator": Kept("as long as its account"),
+    "socialaccount.SocialAccount": Kept("as long as its account, or the company's sign-in provider"),
+    "socialaccount.SocialApp": Kept("never written: `crm.SignInProvider` has what is in it"),
+    "socialaccount.SocialToken": Kept("never written: nothing is done with a provider's tokens"),
     "usersessions.UserSession": (
         Expires(SESSION, "the sign-in", _where(UserSession, at="created_at")),
         Expires(AT_ONCE, "the session's end", _sessions_of_nobody),

@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
     "allauth.usersessions",
     "crm",
     "capi",
@@ -168,6 +169,9 @@ ACCOUNT_FORMS = {
     "change_password": "crm.accounts.forms.ChangePasswordForm",
     "reauthenticate": "crm.accounts.forms.PasswordAgainForm",
 }
+SOCIALACCOUNT_ADAPTER = "crm.accounts.company_sign_in.CompanySignInAdapter"
+# A sign-in provider on this machine, to try one out. Nowhere else may an address that someone enters lead to it.
+OUTBOUND_TO_LOOPBACK: bool = DEBUG
 MFA_ADAPTER = "crm.accounts.adapter.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -8,18 +8,20 @@ from capi.models import Connection
 from capi.models.token import key_state_of, reseal
 from crm.accounts.mfa import rotate_secrets, secret_states
 from crm.models.crypto import KeyState
+from crm.services import sign_in_providers
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The key state of each secret: access tokens by company (slug and id), second factors by user id."""
+    """The key state of each secret: tokens and client secrets by company (slug and id), second factors by user id."""
 
     tokens: list[tuple[str, KeyState]]
+    client_secrets: list[tuple[str, KeyState]]
     second_factors: list[tuple[int, KeyState]]
 
     def count(self, state: KeyState) -> int:
         """How many secrets are in this state."""
-        return [each for _, each in (*self.tokens, *self.second_factors)].count(state)
+        return [each for _, each in (*self.tokens, *self.client_secrets, *self.second_factors)].count(state)
 
 
 def take_inventory() -> Inventory:
@@ -28,7 +30,7 @@ def take_inventory() -> Inventory:
         (f"{slug} (company {company_id})", key_state_of(company_id=company_id, sealed=sealed))
         for company_id, slug, sealed in _sealed_tokens().values_list("company_id", "company__slug", "sealed_token")
     ]
-    return Inventory(tokens=tokens, second_factors=secret_states())
+    return Inventory(tokens=tokens, client_secrets=sign_in_providers.secret_states(), second_factors=secret_states())
 
 
 def rotate() -> int:
@@ -37,7 +39,8 @@ def rotate() -> int:
     Unreadable secrets stay as they are. Deliveries continue meanwhile, and the next run finishes an interrupted one.
     """
     tokens = _sealed_tokens().values_list("pk", "company_id", "sealed_token")
-    return sum(_rotate(*token) for token in list(tokens)) + rotate_secrets()
+    resealed = sum(_rotate(*token) for token in list(tokens))
+    return resealed + sign_in_providers.rotate_secrets() + rotate_secrets()
 
 
 def _rotate(pk: int, company_id: int, sealed: str) -> int:

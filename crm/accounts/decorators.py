@@ -11,7 +11,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
-from crm.models import Membership, User
+from crm.accounts.sessions import provider_of
+from crm.models import Membership, SignInProvider, User
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet, M
 
@@ -54,7 +55,13 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
 
 def _without_company(request: HttpRequest) -> HttpResponse:
     own = Membership.objects.filter(user=cast(User, request.user)).select_related("company")
-    context = {"closed": own.active().first(), "shut_out": own.of_open_companies().filter(is_active=False)}
+    open_ones = own.of_open_companies()
+    context = {
+        "providers": SignInProvider.objects.filter(company__memberships__in=open_ones.active(), is_required=True),
+        "closed": own.active().filter(company__is_active=False).first(),
+        "is_by_provider": bool(provider_of(request, cast(User, request.user))),
+        "shut_out": open_ones.filter(is_active=False),
+    }
     return render(request, "crm/company/no_company.html", context, status=403)
 
 

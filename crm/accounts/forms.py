@@ -19,7 +19,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from crm.accounts.mfa import LostKeyMixin, step_of
-from crm.models import Company, User
+from crm.models import Company, SignInProvider, User
 from crm.models.addresses import account_address
 from crm.models.validators import CODES, time_zones, usual_currency, usual_time_zone
 from crm.services.companies import create_company
@@ -75,6 +75,23 @@ class SignInForm(PlainLabelsMixin, account.LoginForm):  # type: ignore[misc]
         # allauth expects this name.
         self.cleaned_data["login"] = self.cleaned_data["username"]
         return str(self.cleaned_data["username"])
+
+
+class CompanyCodeForm(forms.Form):
+    """The code of a company that signs in with its own provider, or its whole sign-in link."""
+
+    code = forms.CharField(
+        label="Company code or sign-in link",
+        max_length=200,
+        help_text="Your admin has it: 12 letters and digits, or a link that ends with them.",
+        widget=forms.TextInput(attrs={"autofocus": True, "autocapitalize": "none", "autocomplete": "off"}),
+    )
+
+    def clean_code(self) -> str:
+        code = str(self.cleaned_data["code"]).strip().rstrip("/").rpartition("/")[2].lower()
+        if not SignInProvider.objects.filter(code=code, company__is_active=True).exists():
+            raise ValidationError("No company has this code. Check it, or ask your admin.")
+        return code
 
 
 class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]

@@ -12,7 +12,9 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from crm.accounts.decorators import MemberRequest, MemberView, P
+from crm.accounts.decorators import MemberRequest, MemberView, P, View
+from crm.accounts.sessions import BY_PROVIDER, provider_of
+from crm.models import User
 
 # An open form may be submitted for this long: what it asks for has to be fetched elsewhere, and may be shown only once.
 FORM_SECONDS: Final = 1800
@@ -54,6 +56,22 @@ def ask_for_password(request: MemberRequest, *, form_at: str, kept: tuple[str, .
     return _ask(request, form_at, "Nothing was changed yet. Enter your password, then submit the form again.", kept)
 
 
+def shown_by_oneself(view: View[P]) -> View[P]:
+    """Decorate a page about the user rather than a company: a session of a company's provider needs their password."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if provider_of(request, cast(User, request.user)) and not has_given_password_lately(request):
+            return _ask(
+                request,
+                request.path,
+                "Your account is yours alone, not your company's. Enter your password to continue.",
+            )
+        return view(request, *args, **kwargs)
+
+    return cast(View[P], guarded)
+
+
 def kept_fields(request: HttpRequest) -> dict[str, str]:
     """What was typed into this form before the password was asked for. Returned once."""
     kept: dict[str, dict[str, str]] = request.session.get(KEPT, {})
@@ -63,8 +81,12 @@ def kept_fields(request: HttpRequest) -> dict[str, str]:
 
 
 def has_given_password_lately(request: HttpRequest) -> bool:
-    """True if this session had a password or code within allauth's REAUTHENTICATION_TIMEOUT (5 minutes)."""
-    times = [record["at"] for record in get_authentication_records(request, request.user)]
+    """True if this session had a password, code or passkey within allauth's REAUTHENTICATION_TIMEOUT (5 minutes).
+
+    A company's provider gives none of them: docs/decisions/a-provider-vouches-for-its-company.md.
+    """
+    records = get_authentication_records(request, request.user)
+    times = [record["at"] for record in records if record["method"] != BY_PROVIDER]
     return bool(times) and time.time() - max(times) < cast(float, app_settings.REAUTHENTICATION_TIMEOUT)
 
 

@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import rotate_token
 from django.shortcuts import render
 
+from crm.accounts.sessions import memberships_of
 from crm.models import Membership, User
 from crm.models.crypto import Unreadable, seal, unseal
 from crm.models.tracking import acting_as
@@ -123,7 +124,7 @@ class MembershipMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         user = request.user if isinstance(request.user, User) else None
-        memberships = _memberships(user) if user else []
+        memberships = _memberships(request, user) if user else []
         request.memberships = memberships  # type: ignore[attr-defined]
         request.membership = _current(request, memberships)  # type: ignore[attr-defined]
         if _company_changed(request) and request.method not in SAFE_METHODS:
@@ -136,14 +137,13 @@ class MembershipMiddleware:
 @receiver(user_logged_in)
 def _choose_company(request: HttpRequest, user: User, **kwargs: Any) -> None:
     """Start each session in the user's first company, and store that in the session: see `_current`."""
-    first = Membership.objects.active().of_open_companies().filter(user=user).first()
+    first = memberships_of(request, user).first()
     if first:
         request.session[COMPANY_KEY] = first.company_id
 
 
-def _memberships(user: User) -> list[Membership]:
-    own = Membership.objects.active().of_open_companies().filter(user=user)
-    memberships = list(own.select_related("company"))
+def _memberships(request: HttpRequest, user: User) -> list[Membership]:
+    memberships = list(memberships_of(request, user).select_related("company"))
     for membership in memberships:
         membership.user = user
     return memberships

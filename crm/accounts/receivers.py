@@ -11,6 +11,7 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from crm.accounts.sessions import provider_of
 from crm.models import AuditAction, Membership, User
 from crm.models.people import USERNAME_LENGTH, free_username
 from crm.services import audit
@@ -53,9 +54,10 @@ logger = logging.getLogger(__name__)
 
 
 @receiver(user_logged_in)
-def _signed_in(user: User, **kwargs: Any) -> None:
+def _signed_in(request: HttpRequest, user: User, **kwargs: Any) -> None:
     logger.info("User %s signed in.", user.pk)
-    _record(AuditAction.SIGN_IN, user)
+    provider = provider_of(request, user)
+    _record(AuditAction.SIGN_IN, user, *([Q(company__sign_in_provider__code=provider)] if provider else []))
 
 
 @receiver(user_login_failed)
@@ -68,6 +70,6 @@ def _failed(credentials: dict[str, Any], **kwargs: Any) -> None:
         _record(AuditAction.SIGN_IN_FAILED, user)
 
 
-def _record(action: AuditAction, user: User) -> None:
-    for company_id in Membership.objects.filter(user=user).values_list("company", flat=True):
+def _record(action: AuditAction, user: User, *conditions: Q) -> None:
+    for company_id in Membership.objects.filter(*conditions, user=user).values_list("company", flat=True):
         audit.record(company=company_id, action=action, about=user, actor=user)

@@ -10,6 +10,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
+from crm.accounts import company_sign_in
+from crm.accounts.fresh_password import shown_by_oneself
 from crm.accounts.passkeys import (
     AddPasskeyView,
     ConfirmByPasskeyView,
@@ -21,6 +23,9 @@ from crm.accounts.passkeys import (
 from crm.accounts.views import AddressView, CheckYourInboxView, SetUpAppView, SignInView, SignOutView
 from crm.accounts.views import account as account_page
 
+account_page = shown_by_oneself(account_page)
+passkey_list = shown_by_oneself(PasskeysView.as_view())
+session_list = shown_by_oneself(sessions.list_usersessions)
 sign_in = SignInView.as_view()
 sign_out = SignOutView.as_view()
 reset = login_not_required(RedirectView.as_view(pattern_name="account_reset_password"))
@@ -33,6 +38,9 @@ urlpatterns = [
     path("login/code/", SecondFactorView.as_view(), name="mfa_authenticate"),
     path("login/passkey/", PasskeySignInView.as_view(), name="mfa_login_webauthn"),
     path("login/switched-off/", sign_in, name="account_inactive"),
+    path("login/company/", company_sign_in.choose_company, name="choose_company"),
+    path("login/company/<str:code>/", company_sign_in.sign_in, name="company_sign_in"),
+    path("login/company/<str:code>/callback/", company_sign_in.callback, name="company_sign_in_callback"),
     path("signup/", account.signup, name="account_signup"),
     path("confirm-email/", CheckYourInboxView.as_view(), name="account_email_verification_sent"),
     re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", account.confirm_email, name="account_confirm_email"),
@@ -56,9 +64,9 @@ urlpatterns = [
     path("account/app/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
     path("account/recovery-codes/", recovery_codes.view_recovery_codes, name="mfa_view_recovery_codes"),
     path("account/recovery-codes/new/", recovery_codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
-    path("account/passkeys/", PasskeysView.as_view(), name="mfa_list_webauthn"),
+    path("account/passkeys/", passkey_list, name="mfa_list_webauthn"),
     path("account/passkeys/new/", AddPasskeyView.as_view(), name="mfa_add_webauthn"),
     path("account/passkeys/<int:pk>/name/", RenamePasskeyView.as_view(), name="mfa_edit_webauthn"),
     path("account/passkeys/<int:pk>/remove/", passkeys.remove_webauthn, name="mfa_remove_webauthn"),
-    path("account/sessions/", sessions.list_usersessions, name="usersessions_list"),
+    path("account/sessions/", session_list, name="usersessions_list"),
 ]

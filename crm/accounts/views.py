@@ -16,15 +16,24 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 
+from crm.accounts.company_sign_in import COOKIE
 from crm.accounts.forms import FirstCodeForm, ProfileForm
 from crm.accounts.fresh_password import fresh_password
 from crm.accounts.mfa import has_unreadable_factor, second_factors, use_step
-from crm.models import User
+from crm.models import SignInProvider, User
 
 
 class SignInView(LoginView):  # type: ignore[misc]
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "signup_is_open": settings.SIGNUP}
+        code = self.request.COOKIES.get(COOKIE)
+        known = (
+            SignInProvider.objects.filter(code=code, company__is_active=True) if code else SignInProvider.objects.none()
+        )
+        return {
+            **super().get_context_data(**kwargs),
+            "signup_is_open": settings.SIGNUP,
+            "provider": known.select_related("company").first(),
+        }
 
     def render_to_response(self, context: dict[str, Any], **response_kwargs: Any) -> HttpResponse:
         response: HttpResponse = super().render_to_response(context, **response_kwargs)

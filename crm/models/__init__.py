@@ -8,6 +8,7 @@ from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.idempotency import IdempotencyRecord
 from crm.models.lead import Lead, LeadSearch
 from crm.models.people import ApiKey, Invitation, Membership, User
+from crm.models.sign_in_provider import SignInProvider
 
 __all__ = [
     "ApiKey",
@@ -26,6 +27,7 @@ __all__ = [
     "LeadSearch",
     "LeadStatus",
     "Membership",
+    "SignInProvider",
     "Stage",
     "StageMeaning",
     "User",

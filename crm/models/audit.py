@@ -23,6 +23,8 @@ class AuditAction(models.TextChoices):
     MEMBER_REACTIVATED = "member_reactivated", "Reactivated a person"
     ROLE_CHANGED = "role_changed", "Changed a role"
     SECOND_FACTOR_RESET = "second_factor_reset", "Reset a second factor"
+    SIGN_IN_PROVIDER_SAVED = "sign_in_provider_saved", "Saved the sign-in provider"
+    SIGN_IN_PROVIDER_REMOVED = "sign_in_provider_removed", "Removed the sign-in provider"
     COMPANY_CHANGED = "company_changed", "Changed the company"
     STEPS_CHANGED = "steps_changed", "Changed statuses or stages"
     API_KEY_CREATED = "api_key_created", "Made an API key"

@@ -90,6 +90,16 @@ class MembershipQuerySet(CompanyQuerySet["Membership"]):
         """Memberships in companies that the operator has not deactivated."""
         return self.filter(company__is_active=True)
 
+    def open_to(self, provider: str) -> Self:
+        """Memberships that a session may use. `provider` is the code of the provider that made it; "" if none did.
+
+        A company's provider vouches for people in that company alone. A company that requires its provider lets in
+        others only if they are admins, so that a provider that fails locks nobody out for good.
+        """
+        if provider:
+            return self.filter(company__sign_in_provider__code=provider)
+        return self.exclude(~models.Q(role=Role.ADMIN), company__sign_in_provider__is_required=True)
+
 
 class Membership(models.Model):
     """A user in a company. The role decides what they may do there; if deactivated, nothing."""

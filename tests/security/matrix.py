@@ -92,7 +92,7 @@ PUBLIC = {
     "account_confirm_email", "account_email_verification_sent", "account_inactive", "account_login", "account_logout",
     "account_reset_password", "account_reset_password_done", "account_reset_password_from_key",
     "account_reset_password_from_key_done", "account_set_password", "account_signup", "invitation", "login",
-    "logout", "mfa_authenticate", "mfa_login_webauthn",
+    "choose_company", "company_sign_in", "company_sign_in_callback", "logout", "mfa_authenticate", "mfa_login_webauthn",
 }  # fmt: skip
 
 EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -126,6 +126,8 @@ ROWS: dict[str, Row] = {
     "member_reactivate": _do(Action.MANAGE_COMPANY, "member"),
     "invitation_resend": _do(Action.MANAGE_COMPANY, "invitation"),
     "invitation_revoke": _do(Action.MANAGE_COMPANY, "invitation"),
+    "sign_in_provider": _form(Action.MANAGE_COMPANY),
+    "sign_in_provider_remove": _form(Action.MANAGE_COMPANY),
     "audit_log": _see(Action.MANAGE_COMPANY),
     "audit_export": _do(Action.MANAGE_COMPANY),
     "linkedin": _see(Action.SEE_CONNECTION),

@@ -25,6 +25,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Keys: {', '.join([f'{newest} (newest)', *older])}.")
         before = key_rotation.take_inventory()
         self.stdout.write(f"Access tokens: {_counts(before.tokens)}.")
+        self.stdout.write(f"Client secrets: {_counts(before.client_secrets)}.")
         self.stdout.write(f"Second factors: {_counts(before.second_factors)}.")
         if dry_run:
             self.stdout.write("Dry run: nothing was written.")
@@ -49,12 +50,16 @@ def _unreadable_message(inventory: Inventory) -> str:
     companies = [company for company, state in inventory.tokens if state == KeyState.UNREADABLE]
     users = {user: None for user, state in inventory.second_factors if state == KeyState.UNREADABLE}
     sentences = [f"These keys can't decrypt the access tokens of {', '.join(companies)}."] if companies else []
+    clients = [company for company, state in inventory.client_secrets if state == KeyState.UNREADABLE]
+    if clients:
+        sentences.append(f"These keys can't decrypt the client secrets of {', '.join(clients)}.")
     if users:
         sentences.append(f"These keys can't decrypt the second factors of users {', '.join(map(str, users))}.")
     return " ".join(
         [
             *sentences,
             "Restore the missing key to LEADMACHINE_TOKEN_KEYS and run this again. If it is lost, ask the companies "
-            "to save their tokens again, and reset the second factors: manage.py reset_second_factor EMAIL.",
+            "to save their tokens and client secrets again, and reset the second factors: "
+            "manage.py reset_second_factor EMAIL.",
         ]
     )

@@ -15,6 +15,8 @@ NAMES = sorted({pattern.name for pattern in urls.urlpatterns} - {"account_logout
 KEYS = {
     "account_confirm_email": ["nonsense"],
     "account_reset_password_from_key": ["1", "nonsense"],
+    "company_sign_in": ["nonsense"],
+    "company_sign_in_callback": ["nonsense"],
     "mfa_edit_webauthn": ["1"],
     "mfa_remove_webauthn": ["1"],
 }
@@ -48,7 +50,7 @@ def test_every_page_has_our_stylesheet_and_no_script_of_others(client_as, sales,
 
 
 @pytest.mark.parametrize(
-    "name", ["account_request_login_code", "mfa_trust", "mfa_signup_webauthn"]
+    "name", ["account_request_login_code", "mfa_trust", "mfa_signup_webauthn", "socialaccount_signup"]
 )
 def test_what_is_not_offered_is_not_there(name):
     with pytest.raises(NoReverseMatch):

@@ -1,0 +1,62 @@
+"""The form for a company's sign-in provider."""
+
+from typing import Any, Final
+
+from allauth.socialaccount.models import SocialAccount
+from django import forms
+from django.core.exceptions import ValidationError
+
+from crm.models import SignInProvider
+from crm.services.openid import is_safe_address
+
+LONGEST_SECRET: Final = 500  # characters
+IDENTITY: Final = {"issuer", "client_id"}  # another one of these is another provider
+
+
+class SignInProviderForm(forms.ModelForm):  # type: ignore[type-arg]
+    secret = forms.CharField(
+        label="Client secret",
+        max_length=LONGEST_SECRET,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Stored encrypted, and never shown again.",
+    )
+    field_order = ("name", "issuer", "client_id", "secret", "is_required")
+
+    class Meta:
+        model = SignInProvider
+        fields = ("name", "issuer", "client_id", "is_required")
+        labels = {"issuer": "Issuer", "client_id": "Client id", "is_required": "Required for everyone but admins"}
+        widgets = {
+            "issuer": forms.URLInput(attrs={"placeholder": "https://…"}),
+            "client_id": forms.TextInput(attrs={"autocomplete": "off"}),
+        }
+        help_texts = {
+            "name": "On the sign-in button, such as Microsoft, Google or Okta.",
+            "issuer": "An address that begins with https://",
+            "is_required": "Their passwords and passkeys no longer open this company. Admins keep theirs, as a way in "
+            "if the provider fails.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["secret"].help_text = "Leave it empty to keep the stored one."
+        else:
+            del self.fields["is_required"]
+
+    def clean_issuer(self) -> str:
+        issuer: str = self.cleaned_data["issuer"]
+        if not is_safe_address(issuer):
+            raise ValidationError("Enter an address that begins with https://")
+        return issuer
+
+    def clean(self) -> dict[str, Any]:
+        """Raises ValidationError for a stored secret that would go to another address, or an untried requirement."""
+        is_other = not self.instance.pk or bool(IDENTITY & {*self.changed_data})
+        if is_other and not self.cleaned_data.get("secret"):
+            self.add_error("secret", "Enter the secret of this application.")
+        is_tried = SocialAccount.objects.filter(provider=self.instance.code).exists() and not is_other
+        if self.cleaned_data.get("is_required") and not is_tried:
+            self.add_error("is_required", "First sign in with it yourself, so that you know it works.")
+        return self.cleaned_data

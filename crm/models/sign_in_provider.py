@@ -1,0 +1,46 @@
+"""An OpenID Connect provider (Microsoft, Google, Okta …) that signs in the people of one company."""
+
+import secrets
+from typing import ClassVar, Final
+
+from django.db import models
+
+from crm.models.company import Company
+from crm.models.crypto import seal_for, unseal_for
+from crm.models.tenancy import CompanyQuerySet
+
+CODE_CHARACTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another
+CODE_LENGTH: Final = 12  # nearly 60 bits: nobody finds out by trying which companies have a provider
+
+
+def new_code() -> str:
+    return "".join(secrets.choice(CODE_CHARACTERS) for _ in range(CODE_LENGTH))
+
+
+class SignInProvider(models.Model):
+    """What we need to send people there and to check the answer. A company without a row has no provider."""
+
+    company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="sign_in_provider")
+    # In the company's sign-in link, and in `SocialAccount.provider`.
+    code = models.CharField(max_length=CODE_LENGTH, unique=True, default=new_code, editable=False)
+    name = models.CharField(max_length=40)
+    issuer = models.CharField(max_length=200)
+    client_id = models.CharField(max_length=190)
+    sealed_secret = models.TextField()
+    # If true, only admins may still get in with password or passkey.
+    is_required = models.BooleanField(default=False, db_default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[CompanyQuerySet["SignInProvider"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return f"{self.name} for {self.company}"
+
+    @property
+    def secret(self) -> str:
+        """The client secret. Raises `crypto.Unreadable`."""
+        return unseal_for(self.company_id, self.sealed_secret)
+
+    @secret.setter
+    def secret(self, text: str) -> None:
+        self.sealed_secret = seal_for(self.company_id, text)

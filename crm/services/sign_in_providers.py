@@ -1,0 +1,68 @@
+"""A company's sign-in provider, and the people it has vouched for."""
+
+import logging
+
+from allauth.socialaccount.models import SocialAccount
+from django.db import transaction
+
+from crm.models import AuditAction, Company, SignInProvider
+from crm.models.crypto import KeyState, Unreadable, reseal, state_of
+from crm.services import audit
+from crm.services.openid import discover
+
+logger = logging.getLogger(__name__)
+
+
+def save_provider(*, provider: SignInProvider, secret: str, fields: list[str]) -> None:
+    """Save the provider once it has answered. An empty `secret` keeps the stored one. Raises OpenIdError.
+
+    If the issuer or the application is another one, the people it knew are forgotten: the same id may be someone else.
+    """
+    provider.issuer = discover(provider.issuer).issuer
+    if secret:
+        provider.secret = secret
+    with transaction.atomic():
+        if {"issuer", "client_id"} & {*fields}:
+            SocialAccount.objects.filter(provider=provider.code).delete()
+        provider.save()
+        audit.record(
+            company=provider.company_id,
+            action=AuditAction.SIGN_IN_PROVIDER_SAVED,
+            details={"fields": sorted({*fields} | ({"secret"} if secret else set()))},
+        )
+
+
+@transaction.atomic
+def remove_provider(*, company: Company) -> None:
+    """Remove the provider. Sessions that it made end with it, and everybody signs in with password or passkey again."""
+    for provider in SignInProvider.objects.for_company(company):
+        SocialAccount.objects.filter(provider=provider.code).delete()
+        provider.delete()
+        audit.record(company=company, action=AuditAction.SIGN_IN_PROVIDER_REMOVED)
+
+
+def secret_states() -> list[tuple[str, KeyState]]:
+    """The company (slug and id) and key state of each client secret."""
+    providers = SignInProvider.objects.select_related("company").order_by("pk")
+    return [(f"{each.company.slug} (company {each.company_id})", _state(each)) for each in providers]
+
+
+def rotate_secrets() -> int:
+    """Encrypt secrets with an older key again with the newest. Returns how many were changed."""
+    return sum(map(_rotate, SignInProvider.objects.order_by("pk")))
+
+
+def _state(provider: SignInProvider) -> KeyState:
+    try:
+        assert provider.secret is not None
+    except Unreadable:
+        return KeyState.UNREADABLE
+    return state_of(provider.sealed_secret)
+
+
+def _rotate(provider: SignInProvider) -> int:
+    if _state(provider) != KeyState.OLDER:
+        return 0
+    sealed = provider.sealed_secret
+    # Only if unchanged since it was read, as for access tokens.
+    return SignInProvider.objects.filter(pk=provider.pk, sealed_secret=sealed).update(sealed_secret=reseal(sealed))

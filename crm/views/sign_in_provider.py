@@ -1,0 +1,61 @@
+"""The page where admins set up their company's sign-in provider."""
+
+from typing import Final
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from crm.accounts.adapter import at_our_site
+from crm.accounts.decorators import MemberRequest, member
+from crm.accounts.fresh_password import fresh_password, kept_fields
+from crm.forms.sign_in_provider import SignInProviderForm
+from crm.models import SignInProvider
+from crm.models.roles import Action
+from crm.models.sign_in_provider import new_code
+from crm.services.openid import OpenIdError
+from crm.services.sign_in_providers import remove_provider, save_provider
+
+NEW_CODE: Final = "new_sign_in_provider"  # session key: its code, which the provider has to know before it is saved
+
+
+@never_cache
+@member(Action.MANAGE_COMPANY)
+@fresh_password(kept=("name", "issuer", "client_id"))
+def sign_in_provider(request: MemberRequest) -> HttpResponse:
+    """The provider's settings. POST saves them once the provider has answered."""
+    company = request.membership.company
+    provider = SignInProvider.objects.for_company(company).first() or SignInProvider(
+        company=company, code=request.session.setdefault(NEW_CODE, new_code())
+    )
+    form = SignInProviderForm(request.POST or None, instance=provider, initial=kept_fields(request))
+    if form.is_valid():
+        fields = [name for name in form.changed_data if name != "secret"]
+        try:
+            save_provider(provider=form.instance, secret=form.cleaned_data["secret"], fields=fields)
+        except OpenIdError as error:
+            form.add_error("issuer", str(error))
+        else:
+            request.session.pop(NEW_CODE, None)
+            messages.success(request, f"{provider.name} was saved. Now try the sign-in link.")
+            return redirect("sign_in_provider")
+    context = {
+        "form": form,
+        "provider": provider,
+        "sign_in_url": at_our_site(reverse("company_sign_in", args=[provider.code])),
+        "callback_url": at_our_site(reverse("company_sign_in_callback", args=[provider.code])),
+    }
+    return render(request, "crm/company/sign_in_provider.html", context)
+
+
+@member(Action.MANAGE_COMPANY)
+@fresh_password()
+def sign_in_provider_remove(request: MemberRequest) -> HttpResponse:
+    """Ask for confirmation, then remove the provider."""
+    if request.method == "POST":
+        remove_provider(company=request.membership.company)
+        messages.success(request, "The provider was removed. Everyone signs in with their password or passkey.")
+        return redirect("sign_in_provider")
+    return render(request, "crm/company/sign_in_provider_remove.html")
