@@ -19,6 +19,7 @@ from crm.models import User
 # An open form may be submitted for this long: what it asks for has to be fetched elsewhere, and may be shown only once.
 FORM_SECONDS: Final = 1800
 OPEN_FOR_TOO_LONG: Final = "The form was open for too long. Enter your password, then fill it in again."
+YOURS_ALONE: Final = "Your account is yours alone, not your company's. Enter your password to continue."
 OPENED: Final = "protected_form_opened_at"  # session key: by path, seconds since 1970
 KEPT: Final = "protected_form_kept"  # session key: by path, what was typed into fields that are no secret
 
