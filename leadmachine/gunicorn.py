@@ -7,6 +7,7 @@ and the command line, such as `--bind`, override this file.
 import io
 import math
 import os
+import resource
 import signal
 import socket
 import sys
@@ -16,8 +17,9 @@ from leadmachine import settings
 from leadmachine.environment import PORT
 
 bind = f"127.0.0.1:{PORT}"
-worker_class = "gthread"
+worker_class = "leadmachine.web_worker.WebWorker"  # waitress, with deadlines for slow clients
 threads = 8
+worker_connections = 4_000  # in each process; a slow one takes a file descriptor and no thread
 # A stopping process may still wait for a request to LinkedIn, from an erasure or from the embedded worker.
 graceful_timeout = math.ceil(settings.SEND_TIMEOUT_SECONDS) + 15
 # How long a process may send no heartbeat before the master kills it. A stopping process sends none after its last
@@ -29,10 +31,13 @@ max_requests_jitter = 2_000
 loglevel = "warning"
 control_socket_disable = True  # all installations on a machine would share one file
 
+FILES_BESIDES = 500  # connections to services, and what a process has open otherwise
+
 
 def on_starting(server: Any) -> None:
     """Refuse to start with wrong settings or on a port in use, with a message that says how to fix it."""
     _check_settings()
+    _raise_file_limit()
     if "GUNICORN_FD" not in os.environ:  # a restarted master inherits the open socket
         for address in server.cfg.address:
             _check_free(address)
@@ -48,8 +53,8 @@ def when_ready(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Make Ctrl-C stop the worker as SIGTERM does: after its current requests, both incoming and outgoing.
 
-    Ctrl-C reaches the worker twice, from the terminal and from the master, and gunicorn's own handler (27.0) deadlocks
-    on its lock when it is called while it runs.
+    Ctrl-C reaches the worker twice, from the terminal and from the master, which sends SIGQUIT. gunicorn's own handlers
+    of both end it at once.
     """
     from leadmachine import embedded
 
@@ -83,6 +88,13 @@ def _check_settings() -> None:
         sys.exit(f"{error}\n.env.example describes each setting.")
 
 
+def _raise_file_limit() -> None:
+    """Allow a descriptor for each connection: systemd's default is 1,024, and half a million for whoever asks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = worker_connections + FILES_BESIDES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(needed, hard)), hard))
+
+
 def _check_sandbox() -> None:
     from capi.delivery import own_sandbox
 
@@ -92,7 +104,7 @@ def _check_sandbox() -> None:
 
 def _check_free(address: Any) -> None:
     if not isinstance(address, tuple):
-        return
+        sys.exit(f"LeadMachine listens on an address and a port, not on {address}. Set --bind, such as 127.0.0.1:8000.")
     with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

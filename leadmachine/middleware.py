@@ -33,7 +33,8 @@ Next = Callable[[HttpRequest], HttpResponse]
 class ClosedByDefaultMiddleware:
     """Forbids browsers and proxies to cache a response, unless it sets its own header as static files do.
 
-    So "Back" after signing out shows nothing, and no shared cache shows one user another's page.
+    So "Back" after signing out shows nothing, and no shared cache shows one user another's page. It also states the
+    length of responses that did not come as far as CommonMiddleware: without it, the connection ends after them.
     """
 
     def __init__(self, get_response: Next) -> None:
@@ -43,6 +44,8 @@ class ClosedByDefaultMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store, private")
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        if not response.streaming:
+            response.headers.setdefault("Content-Length", str(len(response.content)))
         return response
 
 

@@ -306,6 +306,7 @@ LOGGING = {
         "leadmachine": {"level": env.str("LOG_LEVEL", default="INFO")},
         "django": {"handlers": []},  # with DEBUG Django adds its own, and each line would come twice
         "django.request": {"filters": ["in_one_line"]},
+        "waitress.queue": {"level": "ERROR"},  # a line for each request that waits a moment for a thread
         # Never below INFO: at DEBUG urllib3 prints request lines, and headers with the token.
         "urllib3": {"level": "INFO"},
     },

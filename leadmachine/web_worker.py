@@ -1,0 +1,177 @@
+"""A web process: gunicorn starts, watches and ends it, waitress talks to its clients.
+
+gunicorn's own threads read from a client and write to it, so nine slow clients stop a process for as long as they like.
+Waitress has one loop for all connections. A thread gets a request once all of it has arrived, and leaves its response
+in a buffer. What waitress lacks are deadlines that a byte now and then can't put off, and an end in good order: both
+are here. docs/decisions/slow-clients-cost-no-thread.md has the alternatives.
+"""
+
+import os
+import time
+from math import inf
+from typing import Any, Final
+
+from gunicorn.workers.base import Worker
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher, WSGITask
+
+# Deadlines in seconds. The fault tests set them to small values.
+HEAD_SECONDS: float = 10  # from the first byte to the end of the head; for a new connection, from its start
+BODY_SECONDS: float = 60  # for the body, of 2 MB at most
+IDLE_SECONDS: float = 30  # between two requests; a proxy must close its connections earlier
+# While a client is behind, it has to read so many bytes in each such period: 4 kB/s.
+READ_SECONDS: float = 15
+READ_BYTES: Final = 60_000
+
+# A process that stops waits so long for a request of a client that has sent none yet, and of one that has begun.
+IDLE_AT_STOP_SECONDS: Final = 1.0
+ARRIVING_AT_STOP_SECONDS: Final = 5.0
+
+LARGEST_HEAD: Final = 32 * 1024
+LARGEST_BODY: Final = 2 * 1024 * 1024  # views allow less: leadmachine/request_limits.py
+IN_MEMORY: Final = 64 * 1024  # of a body; the rest is in a temporary file
+# A response of up to this size frees its thread at once, however slowly it is read. The largest page has 0.2 MB.
+UNREAD_IN_MEMORY: Final = 256 * 1024
+UNREAD: Final = 1024 * 1024
+
+
+class Task(WSGITask):
+    """A request, whose response says that a process which stops closes the connection."""
+
+    def build_response_header(self) -> bytes:
+        if not self.channel.server.accepting:
+            self.request.headers["CONNECTION"] = "close"
+        return bytes(super().build_response_header())
+
+
+class Channel(HTTPChannel):
+    """A connection, and the deadline for what its client has to do next."""
+
+    task_class = Task
+    _began = 0.0  # when the current request began to arrive
+    _behind_since = 0.0  # since when the client has something to read, or the current period of it began
+    _read = 0  # bytes that the client has read in this period
+
+    def received(self, data: bytes) -> bool:
+        if self.request is None:
+            self._began = time.time()
+        return bool(super().received(data))
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        sent: int = super().send(data, do_close=do_close)
+        self._read += sent
+        return sent
+
+    def stop_seconds(self) -> float:
+        """Return how long a process that stops waits for this connection: until a response is made and read."""
+        if self.requests or self.total_outbufs_len:
+            return inf
+        return IDLE_AT_STOP_SECONDS if self.request is None else ARRIVING_AT_STOP_SECONDS
+
+    def is_late(self, now: float) -> bool:
+        """Return True if the client has missed its deadline. Called about once a second."""
+        if self.total_outbufs_len:
+            return self._reads_too_slowly(now)
+        self._behind_since = 0.0
+        if self.requests:
+            return False
+        if self.request is None:
+            has_sent_nothing = self.last_activity == self.creation_time
+            return bool(now - self.last_activity > (HEAD_SECONDS if has_sent_nothing else IDLE_SECONDS))
+        return now - self._began > (BODY_SECONDS if self.request.headers_finished else HEAD_SECONDS)
+
+    def _reads_too_slowly(self, now: float) -> bool:
+        if not self._behind_since or (now - self._behind_since > READ_SECONDS and self._read >= READ_BYTES):
+            self._behind_since, self._read = now, 0
+        return now - self._behind_since > READ_SECONDS
+
+
+class Server(TcpWSGIServer):
+    """The connections that came through one listening socket."""
+
+    channel_class = Channel
+
+    def maintenance(self, now: float) -> None:
+        """Close the connections of late clients. Called by waitress once per `cleanup_interval`.
+
+        At once, not by `will_close`: that waits until the client has read something.
+        """
+        for channel in [*self.active_channels.values()]:
+            if channel.is_late(now):
+                channel.handle_close()
+
+    def stop_listening(self) -> None:
+        self.accepting = False
+        self.del_channel()
+        self.socket.close()
+
+
+class WebWorker(Worker):
+    """A process of gunicorn's whose sockets are waitress's."""
+
+    _servers: tuple[Server, ...] = ()
+
+    def run(self) -> None:
+        connections: dict[int, Any] = {}
+        dispatcher = ThreadedTaskDispatcher()
+        dispatcher.set_thread_count(self.cfg.threads)
+        adjustments = self._adjustments()
+        self._servers = tuple(
+            Server(
+                self._counted, connections, dispatcher=dispatcher, adj=adjustments, _sock=listener.sock,
+                bind_socket=False, sockinfo=(listener.sock.family, listener.sock.type, 0, listener.sock.getsockname()),
+            )
+            for listener in self.sockets
+        )  # fmt: skip
+        while self.alive and self.ppid == os.getppid():
+            self._turn(connections)
+        self._finish(connections)
+        dispatcher.shutdown()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        for server in self._servers:
+            server.pull_trigger()  # or the loop would notice after a second
+
+    def _turn(self, connections: dict[int, Any], seconds: float = 1.0) -> None:
+        self.notify()
+        wasyncore.loop(timeout=seconds, use_poll=True, map=connections, count=1)
+
+    def _finish(self, connections: dict[int, Any]) -> None:
+        """Listen no longer, and end once each request that has arrived is answered. gunicorn limits the time."""
+        for server in self._servers:
+            server.stop_listening()
+        began = time.monotonic()
+        while self._seconds_needed() > time.monotonic() - began:
+            self._turn(connections, seconds=0.1)
+            for server in self._servers:
+                server.maintenance(time.time())
+
+    def _seconds_needed(self) -> float:
+        channels = [channel for server in self._servers for channel in server.active_channels.values()]
+        return max((channel.stop_seconds() for channel in channels), default=0)
+
+    def _counted(self, environ: dict[str, Any], start_response: Any) -> Any:
+        self.nr += 1
+        if self.nr >= self.max_requests:
+            self.alive = False
+        return self.wsgi(environ, start_response)
+
+    def _adjustments(self) -> Adjustments:
+        return Adjustments(
+            threads=self.cfg.threads,
+            backlog=self.cfg.backlog,
+            connection_limit=self.cfg.worker_connections,
+            cleanup_interval=1,
+            max_request_header_size=LARGEST_HEAD,
+            max_request_body_size=LARGEST_BODY + 1,
+            inbuf_overflow=IN_MEMORY,
+            outbuf_overflow=UNREAD_IN_MEMORY,
+            outbuf_high_watermark=UNREAD,
+            # Django judges X-Forwarded-For and -Proto by itself (TRUSTED_PROXIES, SECURE_PROXY_SSL_HEADER).
+            clear_untrusted_proxy_headers=False,
+            ident="",  # no Server header
+        )

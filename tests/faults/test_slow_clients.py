@@ -1,0 +1,77 @@
+"""Slow clients against two web processes without a proxy in front: pages answer as if nobody were there."""
+
+import contextlib
+import os
+import resource
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+import requests
+
+from tests.faults.processes import Processes, command, free_port
+from tests.size import sized
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="several processes need PostgreSQL"),
+]
+
+CLIENTS = sized(2_000, small=80)
+HEAD = b"GET /static/app.css HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+NOT_WHOLE = (b"", HEAD, b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2000\r\n\r\nusername=")
+
+
+@pytest.fixture
+def web(tmp_path) -> Iterator[Processes]:
+    """Two web processes. These pages need no table."""
+    processes = Processes(tmp_path, port=free_port(), DATABASE_URL=os.environ["DATABASE_URL"])
+    processes.start("web", command("web"), WEB_CONCURRENCY="2")
+    processes.wait_for_web()
+    yield processes
+    processes.stop()
+
+
+@pytest.fixture
+def files() -> None:
+    """A file descriptor for each client."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, CLIENTS + 1_000)), hard))
+
+
+def connected(web: Processes, sent: bytes) -> socket.socket:
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+    client.settimeout(10)
+    client.connect(("127.0.0.1", web.port))
+    client.sendall(sent)
+    return client
+
+
+def is_open(client: socket.socket) -> bool:
+    """True if the server has neither answered nor closed the connection."""
+    client.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        client.recv(1)
+        return False
+    return True
+
+
+@pytest.mark.sized
+def test_pages_answer_while_slow_clients_of_four_kinds_hold_their_connections(web, files) -> None:
+    with ExitStack() as clients:
+        # Before they read no further, they get a first byte: this is about slow clients, not about many requests.
+        for _ in range(CLIENTS // 4):
+            clients.enter_context(connected(web, HEAD + b"\r\n")).recv(1)
+        late = [clients.enter_context(connected(web, sent)) for sent in NOT_WHOLE for _ in range(CLIENTS // 4)]
+
+        assert all(map(is_open, late))
+
+        # requests raises where an answer takes so many seconds. With gunicorn's threads each of these did.
+        answers = [requests.get(web.url + path, timeout=10) for path in ["/healthz", "/login/", "/static/app.css"] * 5]
+
+        assert [answer.status_code for answer in answers] == [200] * 15
+
+    assert web.stop() == {"web": 0}
+    assert "Traceback" not in web.log("web")
