@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "leadmachine.middleware.ProbesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "leadmachine.middleware.PageMethodsMiddleware",
+    "leadmachine.request_bodies.RequestBodiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -198,6 +199,9 @@ if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
     EMAIL_BACKEND = "leadmachine.mail.SmtpBackend"  # our own, which limits a whole session
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="LeadMachine <leadmachine@localhost>")
+
+# Uploads: a view takes files only if it is decorated with `takes_files` (crm/accounts/bodies.py).
+FILE_UPLOAD_HANDLERS = ["leadmachine.request_bodies.NoFiles"]
 
 # Browser security
 CONTENT_SECURITY_POLICY = {

@@ -1,7 +1,7 @@
 """The base viewset of the API: one company's rows, one role's permissions, bounded bodies, errors as responses."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, ClassVar, Final, TypeVar, cast
 
 from django.db.models import Model, QuerySet
@@ -23,16 +23,37 @@ from crm.models.tracking import DeletedMeanwhile
 from crm.services.audit import record_reading_on
 
 
+KEYS_AT_MOST: Final = 100  # in an object: the response names each unknown one
+
+
 class BoundedJSONParser(JSONParser):
-    """Raises ParseError (400) for invalid JSON or JSON nested too deeply for Python. DRF itself limits the size."""
+    """Raises ParseError (400) for invalid JSON, too many keys or JSON nested too deeply for Python.
+
+    `leadmachine.request_bodies` limits the size.
+    """
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         try:
-            return super().parse(stream, media_type, parser_context)
+            parsed = super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise ParseError("JSON parse error - nested too deeply.") from error
+        if any(len(mapping) > KEYS_AT_MOST for mapping in _mappings(parsed)):
+            raise ParseError(f"An object has more than {KEYS_AT_MOST} keys.")
+        return parsed
+
+
+def _mappings(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every mapping inside. Without recursion, because JSON may be nested deeply."""
+    left = [value]
+    while left:
+        inside = left.pop()
+        if isinstance(inside, dict):
+            yield inside
+            left += inside.values()
+        elif isinstance(inside, list):
+            left += inside
 
 
 M = TypeVar("M", bound=Model)

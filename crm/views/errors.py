@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
@@ -12,6 +13,16 @@ from crm.models.tracking import DeletedMeanwhile
 API = "/api/"
 # If the database goes away during a commit, nobody knows whether it saved, so the message doesn't claim to.
 SORRY = "Something went wrong. Your changes may not have been saved: check before you send them again."
+
+UNREADABLE = "This request can't be read. Go back to the form, reload the page, then try again."
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    # Django's other messages name settings.
+    sentence = str(exception) if isinstance(exception, MultiPartParserError) else UNREADABLE
+    if request.path_info.startswith(API):
+        return JsonResponse({"detail": sentence}, status=400)
+    return HttpResponse(render_to_string("400.html", {"sentence": sentence}), status=400)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,0 +1,69 @@
+"""Bodies that nobody asked for are refused before anything reads them: the CSRF check would parse a whole form."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.core.files.uploadhandler import FileUploadHandler, MemoryFileUploadHandler, TemporaryFileUploadHandler
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
+
+from crm.accounts.bodies import BodyRule, rule_of
+
+API: Final = "/api/"
+FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+JSON: Final = ("application/json",)
+
+
+class RequestBodiesMiddleware:
+    """Refuses a body that is too long (413) or of the wrong kind (415), before the first that might read it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        length = _length(request)
+        if not length:
+            return self.get_response(request)
+        rule = _rule(request)
+        if length > rule.at_most:
+            return _refused(request, 413, f"At most {rule.at_most // 1024} kB can be sent here.")
+        kinds = JSON if request.path_info.startswith(API) else FORMS
+        if request.content_type not in kinds:
+            return _refused(request, 415, f"Send this as {kinds[0]}.")
+        if rule.files:
+            request.upload_handlers = [MemoryFileUploadHandler(request), TemporaryFileUploadHandler(request)]
+        return self.get_response(request)
+
+
+class NoFiles(FileUploadHandler):
+    """Refuses each file before it is written (400). The handler of views that are not decorated with `takes_files`."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        raise MultiPartParserError("No files can be sent here.")
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        """Nothing arrives here."""
+
+    def file_complete(self, file_size: int) -> None:
+        """Nor here."""
+
+
+def _length(request: HttpRequest) -> int:
+    """Return the length of the body in bytes. A chunked one has a length, too: waitress has counted it."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isdecimal() else 0
+
+
+def _rule(request: HttpRequest) -> BodyRule:
+    try:
+        return rule_of(resolve(request.path_info).func, request)
+    except Resolver404:
+        return BodyRule()
+
+
+def _refused(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
+    if request.path_info.startswith(API):
+        return JsonResponse({"detail": sentence}, status=status)
+    return HttpResponse(render_to_string("400.html", {"sentence": sentence}), status=status)
