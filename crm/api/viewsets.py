@@ -22,7 +22,6 @@ from crm.models.roles import Action
 from crm.models.tracking import DeletedMeanwhile
 from crm.services.audit import record_reading_on
 
-
 KEYS_AT_MOST: Final = 100  # in an object: the response names each unknown one
 
 

@@ -16,6 +16,7 @@ from django.db.models import F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from crm.models import Change, CrmEvent, CrmEventKind, Deal, Lead
+from crm.models.bidi import without_bidi_controls
 from crm.models.roles import Action
 from crm.selectors.history import described
 
@@ -86,7 +87,7 @@ class TimelineEntry:
     def by(self) -> str:
         """The user or API key behind it; "" for the system."""
         if self.source.api_key:
-            return f"a script ({self.source.api_key})"
+            return f"a script ({without_bidi_controls(self.source.api_key.name)})"
         return str(self.source.actor or "")
 
     @property
