@@ -305,9 +305,8 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["once_per_outage"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {
-        "crm": {"level": env.str("LOG_LEVEL", default="INFO")},
-        "capi": {"level": env.str("LOG_LEVEL", default="INFO")},
-        "leadmachine": {"level": env.str("LOG_LEVEL", default="INFO")},
+        **{name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("crm", "capi", "leadmachine")},
+        "crm.services.erasure": {"level": "INFO"},  # what has to be repeated after a backup is restored
         "django": {"handlers": []},  # with DEBUG Django adds its own, and each line would come twice
         "django.request": {"filters": ["in_one_line"]},
         "waitress.queue": {"level": "ERROR"},  # a line for each request that waits a moment for a thread

@@ -41,6 +41,8 @@ NOT_RUN = {
     f"systemctl start {SERVICES}": "systemd",
     f"systemctl disable --now {SERVICES}": "systemd",
     "journalctl --unit 'leadmachine-*' --since today --priority warning": "systemd",
+    'journalctl --unit leadmachine-web --output cat --grep "Erased lead" > '
+    "/var/backups/leadmachine/erasures.log": "systemd",
 }
 STAND_INS = {
     "runuser": 'shift 3; exec "$@"',  # runuser -u NAME -- COMMAND

@@ -5,8 +5,13 @@ a rule that counts each lead once stays right, and the receipt has a lead to nam
 personal being written to it again.
 """
 
-from collections.abc import Iterator
+import logging
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from typing import Final
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -18,6 +23,12 @@ from crm.models import AuditAction, AuditEntry, Deal, Lead, LeadSearch, User
 from crm.models.lead import PERSONAL, PersonErased
 from crm.services import audit
 from crm.signals import lead_erased
+
+logger = logging.getLogger(__name__)
+
+# The record that survives the database: docs/operating.md, "Backups".
+ERASED: Final = "Erased lead %s of company %s, added %s."
+ERASED_LINE: Final = re.compile(r"Erased lead (\d{1,18}) of company (\d{1,18}), added ([0-9T:.+-]{19,40})\.")
 
 
 def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
@@ -34,6 +45,8 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
             return None
         # Its deals too, before the receivers lock rows of their own, as every change of a deal does.
         list(Deal.objects.select_for_update(no_key=True).filter(lead=locked).order_by("pk").values_list("pk"))
+        # Before the signal's receivers, who wait after the commit for requests in flight.
+        transaction.on_commit(partial(logger.info, ERASED, locked.pk, locked.company_id, locked.created_at.isoformat()))
         lead_erased.send(sender=Lead, company_id=locked.company_id, lead_ids=[locked.pk])
         deals = _clear_deals(locked)
         Lead.objects.filter(pk=locked.pk).update(
@@ -44,6 +57,17 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         return audit.record(
             company=locked.company_id, action=AuditAction.ERASURE, about=locked, details={"deals": deals}, actor=user
         )
+
+
+def erased_earlier(lines: Iterable[str]) -> Iterator[Lead]:
+    """The people whose erasure these log lines report, and whom a restored backup has brought back.
+
+    The time when a lead was added tells it from a later one, which may have the same number.
+    """
+    for lead_id, company_id, added in dict.fromkeys(found for line in lines for found in ERASED_LINE.findall(line)):
+        leads = Lead.objects.filter(company=company_id, created_at=datetime.fromisoformat(added))
+        if lead := leads.not_erased().filter(pk=lead_id).first():
+            yield lead
 
 
 @contextmanager

@@ -1,0 +1,26 @@
+"""`manage.py repeat_erasures < LOG`: after restoring a backup, erase the people again who had been erased since."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management import BaseCommand
+
+from crm.services.erasure import erase_lead, erased_earlier
+
+
+class Command(BaseCommand):
+    help = "Erases again whom a restored backup has brought back. Reads a log on its standard input."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only say who would be erased")
+
+    def handle(self, *, dry_run: bool, **options: Any) -> None:
+        outcome, is_anyone_back = "would be" if dry_run else "was", False
+        for lead in erased_earlier(sys.stdin):
+            is_anyone_back = True
+            self.stdout.write(f"Lead {lead.pk} of company {lead.company_id} {outcome} erased.")
+            if not dry_run:
+                erase_lead(lead=lead)
+        if not is_anyone_back:
+            self.stdout.write("No one has to be erased again.")

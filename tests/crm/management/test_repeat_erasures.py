@@ -1,0 +1,91 @@
+"""A backup from before an erasure brings the person back, until the erasure is repeated from the log."""
+
+import io
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from crm.models import Company, Lead
+from crm.services.erasure import erase_lead
+from leadmachine.log_format import SafeFormatter
+from tests.conftest import make_lead
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def log(caplog: Any) -> Any:
+    caplog.set_level(logging.INFO, "crm.services.erasure")
+    return caplog
+
+
+def as_written(log: Any) -> str:
+    """The lines on standard error, behind the name of the machine as journald puts it."""
+    formatter = SafeFormatter("{asctime} {levelname} {name}: {message}", style="{")
+    return "\n".join(f"Nov 27 16:52:21 crm gunicorn[7]: {formatter.format(record)}" for record in log.records)
+
+
+@pytest.fixture
+def repeat(log: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Gives the log to the command, and returns what it says."""
+
+    def repeat(*options: str) -> str:
+        said = io.StringIO()
+        monkeypatch.setattr(sys, "stdin", io.StringIO(as_written(log)))
+        call_command("repeat_erasures", *options, stdout=said)
+        return said.getvalue()
+
+    return repeat
+
+
+def restored(lead: Lead) -> None:
+    """The row as it was in the backup."""
+    Lead.objects.filter(pk=lead.pk).update(erased_at=None)
+    Lead.objects.filter(pk=lead.pk).update(first_name="Ada", email="ada@example.com")
+
+
+def test_who_is_back_is_erased_again(company: Company, repeat: Callable[..., str]) -> None:
+    erased, other = make_lead(company), make_lead(company, email="bea@example.com")
+    erase_lead(lead=erased)
+    restored(erased)
+
+    said = repeat()
+
+    assert said == f"Lead {erased.pk} of company {company.pk} was erased.\n"
+    assert Lead.objects.get(pk=erased.pk).email == ""
+    assert Lead.objects.get(pk=other.pk).email == "bea@example.com"
+    assert repeat() == "No one has to be erased again.\n"
+
+
+def test_a_dry_run_says_who_and_changes_nothing(company: Company, repeat: Callable[..., str]) -> None:
+    lead = make_lead(company)
+    erase_lead(lead=lead)
+    restored(lead)
+
+    said = repeat("--dry-run")
+
+    assert said == f"Lead {lead.pk} of company {company.pk} would be erased.\n"
+    assert Lead.objects.get(pk=lead.pk).email == "ada@example.com"
+
+
+def test_a_lead_that_has_the_number_since_stays(company: Company, repeat: Callable[..., str]) -> None:
+    lead = make_lead(company)
+    erase_lead(lead=lead)
+    restored(lead)
+    Lead.objects.filter(pk=lead.pk).update(created_at=timezone.now())
+
+    repeat()
+
+    assert Lead.objects.get(pk=lead.pk).email == "ada@example.com"
+
+
+def test_the_line_names_nobody(company: Company, log: Any) -> None:
+    erase_lead(lead=make_lead(company))
+
+    assert "Erased lead" in as_written(log)
+    assert "ada" not in as_written(log).lower()
