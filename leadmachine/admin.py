@@ -1,5 +1,6 @@
 """The Django admin, for the operator's staff. It uses our own sign-in page and requires a second factor."""
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -8,12 +9,12 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import AdminSite
-from django.contrib.admin.exceptions import DisallowedModelAdminToField
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import TO_FIELD_VAR
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -26,13 +27,15 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
-def _refusing_nameless_fields(view: View) -> View:
-    """Raise DisallowedModelAdminToField (400) if `_to_field` is empty. Django takes "" for the name of a field."""
+def _refusing_odd_names(view: View) -> View:
+    """Raise SuspiciousOperation (400) if `_to_field` is empty or a selected row is no number: Django fails on both."""
 
     @wraps(view)
     def careful(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if any(values.get(TO_FIELD_VAR) == "" for values in (request.GET, request.POST)):
-            raise DisallowedModelAdminToField(f"{TO_FIELD_VAR} is empty.")
+            raise SuspiciousOperation(f"{TO_FIELD_VAR} is empty.")
+        if not all(re.fullmatch("[0-9]{1,18}", row) for row in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            raise SuspiciousOperation("A selected row is no number.")
         return view(request, *args, **kwargs)
 
     return cast(View, careful)
@@ -48,7 +51,7 @@ class OperatorSite(AdminSite):
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Wrap the view as Django does, with a longer statement limit: deleting a large company takes a while."""
-        return statements_may_take(LONG_SECONDS)(_refusing_nameless_fields(super().admin_view(view, cacheable)))
+        return statements_may_take(LONG_SECONDS)(_refusing_odd_names(super().admin_view(view, cacheable)))
 
     @method_decorator(never_cache)
     @method_decorator(login_not_required)
