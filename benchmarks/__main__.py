@@ -31,6 +31,7 @@ def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
         "companies": lambda: drain.many_companies(events=events),
         "stream": lambda: stream.four_writers(seconds=max(5, int(60 * scale))),
         "latency": lambda: stream.latency(seconds=max(5, int(120 * scale))),
+        "grace": lambda: stream.grace_period(seconds=max(5, int(60 * scale))),
         "memory": lambda: memory.of_a_worker(events=int(1_000_000 * scale)),
         "pages": lambda: pages.many_rows(events=int(5_000_000 * scale)),
         "lane": lambda: pages.claim(events=int(10_000_000 * scale)),

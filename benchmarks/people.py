@@ -8,9 +8,9 @@ TOKEN = "A" * 40
 PER_INSERT = 10_000
 
 
-def connected_company(name: str, *, crm_event: str = "lead_created", mapped: bool = True) -> Company:
+def connected_company(name: str, *, crm_event: str = "lead_created", mapped: bool = True, **fields: int) -> Company:
     """Create a company with a token and, if `mapped`, a rule for `crm_event`."""
-    company = Company.objects.create(name=name, slug=name)
+    company = Company.objects.create(name=name, slug=name, **fields)
     services.save_token(company=company, token=TOKEN)
     if mapped:
         ConversionRule.objects.create(company=company, crm_event=crm_event, linkedin_id="104012", name=name)

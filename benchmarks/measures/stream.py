@@ -37,24 +37,37 @@ def four_writers(*, seconds: int) -> Iterator[Figure]:
 
 def latency(*, seconds: int, per_second: int = 50) -> Iterator[Figure]:
     """Measure the time from the commit to LinkedIn's acceptance, by the database's clock."""
+    yield from _latency("latency", "ours", {"p50": 0.5, "p95": 0.95, "p99": 0.99}, seconds, per_second)
+
+
+def grace_period(*, seconds: int, per_second: int = 50) -> Iterator[Figure]:
+    """Measure the same for changes that a person can undo: without a grace period, and with one of 30 seconds."""
+    yield from _latency("grace_0", "person", {"p50": 0.5}, seconds, per_second, grace_seconds=0)
+    quantiles = {"min": 0.0, "p50": 0.5, "max": 1.0}
+    yield from _latency("grace_30", "person", quantiles, seconds, per_second, grace_seconds=30)
+
+
+def _latency(
+    name: str, way: str, quantiles: dict[str, float], seconds: int, per_second: int, **fields: int
+) -> Iterator[Figure]:
     with world.linkedin(delay_ms=50), world.workers(2):
-        company = _company("latency", seconds)
-        _write(company, "ours", seconds, per_second / WRITERS)
+        company = _company(name.replace("_", "-"), seconds, **fields)
+        _write(company, way, seconds, per_second / WRITERS)
         world.wait_for(lambda: people.all_accepted(company))
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY "
-            "extract(epoch FROM settled_at - happened_at)), count(*) FROM capi_conversionevent WHERE company_id = %s",
-            [company.pk],
+            "SELECT percentile_cont(%s::float[]) WITHIN GROUP (ORDER BY extract(epoch FROM settled_at - happened_at)), "
+            "count(*) FROM capi_conversionevent WHERE company_id = %s",
+            [list(quantiles.values()), company.pk],
         )
-        (p50, p95, p99), count = cursor.fetchone()
+        values, count = cursor.fetchone()
     detail = f"{count:,} changes at {per_second} a second, LinkedIn answers after 50 ms"
-    for name, value in (("p50", p50), ("p95", p95), ("p99", p99)):
-        yield single(f"latency_{name}_s", value, "s", detail)
+    for quantile, value in zip(quantiles, values, strict=True):
+        yield single(f"{name}_{quantile}_s", value, "s", detail)
 
 
-def _company(name: str, seconds: int, *, mapped: bool = True) -> Company:
-    company = people.connected_company(name, crm_event="lead_qualified", mapped=mapped)
+def _company(name: str, seconds: int, *, mapped: bool = True, **fields: int) -> Company:
+    company = people.connected_company(name, crm_event="lead_qualified", mapped=mapped, **fields)
     people.waiting_events(company, min(PLENTY, seconds * 1500))
     return company
 
@@ -84,7 +97,7 @@ def _write(company: Company, way: str, seconds: int, per_second: float) -> tuple
     for writer in writers:
         print("go", file=writer.stdin, flush=True)
     saved = sum(int(_output(writer).read()) for writer in writers)  # reads until they exit
-    assert way != "ours" or ConversionEvent.objects.filter(company=company).count() == saved
+    assert way not in ("ours", "person") or ConversionEvent.objects.filter(company=company).count() == saved
     return saved, started
 
 
