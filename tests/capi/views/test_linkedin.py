@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db.models.functions import Now
@@ -277,3 +278,27 @@ def test_it_takes_the_same_queries_however_many_rules_there_are(
     # the days of what was sent earlier; the last check-up.
     with django_assert_num_queries(12):
         web.get(PAGE)
+
+
+def test_ops_are_told_what_they_can_do_and_are_offered_nothing_that_they_cannot(
+    client_as, admin, ops, company, token, make_rule
+) -> None:
+    company.grace_seconds = 60
+    company.save()
+    make_rule(is_paused=True, paused_reason="rule_not_found")
+    theirs, admins = (client_as(member).get(PAGE).content.decode() for member in (ops, admin))
+
+    assert "Ask an admin to copy the rule id from Campaign Manager again." in theirs
+    assert "Ask an admin" not in admins
+    assert 'name="grace_seconds"' not in theirs
+    assert re.search("Time to undo: <strong> ?1 minute ?</strong>", theirs)
+    assert 'name="grace_seconds"' in admins
+
+
+def test_no_explanation_is_shown_without_what_the_reader_may_do() -> None:
+    """With `only`, a part does not see `may` unless it is given: ops would read what only an admin can do."""
+    include = re.compile(r'_parts/(?:explanation|note|next_step)\.html" with [^%]* only')
+    found = [found for path in Path("templates").rglob("*.html") for found in include.findall(path.read_text())]
+
+    assert len(found) >= 10
+    assert [each for each in found if "may=may" not in each] == []
