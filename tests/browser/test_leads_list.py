@@ -127,3 +127,17 @@ def test_a_lead_without_an_address_is_called_from_the_list(page: Page, sales, le
     open_list(page, sales, PHONE)
 
     expect(page.get_by_role("link", name="+31 20 555 0142")).to_have_attribute("href", "tel:+31205550142")
+
+
+def test_on_a_phone_a_name_keeps_its_room_while_a_status_is_chosen(page: Page, sales, leads):
+    open_list(page, sales, PHONE)
+    title, select = page.locator("td.title").nth(9), page.locator("td.end select").nth(9)
+    before = title.bounding_box()
+
+    select.focus()
+    for letter in "unq":
+        page.keyboard.press(letter)
+
+    expect(select.locator("option:checked")).to_have_text("Unqualified")
+    assert title.bounding_box() == before
+    page.keyboard.press("Escape")

@@ -21,7 +21,7 @@ _BACKFILLS: Final[dict[BackfillState, Explanation]] = {
     BackfillState.DONE: Explanation(
         "Done",
         "All past events in the period have been processed.",
-        "Recent Events shows what became of each.",
+        "Recent Events shows the outcome of each.",
         "good",
     ),
     BackfillState.CANCELLED: Explanation(

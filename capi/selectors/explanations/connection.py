@@ -72,7 +72,7 @@ WHY: Final[dict[RestCause, str]] = {
 }
 REST_NEXT_STEP: Final = (
     "No action needed: queued events are then sent automatically, oldest first. "
-    "If LinkedIn works again sooner, an admin can press Try now on the LinkedIn page."
+    "If LinkedIn is working again sooner, an admin can press Try now on the LinkedIn page."
 )
 
 
