@@ -19,6 +19,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail
 from capi.services import retention as log
 from crm.models import (
+    AccountMail,
     ApiKey,
     AuditAction,
     AuditEntry,
@@ -236,6 +237,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     ),
     "crm.LeadSearch": (Expires(_days(searches.KEPT_FOR.days), "the search", _where(LeadSearch, at="created_at")),),
     # Users and how they sign in.
+    "crm.AccountMail": (Expires(_days(3), "it was written", _where(AccountMail, at="created_at")),),
     "crm.User": (
         Expires(
             _days(7),

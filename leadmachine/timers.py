@@ -14,6 +14,7 @@ from capi.delivery.wakeup import wake
 from capi.diagnostics import checkups
 from capi.models.functions import database_now
 from capi.services.statistics import COUNT_EVERY_SECONDS, refresh_counts
+from crm.accounts import mails
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Repeating(ABC):
 
 
 SWEEPS_PER_TIDY = 10
+POST_EVERY_SECONDS = 2.0
 
 
 class Sweeper(Repeating):
@@ -114,6 +116,18 @@ class Counter(Repeating):
 
     def round(self, number: int) -> None:
         refresh_counts()
+
+
+class Postman(Repeating):
+    """Every two seconds: sends mails about accounts, which somebody may be waiting for."""
+
+    name = "post"
+
+    def seconds(self) -> float:
+        return POST_EVERY_SECONDS
+
+    def round(self, number: int) -> None:
+        mails.send_due(is_stopping=shutdown.has_begun)
 
 
 class Watcher(Repeating):

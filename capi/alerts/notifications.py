@@ -1,6 +1,5 @@
 """The mails: who gets them, what they say, and sending them."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,8 +9,6 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db.models import F
-from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import dateformat, timezone
 from django.utils.text import capfirst
@@ -24,6 +21,7 @@ from capi.selectors.explanations.states import HELP_PAGE
 from capi.selectors.reconcile import RuleWeek, reconcile
 from crm.models import Company, Membership, User
 from crm.models.roles import Action, Role
+from crm.services import outbox
 
 # Who gets mail: admins unless they opt out, ops if they opt in, sales never, as they may not see the page.
 
@@ -144,46 +142,24 @@ def link(name: str, *args: str) -> str:
     return f"{settings.SITE_URL}{reverse(name, args=args)}"
 
 
-# Send the mails: claim each, send it, mark it as sent. Failures here can't affect deliveries.
-
-logger = logging.getLogger(__name__)
-
-CLAIM: Final = timedelta(minutes=15)  # far longer than the timeout for the mail server
-RETRY_MINUTES: Final = (5, 15, 60, 180, 360, 720, 1440)  # then the news is old
+# Sending them.
 
 
 def send_due() -> int:
     """Send the mails that are due, oldest first. Returns how many were sent."""
-    return sum(_send(pk) for pk in list(Mail.objects.due().values_list("pk", flat=True)))
+    mails = Mail.objects.select_related("company", "user", "alert__rule")
+    return outbox.send_due(mails, _message, is_stopping=shutdown.has_begun)
 
 
-def _send(pk: int) -> bool:
-    if shutdown.has_begun() or not Mail.objects.due().filter(pk=pk).update(due_at=Now() + CLAIM, tries=F("tries") + 1):
-        return False  # this worker is shutting down, or another has claimed it
-    mail = Mail.objects.select_related("company", "user", "alert__rule").get(pk=pk)
+def _message(mail: Mail) -> EmailMessage | None:
+    """The message; None if the person may no longer see the company's connection."""
     if not may_still_read(mail.company_id, mail.user_id):
-        Mail.objects.filter(pk=pk).update(due_at=None)
-        return False
-    try:
-        _message(mail).send()
-    except Exception as error:  # later mails must still go; the error's text may contain the address
-        logger.error("Mail %s of company %s could not be sent: %s.", pk, mail.company_id, type(error).__name__)
-        Mail.objects.filter(pk=pk).update(due_at=_next_try(mail.tries))
-        return False
-    Mail.objects.filter(pk=pk).update(due_at=None, sent_at=Now())
-    return True
-
-
-def _message(mail: Mail) -> EmailMessage:
+        return None
     content = mail_content(mail)
     # The same for each try, so that a mail server can recognise duplicates.
     message_id = f"<alert-mail-{mail.pk}@{settings.SITE_URL.rpartition('/')[2].partition(':')[0]}>"
     headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
     return EmailMessage(content.subject, content.text, to=[mail.user.email], headers=headers)
-
-
-def _next_try(tries: int) -> object:
-    return Now() + timedelta(minutes=RETRY_MINUTES[tries - 1]) if tries <= len(RETRY_MINUTES) else None
 
 
 # The Monday mail with last week's reconcile, once per company and week.

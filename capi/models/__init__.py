@@ -1,6 +1,6 @@
 """Connections, rules, conversion events and everything about sending them."""
 
-from capi.models.alert import Alert, AlertQuerySet, Mail, MailChoice, MailQuerySet
+from capi.models.alert import Alert, AlertQuerySet, Mail, MailChoice
 from capi.models.attempt import Attempt, EarlierAttempt
 from capi.models.backfill import Backfill
 from capi.models.choices import (
@@ -23,6 +23,6 @@ __all__ = [
     "MAX_ID_DIGITS", "SWEEP", "Alert", "AlertQuerySet", "Attempt", "Backfill", "Checkup", "CompanyQuerySet",
     "Connection", "ConversionEvent", "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet",
     "CountedLog", "CountedPerson", "CrmEventName", "DayCount", "EarlierAttempt", "Frequency", "Heartbeat",
-    "Housekeeping", "Mail", "MailChoice", "MailQuerySet", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id",
+    "Housekeeping", "Mail", "MailChoice", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id",
     "only_digits",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from capi.models.choices import AlertKind, AlertResolution, MailKind
 from capi.models.rule import ConversionRule
+from crm.models.mail import OutgoingMail
 from crm.models.tenancy import CompanyQuerySet
 
 
@@ -79,29 +80,17 @@ class MailChoice(models.Model):
         return f"User {self.user_id} at company {self.company_id}"
 
 
-class MailQuerySet(CompanyQuerySet["Mail"]):
-    def due(self) -> Self:
-        return self.filter(due_at__lte=Now())
-
-
-class Mail(models.Model):
-    """One mail to one person, written in the transaction of the change and sent by a worker after the commit.
-
-    `due_at` is when to try next, null once it is sent or given up. A worker moves `due_at` forward before it sends, so
-    that no other worker sends the same mail.
-    """
+class Mail(OutgoingMail):
+    """One mail to one person about a company's connection."""
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     news = models.CharField(max_length=10, choices=MailKind.choices)
     alert = models.ForeignKey(Alert, null=True, on_delete=models.CASCADE, related_name="mails")
     week = models.DateField(null=True)  # the Monday of a weekly mail
-    created_at = models.DateTimeField(db_default=Now())
-    due_at = models.DateTimeField(null=True, db_default=Now())
-    tries = models.PositiveSmallIntegerField(default=0)
     sent_at = models.DateTimeField(null=True)
 
-    objects: ClassVar[MailQuerySet] = MailQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[CompanyQuerySet["Mail"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["pk"]
@@ -116,4 +105,7 @@ class Mail(models.Model):
         indexes = [models.Index(fields=["due_at"], name="mails_due", condition=Q(due_at__isnull=False))]
 
     def __str__(self) -> str:
-        return f"Mail {self.pk}: {self.news}"
+        return f"Mail {self.pk} of company {self.company_id}"
+
+    def settle(self, *, is_sent: bool) -> None:
+        type(self).objects.filter(pk=self.pk).update(due_at=None, sent_at=Now() if is_sent else None)

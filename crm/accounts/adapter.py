@@ -1,6 +1,5 @@
 """Sign-in by e-mail address, and our adapters for allauth: sign-up, error messages, client addresses and e-mail."""
 
-import logging
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from crm.accounts import mails
 from crm.models import User, crypto
 from crm.models.addresses import find_address
 from crm.services.people import confirm_address
@@ -62,8 +62,6 @@ def _parsed(text: str) -> Address | None:
         return None
     return getattr(address, "ipv4_mapped", None) or address
 
-
-logger = logging.getLogger(__name__)
 
 NOBODY: Final = "nobody@"  # no username, so that an unknown address takes as long as a known one
 WAYS_TO_CONFIRM: Final = {
@@ -147,25 +145,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         methods = super().get_reauthentication_methods(user)
         return [{**method, "description": WAYS_TO_CONFIRM[method["id"]]} for method in methods]
 
-    def get_reset_password_from_key_url(self, key: str) -> str:
-        return at_our_site(super().get_reset_password_from_key_url(key))
-
     def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
         return at_our_site(super().get_email_confirmation_url(request, emailconfirmation))
 
-    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> bool:
-        """Send an e-mail from our templates. Returns whether it was sent.
-
-        If the mail server can't be reached, this is logged and shown to the user, never raised.
-        """
-        try:
-            super().send_mail(template_prefix, email, {**context, "site_url": settings.SITE_URL})
-        except OSError as error:  # includes SMTPException
-            # The error's text may have the address.
-            logger.error("An e-mail (%s) could not be sent: %s", template_prefix, type(error).__name__)
-            messages.error(self.request, "The e-mail could not be sent. Try again in a few minutes.")
-            return False
-        return True
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Have an e-mail from our templates sent, after this answer."""
+        mails.queue_message(mails.render(template_prefix, email, context))
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]

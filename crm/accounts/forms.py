@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from uuid import uuid4
 
 from allauth.account import forms as account
 from allauth.account.fields import EmailField
@@ -16,8 +17,9 @@ from allauth.mfa.webauthn import forms as webauthn
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
+from crm.accounts import mails
 from crm.accounts.mfa import LostKeyMixin, step_of
 from crm.models import Company, SignInProvider, User
 from crm.models.addresses import account_address
@@ -116,6 +118,22 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
         if self.is_bound:
             del self.fields["time_zone"].widget.attrs["data-guess-time-zone"]  # keep what was chosen
 
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """Sign up, or have the owner of the address told that they have an account. Either takes the same time."""
+        if self.account_already_exists:
+            self._rehearse(request)
+        saved: tuple[User | None, HttpResponse | None] = super().try_save(request)
+        return saved
+
+    def _rehearse(self, request: HttpRequest) -> None:
+        """Do the work of a sign-up and take it back: hashing a password alone takes 150 ms, which would tell."""
+        given = self.cleaned_data
+        with transaction.atomic():
+            self.account_already_exists, self.cleaned_data = False, {**given, "email": f"{uuid4().hex}@example.invalid"}
+            self.save(request)
+            transaction.set_rollback(True)
+        self.account_already_exists, self.cleaned_data = True, given
+
     @transaction.atomic
     def save(self, request: HttpRequest) -> User:
         user: User = super().save(request)
@@ -153,7 +171,18 @@ class NewAddressForm(PlainLabelsMixin, account.AddEmailForm):  # type: ignore[mi
 
 
 class ResetPasswordForm(PlainLabelsMixin, account.ResetPasswordForm):  # type: ignore[misc]
+    """Asks for a link. Whether somebody has the address is found out when it is sent: see `crm.accounts.mails`."""
+
     email = AddressField()
+
+    def clean_email(self) -> str:
+        """The address. allauth's would look the user up here."""
+        return str(self.cleaned_data["email"])
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        address: str = self.cleaned_data["email"]
+        mails.queue_password_reset(address)
+        return address
 
 
 class NewPasswordForm(PlainLabelsMixin, account.ResetPasswordKeyForm):  # type: ignore[misc]

@@ -7,10 +7,12 @@ from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.idempotency import IdempotencyRecord
 from crm.models.lead import Lead, LeadSearch
+from crm.models.mail import AccountMail
 from crm.models.people import ApiKey, Invitation, Membership, User
 from crm.models.sign_in_provider import SignInProvider
 
 __all__ = [
+    "AccountMail",
     "ApiKey",
     "AuditAction",
     "AuditEntry",

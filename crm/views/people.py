@@ -123,8 +123,8 @@ def _ask_for_password(request: MemberRequest, *kept: str) -> HttpResponse | None
 
 def _mail(request: MemberRequest, invitation: Invitation, token: str) -> None:
     context = {"invitation": invitation, "invited_by": request.user, "path": reverse("invitation", args=[token])}
-    if get_adapter(request).send_mail("crm/mail/invitation", invitation.email, context):
-        messages.success(request, f"An invitation was sent to {invitation.email}. It is valid for 7 days.")
+    get_adapter(request).send_mail("crm/mail/invitation", invitation.email, context)
+    messages.success(request, f"An invitation is on its way to {invitation.email}. It is valid for 7 days.")
 
 
 # The link in an invitation: join, sign in first, or set a name and password

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from capi import services
 from capi.models import Attempt, ConversionEvent, ConversionRule
+from crm.accounts import mails
 from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
 from tests.conftest import TOKEN, sign_in, staff_client
 from tests.security.xss import PAYLOADS
@@ -132,6 +133,8 @@ def test_no_text_runs_in_any_mail(page: Any, client_as: Any, admin: Membership, 
     client = client_as(type(admin).objects.get(pk=admin.pk))
     client.post("/company/people/", {"email": "grace@example.com", "role": "sales"})
     Client().post("/password/reset/", {"email": admin.user.email})
+
+    mails.send_due()
 
     assert len(mail.outbox) == 2
     assert any(PAYLOADS[0] in message.body for message in mail.outbox)

@@ -8,6 +8,7 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core import mail
 from django.test import Client
 
+from crm.accounts import mails
 from tests.conftest import PASSWORD
 
 
@@ -26,8 +27,22 @@ def is_in(client):
     return client.get("/leads/").status_code == 200
 
 
+@pytest.fixture(autouse=True)
+def _posted(monkeypatch):
+    """A worker sends what each answer has left in the outbox."""
+    answer = Client.request
+
+    def request(self, **environment):
+        response = answer(self, **environment)
+        mails.send_due()
+        return response
+
+    monkeypatch.setattr(Client, "request", request)
+
+
 def link(message=None):
     """The path of the first link in the newest mail."""
+    mails.send_due()
     body = (message or mail.outbox[-1]).body
     return re.search(r"https://crm\.example\.com(/\S+)", body).group(1)
 

@@ -1,0 +1,62 @@
+"""Mails to people about their accounts. A request only writes them down, and a worker sends them after the answer.
+
+So no answer takes longer because somebody has an account, or because the mail server is slow.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.urls import reverse
+
+from crm.models import User
+from crm.models.crypto import seal, unseal
+from crm.models.mail import AccountMail
+from crm.services import outbox
+
+
+def queue_message(message: EmailMessage) -> None:
+    """Have this message sent."""
+    _queue({"to": message.to, "subject": message.subject, "body": message.body})
+
+
+def queue_password_reset(address: str) -> None:
+    """Have a link sent if somebody has this address. That is found out later, so that the answer can't tell."""
+    _queue({"reset": address})
+
+
+def _queue(content: dict[str, Any]) -> None:
+    AccountMail.objects.create(content=seal(json.dumps(content)))
+
+
+def send_due(*, is_stopping: Callable[[], bool] = lambda: False) -> int:
+    """Send the mails that are due. Returns how many were sent."""
+    return outbox.send_due(AccountMail.objects.all(), _compose, is_stopping=is_stopping)
+
+
+def _compose(mail: AccountMail) -> EmailMessage | None:
+    content = json.loads(unseal(mail.content))
+    if "reset" in content:
+        return _password_reset(content["reset"])
+    return EmailMessage(content["subject"], content["body"], to=content["to"])
+
+
+def _password_reset(address: str) -> EmailMessage | None:
+    user = User.objects.with_address(address)
+    if user is None or not user.is_active:
+        return None
+    key = [user_pk_to_url_str(user), default_token_generator.make_token(user)]
+    url = f"{settings.SITE_URL}{reverse('account_reset_password_from_key', args=key)}"
+    return render("account/email/password_reset_key", address, {"password_reset_url": url})
+
+
+def render(template_prefix: str, address: str, context: dict[str, Any]) -> EmailMessage:
+    """The message from our templates."""
+    site = {"site_url": settings.SITE_URL, "email": address}
+    message: EmailMessage = get_adapter().render_mail(template_prefix, address, {**context, **site})
+    return message
