@@ -138,6 +138,8 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 SIGNUP: bool = env.bool("LEADMACHINE_SIGNUP", default=DEBUG)
+SIGNUPS_PER_DAY: int = env.int("LEADMACHINE_SIGNUPS_PER_DAY", default=20)
+INVITATIONS_PER_HOUR: int = env.int("LEADMACHINE_INVITATIONS_PER_HOUR", default=30)
 PASSWORD_RESET_TIMEOUT = 3600
 SESSION_COOKIE_AGE = 7 * 24 * 3600
 SESSION_IDLE_SECONDS = 8 * 3600

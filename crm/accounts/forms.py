@@ -7,14 +7,17 @@ from typing import Any, Final
 from uuid import uuid4
 
 from allauth.account import forms as account
+from allauth.account.adapter import get_adapter
 from allauth.account.fields import EmailField
 from allauth.core import context
-from allauth.mfa.adapter import get_adapter
+from allauth.core.internal.ratelimit import truncate_ip
+from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn import forms as webauthn
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -23,8 +26,9 @@ from crm.accounts import mails
 from crm.accounts.mfa import LostKeyMixin, step_of
 from crm.models import Company, SignInProvider, User
 from crm.models.addresses import account_address
-from crm.models.validators import CODES, time_zones, usual_currency, usual_time_zone
+from crm.models.validators import CODES, time_zones, usual_currency, usual_time_zone, validate_name
 from crm.services.companies import create_company
+from crm.services.rate_limits import DAY_SECONDS, is_within
 
 
 class AddressField(EmailField):  # type: ignore[misc]
@@ -51,6 +55,8 @@ class PlainLabelsMixin:
 CURRENCY_CHOICES: Final = [(code, code) for code in sorted(CODES)]
 TIME_ZONE_CHOICES: Final = [(name, name.replace("_", " ")) for name in time_zones()]
 GOOD_PASSWORD: Final = "At least 12 characters, not only digits, and not a common password."  # noqa: S105 - a sentence
+TOO_MANY_SIGN_UPS: Final = "Too many sign-ups today from your network or with this address. Try again tomorrow."
+SIGN_UPS_OF_AN_ADDRESS: Final = 3  # a day: its owner may have wanted none of the mails
 LABELS: Final = {
     "email": "E-mail address",
     "oldpassword": "Current password",
@@ -100,9 +106,15 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
     """Creates a company and its first admin."""
 
     email = AddressField()
-    company = forms.CharField(label="Company", max_length=Company._meta.get_field("name").max_length)
-    first_name = forms.CharField(label="First name", max_length=User._meta.get_field("first_name").max_length)
-    last_name = forms.CharField(label="Last name", max_length=User._meta.get_field("last_name").max_length)
+    company = forms.CharField(
+        label="Company", max_length=Company._meta.get_field("name").max_length, validators=[validate_name]
+    )
+    first_name = forms.CharField(
+        label="First name", max_length=User._meta.get_field("first_name").max_length, validators=[validate_name]
+    )
+    last_name = forms.CharField(
+        label="Last name", max_length=User._meta.get_field("last_name").max_length, validators=[validate_name]
+    )
     currency = forms.ChoiceField(label="Currency", choices=CURRENCY_CHOICES, help_text="The default for new deals.")
     # The browser knows its time zone, but sends it nowhere: app.js selects it.
     time_zone = forms.ChoiceField(
@@ -117,6 +129,18 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
         self.fields["time_zone"].initial = usual_time_zone()
         if self.is_bound:
             del self.fields["time_zone"].widget.attrs["data-guess-time-zone"]  # keep what was chosen
+
+    def clean(self) -> dict[str, Any]:
+        """Raises ValidationError beyond the sign-ups of a day: each sends a mail to whoever has the address."""
+        data: dict[str, Any] = super().clean()
+        if not self.errors and not self._may_sign_up(data["email"]):
+            raise ValidationError(TOO_MANY_SIGN_UPS)
+        return data
+
+    def _may_sign_up(self, email: str) -> bool:
+        network = truncate_ip(get_adapter().get_client_ip(context.request))
+        most = {f"sign-ups:from:{network}": settings.SIGNUPS_PER_DAY, f"sign-ups:of:{email}": SIGN_UPS_OF_AN_ADDRESS}
+        return all(is_within(name, at_most=at_most, seconds=DAY_SECONDS) for name, at_most in most.items())
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Sign up, or have the owner of the address told that they have an account. Either takes the same time."""
@@ -230,9 +254,9 @@ def _readable_passkey() -> Iterator[None]:
     except ValidationError as error:
         if error.code != "incorrect_code":
             raise
-        raise get_adapter().validation_error("unknown_passkey") from None
+        raise get_mfa_adapter().validation_error("unknown_passkey") from None
     except BAD_CREDENTIAL:
-        raise get_adapter().validation_error("unknown_passkey") from None
+        raise get_mfa_adapter().validation_error("unknown_passkey") from None
 
 
 class PasskeyMixin:
@@ -241,7 +265,9 @@ class PasskeyMixin:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field: forms.Field = self.fields["credential"]  # type: ignore[attr-defined]
-        field.error_messages = dict.fromkeys(("required", "invalid"), get_adapter().error_messages["unknown_passkey"])
+        field.error_messages = dict.fromkeys(
+            ("required", "invalid"), get_mfa_adapter().error_messages["unknown_passkey"]
+        )
 
     def clean_credential(self) -> Authenticator:
         with _readable_passkey():

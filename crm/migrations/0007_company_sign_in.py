@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0006_deletions_on_record'),
+        ('crm', '0006_mails_names_and_deletions'),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ from django.utils.text import slugify
 
 from crm.models.bidi import without_bidi_controls
 from crm.models.tenancy import CompanyQuerySet
-from crm.models.validators import usual_time_zone, validate_currency, validate_time_zone
+from crm.models.validators import usual_time_zone, validate_currency, validate_name, validate_time_zone
 
 USUAL_GRACE_SECONDS: Final = 30
 MAX_GRACE_SECONDS: Final = 600
@@ -45,7 +45,7 @@ class CompanyTableQuerySet(models.QuerySet["Company"]):
 class Company(models.Model):
     """A customer of LeadMachine. Every other row belongs to exactly one."""
 
-    name = models.CharField(max_length=120)
+    name = models.CharField(max_length=120, validators=[validate_name])
     slug = models.SlugField(max_length=60, unique=True)
     currency = models.CharField(max_length=3, default="EUR", validators=[validate_currency])
     # If false, its people and keys have no access and nothing is sent. Changed only by `crm.services`.

@@ -17,11 +17,12 @@ from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
 from crm.models.roles import Action, Role, may
 from crm.models.tenancy import CompanyQuerySet
-from crm.models.validators import validate_time_zone
+from crm.models.validators import validate_name, validate_time_zone
 
 KEY_PREFIX = "lm_"
 INVITATION_GOOD_FOR: Final = timedelta(days=7)
 USERNAME_LENGTH: Final = 150  # of Django's AbstractUser
+INVITATION_PAUSE: Final = timedelta(minutes=10)  # between two mails to the same person
 
 
 class DateStyle(models.TextChoices):
@@ -44,6 +45,8 @@ class UserManager(DjangoUserManager["User"]):
 class User(AbstractUser):
     """A person who signs in with their e-mail address, which is also their `username` where that is possible."""
 
+    first_name = models.CharField("first name", max_length=150, blank=True, validators=[validate_name])
+    last_name = models.CharField("last name", max_length=150, blank=True, validators=[validate_name])
     email = AccountAddressField("email address", blank=True)
     date_style = models.CharField(
         max_length=10, choices=DateStyle.choices, default=DateStyle.NAMED, db_default=DateStyle.NAMED
@@ -129,6 +132,11 @@ class InvitationQuerySet(CompanyQuerySet["Invitation"]):
     def open(self) -> "InvitationQuerySet":
         """Neither accepted nor revoked. The last e-mail may have expired."""
         return self.filter(accepted_at=None, revoked_at=None)
+
+    def mailed_lately(self, company: Company, email: str) -> bool:
+        """True if the company has sent this person an invitation within INVITATION_PAUSE, revoked or not."""
+        lately = self.filter(company=company, email=email, sent_at__gt=Now() - INVITATION_PAUSE)
+        return lately.filter(accepted_at=None).exists()
 
     def find(self, token: str) -> "Invitation | None":
         """The open invitation whose last e-mail has this token and has not expired, or None."""

@@ -1,6 +1,7 @@
-"""The currencies and time zones that a company can choose."""
+"""What a company or a person can enter: currencies, time zones and names."""
 
 import re
+import unicodedata
 from functools import lru_cache
 from typing import Final
 from zoneinfo import available_timezones
@@ -66,3 +67,13 @@ def validate_time_zone(name: str) -> None:
     """Raise ValidationError for an unknown time zone."""
     if name not in time_zones():
         raise ValidationError("Unknown time zone.")
+
+
+# Names appear in mails to people who know neither the company nor the person.
+WEB_ADDRESS: Final = re.compile(r"://|\bwww\.", re.IGNORECASE)
+
+
+def validate_name(name: str) -> None:
+    """Raise ValidationError for a name with a web address, which a mail program would turn into a link."""
+    if WEB_ADDRESS.search(unicodedata.normalize("NFKC", name)):
+        raise ValidationError("Enter a name without a web address (:// or www.).", code="web_address")

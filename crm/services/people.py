@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
 from crm.models import ApiKey, AuditAction, Company, Invitation, Membership, User
+from crm.models.addresses import account_address
 from crm.models.roles import Action, Role, may
 from crm.services import audit
+from crm.services.rate_limits import HOUR_SECONDS, is_within
 
 
 class LastAdmin(Exception):
@@ -73,13 +76,30 @@ def confirm_address(user: User) -> None:
 # Invitations
 
 
+class TooManyInvitations(Exception):
+    """The company may send no invitation now. The message is for the user."""
+
+
+def _may_mail(company: Company, email: str) -> None:
+    """Count an invitation by mail. Raises TooManyInvitations: the person may be a stranger who wants none."""
+    if Invitation.objects.mailed_lately(company, email):
+        raise TooManyInvitations("This person got an invitation a moment ago. Wait ten minutes, then try again.")
+    most = settings.INVITATIONS_PER_HOUR
+    if not is_within(f"company:{company.pk}:invitations", at_most=most, seconds=HOUR_SECONDS):
+        raise TooManyInvitations(f"Your company may send {most} invitations an hour. Wait an hour, then try again.")
+
+
 class InvitationGone(Exception):
     """The invitation has been accepted or revoked, or has expired."""
 
 
 @transaction.atomic
 def invite(*, company: Company, email: str, role: str, invited_by: User) -> tuple[Invitation, str]:
-    """Create an invitation. Returns it with its token for the e-mail; only a hash of the token is stored."""
+    """Create an invitation. Returns it with its token for the e-mail; only a hash of the token is stored.
+
+    Raises TooManyInvitations.
+    """
+    _may_mail(company, account_address(email))
     invitation = Invitation(company=company, email=email, role=role, invited_by=invited_by)
     token = invitation.new_token()
     invitation.save()
@@ -90,7 +110,8 @@ def invite(*, company: Company, email: str, role: str, invited_by: User) -> tupl
 
 @transaction.atomic
 def renew_invitation(*, invitation: Invitation) -> str:
-    """Start the week again and return a new token. The previous link stops working."""
+    """Start the week again and return a new token. The previous link stops working. Raises TooManyInvitations."""
+    _may_mail(invitation.company, invitation.email)
     token = invitation.new_token()
     changes = {"token_sha256": invitation.token_sha256, "sent_at": Now()}
     if Invitation.objects.open().filter(pk=invitation.pk).update(**changes):

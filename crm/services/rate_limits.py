@@ -1,4 +1,4 @@
-"""Limits per minute, counted in the cache across all web processes."""
+"""Limits per minute, hour or day, counted in the cache across all web processes."""
 
 import time
 from typing import Final, Protocol, cast
@@ -6,6 +6,8 @@ from typing import Final, Protocol, cast
 from django.core.cache import cache
 
 WINDOW_SECONDS: Final = 60
+HOUR_SECONDS: Final = 3600
+DAY_SECONDS: Final = 86_400
 
 
 class Counter(Protocol):
@@ -18,13 +20,14 @@ class TooOften(Exception):
     """The limit has been reached. The message is for the user."""
 
 
-def is_within(name: str, *, at_most: int) -> bool:
-    """Count one use of `name` in this minute. False if that makes more than `at_most`.
+def is_within(name: str, *, at_most: int, seconds: int | None = None) -> bool:
+    """Count one use of `name` in this minute, or this span of `seconds`. False if that makes more than `at_most`.
 
     `name` includes the company's id, so that companies never share a counter.
     """
-    counter = f"{name}:{int(time.time()) // WINDOW_SECONDS}"
-    return cast(Counter, cache).count(counter, 2 * WINDOW_SECONDS) <= at_most
+    window = seconds or WINDOW_SECONDS
+    counter = f"{name}:{int(time.time()) // window}"
+    return cast(Counter, cache).count(counter, 2 * window) <= at_most
 
 
 def check(what: str, *, company_id: int, at_most: int) -> None:

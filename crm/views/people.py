@@ -36,9 +36,13 @@ def people(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         if form.cleaned_data["role"] == Role.ADMIN and (asked := _ask_for_password(request, "email", "role")):
             return asked
-        invitation, token = services.invite(company=own, invited_by=request.user, **form.cleaned_data)
-        _mail(request, invitation, token)
-        return redirect("people")
+        try:
+            invitation, token = services.invite(company=own, invited_by=request.user, **form.cleaned_data)
+        except services.TooManyInvitations as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            _mail(request, invitation, token)
+            return redirect("people")
     context = {
         "people": Membership.objects.for_company(own).select_related("user"),
         "invitations": Invitation.objects.for_company(own).open().select_related("invited_by"),
@@ -53,7 +57,10 @@ def people(request: MemberRequest) -> HttpResponse:
 def invitation_resend(request: MemberRequest, pk: int) -> HttpResponse:
     """Send the invitation again, with a new link."""
     invitation = own_or_404(Invitation.objects.open(), request, pk)
-    _mail(request, invitation, services.renew_invitation(invitation=invitation))
+    try:
+        _mail(request, invitation, services.renew_invitation(invitation=invitation))
+    except services.TooManyInvitations as refusal:
+        messages.error(request, str(refusal))
     return redirect("people")
 
 

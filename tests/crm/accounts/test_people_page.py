@@ -1,10 +1,12 @@
 """The people of a company: invited by mail, given roles, shut out and let in again, by its admins alone."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.db import connections
+from django.db.models import F
 from django.test import Client
 
 from crm.models import ApiKey, AuditEntry, Invitation, Lead, Membership, User
@@ -26,6 +28,11 @@ def invite(client, email="grace@example.com", role="sales"):
 def accept(path, client=None, **changes):
     form = {"first_name": "Grace", "last_name": "Hopper", "password": "amazing grace, how sweet", **changes}
     return (client or Client()).post(path, form)
+
+
+def an_hour_passes():
+    """For the invitations, whose time is the database's."""
+    Invitation.objects.update(sent_at=F("sent_at") - timedelta(hours=1))
 
 
 def texts(response):
@@ -302,6 +309,7 @@ def test_what_is_done_to_people_is_on_record_without_an_address(client_as, admin
     client.post(f"/company/people/{sales.pk}/role/", {"role": "ops"})
     client.post(f"/company/people/{sales.pk}/deactivate/")
     client.post(f"/company/people/{sales.pk}/reactivate/")
+    an_hour_passes()
     client.post(f"/company/invitations/{Invitation.objects.get().pk}/resend/")
     accept(link())
 
@@ -326,6 +334,7 @@ def test_revoking_an_invitation_is_on_record_once(client_as, admin):
     client.post(f"/company/invitations/{invitation.pk}/revoke/")
     client.post(f"/company/invitations/{invitation.pk}/revoke/")
     people.revoke_invitation(invitation=invitation)
+    an_hour_passes()
     people.renew_invitation(invitation=invitation)
 
     entries = AuditEntry.objects.filter(action__startswith="invitation")

@@ -1,4 +1,4 @@
-"""An answer takes as long with an account as without: the work is counted, and no mail is sent before it."""
+"""An answer takes as long whether or not somebody has an account: the work is counted; mails are sent after it."""
 
 from collections import Counter
 from collections.abc import Iterator
