@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin
@@ -177,7 +178,8 @@ class ApiKeyAdmin(DeleteOnlyAdmin):
 # People: no secrets are shown, and changes to members go through the services.
 
 admin.site.register(User, UserAdmin)
-admin.site.unregister(Authenticator)
+for model in (Authenticator, SocialAccount, SocialApp, SocialToken):
+    admin.site.unregister(model)
 
 
 @admin.register(Authenticator)

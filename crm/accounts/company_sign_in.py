@@ -225,13 +225,15 @@ def sign_in(request: HttpRequest, code: str) -> HttpResponse:
     provider = _provider_or_404(code)
     next_url = request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, ""))
     is_ours = next_url.startswith("/") and AccountAdapter(request).is_safe_url(next_url)
-    context = {"provider": provider, "next": next_url if is_ours else ""}
+    next_url = next_url if is_ours else ""
+    context = {"provider": provider, "next": next_url}
     if request.method != "POST":
         return render(request, "account/company_sign_in.html", context)
-    if limited := consume_or_429(request, action="login"):
+    limited: HttpResponse | None = consume_or_429(request, action="login")
+    if limited:
         return limited
     try:
-        url = _begin(request, provider, context["next"])
+        url = _begin(request, provider, next_url)
     except ProviderError as error:
         logger.warning("Provider %s can't be used: %s", code, error)
         messages.error(request, f"{provider.name} can't be reached at the moment. Try again, or ask an admin.")

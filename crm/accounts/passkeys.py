@@ -69,5 +69,5 @@ class SecondFactorView(AuthenticateView):  # type: ignore[misc]
 def _again(request: HttpRequest, form: Form, page: str) -> HttpResponse:
     """Back to the page with the button, with the error as a message."""
     for message in form.errors.get("credential", []):
-        messages.error(request, message)
+        messages.error(request, str(message))
     return redirect_to_login(request.POST.get(REDIRECT_FIELD_NAME, ""), page)

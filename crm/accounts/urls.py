@@ -23,7 +23,7 @@ from crm.accounts.passkeys import (
 from crm.accounts.views import AddressView, CheckYourInboxView, SetUpAppView, SignInView, SignOutView
 from crm.accounts.views import account as account_page
 
-account_page = shown_by_oneself(account_page)
+own_account = shown_by_oneself(account_page)
 passkey_list = shown_by_oneself(PasskeysView.as_view())
 session_list = shown_by_oneself(sessions.list_usersessions)
 sign_in = SignInView.as_view()
@@ -52,8 +52,8 @@ urlpatterns = [
         name="account_reset_password_from_key",
     ),
     path("password/reset/done/", account.password_reset_from_key_done, name="account_reset_password_from_key_done"),
-    path("account/", account_page, name="account"),
-    path("account/", account_page, name="mfa_index"),
+    path("account/", own_account, name="account"),
+    path("account/", own_account, name="mfa_index"),
     path("account/address/", AddressView.as_view(), name="account_email"),
     path("account/password/", account.password_change, name="account_change_password"),
     path("account/password/set/", reset, name="account_set_password"),

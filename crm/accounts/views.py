@@ -20,15 +20,13 @@ from crm.accounts.company_sign_in import COOKIE
 from crm.accounts.forms import FirstCodeForm, ProfileForm
 from crm.accounts.fresh_password import fresh_password
 from crm.accounts.mfa import has_unreadable_factor, second_factors, use_step
+from crm.accounts.sessions import provider_of
 from crm.models import SignInProvider, User
 
 
 class SignInView(LoginView):  # type: ignore[misc]
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        code = self.request.COOKIES.get(COOKIE)
-        known = (
-            SignInProvider.objects.filter(code=code, company__is_active=True) if code else SignInProvider.objects.none()
-        )
+        known = SignInProvider.objects.filter(code=self.request.COOKIES.get(COOKIE, ""), company__is_active=True)
         return {
             **super().get_context_data(**kwargs),
             "signup_is_open": settings.SIGNUP,
@@ -61,6 +59,7 @@ def account(request: HttpRequest) -> HttpResponse:
     codes = Authenticator.objects.filter(user=user, type=Authenticator.Type.RECOVERY_CODES).first()
     context = {
         "form": form,
+        "provider": SignInProvider.objects.filter(code=provider_of(request, user)).select_related("company").first(),
         "new_address": EmailAddress.objects.get_new(user),
         "has_app": Authenticator.Type.TOTP in factors,
         "passkeys": factors.count(Authenticator.Type.WEBAUTHN),

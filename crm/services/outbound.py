@@ -6,6 +6,7 @@ look-up could return another one.
 """
 
 import socket
+import threading
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
@@ -18,11 +19,15 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from crm.services.socket_deadline import SocketDeadline
 
-TIMEOUT_SECONDS: Final = 5  # for each connection attempt and each read
-EXCHANGE_SECONDS: Final = 10.0  # from the connection to the last byte
+TIMEOUT_SECONDS: Final = 3  # for each connection attempt and each read
+EXCHANGE_SECONDS: Final = 5.0  # from the connection to the last byte
+AT_A_TIME: Final = 3  # in a process: a host that takes its time must not keep all of its threads
 MAX_BYTES: Final = 512_000  # Microsoft's keys, the longest of the usual answers, take 20,000
 # They hold an IPv4 address that a gateway may send on to: NAT64, 6to4 and Teredo.
 TUNNELS: Final = [ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
+
+
+_slots = threading.BoundedSemaphore(AT_A_TIME)
 
 
 class NotPublic(OSError):
@@ -106,6 +111,14 @@ class GuardedSession(requests.Session):
             self.mount("http://localhost:", GuardedAdapter())
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        if not _slots.acquire(timeout=TIMEOUT_SECONDS):
+            raise requests.ConnectionError("Too many requests at a time.")
+        try:
+            return self._send(request, **kwargs)
+        finally:
+            _slots.release()
+
+    def _send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         limits = {"stream": True, "timeout": TIMEOUT_SECONDS, "allow_redirects": False, "proxies": {}}
         response = super().send(request, **{**kwargs, **limits})
         try:

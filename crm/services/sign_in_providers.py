@@ -1,7 +1,5 @@
 """A company's sign-in provider, and the people it has vouched for."""
 
-import logging
-
 from allauth.socialaccount.models import SocialAccount
 from django.db import transaction
 
@@ -9,8 +7,6 @@ from crm.models import AuditAction, Company, SignInProvider
 from crm.models.crypto import KeyState, Unreadable, reseal, state_of
 from crm.services import audit
 from crm.services.openid import discover
-
-logger = logging.getLogger(__name__)
 
 
 def save_provider(*, provider: SignInProvider, secret: str, fields: list[str]) -> None:
@@ -44,7 +40,7 @@ def remove_provider(*, company: Company) -> None:
 def secret_states() -> list[tuple[str, KeyState]]:
     """The company (slug and id) and key state of each client secret."""
     providers = SignInProvider.objects.select_related("company").order_by("pk")
-    return [(f"{each.company.slug} (company {each.company_id})", _state(each)) for each in providers]
+    return [(f"{each.company.slug} (company {each.company_id})", secret_state(each)) for each in providers]
 
 
 def rotate_secrets() -> int:
@@ -52,16 +48,17 @@ def rotate_secrets() -> int:
     return sum(map(_rotate, SignInProvider.objects.order_by("pk")))
 
 
-def _state(provider: SignInProvider) -> KeyState:
+def secret_state(provider: SignInProvider) -> KeyState:
+    """Which key decrypts its secret. Another company's is UNREADABLE, whatever its key."""
     try:
-        assert provider.secret is not None
+        _ = provider.secret
     except Unreadable:
         return KeyState.UNREADABLE
     return state_of(provider.sealed_secret)
 
 
 def _rotate(provider: SignInProvider) -> int:
-    if _state(provider) != KeyState.OLDER:
+    if secret_state(provider) != KeyState.OLDER:
         return 0
     sealed = provider.sealed_secret
     # Only if unchanged since it was read, as for access tokens.

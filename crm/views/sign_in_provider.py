@@ -13,10 +13,11 @@ from crm.accounts.decorators import MemberRequest, member
 from crm.accounts.fresh_password import fresh_password, kept_fields
 from crm.forms.sign_in_provider import SignInProviderForm
 from crm.models import SignInProvider
+from crm.models.crypto import KeyState
 from crm.models.roles import Action
 from crm.models.sign_in_provider import new_code
 from crm.services.openid import OpenIdError
-from crm.services.sign_in_providers import remove_provider, save_provider
+from crm.services.sign_in_providers import remove_provider, save_provider, secret_state
 
 NEW_CODE: Final = "new_sign_in_provider"  # session key: its code, which the provider has to know before it is saved
 
@@ -44,6 +45,7 @@ def sign_in_provider(request: MemberRequest) -> HttpResponse:
     context = {
         "form": form,
         "provider": provider,
+        "is_unreadable": bool(provider.pk) and secret_state(provider) == KeyState.UNREADABLE,
         "sign_in_url": at_our_site(reverse("company_sign_in", args=[provider.code])),
         "callback_url": at_our_site(reverse("company_sign_in_callback", args=[provider.code])),
     }

@@ -18,6 +18,7 @@ PATHS = {
     "account.EmailAddress": "user__memberships__company",
     "account.EmailConfirmation": "email_address__user__memberships__company",
     "mfa.Authenticator": "user__memberships__company",
+    "socialaccount.SocialAccount": "user__memberships__company",
     "usersessions.UserSession": "user__memberships__company",
     "admin.LogEntry": "user__memberships__company",
 }
@@ -27,6 +28,8 @@ NOBODYS = {
     "auth.Group",
     "contenttypes.ContentType",
     "sessions.Session",
+    "socialaccount.SocialApp",
+    "socialaccount.SocialToken",
     "capi.Heartbeat",
     "capi.Housekeeping",
 }

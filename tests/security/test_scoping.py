@@ -7,7 +7,7 @@ from django.conf import settings
 
 TENANT_ROWS = re.compile(
     r"\b(Lead|Deal|LeadStatus|Stage|Membership|ApiKey|Invitation|AuditEntry|CrmEvent|Connection|ConversionRule"
-    r"|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Backfill|Alert|MailChoice|Mail)"
+    r"|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Backfill|Alert|MailChoice|Mail|SignInProvider)"
     r"\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
 )
 EDGES = (
@@ -17,11 +17,16 @@ EDGES = (
 EDGE_FILES = (
     "crm/accounts/decorators.py",
     "crm/accounts/middleware.py",
+    "crm/accounts/sessions.py",
+    "crm/accounts/company_sign_in.py",
 )
 # What is right without: where it stands, what it says, and why.
 REASONED = {
     ("crm/accounts/decorators.py", "Membership.filter"): "one's own memberships, whatever the company",
-    ("crm/accounts/middleware.py", "Membership.active"): "one's own memberships, whatever the company",
+    ("crm/accounts/sessions.py", "Membership.active"): "one's own memberships, whatever the company",
+    ("crm/accounts/company_sign_in.py", "SignInProvider.filter"): "the code in the address is what tells the company",
+    ("crm/accounts/company_sign_in.py", "SignInProvider.select_related"): "the code of the sign-in tells the company",
+    ("crm/accounts/decorators.py", "SignInProvider.filter"): "of one's own memberships, whatever the company",
     ("crm/views/people.py", "Invitation.find"): "the token in the address is the right to it",
     ("crm/api/authentication.py", "ApiKey.find"): "the key is what tells the company",
     ("crm/api/authentication.py", "ApiKey.filter"): "the key that was found a moment ago",

@@ -57,6 +57,7 @@ def test_all_tokens_are_sealed_under_the_newest_key(two_tokens, company, other_c
     assert printed == [
         f"Keys: {newest} (newest), {old}.",
         tokens(0, 2, 0),
+        "Client secrets: 0 with the newest key, 0 with an older one, 0 unreadable.",
         "Second factors: 0 with the newest key, 0 with an older one, 0 unreadable.",
         f"2 encrypted again with {newest}.",
         "0 left with older keys",
@@ -72,7 +73,7 @@ def test_a_second_run_has_nothing_left_to_do(two_tokens) -> None:
     printed = rotate()
 
     assert printed[1] == tokens(2, 0, 0)
-    assert printed[3:] == [f"0 encrypted again with {crypto.fingerprints()[0]}.", "0 left with older keys"]
+    assert printed[4:] == [f"0 encrypted again with {crypto.fingerprints()[0]}.", "0 left with older keys"]
     assert list(Connection.objects.values()) == before
 
 
@@ -84,7 +85,7 @@ def test_a_run_that_was_cut_short_is_taken_up_again(two_tokens, company) -> None
     printed = rotate()
 
     assert printed[1] == tokens(1, 1, 0)
-    assert printed[3:] == [f"1 encrypted again with {crypto.fingerprints()[0]}.", "0 left with older keys"]
+    assert printed[4:] == [f"1 encrypted again with {crypto.fingerprints()[0]}.", "0 left with older keys"]
 
 
 def test_a_dry_run_counts_and_writes_nothing(two_tokens) -> None:
@@ -93,7 +94,7 @@ def test_a_dry_run_counts_and_writes_nothing(two_tokens) -> None:
     printed = rotate("--dry-run")
 
     assert printed[1] == tokens(0, 2, 0)
-    assert printed[3:] == ["Dry run: nothing was written.", "2 left with older keys"]
+    assert printed[4:] == ["Dry run: nothing was written.", "2 left with older keys"]
     assert list(Connection.objects.values()) == before
 
 
@@ -132,7 +133,7 @@ def test_what_no_key_opens_is_counted_and_named_by_company_and_person(
 
     printed = capsys.readouterr().out.splitlines()
     assert printed[1] == tokens(0, 1, 1)
-    assert printed[2] == "Second factors: 0 with the newest key, 1 with an older one, 1 unreadable."
+    assert printed[3] == "Second factors: 0 with the newest key, 1 with an older one, 1 unreadable."
     assert str(refused.value).startswith(
         f"These keys can't decrypt the access tokens of northwind (company {company.pk}). "
         f"These keys can't decrypt the second factors of users {sales.user.pk}. Restore the missing key"

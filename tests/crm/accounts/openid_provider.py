@@ -72,6 +72,8 @@ class OpenIdProvider:
                 "jwks_uri": f"{self.issuer}/keys",
                 "token_endpoint_auth_methods_supported": ["client_secret_post"],
             } | self.discovery
+        if path.startswith("/authorize?"):
+            return 302, {"redirect": self.authorize(path)}
         if path == "/keys":
             key = {**json.loads(RSAAlgorithm.to_jwk(KEY.public_key())), "kid": "key-1", "use": "sig", "alg": "RS256"}
             return 200, {"keys": [key]} | self.jwks
