@@ -186,11 +186,11 @@ MFA_FORMS = {
     "authenticate": "crm.accounts.forms.CodeForm",
     "reauthenticate": "crm.accounts.forms.CodeAgainForm",
     "activate_totp": "crm.accounts.forms.FirstCodeForm",
-    "login_webauthn": "crm.accounts.forms.PasskeySignInForm",
-    "authenticate_webauthn": "crm.accounts.forms.PasskeyForm",
-    "reauthenticate_webauthn": "crm.accounts.forms.PasskeyAgainForm",
-    "add_webauthn": "crm.accounts.forms.AddPasskeyForm",
-    "edit_webauthn": "crm.accounts.forms.RenamePasskeyForm",
+    "login_webauthn": "crm.accounts.passkey_forms.PasskeySignInForm",
+    "authenticate_webauthn": "crm.accounts.passkey_forms.PasskeyForm",
+    "reauthenticate_webauthn": "crm.accounts.passkey_forms.PasskeyAgainForm",
+    "add_webauthn": "crm.accounts.passkey_forms.AddPasskeyForm",
+    "edit_webauthn": "crm.accounts.passkey_forms.RenamePasskeyForm",
 }
 
 # Mail

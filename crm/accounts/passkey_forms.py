@@ -1,0 +1,76 @@
+"""Forms for passkeys: allauth's, with our labels, limits and error messages."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn import forms as webauthn
+from django import forms
+from django.core.exceptions import ValidationError
+
+MOST_PASSKEYS: Final = 20  # of a user: each is parsed when they sign in with one
+NAME_LENGTH: Final = 60  # characters
+BAD_CREDENTIAL: Final = (
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, struct.error,
+)  # fmt: skip
+
+
+@contextmanager
+def _readable_passkey() -> Iterator[None]:
+    """Raises ValidationError for a credential that can't be parsed. fido2 (2.2) raises whatever it comes across."""
+    try:
+        yield
+    except ValidationError as error:
+        if error.code != "incorrect_code":
+            raise
+        raise get_adapter().validation_error("unknown_passkey") from None
+    except BAD_CREDENTIAL:
+        raise get_adapter().validation_error("unknown_passkey") from None
+
+
+class PasskeyMixin:
+    """A form with what the browser returned for a passkey, which JavaScript fills in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: forms.Field = self.fields["credential"]  # type: ignore[attr-defined]
+        field.error_messages = dict.fromkeys(("required", "invalid"), get_adapter().error_messages["unknown_passkey"])
+
+    def clean_credential(self) -> Authenticator:
+        with _readable_passkey():
+            passkey: Authenticator = super().clean_credential()  # type: ignore[misc]
+        return passkey
+
+
+class PasskeySignInForm(PasskeyMixin, webauthn.LoginWebAuthnForm):  # type: ignore[misc]
+    pass
+
+
+class PasskeyForm(PasskeyMixin, webauthn.AuthenticateWebAuthnForm):  # type: ignore[misc]
+    pass
+
+
+class PasskeyAgainForm(PasskeyMixin, webauthn.ReauthenticateWebAuthnForm):  # type: ignore[misc]
+    pass
+
+
+class AddPasskeyForm(webauthn.SignupWebAuthnForm):  # type: ignore[misc]
+    """A new passkey. Its view asks the device for one that also signs in without a password."""
+
+    name = forms.CharField(
+        required=False, max_length=NAME_LENGTH, label="Name", help_text="Such as “My phone”, to tell them apart later."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        if Authenticator.objects.filter(user=self.user, type=Authenticator.Type.WEBAUTHN).count() >= MOST_PASSKEYS:
+            raise ValidationError(f"You have {MOST_PASSKEYS} passkeys. Remove one that you no longer use first.")
+        with _readable_passkey():
+            cleaned: dict[str, Any] = super().clean()
+        return cleaned
+
+
+class RenamePasskeyForm(webauthn.EditWebAuthnForm):  # type: ignore[misc]
+    name = forms.CharField(max_length=NAME_LENGTH, label="Name")
