@@ -8,12 +8,13 @@ COPY requirements.lock .
 RUN pip install --require-hashes -r requirements.lock
 
 COPY . .
-RUN useradd --system --create-home leadmachine \
+# docker-compose.yml mounts var and /tmp writable for this user; everything else is read-only.
+RUN useradd --system --uid 10001 --user-group --no-create-home leadmachine \
     && mkdir -p var \
     && python manage.py collectstatic --no-input --verbosity 0 \
-    && chown -R leadmachine var
+    && chown -R leadmachine: var
 
-USER leadmachine
+USER 10001:10001
 ENV GUNICORN_CMD_ARGS="--bind=0.0.0.0:8000"
 EXPOSE 8000
 CMD ["gunicorn", "--config", "leadmachine/gunicorn.py", "leadmachine.wsgi"]

@@ -33,14 +33,11 @@ $(BIN)/python:
 	@$(ENVIRONMENT) install requirements-dev.lock
 	@touch $@
 
-# --- run: development settings and the sandbox, unless the environment says otherwise ---
+# --- run: development and the sandbox, unless the environment or .env says otherwise (leadmachine/environment.py) ---
 
-run: export DEBUG ?= 1
-run: export LINKEDIN_SANDBOX ?= 1
-run: export LEADMACHINE_EMBEDDED_WORKER ?= 1
+run: export LEADMACHINE_MAKE_RUN = 1
 run: .venv/.to-run
-	@$(BIN)/python manage.py migrate --no-input --verbosity 0
-	@$(BIN)/python manage.py demo
+	@$(BIN)/python manage.py demo --set-up
 	@exec $(BIN)/gunicorn --config leadmachine/gunicorn.py leadmachine.wsgi
 
 # --- tests and checks ---
@@ -94,6 +91,12 @@ static-checks: .venv/.to-develop
 	@$(BIN)/bandit --quiet --recursive --severity-level medium --ignore-nosec crm capi leadmachine postgresql
 	@echo "Secrets, pinned packages, and what pages load:"
 	@$(BIN)/python scripts/check_repository.py
+	@echo "Containers and their proxy:"
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(BIN)/yamllint --strict --config-data '{extends: relaxed, rules: {line-length: {max: 120}}}' docker-compose.yml
+	@$(BIN)/hadolint Dockerfile
+	@HOME=$(CURDIR)/var $(BIN)/caddy validate --adapter caddyfile --config deploy/caddy/Caddyfile >/dev/null 2>&1 \
+	  || $(BIN)/caddy validate --adapter caddyfile --config deploy/caddy/Caddyfile
 	@echo "A test for each fault:"
 	@listed=$$($(BIN)/python -m pytest --covers) || { echo "$$listed"; exit 1; }
 	@echo "Migrations that are missing:"

@@ -6,7 +6,7 @@ class LeadMachineConfig(AppConfig):
     name = "leadmachine"
 
     def ready(self) -> None:
-        from leadmachine import checks, outages  # noqa: F401 - checks registers them
+        from leadmachine import checks, outages, production_checks  # noqa: F401 - importing checks registers them
 
         outages.listen()
 

@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,8 +18,7 @@ from capi.linkedin import versions
 from capi.selectors.deadlines import end_of_version
 from capi.selectors.explanations.connection import about_old_version
 from leadmachine import installation
-
-OWN_MACHINE = {"localhost", "127.0.0.1", "::1"}
+from leadmachine.production_checks import is_monotonous
 
 
 def secret_key() -> str:
@@ -36,10 +36,10 @@ def production_settings(**kwargs: Any) -> list[CheckMessage]:
         return []
     errors: list[CheckMessage] = []
     key = secret_key()
-    if len(key) < 50 or key.startswith("django-insecure"):
+    if len(key) < 50 or key.startswith("django-insecure") or is_monotonous(key):
         errors.append(
             Error(
-                "SECRET_KEY is missing or too short.",
+                "SECRET_KEY is missing, too short or not random.",
                 hint="Set SECRET_KEY to 50 or more random characters: "
                 "python -c 'import secrets; print(secrets.token_urlsafe(64))' (on a development machine: set DEBUG=1)",
                 id="leadmachine.E001",
@@ -71,16 +71,6 @@ def site_url(**kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Set LEADMACHINE_URL to the https:// address of this installation, or leave it unset."
     return [Error("LEADMACHINE_URL is not an https:// address.", hint=hint, id="leadmachine.E004")]
-
-
-@register(Tags.security)
-def broker_password(**kwargs: Any) -> list[CheckMessage]:
-    """W005: the broker has a password. Anyone who can write to it can start tasks."""
-    broker = urlsplit(settings.REDIS_URL)
-    if settings.DEBUG or not broker.hostname or broker.password or broker.hostname in OWN_MACHINE:
-        return []
-    hint = "Set one, and add it to REDIS_URL: redis://:password@host:6379/0"
-    return [Warn(f"The broker on {broker.hostname} has no password.", hint=hint, id="leadmachine.W005")]
 
 
 @register()
@@ -143,17 +133,38 @@ def token_keys(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def where_conversions_go(**kwargs: Any) -> list[CheckMessage]:
-    """E103: production sends to LinkedIn, unless the sandbox is switched on."""
+    """E103: events go to LinkedIn, or, in development and with the sandbox, to this machine and nowhere else."""
     url = urlsplit(settings.LINKEDIN_API_URL)
     if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL:
-        return []
+        return _sandbox_that_gets_nothing()
     if url.scheme not in {"http", "https"} or not url.hostname:
         return [Error("LINKEDIN_API_URL is not a URL.", hint="Leave it unset to send to LinkedIn.", id="capi.E103")]
+    if not is_loopback(url.hostname):
+        text = f"LINKEDIN_API_URL points to {url.hostname}: every access token would be sent there."
+        hint = "Leave LINKEDIN_API_URL unset. A stand-in for LinkedIn has to be on this machine (127.0.0.1)."
+        return [Error(text, hint=hint, id="capi.E103")]
     if settings.DEBUG or settings.LINKEDIN_SANDBOX:
         return []
     text = f"LINKEDIN_API_URL points to {url.hostname}, not to LinkedIn: every access token would be sent there."
     hint = "Leave LINKEDIN_API_URL unset, or set LINKEDIN_SANDBOX=1 if this installation is for testing."
     return [Error(text, hint=hint, id="capi.E103")]
+
+
+def _sandbox_that_gets_nothing() -> list[CheckMessage]:
+    if not settings.LINKEDIN_SANDBOX:
+        return []
+    text = "LINKEDIN_SANDBOX is on, but LINKEDIN_API_URL sends events to LinkedIn, and pages would say that nothing is."
+    return [Error(text, hint="Remove one of the two.", id="capi.E103")]
+
+
+def is_loopback(host: str) -> bool:
+    """True for this machine itself. Names other than localhost are not resolved: an answer may change."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @register()

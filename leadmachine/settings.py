@@ -260,6 +260,7 @@ USE_TZ = True
 # REST API and limits
 EXPORTS_PER_MINUTE: int = env.int("LEADMACHINE_EXPORTS_PER_MINUTE", default=10)
 API_REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_API_REQUESTS_PER_MINUTE", default=1200)
+API_COMPANY_PER_MINUTE: int = env.int("LEADMACHINE_API_COMPANY_PER_MINUTE", default=3600)
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "crm.api.authentication.ApiKeyAuthentication",

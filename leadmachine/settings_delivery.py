@@ -4,12 +4,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from leadmachine.environment import PORT, VAR_DIR, env
+from leadmachine.environment import DEBUG, IS_MAKE_RUN, PORT, VAR_DIR, env
 
 # LinkedIn
 
 LINKEDIN_REAL_URL = "https://api.linkedin.com"
-LINKEDIN_SANDBOX: bool = env.bool("LINKEDIN_SANDBOX", default=False)
+LINKEDIN_SANDBOX: bool = env.bool("LINKEDIN_SANDBOX", default=IS_MAKE_RUN and DEBUG)
 LINKEDIN_SANDBOX_PORT: int = env.int("LINKEDIN_SANDBOX_PORT", default=PORT + 1)
 LINKEDIN_SANDBOX_LEDGER = Path(env.str("LINKEDIN_SANDBOX_LEDGER", default=str(VAR_DIR / "sandbox.jsonl")))
 LINKEDIN_API_URL: str = env.str(
@@ -61,7 +61,7 @@ REDIS_KEEPALIVE: dict[str, Any] = {
     "socket_keepalive": True,
     "socket_keepalive_options": {getattr(socket, o): value for o, value in _KEEPALIVE.items() if hasattr(socket, o)},
 }
-EMBEDDED_WORKER: bool = env.bool("LEADMACHINE_EMBEDDED_WORKER", default=not REDIS_URL)
+EMBEDDED_WORKER: bool = env.bool("LEADMACHINE_EMBEDDED_WORKER", default=IS_MAKE_RUN or not REDIS_URL)
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
 CELERY_BROKER_TRANSPORT = f"leadmachine.celery_transport:{'Transport' if REDIS_URL else 'MemoryTransport'}"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (

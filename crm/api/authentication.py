@@ -3,18 +3,22 @@
 from datetime import timedelta
 from typing import Final
 
+from allauth.core.internal.ratelimit import truncate_ip
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
 
+from crm.accounts.adapter import client_address
 from crm.models import ApiKey, Membership, User
+from crm.services.rate_limits import is_within, seconds_left
 
 Caller = ApiKey | Membership  # `request.auth`; views use its `company` and `may(action)`
 
+WRONG_KEYS_PER_MINUTE: Final = 20  # from one address
 LAST_USED_PRECISION: Final = timedelta(minutes=1)
 
 
@@ -27,6 +31,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         key = ApiKey.objects.find(text.strip())
         if key is None:
+            _count_wrong_key(request)
             raise AuthenticationFailed(
                 "This API key is unknown or revoked. Ask an admin of your company for a new one."
             )
@@ -48,6 +53,13 @@ class MemberSessionAuthentication(SessionAuthentication):
         if membership is None:
             raise PermissionDenied("You don't belong to a company yet. Ask an admin to add you.")
         return membership.user, membership
+
+
+def _count_wrong_key(request: Request) -> None:
+    """Raise Throttled (429) if this address has sent too many wrong keys. Right ones still work from there."""
+    address = truncate_ip(client_address(request._request))
+    if not is_within(f"wrong-api-keys:{address}", at_most=WRONG_KEYS_PER_MINUTE):
+        raise Throttled(wait=seconds_left())
 
 
 def _update_last_used(key: ApiKey) -> None:

@@ -1,6 +1,5 @@
 """What an API caller may do, from `crm.models.roles`, and how often. Operations without an entry are refused."""
 
-import time
 from typing import TYPE_CHECKING, cast
 
 from django.conf import settings
@@ -11,7 +10,7 @@ from rest_framework.throttling import BaseThrottle
 
 from crm.api.authentication import Caller
 from crm.models.roles import Action
-from crm.services.rate_limits import WINDOW_SECONDS, is_within
+from crm.services.rate_limits import is_within, seconds_left
 
 if TYPE_CHECKING:  # importing views loads the settings, which refer to this module
     from rest_framework.views import APIView
@@ -43,17 +42,20 @@ class AnyCaller(BasePermission):
 
 
 class CallerThrottle(BaseThrottle):
-    """Limits requests per minute. Beyond that, 429 with the seconds to wait in `Retry-After`.
+    """Limits requests per minute, of each caller and of its company. Beyond that, 429 with `Retry-After` in seconds.
 
-    The counter's name has the company, the kind of caller and its id, so that equal ids don't share a counter.
+    The caller's counter has the company, the kind of caller and its id, so that equal ids don't share one. A request
+    that is refused because of it is not counted for the company.
     """
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         if request.auth is None:
             return True  # the permission check refuses it
         caller = cast(Caller, request.auth)
-        name = f"api:{caller.company_id}:{type(caller).__name__}:{caller.pk}"
-        return is_within(name, at_most=settings.API_REQUESTS_PER_MINUTE)
+        company = f"api:{caller.company_id}"
+        return is_within(
+            f"{company}:{type(caller).__name__}:{caller.pk}", at_most=settings.API_REQUESTS_PER_MINUTE
+        ) and is_within(company, at_most=settings.API_COMPANY_PER_MINUTE)
 
     def wait(self) -> float:
-        return WINDOW_SECONDS - time.time() % WINDOW_SECONDS
+        return seconds_left()

@@ -12,6 +12,7 @@ from crm.forms.leads import company_people
 from crm.models import Lead, LeadStatus, User
 from crm.models.bidi import without_bidi_controls
 from crm.models.lead import LeadQuerySet, LeadType
+from crm.models.search_patterns import WORDS_AT_MOST
 
 MAX_SOURCES: Final = 50
 
@@ -66,7 +67,15 @@ class SearchableSelect(forms.RadioSelect):
 
 
 class SearchForm(forms.Form):
-    search = forms.CharField(required=False, max_length=100)
+    search = forms.CharField(
+        required=False, max_length=100, error_messages={"max_length": "Enter at most 100 characters to search for."}
+    )
+
+    def clean_search(self) -> str:
+        text: str = self.cleaned_data["search"]
+        if len(text.split()) > WORDS_AT_MOST:
+            raise forms.ValidationError(f"Enter at most {WORDS_AT_MOST} words to search for.")
+        return text
 
 
 @dataclass(frozen=True)

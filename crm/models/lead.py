@@ -12,7 +12,7 @@ from django.urls import reverse
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company, LeadMeaning, LeadStatus
 from crm.models.event import CrmEventKind
-from crm.models.search_patterns import name_pattern, phone_pattern
+from crm.models.search_patterns import name_pattern, phone_pattern, words_of
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import Tracked, TrackedQuerySet
 
@@ -45,7 +45,7 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
             | Q(last_name__iregex=pattern)
             | Q(organisation__iregex=pattern)
             | Q(email__icontains=word)
-            for word in text.split()
+            for word in words_of(text)
             for pattern in [name_pattern(word)]
         ]
         phone = phone_pattern(text)

@@ -12,9 +12,15 @@ from typing import Final
 MARKS: Final = "[\u0300-\u036f]*"  # a letter and its accent may be two characters
 LATIN_LETTERS: Final = (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))
 WITHOUT_DECOMPOSITION: Final = {"ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d", "\u0131": "i"}
+WORDS_AT_MOST: Final = 8  # in a search: each is a regular expression for every row. 50 took seconds
 DIGITS_OF_A_PHONE: Final = 4  # fewer find too many
 
 _PHONE = re.compile(r"[0-9\s()+./-]+")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a search; those beyond WORDS_AT_MOST don't count."""
+    return text.split()[:WORDS_AT_MOST]
 
 
 def name_pattern(word: str) -> str:

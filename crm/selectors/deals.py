@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, Stage, StageMeaning
 from crm.models.deal import DealQuerySet
+from crm.models.search_patterns import words_of
 
 CARDS_PER_STAGE: Final = 50
 CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
@@ -22,7 +23,7 @@ CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEv
 def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
     """Those of the company's deals whose title or lead contains every word of `text`, ignoring case."""
     leads = Lead.objects.for_company(company)
-    for word in text.split():
+    for word in words_of(text):
         deals = deals.filter(Q(title__icontains=word) | Q(lead__in=leads.search(word)))
     return deals
 

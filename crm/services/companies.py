@@ -1,7 +1,7 @@
 """Creating companies, and the changes that their admins and the operator make."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from django.db import transaction
 from django.utils.crypto import get_random_string
@@ -12,6 +12,8 @@ from crm.models.roles import Role
 from crm.services import audit
 from crm.services.people import confirm_address
 from crm.signals import company_closed, company_reopened
+
+KEYS_AT_MOST: Final = 50  # API keys of a company that work
 
 
 @transaction.atomic
@@ -71,9 +73,19 @@ def save_steps(*, company: Company, kind: str, form_set: SavesChanges) -> None:
         audit.record(company=company, action=AuditAction.STEPS_CHANGED, details=details)
 
 
+class TooManyKeys(Exception):
+    """The company has as many API keys as it may have. The message is for the user."""
+
+
 def issue_api_key(*, company: Company, role: str, name: str, user: User | None = None) -> tuple[ApiKey, str]:
-    """Create a key. Returns it with its text, which is not stored."""
+    """Create a key. Returns it with its text, which is not stored.
+
+    Raises TooManyKeys if the company has KEYS_AT_MOST keys that work.
+    """
     with transaction.atomic():
+        Company.objects.select_for_update(no_key=True).get(pk=company.pk)  # two admins at once don't exceed it either
+        if ApiKey.objects.for_company(company).filter(revoked_at=None).count() >= KEYS_AT_MOST:
+            raise TooManyKeys(f"There are {KEYS_AT_MOST} API keys, as many as a company may have. Revoke one first.")
         key, text = ApiKey.objects.issue(company=company, role=role, name=name, user=user)
         audit.record(company=company, action=AuditAction.API_KEY_CREATED, about=key, details={"role": role})
     return key, text

@@ -1,4 +1,4 @@
-"""Limits per minute, hour or day, counted in the cache across all web processes."""
+"""Limits per minute, hour or day, and at a time, counted in the cache across all web processes."""
 
 import time
 from typing import Final, Protocol, cast
@@ -30,7 +30,28 @@ def is_within(name: str, *, at_most: int, seconds: int | None = None) -> bool:
     return cast(Counter, cache).count(counter, 2 * window) <= at_most
 
 
+def seconds_left() -> float:
+    """How many seconds this minute has left."""
+    return WINDOW_SECONDS - time.time() % WINDOW_SECONDS
+
+
 def check(what: str, *, company_id: int, at_most: int) -> None:
     """Count one use by a company. Raises TooOften beyond `at_most` in this minute."""
     if not is_within(f"company:{company_id}:{what}", at_most=at_most):
         raise TooOften(f"Your company may do this {at_most} times a minute. Wait a minute, then try again.")
+
+
+def take_place(what: str, *, company_id: int, places: int, seconds: int) -> str:
+    """Take one of a company's places for something that lasts. Returns its name, for `leave_place`.
+
+    Raises TooOften if all are taken. A place whose process was killed is free again after so many seconds.
+    """
+    for number in range(places):
+        place = f"company:{company_id}:{what}:place:{number}"
+        if cache.add(place, 1, seconds):
+            return place
+    raise TooOften(f"Your company is doing this {places} times at the moment. Wait until one is done, then try again.")
+
+
+def leave_place(place: str) -> None:
+    cache.delete(place)

@@ -17,7 +17,7 @@ from crm.forms.company import ApiKeyForm, CompanyForm, StepFormSet, step_form_se
 from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
 from crm.models.crypto import Unreadable, seal, unseal
 from crm.models.roles import Action
-from crm.services.companies import issue_api_key, revoke_api_key, save_company, save_steps
+from crm.services.companies import TooManyKeys, issue_api_key, revoke_api_key, save_company, save_steps
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +59,16 @@ def api_key_new(request: MemberRequest) -> HttpResponse:
         return _page(request, key_form=form)
     if asked := ask_for_password(request, form_at=reverse("company"), kept=("name", "role")):
         return asked
-    key, text = issue_api_key(
-        company=request.membership.company,
-        role=form.cleaned_data["role"],
-        name=form.cleaned_data["name"],
-        user=request.user,
-    )
+    try:
+        key, text = issue_api_key(
+            company=request.membership.company,
+            role=form.cleaned_data["role"],
+            name=form.cleaned_data["name"],
+            user=request.user,
+        )
+    except TooManyKeys as error:
+        form.add_error(None, str(error))
+        return _page(request, key_form=form)
     request.session[NEW_KEY] = [key.pk, seal(text)]
     return redirect("api_key_made")
 

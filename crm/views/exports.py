@@ -2,6 +2,7 @@
 
 import csv
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -15,25 +16,48 @@ from crm.models import AuditAction
 from crm.services import audit, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
+# While a reader is behind, an export keeps a thread and a cursor (docs/decisions/slow-clients-cost-no-thread.md).
+AT_A_TIME: Final = 2  # of a company
+EXPORT_SECONDS: Final = 15 * 60
+
 
 def export(
     request: MemberRequest, *, what: str, head: Sequence[str], rows: Iterable[Iterable[object]], back_to: str
 ) -> HttpResponseBase:
     """The rows as a CSV file named after `what`. They are read only after the export is in the audit log.
 
-    If the company has made too many exports in this minute, redirect to `back_to` with the reason.
+    If the company makes too many exports in this minute or at a time, redirect to `back_to` with the reason. An export
+    that lasts longer than EXPORT_SECONDS ends in the middle, and the browser reports it as incomplete.
     """
     company_id = request.membership.company_id
     try:
         rate_limits.check("exports", company_id=company_id, at_most=settings.EXPORTS_PER_MINUTE)
+        place = rate_limits.take_place("exports", company_id=company_id, places=AT_A_TIME, seconds=EXPORT_SECONDS)
     except rate_limits.TooOften as error:
         messages.error(request, str(error))
         return redirect(back_to)
     audit.record(company=company_id, action=AuditAction.EXPORT, details={"what": what})
-    response = StreamingHttpResponse(_lines(head, rows), content_type="text/csv; charset=utf-8")
+    response = StreamingHttpResponse(_File(_lines(head, rows), place), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{what.replace(" ", "-")}.csv"'
     response["Cache-Control"] = "no-store"
     return response
+
+
+class ReaderTooSlow(Exception):
+    """Ends an export. The web server closes the connection without the end of the file."""
+
+
+class _File:
+    """The lines of an export. `close` also gives its place back if nobody has read a line."""
+
+    def __init__(self, lines: Iterator[str], place: str) -> None:
+        self._lines, self._place = lines, place
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def close(self) -> None:
+        rate_limits.leave_place(self._place)
 
 
 class _Echo:
@@ -45,10 +69,13 @@ class _Echo:
 
 def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
     writer: Any = csv.writer(_Echo())
+    end = time.monotonic() + EXPORT_SECONDS
     yield writer.writerow(head)
     # Outside a transaction, PostgreSQL computes all rows of a cursor before it returns the first.
     with statements_may_take(LONG_SECONDS):
         for row in rows:
+            if time.monotonic() > end:
+                raise ReaderTooSlow(f"The export took more than {EXPORT_SECONDS} seconds.")
             yield writer.writerow([as_text(cell) for cell in row])
 
 

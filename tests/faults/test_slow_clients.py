@@ -1,4 +1,4 @@
-"""Slow clients against two web processes without a proxy in front: pages answer as if nobody were there."""
+"""Slow clients against two web processes, with and without the proxy of docker-compose.yml: pages answer as usual."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from tests.faults.processes import Processes, command, free_port
+from tests.faults.processes import Processes, command, free_port, wait_for
 from tests.size import sized
 
 pytestmark = [
@@ -33,6 +33,26 @@ def web(tmp_path) -> Iterator[Processes]:
     processes.stop()
 
 
+@pytest.fixture(params=["alone", "behind the proxy"])
+def port(request, web) -> int:
+    """Where clients connect to."""
+    if request.param == "alone":
+        return web.port
+    port = free_port()
+    web.start(
+        "proxy", ["caddy", "run", "--adapter", "caddyfile", "--config", "deploy/caddy/Caddyfile"],
+        LEADMACHINE_SITE=f"http://127.0.0.1:{port}", LEADMACHINE_WEB=f"127.0.0.1:{web.port}",
+        HOME=str(web.folder),
+    )  # fmt: skip
+    wait_for(lambda: _listens(port), seconds=30, told="the proxy listens")
+    return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture
 def files() -> None:
     """A file descriptor for each client."""
@@ -40,11 +60,11 @@ def files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, CLIENTS + 1_000)), hard))
 
 
-def connected(web: Processes, sent: bytes) -> socket.socket:
+def connected(port: int, sent: bytes) -> socket.socket:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
     client.settimeout(10)
-    client.connect(("127.0.0.1", web.port))
+    client.connect(("127.0.0.1", port))
     client.sendall(sent)
     return client
 
@@ -59,19 +79,22 @@ def is_open(client: socket.socket) -> bool:
 
 
 @pytest.mark.sized
-def test_pages_answer_while_slow_clients_of_four_kinds_hold_their_connections(web, files) -> None:
+def test_pages_answer_while_slow_clients_of_four_kinds_hold_their_connections(web, port, files) -> None:
     with ExitStack() as clients:
         # Before they read no further, they get a first byte: this is about slow clients, not about many requests.
         for _ in range(CLIENTS // 4):
-            clients.enter_context(connected(web, HEAD + b"\r\n")).recv(1)
-        late = [clients.enter_context(connected(web, sent)) for sent in NOT_WHOLE for _ in range(CLIENTS // 4)]
+            clients.enter_context(connected(port, HEAD + b"\r\n")).recv(1)
+        late = [clients.enter_context(connected(port, sent)) for sent in NOT_WHOLE for _ in range(CLIENTS // 4)]
 
         assert all(map(is_open, late))
 
         # requests raises where an answer takes so many seconds. With gunicorn's threads each of these did.
-        answers = [requests.get(web.url + path, timeout=10) for path in ["/healthz", "/login/", "/static/app.css"] * 5]
+        answers = [
+            requests.get(f"http://127.0.0.1:{port}{path}", timeout=10)
+            for path in ["/healthz", "/login/", "/static/app.css"] * 5
+        ]
 
         assert [answer.status_code for answer in answers] == [200] * 15
 
-    assert web.stop() == {"web": 0}
+    assert set(web.stop().values()) == {0}
     assert "Traceback" not in web.log("web")

@@ -29,6 +29,7 @@ class SmallInstallation(Processes):
             REDIS_URL="",
             LINKEDIN_API_URL=linkedin.url,
             LEADMACHINE_API_REQUESTS_PER_MINUTE="1000000",
+            LEADMACHINE_API_COMPANY_PER_MINUTE="1000000",
             **as_environment(SMALL) | environment,
         )
 

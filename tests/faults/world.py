@@ -84,6 +84,7 @@ class World(Processes):
             DATABASE_URL=self.database_server.url(port=self.database.port),
             REDIS_URL=f"redis://127.0.0.1:{self.broker.port}/0",
             LEADMACHINE_API_REQUESTS_PER_MINUTE="1000000",
+            LEADMACHINE_API_COMPANY_PER_MINUTE="1000000",
             LEADMACHINE_KILL_POINTS=str(self.kill_points),
             **as_environment(SMALL),
             **PRODUCTION,

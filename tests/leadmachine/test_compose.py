@@ -13,19 +13,56 @@ from django.conf import settings as product
 
 from capi.delivery import recall, shutdown
 from leadmachine import gunicorn
-from leadmachine.checks import broker_password
+from leadmachine.production_checks import broker_password
 
 SERVICES = yaml.safe_load((product.BASE_DIR / "docker-compose.yml").read_text())["services"]
 REDIS_PASSWORD = "${REDIS_PASSWORD:?set it in .env}"
 
 
 def test_redis_asks_for_the_password_that_the_processes_give() -> None:
-    command = SERVICES["redis"]["command"]
-
-    assert command[command.index("--requirepass") + 1] == REDIS_PASSWORD
-    assert SERVICES["redis"]["environment"] == {"REDISCLI_AUTH": REDIS_PASSWORD}  # for the health check
+    assert SERVICES["redis"]["environment"] == {"REDISCLI_AUTH": REDIS_PASSWORD}  # for the health check, too
     for name in ("web", "worker", "migrate"):
         assert SERVICES[name]["environment"]["REDIS_URL"] == f"redis://:{REDIS_PASSWORD}@redis:6379/0"
+
+
+def test_redis_reads_its_password_from_standard_input() -> None:
+    shell, option, script = SERVICES["redis"]["command"]
+    settings_only = script.replace("$$", "$").replace("exec redis-server -", "cat")
+
+    done = subprocess.run(
+        [shell, option, settings_only],
+        env={"PATH": os.environ["PATH"], "REDISCLI_AUTH": "secret"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert "exec redis-server -" in script
+    assert done.stdout == 'save ""\nappendonly no\nrequirepass secret\n'
+
+
+def test_no_password_is_in_the_arguments_of_a_process() -> None:
+    for service in SERVICES.values():
+        words = [*service.get("command", []), *service.get("healthcheck", {}).get("test", [])]
+        assert "PASSWORD" not in " ".join(words)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_container_may_do_little_and_has_a_limit(name) -> None:
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+
+
+def test_what_our_processes_write_to_belongs_to_the_user_of_the_image() -> None:
+    dockerfile = (product.BASE_DIR / "Dockerfile").read_text()
+
+    assert "--uid 10001" in dockerfile
+    assert "USER 10001:10001" in dockerfile
+    assert SERVICES["web"]["tmpfs"][1].startswith("/app/var:")
+    assert SERVICES["web"]["tmpfs"][1].endswith("uid=10001,gid=10001")
 
 
 def test_without_one_the_check_would_say_so(settings: Any) -> None:
@@ -36,11 +73,14 @@ def test_without_one_the_check_would_say_so(settings: Any) -> None:
 
     settings.REDIS_URL = "redis://redis:6379/0"
 
-    assert [found.id for found in broker_password()] == ["leadmachine.W005"]
+    assert [found.id for found in broker_password()] == ["leadmachine.E005"]
 
 
 def test_the_database_and_the_broker_are_reached_by_their_own_network_alone() -> None:
-    assert [name for name, service in SERVICES.items() if service.get("ports")] == ["web"]
+    ports = {name: service["ports"] for name, service in SERVICES.items() if service.get("ports")}
+
+    assert ports.keys() == {"web", "proxy"}
+    assert all(port.startswith("127.0.0.1:") for port in ports["web"])
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "migrate"])

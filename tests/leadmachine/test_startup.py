@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from leadmachine import checks
 
 GOOD = {
-    "SECRET_KEY": "s" * 60,
+    "SECRET_KEY": "XGdOsyFzDSKNIlmjFJIXdvUxShfcAvwxkxIwRkyNvMZdMcmCXKpfWRoutGiXhpt4",
     "ALLOWED_HOSTS": "crm.example.com",
     # The same in each process: the names of tests are made of it, and pytest-xdist's workers compare them.
     "LEADMACHINE_TOKEN_KEYS": base64.urlsafe_b64encode(bytes(range(32))).decode(),
@@ -50,7 +50,19 @@ def test_good_settings_start() -> None:
         ({"ALLOWED_HOSTS": "*"}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
         ({"LEADMACHINE_TOKEN_KEYS": ""}, "capi.E101", "Generate one"),
         ({"LEADMACHINE_TOKEN_KEYS": "not-a-key"}, "capi.E102", "Generate one"),
-        ({"LINKEDIN_API_URL": "https://example.org"}, "capi.E103", "LINKEDIN_SANDBOX=1"),
+        ({"SECRET_KEY": "x" * 60}, "leadmachine.E001", "50 or more random characters"),
+        ({"LEADMACHINE_TOKEN_KEYS": base64.urlsafe_b64encode(b"x" * 32).decode()}, "capi.E104", "a new one in front"),
+        ({"LEADMACHINE_HTTPS": "off"}, "leadmachine.E006", "put a TLS proxy in front"),
+        ({"TRUSTED_PROXIES": "10.0.0.1,caddy"}, "leadmachine.E007", "addresses or networks"),
+        ({"TRUSTED_PROXIES": "10.0.0.0/33", "DEBUG": "on"}, "leadmachine.E007", "addresses or networks"),
+        ({"REDIS_URL": "redis://broker.example.com:6379/0"}, "leadmachine.E005", "add it to REDIS_URL"),
+        ({"LINKEDIN_API_URL": "http://127.0.0.1:9"}, "capi.E103", "LINKEDIN_SANDBOX=1"),
+        ({"LINKEDIN_API_URL": "https://example.org"}, "capi.E103", "Leave LINKEDIN_API_URL unset"),
+        ({"LINKEDIN_API_URL": "https://api.linkedin.com.example.org"}, "capi.E103", "on this machine"),
+        ({"LINKEDIN_API_URL": "https://127.0.0.1@example.org"}, "capi.E103", "on this machine"),
+        ({"LINKEDIN_API_URL": "http://10.0.0.7:8001", "LINKEDIN_SANDBOX": "1"}, "capi.E103", "on this machine"),
+        ({"LINKEDIN_API_URL": "http://10.0.0.7:8001", "DEBUG": "on"}, "capi.E103", "on this machine"),
+        ({"LINKEDIN_API_URL": "https://api.linkedin.com", "LINKEDIN_SANDBOX": "1"}, "capi.E103", "Remove one"),
         ({"LINKEDIN_API_VERSION": "latest"}, "capi.E105", "such as 202609"),
         ({"LEADMACHINE_BATCH_SIZE": "5001"}, "capi.E108", "1 to 5000"),
         ({"LEADMACHINE_LEASE_SECONDS": "45"}, "capi.E107", "LEADMACHINE_LEASE_SECONDS"),

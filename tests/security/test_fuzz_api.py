@@ -42,7 +42,7 @@ def address(path: str, ours: World) -> str:
 def test_requests_made_from_the_schema_find_nothing_and_leave_the_neighbour_alone(
     live_server: Any, settings: Any, tmp_path: Path
 ) -> None:
-    settings.API_REQUESTS_PER_MINUTE = 10**9
+    settings.API_REQUESTS_PER_MINUTE = settings.API_COMPANY_PER_MINUTE = 10**9
     ours, theirs = build("Kestrel", "7711"), build("Plover", NEIGHBOURS_NUMBER)
     before = checksum(theirs.company)
 

@@ -9,6 +9,7 @@ from capi.models import ConversionEvent
 from crm.models import AuditEntry
 from crm.models.roles import Role
 from crm.services import rate_limits
+from crm.views import exports
 from tests.conftest import join
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +23,13 @@ HTMX = {"HX-Request": "true"}
 def _two_a_minute(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TEST_EVENTS_PER_MINUTE = settings.EXPORTS_PER_MINUTE = 2
     monkeypatch.setattr(rate_limits.time, "time", lambda: 1_800_000_030.0)
+
+
+def exported(client: Any) -> Any:
+    """The answer, read to its end."""
+    answer = client.post(EXPORT)
+    b"".join(answer) if answer.streaming else answer.content
+    return answer
 
 
 @pytest.mark.covers("S42")
@@ -47,7 +55,7 @@ def test_the_third_test_event_of_a_minute_is_not_sent_and_the_page_says_why(
 def test_the_third_export_of_a_minute_is_not_made_and_the_page_says_why(client_as: Any, admin: Any) -> None:
     client = client_as(admin)
 
-    answers = [client.post(EXPORT) for _ in range(3)]
+    answers = [exported(client) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [200, 200, 302]
     assert SENTENCE in client.get(answers[2].url).content.decode()
@@ -57,7 +65,7 @@ def test_the_third_export_of_a_minute_is_not_made_and_the_page_says_why(client_a
 @pytest.mark.covers("S42")
 def test_the_next_minute_is_a_new_one(client_as: Any, admin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     client = client_as(admin)
-    [client.post(EXPORT) for _ in range(3)]
+    [exported(client) for _ in range(3)]
 
     monkeypatch.setattr(rate_limits.time, "time", lambda: 1_800_000_060.0)
 
@@ -67,6 +75,38 @@ def test_the_next_minute_is_a_new_one(client_as: Any, admin: Any, monkeypatch: p
 @pytest.mark.covers("S06")
 def test_another_company_is_counted_for_itself(client_as: Any, admin: Any, other_company: Any) -> None:
     ours, theirs = client_as(admin), client_as(join(other_company, Role.ADMIN, email="theirs@example.com"))
-    [ours.post(EXPORT) for _ in range(3)]
+    [exported(ours) for _ in range(3)]
 
     assert [client.post(EXPORT).status_code for client in (ours, theirs)] == [302, 200]
+
+
+@pytest.mark.covers("S42")
+def test_a_company_makes_two_exports_at_a_time_and_a_third_when_one_has_ended(
+    client_as: Any, admin: Any, other_company: Any, settings: Any
+) -> None:
+    settings.EXPORTS_PER_MINUTE = 10
+    client, theirs = client_as(admin), client_as(join(other_company, Role.ADMIN, email="theirs@example.com"))
+    first, second = client.post(EXPORT), client.post(EXPORT)
+
+    third = client.post(EXPORT)
+    b"".join(first)
+    for close in second._resource_closers:  # its reader has gone away before the first line
+        close()
+    later = [client.post(EXPORT).status_code for _ in range(3)]
+
+    assert third.status_code == 302
+    assert "Your company is doing this 2 times at the moment." in client.get(third.url).content.decode()
+    assert later == [200, 200, 302]
+    assert theirs.post(EXPORT).status_code == 200
+    assert AuditEntry.objects.filter(action="export", company=admin.company).count() == 4
+
+
+def test_an_export_whose_reader_takes_too_long_ends_in_the_middle(
+    client_as: Any, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "EXPORT_SECONDS", -1)
+
+    answer = client_as(admin).post(EXPORT)
+
+    with pytest.raises(exports.ReaderTooSlow):
+        b"".join(answer)

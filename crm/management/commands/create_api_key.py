@@ -7,7 +7,7 @@ from django.core.management import BaseCommand, CommandError
 
 from crm.models import ApiKey, Company
 from crm.models.roles import Role
-from crm.services.companies import issue_api_key
+from crm.services.companies import TooManyKeys, issue_api_key
 
 
 class Command(BaseCommand):
@@ -24,7 +24,10 @@ class Command(BaseCommand):
         limit = ApiKey._meta.get_field("name").max_length or 0
         if len(name) > limit:
             raise CommandError(f"The name has {len(name)} characters. At most {limit} are allowed.")
-        _, text = issue_api_key(company=find_company(company), role=role, name=name)
+        try:
+            _, text = issue_api_key(company=find_company(company), role=role, name=name)
+        except TooManyKeys as error:
+            raise CommandError(str(error)) from error
         self.stdout.write(text)
 
 

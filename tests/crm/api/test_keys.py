@@ -2,11 +2,14 @@ import base64
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from crm.models import ApiKey, CrmEvent, Lead
 from crm.selectors import timeline
+from crm.services import companies
+from crm.services.companies import TooManyKeys, issue_api_key
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller, with_key
 
@@ -126,3 +129,27 @@ def test_a_key_that_is_deleted_takes_nothing_of_the_timeline_with_it(company, is
     issued[0].delete()
 
     assert [entry.by for entry in timeline.of_lead(Lead.objects.get()).entries] == [""]
+
+
+def test_a_company_has_at_most_50_keys_that_work(company, other_company):
+    for number in range(50):
+        key, _ = issue_api_key(company=company, role="sales", name=f"Script {number}")
+
+    with pytest.raises(TooManyKeys, match="50 API keys"):
+        issue_api_key(company=company, role="sales", name="One more")
+
+    assert ApiKey.objects.for_company(company).count() == 50
+    issue_api_key(company=other_company, role="sales", name="Theirs")
+    key.revoke()
+    issue_api_key(company=company, role="sales", name="One more")
+
+
+def test_page_and_command_say_that_there_are_too_many_keys(company, admin, client_as, monkeypatch):
+    monkeypatch.setattr(companies, "KEYS_AT_MOST", 0)
+
+    page = client_as(admin).post("/company/api-keys/new/", {"role": "sales", "name": "Website form"})
+
+    assert "There are 0 API keys, as many as a company may have. Revoke one first." in page.content.decode()
+    with pytest.raises(CommandError, match="Revoke one first"):
+        call_command("create_api_key", company=company.slug, role="sales")
+    assert not ApiKey.objects.exists()

@@ -71,3 +71,11 @@ def test_a_number_in_a_name_is_found_too(company):
     make_lead(company, first_name="Fair 2026", email="")
 
     assert found("2026") == ["Fair 2026"]
+
+
+def test_the_first_eight_words_count_and_the_rest_costs_nothing(company):
+    ada = make_lead(company, last_name="Lovelace", organisation="one two three four five six seven")
+    text = "one two three four five six seven lovelace"
+
+    assert Lead.objects.search(f"{text} {'nowhere ' * 40}").get() == ada
+    assert str(Lead.objects.search("x " * 50).query) == str(Lead.objects.search("x " * 8).query)

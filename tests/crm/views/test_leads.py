@@ -2,7 +2,7 @@
 
 import pytest
 
-from crm.models import LeadStatus
+from crm.models import LeadSearch, LeadStatus
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +63,7 @@ def test_a_search_with_a_nul_finds_nothing_special_and_says_so(client_as, sales,
     response = search(client_as(sales), "ada\x00")
 
     assert names(response) == ["Ada"]
-    assert "Enter at most 100 characters to search for." in response.content.decode()
+    assert "Null characters are not allowed." in response.content.decode()
 
 
 def test_filters_narrow_the_list_and_stay_in_the_address(client_as, sales, company):
@@ -160,3 +160,10 @@ def test_the_number_of_queries_does_not_grow_with_the_leads(client_as, sales, co
     # session, user, memberships, count, page, statuses; for the filters: sources, statuses, colleagues
     with django_assert_num_queries(9):
         client.get("/leads/")
+
+
+def test_a_search_of_many_words_is_not_made_and_the_page_says_why(client_as, sales):
+    page = client_as(sales).post("/leads/", {"search": "a b c d e f g h i"}, follow=True)
+
+    assert "Enter at most 8 words to search for." in page.content.decode()
+    assert not LeadSearch.objects.exists()

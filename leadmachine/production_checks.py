@@ -1,0 +1,133 @@
+"""System checks of what production must not start with. None of them reports anything with `DEBUG` on."""
+
+from base64 import urlsafe_b64decode
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Warn
+from django.db import InterfaceError, OperationalError, ProgrammingError
+
+from crm.models import User
+from leadmachine.demo.people import CONTOSO, NORTHWIND, PASSWORD
+
+OWN_MACHINE: Final = {"localhost", "127.0.0.1", "::1", "[::1]"}
+DIFFERENT_CHARACTERS: Final = 16  # 50 random ones have 30 or more
+
+Check = Callable[..., list[CheckMessage]]
+
+
+def in_production(check: Check) -> Check:
+    """Decorate a check that development does without."""
+
+    def checked(**kwargs: Any) -> list[CheckMessage]:
+        return [] if settings.DEBUG else check(**kwargs)
+
+    return checked
+
+
+def is_monotonous(key: str | bytes) -> bool:
+    """True for a key that is no random one, such as one letter repeated."""
+    return len(set(key)) < DIFFERENT_CHARACTERS
+
+
+@register(Tags.security)
+@in_production
+def token_keys_are_random(**kwargs: Any) -> list[CheckMessage]:
+    """E104: no token key is made of a few different bytes."""
+    numbers = [str(number) for number, key in enumerate(settings.TOKEN_KEYS, 1) if _is_monotonous_key(key)]
+    if not numbers:
+        return []
+    text = f"LEADMACHINE_TOKEN_KEYS contains a key that is not random: number {' and '.join(numbers)}."
+    hint = (
+        "Put a new one in front: "
+        "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+    )
+    return [Error(text, hint=hint, id="capi.E104")]
+
+
+@register(Tags.security)
+@in_production
+def broker_password(**kwargs: Any) -> list[CheckMessage]:
+    """E005: a broker elsewhere has a password. Anyone who can write to it can start tasks."""
+    broker = urlsplit(settings.REDIS_URL)
+    if not broker.hostname or broker.password or broker.hostname in OWN_MACHINE:
+        return []
+    hint = "Set one, and add it to REDIS_URL: redis://:password@host:6379/0"
+    return [Error(f"The broker on {broker.hostname} has no password.", hint=hint, id="leadmachine.E005")]
+
+
+@register(Tags.security)
+@in_production
+def plain_http_is_said(**kwargs: Any) -> list[CheckMessage]:
+    """E006: an installation that others reach over plain HTTP says so in its own address, too."""
+    if settings.HTTPS or set(settings.ALLOWED_HOSTS) <= OWN_MACHINE or settings.SITE_URL.startswith("http://"):
+        return []
+    return [
+        Error(
+            "LEADMACHINE_HTTPS is off: passwords and sessions can be read on the way.",
+            hint="Remove it and put a TLS proxy in front (docs/operating.md). If nobody else is on this network, say "
+            "so with the address for links in mails: LEADMACHINE_URL=http://crm.example.com",
+            id="leadmachine.E006",
+        )
+    ]
+
+
+@register(Tags.database)
+@in_production
+def demo_people(**kwargs: Any) -> list[CheckMessage]:
+    """E011: nobody can sign in with the demo's password, which is public. No error while the database is down."""
+    emails = [person.email for company in (NORTHWIND, CONTOSO) for person in company.people]
+    try:
+        users = [*User.objects.filter(email__in=emails, is_active=True)]
+    except (OperationalError, InterfaceError, ProgrammingError):  # not there, or not migrated yet
+        return []
+    if not any(user.check_password(PASSWORD) for user in users):
+        return []
+    hint = (
+        "Use an empty database, or delete the demo's companies and people in /admin/ (with DEBUG=on, and only from "
+        "this machine)."
+    )
+    text = f"{users[0].email} can sign in with the password of the demo, which is public."
+    return [Error(text, hint=hint, id="leadmachine.E011")]
+
+
+@register(Tags.security)
+@in_production
+def sandbox_is_on(**kwargs: Any) -> list[CheckMessage]:
+    """W112: an installation with the sandbox reports nothing to LinkedIn."""
+    if not settings.LINKEDIN_SANDBOX:
+        return []
+    hint = "That is for testing. To send to LinkedIn, remove LINKEDIN_SANDBOX and restart."
+    return [Warn("The sandbox is on: no event reaches LinkedIn.", hint=hint, id="capi.W112")]
+
+
+# Also in development: a wrong one would be an error at the first sign-in.
+
+
+@register(Tags.security)
+def trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
+    """E007: TRUSTED_PROXIES are addresses and networks."""
+    wrong = [proxy for proxy in settings.TRUSTED_PROXIES if not _is_network(proxy)]
+    if not wrong:
+        return []
+    hint = "Write addresses or networks, separated by commas: 10.0.0.5,172.16.0.0/12"
+    return [Error(f"TRUSTED_PROXIES contains {wrong[0]!r}, which is neither.", hint=hint, id="leadmachine.E007")]
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_monotonous_key(key: str) -> bool:
+    try:
+        return is_monotonous(urlsafe_b64decode(key))
+    except ValueError:
+        return False  # E102 reports it

@@ -1,0 +1,130 @@
+"""`make run`: development on a machine of one's own, and nothing at all on a server."""
+
+import os
+import shutil
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.conf import settings as product
+from django.core.management import CommandError, call_command
+
+from crm.models import Company, User
+
+STAND_IN = '#!/bin/sh\necho "$(basename $0) $* make=$LEADMACHINE_MAKE_RUN debug=$DEBUG sandbox=$LINKEDIN_SANDBOX"\n'
+
+
+def environment(folder: Path, env_file: str, **given: str) -> list[str]:
+    """DEBUG, the sandbox and the embedded worker, as the settings have them with this `.env`."""
+    package = folder / "leadmachine"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    for name in ("environment.py", "settings_delivery.py"):
+        shutil.copy(product.BASE_DIR / "leadmachine" / name, package)
+    (folder / ".env").write_text(env_file)
+    code = "from leadmachine.settings_delivery import *; print(DEBUG, LINKEDIN_SANDBOX, EMBEDDED_WORKER)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env={"PATH": os.environ["PATH"], **given},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+MAKE = {"LEADMACHINE_MAKE_RUN": "1"}
+
+
+@pytest.mark.parametrize(
+    ("env_file", "given", "expected"),
+    [
+        ("", MAKE, ["True", "True", "True"]),
+        ("", {}, ["False", "False", "True"]),
+        ("DEBUG=off\n", MAKE, ["False", "False", "True"]),
+        ("SECRET_KEY=of-a-server\n", MAKE, ["False", "False", "True"]),
+        ("SECRET_KEY=of-a-server\nDEBUG=on\n", MAKE, ["True", "True", "True"]),
+        ("LINKEDIN_SANDBOX=off\nLEADMACHINE_EMBEDDED_WORKER=off\n", MAKE, ["True", "False", "False"]),
+        ("DEBUG=off\n", {**MAKE, "DEBUG": "on"}, ["True", "True", "True"]),
+    ],
+    ids=["a clone", "not make", "off", "a server's", "said", "parts off", "the environment first"],
+)  # fmt: skip
+def test_it_overrules_neither_the_environment_nor_a_file_of_settings(tmp_path, env_file, given, expected) -> None:
+    assert environment(tmp_path, env_file, **given) == expected
+
+
+def test_it_sets_nothing_but_that_it_is_make_run(tmp_path) -> None:
+    shutil.copy(product.BASE_DIR / "Makefile", tmp_path)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name in ("python", "gunicorn"):
+        (tmp_path / ".venv/bin" / name).write_text(STAND_IN)
+        (tmp_path / ".venv/bin" / name).chmod(0o755)
+
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-o", ".venv/.to-run", "run"],
+        cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+
+    assert done.stdout.splitlines() == [
+        "python manage.py demo --set-up make=1 debug= sandbox=",
+        "gunicorn --config leadmachine/gunicorn.py leadmachine.wsgi make=1 debug= sandbox=",
+    ]
+
+
+# --- what it sets up ---
+
+
+@pytest.fixture
+def development(settings, monkeypatch):
+    settings.DEBUG = True
+    monkeypatch.delenv("DATABASE_URL")
+
+
+def set_up() -> str:
+    printed = StringIO()
+    call_command("demo", set_up=True, stdout=printed)
+    return printed.getvalue()
+
+
+@pytest.mark.django_db
+def test_on_a_server_it_stops_before_it_changes_anything(settings, monkeypatch) -> None:
+    settings.DEBUG = False
+    migrated: list[object] = []
+    monkeypatch.setattr("leadmachine.management.commands.demo.call_command", migrated.append)
+
+    with pytest.raises(CommandError, match=r"A server is started as docs/production\.md says"):
+        set_up()
+
+    assert migrated == []
+    assert not User.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_database_of_its_own_gets_the_demo_once(development) -> None:
+    first, second = set_up(), set_up()
+
+    assert "Demo companies loaded." in first
+    assert "anna@northwind.example" in second
+    assert Company.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_a_database_with_other_companies_gets_nobody_with_a_public_password(development, company) -> None:
+    Company.objects.update(slug="our-own")
+
+    said = set_up()
+
+    assert said == "This database has companies of its own, so no demo data was added.\n"
+    assert not User.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_database_that_was_named_gets_it_only_when_asked_for(settings, monkeypatch) -> None:
+    settings.DEBUG = True
+    monkeypatch.setenv("DATABASE_URL", "postgres://crm@db/crm")
+
+    said = set_up()
+
+    assert "DATABASE_URL names a database of your own" in said
+    assert not User.objects.exists()
+    call_command("demo", stdout=StringIO())
+    assert User.objects.exists()
