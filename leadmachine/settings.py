@@ -202,10 +202,8 @@ if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="LeadMachine <leadmachine@localhost>")
 
-# Uploads: a view takes files only if it is decorated with `takes_files` (crm/accounts/bodies.py).
-FILE_UPLOAD_HANDLERS = ["leadmachine.request_bodies.NoFiles"]
-
 # Browser security
+FILE_UPLOAD_HANDLERS = ["leadmachine.request_bodies.NoFiles"]  # views with `takes_files` have others
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -257,10 +255,7 @@ TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
 USE_I18N = False
 USE_TZ = True
 
-# REST API and limits
-EXPORTS_PER_MINUTE: int = env.int("LEADMACHINE_EXPORTS_PER_MINUTE", default=10)
-API_REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_API_REQUESTS_PER_MINUTE", default=1200)
-API_COMPANY_PER_MINUTE: int = env.int("LEADMACHINE_API_COMPANY_PER_MINUTE", default=3600)
+# REST API
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "crm.api.authentication.ApiKeyAuthentication",

@@ -1,4 +1,4 @@
-"""The settings for delivery and Redis: LinkedIn, timings, Celery and the shared cache."""
+"""The settings for delivery, limits and Redis: LinkedIn, timings, Celery and the shared cache."""
 
 import socket
 from pathlib import Path
@@ -40,9 +40,15 @@ EVENT_MAX_AGE_DAYS: int = env.int("LEADMACHINE_EVENT_MAX_AGE_DAYS", default=90)
 RETENTION_DAYS: int = env.int("LEADMACHINE_RETENTION_DAYS", default=180)
 BATCH_SIZE: int = env.int("LEADMACHINE_BATCH_SIZE", default=5000)
 REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_REQUESTS_PER_MINUTE", default=300)
-TEST_EVENTS_PER_MINUTE: int = env.int("LEADMACHINE_TEST_EVENTS_PER_MINUTE", default=30)
 WAKE_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_WAKE_TIMEOUT_SECONDS", default=1)
 WAKE_BREAKER_SECONDS: float = env.float("LEADMACHINE_WAKE_BREAKER_SECONDS", default=5)
+
+# Limits for users and scripts
+
+TEST_EVENTS_PER_MINUTE: int = env.int("LEADMACHINE_TEST_EVENTS_PER_MINUTE", default=30)
+EXPORTS_PER_MINUTE: int = env.int("LEADMACHINE_EXPORTS_PER_MINUTE", default=10)
+API_REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_API_REQUESTS_PER_MINUTE", default=1200)
+API_COMPANY_PER_MINUTE: int = env.int("LEADMACHINE_API_COMPANY_PER_MINUTE", default=3600)
 
 # The longest wait for one statement, in case the database disappears without closing its connections. For a worker it
 # is half of LEASE_SECONDS (60 of 120): after a request of SEND_TIMEOUT_SECONDS (45) and a statement that got no reply
