@@ -70,7 +70,7 @@ def spend_for_people(
 def _divide(rule: ConversionRule, events: Iterable[Sendable], keys: dict[int, int]) -> _Division:
     holders = {
         person: (event, State(state))
-        for person, event, state in _counted(rule, keys.values()).values_list("person", "event", "event__state")
+        for person, event, state in _counted(rule, keys.values()).values_list("person", "event__pk", "event__state")
     }
     division = _Division()
     for event in events:
@@ -117,7 +117,7 @@ def forget_people(*, company_id: int, lead_ids: Collection[int]) -> None:
 
     Call it while the leads still have their addresses.
     """
-    leads = Lead._base_manager.filter(company=company_id)
+    leads = Lead.objects.for_company(company_id)
     rules = list(ConversionRule._base_manager.filter(company=company_id))
     gone: set[int] = set()
     kept: set[int] = set()

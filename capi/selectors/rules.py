@@ -66,7 +66,7 @@ class RuleRow:
     @property
     def sends(self) -> str:
         """How often it sends, and whether with a value, short enough for a column."""
-        often = OFTEN[self.rule.frequency]
+        often = OFTEN[Frequency(self.rule.frequency)]
         return f"{often}, with value" if self.rule.sends_value else often
 
     @property

@@ -82,13 +82,14 @@ def outlook(company_id: int, action: UUID) -> Outlook | None:
 
 def _repeats(events: ConversionEventQuerySet) -> int:
     """How many of these open events will be skipped, because their rule counts people and has counted theirs."""
-    addresses: defaultdict[ConversionRule, list[str]] = defaultdict(list)
-    of_people = events.filter(rule__frequency=Frequency.PER_PERSON).exclude(lead__email="")
-    for event in of_people.select_related("rule", "lead").only("rule", "lead__email"):
-        addresses[event.rule].append(event.lead.email)
+    addresses: defaultdict[int, list[str]] = defaultdict(list)
+    of_people = events.filter(rule__frequency=Frequency.PER_PERSON, lead__email__gt="")
+    for rule_id, address in of_people.values_list("rule", "lead__email"):
+        addresses[rule_id].append(address)
     return sum(
         len(known) - len(people := people_of(rule, known)) + len(counted_people(rule, people))
-        for rule, known in addresses.items()
+        for rule in ConversionRule._base_manager.filter(pk__in=addresses)
+        for known in [addresses[rule.pk]]
     )
 
 

@@ -57,7 +57,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         To write one may lock other rows (`take_back`), and those are always locked after leads and deals: a change that
         held them and asked for more leads would wait for one that holds these leads, and is waiting for them.
         """
-        rows = QuerySet(self.model, using=self.db).select_for_update(no_key=True).order_by("pk")
+        rows: QuerySet[Any] = QuerySet(self.model, using=self.db).select_for_update(no_key=True).order_by("pk")
         for pks in parts:
             list(rows.filter(pk__in=pks).values_list("pk", flat=True))
 

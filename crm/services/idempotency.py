@@ -7,7 +7,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Model
 
-from crm.models import Company, IdempotencyRecord
+from crm.models import Company, Deal, IdempotencyRecord, Lead
 
 KEPT_FOR: Final = timedelta(days=7)
 
@@ -28,10 +28,10 @@ def save_once(*, company: Company, sha256: str, save: Callable[[], Model]) -> tu
     return posted.made_id, added
 
 
-def forget(*, row: Model) -> None:
+def forget(*, row: Lead | Deal) -> None:
     """Let the form that added this row add it again: the row is being removed by an undo."""
-    added = IdempotencyRecord.objects.filter(made_kind=_kind(row), made_id=row.pk)
-    added.filter(company=row.company_id).delete()
+    records = IdempotencyRecord.objects.for_company(row.company_id)
+    records.filter(made_kind=_kind(row), made_id=row.pk).delete()
 
 
 def _kind(row: Model) -> str:
