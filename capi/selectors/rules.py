@@ -19,7 +19,7 @@ from capi.selectors.rule_duplicates import RuleGroups
 from capi.selectors.state_groups import FAILED
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
-OFTEN: Final = {Frequency.ONCE: "Once", Frequency.PER_PERSON: "Once a person", Frequency.EVERY_TIME: "Every time"}
+OFTEN: Final = {Frequency.ONCE: "Once", Frequency.PER_PERSON: "Once per person", Frequency.EVERY_TIME: "Every time"}
 HEALTH_ROWS: Final = 20_000  # the company's newest events; older ones say little about the rule's health now
 
 
