@@ -22,7 +22,7 @@ def main() -> None:
 
 
 def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
-    from benchmarks.measures import backfill, bulk, drain, growth, memory, pages, saves, stream
+    from benchmarks.measures import accounts, backfill, bulk, drain, growth, memory, pages, saves, stream
 
     events = int(100_000 * scale)
     return {
@@ -37,6 +37,7 @@ def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
         "lane": lambda: pages.claim(events=int(10_000_000 * scale)),
         "growth": lambda: growth.long_log(events=int(1_000_000 * scale)),
         "backfill": lambda: backfill.past(events=events),
+        "accounts": lambda: accounts.known_and_unknown(tries=int(200 * scale)),
         "bulk": lambda: bulk.leads(count=events, baseline_count=int(3_000 * scale) + 300),
     }
 
