@@ -12,7 +12,7 @@ from django.test import Client, override_settings
 from benchmarks.report import Figure
 from crm.models import User
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of people made here
+PASSWORD = "correct horse battery staple"
 SIGN_UP = {
     "company": "Timed BV",
     "currency": "EUR",
@@ -35,9 +35,7 @@ def known_and_unknown(*, tries: int) -> Iterator[Figure]:
 
 
 def _compared(measure: str, path: str, known: list[str], field: str, form: dict[str, str]) -> Figure:
-    pairs = [
-        (_seconds(path, {**form, field: email}), _seconds(path, {**form, field: f"un{email}"})) for email in known
-    ]
+    pairs = [(_seconds(path, {**form, field: email}), _seconds(path, {**form, field: f"un{email}"})) for email in known]
     ours, baseline = (statistics.median(times) * 1000 for times in zip(*pairs, strict=True))
     detail = f"known and unknown addresses, {len(known)} of each; ≤ 5 % apart"
     return Figure(measure, round(ours, 3), round(baseline, 3), round(ours / baseline, 3), "ms", detail)

@@ -99,6 +99,7 @@ class CompanyCodeForm(forms.Form):
 class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
     """Creates a company and its first admin."""
 
+    cleaned_data: dict[str, Any]
     email = AddressField()
     company = forms.CharField(
         label="Company", max_length=Company._meta.get_field("name").max_length, validators=[validate_name]

@@ -48,7 +48,7 @@ def find_address(text: str) -> str:
         return ""
 
 
-class AccountAddressField(models.EmailField):
+class AccountAddressField(models.EmailField):  # type: ignore[type-arg]
     """An e-mail address that is checked and saved in its normal form."""
 
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:

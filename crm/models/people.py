@@ -54,7 +54,7 @@ class User(AbstractUser):
     # "": the company's
     time_zone = models.CharField(max_length=60, blank=True, db_default="", validators=[validate_time_zone])
 
-    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
+    objects: ClassVar[UserManager] = UserManager()
 
     class Meta(AbstractUser.Meta):
         constraints = [
