@@ -29,6 +29,7 @@ from capi.models import (
 )  # fmt: skip
 from capi.models.choices import AlertKind, MailKind
 from crm.models import (
+    AccountMail,
     ApiKey,
     AuditAction,
     AuditEntry,
@@ -146,6 +147,10 @@ def lead_search(member: Membership, moment: datetime) -> Model:
     return LeadSearch.objects.create(company=member.company, user=member.user, created_at=moment, **names)
 
 
+def account_mail(member: Membership, moment: datetime) -> Model:
+    return AccountMail.objects.create(content="sealed", created_at=moment, due_at=None)
+
+
 def revoked_key(member: Membership, moment: datetime) -> Model:
     names = {"name": "Import", "role": "ops", "key_sha256": f"{moment:%s}"}
     return ApiKey.objects.create(company=member.company, revoked_at=moment, **names)
@@ -220,6 +225,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.AuditEntry": [(30, sign_in), (2 * 366, audited)],
     "crm.IdempotencyRecord": [(7, posted_form)],
     "crm.LeadSearch": [(7, lead_search)],
+    "crm.AccountMail": [(3, account_mail)],
     "crm.ApiKey": [(180, revoked_key)],
     "crm.Invitation": [
         (180, accepted_invitation),
