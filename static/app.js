@@ -86,7 +86,9 @@ if (typedInto) {
   document.getElementById("typed-note").hidden = false;
 }
 
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+// On a phone, the current tab may be out of view. (After scrollIntoView, Tab would begin there instead of at the top.)
+const tab = document.querySelector(".tabs [aria-current]");
+if (tab) tab.parentElement.scrollLeft = tab.getBoundingClientRect().right - tab.parentElement.getBoundingClientRect().right;
 
 document.addEventListener("reset", ({ target }) => {
   if (target.matches(".bulk-bar")) document.querySelector("[data-tick-all]")?.focus({ preventScroll: true });
@@ -98,9 +100,10 @@ const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone && [...zone.options].some((option) => option.value === own)) zone.value = own;
 
 // Browsers don't scroll to an element whose edge is visible: on a phone, Tab would move through the second column of the
-// board with most of it out of view. Taps and clicks don't set :focus-visible, so nothing jumps under a finger.
+// board, the filters and the tabs with most of it out of view. Taps and clicks don't set :focus-visible, so nothing jumps
+// under a finger.
 document.addEventListener("focusin", ({ target }) => {
-  if (target.parentElement?.closest(".scroll") && target.matches(":focus-visible")) {
+  if (target.parentElement?.closest(".scroll, .filters, .tabs") && target.matches(":focus-visible")) {
     target.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 });

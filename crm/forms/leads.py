@@ -29,6 +29,7 @@ class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
             "notes",
         )
         help_texts = {"email": "LinkedIn only ever receives a hash of it.", "source": "Where the lead came from."}
+        widgets = {"notes": forms.Textarea({"rows": 4})}
         error_messages = {
             "email": {
                 "invalid": "Enter an e-mail address such as ada@example.com.",

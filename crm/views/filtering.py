@@ -23,7 +23,7 @@ def to_filtered(request: MemberRequest, names: Iterable[str]) -> HttpResponseRed
     query = {name: request.POST[name] for name in names if name != "search" and request.POST.get(name)}
     if text:
         query["search"] = remember_search(request.membership, text)
-    return redirect(f"{request.path}?{urlencode(query)}")
+    return redirect(f"{request.path}?{urlencode(query)}" if query else request.path)
 
 
 def filter_bar(

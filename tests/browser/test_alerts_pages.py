@@ -49,3 +49,15 @@ def test_ops_choose_mail_with_the_keyboard_and_it_stays_chosen(page, company, op
     expect(page.get_by_text("Your choice was saved.")).to_be_visible()
     expect(page.get_by_label("When something changes")).to_be_checked()
     assert [(choice.alerts, choice.weekly) for choice in choices_of(company)] == [(True, False)]
+
+
+def test_on_a_phone_the_current_tab_is_in_view_and_tab_still_begins_at_the_top(page, company, ops) -> None:
+    Alert.objects.create(company=company, kind="token_ending", stage=14, facts={"on": "2027-03-31"})
+    sign_in(page, ops)
+    open_page(page, "/integrations/linkedin/reconcile/", "phone")
+
+    edge = page.locator(".tabs [aria-current]").bounding_box()
+    page.keyboard.press("Tab")
+
+    assert edge["x"] + edge["width"] <= 390
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()

@@ -135,8 +135,10 @@ def test_a_period_and_dates_take_turns(page, company, ops, held) -> None:
     sign_in(page, ops)
     open_page(page, "/integrations/linkedin/overview/")
 
-    page.get_by_label("Period").select_option("Other dates")
-    page.get_by_label("From").fill("2026-01-05")
+    with page.expect_response("**/overview/"):
+        page.get_by_label("Period").select_option("Other dates")
+    with page.expect_response("**/overview/?since=2026-01-05"):
+        page.get_by_label("From").fill("2026-01-05")
     page.get_by_label("Until").fill("2026-01-11")
 
     expect(page.locator("#period")).to_contain_text("5 Jan 2026 to 11 Jan 2026")

@@ -132,12 +132,12 @@ def test_a_lead_without_an_address_is_called_from_the_list(page: Page, sales, le
 def test_on_a_phone_a_name_keeps_its_room_while_a_status_is_chosen(page: Page, sales, leads):
     open_list(page, sales, PHONE)
     title, select = page.locator("td.title").nth(9), page.locator("td.end select").nth(9)
-    before = title.bounding_box()
+    before = title.bounding_box()["width"]
 
     select.focus()
     for letter in "unq":
         page.keyboard.press(letter)
 
     expect(select.locator("option:checked")).to_have_text("Unqualified")
-    assert title.bounding_box() == before
+    assert title.bounding_box()["width"] == before
     page.keyboard.press("Escape")
