@@ -11,10 +11,8 @@ TEMPLATES = settings.BASE_DIR / "templates"
 PIECE = "_parts/quick_select.html"
 SEARCHES = {
     # Posted to keep what somebody searches for out of the address. They change nothing but what is shown.
-    "crm/leads/list.html": 1,
-    "crm/deals/_filters.html": 1,
-    "crm/deals/choose_lead.html": 1,
-    "capi/events/_filters.html": 1,
+    "_parts/filters.html": 1,
+    "_parts/lead_search.html": 1,
 }
 
 OF_DJANGO = re.compile(r"\{[{%#].*?[#%}]\}")

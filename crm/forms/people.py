@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 
 from crm.accounts.forms import GOOD_PASSWORD, AddressField
 from crm.models import Company, Invitation, Membership, User
+from crm.models.roles import Role
 
 
 class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -20,6 +21,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
         self.company = company
         super().__init__(*args, **kwargs)
+        self.initial["role"] = self.initial.get("role") or Role.SALES
 
     def clean_email(self) -> str:
         """The address. Raises ValidationError for members and for people already invited."""

@@ -131,13 +131,18 @@ def test_a_reason_is_searched_for_and_chosen_by_keyboard(page, company, ops, hel
     expect(page.locator(".choices")).to_be_hidden()
 
 
+def is_new_page(response) -> bool:
+    """Not yet the redirect to it: a request that is still under way would be replaced."""
+    return response.request.method == "GET" and "/overview/" in response.url
+
+
 def test_a_period_and_dates_take_turns(page, company, ops, held) -> None:
     sign_in(page, ops)
     open_page(page, "/integrations/linkedin/overview/")
 
-    with page.expect_response("**/overview/"):
+    with page.expect_response(is_new_page):
         page.get_by_label("Period").select_option("Other dates")
-    with page.expect_response("**/overview/?since=2026-01-05"):
+    with page.expect_response(is_new_page):
         page.get_by_label("From").fill("2026-01-05")
     page.get_by_label("Until").fill("2026-01-11")
 

@@ -217,8 +217,8 @@ _READINGS: Final[dict[ReadStatus, Explanation]] = {
     ReadStatus.TOKEN_REFUSED: REASONS[Reason.TOKEN_REFUSED],
     ReadStatus.VERSION_RETIRED: REASONS[Reason.VERSION_RETIRED],
     ReadStatus.REFUSED: Explanation(
-        "Refused",
-        "LinkedIn refused to list the rules of this ad account.",
+        "Rejected",
+        "LinkedIn rejected the request for the rules of this ad account.",
         f"Compare the ad account id with Campaign Manager. {_PASTE}",
         "bad",
     ),

@@ -313,7 +313,7 @@ def test_where_the_list_can_not_be_read_the_page_says_why_and_leads_to_pasting(
         (Fault(status=200, body="<html>"), "not a readable list of rules"),
         (Fault(cut_after=40), "not a readable list of rules"),
         (Fault(status=426, body='{"code":"NONEXISTENT_VERSION"}'), "LinkedIn says 426"),
-        (Fault(status=400), "LinkedIn refused to list the rules"),
+        (Fault(status=400), "LinkedIn rejected the request for the rules"),
     ],
 )
 def test_garbage_changes_nothing_here(web, connect, sandbox, fault, said) -> None:

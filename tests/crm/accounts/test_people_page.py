@@ -379,3 +379,7 @@ def test_people_of_another_company_are_not_found(client_as, admin, other_company
     assert codes == [404] * 6
     assert "x@example.com" not in client.get(PEOPLE).content.decode()
     assert (theirs.role, Membership.objects.get(pk=theirs.pk).is_active) == ("sales", True)
+
+
+def test_an_invitation_is_for_sales_unless_another_role_is_chosen(client_as, admin):
+    assert '<option value="sales" selected>' in client_as(admin).get("/company/people/").content.decode()
