@@ -1,13 +1,17 @@
 """Which test covers which fault of docs/reliability.md: `@pytest.mark.covers("F57")`.
 
 A pytest plugin (`-p tests.covers` in pyproject.toml). `python -m pytest --covers` lists the tests of each code and the
-command that runs them, runs none of them, and fails where a fault has no test. `-k F57` chooses those of one code.
+command that runs them, runs none of them, and fails where a fault has no test, or a test that docs/asvs.md names is not
+there. `-k F57` chooses those of one code.
 """
 
+import re
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
+STANDARD = Path(__file__).parent.parent / "docs" / "asvs.md"
 FAULTS = [f"F{number:02}" for number in range(1, 76)]
 
 
@@ -32,7 +36,15 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         print(f"\n{code}", *names, sep="\n    ")
     if missing := [code for code in FAULTS if code not in lines]:
         pytest.exit(f"No test covers {', '.join(missing)}.", returncode=1)
+    if missing := named_in_vain(STANDARD.read_text(), session.items):
+        pytest.exit(f"{STANDARD.name} names tests that there are not: {', '.join(missing)}.", returncode=1)
     return True
+
+
+def named_in_vain(text: str, items: list[pytest.Item]) -> list[str]:
+    """The tests, `tests/….py` or `tests/….py::test_…`, that a document names and that were not collected."""
+    names = {name for item in items for name in (item.nodeid.partition("::")[0], item.nodeid.partition("[")[0])}
+    return sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", text)) - names)
 
 
 def lines_of(items: list[pytest.Item]) -> dict[str, list[str]]:
