@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterable
 from copy import copy
+from datetime import datetime
 from types import FrameType, TracebackType
 from typing import Any, Final
 
@@ -35,6 +36,10 @@ class SafeFormatter(logging.Formatter):
         record = copy(record)
         record.exc_text = None  # another handler may have cached its own text here
         return super().format(record)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """The time with its offset: lines of machines in several time zones can be put in order."""
+        return datetime.fromtimestamp(record.created).astimezone().isoformat(sep=" ", timespec="milliseconds")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         message = super().formatMessage(record)

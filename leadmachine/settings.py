@@ -136,6 +136,7 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "crm.accounts.passwords.ContextWordsValidator"},
 ]
 SIGNUP: bool = env.bool("LEADMACHINE_SIGNUP", default=DEBUG)
 SIGNUPS_PER_DAY: int = env.int("LEADMACHINE_SIGNUPS_PER_DAY", default=20)

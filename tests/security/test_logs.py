@@ -2,6 +2,8 @@
 
 import io
 import logging
+import re
+import time
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from leadmachine import log_format
 from leadmachine.log_format import SafeFormatter, _nodes, keep_readable
 from tests.conftest import make_lead
 
-FORGED = "2026-11-26 10:00:00,000 INFO crm: Signed in as admin"
+FORGED = "2026-11-26 10:00:00.000+00:00 INFO crm: Signed in as admin"
 
 
 @pytest.fixture
@@ -30,6 +32,18 @@ def log() -> Any:
 
 def test_the_product_logs_with_it() -> None:
     assert product.LOGGING["formatters"]["line"]["()"] == "leadmachine.log_format.SafeFormatter"
+
+
+@pytest.mark.parametrize(("zone", "offset"), [("UTC", "+00:00"), ("Asia/Kolkata", "+05:30")])
+def test_a_line_has_its_time_with_the_offset(log: Any, monkeypatch: pytest.MonkeyPatch, zone: str, offset: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+
+    logging.getLogger("crm").warning("Nothing")
+
+    monkeypatch.undo()
+    time.tzset()
+    assert re.match(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}}{re.escape(offset)} WARNING crm: ", log.getvalue())
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,25 @@ def test_short_common_and_telling_passwords_are_refused(sales, password, message
     assert User.objects.get().check_password(PASSWORD)
 
 
+@pytest.mark.parametrize("password", ["LeadMachine2026!", "northwind-bv-42", "Linkedin!!1234", "Welcome Northwind 1"])
+def test_names_that_anyone_would_try_are_refused(sales, password):
+    ask()
+
+    page = choose(Client(), link(), password)
+
+    assert "This password is made of names that anyone would try." in page.content.decode()
+    assert User.objects.get().check_password(PASSWORD)
+
+
+@pytest.mark.parametrize("password", ["northwind by the oboe", "machine-made gingerbread"])
+def test_such_a_name_among_other_words_does_no_harm(sales, password):
+    ask()
+
+    choose(Client(), link(), password)
+
+    assert User.objects.get().check_password(password)
+
+
 @pytest.mark.parametrize("length", [12, 64, 128, 1000])
 def test_long_passwords_are_taken_and_not_cut(sales, length):
     password = ("pässwörd with blanks " * 50)[:length]
