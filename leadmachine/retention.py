@@ -266,7 +266,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "account.EmailConfirmation": (Expires(CONFIRMATION, "it was sent", _where(EmailConfirmation, at="created")),),
     "mfa.Authenticator": Kept("as long as its account"),
     "socialaccount.SocialAccount": Kept("as long as its account, or the company's sign-in provider"),
-    "socialaccount.SocialApp": Kept("never written: `crm.SignInProvider` has what is in it"),
+    "socialaccount.SocialApp": Kept("never written: `crm_signinprovider` has what is in it"),
     "socialaccount.SocialToken": Kept("never written: nothing is done with a provider's tokens"),
     "usersessions.UserSession": (
         Expires(SESSION, "the sign-in", _where(UserSession, at="created_at")),

@@ -28,7 +28,7 @@ SECRETS = {
     "a signed token": re.compile(r"\beyJ[\w-]{20,}\.eyJ[\w-]{20,}\.[\w-]{20,}"),
 }  # fmt: skip
 SAMPLES = re.compile(
-    r"user:password@|leadmachine:secret@|:password@host|password@|lm_Zk0Yx3vJ8q1mB7cT5nR2wU9sE4hL6dG0aKpFyVxNiQo"
+    r"user:pass(?:word)?@|leadmachine:secret@|:password@host|password@|lm_Zk0Yx3vJ8q1mB7cT5nR2wU9sE4hL6dG0aKpFyVxNiQo"
     r"|bGVhZG1hY2hpbmUt|testserver:80@|redis://:|example\.com:80@|crm\.example\.com"
 )
 LOADED = re.compile(r"(?:src|href)=[\"']?(?:https?:)?//[^\"' >]+|url\([\"']?(?:https?:)?//")

@@ -58,6 +58,8 @@ class SecondFactorView(AuthenticateView):  # type: ignore[misc]
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         types = set(Authenticator.objects.filter(user=self.stage.login.user).values_list("type", flat=True))
+        if Authenticator.Type.WEBAUTHN in types and not self.auth_form.errors:
+            self.auth_form.fields["code"].widget.attrs.pop("autofocus")  # the button for the passkey comes first
         return {
             **context,
             "has_app": Authenticator.Type.TOTP in types,

@@ -54,7 +54,7 @@ def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, serv
     press(page, "Save")
     expect(page.locator("#messages")).to_contain_text("Okta was saved.")
     assert_fit_to_use(page)
-    sign_in_link = page.get_by_role("link", name="/login/company/").inner_text()
+    sign_in_link = page.get_by_label("Sign-in link", exact=True).inner_text()
 
     abroad.goto(f"{abroad.server_url}/login/")
     abroad.get_by_role("link", name="Sign in with your company").click()

@@ -135,3 +135,15 @@ def test_no_proxy_of_the_environment_is_used(answering, monkeypatch):
         response = session.get(answering(HEAD + b"Content-Length: 2\r\n\r\n{}"))
 
     assert response.json() == {}
+
+
+def test_hosts_that_take_their_time_keep_only_a_few_threads(monkeypatch):
+    monkeypatch.setattr(outbound, "TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(outbound, "_slots", threading.BoundedSemaphore(1))
+
+    with outbound._slots, pytest.raises(requests.ConnectionError, match="Too many"):
+        get_json("https://example.com/")
+    with GuardedSession() as session, pytest.raises(requests.RequestException):
+        session.get("https://127.0.0.1:9/")
+
+    assert outbound._slots.acquire(blocking=False)  # given back after a failure
