@@ -18,7 +18,7 @@ def to_filtered(request: MemberRequest, names: Iterable[str]) -> HttpResponseRed
     """Redirect to this page with the posted fields in the URL, without empty ones; the search text as a key."""
     form = SearchForm(request.POST)
     if not form.is_valid():
-        messages.error(request, form.errors["search"][0])
+        messages.error(request, str(form.errors["search"][0]))
     text = form.cleaned_data.get("search", "")
     query = {name: request.POST[name] for name in names if name != "search" and request.POST.get(name)}
     if text:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -12,9 +11,6 @@ from crm.models import User
 from leadmachine import production_checks
 from leadmachine.demo import people
 from tests.leadmachine.test_startup import GOOD, start
-
-SECONDS = 5
-PROCESS_SECONDS = 3  # what a loaded machine may add to the start of Python itself
 
 
 @pytest.mark.parametrize(
@@ -27,16 +23,13 @@ PROCESS_SECONDS = 3  # what a loaded machine may add to the start of Python itse
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_it_refuses_with_one_clear_line_within_seconds(wrong: dict[str, str], id_: str) -> None:
-    begun = time.monotonic()
-
+def test_it_refuses_with_one_clear_line(wrong: dict[str, str], id_: str) -> None:
     result = start(**wrong)
 
     assert result.returncode != 0
     assert [line for line in result.stderr.splitlines() if id_ in line]
     assert "Traceback" not in result.stderr
     assert not any(value in result.stderr for value in wrong.values() if not value.startswith("http"))
-    assert time.monotonic() - begun < SECONDS + PROCESS_SECONDS
 
 
 @pytest.mark.parametrize(
