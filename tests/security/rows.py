@@ -32,6 +32,7 @@ NOBODYS = {
     "socialaccount.SocialToken",
     "capi.Heartbeat",
     "capi.Housekeeping",
+    "crm.AccountMail",
 }
 
 

@@ -8,6 +8,7 @@ from django.core import mail
 
 from capi import services
 from capi.models import ConversionEvent, ConversionRule
+from crm.accounts import mails
 from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
 from tests.conftest import TOKEN, give_password, make_deal, make_lead
 
@@ -120,6 +121,8 @@ def test_no_name_turns_the_message_about_a_change(client_as: Any, admin: Members
 
 def test_no_name_turns_a_mail(client_as: Any, admin: Membership, lead: Lead) -> None:
     client_as(admin).post("/company/people/", {"email": "grace@example.com", "role": "sales"})
+
+    mails.send_due()
 
     [sent] = mail.outbox
     assert "Northwind" in sent.subject

@@ -82,7 +82,10 @@ def test_the_pages_that_would_ask_linkedin_say_so_and_ask_nothing(
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
     web = client_as(admin)
 
-    pages = [web.get("/integrations/linkedin/rules/import/"), web.post("/integrations/linkedin/check/", follow=True)]
+    pages = [
+        web.post("/integrations/linkedin/rules/import/", {"read": "1"}, follow=True),
+        web.post("/integrations/linkedin/check/", follow=True),
+    ]
 
     assert [page.status_code for page in pages] == [200, 200]
     assert all("The saved access token can" in page.content.decode() for page in pages)

@@ -28,6 +28,7 @@ OPENED_IN = {
     "capi/models/token.py": "tests/capi/models/test_token.py",
     "crm/accounts/adapter.py": "tests/security/test_lost_second_factors.py",
     "crm/accounts/middleware.py": "tests/security/test_lost_second_factors.py",
+    "crm/accounts/mails.py": "tests/crm/accounts/test_mails.py",
     "crm/accounts/mfa.py": "tests/security/test_lost_second_factors.py",
     "crm/views/company.py": "tests/security/test_lost_second_factors.py",
 }
