@@ -4,12 +4,15 @@ import random
 import threading
 import uuid
 from contextlib import suppress
+from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection as database
+from django.db.models.functions import Now
 
 from capi import services
-from capi.delivery import lane, persons, selection
+from capi.delivery import http_session, lane, persons, selection
 from capi.delivery.deliver import deliver
 from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent, CountedPerson
@@ -42,6 +45,21 @@ def test_a_worker_that_has_lost_the_lane_counts_nobody(company, rule) -> None:
         persons.spend_for_people(lease, snapshot, rule, batch.sendable, recalls=snapshot.connection.recalls)
 
     assert not CountedPerson.objects.exists()
+
+
+def test_a_worker_that_dies_with_a_request_in_flight_leaves_the_place_taken(company, rule, monkeypatch) -> None:
+    make_lead(company)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(http_session, "send", Mock(side_effect=RuntimeError))
+        send_all(company)
+    first = ConversionEvent.objects.get()
+    ConversionEvent.objects.update(next_attempt_at=Now() + timedelta(hours=1))
+    make_lead(company)
+
+    send_all(company)
+
+    assert states(company) == ["pending", "pending"]
+    assert CountedPerson.objects.get().event == first
 
 
 @with_commits
