@@ -89,6 +89,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False  # in development mails are printed as they are
 CELERY_WORKER_CONSUMER = "leadmachine.celery_transport:Consumer"
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # otherwise anyone who can write to Redis could stop workers
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

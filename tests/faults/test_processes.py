@@ -69,10 +69,11 @@ def connect(installation) -> Browser:
 
 
 def invite_to_sales(admin, installation) -> Browser:
-    """A colleague who has followed the link in the mail, which in development is in the web server's log."""
+    """A colleague who has followed the link in the mail, which in development is in the log of a worker."""
     admin.post("/company/people/", form_at="/company/people/", email="sami@contoso.example", role="sales")
-    wait_for(lambda: "/invitations/" in installation.log("web"), seconds=5, told="the mail is in the log")
-    [link] = re.findall(r"/invitations/[^/\s]+/", installation.log("web"))
+    mailed = r"https?://\S+(/invitations/[^/\s]+/)"
+    wait_for(lambda: re.search(mailed, installation.logs()), seconds=15, told="the mail is in a worker's log")
+    [link] = re.findall(mailed, installation.logs())
     browser = Browser(installation.url)
     browser.post(link, form_at=link, first_name="Sami", last_name="Example", password=PASSWORD)
     return browser

@@ -123,7 +123,7 @@ def test_no_page_takes_another_company_or_role(ours: World, theirs: World, clien
     member = ours.members["admin"]
     forged = {name: theirs.company.pk for name in EVERY_FIELD if name not in ("currency", "name", "role", "time_zone")}
 
-    client_as(member).post(path, {**forged, "name": "Kestrel", "currency": "EUR", "role": "ops"})
+    give_password(client_as(member)).post(path, {**forged, "name": "Kestrel", "currency": "EUR", "role": "ops"})
 
     member.refresh_from_db()
     member.user.refresh_from_db()
