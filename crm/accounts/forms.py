@@ -28,6 +28,10 @@ from crm.services.rate_limits import DAY_SECONDS, is_within
 class AddressField(EmailField):  # type: ignore[misc]
     """An account's e-mail address, in its normal form."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.widget.attrs.pop("placeholder", None)  # it would only repeat the label
+
     def to_python(self, value: Any) -> str:
         text: str = super().to_python(value)
         return account_address(text) if text else text

@@ -53,6 +53,13 @@ def test_somebody_new_joins_through_the_link_in_the_mail(client_as, admin, compa
     assert is_in(client)
 
 
+def test_the_form_says_what_it_wants_once(client_as, admin):
+    form = client_as(admin).get(PEOPLE).context["invitation_form"]
+
+    assert form["email"].label == "E-mail address"
+    assert "placeholder" not in str(form)
+
+
 def test_their_address_counts_as_confirmed(client_as, admin):
     invite(client_as(admin))
     accept(link())
