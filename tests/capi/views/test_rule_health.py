@@ -149,9 +149,9 @@ def test_it_tells_what_linkedin_said_of_the_rule(client_as, ops, make_rule) -> N
     pages = [client_as(ops).get(rule.get_absolute_url()).content.decode() for rule in (told, untold)]
 
     assert "<dd>Qualified Lead</dd>" in pages[0]
-    assert "not the Conversions API" in pages[0]
-    assert '<span class="bad-text">no</span>' in pages[0]
-    assert "LinkedIn has not been asked about this rule" in pages[1]
+    assert "Not the Conversions API" in pages[0]
+    assert '<span class="bad-text">No</span>' in pages[0]
+    assert "LeadMachine hasn't read this rule from LinkedIn yet" in pages[1]
 
 
 def test_odd_words_of_linkedin_are_text(client_as, ops, connection, make_rule) -> None:
