@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from crm.api.permissions import AnyCaller
 
 ERROR_CODES: Final = (400, 401, 403, 429)
-WRITE_ERROR_CODES: Final = (409, 415)
+WRITE_ERROR_CODES: Final = (409, 413, 415)
 DETAIL: Final = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 REASONS: Final = {"type": "object"}  # messages by field name, or one `detail`
 
