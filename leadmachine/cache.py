@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,8 +66,11 @@ patience = Patience()
 class OwnCache(LocMemCache):
     """The memory of this process."""
 
-    def count(self, key: str, seconds: int) -> int:
-        """Increment `key`, which expires this many seconds after its first use. Returns the new count."""
+    def count(self, keys: Sequence[str], seconds: int) -> list[int]:
+        """Increment each key, which expires this many seconds after its first use. Returns the new counts."""
+        return [self._count(key, seconds) for key in keys]
+
+    def _count(self, key: str, seconds: int) -> int:
         self.add(key, 0, seconds)
         try:
             return self.incr(key)
@@ -76,14 +79,14 @@ class OwnCache(LocMemCache):
 
 
 class CountingRedisCache(RedisCache):
-    def count(self, key: str, seconds: int) -> int:
-        """As in `OwnCache`, in one round trip. Django's `add` and `incr` would need three."""
-        key = self.make_and_validate_key(key)
-        with self._cache.get_client(key, write=True).pipeline() as pipeline:
-            pipeline.set(key, 0, ex=seconds, nx=True)
-            pipeline.incr(key)
-            count: int = pipeline.execute()[-1]
-        return count
+    def count(self, keys: Sequence[str], seconds: int) -> list[int]:
+        """As in `OwnCache`, in one round trip. Django's `add` and `incr` would need three for each key."""
+        with self._cache.get_client(write=True).pipeline() as pipeline:
+            for key in map(self.make_and_validate_key, keys):
+                pipeline.set(key, 0, ex=seconds, nx=True)
+                pipeline.incr(key)
+            counts: list[int] = pipeline.execute()[1::2]
+        return counts
 
 
 def _with_fallback(name: str) -> Callable[..., Any]:

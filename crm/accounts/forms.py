@@ -22,7 +22,7 @@ from crm.models import Company, SignInProvider, User
 from crm.models.addresses import account_address
 from crm.models.validators import CODES, time_zones, usual_currency, usual_time_zone, validate_name
 from crm.services.companies import create_company
-from crm.services.rate_limits import DAY_SECONDS, is_within
+from crm.services.rate_limits import DAY_SECONDS, are_within
 
 
 class AddressField(EmailField):  # type: ignore[misc]
@@ -139,7 +139,7 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
     def _may_sign_up(self, email: str) -> bool:
         network = truncate_ip(get_adapter().get_client_ip(context.request))
         most = {f"sign-ups:from:{network}": settings.SIGNUPS_PER_DAY, f"sign-ups:of:{email}": SIGN_UPS_OF_AN_ADDRESS}
-        return all(is_within(name, at_most=at_most, seconds=DAY_SECONDS) for name, at_most in most.items())
+        return are_within(most, seconds=DAY_SECONDS)
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Sign up, or have the owner of the address told that they have an account. Either takes the same time."""

@@ -10,7 +10,7 @@ from rest_framework.throttling import BaseThrottle
 
 from crm.api.authentication import Caller
 from crm.models.roles import Action
-from crm.services.rate_limits import is_within, seconds_left
+from crm.services.rate_limits import are_within, seconds_left
 
 if TYPE_CHECKING:  # importing views loads the settings, which refer to this module
     from rest_framework.views import APIView
@@ -53,9 +53,8 @@ class CallerThrottle(BaseThrottle):
             return True  # the permission check refuses it
         caller = cast(Caller, request.auth)
         company = f"api:{caller.company_id}"
-        return is_within(
-            f"{company}:{type(caller).__name__}:{caller.pk}", at_most=settings.API_REQUESTS_PER_MINUTE
-        ) and is_within(company, at_most=settings.API_COMPANY_PER_MINUTE)
+        own = f"{company}:{type(caller).__name__}:{caller.pk}"
+        return are_within({own: settings.API_REQUESTS_PER_MINUTE, company: settings.API_COMPANY_PER_MINUTE})
 
     def wait(self) -> float:
         return seconds_left()

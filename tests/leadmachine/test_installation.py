@@ -165,7 +165,7 @@ def test_none_counts_or_reads_in_the_cache_of_another(settings: Any, request: py
     for name in ("ours", "theirs", "ours"):
         settings.INSTALLATION = name
         installation.name.cache_clear()
-        counts.append(caches["default"].count("uses", 60))
+        counts.append(caches["default"].count(["uses"], 60)[0])
 
     for pool in caches["default"]._cache._pools.values():
         pool.disconnect()

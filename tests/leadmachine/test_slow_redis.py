@@ -69,7 +69,7 @@ def test_the_first_use_of_a_new_connection_costs_one_round_trip(redis: CountingP
 
 
 def test_uses_are_counted_and_forgotten_in_their_time(redis: CountingProxy) -> None:
-    counts = [caches["default"].count("uses", 60) for _ in range(3)]
+    counts = [caches["default"].count(["uses"], 60)[0] for _ in range(3)]
 
     with Redis.from_url(django_settings.REDIS_URL) as client:
         [key] = client.keys("*test_uses_are_counted_and_forgotten*")

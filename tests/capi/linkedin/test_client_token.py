@@ -10,7 +10,7 @@ from tests.capi.linkedin.wire import CREATED, TOKEN, Wire, keeping_alive, ok, sa
 @pytest.mark.parametrize("bad", ["", "two words", "line\nbreak", "tab\t", "nul\0", "tökén", "\x7f"])
 def test_a_token_that_can_not_stand_in_a_header_is_refused_without_repeating_it(client_for, bad):
     token = f"{bad}secret" if bad else ""
-    with Wire(keeping_alive(CREATED)) as wire, pytest.raises(ValueError, match="Enter it again") as refused:
+    with Wire(keeping_alive(CREATED)) as wire, pytest.raises(ValueError, match="Paste it again") as refused:
         send(client_for(wire.url), token=token)
 
     assert wire.accepted == 0

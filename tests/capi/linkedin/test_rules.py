@@ -248,7 +248,7 @@ def test_the_token_is_in_no_error_repr_or_log(read, caplog):
         keeping_alive(b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%b" % (len(TOKEN), TOKEN.encode()))
     ) as wire:
         result = read(wire.url)
-    with pytest.raises(ValueError, match="Enter it again") as refused:
+    with pytest.raises(ValueError, match="Paste it again") as refused:
         read("http://127.0.0.1:9", token="two words")
 
     assert result.api_message.message == "•••"

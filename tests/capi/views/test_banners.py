@@ -32,13 +32,13 @@ def test_there_is_none_where_events_go_to_linkedin(client_as, admin, settings) -
     assert 'class="banner' not in page
 
 
-def test_every_page_says_that_the_sandbox_is_on(client_as, sales, settings) -> None:
+def test_every_page_says_that_the_sandbox_is_on(client_as, sales, ops, settings) -> None:
     settings.LINKEDIN_SANDBOX = True
 
-    page = client_as(sales).get(LEADS).content.decode()
+    pages = [client_as(member).get(LEADS).content.decode() for member in (sales, ops)]
 
-    assert "Events go to a stand-in for LinkedIn" in page
-    assert reverse("sandbox") in page
+    assert ["Events go to a stand-in for LinkedIn" in page for page in pages] == [True, True]
+    assert [reverse("sandbox") in page for page in pages] == [False, True]  # sales don't see what it received
 
 
 def test_every_page_says_where_events_go_if_not_to_linkedin(client_as, sales, settings) -> None:
