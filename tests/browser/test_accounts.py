@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from crm.accounts import mails
 from crm.models import Invitation, Lead, Membership
 from crm.models.roles import Role
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use
+from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, in_turn
 from tests.conftest import PASSWORD, code_now, guarded, join, sign_in
 from tests.crm.accounts.conftest import Clock, set_up_app
 
@@ -126,6 +126,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     expect(hers.get_by_role("link", name="Add lead")).to_have_count(0)
 
 
+@pytest.mark.sized
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(page, company, admin, size, theme):
@@ -138,8 +139,9 @@ def test_no_page_has_a_finding(page, company, admin, size, theme):
         Invitation.objects.create(
             company=company, email=f"{name}@example.com", role="ops", token_sha256=name, sent_at=sent_at
         )
-    for path in ("/login/", "/signup/", "/confirm-email/", "/confirm-email/nonsense/", "/password/reset/",
-                 "/password/reset/sent/", "/password/reset/1-nonsense/", "/password/reset/done/"):  # fmt: skip
+    paths = ("/login/", "/signup/", "/confirm-email/", "/confirm-email/nonsense/", "/password/reset/",
+             "/password/reset/sent/", "/password/reset/1-nonsense/", "/password/reset/done/")  # fmt: skip
+    for path in in_turn(paths, theme):
         page.goto(page.server_url + path)
         assert_fit_to_use(page)
 

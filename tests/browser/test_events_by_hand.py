@@ -5,7 +5,7 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from capi.models import Connection, ConversionEvent
-from tests.browser.test_capi_pages import EVENTS, SIZES, assert_fit_to_use, let_seconds_pass, open_page
+from tests.browser.test_capi_pages import EVENTS, SIZES, assert_fit_to_use, in_turn, let_seconds_pass, open_page
 from tests.capi.conftest import states
 from tests.capi.counted import count_now
 from tests.conftest import make_deal, make_lead, sign_in
@@ -25,6 +25,7 @@ def held(company, connected, make_rule) -> None:
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
 
 
+@pytest.mark.sized
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(page, company, admin, held, size, theme) -> None:
@@ -33,11 +34,12 @@ def test_no_page_has_a_finding(page, company, admin, held, size, theme) -> None:
     dry_run, retry, cancel = (reverse(name) for name in ("dry_run", "events_retry", "events_cancel"))
     sign_in(page, admin)
 
-    for address in [
+    addresses = [
         EVENTS, reverse("dashboard"), reverse("linkedin"), event.get_absolute_url(), lead.get_absolute_url(),
         f"{retry}?state=failed", f"{retry}?state=sent", f"{cancel}?state=on_hold", f"{dry_run}?lead={lead.pk}",
         f"{dry_run}?deal={deal.pk}", dry_run,
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for address in in_turn(addresses, theme):
         open_page(page, address, size, theme)
         assert_fit_to_use(page)
     open_page(page, reverse("check_hash"), size, theme)

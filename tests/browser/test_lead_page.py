@@ -25,6 +25,7 @@ def test_a_queued_event_is_followed_until_it_is_sent(page: Page, admin, company,
     expect(page.locator("#timeline[data-live]")).to_have_count(0)  # nothing left to follow
 
 
+@pytest.mark.sized
 def test_erasing_and_deleting_stand_apart_in_the_menu(page: Page, admin, company):
     lead = make_lead(company, first_name="Ada", last_name="Byron", phone="+31 20 555 0142")
     sign_in(page, admin)

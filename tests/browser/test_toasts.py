@@ -90,6 +90,7 @@ def test_a_toast_with_undo_counts_down_to_when_linkedin_is_told(page: Page, toas
     expect(toast).to_have_count(0)
 
 
+@pytest.mark.sized
 def test_toasts_are_readable_for_everybody(page: Page, sales):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
