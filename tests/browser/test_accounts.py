@@ -93,7 +93,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     expect(hers.locator("#messages")).to_contain_text("Welcome to Northwind BV.")
     hers.goto(f"{hers.server_url}/account/")
     assert_fit_to_use(hers)
-    hers.get_by_role("link", name="Set up").click()
+    hers.get_by_role("link", name="Set up app").click()
     assert_fit_to_use(hers)
     hers.get_by_label("Password").fill(PASSWORD)
     press(hers, "Continue")

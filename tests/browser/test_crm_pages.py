@@ -82,7 +82,7 @@ def test_signing_in_and_out(page: Page, sales):
     page.goto(page.server_url + "/leads/")
     page.get_by_label("E-mail address").fill("sales@example.com")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Leads", exact=True)).to_be_visible()
 
     page.get_by_text("Sales Jansen").first.click()
