@@ -216,8 +216,8 @@ def test_with_redis_dead_a_save_answers_at_once_and_the_sweep_delivers(install, 
 def test_the_compose_file_has_each_process_with_a_health_check_and_waits_for_the_migrations() -> None:
     services = COMPOSE["services"]
 
-    assert set(services) == {"postgres", "redis", "migrate", "web", "worker"}
-    assert [name for name, service in services.items() if "healthcheck" not in service] == ["migrate"]
+    assert set(services) == {"postgres", "redis", "migrate", "web", "worker", "proxy"}
+    assert [name for name, service in services.items() if "healthcheck" not in service] == ["migrate", "proxy"]
     for name in ("web", "worker"):
         assert services[name]["depends_on"] == {
             "migrate": {"condition": "service_completed_successfully"},
@@ -237,7 +237,7 @@ def test_without_the_settings_of_production_the_web_server_says_what_is_missing_
     done = subprocess.run(command("web"), env=bare, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=30)
 
     assert done.returncode == 1
-    assert "SECRET_KEY is missing or too short." in done.stderr
+    assert "SECRET_KEY is missing, too short or not random." in done.stderr
     assert "ALLOWED_HOSTS does not name the hosts" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -22,6 +22,7 @@ EDGE_FILES = (
 )
 # What is right without: where it stands, what it says, and why.
 REASONED = {
+    ("capi/selectors/timeline.py", "ConversionRule.filter"): "the rules of events that were found by company",
     ("crm/accounts/decorators.py", "Membership.filter"): "one's own memberships, whatever the company",
     ("crm/accounts/sessions.py", "Membership.active"): "one's own memberships, whatever the company",
     ("crm/accounts/company_sign_in.py", "SignInProvider.filter"): "the code in the address is what tells the company",

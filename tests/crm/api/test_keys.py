@@ -10,7 +10,7 @@ from crm.models import ApiKey, CrmEvent, Lead
 from crm.selectors import timeline
 from crm.services import companies
 from crm.services.companies import TooManyKeys, issue_api_key
-from tests.conftest import make_lead
+from tests.conftest import give_password, make_lead
 from tests.crm.api.calling import caller, with_key
 
 REFUSED = "This API key is unknown or revoked. Ask an admin of your company for a new one."
@@ -147,7 +147,7 @@ def test_a_company_has_at_most_50_keys_that_work(company, other_company):
 def test_page_and_command_say_that_there_are_too_many_keys(company, admin, client_as, monkeypatch):
     monkeypatch.setattr(companies, "KEYS_AT_MOST", 0)
 
-    page = client_as(admin).post("/company/api-keys/new/", {"role": "sales", "name": "Website form"})
+    page = give_password(client_as(admin)).post("/company/api-keys/new/", {"role": "sales", "name": "Website form"})
 
     assert "There are 0 API keys, as many as a company may have. Revoke one first." in page.content.decode()
     with pytest.raises(CommandError, match="Revoke one first"):
