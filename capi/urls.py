@@ -5,7 +5,7 @@ from django.urls import path
 from capi.views import alerts, backfills, connection, dashboard, dry_run, events, reports, rule_import, rules, sandbox
 
 urlpatterns = [
-    path("", dashboard.dashboard, name="dashboard"),
+    path("dashboard/", dashboard.dashboard, name="dashboard"),
     path("integrations/linkedin/", connection.setup, name="linkedin"),
     path("integrations/linkedin/token/", connection.token, name="token_save"),
     path("integrations/linkedin/token/remove/", connection.remove_token, name="token_remove"),

@@ -2,10 +2,20 @@
 
 from django.urls import include, path
 
-from crm.views import audit, company, deals, leads, people, shell, sign_in_provider, undo
+from crm.views import audit, calendar_feeds, company, deals, leads, people, shell, sign_in_provider, tasks, undo
 
 urlpatterns = [
     path("", include("crm.accounts.urls")),
+    path("", shell.home, name="home"),
+    path("my-day/", tasks.my_day, name="my_day"),
+    path("tasks/", tasks.tasks, name="tasks"),
+    path("tasks/new/", tasks.task_new, name="task_new"),
+    path("tasks/<int:pk>/edit/", tasks.task_edit, name="task_edit"),
+    path("tasks/<int:pk>/step/", tasks.task_step, name="task_step"),
+    path("tasks/<int:pk>/delete/", tasks.task_delete, name="task_delete"),
+    path("tasks/calendar/", calendar_feeds.calendar, name="calendar"),
+    path("tasks/calendar/remove/", calendar_feeds.calendar_remove, name="calendar_remove"),
+    path("calendar/<str:token>.ics", calendar_feeds.calendar_feed, name="calendar_feed"),
     path("theme/", shell.theme, name="theme"),
     path("switch-company/", shell.switch_company, name="switch_company"),
     path("outcomes-column/", shell.outcomes_column, name="outcomes_column"),

@@ -228,6 +228,9 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.Stage": Kept("as long as its company"),
     "crm.Lead": Kept("until somebody of the company deletes it; erased, its empty row stays"),
     "crm.Deal": Kept("as long as its lead, or until somebody of the company deletes it"),
+    "crm.Task": Kept("as long as what it is about, or until somebody of the company deletes it"),
+    "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
+    "crm.CalendarFeed": Kept("as long as its account: one row for each member who has a link"),
     "crm.AuditEntry": (
         Expires(LOG, "a sign-in", _in_order(AuditEntry, Q(action__in=SIGN_INS), at="at")),
         Expires(RECORD, "anything else", _in_order(AuditEntry, at="at")),

@@ -6,13 +6,14 @@ from rest_framework.routers import SimpleRouter
 
 from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
 from crm.api.schema import SchemaView
-from crm.api.views import ApiNotFoundView, DealViewSet, IndexView, LeadViewSet
+from crm.api.views import ApiNotFoundView, DealViewSet, IndexView, LeadViewSet, TaskViewSet
 from crm.views.api_docs import docs
 from leadmachine.help import pages as help_pages
 
 router = SimpleRouter()
 router.register("leads", LeadViewSet, basename="api-lead")
 router.register("deals", DealViewSet, basename="api-deal")
+router.register("tasks", TaskViewSet, basename="api-task")
 router.register("conversion-rules", ConversionRuleViewSet, basename="api-conversion-rule")
 router.register("conversion-events", ConversionEventViewSet, basename="api-conversion-event")
 lists = {prefix: f"{basename}-list" for prefix, _, basename in router.registry}

@@ -15,11 +15,13 @@ from django.contrib.auth.hashers import make_password
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.db import connections
 from django.test import Client, TransactionTestCase
+from django.utils import timezone
 from playwright.sync_api import expect
 
-from crm.models import Company, Deal, Lead, Membership, User
+from crm.models import Company, Deal, Lead, Membership, Task, User
 from crm.models.roles import Role
 from crm.services import rate_limits
+from crm.services.tasks import save_task
 from tests import emptying, pages, size
 
 pytest_plugins = ["tests.fixtures", "tests.faults.tally"]
@@ -171,6 +173,12 @@ def make_deal(lead: Lead, **fields: Any) -> Deal:
     """A deal with the lead, worth 1,250 euros unless told otherwise."""
     defaults = {"title": "Forty licences", "amount": "1250.00", "currency": "EUR"}
     return Deal.objects.create(company=lead.company, lead=lead, **{**defaults, **fields})
+
+
+def make_task(membership: Membership, **fields: Any) -> Task:
+    """A task of the member, due today unless told otherwise."""
+    defaults = {"title": "Call Ada", "due_on": timezone.localdate(), "owner": membership.user}
+    return save_task(task=Task(company=membership.company, **{**defaults, **fields}))
 
 
 # --- browser ---------------------------------------------------------------------------------------------------------

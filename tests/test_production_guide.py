@@ -72,7 +72,7 @@ def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(machine: Mac
     machine.start()
     health = machine.run(blocks(CHECKING)[0])
     person = Person(machine.port)
-    signed_in, dashboard = person.sign_in(), person.get("/")
+    signed_in, dashboard = person.sign_in(), person.get("/dashboard/")
 
     assert health.startswith('{"status": "ready"}')
     assert (signed_in.status_code, signed_in.headers.get("Location")) == (302, "/")
@@ -93,7 +93,7 @@ def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(machine: Mac
     machine.run(blocks("6. The processes")[0])
     machine.start()
 
-    assert person.get("/").status_code == 200  # the session has outlived the restore and the upgrade
+    assert person.get("/dashboard/").status_code == 200  # the session has outlived the restore and the upgrade
 
     assert set(machine.stop().values()) == {0}
     machine.run_part(ENDING)

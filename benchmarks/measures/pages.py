@@ -31,7 +31,7 @@ PAGES = {
     "event_page": "event",
     "lead_page": "lead",
     "rule_page": "rule",
-    "dashboard": "/",
+    "dashboard": "/dashboard/",
     "overview": "/integrations/linkedin/overview/?period=90",
 }
 

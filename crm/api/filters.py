@@ -10,7 +10,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
-from crm.models import Company, Lead, Membership
+from crm.models import Company, Lead, Membership, Task
 from crm.models.addresses import NO_ADDRESS
 from crm.models.lead import LeadQuerySet
 
@@ -51,6 +51,45 @@ class LeadFilter(filters.FilterSet):  # type: ignore[misc]
     class Meta:
         model = Lead
         fields = ("email",)
+
+
+class StrictBoolean(forms.Field):
+    """true or false, in the words of JSON."""
+
+    def clean(self, value: Any) -> bool | None:
+        if value not in (None, "true", "false"):
+            raise forms.ValidationError("Enter true or false.")
+        return None if value is None else value == "true"
+
+
+@extend_schema_field({"type": "boolean"})
+class DoneFilter(filters.Filter):  # type: ignore[misc]
+    """Tasks that are done, or those that are not."""
+
+    field_class = StrictBoolean
+
+    def filter(self, tasks: QuerySet[Task], value: bool | None) -> QuerySet[Task]:
+        return tasks if value is None else tasks.exclude(done_at=None) if value else tasks.filter(done_at=None)
+
+
+class IdFilter(filters.NumberFilter):  # type: ignore[misc]
+    """A row's id. An id that no row has, or only another company's, matches nothing."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(decimal_places=0, max_digits=18, min_value=1, **kwargs)
+
+
+class TaskFilter(filters.FilterSet):  # type: ignore[misc]
+    """`?owner=`, `?lead=`, `?deal=`, `?is_done=`. An invalid value is a 400."""
+
+    owner = IdFilter(field_name="owner_id")
+    lead = IdFilter(field_name="lead_id")
+    deal = IdFilter(field_name="deal_id")
+    is_done = DoneFilter()
+
+    class Meta:
+        model = Task
+        fields = ("owner", "lead", "deal", "is_done")
 
 
 class ByCompany(Protocol):

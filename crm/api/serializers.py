@@ -7,17 +7,18 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as ModelError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Model, TextChoices
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
 from crm.api.fields import Amount, EmailText, OwnRowField, Switch, Text
 from crm.forms.leads import company_people
-from crm.models import Company, Deal, Lead, LeadStatus, Stage
+from crm.models import Company, Deal, Lead, LeadStatus, Stage, Task, TaskKind
 from crm.models.addresses import NO_ADDRESS
 from crm.models.lead import LeadType
 from crm.services.erasure import person_kept
+from crm.services.tasks import finish_task, reopen_task, save_task
 
 M = TypeVar("M", bound=Model)
 
@@ -108,6 +109,7 @@ def one_of(choices: type[TextChoices]) -> dict[str, Any]:
 # Leads and deals. The order of `fields` is the order in responses.
 
 NO_COLLEAGUE = "Choose one of your colleagues."
+IS_DONE = "is_done"
 TOO_LARGE = "Enter at most 12 digits before the decimal point."
 
 
@@ -175,3 +177,55 @@ class DealSerializer(StrictSerializer[Deal]):
             return super().update(instance, validated_data)
         with person_kept(instance.lead_id):
             return super().update(instance, validated_data)
+
+
+class TaskSerializer(StrictSerializer[Task]):
+    """A task about a lead, about a deal or about neither. Days and times are in the company's time zone."""
+
+    lead = OwnRowField(
+        rows=lambda company: Lead.objects.for_company(company).not_erased(),
+        required=False,
+        allow_null=True,
+        otherwise="Choose one of your company's leads.",
+    )
+    deal = OwnRowField(
+        rows=lambda company: Deal.objects.for_company(company).filter(lead__erased_at=None),
+        required=False,
+        allow_null=True,
+        otherwise="Choose one of your company's deals.",
+    )
+    owner = OwnRowField(rows=company_people, otherwise=NO_COLLEAGUE)
+    is_done = Switch(required=False)
+
+    class Meta:
+        model = Task
+        fields = (
+            "id", "title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done", "done_at",
+            "created_at", "updated_at",
+        )  # fmt: skip
+        read_only_fields = ("id", "done_at", "created_at", "updated_at")
+        extra_kwargs = {"kind": one_of(TaskKind)}
+
+    def _candidate(self, attrs: Mapping[str, Any]) -> Task:
+        return super()._candidate({name: value for name, value in attrs.items() if name != IS_DONE})
+
+    @transaction.atomic
+    def create(self, validated_data: Any) -> Task:
+        is_done = validated_data.pop(IS_DONE, False)
+        task = save_task(task=Task(company=self.company, **validated_data))
+        return self._with_state(task, is_done)
+
+    @transaction.atomic
+    def update(self, instance: Task, validated_data: Any) -> Task:
+        is_done = validated_data.pop(IS_DONE, instance.is_done)
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        if validated_data:
+            # Write only the fields given, so that concurrent changes to others stay.
+            save_task(task=instance, fields=validated_data)
+        return self._with_state(instance, is_done)
+
+    def _with_state(self, task: Task, is_done: bool) -> Task:
+        if is_done != task.is_done:
+            (finish_task if is_done else reopen_task)(task=task)
+        return task

@@ -1,4 +1,4 @@
-"""`/api/v1/leads/`, `/api/v1/deals/`, the index and the 404. The models record the CRM events of changes."""
+"""`/api/v1/leads/`, `…/deals/`, `…/tasks/`, the index and the 404. The models record the CRM events of changes."""
 
 import hashlib
 import json
@@ -15,14 +15,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from crm.api.filters import LeadFilter
+from crm.api.filters import LeadFilter, TaskFilter
 from crm.api.permissions import AnyCaller
-from crm.api.serializers import DealSerializer, LeadSerializer
+from crm.api.serializers import DealSerializer, LeadSerializer, TaskSerializer
 from crm.api.viewsets import GRACE, CompanyViewSet, Conflict, M
-from crm.models import Company, Deal, Lead
+from crm.models import Company, Deal, Lead, Task
 from crm.models.roles import Action
 from crm.services.editing import delete
 from crm.services.idempotency import save_once
+from crm.services.tasks import delete_task
 
 # `Idempotency-Key`: a request repeated because its response was lost adds nothing.
 
@@ -63,7 +64,7 @@ def _sha256(path: str, key: str, body: Any) -> str:
     return hashlib.sha256(json.dumps([path, key, body], sort_keys=True).encode()).hexdigest()
 
 
-# Leads and deals
+# Leads, deals and tasks
 
 GRACE_PERIOD: Final = OpenApiParameter(
     GRACE,
@@ -73,10 +74,7 @@ GRACE_PERIOD: Final = OpenApiParameter(
 )
 
 
-@extend_schema_view(
-    update=extend_schema(parameters=[GRACE_PERIOD]), partial_update=extend_schema(parameters=[GRACE_PERIOD])
-)
-class PipelineViewSet(
+class WritableViewSet(
     mixins.ListModelMixin,
     mixins.CreateModelMixin,
     mixins.RetrieveModelMixin,
@@ -84,7 +82,27 @@ class PipelineViewSet(
     mixins.DestroyModelMixin,
     CompanyViewSet[M],
 ):
-    """The operations on leads and on deals."""
+    """All operations on one kind of row."""
+
+    @extend_schema(parameters=[IDEMPOTENCY_KEY])
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Add one. With an Idempotency-Key, only once however often the request is repeated."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        pk, added = saved_once(request, self.caller.company, serializer.save)
+        row = added or self.get_queryset().filter(pk=pk).first()
+        if row is None:
+            raise AddedRowGone
+        return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
+
+
+@extend_schema_view(
+    create=extend_schema(parameters=[IDEMPOTENCY_KEY, GRACE_PERIOD]),
+    update=extend_schema(parameters=[GRACE_PERIOD]),
+    partial_update=extend_schema(parameters=[GRACE_PERIOD]),
+)
+class PipelineViewSet(WritableViewSet[M]):
+    """The operations on leads and on deals, whose changes may cause conversions."""
 
     takes_grace = True
 
@@ -96,17 +114,6 @@ class PipelineViewSet(
         "partial_update": Action.EDIT_LEADS,
         "destroy": Action.DELETE_LEADS,
     }
-
-    @extend_schema(parameters=[IDEMPOTENCY_KEY, GRACE_PERIOD])
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Add one. With an Idempotency-Key, only once however often the request is repeated."""
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        pk, added = saved_once(request, self.caller.company, serializer.save)
-        row = added or self.get_queryset().filter(pk=pk).first()
-        if row is None:
-            raise AddedRowGone
-        return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
 
     def perform_destroy(self, instance: Any) -> None:
         delete(row=instance)
@@ -125,6 +132,18 @@ class DealViewSet(PipelineViewSet[Deal]):
 
     queryset = Deal.objects.all()
     serializer_class = DealSerializer
+
+
+class TaskViewSet(WritableViewSet[Task]):
+    """The company's tasks, newest first. Whoever may edit a lead may delete a task about it: it is no one's data."""
+
+    queryset = Task.objects.select_related("lead", "deal")
+    serializer_class = TaskSerializer
+    filterset_class = TaskFilter
+    actions = {**PipelineViewSet.actions, "destroy": Action.EDIT_LEADS}
+
+    def perform_destroy(self, instance: Any) -> None:
+        delete_task(task=instance)
 
 
 class ApiNotFoundView(APIView):

@@ -1,6 +1,7 @@
 """Companies, people, leads, deals and their history."""
 
 from crm.models.audit import AuditAction, AuditEntry
+from crm.models.calendar_feed import CalendarFeed
 from crm.models.change import Change, ChangedField
 from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMeaning
 from crm.models.deal import Deal
@@ -10,12 +11,14 @@ from crm.models.lead import Lead, LeadSearch
 from crm.models.mail import AccountMail
 from crm.models.people import ApiKey, Invitation, Membership, User
 from crm.models.sign_in_provider import SignInProvider
+from crm.models.task import Task, TaskKind, TaskReminder
 
 __all__ = [
     "AccountMail",
     "ApiKey",
     "AuditAction",
     "AuditEntry",
+    "CalendarFeed",
     "Change",
     "ChangedField",
     "Company",
@@ -32,5 +35,8 @@ __all__ = [
     "SignInProvider",
     "Stage",
     "StageMeaning",
+    "Task",
+    "TaskKind",
+    "TaskReminder",
     "User",
 ]

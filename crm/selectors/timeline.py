@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from crm.models import Change, CrmEvent, CrmEventKind, Deal, Lead
+from crm.models import Change, CrmEvent, CrmEventKind, Deal, Lead, Membership
 from crm.models.bidi import without_bidi_controls
 from crm.models.roles import Action
 from crm.selectors.history import described
@@ -98,6 +98,11 @@ class TimelineEntry:
     def deal(self) -> Deal | None:
         return self.source.deal
 
+    @property
+    def subject(self) -> Deal | Lead | None:
+        """The deal or lead that it is about; None once that has been deleted."""
+        return self.source.deal or self.source.lead
+
 
 @dataclass(frozen=True)
 class Timeline:
@@ -125,6 +130,15 @@ def of_lead(lead: Lead) -> Timeline:
 def of_deal(deal: Deal) -> Timeline:
     """The timeline of one deal."""
     return _timeline(deal.company_id, Q(deal=deal))
+
+
+def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequence[TimelineEntry]:
+    """What others have done since then with the member's leads and deals, newest first."""
+    user, company_id = membership.user, membership.company_id
+    theirs = (Q(lead__owner=user) | Q(deal__owner=user)) & (Q(actor=None) | ~Q(actor=user))
+    events = CrmEvent.objects.for_company(company_id).filter(theirs, occurred_at__gte=since)
+    changes = Change.objects.for_company(company_id).filter(theirs, changed_at__gte=since)
+    return _merged(*(list(_newest(rows.select_related("lead"))) for rows in (events, changes)))[:at_most]
 
 
 def outcomes_of_leads(leads: Sequence[Lead]) -> Mapping[int, TimelineNote]:
@@ -172,6 +186,12 @@ def _is_reported(note: TimelineNote) -> bool:
 def _timeline(company_id: int, of_row: Q) -> Timeline:
     events = list(_newest(CrmEvent.objects.for_company(company_id).filter(of_row)))
     changes = list(_newest(Change.objects.for_company(company_id).filter(of_row)))
+    entries = _merged(events, changes)
+    return Timeline(entries[:ENTRIES_AT_MOST], is_cut=len(entries) > ENTRIES_AT_MOST)
+
+
+def _merged(events: Sequence[CrmEvent], changes: Sequence[Change]) -> list[TimelineEntry]:
+    """An entry for each event, with the change that caused it, and one for each other change. Newest first."""
     words = described(changes)
     causes = {change.caused: words[change.pk] for change in changes if change.caused}
     recorded = {event.public_id for event in events}
@@ -188,8 +208,7 @@ def _timeline(company_id: int, of_row: Q) -> Timeline:
     ]
     alone = [change for change in changes if change.caused not in recorded]
     entries += [TimelineEntry(words[change.pk], "", "plain", change) for change in alone]
-    entries.sort(key=attrgetter("occurred_at"), reverse=True)
-    return Timeline(entries[:ENTRIES_AT_MOST], is_cut=len(entries) > ENTRIES_AT_MOST)
+    return sorted(entries, key=attrgetter("occurred_at"), reverse=True)
 
 
 R = TypeVar("R", bound=Model)

@@ -17,9 +17,9 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
 from django.db.models import Value
-from django.db.models.functions import Cast, Concat, Now
+from django.db.models.functions import Cast, Coalesce, Concat, Now
 
-from crm.models import AuditAction, AuditEntry, Deal, Lead, LeadSearch, User
+from crm.models import AuditAction, AuditEntry, Deal, Lead, LeadSearch, Task, TaskReminder, User
 from crm.models.lead import PERSONAL, PersonErased
 from crm.services import audit
 from crm.signals import lead_erased
@@ -49,6 +49,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         transaction.on_commit(partial(logger.info, ERASED, locked.pk, locked.company_id, locked.created_at.isoformat()))
         lead_erased.send(sender=Lead, company_id=locked.company_id, lead_ids=[locked.pk])
         deals = _clear_deals(locked)
+        _clear_tasks(locked)
         Lead.objects.filter(pk=locked.pk).update(
             erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")
         )
@@ -84,6 +85,14 @@ def _clear_deals(lead: Lead) -> list[int]:
     deals = Deal.objects.filter(lead=lead)
     deals.update(title=Concat(Value("Deal "), Cast("pk", models.CharField())), updated_at=Now())
     return list(deals.order_by("pk").values_list("pk", flat=True))
+
+
+def _clear_tasks(lead: Lead) -> None:
+    """Give the tasks about the lead and its deals neutral titles, and finish them: there is no one left to call."""
+    tasks = Task.objects.for_company(lead.company_id).about(lead)
+    TaskReminder.objects.filter(task__in=tasks.values("pk")).delete()
+    title = Concat(Value("Task "), Cast("pk", models.CharField()))
+    tasks.update(title=title, done_at=Coalesce("done_at", Now()), reminder=False, updated_at=Now())
 
 
 def _forget_in_admin_log(lead: Lead, deals: list[int]) -> None:

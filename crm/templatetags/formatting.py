@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from string import digits
 from typing import Final
@@ -107,6 +107,12 @@ def day(value: date | None) -> SafeString | str:
 def short_day(value: date) -> SafeString:
     """A date as "24 Nov", or as "Nov 2027" if it is in another year. The full date is in the title."""
     return _day(value, _patterns().short_day if value.year == timezone.localdate().year else "M Y")
+
+
+@register.filter
+def clock(value: time) -> str:
+    """A time of the day as "15:00"."""
+    return dateformat.time_format(value, _patterns().time)
 
 
 @register.filter

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from crm.accounts.middleware import TYPED, recall_typed
 from crm.models import Membership
-from crm.models.roles import Action
+from crm.models.roles import Action, Role
 
 THEME_COOKIE: Final = "theme"
 
@@ -34,16 +34,18 @@ class Page:
     url_name: str
     icon: str
     action: Action
-    wide_only: bool = False  # phones have room for five tabs; the page is also in the account menu
+    # The roles that have it among the tabs of a phone, which has room for five. It is also in the account menu.
+    on_phones_of: frozenset[str] = frozenset(Role)
 
 
 PAGES: Final = (
+    Page("My day", "my_day", "sun", Action.EDIT_LEADS, on_phones_of=frozenset({Role.SALES})),
     Page("Dashboard", "dashboard", "squares-2x2", Action.SEE_LEADS),
     Page("Leads", "leads", "users", Action.SEE_LEADS),
     Page("Deals", "deals", "view-columns", Action.SEE_LEADS),
     Page("Recent Events", "events", "bolt", Action.SEE_EVENT_LOG),
     Page("LinkedIn", "linkedin", "link", Action.SEE_CONNECTION),
-    Page("Company", "company", "building-office-2", Action.MANAGE_COMPANY, wide_only=True),
+    Page("Company", "company", "building-office-2", Action.MANAGE_COMPANY, on_phones_of=frozenset()),
 )
 
 
@@ -82,4 +84,7 @@ def navigation(membership: Membership, path: str) -> list[NavigationItem]:
     pages = [(page, reverse(page.url_name)) for page in PAGES if membership.may(page.action)]
     matching = [url for page, url in pages if path == url or (url != "/" and path.startswith(url))]
     current = max(matching, key=len, default=None)
-    return [NavigationItem(page.label, url, page.icon, url == current, page.wide_only) for page, url in pages]
+    return [
+        NavigationItem(page.label, url, page.icon, url == current, membership.role not in page.on_phones_of)
+        for page, url in pages
+    ]

@@ -18,6 +18,7 @@ from crm.models.deal import DealQuerySet
 from crm.models.roles import Action
 from crm.selectors import timeline
 from crm.selectors.deals import CLOSED_DAYS, LAST_CHANGED, board_of, search
+from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_deals
 from crm.services.editing import delete, move_deal
 from crm.services.erasure import person_kept
@@ -76,6 +77,7 @@ def deal(request: MemberRequest, pk: int) -> HttpResponse:
     instance = own_or_404(Deal.objects.select_related("stage", "owner", "lead"), request, pk)
     context = {
         "deal": instance,
+        "tasks": open_tasks_of(instance),
         "timeline": timeline.of_deal(instance),
         "stages": Stage.objects.for_company(request.membership.company),
     }

@@ -65,14 +65,14 @@ def form_key(request: MemberRequest) -> str:
     return sent if re.fullmatch(r"[0-9a-f]{32}", sent) else uuid.uuid4().hex
 
 
-def add_once(request: MemberRequest, route: str, save: Callable[[], Model]) -> HttpResponse:
-    """Save the new row and redirect to its page, `route`. A repeated form only redirects."""
+def add_once(request: MemberRequest, route: str, save: Callable[[], Model], *, back: str = "") -> HttpResponse:
+    """Save the new row and redirect to its page, `route`, or to the URL `back`. A repeated form only redirects."""
     added_id, added = save_once(company=request.membership.company, sha256=_sha256(request), save=save)
     if added is None:
         messages.info(request, ALREADY_SAVED)
     else:
         tell(request, f"{added} was added.")
-    return redirect(route, added_id)
+    return redirect(back) if back else redirect(route, added_id)
 
 
 def was_submitted(request: MemberRequest) -> bool:

@@ -17,6 +17,7 @@ from crm.models import Lead, LeadStatus
 from crm.models.roles import Action
 from crm.selectors import timeline
 from crm.selectors.status_changes import status_change
+from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_lead
@@ -96,6 +97,7 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
         {
             "lead": instance,
             "deals": instance.deals.select_related("stage"),
+            "tasks": open_tasks_of(instance),
             "timeline": timeline.of_lead(instance),
             "statuses": LeadStatus.objects.for_company(request.membership.company),
         },

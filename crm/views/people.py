@@ -164,7 +164,7 @@ def _join(request: HttpRequest, instance: Invitation, token: str) -> HttpRespons
     membership = services.accept_invitation(token=token, user=user)
     work_in(request, membership)
     messages.success(request, f"Welcome to {membership.company}.")
-    return redirect("dashboard")
+    return redirect("home")
 
 
 def _join_as_new_user(request: HttpRequest, instance: Invitation, token: str) -> HttpResponse:

@@ -10,18 +10,25 @@ from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from crm.accounts.decorators import MemberRequest, member
 from crm.accounts.middleware import COMPANY_KEY
 from crm.models import Membership
-from crm.models.roles import Action
+from crm.models.roles import Action, Role
 from crm.selectors.timeline import TimelineNote
 from crm.services.people import show_outcomes
 from crm.views.context_processors import THEME_COOKIE, THEMES
 
 YEAR_SECONDS = 365 * 24 * 3600
+
+
+@require_safe
+@member(Action.SEE_LEADS)
+def home(request: MemberRequest) -> HttpResponse:
+    """Sales reps start with what waits for them; admins and ops, who answer for the whole, with its numbers."""
+    return redirect("my_day" if request.membership.role == Role.SALES else "dashboard")
 
 
 @require_POST
@@ -47,7 +54,7 @@ def switch_company(request: HttpRequest) -> HttpResponse:
     chosen = own.get(request.POST.get("company", ""))
     if chosen:
         work_in(request, chosen)
-    return redirect("dashboard")
+    return redirect("home")
 
 
 @require_POST

@@ -5,11 +5,12 @@ They are saved in the usual way, which creates their CRM events. Then everything
 
 import random
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from itertools import cycle, islice
+from zoneinfo import ZoneInfo
 
-from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, LeadMeaning, LeadStatus, Stage, User
+from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, LeadMeaning, LeadStatus, Stage, Task, TaskKind, User
 from crm.models.lead import LeadType
 from crm.models.roles import Role
 from crm.models.tracking import acting_as
@@ -17,6 +18,8 @@ from leadmachine.demo import people
 
 DAYS = 94  # a little more than LinkedIn accepts, so that some events have expired
 STATUSES = ("New",) * 8 + ("Contacted",) * 6 + ("Qualified",) * 8 + ("Unqualified",) * 2
+TASK_FREE = 0.3  # of the deals and leads: My day shows deals without a next task
+DUE_IN_DAYS = (-3, -1, 0, 0, 2, 3, 5, 7, 9, 12, 16, 21)
 STAGES = ("Discovery", "Proposal", "Negotiation", "Won", "Won", "Lost")
 
 
@@ -31,6 +34,7 @@ def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, de
         Deal.objects.bulk_create(_deal(lead, stages, dice) for lead in islice(cycle(qualified), deals))
         _qualify_again(qualified[:2])
     _move_back(company, now, dice)
+    _tasks(company, seller, now, dice)
 
 
 def _leads(company: Company, owner: User, dice: random.Random, count: int) -> list[Lead]:
@@ -142,3 +146,24 @@ def _date_rows(
         deal.created_at, deal.updated_at = deal_created[deal.pk], last[deal.lead_id, deal.pk]
         deal.expected_close = (deal.created_at + timedelta(days=45)).date()
     Deal.objects.bulk_update(deals, ["created_at", "updated_at", "expected_close"])
+
+
+def _tasks(company: Company, owner: User, now: datetime, dice: random.Random) -> None:
+    """Tasks for most of the open deals and some of the leads: a few late, a few for today, the others to come."""
+    today = now.astimezone(ZoneInfo(company.time_zone)).date()
+    deals = Deal.objects.for_company(company).open().order_by("pk")
+    leads = Lead.objects.for_company(company).filter(status__name="Contacted").order_by("pk")[: len(deals)]
+    for row in (*deals, *leads):
+        if dice.random() < TASK_FREE:
+            continue
+        kind, title = dice.choice(people.TASK_TITLES)
+        Task.objects.create(
+            company=company,
+            owner=owner,
+            title=title,
+            kind=kind,
+            due_on=today + timedelta(days=dice.choice(DUE_IN_DAYS)),
+            due_time=time(dice.randrange(9, 17)) if kind != TaskKind.TASK else None,
+            deal=row if isinstance(row, Deal) else None,
+            lead=row if isinstance(row, Lead) else None,
+        )

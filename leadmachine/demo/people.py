@@ -41,6 +41,11 @@ DEAL_TITLES: Final = (
     "Starter plan", "Team licences", "Enterprise licences", "Onboarding package", "Annual renewal", "Pilot project",
     "Integration work", "Support contract",
 )  # fmt: skip
+TASK_TITLES: Final = (
+    ("task", "Send the offer"), ("task", "Answer the security questions"), ("task", "Send the contract"),
+    ("task", "Ask for a start date"), ("call", "Call about the offer"), ("call", "Follow up after the webinar"),
+    ("meeting", "Demo for the buying team"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

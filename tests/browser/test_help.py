@@ -34,7 +34,7 @@ def test_a_refused_event_leads_to_the_place_that_explains_it(page, company, admi
 
 def test_the_help_is_searched_with_the_keyboard(page, sales) -> None:
     sign_in(page, sales)
-    open_page(page, "/")
+    open_page(page, "/dashboard/")
 
     page.get_by_role("link", name="Help").click()
     page.get_by_role("searchbox", name="Search help").fill("426")

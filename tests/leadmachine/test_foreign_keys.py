@@ -21,6 +21,7 @@ EXEMPT: Final = {
     "capi_backfill.started_by_id": ONE_BY_ONE,
     "crm_crmevent.actor_id": ONE_BY_ONE,
     "crm_change.actor_id": ONE_BY_ONE,
+    "crm_task.owner_id": ONE_BY_ONE,
     "crm_change.company_id": "a company is deleted by the operator, if ever, and its changes with their leads",
     "capi_mail.company_id": "mails are few, and a company is deleted by the operator, if ever",
     "capi_conversionevent.last_attempt_id": "on the path of each batch; retention looks by company and id instead",

@@ -5,7 +5,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, ConversionRule, DayCount, Mail
-from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage, User
+from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage, Task, User
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -14,6 +14,8 @@ TIES = {
     ("crm_lead", "status_id"): LeadStatus,
     ("crm_deal", "lead_id"): Lead,
     ("crm_deal", "stage_id"): Stage,
+    ("crm_task", "lead_id"): Lead,
+    ("crm_task", "deal_id"): Deal,
     ("crm_crmevent", "lead_id"): Lead,
     ("crm_crmevent", "deal_id"): Deal,
     ("crm_crmevent", "api_key_id"): ApiKey,
@@ -39,7 +41,9 @@ def _on_postgresql():
 def fill(company):
     """A row of every kind for the company."""
     rule = ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="1", name="Deal")
-    make_deal(make_lead(company))
+    deal = make_deal(make_lead(company))
+    Task.objects.create(company=company, title="Call", due_on="2026-03-10", lead=deal.lead)
+    Task.objects.create(company=company, title="Call", due_on="2026-03-10", deal=deal)
     ApiKey.objects.issue(company=company, role="sales", name="Nightly import")
     assert ConversionEvent.objects.for_company(company).get().deal is not None
     Attempt.objects.create(company=company, rule=rule, linkedin_id="1", api_version="202609")
@@ -55,7 +59,10 @@ def point(table, column, company, pk) -> None:
     """Past all of the code: let one row of the company refer to this id."""
     with connection.cursor() as cursor:
         # Table and column come from TIES above.
-        cursor.execute(f"UPDATE {table} SET {column} = %s WHERE company_id = %s", [pk, company.pk])
+        # Not null before: a task is about a lead or a deal, not both.
+        cursor.execute(
+            f"UPDATE {table} SET {column} = %s WHERE company_id = %s AND {column} IS NOT NULL", [pk, company.pk]
+        )
         assert cursor.rowcount >= 1
 
 
@@ -102,7 +109,7 @@ def test_no_reference_between_rows_of_a_company_is_left_out() -> None:
 
     found = {
         (model._meta.db_table, field.column)
-        for model in (Lead, Deal, CrmEvent, ConversionEvent, Attempt)
+        for model in (Lead, Deal, Task, CrmEvent, ConversionEvent, Attempt)
         for field in model._meta.concrete_fields
         if field.is_relation and any(other.name == "company" for other in field.related_model._meta.concrete_fields)
     }

@@ -68,6 +68,10 @@ def _deal(world: World) -> dict[str, Any]:
     return {"title": "Mallory", "currency": "EUR", "stage": world.ids["stage"]}
 
 
+def _task(world: World) -> dict[str, Any]:
+    return {"title": "Mallory", "kind": "task", "due_on": "2026-03-12", "owner": world.ids["owner"]}
+
+
 def _rule(world: World) -> dict[str, Any]:
     return {"name": "Mallory", "crm_event": "deal_won", "linkedin_id": "99", "frequency": "once", "is_active": "on"}
 
@@ -98,7 +102,17 @@ PUBLIC = {
 EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 ROWS: dict[str, Row] = {
+    "home": _see(Action.SEE_LEADS),
     "dashboard": _see(Action.SEE_LEADS),
+    "my_day": _see(Action.EDIT_LEADS),
+    "tasks": _see(Action.EDIT_LEADS),
+    "task_new": _form(Action.EDIT_LEADS, body=_task),
+    "task_edit": _form(Action.EDIT_LEADS, "task", _task),
+    "task_step": _do(Action.EDIT_LEADS, "task", lambda world: {"step": "done"}),
+    "task_delete": _form(Action.EDIT_LEADS, "task"),
+    "calendar": _form(Action.EDIT_LEADS),
+    "calendar_remove": _do(Action.EDIT_LEADS),
+    "calendar_feed": Row({"GET": Open.PUBLIC}, values={"token": "nothing"}),
     "outcomes_column": _do(Action.SEE_LEADS, body=lambda world: {"shown": "1"}),
     "undo": Row({"POST": Action.EDIT_LEADS}, values={"action": "0c5b6e7e-7c52-4a53-9f0e-3a5d0a1f9b1e"}),
     "leads": _form(Action.SEE_LEADS),
@@ -174,6 +188,7 @@ ROWS: dict[str, Row] = {
     "api-nowhere": Row(dict.fromkeys(EVERY_METHOD, Open.PUBLIC), values={"address": "nothing"}),
     **_api("lead", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, _lead),
     **_api("deal", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, lambda world: {"title": "Mallory"}),
+    **_api("task", Action.SEE_LEADS, Action.EDIT_LEADS, Action.EDIT_LEADS, _task),
     **_api("conversion-rule", Action.SEE_RULES, Action.CHANGE_RULES, Action.CHANGE_RULES, _rule),
     "api-conversion-event-list": _see(Action.SEE_EVENT_LOG),
     "api-conversion-event-detail": _see(Action.SEE_EVENT_LOG, "event"),

@@ -13,6 +13,7 @@ from crm.models import Company
 PATHS = {
     "crm.Company": "pk",
     "crm.User": "memberships__company",
+    "crm.TaskReminder": "task__company",
     "capi.EarlierAttempt": "event__company",
     "capi.CountedPerson": "event__company",
     "account.EmailAddress": "user__memberships__company",

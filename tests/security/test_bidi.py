@@ -77,7 +77,8 @@ def pages(lead: Lead) -> list[str]:
     deal, linkedin = Deal.objects.get(), "/integrations/linkedin/"
     rule, stage = ConversionRule.objects.all()[0], deal.stage
     return [
-        "/", "/leads/", "/leads/new/", "/deals/", f"/deals/?stage={stage.pk}", "/deals/new/",
+        "/dashboard/", "/my-day/", "/tasks/", "/tasks/new/", "/tasks/calendar/",
+        "/leads/", "/leads/new/", "/deals/", f"/deals/?stage={stage.pk}", "/deals/new/",
         f"/deals/new/?lead={lead.pk}", f"/leads/status/?status={lead.status_id}&lead={lead.pk}",
         *(f"/leads/{lead.pk}/{page}" for page in ("", "edit/", "delete/", "erase/")),
         *(f"/deals/{deal.pk}/{page}" for page in ("", "edit/", "delete/")),

@@ -31,7 +31,8 @@ CSRF = re.compile(r"csrfmiddlewaretoken\W+value=\W\w+|X-CSRFToken\W+\w+")
 PHONE = "+31 20 771 8822"
 PEOPLE = {"admin": "clara@contoso.example", "sales": "", "ops": ""}
 PAGES = (
-    "/", "/leads/", "/deals/", "/integrations/linkedin/", "/integrations/linkedin/token/",
+    "/dashboard/", "/my-day/", "/tasks/", "/leads/", "/deals/", "/integrations/linkedin/",
+    "/integrations/linkedin/token/",
     "/integrations/linkedin/token/remove/",
     "/integrations/linkedin/events/", "/company/", "/company/people/", "/company/audit/", "/account/",
     "/account/sessions/", "/api/v1/docs/",

@@ -33,7 +33,9 @@ def test_a_token_whose_key_is_lost_pauses_its_connection_until_a_new_one_comes(
     assert (connection.is_paused, connection.paused_reason) == (True, "token_unreadable")
     assert (event.state, event.attempts) == ("pending", 0)
     assert "The saved access token can" in page
-    assert [web.get(path).status_code for path in ("/", "/leads/", "/integrations/linkedin/events/")] == [200] * 3
+    assert [web.get(path).status_code for path in ("/dashboard/", "/leads/", "/integrations/linkedin/events/")] == [
+        200
+    ] * 3
 
     web.post("/integrations/linkedin/token/", {"token": TOKEN})
 

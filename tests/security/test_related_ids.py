@@ -13,11 +13,13 @@ from tests.security.rows import checksum
 from tests.security.world import NEIGHBOURS_NUMBER, World
 
 NONE_SUCH = 10**15
+TASK = {"title": "Mallory", "kind": "task", "due_on": "2026-03-12"}
 LISTS = (
-    "/", "/leads/", "/deals/", "/integrations/linkedin/", "/integrations/linkedin/events/", "/company/",
+    "/my-day/", "/tasks/", "/dashboard/", "/leads/", "/deals/", "/integrations/linkedin/",
+    "/integrations/linkedin/events/", "/company/",
     "/company/people/", "/sandbox/linkedin/", "/api/v1/docs/", "/account/",
 )  # fmt: skip
-API_LISTS = ("leads", "deals", "conversion-rules", "conversion-events")
+API_LISTS = ("leads", "deals", "tasks", "conversion-rules", "conversion-events")
 
 
 @pytest.fixture
@@ -43,6 +45,8 @@ def script(ours: World) -> APIClient:
         ("/deals/new/?lead={lead}", {"title": "Mallory", "currency": "EUR", "stage": "stage"}, ["stage", "owner"]),
         ("/deals/{deal}/edit/", {"title": "Mallory", "currency": "EUR", "stage": "stage"}, ["stage", "owner"]),
         ("/deals/{deal}/move/", {}, ["stage"]),
+        ("/tasks/new/?lead={lead}", TASK, ["owner"]),
+        ("/tasks/{task}/edit/", TASK, ["owner"]),
     ],
 )  # fmt: skip
 def test_no_form_takes_a_foreign_id(
@@ -102,6 +106,7 @@ def test_a_form_of_many_rows_takes_no_row_of_the_neighbours(
     [
         ("lead", {"first_name": "Mallory"}, ["status", "owner"]),
         ("deal", {"title": "Mallory", "lead": "lead"}, ["lead", "stage", "owner"]),
+        ("task", {"title": "Mallory", "due_on": "2026-03-12", "owner": "owner"}, ["lead", "deal", "owner"]),
     ],
 )
 def test_no_serializer_takes_a_foreign_id(

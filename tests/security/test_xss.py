@@ -70,7 +70,8 @@ def addresses(company: Company) -> list[str]:
     leads, deals = (list(model.objects.for_company(company).order_by("pk")) for model in (Lead, Deal))
     events = list(ConversionEvent.objects.for_company(company).order_by("pk"))
     return [
-        "/", "/leads/", "/leads/new/", "/deals/", "/deals/new/", "/integrations/linkedin/",
+        "/dashboard/", "/my-day/", "/tasks/", "/tasks/new/", "/tasks/calendar/",
+        "/leads/", "/leads/new/", "/deals/", "/deals/new/", "/integrations/linkedin/",
         "/integrations/linkedin/events/", "/integrations/linkedin/rules/new/", "/company/", "/company/people/",
         "/company/audit/", "/account/", "/api/v1/docs/",
         *(rule.get_absolute_url() for rule in ConversionRule.objects.for_company(company)),

@@ -8,9 +8,23 @@ from django.utils.timezone import now
 
 from capi import services
 from capi.models import Attempt, Backfill, Connection, ConversionEvent, ConversionRule
-from crm.models import ApiKey, AuditAction, Company, Deal, Invitation, Lead, LeadStatus, Membership, Stage, User
+from crm.models import (
+    ApiKey,
+    AuditAction,
+    Company,
+    Deal,
+    Invitation,
+    Lead,
+    LeadStatus,
+    Membership,
+    Stage,
+    Task,
+    TaskReminder,
+    User,
+)
 from crm.models.roles import Role
 from crm.services import audit
+from crm.services.calendar_feeds import renew_feed
 from tests.conftest import join
 
 TOKEN_END = "x7Qz"
@@ -56,6 +70,11 @@ def _fill(world: World, number: str) -> None:
         notes=f"{mark} notes", owner=owner,
     )  # fmt: skip
     deal = Deal.objects.create(company=company, lead=lead, title=f"{mark} licences", amount="1250", owner=owner)
+    task = Task.objects.create(
+        company=company, deal=deal, title=f"{mark} call", owner=owner, due_on=now().date(), reminder=True
+    )
+    TaskReminder.objects.create(task=task, due_at=now() + timedelta(hours=1))
+    renew_feed(membership=world.members[Role.SALES])
     event = ConversionEvent.objects.get(company=company)
     attempt = Attempt.objects.create(
         company=company, rule=rule, linkedin_id=rule.linkedin_id, api_version="202609", http_status=422,
@@ -77,6 +96,7 @@ def _fill(world: World, number: str) -> None:
         "key": ApiKey.objects.for_company(company)[0].pk, "member": world.members[Role.OPS].pk,
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
         "backfill": backfill.pk, "connection": Connection.objects.get(company=company).pk,
+        "task": task.pk,
     }  # fmt: skip
 
 

@@ -3,10 +3,11 @@
 from capi.api.serializers import ConversionEventDetailSerializer, ConversionRuleSerializer
 from capi.forms.connection import TokenForm
 from capi.forms.rules import RuleForm
-from crm.api.serializers import DealSerializer, LeadSerializer
+from crm.api.serializers import DealSerializer, LeadSerializer, TaskSerializer
 from crm.forms.company import ApiKeyForm
 from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
+from crm.forms.tasks import TaskForm
 
 WRITABLE = {
     LeadForm: {
@@ -14,6 +15,7 @@ WRITABLE = {
         "share_with_ad_platforms", "notes",
     },
     DealForm: {"title", "amount", "currency", "stage", "owner", "expected_close"},
+    TaskForm: {"title", "kind", "due_on", "due_time", "owner", "reminder"},
     RuleForm: {"crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active"},
     TokenForm: {"token", "ad_account_id", "expires_on"},
     ApiKeyForm: {"name", "role"},
@@ -22,6 +24,7 @@ WRITABLE = {
         "share_with_ad_platforms", "notes",
     },
     DealSerializer: {"lead", "title", "amount", "currency", "stage", "owner", "expected_close"},
+    TaskSerializer: {"title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done"},
     ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
     ConversionEventDetailSerializer: set(),
 }  # fmt: skip

@@ -29,7 +29,7 @@ def test_it_counts_open_leads_and_those_of_this_week(client_as, sales, company) 
     Lead.objects.filter(pk=old.pk).update(created_at=Now() - timedelta(days=8))
     Lead.objects.filter(pk=lost.pk).update(status=unqualified)
 
-    shown = client_as(sales).get("/").context["leads"]
+    shown = client_as(sales).get("/dashboard/").context["leads"]
 
     assert (shown.open, shown.new_this_week) == (2, 2)
 
@@ -42,7 +42,7 @@ def test_it_sums_open_deals_in_the_companys_currency_and_others_apart(client_as,
     ]:  # fmt: skip
         make_deal(lead, amount=amount, currency=currency, **fields)
 
-    page = client_as(sales).get("/")
+    page = client_as(sales).get("/dashboard/")
 
     pipeline = page.context["pipeline"]
     assert (pipeline.own, pipeline.others, pipeline.deals) == (Decimal("1250.50"), [(Decimal(300), "CHF")], 4)
@@ -59,7 +59,7 @@ def test_it_counts_outcomes_of_fourteen_days_without_tests(client_as, sales, mak
         log(rule, state, days_ago=days_ago, is_test=is_test)
     count_now()
 
-    outcomes = client_as(sales).get("/").context["outcomes"]
+    outcomes = client_as(sales).get("/dashboard/").context["outcomes"]
 
     totals = {series.label: series.total for series in outcomes.chart.series}
     assert totals == {"sent": 3, "on the way": 1, "failed": 2, "not sent": 1}
@@ -75,7 +75,7 @@ def test_open_events_are_told_apart(client_as, sales, company, make_rule) -> Non
         log(rule, state)
     log(going, "pending", is_test=True)
 
-    shown = client_as(sales).get("/").context["open"]
+    shown = client_as(sales).get("/dashboard/").context["open"]
 
     assert (shown.queued, shown.on_hold, shown.waiting) == (1, 2, 1)
 
@@ -83,7 +83,7 @@ def test_open_events_are_told_apart(client_as, sales, company, make_rule) -> Non
 def test_everything_open_is_on_hold_without_a_token(client_as, sales, make_rule) -> None:
     log(make_rule(), "pending")
 
-    shown = client_as(sales).get("/").context["open"]
+    shown = client_as(sales).get("/dashboard/").context["open"]
 
     assert (shown.queued, shown.on_hold) == (0, 1)
 
@@ -92,7 +92,10 @@ def test_the_latest_events_are_for_those_who_may_see_the_log(client_as, admin, o
     make_rule()
     make_lead(company, first_name="Grace", last_name="Hopper")
 
-    pages = {role: client_as(member).get("/") for role, member in [("admin", admin), ("ops", ops), ("sales", sales)]}
+    pages = {
+        role: client_as(member).get("/dashboard/")
+        for role, member in [("admin", admin), ("ops", ops), ("sales", sales)]
+    }
 
     assert [row.event.lead.name for row in pages["admin"].context["latest"]] == ["Grace Hopper"]
     assert [row.event.lead.name for row in pages["ops"].context["latest"]] == ["Grace Hopper"]
@@ -103,13 +106,13 @@ def test_the_latest_events_are_for_those_who_may_see_the_log(client_as, admin, o
 def test_getting_started_goes_once_all_is_done(client_as, admin, company, make_rule) -> None:
     web = client_as(admin)
 
-    at_first = web.get("/").context["start"]
+    at_first = web.get("/dashboard/").context["start"]
     services.save_token(company=company, token=TOKEN)
     rule = make_rule()
-    before_test = web.get("/")
+    before_test = web.get("/dashboard/")
     log(rule, "accepted", is_test=True)
     make_lead(company)
-    after_test = web.get("/")
+    after_test = web.get("/dashboard/")
 
     assert [is_done for is_done, _, _ in at_first.steps] == [False, False, False, False, False]
     assert [is_done for is_done, _, _ in before_test.context["start"].steps] == [True, True, False, False, False]
@@ -118,7 +121,7 @@ def test_getting_started_goes_once_all_is_done(client_as, admin, company, make_r
 
 
 def test_only_those_who_may_invite_are_asked_to(client_as, admin, ops) -> None:
-    steps = {member: client_as(member).get("/").context["start"].steps for member in (admin, ops)}
+    steps = {member: client_as(member).get("/dashboard/").context["start"].steps for member in (admin, ops)}
 
     assert [label for _, label, _ in steps[admin]][3:] == [
         "Add your leads, manually or through the API", "Invite your colleagues",
@@ -128,14 +131,14 @@ def test_only_those_who_may_invite_are_asked_to(client_as, admin, ops) -> None:
 
 
 def test_sales_are_not_asked_to_set_anything_up(client_as, sales) -> None:
-    page = client_as(sales).get("/")
+    page = client_as(sales).get("/dashboard/")
 
     assert page.context["start"] is None
     assert "Getting started" not in page.content.decode()
 
 
 def test_an_empty_company_sees_no_empty_drawing(client_as, admin) -> None:
-    page = client_as(admin).get("/").content.decode()
+    page = client_as(admin).get("/dashboard/").content.decode()
 
     assert "No events in the last 14 days" in page
     assert "<rect class" not in page
@@ -153,4 +156,4 @@ def test_it_takes_the_same_queries_however_much_there_is(
     # Session, person, company; line; leads, deals; the counts, and how new they are; open ones; the latest; four first
     # steps; the rules, and what is on hold.
     with django_assert_num_queries(16):
-        web.get("/")
+        web.get("/dashboard/")

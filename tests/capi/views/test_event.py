@@ -212,7 +212,7 @@ def test_an_erased_lead_is_not_called_deleted(web, company, connected, make_rule
     erase_lead(lead=make_lead(company))
     event = ConversionEvent.objects.get()
 
-    pages = [page_of(web, event), web.get(reverse("events")).content.decode(), web.get("/").content.decode()]
+    pages = [page_of(web, event), web.get(reverse("events")).content.decode(), web.get("/dashboard/").content.decode()]
 
     assert "The lead was erased" in pages[0]
     assert '<span class="muted">erased</span>' in pages[1]

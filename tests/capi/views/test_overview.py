@@ -158,7 +158,7 @@ def test_sales_have_no_overview(client_as, sales, history) -> None:
     web = client_as(sales)
 
     assert [web.get(PAGE).status_code, web.post(EXPORT).status_code] == [403, 403]
-    assert "/overview/" not in web.get("/").content.decode()
+    assert "/overview/" not in web.get("/dashboard/").content.decode()
 
 
 def test_the_numbers_are_exported_as_they_are_shown_and_on_record(client_as, ops, history) -> None:

@@ -40,7 +40,7 @@ def test_the_admin_signs_in_and_sees_the_dashboard_without_any_mail():
     response = sign_in(client, email="ada@example.com", password=GOOD)
 
     assert response.url == "/"
-    assert client.get("/").status_code == 200
+    assert client.get("/", follow=True).status_code == 200
     assert client.get("/company/").status_code == 200
     assert mail.outbox == []
 

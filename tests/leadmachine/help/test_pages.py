@@ -27,7 +27,7 @@ def test_everybody_reads_every_page(client_as, request, role):
     assert list(texts) == ["linkedin", "admin", "sales", "ops", "troubleshooting", "faq", "glossary", "api"]
     assert {answer.status_code for answer in texts.values()} == {200}
     assert "SHA-256" in texts["linkedin"].content.decode()
-    assert 'href="/help/"' in client.get("/").content.decode()
+    assert 'href="/help/"' in client.get("/dashboard/").content.decode()
 
 
 def test_somebody_without_a_company_reads_it_too(db):

@@ -1,0 +1,20 @@
+"""The links under which calendar programs read a member's tasks."""
+
+import secrets
+
+from crm.models import CalendarFeed, Membership
+from crm.models.people import sha256
+
+
+def renew_feed(*, membership: Membership) -> str:
+    """Give the member's feed a new token and return it. The old link no longer works; only a hash is stored."""
+    token = secrets.token_urlsafe(32)
+    CalendarFeed.objects.update_or_create(
+        company=membership.company, user=membership.user, defaults={"token_sha256": sha256(token)}
+    )
+    return token
+
+
+def remove_feed(*, membership: Membership) -> None:
+    """Remove the member's feed: its link no longer works."""
+    CalendarFeed.objects.for_company(membership.company).filter(user=membership.user).delete()

@@ -1,0 +1,39 @@
+"""The mails that remind people of their tasks. Each says what its owner wrote, and nothing else about anyone."""
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Membership, Task, TaskReminder
+from crm.services import outbox
+
+
+def send_due(*, is_stopping: Callable[[], bool] = lambda: False) -> int:
+    """Send the reminders that are due. Returns how many were sent."""
+    reminders = TaskReminder.objects.select_related("task__company", "task__owner")
+    return outbox.send_due(reminders, _compose, is_stopping=is_stopping)
+
+
+def _compose(reminder: TaskReminder) -> EmailMessage | None:
+    """The message; None if the task is done or its day over, or if its owner has no access any more."""
+    task = reminder.task
+    today = timezone.localdate(timezone=ZoneInfo(task.company.time_zone))
+    if task.is_done or task.owner is None or task.due_on < today or not _has_access(task):
+        return None
+    context = {"task": task, "site_url": settings.SITE_URL, "path": reverse("task_edit", args=[task.pk])}
+    subject = " ".join(f"{task.get_kind_display()}: {task}".split())
+    text = render_to_string("crm/mail/reminder_message.txt", context)
+    # The same for each try, so that a mail server can recognise duplicates.
+    host = settings.SITE_URL.rpartition("/")[2].partition(":")[0]
+    headers = {"Message-ID": f"<task-{task.pk}-{task.due_on}@{host}>", "Auto-Submitted": "auto-generated"}
+    return EmailMessage(subject, text, to=[task.owner.email], headers=headers)
+
+
+def _has_access(task: Task) -> bool:
+    own = Membership.objects.for_company(task.company_id).filter(user=task.owner_id)
+    return own.active().of_open_companies().exists()

@@ -1,0 +1,68 @@
+"""Tasks: saving, finishing, moving and deleting them, each together with its reminder."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from crm.models import Deal, Task, TaskReminder
+from crm.models.tracking import DeletedMeanwhile
+from crm.services.erasure import person_kept
+
+
+def save_task(*, task: Task, fields: Iterable[str] | None = None) -> Task:
+    """Save the task, or these fields of it. Raises PersonErased, and DeletedMeanwhile if its deal has been deleted."""
+    with _subject_kept(task):
+        task.save(update_fields=None if fields is None else [*fields, "updated_at"])
+        _set_reminder(task)
+    return task
+
+
+@transaction.atomic
+def finish_task(*, task: Task) -> None:
+    """Set the task to done. One that is done already keeps its time."""
+    Task.objects.filter(pk=task.pk, done_at=None).update(done_at=Now(), updated_at=Now())
+    _set_reminder(task)
+
+
+@transaction.atomic
+def reopen_task(*, task: Task) -> None:
+    Task.objects.filter(pk=task.pk).update(done_at=None, updated_at=Now())
+    _set_reminder(task)
+
+
+@transaction.atomic
+def move_task(*, task: Task, due_on: date) -> None:
+    """Move the task to another day, at the same time of the day."""
+    Task.objects.filter(pk=task.pk).update(due_on=due_on, updated_at=Now())
+    _set_reminder(task)
+
+
+def delete_task(*, task: Task) -> None:
+    task.delete()
+
+
+@contextmanager
+def _subject_kept(task: Task) -> Iterator[None]:
+    """Lock what the task is about, so that it can't be erased or deleted while text about it is written."""
+    with ExitStack() as stack:
+        stack.enter_context(transaction.atomic())
+        if task.person_id is not None:
+            stack.enter_context(person_kept(task.person_id))  # the lead first, as an erasure does
+        if task.deal_id is not None and not Deal.objects.select_for_update(no_key=True).filter(pk=task.deal_id).first():
+            raise DeletedMeanwhile
+        yield
+
+
+def _set_reminder(task: Task) -> None:
+    """Have the owner reminded as the task now says. One whose time has passed is not written."""
+    task.refresh_from_db()
+    remind_at = task.remind_at(ZoneInfo(task.company.time_zone))
+    if task.reminder and not task.is_done and remind_at > timezone.now():
+        TaskReminder.objects.update_or_create(task=task, defaults={"due_at": remind_at, "tries": 0})
+    else:
+        TaskReminder.objects.filter(task=task).delete()

@@ -1,0 +1,45 @@
+"""A member's tasks as a calendar: the page with its link, and what the link leads to."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from crm.accounts.decorators import MemberRequest, member
+from crm.models import CalendarFeed
+from crm.models.roles import Action
+from crm.selectors.calendar_feeds import ICALENDAR, calendar_of, reader_of
+from crm.services.calendar_feeds import remove_feed, renew_feed
+
+
+@member(Action.EDIT_LEADS)
+def calendar(request: MemberRequest) -> HttpResponse:
+    """Explain the link. A POST makes a new one, which ends the old one, and shows it this once."""
+    url = ""
+    if request.method == "POST":
+        token = renew_feed(membership=request.membership)
+        url = request.build_absolute_uri(reverse("calendar_feed", args=[token]))
+    feed = CalendarFeed.objects.for_company(request.membership.company).filter(user=request.user).first()
+    return render(request, "crm/tasks/calendar.html", {"feed": feed, "url": url})
+
+
+@require_POST
+@member(Action.EDIT_LEADS)
+def calendar_remove(request: MemberRequest) -> HttpResponse:
+    """Remove the link."""
+    remove_feed(membership=request.membership)
+    messages.success(request, "The link no longer works.")
+    return redirect("calendar")
+
+
+@require_safe
+@login_not_required
+def calendar_feed(request: HttpRequest, token: str) -> HttpResponse:
+    """The calendar. 404 for an unknown or former link, and for someone who has lost access."""
+    feed = CalendarFeed.objects.find(token)
+    reader = reader_of(feed) if feed else None
+    if reader is None:
+        raise Http404
+    return HttpResponse(calendar_of(reader), content_type=ICALENDAR)

@@ -1,0 +1,81 @@
+"""The calendar under a secret link: what is in it, who gets it, and how a link ends."""
+
+from datetime import date, time
+
+import pytest
+from django.test import Client
+from icalendar import Calendar
+
+from crm.models import CalendarFeed, Company, Membership
+from crm.services.calendar_feeds import renew_feed
+from crm.services.tasks import finish_task
+from tests.conftest import make_lead, make_task
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+FAR = date(2099, 3, 12)
+
+
+def read(token):
+    return Client().get(f"/calendar/{token}.ics")
+
+
+def events(token):
+    return Calendar.from_ical(read(token).content).walk("VEVENT")
+
+
+def test_it_has_the_open_tasks_of_its_owner_alone(sales, admin, company):
+    company.time_zone = "Europe/Amsterdam"
+    company.save()
+    lead = make_lead(company, last_name="Byron")
+    make_task(sales, title="Demo; with, all\nof them", kind="meeting", due_on=FAR, due_time=time(14, 30), lead=lead)
+    make_task(sales, title="Write", due_on=FAR)
+    make_task(admin, title="Another's", due_on=FAR)
+    finish_task(task=make_task(sales, title="Done", due_on=FAR))
+
+    answer = read(token := renew_feed(membership=sales))
+    demo, write = events(token)
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/calendar; charset=utf-8")
+    assert str(demo["summary"]) == "Meeting: Demo; with, all\nof them"
+    assert demo["dtstart"].dt.isoformat() == "2099-03-12T13:30:00+00:00"
+    assert (str(write["summary"]), write["dtstart"].dt) == ("Task: Write", FAR)
+    assert b"Byron" not in answer.content
+
+
+def test_a_new_link_ends_the_old_one_and_only_a_hash_is_stored(sales):
+    old = renew_feed(membership=sales)
+    new = renew_feed(membership=sales)
+
+    assert (read(old).status_code, read(new).status_code) == (404, 200)
+    assert new not in CalendarFeed.objects.get().token_sha256
+
+
+@pytest.mark.parametrize("change", ["deactivated", "closed", "ops", "user off", "removed"])
+def test_someone_without_access_has_no_calendar(client_as, sales, change):
+    token = renew_feed(membership=sales)
+    if change == "deactivated":
+        Membership.objects.update(is_active=False)
+    elif change == "closed":
+        Company.objects.update(is_active=False)
+    elif change == "ops":
+        Membership.objects.update(role="ops")
+    elif change == "user off":
+        type(sales.user).objects.update(is_active=False)
+    else:
+        client_as(sales).post("/tasks/calendar/remove/")
+
+    assert read(token).status_code == 404
+
+
+def test_the_page_shows_the_link_once(client_as, sales):
+    client = client_as(sales)
+
+    made = client.post("/tasks/calendar/").content.decode()
+    later = client.get("/tasks/calendar/").content.decode()
+
+    token = made.partition("/calendar/")[2].partition(".ics")[0] if ".ics" in made else ""
+    assert "Copy the link now" in made
+    assert "You have a link since" in later
+    assert ".ics" not in later
+    assert token
