@@ -29,4 +29,6 @@ def load(now: datetime) -> bool:
     capi.fill(northwind, capi.connect(northwind, now), now, dice)
     contoso = people.create(people.CONTOSO)
     crm.fill(contoso, now, dice, leads=12, deals=3)
+    for company in (northwind, contoso):
+        crm.add_tasks(company, now, dice)
     return True

@@ -19,6 +19,7 @@ from leadmachine.demo import people
 DAYS = 94  # a little more than LinkedIn accepts, so that some events have expired
 STATUSES = ("New",) * 8 + ("Contacted",) * 6 + ("Qualified",) * 8 + ("Unqualified",) * 2
 TASK_FREE = 0.3  # of the deals and leads: My day shows deals without a next task
+UNTOUCHED = timedelta(days=5)
 DUE_IN_DAYS = (-3, -1, 0, 0, 2, 3, 5, 7, 9, 12, 16, 21)
 STAGES = ("Discovery", "Proposal", "Negotiation", "Won", "Won", "Lost")
 
@@ -34,7 +35,6 @@ def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, de
         Deal.objects.bulk_create(_deal(lead, stages, dice) for lead in islice(cycle(qualified), deals))
         _qualify_again(qualified[:2])
     _move_back(company, now, dice)
-    _tasks(company, seller, now, dice)
 
 
 def _leads(company: Company, owner: User, dice: random.Random, count: int) -> list[Lead]:
@@ -148,8 +148,12 @@ def _date_rows(
     Deal.objects.bulk_update(deals, ["created_at", "updated_at", "expected_close"])
 
 
-def _tasks(company: Company, owner: User, now: datetime, dice: random.Random) -> None:
-    """Tasks for most of the open deals and some of the leads: a few late, a few for today, the others to come."""
+def add_tasks(company: Company, now: datetime, dice: random.Random) -> None:
+    """Tasks for most of the open deals and some of the leads: a few late, a few for today, the others to come.
+
+    One that is done is on each new lead of more than a few days ago, so that My day shows the latest ones as untouched.
+    """
+    owner = people.member(company, Role.SALES)
     today = now.astimezone(ZoneInfo(company.time_zone)).date()
     deals = Deal.objects.for_company(company).open().order_by("pk")
     leads = Lead.objects.for_company(company).filter(status__name="Contacted").order_by("pk")[: len(deals)]
@@ -167,3 +171,15 @@ def _tasks(company: Company, owner: User, now: datetime, dice: random.Random) ->
             deal=row if isinstance(row, Deal) else None,
             lead=row if isinstance(row, Lead) else None,
         )
+    waited = Lead.objects.for_company(company).filter(status__name="New", created_at__lt=now - UNTOUCHED)
+    Task.objects.bulk_create(
+        Task(
+            company=company,
+            owner=owner,
+            title="Say hello",
+            lead=lead,
+            due_on=lead.created_at.date() + timedelta(days=1),
+            done_at=lead.created_at + timedelta(hours=20),
+        )
+        for lead in waited
+    )
