@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
@@ -18,6 +18,7 @@ from crm.models.tenancy import CompanyQuerySet
 
 REMINDER_AHEAD: Final = timedelta(hours=1)
 REMINDER_OF_A_DAY: Final = time(8)  # when to remind of a task without a time
+IN_ORDER: Final = (F("due_on").asc(), F("due_time").asc(nulls_last=True), F("pk").asc())
 LAST_YEAR: Final = 9998  # a time zone could move a later day out of what a date can be
 
 
@@ -40,7 +41,7 @@ class TaskQuerySet(CompanyQuerySet["Task"]):
 
     def in_order(self) -> Self:
         """The first one due first; on one day, those without a time last."""
-        return self.order_by("due_on", models.F("due_time").asc(nulls_last=True), "pk")
+        return self.order_by(*IN_ORDER)
 
 
 class Task(models.Model):

@@ -39,7 +39,7 @@ def calendar_of(membership: Membership) -> bytes:
     zone = ZoneInfo(membership.company.time_zone)
     for task in tasks.in_order()[:TASKS_AT_MOST]:
         calendar.add_component(_event(task, zone))
-    return calendar.to_ical()
+    return bytes(calendar.to_ical())
 
 
 def _event(task: Task, zone: ZoneInfo) -> Event:

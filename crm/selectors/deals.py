@@ -13,6 +13,7 @@ from django.utils import timezone
 from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, Stage, StageMeaning
 from crm.models.deal import DealQuerySet
 from crm.models.search_patterns import words_of
+from crm.selectors.tasks import TaskRow, next_tasks
 
 CARDS_PER_STAGE: Final = 50
 CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
@@ -30,10 +31,11 @@ def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
 
 @dataclass(frozen=True)
 class BoardCard:
-    """A deal with the day it was won or lost, which is None for an open deal."""
+    """A deal with the day it was won or lost, which is None for an open deal, and its next task, if it has one."""
 
     deal: Deal
     closed_on: date | None
+    next_task: TaskRow | None = None
 
     @property
     def close_date(self) -> date | None:
@@ -109,11 +111,11 @@ class Board:
 
 
 def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet) -> Board:
-    """The board with these of the company's deals, in three queries however many stages and deals there are."""
+    """The board with these of the company's deals, in four queries however many stages and deals there are."""
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
     deals = deals.filter(stage__in=columns)
     on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
-    _add_cards(columns, deals.filter(on_board))
+    _add_cards(company, columns, deals.filter(on_board))
     by_stage = deals.order_by().values_list("stage_id", "currency")
     counts = {"count_ever": Count("pk"), "count": Count("pk", filter=on_board)}
     for pk, currency, count_ever, count, total in by_stage.annotate(**counts, total=Sum("amount", filter=on_board)):
@@ -121,15 +123,17 @@ def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet) -> 
     return Board(list(columns.values()))
 
 
-def _add_cards(columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> None:
+def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> None:
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
     ranked = deals.annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE).order_by("rank")
     shown = list(ranked.select_related("lead", "owner"))
     closed = CLOSINGS.filter(deal__in=[deal.pk for deal in shown if columns[deal.stage_id].is_closed])
     closed_at = dict(closed.order_by().values_list("deal_id").annotate(Max("occurred_at")))
+    tasks = next_tasks(company, [deal for deal in shown if not columns[deal.stage_id].is_closed])
     for deal in shown:
         moment = closed_at.get(deal.pk)
-        columns[deal.stage_id].cards.append(BoardCard(deal, moment and timezone.localdate(moment)))
+        card = BoardCard(deal, moment and timezone.localdate(moment), tasks.get(deal.pk))
+        columns[deal.stage_id].cards.append(card)
 
 
 def _closed_lately(company: Company) -> Q:

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from crm.models import Company, Deal, Lead, Membership, Task
+from crm.models.task import IN_ORDER
 
 SUBJECTS = ("lead", "deal__lead")
 
@@ -58,9 +60,7 @@ def tasks_of(membership: Membership, *, done: bool) -> QuerySet[Task]:
 
 def next_tasks(company: Company, deals: Sequence[Deal]) -> dict[int, TaskRow]:
     """The next open task of each of the company's deals that has one, by the deal's id. One query."""
-    tasks = Task.objects.for_company(company).open().filter(deal__in=[deal.pk for deal in deals]).in_order()
-    rows: dict[int, TaskRow] = {}
-    for row in task_rows(tasks):
-        assert row.task.deal_id is not None
-        rows.setdefault(row.task.deal_id, row)
-    return rows
+    tasks = Task.objects.for_company(company).open().filter(deal__in=[deal.pk for deal in deals])
+    by_day = Window(RowNumber(), partition_by=F("deal"), order_by=IN_ORDER)
+    first = tasks.annotate(rank=by_day).filter(rank=1)
+    return {row.task.deal_id: row for row in task_rows(first) if row.task.deal_id is not None}

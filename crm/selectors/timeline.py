@@ -138,7 +138,8 @@ def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequenc
     theirs = (Q(lead__owner=user) | Q(deal__owner=user)) & (Q(actor=None) | ~Q(actor=user))
     events = CrmEvent.objects.for_company(company_id).filter(theirs, occurred_at__gte=since)
     changes = Change.objects.for_company(company_id).filter(theirs, changed_at__gte=since)
-    return _merged(*(list(_newest(rows.select_related("lead"))) for rows in (events, changes)))[:at_most]
+    newest = list(_newest(events.select_related("lead"))), list(_newest(changes.select_related("lead")))
+    return _merged(*newest)[:at_most]
 
 
 def outcomes_of_leads(leads: Sequence[Lead]) -> Mapping[int, TimelineNote]:

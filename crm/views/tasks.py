@@ -63,12 +63,13 @@ def task_new(request: MemberRequest) -> HttpResponse:
 def _about(request: MemberRequest) -> Task:
     """A new task about the lead or deal in the URL."""
     lead, deal = request.GET.get("lead"), request.GET.get("deal")
+    company = request.membership.company
     if deal:
-        deals = Deal.objects.filter(lead__erased_at=None).select_related("lead")
-        return Task(company=request.membership.company, deal=own_or_404(deals, request, deal))
+        deals = Deal.objects.for_company(company).filter(lead__erased_at=None).select_related("lead")
+        return Task(company=company, deal=own_or_404(deals, request, deal))
     if lead:
-        return Task(company=request.membership.company, lead=own_or_404(Lead.objects.not_erased(), request, lead))
-    return Task(company=request.membership.company)
+        return Task(company=company, lead=own_or_404(Lead.objects.not_erased(), request, lead))
+    return Task(company=company)
 
 
 @member(Action.EDIT_LEADS)

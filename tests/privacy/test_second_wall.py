@@ -41,9 +41,8 @@ def _on_postgresql():
 def fill(company):
     """A row of every kind for the company."""
     rule = ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="1", name="Deal")
-    deal = make_deal(make_lead(company))
-    Task.objects.create(company=company, title="Call", due_on="2026-03-10", lead=deal.lead)
-    Task.objects.create(company=company, title="Call", due_on="2026-03-10", deal=deal)
+    make_deal(make_lead(company))
+    Task.objects.create(company=company, title="Call", due_on="2026-03-10")
     ApiKey.objects.issue(company=company, role="sales", name="Nightly import")
     assert ConversionEvent.objects.for_company(company).get().deal is not None
     Attempt.objects.create(company=company, rule=rule, linkedin_id="1", api_version="202609")
@@ -59,10 +58,7 @@ def point(table, column, company, pk) -> None:
     """Past all of the code: let one row of the company refer to this id."""
     with connection.cursor() as cursor:
         # Table and column come from TIES above.
-        # Not null before: a task is about a lead or a deal, not both.
-        cursor.execute(
-            f"UPDATE {table} SET {column} = %s WHERE company_id = %s AND {column} IS NOT NULL", [pk, company.pk]
-        )
+        cursor.execute(f"UPDATE {table} SET {column} = %s WHERE company_id = %s", [pk, company.pk])
         assert cursor.rowcount >= 1
 
 

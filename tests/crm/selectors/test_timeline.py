@@ -89,6 +89,6 @@ def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, co
         make_deal(lead, title=f"Deal {number}")
     client = client_as(sales)
 
-    # session, user, memberships, lead, statuses, deals, timeline
-    with django_assert_num_queries(8):
+    # session, user, memberships, lead, statuses, deals, tasks, timeline
+    with django_assert_num_queries(9):
         client.get(f"/leads/{lead.pk}/")
