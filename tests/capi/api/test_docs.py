@@ -11,7 +11,7 @@ def test_every_member_reads_how_to_call_the_api(client_as, company, role):
     answer = client_as(join(company, role)).get(URL)
 
     assert answer.status_code == 200
-    assert answer.context["parts"][-1].title == "Leads"
+    assert answer.context["parts"][-1].title == "Tasks"
 
 
 def test_a_stranger_is_sent_to_the_sign_in_page(client, db):
@@ -24,7 +24,7 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
     answer = client_as(sales).get(URL)
 
     parts = {part.title: part for part in answer.context["parts"]}
-    assert list(parts) == ["Conversion events", "Conversion rules", "Deals", "Leads"]
+    assert list(parts) == ["Conversion events", "Conversion rules", "Deals", "Leads", "Tasks"]
     assert parts["Conversion events"].operations == (
         ("GET", "/api/v1/conversion-events/"),
         ("GET", "/api/v1/conversion-events/{id}/"),

@@ -36,8 +36,8 @@ def test_each_role_sees_its_pages(client_as, company, role, expected):
 @pytest.mark.parametrize(
     ("role", "labels"),
     [
-        ("admin", ["Dashboard", "Leads", "Deals", "Recent Events", "LinkedIn", "Company"]),
-        ("sales", ["Dashboard", "Leads", "Deals"]),
+        ("admin", ["My day", "Dashboard", "Leads", "Deals", "Recent Events", "LinkedIn", "Company"]),
+        ("sales", ["My day", "Dashboard", "Leads", "Deals"]),
         ("ops", ["Dashboard", "Leads", "Deals", "Recent Events", "LinkedIn"]),
     ],
 )
