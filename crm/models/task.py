@@ -75,8 +75,9 @@ class Task(models.Model):
     class Meta:
         ordering = ["-pk"]
         indexes = [
-            models.Index(fields=["lead"], name="tasks_of_lead", condition=Q(lead__isnull=False)),
-            models.Index(fields=["deal"], name="tasks_of_deal", condition=Q(deal__isnull=False)),
+            # With `done_at`, so that a page that wants the open ones reads no others.
+            models.Index(fields=["lead", "done_at"], name="tasks_of_lead", condition=Q(lead__isnull=False)),
+            models.Index(fields=["deal", "done_at"], name="tasks_of_deal", condition=Q(deal__isnull=False)),
             models.Index(fields=["company", "owner", "due_on"], name="open_tasks_of_owner", condition=Q(done_at=None)),
         ]
         constraints = [

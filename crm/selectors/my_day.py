@@ -13,7 +13,7 @@ from crm.models import Deal, Lead, LeadMeaning, Membership, Task
 from crm.selectors.tasks import SUBJECTS, TaskRow, task_rows
 from crm.selectors.timeline import TimelineEntry, news_of
 
-TASKS_AT_MOST: Final = 50
+TASKS_AT_MOST: Final = 20
 ROWS_AT_MOST: Final = 8
 WAITS_LONG: Final = timedelta(days=2)
 WAITS: Final = timedelta(days=1)
@@ -111,7 +111,9 @@ def _untouched(membership: Membership) -> QuerySet[Lead]:
 def _deals(membership: Membership, now: datetime) -> tuple[Section[DealRow], Section[DealRow]]:
     """The member's open deals that are past their close date, and the others without an open task."""
     tasks = Task.objects.for_company(membership.company).open().filter(deal=OuterRef("pk"))
-    deals = Deal.objects.for_company(membership.company).open().filter(owner=membership.user).select_related("lead")
+    deals = Deal.objects.for_company(membership.company).open().filter(owner=membership.user)
+    # The few that are shown fetch their leads afterwards: joined, all leads would be read to count the deals.
+    deals = deals.prefetch_related("lead")
     is_past = Q(expected_close__lt=now.date())
     past, past_total = _first(deals.filter(is_past).order_by("expected_close", "pk"), ROWS_AT_MOST)
     not_past = deals.filter(Q(expected_close=None) | ~is_past)

@@ -24,7 +24,7 @@ from crm.services.tasks import delete_task, finish_task, move_task, reopen_task,
 from crm.views.editing import add_once, form_key
 from crm.views.shell import back_to
 
-TASKS_PER_PAGE: Final = 50
+TASKS_PER_PAGE: Final = 25
 
 
 @require_safe

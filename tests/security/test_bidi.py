@@ -9,8 +9,8 @@ from django.core import mail
 from capi import services
 from capi.models import ConversionEvent, ConversionRule
 from crm.accounts import mails
-from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
-from tests.conftest import TOKEN, give_password, make_deal, make_lead
+from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage, Task
+from tests.conftest import TOKEN, give_password, make_deal, make_lead, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -69,7 +69,9 @@ def lead(company: Company, admin: Membership) -> Lead:
         company, first_name=f"Ada{TURN}", last_name=f"{TURN}King", phone=f"+31{TURN} 20 555 0142", title=f"CTO{TURN}",
         organisation=f"Acme{TURN}", source=f"Fair{TURN}", notes=f"Called.{TURN}", owner=admin.user,
     )  # fmt: skip
-    make_deal(lead, title=f"Forty{TURN} licences", owner=admin.user)
+    deal = make_deal(lead, title=f"Forty{TURN} licences", owner=admin.user)
+    for about in ({"lead": lead}, {"deal": deal}, {}):
+        make_task(admin, title=f"Call{TURN} Ada", **about)
     return lead
 
 
@@ -81,6 +83,7 @@ def pages(lead: Lead) -> list[str]:
         "/leads/", "/leads/new/", "/deals/", f"/deals/?stage={stage.pk}", "/deals/new/",
         f"/deals/new/?lead={lead.pk}", f"/leads/status/?status={lead.status_id}&lead={lead.pk}",
         *(f"/leads/{lead.pk}/{page}" for page in ("", "edit/", "delete/", "erase/")),
+        *(f"/tasks/{task.pk}/{page}/" for task in Task.objects.all() for page in ("edit", "delete")),
         *(f"/deals/{deal.pk}/{page}" for page in ("", "edit/", "delete/")),
         *(f"{linkedin}{page}/" for page in ("events", "overview", "reconcile", "alerts", "backfill", "token")),
         linkedin, f"{linkedin}rules/new/", f"{linkedin}dry-run/", f"{linkedin}dry-run/?lead={lead.pk}&rule={rule.pk}",

@@ -10,11 +10,12 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from capi import services
 from capi.models import Attempt, ConversionEvent, ConversionRule
 from crm.accounts import mails
-from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
+from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage, Task
 from tests.conftest import TOKEN, sign_in, staff_client
 from tests.security.xss import PAYLOADS
 from tests.size import sized
@@ -55,6 +56,10 @@ def full(company: Company, admin: Membership) -> Company:
         Deal(company=company, lead=lead, title=payload[:160], stage=Stage.objects.first_for(company, "open"))
         for lead, payload in zip(leads, TYPED, strict=True)
     )  # fmt: skip
+    Task.objects.bulk_create(
+        Task(company=company, title=payload[:160], deal=deal, owner=admin.user, due_on=timezone.localdate())
+        for deal, payload in zip(Deal.objects.all(), TYPED, strict=True)
+    )  # fmt: skip
     for event, payload in zip(ConversionEvent.objects.order_by("pk"), TYPED, strict=True):
         attempt = Attempt.objects.create(
             company=company, rule=rule, linkedin_id="1", api_version="202609", http_status=422, code=payload[:80],
@@ -78,6 +83,7 @@ def addresses(company: Company) -> list[str]:
         *(f"/integrations/linkedin/rules/{rule.pk}/edit/" for rule in ConversionRule.objects.for_company(company)),
         *(row.get_absolute_url() for row in [*leads, *deals, *events]),
         *(f"/leads/{lead.pk}/{page}/" for lead in leads[:4] for page in ("edit", "delete", "erase")),
+        *(f"/tasks/{task.pk}/{page}/" for task in Task.objects.all()[:4] for page in ("edit", "delete")),
         *(f"/deals/{deal.pk}/{page}/" for deal in deals[:4] for page in ("edit", "delete")),
     ]  # fmt: skip
 
