@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from capi.delivery import cancellation, planning
+from capi.delivery.recall import recall_on_commit
 from capi.delivery.wakeup import wake_on_commit
 from capi.linkedin import failpoints
 from capi.models.choices import State
 from capi.selectors.explanations.explain import already_told
-from crm.models import CrmEvent
+from crm.models import CrmEvent, Deal, Lead
 from crm.signals import (
     AlreadyTold,
     company_closed,
@@ -47,6 +49,13 @@ def follow_contact(lead_ids: Sequence[int], **kwargs: Any) -> None:
     """Queue waiting events of leads that now have an address, and skip those of people who opted out."""
     for company_id in planning.contact_changed(lead_ids=lead_ids):
         wake_on_commit(company_id)
+
+
+@receiver(post_delete, sender=Lead)
+@receiver(post_delete, sender=Deal)
+def recall_deleted(instance: Lead | Deal, using: str, **kwargs: Any) -> None:
+    """Have no request that begins later contain a lead or deal that is deleted."""
+    recall_on_commit([instance.company_id], using=using)
 
 
 @receiver(lead_erased)

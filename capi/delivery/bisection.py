@@ -106,5 +106,5 @@ class BatchBisection:
         if self.anything_accepted or len(self.refusals) < 2:
             return False
         if self._probe:
-            return any(refusal.event is self._probe[0] for refusal in self.refusals)
+            return any(refusal.event.row.pk == self._probe[0].row.pk for refusal in self.refusals)
         return not self.parts and is_one_reason([refusal.message for refusal in self.refusals])

@@ -65,13 +65,16 @@ def cancel_backfill(backfill: Backfill) -> int | None:
 def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> Events:
     """Cancel the open conversion events of these CRM events. Returns those that LinkedIn has or may have received.
 
-    Call it inside a transaction. An event that was due when a request began may be in it: it stays as it is, because
-    LinkedIn's answer decides; without an acceptance it ends then (`settle.write`).
+    Call it inside a transaction. An event that was due when a request began may be in it. It keeps its place and is
+    marked: no later request contains it, and without an acceptance it ends with that answer (`settle.write`) or when
+    its turn comes (`selection.EligibilityCheck`).
     """
     may_be_in_one = Q(pk=None)
     for request in recall_unsent(company_ids):
-        may_be_in_one |= Q(company=request.company_id, next_attempt_at__lte=request.request_started_at)
+        due = Q(state=State.PENDING, next_attempt_at__lte=request.request_started_at)
+        may_be_in_one |= due & Q(company=request.company_id)
     events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)
+    events.filter(may_be_in_one).update(reason=Reason.TAKEN_BACK)
     end(events.exclude(may_be_in_one), State.CANCELLED, Reason.TAKEN_BACK)
     without_answer = Q(reason=Reason.TAKEN_BACK, last_attempt__isnull=False)
     return events.filter(Q(state__in=[State.ACCEPTED, State.PENDING, State.EXHAUSTED]) | without_answer)

@@ -5,9 +5,11 @@ All times are the database's.
 
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -17,6 +19,8 @@ from capi.linkedin import payload
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.models.choices import RestCause
 from capi.models.lookups import NO_IDS, IdList, without
+
+NO_CHANGES: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,23 @@ def renew(lease: Lease) -> None:
 
     Inside a transaction this is the fence: the row stays locked until the commit.
     """
-    _renew(lease, {})
+    _renew(lease, NO_CHANGES)
 
 
-def finish_request(lease: Lease, update: LaneUpdate | None, *, recalls: int) -> bool:
-    """As `renew`, at the end of a request. The same UPDATE writes `update` to the lane.
+def renew_and_compare(lease: Lease, *, recalls: int, changes: Mapping[str, Any] = NO_CHANGES) -> bool:
+    """As `renew`. Returns False if anything has been recalled since the lane's `recalls` had this value.
 
-    Returns False if anyone has been recalled since the lane's `recalls` had this value. The row is locked by then, so
-    it needs no second read.
+    The row is locked by then, so it needs no second read.
     """
-    changes = update.columns if update is not None else {}
     if _extend(_held(lease).filter(recalls=recalls), changes):
         return True
     _renew(lease, changes)
     return False
+
+
+def finish_request(lease: Lease, update: LaneUpdate | None, *, recalls: int) -> bool:
+    """As `renew_and_compare`, at the end of a request. The same UPDATE writes `update` to the lane."""
+    return renew_and_compare(lease, recalls=recalls, changes=update.columns if update is not None else {})
 
 
 def wait_until(lease: Lease, moment: datetime) -> None:
@@ -84,13 +91,13 @@ def wait_until(lease: Lease, moment: datetime) -> None:
     _renew(lease, {"next_attempt_at": moment})
 
 
-def _renew(lease: Lease, changes: dict[str, Any]) -> None:
+def _renew(lease: Lease, changes: Mapping[str, Any]) -> None:
     if not _extend(_held(lease), changes):
         raise LeaseLost(f"Another worker has taken the lane of company {lease.company_id}.")
 
 
-def _extend(held: QuerySet[Connection], changes: dict[str, Any]) -> bool:
-    return bool(held.update(leased_until=_lease_end(), **(NO_REQUEST | changes)))
+def _extend(held: QuerySet[Connection], changes: Mapping[str, Any]) -> bool:
+    return bool(held.update(leased_until=_lease_end(), **{**NO_REQUEST, **changes}))
 
 
 def release(lease: Lease) -> None:

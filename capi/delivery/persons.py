@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from capi.delivery import lane, recall, settle
+from capi.delivery import lane, selection, settle
 from capi.delivery.lane import LaneSnapshot, Lease
 from capi.delivery.selection import NotSendable, Sendable
 from capi.linkedin.identity import email_sha256, person_key
@@ -48,9 +48,10 @@ def spend_for_people(
 
     Raises LeaseLost.
     """
-    lane.renew(lease)
-    keys = {event.row.pk: person_key(event.conversion.email_sha256, rule_id=rule.pk) for event in part}
-    division = _divide(rule, recall.still_sendable(part), keys)
+    unchanged = lane.renew_and_compare(lease, recalls=recalls)
+    events = part if unchanged else selection.read_again(rule, part, now=snapshot.now)
+    keys = {event.row.pk: person_key(event.conversion.email_sha256, rule_id=rule.pk) for event in events}
+    division = _divide(rule, events, keys)
     if division.counted:
         settle.close_unsendable(lease, {COUNTED: [event.row for event in division.counted]})
     waiting = ConversionEvent.objects.pending().filter(pk__one_of=[event.row.pk for event in division.waiting])
@@ -61,10 +62,10 @@ def spend_for_people(
         unique_fields=["rule", "person"],
         update_fields=["event"],
     )
-    sent = recall.spend_unless_recalled(lease, snapshot, division.first, recalls=recalls) if division.first else []
-    if division.first and not sent:
-        transaction.set_rollback(True)  # nothing was sent, so nobody is counted
-    return sent
+    if division.first and not lane.spend_request(lease, snapshot):
+        transaction.set_rollback(True)  # nothing is sent, so nobody is counted
+        return []
+    return division.first
 
 
 def _divide(rule: ConversionRule, events: Iterable[Sendable], keys: dict[int, int]) -> _Division:

@@ -4,7 +4,6 @@ A rule with the frequency `once` counts each lead or deal once: `once_key` is un
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
@@ -14,7 +13,7 @@ from django.db.models.lookups import IsNull
 
 from capi.delivery import planning_sql
 from capi.delivery.planning_sql import Planning
-from capi.delivery.recall import recall_unsent
+from capi.delivery.recall import recall_on_commit
 from capi.delivery.selection import lead_of_event
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.models.choices import OPEN_STATES, Frequency, Reason, State
@@ -82,10 +81,8 @@ def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[i
     Waiting events become pending if there is now an address. Open events are skipped if the lead opted out.
     """
     due: set[int] = set()
-    opted_out = {company_id for ids in chunks(lead_ids) for company_id in _companies_of_opted_out(ids, using)}
-    if opted_out:
-        # After the commit, so that nothing waits for a lead's row while it holds the lock of a connection.
-        transaction.on_commit(partial(recall_unsent, opted_out), using=using, robust=True)
+    companies = {company_id for ids in chunks(lead_ids) for company_id in _connected_companies(ids, using)}
+    recall_on_commit(companies, using=using)
     for ids in chunks(lead_ids):
         events = ConversionEvent.objects.using(using).filter(lead__in=ids, is_test=False)
         skip(events)
@@ -137,12 +134,10 @@ def _of_leads(condition: Q, events: QuerySet[ConversionEvent]) -> QuerySet[Conve
     return events.filter(IsNull(Subquery(lead_of_event().filter(condition).values("pk")[:1]), False))
 
 
-def _companies_of_opted_out(lead_ids: Sequence[int], using: str) -> set[int]:
+def _connected_companies(lead_ids: Sequence[int], using: str) -> set[int]:
     # By the leads and not by their events: another transaction may be planning one at this moment.
-    opted_out = Connection.objects.using(using).filter(
-        company__leads__in=lead_ids, company__leads__share_with_ad_platforms=False
-    )
-    return set(opted_out.values_list("company", flat=True))
+    connections = Connection.objects.using(using).filter(company__leads__in=lead_ids)
+    return set(connections.values_list("company", flat=True).distinct())
 
 
 def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int, float]]:

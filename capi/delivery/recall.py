@@ -1,11 +1,12 @@
-"""Recalling people: no request that begins after a recall may contain anyone who was erased or opted out.
+"""Recalling what was read for sending: a request that begins after a recall sends what is true after it.
 
-A batch is read first and paid for later, so a person may be recalled in between. Both sides write the connection's row:
+A batch is read first and paid for later, in several requests perhaps. In between a person may be erased or opt out, a
+change be undone, an address be corrected, a rule be edited or deleted. Both sides write the connection's row:
 
-- A recall locks the row, raises `recalls`, makes the change and commits. (An opt-out does so right after its own
-  commit, and before the call that saved it returns.)
+- A recall locks the row, raises `recalls`, makes the change and commits. (A lead that opts out or gets another address
+  does so right after its own commit, and before the call that saved it returns.)
 - A sender pays by an UPDATE of the row, on condition that `recalls` is what it was before the batch was read. If not,
-  the events are checked again while the row is locked, and only those that are left go out.
+  the events are read again while the row is locked, and only those that are left go out.
 
 So a request that is paid for after that commit is without the recalled people. One that was paid for before may be in
 flight: an erasure waits for it, outside every transaction, before it returns. A request ends by its own clock after
@@ -21,14 +22,14 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F, Q, Subquery
+from django.db import connections, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
-from capi.delivery import lane
+from capi.delivery import lane, selection
 from capi.delivery.lane import LaneSnapshot, Lease
-from capi.delivery.selection import Sendable, lead_of_event
-from capi.models import Connection, ConversionEvent
+from capi.delivery.selection import Sendable
+from capi.models import Connection, ConversionRule
 
 FIRST_CHECK_SECONDS = 0.02
 LONGEST_CHECK_SECONDS = 0.25
@@ -36,18 +37,18 @@ GRACE_SECONDS = 2.0  # between paying for a request and the start of its clock
 
 
 def spend_unless_recalled(
-    lease: Lease, snapshot: LaneSnapshot, part: Sequence[Sendable], *, recalls: int
+    lease: Lease, snapshot: LaneSnapshot, rule: ConversionRule, part: Sequence[Sendable], *, recalls: int
 ) -> Sequence[Sendable]:
-    """Pay for a request with these events, which were read when the lane's `recalls` was this. Returns those to send.
+    """Pay for a request with these events of the rule, which were read when the lane's `recalls` was this.
 
-    Returns none, and pays nothing, if none may go, or if the token or the pause has changed since the snapshot: the
-    events then stay due. Raises LeaseLost.
+    Returns those to send, as they are to be sent. Returns none, and pays nothing, if none may go, or if the token or
+    the pause has changed since the snapshot: the events then stay due. Raises LeaseLost.
     """
     if lane.spend_request(lease, snapshot, recalls=recalls):
         return part
     with transaction.atomic():
         lane.renew(lease)  # locks the row until the commit, so that nobody is recalled meanwhile
-        left = still_sendable(part)
+        left = selection.read_again(rule, part, now=snapshot.now)
         return left if left and lane.spend_request(lease, snapshot) else []
 
 
@@ -74,6 +75,27 @@ def recall_unsent(company_ids: Collection[int]) -> list[RequestInFlight]:
     return [RequestInFlight(pk, company, lease, began) for pk, company, lease, began in rows if lease and began]
 
 
+def recall_on_commit(company_ids: Collection[int], *, using: str = "default") -> None:
+    """As `recall_unsent`, but right after the commit: once for each company, however often this is called before it.
+
+    After it, so that nothing waits for a lead's row while it holds the lock of a connection.
+    """
+    for company_id in company_ids:
+        recall = _Recall(company_id)
+        if not any(entry[1] == recall for entry in connections[using].run_on_commit):
+            transaction.on_commit(recall, using=using, robust=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recall:
+    company_id: int
+
+    def __call__(self) -> None:
+        # Whoever takes the lane later reads what the change left.
+        leased = Connection.objects.filter(company=self.company_id, lease_id__isnull=False)
+        leased.update(recalls=F("recalls") + 1)
+
+
 def wait_on_commit(requests: Sequence[RequestInFlight]) -> None:
     """Make the caller's outermost `atomic` return only once these requests have ended."""
     if requests:
@@ -97,12 +119,3 @@ def _is_in_flight(request: RequestInFlight) -> bool:
     is_the_same = (connection.lease_id, connection.request_started_at) == (request.lease_id, request.request_started_at)
     longest = timedelta(seconds=settings.SEND_TIMEOUT_SECONDS + GRACE_SECONDS)
     return is_the_same and connection.now < request.request_started_at + longest
-
-
-def still_sendable(part: Sequence[Sendable]) -> list[Sendable]:
-    """Those of the events that may still be sent. Call it while the lane's row is locked."""
-    pending = ConversionEvent.objects.pending().filter(pk__in=[event.row.pk for event in part])
-    shares = Subquery(lead_of_event().values("share_with_ad_platforms")[:1])
-    sendable = pending.alias(shares=shares).filter(Q(shares=True) | Q(is_test=True))
-    left = set(sendable.values_list("pk", flat=True))
-    return [event for event in part if event.row.pk in left]

@@ -38,6 +38,7 @@ class Row(NamedTuple):
     event_id: str
     happened_at: datetime
     attempts: int
+    reason: str
     last_attempt_id: int | None
     lead_id: int | None
     deal_id: int | None
@@ -50,7 +51,8 @@ class Row(NamedTuple):
 def columns(*, with_value: bool) -> tuple[str | Expression, ...]:
     """The columns of a `Row`. The value is only read for rules that send it: it costs as much as all the others."""
     of_event = (
-        "pk", "event_id", Greatest("happened_at", Value(EARLIEST)), "attempts", "last_attempt_id", "lead_id", "deal_id",
+        "pk", "event_id", Greatest("happened_at", Value(EARLIEST)), "attempts", "reason", "last_attempt_id", "lead_id",
+        "deal_id",
     )  # fmt: skip
     lead, crm_event = lead_of_event(), CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).order_by()
     of_lead = Subquery(lead.values("email")[:1]), Subquery(lead.values("share_with_ad_platforms")[:1])
@@ -136,6 +138,25 @@ def next_batch(
     return Batch(rule, sendable, unsendable) if sendable or unsendable else None
 
 
+# What decides whether and how a rule's events are sent.
+DECISIVE: Final = ("crm_event", "linkedin_id", "send_value", "frequency", "is_active", "deleted_at")
+
+
+def read_again(rule: ConversionRule, part: Sequence[Sendable], *, now: datetime) -> list[Sendable]:
+    """Those of the rule's events that may still be sent, as they are now. Call it while the lane's row is locked.
+
+    None if the rule has changed since it was read, and none for a test: they stay due, and the next batch has them.
+    """
+    unchanged = {name: getattr(rule, name) for name in DECISIVE}
+    if not ConversionRule._base_manager.filter(pk=rule.pk, **unchanged).exists():
+        return []
+    pending = ConversionEvent.objects.pending().filter(pk__one_of=IdList(event.row.pk for event in part))
+    rows = {row.pk: row for row in _rows(pending, rule)}
+    gate = EligibilityCheck(rule, now=now)
+    checked = [gate.check(rows[event.row.pk]) for event in part if event.row.pk in rows]
+    return [event for event in checked if isinstance(event, Sendable)]
+
+
 def fitting_events(events: Sequence[Sendable], body_limit: int | None) -> Sequence[Sendable]:
     """The first of these events, as many as one request may hold; the others stay due."""
     if body_limit is None:
@@ -156,6 +177,8 @@ class EligibilityCheck:
 
     def check(self, row: Row) -> Sendable | NotSendable:
         """The event as it may be sent now, or why it can't be."""
+        if row.reason == Reason.TAKEN_BACK:
+            return NotSendable(State.CANCELLED, Reason.TAKEN_BACK)
         if self.closed is not None:
             return self.closed
         if row.lead_id is None:

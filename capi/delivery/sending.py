@@ -81,7 +81,7 @@ class BatchSender:
     def _spend(self, snapshot: LaneSnapshot, part: Sequence[Sendable]) -> Sequence[Sendable]:
         if self.batch.rule.counts_people and not self.batch.is_test:
             return persons.spend_for_people(self.lease, snapshot, self.batch.rule, part, recalls=self.recalls)
-        return recall.spend_unless_recalled(self.lease, snapshot, part, recalls=self.recalls)
+        return recall.spend_unless_recalled(self.lease, snapshot, self.batch.rule, part, recalls=self.recalls)
 
     def _request(self, part: Sequence[Sendable], token: str, snapshot: LaneSnapshot) -> tuple[Request, Decision]:
         body = payload.encode([event.conversion for event in part])

@@ -160,6 +160,7 @@ def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **changes: Any) -
         _apply(update, attempt)
         attempt.sent_hashes = bytes(attempt.sent_hashes) + _pack(events)
         applied.append((attempt, update))
+    planning.end_taken_back(ConversionEvent.objects.filter(pk__one_of=IdList(each.event.row.pk for each in refusals)))
     for attempt in {attempt for attempt, _ in applied}:
         keep_only_tied(attempt)
     return applied
@@ -182,8 +183,10 @@ def close_unsendable(lease: Lease, unsendable: Mapping[NotSendable, Sequence[Row
     """Write what becomes of events that are not sent. Raises LeaseLost."""
     lane.renew(lease)
     for ending, rows in unsendable.items():
-        changes: dict[str, Any] = {"state": ending.state, "reason": ending.reason, "message": ending.message}
-        _open(IdList(row.pk for row in rows)).update(**changes, **_final(ending.state))
+        pks = IdList(row.pk for row in rows)
+        if ending.reason == Reason.TAKEN_BACK:
+            planning.end_taken_back(ConversionEvent.objects.filter(pk__one_of=pks))
+        _open(pks).update(**ending._asdict(), **_final(ending.state))
 
 
 @transaction.atomic
@@ -204,12 +207,9 @@ def pause_all_for_version(version: str) -> int:
         sending = Connection.objects.filter(is_paused=False).order_by("pk").select_for_update()
         pks = list(sending.values_list("pk", flat=True))
         paused = Connection.objects.filter(pk__in=pks).update(
-            is_paused=True,
-            paused_reason=Reason.VERSION_RETIRED,
-            paused_version=version,
-            paused_at=Now(),
+            is_paused=True, paused_reason=Reason.VERSION_RETIRED, paused_version=version, paused_at=Now(),
             next_look_at=None,
-        )
+        )  # fmt: skip
     if paused:
         logger.error(VERSION_IS_RETIRED, version, paused)
     return paused

@@ -44,5 +44,21 @@ class RuleGroups:
             yield f"Another rule is called “{rule}” too: Recent Events and reports show only the name."
 
 
+def earlier_rules(rules: Iterable[ConversionRule]) -> list[str]:
+    """Which rules that are deleted or off may have counted what these rules count again. A sentence or two each."""
+    found = []
+    for rule in rules:
+        same = ConversionRule._base_manager.filter(
+            company=rule.company_id, crm_event=rule.crm_event, linkedin_id=rule.linkedin_id, is_active=False
+        )
+        other = same.exclude(pk=rule.pk).order_by("pk").last()
+        if other is not None:
+            found.append(
+                f"“{other}”, which is {'deleted' if other.deleted_at else 'switched off'}, was mapped to the same "
+                "LinkedIn rule. What it has sent may be counted a second time: a rule knows only its own events."
+            )
+    return found
+
+
 def _first_other(rules: Iterable[ConversionRule], rule: ConversionRule) -> ConversionRule | None:
     return next((other for other in rules if other.pk != rule.pk), None)

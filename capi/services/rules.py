@@ -5,6 +5,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from capi.delivery import lane
+from capi.delivery.recall import recall_unsent
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import Reason
@@ -39,6 +40,7 @@ def save_rule(*, rule: ConversionRule) -> ConversionRule:
     rule.full_clean()
     with transaction.atomic():
         connection_of(rule.company)
+        recall_unsent([rule.company_id])
         lane.request_alert_check(rule.company_id)
         changed = _changed_fields(rule)
         rule.is_paused, rule.paused_reason, rule.paused_message, rule.paused_at = False, Reason.NONE, "", None
@@ -60,6 +62,7 @@ def set_rule_active(*, rule: ConversionRule, active: bool) -> None:
     rule.is_active = active
     rule.validate_constraints()
     with transaction.atomic():
+        recall_unsent([rule.company_id])
         lane.request_alert_check(rule.company_id)
         _write_rule(rule, update_fields=["is_active"])
         details: audit.Details = {"fields": ["is_active"], "active": active}
@@ -70,6 +73,7 @@ def set_rule_active(*, rule: ConversionRule, active: bool) -> None:
 def delete_rule(*, rule: ConversionRule) -> None:
     """Delete a rule. Its events stay in the log; the pending ones are cancelled."""
     with transaction.atomic():
+        recall_unsent([rule.company_id])
         lane.request_alert_check(rule.company_id)
         rule.delete()
         audit.record(company=rule.company_id, action=AuditAction.RULE_DELETED, about=rule)

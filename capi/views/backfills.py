@@ -12,6 +12,7 @@ from capi.models import Backfill
 from capi.selectors.backfills import explained_backfill, preview_of
 from capi.selectors.connection import connection_status
 from capi.selectors.explanations.backfills import NO_ACTIVE_RULE, warnings
+from capi.selectors.rule_duplicates import earlier_rules
 from capi.services import backfills
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
@@ -45,7 +46,7 @@ def _plan(request: MemberRequest, form: BackfillForm) -> HttpResponse:
         "plans": plans,
         "sendable": sum(plan.sendable for plan in plans),
         "no_rule": NO_ACTIVE_RULE,
-        "warnings": warnings(plan.rule for plan in plans),
+        "warnings": [*warnings(plan.rule for plan in plans), *earlier_rules(plan.rule for plan in plans)],
     }
     return render(request, "capi/backfills/plan.html", context)
 

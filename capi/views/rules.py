@@ -21,7 +21,7 @@ from capi.selectors.backfills import sendable_lately
 from capi.selectors.connection import connection_status
 from capi.selectors.explained_events import explained
 from capi.selectors.play_progress import play_progress
-from capi.selectors.rule_duplicates import RuleGroups
+from capi.selectors.rule_duplicates import RuleGroups, earlier_rules
 from capi.selectors.rule_health import firing_of, health_of
 from capi.views.connection import setup_context
 from crm.accounts.decorators import MemberRequest, member
@@ -97,7 +97,8 @@ def _consequences(request: MemberRequest, rule: ConversionRule) -> dict[str, Any
         frequency=data.get("frequency", rule.frequency),
         linkedin_type=rule.linkedin_type,
     )
-    return {"firing": firing, "warnings": RuleGroups(ConversionRule.objects.for_company(company)).warnings(typed)}
+    groups = RuleGroups(ConversionRule.objects.for_company(company))
+    return {"firing": firing, "warnings": [*groups.warnings(typed), *earlier_rules([typed])]}
 
 
 def _offer_backfill(request: MemberRequest, rule: ConversionRule) -> None:

@@ -108,18 +108,19 @@ def _newest_changes(model: type[Tracked], pks: Iterable[int]) -> dict[int, int]:
 
 def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: Undone) -> None:
     added = events.filter(kind=model.created_kind).values_list("deal" if model is Deal else "lead", flat=True)
+    untouched: list[Any] = []
     for row in _locked(model, list(added)):
         if _is_erased(row):
             if row not in result.erased:
                 result.erased.append(row)
-        elif _is_untouched(row, events):
-            if not _of_rows(events, [row]).exclude(api_key=None).exists():
-                idempotency.forget(row=row)  # a script that repeats its request is told that the row is gone
-            result.told += take_back(_of_rows(events, [row]), sender=model)
-            result.removed.append(str(row))
-            delete(row=row)
         else:
-            result.changed_since.append(row)
+            (untouched if _is_untouched(row, events) else result.changed_since).append(row)
+    result.told += take_back(_of_rows(events, untouched), sender=model)  # of all at once: a sentence says how many
+    for row in untouched:
+        if not _of_rows(events, [row]).exclude(api_key=None).exists():
+            idempotency.forget(row=row)  # a script that repeats its request is told that the row is gone
+        result.removed.append(str(row))
+        delete(row=row)
 
 
 def _locked(model: type[Tracked], pks: Iterable[int]) -> QuerySet[Any]:

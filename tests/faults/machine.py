@@ -6,9 +6,10 @@ lease is given back.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 from django.db import OperationalError, connection, transaction
@@ -64,6 +65,7 @@ class Histories(RuleBasedStateMachine):
         self.expected: Counter[tuple[int, int]] = Counter()
         self.seen = 0
         self.gone: dict[str, int] = {}  # events that no request after this one may hold
+        self.on_the_wire = 0  # 1 while there is a request that has not arrived
         self.ids = 200_000
         self.companies = [Company.objects.create(name=f"Company {n}", slug=f"company-{n}") for n in range(2)]
         for number, company in enumerate(self.companies):
@@ -128,7 +130,7 @@ class Histories(RuleBasedStateMachine):
         if lead := self._lead(n, at):
             self._jump(timedelta(minutes=1))  # whoever calls back waits for what a crashed worker seems to be sending
             lead.share_with_ad_platforms = not lead.share_with_ad_platforms
-            open_events = self._open_events(lead)
+            open_events = self._open_events(lead=lead)
             lead.save()
             if not lead.share_with_ad_platforms:
                 self._call_back(open_events)
@@ -136,13 +138,15 @@ class Histories(RuleBasedStateMachine):
     @rule(n=companies, at=choices)
     def delete_lead(self, n: int, at: int) -> None:
         if lead := self._lead(n, at):
+            event_ids = self._open_events(lead=lead)
             lead.delete()
+            self._call_back(event_ids)
 
     @rule(n=companies, at=choices)
     def erase(self, n: int, at: int) -> None:
         if lead := self._lead(n, at):
             self._jump(timedelta(minutes=1))
-            event_ids = self._open_events(lead)
+            event_ids = self._open_events(lead=lead)
             erase_lead(lead=lead)
             self._call_back(event_ids)
 
@@ -166,9 +170,20 @@ class Histories(RuleBasedStateMachine):
             chosen.linkedin_id = str(self.ids)
             services.save_rule(rule=chosen)
         elif change == "delete":
+            self._call_back(self._open_events(rule=chosen, is_test=False))
             services.delete_rule(rule=chosen)
         else:
             services.resume_rule(rule=chosen)
+
+    @rule(n=companies, at=choices, change=st.sampled_from(["rule", "delete a rule", "address", "lead"]))
+    def something_changes_while_a_request_is_on_the_wire(self, n: int, at: int, change: str) -> None:
+        changes: dict[str, Callable[[], None]] = {
+            "rule": lambda: self.change_rule(n, at, "edit"),
+            "delete a rule": lambda: self.change_rule(n, at, "delete"),
+            "address": lambda: self.change_address(n, at, "other@example.com"),
+            "lead": lambda: self.delete_lead(n, at),
+        }
+        self._deliver_and_meanwhile(n, changes[change])
 
     @rule(n=companies, change=st.sampled_from(["first", "second", "first", "second", "revoked", "remove"]))
     def change_token(self, n: int, change: str) -> None:
@@ -310,12 +325,29 @@ class Histories(RuleBasedStateMachine):
         leads = list(Lead.objects.filter(company=self.companies[n], erased_at=None).order_by("pk"))
         return leads[at % len(leads)] if leads else None
 
-    def _open_events(self, lead: Lead) -> list[str]:
-        return list(ConversionEvent.objects.filter(lead=lead, state__in=OPEN_STATES).values_list("event_id", flat=True))
+    def _open_events(self, **of: Any) -> list[str]:
+        return list(ConversionEvent.objects.filter(state__in=OPEN_STATES, **of).values_list("event_id", flat=True))
 
     def _call_back(self, event_ids: list[str]) -> None:
         last = self.sandbox.ledger.tail(1)
-        self.gone.update(dict.fromkeys(event_ids, last[0].number if last else 0))
+        self.gone.update(dict.fromkeys(event_ids, (last[0].number if last else 0) + self.on_the_wire))
+
+    def _deliver_and_meanwhile(self, n: int, do: Callable[[], None]) -> None:
+        """Deliver for the company, and do this while its first request is on the wire."""
+        send = http_session.send
+        done = []
+
+        def send_and_do(**request: Any) -> Any:
+            if not done:
+                done.append(True)
+                self.on_the_wire = 1
+                do()
+                self.on_the_wire = 0
+            return send(**request)
+
+        self._jump(timedelta(minutes=1))
+        with patch.object(http_session, "send", send_and_do):
+            deliver(self.companies[n].pk)
 
     def _note_changes(self) -> None:
         """What the rules that are active now must have planned for the changes since the last look."""

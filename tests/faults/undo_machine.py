@@ -1,6 +1,7 @@
 """Random histories in which people change leads and deals in the browser, set them back and undo them.
 
-I11: what was taken back before its release is in no request, and nothing else is missing.
+I11: what was taken back before its release is in no request, what was taken back later in none that began after that,
+and nothing else is missing.
 """
 
 import uuid
@@ -73,6 +74,10 @@ class UndoHistories(Histories):
                 except NothingToUndo:
                     return
             figures.count("undos in histories")
+
+    @rule(n=companies, at=st.integers(0, 5))
+    def a_person_undoes_while_a_request_is_on_the_wire(self, n: int, at: int) -> None:
+        self._deliver_and_meanwhile(n, lambda: self.a_person_undoes(at))
 
     # --- the end of a history ---
 

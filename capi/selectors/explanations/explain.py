@@ -24,6 +24,12 @@ SAME_PERSON_FIRST: Final = replace(
     next_step="No action needed: it is skipped if the other is accepted, and sent otherwise.",
 )
 
+TAKEN_BACK_ON_THE_WAY: Final = replace(
+    REASONS[Reason.TAKEN_BACK],
+    what="The change was taken back, but may be in a request to LinkedIn that had already begun.",
+    next_step="No action needed: if LinkedIn has not accepted it, it ends without being sent.",
+)
+
 TRANSIENT: Final = frozenset(
     {Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.THROTTLED}
 )
@@ -33,6 +39,8 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
     """The explanation for an event in its current state. `event.rule` should be loaded."""
     state, reason = State(event.state), Reason(event.reason)
     if state == State.PENDING and not event.is_test:
+        if reason == Reason.TAKEN_BACK:
+            return TAKEN_BACK_ON_THE_WAY
         hold = hold_of(event.rule, connection)
         if hold is not None:
             return hold
@@ -70,7 +78,7 @@ def already_told(crm_event: str, state: State, count: int) -> str:
     if state == State.ACCEPTED:
         return f"{name} had already been sent to LinkedIn."
     if state == State.PENDING:
-        return f"{name} was being sent to LinkedIn at that moment. Recent Events shows the result."
+        return f"{name} may be in a request to LinkedIn that had already begun. Recent Events shows the result."
     return f"LinkedIn may already have {name}: an earlier attempt had no clear result."
 
 

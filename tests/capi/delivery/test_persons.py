@@ -3,7 +3,7 @@
 import pytest
 
 from capi import services
-from capi.delivery import lane, persons, selection
+from capi.delivery import lane, persons, recall, selection
 from capi.linkedin.identity import email_sha256, person_key
 from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent, CountedPerson
@@ -198,6 +198,7 @@ def test_nobody_is_counted_by_an_event_that_has_since_ended(company, rule, chang
     lease = lane.take_lease(company.pk)
     snapshot = lane.read_lane(lease)
     batch = selection.next_batch(company.pk, size=10, now=snapshot.now)
+    recall.recall_unsent([company.pk])
     ConversionEvent.objects.update(**change)
 
     sent = persons.spend_for_people(lease, snapshot, rule, batch.sendable, recalls=snapshot.connection.recalls)

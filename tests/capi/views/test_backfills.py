@@ -46,6 +46,22 @@ def test_the_plan_says_what_becomes_of_each_event_and_sends_nothing(
     assert not ConversionEvent.objects.exists()
 
 
+def test_the_plan_warns_of_a_deleted_rule_that_has_sent_the_same(web, company, connected, sandbox, make_rule) -> None:
+    earlier = make_rule("lead_created", "104012", name="Sign-up")
+    make_lead(company)
+    send_all(company)
+    earlier.delete()
+    rule = make_rule("lead_created", "104012")
+    another = make_rule("lead_created", "104013")
+
+    warned = [
+        "“Sign-up”, which is deleted, was mapped to the same LinkedIn rule" in web.get(PLAN, asked).content.decode()
+        for asked in ({"rule": rule.pk, "period": 30}, {"rule": another.pk, "period": 30})
+    ]
+
+    assert warned == [True, False]
+
+
 def test_a_plan_of_all_active_rules_warns_of_purchases(web, company, make_rule) -> None:
     make_leads(company, 2)
     make_deal(make_lead(company), stage=Stage.objects.get(company=company, meaning="won"))

@@ -67,6 +67,20 @@ def test_the_form_says_which_rules_the_new_one_repeats_and_saves_it_all_the_same
     assert ConversionRule.objects.count() == 2
 
 
+@pytest.mark.parametrize(("state", "word"), [("off", "switched off"), ("deleted", "deleted")])
+def test_the_form_says_which_earlier_rule_was_mapped_to_the_same(web, make_rule, state, word) -> None:
+    rule = make_rule("deal_won", "104012", name="Sale", is_active=state != "off")
+    if state == "deleted":
+        rule.delete()
+    typed = {"crm_event": "deal_won", "linkedin_id": "urn:lla:llaPartnerConversion:104012", "name": "Purchase"}
+
+    part = web.get(NEW, typed, headers={"HX-Request": "true"}).content.decode()
+    other = web.get(NEW, typed | {"crm_event": "deal_lost"}, headers={"HX-Request": "true"}).content.decode()
+
+    assert f"“Sale”, which is {word}, was mapped to the same LinkedIn rule" in part
+    assert "was mapped to" not in other
+
+
 def test_an_edited_rule_does_not_repeat_itself(web, make_rule) -> None:
     rule = make_rule("deal_won", "104012", name="Purchase")
 
