@@ -493,7 +493,7 @@ def test_what_is_due_while_a_request_is_in_flight_is_left_to_its_answer(patient,
 
     undone = undo(company=patient, action=person.action)
 
-    assert log("lead_qualified") == [QUEUED]
+    assert log("lead_qualified") == [(State.PENDING, Reason.TAKEN_BACK)]
     assert undone.told == [
         "“Lead qualified” may be in a request to LinkedIn that had already begun. Recent Events shows the result."
     ]
