@@ -3,14 +3,17 @@
 import time
 from collections.abc import Callable
 from functools import wraps
+from itertools import takewhile
 from typing import Final, cast
 
 from allauth.account import app_settings
+from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 
 from crm.accounts.decorators import MemberRequest, MemberView, P, View
 from crm.accounts.sessions import BY_PROVIDER, provider_of
@@ -20,6 +23,9 @@ from crm.models import User
 FORM_SECONDS: Final = 1800
 OPEN_FOR_TOO_LONG: Final = "The form was open for too long. Enter your password, then fill it in again."
 YOURS_ALONE: Final = "Your account is yours alone, not your company's. Enter your password to continue."
+NOTHING_TO_CONFIRM_WITH: Final = (
+    "This takes your own password, and your account has none yet. Have a link sent to your e-mail address to set one."
+)
 OPENED: Final = "protected_form_opened_at"  # session key: by path, seconds since 1970
 KEPT: Final = "protected_form_kept"  # session key: by path, what was typed into fields that are no secret
 
@@ -63,11 +69,7 @@ def shown_by_oneself(view: View[P]) -> View[P]:
     @wraps(view)
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if provider_of(request, cast(User, request.user)) and not has_given_password_lately(request):
-            return _ask(
-                request,
-                request.path,
-                "Your account is yours alone, not your company's. Enter your password to continue.",
-            )
+            return _ask(request, request.path, YOURS_ALONE)
         return view(request, *args, **kwargs)
 
     return cast(View[P], guarded)
@@ -84,10 +86,11 @@ def kept_fields(request: HttpRequest) -> dict[str, str]:
 def has_given_password_lately(request: HttpRequest) -> bool:
     """True if this session had a password, code or passkey within allauth's REAUTHENTICATION_TIMEOUT (5 minutes).
 
-    A company's provider gives none of them: docs/decisions/a-provider-vouches-for-its-company.md.
+    A company's provider gives none of them, and what was given before its word says nothing about whoever comes with
+    it: docs/decisions/a-provider-vouches-for-its-company.md.
     """
-    records = get_authentication_records(request, request.user)
-    times = [record["at"] for record in records if record["method"] != BY_PROVIDER]
+    newest_first = reversed(get_authentication_records(request, request.user))
+    times = [record["at"] for record in takewhile(lambda record: record["method"] != BY_PROVIDER, newest_first)]
     return bool(times) and time.time() - max(times) < cast(float, app_settings.REAUTHENTICATION_TIMEOUT)
 
 
@@ -101,7 +104,10 @@ def _note(request: HttpRequest, key: str, path: str, value: object) -> None:
 
 
 def _ask(request: HttpRequest, path: str, message: str, kept: tuple[str, ...] = ()) -> HttpResponse:
-    """Ask for the password, then lead to the form at this path."""
+    """Ask for the password, then lead to the form at this path. Who has none, nor another way, has to set one first."""
+    if not get_adapter(request).get_reauthentication_methods(request.user):
+        messages.warning(request, NOTHING_TO_CONFIRM_WITH)
+        return redirect("account_reset_password")
     if kept:
         _note(request, KEPT, path, {name: request.POST[name] for name in kept if name in request.POST})
     messages.warning(request, message)

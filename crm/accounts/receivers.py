@@ -6,6 +6,7 @@ from typing import Any
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_changed, email_confirmed, password_reset
+from allauth.account.stages import EmailVerificationStage, LoginStageController
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db.models import Q
 from django.db.models.signals import post_save
@@ -37,9 +38,14 @@ def _sign_in_follows(user: User, from_email_address: EmailAddress, **kwargs: Any
 
 @receiver(email_confirmed)
 def _address_confirmed(request: HttpRequest, email_address: EmailAddress, **kwargs: Any) -> None:
-    """Count the session that this begins as proved, as after a password: it was typed a moment ago, at sign-up."""
-    if not request.user.is_authenticated:
-        record_authentication(request, email_address.user, method="email")
+    """Count the sign-in that this completes as proved, as after a password: it was typed a moment ago, at sign-up.
+
+    Another browser only confirms the address. And a sign-in by a provider stays one.
+    """
+    user = email_address.user
+    begun = None if request.user.is_authenticated else LoginStageController.enter(request, EmailVerificationStage.key)
+    if begun and begun.login.user == user and not provider_of(request, user):
+        record_authentication(request, user, method="email")
 
 
 @receiver(post_save, sender=User)

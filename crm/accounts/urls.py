@@ -11,7 +11,7 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from crm.accounts import company_sign_in
-from crm.accounts.fresh_password import shown_by_oneself
+from crm.accounts.fresh_password import fresh_password, shown_by_oneself
 from crm.accounts.passkeys import (
     AddPasskeyView,
     ConfirmByPasskeyView,
@@ -23,9 +23,10 @@ from crm.accounts.passkeys import (
 from crm.accounts.views import AddressView, CheckYourInboxView, SetUpAppView, SignInView, SignOutView
 from crm.accounts.views import account as account_page
 
+# All that is the person's own: shown by them alone, and changed with a fresh password. allauth's own check is not
+# enough, because it lets everybody through who has neither password nor second factor.
 own_account = shown_by_oneself(account_page)
-passkey_list = shown_by_oneself(PasskeysView.as_view())
-session_list = shown_by_oneself(sessions.list_usersessions)
+change = fresh_password()
 sign_in = SignInView.as_view()
 sign_out = SignOutView.as_view()
 reset = login_not_required(RedirectView.as_view(pattern_name="account_reset_password"))
@@ -54,19 +55,23 @@ urlpatterns = [
     path("password/reset/done/", account.password_reset_from_key_done, name="account_reset_password_from_key_done"),
     path("account/", own_account, name="account"),
     path("account/", own_account, name="mfa_index"),
-    path("account/address/", AddressView.as_view(), name="account_email"),
-    path("account/password/", account.password_change, name="account_change_password"),
+    path("account/address/", change(AddressView.as_view()), name="account_email"),
+    path("account/password/", shown_by_oneself(account.password_change), name="account_change_password"),
     path("account/password/set/", reset, name="account_set_password"),
     path("account/confirm/", account.reauthenticate, name="account_reauthenticate"),
     path("account/confirm/code/", mfa.reauthenticate, name="mfa_reauthenticate"),
     path("account/confirm/passkey/", ConfirmByPasskeyView.as_view(), name="mfa_reauthenticate_webauthn"),
-    path("account/app/on/", SetUpAppView.as_view(), name="mfa_activate_totp"),
-    path("account/app/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
-    path("account/recovery-codes/", recovery_codes.view_recovery_codes, name="mfa_view_recovery_codes"),
-    path("account/recovery-codes/new/", recovery_codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
-    path("account/passkeys/", passkey_list, name="mfa_list_webauthn"),
-    path("account/passkeys/new/", AddPasskeyView.as_view(), name="mfa_add_webauthn"),
-    path("account/passkeys/<int:pk>/name/", RenamePasskeyView.as_view(), name="mfa_edit_webauthn"),
-    path("account/passkeys/<int:pk>/remove/", passkeys.remove_webauthn, name="mfa_remove_webauthn"),
-    path("account/sessions/", session_list, name="usersessions_list"),
+    path("account/app/on/", change(SetUpAppView.as_view()), name="mfa_activate_totp"),
+    path("account/app/off/", change(totp.deactivate_totp), name="mfa_deactivate_totp"),
+    path("account/recovery-codes/", change(recovery_codes.view_recovery_codes), name="mfa_view_recovery_codes"),
+    path(
+        "account/recovery-codes/new/",
+        change(recovery_codes.generate_recovery_codes),
+        name="mfa_generate_recovery_codes",
+    ),
+    path("account/passkeys/", shown_by_oneself(PasskeysView.as_view()), name="mfa_list_webauthn"),
+    path("account/passkeys/new/", change(AddPasskeyView.as_view()), name="mfa_add_webauthn"),
+    path("account/passkeys/<int:pk>/name/", change(RenamePasskeyView.as_view()), name="mfa_edit_webauthn"),
+    path("account/passkeys/<int:pk>/remove/", change(passkeys.remove_webauthn), name="mfa_remove_webauthn"),
+    path("account/sessions/", shown_by_oneself(sessions.list_usersessions), name="usersessions_list"),
 ]

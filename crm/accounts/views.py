@@ -18,7 +18,6 @@ from django.utils.decorators import method_decorator
 
 from crm.accounts.company_sign_in import COOKIE
 from crm.accounts.forms import FirstCodeForm, ProfileForm
-from crm.accounts.fresh_password import fresh_password
 from crm.accounts.mfa import has_unreadable_factor, second_factors, use_step
 from crm.accounts.sessions import provider_of
 from crm.models import SignInProvider, User
@@ -69,7 +68,6 @@ def account(request: HttpRequest) -> HttpResponse:
     return render(request, "crm/account.html", context)
 
 
-@method_decorator(fresh_password(), name="dispatch")
 class AddressView(EmailView):  # type: ignore[misc]
     """Changes the e-mail address. The old one is in use until the new one is confirmed."""
 

@@ -157,7 +157,7 @@ def test_guessing_codes_ends_after_five_wherever_it_comes_from(sales):
 def test_setting_it_up_needs_the_password_again(client_as, sales):
     client = client_as(sales)
 
-    assert client.get("/account/app/on/").url == "/account/confirm/?next=%2Faccount%2Fapp%2Fon%2F"
+    assert client.get("/account/app/on/").url == "/account/confirm/?next=/account/app/on/"
     client.post("/account/app/on/", {"code": "000000"})
 
     assert not Authenticator.objects.exists()
