@@ -139,8 +139,12 @@ class InvitationQuerySet(CompanyQuerySet["Invitation"]):
         return lately.filter(accepted_at=None).exists()
 
     def find(self, token: str) -> "Invitation | None":
-        """The open invitation whose last e-mail has this token and has not expired, or None."""
+        """The open invitation whose last e-mail has this token and has not expired, or None.
+
+        Its link stops working when whoever invited is switched off, as do API keys.
+        """
         valid = self.open().filter(token_sha256=sha256(token), sent_at__gt=Now() - INVITATION_GOOD_FOR)
+        valid = valid.exclude(invited_by__is_active=False)
         return valid.select_related("company", "invited_by").first()
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from crm.models import ApiKey, AuditAction, Company, Invitation, Membership, User
@@ -20,12 +21,12 @@ class LastAdmin(Exception):
 
 
 def change_role(*, membership: Membership, role: str) -> None:
-    """Change a member's role. If they may no longer create API keys, revoke theirs. Raises LastAdmin."""
+    """Change a member's role. If they may no longer manage the company, end what they set up. Raises LastAdmin."""
     with _keep_an_admin(membership.company):
         Membership.objects.filter(pk=membership.pk).update(role=role)
         _record(AuditAction.ROLE_CHANGED, membership, {"role": role})
         if not may(role, Action.MANAGE_COMPANY):
-            _revoke_keys_of(membership)
+            _end_power_of(membership)
 
 
 def show_outcomes(*, membership: Membership, shown: bool) -> None:
@@ -34,16 +35,16 @@ def show_outcomes(*, membership: Membership, shown: bool) -> None:
 
 
 def deactivate(*, membership: Membership) -> None:
-    """End a member's access from their next request on, and revoke the API keys they created. Raises LastAdmin."""
+    """End a member's access from their next request on, and what they set up. Raises LastAdmin."""
     with _keep_an_admin(membership.company):
         Membership.objects.filter(pk=membership.pk).update(is_active=False)
         _record(AuditAction.MEMBER_DEACTIVATED, membership)
-        _revoke_keys_of(membership)
+        _end_power_of(membership)
 
 
 @transaction.atomic
 def reactivate(*, membership: Membership) -> None:
-    """Restore a member's access in their previous role. Their API keys stay revoked."""
+    """Restore a member's access in their previous role. Their API keys and invitations stay revoked."""
     Membership.objects.filter(pk=membership.pk).update(is_active=True)
     _record(AuditAction.MEMBER_REACTIVATED, membership, {"role": membership.role})
 
@@ -58,9 +59,13 @@ def _keep_an_admin(company: Company) -> Iterator[None]:
             raise LastAdmin
 
 
-def _revoke_keys_of(membership: Membership) -> None:
-    own = ApiKey.objects.for_company(membership.company).filter(created_by=membership.user, revoked_at=None)
-    own.update(revoked_at=Now())
+def _end_power_of(membership: Membership) -> None:
+    """Revoke all that a former admin could still act through: their API keys, and invitations from or to them."""
+    company, person = membership.company, membership.user
+    ApiKey.objects.for_company(company).filter(created_by=person, revoked_at=None).update(revoked_at=Now())
+    invitations = Invitation.objects.for_company(company).open()
+    for invitation in invitations.filter(Q(invited_by=person) | Q(email=person.email)):
+        revoke_invitation(invitation=invitation)
 
 
 def _record(action: AuditAction, membership: Membership, details: audit.Details | None = None) -> None:
@@ -91,6 +96,10 @@ def _may_mail(company: Company, email: str) -> None:
 
 class InvitationGone(Exception):
     """The invitation has been accepted or revoked, or has expired."""
+
+
+class AlreadyMember(Exception):
+    """The user is a member of the company, perhaps a deactivated one. Only its admins change that."""
 
 
 @transaction.atomic
@@ -128,8 +137,9 @@ def revoke_invitation(*, invitation: Invitation) -> None:
 
 @transaction.atomic
 def accept_invitation(*, token: str, user: User) -> Membership:
-    """Make the user a member, or reactivate a former one. Raises InvitationGone if the token is no longer valid.
+    """Make the user a member. Raises InvitationGone if the token is no longer valid.
 
+    Joining only adds: the role and access that a member has are left to the company's admins. Raises AlreadyMember.
     The address counts as confirmed, because the token was sent to it.
     """
     Invitation.objects.select_for_update().filter(pk=_find(token).pk).first()
@@ -137,9 +147,11 @@ def accept_invitation(*, token: str, user: User) -> Membership:
     Invitation.objects.filter(pk=invitation.pk).update(accepted_at=Now())
     if invitation.email == user.email:
         confirm_address(user)
-    membership, _ = Membership.objects.update_or_create(
-        company=invitation.company, user=user, defaults={"role": invitation.role, "is_active": True}
+    membership, is_new = Membership.objects.get_or_create(
+        company=invitation.company, user=user, defaults={"role": invitation.role}
     )
+    if not is_new:
+        raise AlreadyMember
     details: audit.Details = {"invitation": invitation.pk, "role": membership.role}
     audit.record(company=invitation.company, action=AuditAction.MEMBER_JOINED, about=user, details=details, actor=user)
     return membership

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.accounts.fresh_password import ask_for_password, kept_fields
+from crm.accounts.sessions import provider_of
 from crm.forms.people import InvitationForm, NewMemberForm, RoleForm
 from crm.models import Invitation, Membership, User
 from crm.models.roles import Action, Role
@@ -57,6 +58,8 @@ def people(request: MemberRequest) -> HttpResponse:
 def invitation_resend(request: MemberRequest, pk: int) -> HttpResponse:
     """Send the invitation again, with a new link."""
     invitation = own_or_404(Invitation.objects.open(), request, pk)
+    if invitation.role == Role.ADMIN and (asked := _ask_for_password(request)):
+        return asked
     try:
         _mail(request, invitation, services.renew_invitation(invitation=invitation))
     except services.TooManyInvitations as refusal:
@@ -108,7 +111,7 @@ def member_deactivate(request: MemberRequest, pk: int) -> HttpResponse:
     except services.LastAdmin:
         messages.error(request, LAST_ADMIN)
     else:
-        messages.success(request, f"{person.user} was deactivated, and their API keys were revoked.")
+        messages.success(request, f"{person.user} was deactivated, and their API keys and invitations were revoked.")
     return redirect("people")
 
 
@@ -153,12 +156,16 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         return _join_as_new_user(request, instance, token)
     except services.InvitationGone:
         return render(request, "crm/people/invitation_gone.html", status=404)
+    except services.AlreadyMember:
+        return render(request, "crm/people/invitation_member.html", {"invitation": instance}, status=403)
 
 
 def _join(request: HttpRequest, instance: Invitation, token: str) -> HttpResponse:
     user = cast(User, request.user)
     if user.email != instance.email:
         return render(request, "crm/people/invitation_other_user.html", {"invitation": instance}, status=403)
+    if provider_of(request, user):
+        return render(request, "crm/people/invitation_own_sign_in.html", {"invitation": instance}, status=403)
     if request.method != "POST":
         return render(request, "crm/people/invitation_join.html", {"invitation": instance})
     membership = services.accept_invitation(token=token, user=user)

@@ -173,6 +173,22 @@ def test_an_admin_is_invited_after_the_password_and_others_without(client_as: An
 
 @pytest.mark.covers("S28")
 @pytest.mark.parametrize("role", ["admin", "ops"])
+def test_an_invitation_is_sent_again_as_it_was_sent_first(client_as: Any, admin: Any, company: Any, role: str) -> None:
+    """A link that has run out is made to work again: for an admin with the password, for others without."""
+    asked = {"company": company, "email": "grace@example.com", "role": role, "invited_by": admin.user}
+    invitation, _ = people.invite(**asked)
+    Invitation.objects.update(sent_at="2026-01-01T00:00Z")
+
+    client_as(admin).post(f"/company/invitations/{invitation.pk}/resend/")
+    without = not Invitation.objects.get().has_run_out
+    give_password(client_as(admin)).post(f"/company/invitations/{invitation.pk}/resend/")
+
+    assert without == (role == "ops")
+    assert not Invitation.objects.get().has_run_out
+
+
+@pytest.mark.covers("S28")
+@pytest.mark.parametrize("role", ["admin", "ops"])
 def test_a_role_is_changed_after_the_password(client_as: Any, admin: Any, sales: Any, role: str) -> None:
     client, path = client_as(admin), f"{PEOPLE}{sales.pk}/role/"
 
