@@ -1,6 +1,11 @@
 """Who vouched for the user of a session: they themselves, or a company's provider."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 from allauth.account.authentication import get_authentication_records
+from allauth.socialaccount.models import SocialAccount
+from django.db.models import Exists
 from django.http import HttpRequest
 
 from crm.models import Membership, User
@@ -14,10 +19,12 @@ def provider_of(request: HttpRequest, user: User) -> str:
 
     Whatever they confirm later changes nothing: the session stays bound to the company.
     """
+    return str(_word_of_provider(request, user).get("provider", ""))
+
+
+def _word_of_provider(request: HttpRequest, user: User) -> dict[str, Any]:
     first_factors = [record for record in get_authentication_records(request, user) if _is_first_factor(record)]
-    if not first_factors or first_factors[-1]["method"] != BY_PROVIDER:
-        return ""
-    return str(first_factors[-1]["provider"])
+    return first_factors[-1] if first_factors and first_factors[-1]["method"] == BY_PROVIDER else {}
 
 
 def _is_first_factor(record: dict[str, object]) -> bool:
@@ -26,5 +33,14 @@ def _is_first_factor(record: dict[str, object]) -> bool:
 
 
 def memberships_of(request: HttpRequest, user: User) -> MembershipQuerySet:
-    """The user's memberships that this session may use."""
-    return Membership.objects.active().of_open_companies().filter(user=user).open_to(provider_of(request, user))
+    """The user's memberships that this session may use.
+
+    None if its provider's word no longer counts: with another issuer, the provider knows nobody any more, and those
+    whom it gets to know again come in anew.
+    """
+    own = Membership.objects.active().of_open_companies().filter(user=user).open_to(provider_of(request, user))
+    word = _word_of_provider(request, user)
+    if not word:
+        return own
+    known = SocialAccount.objects.filter(user=user, provider=word["provider"], uid=word["uid"])
+    return own.filter(Exists(known.filter(date_joined__lte=datetime.fromtimestamp(word["at"], UTC))))

@@ -12,7 +12,8 @@ from crm.services.openid import discover
 def save_provider(*, provider: SignInProvider, secret: str, fields: list[str]) -> None:
     """Save the provider once it has answered. An empty `secret` keeps the stored one. Raises OpenIdError.
 
-    If the issuer or the application is another one, the people it knew are forgotten: the same id may be someone else.
+    If the issuer or the application is another one, the people it knew are forgotten, and their sessions end: the same
+    id may be someone else.
     """
     provider.issuer = discover(provider.issuer).issuer
     if secret:

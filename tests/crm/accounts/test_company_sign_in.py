@@ -10,6 +10,7 @@ from django.test import Client
 
 from crm.models import AuditEntry, Membership, SignInProvider
 from crm.models.roles import Role
+from crm.services.sign_in_providers import save_provider
 from tests.conftest import PASSWORD, code_now, join
 from tests.crm.accounts.conftest import set_up_app, sign_in
 from tests.crm.accounts.openid_provider import OTHER_KEY, OpenIdProvider
@@ -348,6 +349,22 @@ def test_a_company_is_found_by_its_code_or_link(provider, client, entered):
     response = client.post("/login/company/", {"code": entered.format(code=provider.code)})
 
     assert (response.status_code == 302) == ("code" in entered)
+
+
+@pytest.mark.parametrize("change", ["issuer", "client_id"])
+def test_sessions_end_with_the_provider_that_made_them(provider, server, sales, change):
+    """Also when the new one knows the person by the same id: the session was somebody's whom the old one named."""
+    old, new, by_password = Client(), Client(), Client()
+    come_in(old, provider, server)
+    sign_in(by_password)
+    assert is_in(old)
+
+    server.client_id = provider.client_id = "another" if change == "client_id" else provider.client_id
+    save_provider(provider=provider, secret="", fields=[change])
+    forgotten = is_in(old)
+    come_in(new, provider, server)
+
+    assert (forgotten, is_in(old), is_in(new), is_in(by_password)) == (False, False, True, True)
 
 
 # Where a company requires it
