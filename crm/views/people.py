@@ -166,6 +166,8 @@ def _join(request: HttpRequest, instance: Invitation, token: str) -> HttpRespons
         return render(request, "crm/people/invitation_other_user.html", {"invitation": instance}, status=403)
     if provider_of(request, user):
         return render(request, "crm/people/invitation_own_sign_in.html", {"invitation": instance}, status=403)
+    if Membership.objects.for_company(instance.company).filter(user=user).exists():
+        raise services.AlreadyMember
     if request.method != "POST":
         return render(request, "crm/people/invitation_join.html", {"invitation": instance})
     membership = services.accept_invitation(token=token, user=user)
