@@ -41,7 +41,7 @@ def take_back_conversions(
     told = cancellation.take_back(company_ids=company_ids, crm_event_ids=crm_event_ids)
     counts = Counter((event.rule.get_crm_event_display(), event.state) for event in told.select_related("rule"))
     sentences = [already_told(name, State(state), count) for (name, state), count in sorted(counts.items())]
-    return AlreadyTold(sentences) if sentences else None
+    return AlreadyTold(sentences, counts.total()) if sentences else None
 
 
 @receiver(lead_contact_changed)

@@ -1,6 +1,7 @@
 """The signals that crm sends to other apps, each inside the transaction of its change.
 
-`crm_events_recorded(sender, events)`: a list of the `CrmEvent`s just written, for one or more companies.
+`crm_events_recorded(sender, events)`: a list of the `CrmEvent`s just written, for one or more companies. It is not sent
+for those of `history_only`: nothing may follow from them.
 `crm_events_taken_back(sender, company_ids, crm_event_ids)`: CRM events that were undone, or set back before their
 release. Receivers stop what has not gone out, and return an `AlreadyTold` for what has, or None.
 `lead_contact_changed(sender, lead_ids)`: leads whose e-mail address or `share_with_ad_platforms` changed.
@@ -17,9 +18,12 @@ from django.dispatch import Signal
 
 @dataclass(frozen=True, slots=True)
 class AlreadyTold:
-    """What an ad platform has heard, or may have heard, of CRM events that were taken back: a sentence for each."""
+    """What an ad platform has heard, or may have heard, of CRM events that were taken back: sentences for the
+    `conversions`, of which there are so many.
+    """
 
     sentences: Sequence[str]
+    conversions: int
 
 
 crm_events_recorded = Signal()

@@ -2,7 +2,9 @@
 
 from django.urls import include, path
 
-from crm.views import audit, calendar_feeds, company, deals, leads, people, shell, sign_in_provider, tasks, undo
+from crm.views import (
+    audit, calendar_feeds, company, deals, lead_imports, leads, people, shell, sign_in_provider, tasks, undo,
+)  # fmt: skip
 
 urlpatterns = [
     path("", include("crm.accounts.urls")),
@@ -23,6 +25,14 @@ urlpatterns = [
     path("leads/", leads.leads, name="leads"),
     path("leads/status/", leads.lead_bulk_status, name="lead_bulk_status"),
     path("leads/new/", leads.lead_new, name="lead_new"),
+    path("leads/import/", lead_imports.overview, name="lead_imports"),
+    path("leads/import/<int:pk>/", lead_imports.detail, name="lead_import"),
+    path("leads/import/<int:pk>/columns/", lead_imports.map_columns, name="lead_import_columns"),
+    path("leads/import/<int:pk>/start/", lead_imports.start, name="lead_import_start"),
+    path("leads/import/<int:pk>/cancel/", lead_imports.cancel, name="lead_import_cancel"),
+    path("leads/import/<int:pk>/undo/", lead_imports.undo, name="lead_import_undo"),
+    path("leads/import/<int:pk>/discard/", lead_imports.discard, name="lead_import_discard"),
+    path("leads/import/<int:pk>/bad-rows/", lead_imports.download_bad_rows, name="lead_import_bad_rows"),
     path("leads/<int:pk>/", leads.lead, name="lead"),
     path("leads/<int:pk>/edit/", leads.lead_edit, name="lead_edit"),
     path("leads/<int:pk>/delete/", leads.lead_delete, name="lead_delete"),

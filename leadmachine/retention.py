@@ -32,6 +32,7 @@ from crm.models import (
     Membership,
     User,
 )
+from crm.models.lead_import import AT_WORK, ROWS_KEPT_FOR, LeadImport, LeadImportFile, LeadImportRow
 from crm.models.people import INVITATION_GOOD_FOR
 from crm.services import idempotency, searches
 
@@ -144,6 +145,12 @@ def _crm_events_in_use(before: datetime) -> InUse:
     return in_use
 
 
+def _import_rows(before: datetime) -> list[QuerySet[Any]]:
+    """Of imports that have ended, or that nobody started."""
+    ended = Q(finished_at__lt=before) | Q(finished_at=None, created_at__lt=before)
+    return [QuerySet(LeadImportRow).filter(lead_import__in=LeadImport.objects.filter(ended).exclude(state__in=AT_WORK))]
+
+
 def _declined_invitations(before: datetime) -> list[QuerySet[Any]]:
     """Those of strangers: their addresses were never entered by themselves."""
     run_out = Q(accepted_at=None, revoked_at=None, sent_at__lt=before - INVITATION_GOOD_FOR)
@@ -231,6 +238,13 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.Task": Kept("as long as what it is about, or until somebody of the company deletes it"),
     "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
     "crm.CalendarFeed": Kept("as long as its account: one row for each member who has a link"),
+    "crm.LeadImportRow": (
+        Expires(_days(ROWS_KEPT_FOR.days), "the end of its import, or the upload if it was not started", _import_rows),
+    ),
+    "crm.LeadImportFile": (
+        Expires(_days(ROWS_KEPT_FOR.days), "the upload", _where(LeadImportFile, at="lead_import__created_at")),
+    ),
+    "crm.LeadImport": (Expires(RECORD, "the upload", _where(LeadImport, ~Q(state__in=AT_WORK), at="created_at")),),
     "crm.AuditEntry": (
         Expires(LOG, "a sign-in", _in_order(AuditEntry, Q(action__in=SIGN_INS), at="at")),
         Expires(RECORD, "anything else", _in_order(AuditEntry, at="at")),

@@ -15,7 +15,7 @@ from capi.diagnostics import checkups
 from capi.models.functions import database_now
 from capi.services.statistics import COUNT_EVERY_SECONDS, refresh_counts
 from crm.accounts import mails
-from crm.services import reminders
+from crm.services import lead_imports, reminders
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Repeating(ABC):
 
 SWEEPS_PER_TIDY = 10
 POST_EVERY_SECONDS = 2.0
+IMPORT_EVERY_SECONDS = 2.0
 
 
 class Sweeper(Repeating):
@@ -129,6 +130,18 @@ class Postman(Repeating):
 
     def round(self, number: int) -> None:
         mails.send_due(is_stopping=shutdown.has_begun)
+
+
+class Importer(Repeating):
+    """Every two seconds: works on imports of leads, whose uploaders look on. Each statement of a chunk is a beat."""
+
+    name = "imports"
+
+    def seconds(self) -> float:
+        return IMPORT_EVERY_SECONDS
+
+    def round(self, number: int) -> None:
+        lead_imports.work_through(go_on=lambda: not shutdown.has_begun())
 
 
 class Watcher(Repeating):

@@ -30,7 +30,7 @@ WITH found AS {materialized} (
                       WHEN l.email = '' THEN 'no_email' ELSE '' END FROM {lead} l WHERE l.id = e.lead_id) AS reason
   FROM {crm_event} e
   JOIN {rule} r ON r.company_id = e.company_id AND r.crm_event = e.kind AND r.is_active
-  WHERE {which} AND e.taken_back_at IS NULL
+  WHERE {which} AND e.taken_back_at IS NULL AND NOT e.history_only
 )
 SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_id, backfill_id, reason,
        CASE WHEN reason = '' THEN address END AS address,
@@ -95,7 +95,7 @@ SELECT outcome, address, COUNT(*) FROM (
 UNION ALL
 SELECT outcome, NULL, COUNT(*) FROM (
   SELECT CASE WHEN e.lead_id IS NULL THEN 'lead_deleted' ELSE 'deal_deleted' END AS outcome
-  FROM {crm_event} e WHERE {about} AND {is_gone}
+  FROM {crm_event} e WHERE {about} AND {is_gone} AND NOT e.history_only
 ) AS gone GROUP BY outcome
 """
 PERIOD = "e.company_id = %s AND e.kind = %s AND e.occurred_at >= %s AND e.occurred_at < %s"

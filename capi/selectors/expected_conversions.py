@@ -18,6 +18,14 @@ def of_leads(company: Company, leads: LeadQuerySet, kind: CrmEventKind) -> Seque
     return [row for rule in rules if (row := _of_rule(rule, leads)).total]
 
 
+def of_new_leads(company: Company, kind: CrmEventKind, now: int, later: int) -> Sequence[ExpectedConversions]:
+    """A row for each of the company's active rules, for leads that are about to be added. At most that many are sent:
+    a rule that counts people may know some of theirs.
+    """
+    rules = ConversionRule.objects.for_company(company).active().filter(crm_event=kind)
+    return [ExpectedConversions(str(rule), now, later) for rule in rules if now + later]
+
+
 def _of_rule(rule: ConversionRule, leads: LeadQuerySet) -> ExpectedConversions:
     shared = leads.filter(share_with_ad_platforms=True)
     if rule.frequency == Frequency.ONCE:

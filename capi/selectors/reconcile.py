@@ -30,13 +30,15 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 COUNTS: Final = """
     SELECT found.id, found.became, COUNT(*),
            (SELECT COUNT(*) FROM {crm_event} t WHERE t.company_id = found.company_id AND t.kind = found.crm_event
-                                                 AND t.occurred_at >= %s AND t.occurred_at < %s)
+                                                 AND t.occurred_at >= %s AND t.occurred_at < %s
+                                                 AND NOT t.history_only)
     FROM (SELECT r.id, r.company_id, r.crm_event,
                  (SELECT c.state || ' ' || c.reason FROM {event} c
                   WHERE c.crm_event_id = e.id AND c.rule_id = r.id) AS became
           FROM {rule} r
           JOIN {crm_event} e ON e.company_id = r.company_id AND e.kind = r.crm_event
                             AND e.occurred_at >= %s AND e.occurred_at < %s
+                            AND NOT e.history_only
           WHERE r.company_id = %s) AS found
     GROUP BY found.id, found.company_id, found.crm_event, found.became
 """

@@ -122,7 +122,7 @@ def firing_of(company: Company, *, crm_event: str, frequency: str, linkedin_type
     if crm_event not in CrmEventName:
         return None
     since = timezone.now() - timedelta(days=FIRING_DAYS)
-    recent = CrmEvent.objects.for_company(company).filter(kind=crm_event, occurred_at__gte=since)
+    recent = CrmEvent.objects.for_company(company).filter(kind=crm_event, occurred_at__gte=since, history_only=False)
     # In index order: without one, a prepared plan scans the whole table for a rare kind.
     recent = recent.order_by("-occurred_at")
     subjects = recent.values(subject=_subject(frequency))[: COUNTED_AT_MOST + 1]

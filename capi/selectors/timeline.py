@@ -22,6 +22,7 @@ from crm.models.roles import Action
 from crm.selectors.timeline import Outlook, TimelineNote
 
 MINUTE: Final = 60
+IMPORTED = TimelineNote("Imported without telling LinkedIn, as was chosen", label="Not told", is_nothing=True)
 NO_RULE = TimelineNote(NO_EVENT.what.removesuffix("."), is_nothing=True)
 
 
@@ -36,6 +37,8 @@ def notes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[TimelineNote]]:
 
 
 def _note_without_log(event: CrmEvent) -> TimelineNote:
+    if event.history_only:
+        return IMPORTED
     # The conversion event of one this old may have been sent and then deleted from the log.
     days = settings.RETENTION_DAYS
     if event.occurred_at < timezone.now() - timedelta(days=days):

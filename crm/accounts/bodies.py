@@ -10,7 +10,9 @@ V = TypeVar("V", bound=Callable[..., Any])
 
 KB: Final = 1024
 SHORT: Final = 256 * KB
-LONGEST: Final = 2 * KB * KB  # leadmachine/web_worker.py lets no more in
+LONGEST: Final = 2 * KB * KB  # leadmachine/web_worker.py lets no more in, except to IMPORT_PATH
+LONGEST_IMPORT: Final = 20 * KB * KB + 64 * KB  # the file, and the parts around it
+IMPORT_PATH: Final = "/leads/import/"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ def takes_bulk(view: V) -> V:
 def takes_files(view: V) -> V:
     """Decorate the only views that files may be sent to, 2 MB in all. Everywhere else a file is a 400."""
     return _with(view, BodyRule(LONGEST, files=True))
+
+
+def takes_import(view: V) -> V:
+    """Decorate the one view at IMPORT_PATH: a file of 20 MB."""
+    return _with(view, BodyRule(LONGEST_IMPORT, files=True))
 
 
 def rule_of(view: Callable[..., Any], request: HttpRequest) -> BodyRule:

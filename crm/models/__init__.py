@@ -8,6 +8,15 @@ from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.idempotency import IdempotencyRecord
 from crm.models.lead import Lead, LeadSearch
+from crm.models.lead_import import (
+    ImportState,
+    LeadImport,
+    LeadImportFile,
+    LeadImportRow,
+    RowOutcome,
+    RowProblem,
+    RowUndo,
+)
 from crm.models.mail import AccountMail
 from crm.models.people import ApiKey, Invitation, Membership, User
 from crm.models.sign_in_provider import SignInProvider
@@ -26,12 +35,19 @@ __all__ = [
     "CrmEventKind",
     "Deal",
     "IdempotencyRecord",
+    "ImportState",
     "Invitation",
     "Lead",
+    "LeadImport",
+    "LeadImportFile",
+    "LeadImportRow",
     "LeadMeaning",
     "LeadSearch",
     "LeadStatus",
     "Membership",
+    "RowOutcome",
+    "RowProblem",
+    "RowUndo",
     "SignInProvider",
     "Stage",
     "StageMeaning",

@@ -47,6 +47,8 @@ class AuditAction(models.TextChoices):
     LEAD_DELETED = "lead_deleted", "Deleted a lead"
     DEAL_DELETED = "deal_deleted", "Deleted a deal"
     IMPORT = "import", "Imported leads"
+    IMPORT_CANCELLED = "import_cancelled", "Cancelled an import"
+    IMPORT_UNDONE = "import_undone", "Undid an import"
     EXPORT = "export", "Exported"
     ERASURE = "erasure", "Erased a person"
 

@@ -46,6 +46,8 @@ class CrmEvent(models.Model):
     taken_back_at = models.DateTimeField(null=True, editable=False)
     taken_back_by = models.UUIDField(null=True, editable=False)  # the action that did so
     action = models.UUIDField(null=True, editable=False)  # of the request, where it can be undone
+    # Recorded for the history alone: no conversion is planned for it, by any rule or backfill, now or later.
+    history_only = models.BooleanField(default=False, db_default=False, editable=False)
     # The event's id outside this database: a restored backup never gives an old id to a new event.
     public_id = models.UUIDField(default=uuid.uuid4, editable=False)
 

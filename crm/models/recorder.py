@@ -37,13 +37,15 @@ class Origin:
 
     `action` identifies a request whose changes can be undone: its CRM events are released only after the company's
     grace period. `reinstates` is set by an undo: of all CRM events, only these occasions are recorded again. `told`
-    collects what ad platforms have heard of what the action took back, in sentences.
+    collects what ad platforms have heard of what the action took back, in sentences. The CRM events of changes that are
+    `history_only` are recorded, and no ad platform will ever be told of them.
     """
 
     actor: User | ApiKey | None = None
     action: uuid.UUID | None = None
     reinstates: Collection[Occasion] | None = None
     told: list[str] = field(default_factory=list, compare=False)
+    history_only: bool = False
 
 
 SYSTEM: Final = Origin()
@@ -51,9 +53,11 @@ _origin: ContextVar[Origin] = ContextVar("origin", default=SYSTEM)
 
 
 @contextmanager
-def acting_as(actor: User | ApiKey | None, *, action: uuid.UUID | None = None) -> Iterator[None]:
+def acting_as(
+    actor: User | ApiKey | None, *, action: uuid.UUID | None = None, history_only: bool = False
+) -> Iterator[None]:
     """Attribute every change inside this block to a user or an API key."""
-    token = _origin.set(Origin(actor, action))
+    token = _origin.set(Origin(actor, action, history_only=history_only))
     try:
         yield
     finally:
@@ -121,12 +125,17 @@ def record(
     if events or changes:
         with prepared_statements(connections[using]):  # the receivers repeat their statements too
             insert(events, changes, using)
-            if events:
+            if events and not origin.history_only:
                 crm_events_recorded.send(sender=model, events=events)
 
 
 def take_back(events: QuerySet[CrmEvent], *, sender: type) -> list[str]:
     """Mark these CRM events as taken back, and have what has not gone out stopped. Returns what has, in sentences."""
+    return [sentence for each in taken_back(events, sender=sender) for sentence in each.sentences]
+
+
+def taken_back(events: QuerySet[CrmEvent], *, sender: type) -> list[AlreadyTold]:
+    """As `take_back`, with what has gone out as each ad platform's receiver reports it."""
     rows = list(events.order_by("pk").values_list("pk", "company_id"))
     if not rows:
         return []
@@ -134,8 +143,7 @@ def take_back(events: QuerySet[CrmEvent], *, sender: type) -> list[str]:
     marked = CrmEvent._base_manager.using(events.db).filter(pk__in=pks)
     marked.update(taken_back_at=Now(), taken_back_by=_origin.get().action)
     answers = crm_events_taken_back.send(sender=sender, company_ids=companies, crm_event_ids=pks)
-    told: list[AlreadyTold] = [answer for _, answer in answers if answer is not None]  # type: ignore[misc]
-    return [sentence for each in told for sentence in each.sentences]
+    return [answer for _, answer in answers if answer is not None]  # type: ignore[misc]
 
 
 def _take_back_what_was_left(
@@ -168,6 +176,7 @@ def _event(kind: CrmEventKind, row: RowSnapshot, origin: Origin) -> CrmEvent:
         amount=row.amount,
         currency=row.currency,
         action=origin.action,
+        history_only=origin.history_only,
     )
 
 

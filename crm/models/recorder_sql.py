@@ -19,6 +19,7 @@ from crm.models.snapshots import CHUNK
 COLUMNS: Final = (
     ("company_id", "bigint"), ("kind", "text"), ("lead_id", "bigint"), ("deal_id", "bigint"), ("actor_id", "bigint"),
     ("api_key_id", "bigint"), ("amount", "numeric"), ("currency", "text"), ("public_id", "uuid"), ("action", "uuid"),
+    ("history_only", "boolean"),
 )  # fmt: skip
 OF_CHANGE: Final = (
     ("company_id", "bigint"), ("lead_id", "bigint"), ("deal_id", "bigint"), ("field", "text"), ("old", "text"),

@@ -20,6 +20,7 @@ class Action(StrEnum):
     SEE_LEADS = "see_leads"
     EDIT_LEADS = "edit_leads"
     DELETE_LEADS = "delete_leads"
+    IMPORT_LEADS = "import_leads"
     SEE_RULES = "see_rules"
     CHANGE_RULES = "change_rules"
     TEST_RULES = "test_rules"
@@ -40,6 +41,7 @@ MATRIX: Final[dict[Action, frozenset[Role]]] = {
     Action.SEE_LEADS: _ALL,
     Action.EDIT_LEADS: _ADMIN_AND_SALES,
     Action.DELETE_LEADS: _ADMIN,
+    Action.IMPORT_LEADS: _ADMIN_AND_SALES,
     Action.SEE_RULES: _ADMIN_AND_OPS,
     Action.CHANGE_RULES: _ADMIN,
     Action.TEST_RULES: _ADMIN_AND_OPS,

@@ -22,6 +22,7 @@ from django.db.models.functions import Cast, Coalesce, Concat, Now
 from crm.models import AuditAction, AuditEntry, Deal, Lead, LeadSearch, Task, TaskReminder, User
 from crm.models.lead import PERSONAL, PersonErased
 from crm.services import audit
+from crm.services.lead_imports import forget_person
 from crm.signals import lead_erased
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         # Before the signal's receivers, who wait after the commit for requests in flight.
         transaction.on_commit(partial(logger.info, ERASED, locked.pk, locked.company_id, locked.created_at.isoformat()))
         lead_erased.send(sender=Lead, company_id=locked.company_id, lead_ids=[locked.pk])
+        forget_person(locked)
         deals = _clear_deals(locked)
         _clear_tasks(locked)
         Lead.objects.filter(pk=locked.pk).update(

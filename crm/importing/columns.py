@@ -1,0 +1,98 @@
+"""Which field of a lead a column of the file is: a guess by its name, or else by what is in it."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+LEFT_OUT: Final = ""
+NAMES: Final = ("first_name", "last_name", "full_name")
+
+# The fields that a column can be, and the names that they have in other people's lists. English, Dutch, German, French.
+FIELDS: Final = {
+    "first_name": "First name",
+    "last_name": "Last name",
+    "full_name": "First and last name",
+    "email": "E-mail",
+    "phone": "Phone",
+    "organisation": "Organisation",
+    "title": "Job title",
+    "source": "Source",
+    "type": "Type",
+    "status": "Status",
+    "consent": "May be shared (yes or no)",
+    "opted_out": "Opted out (yes or no)",
+    "notes": "Notes",
+}
+SURE: Final = {
+    "first_name": "firstname givenname forename voornaam vorname prenom",
+    "last_name": "lastname surname familyname achternaam nachname familienname nom nomdefamille",
+    "full_name": "name fullname leadname contactname volledigenaam naam vollername kontaktname",
+    "email": "email emailaddress mail mailaddress workemail businessemail emailadres emailadresse courriel adressemail",
+    "phone": "phone phonenumber telephone mobile mobilephone workphone telefoon telefoonnummer "
+    "telefon mobiel handy tel",
+    "organisation": "organisation organization company companyname account accountname bedrijf bedrijfsnaam firma "
+    "unternehmen entreprise societe employer",
+    "title": "jobtitle title position function functie role beruf funktion fonction poste",
+    "source": "source leadsource bron quelle",
+    "type": "type leadtype",
+    "status": "status leadstatus",
+    "consent": "consent optin optedin sharewithadplatforms mayshare maybeshared toestemming einwilligung",
+    "opted_out": "optout optedout unsubscribed donotcontact donotshare",
+    "notes": "notes note comment comments remarks opmerkingen notizen bemerkungen commentaires",
+}
+UNSURE: Final = {"full_name": "contact lead person persoon", "source": "campaign channel", "phone": "number nummer"}
+_SURE: Final = {name: key for key, names in SURE.items() for name in names.split()}
+_UNSURE: Final = {name: key for key, names in UNSURE.items() for name in names.split()}
+
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_NUMBER: Final = re.compile(r"\+?[\d\s()./-]{5,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The field that a column probably is, "" for none. An unsure one is for a person to check."""
+
+    field: str
+    is_sure: bool
+
+
+def guess_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Guess]:
+    """A guess for each column. No field is guessed twice, and a sure guess goes before an unsure one."""
+    guesses = [_guess(name, [row[index] for row in rows if index < len(row)]) for index, name in enumerate(header)]
+    taken: set[str] = set()
+    result = [Guess(LEFT_OUT, is_sure=True)] * len(guesses)
+    for index, guess in sorted(enumerate(guesses), key=lambda pair: not pair[1].is_sure):
+        if guess.field and guess.field not in taken:
+            taken.add(guess.field)
+            result[index] = guess
+    return result
+
+
+def _guess(name: str, values: Iterable[str]) -> Guess:
+    if field := field_named(name):
+        return Guess(field, is_sure=True)
+    if field := _UNSURE.get(_plain(name), ""):
+        return Guess(field, is_sure=False)
+    filled = [value for value in values if value]
+    for pattern, field in ((_ADDRESS, "email"), (_NUMBER, "phone")):
+        if filled and 2 * sum(bool(pattern.fullmatch(value)) for value in filled) > len(filled):
+            return Guess(field, is_sure=False)
+    return Guess(LEFT_OUT, is_sure=True)
+
+
+def field_named(name: str) -> str:
+    """The field whose usual name this is, or ""."""
+    return _SURE.get(_plain(name), "")
+
+
+def looks_like_value(cell: str) -> bool:
+    """True for an e-mail address or a number, which no column is named."""
+    return bool(_ADDRESS.fullmatch(cell) or _NUMBER.fullmatch(cell))
+
+
+def _plain(name: str) -> str:
+    """The name in small letters without accents, spaces and punctuation."""
+    decomposed = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(character for character in decomposed if character.isalnum())

@@ -1,0 +1,59 @@
+"""Which leads of the company the rows of an import are about, and what they add to them."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.db.models import Value
+from django.db.models.functions import Concat, Lower, Trim
+
+from crm.importing.values import TEXTS, person_key
+from crm.models import Lead, LeadImport
+from crm.models.lead import LeadQuerySet
+
+NAMED_BY: Final = ("first_name", "last_name", "phone", "organisation")
+SHARED: Final = "share_with_ad_platforms"
+
+Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
+
+
+def existing_leads(lead_import: LeadImport, wanted: Wanted) -> dict[str, Lead]:
+    """The oldest lead about each of these people, by key. They stay locked until the transaction ends.
+
+    Leads that this import has added are left out: two rows about one person are found by their keys.
+    """
+    own = Lead.objects.for_company(lead_import.company_id).not_erased()
+    others = own.exclude(import_rows__lead_import=lead_import)
+    pks: set[int] = set()
+    if addresses := [values["email"] for values in wanted.values() if "email" in values]:
+        by_address = others.alias(address=Lower("email")).filter(address__in=_lower(addresses))
+        pks |= set(by_address.values_list("pk", flat=True))
+    if names := [_name(values) for values in wanted.values() if "email" not in values]:
+        whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
+        pks |= set(others.alias(whole=whole).filter(whole__in=_lower(names)).values_list("pk", flat=True))
+    return _by_key(own.filter(pk__in=pks), wanted)
+
+
+def _by_key(leads: LeadQuerySet, wanted: Wanted) -> dict[str, Lead]:
+    found: dict[str, Lead] = {}
+    for lead in leads.select_for_update(no_key=True).order_by("pk"):
+        unnamed = {name: getattr(lead, name) for name in NAMED_BY}
+        for key in (person_key({"email": lead.email}) if lead.email else "", person_key(unnamed)):
+            if key in wanted:
+                found.setdefault(key, lead)
+    return found
+
+
+def news_for(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What these values add to the lead. Only empty fields are filled; an opt-out is never taken back."""
+    news = {name: value for name, value in values.items() if name in TEXTS and not getattr(lead, name)}
+    if values.get(SHARED) is False and lead.share_with_ad_platforms:
+        news[SHARED] = False
+    return news
+
+
+def _name(values: Mapping[str, Any]) -> str:
+    return f"{values.get('first_name', '')} {values.get('last_name', '')}".strip()
+
+
+def _lower(texts: list[str]) -> list[Lower]:
+    return [Lower(Value(text)) for text in dict.fromkeys(texts)]

@@ -1,0 +1,75 @@
+"""Undoing an import: the leads that it added are removed, and the fields that it filled are emptied again.
+
+A lead that has a deal, or that somebody has changed since, stays as it is.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from crm.importing.matching import SHARED
+from crm.models import Change, CrmEvent, Deal, Lead, LeadImport, LeadImportRow, RowOutcome, RowUndo
+from crm.models.recorder import taken_back
+
+JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a lead and its last change, if that was all
+
+
+def undo_chunk(lead_import: LeadImport, size: int) -> bool:
+    """Undo the newest rows, this many at most. False if there are none left."""
+    written = LeadImportRow.objects.for_company(lead_import.company_id).filter(
+        lead_import=lead_import,
+        outcome__in=(RowOutcome.NEW, RowOutcome.UPDATE),
+        undo="",
+        number__lte=lead_import.reached,
+    )
+    rows = list(written.order_by("-number")[:size])
+    leads = _locked([row.lead_id for row in rows if row.lead_id])
+    _remove([row for row in rows if row.outcome == RowOutcome.NEW], leads, lead_import)
+    _empty([row for row in rows if row.outcome == RowOutcome.UPDATE], leads)
+    for outcome in RowUndo:
+        written.filter(pk__in=[row.pk for row in rows if row.undo == outcome]).update(undo=outcome)
+    return bool(rows)
+
+
+def _locked(pks: Sequence[int]) -> dict[int, Lead]:
+    """The leads, locked before `taken_back` locks other rows, and whether each is as the import left it."""
+    has_history = Q(Exists(Change.objects.filter(lead=OuterRef("pk")))) | Q(
+        Exists(Deal.objects.filter(lead=OuterRef("pk")))
+    )
+    leads = Lead.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=pks).order_by("pk")
+    return {lead.pk: lead for lead in leads.annotate(is_touched=has_history)}
+
+
+def _remove(rows: Sequence[LeadImportRow], leads: dict[int, Lead], lead_import: LeadImport) -> None:
+    for row in rows:
+        lead = leads.get(row.lead_id or 0)
+        row.undo = RowUndo.REMOVED if lead is None or _is_untouched(lead) else RowUndo.KEPT
+    pks = [row.lead_id for row in rows if row.undo == RowUndo.REMOVED and row.lead_id]
+    events = CrmEvent.objects.for_company(lead_import.company_id).filter(lead__in=pks)
+    told = taken_back(events.filter(history_only=False, taken_back_at=None), sender=Lead)
+    lead_import.already_told += sum(each.conversions for each in told)
+    Lead.objects.for_company(lead_import.company_id).filter(pk__in=pks).delete()
+
+
+def _is_untouched(lead: Any) -> bool:
+    is_just_added = lead.updated_at - lead.created_at < JUST_ADDED
+    return lead.erased_at is None and is_just_added and not lead.is_touched
+
+
+def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
+    """Empty each field that still has what the import wrote."""
+    by_fields: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row in rows:
+        lead = leads.get(row.lead_id or 0)
+        is_there = lead is not None and lead.erased_at is None
+        unchanged = tuple(name for name, value in row.filled.items() if is_there and getattr(lead, name) == value)
+        row.undo = RowUndo.PUT_BACK if len(unchanged) == len(row.filled) else RowUndo.KEPT
+        if lead is not None and unchanged:
+            by_fields[unchanged].append(lead.pk)
+    for names, pks in by_fields.items():
+        old: dict[str, Any] = {name: True if name == SHARED else "" for name in names}
+        Lead.objects.filter(pk__in=pks).update(**old, updated_at=Now())

@@ -1,0 +1,118 @@
+"""What the cells of a row say about a lead, in the values of its fields, or the problem with them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+
+from crm.importing.columns import LEFT_OUT, NAMES
+from crm.models import Company, Lead, LeadStatus, RowProblem
+from crm.models.lead import LeadType
+
+TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
+YES: Final = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "j", "oui", "o"])
+NO: Final = frozenset(["no", "n", "false", "0", "off", "nee", "nein", "non"])
+# Our own exports put an apostrophe before what a spreadsheet would take for a formula.
+_DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
+
+
+@dataclass(slots=True)
+class LeadValues:
+    """The values of a row by field of a lead, without empty ones, or its problem and the index of the cell with it."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    column: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The same for rows about the same person, "" for a bad row."""
+        return "" if self.problem else person_key(self.values)
+
+
+class _Problem(Exception):
+    """The cell has this problem."""
+
+
+class RowReader:
+    """Reads rows of one import: knows which field each column is, and the company's statuses."""
+
+    def __init__(self, company: Company, columns: Sequence[str]) -> None:
+        self._columns = [(index, name) for index, name in enumerate(columns) if name != LEFT_OUT]
+        self._width = len(columns)
+        statuses = {status.name.casefold(): status for status in LeadStatus.objects.for_company(company)}
+        types = {name.casefold(): value for value, label in LeadType.choices for name in (value, label)}
+        self._readers: dict[str, Any] = {
+            **{name: partial(_text, name) for name in TEXTS},
+            "full_name": _full_name,
+            "status": partial(_one_of, "status", statuses, RowProblem.STATUS_UNKNOWN),
+            "type": partial(_one_of, "type", types, RowProblem.TYPE_UNKNOWN),
+            "consent": partial(_consent, YES),
+            "opted_out": partial(_consent, NO),
+        }
+
+    def read(self, cells: Sequence[str]) -> LeadValues:
+        """The values of the row's cells, or the first problem."""
+        if not cells:
+            return LeadValues(problem=RowProblem.ERASED)
+        if len(cells) > self._width:
+            return LeadValues(problem=RowProblem.TOO_MANY_CELLS, column=self._width - 1)
+        row = LeadValues()
+        for index, name in self._columns:
+            cell = _DEFUSED.sub("", cells[index]) if index < len(cells) else ""
+            try:
+                row.values |= self._readers[name](cell) if cell else {}
+            except _Problem as problem:
+                return LeadValues(row.values, str(problem), index)
+        if "first_name" not in row.values and "last_name" not in row.values:
+            return LeadValues(row.values, RowProblem.NAME_MISSING, self._name_column())
+        return row
+
+    def _name_column(self) -> int | None:
+        return next((index for index, name in self._columns if name in NAMES), None)
+
+
+def person_key(values: Mapping[str, Any]) -> str:
+    """A hash of what tells people apart: the address, or else the name with the phone number or the organisation."""
+    email: str = values.get("email", "")
+    name = f"{values.get('first_name', '')} {values.get('last_name', '')}".strip().lower()
+    digits = re.sub(r"\D", "", values.get("phone", ""))
+    parts = (email.lower(),) if email else ("", name, digits or values.get("organisation", "").lower())
+    return blake2b("\n".join(parts).encode(errors="replace"), digest_size=16).hexdigest()
+
+
+def _text(name: str, cell: str) -> dict[str, str]:
+    value = cell if name == "notes" else " ".join(cell.split())
+    try:
+        return {name: Lead._meta.get_field(name).clean(value, None)}  # type: ignore[union-attr]
+    except ValidationError as error:
+        too_long = any(each.code == "max_length" for each in error.error_list)
+        raise _Problem(RowProblem.EMAIL_INVALID if name == "email" and not too_long else RowProblem.TOO_LONG) from None
+
+
+def _full_name(cell: str) -> dict[str, str]:
+    """“Ada Lovelace”, or “Lovelace, Ada”."""
+    if "," in cell:
+        last, _, first = cell.partition(",")
+    else:
+        first, _, last = cell.strip().partition(" ")
+    names = {"first_name": first.strip(), "last_name": last.strip()}
+    return {key: value for name, text in names.items() if text for key, value in _text(name, text).items()}
+
+
+def _one_of(name: str, choices: Mapping[str, Any], problem: RowProblem, cell: str) -> dict[str, Any]:
+    try:
+        return {name: choices[cell.strip().casefold()]}
+    except KeyError:
+        raise _Problem(problem) from None
+
+
+def _consent(meaning_yes: frozenset[str], cell: str) -> dict[str, bool]:
+    answer = cell.strip().casefold()
+    if answer not in YES | NO:
+        raise _Problem(RowProblem.CONSENT_UNCLEAR)
+    return {"share_with_ad_platforms": answer in meaning_yes}

@@ -1,0 +1,169 @@
+"""The work on imports, chunk by chunk: reading the file, checking its rows, importing them, and undoing that.
+
+A chunk is one transaction that holds the lock of the import's row: no two workers do the same one, and a process that
+dies has done the whole chunk or none of it. So does the cursor, which another worker continues from.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from django.db import DatabaseError, transaction
+from django.db.models.functions import Now
+
+from crm.importing.columns import guess_columns
+from crm.importing.judging import JudgedRow, count, judge
+from crm.importing.matching import SHARED
+from crm.importing.reading import FileRow, UnreadableFile, read_table
+from crm.importing.undoing import undo_chunk
+from crm.importing.values import RowReader
+from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome
+from crm.models.lead_import import add_counts
+from crm.models.recorder import acting_as
+from postgresql.bounds import LONG_SECONDS, statements_may_take
+
+logger = logging.getLogger(__name__)
+
+CHUNK: Final = 1_000
+GUESSED_FROM: Final = 50  # rows
+WHEN_JUDGED: Final = ("key", "outcome", "problem", "column", "of_row", "filled")
+WHEN_WRITTEN: Final = (*WHEN_JUDGED, "lead")
+BATCH: Final = 100  # leads in a statement that updates: it compares each with each
+FAILED: Final = "Something went wrong on our side. What is in stays in: undo it, or ask your operator to read the log."
+
+
+def advance(pk: int) -> bool:
+    """Do the next chunk of an import. False if there is none, or another process is doing it.
+
+    An error that isn't the database's ends the import: it would come again with each try.
+    """
+    try:
+        return _advance(pk)
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("Import %s has failed.", pk)
+        LeadImport.objects.filter(pk=pk).at_work().update(state=ImportState.FAILED, problem=FAILED, finished_at=Now())
+        return False
+
+
+@transaction.atomic
+def _advance(pk: int) -> bool:
+    lead_import = LeadImport.objects.select_for_update(skip_locked=True).at_work().filter(pk=pk).first()
+    if lead_import is None:
+        return False
+    with statements_may_take(LONG_SECONDS):
+        WORK[ImportState(lead_import.state)](lead_import)
+        lead_import.save()
+    return True
+
+
+def _read(lead_import: LeadImport) -> None:
+    """Turn the file into rows, in one transaction: nothing is left of a file that can't be read to its end."""
+    content = bytes(LeadImportFile.objects.for_company(lead_import.company_id).get(lead_import=lead_import).content)
+    try:
+        with transaction.atomic():
+            table = read_table(content)
+            lead_import.row_count = sum(_insert(lead_import, rows) for rows in _batches(table.rows))
+            if not lead_import.row_count:
+                raise UnreadableFile("This file has the names of columns, but no leads below them.")
+    except UnreadableFile as error:
+        lead_import.row_count = 0
+        _end(lead_import, ImportState.FAILED, str(error))
+    else:
+        sample = [row.cells for row in _rows(lead_import)[:GUESSED_FROM]]
+        lead_import.header, lead_import.notes = list(table.header), table.notes
+        lead_import.columns = [guess.field for guess in guess_columns(table.header, sample)]
+        lead_import.state = ImportState.CHECKING
+    LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).delete()
+
+
+def _batches(rows: Iterator[FileRow]) -> Iterator[list[FileRow]]:
+    while batch := list(islice(rows, CHUNK)):
+        yield batch
+
+
+def _insert(lead_import: LeadImport, rows: Iterable[FileRow]) -> int:
+    company_id = lead_import.company_id
+    new = [LeadImportRow(company_id=company_id, lead_import=lead_import, number=r.number, cells=r.cells) for r in rows]
+    return len(LeadImportRow.objects.bulk_create(new))
+
+
+def _check(lead_import: LeadImport) -> None:
+    """Judge the next rows, and write what would become of them."""
+    judged = _judge_next(lead_import)
+    lead_import.planned = add_counts(lead_import.planned, count(judged))
+    _save_rows(judged, WHEN_JUDGED)
+    if len(judged) < CHUNK:
+        lead_import.state = ImportState.READY
+
+
+def _run(lead_import: LeadImport) -> None:
+    """Judge the next rows again, because leads may have been added since, and write them."""
+    judged = _judge_next(lead_import)
+    with acting_as(lead_import.uploaded_by, history_only=not lead_import.tells_platforms):
+        _add([each for each in judged if each.row.outcome == RowOutcome.NEW], lead_import)
+        _fill([each for each in judged if each.row.outcome == RowOutcome.UPDATE])
+    lead_import.done = add_counts(lead_import.done, count(judged))
+    _save_rows(judged, WHEN_WRITTEN)
+    if len(judged) < CHUNK:
+        _end(lead_import, ImportState.DONE)
+
+
+def _judge_next(lead_import: LeadImport) -> list[JudgedRow]:
+    rows = list(_rows(lead_import).filter(number__gt=lead_import.reached)[:CHUNK])
+    if not rows:
+        return []
+    lead_import.reached = rows[-1].number
+    return judge(lead_import, rows, RowReader(lead_import.company, lead_import.columns))
+
+
+def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
+    leads = [Lead(company=lead_import.company, owner_id=lead_import.owner_id, **each.values) for each in judged]
+    for each, lead in zip(judged, Lead.objects.bulk_create(leads), strict=True):
+        each.row.lead = lead
+
+
+def _fill(judged: Sequence[JudgedRow]) -> None:
+    changed: dict[int, Lead] = {}
+    fields: set[str] = set()
+    for each in judged:
+        assert each.lead is not None
+        each.row.lead = each.lead
+        each.lead.updated_at = Now()  # type: ignore[assignment]
+        changed[each.lead.pk] = each.lead
+        fields |= each.news.keys()
+    if opted_out := [each.lead.pk for each in judged if each.lead and SHARED in each.news]:
+        Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
+    if changed:
+        Lead.objects.bulk_update(changed.values(), [*(fields - {SHARED}), "updated_at"], batch_size=BATCH)
+
+
+def _undo(lead_import: LeadImport) -> None:
+    with acting_as(lead_import.uploaded_by, history_only=True):
+        if not undo_chunk(lead_import, CHUNK):
+            lead_import.state = ImportState.UNDONE
+
+
+def _end(lead_import: LeadImport, state: ImportState, problem: str = "") -> None:
+    lead_import.state, lead_import.problem = state, problem
+    lead_import.finished_at = Now()  # type: ignore[assignment]
+
+
+def _rows(lead_import: LeadImport) -> Any:
+    return LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).order_by("number")
+
+
+def _save_rows(judged: Sequence[JudgedRow], fields: Sequence[str]) -> None:
+    """Write these fields of the rows, as an insert that conflicts: an UPDATE would compare each row with each."""
+    rows = [each.row for each in judged]
+    LeadImportRow.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=fields)
+
+
+WORK: Final[dict[ImportState, Callable[[LeadImport], None]]] = {
+    ImportState.READING: _read,
+    ImportState.CHECKING: _check,
+    ImportState.RUNNING: _run,
+    ImportState.UNDOING: _undo,
+}

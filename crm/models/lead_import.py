@@ -1,0 +1,196 @@
+"""Imports of leads: the uploaded file, its rows, and how far the work on them has come.
+
+A file is read into rows at once, and deleted. Rows hold what somebody uploaded about people: they are kept for a week,
+and an erasure empties those of the person.
+"""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from crm.models.company import Company
+from crm.models.lead import Lead
+from crm.models.tenancy import CompanyQuerySet
+
+ROWS_KEPT_FOR: Final = timedelta(days=7)  # after the upload, and after the end: until then it can be undone
+
+
+class ReadableJSONEncoder(json.JSONEncoder):
+    """Keeps letters as they are, so that a search for a name finds it on SQLite too, which stores JSON as text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "ensure_ascii": False})
+
+
+class ImportState(models.TextChoices):
+    """The states of an import. A worker has something to do in those of `AT_WORK`."""
+
+    READING = "reading", "Reading the file"
+    CHECKING = "checking", "Checking the rows"
+    READY = "ready", "Ready to start"
+    RUNNING = "running", "Importing"
+    DONE = "done", "Finished"
+    CANCELLED = "cancelled", "Cancelled"
+    FAILED = "failed", "Failed"
+    UNDOING = "undoing", "Being undone"
+    UNDONE = "undone", "Undone"
+
+
+AT_WORK: Final = (ImportState.READING, ImportState.CHECKING, ImportState.RUNNING, ImportState.UNDOING)
+WRITING: Final = (ImportState.RUNNING, ImportState.UNDOING)  # one import of a company at a time
+ENDED: Final = (ImportState.DONE, ImportState.CANCELLED, ImportState.FAILED)
+
+
+class RowOutcome(models.TextChoices):
+    """What becomes of a row. The four add up to the rows of the file."""
+
+    NEW = "new", "New"
+    UPDATE = "update", "Update"
+    DUPLICATE = "duplicate", "Duplicate"
+    BAD = "bad", "Bad"
+
+
+class RowProblem(models.TextChoices):
+    """Why a row is bad, for the totals."""
+
+    NAME_MISSING = "name_missing", "Name is missing"
+    EMAIL_INVALID = "email_invalid", "E-mail is not an address"
+    STATUS_UNKNOWN = "status_unknown", "Status is not known"
+    TYPE_UNKNOWN = "type_unknown", "Type is not known"
+    CONSENT_UNCLEAR = "consent_unclear", "Consent is neither yes nor no"
+    TOO_LONG = "too_long", "Text is too long"
+    TOO_MANY_CELLS = "too_many_cells", "More cells than columns"
+    ERASED = "erased", "The person has been erased"
+
+
+class RowUndo(models.TextChoices):
+    """What an undo did with a row's lead."""
+
+    REMOVED = "removed", "Removed"
+    PUT_BACK = "put_back", "Put back"
+    KEPT = "kept", "Kept, because it has a deal or was changed since"
+
+
+class LeadImportQuerySet(CompanyQuerySet["LeadImport"]):
+    def at_work(self) -> Self:
+        """Those that a worker has something to do for."""
+        return self.filter(state__in=AT_WORK)
+
+
+class LeadImport(models.Model):
+    """An upload and the work on its rows.
+
+    `columns` has a field of a lead, or "", for each name in `header`. `planned` and `done` count rows by `RowOutcome`,
+    bad ones also by `RowProblem`, and conversions by CRM event: as checked, and so far. `reached` is the number of the
+    last row that the current work has finished.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="lead_imports")
+    file_name = models.CharField(max_length=120)
+    size = models.PositiveIntegerField()  # of the file, in bytes
+    state = models.CharField(max_length=10, choices=ImportState.choices, default=ImportState.READING)
+    problem = models.CharField(max_length=300, blank=True, db_default="")  # why it failed, in a sentence
+    notes = models.JSONField(default=list)  # what was guessed about the file, in sentences
+    header = models.JSONField(default=list)
+    columns = models.JSONField(default=list)
+    row_count = models.PositiveIntegerField(default=0, db_default=0)
+    reached = models.PositiveIntegerField(default=0, db_default=0)
+    planned = models.JSONField(default=dict)
+    done = models.JSONField(default=dict)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )  # of new leads
+    tells_platforms = models.BooleanField(default=False, db_default=False)
+    already_told = models.PositiveIntegerField(default=0, db_default=0)  # conversions that an undo came too late for
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[LeadImportQuerySet] = LeadImportQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company"], condition=Q(state__in=WRITING), name="one_import_at_a_time_per_company"
+            ),
+        ]
+        indexes = [models.Index(fields=["state"], name="imports_at_work", condition=Q(state__in=AT_WORK))]
+
+    def __str__(self) -> str:
+        return f"Import {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("lead_import", args=[self.pk])
+
+    @property
+    def is_at_work(self) -> bool:
+        return self.state in AT_WORK
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def undo_until(self) -> datetime | None:
+        """Until when it can be undone. None if it has not ended, or has written nothing."""
+        writes = self.done.get(RowOutcome.NEW, 0) + self.done.get(RowOutcome.UPDATE, 0)
+        return self.finished_at + ROWS_KEPT_FOR if self.has_ended and self.finished_at and writes else None
+
+
+class LeadImportFile(models.Model):
+    """The uploaded file. It is deleted once its rows are read."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    lead_import = models.OneToOneField(LeadImport, on_delete=models.CASCADE, related_name="file")
+    content = models.BinaryField()
+
+    objects: ClassVar[CompanyQuerySet["LeadImportFile"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return f"File of import {self.lead_import_id}"
+
+
+class LeadImportRow(models.Model):
+    """A row of the file, as text, and what became of it.
+
+    `key` is the same in rows about the same person. `filled` has what an update has written, by field. A bad row's
+    `column` is the index of the cell with the problem, a duplicate's `of_row` the number of the row that it repeats.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    lead_import = models.ForeignKey(LeadImport, on_delete=models.CASCADE, related_name="rows", db_index=False)
+    number = models.PositiveIntegerField()  # in the file, where the first row is 1
+    cells = models.JSONField(default=list, encoder=ReadableJSONEncoder)
+    key = models.CharField(max_length=32, blank=True, db_default="")
+    outcome = models.CharField(max_length=10, choices=RowOutcome.choices, blank=True, db_default="")
+    problem = models.CharField(max_length=20, choices=RowProblem.choices, blank=True, db_default="")
+    column = models.PositiveSmallIntegerField(null=True)
+    of_row = models.PositiveIntegerField(null=True)
+    lead = models.ForeignKey(Lead, null=True, on_delete=models.SET_NULL, related_name="import_rows")
+    filled = models.JSONField(default=dict)
+    undo = models.CharField(max_length=10, choices=RowUndo.choices, blank=True, db_default="")
+
+    objects: ClassVar[CompanyQuerySet["LeadImportRow"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["lead_import", "number"], name="one_import_row_per_number")]
+        indexes = [models.Index(fields=["lead_import", "key"], name="import_row_by_key")]
+
+    def __str__(self) -> str:
+        return f"Row {self.number} of import {self.lead_import_id}"
+
+
+def add_counts(before: dict[str, int], more: dict[str, int]) -> dict[str, Any]:
+    """The sums by key."""
+    return {key: before.get(key, 0) + more.get(key, 0) for key in {**before, **more}}

@@ -1,0 +1,188 @@
+"""Imports of leads for their pages: the columns, a preview of the rows, the totals, and what LinkedIn would be told."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from crm.importing.columns import FIELDS, LEFT_OUT, guess_columns
+from crm.importing.judging import LATER, PROBLEM
+from crm.models import Company, CrmEventKind, LeadImport, LeadImportRow, RowOutcome, RowProblem, RowUndo
+from crm.selectors.status_changes import ExpectedConversions
+
+SAMPLES: Final = 50  # rows that the columns were guessed from
+SAMPLES_SHOWN: Final = 3
+PREVIEWED: Final = 20  # rows
+OF_EACH: Final = PREVIEWED // len(RowOutcome)
+WHAT: Final = {
+    RowOutcome.NEW: "A lead is added",
+    RowOutcome.UPDATE: "Only empty fields are filled",
+    RowOutcome.DUPLICATE: "Left out: nothing new in it",
+    RowOutcome.BAD: "Left out, by reason:",
+}
+BADGES: Final = {"new": "good", "update": "info", "duplicate": "", "bad": "bad"}
+
+# Each function accepts how many new leads are about to have this CRM event, with an e-mail address and without. An app
+# that reports CRM events appends one at start-up.
+conversions_of_new_leads: Final[
+    list[Callable[[Company, CrmEventKind, int, int], Sequence[ExpectedConversions]]]
+] = []
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeTotal:
+    """How many rows have one outcome. `start` and `width` are its part of a bar of 1,000."""
+
+    outcome: str
+    label: str
+    what: str
+    count: int
+    start: int
+    width: int
+    problems: Sequence[tuple[str, int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnView:
+    """A column of the file: some of what is in it, and whether its field was guessed."""
+
+    index: int
+    name: str
+    samples: str
+    mark: str  # "Guessed", "Unsure", "Chosen" or ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewCell:
+    """A cell, its problem, and whether it fills an empty field of a known lead."""
+
+    label: str
+    text: str
+    problem: str = ""
+    fills: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRow:
+    row: LeadImportRow
+    cells: Sequence[PreviewCell]
+    badge: str
+    problem: str = ""  # if it is none of a cell that is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Conversions:
+    """What LinkedIn would be told of the new leads, by rule."""
+
+    rules: Sequence[ExpectedConversions] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return sum(rule.total for rule in self.rules)
+
+    @property
+    def later(self) -> int:
+        return sum(rule.later for rule in self.rules)
+
+
+def totals(counts: Mapping[str, int], *, with_problems: bool = True) -> list[OutcomeTotal]:
+    """The four outcomes, in one order everywhere. They add up to the rows."""
+    whole = sum(counts.get(outcome, 0) for outcome in RowOutcome) or 1
+    result, start = [], 0
+    for outcome in RowOutcome:
+        count = counts.get(outcome, 0)
+        width = round(1000 * count / whole)
+        problems = list(_problems(counts)) if with_problems and outcome == RowOutcome.BAD else []
+        result.append(OutcomeTotal(outcome, outcome.label, WHAT[outcome], count, start, width, problems))
+        start += width
+    return result
+
+
+def _problems(counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    found = [(problem.label, counts[PROBLEM + problem]) for problem in RowProblem if counts.get(PROBLEM + problem)]
+    yield from sorted(found, key=lambda pair: -pair[1])
+
+
+def conversions(lead_import: LeadImport) -> Conversions:
+    """What each rule would send of the new leads, in one query for each CRM event."""
+    counts = lead_import.planned
+    kinds = (CrmEventKind.LEAD_CREATED, CrmEventKind.LEAD_QUALIFIED)
+    return Conversions(
+        [
+            row
+            for expected in conversions_of_new_leads
+            for kind in kinds
+            for row in expected(lead_import.company, kind, counts.get(kind, 0), counts.get(kind + LATER, 0))
+        ]
+    )
+
+
+def columns(lead_import: LeadImport) -> list[ColumnView]:
+    """The columns of the file, in one query."""
+    rows = [row.cells for row in _rows(lead_import).only("cells")[:SAMPLES]]
+    guesses = guess_columns(lead_import.header, rows)
+    return [
+        ColumnView(index, name, _samples(rows, index), _mark(guess.field, guess.is_sure, lead_import.columns[index]))
+        for index, (name, guess) in enumerate(zip(lead_import.header, guesses, strict=True))
+    ]
+
+
+def _samples(rows: Iterable[Sequence[str]], index: int) -> str:
+    values = dict.fromkeys(row[index] for row in rows if index < len(row) and row[index])
+    return ", ".join([value[:60] for value in values][:SAMPLES_SHOWN])
+
+
+def _mark(guess: str, is_sure: bool, chosen: str) -> str:
+    if chosen == LEFT_OUT:
+        return ""
+    if chosen != guess:
+        return "Chosen"
+    return "Guessed" if is_sure else "Unsure"
+
+
+def preview(lead_import: LeadImport, outcome: str) -> list[PreviewRow]:
+    """Twenty rows: the first with this outcome, or a few of each, in a fixed number of queries."""
+    rows = _rows(lead_import)
+    if outcome in RowOutcome:
+        chosen = list(rows.filter(outcome=outcome)[:PREVIEWED])
+    else:
+        chosen = [row for each in RowOutcome for row in rows.filter(outcome=each)[:OF_EACH]]
+    return [_preview_row(lead_import, row) for row in sorted(chosen, key=lambda row: row.number)]
+
+
+def _preview_row(lead_import: LeadImport, row: LeadImportRow) -> PreviewRow:
+    label = RowProblem(row.problem).label if row.problem else ""
+    shown = [(index, name) for index, name in enumerate(lead_import.columns) if name != LEFT_OUT]
+    cells = [
+        PreviewCell(
+            FIELDS[name],
+            row.cells[index] if index < len(row.cells) else "",
+            label if row.column == index else "",
+            name in row.filled or (name == "full_name" and bool({"first_name", "last_name"} & row.filled.keys())),
+        )
+        for index, name in shown
+    ]
+    elsewhere = "" if any(cell.problem for cell in cells) else label
+    return PreviewRow(row, cells, BADGES.get(row.outcome, ""), elsewhere)
+
+
+def bad_rows(lead_import: LeadImport) -> Iterator[list[str]]:
+    """The bad rows as they were, each with its reason."""
+    width = len(lead_import.header)
+    for row in _rows(lead_import).filter(outcome=RowOutcome.BAD).iterator(chunk_size=1000):
+        cells = [*row.cells, *[""] * (width - len(row.cells))]
+        yield [*cells[:width], RowProblem(row.problem).label]
+
+
+def undone(lead_import: LeadImport) -> dict[str, int]:
+    """How many rows an undo has dealt with, by what it did, in one query each."""
+    rows = _rows(lead_import)
+    return {outcome.value: rows.filter(undo=outcome).count() for outcome in RowUndo}
+
+
+def has_rows(lead_import: LeadImport) -> bool:
+    """False once the rows have been deleted, a week after the end."""
+    return _rows(lead_import).exists()
+
+
+def _rows(lead_import: LeadImport):  # type: ignore[no-untyped-def]
+    return LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).order_by("number")

@@ -1,0 +1,149 @@
+"""Imports of leads, as people steer them: upload, map, start, cancel and undo. The work itself: `crm.importing`."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from crm.importing.matching import NAMED_BY
+from crm.importing.reading import MAX_BYTES
+from crm.importing.values import person_key
+from crm.importing.work import advance
+from crm.models import AuditAction, Company, ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, User
+from crm.models.bidi import without_bidi_controls
+from crm.models.lead_import import ENDED, ROWS_KEPT_FOR, WRITING
+from crm.services import audit
+
+SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while their sender waits
+CHUNKS_AT_ONCE: Final = 5
+BUSY: Final = "Another import of your company is running. Wait for its end, or cancel it."
+TOO_LATE: Final = "This import can no longer be undone."
+ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload it again, if they are not in it."
+
+
+def upload(*, company: Company, file: UploadedFile, user: User) -> LeadImport:
+    """Store a file. A small one is read and checked at once, others by a worker. Raises ValidationError."""
+    if not file.size:
+        raise ValidationError("This file is empty. Choose one that has a row for each lead.")
+    if file.size > MAX_BYTES:
+        raise ValidationError(f"This file has more than {MAX_BYTES // 2**20} MB. Split it, and import the parts.")
+    with transaction.atomic():
+        lead_import = LeadImport.objects.create(
+            company=company, file_name=_shown(file.name or ""), size=file.size, uploaded_by=user, owner=user
+        )
+        LeadImportFile.objects.create(company=company, lead_import=lead_import, content=file.read())
+    return _while_waiting(lead_import)
+
+
+def map_columns(*, lead_import: LeadImport, columns: Sequence[str]) -> LeadImport:
+    """Read the columns as these fields from now on, and check all rows again."""
+    with transaction.atomic():
+        locked = LeadImport.objects.select_for_update().get(pk=lead_import.pk)
+        if locked.state in (ImportState.CHECKING, ImportState.READY):
+            locked.columns, locked.planned, locked.reached = list(columns), {}, 0
+            locked.state = ImportState.CHECKING
+            locked.save()
+    return _while_waiting(locked)
+
+
+def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool, user: User) -> bool:
+    """Import the rows, in a worker. Returns False if it isn't ready. Raises ValidationError if another is running."""
+    try:
+        with transaction.atomic():
+            changed = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.READY).update(
+                state=ImportState.RUNNING, reached=0, done={}, owner=owner, tells_platforms=tells_platforms,
+                started_at=Now(), uploaded_by=user,
+            )  # fmt: skip
+            if changed:
+                details: audit.Details = {"rows": lead_import.row_count, "tells_ad_platforms": tells_platforms}
+                _record(lead_import, AuditAction.IMPORT, user, details)
+    except IntegrityError:
+        raise ValidationError(BUSY) from None
+    return bool(changed)
+
+
+def cancel(*, lead_import: LeadImport, user: User) -> bool:
+    """End it after the current chunk. What is in stays in. Returns False if it is not running."""
+    with transaction.atomic():
+        changed = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.RUNNING).update(
+            state=ImportState.CANCELLED, finished_at=Now()
+        )
+        if changed:
+            _record(lead_import, AuditAction.IMPORT_CANCELLED, user)
+    return bool(changed)
+
+
+def discard(*, lead_import: LeadImport) -> bool:
+    """Delete an upload that was not started, with all of its rows. Returns False if it was."""
+    written = Q(state__in=(*WRITING, ImportState.UNDONE)) | Q(state__in=ENDED, started_at__isnull=False)
+    return bool(LeadImport.objects.filter(pk=lead_import.pk).exclude(written).delete()[0])
+
+
+def undo(*, lead_import: LeadImport, user: User) -> bool:
+    """Take back what the import wrote, in a worker. Returns False if it has been undone or has not ended.
+
+    Raises ValidationError if it is too late, or another one is running.
+    """
+    try:
+        with transaction.atomic():
+            ended = LeadImport.objects.filter(pk=lead_import.pk, state__in=ENDED, started_at__isnull=False)
+            if ended.filter(finished_at__lt=Now() - ROWS_KEPT_FOR).exists():
+                raise ValidationError(TOO_LATE)
+            changed = ended.update(state=ImportState.UNDOING)
+            if changed:
+                _record(lead_import, AuditAction.IMPORT_UNDONE, user)
+    except IntegrityError:
+        raise ValidationError(BUSY) from None
+    return bool(changed)
+
+
+def work_through(go_on: Callable[[], bool]) -> None:
+    """Do the work on all imports, a chunk of each in turn, until there is none left or `go_on` says no."""
+    while go_on() and sum(advance(pk) for pk in _at_work(go_on)):
+        pass
+
+
+def forget_person(lead: Lead) -> None:
+    """Empty the rows about a person who is being erased, and drop files that have not been read yet."""
+    imports = LeadImport.objects.for_company(lead.company_id)
+    list(imports.select_for_update().filter(state=ImportState.READING))
+    unread = imports.filter(state=ImportState.READING)
+    LeadImportFile.objects.for_company(lead.company_id).filter(lead_import__in=unread.values("pk")).delete()
+    unread.update(state=ImportState.FAILED, problem=ERASED_MEANWHILE, finished_at=Now())
+    rows = LeadImportRow.objects.for_company(lead.company_id).filter(lead_import__in=imports.values("pk"))
+    named = {name: getattr(lead, name) for name in NAMED_BY}
+    about = Q(lead=lead) | Q(key__in=[person_key(named), person_key({"email": lead.email})])
+    if lead.email:
+        about |= Q(cells__icontains=lead.email)
+    if lead.first_name and lead.last_name:  # a row without a good address may be about somebody else of this name
+        about |= Q(cells__icontains=lead.first_name) & Q(cells__icontains=lead.last_name)
+    rows.filter(about).update(cells=[], key="", filled={})
+
+
+def _at_work(go_on: Callable[[], bool]) -> Iterator[int]:
+    pks = list(LeadImport.objects.at_work().order_by("pk").values_list("pk", flat=True))
+    return (pk for pk in pks if go_on())
+
+
+def _while_waiting(lead_import: LeadImport) -> LeadImport:
+    if lead_import.size <= SMALL_FILE:
+        for _ in range(CHUNKS_AT_ONCE):
+            if not advance(lead_import.pk):
+                break
+    lead_import.refresh_from_db()
+    return lead_import
+
+
+def _shown(name: str) -> str:
+    """The file's name for people. Nothing is ever stored under it."""
+    printable = "".join(character for character in os.path.basename(name.replace("\\", "/")) if character.isprintable())
+    return without_bidi_controls(printable).strip()[-120:] or "file"
+
+
+def _record(lead_import: LeadImport, action: AuditAction, user: User, details: audit.Details | None = None) -> None:
+    audit.record(company=lead_import.company_id, action=action, about=lead_import, details=details, actor=user)

@@ -1,0 +1,157 @@
+"""Importing leads: the upload, the check, the run and its report."""
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from crm.accounts.bodies import takes_import
+from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.forms.lead_imports import ColumnsForm, StartForm, UploadForm
+from crm.models import ImportState, LeadImport
+from crm.models.roles import Action
+from crm.selectors import lead_imports as selector
+from crm.services import lead_imports
+from crm.views.exports import export
+
+PER_PAGE: Final = 25
+TO_BE_CHECKED: Final = (ImportState.CHECKING, ImportState.READY)
+
+
+@takes_import
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.IMPORT_LEADS)
+def overview(request: MemberRequest) -> HttpResponse:
+    """Upload a file, and the imports so far."""
+    form = UploadForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            file = form.cleaned_data["file"]
+            return redirect(
+                lead_imports.upload(company=request.membership.company, file=file, user=request.user)
+            )
+        except ValidationError as error:
+            form.add_error("file", error)
+    own = LeadImport.objects.for_company(request.membership.company).select_related("uploaded_by")
+    page = Paginator(own, PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "crm/lead_imports/list.html", {"form": form, "page": page})
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@member(Action.IMPORT_LEADS)
+def detail(request: MemberRequest, pk: int) -> HttpResponse:
+    """The check before an import is started, and its progress and report from then on."""
+    lead_import = _own(request, pk)
+    if lead_import.state == ImportState.READY:
+        return _check_page(request, lead_import, ColumnsForm(lead_import=lead_import))
+    template = "_progress" if request.htmx and lead_import.is_at_work else "progress"
+    context = {
+        "lead_import": lead_import,
+        "totals": selector.totals(lead_import.done),
+        "undone": selector.undone(lead_import) if lead_import.state == ImportState.UNDONE else None,
+        "has_rows": selector.has_rows(lead_import),
+    }
+    return render(request, f"crm/lead_imports/{template}.html", context)
+
+
+@require_POST
+@member(Action.IMPORT_LEADS)
+def map_columns(request: MemberRequest, pk: int) -> HttpResponse:
+    """Save what each column is, and check the rows again."""
+    lead_import = _own(request, pk)
+    if lead_import.state not in TO_BE_CHECKED:
+        return redirect(lead_import)
+    form = ColumnsForm(request.POST, lead_import=lead_import)
+    if not form.is_valid():
+        return _check_page(request, lead_import, form)
+    return redirect(lead_imports.map_columns(lead_import=lead_import, columns=form.columns()))
+
+
+@require_POST
+@member(Action.IMPORT_LEADS)
+def start(request: MemberRequest, pk: int) -> HttpResponse:
+    lead_import = _own(request, pk)
+    form = StartForm(request.POST, lead_import=lead_import, conversions=selector.conversions(lead_import))
+    if not form.is_valid():
+        return _check_page(request, lead_import, ColumnsForm(lead_import=lead_import), form)
+    try:
+        lead_imports.start(
+            lead_import=lead_import,
+            owner=form.cleaned_data["owner"],
+            tells_platforms=form.tells_platforms,
+            user=request.user,
+        )
+    except ValidationError as error:
+        messages.error(request, error.message)
+    return redirect(lead_import)
+
+
+@require_POST
+@member(Action.IMPORT_LEADS)
+def cancel(request: MemberRequest, pk: int) -> HttpResponse:
+    lead_import = _own(request, pk)
+    if lead_imports.cancel(lead_import=lead_import, user=request.user):
+        messages.success(request, "Cancelled. What is in stays in; you can undo it.")
+    return redirect(lead_import)
+
+
+@require_POST
+@member(Action.IMPORT_LEADS)
+def undo(request: MemberRequest, pk: int) -> HttpResponse:
+    lead_import = _own(request, pk)
+    try:
+        lead_imports.undo(lead_import=lead_import, user=request.user)
+    except ValidationError as error:
+        messages.error(request, error.message)
+    return redirect(lead_import)
+
+
+@require_POST
+@member(Action.IMPORT_LEADS)
+def discard(request: MemberRequest, pk: int) -> HttpResponse:
+    """Delete an upload that was not started."""
+    if lead_imports.discard(lead_import=_own(request, pk)):
+        messages.success(request, "The file was deleted. No lead was added.")
+    return redirect("lead_imports")
+
+
+@require_POST
+@member(Action.IMPORT_LEADS)
+def download_bad_rows(request: MemberRequest, pk: int) -> HttpResponseBase:
+    """The bad rows with a column for the reason, to be corrected and imported again."""
+    lead_import = _own(request, pk)
+    head = [*lead_import.header, "Reason"]
+    what = f"bad rows of import {lead_import.pk}"
+    return export(
+        request, what=what, head=head, rows=selector.bad_rows(lead_import), back_to=lead_import.get_absolute_url()
+    )
+
+
+def _check_page(
+    request: MemberRequest, lead_import: LeadImport, columns: ColumnsForm, start: StartForm | None = None
+) -> HttpResponse:
+    conversions, outcome = selector.conversions(lead_import), request.GET.get("outcome", "")
+    context: dict[str, Any] = {
+        "lead_import": lead_import,
+        "columns_form": columns,
+        "columns": columns.rows(selector.columns(lead_import)),
+        "totals": selector.totals(lead_import.planned),
+        "rows": selector.preview(lead_import, outcome),
+        "outcome": outcome,
+        "conversions": conversions,
+        "form": start or StartForm(lead_import=lead_import, conversions=conversions),
+    }
+    return render(request, "crm/lead_imports/check.html", context)
+
+
+def _own(request: MemberRequest, pk: int) -> LeadImport:
+    lead_import = own_or_404(LeadImport.objects.select_related("company", "uploaded_by"), request, pk)
+    assert isinstance(lead_import, LeadImport)
+    return lead_import

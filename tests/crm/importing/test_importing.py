@@ -1,0 +1,228 @@
+"""An import from the file to the leads: what is added, filled, left out and refused, and what LinkedIn hears of it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from capi.models import ConversionEvent
+from capi.models.functions import database_now
+from capi.services import backfills
+from crm.importing import work
+from crm.models import Change, CrmEvent, ImportState, Lead, LeadImport, LeadImportRow, LeadStatus, Membership
+from crm.services import lead_imports
+from tests.conftest import make_deal, make_lead
+from tests.crm.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+
+
+def test_a_file_is_read_and_mapped_and_writes_no_lead_yet(sales: Membership) -> None:
+    checked = upload(sales, PEOPLE)
+
+    assert checked.state == ImportState.READY
+    assert checked.columns == ["first_name", "last_name", "email", "phone", "organisation", "title"]
+    assert checked.planned == {"new": 3, "lead_created": 2, "lead_created:later": 1}
+    assert not Lead.objects.exists()
+
+
+def test_an_import_adds_each_lead_with_its_owner_and_its_history(sales: Membership) -> None:
+    done = run(upload(sales, PEOPLE), sales, owner=sales.user)
+
+    assert (done.state, done.done["new"]) == (ImportState.DONE, 3)
+    assert names() == ["Aisha Rahman", "Ines Moreau", "Tomas Berg"]
+    assert set(Lead.objects.values_list("owner", "status__name")) == {(sales.user_id, "New")}
+    assert set(CrmEvent.objects.values_list("kind", "history_only", "actor")) == {("lead_created", True, sales.user_id)}
+
+
+def test_the_same_file_twice_adds_nothing(sales: Membership) -> None:
+    run(upload(sales, PEOPLE), sales)
+
+    again = run(upload(sales, PEOPLE), sales)
+
+    assert again.planned == again.done == {"duplicate": 3}
+    assert len(names()) == 3
+
+
+def test_a_known_lead_gets_what_is_missing_and_keeps_what_it_has(sales: Membership) -> None:
+    lead = make_lead(sales.company, email="INES@harbour.example", title="Director")
+
+    done = run(upload(sales, PEOPLE), sales)
+
+    lead.refresh_from_db()
+    assert (lead.first_name, lead.last_name, lead.organisation, lead.title) == (
+        "Ada", "Moreau", "Harbour Freight", "Director"
+    )  # fmt: skip
+    assert done.done["update"] == 1
+    assert not Change.objects.exists()
+
+
+def test_an_opt_out_reaches_a_known_lead_and_a_consent_does_not(sales: Membership) -> None:
+    shared = make_lead(sales.company, email="a@example.com")
+    opted_out = make_lead(sales.company, email="b@example.com", share_with_ad_platforms=False)
+
+    run(upload(sales, "name,email,opted out\nAda B,a@example.com,yes\nAda B,b@example.com,no\n"), sales)
+
+    shared.refresh_from_db()
+    opted_out.refresh_from_db()
+    assert not shared.share_with_ad_platforms
+    assert not opted_out.share_with_ad_platforms
+    assert Change.objects.get().field == "sharing"
+
+
+def test_the_outcomes_add_up_to_the_rows(sales: Membership) -> None:
+    make_lead(sales.company, email="known@example.com", last_name="B")
+    rows = [
+        "Ada,B,new@example.com,,,", "Ada,B,new@example.com,,,", "Ada,B,known@example.com,,,", "Ada,B,known@,,,",
+        ",,nameless@example.com,,,", f"{'x' * 121},B,,,,", "Ada,B,c@example.com,,,,surplus", "",
+        "Ada,B,KNOWN@example.com,,,Director",
+    ]  # fmt: skip
+
+    checked = upload(sales, "\n".join([HEADER, *rows]))
+    done = run(checked, sales)
+
+    assert done.planned == done.done == {
+        "new": 1, "duplicate": 3, "bad": 4, "bad:email_invalid": 1, "bad:name_missing": 1, "bad:too_long": 1,
+        "bad:too_many_cells": 1, "lead_created": 1,
+    }  # fmt: skip
+    bad = LeadImportRow.objects.get(problem="email_invalid")
+    assert (bad.number, bad.column) == (5, 2)
+    assert LeadImportRow.objects.get(number=3).of_row == 2
+
+
+def test_statuses_and_types_are_found_by_name(sales: Membership) -> None:
+    text = "Name,Status,Type\nAda B,qualified,Referral\nIda B,unheard of,\nEda B,,none\n"
+
+    done = run(upload(sales, text), sales)
+
+    lead = Lead.objects.get()
+    assert (lead.status.name, lead.type) == ("Qualified", "referral")
+    assert (done.done["bad:status_unknown"], done.done["bad:type_unknown"]) == (1, 1)
+
+
+@pytest.fixture
+def rules(token: Any, make_rule: Any) -> list[Any]:
+    return [make_rule("lead_created"), make_rule("lead_qualified")]
+
+
+def test_an_import_tells_linkedin_nothing_now_or_by_a_later_backfill(sales: Membership, rules: list[Any]) -> None:
+    start = database_now()
+    run(upload(sales, "Name,E-mail,Status\nAda B,a@example.com,Qualified\n"), sales)
+
+    with pytest.raises(Exception, match="nothing to send"):
+        backfills.start(rule=rules[0], since=start, until=database_now())
+
+    assert CrmEvent.objects.count() == 2
+    assert not ConversionEvent.objects.exists()
+
+
+def test_an_import_tells_linkedin_what_was_chosen(sales: Membership, rules: list[Any]) -> None:
+    checked = upload(sales, "Name,E-mail,Status\nAda B,a@example.com,Qualified\nIda B,i@example.com,\n")
+
+    run(checked, sales, tells_platforms=True)
+
+    assert checked.planned == {"new": 2, "lead_created": 2, "lead_qualified": 1}
+    assert ConversionEvent.objects.filter(state="pending").count() == 3
+
+
+def test_later_steps_of_an_imported_lead_are_told_as_usual(sales: Membership, rules: list[Any]) -> None:
+    run(upload(sales, PEOPLE), sales)
+    lead = Lead.objects.get(first_name="Ines")
+
+    lead.status = LeadStatus.objects.for_company(sales.company).get(name="Qualified")
+    lead.save()
+
+    assert ConversionEvent.objects.get().crm_event.kind == "lead_qualified"
+
+
+@pytest.mark.parametrize("dies_in", range(1, 5))
+def test_a_worker_that_dies_changes_nothing_in_the_outcome(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch, dies_in: int
+) -> None:
+    monkeypatch.setattr(work, "CHUNK", 2)
+    text = "\n".join([HEADER, *(f"Ada,{n},a{n % 7}@example.com,,," for n in range(9))])
+    lead_import = upload(sales, text)
+    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, user=sales.user)
+    saved = work._save_rows
+    chunks = iter(range(1, 100))
+
+    class Killed(BaseException):
+        """Nothing catches it, as nothing catches a kill."""
+
+    def die(*args: Any) -> None:
+        saved(*args)
+        if next(chunks) == dies_in:
+            raise Killed
+
+    monkeypatch.setattr(work, "_save_rows", die)
+    with pytest.raises(Killed):
+        work_on(lead_import)
+
+    done = work_on(lead_import)
+
+    assert (done.state, done.done) == (ImportState.DONE, {"new": 7, "duplicate": 2, "lead_created": 7})
+    assert Lead.objects.count() == CrmEvent.objects.count() == 7
+
+
+def test_cancel_keeps_what_is_in_and_undo_takes_it_back(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "CHUNK", 2)
+    lead_import = upload(sales, PEOPLE)
+    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, user=sales.user)
+    work.advance(lead_import.pk)
+
+    assert lead_imports.cancel(lead_import=lead_import, user=sales.user)
+    assert not work.advance(lead_import.pk)
+    assert names() == ["Ines Moreau", "Tomas Berg"]
+    assert lead_imports.undo(lead_import=lead_import, user=sales.user)
+    assert work_on(lead_import).state == ImportState.UNDONE
+    assert names() == []
+
+
+def test_undo_leaves_what_was_changed_since(sales: Membership) -> None:
+    known, other = (make_lead(sales.company, email=f"{name}@example.com") for name in ("known", "other"))
+    text = f"{PEOPLE}Ada,B,known@example.com,,,Buyer\nAda,B,other@example.com,,,Owner\n"
+    done = run(upload(sales, text), sales)
+    make_deal(Lead.objects.get(first_name="Ines"))
+    Lead.objects.filter(first_name="Tomas").update(updated_at=database_now() + timedelta(hours=1))
+    Lead.objects.filter(pk=other.pk).update(title="Boss")
+
+    lead_imports.undo(lead_import=done, user=sales.user)
+    work_on(done)
+
+    known.refresh_from_db()
+    other.refresh_from_db()
+    assert (known.title, known.last_name) == ("", "")
+    assert (other.title, other.last_name) == ("Boss", "")
+    assert names() == ["Ada", "Ada", "Ines Moreau", "Tomas Berg"]
+
+
+def test_undo_stops_what_was_not_sent_and_counts_what_was(sales: Membership, rules: list[Any]) -> None:
+    done = run(upload(sales, PEOPLE), sales, tells_platforms=True)
+    ConversionEvent.objects.filter(lead__first_name="Ines").update(state="accepted")
+
+    lead_imports.undo(lead_import=done, user=sales.user)
+    work_on(done)
+
+    assert done.already_told == 1
+    assert not Lead.objects.exists()
+    assert dict(ConversionEvent.objects.values_list("state", "reason")) == {"accepted": "", "cancelled": "taken_back"}
+
+
+def test_two_imports_of_a_company_don_t_write_at_once(sales: Membership) -> None:
+    first, second = upload(sales, PEOPLE), upload(sales, PEOPLE)
+    lead_imports.start(lead_import=first, owner=None, tells_platforms=False, user=sales.user)
+
+    with pytest.raises(Exception, match="Another import"):
+        lead_imports.start(lead_import=second, owner=None, tells_platforms=False, user=sales.user)
+
+    assert LeadImport.objects.get(pk=second.pk).state == ImportState.READY
+
+
+def test_our_own_failure_ends_the_import_with_a_sentence(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead_import = upload(sales, PEOPLE)
+    monkeypatch.setattr(work, "_add", lambda *args: 1 / 0)
+
+    failed = run(lead_import, sales)
+
+    assert (failed.state, failed.done) == (ImportState.FAILED, {})
+    assert "our side" in failed.problem
