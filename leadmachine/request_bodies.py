@@ -9,7 +9,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
 
-from crm.accounts.bodies import BodyRule, rule_of
+from crm.accounts.bodies import KB, BodyRule, rule_of
 
 API: Final = "/api/"
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -28,7 +28,7 @@ class RequestBodiesMiddleware:
             return self.get_response(request)
         rule = _rule(request)
         if length > rule.at_most:
-            return _refused(request, 413, f"At most {rule.at_most // 1024} kB can be sent here.")
+            return _refused(request, 413, f"At most {_words(rule.at_most)} can be sent here.")
         kinds = JSON if request.path_info.startswith(API) else FORMS
         if request.content_type not in kinds:
             return _refused(request, 415, f"Send this as {kinds[0]}.")
@@ -54,6 +54,10 @@ def _length(request: HttpRequest) -> int:
     """Return the length of the body in bytes. A chunked one has a length, too: waitress has counted it."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isdecimal() else 0
+
+
+def _words(size: int) -> str:
+    return f"{size // KB} kB" if size < KB * KB else f"{size // KB // KB} MB"
 
 
 def _rule(request: HttpRequest) -> BodyRule:

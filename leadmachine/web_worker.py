@@ -6,8 +6,10 @@ in a buffer. What waitress lacks are deadlines that a byte now and then can't pu
 are here. docs/decisions/slow-clients-cost-no-thread.md has the alternatives.
 """
 
+import copy
 import os
 import time
+from functools import cache
 from math import inf
 from typing import Any, Final
 
@@ -15,12 +17,16 @@ from gunicorn.workers.base import Worker
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
+
+from crm.accounts.bodies import IMPORT_PATH, LONGEST_IMPORT
 
 # Deadlines in seconds. The fault tests set them to small values.
 HEAD_SECONDS: float = 10  # from the first byte to the end of the head; for a new connection, from its start
 BODY_SECONDS: float = 60  # for the body, of 2 MB at most
+IMPORT_SECONDS: float = 300  # for one of 20 MB: a file of leads
 IDLE_SECONDS: float = 30  # between two requests; a proxy must close its connections earlier
 # While a client is behind, it has to read so many bytes in each such period: 4 kB/s.
 READ_SECONDS: float = 15
@@ -38,6 +44,27 @@ UNREAD_IN_MEMORY: Final = 256 * 1024
 UNREAD: Final = 1024 * 1024
 
 
+@cache
+def with_room_for_import(adjustments: Adjustments) -> Adjustments:
+    """Return the same adjustments, with a limit for the body that a file of leads keeps."""
+    larger = copy.copy(adjustments)
+    larger.max_request_body_size = LONGEST_IMPORT + 1
+    return larger
+
+
+class RequestParser(HTTPRequestParser):
+    """A request as it arrives. Only one page accepts more than `LARGEST_BODY`."""
+
+    body_seconds = property(lambda self: IMPORT_SECONDS if self._is_import else BODY_SECONDS)
+    _is_import = False
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        self._is_import = self.command == "POST" and self.path == IMPORT_PATH
+        if self._is_import:
+            self.adj = with_room_for_import(self.adj)
+
+
 class Task(WSGITask):
     """A request, whose response says that a process which stops closes the connection."""
 
@@ -51,6 +78,7 @@ class Channel(HTTPChannel):
     """A connection, and the deadline for what its client has to do next."""
 
     task_class = Task
+    parser_class = RequestParser
     _began = 0.0  # when the current request began to arrive
     _behind_since = 0.0  # since when the client has something to read, or the current period of it began
     _read = 0  # bytes that the client has read in this period
@@ -81,7 +109,7 @@ class Channel(HTTPChannel):
         if self.request is None:
             has_sent_nothing = self.last_activity == self.creation_time
             return bool(now - self.last_activity > (HEAD_SECONDS if has_sent_nothing else IDLE_SECONDS))
-        return now - self._began > (BODY_SECONDS if self.request.headers_finished else HEAD_SECONDS)
+        return now - self._began > (self.request.body_seconds if self.request.headers_finished else HEAD_SECONDS)
 
     def _reads_too_slowly(self, now: float) -> bool:
         if not self._behind_since or (now - self._behind_since > READ_SECONDS and self._read >= READ_BYTES):

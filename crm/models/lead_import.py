@@ -141,6 +141,12 @@ class LeadImport(models.Model):
         return self.state in ENDED
 
     @property
+    def processed(self) -> int:
+        """How many rows the current work has finished."""
+        counts = self.planned if self.state == ImportState.CHECKING else self.done
+        return sum(counts.get(outcome, 0) for outcome in RowOutcome)
+
+    @property
     def undo_until(self) -> datetime | None:
         """Until when it can be undone. None if it has not ended, or has written nothing."""
         writes = self.done.get(RowOutcome.NEW, 0) + self.done.get(RowOutcome.UPDATE, 0)

@@ -23,9 +23,7 @@ BADGES: Final = {"new": "good", "update": "info", "duplicate": "", "bad": "bad"}
 
 # Each function accepts how many new leads are about to have this CRM event, with an e-mail address and without. An app
 # that reports CRM events appends one at start-up.
-conversions_of_new_leads: Final[
-    list[Callable[[Company, CrmEventKind, int, int], Sequence[ExpectedConversions]]]
-] = []
+conversions_of_new_leads: Final[list[Callable[[Company, CrmEventKind, int, int], Sequence[ExpectedConversions]]]] = []
 
 
 @dataclass(frozen=True, slots=True)

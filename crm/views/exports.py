@@ -70,7 +70,7 @@ class _Echo:
 def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
     writer: Any = csv.writer(_Echo())
     end = time.monotonic() + EXPORT_SECONDS
-    yield writer.writerow(head)
+    yield writer.writerow([as_text(cell) for cell in head])
     # Outside a transaction, PostgreSQL computes all rows of a cursor before it returns the first.
     with statements_may_take(LONG_SECONDS):
         for row in rows:

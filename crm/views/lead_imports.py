@@ -29,13 +29,11 @@ TO_BE_CHECKED: Final = (ImportState.CHECKING, ImportState.READY)
 @member(Action.IMPORT_LEADS)
 def overview(request: MemberRequest) -> HttpResponse:
     """Upload a file, and the imports so far."""
-    form = UploadForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+    if form.is_valid():
         try:
             file = form.cleaned_data["file"]
-            return redirect(
-                lead_imports.upload(company=request.membership.company, file=file, user=request.user)
-            )
+            return redirect(lead_imports.upload(company=request.membership.company, file=file, user=request.user))
         except ValidationError as error:
             form.add_error("file", error)
     own = LeadImport.objects.for_company(request.membership.company).select_related("uploaded_by")

@@ -37,6 +37,9 @@ from crm.models import (
     CrmEvent,
     IdempotencyRecord,
     Invitation,
+    LeadImport,
+    LeadImportFile,
+    LeadImportRow,
     LeadSearch,
     Membership,
     User,
@@ -151,6 +154,25 @@ def account_mail(member: Membership, moment: datetime) -> Model:
     return AccountMail.objects.create(content="sealed", created_at=moment, due_at=None)
 
 
+def lead_import(member: Membership, moment: datetime, **fields: Any) -> LeadImport:
+    names = {"file_name": "leads.csv", "size": 1, "state": "ready", "created_at": moment}
+    return LeadImport.objects.create(company=member.company, **{**names, **fields})
+
+
+def unread_file(member: Membership, moment: datetime) -> Model:
+    of_import = lead_import(member, moment, state="reading")
+    return LeadImportFile.objects.create(company=member.company, lead_import=of_import, content=b"x")
+
+
+def row_of_nothing_started(member: Membership, moment: datetime) -> Model:
+    return LeadImportRow.objects.create(company=member.company, lead_import=lead_import(member, moment), number=1)
+
+
+def row_of_ended_import(member: Membership, moment: datetime) -> Model:
+    ended = lead_import(member, moment - timedelta(days=9), state="done", finished_at=moment)
+    return LeadImportRow.objects.create(company=member.company, lead_import=ended, number=1)
+
+
 def revoked_key(member: Membership, moment: datetime) -> Model:
     names = {"name": "Import", "role": "ops", "key_sha256": f"{moment:%s}"}
     return ApiKey.objects.create(company=member.company, revoked_at=moment, **names)
@@ -224,6 +246,9 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.CrmEvent": [(90, crm_event_of_nobody)],
     "crm.AuditEntry": [(30, sign_in), (2 * 366, audited)],
     "crm.IdempotencyRecord": [(7, posted_form)],
+    "crm.LeadImportRow": [(7, row_of_nothing_started), (7, row_of_ended_import)],
+    "crm.LeadImportFile": [(7, unread_file)],
+    "crm.LeadImport": [(2 * 366, lead_import)],
     "crm.LeadSearch": [(7, lead_search)],
     "crm.AccountMail": [(3, account_mail)],
     "crm.ApiKey": [(180, revoked_key)],

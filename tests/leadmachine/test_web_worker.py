@@ -10,8 +10,17 @@ import pytest
 from waitress import wasyncore
 from waitress.task import ThreadedTaskDispatcher
 
+from crm.accounts.bodies import LONGEST_IMPORT
 from leadmachine import web_worker
-from leadmachine.web_worker import BODY_SECONDS, HEAD_SECONDS, IDLE_SECONDS, READ_SECONDS, Server, WebWorker
+from leadmachine.web_worker import (
+    BODY_SECONDS,
+    HEAD_SECONDS,
+    IDLE_SECONDS,
+    IMPORT_SECONDS,
+    READ_SECONDS,
+    Server,
+    WebWorker,
+)
 
 HEAD = b"GET / HTTP/1.1\r\nHost: crm.example.com\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: crm.example.com\r\nContent-Length: 100\r\n\r\nhalf"
@@ -209,4 +218,17 @@ def test_a_head_that_is_too_long_and_a_body_that_is_too_large_are_refused_before
     large = web.connect(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (web_worker.LARGEST_BODY + 1))
     web.turn_until(lambda: not web.server.active_channels)
     assert large.recv(12)[9:] == b"413"
+    assert web.served == []
+
+
+def test_a_file_of_leads_may_be_larger_and_slower_than_any_other_body(web) -> None:
+    head = b"POST /leads/import/%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+
+    web.connect(head % (b"?x=1", LONGEST_IMPORT))
+    web.turn_until(lambda: web.server.active_channels and web.channel.request is not None)
+    assert not web.after(IMPORT_SECONDS + 1)
+    for other in (head % (b"1/", LONGEST_IMPORT), head % (b"", LONGEST_IMPORT + 1)):
+        refused = web.connect(other)
+        web.turn_until(lambda: not web.server.active_channels)
+        assert refused.recv(12)[9:] == b"413"
     assert web.served == []

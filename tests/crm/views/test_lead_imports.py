@@ -1,0 +1,179 @@
+"""The pages of an import: what people see and choose, without a script and for each state."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from crm.accounts.bodies import IMPORT_PATH
+from crm.models import AuditEntry, ImportState, Lead, LeadImport, Membership
+from crm.services import lead_imports
+from tests.crm.importing.uploading import HEADER, PEOPLE, run, upload, work_on
+
+pytestmark = pytest.mark.django_db
+
+UPLOAD = reverse("lead_imports")
+
+
+@pytest.fixture
+def client(client_as: Callable[[Membership], Client], sales: Membership) -> Client:
+    return client_as(sales)
+
+
+def send(client: Client, content: bytes, name: str = "leads.csv") -> Any:
+    return client.post(UPLOAD, {"file": SimpleUploadedFile(name, content)}, follow=True)
+
+
+def do(client: Client, lead_import: LeadImport, what: str, **values: str) -> str:
+    address = reverse(f"lead_import_{what}", args=[lead_import.pk])
+    return client.post(address, values, follow=True).content.decode()
+
+
+def test_the_address_that_the_web_server_knows_is_the_pages() -> None:
+    assert UPLOAD == IMPORT_PATH
+
+
+def test_from_the_file_to_the_report(client: Client, sales: Membership) -> None:
+    page = send(client, PEOPLE.encode() + b",,bad@,,,\n").content.decode()
+    lead_import = LeadImport.objects.get()
+
+    assert "What will happen" in page
+    assert "E-mail is not an address" in page
+    assert "There is nothing to tell" in page
+    page = do(client, lead_import, "start", tell="no", owner=str(sales.user_id))
+    assert "You can leave this page" in page
+    work_on(lead_import)
+    page = client.get(lead_import.get_absolute_url()).content.decode()
+    assert "Import finished" in page
+    assert "LinkedIn was not told, as you chose." in page
+    assert set(Lead.objects.values_list("owner", flat=True)) == {sales.user_id}
+    assert AuditEntry.objects.get(action="import").details == {"rows": 4, "tells_ad_platforms": False}
+
+
+def test_the_bad_rows_come_back_with_their_reasons_and_without_formulas(client: Client, sales: Membership) -> None:
+    done = run(upload(sales, f"{HEADER},=cmd\nAda,B,bad@,+31 6 1234,=1+1,,x\n"), sales)
+
+    answer = client.post(reverse("lead_import_bad_rows", args=[done.pk]))
+
+    lines = b"".join(answer.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert lines == [
+        "First name,Last name,E-mail,Phone,Company,Job title,'=cmd,Reason",
+        "Ada,B,bad@,'+31 6 1234,'=1+1,,x,E-mail is not an address",
+    ]
+
+
+def test_rows_that_were_corrected_in_our_file_are_imported(client: Client, sales: Membership) -> None:
+    run(upload(sales, f"{HEADER},Reason\nAda,B,good@example.com,'+31 6 1234,,,E-mail is not an address\n"), sales)
+
+    assert Lead.objects.get().phone == "+31 6 1234"
+
+
+def test_another_choice_of_columns_is_checked_again(client: Client, sales: Membership) -> None:
+    lead_import = upload(sales, "Wer,Wo\nAda,ada@example.com\n")
+    assert lead_import.planned == {"bad": 1, "bad:name_missing": 1}
+
+    page = do(client, lead_import, "columns", column_0="first_name", column_1="email")
+
+    lead_import.refresh_from_db()
+    assert lead_import.planned == {"new": 1, "lead_created": 1}
+    assert "Chosen" in page
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({"column_0": "email", "column_1": "email"}, "“E-mail” is chosen for two columns"),
+        ({"column_0": "", "column_1": "email"}, "a lead needs a first or a last name"),
+        ({"column_0": "is_staff", "column_1": "email"}, "Select a valid choice"),
+    ],
+)
+def test_columns_that_make_no_lead_are_refused_in_a_sentence(
+    client: Client, sales: Membership, columns: dict[str, str], sentence: str
+) -> None:
+    lead_import = upload(sales, "Wer,Wo\nAda,ada@example.com\n")
+
+    page = do(client, lead_import, "columns", **columns)
+
+    assert sentence in page or "a lead needs" in page
+    assert LeadImport.objects.get().columns == lead_import.columns
+
+
+def test_conversions_are_told_before_they_are_chosen(
+    client: Client, sales: Membership, token: Any, make_rule: Any
+) -> None:
+    make_rule("lead_created", name="Form sent")
+    make_rule("lead_qualified", name="Good one")
+    lead_import = upload(sales, "Name,E-mail,Status\nAda B,a@example.com,Qualified\nIda B,,\n")
+
+    page = client.get(lead_import.get_absolute_url()).content.decode()
+
+    assert "Yes: 3 conversions under 2 rules (Form sent, Good one)" in page
+    assert "1 of them once there is an e-mail address" in page
+    do(client, lead_import, "start", tell="yes")
+    lead_import.refresh_from_db()
+    assert lead_import.tells_platforms
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"", "empty"), (b"%PDF-1.7", "PDF"), (b"name\n", "no leads below")]
+)
+def test_a_file_that_is_none_is_refused_in_a_sentence(client: Client, content: bytes, sentence: str) -> None:
+    assert sentence in send(client, content).content.decode()
+    assert not Lead.objects.exists()
+
+
+def test_a_file_needs_choosing(client: Client) -> None:
+    assert "Choose the file to import." in client.post(UPLOAD, {}).content.decode()
+
+
+def test_a_large_file_is_left_to_a_worker(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lead_imports, "SMALL_FILE", 10)
+
+    page = send(client, PEOPLE.encode()).content.decode()
+
+    assert "Reading the file" in page
+    assert LeadImport.objects.get().state == ImportState.READING
+    lead_imports.work_through(lambda: True)
+    assert LeadImport.objects.get().state == ImportState.READY
+
+
+def test_undo_from_the_report(client: Client, sales: Membership) -> None:
+    done = run(upload(sales, PEOPLE), sales)
+
+    do(client, done, "undo")
+    work_on(done)
+
+    page = client.get(done.get_absolute_url()).content.decode()
+    assert "3 new leads were removed" in page
+    assert AuditEntry.objects.filter(action="import_undone").count() == 1
+
+
+def test_another_file_deletes_the_one_before(client: Client, sales: Membership) -> None:
+    lead_import = upload(sales, PEOPLE)
+
+    do(client, lead_import, "discard")
+
+    assert not LeadImport.objects.exists()
+
+
+def test_what_was_started_can_t_be_discarded(client: Client, sales: Membership) -> None:
+    done = run(upload(sales, PEOPLE), sales)
+
+    do(client, done, "discard")
+
+    assert LeadImport.objects.exists()
+
+
+@pytest.mark.parametrize("outcome", ["", "new", "update", "duplicate", "bad", "nonsense"])
+def test_the_preview_takes_as_many_queries_for_each_outcome(
+    client: Client, sales: Membership, outcome: str, django_assert_max_num_queries: Any
+) -> None:
+    lead_import = upload(sales, PEOPLE * 20)
+
+    with django_assert_max_num_queries(20):
+        page = client.get(f"{lead_import.get_absolute_url()}?outcome={outcome}")
+
+    assert page.status_code == 200
