@@ -65,7 +65,7 @@ def guess_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
     result = [Guess(LEFT_OUT, is_sure=True)] * len(guesses)
     for index, guess in sorted(enumerate(guesses), key=lambda pair: not pair[1].is_sure):
         if guess.field and guess.field not in taken:
-            taken.add(guess.field)
+            taken |= {guess.field, *(["full_name"] if guess.field in NAMES else [])}
             result[index] = guess
     return result
 

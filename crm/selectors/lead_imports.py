@@ -155,12 +155,18 @@ def _preview_row(lead_import: LeadImport, row: LeadImportRow) -> PreviewRow:
             FIELDS[name],
             row.cells[index] if index < len(row.cells) else "",
             label if row.column == index else "",
-            name in row.filled or (name == "full_name" and bool({"first_name", "last_name"} & row.filled.keys())),
+            _fills(row, index, name),
         )
         for index, name in shown
     ]
     elsewhere = "" if any(cell.problem for cell in cells) else label
     return PreviewRow(row, cells, BADGES.get(row.outcome, ""), elsewhere)
+
+
+def _fills(row: LeadImportRow, index: int, name: str) -> bool:
+    """True if the cell fills an empty field of a known lead."""
+    names = {"first_name", "last_name"} if name == "full_name" else {name}
+    return index < len(row.cells) and bool(row.cells[index]) and bool(names & row.filled.keys())
 
 
 def bad_rows(lead_import: LeadImport) -> Iterator[list[str]]:

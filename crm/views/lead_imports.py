@@ -136,10 +136,13 @@ def _check_page(
     request: MemberRequest, lead_import: LeadImport, columns: ColumnsForm, start: StartForm | None = None
 ) -> HttpResponse:
     conversions, outcome = selector.conversions(lead_import), request.GET.get("outcome", "")
+    shown = selector.columns(lead_import)
     context: dict[str, Any] = {
         "lead_import": lead_import,
         "columns_form": columns,
-        "columns": columns.rows(selector.columns(lead_import)),
+        "columns": columns.rows(shown),
+        "guessed": sum(column.mark == "Guessed" for column in shown),
+        "unsure": any(column.mark == "Unsure" for column in shown),
         "totals": selector.totals(lead_import.planned),
         "rows": selector.preview(lead_import, outcome),
         "outcome": outcome,

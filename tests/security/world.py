@@ -93,8 +93,8 @@ def _fill(world: World, number: str) -> None:
         company=company, email=f"{mark.lower()}-guest@example.com", role=Role.OPS, token_sha256=mark
     )
     lead_import = LeadImport.objects.create(
-        company=company, file_name=f"{mark}.csv", size=1, state="ready", header=[f"{mark} name"], columns=["first_name"],
-        row_count=1, planned={"new": 1},
+        company=company, file_name=f"{mark}.csv", size=1, state="ready", header=[f"{mark} name"],
+        columns=["first_name"], row_count=1, planned={"new": 1},
     )  # fmt: skip
     LeadImportRow.objects.create(
         company=company, lead_import=lead_import, number=1, cells=[f"{mark} row"], outcome="new", lead=lead
@@ -104,7 +104,8 @@ def _fill(world: World, number: str) -> None:
         "lead": lead.pk, "deal": deal.pk, "rule": rule.pk, "event": event.pk, "test": test.pk,
         "key": ApiKey.objects.for_company(company)[0].pk, "member": world.members[Role.OPS].pk,
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
-        "backfill": backfill.pk, "lead_import": lead_import.pk, "connection": Connection.objects.get(company=company).pk,
+        "backfill": backfill.pk, "lead_import": lead_import.pk,
+        "connection": Connection.objects.get(company=company).pk,
         "task": task.pk,
     }  # fmt: skip
 

@@ -1,0 +1,79 @@
+"""An import in a real browser: from the file to its undo by the keyboard, and no finding of axe in any state."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from crm.models import Lead, LeadImport, Membership
+from crm.services import lead_imports
+from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page
+from tests.conftest import make_lead, sign_in
+from tests.crm.importing.uploading import HEADER, upload, work_on
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+UPLOAD = reverse("lead_imports")
+DIRTY = f"""{HEADER},Campaign,Ref
+Ines,Moreau,ines@harbour.example,+31 6 1111 1111,Harbour Freight,Head of Fleet,Webinar,A-20418
+Tomas,Berg,t.berg@fjord.example,,Fjord Foods,Buyer,,A-20419
+Ada,Smit,ada@example.com,,Orchard Retail,IT Director,,
+Jonas,Weber,jonas.weber@,,Alpen Bank,Analyst,,
+,,noor@tulip.example,,Tulip Media,Founder,,
+Tomas,Berg,t.berg@fjord.example,,Fjord Foods,Buyer,,
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_has_a_finding(
+    page: Page, sales: Membership, make_rule: Any, token: Any, size: Any, theme: str
+) -> None:
+    make_rule("lead_created", name="Lead form sent")
+    make_lead(sales.company)
+    sign_in(page, sales)
+    checked = upload(sales, DIRTY, "webinar-november.csv")
+    running, failed = upload(sales, DIRTY), upload(sales, "%PDF-1.7")
+    lead_imports.start(lead_import=running, owner=None, tells_platforms=False, user=sales.user)
+    for address in (UPLOAD, *(each.get_absolute_url() for each in (checked, running, failed))):
+        open_page(page, address, size, theme)
+        assert_fit_to_use(page)
+    done = work_on(running)
+    open_page(page, done.get_absolute_url(), size, theme)
+    assert_fit_to_use(page)
+    lead_imports.undo(lead_import=done, user=sales.user)
+    work_on(done)
+    open_page(page, done.get_absolute_url(), size, theme)
+    assert_fit_to_use(page)
+
+
+def test_from_the_file_to_the_undo_by_the_keyboard(page: Page, sales: Membership, tmp_path: Path) -> None:
+    (tmp_path / "webinar.csv").write_text(DIRTY)
+    sign_in(page, sales)
+    open_page(page, reverse("leads"))
+
+    press(page, "link", "Import")
+    page.get_by_label("File", exact=True).set_input_files(tmp_path / "webinar.csv")
+    press(page, "button", "Upload and check")
+    select = page.get_by_label("Ref A-20418, A-20419")
+    select.focus()
+    select.press("N")  # of Notes
+    press(page, "button", "Check again")
+    expect(page.get_by_label("Ref A-20418, A-20419")).to_have_value("notes")
+    expect(page.get_by_text("3 leads are added, 0 updated.")).to_be_visible()
+    press(page, "button", "Start import")
+    expect(page.get_by_role("heading", name="Importing…")).to_be_visible()
+    work_on(LeadImport.objects.get())
+    expect(page.get_by_role("heading", name="Import finished")).to_be_visible()
+    assert Lead.objects.get(first_name="Ines").notes == "A-20418"
+    press(page, "button", "Undo this import")
+    expect(page.get_by_role("heading", name="Being undone…")).to_be_visible()
+    work_on(LeadImport.objects.get())
+    expect(page.get_by_text("3 new leads were removed")).to_be_visible()
+    assert not Lead.objects.exists()
+
+
+def press(page: Page, role: Any, name: str) -> None:
+    page.get_by_role(role, name=name, exact=True).press("Enter")
