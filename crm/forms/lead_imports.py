@@ -19,8 +19,8 @@ class UploadForm(forms.Form):
 
     file = forms.FileField(
         label="File",
-        help_text="CSV, up to 20 MB and 100,000 rows. The first row has the names of the columns.",
-        widget=forms.FileInput({"accept": ".csv,.txt,.tsv"}),
+        help_text="CSV, XLSX or ODS, up to 20 MB and 100,000 rows. The first row has the names of the columns.",
+        widget=forms.FileInput({"accept": ".csv,.txt,.tsv,.xlsx,.ods"}),
         allow_empty_file=True,
         max_length=None,
         error_messages={"required": "Choose the file to import."},

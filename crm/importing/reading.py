@@ -15,6 +15,7 @@ from typing import Final
 import charset_normalizer
 
 from crm.importing.columns import FIELDS, field_named, looks_like_value
+from crm.importing.spreadsheets import UnreadableFile, as_csv, is_spreadsheet
 
 MAX_BYTES: Final = 20 * 1024 * 1024
 MAX_ROWS: Final = 100_000
@@ -38,10 +39,6 @@ OTHER_KINDS: Final = {
 }
 
 
-class UnreadableFile(Exception):
-    """The file can't be imported. The text is a sentence that says why, and what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class FileRow:
     """A row of the file. `number` counts from 1, empty rows too."""
@@ -62,11 +59,14 @@ class Table:
 def read_table(content: bytes) -> Table:
     """The file as a table. Raises UnreadableFile, also while its rows are read."""
     notes: list[str] = []
-    text = _text(content, notes)
-    delimiter = _delimiter(text)
-    notes.append(f"The columns are separated by {DELIMITERS[delimiter]}.")
-    text.seek(0)
-    rows = _rows(text, delimiter)
+    if is_spreadsheet(content):
+        rows = _rows(_text(as_csv(content, notes), notes), ",")
+    else:
+        text = _text(content, notes)
+        delimiter = _delimiter(text)
+        notes.append(f"The columns are separated by {DELIMITERS[delimiter]}.")
+        text.seek(0)
+        rows = _rows(text, delimiter)
     first = next(rows, None)
     if first is None:
         raise UnreadableFile("This file is empty. Choose one that has a row for each lead.")

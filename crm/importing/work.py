@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 
-from crm.importing.columns import guess_columns
+from crm.importing.columns import LEFT_OUT, REASON, guess_columns
 from crm.importing.judging import JudgedRow, count, judge
 from crm.importing.matching import SHARED
 from crm.importing.reading import FileRow, UnreadableFile, read_table
@@ -26,6 +26,7 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 logger = logging.getLogger(__name__)
 
 CHUNK: Final = 1_000
+REMEMBERED: Final = 20  # imports whose columns are remembered
 GUESSED_FROM: Final = 50  # rows
 WHEN_JUDGED: Final = ("key", "outcome", "problem", "column", "of_row", "filled")
 WHEN_WRITTEN: Final = (*WHEN_JUDGED, "lead")
@@ -74,9 +75,20 @@ def _read(lead_import: LeadImport) -> None:
     else:
         sample = [row.cells for row in _rows(lead_import)[:GUESSED_FROM]]
         lead_import.header, lead_import.notes = list(table.header), table.notes
-        lead_import.columns = [guess.field for guess in guess_columns(table.header, sample)]
+        lead_import.columns = _remembered(lead_import) or [g.field for g in guess_columns(table.header, sample)]
         lead_import.state = ImportState.CHECKING
     LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).delete()
+
+
+def _remembered(lead_import: LeadImport) -> list[str]:
+    """What the columns of the company's last import with these names were, or nothing."""
+    alike = LeadImport.objects.for_company(lead_import.company_id).filter(started_at__isnull=False)
+    names = [name for name in lead_import.header if name != REASON]
+    for earlier in alike.order_by("-pk").values("header", "columns")[:REMEMBERED]:
+        fields = dict(zip(earlier["header"], earlier["columns"], strict=True))
+        if [name for name in earlier["header"] if name != REASON] == names:
+            return [fields.get(name, LEFT_OUT) for name in lead_import.header]
+    return []
 
 
 def _batches(rows: Iterator[FileRow]) -> Iterator[list[FileRow]]:

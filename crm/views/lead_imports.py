@@ -14,6 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from crm.accounts.bodies import takes_import
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.lead_imports import ColumnsForm, StartForm, UploadForm
+from crm.importing.columns import REASON
 from crm.models import ImportState, LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
@@ -125,7 +126,7 @@ def discard(request: MemberRequest, pk: int) -> HttpResponse:
 def download_bad_rows(request: MemberRequest, pk: int) -> HttpResponseBase:
     """The bad rows with a column for the reason, to be corrected and imported again."""
     lead_import = _own(request, pk)
-    head = [*lead_import.header, "Reason"]
+    head = [*lead_import.header, REASON]
     what = f"bad rows of import {lead_import.pk}"
     return export(
         request, what=what, head=head, rows=selector.bad_rows(lead_import), back_to=lead_import.get_absolute_url()

@@ -226,3 +226,13 @@ def test_our_own_failure_ends_the_import_with_a_sentence(sales: Membership, monk
 
     assert (failed.state, failed.done) == (ImportState.FAILED, {})
     assert "our side" in failed.problem
+
+
+def test_the_columns_of_a_list_are_remembered(sales: Membership) -> None:
+    lead_import = upload(sales, "Wer,Wo\nAda,ada@example.com\n")
+    run(lead_imports.map_columns(lead_import=lead_import, columns=["full_name", "email"]), sales)
+
+    again, other = upload(sales, "Wer,Wo,Reason\nIda,i@example.com,x\n"), upload(sales, "Wer,Was\nIda,i@example.com\n")
+
+    assert again.columns == ["full_name", "email", ""]
+    assert other.columns == ["", "email"]

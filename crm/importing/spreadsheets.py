@@ -1,0 +1,53 @@
+"""Reads spreadsheets (XLSX, ODS) in a process of its own, which has limits of time, memory and disk.
+
+A small file can claim a cell at the far corner of a sheet, or unpack to gigabytes: what reads it would take all memory.
+Here that ends a child, and the file is refused in a sentence. The child writes CSV, so there is one way to go on.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Final
+
+SECONDS: Final = 30
+READER: Final = Path(__file__).with_name("spreadsheet_reader.py")
+ZIPPED: Final = b"PK\x03\x04"  # both kinds are ZIP archives
+
+
+class UnreadableFile(Exception):
+    """The file can't be imported. The text is a sentence that says why, and what to do."""
+
+
+def is_spreadsheet(content: bytes) -> bool:
+    return content.startswith(ZIPPED)
+
+
+def as_csv(content: bytes, notes: list[str]) -> bytes:
+    """The first sheet that is not empty, as CSV in UTF-8. Raises UnreadableFile."""
+    with TemporaryFile() as source, TemporaryFile() as result:
+        source.write(content)
+        source.seek(0)
+        try:
+            # Isolated: neither the environment nor the current folder decides what the child imports.
+            child = subprocess.run(  # noqa: S603 - no word of the command comes from anybody
+                [sys.executable, "-I", str(READER)], stdin=source, stdout=result, stderr=subprocess.PIPE, env={},
+                timeout=SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise UnreadableFile(TOO_LARGE) from None
+        if child.returncode:
+            raise UnreadableFile(REFUSALS.get(child.returncode, TOO_LARGE))
+        sheet = json.loads(child.stderr)
+        if sheet["count"] > 1:
+            notes.append(f"The file has {sheet['count']} sheets, of which “{sheet['name']}” is read.")
+        result.seek(0)
+        return result.read()
+
+
+TOO_LARGE: Final = "This spreadsheet is too large. Delete what you don't need, or save the sheet as CSV."
+REFUSALS: Final = {
+    3: "This is no spreadsheet that can be read. Save it again as XLSX or ODS without a password, or as CSV.",
+    4: "This spreadsheet is empty. Choose one that has a row for each lead.",
+}
