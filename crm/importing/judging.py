@@ -21,6 +21,12 @@ class JudgedRow:
     values: dict[str, Any]
     lead: Lead | None = None
     news: dict[str, Any] = field(default_factory=dict)
+    before: tuple[object, ...] = ()  # what was known of the row
+
+    @property
+    def has_changed(self) -> bool:
+        """True if the row has to be written again."""
+        return self.before != _known(self.row)
 
 
 def judge(lead_import: LeadImport, rows: Sequence[LeadImportRow], reader: RowReader) -> list[JudgedRow]:
@@ -54,10 +60,14 @@ def _kinds(values: dict[str, Any]) -> list[str]:
 
 
 def _read(row: LeadImportRow, reader: RowReader) -> JudgedRow:
-    read = reader.read(row.cells)
+    read, before = reader.read(row.cells), _known(row)
     row.key, row.problem, row.column = read.key, read.problem, read.column
     row.outcome, row.of_row, row.filled = RowOutcome.BAD if read.problem else "", None, {}
-    return JudgedRow(row, read.values)
+    return JudgedRow(row, read.values, before=before)
+
+
+def _known(row: LeadImportRow) -> tuple[object, ...]:
+    return row.key, row.outcome, row.problem, row.column, row.of_row, row.filled
 
 
 def _first_rows(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Which leads of the company the rows of an import are about, and what they add to them."""
 
+import string
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from crm.models import Lead, LeadImport
 from crm.models.lead import LeadQuerySet
 
 NAMED_BY: Final = ("first_name", "last_name", "phone", "organisation")
+ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 SHARED: Final = "share_with_ad_platforms"
 
 Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
@@ -55,5 +57,6 @@ def _name(values: Mapping[str, Any]) -> str:
     return f"{values.get('first_name', '')} {values.get('last_name', '')}".strip()
 
 
-def _lower(texts: list[str]) -> list[Lower]:
-    return [Lower(Value(text)) for text in dict.fromkeys(texts)]
+def _lower(texts: list[str]) -> list[str]:
+    """The texts as LOWER() returns them: PostgreSQL's knows all letters, SQLite's only those of ASCII."""
+    return [*{lower for text in texts for lower in (text.lower(), text.translate(ASCII_LOWER))}]

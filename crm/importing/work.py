@@ -169,7 +169,7 @@ def _rows(lead_import: LeadImport) -> Any:
 
 def _save_rows(judged: Sequence[JudgedRow], fields: Sequence[str]) -> None:
     """Write these fields of the rows, as an insert that conflicts: an UPDATE would compare each row with each."""
-    rows = [each.row for each in judged]
+    rows = [each.row for each in judged if each.row.lead_id or each.has_changed]
     LeadImportRow.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=fields)
 
 

@@ -95,7 +95,7 @@ class LeadImport(models.Model):
     file_name = models.CharField(max_length=120)
     size = models.PositiveIntegerField()  # of the file, in bytes
     state = models.CharField(max_length=10, choices=ImportState.choices, default=ImportState.READING)
-    problem = models.CharField(max_length=300, blank=True, db_default="")  # why it failed, in a sentence
+    problem = models.CharField(max_length=300, blank=True, default="", db_default="")  # why it failed, in a sentence
     notes = models.JSONField(default=list)  # what was guessed about the file, in sentences
     header = models.JSONField(default=list)
     columns = models.JSONField(default=list)
@@ -177,14 +177,14 @@ class LeadImportRow(models.Model):
     lead_import = models.ForeignKey(LeadImport, on_delete=models.CASCADE, related_name="rows", db_index=False)
     number = models.PositiveIntegerField()  # in the file, where the first row is 1
     cells = models.JSONField(default=list, encoder=ReadableJSONEncoder)
-    key = models.CharField(max_length=32, blank=True, db_default="")
-    outcome = models.CharField(max_length=10, choices=RowOutcome.choices, blank=True, db_default="")
-    problem = models.CharField(max_length=20, choices=RowProblem.choices, blank=True, db_default="")
+    key = models.CharField(max_length=32, blank=True, default="", db_default="")
+    outcome = models.CharField(max_length=10, choices=RowOutcome.choices, blank=True, default="", db_default="")
+    problem = models.CharField(max_length=20, choices=RowProblem.choices, blank=True, default="", db_default="")
     column = models.PositiveSmallIntegerField(null=True)
     of_row = models.PositiveIntegerField(null=True)
     lead = models.ForeignKey(Lead, null=True, on_delete=models.SET_NULL, related_name="import_rows")
     filled = models.JSONField(default=dict)
-    undo = models.CharField(max_length=10, choices=RowUndo.choices, blank=True, db_default="")
+    undo = models.CharField(max_length=10, choices=RowUndo.choices, blank=True, default="", db_default="")
 
     objects: ClassVar[CompanyQuerySet["LeadImportRow"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
