@@ -3,7 +3,17 @@
 from django.urls import include, path
 
 from crm.views import (
-    audit, calendar_feeds, company, deals, lead_imports, leads, people, shell, sign_in_provider, tasks, undo,
+    audit,
+    calendar_feeds,
+    company,
+    deals,
+    lead_imports,
+    leads,
+    people,
+    shell,
+    sign_in_provider,
+    tasks,
+    undo,
 )  # fmt: skip
 
 urlpatterns = [

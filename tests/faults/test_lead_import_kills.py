@@ -1,0 +1,54 @@
+"""A file of leads whose worker is killed twice on the way: in its outcome nothing tells that it was."""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from capi.models import ConversionEvent
+from crm.models import CrmEvent, ImportState, Lead, LeadImport, Membership, User
+from crm.services import lead_imports
+from tests.faults import figures
+from tests.faults.invariants import extra_acceptances
+from tests.faults.processes import wait_for
+from tests.faults.world import RECOVERY_SECONDS
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+
+def dirty(rows: int) -> bytes:
+    """A tenth of the rows bad, and a tenth the same as the one before."""
+    lines = [f"Row,{number},row{number}@example.com" for number in range(rows)]
+    lines[::10] = ["Row,Bad,row@"] * len(lines[::10])
+    lines[5::10] = lines[4::10]
+    return "\n".join(["First name,Last name,E-mail", *lines]).encode()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.covers("F59")
+def test_an_import_that_is_killed_twice_adds_and_tells_each_lead_once(world) -> None:
+    rows = figures.rounds(4_000, long=100_000)
+    company = world.connect()
+    user = User.objects.create(username="importer@example.com", email="importer@example.com")
+    Membership.objects.create(company=company, user=user, role="sales")
+    file = SimpleUploadedFile("leads.csv", dirty(rows))
+    lead_import = lead_imports.upload(company=company, file=file, user=user)
+    world.start_worker()
+    wait_until(lead_import, lambda now: now.state == ImportState.READY)
+
+    assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=True, user=user)
+    for share in (0.3, 0.8):
+        wait_until(lead_import, lambda now, share=share: now.processed >= share * rows)
+        world.kill("worker1")
+        world.start_worker()
+    wait_until(lead_import, lambda now: now.state == ImportState.DONE)
+
+    lead_import.refresh_from_db()
+    counts = {outcome: lead_import.done[outcome] for outcome in ("new", "duplicate", "bad")}
+    assert counts == {"new": rows * 8 // 10, "duplicate": rows // 10, "bad": rows // 10}
+    assert lead_import.done == lead_import.planned
+    world.wait_for_the_end(seconds=RECOVERY_SECONDS + 20)
+    assert Lead.objects.count() == CrmEvent.objects.count() == ConversionEvent.objects.count() == counts["new"]
+    assert extra_acceptances(world.ledger.entries()) == 0
+
+
+def wait_until(lead_import: LeadImport, condition) -> None:
+    wait_for(lambda: condition(LeadImport.objects.get(pk=lead_import.pk)), seconds=240, told="the import goes on")
