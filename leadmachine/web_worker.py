@@ -55,8 +55,12 @@ def with_room_for_import(adjustments: Adjustments) -> Adjustments:
 class RequestParser(HTTPRequestParser):
     """A request as it arrives. Only one page accepts more than `LARGEST_BODY`."""
 
-    body_seconds = property(lambda self: IMPORT_SECONDS if self._is_import else BODY_SECONDS)
+    adj: Adjustments
     _is_import = False
+
+    @property
+    def body_seconds(self) -> float:
+        return IMPORT_SECONDS if self._is_import else BODY_SECONDS
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)

@@ -7,15 +7,17 @@ dies has done the whole chunk or none of it. So does the cursor, which another w
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from crm.importing.columns import LEFT_OUT, REASON, guess_columns
 from crm.importing.judging import JudgedRow, count, judge
 from crm.importing.matching import SHARED
-from crm.importing.reading import FileRow, UnreadableFile, read_table
+from crm.importing.reading import FileRow, read_table
+from crm.importing.spreadsheets import UnreadableFile
 from crm.importing.undoing import undo_chunk
 from crm.importing.values import RowReader
 from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome
@@ -143,7 +145,7 @@ def _fill(judged: Sequence[JudgedRow]) -> None:
     for each in judged:
         assert each.lead is not None
         each.row.lead = each.lead
-        each.lead.updated_at = Now()  # type: ignore[assignment]
+        each.lead.updated_at = Now()
         changed[each.lead.pk] = each.lead
         fields |= each.news.keys()
     if opted_out := [each.lead.pk for each in judged if each.lead and SHARED in each.news]:
@@ -160,10 +162,10 @@ def _undo(lead_import: LeadImport) -> None:
 
 def _end(lead_import: LeadImport, state: ImportState, problem: str = "") -> None:
     lead_import.state, lead_import.problem = state, problem
-    lead_import.finished_at = Now()  # type: ignore[assignment]
+    lead_import.finished_at = Now()
 
 
-def _rows(lead_import: LeadImport) -> Any:
+def _rows(lead_import: LeadImport) -> QuerySet[LeadImportRow]:
     return LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).order_by("number")
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from django.db.models import QuerySet
+
 from crm.importing.columns import FIELDS, LEFT_OUT, guess_columns
 from crm.importing.judging import LATER, PROBLEM
 from crm.models import Company, CrmEventKind, LeadImport, LeadImportRow, RowOutcome, RowProblem, RowUndo
@@ -188,5 +190,5 @@ def has_rows(lead_import: LeadImport) -> bool:
     return _rows(lead_import).exists()
 
 
-def _rows(lead_import: LeadImport):  # type: ignore[no-untyped-def]
+def _rows(lead_import: LeadImport) -> QuerySet[LeadImportRow]:
     return LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).order_by("number")

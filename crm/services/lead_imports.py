@@ -26,7 +26,7 @@ TOO_LATE: Final = "This import can no longer be undone."
 ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload it again, if they are not in it."
 
 
-def upload(*, company: Company, file: UploadedFile, user: User) -> LeadImport:
+def upload(*, company: Company, file: UploadedFile, user: User) -> LeadImport:  # type: ignore[type-arg]
     """Store a file. A small one is read and checked at once, others by a worker. Raises ValidationError."""
     if not file.size:
         raise ValidationError("This file is empty. Choose one that has a row for each lead.")

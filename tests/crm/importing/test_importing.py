@@ -132,7 +132,7 @@ def test_later_steps_of_an_imported_lead_are_told_as_usual(sales: Membership, ru
     lead.status = LeadStatus.objects.for_company(sales.company).get(name="Qualified")
     lead.save()
 
-    assert ConversionEvent.objects.get().crm_event.kind == "lead_qualified"
+    assert ConversionEvent.objects.get().rule == rules[1]
 
 
 @pytest.mark.parametrize("dies_in", range(1, 5))

@@ -4,7 +4,8 @@ import pytest
 
 from crm.importing import reading
 from crm.importing.columns import guess_columns
-from crm.importing.reading import UnreadableFile, read_table
+from crm.importing.reading import read_table
+from crm.importing.spreadsheets import UnreadableFile
 
 HEADER = "Vorname;Nachname;E-Mail\n"
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from crm.importing import spreadsheets
-from crm.importing.reading import UnreadableFile, read_table
+from crm.importing.reading import read_table
+from crm.importing.spreadsheets import UnreadableFile
 from tests.crm.importing.spreadsheet_files import archive, ods, text_row, xlsx
 
 LEADS = text_row(1, "Name", "E-mail") + text_row(2, "Ada", "ada@example.com")
