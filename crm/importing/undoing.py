@@ -1,18 +1,20 @@
 """Undoing an import: the leads that it added are removed, and the fields that it filled are emptied again.
 
-A lead that has a deal, or that somebody has changed since, stays as it is.
+A lead that has a deal or a task, or that somebody has changed since, stays as it is.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from crm.importing.matching import SHARED
-from crm.models import Change, CrmEvent, Deal, Lead, LeadImport, LeadImportRow, RowOutcome, RowUndo
+from crm.models import Change, CrmEvent, Deal, Lead, LeadImport, LeadImportRow, RowOutcome, RowUndo, Task
 from crm.models.recorder import taken_back
 
 JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a lead and its last change, if that was all
@@ -37,11 +39,9 @@ def undo_chunk(lead_import: LeadImport, size: int) -> bool:
 
 def _locked(pks: Sequence[int]) -> dict[int, Lead]:
     """The leads, locked before `taken_back` locks other rows, and whether each is as the import left it."""
-    has_history = Q(Exists(Change.objects.filter(lead=OuterRef("pk")))) | Q(
-        Exists(Deal.objects.filter(lead=OuterRef("pk")))
-    )
+    somebodys_work = (Exists(model.objects.filter(lead=OuterRef("pk"))) for model in (Change, Deal, Task))
     leads = Lead.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=pks).order_by("pk")
-    return {lead.pk: lead for lead in leads.annotate(is_touched=has_history)}
+    return {lead.pk: lead for lead in leads.annotate(is_touched=reduce(or_, map(Q, somebodys_work)))}
 
 
 def _remove(rows: Sequence[LeadImportRow], leads: dict[int, Lead], lead_import: LeadImport) -> None:

@@ -1,6 +1,6 @@
 """An import from the file to the leads: what is added, filled, left out and refused, and what LinkedIn hears of it."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +9,9 @@ from capi.models import ConversionEvent
 from capi.models.functions import database_now
 from capi.services import backfills
 from crm.importing import work
-from crm.models import Change, CrmEvent, ImportState, Lead, LeadImport, LeadImportRow, LeadStatus, Membership
+from crm.models import Change, CrmEvent, ImportState, Lead, LeadImport, LeadImportRow, LeadStatus, Membership, Task
 from crm.services import lead_imports
+from crm.services.tasks import save_task
 from tests.conftest import make_deal, make_lead
 from tests.crm.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
 
@@ -194,6 +195,18 @@ def test_undo_leaves_what_was_changed_since(sales: Membership) -> None:
     assert (known.title, known.last_name) == ("", "")
     assert (other.title, other.last_name) == ("Boss", "")
     assert names() == ["Ada", "Ada", "Ines Moreau", "Tomas Berg"]
+
+
+def test_undo_leaves_a_lead_that_somebody_has_planned_a_task_about(sales: Membership) -> None:
+    done = run(upload(sales, PEOPLE), sales)
+    ines = Lead.objects.get(first_name="Ines")
+    save_task(task=Task(company=sales.company, lead=ines, owner=sales.user, title="Call", due_on=date(2026, 12, 1)))
+
+    lead_imports.undo(lead_import=done, user=sales.user)
+    work_on(done)
+
+    assert names() == ["Ines Moreau"]
+    assert Task.objects.get().lead == ines
 
 
 def test_undo_stops_what_was_not_sent_and_counts_what_was(sales: Membership, rules: list[Any]) -> None:
