@@ -111,6 +111,7 @@ def _row(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Row:
         event_id=EVENT_ID_SHOWN.format(0, rule.pk),
         happened_at=database_now(),
         attempts=0,
+        reason="",
         last_attempt_id=None,
         lead_id=lead.pk,
         deal_id=deal.pk if deal else None,
