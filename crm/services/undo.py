@@ -113,12 +113,14 @@ def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: Undone) ->
         if _is_erased(row):
             if row not in result.erased:
                 result.erased.append(row)
+        elif _is_untouched(row, events):
+            if not _of_rows(events, [row]).exclude(api_key=None).exists():
+                idempotency.forget(row=row)  # a script that repeats its request is told that the row is gone
+            untouched.append(row)
         else:
-            (untouched if _is_untouched(row, events) else result.changed_since).append(row)
+            result.changed_since.append(row)
     result.told += take_back(_of_rows(events, untouched), sender=model)  # of all at once: a sentence says how many
     for row in untouched:
-        if not _of_rows(events, [row]).exclude(api_key=None).exists():
-            idempotency.forget(row=row)  # a script that repeats its request is told that the row is gone
         result.removed.append(str(row))
         delete(row=row)
 

@@ -17,8 +17,9 @@ from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models.choices import Reason
 from capi.selectors.explanations.explain import TAKEN_BACK_ON_THE_WAY, explain
-from crm.models import Lead
+from crm.models import Lead, LeadStatus
 from crm.models.recorder import acting_as
+from crm.services.editing import change_status
 from crm.services.undo import undo
 from tests.capi.conftest import hashes, received, requests_made, send_all, states, wait_is_over
 from tests.conftest import make_deal, make_lead
@@ -26,7 +27,9 @@ from tests.conftest import make_deal, make_lead
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 REFUSED = Fault(status=400, body='{"message":"odd","status":400}')  # names nobody: the batch is halved
-ON_ITS_WAY = ["“Lead created” may be in a request to LinkedIn that had already begun. Recent Events shows the result."]
+ON_ITS_WAY = (
+    "“Lead qualified”{} may be in a request to LinkedIn that had already begun. Recent Events shows the result."
+)
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,16 @@ def add(company: Any, count: int) -> uuid.UUID:
     with acting_as(None, action=action):
         for number in range(count):
             make_lead(company, email=f"lead{number}@example.com")
+    return action
+
+
+def qualify(company: Any, count: int) -> uuid.UUID:
+    """Set as many leads to Qualified in one action."""
+    leads = [make_lead(company, email=f"lead{number}@example.com").pk for number in range(count)]
+    action = uuid.uuid4()
+    with acting_as(None, action=action):
+        status = LeadStatus.objects.get(company=company, meaning="qualified")
+        change_status(leads=Lead.objects.filter(pk__in=leads), status=status)
     return action
 
 
@@ -68,15 +81,15 @@ def on_the_wire(monkeypatch) -> Callable[..., None]:
 
 def test_what_is_undone_is_in_no_request_of_another_rule(company, connected, make_rule, sandbox, on_the_wire) -> None:
     for linkedin_id in ("104011", "104012"):
-        make_rule("lead_created", linkedin_id)
-    action, told = add(company, 1), []
+        make_rule("lead_qualified", linkedin_id)
+    action, told = qualify(company, 1), []
     on_the_wire(lambda: told.extend(undo(company=company, action=action).told))
 
     send_all(company)
 
     assert [element["conversion"][-6:] for element in received(sandbox)] == ["104011"]
     assert sorted(states(company)) == ["accepted", "cancelled"]
-    assert told == [ON_ITS_WAY[0].replace("created”", "created” (2 conversions)")]
+    assert told == [ON_ITS_WAY.format(" (2 conversions)")]
 
 
 @pytest.mark.parametrize(("answer", "ended"), [(None, ["accepted"] * 2 + ["cancelled"] * 3), (500, ["cancelled"] * 5)])
@@ -84,8 +97,8 @@ def test_what_is_undone_is_in_no_later_batch(
     company, connected, make_rule, sandbox, settings, on_the_wire, answer, ended
 ) -> None:
     settings.BATCH_SIZE = 2
-    make_rule("lead_created")
-    action = add(company, 5)
+    make_rule("lead_qualified")
+    action = qualify(company, 5)
     on_the_wire(lambda: undo(company=company, action=action))
     if answer:
         sandbox.faults.add(Fault(status=answer))
@@ -101,8 +114,8 @@ def test_what_is_undone_after_a_worker_was_killed_is_not_sent(
     company, connected, make_rule, sandbox, monkeypatch
 ) -> None:
     make_rule("lead_created")
-    make_lead(company)
-    action = add(company, 1)
+    make_rule("lead_qualified")
+    action = qualify(company, 1)
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):
         patched.setattr(http_session, "send", Mock(side_effect=RuntimeError))
         patched.setattr(lane, "release", lambda lease: None)
@@ -114,7 +127,7 @@ def test_what_is_undone_after_a_worker_was_killed_is_not_sent(
     Connection.objects.update(leased_until=Now() - timedelta(seconds=1))
     send_all(company)
 
-    assert (told, seen) == (ON_ITS_WAY, TAKEN_BACK_ON_THE_WAY)
+    assert (told, seen) == ([ON_ITS_WAY.format("")], TAKEN_BACK_ON_THE_WAY)
     assert (states(company), len(received(sandbox))) == (["accepted", "cancelled"], 1)
 
 
@@ -136,8 +149,8 @@ def test_what_waits_for_an_address_ends_with_its_undo(company, connected, make_r
 def test_what_is_undone_before_it_is_sent_again_for_its_time_ends(
     company, connected, make_rule, sandbox, on_the_wire
 ) -> None:
-    make_rule("lead_created")
-    action = add(company, 1)
+    make_rule("lead_qualified")
+    action = qualify(company, 1)
     early = '{"message":"Index: 0, ERROR :: /conversionHappenedAt :: is in the future","status":400}'
     sandbox.faults.add(Fault(status=400, body=early))
     on_the_wire(lambda: undo(company=company, action=action))
