@@ -13,7 +13,7 @@ from capi.linkedin.client import Answer, Client, TransportError
 
 logger = logging.getLogger(__name__)
 
-NOT_SENT: Final = Answer(None, {}, b"", TransportError.UNREACHABLE, 0)
+NOT_SENT: Final = Answer(None, {}, b"", TransportError.UNREACHABLE, 0, was_sent=False)
 
 _local = threading.local()
 

@@ -128,8 +128,9 @@ def _outcome(decision: Decision, request: Request, snapshot: LaneSnapshot) -> Re
             return outcome([_held(part, Reason.VERSION_RETIRED)])
         case Throttled():
             return outcome([_held(part, Reason.THROTTLED)])
-        case TryLater(reason=reason, retry_after=retry_after):
-            return outcome(list(_later(part, Reason(reason), snapshot, at_least=retry_after)))
+        case TryLater(reason=reason, retry_after=retry_after, is_unknown=is_unknown):
+            later = _later(part, Reason(reason), snapshot, at_least=retry_after)
+            return outcome([replace(update, is_unknown=is_unknown) for update in later])
     return outcome()
 
 
@@ -224,7 +225,9 @@ def _per_element(part: Part, results: Sequence[ElementResult], snapshot: LaneSna
         elif result.verdict == Verdict.REJECTED:
             yield EventUpdate(events, State.REJECTED, Reason.DATA_REFUSED, result.message, http_status=result.status)
         else:
-            yield from _later(events, Reason.SERVER_TROUBLE, snapshot, message=result.message, status=result.status)
+            later = _later(events, Reason.SERVER_TROUBLE, snapshot, message=result.message, status=result.status)
+            is_unknown = result.status is None or result.status < 300  # a success, but not a plain one
+            yield from (replace(update, is_unknown=is_unknown) for update in later)
 
 
 def _log_limit(lease: Lease, request: Request, body_limit: int | None) -> None:

@@ -2,11 +2,13 @@
 
 Who a person is, is known only when a request is made: until then an address may be corrected, and the change behind an
 event undone. So the decision is made then, in the transaction that pays for the request. The first event of a person is
-noted in `CountedPerson`, and only then sent. Others are skipped once it has been accepted, and wait until its outcome
-is known. If it ends without having been sent, the next one takes its place, so none is lost.
+noted in `CountedPerson`, and only then sent. If LinkedIn plainly did not take it, `settle.write` deletes the note with
+the answer. So whoever has one was counted, or may have been: LinkedIn accepted the event, or its answer is unknown or
+on its way. Other events of the person are skipped, however that event ends. They wait only while it is about to be sent
+again for the same person, and so never for an event that waits itself.
 
 A lane has one request at a time, and the transaction locks its row: two events of a person can't be noted at once. An
-event that is retried after its lead's address was changed holds both places: it may have been counted under the first.
+event whose answer is unknown, and whose lead then gets another address, keeps the first place and needs a second.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,7 +17,7 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from capi.delivery import lane, selection, settle
@@ -23,7 +25,7 @@ from capi.delivery.lane import LaneSnapshot, Lease
 from capi.delivery.selection import NotSendable, Sendable
 from capi.linkedin.identity import email_sha256, person_key
 from capi.models import ConversionEvent, ConversionRule, CountedPerson
-from capi.models.choices import OPEN_STATES, STATES_THAT_HOLD_ONCE, Reason, State
+from capi.models.choices import OPEN_STATES, Reason, State
 from crm.models import Lead
 from crm.models.snapshots import chunks
 
@@ -35,6 +37,7 @@ COUNTED: Final = NotSendable(State.SKIPPED, Reason.ALREADY_COUNTED)
 class _Division:
     """The events of a part: the first of each person, those of people who are counted, and those that wait."""
 
+    noted: set[int]  # the people who had a place before
     first: list[Sendable] = field(default_factory=list)
     counted: list[Sendable] = field(default_factory=list)
     waiting: list[Sendable] = field(default_factory=list)
@@ -43,10 +46,10 @@ class _Division:
 @transaction.atomic
 def spend_for_people(
     lease: Lease, snapshot: LaneSnapshot, rule: ConversionRule, part: Sequence[Sendable], *, recalls: int
-) -> Sequence[Sendable]:
+) -> tuple[Sequence[Sendable], Sequence[CountedPerson]]:
     """As `recall.spend_unless_recalled`, for a rule that counts people: returns one event of each, if any may go.
 
-    Raises LeaseLost.
+    Also returns the people who had not been noted before. Raises LeaseLost.
     """
     unchanged = lane.renew_and_compare(lease, recalls=recalls)
     events = part if unchanged else selection.read_again(rule, part, now=snapshot.now)
@@ -54,41 +57,44 @@ def spend_for_people(
     division = _divide(rule, events, keys)
     if division.counted:
         settle.close_unsendable(lease, {COUNTED: [event.row for event in division.counted]})
-    waiting = ConversionEvent.objects.pending().filter(pk__one_of=[event.row.pk for event in division.waiting])
-    waiting.update(reason=Reason.ALREADY_COUNTED, next_attempt_at=Now() + LATER)
-    CountedPerson.objects.bulk_create(
-        [CountedPerson(rule=rule, person=keys[event.row.pk], event_id=event.row.pk) for event in division.first],
-        update_conflicts=True,
-        unique_fields=["rule", "person"],
-        update_fields=["event"],
-    )
+    if division.waiting:
+        waiting = ConversionEvent.objects.pending().filter(pk__one_of=[event.row.pk for event in division.waiting])
+        waiting.update(reason=Reason.ALREADY_COUNTED, next_attempt_at=Now() + LATER)
     if division.first and not lane.spend_request(lease, snapshot):
         transaction.set_rollback(True)  # nothing is sent, so nobody is counted
-        return []
-    return division.first
+        return [], []
+    places = [CountedPerson(rule=rule, person=keys[event.row.pk], event_id=event.row.pk) for event in division.first]
+    new = [each for each in places if each.person not in division.noted]
+    return division.first, CountedPerson.objects.bulk_create(new)
 
 
 def _divide(rule: ConversionRule, events: Iterable[Sendable], keys: dict[int, int]) -> _Division:
-    holders = {
-        person: (event, State(state))
-        for person, event, state in _counted(rule, keys.values()).values_list("person", "event__pk", "event__state")
-    }
-    division = _Division()
+    holders = _holders(rule, keys.values())
+    division = _Division(noted=set(holders))
     for event in events:
-        holder, state = holders.setdefault(keys[event.row.pk], (event.row.pk, State.PENDING))
+        holder, is_sent_again = holders.setdefault(keys[event.row.pk], (event.row.pk, True))
         if holder == event.row.pk:
             division.first.append(event)
-        elif state in OPEN_STATES:
+        elif is_sent_again:
             division.waiting.append(event)
         else:
             division.counted.append(event)
     return division
 
 
+def _holders(rule: ConversionRule, people: Iterable[int]) -> dict[int, tuple[int, bool]]:
+    """By person: the event that has their place, and whether it is about to be sent again for the same person."""
+    lead = Lead._base_manager.filter(pk=OuterRef("event__lead")).order_by()
+    places = _counted(rule, people).annotate(address=Subquery(lead.values("email")[:1]))
+    return {
+        person: (event, state == State.PENDING and person in _people([rule.pk], address))
+        for person, event, state, address in places.values_list("person", "event_id", "event__state", "address")
+    }
+
+
 def people_of(rule: ConversionRule, addresses: Iterable[str]) -> set[int]:
     """The keys of the people with these addresses, without those that have no hash."""
-    hashes = map(email_sha256, addresses)
-    return {person_key(sha256, rule_id=rule.pk) for sha256 in hashes if sha256 is not None}
+    return {person for address in addresses for person in _people([rule.pk], address)}
 
 
 def counted_people(rule: ConversionRule, people: Collection[int]) -> set[int]:
@@ -119,15 +125,24 @@ def forget_people(*, company_id: int, lead_ids: Collection[int]) -> None:
     Call it while the leads still have their addresses.
     """
     leads = Lead.objects.for_company(company_id)
-    rules = list(ConversionRule._base_manager.filter(company=company_id))
-    gone: set[int] = set()
-    kept: set[int] = set()
-    for address in leads.filter(pk__in=lead_ids).values_list("email", flat=True):
-        others = leads.with_address(address).exclude(pk__in=lead_ids)
-        (kept if others.exists() else gone).update(*(people_of(rule, [address]) for rule in rules))
-    own = Q(event__lead__in=lead_ids) | Q(person__in=gone)
-    CountedPerson.objects.filter(own, rule__in=rules).exclude(person__in=kept).delete()
+    rules = list(ConversionRule._base_manager.filter(company=company_id).values_list("pk", flat=True))
+    own = leads.filter(pk__in=lead_ids).values_list("email", flat=True)
+    people = {person for address in own for person in _people(rules, address)}
+    places = CountedPerson.objects.filter(Q(event__lead__in=lead_ids) | Q(person__in=people), rule__in=rules)
+    gone = dict(places.values_list("person", "rule"))
+    # Only their keys say whose they are: an address may have changed since, or be written in another way.
+    others = leads.exclude(pk__in=lead_ids).exclude(email="").values_list("email", flat=True)
+    for address in others.iterator() if gone else ():
+        for person in _people(set(gone.values()), address):
+            gone.pop(person, None)
+    CountedPerson.objects.filter(rule__in=rules, person__in=list(gone)).delete()
+
+
+def _people(rule_ids: Iterable[int], address: str | None) -> set[int]:
+    """The keys of the person with this address under these rules. None if it has no hash."""
+    sha256 = email_sha256(address)
+    return set() if sha256 is None else {person_key(sha256, rule_id=rule_id) for rule_id in rule_ids}
 
 
 def _counted(rule: ConversionRule, people: Iterable[int]) -> QuerySet[CountedPerson]:
-    return CountedPerson.objects.filter(rule=rule, person__in=list(people), event__state__in=STATES_THAT_HOLD_ONCE)
+    return CountedPerson.objects.filter(rule=rule, person__in=list(people))

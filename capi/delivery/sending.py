@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from django.conf import settings
@@ -16,6 +16,7 @@ from capi.delivery.selection import Batch, Sendable
 from capi.delivery.settle import Request
 from capi.linkedin import answers, failpoints, payload
 from capi.linkedin.answers import Accepted, Decision
+from capi.models import CountedPerson
 from capi.models.choices import Reason, State
 from capi.models.lookups import IdList
 from capi.models.token import UnreadableToken, unseal
@@ -56,9 +57,10 @@ class BatchSender:
             token = self._token(snapshot)
             if token is None:
                 return
-            part = self._spend(snapshot, part)
+            part, counted = self._spend(snapshot, part)
             if part:
                 request, decision = self._request(part, token, snapshot)
+                request = replace(request, counted=counted)
                 outcome = outcomes.apply_decision(self.lease, decision, request, snapshot.at_present(), bisection)
                 self.result.states.update({update.state: len(update.events) for update in outcome.updates})
         if rejected := outcomes.apply_refusals(self.lease, bisection, self.snapshot.at_present().now):
@@ -78,10 +80,13 @@ class BatchSender:
             settle.hold_without_request(self.lease, self.batch, reason, connection)
             return None
 
-    def _spend(self, snapshot: LaneSnapshot, part: Sequence[Sendable]) -> Sequence[Sendable]:
+    def _spend(
+        self, snapshot: LaneSnapshot, part: Sequence[Sendable]
+    ) -> tuple[Sequence[Sendable], Sequence[CountedPerson]]:
+        """Those of the part that go now, and the people who were noted for it."""
         if self.batch.rule.counts_people and not self.batch.is_test:
             return persons.spend_for_people(self.lease, snapshot, self.batch.rule, part, recalls=self.recalls)
-        return recall.spend_unless_recalled(self.lease, snapshot, self.batch.rule, part, recalls=self.recalls)
+        return recall.spend_unless_recalled(self.lease, snapshot, self.batch.rule, part, recalls=self.recalls), ()
 
     def _request(self, part: Sequence[Sendable], token: str, snapshot: LaneSnapshot) -> tuple[Request, Decision]:
         body = payload.encode([event.conversion for event in part])

@@ -24,7 +24,7 @@ from capi.delivery.selection import Batch, NotSendable, Row, Sendable
 from capi.delivery.sent_hashes import keep_only_tied, pack_hashes
 from capi.linkedin import failpoints
 from capi.linkedin.answers import ApiMessage
-from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, CountedPerson, EarlierAttempt
 from capi.models.choices import STATES_THAT_HOLD_ONCE, Reason, State
 from capi.models.lookups import IdList
 
@@ -63,6 +63,7 @@ class Request:
     token_version: int
     recalls: int  # of the connection, when these events were last checked
     linkedin_id: str = ""  # LinkedIn's own id of the request, where the answer has one
+    counted: Sequence[CountedPerson] = ()  # the people who were noted for this request, and not before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class EventUpdate:
     message: str = ""
     counts_attempt: bool = True
     next_attempt_at: datetime | None = None  # for those that stay pending; None leaves theirs alone
+    is_unknown: bool = False  # LinkedIn may have them
     http_status: int | None = None  # of the element, where a batch's answer has one for each; None: the request's
 
 
@@ -126,6 +128,7 @@ def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Atte
     nobody_recalled = lane.finish_request(lease, outcome.lane, recalls=request.recalls)
     attempt = _log(lease.company_id, request, outcome.updates)
     failpoints.reached("first_result_row")
+    _free_places(request, outcome.updates)
     missed = sum(len(update.events) - _apply(update, attempt) for update in outcome.updates if update.events)
     if missed or not nobody_recalled:
         keep_only_tied(attempt)
@@ -274,6 +277,15 @@ def _apply(update: EventUpdate, attempt: Attempt) -> int:
     # Any other outcome leaves that ending as it is.
     events = ConversionEvent.objects.filter(pk__one_of=pks) if update.state == State.ACCEPTED else _open(pks)
     return events.update(**changes)
+
+
+def _free_places(request: Request, updates: Iterable[EventUpdate]) -> None:
+    """Let go of the people whom this request noted, and whose event LinkedIn plainly did not take."""
+    if request.counted:
+        kept = [update.events for update in updates if update.state == State.ACCEPTED or update.is_unknown]
+        pks = {event.row.pk for events in kept for event in events}
+        free = [place.pk for place in request.counted if place.event_id not in pks]
+        CountedPerson.objects.filter(pk__in=free).delete()
 
 
 def _final(state: State) -> dict[str, Any]:

@@ -94,7 +94,8 @@ def _no_answer(answer: Answer, trouble: TransportError, count: int) -> Decision:
     # 5,000 long reasons exceed the limit. The same batch would get the same answer, but half of it a shorter one.
     if trouble is TransportError.TOO_LARGE and answer.status in ABOUT_DATA and count > 1:
         return RefusedUnnamed("")
-    return TryLater(_REASONS[trouble], retry_after(answer.headers))
+    is_unknown = answer.was_sent and trouble is not TransportError.REDIRECT
+    return TryLater(_REASONS[trouble], retry_after(answer.headers), is_unknown)
 
 
 def _by_status(status: int, answer: Answer, count: int) -> Decision:
@@ -144,7 +145,7 @@ def _success(answer: Answer, count: int) -> Decision:
         return Accepted()
     elements = json_object(answer.body).get("elements") if answer.status in ACCEPTED_STATUSES else None
     if not isinstance(elements, list) or len(elements) != count or not all(map(_is_readable, elements)):
-        return TryLater("answer_unreadable", retry_after(answer.headers))
+        return TryLater("answer_unreadable", retry_after(answer.headers), is_unknown=True)
     if all(_is_element_accepted(element) for element in elements):
         return Accepted()
     return _of_elements(tuple(map(_element_result, elements)), answer)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -100,7 +101,7 @@ class Client:
     def _failed(
         self, trouble: TransportError, status: int | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        return Answer(status, headers or {}, b"", trouble, self._watch.elapsed_ms)
+        return Answer(status, headers or {}, b"", trouble, self._watch.elapsed_ms, self._watch.has_sent)
 
     def _error(self) -> TransportError:
         # What was read from the socket says more than the exception, which has passed through three libraries.
@@ -159,7 +160,7 @@ def _without(token: str, answer: Answer) -> Answer:
     if token.encode() not in answer.body:
         return answer
     body = answer.body.replace(token.encode(), "•••".encode())
-    return Answer(answer.status, answer.headers, body, answer.trouble, answer.duration_ms)
+    return replace(answer, body=body)
 
 
 __all__ = ["MAX_BODY_BYTES", "Answer", "Client", "TransportError"]

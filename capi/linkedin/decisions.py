@@ -28,6 +28,7 @@ class Answer:
     body: bytes = field(repr=False)
     trouble: TransportError | None
     duration_ms: int
+    was_sent: bool = True  # False if not even the first byte of the request has left
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,14 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """The result is unknown or may change: send the same again later. `reason` is a value of `choices.Reason`."""
+    """The result may change: send the same again later. `reason` is a value of `choices.Reason`.
+
+    `is_unknown`: LinkedIn may have accepted what was sent. A plain 5xx says that it did not.
+    """
 
     reason: str
     retry_after: float | None = None
+    is_unknown: bool = False
 
 
 Decision = (

@@ -29,6 +29,7 @@ class Watch:
         """Begin a new exchange that may take this many seconds."""
         self.started_at = monotonic()
         self.ends_at = self.started_at + seconds
+        self.has_sent = False
         self.received_anything = False
         self.has_ended = False
         self.has_surplus = False
@@ -68,10 +69,12 @@ class WatchedSocket(socket.socket):
 
     def send(self, *args: Any, **kwargs: Any) -> int:
         self.settimeout(self.watch.seconds_left())
+        self.watch.has_sent = True
         return super().send(*args, **kwargs)
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
         self.settimeout(self.watch.seconds_left())
+        self.watch.has_sent = True
         super().sendall(*args, **kwargs)
 
 

@@ -7,10 +7,10 @@ from capi.models.rule import ConversionRule
 
 
 class CountedPerson(models.Model):
-    """The one conversion that a person has under a rule: its event has been in a request, or is about to be.
+    """The one conversion that a person has under a rule: LinkedIn has this event of theirs, or may have it.
 
-    The row counts only while its event may still be sent or has been (`STATES_THAT_HOLD_ONCE`). After that another
-    event takes it over. `person` is `capi.linkedin.identity.person_key` of the address as it was sent.
+    A row is written with the payment for a request, and deleted if LinkedIn plainly took nothing. So it counts whatever
+    becomes of its event. `person` is `capi.linkedin.identity.person_key` of the address as it was sent.
     """
 
     rule = models.ForeignKey(ConversionRule, on_delete=models.CASCADE, related_name="+", db_index=False)

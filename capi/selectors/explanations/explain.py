@@ -20,8 +20,8 @@ REFUSED_TEST: Final = (
 
 SAME_PERSON_FIRST: Final = replace(
     STATES[State.PENDING],
-    what="The rule counts each person once, and another event of this person has not been accepted yet.",
-    next_step="No action needed: it is skipped if the other is accepted, and sent otherwise.",
+    what="The rule counts each person once, and another event of this person is sent first.",
+    next_step="No action needed: it is sent if LinkedIn plainly does not take the other, and skipped otherwise.",
 )
 
 TAKEN_BACK_ON_THE_WAY: Final = replace(

@@ -22,7 +22,7 @@ _REASONS: Final[dict[Reason, Explanation]] = {
     ),
     Reason.ALREADY_COUNTED: Explanation(
         "Skipped",
-        "This rule sends one event for each lead or deal, or for each person, and there is an earlier one.",
+        "This rule sends one event for each lead or deal, or for each person, and there is another one.",
         "No action needed. To send every event, set the rule to “Every time”.",
         "plain",
     ),
