@@ -8,8 +8,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.db import models
 
-LONGEST: Final = 320  # characters, of which the database keeps 254
+LONGEST: Final = 254  # characters, of the normal form: it may be longer than what was typed, or shorter
+LONGEST_TYPED: Final = 320  # so that no work is done on a page of text
 NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
+TOO_LONG: Final = f"Enter an e-mail address of at most {LONGEST} characters."
 ONLY_ASCII: Final = "Before the @, use only the letters a to z, digits and punctuation such as . - _ +."
 
 
@@ -20,13 +22,15 @@ def account_address(text: str) -> str:
     of a dotless i, so that one person could sign in, be locked out or sign up as another. Raises ValidationError if it
     is no address.
     """
-    if len(text) > LONGEST:
-        raise ValidationError(NO_ADDRESS, code="invalid")
+    if len(text) > LONGEST_TYPED:
+        raise ValidationError(TOO_LONG, code="max_length")
     local, _, domain = unicodedata.normalize("NFKC", text.strip()).rpartition("@")
     local = unicodedata.normalize("NFKC", local.casefold())
     if not local.isascii():
         raise ValidationError(ONLY_ASCII, code="invalid")
     address = f"{local}@{_as_in_the_dns(domain)}"
+    if len(address) > LONGEST:
+        raise ValidationError(TOO_LONG, code="max_length")
     EmailValidator(NO_ADDRESS)(address)
     if local.startswith('"'):  # a second spelling of a mailbox
         raise ValidationError(NO_ADDRESS, code="invalid")

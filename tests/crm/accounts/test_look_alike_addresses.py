@@ -45,6 +45,38 @@ def test_each_spelling_has_one_normal_form(typed, address):
     assert account_address(address) == address
 
 
+DOMAIN = ".".join(letter * 60 for letter in "bcd")
+LONGEST = f"{'a' * 63}@{DOMAIN}.example"
+UMLAUTS = ".".join(["\u00fc" * 30] * 6)
+TOO_LONG = (
+    f"a{LONGEST}",
+    f"{'a' * 200}@{'b' * 60}.example",
+    f"{'a' * 60}@{UMLAUTS}.example",  # 254 characters are more in ASCII
+)
+
+
+def test_the_longest_address_that_the_database_holds_is_one():
+    assert account_address(LONGEST) == LONGEST
+
+
+@pytest.mark.parametrize("typed", TOO_LONG)
+def test_each_form_refuses_a_longer_one_with_what_to_do(client_as, admin, typed):
+    client = client_as(admin)
+    confirm_password(client)
+
+    pages = [
+        sign_up(Client(), email=typed),
+        client.post("/account/address/", {"action_add": "1", "email": typed}),
+        client.post("/company/people/", {"email": typed, "role": "sales"}),
+        Client().post("/password/reset/", {"email": typed}),
+        Client().post("/login/", {"username": typed, "password": "x"}),
+    ]
+
+    for page in pages:
+        assert "Enter an e-mail address of at most 254 characters." in page.content.decode()
+    assert mail.outbox == []
+
+
 @pytest.mark.parametrize(
     "typed",
     [
@@ -59,6 +91,7 @@ def test_each_spelling_has_one_normal_form(typed, address):
         "@example.com",
         "sales@",
         "a" * 400 + "@example.com",
+        *TOO_LONG,
         "",
     ],
 )
