@@ -24,6 +24,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -68,9 +69,14 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         return False
 
+    @transaction.atomic
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Find the member that the provider means. Redirects with an explanation if there is none."""
         provider = SignInProvider.objects.select_related("company").get(code=sociallogin.account.provider)
+        if not sociallogin.is_existing:
+            # People come for the first time one after the other, so that one address is never two ids'.
+            SignInProvider.objects.select_for_update(no_key=True).get(pk=provider.pk)
+            sociallogin.lookup()
         members = Membership.objects.for_company(provider.company).active().of_open_companies()
         if sociallogin.is_existing:
             if not members.filter(user=sociallogin.user).exists():

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -17,6 +18,7 @@ from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet, M
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class MemberRequest(HttpRequest):
@@ -51,6 +53,23 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
         return cast(View[P], guarded)
 
     return decorate
+
+
+def checked_again(view: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a form's view: where someone else has just taken what was free when the form was checked, check it anew.
+
+    Of two who do the same at once, the database refuses the second. Checked anew, the form finds what the first has
+    done, and says so in its own words. The view writes in one transaction, so that a refused attempt leaves nothing.
+    """
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return view(*args, **kwargs)
+        except IntegrityError:
+            return view(*args, **kwargs)
+
+    return guarded
 
 
 def _without_company(request: HttpRequest) -> HttpResponse:

@@ -13,10 +13,14 @@ from allauth.mfa.webauthn.internal import auth
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse, reverse_lazy
+from django.utils.decorators import method_decorator
+
+from crm.accounts.decorators import checked_again
 
 
 class PasskeysView(views.ListWebAuthnView):  # type: ignore[misc]
@@ -24,11 +28,17 @@ class PasskeysView(views.ListWebAuthnView):  # type: ignore[misc]
         return super().get_queryset().order_by("pk")  # type: ignore[no-any-return]
 
 
+@method_decorator(checked_again, name="dispatch")
 class AddPasskeyView(views.AddWebAuthnView):  # type: ignore[misc]
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         options = auth.begin_registration(self.request.user, passwordless=True)
         return {**context, "passkey_options": options}
+
+    @transaction.atomic
+    def form_valid(self, form: Form) -> HttpResponse:
+        response: HttpResponse = super().form_valid(form)
+        return response
 
     def get_success_url(self) -> str:
         return reverse("mfa_view_recovery_codes" if self.did_generate_recovery_codes else "mfa_list_webauthn")

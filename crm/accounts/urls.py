@@ -11,6 +11,7 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from crm.accounts import company_sign_in
+from crm.accounts.decorators import checked_again
 from crm.accounts.fresh_password import fresh_password, shown_by_oneself
 from crm.accounts.passkeys import (
     AddPasskeyView,
@@ -42,7 +43,7 @@ urlpatterns = [
     path("login/company/", company_sign_in.choose_company, name="choose_company"),
     path("login/company/<str:code>/", company_sign_in.sign_in, name="company_sign_in"),
     path("login/company/<str:code>/callback/", company_sign_in.callback, name="company_sign_in_callback"),
-    path("signup/", account.signup, name="account_signup"),
+    path("signup/", checked_again(account.signup), name="account_signup"),
     path("confirm-email/", CheckYourInboxView.as_view(), name="account_email_verification_sent"),
     re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", account.confirm_email, name="account_confirm_email"),
     path("password/reset/", account.password_reset, name="account_reset_password"),

@@ -17,6 +17,7 @@ from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 
 from crm.accounts.company_sign_in import COOKIE
+from crm.accounts.decorators import checked_again
 from crm.accounts.forms import FirstCodeForm, ProfileForm
 from crm.accounts.mfa import has_unreadable_factor, second_factors, use_step
 from crm.accounts.sessions import provider_of
@@ -74,6 +75,7 @@ class AddressView(EmailView):  # type: ignore[misc]
     success_url = reverse_lazy("account")
 
 
+@method_decorator(checked_again, name="dispatch")
 class SetUpAppView(ActivateTOTPView):  # type: ignore[misc]
     """Sets up an authenticator app. The code that proves it can't be used to sign in as well."""
 

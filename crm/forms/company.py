@@ -90,8 +90,10 @@ class StepFormSet(forms.BaseModelFormSet):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
 
     def clean(self) -> None:
-        """Raise ValidationError if two have the same name."""
+        """Raise ValidationError if two have the same name, one of which may be new since the form was opened."""
         names = [form.cleaned_data.get("name", "").casefold() for form in self.forms if form.is_valid()]
+        shown = {form.instance.pk for form in self.forms}
+        names += [step.name.casefold() for step in self.get_queryset() if step.pk not in shown]
         duplicate = next((name for name in names if name and names.count(name) > 1), None)
         if duplicate:
             raise ValidationError(f"Two of them are called “{duplicate}”. Each name must be different.")

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.accounts.fresh_password import ask_for_password, kept_fields
 from crm.forms.company import ApiKeyForm, CompanyForm, StepFormSet, step_form_set
 from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
@@ -38,6 +38,7 @@ def company(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @member(Action.MANAGE_COMPANY)
+@checked_again
 def company_steps(request: MemberRequest, kind: str) -> HttpResponse:
     """Rename, reorder and add statuses or stages."""
     if kind not in STEPS:

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.accounts.fresh_password import ask_for_password, kept_fields
 from crm.accounts.sessions import provider_of
 from crm.forms.people import InvitationForm, NewMemberForm, RoleForm
@@ -30,6 +30,7 @@ LAST_ADMIN = "Nothing was changed: no one else can manage the company. Make some
 
 
 @member(Action.MANAGE_COMPANY)
+@checked_again
 def people(request: MemberRequest) -> HttpResponse:
     """The page. POST invites a person."""
     own = request.membership.company
@@ -143,6 +144,7 @@ def _mail(request: MemberRequest, invitation: Invitation, token: str) -> None:
 @login_not_required
 @never_cache
 @sensitive_post_parameters("password")
+@checked_again
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """The page for this token; 404 with the reason if it is no longer valid."""
     instance = Invitation.objects.find(token)

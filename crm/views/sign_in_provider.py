@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from crm.accounts.adapter import at_our_site
-from crm.accounts.decorators import MemberRequest, member
+from crm.accounts.decorators import MemberRequest, checked_again, member
 from crm.accounts.fresh_password import fresh_password, kept_fields
 from crm.forms.sign_in_provider import SignInProviderForm
 from crm.models import SignInProvider
@@ -25,6 +25,7 @@ NEW_CODE: Final = "new_sign_in_provider"  # session key: its code, which the pro
 @never_cache
 @member(Action.MANAGE_COMPANY)
 @fresh_password(kept=("name", "issuer", "client_id"))
+@checked_again
 def sign_in_provider(request: MemberRequest) -> HttpResponse:
     """The provider's settings. POST saves them once the provider has answered."""
     company = request.membership.company

@@ -39,7 +39,7 @@ class OpenIdProvider:
         """What happens in the browser: the person signs in there, and is sent back to this address."""
         asked = {name: value for name, [value] in parse_qs(urlsplit(url).query).items()}
         code = secrets.token_hex(8)
-        self.codes[code] = asked
+        self.codes[code] = {**asked, "person": self.person}
         return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
 
     def exchange(self, form):
@@ -52,12 +52,16 @@ class OpenIdProvider:
             return None
         if asked["redirect_uri"] != form["redirect_uri"] or asked["code_challenge_method"] != "S256":
             return None
-        return {"access_token": "opaque", "token_type": "Bearer", "id_token": self.id_token(asked["nonce"])}
+        return {
+            "access_token": "opaque",
+            "token_type": "Bearer",
+            "id_token": self.id_token(asked["nonce"], asked["person"]),
+        }
 
-    def id_token(self, nonce):
+    def id_token(self, nonce, person):
         now = int(time.time())
         claims = {"iss": self.issuer, "aud": self.client_id, "iat": now, "exp": now + 300, "nonce": nonce}
-        claims = {**claims, **self.person, **self.claims}
+        claims = {**claims, **person, **self.claims}
         claims = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(claims, self.key, algorithm=self.algorithm, headers={"kid": "key-1"})
 
