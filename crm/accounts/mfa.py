@@ -57,8 +57,8 @@ def reset_second_factor(*, user: User) -> tuple[list[str], int]:
         return [], 0
     own.delete()
     ended = end_sessions(user)
-    for company_id in Membership.objects.filter(user=user).values_list("company", flat=True):
-        audit.record(company=company_id, action=AuditAction.SECOND_FACTOR_RESET, about=user)
+    companies = Membership.objects.filter(user=user).values_list("company", flat=True)
+    audit.record_in_each(companies, action=AuditAction.SECOND_FACTOR_RESET, about=user)
     logger.warning("The second factor of user %s was reset.", user.pk)
     return types, ended
 

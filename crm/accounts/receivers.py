@@ -9,7 +9,7 @@ from allauth.account.signals import email_changed, email_confirmed, password_res
 from allauth.account.stages import EmailVerificationStage, LoginStageController
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db.models import Q
-from django.db.models.signals import post_save
+from django.db.models.signals import pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -48,10 +48,12 @@ def _address_confirmed(request: HttpRequest, email_address: EmailAddress, **kwar
         record_authentication(request, user, method="email")
 
 
-@receiver(post_save, sender=User)
-def _address_changed(instance: User, created: bool, update_fields: Any, **kwargs: Any) -> None:
-    """Delete a previous address at once, so that no reset link is sent to it."""
-    if not created and (update_fields is None or "email" in update_fields):
+@receiver(pre_save, sender=User)
+def _address_changes(instance: User, update_fields: Any, **kwargs: Any) -> None:
+    """Delete the previous address, and one that waits to be confirmed, so that no link to either counts any more."""
+    if update_fields is not None and "email" not in update_fields:
+        return
+    if User.objects.filter(pk=instance.pk).exclude(email=instance.email).exists():
         EmailAddress.objects.filter(user=instance).exclude(email=instance.email).delete()
 
 
@@ -78,5 +80,5 @@ def _failed(credentials: dict[str, Any], **kwargs: Any) -> None:
 
 
 def _record(action: AuditAction, user: User, *conditions: Q) -> None:
-    for company_id in Membership.objects.filter(*conditions, user=user).values_list("company", flat=True):
-        audit.record(company=company_id, action=action, about=user, actor=user)
+    companies = Membership.objects.filter(*conditions, user=user).values_list("company", flat=True)
+    audit.record_in_each(companies, action=action, about=user, actor=user)

@@ -11,8 +11,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from crm.accounts import mails
-from crm.models import AccountMail, Company, User
+from crm.models import AccountMail, AuditEntry, Company, Membership, User
 from crm.models.crypto import unseal
+from crm.models.roles import Role
 from tests.conftest import PASSWORD
 from tests.crm.accounts.test_sign_up import FORM
 
@@ -83,6 +84,16 @@ def test_a_sign_in_hashes_as_much_for_known_and_unknown_names():
     rounds = [work("/login/", {"username": name, "password": "wrong"})[0] for name in (KNOWN, UNKNOWN)]
 
     assert rounds == [CountingHasher.iterations] * 2
+
+
+def test_a_failed_sign_in_writes_once_however_many_companies_a_person_has(sales):
+    one = work("/login/", {"username": KNOWN, "password": "wrong"})
+    for number in range(3):
+        company = Company.objects.create(name=f"C{number}", slug=f"c{number}")
+        Membership.objects.create(company=company, user=sales.user, role=Role.SALES)
+
+    assert work("/login/", {"username": KNOWN, "password": "wrong"}) == one
+    assert AuditEntry.objects.filter(action="sign_in_failed").count() == 5
 
 
 def test_what_waits_to_be_sent_lets_nobody_in_who_reads_the_database():
