@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from allauth.account.admin import EmailAddressAdmin
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin
@@ -12,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from crm.accounts.forms import AddressField
 from crm.models import (
     ApiKey,
     AuditEntry,
@@ -178,8 +182,19 @@ class ApiKeyAdmin(DeleteOnlyAdmin):
 # People: no secrets are shown, and changes to members go through the services.
 
 admin.site.register(User, UserAdmin)
-for model in (Authenticator, SocialAccount, SocialApp, SocialToken):
+for model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken):
     admin.site.unregister(model)
+
+
+class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An address in its normal form, as everywhere else: a second spelling would be a second name for an account."""
+
+    email = AddressField()
+
+
+@admin.register(EmailAddress)
+class AddressAdmin(EmailAddressAdmin):  # type: ignore[misc]
+    form = AddressForm
 
 
 @admin.register(Authenticator)

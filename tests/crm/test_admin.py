@@ -1,6 +1,7 @@
 """The operator's admin: what changes there fires like anywhere else, and what is on record can't be changed."""
 
 import pytest
+from allauth.account.models import EmailAddress
 
 from crm.models import ApiKey, AuditAction, AuditEntry, Company, CrmEvent, LeadStatus, Stage
 from crm.services import audit
@@ -40,6 +41,16 @@ def test_every_list_and_page_opens(operator, company, admin, model):
 
     assert response.status_code == 200
     assert operator.get(f"/admin/crm/{model}/{first.pk}/change/").status_code == 200
+
+
+def test_an_address_is_stored_in_its_normal_form_and_refused_without_one(operator, sales):
+    form = {"user": sales.user_id, "verified": "on"}
+
+    refused = operator.post("/admin/account/emailaddress/add/", {**form, "email": "st\u0131eve@example.com"})
+    operator.post("/admin/account/emailaddress/add/", {**form, "email": "\u017fteve@example.com"})
+
+    assert "Before the @" in refused.content.decode()
+    assert EmailAddress.objects.get(user=sales.user).email == "steve@example.com"
 
 
 def test_a_status_changed_in_the_list_fires_once_under_the_operators_name(operator, company):
