@@ -163,6 +163,11 @@ ACCOUNT_USER_DISPLAY = str
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "5/15m/key",  # the key is an IP address and a user name: see AccountAdapter
+    # Mails to an address that may be a stranger's, and to one whose owner may not have asked. A link for a new password
+    # is good for an hour, so whoever is refused one has one.
+    "confirm_email": "1/3m/key,5/d/key",
+    "manage_email": "10/m/user,20/d/user",
+    "reset_password": "20/m/ip,5/h/key",
 }
 ACCOUNT_FORMS = {
     "login": "crm.accounts.forms.SignInForm",

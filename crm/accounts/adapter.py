@@ -148,6 +148,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
         return at_our_site(super().get_email_confirmation_url(request, emailconfirmation))
 
+    def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
+        """Send the link; to an address that another account has, only that: the page tells nobody who has one."""
+        address = emailconfirmation.email_address
+        # A sign-up has looked already, and would differ by a query.
+        if not signup and User.objects.filter(email=address.email).exclude(pk=address.user_id).exists():
+            self.send_account_already_exists_mail(address.email)
+        else:
+            super().send_confirmation_mail(request, emailconfirmation, signup)
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Have an e-mail from our templates sent, after this answer."""
         mails.queue_message(mails.render(template_prefix, email, context))

@@ -1,20 +1,25 @@
 """Forms for sign-in, sign-up and second factors: allauth's, with our labels and checks."""
 
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import uuid4
 
 from allauth.account import forms as account
 from allauth.account.adapter import get_adapter
 from allauth.account.fields import EmailField
-from allauth.core import context
+from allauth.account.internal.flows.email_verification import consume_email_verification_rate_limit
+from allauth.core import context, ratelimit
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal.ratelimit import truncate_ip
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
 from django import forms
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from crm.accounts import mails
 from crm.accounts.mfa import LostKeyMixin, step_of
@@ -54,6 +59,8 @@ CURRENCY_CHOICES: Final = [(code, code) for code in sorted(CODES)]
 TIME_ZONE_CHOICES: Final = [(name, name.replace("_", " ")) for name in time_zones()]
 GOOD_PASSWORD: Final = "At least 12 characters, not only digits, and not a common password."  # noqa: S105 - a sentence
 TOO_MANY_SIGN_UPS: Final = "Too many sign-ups today from your network or with this address. Try again tomorrow."
+TOO_MANY_GUESSES: Final = "Too many failed attempts. You were signed out. Sign in again."
+MAILED_ENOUGH: Final = "We have just written to this address, or five times today. Open the newest link, or try later."
 SIGN_UPS_OF_AN_ADDRESS: Final = 3  # a day: its owner may have wanted none of the mails
 LABELS: Final = {
     "email": "E-mail address",
@@ -186,10 +193,10 @@ class NewAddressForm(PlainLabelsMixin, account.AddEmailForm):  # type: ignore[mi
     email = AddressField()
 
     def clean_email(self) -> str:
-        """The address. Raises ValidationError if another user has it: confirming it would fail."""
+        """The address. Raises ValidationError if it may get no mail now: it may be a stranger's who wants none."""
         email: str = super().clean_email()
-        if User.objects.filter(email=email).exists():
-            raise ValidationError("Another account uses this address.")
+        if not consume_email_verification_rate_limit(context.request, email, dry_run=True):
+            raise ValidationError(MAILED_ENOUGH)
         return email
 
 
@@ -212,11 +219,31 @@ class NewPasswordForm(PlainLabelsMixin, account.ResetPasswordKeyForm):  # type: 
     pass
 
 
-class ChangePasswordForm(PlainLabelsMixin, account.ChangePasswordForm):  # type: ignore[misc]
-    pass
+class FewGuessesMixin:
+    """Asks who is signed in for something secret. After five wrong answers in 15 minutes, the next ends the session.
+
+    Whoever guesses has found a session open, so nobody else is shut out.
+    """
+
+    guessed = "password"
+
+    def full_clean(self) -> None:
+        super().full_clean()  # type: ignore[misc]
+        if self.guessed in cast(forms.Form, self).errors:
+            self._count_guess(context.request)
+
+    def _count_guess(self, request: HttpRequest) -> None:
+        if not ratelimit.consume(request, action="login_failed", key=f"guesses {request.session.session_key}"):
+            logout(request)
+            messages.error(request, TOO_MANY_GUESSES)
+            raise ImmediateHttpResponse(redirect("login"))
 
 
-class PasswordAgainForm(PlainLabelsMixin, account.ReauthenticateForm):  # type: ignore[misc]
+class ChangePasswordForm(PlainLabelsMixin, FewGuessesMixin, account.ChangePasswordForm):  # type: ignore[misc]
+    guessed = "oldpassword"
+
+
+class PasswordAgainForm(PlainLabelsMixin, FewGuessesMixin, account.ReauthenticateForm):  # type: ignore[misc]
     pass
 
 
@@ -226,8 +253,8 @@ class CodeForm(PlainLabelsMixin, LostKeyMixin, mfa.AuthenticateForm):  # type: i
         self.fields["code"].widget.attrs["autofocus"] = True
 
 
-class CodeAgainForm(PlainLabelsMixin, LostKeyMixin, mfa.ReauthenticateForm):  # type: ignore[misc]
-    pass
+class CodeAgainForm(PlainLabelsMixin, FewGuessesMixin, LostKeyMixin, mfa.ReauthenticateForm):  # type: ignore[misc]
+    guessed = "code"
 
 
 class FirstCodeForm(PlainLabelsMixin, totp.ActivateTOTPForm):  # type: ignore[misc]

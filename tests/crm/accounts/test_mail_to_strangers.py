@@ -10,6 +10,7 @@ from crm.models.roles import Role
 from crm.models.validators import validate_name
 from crm.services import people, rate_limits
 from tests.conftest import join
+from tests.crm.accounts.conftest import confirm_password, sign_in
 from tests.crm.accounts.test_people_page import accept, an_hour_passes, invite, link
 from tests.crm.accounts.test_sign_up import sign_up
 
@@ -106,6 +107,58 @@ def test_three_sign_ups_a_day_use_one_address_whether_it_has_an_account_or_not(s
     assert [page.status_code for page in pages] == [302, 302, 302, 200]
     assert "Too many sign-ups today" in pages[3].content.decode()
     assert not AccountMail.objects.exists()
+
+
+@pytest.fixture
+def signed_in(sales):
+    client = Client()
+    sign_in(client)
+    confirm_password(client)
+    return client
+
+
+def new_address(client, email):
+    return client.post("/account/address/", {"action_add": "1", "email": email})
+
+
+def test_an_address_gets_five_links_a_day_and_the_page_says_so(signed_in, clock):
+    new_address(signed_in, "stranger@example.com")
+    for _ in range(6):
+        clock.goes_on(seconds=200)
+        confirm_password(signed_in)
+        signed_in.post("/account/address/", {"action_send": "1", "email": "stranger@example.com"})
+    new_address(signed_in, "another@example.com")
+    page = new_address(signed_in, "stranger@example.com")
+
+    assert [message.to for message in mail.outbox] == [["stranger@example.com"]] * 5 + [["another@example.com"]]
+    assert "We have just written to this address, or five times today." in page.content.decode()
+
+
+def test_who_never_confirmed_is_written_to_five_times_a_day(db, clock):
+    sign_up(Client())
+    for _ in range(6):
+        clock.goes_on(seconds=200)
+        sign_in(Client(), "ada@example.com")
+
+    assert len(mail.outbox) == 5
+
+
+def test_one_person_writes_to_twenty_new_addresses_a_day(signed_in, clock):
+    for number in range(20):
+        clock.goes_on(seconds=7)
+        signed_in.post("/account/address/", {"action_send": "1", "email": f"stranger{number}@example.com"})
+
+    assert new_address(signed_in, "stranger@example.com").status_code == 429
+    assert mail.outbox == []
+
+
+def test_a_person_gets_five_links_for_a_new_password_an_hour(sales, clock):
+    for number in range(7):
+        clock.goes_on(seconds=61)
+        answer = Client(REMOTE_ADDR=f"203.0.113.{number}").post("/password/reset/", {"email": "sales@example.com"})
+
+    assert answer.status_code == 429
+    assert len(mail.outbox) == 5
 
 
 def test_a_form_with_a_mistake_is_not_counted(db, settings):

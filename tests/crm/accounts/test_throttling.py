@@ -5,7 +5,7 @@ from allauth.usersessions.models import UserSession
 from django.test import Client
 
 from tests.conftest import PASSWORD
-from tests.crm.accounts.conftest import is_in, sign_in
+from tests.crm.accounts.conftest import is_in, set_up_app, sign_in
 from tests.size import sized
 
 pytestmark = pytest.mark.django_db
@@ -137,15 +137,16 @@ def test_the_admins_sign_in_page_is_this_one(sales):
     assert posted.url == "/login/?next=/admin/"
 
 
-def test_guesses_at_the_password_asked_for_again_count_too(client_as, sales):
+def test_guesses_at_the_password_asked_for_again_count_too_and_end_the_session(client_as, sales):
     client = client_as(sales)
     for _ in range(5):
         client.post("/account/confirm/", {"password": "wrong"}, REMOTE_ADDR=ATTACKER)
 
     page = client.post("/account/confirm/", {"password": PASSWORD}, REMOTE_ADDR=ATTACKER)
 
-    assert page.status_code == 200
-    assert LOCKED in page.content.decode()
+    assert page.url == "/login/"
+    assert not is_in(client)
+    assert LOCKED in fail(1)[0]
 
 
 @pytest.mark.parametrize(
@@ -179,3 +180,29 @@ def test_a_proxy_is_trusted_under_both_of_its_names(sales, settings, trusted, pr
     sign_in(Client(), address=proxy, **{"X-Forwarded-For": "203.0.113.9"})
 
     assert UserSession.objects.get().ip == "203.0.113.9"
+
+
+GUESSES = {
+    "/account/confirm/": {"password": "wrong"},
+    "/account/confirm/code/": {"code": "000000"},
+    "/account/password/": {"oldpassword": "wrong", "password1": "a good new password"},
+}
+
+
+@pytest.mark.parametrize("path", GUESSES)
+def test_guessing_in_an_open_session_ends_it_and_no_other(sales, path, clock):
+    client, other = Client(), Client()
+    for each in (client, other):
+        sign_in(each)
+    set_up_app(sales.user)
+
+    for _ in range(5):
+        clock.goes_on(seconds=16)  # within what a minute allows
+        client.post(path, GUESSES[path])
+    still_in = is_in(client)
+    page = client.post(path, GUESSES[path], follow=True)
+
+    assert still_in
+    assert "Too many failed attempts. You were signed out." in page.content.decode()
+    assert not is_in(client)
+    assert is_in(other)
