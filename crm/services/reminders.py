@@ -25,7 +25,8 @@ def _compose(reminder: TaskReminder) -> EmailMessage | None:
     today = timezone.localdate(timezone=ZoneInfo(task.company.time_zone))
     if task.is_done or task.owner is None or task.due_on < today or not _has_access(task):
         return None
-    context = {"task": task, "site_url": settings.SITE_URL, "path": reverse("task_edit", args=[task.pk])}
+    page = {"site_url": settings.SITE_URL, "path": reverse("task_edit", args=[task.pk])}
+    context = {"task": task, "zone": task.company.time_zone, **page}
     subject = " ".join(f"{task.get_kind_display()}: {task}".split())
     text = render_to_string("crm/mail/reminder_message.txt", context)
     # The same for each try, so that a mail server can recognise duplicates.
