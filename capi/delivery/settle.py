@@ -128,7 +128,8 @@ def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Atte
     nobody_recalled = lane.finish_request(lease, outcome.lane, recalls=request.recalls)
     attempt = _log(lease.company_id, request, outcome.updates)
     failpoints.reached("first_result_row")
-    _free_places(request, outcome.updates)
+    if request.counted:
+        _free_places(request, outcome.updates)
     missed = sum(len(update.events) - _apply(update, attempt) for update in outcome.updates if update.events)
     if missed or not nobody_recalled:
         keep_only_tied(attempt)
@@ -281,11 +282,10 @@ def _apply(update: EventUpdate, attempt: Attempt) -> int:
 
 def _free_places(request: Request, updates: Iterable[EventUpdate]) -> None:
     """Let go of the people whom this request noted, and whose event LinkedIn plainly did not take."""
-    if request.counted:
-        kept = [update.events for update in updates if update.state == State.ACCEPTED or update.is_unknown]
-        pks = {event.row.pk for events in kept for event in events}
-        free = [place.pk for place in request.counted if place.event_id not in pks]
-        CountedPerson.objects.filter(pk__in=free).delete()
+    kept = [update.events for update in updates if update.state == State.ACCEPTED or update.is_unknown]
+    pks = {event.row.pk for events in kept for event in events}
+    if free := IdList(place.pk for place in request.counted if place.event_id not in pks):
+        CountedPerson.objects.filter(pk__one_of=free).delete()
 
 
 def _final(state: State) -> dict[str, Any]:
