@@ -9,9 +9,17 @@ from hypothesis import strategies as st
 from capi.delivery.bisection import BatchBisection
 
 
+class Event(int):
+    """An event that is known by its number."""
+
+    @property
+    def row(self) -> SimpleNamespace:
+        return SimpleNamespace(pk=int(self))
+
+
 def run(size: int, refuse, *, words=lambda event: f"Bad thing {event!r}") -> tuple[BatchBisection, list[int], int]:
     """Bisect `size` events; `refuse(part)` plays LinkedIn. Returns the bisection, the accepted, and the requests."""
-    bisection, accepted, requests = BatchBisection([list(range(size))]), [], 0
+    bisection, accepted, requests = BatchBisection([[Event(number) for number in range(size)]]), [], 0
     while (part := bisection.next_part()) is not None and not bisection.blames_rule:
         requests += 1
         if not refuse(part):
