@@ -9,7 +9,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from capi.delivery.persons import forget_people
-from capi.delivery.planning import end
+from capi.delivery.places import free_given_up
+from capi.delivery.planning import end, end_and_pass_on
 from capi.delivery.recall import recall_unsent, wait_on_commit
 from capi.delivery.sent_hashes import forget_hashes
 from capi.linkedin.sandbox.request_log import RequestLog
@@ -59,7 +60,7 @@ def cancel_backfill(backfill: Backfill) -> int | None:
     if not Backfill.objects.filter(pk=backfill.pk).cancel():
         return None
     events = ConversionEvent.objects.for_company(backfill.company_id).filter(backfill=backfill)
-    return end(events, State.CANCELLED, Reason.BACKFILL_CANCELLED)
+    return end_and_pass_on(events, State.CANCELLED, Reason.BACKFILL_CANCELLED)
 
 
 def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> Events:
@@ -75,7 +76,8 @@ def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> 
         may_be_in_one |= due & Q(company=request.company_id)
     events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)
     events.filter(may_be_in_one).update(reason=Reason.TAKEN_BACK)
-    end(events.exclude(may_be_in_one), State.CANCELLED, Reason.TAKEN_BACK)
+    free_given_up(events)
+    end_and_pass_on(events.exclude(may_be_in_one), State.CANCELLED, Reason.TAKEN_BACK)
     without_answer = Q(reason=Reason.TAKEN_BACK, last_attempt__isnull=False)
     return events.filter(Q(state__in=[State.ACCEPTED, State.PENDING, State.EXHAUSTED]) | without_answer)
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from django.conf import settings
 
-from capi.delivery import backoff, request_log, settle
+from capi.delivery import backoff, pauses, request_log, settle
 from capi.delivery.backoff import Rest
 from capi.delivery.bisection import BatchBisection
 from capi.delivery.lane import LaneSnapshot, LaneUpdate, Lease
@@ -68,7 +68,7 @@ def apply_decision(
     failpoints.reached("after_commit")
     request_log.log_request(attempt, outcome.updates, linkedin_id=request.linkedin_id)
     if isinstance(decision, VersionRetired):
-        settle.pause_all_for_version(request.api_version)  # after the commit: it locks every connection, in order
+        pauses.pause_all_for_version(request.api_version)  # after the commit: it locks every connection, in order
     if request.is_test:
         bisection.stop()
         return outcome
@@ -77,7 +77,7 @@ def apply_decision(
         _log_limit(lease, request, body_limit)
     bisection.record(decision, request.events, attempt, body_limit=body_limit)
     if bisection.blames_rule:
-        settle.pause_rule(request.rule, Reason.RULE_MISCONFIGURED, bisection.refusals[-1].message)
+        pauses.pause_rule(request.rule, Reason.RULE_MISCONFIGURED, bisection.refusals[-1].message)
         bisection.stop()
     return outcome
 

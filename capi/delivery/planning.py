@@ -1,50 +1,25 @@
 """Turns CRM events into conversion events, in the transaction of the change that made them.
 
-A rule with the frequency `once` counts each lead or deal once: `once_key` is unique within the rule.
+A rule with the frequency `once` counts each lead or deal once: see `places`.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import IntegrityError, connections, transaction
-from django.db.models import BigIntegerField, Case, Exists, OuterRef, Q, QuerySet, Subquery, When
+from django.db import connections
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.db.models.lookups import IsNull
 
-from capi.delivery import planning_sql
+from capi.delivery import places, planning_sql
 from capi.delivery.planning_sql import Planning
 from capi.delivery.recall import recall_on_commit
 from capi.delivery.selection import lead_of_event
-from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
-from capi.models.choices import OPEN_STATES, Frequency, Reason, State
+from capi.models import Backfill, Connection, ConversionEvent
+from capi.models.choices import OPEN_STATES, Reason, State
 from capi.models.lookups import IdList
 from crm.models import CrmEvent
 from crm.models.snapshots import chunks
-
-
-def once_key_expression() -> Case:
-    """The `once_key` that an event needs, null if its rule counts every time."""
-    once = ConversionRule._base_manager.filter(frequency=Frequency.ONCE)
-    return Case(When(rule__in=once, then=Coalesce("deal_id", "lead_id")), output_field=BigIntegerField())
-
-
-def is_already_counted() -> Q:
-    """True if another event has the `once_key` that this one needs."""
-    key = Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
-    others = ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key).exclude(pk=OuterRef("pk"))
-    return Q(Exists(others), rule__frequency=Frequency.ONCE)
-
-
-def restore_once_keys(pks: IdList) -> None:
-    """Give accepted events their `once_key` back, if they were ended while their request was in flight."""
-    accepted = ConversionEvent.objects.filter(
-        ~is_already_counted(), pk__one_of=pks, state=State.ACCEPTED, once_key=None, lead__isnull=False, is_test=False
-    )
-    try:
-        with transaction.atomic():
-            ConversionEvent.objects.filter(pk__in=accepted.values("pk")).update(once_key=once_key_expression())
-    except IntegrityError:
-        return  # a newer event has just taken the key, and one of the two counts
 
 
 def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> dict[int, float]:
@@ -109,14 +84,25 @@ def skip(events: QuerySet[ConversionEvent]) -> int:
 
 def tidy_after_recall(pks: IdList) -> None:
     """What remains to be done for events of a request during which somebody or something was recalled."""
-    restore_once_keys(pks)
-    end_taken_back(ConversionEvent.objects.filter(pk__one_of=pks))
+    places.claim(pks)
+    events = ConversionEvent.objects.filter(pk__one_of=pks)
+    places.free_given_up(events.filter(_is_taken_back()))
+    end_taken_back(events)
+    places.pass_on(pks)
 
 
 def end_taken_back(events: QuerySet[ConversionEvent]) -> int:
     """End the open ones of these events whose change was taken back. Returns how many there were."""
-    taken_back = CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id"), taken_back_at__isnull=False)
-    return end(events.filter(Exists(taken_back)), State.CANCELLED, Reason.TAKEN_BACK)
+    return end_and_pass_on(events.filter(_is_taken_back()), State.CANCELLED, Reason.TAKEN_BACK)
+
+
+def end_and_pass_on(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
+    """As `end`. The places that become free go to events that were skipped for these."""
+    pks = list(events.filter(state__in=OPEN_STATES).values_list("pk", flat=True))
+    for part in chunks(pks):
+        end(ConversionEvent.objects.filter(pk__one_of=part), state, reason)
+        places.pass_on(IdList(part))
+    return len(pks)
 
 
 def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
@@ -126,7 +112,13 @@ def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
     row again, but not the rows that it was joined to: the result would be overwritten.
     """
     open_events = events.filter(state__in=OPEN_STATES)
-    return open_events.update(state=state, reason=reason, next_attempt_at=None, once_key=None, settled_at=Now())
+    return open_events.update(
+        state=state, reason=reason, next_attempt_at=None, once_key=places.KEY_AFTER_END, settled_at=Now()
+    )
+
+
+def _is_taken_back() -> Exists:
+    return Exists(CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id"), taken_back_at__isnull=False))
 
 
 def _of_leads(condition: Q, events: QuerySet[ConversionEvent]) -> QuerySet[ConversionEvent]:

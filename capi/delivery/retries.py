@@ -8,14 +8,13 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, CharField, F, Func, OuterRef, Q, Subquery, Value, When
-from django.db.models.functions import Coalesce, Greatest, Now
+from django.db.models import Case, CharField, F, Q, Value, When
+from django.db.models.functions import Now
 
-from capi.delivery import planning
+from capi.delivery import places
 from capi.models import Connection, ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Reason, State
-from crm.models import CrmEvent
 
 TRIES = 3
 HURRIED_AT_ONCE = 10_000
@@ -58,7 +57,7 @@ def hurry(*, company_id: int) -> int:
 
 
 def _put_back(events: Events) -> int:
-    free = retryable(events).filter(Q(obstacle="")).annotate(needed_key=planning.once_key_expression()).order_by("-pk")
+    free = retryable(events).filter(Q(obstacle="")).annotate(needed_key=places.once_key_expression()).order_by("-pk")
     # The lowest of each key comes last, and so it is the one that stays.
     first = {(rule, key or -pk): pk for pk, rule, key in free.values_list("pk", "rule_id", "needed_key")}
     # ENDED again, without a join: otherwise PostgreSQL would not notice that a row has just changed.
@@ -68,16 +67,10 @@ def _put_back(events: Events) -> int:
         message="",
         attempts=0,
         http_status=None,
-        next_attempt_at=_due_again(),
+        next_attempt_at=places.due_again(),
         settled_at=None,
-        once_key=planning.once_key_expression(),
+        once_key=places.once_key_expression(),
     )
-
-
-def _due_again() -> Func:
-    """Now, but not before the end of the grace period."""
-    release = CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).values("release_at")
-    return Greatest(Coalesce(Subquery(release[:1]), Now()), Now())
 
 
 def _obstacle() -> Case:
@@ -93,7 +86,7 @@ def _obstacle() -> Case:
         When(deal=None, rule__crm_event__startswith="deal_", then=Value(Reason.DEAL_DELETED)),
         When(lead__share_with_ad_platforms=False, then=Value(Reason.OPTED_OUT)),
         When(happened_at__lte=too_old, then=Value(Reason.TOO_OLD)),
-        When(planning.is_already_counted(), then=Value(Reason.ALREADY_COUNTED)),
+        When(places.is_already_counted(), then=Value(Reason.ALREADY_COUNTED)),
         When(unchanged, state=State.REJECTED, then=Value(Reason.DATA_REFUSED)),
     ]
     return Case(*obstacles, default=Value(""), output_field=CharField())

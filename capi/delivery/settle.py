@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any, Final, TypeVar
 
 from django.conf import settings
@@ -17,7 +16,7 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from capi.delivery import beats, lane, planning
+from capi.delivery import beats, lane, pauses, places, planning
 from capi.delivery.bisection import Refusal
 from capi.delivery.lane import LaneUpdate, Lease
 from capi.delivery.selection import Batch, NotSendable, Row, Sendable
@@ -25,26 +24,18 @@ from capi.delivery.sent_hashes import keep_only_tied, pack_hashes
 from capi.linkedin import failpoints
 from capi.linkedin.answers import ApiMessage
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, CountedPerson, EarlierAttempt
-from capi.models.choices import STATES_THAT_HOLD_ONCE, Reason, State
+from capi.models.choices import OPEN_STATES, STATES_THAT_HOLD_ONCE, Reason, State
 from capi.models.lookups import IdList
 
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.25
+# Ends of one event, and not of all others of its lead, deal or rule as well.
+PASSING_ON: Final = (Reason.TOO_OLD, Reason.TAKEN_BACK, Reason.DATA_REFUSED)
 # InternalError: a database that is read-only for a while (a standby that is not promoted yet), or that has ended our
 # transaction because this process was frozen in it.
 PASSING = (OperationalError, InterfaceError, InternalError)
 T = TypeVar("T")
-
-# What only the operator can fix, once for each pause.
-VERSION_IS_RETIRED: Final = (
-    "LinkedIn no longer serves version %s of its API: all sending is paused (companies: %s). "
-    "Set LINKEDIN_API_VERSION to a newer version and restart; what is on hold then goes out."
-)
-REQUESTS_ARE_REFUSED: Final = (
-    "LinkedIn refuses the requests of rule %s of company %s as such. That points to a change at LinkedIn or a fault "
-    "in LeadMachine. The rule is paused until someone resumes it. LinkedIn's words: %s"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +125,11 @@ def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Atte
     if missed or not nobody_recalled:
         keep_only_tied(attempt)
         planning.tidy_after_recall(IdList(event.row.pk for event in request.events))
+    _pass_on(event.row for update in outcome.updates if update.state == State.REJECTED for event in update.events)
     if outcome.pause_rule is not None:
-        pause_rule(request.rule, outcome.pause_rule, request.api_message.message)
+        pauses.pause_rule(request.rule, outcome.pause_rule, request.api_message.message)
     if outcome.pause_connection is not None:
-        _pause_connection(lease, outcome.pause_connection, request.token_version)
+        pauses.pause_connection(lease, outcome.pause_connection, request.token_version)
     failpoints.reached("before_commit")
     return attempt
 
@@ -167,6 +159,8 @@ def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **changes: Any) -
     planning.end_taken_back(ConversionEvent.objects.filter(pk__one_of=IdList(each.event.row.pk for each in refusals)))
     for attempt in {attempt for attempt, _ in applied}:
         keep_only_tied(attempt)
+    if changes["state"] == State.REJECTED:
+        _pass_on(refusal.event.row for refusal in refusals)
     return applied
 
 
@@ -175,7 +169,7 @@ def hold_without_request(lease: Lease, batch: Batch, reason: Reason, connection:
     """Pause the connection, as no token can be read. A test event ends with the reason. Raises LeaseLost."""
     lane.renew(lease)
     if reason == Reason.TOKEN_UNREADABLE:
-        _pause_connection(lease, reason, connection.token_version)
+        pauses.pause_connection(lease, reason, connection.token_version)
     if batch.is_test:
         _open(IdList(event.row.pk for event in batch.sendable)).update(
             state=State.REJECTED, reason=reason, **_final(State.REJECTED)
@@ -187,45 +181,9 @@ def close_unsendable(lease: Lease, unsendable: Mapping[NotSendable, Sequence[Row
     """Write what becomes of events that are not sent. Raises LeaseLost."""
     lane.renew(lease)
     for ending, rows in unsendable.items():
-        pks = IdList(row.pk for row in rows)
-        if ending.reason == Reason.TAKEN_BACK:
-            planning.end_taken_back(ConversionEvent.objects.filter(pk__one_of=pks))
-        _open(pks).update(**ending._asdict(), **_final(ending.state))
-
-
-@transaction.atomic
-def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
-    """Pause the rule, unless its LinkedIn id has changed since `rule` was read. Returns True if it was paused."""
-    lane.request_alert_check(rule.company_id)  # first: resuming a rule also locks the connection before it
-    same = ConversionRule._base_manager.filter(pk=rule.pk, linkedin_id=rule.linkedin_id, is_paused=False)
-    paused = bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
-    if paused and reason == Reason.REFUSED:
-        transaction.on_commit(partial(logger.error, REQUESTS_ARE_REFUSED, rule.pk, rule.company_id, message))
-    return paused
-
-
-def pause_all_for_version(version: str) -> int:
-    """Pause every connection: LinkedIn has retired the API version that all use. Returns how many were paused."""
-    with transaction.atomic():
-        # Locked in order, so that two workers that get the answer at once don't deadlock.
-        sending = Connection.objects.filter(is_paused=False).order_by("pk").select_for_update()
-        pks = list(sending.values_list("pk", flat=True))
-        paused = Connection.objects.filter(pk__in=pks).update(
-            is_paused=True, paused_reason=Reason.VERSION_RETIRED, paused_version=version, paused_at=Now(),
-            next_look_at=None,
-        )  # fmt: skip
-    if paused:
-        logger.error(VERSION_IS_RETIRED, version, paused)
-    return paused
-
-
-def _pause_connection(lease: Lease, reason: Reason, token_version: int) -> None:
-    # Only if the refused token is still the current one: a 401 for the old token says nothing about the new. A pause
-    # for the same reason, which a test event may meet again, keeps its start.
-    current = Connection.objects.filter(company=lease.company_id, token_version=token_version)
-    current.exclude(is_paused=True, paused_reason=reason).update(
-        is_paused=True, paused_reason=reason, paused_at=Now(), next_look_at=None
-    )
+        _open(IdList(row.pk for row in rows)).update(**ending._asdict(), **_final(ending.state))
+        if ending.reason in PASSING_ON:
+            _pass_on(rows)
 
 
 def _logged(company_id: int, request: Request) -> Attempt | None:
@@ -256,7 +214,7 @@ def _pack(events: Iterable[Sendable]) -> bytes:
 
 
 def _apply(update: EventUpdate, attempt: Attempt) -> int:
-    """Write the update. Returns how many events it changed."""
+    """Write the update. Returns how many of its events were still open."""
     pks = IdList(event.row.pk for event in update.events)
     if any(event.row.last_attempt_id for event in update.events):
         _keep_earlier_attempts(pks)
@@ -268,16 +226,29 @@ def _apply(update: EventUpdate, attempt: Attempt) -> int:
         "last_attempt": attempt,
         **_final(update.state),
     }
+    if update.is_unknown:
+        changes["may_have_arrived"] = True
     if update.counts_attempt:
         changes["attempts"] = F("attempts") + 1
     if update.state == State.PENDING:
         changes.pop("next_attempt_at", None)
         if update.next_attempt_at is not None:
             changes["next_attempt_at"] = update.next_attempt_at
-    # An acceptance is a fact even where the event was ended meanwhile (opted out, cancelled).
-    # Any other outcome leaves that ending as it is.
-    events = ConversionEvent.objects.filter(pk__one_of=pks) if update.state == State.ACCEPTED else _open(pks)
-    return events.update(**changes)
+    count = _open(pks).update(**changes)
+    if count < len(pks):
+        # An acceptance is a fact even where the event was ended meanwhile (opted out, cancelled), and so is the doubt.
+        # Any other outcome leaves that ending as it is.
+        ended = ConversionEvent.objects.filter(pk__one_of=pks).exclude(state__in=[update.state, *OPEN_STATES])
+        if update.state == State.ACCEPTED:
+            ended.update(**changes)
+        elif update.is_unknown:
+            ended.update(may_have_arrived=True)
+    return count
+
+
+def _pass_on(rows: Iterable[Row]) -> None:
+    if pks := IdList(row.pk for row in rows):
+        places.pass_on(pks)
 
 
 def _free_places(request: Request, updates: Iterable[EventUpdate]) -> None:
@@ -296,7 +267,7 @@ def _final(state: State) -> dict[str, Any]:
         return {"next_attempt_at": Now()}
     changes: dict[str, Any] = {"next_attempt_at": None, "settled_at": Now()}
     if state not in STATES_THAT_HOLD_ONCE:
-        changes["once_key"] = None
+        changes["once_key"] = places.KEY_AFTER_END
     return changes
 
 

@@ -32,7 +32,7 @@ def tidy() -> None:
     closed = Company._base_manager.filter(is_active=False)
     # A lead may get its address while the transaction that plans its event is open: neither sees the other's change.
     planning.release_waiting(events)
-    planning.end(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)
+    planning.end_and_pass_on(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)
     planning.end_taken_back(events)
     planning.end(events.filter(lead=None), State.CANCELLED, Reason.LEAD_DELETED)
     planning.end(events.filter(deal=None, rule__in=about_deals), State.CANCELLED, Reason.DEAL_DELETED)

@@ -27,7 +27,8 @@ class Frequency(models.TextChoices):
 
 
 OPEN_STATES = (State.PENDING, State.WAITING)
-# States in which an event is the only one that its lead or deal may have under a `once` rule.
+# States in which an event is the only one that its lead or deal may have under a `once` rule. (In any other state it is
+# so if LinkedIn may have it: see `capi.delivery.places`.)
 STATES_THAT_HOLD_ONCE = (State.PENDING, State.WAITING, State.ACCEPTED, State.EXHAUSTED)
 
 

@@ -75,6 +75,8 @@ class ConversionEvent(models.Model):
     message = models.TextField(blank=True)  # LinkedIn's message about this event, masked
     attempts = models.PositiveSmallIntegerField(default=0)
     http_status = models.PositiveSmallIntegerField(null=True)
+    # A request with it had no clear answer, so that LinkedIn may have it. It keeps its `once_key`, however it ends.
+    may_have_arrived = models.BooleanField(default=False, db_default=False, editable=False)
     next_attempt_at = models.DateTimeField(null=True, db_default=Now())
     is_test = models.BooleanField(default=False)
     # No constraint and no index: checking the constraint cost a fifth of each settled batch, and each index costs it

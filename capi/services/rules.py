@@ -4,14 +4,15 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from capi.delivery import lane
+from capi.delivery import lane, places
 from capi.delivery.recall import recall_unsent
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent, ConversionRule
-from capi.models.choices import Reason
+from capi.models.choices import Frequency, Reason
 from capi.services.connection import NotConnected, connection_of, resume_rules
 from crm.models import AuditAction, User
 from crm.services import audit
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 # LinkedIn's data about a rule belongs to its id there, so a new id clears it.
 NO_LINKEDIN_DATA: dict[str, object] = {
@@ -47,8 +48,11 @@ def save_rule(*, rule: ConversionRule) -> ConversionRule:
         if not rule._state.adding and "linkedin_id" in changed:
             for field, empty in NO_LINKEDIN_DATA.items():
                 setattr(rule, field, empty)
-        action = AuditAction.RULE_CREATED if rule._state.adding else AuditAction.RULE_CHANGED
+        is_new = rule._state.adding
+        action = AuditAction.RULE_CREATED if is_new else AuditAction.RULE_CHANGED
         _write_rule(rule)
+        if not is_new and {"frequency", "crm_event"} & set(changed):
+            _assign_places(rule)
         audit.record(company=rule.company_id, action=action, about=rule, details={"fields": changed})
         wake_on_commit(rule.company_id)
     return rule
@@ -93,6 +97,12 @@ def send_test_event(*, rule: ConversionRule, user: User | None = None) -> Conver
         audit.record(company=rule.company_id, action=AuditAction.TEST_SENT, about=rule, details=details, actor=user)
         wake_on_commit(rule.company_id)
     return event
+
+
+@statements_may_take(LONG_SECONDS)
+def _assign_places(rule: ConversionRule) -> None:
+    if rule.frequency == Frequency.ONCE:
+        places.assign(rule)
 
 
 def _changed_fields(rule: ConversionRule) -> list[str]:

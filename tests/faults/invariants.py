@@ -1,4 +1,4 @@
-"""Compares our books with the receiver's, and says in words what is broken (invariants I1 to I9).
+"""Compares our books with the receiver's, and says in words what is broken (invariants I1 to I9, and I12).
 
 I10, the quiet logs, is for the tests that have logs: see `World.complaints`.
 """
@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, F, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce, Now
 
 from capi.linkedin.sandbox.request_log import Entry
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
-from capi.models.choices import OPEN_STATES, State
+from capi.models.choices import OPEN_STATES, Frequency, Reason, State
 from capi.models.token import unseal
 from crm.models import CrmEvent
 
@@ -203,3 +203,24 @@ def _secret(entries: Sequence[Entry]) -> Iterable[str]:
     kept = Attempt.objects.values_list("message", "code")
     if any("@example" in text or "AQ" in text for texts in kept for text in texts):
         yield "I8: an address or a token in the log of attempts."
+
+
+def counted_twice() -> list[tuple[int, int]]:
+    """I12: the rules, with a lead or deal each, that count it once and had it accepted twice."""
+    accepted = ConversionEvent.objects.filter(state=State.ACCEPTED, rule__frequency=Frequency.ONCE, is_test=False)
+    accepted = accepted.filter(lead__isnull=False).annotate(key=Coalesce("deal_id", "lead_id"))
+    places = Counter(accepted.values_list("rule", "key"))
+    return [place for place, count in places.items() if count > 1]
+
+
+def skipped_for_nothing() -> list[int]:
+    """I12: the events that were skipped as duplicates, while all others of their place were taken back."""
+    others = ConversionEvent.objects.filter(
+        Q(crm_event__taken_back_at=None) | Q(state=State.ACCEPTED) | Q(may_have_arrived=True),
+        rule=OuterRef("rule"), lead=OuterRef("lead"), is_test=False,
+    ).exclude(pk=OuterRef("pk"))  # fmt: skip
+    skipped = ConversionEvent.objects.filter(
+        ~Exists(others), state=State.SKIPPED, reason=Reason.ALREADY_COUNTED, crm_event__taken_back_at=None,
+        rule__frequency=Frequency.ONCE, rule__deleted_at=None, lead__isnull=False,
+    )  # fmt: skip
+    return list(skipped.values_list("pk", flat=True))

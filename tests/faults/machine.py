@@ -29,7 +29,14 @@ from capi.models.choices import OPEN_STATES, State
 from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage
 from crm.services.erasure import erase_lead
 from tests.faults import figures
-from tests.faults.invariants import Allowed, broken, fingerprint, taken_elements
+from tests.faults.invariants import (
+    Allowed,
+    broken,
+    counted_twice,
+    fingerprint,
+    skipped_for_nothing,
+    taken_elements,
+)
 
 GOOD_TOKENS = ("AQV-token-of-company-{}-first", "AQV-token-of-company-{}-second")
 REVOKED = "AQV-revoked-token-of-company-{}"
@@ -294,6 +301,8 @@ class Histories(RuleBasedStateMachine):
         assert not ConversionEvent.objects.pending().exists(), "something is still queued"
         planned = Counter(ConversionEvent.objects.filter(is_test=False).values_list("crm_event_id", "rule_id"))
         assert planned == self.expected, "I1: planned is not what happened"
+        assert counted_twice() == [], "I12: a lead or deal was counted twice"
+        assert skipped_for_nothing() == [], "I12: a conversion was skipped for one that was taken back"
         for entry in entries:
             ids = {element["eventId"] for element in entry.elements}
             late = [event_id for event_id in ids & self.gone.keys() if self.gone[event_id] < entry.number]

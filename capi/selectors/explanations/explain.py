@@ -30,6 +30,11 @@ TAKEN_BACK_ON_THE_WAY: Final = replace(
     next_step="No action needed: if LinkedIn has not accepted it, it ends without being sent.",
 )
 
+MAY_HAVE_ARRIVED: Final = (
+    "{why}. LinkedIn may have this event all the same, as an attempt had no clear result. "
+    "So it still counts where the rule counts once."
+)
+
 TRANSIENT: Final = frozenset(
     {Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.THROTTLED}
 )
@@ -54,6 +59,9 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
         if reason not in TRANSIENT:
             return STATES[state]  # the reason for its hold is fixed
     words = _refused_with(event) or explain_state(state, reason)
+    if event.may_have_arrived and state in (State.CANCELLED, State.SKIPPED, State.EXPIRED):
+        step = "No action needed." if reason == Reason.TAKEN_BACK else words.next_step
+        return replace(words, what=MAY_HAVE_ARRIVED.format(why=reason.label), next_step=step)
     if state in (State.REJECTED, State.EXHAUSTED) and reason != Reason.NONE:
         step = _final_step(event, words)
         return words if step == words.next_step else replace(words, next_step=step, ask_admin="")

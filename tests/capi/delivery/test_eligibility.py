@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from capi import services
-from capi.delivery import selection, settle
+from capi.delivery import pauses, selection
 from capi.delivery.selection import EligibilityCheck, Row
 from capi.linkedin.payload import Conversion
 from capi.models import Connection, ConversionEvent, ConversionRule
@@ -224,7 +224,7 @@ def test_a_pause_that_begins_after_the_batch_was_read_stops_it(
 ) -> None:
     make_rule()
     make_lead(company)
-    once(monkeypatch, selection, "next_batch", lambda: settle.pause_all_for_version("202402"))
+    once(monkeypatch, selection, "next_batch", lambda: pauses.pause_all_for_version("202402"))
 
     send_all(company)
 

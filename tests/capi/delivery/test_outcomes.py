@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from capi import services
-from capi.delivery import lane, settle, sweep
+from capi.delivery import lane, pauses, sweep
 from capi.delivery.sent_hashes import hash_of
 from capi.linkedin import answers
 from capi.linkedin.sandbox.faults import Drop, Fault
@@ -220,7 +220,7 @@ def test_a_rule_mended_while_its_refusal_was_under_way_is_not_paused(company, co
     stale = ConversionRule.objects.get(pk=rule.pk)
     ConversionRule.objects.filter(pk=rule.pk).update(linkedin_id="104012")
 
-    assert not settle.pause_rule(stale, "rule_forbidden", "No ad accounts found")
+    assert not pauses.pause_rule(stale, "rule_forbidden", "No ad accounts found")
     assert not ConversionRule.objects.get().is_paused
 
 
@@ -408,7 +408,7 @@ def test_a_gateway_that_finds_every_size_too_large_is_waited_out_and_a_full_batc
 
 
 def told(caplog) -> list[tuple[str, str]]:
-    return [(row.levelname, row.getMessage()) for row in caplog.records if row.name == "capi.delivery.settle"]
+    return [(row.levelname, row.getMessage()) for row in caplog.records if row.name == "capi.delivery.pauses"]
 
 
 def test_a_retired_version_is_told_in_the_log_once(

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from capi import services
 from capi.delivery import deliver as pipeline
-from capi.delivery import planning, recall, retries
+from capi.delivery import places, recall, retries
 from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason
@@ -371,7 +371,7 @@ def test_a_worker_and_two_people_at_once_send_nothing_twice(company, connected, 
 
 def test_a_place_that_is_taken_at_that_very_moment_is_left_alone(company, connected, make_rule, monkeypatch) -> None:
     event = ended(make_rule(), "cancelled", "cancelled_by_hand")
-    monkeypatch.setattr(planning, "is_already_counted", lambda: retries.Q(pk__isnull=True))
+    monkeypatch.setattr(places, "is_already_counted", lambda: retries.Q(pk__isnull=True))
     ConversionEvent.objects.create(
         company=company, rule=event.rule, lead=event.lead, once_key=event.lead_id, event_id="later", state="accepted"
     )

@@ -1,5 +1,7 @@
 """Each answer of LinkedIn that is documented or was recorded, and what becomes of the events."""
 
+from dataclasses import replace
+
 import pytest
 
 from capi.linkedin.answers import (
@@ -62,19 +64,19 @@ UNKNOWN_SUCCESSES = [
 
 @pytest.mark.parametrize(("status", "body"), UNKNOWN_SUCCESSES)
 def test_any_other_success_of_a_single_event_leaves_unknown_what_became_of_it(status, body):
-    assert decide(answered(status, body), count=1) == TryLater("answer_unreadable")
+    assert decide(answered(status, body), count=1) == TryLater("answer_unreadable", is_unknown=True)
 
 
 @pytest.mark.parametrize("status", [202, 203, 204, 206, 207, 299])
 @pytest.mark.parametrize("body", [b"", b'{"elements":[{"status":201},{"status":201}]}'])
 def test_any_other_success_of_a_batch_leaves_unknown_what_became_of_it(status, body):
-    assert decide(answered(status, body), count=2) == TryLater("answer_unreadable")
+    assert decide(answered(status, body), count=2) == TryLater("answer_unreadable", is_unknown=True)
 
 
 def test_an_unreadable_success_is_waited_out_as_long_as_it_asks():
     answer = answered(202, headers={"retry-after": "7"})
 
-    assert decide(answer, count=1) == TryLater("answer_unreadable", 7)
+    assert decide(answer, count=1) == TryLater("answer_unreadable", 7, is_unknown=True)
 
 
 def test_the_one_element_of_a_single_event_goes_by_its_own_status():
@@ -249,7 +251,9 @@ def test_a_refusal_too_long_to_be_read_is_halved_since_half_of_it_may_not_be():
 
 @pytest.mark.parametrize(("status", "count"), [(422, 1), (200, 5000), (500, 5000)])
 def test_any_other_answer_too_long_to_be_read_is_tried_again(status, count):
-    assert decide(troubled(TransportError.TOO_LARGE, status), count=count) == TryLater("answer_unreadable")
+    expected = TryLater("answer_unreadable", is_unknown=status == 200)
+
+    assert decide(troubled(TransportError.TOO_LARGE, status), count=count) == expected
 
 
 @pytest.mark.parametrize("sent_bytes", [256 * 1024, 2_000_000, None])
@@ -315,12 +319,17 @@ def test_an_unusual_refusal_that_names_elements_is_about_them():
         (TransportError.UNREACHABLE, "unreachable"),
         (TransportError.CUT, "answer_unreadable"),
         (TransportError.TOO_LARGE, "answer_unreadable"),
-        (TransportError.REDIRECT, "server_trouble"),
     ],
 )
 @pytest.mark.parametrize("count", [1, 2])
 def test_without_a_whole_answer_the_outcome_is_unknown_and_tried_again(trouble, reason, count):
-    assert decide(troubled(trouble), count=count) == TryLater(reason)
+    assert decide(troubled(trouble), count=count) == TryLater(reason, is_unknown=True)
+
+
+def test_a_redirect_and_a_request_that_never_left_have_reached_nobody():
+    assert decide(troubled(TransportError.REDIRECT, 302), count=1) == TryLater("server_trouble")
+    refused = replace(troubled(TransportError.UNREACHABLE), was_sent=False)
+    assert decide(refused, count=1) == TryLater("unreachable")
 
 
 def test_an_element_reason_is_masked_and_shortened():

@@ -19,12 +19,14 @@ def test_a_refused_connection_is_unreachable(client_for):
     answer = send(client_for(url))
 
     assert (answer.status, answer.trouble) == (None, TransportError.UNREACHABLE)
+    assert not answer.was_sent
 
 
 def test_a_host_without_an_address_is_unreachable(client_for):
     answer = send(client_for("http://linkedin.invalid", timeout=20))
 
     assert (answer.status, answer.trouble) == (None, TransportError.UNREACHABLE)
+    assert not answer.was_sent
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset])
@@ -33,6 +35,7 @@ def test_a_connection_that_ends_before_the_answer_is_unreachable_and_sent_once_o
         answer = send(client_for(wire.url))
 
     assert (answer.status, answer.trouble) == (None, TransportError.UNREACHABLE)
+    assert answer.was_sent
     assert (wire.accepted, len(wire.requests)) == (1, 1)
 
 

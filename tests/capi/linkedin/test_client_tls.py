@@ -106,7 +106,7 @@ def test_a_wrong_certificate_gets_no_byte_of_the_request(client_for, tmp_path, t
         answer = send(client_for(wire.url))
 
     assert (answer.status, answer.trouble) == (None, TransportError.UNREACHABLE)
-    assert (wire.accepted, wire.requests) == (1, [])
+    assert (wire.accepted, wire.requests, answer.was_sent) == (1, [], False)
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_no_byte_of_the_request(client_for, tmp_path):
@@ -116,4 +116,4 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_byte_of_the_request(clien
         answer = send(client_for(wire.url))
 
     assert (answer.status, answer.trouble) == (None, TransportError.UNREACHABLE)
-    assert (wire.accepted, wire.requests) == (1, [])
+    assert (wire.accepted, wire.requests, answer.was_sent) == (1, [], False)

@@ -1,0 +1,66 @@
+"""Pauses what can't be sent until somebody acts: a rule, a connection, or all of them."""
+
+import logging
+from functools import partial
+from typing import Final
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from capi.delivery import lane
+from capi.delivery.lane import Lease
+from capi.models import Connection, ConversionRule
+from capi.models.choices import Reason
+
+logger = logging.getLogger(__name__)
+
+# What only the operator can fix, once for each pause.
+VERSION_IS_RETIRED: Final = (
+    "LinkedIn no longer serves version %s of its API: all sending is paused (companies: %s). "
+    "Set LINKEDIN_API_VERSION to a newer version and restart; what is on hold then goes out."
+)
+REQUESTS_ARE_REFUSED: Final = (
+    "LinkedIn refuses the requests of rule %s of company %s as such. That points to a change at LinkedIn or a fault "
+    "in LeadMachine. The rule is paused until someone resumes it. LinkedIn's words: %s"
+)
+
+
+@transaction.atomic
+def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
+    """Pause the rule, unless its LinkedIn id has changed since `rule` was read. Returns True if it was paused."""
+    lane.request_alert_check(rule.company_id)  # first: resuming a rule also locks the connection before it
+    same = ConversionRule._base_manager.filter(pk=rule.pk, linkedin_id=rule.linkedin_id, is_paused=False)
+    paused = bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
+    if paused and reason == Reason.REFUSED:
+        transaction.on_commit(partial(logger.error, REQUESTS_ARE_REFUSED, rule.pk, rule.company_id, message))
+    return paused
+
+
+def pause_all_for_version(version: str) -> int:
+    """Pause every connection: LinkedIn has retired the API version that all use. Returns how many were paused."""
+    with transaction.atomic():
+        # Locked in order, so that two workers that get the answer at once don't deadlock.
+        sending = Connection.objects.filter(is_paused=False).order_by("pk").select_for_update()
+        pks = list(sending.values_list("pk", flat=True))
+        paused = Connection.objects.filter(pk__in=pks).update(
+            is_paused=True,
+            paused_reason=Reason.VERSION_RETIRED,
+            paused_version=version,
+            paused_at=Now(),
+            next_look_at=None,
+        )
+    if paused:
+        logger.error(VERSION_IS_RETIRED, version, paused)
+    return paused
+
+
+def pause_connection(lease: Lease, reason: Reason, token_version: int) -> None:
+    """Pause the connection, if the refused token is still the current one.
+
+    A 401 for the old token says nothing about the new. A pause for the same reason, which a test event may meet again,
+    keeps its start.
+    """
+    current = Connection.objects.filter(company=lease.company_id, token_version=token_version)
+    current.exclude(is_paused=True, paused_reason=reason).update(
+        is_paused=True, paused_reason=reason, paused_at=Now(), next_look_at=None
+    )

@@ -1,0 +1,164 @@
+"""The one place that each lead or deal has under a rule with the frequency `once`.
+
+The event that has it bears the key of the lead or deal in `once_key`, which is unique within the rule. The first event
+that is planned gets it. It keeps it while it may still be sent, once it was accepted or given up, and, however it ends,
+if LinkedIn may have it (`may_have_arrived`). Otherwise its place is free when it ends, and the oldest event that was
+skipped for it takes its place.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    Exists,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+    Window,
+)
+from django.db.models.functions import Coalesce, Greatest, Now, RowNumber
+
+from capi.delivery.wakeup import wake_on_commit
+from capi.models import ConversionEvent, ConversionRule
+from capi.models.choices import OPEN_STATES, STATES_THAT_HOLD_ONCE, BackfillState, Frequency, Reason, State
+from capi.models.lookups import IdList
+from crm.models import CrmEvent
+
+TRIES: Final = 3
+NEEDED_KEY: Final = Coalesce("deal_id", "lead_id")
+# What an event that ends without an acceptance keeps of its place.
+KEY_AFTER_END: Final = Case(When(may_have_arrived=True, then=F("once_key")), output_field=BigIntegerField())
+SKIPPED: Final = {"state": State.SKIPPED, "reason": Reason.ALREADY_COUNTED, "next_attempt_at": None, "once_key": None}
+QUEUED: Final = {"state": State.PENDING, "reason": Reason.NONE, "settled_at": None}
+
+
+def once_key_expression() -> Case:
+    """The `once_key` that an event needs, null if its rule counts every time."""
+    once = ConversionRule._base_manager.filter(frequency=Frequency.ONCE)
+    return Case(When(rule__in=once, then=NEEDED_KEY), output_field=BigIntegerField())
+
+
+def is_already_counted() -> Q:
+    """True if another event has the `once_key` that this one needs."""
+    key = Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
+    others = ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key).exclude(pk=OuterRef("pk"))
+    return Q(Exists(others), rule__frequency=Frequency.ONCE)
+
+
+def due_again() -> Func:
+    """Now, but not before the end of the grace period."""
+    release = CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).values("release_at")
+    return Greatest(Coalesce(Subquery(release[:1]), Now()), Now())
+
+
+def claim(pks: IdList) -> None:
+    """Give those events of a request their places back that were ended during it, if LinkedIn has or may have them.
+
+    An event that took such a place meanwhile is skipped. Call it while the lane's row is locked: it can't be in a
+    request then.
+    """
+    _until_nobody_interferes(lambda: _claim(pks))
+
+
+def pass_on(pks: IdList) -> None:
+    """Queue, for each of these events that has ended and left its place, the oldest event that was skipped for it."""
+    left = ConversionEvent.objects.filter(pk__one_of=pks, once_key=None, is_test=False, rule__frequency=Frequency.ONCE)
+    freed = list(left.filter(lead__isnull=False).values_list("rule", "lead").distinct())
+    if freed:
+        rules, leads = ({pair[at] for pair in freed} for at in (0, 1))
+        _until_nobody_interferes(lambda: _queue_first(_heirs().filter(rule__in=rules, lead__in=leads)))
+
+
+def free_given_up(events: QuerySet[ConversionEvent]) -> None:
+    """Free the places of those of these events that were given up although LinkedIn can't have them."""
+    events.filter(state=State.EXHAUSTED, may_have_arrived=False).update(once_key=None)
+
+
+def assign(rule: ConversionRule) -> None:
+    """Give out the places of a rule that has just begun to count once, and skip open events that get none.
+
+    What LinkedIn has comes first, then what it may have, then the oldest. Call it after `recall_unsent`.
+    """
+    is_about_it = Q(deal__isnull=not rule.is_about_deal, lead__isnull=False, is_test=False)
+    may_hold = Q(state__in=STATES_THAT_HOLD_ONCE) | Q(may_have_arrived=True)
+    events = ConversionEvent.objects.for_company(rule.company_id).filter(rule=rule)
+    candidates = events.filter(is_about_it, may_hold)
+    rank = Case(
+        When(state=State.ACCEPTED, then=0), When(state__in=OPEN_STATES, may_have_arrived=False, then=2), default=1
+    )
+    number = Window(RowNumber(), partition_by=NEEDED_KEY, order_by=[rank, "happened_at", "pk"])
+    first = list(candidates.annotate(number=number).filter(number=1).values_list("pk", flat=True))
+    others = events.exclude(pk__one_of=first)
+    others.filter(is_about_it, state__in=OPEN_STATES).update(**SKIPPED, settled_at=Now())
+    others.filter(once_key__isnull=False).update(once_key=None)
+    events.filter(pk__one_of=first).update(once_key=NEEDED_KEY)
+
+
+def _until_nobody_interferes(work: Callable[[], None]) -> None:
+    for _ in range(TRIES):
+        try:
+            with transaction.atomic():
+                return work()
+        except IntegrityError:
+            continue  # an event that was planned at this moment has taken a place: look again
+    return None
+
+
+def _claim(pks: IdList) -> None:
+    has_or_may = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
+    without_place = ConversionEvent.objects.filter(
+        has_or_may, pk__one_of=pks, once_key=None, lead__isnull=False, is_test=False, rule__frequency=Frequency.ONCE
+    )
+    # Accepted ones come last, and so they are those that stay.
+    rows = without_place.annotate(needed_key=NEEDED_KEY, is_sure=Case(When(state=State.ACCEPTED, then=1), default=0))
+    first = {
+        (rule, key): pk for rule, key, pk in rows.order_by("is_sure", "-pk").values_list("rule", "needed_key", "pk")
+    }
+    if not first:
+        return
+    rules, keys = ({place[at] for place in first} for at in (0, 1))
+    takers = ConversionEvent.objects.filter(rule__in=rules, once_key__in=keys, state__in=OPEN_STATES)
+    takers.filter(may_have_arrived=False).update(**SKIPPED, settled_at=Now())
+    free = ConversionEvent.objects.filter(~is_already_counted(), pk__one_of=list(first.values()))
+    ConversionEvent.objects.filter(pk__in=free.values("pk")).update(once_key=NEEDED_KEY)
+
+
+def _heirs() -> QuerySet[ConversionEvent]:
+    """The events that were skipped for another one, and whose place is free now.
+
+    They go through every check again: an event of a rule that is off, say, ends for that and not as a duplicate.
+    """
+    return ConversionEvent.objects.filter(
+        ~is_already_counted(),
+        ~Q(backfill__state=BackfillState.CANCELLED),
+        state=State.SKIPPED,
+        reason=Reason.ALREADY_COUNTED,
+        rule__frequency=Frequency.ONCE,
+        rule__deleted_at=None,
+        crm_event__taken_back_at=None,
+        lead__isnull=False,
+        happened_at__gt=Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS),
+    )
+
+
+def _queue_first(heirs: QuerySet[ConversionEvent]) -> None:
+    # The oldest of each place comes last, and so it is the one that stays.
+    rows = heirs.annotate(needed_key=NEEDED_KEY).order_by("-happened_at", "-pk")
+    first = {
+        (rule, key): (pk, company) for rule, key, pk, company in rows.values_list("rule", "needed_key", "pk", "company")
+    }
+    pks = [pk for pk, _ in first.values()]
+    # Their state again, without a join: otherwise PostgreSQL would not notice that a row has just changed.
+    skipped = ConversionEvent.objects.filter(pk__one_of=pks, state=State.SKIPPED)
+    if pks and skipped.update(**QUEUED, next_attempt_at=due_again(), once_key=NEEDED_KEY):
+        for company_id in {company for _, company in first.values()}:
+            wake_on_commit(company_id)
