@@ -94,7 +94,7 @@ def _no_answer(answer: Answer, trouble: TransportError, count: int) -> Decision:
     # 5,000 long reasons exceed the limit. The same batch would get the same answer, but half of it a shorter one.
     if trouble is TransportError.TOO_LARGE and answer.status in ABOUT_DATA and count > 1:
         return RefusedUnnamed("")
-    is_unknown = answer.was_sent and trouble is not TransportError.REDIRECT
+    is_unknown = answer.was_sent and (answer.status is None or answer.status < 300)
     return TryLater(_REASONS[trouble], retry_after(answer.headers), is_unknown)
 
 
