@@ -14,6 +14,7 @@ def test_the_index_names_what_there_is(company, role):
     assert answer.json() == {
         "leads": f"{base}/leads/",
         "deals": f"{base}/deals/",
+        "tasks": f"{base}/tasks/",
         "conversion-rules": f"{base}/conversion-rules/",
         "conversion-events": f"{base}/conversion-events/",
         "schema": f"{base}/schema/",
