@@ -68,7 +68,7 @@ def _read(lead_import: LeadImport) -> None:
     try:
         with transaction.atomic():
             table = read_table(content)
-            lead_import.row_count = sum(_insert(lead_import, rows) for rows in _batches(table.rows))
+            lead_import.row_count = sum(_add_rows(lead_import, rows) for rows in _batches(table.rows))
             if not lead_import.row_count:
                 raise UnreadableFile("This file has the names of columns, but no leads below them.")
     except UnreadableFile as error:
@@ -98,7 +98,7 @@ def _batches(rows: Iterator[FileRow]) -> Iterator[list[FileRow]]:
         yield batch
 
 
-def _insert(lead_import: LeadImport, rows: Iterable[FileRow]) -> int:
+def _add_rows(lead_import: LeadImport, rows: Iterable[FileRow]) -> int:
     company_id = lead_import.company_id
     new = [LeadImportRow(company_id=company_id, lead_import=lead_import, number=r.number, cells=r.cells) for r in rows]
     return len(LeadImportRow.objects.bulk_create(new))

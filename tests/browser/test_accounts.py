@@ -171,7 +171,7 @@ def test_without_javascript_a_forgotten_password_is_replaced(plain_page, sales):
     press(plain_page, "Sign in")
 
     expect(plain_page.get_by_role("heading", level=1)).to_be_visible()
-    assert plain_page.url == f"{plain_page.server_url}/"
+    assert plain_page.url == f"{plain_page.server_url}/my-day/"
 
 
 def test_without_javascript_an_authenticator_app_is_set_up_and_switched_off(plain_page, sales):

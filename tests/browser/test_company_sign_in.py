@@ -64,7 +64,7 @@ def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, serv
     expect(abroad.get_by_role("heading", name="Sign in to Northwind BV")).to_be_visible()
     assert_fit_to_use(abroad)
     abroad.get_by_role("button", name="Continue with Okta").click()
-    expect(abroad.get_by_role("heading", name="Dashboard")).to_be_visible()
+    expect(abroad.get_by_role("heading", level=1, name="My day")).to_be_visible()
 
     # The password no longer does once it is required, and says how to go on.
     SignInProvider.objects.update(is_required=True)
@@ -74,4 +74,4 @@ def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, serv
     expect(abroad.get_by_text("Northwind BV asks you to sign in with Okta.")).to_be_visible()
     assert_fit_to_use(abroad)
     abroad.get_by_role("button", name="Continue with Okta").press("Enter")
-    expect(abroad.get_by_role("heading", level=1, name="Dashboard")).to_be_visible()
+    expect(abroad.get_by_role("heading", level=1, name="My day")).to_be_visible()

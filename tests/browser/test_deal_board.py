@@ -119,7 +119,9 @@ def test_heads_stay_in_view_and_columns_reach_the_bottom(page: Page, sales, deal
 def test_a_card_never_wraps(board):
     cards = board.locator(".deal")
 
-    assert len(set(cards.evaluate_all("cards => cards.map(card => card.offsetHeight)"))) == 1
+    in_column = "board => [...board.querySelectorAll('.deal')].map(card => card.offsetHeight)"
+    for column in board.locator("[data-stage]").all():  # open deals have a line for their next task, others none
+        assert len(set(column.evaluate(in_column))) <= 1
     assert not any(cards.evaluate_all("cards => cards.map(card => card.scrollWidth > card.clientWidth)"))
 
 

@@ -97,7 +97,7 @@ def test_what_went_wrong_is_said_and_the_button_works_again(page, sales):
     device("setUserVerified", isUserVerified=True)
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("heading", level=1, name="Dashboard")).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name="My day")).to_be_visible()
 
 
 def test_without_javascript_the_password_is_all_that_is_offered(plain_page):

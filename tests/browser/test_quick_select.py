@@ -514,7 +514,7 @@ def test_the_company_changes_with_enter_and_not_with_an_arrow(page: Page, sales,
     page.wait_for_load_state("networkidle")
     assert page.url == page.server_url + "/leads/"
     page.keyboard.press("Enter")
-    expect(page).to_have_url(page.server_url + reverse("dashboard"))
+    expect(page).to_have_url(page.server_url + reverse("my_day"))
     expect(company.locator("option:checked")).to_have_text("Contoso GmbH")
 
 

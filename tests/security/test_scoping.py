@@ -22,6 +22,11 @@ EDGE_FILES = (
 )
 # What is right without: where it stands, what it says, and why.
 REASONED = {
+    ("capi/selectors/rule_duplicates.py", "ConversionRule.filter"): "filtered by the company of each rule",
+    (
+        "crm/accounts/company_sign_in.py",
+        "SignInProvider.select_for_update",
+    ): "the provider one signs in with",
     ("capi/selectors/timeline.py", "ConversionRule.filter"): "the rules of events that were found by company",
     ("crm/accounts/decorators.py", "Membership.filter"): "one's own memberships, whatever the company",
     ("crm/accounts/sessions.py", "Membership.active"): "one's own memberships, whatever the company",
