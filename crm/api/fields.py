@@ -32,6 +32,12 @@ class Switch(serializers.BooleanField):
         return data
 
 
+# OpenAPI's format "time" is of a time with an offset from UTC.
+@extend_schema_field({"type": "string", "example": "14:30"})
+class TimeOfDay(serializers.TimeField):
+    """A time of a day, in the time zone of the company."""
+
+
 @extend_schema_field(
     {
         "format": "decimal",

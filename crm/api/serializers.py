@@ -12,7 +12,7 @@ from django.db.models import Model, TextChoices
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
-from crm.api.fields import Amount, EmailText, OwnRowField, Switch, Text
+from crm.api.fields import Amount, EmailText, OwnRowField, Switch, Text, TimeOfDay
 from crm.forms.leads import company_people
 from crm.models import Company, Deal, Lead, LeadStatus, Stage, Task, TaskKind
 from crm.models.addresses import NO_ADDRESS
@@ -195,6 +195,7 @@ class TaskSerializer(StrictSerializer[Task]):
         otherwise="Choose one of your company's deals.",
     )
     owner = OwnRowField(rows=company_people, otherwise=NO_COLLEAGUE)
+    due_time = TimeOfDay(required=False, allow_null=True)
     is_done = Switch(required=False)
 
     class Meta:

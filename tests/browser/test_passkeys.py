@@ -34,6 +34,7 @@ def add_passkey(page):
     page.get_by_role("link", name="Add a passkey").click()
     page.get_by_label("Password").fill(PASSWORD)
     press(page, "Continue")
+    expect(page.get_by_label("Name")).to_be_visible()
     assert_fit_to_use(page)
     page.get_by_label("Name").fill("My laptop")
     press(page, "Add the passkey")
@@ -64,9 +65,10 @@ def test_a_passkey_is_added_and_signs_in_by_keyboard(page, sales, size):
     page.get_by_label("E-mail address").fill(sales.user.email)
     page.get_by_label("Password").fill(PASSWORD)
     press(page, "Sign in")
+    expect(page.get_by_role("button", name="Use your passkey")).to_be_visible()
     assert_fit_to_use(page)
     press(page, "Use your passkey")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name="My day")).to_be_visible()
 
     # And to confirm who is there, when it is removed.
     page.goto(page.server_url + PASSKEYS)
@@ -74,6 +76,7 @@ def test_a_passkey_is_added_and_signs_in_by_keyboard(page, sales, size):
     assert_fit_to_use(page)
     page.get_by_role("link", name="Remove My laptop").click()
     page.get_by_role("link", name="Use a passkey instead").click()
+    expect(page.get_by_role("button", name="Use your passkey")).to_be_visible()
     assert_fit_to_use(page)
     press(page, "Use your passkey")
     expect(page.get_by_role("heading", name="Remove My laptop?")).to_be_visible()
