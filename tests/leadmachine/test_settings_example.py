@@ -19,7 +19,7 @@ def variables() -> dict[str, str]:
 
 
 def read_by_settings() -> set[str]:
-    modules = ("environment.py", "settings.py", "settings_delivery.py")
+    modules = ("environment.py", "settings.py", "settings_accounts.py", "settings_delivery.py")
     trees = [ast.parse((settings.BASE_DIR / "leadmachine" / module).read_text()) for module in modules]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
