@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from crm.importing.columns import LEFT_OUT, REASON, guess_columns
 from crm.importing.judging import JudgedRow, count, judge
 from crm.importing.matching import SHARED
-from crm.importing.reading import FileRow, read_table
+from crm.importing.reading import FileRow, Table, read_table
 from crm.importing.spreadsheets import UnreadableFile
 from crm.importing.undoing import undo_chunk
 from crm.importing.values import RowReader
@@ -33,7 +33,7 @@ GUESSED_FROM: Final = 50  # rows
 WHEN_JUDGED: Final = ("key", "outcome", "problem", "column", "of_row", "filled")
 WHEN_WRITTEN: Final = (*WHEN_JUDGED, "lead")
 BATCH: Final = 100  # leads in a statement that updates: it compares each with each
-FAILED: Final = "Something went wrong on our side. What is in stays in: undo it, or ask your operator to read the log."
+FAILED: Final = "Something went wrong on our side. Undo the import, or ask your operator to check the log."
 
 
 def advance(pk: int) -> bool:
@@ -51,23 +51,43 @@ def advance(pk: int) -> bool:
         return False
 
 
-@transaction.atomic
 def _advance(pk: int) -> bool:
-    lead_import = LeadImport.objects.select_for_update(skip_locked=True).at_work().filter(pk=pk).first()
-    if lead_import is None:
-        return False
-    with statements_may_take(LONG_SECONDS):
-        WORK[ImportState(lead_import.state)](lead_import)
-        lead_import.save()
+    table = _open_file(pk)
+    with transaction.atomic():
+        lead_import = LeadImport.objects.select_for_update(skip_locked=True).at_work().filter(pk=pk).first()
+        if lead_import is None:
+            return False
+        with statements_may_take(LONG_SECONDS):
+            if lead_import.state == ImportState.READING:
+                _read(lead_import, table)
+            else:
+                WORK[ImportState(lead_import.state)](lead_import)
+            lead_import.save()
     return True
 
 
-def _read(lead_import: LeadImport) -> None:
-    """Turn the file into rows, in one transaction: nothing is left of a file that can't be read to its end."""
-    content = bytes(LeadImportFile.objects.for_company(lead_import.company_id).get(lead_import=lead_import).content)
+def _open_file(pk: int) -> Table | UnreadableFile | None:
+    """The file of an import that is still to be read, or why it can't be; None if there is none.
+
+    Without a lock: a spreadsheet is read by another process, for up to half a minute. In SQLite nobody could save
+    anything meanwhile, and an erasure would wait.
+    """
+    file = LeadImportFile.objects.filter(lead_import=pk, lead_import__state=ImportState.READING).first()
+    if file is None:
+        return None
     try:
+        return read_table(bytes(file.content))
+    except UnreadableFile as error:
+        return error
+
+
+def _read(lead_import: LeadImport, table: Table | UnreadableFile | None) -> None:
+    """Turn the file into rows, in one transaction: nothing is left of a file that can't be read to its end."""
+    assert table is not None, "The file is gone."
+    try:
+        if isinstance(table, UnreadableFile):
+            raise table
         with transaction.atomic():
-            table = read_table(content)
             lead_import.row_count = sum(_add_rows(lead_import, rows) for rows in _batches(table.rows))
             if not lead_import.row_count:
                 raise UnreadableFile("This file has the names of columns, but no leads below them.")
@@ -176,7 +196,6 @@ def _save_rows(judged: Sequence[JudgedRow], fields: Sequence[str]) -> None:
 
 
 WORK: Final[dict[ImportState, Callable[[LeadImport], None]]] = {
-    ImportState.READING: _read,
     ImportState.CHECKING: _check,
     ImportState.RUNNING: _run,
     ImportState.UNDOING: _undo,

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from capi.models import ConversionEvent
 from capi.models.functions import database_now
@@ -25,6 +26,28 @@ def test_a_file_is_read_and_mapped_and_writes_no_lead_yet(sales: Membership) -> 
     assert checked.columns == ["first_name", "last_name", "email", "phone", "organisation", "title"]
     assert checked.planned == {"new": 3, "lead_created": 2, "lead_created:later": 1}
     assert not Lead.objects.exists()
+
+
+def test_a_file_is_opened_while_nothing_is_locked(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, locked = work.read_table, []
+
+    def note(content: bytes) -> Any:
+        locked.append(connection.in_atomic_block)
+        return opened(content)
+
+    monkeypatch.setattr(work, "read_table", note)
+
+    assert upload(sales, PEOPLE).state == ImportState.READY
+    assert locked == [False]
+
+
+def test_an_import_whose_file_is_gone_ends(sales: Membership) -> None:
+    lost = LeadImport.objects.create(company=sales.company, file_name="leads.csv", size=1, uploaded_by=sales.user)
+
+    assert not work.advance(lost.pk)
+
+    lost.refresh_from_db()
+    assert lost.state == ImportState.FAILED
 
 
 def test_an_import_adds_each_lead_with_its_owner_and_its_history(sales: Membership) -> None:
