@@ -37,7 +37,7 @@ IDLE_AT_STOP_SECONDS: Final = 1.0
 ARRIVING_AT_STOP_SECONDS: Final = 5.0
 
 LARGEST_HEAD: Final = 32 * 1024
-LARGEST_BODY: Final = 2 * 1024 * 1024  # views allow less: leadmachine/request_limits.py
+LARGEST_BODY: Final = 2 * 1024 * 1024  # views allow less: crm/accounts/bodies.py
 IN_MEMORY: Final = 64 * 1024  # of a body; the rest is in a temporary file
 # A response of up to this size frees its thread at once, however slowly it is read. The largest page has 0.2 MB.
 UNREAD_IN_MEMORY: Final = 256 * 1024

@@ -60,7 +60,9 @@ TIME_ZONE_CHOICES: Final = [(name, name.replace("_", " ")) for name in time_zone
 GOOD_PASSWORD: Final = "At least 12 characters, not only digits, and not a common password."  # noqa: S105 - a sentence
 TOO_MANY_SIGN_UPS: Final = "Too many sign-ups today from your network or with this address. Try again tomorrow."
 TOO_MANY_GUESSES: Final = "Too many failed attempts. You were signed out. Sign in again."
-MAILED_ENOUGH: Final = "We have just written to this address, or five times today. Open the newest link, or try later."
+MAILED_ENOUGH: Final = (
+    "We have just sent a link to this address, or five today. Open the newest one, or try again later."
+)
 SIGN_UPS_OF_AN_ADDRESS: Final = 3  # a day: its owner may have wanted none of the mails
 LABELS: Final = {
     "email": "E-mail address",

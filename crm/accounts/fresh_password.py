@@ -24,7 +24,7 @@ FORM_SECONDS: Final = 1800
 OPEN_FOR_TOO_LONG: Final = "The form was open for too long. Enter your password, then fill it in again."
 YOURS_ALONE: Final = "Your account is yours alone, not your company's. Enter your password to continue."
 NOTHING_TO_CONFIRM_WITH: Final = (
-    "This takes your own password, and your account has none yet. Have a link sent to your e-mail address to set one."
+    "This needs a password of your own, and your account has none yet. Request a link by e-mail to set one."
 )
 OPENED: Final = "protected_form_opened_at"  # session key: by path, seconds since 1970
 KEPT: Final = "protected_form_kept"  # session key: by path, what was typed into fields that are no secret

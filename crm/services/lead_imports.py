@@ -21,7 +21,7 @@ from crm.services import audit
 
 SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while their sender waits
 CHUNKS_AT_ONCE: Final = 5
-BUSY: Final = "Another import of your company is running. Wait for its end, or cancel it."
+BUSY: Final = "Another import of your company is running. Wait until it ends, or cancel it."
 TOO_LATE: Final = "This import can no longer be undone."
 ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload it again, if they are not in it."
 
@@ -68,7 +68,7 @@ def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool,
 
 
 def cancel(*, lead_import: LeadImport, user: User) -> bool:
-    """End it after the current chunk. What is in stays in. Returns False if it is not running."""
+    """End it after the current chunk. Leads imported by then are kept. Returns False if it is not running."""
     with transaction.atomic():
         changed = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.RUNNING).update(
             state=ImportState.CANCELLED, finished_at=Now()

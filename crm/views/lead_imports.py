@@ -97,7 +97,7 @@ def start(request: MemberRequest, pk: int) -> HttpResponse:
 def cancel(request: MemberRequest, pk: int) -> HttpResponse:
     lead_import = _own(request, pk)
     if lead_imports.cancel(lead_import=lead_import, user=request.user):
-        messages.success(request, "Cancelled. What is in stays in; you can undo it.")
+        messages.success(request, "Cancelled. Leads imported so far are kept; you can undo the import.")
     return redirect(lead_import)
 
 

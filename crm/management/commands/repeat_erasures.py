@@ -10,7 +10,7 @@ from crm.services.erasure import erase_lead, erased_earlier
 
 
 class Command(BaseCommand):
-    help = "Erases again whom a restored backup has brought back. Reads a log on its standard input."
+    help = "Erases the people again whom a restored backup has brought back. Reads a log from standard input."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say who would be erased")

@@ -131,7 +131,7 @@ def test_an_address_gets_five_links_a_day_and_the_page_says_so(signed_in, clock)
     page = new_address(signed_in, "stranger@example.com")
 
     assert [message.to for message in mail.outbox] == [["stranger@example.com"]] * 5 + [["another@example.com"]]
-    assert "We have just written to this address, or five times today." in page.content.decode()
+    assert "We have just sent a link to this address, or five today." in page.content.decode()
 
 
 def test_who_never_confirmed_is_written_to_five_times_a_day(db, clock):
