@@ -157,7 +157,7 @@ def _message(mail: Mail) -> EmailMessage | None:
         return None
     content = mail_content(mail)
     # The same for each try, so that a mail server can recognise duplicates.
-    message_id = f"<alert-mail-{mail.pk}@{settings.SITE_URL.rpartition('/')[2].partition(':')[0]}>"
+    message_id = f"<alert-mail-{mail.pk}@{outbox.site_host()}>"
     headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
     return EmailMessage(content.subject, content.text, to=[mail.user.email], headers=headers)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 LEFT_OUT: Final = ""
+GUESSED_FROM: Final = 50  # rows
 REASON: Final = "Reason"  # the column that a download of bad rows has more than its file
 NAMES: Final = ("first_name", "last_name", "full_name")
 

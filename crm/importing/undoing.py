@@ -22,8 +22,7 @@ JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a lead and i
 
 def undo_chunk(lead_import: LeadImport, size: int) -> bool:
     """Undo the newest rows, this many at most. False if there are none left."""
-    written = LeadImportRow.objects.for_company(lead_import.company_id).filter(
-        lead_import=lead_import,
+    written = LeadImportRow.objects.of(lead_import).filter(
         outcome__in=(RowOutcome.NEW, RowOutcome.UPDATE),
         undo="",
         number__lte=lead_import.reached,

@@ -10,10 +10,9 @@ from itertools import islice
 from typing import Final
 
 from django.db import DatabaseError, transaction
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from crm.importing.columns import LEFT_OUT, REASON, guess_columns
+from crm.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
 from crm.importing.judging import JudgedRow, count, judge
 from crm.importing.matching import SHARED
 from crm.importing.reading import FileRow, Table, read_table
@@ -29,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 CHUNK: Final = 1_000
 REMEMBERED: Final = 20  # imports whose columns are remembered
-GUESSED_FROM: Final = 50  # rows
 WHEN_JUDGED: Final = ("key", "outcome", "problem", "column", "of_row", "filled")
 WHEN_WRITTEN: Final = (*WHEN_JUDGED, "lead")
 BATCH: Final = 100  # leads in a statement that updates: it compares each with each
@@ -95,7 +93,7 @@ def _read(lead_import: LeadImport, table: Table | UnreadableFile | None) -> None
         lead_import.row_count = 0
         _end(lead_import, ImportState.FAILED, str(error))
     else:
-        sample = [row.cells for row in _rows(lead_import)[:GUESSED_FROM]]
+        sample = [row.cells for row in LeadImportRow.objects.of(lead_import)[:GUESSED_FROM]]
         lead_import.header, lead_import.notes = list(table.header), table.notes
         lead_import.columns = _remembered(lead_import) or [g.field for g in guess_columns(table.header, sample)]
         lead_import.state = ImportState.CHECKING
@@ -146,7 +144,7 @@ def _run(lead_import: LeadImport) -> None:
 
 
 def _judge_next(lead_import: LeadImport) -> list[JudgedRow]:
-    rows = list(_rows(lead_import).filter(number__gt=lead_import.reached)[:CHUNK])
+    rows = list(LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)[:CHUNK])
     if not rows:
         return []
     lead_import.reached = rows[-1].number
@@ -183,10 +181,6 @@ def _undo(lead_import: LeadImport) -> None:
 def _end(lead_import: LeadImport, state: ImportState, problem: str = "") -> None:
     lead_import.state, lead_import.problem = state, problem
     lead_import.finished_at = Now()
-
-
-def _rows(lead_import: LeadImport) -> QuerySet[LeadImportRow]:
-    return LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).order_by("number")
 
 
 def _save_rows(judged: Sequence[JudgedRow], fields: Sequence[str]) -> None:

@@ -166,8 +166,14 @@ class LeadImportFile(models.Model):
         return f"File of import {self.lead_import_id}"
 
 
+class LeadImportRowQuerySet(CompanyQuerySet["LeadImportRow"]):
+    def of(self, lead_import: LeadImport) -> Self:
+        """The rows of this import, in the order of its file."""
+        return self.for_company(lead_import.company_id).filter(lead_import=lead_import).order_by("number")
+
+
 class LeadImportRow(models.Model):
-    """A row of the file, as text, and what became of it.
+    """A row of the file, as text, and its outcome.
 
     `key` is the same in rows about the same person. `filled` has what an update has written, by field. A bad row's
     `column` is the index of the cell with the problem, a duplicate's `of_row` the number of the row that it repeats.
@@ -186,7 +192,7 @@ class LeadImportRow(models.Model):
     filled = models.JSONField(default=dict)
     undo = models.CharField(max_length=10, choices=RowUndo.choices, blank=True, default="", db_default="")
 
-    objects: ClassVar[CompanyQuerySet["LeadImportRow"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[LeadImportRowQuerySet] = LeadImportRowQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["number"]

@@ -11,6 +11,7 @@ from icalendar import Calendar, Event
 from crm.models import CalendarFeed, Membership, Task
 from crm.models.bidi import without_bidi_controls
 from crm.models.roles import Action
+from crm.services.outbox import site_host
 
 ICALENDAR: Final = "text/calendar; charset=utf-8"
 TASKS_AT_MOST: Final = 1_000
@@ -44,8 +45,7 @@ def calendar_of(membership: Membership) -> bytes:
 
 def _event(task: Task, zone: ZoneInfo) -> Event:
     event = Event()
-    host = settings.SITE_URL.rpartition("/")[2].partition(":")[0]
-    event.add("uid", f"task-{task.pk}@{host}")
+    event.add("uid", f"task-{task.pk}@{site_host()}")
     event.add("dtstamp", task.updated_at.astimezone(UTC))
     event.add("summary", without_bidi_controls(f"{task.get_kind_display()}: {task.title}"))
     event.add("url", f"{settings.SITE_URL}{reverse('task_edit', args=[task.pk])}")

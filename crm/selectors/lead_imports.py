@@ -4,14 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from django.db.models import QuerySet
-
-from crm.importing.columns import FIELDS, LEFT_OUT, guess_columns
+from crm.importing.columns import FIELDS, GUESSED_FROM, LEFT_OUT, guess_columns
 from crm.importing.judging import LATER, PROBLEM
 from crm.models import Company, CrmEventKind, LeadImport, LeadImportRow, RowOutcome, RowProblem, RowUndo
 from crm.selectors.status_changes import ExpectedConversions
 
-SAMPLES: Final = 50  # rows that the columns were guessed from
 SAMPLES_SHOWN: Final = 3
 PREVIEWED: Final = 20  # rows
 OF_EACH: Final = PREVIEWED // len(RowOutcome)
@@ -118,7 +115,7 @@ def conversions(lead_import: LeadImport) -> Conversions:
 
 def columns(lead_import: LeadImport) -> list[ColumnView]:
     """The columns of the file, in one query."""
-    rows = [row.cells for row in _rows(lead_import).only("cells")[:SAMPLES]]
+    rows = [row.cells for row in LeadImportRow.objects.of(lead_import).only("cells")[:GUESSED_FROM]]
     guesses = guess_columns(lead_import.header, rows)
     return [
         ColumnView(index, name, _samples(rows, index), _mark(guess.field, guess.is_sure, lead_import.columns[index]))
@@ -141,7 +138,7 @@ def _mark(guess: str, is_sure: bool, chosen: str) -> str:
 
 def preview(lead_import: LeadImport, outcome: str) -> list[PreviewRow]:
     """Twenty rows: the first with this outcome, or a few of each, in a fixed number of queries."""
-    rows = _rows(lead_import)
+    rows = LeadImportRow.objects.of(lead_import)
     if outcome in RowOutcome:
         chosen = list(rows.filter(outcome=outcome)[:PREVIEWED])
     else:
@@ -174,21 +171,17 @@ def _fills(row: LeadImportRow, index: int, name: str) -> bool:
 def bad_rows(lead_import: LeadImport) -> Iterator[list[str]]:
     """The bad rows as they were, each with its reason."""
     width = len(lead_import.header)
-    for row in _rows(lead_import).filter(outcome=RowOutcome.BAD).iterator(chunk_size=1000):
+    for row in LeadImportRow.objects.of(lead_import).filter(outcome=RowOutcome.BAD).iterator(chunk_size=1000):
         cells = [*row.cells, *[""] * (width - len(row.cells))]
         yield [*cells[:width], RowProblem(row.problem).label]
 
 
 def undone(lead_import: LeadImport) -> dict[str, int]:
     """How many rows an undo has dealt with, by what it did, in one query each."""
-    rows = _rows(lead_import)
+    rows = LeadImportRow.objects.of(lead_import)
     return {outcome.value: rows.filter(undo=outcome).count() for outcome in RowUndo}
 
 
 def has_rows(lead_import: LeadImport) -> bool:
     """False once the rows have been deleted, a week after the end."""
-    return _rows(lead_import).exists()
-
-
-def _rows(lead_import: LeadImport) -> QuerySet[LeadImportRow]:
-    return LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).order_by("number")
+    return LeadImportRow.objects.of(lead_import).exists()

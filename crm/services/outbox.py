@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
@@ -53,3 +54,8 @@ def _try_again(mails: QuerySet[Any], mail: OutgoingMail) -> None:
         mail.settle(is_sent=False)
     else:
         mails.filter(pk=mail.pk).update(due_at=Now() + timedelta(minutes=RETRY_MINUTES[mail.tries - 1]))
+
+
+def site_host() -> str:
+    """The host of our address, for ids that are the same each time: a program then recognises what it has seen."""
+    return settings.SITE_URL.rpartition("/")[2].partition(":")[0]

@@ -30,8 +30,7 @@ def _compose(reminder: TaskReminder) -> EmailMessage | None:
     subject = " ".join(f"{task.get_kind_display()}: {task}".split())
     text = render_to_string("crm/mail/reminder_message.txt", context)
     # The same for each try, so that a mail server can recognise duplicates.
-    host = settings.SITE_URL.rpartition("/")[2].partition(":")[0]
-    headers = {"Message-ID": f"<task-{task.pk}-{task.due_on}@{host}>", "Auto-Submitted": "auto-generated"}
+    headers = {"Message-ID": f"<task-{task.pk}-{task.due_on}@{outbox.site_host()}>", "Auto-Submitted": "auto-generated"}
     return EmailMessage(subject, text, to=[task.owner.email], headers=headers)
 
 
