@@ -14,7 +14,7 @@ help:
 	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test and make faults: what CI runs"
 	@echo "make bench    the benchmarks, each beside its baseline; BENCH=--quick for a look, BENCH='--only drain' for one"
 	@echo "make format   put all code into its usual form"
-	@echo "make lock     write the lock files anew from pyproject.toml (needs uv)"
+	@echo "make lock     write the lock files again from pyproject.toml (needs uv)"
 	@echo "make sbom     write sbom.json: a bill of materials (CycloneDX) of what is installed to run"
 	@echo "make clean    remove .venv and caches; the data in var/ stays"
 

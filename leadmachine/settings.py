@@ -58,7 +58,7 @@ MIDDLEWARE = [
     "leadmachine.middleware.ClosedByDefaultMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    # Its random padding hides what BREACH measures, and the CSRF token is masked anew in each page.
+    # Its random padding hides what BREACH measures, and the CSRF token is masked again in each page.
     "django.middleware.gzip.GZipMiddleware",
     "leadmachine.middleware.ProbesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -56,9 +56,9 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
 
 
 def checked_again(view: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a form's view: where someone else has just taken what was free when the form was checked, check it anew.
+    """Decorate a form's view: where someone else has just taken what was free when it was checked, check it again.
 
-    Of two who do the same at once, the database refuses the second. Checked anew, the form finds what the first has
+    Of two who do the same at once, the database refuses the second. Checked again, the form finds what the first has
     done, and says so in its own words. The view writes in one transaction, so that a refused attempt leaves nothing.
     """
 

@@ -35,8 +35,7 @@ def _is_first_factor(record: dict[str, object]) -> bool:
 def memberships_of(request: HttpRequest, user: User) -> MembershipQuerySet:
     """The user's memberships that this session may use.
 
-    None if its provider's word no longer counts: with another issuer, the provider knows nobody any more, and those
-    whom it gets to know again come in anew.
+    None if its provider's word no longer counts: with another issuer or client id, the provider knows nobody any more.
     """
     own = Membership.objects.active().of_open_companies().filter(user=user).open_to(provider_of(request, user))
     word = _word_of_provider(request, user)

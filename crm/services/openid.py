@@ -85,7 +85,7 @@ def verify_id_token(token: object, *, provider: Provider, client_id: str, nonce:
         raise OpenIdError("The provider's keys could not be read.") from None
     except (jwt.PyJWTError, AssertionError, TypeError, ValueError) as error:
         raise OpenIdError(f"The provider's token is not valid: {type(error).__name__}.") from None
-    if not constant_time_compare(str(claims.get("nonce", "")), nonce):
+    if not nonce or not constant_time_compare(str(claims.get("nonce", "")), nonce):
         raise OpenIdError("The provider's token is for another sign-in.")
     if claims.get("azp", client_id) != client_id or not 0 < len(claims["sub"]) <= LONGEST_SUBJECT:
         raise OpenIdError("The provider's token is for another application, or for nobody.")
