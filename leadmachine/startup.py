@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.signals import request_started
+from django.db import connections
 
 from postgresql import bounds
 
@@ -20,8 +21,10 @@ def refusals() -> list[str]:
 
 
 def refuse_wrong_settings() -> None:
-    """Exit this process with a line for each error if the settings are wrong."""
-    if errors := refusals():
+    """Exit this process with a line for each error if the settings are wrong. Leaves no connection open."""
+    errors = refusals()
+    connections.close_all()  # of the thread that starts a process: it sits idle from here on
+    if errors:
         sys.exit("\n".join(["LeadMachine does not start with these settings:", *errors]))
 
 

@@ -10,6 +10,6 @@ application = get_wsgi_application()
 
 from leadmachine import embedded, startup  # noqa: E402 - they need the apps that the line above loads
 
+startup.bound_web_server()  # before the checks, which read from the database
 startup.refuse_wrong_settings()
-startup.bound_web_server()
 embedded.start()

@@ -16,14 +16,14 @@ from tests.faults import figures
 from tests.faults.processes import wait_for
 from tests.faults.test_broker_and_database import needs_own_database
 from tests.faults.test_sqlite import SmallInstallation
-from tests.faults.world import PRODUCTION, SORRY, Allowed, Api, make_leads
+from tests.faults.world import ABOUT_TIMERS, PRODUCTION, SORRY, Allowed, Api, make_leads
 
 pytestmark = [pytest.mark.faults]
 
 TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionevent", "capi_attempt")
 ABOUT_SPACE = (
     r"DiskFull|No space left|could not extend file|Internal Server Error|OperationalError"
-    r"|The (sweep|watch|count of the log|check-up of company \d+) failed"
+    rf"|{ABOUT_TIMERS}"
 )
 
 
