@@ -23,7 +23,7 @@ from capi.linkedin.sandbox.request_log import Entry, RequestLog
 from capi.linkedin.sandbox.validation import answer_to
 
 CONTROL_PATH = "/_control"
-CONTROL_BYTES = 4 * 2**20
+CONTROL_BYTES = 16 * 2**20  # a scripted answer may have many megabytes
 logger = logging.getLogger(__name__)
 
 
@@ -151,9 +151,10 @@ class Handler(BaseHTTPRequestHandler):
             return refusal(403, "Only under this machine's own name")  # another name may be anyone's
         if self.command != "POST":
             return refusal(405, "Only by POST")
-        if not (length.isascii() and length.isdigit() and len(length) <= len(str(CONTROL_BYTES))):
+        if not (length.isascii() and length.isdigit()):
             return refusal(411, "Only with a length")
-        return refusal(413, f"At most {CONTROL_BYTES} bytes") if int(length) > CONTROL_BYTES else None
+        is_long = len(length) > len(str(CONTROL_BYTES)) or int(length) > CONTROL_BYTES
+        return refusal(413, f"At most {CONTROL_BYTES} bytes") if is_long else None
 
 
 def is_loopback(host: str) -> bool:

@@ -165,7 +165,7 @@ def test_a_wrong_fault_is_refused_and_nothing_is_scripted(caller, wrong, said):
         ({"Host": "rebound.evil.example"}, 403),
         ({"Host": "rebound.evil.example:9"}, 403),
         ({"Content_Length": str(CONTROL_BYTES + 1)}, 413),
-        ({"Content_Length": "9" * 5_000}, 411),
+        ({"Content_Length": "9" * 5_000}, 413),
         ({"Content_Length": "-1"}, 411),
     ],
 )
