@@ -19,6 +19,8 @@ from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, SORRY
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
+ANY_PASSWORD = "any"  # production asks for one where the broker is elsewhere; Valkey's user "default" takes each
+
 
 @pytest.fixture
 def wire():
@@ -46,7 +48,7 @@ def test_packets_to_the_database_that_are_dropped_under_load_cost_seconds(world,
 @pytest.mark.covers("F68")
 def test_packets_to_the_broker_that_are_dropped_under_load_hold_nobody_up(world, wire) -> None:
     port = wire.proxy(("127.0.0.1", world.broker_server.port)).port
-    world.environment["REDIS_URL"] = f"redis://{wire.far}:{port}/0"
+    world.environment["REDIS_URL"] = f"redis://default:{ANY_PASSWORD}@{wire.far}:{port}/0"
     rounds = figures.rounds(1, long=40)
 
     people = cut_under_load(world, wire.drop, rounds=rounds, what="dropped lines to the broker")
