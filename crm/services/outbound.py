@@ -8,6 +8,7 @@ look-up could return another one.
 import socket
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from crm.services.socket_deadline import SocketDeadline
 
-TIMEOUT_SECONDS: Final = 3  # for each connection attempt and each read
+TIMEOUT_SECONDS: Final = 3  # for the look-up of the name, each connection attempt and each read
 EXCHANGE_SECONDS: Final = 5.0  # from the connection to the last byte
 AT_A_TIME: Final = 3  # in a process: a host that takes its time must not keep all of its threads
 MAX_BYTES: Final = 512_000  # Microsoft's keys, the longest of the usual answers, take 20,000
@@ -49,7 +50,7 @@ class GuardedConnection(HTTPConnection):
     _deadline: SocketDeadline | None = None
 
     def _new_conn(self) -> socket.socket:
-        targets = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        targets = _look_up(self.host, self.port)
         if not all(is_public(ip_address(str(target[4][0]).partition("%")[0])) for target in targets):
             raise NotPublic(f"{self.host} is not on the internet.")
         sock = _connect(targets)
@@ -60,6 +61,22 @@ class GuardedConnection(HTTPConnection):
         if self._deadline:
             self._deadline.cancel()
         super().close()
+
+
+def _look_up(host: str, port: int) -> list[Any]:
+    """As `socket.getaddrinfo`, which has no time limit: the host's name server may never answer. Raises OSError."""
+    found: Future[list[Any]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            found.set_exception(error)
+        except UnicodeError:
+            found.set_exception(OSError(f"No host can be called {host}."))
+
+    threading.Thread(target=look_up, name="look-up", daemon=True).start()
+    return found.result(TIMEOUT_SECONDS)
 
 
 def _connect(targets: list[Any]) -> socket.socket:

@@ -127,6 +127,24 @@ def test_an_answer_that_never_ends_is_cut_off(answering, monkeypatch, part):
         get_json(answering(part))
 
 
+def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch):
+    answer = threading.Event()
+    monkeypatch.setattr(outbound, "TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: answer.wait(60))
+
+    with pytest.raises(requests.RequestException):
+        get_json("https://example.com/")
+
+    assert not answer.is_set()
+    answer.set()
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", ".example", "xn--é.example"])
+def test_a_name_that_no_host_can_have_is_a_failed_request(host):
+    with pytest.raises(requests.RequestException):
+        get_json(f"https://{host}/")
+
+
 def test_no_proxy_of_the_environment_is_used(answering, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
