@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -23,6 +23,7 @@ from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models.choices import State
 from capi.selectors.event_actions import allowed_actions
 from capi.selectors.explanations.explain import NOT_AS_THINGS_STAND
+from crm.api.filters import IdFilter, OneOfFilter
 from crm.api.viewsets import CompanyViewSet
 from crm.models.roles import Action
 
@@ -52,22 +53,11 @@ class ConversionRuleViewSet(
         services.delete_rule(rule=instance)
 
 
-MAX_ID: Final = 2**63 - 1
-
-
-@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_ID})
-class IdFilter(filters.NumberFilter):  # type: ignore[misc]
-    """Compares an id without looking it up."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(field_name=f"{name}_id", min_value=1, max_value=MAX_ID, decimal_places=0)
-
-
 class ConversionEventFilter(filters.FilterSet):  # type: ignore[misc]
     """`?rule=`, `?lead=`, `?deal=`, `?state=`. An invalid value is a 400."""
 
     rule, lead, deal = IdFilter("rule"), IdFilter("lead"), IdFilter("deal")
-    state = filters.ChoiceFilter(choices=State.choices)
+    state = OneOfFilter(choices=State.choices)
 
     class Meta:
         model = ConversionEvent

@@ -16,7 +16,7 @@ from django_htmx.http import reswap, retarget
 from capi import services
 from capi.forms.rules import RuleForm
 from capi.models import ConversionEvent, ConversionRule
-from capi.models.choices import State
+from capi.models.choices import CrmEventName, State
 from capi.selectors.backfills import sendable_lately
 from capi.selectors.connection import connection_status
 from capi.selectors.explained_events import explained
@@ -87,7 +87,8 @@ def _save(form: RuleForm) -> bool:
 def _consequences(request: MemberRequest, rule: ConversionRule) -> dict[str, Any]:
     """How often the rule would have fired as it is chosen now, and which rules it repeats."""
     data, company = request.POST or request.GET, request.membership.company
-    event = rule.crm_event if rule.pk else data.get("crm_event", "")
+    chosen = data.get("crm_event", "")
+    event = rule.crm_event or (chosen if chosen in CrmEventName.values else "")
     typed = ConversionRule(pk=rule.pk, company=company, crm_event=event)
     typed.linkedin_id = RuleForm.bare_id(data.get("linkedin_id", rule.linkedin_id))
     typed.name = data.get("name", rule.name).strip()

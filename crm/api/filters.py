@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol
 from django import forms
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
+from django_filters.fields import ChoiceField
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
@@ -15,14 +16,16 @@ from crm.models.addresses import NO_ADDRESS
 from crm.models.lead import LeadQuerySet
 
 
-class AddressField(forms.EmailField):
-    """An optional e-mail address. Rejects an empty one, which would match every lead."""
-
-    default_error_messages = {"required": NO_ADDRESS, "invalid": NO_ADDRESS}
+class NotEmpty(forms.Field):
+    """Optional, but an empty value is rejected: it would match every row."""
 
     def clean(self, value: Any) -> Any:
         self.required = value is not None
         return super().clean(value)
+
+
+class AddressField(NotEmpty, forms.EmailField):
+    default_error_messages = {"required": NO_ADDRESS, "invalid": NO_ADDRESS}
 
 
 ADDRESS_IN_SCHEMA: Final = {
@@ -72,19 +75,35 @@ class DoneFilter(filters.Filter):  # type: ignore[misc]
         return tasks if value is None else tasks.exclude(done_at=None) if value else tasks.filter(done_at=None)
 
 
-class IdFilter(filters.NumberFilter):  # type: ignore[misc]
-    """A row's id. An id that no row has, or only another company's, matches nothing."""
+class IdField(NotEmpty, forms.IntegerField):
+    pass
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(decimal_places=0, max_digits=18, min_value=1, **kwargs)
+
+MAX_ID: Final = 2**63 - 1
+
+
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_ID})
+class IdFilter(filters.Filter):  # type: ignore[misc]
+    """A row's id, which is not looked up: one that no row has, or only another company's, matches nothing."""
+
+    field_class = IdField
+
+    def __init__(self, name: str) -> None:
+        super().__init__(field_name=f"{name}_id", min_value=1, max_value=MAX_ID)
+
+
+class NotEmptyChoiceField(NotEmpty, ChoiceField):  # type: ignore[misc]
+    pass
+
+
+class OneOfFilter(filters.ChoiceFilter):  # type: ignore[misc]
+    field_class = NotEmptyChoiceField
 
 
 class TaskFilter(filters.FilterSet):  # type: ignore[misc]
     """`?owner=`, `?lead=`, `?deal=`, `?is_done=`. An invalid value is a 400."""
 
-    owner = IdFilter(field_name="owner_id")
-    lead = IdFilter(field_name="lead_id")
-    deal = IdFilter(field_name="deal_id")
+    owner, lead, deal = IdFilter("owner"), IdFilter("lead"), IdFilter("deal")
     is_done = DoneFilter()
 
     class Meta:

@@ -55,7 +55,8 @@ def _entry(
 
 def record_reading_on(*, membership: Membership, what: str) -> None:
     """Record that a member reads a whole list through the API, once an hour for each list."""
-    if cache.add(f"reading-on:{membership.company_id}:{membership.pk}:{what}", 1, READING_SECONDS):
+    key = f"reading-on:{membership.company_id}:{membership.pk}:{what}".replace(" ", "-")
+    if cache.add(key, 1, READING_SECONDS):
         details: Details = {"what": f"{what} through the API"}
         record(company=membership.company_id, action=AuditAction.EXPORT, details=details, actor=membership.user)
 

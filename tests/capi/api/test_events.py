@@ -153,7 +153,16 @@ def test_events_are_found_by_rule_lead_and_state(company, client, rule):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("state", "sent"), ("lead", "x"), ("lead", "9" * 30), ("rule", "-1"), ("rule", "1.5"), ("deal", "NaN")],
+    [
+        ("state", "sent"),
+        ("state", ""),
+        ("rule", ""),
+        ("lead", "x"),
+        ("lead", "9" * 30),
+        ("rule", "-1"),
+        ("rule", "1.5"),
+        ("deal", "NaN"),
+    ],
 )
 def test_a_filter_that_makes_no_sense_is_answered_with_400(client, name, value):
     answer = client.get(URL, {name: value})

@@ -101,7 +101,9 @@ def test_lists_are_narrowed(script, sales, admin, company, query, found):
     assert sorted(task["title"] for task in answer.json()["results"]) == sorted(found)
 
 
-@pytest.mark.parametrize("query", ["is_done=1", "is_done=", "owner=x", "owner=1.5", "lead=-1", "lead=1e400", "who=me"])
+@pytest.mark.parametrize(
+    "query", ["is_done=1", "is_done=", "owner=", "deal=", "owner=x", "owner=1.5", "lead=-1", "lead=1e400", "who=me"]
+)
 def test_an_odd_filter_is_a_400(script, query):
     assert script.get(f"{TASKS}?{query}").status_code == 400
 
