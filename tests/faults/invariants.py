@@ -13,11 +13,12 @@ from typing import Any
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
+from capi.linkedin.identity import email_sha256
 from capi.linkedin.sandbox.request_log import Entry
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
 from capi.models.choices import OPEN_STATES, Frequency, Reason, State
 from capi.models.token import unseal
-from crm.models import CrmEvent
+from crm.models import CrmEvent, Lead
 
 Row = dict[str, Any]
 
@@ -211,6 +212,29 @@ def counted_twice() -> list[tuple[int, int]]:
     accepted = accepted.filter(lead__isnull=False).annotate(key=Coalesce("deal_id", "lead_id"))
     places = Counter(accepted.values_list("rule", "key"))
     return [place for place, count in places.items() if count > 1]
+
+
+def people_counted_twice(entries: Sequence[Entry]) -> set[str]:
+    """I12: the hashes of people whom LinkedIn took for two events of a rule that counts each person once."""
+    events = ConversionEvent.objects.filter(rule__frequency=Frequency.PER_PERSON, is_test=False)
+    rule_of = dict(events.values_list("event_id", "rule"))
+    taken: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
+    for element in (element for entry in entries for element in taken_elements(entry)):
+        if element["eventId"] in rule_of:
+            taken[rule_of[element["eventId"]], _sha256(element)].add(element["eventId"])
+    return {sha256 for (_, sha256), event_ids in taken.items() if len(event_ids) > 1}
+
+
+def hashes_of(lead: Lead, entries: Sequence[Entry]) -> set[str]:
+    """What LinkedIn knows or would know this lead by: the hash of its address, and those that were sent for it."""
+    event_ids = set(ConversionEvent.objects.filter(lead=lead).values_list("event_id", flat=True))
+    elements = (element for entry in entries for element in entry.elements)
+    sent = {_sha256(element) for element in elements if element["eventId"] in event_ids}
+    return sent | {email_sha256(lead.email) or ""}
+
+
+def _sha256(element: Mapping[str, Any]) -> str:
+    return str(element["user"]["userIds"][0]["idValue"])
 
 
 def skipped_for_nothing() -> list[int]:

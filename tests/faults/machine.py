@@ -23,9 +23,10 @@ from capi.delivery.deliver import deliver
 from capi.linkedin import failpoints
 from capi.linkedin.failpoints import POINTS
 from capi.linkedin.sandbox.faults import Drop, Fault
+from capi.linkedin.sandbox.request_log import Entry
 from capi.linkedin.sandbox.server import SandboxServer
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.models.choices import OPEN_STATES, State
+from capi.models.choices import OPEN_STATES, Frequency, State
 from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage
 from crm.services.erasure import erase_lead
 from tests.faults import figures
@@ -34,6 +35,8 @@ from tests.faults.invariants import (
     broken,
     counted_twice,
     fingerprint,
+    hashes_of,
+    people_counted_twice,
     skipped_for_nothing,
     taken_elements,
 )
@@ -72,6 +75,7 @@ class Histories(RuleBasedStateMachine):
         self.expected: Counter[tuple[int, int]] = Counter()
         self.seen = 0
         self.gone: dict[str, int] = {}  # events that no request after this one may hold
+        self.forgotten: set[str] = set()  # hashes of erased people, who may be counted again
         self.on_the_wire = 0  # 1 while there is a request that has not arrived
         self.ids = 200_000
         self.companies = [Company.objects.create(name=f"Company {n}", slug=f"company-{n}") for n in range(2)]
@@ -154,12 +158,13 @@ class Histories(RuleBasedStateMachine):
         if lead := self._lead(n, at):
             self._jump(timedelta(minutes=1))
             event_ids = self._open_events(lead=lead)
+            self.forgotten |= hashes_of(lead, self._entries())
             erase_lead(lead=lead)
             self._call_back(event_ids)
 
     # --- admins ---
 
-    @rule(n=companies, kind=st.sampled_from(KINDS), frequency=st.sampled_from(["once", "every_time"]))
+    @rule(n=companies, kind=st.sampled_from(KINDS), frequency=st.sampled_from(Frequency.values))
     def add_rule(self, n: int, kind: str, frequency: str) -> None:
         if ConversionRule.objects.filter(company=self.companies[n]).count() < 6:
             self._add_rule(self.companies[n], kind, frequency)
@@ -296,12 +301,13 @@ class Histories(RuleBasedStateMachine):
             hidden_answers=self.hidden, edits=True, rule_changes=True, open_events=True, tokens=fingerprints,
             endings=endings if self.hidden else (),
         )  # fmt: skip
-        entries = self.sandbox.ledger.tail(100_000)[::-1]
+        entries = self._entries()
         assert broken(entries, allowed) == []
         assert not ConversionEvent.objects.pending().exists(), "something is still queued"
         planned = Counter(ConversionEvent.objects.filter(is_test=False).values_list("crm_event_id", "rule_id"))
         assert planned == self.expected, "I1: planned is not what happened"
         assert counted_twice() == [], "I12: a lead or deal was counted twice"
+        assert people_counted_twice(entries) <= self.forgotten, "I12: a person was counted twice"
         assert skipped_for_nothing() == [], "I12: a conversion was skipped for one that was taken back"
         for entry in entries:
             ids = {element["eventId"] for element in entry.elements}
@@ -324,6 +330,9 @@ class Histories(RuleBasedStateMachine):
                 deliver(company.pk)
 
     # --- helpers ---
+
+    def _entries(self) -> list[Entry]:
+        return self.sandbox.ledger.tail(100_000)[::-1]
 
     def _add_rule(self, company: Company, kind: str, frequency: str) -> None:
         self.ids += 1

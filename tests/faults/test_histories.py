@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 SHAPE = settings(
-    max_examples=sized(60, small=5),
+    max_examples=sized(60, small=3),
     stateful_step_count=50,
     deadline=None,
     database=None,
