@@ -3,15 +3,17 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from tests.browser.test_capi_pages import SIZES
 from tests.conftest import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("size", SIZES)
 def test_the_page_has_no_finding_of_axe_and_does_not_scroll_sideways(page, sales, size, theme):
-    page.set_viewport_size({"width": size[0], "height": size[1]})
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=theme)
     sign_in(page, sales)
 

@@ -13,10 +13,12 @@ from capi.models import ConversionEvent
 from capi.models.choices import Reason
 from tests.capi.conftest import send_all
 from tests.conftest import make_lead
+from tests.size import sized
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
-BACKLOG, BATCH = 20_000, 1_000
+BACKLOG = sized(20_000, small=4_000)
+BATCH = BACKLOG // 20
 
 
 def pile_up(rule, lead) -> None:
@@ -42,6 +44,7 @@ def requests(sandbox) -> list[list[str]]:
     return [[item["eventId"] for item in entry.elements] for entry in reversed(sandbox.ledger.tail(10_000))]
 
 
+@pytest.mark.sized
 def test_a_backlog_goes_out_in_its_order_and_new_events_wait_for_few_batches(
     company, connected, sandbox, make_rule, settings, monkeypatch
 ) -> None:
