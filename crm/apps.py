@@ -1,4 +1,6 @@
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate
 
 
 class CrmConfig(AppConfig):
@@ -7,7 +9,9 @@ class CrmConfig(AppConfig):
 
     def ready(self) -> None:
         from crm.accounts import mfa, middleware, receivers  # noqa: F401 - two of them connect signal handlers
-        from crm.models import fixtures  # noqa: F401 - connects signal handlers
+        from crm.models import fixtures, search_index  # noqa: F401 - the first connects signal handlers
 
+        connection_created.connect(search_index.give_functions)
+        post_migrate.connect(search_index.keep_up_to_date, sender=self)
         mfa.install_recovery_codes()
         mfa.install_authenticator()

@@ -12,7 +12,7 @@ from crm.forms.leads import company_people
 from crm.models import Lead, LeadStatus, User
 from crm.models.bidi import without_bidi_controls
 from crm.models.lead import LeadQuerySet, LeadType
-from crm.models.search_patterns import WORDS_AT_MOST
+from crm.models.search import WORDS_AT_MOST
 
 MAX_SOURCES: Final = 50
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company, LeadMeaning, LeadStatus
 from crm.models.event import CrmEventKind
-from crm.models.search_patterns import name_pattern, phone_pattern, words_of
+from crm.models.search import Contains, matches, phone_digits
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import Tracked, TrackedQuerySet
 
@@ -36,27 +36,19 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
         return self.alias(address=Lower("email")).filter(address=Lower(Value(address)))
 
     def search(self, text: str) -> "LeadQuerySet":
-        """Leads with this phone number, or whose name, address or organisation contains every word of `text`.
+        """Leads with this phone number, or whose name, address, organisation, job title or number has every word.
 
-        Case, accents and the grouping of a number don't matter.
+        Case, accents and the grouping of a number don't matter. Words of one or two letters begin a word.
         """
-        words = [
-            Q(first_name__iregex=pattern)
-            | Q(last_name__iregex=pattern)
-            | Q(organisation__iregex=pattern)
-            | Q(email__icontains=word)
-            for word in words_of(text)
-            for pattern in [name_pattern(word)]
-        ]
-        phone = phone_pattern(text)
-        matches = Q(*words) if phone is None else Q(*words) | Q(phone__regex=phone)
-        return self.filter(matches)
+        return self.filter(matches(text))
 
     def like(self, lead: "Lead") -> "LeadQuerySet":
         """Leads that may be the same person: with this address, or a phone number that ends like this one."""
         same = Q(pk__in=self.with_address(lead.email).values("pk")) if lead.email else Q(pk__in=())
-        phone = phone_pattern(lead.phone)
-        return self.filter(same if phone is None else same | Q(phone__regex=f"{phone}[^0-9]*$"))
+        if digits := phone_digits(lead.phone):
+            # The first condition has an index, the second is exact.
+            same |= Q(Contains(digits), phone__regex="[^0-9]*".join(digits) + "[^0-9]*$")
+        return self.filter(same)
 
 
 # Fields that identify the person, emptied when they are erased

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, Stage, StageMeaning
 from crm.models.deal import DealQuerySet
-from crm.models.search_patterns import words_of
+from crm.models.search import words_of
 from crm.selectors.tasks import TaskRow, next_tasks
 
 CARDS_PER_STAGE: Final = 50

@@ -24,7 +24,7 @@ def found(text: str) -> list[str]:
         ("Đorđe", "dorde"),
         ("Nguyễn", "nguyen"),
         ("O'Brien (sales)", "o'brien (sales)"),
-        ("100% [x] .* \\ ^$ {2}", "% [x] .* \\ ^$ {2}"),
+        ("100% [x] .* \\ ^$ {2}", "100% [x] .* \\ ^$ {2}"),
         ("Щербаков", "Щербаков"),
     ],
 )
@@ -60,7 +60,7 @@ def test_a_phone_number_finds_its_lead(company, text):
     assert found(text) == ["Emil"]
 
 
-@pytest.mark.parametrize("text", ["142", "31 x 20555", "+", "0000"])
+@pytest.mark.parametrize("text", ["42", "31 x 20555", "+", "0000"])
 def test_what_is_no_phone_number_is_not_compared_with_one(company, text):
     make_lead(company, first_name="Emil", phone="+31 20 555 0142")
 

@@ -1,0 +1,94 @@
+"""Finding leads by what is written about them, however it is written.
+
+Each lead has a search text, which the database itself keeps up to date (`crm.models.search_index`): names, address,
+organisation, job title and the digits of the phone number, folded to lower case without accents.
+"""
+
+import re
+import unicodedata
+from typing import Any, Final
+
+from django.db.models import BooleanField, F, Func, Q
+
+WORDS_AT_MOST: Final = 8  # in a search
+DIGITS_OF_A_PHONE: Final = 4  # fewer find too many
+SHORT: Final = 3  # a word with fewer letters has no trigram of its own
+
+ACCENTS: Final = "\u0300-\u036f"
+LETTERS: Final = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "\u0131": "i", "ς": "\u03c3"}
+LIGATURES: Final = {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
+SPACES: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029"  # what is one after NFKD as well
+
+_PHONE = re.compile(r"[0-9\s()+./-]+")
+_FOLDS: Final = str.maketrans({**LETTERS, **LIGATURES, **dict.fromkeys(SPACES, " ")})
+_ACCENT: Final = re.compile(f"[{ACCENTS}]+")
+
+
+def folded(text: str) -> str:
+    """The text in lower case and without accents, as in the search text of a lead.
+
+    Unicode's own decomposition: PostgreSQL's `normalize` and Python agree on it, and unlike `unaccent` it is
+    immutable, as an index requires, and needs no extension.
+    """
+    return _ACCENT.sub("", unicodedata.normalize("NFKD", text)).lower().translate(_FOLDS)
+
+
+def search_text(*values: str) -> str:
+    """The search text of a lead; the last value is its phone number. Each word has a space in front."""
+    *texts, phone = values
+    return f" {folded(' '.join(texts))} {re.sub('[^0-9]', '', phone)}"
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a search; those beyond WORDS_AT_MOST don't count."""
+    return folded(text).split()[:WORDS_AT_MOST]
+
+
+def has_short_word(text: str) -> bool:
+    """True if one of the words has to be the beginning of a word, as `Contains` says."""
+    return any(len(word) < SHORT for word in words_of(text))
+
+
+def phone_digits(text: str) -> str:
+    """The digits of a phone number, without leading zeros; "" if the text is no phone number.
+
+    +31 20 555 0142 is also found as 0031 20 5550142 and as 020 555 0142.
+    """
+    digits = re.sub("[^0-9]", "", text)
+    return digits.lstrip("0") if _PHONE.fullmatch(text) and len(digits) >= DIGITS_OF_A_PHONE else ""
+
+
+def matches(text: str) -> Q:
+    """The condition that every word is found somewhere, or that the whole is part of the phone number."""
+    words = Q(*(Q(Contains(word if len(word) >= SHORT else f" {word}")) for word in words_of(text)))
+    digits = phone_digits(text)
+    return words | Q(Contains(digits)) if digits else words
+
+
+class Contains(Func):
+    """True if the lead's search text contains this folded text.
+
+    A word of one or two letters has no trigram, and would be compared with every lead. With a space in front it has
+    one, and is found at the beginning of words, where people mean it.
+    """
+
+    output_field = BooleanField()
+
+    def __init__(self, text: str, **extra: Any) -> None:
+        super().__init__(F("pk"), text=text, **extra)
+
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[str]]:  # type: ignore[override]
+        """A comparison with the search text; in SQLite, where the index is a table, a subquery of it."""
+        key: Any = self.get_source_expressions()[0]
+        text = self.extra["text"]
+        if connection.vendor == "postgresql":
+            pattern = re.sub(r"([\\%_])", r"\\\1", text)
+            return f'{compiler.quote_name_unless_alias(key.alias)}."search_text" LIKE %s', [f"%{pattern}%"]
+        found, param = ("crm_lead_search MATCH %s", _quoted(text)) if len(text) >= SHORT else ("instr(text, %s)", text)
+        sql, _params = compiler.compile(key)
+        return f"{sql} IN (SELECT rowid FROM crm_lead_search WHERE {found})", [param]  # noqa: S608 - no value in it
+
+
+def _quoted(text: str) -> str:
+    """As a string of FTS5, in which no operator means anything."""
+    return '"' + text.replace('"', '""') + '"'
