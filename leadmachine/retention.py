@@ -237,6 +237,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.Deal": Kept("as long as its lead, or until somebody of the company deletes it"),
     "crm.Task": Kept("as long as what it is about, or until somebody of the company deletes it"),
     "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
+    "crm.SavedView": Kept("as long as its account, or until somebody of the company deletes it"),
     "crm.CalendarFeed": Kept("as long as its account: one row for each member who has a link"),
     "crm.LeadImportRow": (
         Expires(_days(ROWS_KEPT_FOR.days), "the end of its import, or the upload if it was not started", _import_rows),

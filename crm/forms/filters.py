@@ -1,11 +1,12 @@
-"""Filters and sorting of leads, which go in the URL. The search text does not (`services/searches.py`)."""
+"""Filters of leads, which go in the URL. The search text does not (`services/searches.py`)."""
 
-from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 import django_filters
 from django import forms
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from crm.accounts.decorators import MemberRequest
 from crm.forms.leads import company_people
@@ -13,8 +14,7 @@ from crm.models import Lead, LeadStatus, User
 from crm.models.bidi import without_bidi_controls
 from crm.models.lead import LeadQuerySet, LeadType
 from crm.models.search import WORDS_AT_MOST
-
-MAX_SOURCES: Final = 50
+from crm.selectors.leads import sources_of
 
 
 def statuses(request: MemberRequest) -> QuerySet[LeadStatus]:
@@ -26,6 +26,33 @@ def colleagues(request: MemberRequest) -> QuerySet[User]:
     return company_people(request.membership.company)
 
 
+class SinceFilter(django_filters.DateFilter):  # type: ignore[misc]
+    """Rows since the beginning of a day, in the company's time zone; an index finds them, unlike with `__date`."""
+
+    def filter(self, rows: QuerySet[Lead], day: date | None) -> QuerySet[Lead]:
+        return rows.filter(**{f"{self.field_name}__gte": midnight(day)}) if day else rows
+
+
+class UntilFilter(django_filters.DateFilter):  # type: ignore[misc]
+    """Rows until the end of a day."""
+
+    def filter(self, rows: QuerySet[Lead], day: date | None) -> QuerySet[Lead]:
+        if day is None or day == date.max:
+            return rows
+        return rows.filter(**{f"{self.field_name}__lt": midnight(day + timedelta(days=1))})
+
+
+def midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def _days(field_name: str, label: str) -> dict[str, Any]:
+    return {"field_name": field_name, "label": label, "widget": forms.DateInput({"type": "date"})}
+
+
+YES_OR_NO: Final = [("True", "Yes"), ("False", "No")]
+
+
 class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     """The filters of the leads page. An invalid value filters nothing."""
 
@@ -33,25 +60,25 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
     source = django_filters.ChoiceFilter(empty_label="Any source")
     type = django_filters.ChoiceFilter(choices=LeadType.choices, empty_label="Any")
+    has_email = django_filters.ChoiceFilter(
+        field_name="email", label="Has e-mail", choices=YES_OR_NO, empty_label="Either", method="filter_by_email"
+    )
     shared = django_filters.ChoiceFilter(
-        field_name="share_with_ad_platforms",
-        label="Shared with ads",
-        choices=[("True", "Yes"), ("False", "No")],
-        empty_label="Either",
+        field_name="share_with_ad_platforms", label="Shared with ads", choices=YES_OR_NO, empty_label="Either"
     )
-    created_from = django_filters.DateFilter(
-        field_name="created_at", lookup_expr="date__gte", label="Created from", widget=forms.DateInput({"type": "date"})
-    )
-    created_until = django_filters.DateFilter(
-        field_name="created_at", lookup_expr="date__lte", label="Until", widget=forms.DateInput({"type": "date"})
-    )
+    created_from = SinceFilter(**_days("created_at", "Created from"))
+    created_until = UntilFilter(**_days("created_at", "Until"))
+    updated_from = SinceFilter(**_days("updated_at", "Last activity from"))
+    updated_until = UntilFilter(**_days("updated_at", "Until"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        sources = self.queryset.order_by("source").values_list("source", flat=True).exclude(source="").distinct()
         self.filters["source"].extra["choices"] = [
-            (source, without_bidi_controls(source)) for source in sources[:MAX_SOURCES]
+            (source, without_bidi_controls(source)) for source in sources_of(self.request.membership.company)
         ]
+
+    def filter_by_email(self, leads: LeadQuerySet, name: str, has_email: str) -> LeadQuerySet:
+        return leads.exclude(email="") if has_email == "True" else leads.with_address("")
 
 
 class SearchableSelect(forms.RadioSelect):
@@ -76,47 +103,3 @@ class SearchForm(forms.Form):
         if len(text.split()) > WORDS_AT_MOST:
             raise forms.ValidationError(f"Enter at most {WORDS_AT_MOST} words to search for.")
         return text
-
-
-@dataclass(frozen=True)
-class Column:
-    """A sortable column of the leads table."""
-
-    label: str
-    key: str
-    fields: tuple[str, ...]
-
-    def toggled(self, sort: str) -> str:
-        """The sort key after a click on this column's heading."""
-        return f"-{self.key}" if sort == self.key else self.key
-
-    def direction(self, sort: str) -> str:
-        """The value of `aria-sort`, or ""."""
-        return {self.key: "ascending", f"-{self.key}": "descending"}.get(sort, "")
-
-
-COLUMNS: Final = (
-    Column("Name", "name", ("last_name", "first_name")),
-    Column("Status", "status", ("status__position", "status__pk")),
-    Column("Organisation", "organisation", ("organisation",)),
-    Column("Owner", "owner", ("owner__first_name", "owner__last_name")),
-    Column("Source", "source", ("source",)),
-    Column("Created", "created", ("created_at",)),
-)
-
-
-def sorted_by(leads: LeadQuerySet, sort: str) -> LeadQuerySet:
-    """The leads sorted by a column's key, descending with a leading "-". Newest first for an unknown key."""
-    for column in COLUMNS:
-        if column.direction(sort):
-            minus = "-" if sort.startswith("-") else ""
-            return leads.order_by(*(minus + field for field in column.fields), "-pk")
-    return leads.order_by("-pk")
-
-
-def own_leads(request: MemberRequest) -> LeadQuerySet:
-    """The company's leads, with the related rows that the list shows."""
-    leads: LeadQuerySet = (
-        Lead.objects.for_company(request.membership.company).not_erased().select_related("status", "owner")
-    )
-    return leads

@@ -19,6 +19,7 @@ from crm.models.lead_import import (
 )
 from crm.models.mail import AccountMail
 from crm.models.people import ApiKey, Invitation, Membership, User
+from crm.models.saved_view import SavedView
 from crm.models.sign_in_provider import SignInProvider
 from crm.models.task import Task, TaskKind, TaskReminder
 
@@ -48,6 +49,7 @@ __all__ = [
     "RowOutcome",
     "RowProblem",
     "RowUndo",
+    "SavedView",
     "SignInProvider",
     "Stage",
     "StageMeaning",

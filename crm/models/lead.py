@@ -104,6 +104,12 @@ class Lead(Tracked):
         ordering = ["-pk"]
         indexes = [
             models.Index("company", Lower("email"), name="lead_by_email"),
+            # For the orders of the list and its filters (`crm.selectors.leads`).
+            models.Index(fields=["company", "last_name", "first_name", "id"], name="lead_by_name"),
+            models.Index(fields=["company", "organisation", "id"], name="lead_by_organisation"),
+            models.Index(fields=["company", "source", "id"], name="lead_by_source"),
+            models.Index(fields=["company", "created_at", "id"], name="lead_by_creation"),
+            models.Index(fields=["company", "updated_at", "id"], name="lead_by_activity"),
         ]
         constraints = [
             # For the order of every list, and for the composite foreign keys of `crm.models.tenancy`.

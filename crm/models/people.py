@@ -112,6 +112,8 @@ class Membership(models.Model):
     role = models.CharField(max_length=10, choices=Role.choices)
     is_active = models.BooleanField(default=True)
     shows_outcomes = models.BooleanField(default=False, editable=False)  # column in the lists of leads and deals
+    # The columns of the leads list, in order, with a space in between; "" for the usual ones.
+    lead_columns = models.CharField(max_length=400, blank=True, default="", db_default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[MembershipQuerySet] = MembershipQuerySet.as_manager()  # type: ignore[assignment]

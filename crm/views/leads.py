@@ -4,18 +4,21 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
-from crm.forms.filters import COLUMNS, LeadFilter, own_leads, sorted_by, statuses
+from crm.forms.filters import LeadFilter, statuses
 from crm.forms.leads import ErasureForm, LeadForm
+from crm.forms.saved_views import ColumnsForm
 from crm.models import Lead, LeadStatus
 from crm.models.roles import Action
+from crm.models.search import has_short_word
 from crm.selectors import timeline
+from crm.selectors.leads import columns_of, leads_page
+from crm.selectors.saved_views import Tabs, tabs_of
 from crm.selectors.status_changes import status_change
 from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_leads
@@ -27,8 +30,9 @@ from crm.views.filtering import filter_bar, to_filtered
 from crm.views.shell import back_to, whole_page, with_outcomes
 from crm.views.undo import tell
 
-LEADS_PER_PAGE = 25
-UNFOLDING_FILTERS = ("type", "shared", "created_from", "created_until")
+UNFOLDING_FILTERS = (
+    "type", "has_email", "shared", "created_from", "created_until", "updated_from", "updated_until",
+)  # fmt: skip
 BIGINT_DIGITS = 19
 DUPLICATES_SHOWN = 5
 ADD_ANYWAY = "add_anyway"
@@ -39,25 +43,40 @@ CONFIRMED = "confirmed"
 def leads(request: MemberRequest) -> HttpResponse:
     """The leads, filtered and sorted by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
-        return to_filtered(request, [*LeadFilter.base_filters, "sort"])
+        return to_filtered(request, [*LeadFilter.base_filters, "sort", "view"])
     search, sort = recall_search(request.membership, request.GET.get("search", "")), request.GET.get("sort", "")
-    all_leads = own_leads(request)
-    filtered = LeadFilter(request.GET, queryset=all_leads, request=request)
-    matching = sorted_by(filtered.qs.search(search), sort)
-    page = Paginator(matching, LEADS_PER_PAGE).get_page(request.GET.get("page"))
+    company, after, before = request.membership.company, request.GET.get("after", ""), request.GET.get("before", "")
+    filtered = LeadFilter(request.GET, queryset=Lead.objects.for_company(company).not_erased(), request=request)
+    page = leads_page(filtered.qs.search(search), company, sort, after=after, before=before)
+    shown = {name: request.GET[name] for name in (*filtered.filters, "sort") if request.GET.get(name)}
+    views = tabs_of(request.membership, shown, request.GET.get("view", ""))
+    chosen = views.view.columns if views.view else request.membership.lead_columns
+    columns = columns_of(chosen.split())
     return render(
         request,
         "crm/leads/list.html",
         {
             "page": page,
-            "rows": with_outcomes(page, outcomes_of_leads, request),
-            **filter_bar(filtered.form, unfolding=UNFOLDING_FILTERS, kept={"sort": sort}),
+            "rows": [
+                (lead, note, [(column, column.read(lead)) for column in columns])
+                for lead, note in with_outcomes(page, outcomes_of_leads, request)
+            ],
+            **filter_bar(filtered.form, unfolding=UNFOLDING_FILTERS, kept=_kept(sort, views)),
             "search": search,
-            "columns": [(column, column.toggled(sort), column.direction(sort)) for column in COLUMNS],
+            "has_short_word": has_short_word(search),
+            "columns": [(column, column.toggled(sort), column.direction(sort)) for column in columns],
+            "columns_form": ColumnsForm(columns=chosen) if views.view is None or views.may_change else None,
+            "views": views,
+            "shown": urlencode(shown),
             "statuses": statuses(request),
             "is_narrowed": bool(search) or any(request.GET.get(name) for name in filtered.filters),
         },
     )
+
+
+def _kept(sort: str, views: Tabs) -> dict[str, str]:
+    """What stays in the URL when the filters change."""
+    return {"sort": sort, "view": str(views.view.pk) if views.view else ""}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -31,4 +31,5 @@ def load(now: datetime) -> bool:
     crm.fill(contoso, now, dice, leads=12, deals=3)
     for company in (northwind, contoso):
         crm.add_tasks(company, now, dice)
+        crm.add_view(company)
     return True

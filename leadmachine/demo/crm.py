@@ -8,9 +8,23 @@ from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from itertools import cycle, islice
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, LeadMeaning, LeadStatus, Stage, Task, TaskKind, User
+from crm.models import (
+    Company,
+    CrmEvent,
+    CrmEventKind,
+    Deal,
+    Lead,
+    LeadMeaning,
+    LeadStatus,
+    SavedView,
+    Stage,
+    Task,
+    TaskKind,
+    User,
+)
 from crm.models.lead import LeadType
 from crm.models.roles import Role
 from crm.models.tracking import acting_as
@@ -182,4 +196,18 @@ def add_tasks(company: Company, now: datetime, dice: random.Random) -> None:
             done_at=lead.created_at + timedelta(hours=20),
         )
         for lead in waited
+    )
+
+
+def add_view(company: Company) -> None:
+    """A view that the admin shares with everyone."""
+    qualified = LeadStatus.objects.first_for(company, LeadMeaning.QUALIFIED)
+    query = urlencode({"status": qualified.pk, "sort": "-updated"})
+    SavedView.objects.create(
+        company=company,
+        owner=people.member(company, Role.ADMIN),
+        name="Qualified",
+        query=query,
+        columns="organisation owner updated",
+        is_shared=True,
     )

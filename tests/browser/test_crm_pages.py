@@ -165,10 +165,10 @@ def test_the_colours_are_chosen_in_the_account_menu(page: Page, sales):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
 
-    page.locator(".menu summary").click()
+    page.locator(".top .menu summary").click()
     page.get_by_role("button", name="Dark", exact=True).click()
 
-    page.locator(".menu summary").click()
+    page.locator(".top .menu summary").click()
     expect(page.get_by_role("button", name="Dark", exact=True, pressed=True)).to_be_visible()
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
     assert page.url.endswith("/leads/")
@@ -191,7 +191,7 @@ def test_a_request_that_fails_is_said_so(page: Page, sales, ada):
 def test_the_account_menu_closes_with_escape_and_gives_the_focus_back(page: Page, sales):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
-    summary = page.locator(".menu summary")
+    summary = page.locator(".top .menu summary")
     summary.click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 

@@ -19,6 +19,7 @@ from crm.models import (
     LeadImportRow,
     LeadStatus,
     Membership,
+    SavedView,
     Stage,
     Task,
     TaskReminder,
@@ -99,6 +100,7 @@ def _fill(world: World, number: str) -> None:
     LeadImportRow.objects.create(
         company=company, lead_import=lead_import, number=1, cells=[f"{mark} row"], outcome="new", lead=lead
     )
+    view = SavedView.objects.create(company=company, owner=owner, name=f"{mark} view", is_shared=True)
     audit.record(company=company, action=AuditAction.RULE_CREATED, about=rule, actor=world.members[Role.ADMIN].user)
     world.ids = {
         "lead": lead.pk, "deal": deal.pk, "rule": rule.pk, "event": event.pk, "test": test.pk,
@@ -106,7 +108,7 @@ def _fill(world: World, number: str) -> None:
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
         "backfill": backfill.pk, "lead_import": lead_import.pk,
         "connection": Connection.objects.get(company=company).pk,
-        "task": task.pk,
+        "task": task.pk, "saved_view": view.pk,
     }  # fmt: skip
 
 

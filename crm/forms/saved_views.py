@@ -1,0 +1,41 @@
+"""The form of a saved view, and the choice of the columns of the leads list."""
+
+from typing import Any, Final
+
+from django import forms
+
+from crm.models import SavedView
+from crm.selectors.leads import CHOSEN, columns_of
+
+
+class SavedViewForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A view's name, and whether it is shared."""
+
+    class Meta:
+        model = SavedView
+        fields = ("name", "is_shared")
+        help_texts = {"name": "Such as “Qualified this month”. The name of a person does not belong here."}
+
+
+HIDDEN: Final = ("", "Not shown")
+PLACES: Final = 6  # more leave no room for the name
+
+
+class ColumnsForm(forms.Form):
+    """One choice for each place in the table, from left to right: a column may be moved without scripts, too."""
+
+    def __init__(self, *args: Any, columns: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        shown = [column.key for column in columns_of(columns.split()) if not column.is_fixed]
+        for place in range(1, PLACES + 1):
+            self.fields[f"column_{place}"] = forms.ChoiceField(
+                label=f"Column {place}",
+                choices=[HIDDEN, *((column.key, column.label) for column in CHOSEN)],
+                initial=shown[place - 1] if place <= len(shown) else "",
+                required=False,
+            )
+
+    @property
+    def chosen(self) -> list[str]:
+        """The keys of the columns, in order, each once."""
+        return [key for key in dict.fromkeys(self.cleaned_data.values()) if key]

@@ -1,0 +1,128 @@
+"""The list of leads: its columns, its order, and one page of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter, methodcaller
+from typing import Any, Final
+
+from django.db import connection
+
+from crm.models import Company, Lead, LeadStatus, Membership
+from crm.models.lead import LeadQuerySet
+from crm.selectors.keyset import ByFields, ByGroup, KeysetPage, Order, page_of
+
+LEADS_PER_PAGE: Final = 25
+SOURCES_OFFERED: Final = 50
+NEWEST_FIRST: Final = ByFields(["created_at"])
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the leads table, sorted by `order` if it has one. A fixed one is always shown, first.
+
+    `cell` is the template of its cells, which shows what `read` returns of a lead.
+    """
+
+    key: str
+    label: str
+    read: Callable[[Lead], Any]
+    order: Callable[[Company, bool], Order] | None = None
+    is_fixed: bool = False
+    is_default: bool = True
+    cell: str = "crm/leads/cells/text.html"
+
+    def toggled(self, sort: str) -> str:
+        """The sort key after a click on this column's heading; "" if it can't be sorted by."""
+        return "" if not self.order else f"-{self.key}" if sort == self.key else self.key
+
+    def direction(self, sort: str) -> str:
+        """The value of `aria-sort`, or ""."""
+        return {self.key: "ascending", f"-{self.key}": "descending"}.get(sort, "")
+
+
+def _by(*fields: str) -> Callable[[Company, bool], Order]:
+    return lambda company, is_descending: ByFields(fields, is_descending)
+
+
+def _by_status(company: Company, is_descending: bool) -> Order:
+    statuses = LeadStatus.objects.for_company(company).order_by("position", "pk")
+    return ByGroup("status_id", list(statuses.values_list("pk", flat=True)), is_descending)
+
+
+def _by_owner(company: Company, is_descending: bool) -> Order:
+    """By the names of the members, those without an owner first."""
+    members = Membership.objects.for_company(company).order_by("user__first_name", "user__last_name", "user")
+    return ByGroup("owner_id", [None, *members.values_list("user_id", flat=True)], is_descending)
+
+
+def _owner(lead: Lead) -> str:
+    return str(lead.owner or "")
+
+
+NAME: Final = "crm/leads/cells/name.html"
+STATUS: Final = "crm/leads/cells/status.html"
+DAY: Final = "crm/leads/cells/day.html"
+COLUMNS: Final = (
+    Column("name", "Name", str, _by("last_name", "first_name"), is_fixed=True, cell=NAME),
+    Column("status", "Status", attrgetter("status"), _by_status, is_fixed=True, cell=STATUS),
+    Column("organisation", "Organisation", attrgetter("organisation"), _by("organisation")),
+    Column("owner", "Owner", _owner, _by_owner),
+    Column("source", "Source", attrgetter("source"), _by("source")),
+    Column("created", "Created", attrgetter("created_at"), _by("created_at"), cell=DAY),
+    Column("updated", "Last activity", attrgetter("updated_at"), _by("updated_at"), is_default=False, cell=DAY),
+    Column("title", "Job title", attrgetter("title"), is_default=False),
+    Column("phone", "Phone", attrgetter("phone"), is_default=False),
+    Column("type", "Type", methodcaller("get_type_display"), is_default=False),
+)
+COLUMNS_BY_KEY: Final = {column.key: column for column in COLUMNS}
+CHOSEN: Final = [column for column in COLUMNS if not column.is_fixed]
+
+
+def columns_of(keys: Sequence[str]) -> list[Column]:
+    """The columns with these keys, in this order, after those that are fixed. The usual ones for none."""
+    chosen = [COLUMNS_BY_KEY[key] for key in dict.fromkeys(keys) if key in COLUMNS_BY_KEY]
+    shown = chosen or [column for column in COLUMNS if column.is_default]
+    return [column for column in COLUMNS if column.is_fixed] + [column for column in shown if not column.is_fixed]
+
+
+def is_sorted_by(sort: str) -> bool:
+    """True for the key of a column that can be sorted by, with or without a leading "-"."""
+    column = COLUMNS_BY_KEY.get(sort.removeprefix("-"))
+    return column is not None and column.order is not None
+
+
+def order_of(sort: str, company: Company) -> Order:
+    """The order by a column's key, descending with a leading "-". Newest first for an unknown key."""
+    column = COLUMNS_BY_KEY.get(sort.removeprefix("-"))
+    return column.order(company, sort.startswith("-")) if column and column.order else NEWEST_FIRST
+
+
+def leads_page(leads: LeadQuerySet, company: Company, sort: str, *, after: str, before: str) -> KeysetPage[Lead]:
+    """A page of these leads of the company, with the related rows that the list shows."""
+    return page_of(
+        leads.select_related("status", "owner"),
+        order_of(sort, company),
+        size=LEADS_PER_PAGE,
+        known=Lead.objects.for_company(company),
+        after=after,
+        before=before,
+    )
+
+
+# From one source to the next in the index: DISTINCT would read every lead. Erased leads have none.
+SOURCES: Final = """
+WITH RECURSIVE found (source) AS (
+    SELECT min(source) FROM crm_lead WHERE company_id = %s AND source > ''
+    UNION ALL
+    SELECT (SELECT min(source) FROM crm_lead WHERE company_id = %s AND source > found.source)
+    FROM found WHERE found.source IS NOT NULL
+)
+SELECT source FROM found WHERE source IS NOT NULL LIMIT %s
+"""
+
+
+def sources_of(company: Company) -> list[str]:
+    """The sources of the company's leads in alphabetical order, SOURCES_OFFERED at most."""
+    with connection.cursor() as cursor:
+        cursor.execute(SOURCES, [company.pk, company.pk, SOURCES_OFFERED])
+        return [source for (source,) in cursor.fetchall()]

@@ -1,0 +1,51 @@
+"""Saving and deleting views of the leads list, and choosing its columns."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from django.db import transaction
+
+from crm.models import Company, Membership, SavedView
+
+VIEWS_AT_MOST: Final = 30  # of one member: they are tabs
+TOO_MANY: Final = f"You have {VIEWS_AT_MOST} views. Delete one that you no longer need first."
+GONE: Final = "This view has been deleted in the meantime."
+SAME_NAME: Final = "You have a view with this name already."
+
+
+class ViewRefused(Exception):
+    """The view was not saved; the message says why."""
+
+
+@transaction.atomic
+def save_view(*, view: SavedView) -> SavedView:
+    """Save a new or renamed view. Raises ViewRefused for a second one of a name, one too many or one that is gone."""
+    # Locked, so that of two requests at once the second sees what the first has saved.
+    Company.objects.select_for_update(no_key=True).get(pk=view.company_id)
+    others = SavedView.objects.for_company(view.company_id).filter(owner=view.owner).exclude(pk=view.pk)
+    if others.filter(name=view.name).exists():
+        raise ViewRefused(SAME_NAME)
+    if view._state.adding and others.count() >= VIEWS_AT_MOST:
+        raise ViewRefused(TOO_MANY)
+    if not view._state.adding and not SavedView.objects.filter(pk=view.pk).exists():
+        raise ViewRefused(GONE)
+    view.save()
+    return view
+
+
+def change_filters(*, view: SavedView, query: str) -> None:
+    SavedView.objects.filter(pk=view.pk).update(query=query)
+
+
+def change_columns(*, view: SavedView, columns: Sequence[str]) -> None:
+    SavedView.objects.filter(pk=view.pk).update(columns=" ".join(columns))
+
+
+def delete_view(*, view: SavedView) -> None:
+    view.delete()
+
+
+def choose_columns(*, membership: Membership, columns: Sequence[str]) -> None:
+    """Show these columns in the member's leads list, in this order; the usual ones if there are none."""
+    membership.lead_columns = " ".join(columns)
+    membership.save(update_fields=["lead_columns"])

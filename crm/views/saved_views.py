@@ -1,0 +1,119 @@
+"""Saved views of the leads list, and its columns."""
+
+from urllib.parse import parse_qsl, urlencode
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.forms.filters import LeadFilter
+from crm.forms.saved_views import ColumnsForm, SavedViewForm
+from crm.models import Lead, SavedView
+from crm.models.roles import Action
+from crm.selectors.leads import is_sorted_by
+from crm.services.saved_views import (
+    ViewRefused,
+    change_columns,
+    change_filters,
+    choose_columns,
+    delete_view,
+    save_view,
+)
+from crm.views.shell import back_to
+
+
+@member(Action.EDIT_LEADS)
+def saved_view_new(request: MemberRequest) -> HttpResponse:
+    """Save the filters and the sorting in the URL as a view, with the member's columns."""
+    membership = request.membership
+    columns = membership.lead_columns
+    view = SavedView(company=membership.company, owner=request.user, query=shown_in(request), columns=columns)
+    form = SavedViewForm(request.POST or None, instance=view)
+    if form.is_valid() and _is_saved(form):
+        return redirect(_address(view))
+    return render(request, "crm/saved_views/form.html", {"form": form, "cancel_url": _list(view.query)})
+
+
+@member(Action.EDIT_LEADS)
+def saved_view_edit(request: MemberRequest, pk: int) -> HttpResponse:
+    """Rename or share a view."""
+    view = _changeable(request, pk)
+    form = SavedViewForm(request.POST or None, instance=view)
+    if form.is_valid() and _is_saved(form):
+        return redirect(_address(view))
+    return render(request, "crm/saved_views/form.html", {"form": form, "view": view, "cancel_url": _address(view)})
+
+
+@require_POST
+@member(Action.EDIT_LEADS)
+def saved_view_update(request: MemberRequest, pk: int) -> HttpResponse:
+    """Give a view the filters and the sorting in the URL."""
+    view = _changeable(request, pk)
+    view.query = shown_in(request)
+    change_filters(view=view, query=view.query)
+    messages.success(request, f"{view} now has these filters.")
+    return redirect(_address(view))
+
+
+@member(Action.EDIT_LEADS)
+def saved_view_delete(request: MemberRequest, pk: int) -> HttpResponse:
+    """Ask for confirmation, then delete the view."""
+    view = _changeable(request, pk)
+    if request.method == "POST":
+        delete_view(view=view)
+        messages.success(request, f"The view {view} was deleted.")
+        return redirect("leads")
+    return render(request, "crm/saved_views/delete.html", {"view": view, "cancel_url": _address(view)})
+
+
+@require_POST
+@member(Action.SEE_LEADS)
+def lead_columns(request: MemberRequest) -> HttpResponse:
+    """Choose the columns of the list: those of the view in `?view=`, or else the member's own."""
+    view = _changeable(request, request.GET["view"]) if request.GET.get("view") else None
+    form = ColumnsForm(request.POST, columns="")
+    if not form.is_valid():
+        messages.error(request, "Choose columns from the list. Nothing was changed.")
+    elif view is not None:
+        change_columns(view=view, columns=form.chosen)
+    else:
+        choose_columns(membership=request.membership, columns=form.chosen)
+    return redirect(back_to(request, default=reverse("leads")))
+
+
+def _is_saved(form: SavedViewForm) -> bool:
+    """Save the view. False if that was refused; the form then says why."""
+    try:
+        save_view(view=form.instance)
+    except ViewRefused as refusal:
+        form.add_error("name", str(refusal))
+        return False
+    return True
+
+
+def shown_in(request: MemberRequest) -> str:
+    """The filters and the sorting in the URL as a query string: nothing else that is there, and nothing invalid."""
+    own = Lead.objects.for_company(request.membership.company)
+    form = LeadFilter(request.GET, queryset=own, request=request).form
+    kept = [(name, request.GET[name]) for name in form.fields if request.GET.get(name) and name not in form.errors]
+    sort = request.GET.get("sort", "")
+    return urlencode([*kept, ("sort", sort)] if is_sorted_by(sort) else kept)
+
+
+def _changeable(request: MemberRequest, pk: int | str) -> SavedView:
+    """The view, if this member may change it. Raises Http404."""
+    view = own_or_404(SavedView.objects.visible_to(request.membership), request, pk)
+    if not view.may_be_changed_by(request.membership):
+        raise Http404
+    return view
+
+
+def _address(view: SavedView) -> str:
+    return _list(urlencode([*parse_qsl(view.query), ("view", str(view.pk))]))
+
+
+def _list(query: str) -> str:
+    return f"{reverse('leads')}?{query}" if query else reverse("leads")

@@ -1,0 +1,143 @@
+"""Saved views: what they keep, who sees and who changes them; and the columns of the list."""
+
+import pytest
+
+from crm.models import LeadStatus, SavedView
+from crm.models.roles import Role
+from crm.services import saved_views
+from tests.conftest import join, make_lead
+
+pytestmark = pytest.mark.django_db
+
+
+def tabs(response):
+    return [(tab.label, tab.is_current) for tab in response.context["views"].tabs]
+
+
+def headings(response):
+    return [column.label for column, _, _ in response.context["columns"]]
+
+
+@pytest.fixture
+def view(company, sales):
+    return SavedView.objects.create(company=company, owner=sales.user, name="Fair", query="source=Fair&sort=name")
+
+
+def test_a_view_keeps_filters_and_sorting_but_not_what_was_searched_for(client_as, sales, company):
+    status = LeadStatus.objects.for_company(company).first()
+    make_lead(company)
+    client = client_as(sales)
+    search = client.post("/leads/", {"search": "ada@example.com"}).url.partition("=")[2]
+    address = f"/leads/views/new/?status={status.pk}&sort=-updated&search={search}&after=3&source=nowhere&junk=1"
+
+    response = client.post(address, {"name": "My new ones"}, follow=True)
+
+    view = SavedView.objects.get()
+    assert (view.query, view.is_shared, view.owner) == (f"status={status.pk}&sort=-updated", False, sales.user)
+    assert response.redirect_chain == [(f"/leads/?status={status.pk}&sort=-updated&view={view.pk}", 302)]
+    assert tabs(response) == [("My leads", False), ("All leads", False), ("My new ones", True)]
+
+
+def test_my_leads_and_all_leads_are_the_first_tabs(client_as, sales, company):
+    make_lead(company, first_name="Ada", owner=sales.user)
+    make_lead(company, first_name="Grace")
+    client = client_as(sales)
+
+    mine = client.get(f"/leads/?owner={sales.user_id}")
+
+    assert tabs(mine) == [("My leads", True), ("All leads", False)]
+    assert [lead.first_name for lead in mine.context["page"].rows] == ["Ada"]
+    assert tabs(client.get("/leads/")) == [("My leads", False), ("All leads", True)]
+
+
+def test_only_shared_views_are_seen_by_others_and_only_the_owner_or_an_admin_changes_them(
+    client_as, company, admin, sales, view
+):
+    colleague = join(company, Role.SALES, email="colleague@example.com")
+    address = f"/leads/views/{view.pk}/"
+
+    assert client_as(admin).get(address).status_code == 404
+    assert client_as(colleague).get(address).status_code == 404
+    client_as(sales).post(address, {"name": "Fair", "is_shared": "on"})
+
+    assert ("Fair", False) in tabs(client_as(colleague).get("/leads/"))
+    for way in ("", "filters/", "delete/"):
+        assert client_as(colleague).post(address + way, {"name": "Mine now"}).status_code == 404
+    assert client_as(admin).post(address, {"name": "Fairs", "is_shared": "on"}).status_code == 302
+    view.refresh_from_db()
+    assert (view.name, view.owner) == ("Fairs", sales.user)
+    client_as(admin).post(address + "delete/")
+    assert not SavedView.objects.exists()
+
+
+def test_a_view_whose_filters_were_changed_can_take_them_over(client_as, sales, company, view):
+    make_lead(company, source="Fair")
+    client = client_as(sales)
+
+    changed = client.get(f"/leads/?source=Fair&type=inbound&view={view.pk}")
+    client.post(f"/leads/views/{view.pk}/filters/?source=Fair&type=inbound&view={view.pk}")
+
+    assert "Save filters" in changed.content.decode()
+    view.refresh_from_db()
+    assert view.query == "source=Fair&type=inbound"
+
+
+def test_a_filter_keeps_the_view_in_the_address(client_as, sales, view):
+    response = client_as(sales).post("/leads/", {"source": "Fair", "view": view.pk})
+
+    assert response.url == f"/leads/?source=Fair&view={view.pk}"
+
+
+def test_a_second_view_of_a_name_is_refused_with_a_sentence(client_as, sales, view):
+    response = client_as(sales).post("/leads/views/new/", {"name": "Fair"})
+
+    assert "You have a view with this name already." in response.content.decode()
+    assert SavedView.objects.count() == 1
+
+
+def test_there_is_a_limit_to_the_views_of_a_member(client_as, sales, view, monkeypatch):
+    monkeypatch.setattr(saved_views, "VIEWS_AT_MOST", 1)
+
+    response = client_as(sales).post("/leads/views/new/", {"name": "One more"})
+
+    assert "Delete one that you no longer need first." in response.content.decode()
+    assert SavedView.objects.count() == 1
+
+
+def test_a_view_that_was_deleted_in_the_meantime_does_not_come_back(view):
+    SavedView.objects.all().delete()
+    view.name = "Fairs"
+
+    with pytest.raises(saved_views.ViewRefused, match="deleted in the meantime"):
+        saved_views.save_view(view=view)
+    saved_views.change_filters(view=view, query="type=inbound")
+
+    assert not SavedView.objects.exists()
+
+
+def test_columns_are_chosen_and_ordered_by_each_member(client_as, sales, admin, company):
+    make_lead(company, title="Countess")
+    client = client_as(sales)
+
+    client.post("/leads/columns/", {"column_1": "updated", "column_2": "title", "column_3": "updated"})
+
+    assert headings(client.get("/leads/")) == ["Name", "Status", "Last activity", "Job title"]
+    assert "Countess" in client.get("/leads/").content.decode()
+    assert headings(client_as(admin).get("/leads/"))[2:] == ["Organisation", "Owner", "Source", "Created"]
+
+
+def test_an_unknown_column_changes_nothing(client_as, sales):
+    response = client_as(sales).post("/leads/columns/", {"column_1": "password"}, follow=True)
+
+    assert "Nothing was changed." in response.content.decode()
+    assert headings(response)[2:] == ["Organisation", "Owner", "Source", "Created"]
+
+
+def test_a_view_has_columns_of_its_own(client_as, sales, admin, company, view):
+    make_lead(company, source="Fair")
+    SavedView.objects.update(is_shared=True)
+
+    client_as(sales).post(f"/leads/columns/?view={view.pk}", {"column_1": "phone"})
+
+    assert headings(client_as(admin).get(f"/leads/?view={view.pk}")) == ["Name", "Status", "Phone"]
+    assert headings(client_as(sales).get("/leads/"))[2:] == ["Organisation", "Owner", "Source", "Created"]
