@@ -7,6 +7,7 @@ from crm.views import (
     calendar_feeds,
     company,
     deals,
+    finding,
     lead_imports,
     leads,
     people,
@@ -20,6 +21,7 @@ from crm.views import (
 urlpatterns = [
     path("", include("crm.accounts.urls")),
     path("", shell.home, name="home"),
+    path("find/", finding.find_anything, name="find"),
     path("my-day/", tasks.my_day, name="my_day"),
     path("tasks/", tasks.tasks, name="tasks"),
     path("tasks/new/", tasks.task_new, name="task_new"),

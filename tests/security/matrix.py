@@ -104,6 +104,7 @@ EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 ROWS: dict[str, Row] = {
     "home": _see(Action.SEE_LEADS),
     "dashboard": _see(Action.SEE_LEADS),
+    "find": _form(Action.SEE_LEADS, body=lambda world: {"search": "Mallory"}),
     "my_day": _see(Action.EDIT_LEADS),
     "tasks": _see(Action.EDIT_LEADS),
     "task_new": _form(Action.EDIT_LEADS, body=_task),
