@@ -22,7 +22,7 @@ def main() -> None:
 
 
 def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
-    from benchmarks.measures import accounts, backfill, bulk, drain, growth, memory, pages, saves, stream
+    from benchmarks.measures import accounts, backfill, bulk, crm_pages, drain, growth, memory, pages, saves, stream
 
     events = int(100_000 * scale)
     return {
@@ -34,6 +34,7 @@ def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
         "grace": lambda: stream.grace_period(seconds=max(5, int(60 * scale))),
         "memory": lambda: memory.of_a_worker(events=int(1_000_000 * scale)),
         "pages": lambda: pages.many_rows(events=int(5_000_000 * scale)),
+        "crm_pages": lambda: crm_pages.pages(leads=int(500_000 * scale)),
         "lane": lambda: pages.claim(events=int(10_000_000 * scale)),
         "growth": lambda: growth.long_log(events=int(1_000_000 * scale)),
         "backfill": lambda: backfill.past(events=events),

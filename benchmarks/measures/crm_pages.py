@@ -1,0 +1,129 @@
+"""The pages of sales reps with half a million leads: each next to the same page with a thousand, and to `icontains`."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from io import StringIO
+from unittest import mock
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import Q
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from benchmarks.report import Figure
+from crm.models import Lead, LeadStatus, Membership
+from crm.models.lead import LeadQuerySet
+from crm.models.roles import Role
+from crm.services.searches import remember_search
+
+COMPANIES = 20
+REQUESTS = 40
+WARM_UP = 5
+SORTS = ("name", "-name", "status", "organisation", "owner", "source", "created", "-updated")
+FILTERS = (
+    "status={status}", "owner={owner}", "owner=null", "source=Webinar", "type=partner", "has_email=False",
+    "shared=False", "created_from=2026-11-01", "created_until=2025-02-01", "updated_from=2026-11-01",
+    "status={status}&owner={owner}&sort=name",
+)  # fmt: skip
+# Common, rare and absent, from 3 to 20 letters; then shorter ones, several words and a phone number.
+SEARCHES = (
+    "ada", "example", "carlos.4999", "kestrel aviation 997", "qzx", "nobody-of-this-name", "a", "xq", "ada bakker",
+    "+31 20 155 0142",
+)  # fmt: skip
+NO_BRACES = str.maketrans("", "", "{}")
+COLUMNS = ("first_name", "last_name", "email", "organisation", "title", "phone")
+
+
+def pages(*, leads: int) -> Iterator[Figure]:
+    """Measure each page at p95 with this many leads, with 1,000, and, for a search, as a plain list."""
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.HTTPS = False
+    sizes = {"leads": leads, "deals": leads // 5, "tasks": leads, "companies": COMPANIES}
+    call_command("make_crm", name="CRM pages", anyway=True, stdout=StringIO(), **sizes)
+    large, small = (_rep(f"CRM pages {number}") for number in (1, 2))
+    for name, url_of in _pages().items():
+        many, few = (_times(member, url_of) for member in (large, small))
+        queries = f"{_queries(large, url_of)} queries, {_queries(small, url_of)} with 1,000"
+        yield _figure(f"crm_{name}_p95_ms", many, few, f"{leads:,} leads and 1,000; {queries}")
+    for text in SEARCHES:
+        url = f"/leads/?search={remember_search(large, text)}"
+        ours = _times(large, lambda member, url=url: url)
+        with mock.patch.object(LeadQuerySet, "search", _plain_search):
+            plain = _times(large, lambda member, url=url: url)
+        yield _figure(
+            f"crm_search_{text.replace(' ', '_')}_p95_ms", ours, plain, f"{leads:,} leads; the same page by icontains"
+        )
+
+
+UrlOf = Callable[[Membership], str]
+
+
+def _pages() -> dict[str, UrlOf]:
+    urls: dict[str, UrlOf] = {
+        "list": lambda member: "/leads/",
+        "list_middle": lambda member: f"/leads/?after={_middle(member)}",
+        "lead": lambda member: f"/leads/{_middle(member)}/",
+        "board": lambda member: "/deals/",
+        "my_day": lambda member: "/my-day/",
+    }
+    for sort in SORTS:
+        urls[f"sort_{sort}"] = lambda member, sort=sort: f"/leads/?sort={sort}"  # type: ignore[misc]
+    for query in FILTERS:
+        urls[f"filter_{query.replace('=', '_').translate(NO_BRACES)}"] = lambda member, query=query: (  # type: ignore[misc]
+            "/leads/?" + query.format(status=_status(member), owner=member.user_id)
+        )
+    return urls
+
+
+def _rep(company: str) -> Membership:
+    found: Membership = Membership.objects.filter(company__name=company, role=Role.SALES).order_by("pk")[0]
+    return found
+
+
+def _middle(member: Membership) -> int:
+    leads = Lead.objects.for_company(member.company).order_by("pk").values_list("pk", flat=True)
+    return leads[leads.count() // 2]
+
+
+def _status(member: Membership) -> int:
+    return LeadStatus.objects.for_company(member.company).order_by("position").values_list("pk", flat=True)[1]
+
+
+def _plain_search(leads: LeadQuerySet, text: str) -> LeadQuerySet:
+    """As it is usually written: every word in one of the columns."""
+    for word in text.split():
+        leads = leads.filter(Q(*((f"{column}__icontains", word) for column in COLUMNS), _connector=Q.OR))
+    return leads
+
+
+def _client(member: Membership) -> Client:
+    client = Client()
+    client.force_login(member.user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    return client
+
+
+def _times(member: Membership, url_of: UrlOf) -> list[float]:
+    client, url = _client(member), url_of(member)
+    times = []
+    for _ in range(REQUESTS + WARM_UP):
+        started = time.perf_counter()
+        response = client.get(url)
+        times.append((time.perf_counter() - started) * 1000)
+        assert response.status_code == 200, url
+    return times[WARM_UP:]
+
+
+def _queries(member: Membership, url_of: UrlOf) -> int:
+    client, url = _client(member), url_of(member)
+    client.get(url)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(url)
+    return len(queries)
+
+
+def _figure(measure: str, ours: list[float], baseline: list[float], detail: str) -> Figure:
+    many, few = (statistics.quantiles(times, n=20)[-1] for times in (ours, baseline))
+    return Figure(measure, round(many, 2), round(few, 2), round(many / few, 3), "ms", f"server time p95, {detail}")

@@ -1,0 +1,123 @@
+"""`manage.py make_crm --leads N --deals N --tasks N --companies N`: create a large company among others, to measure.
+
+The rows are written by SQL, without CRM events and without history, so that nothing is sent and nothing is planned.
+"""
+
+from argparse import ArgumentParser
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.utils.text import slugify
+
+from crm.models import Company, Deal, Lead, LeadStatus, Membership, Stage, Task, User
+from crm.models.lead import LeadType
+from crm.models.roles import Role
+from leadmachine.demo.people import FIRST_NAMES, LAST_NAMES, ORGANISATIONS, SOURCES, TITLES
+
+LEADS_OF_THE_OTHERS: Final = 1_000
+CHUNK: Final = 100_000  # rows a statement
+MEMBERS: Final = (Role.ADMIN, Role.SALES, Role.SALES, Role.OPS)
+TABLES: Final = {"lead": Lead._meta.db_table, "deal": Deal._meta.db_table, "task": Task._meta.db_table}
+DAYS: Final = 700
+
+# Names, statuses and owners alternate at rates of their own, so that all combinations occur.
+LEADS: Final = """
+INSERT INTO {lead} (company_id, first_name, last_name, email, phone, organisation, title, source, type, status_id,
+                    owner_id, share_with_ad_platforms, notes, created_at, updated_at)
+SELECT %(company)s, first, last || '-' || n %% 997,
+       CASE WHEN n %% 20 > 0 THEN lower(first) || '.' || n || '@example.com' ELSE '' END,
+       CASE WHEN n %% 3 = 0 THEN '+31 20 ' || lpad((n * 7919 %% 10000000)::text, 7, '0') ELSE '' END,
+       (%(organisations)s::text[])[1 + n / 7 %% {organisations}] || ' ' || n / 50,
+       (%(titles)s::text[])[1 + n %% {titles}],
+       (%(sources)s::text[])[1 + n / 3 %% {sources}], (%(types)s::text[])[1 + n / 11 %% {types}],
+       (%(statuses)s::bigint[])[1 + n / 13 %% {statuses}], (%(owners)s::bigint[])[1 + n / 17 %% {owners}],
+       n %% 10 > 0, '', now() - interval '{days} days' * (1 - n::float / %(total)s),
+       now() - interval '{days} days' * (1 - n::float / %(total)s) * ((n * 31 %% 100) / 100.0)
+FROM (SELECT n, (%(first_names)s::text[])[1 + n %% {first_names}] AS first,
+             (%(last_names)s::text[])[1 + n / 41 %% {last_names}] AS last
+      FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS people
+"""
+DEALS: Final = """
+INSERT INTO {deal} (company_id, lead_id, title, amount, currency, stage_id, owner_id, expected_close, created_at,
+                    updated_at)
+SELECT %(company)s, id, 'Deal of ' || last_name, id %% 90 * 1000, 'EUR',
+       (%(stages)s::bigint[])[1 + id %% {stages}], owner_id, current_date + (id %% 120)::int - 60, created_at,
+       updated_at
+FROM {lead} WHERE company_id = %(company)s AND id %% %(every)s = 0 ORDER BY id LIMIT %(count)s
+"""
+TASKS: Final = """
+INSERT INTO {task} (company_id, title, kind, due_on, owner_id, lead_id, done_at, created_at, updated_at)
+SELECT %(company)s, 'Call ' || first_name || ' (' || n || ')', 'call', current_date + (id %% 90)::int - 80, owner_id,
+       id, CASE WHEN id %% 90 < 80 THEN now() END, created_at, updated_at
+FROM {lead}, generate_series(1, %(each)s::int) AS n WHERE company_id = %(company)s LIMIT %(count)s
+"""
+
+
+class Command(BaseCommand):
+    help = "Create companies with many leads, deals and tasks, for measuring. PostgreSQL only."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--leads", type=int, default=500_000, help="of the large company")
+        parser.add_argument("--deals", type=int, default=100_000)
+        parser.add_argument("--tasks", type=int, default=500_000)
+        parser.add_argument("--companies", type=int, default=20, help=f"the others have {LEADS_OF_THE_OTHERS:,} leads")
+        parser.add_argument("--name", default="Measured", help="what the names of the companies begin with")
+        parser.add_argument("--no-analyze", dest="analyze", action="store_false", help="leave out VACUUM ANALYZE")
+        parser.add_argument("--anyway", action="store_true", help="also where this is no development installation")
+
+    def handle(self, *args: Any, leads: int, deals: int, tasks: int, companies: int, **options: Any) -> None:
+        if connection.vendor != "postgresql":
+            raise CommandError("make_crm is for measuring, and needs PostgreSQL.")
+        if not (settings.DEBUG or settings.LINKEDIN_SANDBOX or options["anyway"]):
+            raise CommandError("make_crm fills the database. Add --anyway if you want that on this installation.")
+        name = options["name"]
+        if Company.objects.filter(slug__startswith=slugify(name)).exists():
+            raise CommandError(f"There are companies whose names begin with {name}. Choose another --name.")
+        for number in range(1, companies):
+            _fill(_company(f"{name} {number + 1}"), LEADS_OF_THE_OTHERS, deals=200, tasks=LEADS_OF_THE_OTHERS)
+        _fill(_company(f"{name} 1"), leads, deals=deals, tasks=tasks)
+        if options["analyze"]:
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM ANALYZE")
+        self.stdout.write(f"{name} 1 has {leads:,} leads. Its members, without a password, are {slugify(name)}-1-…")
+
+
+def _company(name: str) -> Company:
+    company = Company.objects.create(name=name, slug=slugify(name))
+    for number, role in enumerate(MEMBERS, 1):
+        address = f"{company.slug}-{number}@example.com"
+        user = User.objects.create_user(address, address, first_name=FIRST_NAMES[number], last_name=LAST_NAMES[number])
+        Membership.objects.create(company=company, user=user, role=role)
+    return company
+
+
+def _fill(company: Company, leads: int, *, deals: int, tasks: int) -> None:
+    values = _values(company)
+    sizes = {name: len(value) for name, value in values.items() if isinstance(value, list)}
+    with connection.cursor() as cursor:
+        for first in range(0, leads, CHUNK):
+            last = min(first + CHUNK, leads) - 1
+            statement = LEADS.format(**TABLES, **sizes, days=DAYS)
+            cursor.execute(statement, {**values, "total": leads, "first": first, "last": last})
+        every = max(1, leads // max(1, deals))
+        cursor.execute(DEALS.format(**TABLES, **sizes), {**values, "every": every, "count": deals})
+        each = -(-tasks // max(1, leads))
+        cursor.execute(TASKS.format(**TABLES), {**values, "each": each, "count": tasks})
+
+
+def _values(company: Company) -> dict[str, Any]:
+    """The parameters of the statements: the company's own rows, and names for people."""
+    return {
+        "company": company.pk,
+        "statuses": list(LeadStatus.objects.for_company(company).values_list("pk", flat=True)),
+        "stages": list(Stage.objects.for_company(company).values_list("pk", flat=True)),
+        "owners": [*company.memberships.values_list("user_id", flat=True), None],
+        "first_names": FIRST_NAMES,
+        "last_names": LAST_NAMES,
+        "organisations": list(ORGANISATIONS),
+        "titles": list(TITLES),
+        "sources": sorted(set(SOURCES)),
+        "types": LeadType.values,
+    }

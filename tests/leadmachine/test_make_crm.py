@@ -1,0 +1,46 @@
+"""`manage.py make_crm` makes data to measure with, and nothing that could be sent."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from crm.models import Change, Company, CrmEvent, Deal, Lead, Task
+
+pytestmark = pytest.mark.django_db
+
+
+def make(**options):
+    sizes = {"leads": 300, "deals": 30, "tasks": 400, "companies": 2, "analyze": False}
+    call_command("make_crm", stdout=StringIO(), **{**sizes, **options})
+
+
+def test_it_fills_companies_without_an_event(settings):
+    settings.LINKEDIN_SANDBOX = True
+
+    make()
+
+    large = Company.objects.get(name="Measured 1")
+    counts = [model.objects.for_company(large).count() for model in (Lead, Deal, Task)]
+    assert counts == [300, 30, 400]
+    assert Lead.objects.for_company(Company.objects.get(name="Measured 2")).count() == 1_000
+    assert not CrmEvent.objects.exists()
+    assert not Change.objects.exists()
+    assert Lead.objects.for_company(large).search("carlos example").exists()
+
+
+def test_it_asks_before_it_fills_an_installation_that_is_no_development_one(settings):
+    settings.DEBUG = settings.LINKEDIN_SANDBOX = False
+
+    with pytest.raises(CommandError, match="Add --anyway"):
+        make()
+
+    assert not Company.objects.exists()
+
+
+def test_it_does_not_add_to_what_is_there(settings):
+    settings.LINKEDIN_SANDBOX = True
+    Company.objects.create(name="Measured 1", slug="measured-1")
+
+    with pytest.raises(CommandError, match="Choose another --name"):
+        make()
