@@ -1,0 +1,51 @@
+"""PostgreSQL finds what the leads list shows in an index, whatever it is sorted by and searched for."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from crm.models import Company, Lead
+from crm.selectors.leads import COLUMNS, leads_page, sources_of
+from tests.plans import plans, read_whole
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+LEADS = 40_000
+SORTS = ["", *(minus + column.key for column in COLUMNS if column.order for minus in ("", "-"))]
+SEARCHES = ["ada", "qzx", "ada bakker", "kestrel aviation 79", "xq", "+31 20 155 0142", "carlos.3999@"]
+
+
+@pytest.fixture
+def company(settings):
+    settings.LINKEDIN_SANDBOX = True
+    sizes = {"leads": LEADS, "deals": 10, "tasks": 10, "companies": 3, "analyze": False}
+    call_command("make_crm", stdout=StringIO(), **sizes)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return Company.objects.get(name="Measured 1")
+
+
+def test_no_page_reads_every_lead(company):
+    leads = Lead.objects.for_company(company).not_erased()
+    middle = str(leads.order_by("pk")[LEADS // 2].pk)
+    with plans() as found:
+        for sort in SORTS:
+            for position in (
+                {"after": "", "before": ""},
+                {"after": middle, "before": ""},
+                {"after": "", "before": middle},
+            ):
+                leads_page(leads, company, sort, **position)
+        for text in SEARCHES:
+            leads_page(leads.search(text), company, "", after="", before="")
+        sources_of(company)
+
+    wholes = [plan for plan in found if "crm_lead" in read_whole(plan) and not _is_bounded_count(plan)]
+    assert wholes == []
+
+
+def _is_bounded_count(plan):
+    """A count stops after 10,000 rows, so it may begin anywhere."""
+    return "Aggregate" in str(plan) and "Limit" in str(plan)
