@@ -8,10 +8,11 @@ class CapiConfig(AppConfig):
     def ready(self) -> None:
         from capi import receivers  # noqa: F401 - importing it connects the signal handlers
         from capi.selectors import expected_conversions, timeline
-        from crm.selectors import lead_imports, status_changes
+        from crm.selectors import lead_imports, picklists, status_changes
         from crm.selectors.timeline import outlooks, timeline_notes
 
         timeline_notes.append(timeline.notes)
         outlooks.append(timeline.outlook)
         status_changes.expected_conversions.append(expected_conversions.of_leads)
         lead_imports.conversions_of_new_leads.append(expected_conversions.of_new_leads)
+        picklists.reported_kinds.append(expected_conversions.reported_kinds)

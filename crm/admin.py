@@ -123,7 +123,7 @@ class DeletionOnRecordAdmin(AutocompleteAdmin):
 class LeadAdmin(DeletionOnRecordAdmin):
     list_display = ("name", "email", "company", "status", "owner", "created_at")
     list_editable = ("status",)
-    list_filter = ("status__meaning", "share_with_ad_platforms", "type")
+    list_filter = ("status__meaning", "share_with_ad_platforms")
     list_select_related = ("company", "status", "owner")
     search_fields = ("first_name", "last_name", "email", "organisation")
     autocomplete_fields = ("company", "status", "owner")

@@ -37,3 +37,9 @@ def _of_rule(rule: ConversionRule, leads: LeadQuerySet) -> ExpectedConversions:
         return ExpectedConversions(rule.name, now=now, later=later)
     counts = shared.aggregate(now=Count("pk", filter=~Q(email="")), later=Count("pk", filter=Q(email="")))
     return ExpectedConversions(str(rule), **counts)
+
+
+def reported_kinds(company: Company) -> set[str]:
+    """The kinds of CRM event for which the company has an active rule."""
+    rules = ConversionRule.objects.for_company(company).active()
+    return set(rules.order_by().values_list("crm_event", flat=True))

@@ -14,6 +14,7 @@ from django_htmx.middleware import HtmxDetails
 
 from crm.accounts.sessions import provider_of
 from crm.models import Membership, SignInProvider, User
+from crm.models.lead import PersonErased
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet, M
 
@@ -56,7 +57,8 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
 
 
 def checked_again(view: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a form's view: where someone else has just taken what was free when it was checked, check it again.
+    """Decorate a form's view: where someone else has just taken what was free when it was checked, or deleted what was
+    chosen, check it again.
 
     Of two who do the same at once, the database refuses the second. Checked again, the form finds what the first has
     done, and says so in its own words. The view writes in one transaction, so that a refused attempt leaves nothing.
@@ -66,6 +68,8 @@ def checked_again(view: Callable[P, R]) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return view(*args, **kwargs)
+        except PersonErased:
+            raise
         except IntegrityError:
             return view(*args, **kwargs)
 

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from crm.models import Company
+from crm.models import Company, LeadType
 
 
 class Text(serializers.CharField):
@@ -61,3 +61,35 @@ class OwnRowField(serializers.PrimaryKeyRelatedField[Any]):
 
     def get_queryset(self) -> QuerySet[Any]:
         return self.rows(self.context["request"].auth.company)
+
+
+class OfferedRowField(OwnRowField):
+    """The id of an entry of one of the company's lists: one that isn't archived, or that the row has already."""
+
+    def get_queryset(self) -> QuerySet[Any]:
+        current = getattr(getattr(self.parent, "instance", None), f"{self.source}_id", None)
+        rows: Any = super().get_queryset()
+        offered: QuerySet[Any] = rows.offered(current)
+        return offered
+
+
+class TypeCode(Text):
+    """The code of one of the company's lead types: one that isn't archived, or that the lead has already."""
+
+    def to_internal_value(self, data: Any) -> str:
+        code = super().to_internal_value(data)
+        current = getattr(getattr(self.parent, "instance", None), "type", None)
+        types = LeadType.objects.for_company(self.context["request"].auth.company)
+        offered = list(types.offered().values_list("code", flat=True))
+        if code not in offered and code != current:
+            raise serializers.ValidationError(f"Choose one of: {', '.join(offered)}.")
+        return code
+
+
+class TagNames(serializers.ListField):
+    """The names of a lead's or deal's tags. Written, they replace those that it has."""
+
+    child = Text(max_length=60)
+
+    def to_representation(self, data: Any) -> list[str]:
+        return [tag.name for tag in data.all()]

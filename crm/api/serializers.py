@@ -12,12 +12,14 @@ from django.db.models import Model, TextChoices
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
-from crm.api.fields import Amount, EmailText, OwnRowField, Switch, Text, TimeOfDay
+from crm.api.fields import Amount, EmailText, OfferedRowField, OwnRowField, Switch, TagNames, Text, TimeOfDay, TypeCode
 from crm.forms.leads import company_people
-from crm.models import Company, Deal, Lead, LeadStatus, Stage, Task, TaskKind
+from crm.models import Company, Deal, Lead, LeadStatus, Stage, Tag, Task, TaskKind
 from crm.models.addresses import NO_ADDRESS
-from crm.models.lead import LeadType
+from crm.models.picklist import CODE_LENGTH
+from crm.models.roles import Action, may
 from crm.services.erasure import person_kept
+from crm.services.tags import TAGS_AT_MOST, replace_tags, set_tags, tags_named
 from crm.services.tasks import finish_task, reopen_task, save_task
 
 M = TypeVar("M", bound=Model)
@@ -113,10 +115,54 @@ IS_DONE = "is_done"
 TOO_LARGE = "Enter at most 12 digits before the decimal point."
 
 
-class LeadSerializer(StrictSerializer[Lead]):
+TAGS = "tags"
+
+
+class TaggedSerializer(StrictSerializer[M]):
+    """A row with `tags`. Only someone who may manage the company adds one that there is not yet."""
+
+    tags = TagNames(required=False, max_length=TAGS_AT_MOST)
+
+    def _candidate(self, attrs: Mapping[str, Any]) -> M:
+        return super()._candidate({name: value for name, value in attrs.items() if name != TAGS})
+
+    def create(self, validated_data: Any) -> M:
+        names = validated_data.pop(TAGS, [])
+        if not names:
+            return self._with([], super().create(validated_data))
+        with transaction.atomic():
+            tags = self._tags(names)
+            row: Any = super().create(validated_data)
+            set_tags(row=row, tags=tags)
+        return self._with(tags, row)
+
+    def update(self, instance: M, validated_data: Any) -> M:
+        if TAGS not in validated_data:
+            return super().update(instance, validated_data)
+        with transaction.atomic():
+            tags = self._tags(validated_data.pop(TAGS))
+            row: Any = super().update(instance, validated_data)
+            replace_tags(row=row, tags=tags)
+        return self._with(tags, row)
+
+    def _tags(self, names: list[str]) -> list[Tag]:
+        may_add = may(self.context["request"].auth.role, Action.MANAGE_COMPANY)
+        with model_errors_answered():
+            return tags_named(company=self.company, names=names, may_add=may_add)
+
+    def _with(self, tags: list[Tag], row: Any) -> M:
+        """The row, whose tags the response need not query."""
+        row._prefetched_objects_cache = {TAGS: tags}
+        found: M = row
+        return found
+
+
+class LeadSerializer(TaggedSerializer[Lead]):
     """A lead. `status` defaults to the company's first one for new leads."""
 
-    status = OwnRowField(
+    type = TypeCode(required=False, max_length=CODE_LENGTH)
+
+    status = OfferedRowField(
         rows=lambda company: LeadStatus.objects.for_company(company),
         required=False,
         otherwise="Choose one of your company's statuses.",
@@ -127,23 +173,22 @@ class LeadSerializer(StrictSerializer[Lead]):
         model = Lead
         fields = (
             "id", "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status",
-            "owner", "share_with_ad_platforms", "notes", "created_at", "updated_at",
+            "owner", "share_with_ad_platforms", "notes", "tags", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {
             "email": {"error_messages": {"invalid": NO_ADDRESS}},
-            "type": one_of(LeadType),
         }
 
 
-class DealSerializer(StrictSerializer[Deal]):
+class DealSerializer(TaggedSerializer[Deal]):
     """A deal. `stage` defaults to the company's first open one, `currency` to the company's."""
 
     lead = OwnRowField(
         rows=lambda company: Lead.objects.for_company(company).not_erased(),
         otherwise="Choose one of your company's leads.",
     )
-    stage = OwnRowField(
+    stage = OfferedRowField(
         rows=lambda company: Stage.objects.for_company(company),
         required=False,
         otherwise="Choose one of your company's stages.",
@@ -153,7 +198,8 @@ class DealSerializer(StrictSerializer[Deal]):
     class Meta:
         model = Deal
         fields = (
-            "id", "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "created_at", "updated_at",
+            "id", "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "tags", "created_at",
+            "updated_at",
         )  # fmt: skip
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {

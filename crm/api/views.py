@@ -122,7 +122,7 @@ class PipelineViewSet(WritableViewSet[M]):
 class LeadViewSet(PipelineViewSet[Lead]):
     """The company's leads, newest first."""
 
-    queryset = Lead.objects.not_erased()
+    queryset = Lead.objects.not_erased().prefetch_related("tags")
     serializer_class = LeadSerializer
     filterset_class = LeadFilter
 
@@ -130,7 +130,7 @@ class LeadViewSet(PipelineViewSet[Lead]):
 class DealViewSet(PipelineViewSet[Deal]):
     """The company's deals, newest first."""
 
-    queryset = Deal.objects.all()
+    queryset = Deal.objects.prefetch_related("tags")
     serializer_class = DealSerializer
 
 

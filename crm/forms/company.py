@@ -1,15 +1,13 @@
 """The forms of the company page."""
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from django import forms
-from django.core.exceptions import ValidationError
 
 from crm.accounts.forms import CURRENCY_CHOICES, TIME_ZONE_CHOICES
-from crm.models import ApiKey, Company, LeadStatus, Stage
+from crm.models import ApiKey, Company
 from crm.models.company import MAX_GRACE_SECONDS
 
-LAST_POSITION: Final = 999
 GRACE_CHOICES: Final = (
     (0, "None: LinkedIn is told at once"),
     (10, "10 seconds"),
@@ -60,52 +58,3 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         model = ApiKey
         fields = ("name", "role")
         help_texts = {"name": "What it is for, such as the name of a website or script."}
-
-
-class StepForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A status or stage. Its meaning can't change while it is in use, because CRM events depend on it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["meaning"].disabled = self.is_used
-        if self.instance._state.adding:
-            del self.fields["position"]  # new ones go last
-        else:
-            self.fields["position"] = forms.IntegerField(
-                min_value=1,
-                max_value=LAST_POSITION,
-                error_messages=dict.fromkeys(("min_value", "max_value", "invalid"), "Enter a number from 1 to 999."),
-            )
-
-    @property
-    def is_used(self) -> bool:
-        return bool(getattr(self.instance, "is_used", False))
-
-
-class StepFormSet(forms.BaseModelFormSet):  # type: ignore[type-arg]
-    """All statuses or stages of a company, with an empty row for a new one."""
-
-    def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
-        self.company = company
-        super().__init__(*args, **kwargs)
-
-    def clean(self) -> None:
-        """Raise ValidationError if two have the same name, one of which may be new since the form was opened."""
-        names = [form.cleaned_data.get("name", "").casefold() for form in self.forms if form.is_valid()]
-        shown = {form.instance.pk for form in self.forms}
-        names += [step.name.casefold() for step in self.get_queryset() if step.pk not in shown]
-        duplicate = next((name for name in names if name and names.count(name) > 1), None)
-        if duplicate:
-            raise ValidationError(f"Two of them are called “{duplicate}”. Each name must be different.")
-
-    def save_new(self, form: Any, commit: bool = True) -> Any:
-        form.instance.company = self.company
-        last = max((step.position for step in self.get_queryset()), default=0)
-        form.instance.position = min(last + 1, LAST_POSITION)  # of two with the same position, the newer one comes last
-        return super().save_new(form, commit)
-
-
-def step_form_set(step: type[LeadStatus] | type[Stage]) -> type[StepFormSet]:
-    fields = ("position", "name", "meaning")
-    form_set = forms.modelformset_factory(step, form=StepForm, formset=StepFormSet, fields=fields, extra=1)
-    return cast(type[StepFormSet], form_set)

@@ -7,7 +7,7 @@ import django_filters
 from django import forms
 
 from crm.accounts.forms import CURRENCY_CHOICES
-from crm.forms.filters import colleagues
+from crm.forms.filters import colleagues, tags
 from crm.forms.leads import company_people, limit_to_company
 from crm.models import Deal, Lead, Stage, StageMeaning
 
@@ -62,7 +62,7 @@ class DealForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         company = lead.company
         self.instance.lead, self.instance.company = lead, company
-        limit_to_company(self, "stage", Stage.objects.for_company(company))
+        limit_to_company(self, "stage", Stage.objects.for_company(company).offered(self.instance.stage_id))
         limit_to_company(self, "owner", company_people(company))
         self.fields["currency"].required = True
         if self.instance._state.adding:
@@ -75,3 +75,4 @@ class DealFilter(django_filters.FilterSet):  # type: ignore[misc]
     """The filter of the board and of a stage's list. An invalid value filters nothing."""
 
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
+    tag = django_filters.ModelChoiceFilter(field_name="tags", queryset=tags, empty_label="Any tag")

@@ -10,15 +10,21 @@ from django.utils import timezone
 
 from crm.accounts.decorators import MemberRequest
 from crm.forms.leads import company_people
-from crm.models import Lead, LeadStatus, User
+from crm.models import Lead, LeadSource, LeadStatus, LeadType, Tag, User
 from crm.models.bidi import without_bidi_controls
-from crm.models.lead import LeadQuerySet, LeadType
+from crm.models.company import StepQuerySet
+from crm.models.lead import LeadQuerySet
+from crm.models.picklist import PicklistQuerySet
 from crm.models.search import WORDS_AT_MOST
 from crm.selectors.leads import sources_of
 
 
-def statuses(request: MemberRequest) -> QuerySet[LeadStatus]:
+def statuses(request: MemberRequest) -> StepQuerySet[LeadStatus]:
     return LeadStatus.objects.for_company(request.membership.company)
+
+
+def tags(request: MemberRequest) -> PicklistQuerySet[Tag]:
+    return Tag.objects.for_company(request.membership.company)
 
 
 def colleagues(request: MemberRequest) -> QuerySet[User]:
@@ -59,7 +65,8 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     status = django_filters.ModelChoiceFilter(queryset=statuses, empty_label="Any status")
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
     source = django_filters.ChoiceFilter(empty_label="Any source")
-    type = django_filters.ChoiceFilter(choices=LeadType.choices, empty_label="Any")
+    tag = django_filters.ModelChoiceFilter(field_name="tags", queryset=tags, empty_label="Any tag")
+    type = django_filters.ChoiceFilter(empty_label="Any")
     has_email = django_filters.ChoiceFilter(
         field_name="email", label="Has e-mail", choices=YES_OR_NO, empty_label="Either", method="filter_by_email"
     )
@@ -73,9 +80,12 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.filters["source"].extra["choices"] = [
-            (source, without_bidi_controls(source)) for source in sources_of(self.request.membership.company)
-        ]
+        company = self.request.membership.company
+        listed = LeadSource.objects.for_company(company).values_list("name", flat=True)
+        sources = sorted({*listed, *sources_of(company)}, key=str.casefold)
+        self.filters["source"].extra["choices"] = [(source, without_bidi_controls(source)) for source in sources]
+        types = LeadType.objects.for_company(company)
+        self.filters["type"].extra["choices"] = [(each.code, str(each)) for each in types]
 
     def filter_by_email(self, leads: LeadQuerySet, name: str, has_email: str) -> LeadQuerySet:
         return leads.exclude(email="") if has_email == "True" else leads.with_address("")

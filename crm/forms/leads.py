@@ -6,11 +6,14 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
-from crm.models import Company, Lead, LeadMeaning, LeadStatus, User
+from crm.forms.picklists import Suggestions
+from crm.models import Company, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType, User
 
 
 class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
     """A lead of the given company, which is not a field."""
+
+    type = forms.ChoiceField(error_messages={"invalid_choice": "Choose one of your company's types."})
 
     class Meta:
         model = Lead
@@ -29,7 +32,7 @@ class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
             "notes",
         )
         help_texts = {"email": "LinkedIn only ever receives a hash of it.", "source": "Where the lead came from."}
-        widgets = {"notes": forms.Textarea({"rows": 4})}
+        widgets = {"notes": forms.Textarea({"rows": 4}), "source": Suggestions}
         error_messages = {
             "email": {
                 "invalid": "Enter an e-mail address such as ada@example.com.",
@@ -42,10 +45,17 @@ class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance.company = company
-        limit_to_company(self, "status", LeadStatus.objects.for_company(company))
+        limit_to_company(self, "status", LeadStatus.objects.for_company(company).offered(self.instance.status_id))
         limit_to_company(self, "owner", company_people(company))
+        types = [each for each in LeadType.objects.for_company(company) if self._offers(each)]
+        self.fields["type"].choices = [(each.code, str(each)) for each in types]  # type: ignore[attr-defined]
+        sources = LeadSource.objects.for_company(company).offered()
+        self.fields["source"].widget.suggestions = sources.values_list("name", flat=True)
         if self.instance._state.adding:
             self.initial.setdefault("status", LeadStatus.objects.first_for(company, LeadMeaning.NEW))
+
+    def _offers(self, each: LeadType) -> bool:
+        return each.archived_at is None or each.code == self.instance.type
 
 
 class ErasureForm(forms.Form):

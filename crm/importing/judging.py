@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from crm.importing.matching import SHARED, existing_leads, news_for
+from crm.importing.matching import SHARED, TAGS, existing_leads, news_for
 from crm.importing.values import RowReader
 from crm.models import CrmEventKind, Lead, LeadImport, LeadImportRow, RowOutcome
 
@@ -99,4 +99,5 @@ def _decide(each: JudgedRow, first: dict[str, int], leads: dict[str, Lead]) -> N
     each.news = row.filled = news_for(each.lead, each.values)
     row.outcome = RowOutcome.UPDATE if each.news else RowOutcome.DUPLICATE
     for name, value in each.news.items():  # a later row about the same lead finds these fields filled
-        setattr(each.lead, name, value)
+        if name != TAGS:
+            setattr(each.lead, name, value)

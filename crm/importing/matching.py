@@ -14,6 +14,7 @@ from crm.models.lead import LeadQuerySet
 NAMED_BY: Final = ("first_name", "last_name", "phone", "organisation")
 ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 SHARED: Final = "share_with_ad_platforms"
+TAGS: Final = "tags"
 
 Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
 
@@ -37,7 +38,7 @@ def existing_leads(lead_import: LeadImport, wanted: Wanted) -> dict[str, Lead]:
 
 def _by_key(leads: LeadQuerySet, wanted: Wanted) -> dict[str, Lead]:
     found: dict[str, Lead] = {}
-    for lead in leads.select_for_update(no_key=True).order_by("pk"):
+    for lead in leads.select_for_update(no_key=True).order_by("pk").prefetch_related(TAGS):
         unnamed = {name: getattr(lead, name) for name in NAMED_BY}
         for key in (person_key({"email": lead.email}) if lead.email else "", person_key(unnamed)):
             if key in wanted:
@@ -46,10 +47,16 @@ def _by_key(leads: LeadQuerySet, wanted: Wanted) -> dict[str, Lead]:
 
 
 def news_for(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What these values add to the lead. Only empty fields are filled; an opt-out is never taken back."""
+    """What these values add to the lead. Only empty fields are filled; an opt-out is never taken back.
+
+    Tags are added to those that it has.
+    """
     news = {name: value for name, value in values.items() if name in TEXTS and not getattr(lead, name)}
     if values.get(SHARED) is False and lead.share_with_ad_platforms:
         news[SHARED] = False
+    has = {tag.name for tag in lead.tags.all()} if TAGS in values else ()
+    if new_tags := [name for name in values.get(TAGS, ()) if name not in has]:
+        news[TAGS] = new_tags
     return news
 
 

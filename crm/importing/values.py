@@ -10,12 +10,12 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 
 from crm.importing.columns import LEFT_OUT, NAMES
-from crm.models import Company, Lead, LeadStatus, RowProblem
-from crm.models.lead import LeadType
+from crm.models import Company, Lead, LeadStatus, LeadType, RowProblem, Tag
 
 TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
 YES: Final = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "j", "oui", "o"])
 NO: Final = frozenset(["no", "n", "false", "0", "off", "nee", "nein", "non"])
+_BETWEEN_TAGS: Final = re.compile(r"[,;|]")
 # Our own exports put an apostrophe before what a spreadsheet would take for a formula.
 _DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
 
@@ -39,18 +39,21 @@ class _Problem(Exception):
 
 
 class RowReader:
-    """Reads rows of one import: knows which field each column is, and the company's statuses."""
+    """Reads rows of one import: knows which field each column is, and the company's lists."""
 
     def __init__(self, company: Company, columns: Sequence[str]) -> None:
         self._columns = [(index, name) for index, name in enumerate(columns) if name != LEFT_OUT]
         self._width = len(columns)
-        statuses = {status.name.casefold(): status for status in LeadStatus.objects.for_company(company)}
-        types = {name.casefold(): value for value, label in LeadType.choices for name in (value, label)}
+        statuses = {status.name.casefold(): status for status in LeadStatus.objects.for_company(company).offered()}
+        offered_types = list(LeadType.objects.for_company(company).offered())
+        types = {name.casefold(): each.code for each in offered_types for name in (each.code, each.name)}
+        tags = {tag.name.casefold(): tag.name for tag in Tag.objects.for_company(company).offered()}
         self._readers: dict[str, Any] = {
             **{name: partial(_text, name) for name in TEXTS},
             "full_name": _full_name,
             "status": partial(_one_of, "status", statuses, RowProblem.STATUS_UNKNOWN),
             "type": partial(_one_of, "type", types, RowProblem.TYPE_UNKNOWN),
+            "tags": partial(_tags, tags),
             "consent": partial(_consent, YES),
             "opted_out": partial(_consent, NO),
         }
@@ -109,6 +112,15 @@ def _one_of(name: str, choices: Mapping[str, Any], problem: RowProblem, cell: st
         return {name: choices[cell.strip().casefold()]}
     except KeyError:
         raise _Problem(problem) from None
+
+
+def _tags(known: Mapping[str, str], cell: str) -> dict[str, list[str]]:
+    """The names of the tags in “VIP, Trade fair”, each once."""
+    names = [" ".join(name.split()).casefold() for name in _BETWEEN_TAGS.split(cell)]
+    if any(name and name not in known for name in names):
+        raise _Problem(RowProblem.TAG_UNKNOWN)
+    tags = list(dict.fromkeys(known[name] for name in names if name))
+    return {"tags": tags} if tags else {}
 
 
 def _consent(meaning_yes: frozenset[str], cell: str) -> dict[str, bool]:

@@ -7,21 +7,22 @@ dies has done the whole chunk or none of it. So does the cursor, which another w
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 
 from crm.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
 from crm.importing.judging import JudgedRow, count, judge
-from crm.importing.matching import SHARED
+from crm.importing.matching import SHARED, TAGS
 from crm.importing.reading import FileRow, Table, read_table
 from crm.importing.spreadsheets import UnreadableFile
 from crm.importing.undoing import undo_chunk
 from crm.importing.values import RowReader
-from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome
+from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, Tag
 from crm.models.lead_import import add_counts
 from crm.models.recorder import acting_as
+from crm.models.tag import add_links
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def _run(lead_import: LeadImport) -> None:
     judged = _judge_next(lead_import)
     with acting_as(lead_import.uploaded_by, history_only=not lead_import.tells_platforms):
         _add([each for each in judged if each.row.outcome == RowOutcome.NEW], lead_import)
-        _fill([each for each in judged if each.row.outcome == RowOutcome.UPDATE])
+        _fill([each for each in judged if each.row.outcome == RowOutcome.UPDATE], lead_import)
     lead_import.done = add_counts(lead_import.done, count(judged))
     _save_rows(judged, WHEN_WRITTEN)
     if len(judged) < CHUNK:
@@ -152,12 +153,27 @@ def _judge_next(lead_import: LeadImport) -> list[JudgedRow]:
 
 
 def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
-    leads = [Lead(company=lead_import.company, owner_id=lead_import.owner_id, **each.values) for each in judged]
+    leads = [
+        Lead(company=lead_import.company, owner_id=lead_import.owner_id, **_without_tags(each.values))
+        for each in judged
+    ]
     for each, lead in zip(judged, Lead.objects.bulk_create(leads), strict=True):
         each.row.lead = lead
+    _tag({each.row.lead_id: each.values[TAGS] for each in judged if TAGS in each.values}, lead_import)
 
 
-def _fill(judged: Sequence[JudgedRow]) -> None:
+def _without_tags(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name != TAGS}
+
+
+def _tag(names: dict[int | None, list[str]], lead_import: LeadImport) -> None:
+    """Put the tags with these names on the leads with these keys."""
+    known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)} if names else {}
+    pairs = [(pk, known[name]) for pk, tags in names.items() if pk for name in tags if name in known]
+    add_links(Lead, lead_import.company_id, pairs)
+
+
+def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
     changed: dict[int, Lead] = {}
     fields: set[str] = set()
     for each in judged:
@@ -169,7 +185,8 @@ def _fill(judged: Sequence[JudgedRow]) -> None:
     if opted_out := [each.lead.pk for each in judged if each.lead and SHARED in each.news]:
         Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
     if changed:
-        Lead.objects.bulk_update(changed.values(), [*(fields - {SHARED}), "updated_at"], batch_size=BATCH)
+        Lead.objects.bulk_update(changed.values(), [*(fields - {SHARED, TAGS}), "updated_at"], batch_size=BATCH)
+    _tag({each.row.lead_id: each.news[TAGS] for each in judged if TAGS in each.news}, lead_import)
 
 
 def _undo(lead_import: LeadImport) -> None:

@@ -19,8 +19,10 @@ from crm.models.lead_import import (
 )
 from crm.models.mail import AccountMail
 from crm.models.people import ApiKey, Invitation, Membership, User
+from crm.models.picklist import Colour, LeadSource, LeadType, Tag
 from crm.models.saved_view import SavedView
 from crm.models.sign_in_provider import SignInProvider
+from crm.models.tag import DealTag, LeadTag
 from crm.models.task import Task, TaskKind, TaskReminder
 
 __all__ = [
@@ -31,10 +33,12 @@ __all__ = [
     "CalendarFeed",
     "Change",
     "ChangedField",
+    "Colour",
     "Company",
     "CrmEvent",
     "CrmEventKind",
     "Deal",
+    "DealTag",
     "IdempotencyRecord",
     "ImportState",
     "Invitation",
@@ -44,7 +48,10 @@ __all__ = [
     "LeadImportRow",
     "LeadMeaning",
     "LeadSearch",
+    "LeadSource",
     "LeadStatus",
+    "LeadTag",
+    "LeadType",
     "Membership",
     "RowOutcome",
     "RowProblem",
@@ -53,6 +60,7 @@ __all__ = [
     "SignInProvider",
     "Stage",
     "StageMeaning",
+    "Tag",
     "Task",
     "TaskKind",
     "TaskReminder",

@@ -26,7 +26,7 @@ class AuditAction(models.TextChoices):
     SIGN_IN_PROVIDER_SAVED = "sign_in_provider_saved", "Saved the sign-in provider"
     SIGN_IN_PROVIDER_REMOVED = "sign_in_provider_removed", "Removed the sign-in provider"
     COMPANY_CHANGED = "company_changed", "Changed the company"
-    STEPS_CHANGED = "steps_changed", "Changed statuses or stages"
+    STEPS_CHANGED = "steps_changed", "Changed a list"
     API_KEY_CREATED = "api_key_created", "Made an API key"
     API_KEY_REVOKED = "api_key_revoked", "Revoked an API key"
     TOKEN_SAVED = "token_saved", "Saved the access token"

@@ -9,7 +9,7 @@ from django.db import models, transaction
 from django.utils.text import slugify
 
 from crm.models.bidi import without_bidi_controls
-from crm.models.tenancy import CompanyQuerySet
+from crm.models.picklist import FIRST_TYPE, TONE_OF_MEANING, LeadType, PicklistEntry, PicklistQuerySet
 from crm.models.validators import usual_time_zone, validate_currency, validate_name, validate_time_zone
 
 USUAL_GRACE_SECONDS: Final = 30
@@ -76,22 +76,23 @@ class Company(models.Model):
                 self.ensure_steps()
 
     def ensure_steps(self) -> None:
-        """Add the default statuses or stages if the company has none."""
-        _add_defaults(LeadStatus, self, DEFAULT_STATUSES)
-        _add_defaults(Stage, self, DEFAULT_STAGES)
+        """Add the default statuses, stages or lead types if the company has none."""
+        _add_defaults(LeadStatus, self, "meaning", DEFAULT_STATUSES)
+        _add_defaults(Stage, self, "meaning", DEFAULT_STAGES)
+        _add_defaults(LeadType, self, "code", DEFAULT_TYPES)
 
 
 S = TypeVar("S", bound="PipelineStep", covariant=True)
 
 
-class StepQuerySet(CompanyQuerySet[S]):
+class StepQuerySet(PicklistQuerySet[S]):
     def first_for(self, company: Company, meaning: str) -> S:
-        """The company's first step with this meaning, or else its first step.
+        """The company's first offered step with this meaning, or else its first step.
 
         A company without steps (restored from a fixture) gets the default ones. Raises ValidationError if none has
         the meaning.
         """
-        steps = self.for_company(company)
+        steps = self.for_company(company).offered()
         step = steps.filter(meaning=meaning).first() or steps.first()
         if step is None:
             company.ensure_steps()
@@ -101,27 +102,35 @@ class StepQuerySet(CompanyQuerySet[S]):
         return step
 
 
-class PipelineStep(models.Model):
-    """A status or stage. Name and order are free; the meaning is fixed, so renaming breaks nothing."""
-
-    company = models.ForeignKey(Company, on_delete=models.CASCADE)
-    name = models.CharField(max_length=60)
-    position = models.PositiveSmallIntegerField(default=1)
+class PipelineStep(PicklistEntry):
+    """A status or stage. Its meaning, which CRM events depend on, is fixed once a lead or deal has it."""
 
     meaning: Any
+    needed: ClassVar[frozenset[str]]  # the meanings of which a company has at least one
 
-    class Meta:
+    class Meta(PicklistEntry.Meta):
         abstract = True
-        ordering = ["position", "pk"]
 
-    def __str__(self) -> str:
-        return without_bidi_controls(self.name)
+    @property
+    def tone(self) -> str:
+        return super().tone if self.colour else TONE_OF_MEANING.get(self.meaning, "plain")
+
+    @property
+    def same_kind(self) -> dict[str, Any]:
+        return {"meaning": self.meaning}
+
+    def why_kept(self, others: Iterable[PicklistEntry]) -> str:
+        if self.meaning not in self.needed or any(each.same_kind == self.same_kind for each in others):
+            return ""
+        label = self.get_meaning_display()  # type: ignore[attr-defined]
+        return f"This is the only one that means “{label}”, which your company needs. Add another one first."
 
 
 class LeadStatus(PipelineStep):
     """A lead's status. Its `meaning` decides which CRM events fire."""
 
     meaning = models.CharField(max_length=20, choices=LeadMeaning.choices)
+    needed = frozenset({LeadMeaning.NEW})
 
     objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -134,6 +143,7 @@ class Stage(PipelineStep):
     """A deal's stage. Its `meaning` decides which CRM events fire."""
 
     meaning = models.CharField(max_length=20, choices=StageMeaning.choices)
+    needed = frozenset(StageMeaning)
 
     objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -155,11 +165,21 @@ DEFAULT_STAGES = [
     ("Lost", StageMeaning.LOST),
 ]
 
+DEFAULT_TYPES = [
+    ("Inbound", FIRST_TYPE),
+    ("Outbound", "outbound"),
+    ("Referral", "referral"),
+    ("Partner", "partner"),
+]
 
-def _add_defaults(model: type[LeadStatus] | type[Stage], company: Company, defaults: Sequence[tuple[str, str]]) -> None:
-    steps: models.Manager[Any] = model._default_manager
-    if not steps.filter(company=company).exists():
-        steps.bulk_create(
-            model(company=company, name=name, meaning=meaning, position=position)
-            for position, (name, meaning) in enumerate(defaults, start=1)
+
+def _add_defaults(
+    model: type[PicklistEntry], company: Company, field: str, defaults: Sequence[tuple[str, str]]
+) -> None:
+    """Add an entry for each name and value of `field`."""
+    entries: models.Manager[Any] = model._default_manager
+    if not entries.filter(company=company).exists():
+        entries.bulk_create(
+            model(company=company, name=name, position=position, **{field: value})
+            for position, (name, value) in enumerate(defaults, start=1)
         )

@@ -45,6 +45,7 @@ class Deal(Tracked):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     expected_close = models.DateField(null=True, blank=True)
+    tags = models.ManyToManyField("crm.Tag", through="crm.DealTag", related_name="deals", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -12,18 +12,10 @@ from django.urls import reverse
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company, LeadMeaning, LeadStatus
 from crm.models.event import CrmEventKind
+from crm.models.picklist import CODE_LENGTH, FIRST_TYPE
 from crm.models.search import Contains, matches, phone_digits
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import Tracked, TrackedQuerySet
-
-
-class LeadType(models.TextChoices):
-    """How the company and the lead found each other."""
-
-    INBOUND = "inbound", "Inbound"
-    OUTBOUND = "outbound", "Outbound"
-    REFERRAL = "referral", "Referral"
-    PARTNER = "partner", "Partner"
 
 
 class LeadQuerySet(TrackedQuerySet["Lead"]):
@@ -74,7 +66,8 @@ class Lead(Tracked):
     organisation = models.CharField(max_length=160, blank=True)
     title = models.CharField("job title", max_length=120, blank=True)
     source = models.CharField(max_length=80, blank=True)
-    type = models.CharField(max_length=20, choices=LeadType.choices, default=LeadType.INBOUND)
+    type = models.CharField(max_length=CODE_LENGTH, default=FIRST_TYPE)  # the `code` of a `LeadType`
+    tags = models.ManyToManyField("crm.Tag", through="crm.LeadTag", related_name="leads", editable=False)
     status = models.ForeignKey(LeadStatus, on_delete=models.RESTRICT, related_name="leads")
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

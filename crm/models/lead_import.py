@@ -63,6 +63,7 @@ class RowProblem(models.TextChoices):
     EMAIL_INVALID = "email_invalid", "E-mail is not an address"
     STATUS_UNKNOWN = "status_unknown", "Status is not known"
     TYPE_UNKNOWN = "type_unknown", "Type is not known"
+    TAG_UNKNOWN = "tag_unknown", "Tag is not in the company's list"
     CONSENT_UNCLEAR = "consent_unclear", "Consent is neither yes nor no"
     TOO_LONG = "too_long", "Text is too long"
     TOO_MANY_CELLS = "too_many_cells", "More cells than columns"

@@ -111,7 +111,10 @@ class Board:
 
 
 def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet) -> Board:
-    """The board with these of the company's deals, in four queries however many stages and deals there are."""
+    """The board with these of the company's deals, in five queries however many stages and deals there are.
+
+    An archived stage has a column while it has deals.
+    """
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
     deals = deals.filter(stage__in=columns)
     on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
@@ -120,13 +123,13 @@ def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet) -> 
     counts = {"count_ever": Count("pk"), "count": Count("pk", filter=on_board)}
     for pk, currency, count_ever, count, total in by_stage.annotate(**counts, total=Sum("amount", filter=on_board)):
         columns[pk].add(currency, count=count, count_ever=count_ever, total=total)
-    return Board(list(columns.values()))
+    return Board([column for column in columns.values() if column.stage.archived_at is None or column.count_ever])
 
 
 def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> None:
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
     ranked = deals.annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE).order_by("rank")
-    shown = list(ranked.select_related("lead", "owner"))
+    shown = list(ranked.select_related("lead", "owner").prefetch_related("tags"))
     closed = CLOSINGS.filter(deal__in=[deal.pk for deal in shown if columns[deal.stage_id].is_closed])
     closed_at = dict(closed.order_by().values_list("deal_id").annotate(Max("occurred_at")))
     tasks = next_tasks(company, [deal for deal in shown if not columns[deal.stage_id].is_closed])

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter, methodcaller
+from operator import attrgetter
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
-from crm.models import Company, Lead, LeadStatus, Membership
+from crm.models import Company, Lead, LeadStatus, LeadType, Membership
 from crm.models.lead import LeadQuerySet
 from crm.selectors.keyset import ByFields, ByGroup, KeysetPage, Order, page_of
 
@@ -72,7 +74,7 @@ COLUMNS: Final = (
     Column("updated", "Last activity", attrgetter("updated_at"), _by("updated_at"), is_default=False, cell=DAY),
     Column("title", "Job title", attrgetter("title"), is_default=False),
     Column("phone", "Phone", attrgetter("phone"), is_default=False),
-    Column("type", "Type", methodcaller("get_type_display"), is_default=False),
+    Column("type", "Type", attrgetter("type_name"), is_default=False),
 )
 COLUMNS_BY_KEY: Final = {column.key: column for column in COLUMNS}
 CHOSEN: Final = [column for column in COLUMNS if not column.is_fixed]
@@ -99,8 +101,11 @@ def order_of(sort: str, company: Company) -> Order:
 
 def leads_page(leads: LeadQuerySet, company: Company, sort: str, *, after: str, before: str) -> KeysetPage[Lead]:
     """A page of these leads of the company, with the related rows that the list shows."""
+    types = LeadType.objects.filter(company=OuterRef("company"), code=OuterRef("type"))
     return page_of(
-        leads.select_related("status", "owner"),
+        leads.annotate(type_name=Coalesce(Subquery(types.values("name")), F("type")))
+        .select_related("status", "owner")
+        .prefetch_related("tags"),
         order_of(sort, company),
         size=LEADS_PER_PAGE,
         known=Lead.objects.for_company(company),

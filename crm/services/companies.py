@@ -1,7 +1,7 @@
 """Creating companies, and the changes that their admins and the operator make."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Final
 
 from django.db import transaction
 from django.utils.crypto import get_random_string
@@ -46,15 +46,6 @@ def _free_slug(name: str) -> str:
     return f"{slug}-{get_random_string(6).lower()}" if taken else slug
 
 
-class SavesChanges(Protocol):
-    """The parts of a form set that `save_steps` uses."""
-
-    new_objects: list[Any]
-    changed_objects: list[tuple[Any, list[str]]]
-
-    def save(self) -> object: ...
-
-
 def save_company(*, company: Company, fields: Sequence[str]) -> None:
     """Save these fields of the company, if any."""
     if not fields:
@@ -62,15 +53,6 @@ def save_company(*, company: Company, fields: Sequence[str]) -> None:
     with transaction.atomic():
         company.save(update_fields=fields)
         audit.record(company=company, action=AuditAction.COMPANY_CHANGED, about=company, details={"fields": [*fields]})
-
-
-def save_steps(*, company: Company, kind: str, form_set: SavesChanges) -> None:
-    """Save the company's statuses or stages (`kind`) from a valid form set."""
-    with transaction.atomic():
-        form_set.save()
-        changed = [row.pk for row, _ in form_set.changed_objects] + [row.pk for row in form_set.new_objects]
-        details: audit.Details = {"kind": kind, "changed": changed}
-        audit.record(company=company, action=AuditAction.STEPS_CHANGED, details=details)
 
 
 class TooManyKeys(Exception):

@@ -19,7 +19,7 @@ from django.db import models, transaction
 from django.db.models import Value
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
-from crm.models import AuditAction, AuditEntry, Deal, Lead, LeadSearch, Task, TaskReminder, User
+from crm.models import AuditAction, AuditEntry, Deal, Lead, LeadSearch, LeadTag, Task, TaskReminder, User
 from crm.models.lead import PERSONAL, PersonErased
 from crm.services import audit
 from crm.services.lead_imports import forget_person
@@ -52,6 +52,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         forget_person(locked)
         deals = _clear_deals(locked)
         _clear_tasks(locked)
+        LeadTag.objects.for_company(locked.company_id).filter(lead=locked).delete()
         Lead.objects.filter(pk=locked.pk).update(
             erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")
         )

@@ -27,14 +27,6 @@ register = template.Library()
 NO_BREAK_SPACE = "\u00a0"
 FULL = "j F Y, H:i:s e"
 SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$"}
-MEANING_TONES = {
-    "qualified": "good",
-    "won": "good",
-    "unqualified": "bad",
-    "lost": "bad",
-    "working": "wait",
-    "new": "info",
-}
 UNITS = ((86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 SORT_ICONS = {"ascending": "chevron-up", "descending": "chevron-down"}
 UNDO = "undo"  # in the tags of a message whose change can be undone
@@ -227,12 +219,6 @@ def ignored_filters(form: BaseForm) -> list[str]:
 def without_bidi(text: str) -> str:
     """A text that somebody typed, for an attribute or a title; in an element, a <bdi> keeps it apart."""
     return without_bidi_controls(text)
-
-
-@register.filter
-def meaning_tone(meaning: str) -> str:
-    """The tone of a status or stage with this meaning."""
-    return MEANING_TONES.get(meaning, "plain")
 
 
 @register.filter

@@ -1,27 +1,25 @@
-"""The company page for admins: name, statuses and stages, people and API keys."""
+"""The company page for admins: name, people and API keys."""
 
 import logging
 from typing import Any, Final
 
 from django.contrib import messages
-from django.db.models import Exists, OuterRef
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
+from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.accounts.fresh_password import ask_for_password, kept_fields
-from crm.forms.company import ApiKeyForm, CompanyForm, StepFormSet, step_form_set
-from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage
+from crm.forms.company import ApiKeyForm, CompanyForm
+from crm.models import ApiKey, Company, Membership
 from crm.models.crypto import Unreadable, seal, unseal
 from crm.models.roles import Action
-from crm.services.companies import TooManyKeys, issue_api_key, revoke_api_key, save_company, save_steps
+from crm.services.companies import TooManyKeys, issue_api_key, revoke_api_key, save_company
 
 logger = logging.getLogger(__name__)
 
-STEPS: dict[str, type[LeadStatus] | type[Stage]] = {"statuses": LeadStatus, "stages": Stage}
 NEW_KEY: Final = "made_api_key"  # session key, until the API key is shown: its id and encrypted text
 
 
@@ -34,21 +32,6 @@ def company(request: MemberRequest) -> HttpResponse:
         messages.success(request, "The company was saved.")
         return redirect("company")
     return _page(request, company_form=form)
-
-
-@require_POST
-@member(Action.MANAGE_COMPANY)
-@checked_again
-def company_steps(request: MemberRequest, kind: str) -> HttpResponse:
-    """Rename, reorder and add statuses or stages."""
-    if kind not in STEPS:
-        raise Http404
-    form_set = _steps(request.membership.company, kind, request.POST)
-    if form_set.is_valid():
-        save_steps(company=request.membership.company, kind=kind, form_set=form_set)
-        messages.success(request, f"The {kind} were saved.")
-        return redirect("company")
-    return _page(request, **{kind: form_set})
 
 
 @require_POST
@@ -109,19 +92,8 @@ def _page(request: MemberRequest, **forms: Any) -> HttpResponse:
     own = request.membership.company
     context = {
         "company_form": CompanyForm(instance=own),
-        "statuses": _steps(own, "statuses"),
-        "stages": _steps(own, "stages"),
         "people": Membership.objects.for_company(own).select_related("user"),
         "keys": ApiKey.objects.for_company(own).select_related("created_by"),
         "key_form": ApiKeyForm(initial=kept_fields(request)),
     }
     return render(request, "crm/company/page.html", context | forms)
-
-
-def _steps(own: Company, kind: str, data: Any = None) -> StepFormSet:
-    step = STEPS[kind]
-    uses = (
-        Lead.objects.filter(status=OuterRef("pk")) if step is LeadStatus else Deal.objects.filter(stage=OuterRef("pk"))
-    )
-    rows = step.objects.for_company(own).annotate(is_used=Exists(uses))
-    return step_form_set(step)(data, queryset=rows, company=own, prefix=kind)

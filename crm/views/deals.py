@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.forms.deals import DealFilter, DealForm
 from crm.forms.filters import SearchForm
 from crm.models import Deal, Lead, Stage
@@ -18,6 +18,7 @@ from crm.models.deal import DealQuerySet
 from crm.models.roles import Action
 from crm.selectors import timeline
 from crm.selectors.deals import CLOSED_DAYS, LAST_CHANGED, board_of, search
+from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_deals
 from crm.services.editing import delete, move_deal
@@ -25,6 +26,7 @@ from crm.services.erasure import person_kept
 from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
 from crm.views.filtering import filter_bar, to_filtered
+from crm.views.leads import archived_since
 from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
 
@@ -45,7 +47,8 @@ def deals(request: MemberRequest) -> HttpResponse:
     text = recall_search(request.membership, request.GET.get("search", ""))
     rows = search(filtered.qs, company, text)
     stages = list(Stage.objects.for_company(company))
-    context = {**filter_bar(filtered.form), "search": text, "stages": stages}
+    context = {**filter_bar(filtered.form), "search": text}
+    context["stages"] = [stage for stage in stages if stage.archived_at is None]
     context["is_narrowed"] = bool(text) or any(request.GET.get(name) for name in filtered.filters)
     if request.GET.get("stage"):
         stage = own_or_404(Stage.objects.all(), request, request.GET["stage"])
@@ -55,7 +58,8 @@ def deals(request: MemberRequest) -> HttpResponse:
 
 
 def _stage_list(request: MemberRequest, stage: Stage, rows: DealQuerySet, context: dict[str, Any]) -> HttpResponse:
-    in_stage = rows.filter(stage=stage).select_related("lead", "owner").order_by(*LAST_CHANGED)
+    in_stage = rows.filter(stage=stage).select_related("lead", "owner")
+    in_stage = in_stage.prefetch_related("tags").order_by(*LAST_CHANGED)
     page = Paginator(in_stage, DEALS_PER_PAGE).get_page(request.GET.get("page"))
     context |= {"stage": stage, "kept": {"stage": stage.pk}, "clear": f"{reverse('deals')}?stage={stage.pk}"}
     context |= {"page": page, "rows": with_outcomes(page, outcomes_of_deals, request)}
@@ -79,12 +83,14 @@ def deal(request: MemberRequest, pk: int) -> HttpResponse:
         "deal": instance,
         "tasks": open_tasks_of(instance),
         "timeline": timeline.of_deal(instance),
-        "stages": Stage.objects.for_company(request.membership.company),
+        "stages": Stage.objects.for_company(request.membership.company).offered(),
+        **tag_choices(instance),
     }
     return render(request, "crm/deals/detail.html", context)
 
 
 @member(Action.EDIT_LEADS)
+@checked_again
 def deal_new(request: MemberRequest) -> HttpResponse:
     """A new deal for the lead in `?lead=`; without one, the search for a lead."""
     if not request.GET.get("lead"):
@@ -98,6 +104,7 @@ def deal_new(request: MemberRequest) -> HttpResponse:
 
 
 @member(Action.EDIT_LEADS)
+@checked_again
 def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
     instance = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related("lead__company"), request, pk)
     title = str(instance)  # read first, because even an invalid form changes the instance
@@ -116,12 +123,14 @@ def _save(form: DealForm) -> Deal:
 
 @require_POST
 @member(Action.EDIT_LEADS)
+@checked_again
 def deal_move(request: MemberRequest, pk: int) -> HttpResponse:
     """Move the deal to another stage, from the board or its page."""
     instance = own_or_404(Deal.objects.all(), request, pk)
     stage = own_or_404(Stage.objects.all(), request, request.POST.get("stage"))
-    move_deal(deal=instance, stage=stage)
-    tell(request, f"{instance} is now in {stage}.")
+    if stage.pk == instance.stage_id or not archived_since(request, stage):
+        move_deal(deal=instance, stage=stage)
+        tell(request, f"{instance} is now in {stage}.")
     return redirect(back_to(request, default=reverse("deals")))
 
 

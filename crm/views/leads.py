@@ -4,22 +4,25 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from crm.accounts.decorators import MemberRequest, member, own_or_404
-from crm.forms.filters import LeadFilter, statuses
+from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
+from crm.forms.filters import LeadFilter, statuses, tags
 from crm.forms.leads import ErasureForm, LeadForm
 from crm.forms.saved_views import ColumnsForm
-from crm.models import Lead, LeadStatus
+from crm.models import Lead, LeadStatus, LeadType
+from crm.models.lead import LeadQuerySet
+from crm.models.picklist import PicklistEntry
 from crm.models.roles import Action
 from crm.models.search import has_short_word
 from crm.selectors import timeline
 from crm.selectors.leads import columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
 from crm.selectors.status_changes import status_change
+from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status, delete
@@ -31,7 +34,7 @@ from crm.views.shell import back_to, whole_page, with_outcomes
 from crm.views.undo import tell
 
 UNFOLDING_FILTERS = (
-    "type", "has_email", "shared", "created_from", "created_until", "updated_from", "updated_until",
+    "tag", "type", "has_email", "shared", "created_from", "created_until", "updated_from", "updated_until",
 )  # fmt: skip
 BIGINT_DIGITS = 19
 DUPLICATES_SHOWN = 5
@@ -68,7 +71,8 @@ def leads(request: MemberRequest) -> HttpResponse:
             "columns_form": ColumnsForm(columns=chosen) if views.view is None or views.may_change else None,
             "views": views,
             "shown": urlencode(shown),
-            "statuses": statuses(request),
+            "statuses": statuses(request).offered(),
+            "tags": tags(request).offered(),
             "is_narrowed": bool(search) or any(request.GET.get(name) for name in filtered.filters),
         },
     )
@@ -81,15 +85,17 @@ def _kept(sort: str, views: Tabs) -> dict[str, str]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EDIT_LEADS)
+@checked_again
 def lead_bulk_status(request: MemberRequest) -> HttpResponse:
     """Give all selected leads one status. If that sends conversions, a GET asks first and a POST redirects to it."""
     values = request.POST if request.method == "POST" else request.GET
     if request.method != "POST" and not values:
         return redirect("leads")
     status = own_or_404(LeadStatus.objects.select_related("company"), request, values.get("status"))
-    selected = [pk for pk in values.getlist("lead") if pk.isascii() and pk.isdigit() and len(pk) < BIGINT_DIGITS]
-    own = Lead.objects.for_company(request.membership.company).filter(pk__in=selected)
+    own, selected = selected_leads(request, values), selected_keys(values)
     back = back_to(request, default=reverse("leads"))
+    if archived_since(request, status):
+        return redirect(back)
     change = status_change(own, status)
     if request.method != "POST":
         context = {"status": status, "selected": selected, "change": change, "back": back}
@@ -105,6 +111,23 @@ def lead_bulk_status(request: MemberRequest) -> HttpResponse:
     return redirect(back)
 
 
+def selected_keys(values: QueryDict) -> list[str]:
+    """The keys of the selected leads, in the form or the URL."""
+    return [pk for pk in values.getlist("lead") if pk.isascii() and pk.isdigit() and len(pk) < BIGINT_DIGITS]
+
+
+def selected_leads(request: MemberRequest, values: QueryDict) -> LeadQuerySet:
+    """Those of the company's leads that are selected."""
+    return Lead.objects.for_company(request.membership.company).filter(pk__in=selected_keys(values))
+
+
+def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:
+    """True if the chosen status or stage is no longer offered, which the next page then says."""
+    if step.archived_at is not None:
+        messages.error(request, f"Nothing was changed: {step} was archived. Choose another {step._meta.verbose_name}.")
+    return step.archived_at is not None
+
+
 @require_safe
 @member(Action.SEE_LEADS)
 def lead(request: MemberRequest, pk: int) -> HttpResponse:
@@ -118,12 +141,15 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
             "deals": instance.deals.select_related("stage"),
             "tasks": open_tasks_of(instance),
             "timeline": timeline.of_lead(instance),
-            "statuses": LeadStatus.objects.for_company(request.membership.company),
+            "statuses": LeadStatus.objects.for_company(request.membership.company).offered(),
+            "type": LeadType.objects.for_company(request.membership.company).filter(code=instance.type).first(),
+            **tag_choices(instance),
         },
     )
 
 
 @member(Action.EDIT_LEADS)
+@checked_again
 def lead_new(request: MemberRequest) -> HttpResponse:
     """Add a lead. If there may be one of the same person already, ask first."""
     company = request.membership.company
@@ -140,6 +166,7 @@ def lead_new(request: MemberRequest) -> HttpResponse:
 
 
 @member(Action.EDIT_LEADS)
+@checked_again
 def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
     instance = own_or_404(Lead.objects.not_erased(), request, pk)
     name = str(instance)  # read first, because even an invalid form changes the instance
@@ -166,12 +193,14 @@ def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @member(Action.EDIT_LEADS)
+@checked_again
 def lead_status(request: MemberRequest, pk: int) -> HttpResponse:
     """Change the status, from the list or the lead's page."""
     instance = own_or_404(Lead.objects.not_erased(), request, pk)
     status = own_or_404(LeadStatus.objects.all(), request, request.POST.get("status"))
-    change_status(leads=Lead.objects.filter(pk=instance.pk), status=status)
-    tell(request, f"{instance} is now {status}.")
+    if status.pk == instance.status_id or not archived_since(request, status):
+        change_status(leads=Lead.objects.filter(pk=instance.pk), status=status)
+        tell(request, f"{instance} is now {status}.")
     return redirect(back_to(request, default=instance.get_absolute_url()))
 
 

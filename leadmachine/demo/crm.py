@@ -25,7 +25,7 @@ from crm.models import (
     TaskKind,
     User,
 )
-from crm.models.lead import LeadType
+from crm.models.company import DEFAULT_TYPES
 from crm.models.roles import Role
 from crm.models.tracking import acting_as
 from leadmachine.demo import people
@@ -73,7 +73,7 @@ def _lead(
         organisation=person.organisation,
         title=dice.choice(people.TITLES),
         source=dice.choice(people.SOURCES),
-        type=dice.choice(LeadType.values),
+        type=dice.choice(DEFAULT_TYPES)[1],
         status=statuses[dice.choice(STATUSES)],
         owner=owner,
     )

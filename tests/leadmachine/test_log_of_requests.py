@@ -30,7 +30,7 @@ def handlers_of(name):
     [
         ("/company/", "Forbidden (Permission denied): /company/"),
         ("/leads/0/", "Not Found: /leads/0/"),
-        ("/company/statuses/", "Method Not Allowed (GET): /company/statuses/"),
+        ("/leads/tags/", "Method Not Allowed (GET): /leads/tags/"),
     ],
 )
 def test_a_refused_request_is_one_line_without_a_traceback(client_as, sales, caplog, path, line):

@@ -52,12 +52,16 @@ def _see(action: Action, of: str = "", **values: str) -> Row:
     return Row({"GET": action}, of, values=values)
 
 
-def _form(action: Action, of: str = "", body: Body = _nothing) -> Row:
-    return Row({"GET": action, "POST": action}, of, body)
+def _form(action: Action, of: str = "", body: Body = _nothing, **values: str) -> Row:
+    return Row({"GET": action, "POST": action}, of, body, values)
 
 
 def _do(action: Action, of: str = "", body: Body = _nothing, **values: str) -> Row:
     return Row({"POST": action}, of, body, values)
+
+
+def _status(world: World) -> dict[str, Any]:
+    return {"name": "Mallory", "meaning": "working"}
 
 
 def _lead(world: World) -> dict[str, Any]:
@@ -127,6 +131,9 @@ ROWS: dict[str, Row] = {
     "lead_edit": _form(Action.EDIT_LEADS, "lead", _lead),
     "lead_status": _do(Action.EDIT_LEADS, "lead", lambda world: {"status": world.ids["status"]}),
     "lead_bulk_status": _form(Action.EDIT_LEADS, body=lambda world: {"status": world.ids["status"], "lead": []}),
+    "lead_tags": _do(Action.EDIT_LEADS, "lead", lambda world: {"remove": world.ids["tag"]}),
+    "lead_bulk_tags": _do(Action.EDIT_LEADS, body=lambda world: {"tag": world.ids["tag"], "lead": []}),
+    "deal_tags": _do(Action.EDIT_LEADS, "deal", lambda world: {"remove": world.ids["tag"]}),
     "lead_delete": _form(Action.DELETE_LEADS, "lead"),
     "lead_erase": _form(Action.DELETE_LEADS, "lead"),
     "lead_imports": _form(Action.IMPORT_LEADS),
@@ -144,7 +151,12 @@ ROWS: dict[str, Row] = {
     "deal_move": _do(Action.EDIT_LEADS, "deal", lambda world: {"stage": world.ids["stage"]}),
     "deal_delete": _form(Action.DELETE_LEADS, "deal"),
     "company": _form(Action.MANAGE_COMPANY),
-    "company_steps": _do(Action.MANAGE_COMPANY, kind="statuses"),
+    "picklists": _see(Action.MANAGE_COMPANY),
+    "picklist_new": _form(Action.MANAGE_COMPANY, body=_status, kind="statuses"),
+    "picklist_edit": _form(Action.MANAGE_COMPANY, "status", _status, kind="statuses"),
+    "picklist_move": _do(Action.MANAGE_COMPANY, "status", lambda world: {"step": "up"}, kind="statuses"),
+    "picklist_archive": _do(Action.MANAGE_COMPANY, "status", kind="statuses"),
+    "picklist_delete": _form(Action.MANAGE_COMPANY, "status", kind="statuses"),
     "api_key_new": _do(Action.MANAGE_COMPANY, body=lambda world: {"name": "Mallory", "role": Role.ADMIN}),
     "api_key_made": _see(Action.MANAGE_COMPANY),
     "api_key_revoke": _form(Action.MANAGE_COMPANY, "key"),

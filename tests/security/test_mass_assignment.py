@@ -14,8 +14,10 @@ from capi.forms.connection import TokenForm
 from capi.models import Connection, ConversionRule
 from capi.models.token import fingerprint
 from crm.api.serializers import DealSerializer, LeadSerializer
-from crm.forms.company import CompanyForm, StepForm
+from crm.forms.company import CompanyForm
+from crm.forms.picklists import entry_form
 from crm.models import Company, Deal, Lead, Membership
+from crm.services.picklists import PICKLISTS, Picklist
 from tests.conftest import give_password
 from tests.security.world import World
 from tests.security.writable import WRITABLE
@@ -42,7 +44,11 @@ def test_what_may_be_written_is_what_the_list_says(kind: Any) -> None:
 
 def test_the_forms_of_the_company_page_name_their_fields(ours: World) -> None:
     assert set(CompanyForm.base_fields) <= {"name", "currency", "time_zone"}
-    assert StepForm.base_fields == {}  # the form set names them: position, name, meaning
+
+
+@pytest.mark.parametrize("picklist", PICKLISTS.values(), ids=PICKLISTS.keys())
+def test_the_forms_of_the_lists_name_their_fields(picklist: Picklist) -> None:
+    assert set(entry_form(picklist.model).base_fields) <= {"name", "meaning", "colour"}
 
 
 @pytest.mark.parametrize(

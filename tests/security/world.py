@@ -17,15 +17,18 @@ from crm.models import (
     Lead,
     LeadImport,
     LeadImportRow,
+    LeadSource,
     LeadStatus,
     Membership,
     SavedView,
     Stage,
+    Tag,
     Task,
     TaskReminder,
     User,
 )
 from crm.models.roles import Role
+from crm.models.tag import add_links
 from crm.services import audit
 from crm.services.calendar_feeds import renew_feed
 from tests.conftest import join
@@ -73,6 +76,10 @@ def _fill(world: World, number: str) -> None:
         notes=f"{mark} notes", owner=owner,
     )  # fmt: skip
     deal = Deal.objects.create(company=company, lead=lead, title=f"{mark} licences", amount="1250", owner=owner)
+    tag = Tag.objects.create(company=company, name=f"{mark} tag")
+    add_links(Lead, company.pk, [(lead.pk, tag)])
+    add_links(Deal, company.pk, [(deal.pk, tag)])
+    LeadSource.objects.create(company=company, name=f"{mark} fair")
     task = Task.objects.create(
         company=company, deal=deal, title=f"{mark} call", owner=owner, due_on=now().date(), reminder=True
     )
@@ -108,7 +115,7 @@ def _fill(world: World, number: str) -> None:
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
         "backfill": backfill.pk, "lead_import": lead_import.pk,
         "connection": Connection.objects.get(company=company).pk,
-        "task": task.pk, "saved_view": view.pk,
+        "task": task.pk, "saved_view": view.pk, "tag": tag.pk,
     }  # fmt: skip
 
 

@@ -21,9 +21,9 @@ WRITABLE = {
     ApiKeyForm: {"name", "role"},
     LeadSerializer: {
         "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
-        "share_with_ad_platforms", "notes",
+        "share_with_ad_platforms", "notes", "tags",
     },
-    DealSerializer: {"lead", "title", "amount", "currency", "stage", "owner", "expected_close"},
+    DealSerializer: {"lead", "title", "amount", "currency", "stage", "owner", "expected_close", "tags"},
     TaskSerializer: {"title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done"},
     ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
     ConversionEventDetailSerializer: set(),

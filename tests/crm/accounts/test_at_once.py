@@ -10,13 +10,12 @@ from django.db import connections
 from django.test import Client
 
 from crm.accounts.company_sign_in import CompanySignInAdapter
-from crm.models import Company, Invitation, LeadStatus, SignInProvider, User
+from crm.models import Company, Invitation, SignInProvider, User
 from tests.conftest import code_now, give_password
 from tests.crm.accounts.conftest import confirm_password, link, sign_in
 from tests.crm.accounts.test_company_sign_in import begin, is_in, provider, server  # noqa: F401 - fixtures
 from tests.crm.accounts.test_people_page import GONE, accept, invite
 from tests.crm.accounts.test_sign_up import sign_up
-from tests.crm.views.test_company import steps_form
 from tests.crm.views.test_sign_in_provider import values
 from tests.faults.threads import in_threads
 
@@ -86,16 +85,6 @@ def test_one_person_sets_up_an_app_twice(first, sales):
     assert client.post("/account/app/on/", form).url == "/account/app/off/"
 
     assert Authenticator.objects.filter(type=Authenticator.Type.TOTP).count() == 1
-
-
-def test_two_admins_add_a_status_of_one_name(first, client_as, admin, company):
-    one, other = client_as(admin), client_as(admin)
-    form = steps_form(company, **{"4-name": "Called", "4-meaning": "working"})
-    first(LeadStatus, lambda: other.post("/company/statuses/", form))
-
-    assert "Two of them are called" in one.post("/company/statuses/", form).content.decode()
-
-    assert LeadStatus.objects.for_company(company).filter(name="Called").count() == 1
 
 
 def test_two_admins_set_up_a_provider(first, client_as, admin, company, server):  # noqa: F811

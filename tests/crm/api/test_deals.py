@@ -41,6 +41,7 @@ def test_a_deal_is_shown_in_full(company, client, ada):
         "stage": stage(company, "open").pk,
         "owner": None,
         "expected_close": None,
+        "tags": [],
         "created_at": deal.created_at.isoformat().replace("+00:00", "Z"),
         "updated_at": deal.updated_at.isoformat().replace("+00:00", "Z"),
     }
@@ -144,7 +145,7 @@ def test_a_list_costs_the_same_however_long_it_is(company, client, ada, django_a
     for _ in range(20):
         make_deal(ada)
 
-    with django_assert_num_queries(2):  # the key and its company, the deals
+    with django_assert_num_queries(3):  # the key and its company, the deals, their tags
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20

@@ -179,9 +179,9 @@ def test_what_only_a_post_may_do_is_not_done_by_a_link(client_as, admin, company
     client = client_as(admin)
     paths = ["/theme/", "/switch-company/", "/logout/", "/leads/status/", f"/leads/{lead.pk}/status/"]
 
-    answers = [client.get(path) for path in [*paths, f"/deals/{deal.pk}/move/", "/company/statuses/"]]
+    answers = [client.get(path) for path in [*paths, f"/deals/{deal.pk}/move/", "/company/lists/tags/1/move/"]]
 
-    pages = ["/", "/", "/", "/leads/", f"/leads/{lead.pk}/", f"/deals/{deal.pk}/", "/company/"]
+    pages = ["/", "/", "/", "/leads/", f"/leads/{lead.pk}/", f"/deals/{deal.pk}/", "/company/lists/tags/1/"]
     assert [(answer.status_code, answer.url) for answer in answers] == [(302, page) for page in pages]
 
 

@@ -117,8 +117,8 @@ def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, co
         make_deal(lead, stage=stage)
     client = client_as(sales)
 
-    # session, user, memberships, owners to filter by, stages, cards, when they closed, tasks, sums
-    with django_assert_num_queries(9):
+    # session, user, memberships, owners and tags to filter by, stages, cards with tags, when they closed, tasks, sums
+    with django_assert_num_queries(11):
         client.get("/deals/")
 
 

@@ -1,0 +1,63 @@
+"""The form of an entry of a list, and what leads' and deals' forms offer of the lists."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from crm.models.company import PipelineStep
+from crm.models.picklist import Colour, PicklistEntry, Tag
+
+
+class PicklistForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An entry of a company's list. The meaning of a status or stage can't change while it is used."""
+
+    def __init__(self, *args: Any, is_used: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "meaning" in self.fields:
+            self.fields["meaning"].disabled = is_used
+            self.fields["meaning"].help_text = (
+                "It can't be changed while it is in use."
+                if is_used
+                else "What LeadMachine and LinkedIn take it for, whatever you call it."
+            )
+
+    def clean_name(self) -> str:
+        """Raise ValidationError if another entry has the name, ignoring case."""
+        name = " ".join(self.cleaned_data["name"].split())
+        model = cast(type[PicklistEntry], type(self.instance))
+        others = model.objects.for_company(self.instance.company_id).exclude(pk=self.instance.pk)
+        for other in others:
+            if other.name.casefold() == name.casefold():
+                state = "is one in the archive" if other.archived_at else "is already one"
+                raise ValidationError(f"There {state} called “{other}”. Each name must be different.")
+        return name
+
+
+def entry_form(model: type[PicklistEntry]) -> type[PicklistForm]:
+    """The form for entries of this list. Those without a colour on any page don't ask for one."""
+    fields = ["name"]
+    options: dict[str, Any] = {}
+    if issubclass(model, PipelineStep):
+        fields += ["meaning", "colour"]
+        options["widgets"] = {"colour": forms.Select(choices=[("", "As its meaning"), *Colour.choices])}
+    elif model is Tag:
+        fields.append("colour")
+        options["widgets"] = {"colour": forms.Select(choices=[("", "No colour"), *Colour.choices[1:]])}
+    form = forms.modelform_factory(model, form=PicklistForm, fields=fields, **options)
+    return cast(type[PicklistForm], form)
+
+
+class Suggestions(forms.TextInput):
+    """A text with suggestions, of which none has to be taken."""
+
+    template_name = "forms/suggestions.html"
+    suggestions: Iterable[str] = ()
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        list_id = f"{context['widget']['attrs']['id']}_list"
+        context["widget"]["attrs"]["list"] = list_id
+        context["widget"] |= {"list_id": list_id, "suggestions": self.suggestions}
+        return context

@@ -1,0 +1,120 @@
+"""The lists that a company's admins keep: lead statuses, deal stages, lead types, sources and tags.
+
+What has an archived entry keeps it and shows it, but nobody can choose it any more.
+"""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final, Self, TypeVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from crm.models.bidi import without_bidi_controls
+from crm.models.tenancy import CompanyQuerySet
+
+LAST_POSITION: Final = 32_767
+FIRST_TYPE: Final = "inbound"  # the code of a new lead's type, unless another is chosen
+CODE_LENGTH: Final = 20
+
+
+class Colour(models.TextChoices):
+    """The colours of the stylesheet, in the words that people have for them."""
+
+    GREY = "grey", "Grey"
+    BLUE = "blue", "Blue"
+    GREEN = "green", "Green"
+    AMBER = "amber", "Amber"
+    RED = "red", "Red"
+    PURPLE = "purple", "Purple"
+
+
+TONES: Final = {
+    Colour.GREY: "plain", Colour.BLUE: "info", Colour.GREEN: "good", Colour.AMBER: "wait", Colour.RED: "bad",
+    Colour.PURPLE: "test",
+}  # fmt: skip
+TONE_OF_MEANING: Final = {
+    "qualified": "good", "won": "good", "unqualified": "bad", "lost": "bad", "working": "wait", "new": "info",
+}  # fmt: skip
+
+E = TypeVar("E", bound="PicklistEntry", covariant=True)
+
+
+class PicklistQuerySet(CompanyQuerySet[E]):
+    def offered(self, current: int | None = None) -> Self:
+        """Those that can be chosen, and the one that the edited row has."""
+        return self.filter(Q(archived_at=None) | Q(pk=current))
+
+
+class PicklistEntry(models.Model):
+    """An entry of a list. Name, colour and order are free: no event depends on them."""
+
+    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE)
+    name = models.CharField(max_length=60)
+    colour = models.CharField(max_length=10, choices=Colour.choices, blank=True, default="", db_default="")
+    position = models.PositiveSmallIntegerField(default=1)
+    archived_at = models.DateTimeField(null=True, editable=False)
+
+    company_id: int
+    objects: ClassVar[PicklistQuerySet[Self]]
+
+    class Meta:
+        abstract = True
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return without_bidi_controls(self.name)
+
+    @property
+    def tone(self) -> str:
+        """The class of the stylesheet that it is shown in."""
+        return TONES[Colour(self.colour)] if self.colour in Colour.values else "plain"
+
+    @property
+    def same_kind(self) -> dict[str, Any]:
+        """The fields in which an entry has to be like this one to take over what uses it."""
+        return {}
+
+    def why_kept(self, others: Iterable["PicklistEntry"]) -> str:
+        """Why it can be neither archived nor deleted, in a sentence, or "". `others` are offered next to it."""
+        return ""
+
+
+class LeadType(PicklistEntry):
+    """How the company and the lead found each other. Leads hold its `code`, which never changes."""
+
+    code = models.CharField(max_length=CODE_LENGTH, editable=False)
+
+    objects: ClassVar[PicklistQuerySet[Self]] = PicklistQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta(PicklistEntry.Meta):
+        constraints = [
+            models.UniqueConstraint("company", Lower("name"), name="one_lead_type_per_name"),
+            models.UniqueConstraint(fields=["company", "code"], name="one_lead_type_per_code"),
+        ]
+
+    def why_kept(self, others: Iterable[PicklistEntry]) -> str:
+        return "New leads have this type until another is chosen. You can rename it." if self.code == FIRST_TYPE else ""
+
+
+class LeadSource(PicklistEntry):
+    """A source that is suggested for leads. Leads hold its name, as any other text that comes in for them."""
+
+    name = models.CharField(max_length=80)
+
+    objects: ClassVar[PicklistQuerySet[Self]] = PicklistQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta(PicklistEntry.Meta):
+        constraints = [models.UniqueConstraint("company", Lower("name"), name="one_lead_source_per_name")]
+
+
+class Tag(PicklistEntry):
+    """A tag of leads and deals."""
+
+    objects: ClassVar[PicklistQuerySet[Self]] = PicklistQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta(PicklistEntry.Meta):
+        constraints = [
+            models.UniqueConstraint("company", Lower("name"), name="one_tag_per_name"),
+            models.UniqueConstraint(fields=["company", "id"], name="tag_of_company"),
+        ]

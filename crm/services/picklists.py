@@ -1,0 +1,194 @@
+"""Changing a company's lists: adding, renaming, ordering, archiving and deleting their entries.
+
+None of it fires or stops an event: only the meaning of a status or stage decides those, and what is moved to another
+entry gets one of the same meaning (docs/decisions/lists-of-a-company.md).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils.text import slugify
+
+from crm.models import AuditAction, Company, Deal, Lead, LeadSource, LeadStatus, LeadType, Stage, Tag
+from crm.models.picklist import CODE_LENGTH, LAST_POSITION, PicklistEntry
+from crm.services import audit
+from postgresql.bounds import LONG_SECONDS, statements_may_take
+
+ENTRIES_AT_MOST: Final = 200  # in a list, with archived ones: it is shown whole, on pages and in selects
+FULL: Final = f"This list has {ENTRIES_AT_MOST} entries, as many as it may have. Delete one first."
+USED: Final = "Its meaning is fixed, because it is in use."
+NO_TARGET: Final = "Choose where to move what uses it: one that is in the list, and of the same meaning."
+
+
+@dataclass(frozen=True, slots=True)
+class Picklist:
+    """A list, and the field by which leads and deals refer to its entries: by their `key`."""
+
+    kind: str
+    model: type[PicklistEntry]
+    users: tuple[type[Lead] | type[Deal], ...]
+    field: str
+    key: str = "pk"
+
+    def uses(self, entry: PicklistEntry) -> list[QuerySet[Any]]:
+        """The leads, or the deals, or both, that have the entry."""
+        has_it = {self.field: getattr(entry, self.key)}
+        return [model.objects.for_company(entry.company_id).filter(**has_it) for model in self.users]
+
+    def is_used(self, entry: PicklistEntry) -> bool:
+        return any(rows.exists() for rows in self.uses(entry))
+
+    def targets(self, entry: PicklistEntry) -> QuerySet[Any]:
+        """The entries that can take over what uses this one. Their kind is the same, so that no event follows."""
+        return offered_next_to(entry).filter(**entry.same_kind)
+
+
+STATUSES: Final = Picklist("statuses", LeadStatus, (Lead,), "status")
+STAGES: Final = Picklist("stages", Stage, (Deal,), "stage")
+TYPES: Final = Picklist("types", LeadType, (Lead,), "type", key="code")
+SOURCES: Final = Picklist("sources", LeadSource, (Lead,), "source", key="name")
+TAGS: Final = Picklist("tags", Tag, (Lead, Deal), "tags")
+PICKLISTS: Final = {each.kind: each for each in (STATUSES, STAGES, TYPES, SOURCES, TAGS)}
+_OF_MODEL: Final[dict[type[PicklistEntry], Picklist]] = {each.model: each for each in PICKLISTS.values()}
+
+
+def picklist_of(entry: PicklistEntry) -> Picklist:
+    return _OF_MODEL[type(entry)]
+
+
+def offered_next_to(entry: PicklistEntry) -> QuerySet[Any]:
+    """The other entries of its list that are not archived."""
+    return type(entry).objects.for_company(entry.company_id).offered().exclude(pk=entry.pk)
+
+
+def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
+    """Add an entry at the end of its list. Raises ValidationError if the list is full."""
+    with _list_locked(entry):
+        positions = list(_list_of(entry).values_list("position", flat=True))
+        if len(positions) >= ENTRIES_AT_MOST:
+            raise ValidationError(FULL)
+        entry.position = min(max(positions, default=0) + 1, LAST_POSITION)
+        if isinstance(entry, LeadType):
+            entry.code = _free_code(entry)
+        entry.save()
+        _record(entry, "added")
+    return entry
+
+
+def change_entry(*, entry: PicklistEntry, fields: Iterable[str]) -> None:
+    """Save these fields of an entry. A source that is renamed is renamed on its leads, too.
+
+    Raises ValidationError for a new meaning of a status or stage that is in use.
+    """
+    changed = list(fields)
+    if not changed:
+        return
+    picklist = picklist_of(entry)
+    with _list_locked(entry):
+        before = _locked(entry)
+        if "meaning" in changed and picklist.is_used(before):
+            raise ValidationError({"meaning": USED})
+        entry.save(update_fields=changed)
+        if picklist is SOURCES and "name" in changed:
+            _rewrite(before, entry)
+        _record(entry, "changed", fields=changed)
+
+
+def move_entry(*, entry: PicklistEntry, place: Callable[[int], int]) -> None:
+    """Move an entry in the order of those that are not archived. `place` turns its index there into the new one."""
+    with _list_locked(entry):
+        offered = list(_list_of(entry).offered())
+        if entry not in offered:
+            return
+        order = [each for each in offered if each != entry]
+        order.insert(max(place(offered.index(entry)), 0), entry)
+        for position, each in enumerate(order, start=1):
+            each.position = position
+        type(entry).objects.bulk_update(order, ["position"])
+        _record(entry, "moved")
+
+
+def archive_entry(*, entry: PicklistEntry) -> None:
+    """Offer it no longer. What has it keeps it. Raises ValidationError if the list can't be without it."""
+    with _list_locked(entry):
+        _refuse_if_needed(entry)
+        if _list_of(entry).filter(pk=entry.pk, archived_at=None).update(archived_at=Now()):
+            _record(entry, "archived")
+
+
+def unarchive_entry(*, entry: PicklistEntry) -> None:
+    """Offer it again."""
+    with _list_locked(entry):
+        if _list_of(entry).filter(pk=entry.pk).exclude(archived_at=None).update(archived_at=None):
+            _record(entry, "unarchived")
+
+
+def delete_entry(*, entry: PicklistEntry, move_to: PicklistEntry | None) -> int:
+    """Move what uses the entry to another one, and delete it. Returns how many leads or deals were moved.
+
+    Tags are taken off instead. Raises ValidationError if the list can't be without the entry, or if it is used and
+    `move_to` isn't one of its `targets`.
+    """
+    picklist = picklist_of(entry)
+    with _list_locked(entry), statements_may_take(LONG_SECONDS):
+        entry = _locked(entry)
+        _refuse_if_needed(entry)
+        moved = 0
+        if picklist is not TAGS and picklist.is_used(entry):
+            target = move_to and picklist.targets(entry).filter(pk=move_to.pk).first()
+            if target is None:
+                raise ValidationError(NO_TARGET)
+            moved = _rewrite(entry, target)
+        _record(entry, "deleted", moved=moved)
+        entry.delete()
+    return moved
+
+
+def _rewrite(old: PicklistEntry, new: PicklistEntry) -> int:
+    """Give all that has the old entry the new one. Statuses and stages are tracked: it is in each row's history."""
+    picklist = picklist_of(old)
+    return sum(rows.update(**{picklist.field: getattr(new, picklist.key)}) for rows in picklist.uses(old))
+
+
+def _list_of(entry: PicklistEntry) -> Any:
+    return type(entry).objects.for_company(entry.company_id)
+
+
+@contextmanager
+def _list_locked(entry: PicklistEntry) -> Iterator[None]:
+    """Hold the company's row: of two admins at once, the second sees what the first has done. Leads don't wait."""
+    with transaction.atomic():
+        Company.objects.select_for_update(no_key=True).get(pk=entry.company_id)
+        yield
+
+
+def _locked(entry: PicklistEntry) -> Any:
+    """The entry as it is now, locked also against new references to it."""
+    found = _list_of(entry).select_for_update(of=("self",)).filter(pk=entry.pk).first()
+    if found is None:
+        raise ValidationError("Someone has just deleted it.")
+    return found
+
+
+def _refuse_if_needed(entry: PicklistEntry) -> None:
+    if reason := entry.why_kept(offered_next_to(entry)):
+        raise ValidationError(reason)
+
+
+def _free_code(entry: PicklistEntry) -> str:
+    """A code that no other type has, from the name."""
+    taken = set(_list_of(entry).values_list("code", flat=True))
+    stem = slugify(entry.name).replace("-", "_")[: CODE_LENGTH - 4] or "type"
+    numbered = (f"{stem}_{number}" for number in range(2, ENTRIES_AT_MOST + 3))
+    return next(code for code in (stem, *numbered) if code not in taken)
+
+
+def _record(entry: PicklistEntry, change: str, **details: Any) -> None:
+    about: audit.Details = {"kind": picklist_of(entry).kind, "change": change, **details}
+    audit.record(company=entry.company_id, action=AuditAction.STEPS_CHANGED, about=entry, details=about)

@@ -1,0 +1,112 @@
+"""Putting tags on leads and deals, and taking them off."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from crm.models import Company, Deal, DealTag, Lead, LeadTag, Tag
+from crm.models.lead import PersonErased
+from crm.models.tag import add_links
+from crm.services.picklists import add_entry
+
+TAGS_AT_MOST: Final = 20  # of a lead or deal
+TOO_MANY: Final = f"Enter at most {TAGS_AT_MOST} tags."
+
+
+def put_tag(*, rows: "QuerySet[Lead] | QuerySet[Deal]", tag: Tag) -> int:
+    """Put a tag on these leads or deals. Returns how many did not have it. Raises ValidationError if it is archived."""
+    with transaction.atomic():
+        kept = Tag.objects.for_company(tag.company_id).select_for_update(no_key=True).filter(pk=tag.pk).first()
+        if kept is None or kept.archived_at is not None:
+            raise ValidationError(f"“{tag}” was archived, so it can't be put on anything.")
+        locked = _locked(rows)
+        without = [pk for pk in locked if pk not in _having(rows.model, locked, tag)]
+        add_links(rows.model, tag.company_id, [(pk, tag) for pk in without])
+        _touch(rows.model, without)
+    return len(without)
+
+
+def take_tag(*, rows: "QuerySet[Lead] | QuerySet[Deal]", tag: Tag) -> int:
+    """Take a tag off these leads or deals. Returns how many had it."""
+    with transaction.atomic():
+        having = _having(rows.model, _locked(rows), tag)
+        _links(rows.model, having).filter(tag=tag).delete()
+        _touch(rows.model, having)
+    return len(having)
+
+
+def set_tags(*, row: Lead | Deal, tags: Sequence[Tag]) -> None:
+    """Give a new lead or deal these tags."""
+    add_links(type(row), row.company_id, [(row.pk, tag) for tag in tags])
+
+
+@transaction.atomic
+def replace_tags(*, row: Lead | Deal, tags: Sequence[Tag]) -> None:
+    """Give a lead or deal these tags and no others. Raises PersonErased."""
+    model = type(row)
+    if not _locked(model._default_manager.filter(pk=row.pk)):
+        raise PersonErased
+    links = _links(model, [row.pk])
+    removed, _ = links.exclude(tag__in=tags).delete()
+    had = set(links.values_list("tag_id", flat=True))
+    added = [(row.pk, tag) for tag in tags if tag.pk not in had]
+    add_links(model, row.company_id, added)
+    if removed or added:
+        _touch(model, [row.pk])
+
+
+def tags_named(*, company: Company, names: Iterable[str], may_add: bool) -> list[Tag]:
+    """The company's tags with these names, ignoring case. Unknown ones are added for anyone who `may_add` them.
+
+    Raises ValidationError for others, archived ones and too many.
+    """
+    wanted = {name.casefold(): name for name in (" ".join(name.split()) for name in names) if name}
+    if len(wanted) > TAGS_AT_MOST:
+        raise ValidationError({"tags": TOO_MANY})
+    known = {tag.name.casefold(): tag for tag in Tag.objects.for_company(company)} if wanted else {}
+    for key in wanted.keys() & known.keys():
+        if known[key].archived_at is not None:
+            raise ValidationError({"tags": f"The tag “{known[key]}” was archived. Choose another one."})
+    unknown = [name for key, name in wanted.items() if key not in known]
+    if unknown and not may_add:
+        raise ValidationError({"tags": f"There is no tag called “{unknown[0]}”. An admin can add it."})
+    return [known[key] for key in wanted if key in known] + [_new_tag(company, name) for name in unknown]
+
+
+def _new_tag(company: Company, name: str) -> Tag:
+    tag = Tag(company=company, name=name)
+    try:
+        tag.full_clean(exclude=["company"])
+        add_entry(entry=tag)
+    except ValidationError as error:
+        raise ValidationError({"tags": error.messages}) from error
+    return tag
+
+
+def _locked(rows: "QuerySet[Any]") -> list[int]:
+    """The keys of those whose person has not been erased, locked, so that no erasure comes in between."""
+    leads: QuerySet[Any] = rows if rows.model is Lead else Lead.objects.filter(deals__in=rows)
+    kept = Lead.objects.filter(pk__in=leads.values("pk"), erased_at=None).order_by("pk")
+    held = list(kept.select_for_update(no_key=True).values_list("pk", flat=True))
+    if rows.model is Lead:
+        return held
+    deals = rows.filter(lead__in=held).order_by("pk").select_for_update(no_key=True, of=("self",))
+    return list(deals.values_list("pk", flat=True))
+
+
+def _links(model: type[Lead] | type[Deal], pks: Collection[int]) -> "QuerySet[Any]":
+    return LeadTag.objects.filter(lead__in=pks) if model is Lead else DealTag.objects.filter(deal__in=pks)
+
+
+def _having(model: type[Lead] | type[Deal], pks: Collection[int], tag: Tag) -> set[int]:
+    column = "lead" if model is Lead else "deal"
+    return set(_links(model, pks).filter(tag=tag).values_list(column, flat=True))
+
+
+def _touch(model: type[Lead] | type[Deal], pks: Collection[int]) -> None:
+    """Let it count as a change, which the undo of an import must not take away. No event depends on this column."""
+    model._default_manager.filter(pk__in=pks).update(updated_at=Now())

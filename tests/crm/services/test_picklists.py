@@ -1,0 +1,248 @@
+"""The lists of a company: adding, renaming, ordering, archiving and deleting, none of which fires or stops an event."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from capi.models import ConversionEvent
+from crm.models import AuditEntry, Change, Company, CrmEvent, Deal, Lead, LeadSource, LeadStatus, LeadType, Stage, Tag
+from crm.models.tag import add_links
+from crm.services.picklists import (
+    ENTRIES_AT_MOST,
+    add_entry,
+    archive_entry,
+    change_entry,
+    delete_entry,
+    move_entry,
+    unarchive_entry,
+)
+from tests.conftest import make_deal, make_lead
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+
+def status(company: Company, name: str) -> LeadStatus:
+    return LeadStatus.objects.for_company(company).get(name=name)
+
+
+def names(company: Company, model: type = LeadStatus) -> list[str]:
+    return [entry.name for entry in model.objects.for_company(company)]  # type: ignore[attr-defined]
+
+
+def events() -> list[Any]:
+    """Everything that has happened, and what LinkedIn is to be told of it."""
+    return [
+        list(CrmEvent.objects.order_by("pk").values_list("pk", "kind", "taken_back_at")),
+        list(ConversionEvent.objects.order_by("pk").values_list("pk", "state", "reason")),
+    ]
+
+
+@pytest.fixture
+def happened(company: Company, token: Any, make_rule: Any) -> list[Any]:
+    """Leads and deals in every status and stage, and the events that their creation has caused."""
+    for kind in ("lead_created", "lead_qualified", "deal_created", "deal_won", "deal_lost"):
+        make_rule(kind)
+    for each in LeadStatus.objects.for_company(company):
+        lead = make_lead(company, status=each, email=f"{each.pk}@example.com", source="Trade fair", type="partner")
+    for stage in Stage.objects.for_company(company):
+        make_deal(lead, stage=stage)
+    add_links(Lead, company.pk, [(lead.pk, Tag.objects.create(company=company, name="VIP"))])
+    LeadSource.objects.create(company=company, name="Trade fair")
+    before = events()
+    assert len(before[1]) > 5
+    return before
+
+
+def renamed(entry: Any) -> None:
+    entry.name = "Something else"
+    change_entry(entry=entry, fields=["name"])
+
+
+def recoloured(entry: Any) -> None:
+    entry.colour = "purple"
+    change_entry(entry=entry, fields=["colour"])
+
+
+def moved(entry: Any) -> None:
+    move_entry(entry=entry, place=lambda at: at + 1)
+
+
+def archived_and_back(entry: Any) -> None:
+    archive_entry(entry=entry)
+    unarchive_entry(entry=entry)
+
+
+ENTRIES = {
+    "status": lambda company: status(company, "Qualified"),
+    "stage": lambda company: Stage.objects.for_company(company).get(name="Proposal"),
+    "type": lambda company: LeadType.objects.for_company(company).get(code="partner"),
+    "source": lambda company: LeadSource.objects.for_company(company).get(),
+    "tag": lambda company: Tag.objects.for_company(company).get(),
+}
+
+
+@pytest.mark.parametrize("change", [renamed, recoloured, moved, archived_and_back])
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_no_change_of_a_list_fires_or_stops_an_event(
+    company: Company, happened: list[Any], kind: str, change: Callable[[Any], None]
+) -> None:
+    change(ENTRIES[kind](company))
+
+    assert events() == happened
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_moving_all_from_one_entry_to_another_fires_and_stops_nothing(
+    company: Company, happened: list[Any], kind: str
+) -> None:
+    entry = ENTRIES[kind](company)
+    target = type(entry).objects.create(
+        company=company, name="Another", **entry.same_kind, **({"code": "another"} if kind == "type" else {})
+    )
+
+    delete_entry(entry=entry, move_to=target)
+
+    assert events() == happened
+    assert not type(entry).objects.filter(pk=entry.pk).exists()
+
+
+def test_leads_are_moved_with_erased_ones_and_it_is_in_their_history(company: Company) -> None:
+    contacted = status(company, "Contacted")
+    nurture = LeadStatus.objects.create(company=company, name="Nurture", meaning="working", position=9)
+    lead, erased = make_lead(company, status=nurture), make_lead(company, status=nurture)
+    Lead.objects.filter(pk=erased.pk).update(
+        erased_at="2026-03-01T00:00Z", share_with_ad_platforms=False, first_name="", last_name="", email=""
+    )
+
+    assert delete_entry(entry=nurture, move_to=contacted) == 2
+
+    assert set(Lead.objects.values_list("status", flat=True)) == {contacted.pk}
+    assert Change.objects.get(lead=lead).new == str(contacted.pk)
+
+
+def test_a_step_is_not_deleted_into_another_meaning_company_or_the_archive(
+    company: Company, other_company: Company
+) -> None:
+    qualified, contacted = status(company, "Qualified"), status(company, "Contacted")
+    archived = LeadStatus.objects.create(
+        company=company, name="Old", meaning="qualified", archived_at="2026-01-01T00:00Z"
+    )
+    lead = make_lead(company, status=qualified)
+
+    for target in (None, contacted, archived, qualified, status(other_company, "Qualified")):
+        with pytest.raises(ValidationError, match="Choose where to move"):
+            delete_entry(entry=qualified, move_to=target)
+
+    lead.refresh_from_db()
+    assert lead.status == qualified
+
+
+def test_an_unused_entry_is_deleted_at_once(company: Company) -> None:
+    delete_entry(entry=status(company, "Unqualified"), move_to=None)
+
+    assert names(company) == ["New", "Contacted", "Qualified"]
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [(LeadStatus, "New"), (Stage, "Won"), (Stage, "Lost"), (LeadType, "Inbound")]
+)
+@pytest.mark.parametrize("remove", [archive_entry, lambda entry: delete_entry(entry=entry, move_to=None)])
+def test_what_a_company_can_t_be_without_stays(company: Company, model: Any, name: str, remove: Any) -> None:
+    entry = model.objects.for_company(company).get(name=name)
+
+    with pytest.raises(ValidationError, match=r"Add another one first\.|You can rename it\."):
+        remove(entry=entry)
+
+    entry.refresh_from_db()
+    assert entry.archived_at is None
+
+
+def test_with_another_of_its_meaning_the_first_status_can_go(company: Company) -> None:
+    new = status(company, "New")
+    fresh = add_entry(entry=LeadStatus(company=company, name="Fresh", meaning="new"))
+
+    archive_entry(entry=new)
+
+    assert Lead.objects.create(company=company, first_name="Ada").status == fresh
+    with pytest.raises(ValidationError):
+        archive_entry(entry=fresh)
+
+
+def test_entries_are_put_into_order_among_those_that_are_offered(company: Company) -> None:
+    archive_entry(entry=status(company, "Contacted"))
+
+    move_entry(entry=status(company, "Unqualified"), place=lambda at: at - 1)
+    assert [name for name in names(company) if name != "Contacted"] == ["New", "Unqualified", "Qualified"]
+    move_entry(entry=status(company, "New"), place=lambda _: 99)
+    assert [name for name in names(company) if name != "Contacted"] == ["Unqualified", "Qualified", "New"]
+    move_entry(entry=status(company, "Unqualified"), place=lambda at: at - 1)
+    assert [name for name in names(company) if name != "Contacted"] == ["Unqualified", "Qualified", "New"]
+
+
+def test_a_meaning_is_fixed_once_it_is_used(company: Company) -> None:
+    new, contacted = status(company, "New"), status(company, "Contacted")
+    make_lead(company, status=contacted)
+    new.meaning = contacted.meaning = "qualified"
+
+    with pytest.raises(ValidationError, match="in use"):
+        change_entry(entry=contacted, fields=["meaning"])
+    change_entry(entry=new, fields=["meaning"])
+
+    assert [each.meaning for each in LeadStatus.objects.for_company(company)[:2]] == ["qualified", "working"]
+
+
+def test_a_renamed_source_is_renamed_on_its_leads_in_one_statement(
+    company: Company, other_company: Company, django_assert_num_queries: Any
+) -> None:
+    source = LeadSource.objects.create(company=company, name="Fair")
+    for _ in range(3):
+        make_lead(company, source="Fair")
+    other = make_lead(other_company, source="Fair")
+    source.name = "Trade fair"
+
+    with django_assert_num_queries(7):  # the transaction, two locks, the entry, the leads, the audit log
+        change_entry(entry=source, fields=["name"])
+
+    other.refresh_from_db()
+    assert set(Lead.objects.for_company(company).values_list("source", flat=True)) == {"Trade fair"}
+    assert other.source == "Fair"
+
+
+def test_a_renamed_type_keeps_the_code_that_scripts_know(company: Company) -> None:
+    added = add_entry(entry=LeadType(company=company, name="Cold call"))
+    twin = add_entry(entry=LeadType(company=company, name="Cold-call!"))
+    renamed(added)
+
+    assert (added.code, twin.code) == ("cold_call", "cold_call_2")  # type: ignore[attr-defined]
+
+
+def test_a_list_has_an_end(company: Company) -> None:
+    Tag.objects.bulk_create(Tag(company=company, name=f"Tag {n}") for n in range(ENTRIES_AT_MOST))
+
+    with pytest.raises(ValidationError, match="as many as it may have"):
+        add_entry(entry=Tag(company=company, name="One more"))
+
+
+def test_a_deleted_tag_is_taken_off_and_its_leads_and_deals_stay(company: Company) -> None:
+    lead = make_lead(company)
+    deal = make_deal(lead)
+    tag = add_entry(entry=Tag(company=company, name="VIP"))
+    add_links(Lead, company.pk, [(lead.pk, tag)])  # type: ignore[list-item]
+    add_links(Deal, company.pk, [(deal.pk, tag)])  # type: ignore[list-item]
+
+    delete_entry(entry=tag, move_to=None)
+
+    assert (lead.tags.count(), deal.tags.count(), Lead.objects.count(), Deal.objects.count()) == (0, 0, 1, 1)
+
+
+def test_each_change_is_in_the_audit_log(company: Company) -> None:
+    tag = add_entry(entry=Tag(company=company, name="VIP"))
+    renamed(tag)
+    archived_and_back(tag)
+    delete_entry(entry=tag, move_to=None)
+
+    entries = AuditEntry.objects.for_company(company).order_by("pk")
+    assert [entry.details["change"] for entry in entries] == ["added", "changed", "archived", "unarchived", "deleted"]
+    assert {entry.details["kind"] for entry in entries} == {"tags"}
