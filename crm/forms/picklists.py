@@ -22,6 +22,9 @@ class PicklistForm(forms.ModelForm):  # type: ignore[type-arg]
                 if is_used
                 else "What LeadMachine and LinkedIn take it for, whatever you call it."
             )
+        if "colour" in self.fields:
+            none = "As its meaning" if "meaning" in self.fields else "No colour"
+            self.fields["colour"].choices = [("", none), *Colour.choices]  # type: ignore[attr-defined]
 
     def clean_name(self) -> str:
         """Raise ValidationError if another entry has the name, ignoring case."""
@@ -38,14 +41,11 @@ class PicklistForm(forms.ModelForm):  # type: ignore[type-arg]
 def entry_form(model: type[PicklistEntry]) -> type[PicklistForm]:
     """The form for entries of this list. Those without a colour on any page don't ask for one."""
     fields = ["name"]
-    options: dict[str, Any] = {}
     if issubclass(model, PipelineStep):
         fields += ["meaning", "colour"]
-        options["widgets"] = {"colour": forms.Select(choices=[("", "As its meaning"), *Colour.choices])}
     elif model is Tag:
         fields.append("colour")
-        options["widgets"] = {"colour": forms.Select(choices=[("", "No colour"), *Colour.choices[1:]])}
-    form = forms.modelform_factory(model, form=PicklistForm, fields=fields, **options)
+    form = forms.modelform_factory(model, form=PicklistForm, fields=fields)
     return cast(type[PicklistForm], form)
 
 

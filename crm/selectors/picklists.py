@@ -31,13 +31,14 @@ class PicklistText:
     filter: str  # the parameter of the list of leads, or of deals, that shows what uses an entry
 
 
+OWN_NAMES: Final = "Name and colour are yours. The meaning is fixed once used."
 TEXTS: Final = {
-    STATUSES: PicklistText("Lead statuses", "status", "The name is yours, the meaning is fixed once used.", "status"),
-    STAGES: PicklistText("Deal stages", "stage", "The name is yours, the meaning is fixed once used.", "stage"),
+    STATUSES: PicklistText("Lead statuses", "status", OWN_NAMES, "status"),
+    STAGES: PicklistText("Deal stages", "stage", OWN_NAMES, "stage"),
     TYPES: PicklistText("Lead types", "type", "How you and the lead found each other.", "type"),
     SOURCES: PicklistText("Sources", "source", "Suggested for new leads. Others can still be typed in.", "source"),
     TAGS: PicklistText("Tags", "tag", "For leads and deals, as many on each as you like.", "tag"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
