@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from crm.models import Company, LeadType
+from crm.models.picklist import FIRST_TYPE
 
 
 class Text(serializers.CharField):
@@ -78,7 +79,7 @@ class TypeCode(Text):
 
     def to_internal_value(self, data: Any) -> str:
         code = super().to_internal_value(data)
-        current = getattr(getattr(self.parent, "instance", None), "type", None)
+        current = getattr(getattr(self.parent, "instance", None), "type", FIRST_TYPE)
         types = LeadType.objects.for_company(self.context["request"].auth.company)
         offered = list(types.offered().values_list("code", flat=True))
         if code not in offered and code != current:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, ClassVar, Final, TypeVar, cast
 
+from django.db import IntegrityError
 from django.db.models import Model, QuerySet
 from rest_framework import status, viewsets
 from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
@@ -115,6 +116,9 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
 # Errors from the models, with the same messages as on the pages.
 
 
+GONE: Final = "Nothing was saved: something that it refers to has just been deleted. Read it again, and choose another."
+
+
 class Conflict(APIException):
     """409: the request conflicts with the current state."""
 
@@ -127,4 +131,6 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         error = Conflict(str(error))
     if isinstance(error, DeletedMeanwhile):
         error = NotFound()
+    if isinstance(error, IntegrityError) and "foreign key" in str(error).lower():
+        error = Conflict(GONE)
     return exception_handler(error, context)

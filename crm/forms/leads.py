@@ -48,7 +48,8 @@ class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
         limit_to_company(self, "status", LeadStatus.objects.for_company(company).offered(self.instance.status_id))
         limit_to_company(self, "owner", company_people(company))
         types = [each for each in LeadType.objects.for_company(company) if self._offers(each)]
-        self.fields["type"].choices = [(each.code, str(each)) for each in types]  # type: ignore[attr-defined]
+        choices = [(each.code, str(each)) for each in types] or [(self.instance.type, self.instance.type)]
+        self.fields["type"].choices = choices  # type: ignore[attr-defined]
         sources = LeadSource.objects.for_company(company).offered()
         self.fields["source"].widget.suggestions = sources.values_list("name", flat=True)
         if self.instance._state.adding:

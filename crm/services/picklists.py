@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, RestrictedError
 from django.db.models.functions import Now
 from django.utils.text import slugify
 
@@ -22,6 +22,7 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 ENTRIES_AT_MOST: Final = 200  # in a list, with archived ones: it is shown whole, on pages and in selects
 FULL: Final = f"This list has {ENTRIES_AT_MOST} entries, as many as it may have. Delete one first."
+GIVEN_MEANWHILE: Final = "Someone has just given it to another lead or deal. Delete it again."
 USED: Final = "Its meaning is fixed, because it is in use."
 NO_TARGET: Final = "Choose where to move what uses it: one that is in the list, and of the same meaning."
 
@@ -69,7 +70,8 @@ def offered_next_to(entry: PicklistEntry) -> QuerySet[Any]:
 
 def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
     """Add an entry at the end of its list. Raises ValidationError if the list is full."""
-    with _list_locked(entry):
+    with list_locked(entry.company_id):
+        entry.company.ensure_steps()  # of a company that was restored, or made by a process of a former version
         positions = list(_list_of(entry).values_list("position", flat=True))
         if len(positions) >= ENTRIES_AT_MOST:
             raise ValidationError(FULL)
@@ -90,8 +92,8 @@ def change_entry(*, entry: PicklistEntry, fields: Iterable[str]) -> None:
     if not changed:
         return
     picklist = picklist_of(entry)
-    with _list_locked(entry):
-        before = _locked(entry)
+    with list_locked(entry.company_id):
+        before = _current(entry, lock=True)
         if "meaning" in changed and picklist.is_used(before):
             raise ValidationError({"meaning": USED})
         entry.save(update_fields=changed)
@@ -102,7 +104,7 @@ def change_entry(*, entry: PicklistEntry, fields: Iterable[str]) -> None:
 
 def move_entry(*, entry: PicklistEntry, place: Callable[[int], int]) -> None:
     """Move an entry in the order of those that are not archived. `place` turns its index there into the new one."""
-    with _list_locked(entry):
+    with list_locked(entry.company_id):
         offered = list(_list_of(entry).offered())
         if entry not in offered:
             return
@@ -116,7 +118,7 @@ def move_entry(*, entry: PicklistEntry, place: Callable[[int], int]) -> None:
 
 def archive_entry(*, entry: PicklistEntry) -> None:
     """Offer it no longer. What has it keeps it. Raises ValidationError if the list can't be without it."""
-    with _list_locked(entry):
+    with list_locked(entry.company_id):
         _refuse_if_needed(entry)
         if _list_of(entry).filter(pk=entry.pk, archived_at=None).update(archived_at=Now()):
             _record(entry, "archived")
@@ -124,7 +126,7 @@ def archive_entry(*, entry: PicklistEntry) -> None:
 
 def unarchive_entry(*, entry: PicklistEntry) -> None:
     """Offer it again."""
-    with _list_locked(entry):
+    with list_locked(entry.company_id):
         if _list_of(entry).filter(pk=entry.pk).exclude(archived_at=None).update(archived_at=None):
             _record(entry, "unarchived")
 
@@ -136,8 +138,9 @@ def delete_entry(*, entry: PicklistEntry, move_to: PicklistEntry | None) -> int:
     `move_to` isn't one of its `targets`.
     """
     picklist = picklist_of(entry)
-    with _list_locked(entry), statements_may_take(LONG_SECONDS):
-        entry = _locked(entry)
+    with list_locked(entry.company_id), statements_may_take(LONG_SECONDS):
+        # Not locked yet: whoever gives a lead this status holds the lead, and waits for the status when they commit.
+        entry = _current(entry)
         _refuse_if_needed(entry)
         moved = 0
         if picklist is not TAGS and picklist.is_used(entry):
@@ -146,7 +149,10 @@ def delete_entry(*, entry: PicklistEntry, move_to: PicklistEntry | None) -> int:
                 raise ValidationError(NO_TARGET)
             moved = _rewrite(entry, target)
         _record(entry, "deleted", moved=moved)
-        entry.delete()
+        try:
+            entry.delete()
+        except RestrictedError:
+            raise ValidationError(GIVEN_MEANWHILE) from None
     return moved
 
 
@@ -161,16 +167,17 @@ def _list_of(entry: PicklistEntry) -> Any:
 
 
 @contextmanager
-def _list_locked(entry: PicklistEntry) -> Iterator[None]:
+def list_locked(company_id: int) -> Iterator[None]:
     """Hold the company's row: of two admins at once, the second sees what the first has done. Leads don't wait."""
     with transaction.atomic():
-        Company.objects.select_for_update(no_key=True).get(pk=entry.company_id)
+        Company.objects.select_for_update(no_key=True).get(pk=company_id)
         yield
 
 
-def _locked(entry: PicklistEntry) -> Any:
-    """The entry as it is now, locked also against new references to it."""
-    found = _list_of(entry).select_for_update(of=("self",)).filter(pk=entry.pk).first()
+def _current(entry: PicklistEntry, *, lock: bool = False) -> Any:
+    """The entry as it is now; with `lock`, nothing can be made to refer to it until the transaction ends."""
+    rows = _list_of(entry).select_for_update(of=("self",)) if lock else _list_of(entry)
+    found = rows.filter(pk=entry.pk).first()
     if found is None:
         raise ValidationError("Someone has just deleted it.")
     return found

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from crm.models import Company, Deal, DealTag, Lead, LeadTag, Tag
 from crm.models.lead import PersonErased
 from crm.models.tag import add_links
-from crm.services.picklists import add_entry
+from crm.services.picklists import add_entry, list_locked
 
 TAGS_AT_MOST: Final = 20  # of a lead or deal
 TOO_MANY: Final = f"Enter at most {TAGS_AT_MOST} tags."
@@ -19,10 +19,9 @@ TOO_MANY: Final = f"Enter at most {TAGS_AT_MOST} tags."
 
 def put_tag(*, rows: "QuerySet[Lead] | QuerySet[Deal]", tag: Tag) -> int:
     """Put a tag on these leads or deals. Returns how many did not have it. Raises ValidationError if it is archived."""
+    if tag.archived_at is not None:
+        raise ValidationError(f"“{tag}” was archived, so it can't be put on anything.")
     with transaction.atomic():
-        kept = Tag.objects.for_company(tag.company_id).select_for_update(no_key=True).filter(pk=tag.pk).first()
-        if kept is None or kept.archived_at is not None:
-            raise ValidationError(f"“{tag}” was archived, so it can't be put on anything.")
         locked = _locked(rows)
         without = [pk for pk in locked if pk not in _having(rows.model, locked, tag)]
         add_links(rows.model, tag.company_id, [(pk, tag) for pk in without])
@@ -67,7 +66,7 @@ def tags_named(*, company: Company, names: Iterable[str], may_add: bool) -> list
     wanted = {name.casefold(): name for name in (" ".join(name.split()) for name in names) if name}
     if len(wanted) > TAGS_AT_MOST:
         raise ValidationError({"tags": TOO_MANY})
-    known = {tag.name.casefold(): tag for tag in Tag.objects.for_company(company)} if wanted else {}
+    known = _tags_by_name(company) if wanted else {}
     for key in wanted.keys() & known.keys():
         if known[key].archived_at is not None:
             raise ValidationError({"tags": f"The tag “{known[key]}” was archived. Choose another one."})
@@ -77,14 +76,22 @@ def tags_named(*, company: Company, names: Iterable[str], may_add: bool) -> list
     return [known[key] for key in wanted if key in known] + [_new_tag(company, name) for name in unknown]
 
 
+def _tags_by_name(company: Company) -> dict[str, Tag]:
+    return {tag.name.casefold(): tag for tag in Tag.objects.for_company(company)}
+
+
 def _new_tag(company: Company, name: str) -> Tag:
-    tag = Tag(company=company, name=name)
-    try:
-        tag.full_clean(exclude=["company"])
-        add_entry(entry=tag)
-    except ValidationError as error:
-        raise ValidationError({"tags": error.messages}) from error
-    return tag
+    """A new tag, or the one that another script has just added."""
+    with list_locked(company.pk):
+        if found := _tags_by_name(company).get(name.casefold()):
+            return found
+        tag = Tag(company=company, name=name)
+        try:
+            tag.full_clean(exclude=["company"])
+            add_entry(entry=tag)
+        except ValidationError as error:
+            raise ValidationError({"tags": error.messages}) from error
+        return tag
 
 
 def _locked(rows: "QuerySet[Any]") -> list[int]:

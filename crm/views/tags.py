@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.models import Deal, Lead, Tag
 from crm.models.roles import Action
 from crm.services.tags import put_tag, take_tag
@@ -20,6 +20,7 @@ from crm.views.shell import back_to
 
 @require_POST
 @member(Action.EDIT_LEADS)
+@checked_again
 def lead_tags(request: MemberRequest, pk: int) -> HttpResponse:
     """Put the tag `add` on the lead, or take the tag `remove` off it."""
     return _change(request, Lead.objects.for_company(request.membership.company).not_erased(), pk)
@@ -27,6 +28,7 @@ def lead_tags(request: MemberRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @member(Action.EDIT_LEADS)
+@checked_again
 def deal_tags(request: MemberRequest, pk: int) -> HttpResponse:
     """Put the tag `add` on the deal, or take the tag `remove` off it."""
     deals = Deal.objects.for_company(request.membership.company)
@@ -43,6 +45,7 @@ def _change(request: MemberRequest, rows: Any, pk: int) -> HttpResponse:
 
 @require_POST
 @member(Action.EDIT_LEADS)
+@checked_again
 def lead_bulk_tags(request: MemberRequest) -> HttpResponse:
     """Put a tag on all selected leads, or take it off (`tag_change`)."""
     back = back_to(request, default=reverse("leads"))

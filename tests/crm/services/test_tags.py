@@ -32,6 +32,7 @@ def test_an_archived_tag_is_put_on_nothing_and_stays_where_it_is(company: Compan
     ada, grace = make_lead(company), make_lead(company)
     put_tag(rows=Lead.objects.filter(pk=ada.pk), tag=vip)
     Tag.objects.update(archived_at="2026-03-01T00:00Z")
+    vip.refresh_from_db()
 
     with pytest.raises(ValidationError, match="“VIP” was archived"):
         put_tag(rows=Lead.objects.filter(pk=grace.pk), tag=vip)

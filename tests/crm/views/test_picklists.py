@@ -339,21 +339,39 @@ def test_two_admins_can_t_archive_the_last_two_of_a_meaning(client_as: Any, admi
     assert LeadStatus.objects.for_company(company).offered().filter(meaning="new").count() == 1
 
 
+@pytest.fixture
+def deleted_meanwhile(company: Any, monkeypatch: pytest.MonkeyPatch) -> LeadStatus:
+    """A status that somebody else deletes after it was checked, and before the lead is written."""
+    contacted, save = status(company, "Contacted"), Lead.save
+
+    def someone_else_first(lead: Lead, *args: Any, **kwargs: Any) -> None:
+        monkeypatch.setattr(Lead, "save", save)
+        in_threads(1, lambda _: contacted.delete())
+        save(lead, *args, **kwargs)
+
+    found = status(company, "Contacted")
+    monkeypatch.setattr(Lead, "save", someone_else_first)
+    return found
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_status_that_is_deleted_while_a_lead_gets_it_is_refused(
-    client_as: Any, admin: Membership, company: Any, monkeypatch: pytest.MonkeyPatch
+    client_as: Any, admin: Membership, deleted_meanwhile: LeadStatus
 ) -> None:
-    contacted, saved = status(company, "Contacted"), Lead.save
-
-    def deleted_meanwhile(lead: Lead, *args: Any, **kwargs: Any) -> None:
-        monkeypatch.setattr(Lead, "save", saved)
-        in_threads(1, lambda _: contacted.delete())
-        saved(lead, *args, **kwargs)
-
-    monkeypatch.setattr(Lead, "save", deleted_meanwhile)
-    form = {"first_name": "Ada", "type": "inbound", "status": contacted.pk}
+    form = {"first_name": "Ada", "type": "inbound", "status": deleted_meanwhile.pk}
 
     page = client_as(admin).post("/leads/new/", form)
 
     assert "Choose one of your company&#x27;s statuses." in page.content.decode()
+    assert not Lead.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_script_that_gives_a_lead_a_status_that_is_being_deleted_is_told_so(
+    company: Any, deleted_meanwhile: LeadStatus
+) -> None:
+    answer = caller(company).post("/api/v1/leads/", {"first_name": "Ada", "status": deleted_meanwhile.pk})
+
+    assert answer.status_code == 409
+    assert "has just been deleted" in answer.json()["detail"]
     assert not Lead.objects.exists()

@@ -14,6 +14,7 @@ from crm.services import lead_imports
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller
 from tests.crm.importing.uploading import run, upload, work_on
+from tests.faults.threads import in_threads
 
 pytestmark = pytest.mark.django_db
 
@@ -184,3 +185,14 @@ def test_a_lead_that_somebody_tagged_stays_when_its_import_is_undone(
     work_on(done)
 
     assert list(Lead.objects.all()) == [ada]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_scripts_make_one_tag_at_once(company: Company) -> None:
+    api = [caller(company) for _ in range(2)]
+    answers: list[Any] = []
+
+    in_threads(2, lambda at: answers.append(api[at].post("/api/v1/leads/", {"first_name": "Ada", "tags": ["VIP"]})))
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert Tag.objects.count() == 1
