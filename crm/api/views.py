@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, status
@@ -115,6 +115,10 @@ class PipelineViewSet(WritableViewSet[M]):
         "destroy": Action.DELETE_LEADS,
     }
 
+    def get_queryset(self) -> QuerySet[M]:
+        rows = super().get_queryset()
+        return rows.prefetch_related("tags") if self.action == "list" else rows
+
     def perform_destroy(self, instance: Any) -> None:
         delete(row=instance)
 
@@ -122,7 +126,7 @@ class PipelineViewSet(WritableViewSet[M]):
 class LeadViewSet(PipelineViewSet[Lead]):
     """The company's leads, newest first."""
 
-    queryset = Lead.objects.not_erased().prefetch_related("tags")
+    queryset = Lead.objects.not_erased()
     serializer_class = LeadSerializer
     filterset_class = LeadFilter
 
@@ -130,7 +134,7 @@ class LeadViewSet(PipelineViewSet[Lead]):
 class DealViewSet(PipelineViewSet[Deal]):
     """The company's deals, newest first."""
 
-    queryset = Deal.objects.prefetch_related("tags")
+    queryset = Deal.objects.all()
     serializer_class = DealSerializer
 
 

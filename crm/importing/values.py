@@ -46,7 +46,7 @@ class RowReader:
         self._width = len(columns)
         statuses = {status.name.casefold(): status for status in LeadStatus.objects.for_company(company).offered()}
         offered_types = list(LeadType.objects.for_company(company).offered())
-        types = {name.casefold(): each.code for each in offered_types for name in (each.code, each.name)}
+        types = {each.name.casefold(): each.code for each in offered_types} | {e.code: e.code for e in offered_types}
         tags = {tag.name.casefold(): tag.name for tag in Tag.objects.for_company(company).offered()}
         self._readers: dict[str, Any] = {
             **{name: partial(_text, name) for name in TEXTS},

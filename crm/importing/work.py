@@ -159,17 +159,17 @@ def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
     ]
     for each, lead in zip(judged, Lead.objects.bulk_create(leads), strict=True):
         each.row.lead = lead
-    _tag({each.row.lead_id: each.values[TAGS] for each in judged if TAGS in each.values}, lead_import)
+    _tag([(each.row.lead_id, each.values[TAGS]) for each in judged if TAGS in each.values], lead_import)
 
 
 def _without_tags(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != TAGS}
 
 
-def _tag(names: dict[int | None, list[str]], lead_import: LeadImport) -> None:
+def _tag(names: Sequence[tuple[int | None, list[str]]], lead_import: LeadImport) -> None:
     """Put the tags with these names on the leads with these keys."""
     known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)} if names else {}
-    pairs = [(pk, known[name]) for pk, tags in names.items() if pk for name in tags if name in known]
+    pairs = [(pk, known[name]) for pk, tags in names if pk for name in tags if name in known]
     add_links(Lead, lead_import.company_id, pairs)
 
 
@@ -186,7 +186,7 @@ def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
         Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
     if changed:
         Lead.objects.bulk_update(changed.values(), [*(fields - {SHARED, TAGS}), "updated_at"], batch_size=BATCH)
-    _tag({each.row.lead_id: each.news[TAGS] for each in judged if TAGS in each.news}, lead_import)
+    _tag([(each.row.lead_id, each.news[TAGS]) for each in judged if TAGS in each.news], lead_import)
 
 
 def _undo(lead_import: LeadImport) -> None:

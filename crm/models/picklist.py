@@ -6,6 +6,7 @@ What has an archived entry keeps it and shows it, but nobody can choose it any m
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final, Self, TypeVar
 
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -109,7 +110,12 @@ class LeadSource(PicklistEntry):
 
 
 class Tag(PicklistEntry):
-    """A tag of leads and deals."""
+    """A tag of leads and deals. In files, several are in one cell."""
+
+    name = models.CharField(
+        max_length=60,
+        validators=[RegexValidator(r"[,;|]", "Enter a name without a comma, semicolon or |.", inverse_match=True)],
+    )
 
     objects: ClassVar[PicklistQuerySet[Self]] = PicklistQuerySet.as_manager()  # type: ignore[assignment]
 

@@ -92,7 +92,7 @@ def change_entry(*, entry: PicklistEntry, fields: Iterable[str]) -> None:
     if not changed:
         return
     picklist = picklist_of(entry)
-    with list_locked(entry.company_id):
+    with list_locked(entry.company_id), statements_may_take(LONG_SECONDS):
         before = _current(entry, lock=True)
         if "meaning" in changed and picklist.is_used(before):
             raise ValidationError({"meaning": USED})

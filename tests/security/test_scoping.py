@@ -43,7 +43,7 @@ REASONED = {
     ("crm/api/views.py", "Lead.not_erased"): "CompanyViewSet narrows it to the caller's company",
     ("crm/views/calendar_feeds.py", "CalendarFeed.find"): "the token in the address is the right to it",
     ("crm/api/views.py", "Task.select_related"): "CompanyViewSet narrows it to the caller's company",
-    ("crm/api/views.py", "Deal.prefetch_related"): "CompanyViewSet narrows it to the caller's company",
+    ("crm/api/views.py", "Deal.all"): "CompanyViewSet narrows it to the caller's company",
     ("capi/api/views.py", "ConversionRule.all"): "CompanyViewSet narrows it to the caller's company",
     ("capi/api/views.py", "ConversionEvent.select_related"): "CompanyViewSet narrows it to the caller's company",
     ("capi/forms/reports.py", "ConversionRule.none"): "none, until the form knows its company",

@@ -127,6 +127,7 @@ def test_only_an_admin_s_key_makes_a_tag_on_the_fly(company: Company) -> None:
         (["x" * 61], "no more than 60 characters"),
         ([f"Tag {n}" for n in range(21)], "no more than 20 elements"),
         (["Old"], "The tag “Old” was archived."),
+        (["VIP, Old"], "Enter a name without a comma"),
         (["a\x00b"], "Null characters are not allowed."),
     ],
 )
@@ -140,14 +141,18 @@ def test_tags_that_make_no_sense_are_refused_and_nothing_is_written(company: Com
     assert (Lead.objects.count(), Tag.objects.count()) == (0, 1)
 
 
-def test_making_a_lead_without_tags_asks_for_none(company: Company) -> None:
+def test_saving_a_lead_without_tags_asks_for_them_once_at_most(company: Company) -> None:
     api = caller(company)
-    api.post("/api/v1/leads/", {"first_name": "Ada"})  # notes the use of the key
+    lead = api.post("/api/v1/leads/", {"first_name": "Ada"}).json()["id"]  # notes the use of the key
+
+    with CaptureQueriesContext(connection) as changed:
+        api.patch(f"/api/v1/leads/{lead}/", {"title": "Buyer"})
 
     with CaptureQueriesContext(connection) as asked:
         api.post("/api/v1/leads/", {"first_name": "Ada"})
 
     assert not [query["sql"] for query in asked if "tag" in query["sql"]]
+    assert len([query["sql"] for query in changed if "tag" in query["sql"]]) == 1  # for the response
 
 
 def test_an_import_tags_new_and_known_leads_and_its_undo_takes_them_off(sales: Membership, vip: Tag) -> None:
