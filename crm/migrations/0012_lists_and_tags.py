@@ -20,9 +20,9 @@ def _fill_lists(apps, editor):
             lead_type(company_id=pk, name=name, code=code, position=position)
             for position, (name, code) in enumerate(TYPES, start=1)
         )
-        sources = lead.objects.filter(company=pk).exclude(source="").order_by("-leads", "source")
+        sources = lead.objects.filter(company=pk).exclude(source="").order_by().values_list("source")
         names = {}
-        for source in sources.values_list("source", flat=True).annotate(leads=models.Count("pk"))[:SOURCES_AT_MOST]:
+        for source, _ in sources.annotate(leads=models.Count("pk")).order_by("-leads", "source")[:SOURCES_AT_MOST]:
             names.setdefault(source.lower(), source)
         lead_source.objects.bulk_create(
             [

@@ -1,0 +1,25 @@
+"""Migrations that write rows, on a database that has some."""
+
+from importlib import import_module
+from types import SimpleNamespace
+
+import pytest
+from django.apps import apps
+from django.db import connection
+
+from crm.models import Company, LeadSource, LeadType
+from tests.conftest import make_lead
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+
+def test_companies_get_the_types_that_there_were_and_the_sources_that_they_use_most(company: Company) -> None:
+    LeadType.objects.all().delete()
+    for source in ("Web", "Fair", "Fair", "fair", ""):
+        make_lead(company, source=source)
+
+    import_module("crm.migrations.0010_lists_and_tags")._fill_lists(apps, SimpleNamespace(connection=connection))
+
+    types = LeadType.objects.for_company(company).values_list("code", flat=True)
+    assert list(types) == ["inbound", "outbound", "referral", "partner"]
+    assert list(LeadSource.objects.for_company(company).values_list("name", flat=True)) == ["Fair", "Web"]
