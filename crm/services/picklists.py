@@ -86,7 +86,7 @@ def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
 def change_entry(*, entry: PicklistEntry, fields: Iterable[str]) -> None:
     """Save these fields of an entry. A source that is renamed is renamed on its leads, too.
 
-    Raises ValidationError for a new meaning of a status or stage that is in use.
+    Raises ValidationError for a new meaning of a status or stage that is in use, or that the company needs.
     """
     changed = list(fields)
     if not changed:
@@ -94,8 +94,10 @@ def change_entry(*, entry: PicklistEntry, fields: Iterable[str]) -> None:
     picklist = picklist_of(entry)
     with list_locked(entry.company_id), statements_may_take(LONG_SECONDS):
         before = _current(entry, lock=True)
-        if "meaning" in changed and picklist.is_used(before):
-            raise ValidationError({"meaning": USED})
+        if "meaning" in changed:
+            if picklist.is_used(before):
+                raise ValidationError({"meaning": USED})
+            _refuse_if_needed(before)
         entry.save(update_fields=changed)
         if picklist is SOURCES and "name" in changed:
             _rewrite(before, entry)
