@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils.text import slugify
 
 from crm.models import Company, Deal, Lead, LeadStatus, Membership, Stage, Task, User
-from crm.models.lead import LeadType
+from crm.models.company import DEFAULT_TYPES
 from crm.models.roles import Role
 from leadmachine.demo.people import FIRST_NAMES, LAST_NAMES, ORGANISATIONS, SOURCES, TITLES
 
@@ -119,5 +119,5 @@ def _values(company: Company) -> dict[str, Any]:
         "organisations": list(ORGANISATIONS),
         "titles": list(TITLES),
         "sources": sorted(set(SOURCES)),
-        "types": LeadType.values,
+        "types": [code for _, code in DEFAULT_TYPES],
     }
