@@ -13,6 +13,7 @@ SEARCHES = {
     # Posted to keep what somebody searches for out of the address. They change nothing but what is shown.
     "_parts/filters.html": 1,
     "_parts/lead_search.html": 1,
+    "crm/finding/_palette.html": 1,
 }
 
 OF_DJANGO = re.compile(r"\{[{%#].*?[#%}]\}")
