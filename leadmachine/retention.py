@@ -240,6 +240,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.DealTag": Kept("as long as its deal and its tag"),
     "crm.Lead": Kept("until somebody of the company deletes it; erased, its empty row stays"),
     "crm.Deal": Kept("as long as its lead, or until somebody of the company deletes it"),
+    "crm.CustomField": Kept("until an admin of the company deletes it, and its values have been removed"),
     "crm.Task": Kept("as long as what it is about, or until somebody of the company deletes it"),
     "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
     "crm.SavedView": Kept("as long as its account, or until somebody of the company deletes it"),

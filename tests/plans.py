@@ -39,3 +39,11 @@ def read(plan: Any) -> set[str]:
         here = {plan["Relation Name"]} if "Relation Name" in plan else set()
         return here.union(*map(read, plan.values()))
     return set().union(*map(read, plan)) if isinstance(plan, list | tuple) else set()
+
+
+def indexes(plan: Any) -> set[str]:
+    """The indexes that it uses."""
+    if isinstance(plan, dict):
+        here = {plan["Index Name"]} if "Index Name" in plan else set()
+        return here.union(*map(indexes, plan.values()))
+    return set().union(*map(indexes, plan)) if isinstance(plan, list | tuple) else set()

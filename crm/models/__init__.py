@@ -4,6 +4,7 @@ from crm.models.audit import AuditAction, AuditEntry
 from crm.models.calendar_feed import CalendarFeed
 from crm.models.change import Change, ChangedField
 from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMeaning
+from crm.models.custom_field import CustomField, FieldSubject, FieldType
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.idempotency import IdempotencyRecord
@@ -37,8 +38,11 @@ __all__ = [
     "Company",
     "CrmEvent",
     "CrmEventKind",
+    "CustomField",
     "Deal",
     "DealTag",
+    "FieldSubject",
+    "FieldType",
     "IdempotencyRecord",
     "ImportState",
     "Invitation",

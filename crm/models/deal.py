@@ -46,6 +46,7 @@ class Deal(Tracked):
     )
     expected_close = models.DateField(null=True, blank=True)
     tags = models.ManyToManyField("crm.Tag", through="crm.DealTag", related_name="deals", editable=False)
+    custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)  # see `custom_field`
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -78,6 +78,7 @@ class Lead(Tracked):
         help_text="If off, nothing about this person is sent to LinkedIn, and pending events are skipped.",
     )
     notes = models.TextField(blank=True, max_length=20_000)
+    custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)  # see `custom_field`
     erased_at = models.DateTimeField(null=True, editable=False)  # from then on the row holds nothing personal
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -109,7 +110,8 @@ class Lead(Tracked):
             models.UniqueConstraint(fields=["company", "id"], name="lead_of_company"),
             models.CheckConstraint(
                 name=NOTHING_OF_AN_ERASED_LEAD,
-                condition=Q(erased_at=None) | Q(share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")),
+                condition=Q(erased_at=None)
+                | Q(share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")),
             ),
         ]
 

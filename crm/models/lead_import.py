@@ -66,6 +66,13 @@ class RowProblem(models.TextChoices):
     TAG_UNKNOWN = "tag_unknown", "Tag is not in the company's list"
     CONSENT_UNCLEAR = "consent_unclear", "Consent is neither yes nor no"
     TOO_LONG = "too_long", "Text is too long"
+    NOT_A_TEXT = "not_a_text", "Text can't be stored"
+    NOT_A_NUMBER = "not_a_number", "Not a number"
+    NOT_A_DATE = "not_a_date", "Not a date, or one that can be read in two ways"
+    NOT_YES_OR_NO = "not_yes_or_no", "Neither yes nor no"
+    NOT_A_CHOICE = "not_a_choice", "Not one of the choices"
+    NOT_A_URL = "not_a_url", "Not a web address"
+    REQUIRED = "required", "A required field is empty"
     TOO_MANY_CELLS = "too_many_cells", "More cells than columns"
     ERASED = "erased", "The person has been erased"
 

@@ -32,7 +32,7 @@ SINGLE_COLUMN_KEYS = """
 def unique_within_company(table: str) -> migrations.RunPython:
     """Add the constraint that composite foreign keys refer to, unless the model already has one."""
     name = f"{table}_of_company"
-    return _on_postgresql(
+    return on_postgresql(
         f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" UNIQUE (company_id, id)',
         f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"',
     )
@@ -75,7 +75,9 @@ def _name(table: str, column: str) -> str:
     return f"{table}_{column}_same_company"
 
 
-def _on_postgresql(forwards: str, backwards: str) -> migrations.RunPython:
+def on_postgresql(forwards: str, backwards: str) -> migrations.RunPython:
+    """Run a statement that other databases have no use for."""
+
     def run(statement: str, apps: Any, editor: Any) -> None:
         if editor.connection.vendor == "postgresql":
             editor.execute(statement)

@@ -19,7 +19,21 @@ from django.db import models, transaction
 from django.db.models import Value
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
-from crm.models import AuditAction, AuditEntry, Deal, Lead, LeadSearch, LeadTag, Task, TaskReminder, User
+from crm.models import (
+    AuditAction,
+    AuditEntry,
+    CustomField,
+    Deal,
+    FieldSubject,
+    Lead,
+    LeadSearch,
+    LeadTag,
+    Task,
+    TaskReminder,
+    User,
+)
+from crm.models.custom_field import FREE_TEXT
+from crm.models.custom_lookups import merged
 from crm.models.lead import PERSONAL, PersonErased
 from crm.services import audit
 from crm.services.lead_imports import forget_person
@@ -54,7 +68,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         _clear_tasks(locked)
         LeadTag.objects.for_company(locked.company_id).filter(lead=locked).delete()
         Lead.objects.filter(pk=locked.pk).update(
-            erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")
+            erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")
         )
         _forget_in_admin_log(locked, deals)
         LeadSearch.objects.for_company(locked.company_id).delete()  # a search may have their name or address
@@ -84,9 +98,11 @@ def person_kept(lead_id: int) -> Iterator[None]:
 
 
 def _clear_deals(lead: Lead) -> list[int]:
-    """Give the lead's deals neutral titles. Returns their ids."""
+    """Give the lead's deals neutral titles, and remove their custom texts. Returns their ids."""
     deals = Deal.objects.filter(lead=lead)
-    deals.update(title=Concat(Value("Deal "), Cast("pk", models.CharField())), updated_at=Now())
+    texts = CustomField.objects.of(lead.company_id, FieldSubject.DEAL).filter(type__in=FREE_TEXT)
+    custom = merged(dict.fromkeys(texts.values_list("key", flat=True)))
+    deals.update(title=Concat(Value("Deal "), Cast("pk", models.CharField())), custom=custom, updated_at=Now())
     return list(deals.order_by("pk").values_list("pk", flat=True))
 
 

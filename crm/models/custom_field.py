@@ -1,0 +1,171 @@
+"""Custom fields: what a company wants to know of its leads and deals beyond what every company does.
+
+The definitions are rows. The values are in the column `custom` of the lead or deal, by the key of their field.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final, Self
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
+from django.utils.text import slugify
+
+from crm.models.bidi import without_bidi_controls
+from crm.models.company import Company
+from crm.models.tenancy import CompanyQuerySet
+
+LONGEST_KEY: Final = 40
+CHOICES_AT_MOST: Final = 100  # of a field, archived ones included
+LONGEST_CHOICE: Final = 80
+
+
+class FieldSubject(models.TextChoices):
+    """What has the field."""
+
+    LEAD = "lead", "Leads"
+    DEAL = "deal", "Deals"
+
+
+class FieldType(models.TextChoices):
+    """What may be entered. It never changes: `crm.models.custom_values` has the normal form of each."""
+
+    TEXT = "text", "Text"
+    LONG_TEXT = "long_text", "Long text"
+    NUMBER = "number", "Number"
+    MONEY = "money", "Money"
+    DATE = "date", "Date"
+    YES_NO = "yes_no", "Yes or no"
+    CHOICE = "choice", "Pick one"
+    CHOICES = "choices", "Pick several"
+    URL = "url", "Web address"
+    PHONE = "phone", "Phone"
+
+
+WITH_CHOICES: Final = (FieldType.CHOICE, FieldType.CHOICES)
+FREE_TEXT: Final = (FieldType.TEXT, FieldType.LONG_TEXT, FieldType.URL, FieldType.PHONE)  # may name a person
+
+Choice = dict[str, Any]  # key, label, and is_archived
+
+
+class CustomFieldQuerySet(CompanyQuerySet["CustomField"]):
+    def of(self, company: Company | int, subject: str) -> Self:
+        """The company's fields of leads or of deals, in order; those that are being deleted too."""
+        return self.for_company(company).filter(subject=subject)
+
+    def not_removed(self) -> Self:
+        """Exclude deleted fields whose values are still being removed."""
+        return self.filter(removed_at=None)
+
+    def in_use(self) -> Self:
+        """Those that are shown and asked for."""
+        return self.not_removed().filter(archived_at=None)
+
+
+class CustomField(models.Model):
+    """A field of the company's own. `key` names it in the API, in files and in the column `custom`, and never changes.
+
+    An archived field keeps its values, and is neither shown nor asked for. A deleted one keeps its row, and so its key,
+    until its values are gone: no later field can find them.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="custom_fields", db_index=False)
+    subject = models.CharField("for", max_length=10, choices=FieldSubject.choices)
+    key = models.CharField(max_length=LONGEST_KEY, editable=False)
+    name = models.CharField(max_length=60)
+    type = models.CharField(max_length=10, choices=FieldType.choices)
+    help_text = models.CharField(
+        "help", max_length=200, blank=True, help_text="Shown below the field where it is filled in."
+    )
+    is_required = models.BooleanField("required", default=False)
+    is_listed = models.BooleanField("show in the list", default=False)
+    position = models.PositiveSmallIntegerField(default=1, editable=False)
+    choices = models.JSONField(default=list, blank=True, editable=False)
+    archived_at = models.DateTimeField(null=True, editable=False)
+    removed_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[CustomFieldQuerySet] = CustomFieldQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["position", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["company", "subject", "key"], name="one_custom_field_per_key"),
+            models.UniqueConstraint(
+                "company", "subject", Lower("name"), name="one_custom_field_per_name", condition=Q(removed_at=None)
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["removed_at"], name="custom_fields_removed", condition=Q(removed_at__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return without_bidi_controls(self.name)
+
+    @property
+    def is_archived(self) -> bool:
+        return self.archived_at is not None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The choices by key, archived ones too: a value may still be one of them."""
+        return {choice["key"]: choice["label"] for choice in self.choices}
+
+    @property
+    def offered(self) -> list[tuple[str, str]]:
+        """The choices that may be chosen, in order."""
+        return [
+            (choice["key"], without_bidi_controls(choice["label"]))
+            for choice in self.choices
+            if not choice["is_archived"]
+        ]
+
+
+def free_key(name: str, taken: Iterable[str], *, longest: int = LONGEST_KEY, otherwise: str = "field") -> str:
+    """A key made from the name: letters of ASCII, digits and single underscores; the first is a letter.
+
+    Digits alone would be an index of a list in the database, and two underscores a lookup in ours.
+    """
+    key = re.sub(r"[^a-z0-9]+", "_", slugify(name)).strip("_")
+    key = key if key[:1].isalpha() else f"{otherwise}_{key}".strip("_")
+    key, used = key[: longest - 4].strip("_"), set(taken)
+    return next(each for each in (key, *(f"{key}_{number}" for number in range(2, 10_000))) if each not in used)
+
+
+def changed_choices(before: Sequence[Choice], labels: Sequence[tuple[str, str]]) -> list[Choice]:
+    """The choices in their new order, from pairs of key and label; new ones have no key yet.
+
+    Those that are missing are archived, because values may refer to them; one whose label comes again is used again.
+    Raises ValidationError for none, too many, a label that is too long or comes twice, and an unknown key.
+    """
+    known = {choice["key"]: choice for choice in before}
+    entered = [(key, " ".join(label.split())) for key, label in labels if label.strip()]
+    _check_labels(entered, known)
+    by_label = {choice["label"].casefold(): key for key, choice in known.items()}
+    named = {key for key, _ in entered if key}
+    result: dict[str, Choice] = {}
+    for key, label in entered:
+        again = by_label.get(label.casefold(), "")
+        if not key:
+            key = again if again not in named else ""
+        key = key or free_key(label, {*known, *result}, otherwise="choice")
+        result[key] = {"key": key, "label": label, "is_archived": False}
+    result |= {key: {**choice, "is_archived": True} for key, choice in known.items() if key not in result}
+    if len(result) > CHOICES_AT_MOST:
+        raise ValidationError(f"Enter at most {CHOICES_AT_MOST} choices. Removed ones count, because values keep them.")
+    return list(result.values())
+
+
+def _check_labels(entered: Sequence[tuple[str, str]], known: Mapping[str, Choice]) -> None:
+    labels = [label.casefold() for _, label in entered]
+    keys = [key for key, _ in entered if key]
+    if not labels:
+        raise ValidationError("Enter at least one choice.")
+    if twice := next((label for _, label in entered if labels.count(label.casefold()) > 1), ""):
+        raise ValidationError(f"Two choices are called “{twice}”. Each must be different.")
+    if any(len(label) > LONGEST_CHOICE for _, label in entered):
+        raise ValidationError(f"Enter at most {LONGEST_CHOICE} characters for a choice.")
+    if set(keys) - known.keys() or len(keys) != len(set(keys)):
+        raise ValidationError("There is no such choice.")

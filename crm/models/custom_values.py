@@ -1,0 +1,218 @@
+"""The values of custom fields: one Django form field for each type, used by forms, the API and imports alike.
+
+Cleaned, a value is in the normal form that is stored: a date is ISO 8601, a number a decimal string, a choice its key.
+An empty one is None, and has no key in the column.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final, cast
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
+
+from crm.models.amounts import AmountField
+from crm.models.custom_field import CustomField, FieldType
+
+Value = str | bool | list[str]
+
+LONGEST_TEXT: Final = 200
+LONGEST_LONG_TEXT: Final = 5_000
+LONGEST_URL: Final = 500
+LONGEST_PHONE: Final = 40
+NUMBER_DIGITS: Final = 15  # as many as a float holds: SQLite compares numbers as floats
+NUMBER_DECIMALS: Final = 6
+FIRST_YEAR, LAST_YEAR = 1800, 9998  # a time zone could move a later day out of what a date can be
+
+_YEAR_FIRST: Final = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]00:00(?::00)?)?", re.ASCII)
+_YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})", re.ASCII)
+_UNCLEAR: Final = "This date can be read in two ways. Write it as 2027-01-31."
+_NO_DATE: Final = "Enter a date, such as 2027-01-31."
+
+
+def form_field(field: CustomField, *, is_required: bool | None = None) -> forms.Field:
+    """The form field whose `clean` returns the value as it is stored, or None for an empty one.
+
+    `is_required` is for those who may leave out what the company requires of new rows.
+    """
+    required = field.is_required if is_required is None else is_required
+    options = {"label": str(field), "help_text": field.help_text, "required": required}
+    return _MAKERS[FieldType(field.type)](field, options)
+
+
+# The fields
+
+
+class _Text(forms.CharField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(empty_value=None, **kwargs)
+        self.validators.append(validate_encodable)
+
+
+class _Url(forms.URLField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(empty_value=None, assume_scheme="https", **kwargs)
+        self.validators.append(validate_encodable)
+        # Of the address with its scheme, which is what is stored.
+        self.validators.append(MaxLengthValidator(LONGEST_URL))
+
+    def to_python(self, value: Any) -> Any:
+        address = super().to_python(value)
+        if address and not address.lower().startswith(("http://", "https://")):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return address
+
+
+class _Number(AmountField):
+    def clean(self, value: Any) -> str | None:
+        number: Decimal | None = super().clean(value)
+        return None if number is None else self.normal(number)
+
+    def normal(self, number: Decimal) -> str:
+        """Without zeros at the end, so that equal numbers are equal texts."""
+        text = f"{number:f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return "0" if text in ("-0", "") else text
+
+
+class _Money(_Number):
+    def normal(self, number: Decimal) -> str:
+        return f"{number + 0:.2f}"
+
+
+class _Date(forms.Field):
+    widget = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+
+    def to_python(self, value: Any) -> str | None:
+        text = str(value or "").strip()
+        return read_date(text).isoformat() if text else None
+
+
+class _YesNo(forms.Field):
+    widget = forms.Select(choices=[("", ""), ("yes", "Yes"), ("no", "No")])
+
+    def to_python(self, value: Any) -> bool | None:
+        answers = {"yes": True, "no": False, "": None}
+        try:
+            return answers[value if isinstance(value, str) else ""]
+        except KeyError:
+            raise ValidationError("Choose yes or no.", code="invalid_choice") from None
+
+    def prepare_value(self, value: Any) -> Any:
+        return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+
+
+class _Choice(forms.ChoiceField):
+    def clean(self, value: Any) -> str | None:
+        return super().clean(value) or None
+
+
+class _Choices(forms.MultipleChoiceField):
+    def clean(self, value: Any) -> list[str] | None:
+        chosen, choices = set(super().clean(value)), cast(list[tuple[str, str]], self.choices)
+        # In the order of the choices, each once: the same selection is the same value.
+        return [key for key, _ in choices if key in chosen] or None
+
+
+def validate_encodable(text: str) -> None:
+    """Raise ValidationError for half of a surrogate pair, which no database stores."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValidationError("This text has a character that can't be stored.", code="invalid") from None
+
+
+def read_date(text: str) -> date:
+    """The date in any usual order. Raises ValidationError if it is none, or can be read in two ways."""
+    if found := _YEAR_FIRST.fullmatch(text):
+        year, month, day = map(int, found.groups())
+    elif found := _YEAR_LAST.fullmatch(text):
+        first, second, year = int(found[1]), int(found[3]), int(found[4])
+        is_day_first = found[2] == "." or first > 12 or first == second
+        if not is_day_first and second <= 12:
+            raise ValidationError(_UNCLEAR, code="unclear")
+        day, month = (first, second) if is_day_first else (second, first)
+    else:
+        raise ValidationError(_NO_DATE, code="invalid")
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise ValidationError(f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}.", code="invalid")
+    try:
+        return date(year, month, day)
+    except ValueError:
+        raise ValidationError(_NO_DATE, code="invalid") from None
+
+
+_NUMBER_INPUT: Final = {"inputmode": "decimal", "autocomplete": "off"}
+_TOO_LONG: Final = f"Enter at most {NUMBER_DIGITS} digits, {NUMBER_DECIMALS} of them after the decimal point."
+_NUMBER_ERRORS: Final = {
+    "invalid": "Enter a number, such as 25000 or 1999.50.",
+    "max_digits": _TOO_LONG,
+    "max_whole_digits": _TOO_LONG,
+    "max_decimal_places": _TOO_LONG,
+}
+
+
+def _number(field: CustomField, options: dict[str, Any]) -> forms.Field:
+    return _Number(
+        max_digits=NUMBER_DIGITS,
+        decimal_places=NUMBER_DECIMALS,
+        widget=forms.TextInput(_NUMBER_INPUT),
+        error_messages=_NUMBER_ERRORS,
+        **options,
+    )
+
+
+def _money(field: CustomField, options: dict[str, Any]) -> forms.Field:
+    return _Money(
+        max_digits=14,
+        decimal_places=2,
+        widget=forms.TextInput(_NUMBER_INPUT),
+        error_messages={
+            **_NUMBER_ERRORS,
+            "max_digits": "Enter at most 12 digits before the decimal point.",
+            "max_whole_digits": "Enter at most 12 digits before the decimal point.",
+            "max_decimal_places": "Enter at most 2 digits after the decimal point.",
+        },
+        **options,
+    )
+
+
+def _choice(field: CustomField, options: dict[str, Any]) -> forms.Field:
+    return _Choice(
+        choices=[("", ""), *field.offered], error_messages={"invalid_choice": "Choose one of the choices."}, **options
+    )
+
+
+def _choices(field: CustomField, options: dict[str, Any]) -> forms.Field:
+    return _Choices(
+        choices=field.offered,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={
+            "invalid_choice": "Choose some of the choices.",
+            "invalid_list": "Choose some of the choices.",
+        },
+        **options,
+    )
+
+
+_MAKERS: Final[dict[FieldType, Callable[[CustomField, dict[str, Any]], forms.Field]]] = {
+    FieldType.TEXT: lambda field, options: _Text(max_length=LONGEST_TEXT, **options),
+    FieldType.LONG_TEXT: lambda field, options: _Text(
+        max_length=LONGEST_LONG_TEXT, widget=forms.Textarea({"rows": 3}), **options
+    ),
+    FieldType.NUMBER: _number,
+    FieldType.MONEY: _money,
+    FieldType.DATE: lambda field, options: _Date(**options),
+    FieldType.YES_NO: lambda field, options: _YesNo(**options),
+    FieldType.CHOICE: _choice,
+    FieldType.CHOICES: _choices,
+    FieldType.URL: lambda field, options: _Url(
+        error_messages={"invalid": "Enter a web address, such as https://example.com."}, **options
+    ),
+    FieldType.PHONE: lambda field, options: _Text(
+        max_length=LONGEST_PHONE, widget=forms.TextInput({"type": "tel"}), **options
+    ),
+}
