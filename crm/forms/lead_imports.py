@@ -6,9 +6,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from crm.forms.leads import company_people, limit_to_company
-from crm.importing.columns import FIELDS, LEFT_OUT, NAMES
+from crm.importing.columns import LEFT_OUT, NAMES
 from crm.models import LeadImport, User
-from crm.selectors.lead_imports import ColumnView, Conversions
+from crm.selectors.lead_imports import ColumnView, Conversions, field_labels
 
 NO_NAME: Final = "Choose the column that has the name: a lead needs a first or a last name."
 NO, YES = "no", "yes"
@@ -32,7 +32,8 @@ class ColumnsForm(forms.Form):
 
     def __init__(self, *args: Any, lead_import: LeadImport, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        choices = [(LEFT_OUT, "Leave out"), *FIELDS.items()]
+        self._labels = field_labels(lead_import.company)
+        choices = [(LEFT_OUT, "Leave out"), *self._labels.items()]
         for index, name in enumerate(lead_import.header):
             self.fields[f"column_{index}"] = forms.ChoiceField(
                 label=name, choices=choices, required=False, initial=lead_import.columns[index]
@@ -42,7 +43,7 @@ class ColumnsForm(forms.Form):
         chosen = [name for name in self.columns() if name != LEFT_OUT]
         twice = next((name for name in chosen if chosen.count(name) > 1), None)
         if twice:
-            raise ValidationError(f"“{FIELDS[twice]}” is chosen for two columns. Leave one of them out.")
+            raise ValidationError(f"“{self._labels[twice]}” is chosen for two columns. Leave one of them out.")
         if not set(NAMES) & set(chosen):
             raise ValidationError(NO_NAME)
 

@@ -2,9 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from crm.models import CustomField
 
 LEFT_OUT: Final = ""
 GUESSED_FROM: Final = 50  # rows
@@ -62,9 +64,12 @@ class Guess:
     is_sure: bool
 
 
-def guess_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Guess]:
+def guess_columns(
+    header: Sequence[str], rows: Sequence[Sequence[str]], custom: Mapping[str, CustomField]
+) -> list[Guess]:
     """A guess for each column. No field is guessed twice, and a sure guess goes before an unsure one."""
-    guesses = [_guess(name, [row[index] for row in rows if index < len(row)]) for index, name in enumerate(header)]
+    own = {_plain(each): name for name, field in custom.items() for each in (field.key, field.name)}
+    guesses = [_guess(name, [row[index] for row in rows if index < len(row)], own) for index, name in enumerate(header)]
     taken: set[str] = set()
     result = [Guess(LEFT_OUT, is_sure=True)] * len(guesses)
     for index, guess in sorted(enumerate(guesses), key=lambda pair: not pair[1].is_sure):
@@ -74,8 +79,8 @@ def guess_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
     return result
 
 
-def _guess(name: str, values: Iterable[str]) -> Guess:
-    if field := field_named(name):
+def _guess(name: str, values: Iterable[str], own: Mapping[str, str]) -> Guess:
+    if field := field_named(name) or own.get(_plain(name), ""):
         return Guess(field, is_sure=True)
     if field := _UNSURE.get(_plain(name), ""):
         return Guess(field, is_sure=False)

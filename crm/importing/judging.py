@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from crm.importing.custom_columns import set_value
 from crm.importing.matching import SHARED, TAGS, existing_leads, news_for
 from crm.importing.values import RowReader
-from crm.models import CrmEventKind, Lead, LeadImport, LeadImportRow, RowOutcome
+from crm.models import CrmEventKind, Lead, LeadImport, LeadImportRow, RowOutcome, RowProblem
 
 LATER: Final = ":later"  # after a CRM event in the counts: leads that have no e-mail address yet
 PROBLEM: Final = "bad:"  # before a problem in the counts
@@ -37,7 +38,7 @@ def judge(lead_import: LeadImport, rows: Sequence[LeadImportRow], reader: RowRea
     leads = existing_leads(lead_import, leading)
     for each in judged:
         if each.row.outcome != RowOutcome.BAD:
-            _decide(each, first, leads)
+            _decide(each, first, leads, reader)
     return judged
 
 
@@ -87,12 +88,17 @@ def _leads(row: LeadImportRow, first: dict[str, int]) -> bool:
     return first.get(row.key) == row.number
 
 
-def _decide(each: JudgedRow, first: dict[str, int], leads: dict[str, Lead]) -> None:
+def _decide(each: JudgedRow, first: dict[str, int], leads: dict[str, Lead], reader: RowReader) -> None:
     row = each.row
+    first.setdefault(row.key, row.number)
     if not _leads(row, first):
         row.outcome, row.of_row = RowOutcome.DUPLICATE, first[row.key]
         return
     each.lead = leads.get(row.key)
+    if each.lead is None and reader.lacks(each.values):
+        del first[row.key]  # a later row about the person may have it
+        row.outcome, row.problem, row.key = RowOutcome.BAD, RowProblem.REQUIRED, ""
+        return
     if each.lead is None:
         row.outcome = RowOutcome.NEW
         return
@@ -100,4 +106,4 @@ def _decide(each: JudgedRow, first: dict[str, int], leads: dict[str, Lead]) -> N
     row.outcome = RowOutcome.UPDATE if each.news else RowOutcome.DUPLICATE
     for name, value in each.news.items():  # a later row about the same lead finds these fields filled
         if name != TAGS:
-            setattr(each.lead, name, value)
+            set_value(each.lead, name, value)

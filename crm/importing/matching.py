@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db.models import Value
 from django.db.models.functions import Concat, Lower, Trim
 
+from crm.importing.custom_columns import CUSTOM, value_of
 from crm.importing.values import TEXTS, person_key
 from crm.models import Lead, LeadImport
 from crm.models.lead import LeadQuerySet
@@ -51,7 +52,8 @@ def news_for(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:
 
     Tags are added to those that it has.
     """
-    news = {name: value for name, value in values.items() if name in TEXTS and not getattr(lead, name)}
+    fillable = {name: value for name, value in values.items() if name in TEXTS or name.startswith(CUSTOM)}
+    news = {name: value for name, value in fillable.items() if value_of(lead, name) in (None, "")}
     if values.get(SHARED) is False and lead.share_with_ad_platforms:
         news[SHARED] = False
     has = {tag.name for tag in lead.tags.all()} if TAGS in values else ()

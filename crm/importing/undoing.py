@@ -13,8 +13,10 @@ from typing import Any, Final
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from crm.importing.custom_columns import CUSTOM, value_of
 from crm.importing.matching import SHARED, TAGS
 from crm.models import Change, CrmEvent, Deal, Lead, LeadImport, LeadImportRow, LeadTag, RowOutcome, RowUndo, Task
+from crm.models.custom_lookups import merged
 from crm.models.recorder import taken_back
 
 JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a lead and its last change, if that was all
@@ -67,14 +69,16 @@ def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
         lead = leads.get(row.lead_id or 0)
         is_there = lead is not None and lead.erased_at is None
         fields = {name: value for name, value in row.filled.items() if name != TAGS}
-        unchanged = tuple(name for name, value in fields.items() if is_there and getattr(lead, name) == value)
+        unchanged = tuple(name for name, value in fields.items() if lead and is_there and value_of(lead, name) == value)
         row.undo = RowUndo.PUT_BACK if is_there and len(unchanged) == len(fields) else RowUndo.KEPT
         if lead is not None and TAGS in row.filled:
             by_tags[tuple(row.filled[TAGS])].append(lead.pk)
         if lead is not None and unchanged:
             by_fields[unchanged].append(lead.pk)
     for names, pks in by_fields.items():
-        old: dict[str, Any] = {name: True if name == SHARED else "" for name in names}
+        old: dict[str, Any] = {name: name == SHARED or "" for name in names if not name.startswith(CUSTOM)}
+        if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
+            old["custom"] = merged(dict.fromkeys(keys))
         Lead.objects.filter(pk__in=pks).update(**old, updated_at=Now())
     for tags, pks in by_tags.items():
         LeadTag.objects.filter(lead__in=pks, tag__name__in=tags).delete()

@@ -9,12 +9,11 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 
-from crm.importing.columns import LEFT_OUT, NAMES
-from crm.models import Company, Lead, LeadStatus, LeadType, RowProblem, Tag
+from crm.importing.columns import NAMES
+from crm.importing.custom_columns import CUSTOM, NO, YES, CellProblem, custom_columns, read_cell
+from crm.models import Company, CustomField, Lead, LeadStatus, LeadType, RowProblem, Tag
 
 TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
-YES: Final = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "j", "oui", "o"])
-NO: Final = frozenset(["no", "n", "false", "0", "off", "nee", "nein", "non"])
 _BETWEEN_TAGS: Final = re.compile(r"[,;|]")
 # Our own exports put an apostrophe before what a spreadsheet would take for a formula.
 _DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
@@ -34,15 +33,12 @@ class LeadValues:
         return "" if self.problem else person_key(self.values)
 
 
-class _Problem(Exception):
-    """The cell has this problem."""
-
-
 class RowReader:
-    """Reads rows of one import: knows which field each column is, and the company's lists."""
+    """Reads rows of one import: knows which field each column is, and the company's lists and custom fields."""
 
     def __init__(self, company: Company, columns: Sequence[str]) -> None:
-        self._columns = [(index, name) for index, name in enumerate(columns) if name != LEFT_OUT]
+        custom = custom_columns(company)
+        self._required = [name for name, field in custom.items() if field.is_required]
         self._width = len(columns)
         statuses = {status.name.casefold(): status for status in LeadStatus.objects.for_company(company).offered()}
         offered_types = list(LeadType.objects.for_company(company).offered())
@@ -56,7 +52,10 @@ class RowReader:
             "tags": partial(_tags, tags),
             "consent": partial(_consent, YES),
             "opted_out": partial(_consent, NO),
+            **{name: partial(_custom, field) for name, field in custom.items()},
         }
+        # A custom field may have been archived or deleted since the columns were chosen.
+        self._columns = [(index, name) for index, name in enumerate(columns) if name in self._readers]
 
     def read(self, cells: Sequence[str]) -> LeadValues:
         """The values of the row's cells, or the first problem."""
@@ -69,11 +68,15 @@ class RowReader:
             cell = _DEFUSED.sub("", cells[index]) if index < len(cells) else ""
             try:
                 row.values |= self._readers[name](cell) if cell else {}
-            except _Problem as problem:
+            except CellProblem as problem:
                 return LeadValues(row.values, str(problem), index)
         if "first_name" not in row.values and "last_name" not in row.values:
             return LeadValues(row.values, RowProblem.NAME_MISSING, self._name_column())
         return row
+
+    def lacks(self, values: Mapping[str, Any]) -> bool:
+        """True if a new lead with these values would lack one that the company requires."""
+        return any(name not in values for name in self._required)
 
     def _name_column(self) -> int | None:
         return next((index for index, name in self._columns if name in NAMES), None)
@@ -94,7 +97,14 @@ def _text(name: str, cell: str) -> dict[str, str]:
         return {name: Lead._meta.get_field(name).clean(value, None)}  # type: ignore[union-attr]
     except ValidationError as error:
         too_long = any(each.code == "max_length" for each in error.error_list)
-        raise _Problem(RowProblem.EMAIL_INVALID if name == "email" and not too_long else RowProblem.TOO_LONG) from None
+        raise CellProblem(
+            RowProblem.EMAIL_INVALID if name == "email" and not too_long else RowProblem.TOO_LONG
+        ) from None
+
+
+def _custom(field: CustomField, cell: str) -> dict[str, Any]:
+    value = read_cell(field, cell)
+    return {} if value is None else {CUSTOM + field.key: value}
 
 
 def _full_name(cell: str) -> dict[str, str]:
@@ -111,14 +121,14 @@ def _one_of(name: str, choices: Mapping[str, Any], problem: RowProblem, cell: st
     try:
         return {name: choices[cell.strip().casefold()]}
     except KeyError:
-        raise _Problem(problem) from None
+        raise CellProblem(problem) from None
 
 
 def _tags(known: Mapping[str, str], cell: str) -> dict[str, list[str]]:
     """The names of the tags in “VIP, Trade fair”, each once."""
     names = [" ".join(name.split()).casefold() for name in _BETWEEN_TAGS.split(cell)]
     if any(name and name not in known for name in names):
-        raise _Problem(RowProblem.TAG_UNKNOWN)
+        raise CellProblem(RowProblem.TAG_UNKNOWN)
     tags = list(dict.fromkeys(known[name] for name in names if name))
     return {"tags": tags} if tags else {}
 
@@ -126,5 +136,5 @@ def _tags(known: Mapping[str, str], cell: str) -> dict[str, list[str]]:
 def _consent(meaning_yes: frozenset[str], cell: str) -> dict[str, bool]:
     answer = cell.strip().casefold()
     if answer not in YES | NO:
-        raise _Problem(RowProblem.CONSENT_UNCLEAR)
+        raise CellProblem(RowProblem.CONSENT_UNCLEAR)
     return {"share_with_ad_platforms": answer in meaning_yes}

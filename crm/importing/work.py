@@ -13,6 +13,7 @@ from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 
 from crm.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
+from crm.importing.custom_columns import as_columns, column_names, custom_columns
 from crm.importing.judging import JudgedRow, count, judge
 from crm.importing.matching import SHARED, TAGS
 from crm.importing.reading import FileRow, Table, read_table
@@ -96,7 +97,8 @@ def _read(lead_import: LeadImport, table: Table | UnreadableFile | None) -> None
     else:
         sample = [row.cells for row in LeadImportRow.objects.of(lead_import)[:GUESSED_FROM]]
         lead_import.header, lead_import.notes = list(table.header), table.notes
-        lead_import.columns = _remembered(lead_import) or [g.field for g in guess_columns(table.header, sample)]
+        guesses = guess_columns(table.header, sample, custom_columns(lead_import.company))
+        lead_import.columns = _remembered(lead_import) or [guess.field for guess in guesses]
         lead_import.state = ImportState.CHECKING
     LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).delete()
 
@@ -154,7 +156,7 @@ def _judge_next(lead_import: LeadImport) -> list[JudgedRow]:
 
 def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
     leads = [
-        Lead(company=lead_import.company, owner_id=lead_import.owner_id, **_without_tags(each.values))
+        Lead(company=lead_import.company, owner_id=lead_import.owner_id, **as_columns(_without_tags(each.values)))
         for each in judged
     ]
     for each, lead in zip(judged, Lead.objects.bulk_create(leads), strict=True):
@@ -181,7 +183,7 @@ def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
         each.row.lead = each.lead
         each.lead.updated_at = Now()
         changed[each.lead.pk] = each.lead
-        fields |= each.news.keys()
+        fields |= column_names(each.news)
     if opted_out := [each.lead.pk for each in judged if each.lead and SHARED in each.news]:
         Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
     if changed:

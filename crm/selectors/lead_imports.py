@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from crm.importing.columns import FIELDS, GUESSED_FROM, LEFT_OUT, guess_columns
+from crm.importing.custom_columns import custom_columns
 from crm.importing.judging import LATER, PROBLEM
 from crm.models import Company, CrmEventKind, LeadImport, LeadImportRow, RowOutcome, RowProblem, RowUndo
 from crm.selectors.status_changes import ExpectedConversions
@@ -114,9 +115,9 @@ def conversions(lead_import: LeadImport) -> Conversions:
 
 
 def columns(lead_import: LeadImport) -> list[ColumnView]:
-    """The columns of the file, in one query."""
+    """The columns of the file, in two queries."""
     rows = [row.cells for row in LeadImportRow.objects.of(lead_import).only("cells")[:GUESSED_FROM]]
-    guesses = guess_columns(lead_import.header, rows)
+    guesses = guess_columns(lead_import.header, rows, custom_columns(lead_import.company))
     return [
         ColumnView(index, name, _samples(rows, index), _mark(guess.field, guess.is_sure, lead_import.columns[index]))
         for index, (name, guess) in enumerate(zip(lead_import.header, guesses, strict=True))
@@ -143,15 +144,21 @@ def preview(lead_import: LeadImport, outcome: str) -> list[PreviewRow]:
         chosen = list(rows.filter(outcome=outcome)[:PREVIEWED])
     else:
         chosen = [row for each in RowOutcome for row in rows.filter(outcome=each)[:OF_EACH]]
-    return [_preview_row(lead_import, row) for row in sorted(chosen, key=lambda row: row.number)]
+    labels = field_labels(lead_import.company)
+    return [_preview_row(lead_import, row, labels) for row in sorted(chosen, key=lambda row: row.number)]
 
 
-def _preview_row(lead_import: LeadImport, row: LeadImportRow) -> PreviewRow:
+def field_labels(company: Company) -> dict[str, str]:
+    """The fields that a column can be, with the company's custom fields, by name. One query."""
+    return {**FIELDS, **{name: str(field) for name, field in custom_columns(company).items()}}
+
+
+def _preview_row(lead_import: LeadImport, row: LeadImportRow, labels: Mapping[str, str]) -> PreviewRow:
     label = RowProblem(row.problem).label if row.problem else ""
-    shown = [(index, name) for index, name in enumerate(lead_import.columns) if name != LEFT_OUT]
+    shown = [(index, name) for index, name in enumerate(lead_import.columns) if name in labels]
     cells = [
         PreviewCell(
-            FIELDS[name],
+            labels[name],
             row.cells[index] if index < len(row.cells) else "",
             label if row.column == index else "",
             _fills(row, index, name),

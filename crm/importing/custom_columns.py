@@ -1,0 +1,88 @@
+"""Custom fields as columns of a file. Among the fields of a lead, each is called `custom.` and its key."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+
+from crm.models import Company, CustomField, FieldSubject, FieldType, Lead, RowProblem
+from crm.models.custom_field import FREE_TEXT, WITH_CHOICES
+from crm.models.custom_values import Value, form_field
+
+CUSTOM: Final = "custom."
+YES: Final = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "j", "oui", "o"])
+NO: Final = frozenset(["no", "n", "false", "0", "off", "nee", "nein", "non"])
+PROBLEMS: Final = {
+    FieldType.NUMBER: RowProblem.NOT_A_NUMBER,
+    FieldType.MONEY: RowProblem.NOT_A_NUMBER,
+    FieldType.DATE: RowProblem.NOT_A_DATE,
+    FieldType.YES_NO: RowProblem.NOT_YES_OR_NO,
+    FieldType.CHOICE: RowProblem.NOT_A_CHOICE,
+    FieldType.CHOICES: RowProblem.NOT_A_CHOICE,
+    FieldType.URL: RowProblem.NOT_A_URL,
+}
+_BETWEEN_CHOICES: Final = re.compile(r"[;,|\n]")
+
+
+class CellProblem(Exception):
+    """The cell has this problem, a `RowProblem`."""
+
+
+def custom_columns(company: Company) -> dict[str, CustomField]:
+    """The custom fields of leads that a column can be. One query."""
+    return {CUSTOM + field.key: field for field in CustomField.objects.of(company, FieldSubject.LEAD).in_use()}
+
+
+def read_cell(field: CustomField, cell: str) -> Value | None:
+    """The value of a cell. Raises CellProblem. What a row leaves out may be required: see `RowReader.lacks`."""
+    try:
+        value: Value | None = form_field(field, is_required=False).clean(_as_in_a_form(field, cell.strip()))
+    except ValidationError as error:
+        is_too_long = field.type in FREE_TEXT and any(each.code == "max_length" for each in error.error_list)
+        problem = RowProblem.TOO_LONG if is_too_long else PROBLEMS.get(FieldType(field.type), RowProblem.NOT_A_TEXT)
+        raise CellProblem(problem) from None
+    return value
+
+
+def _as_in_a_form(field: CustomField, cell: str) -> Any:
+    """What a form would send: choices by key, where files have labels."""
+    if field.type == FieldType.YES_NO:
+        answer = cell.casefold()
+        return "yes" if answer in YES else "no" if answer in NO else cell
+    if field.type not in WITH_CHOICES:
+        return cell
+    keys = {name.casefold(): key for key, label in field.offered for name in (key, label)}
+    if field.type == FieldType.CHOICE or cell.casefold() in keys:  # a label may have a comma
+        parts = [cell]
+    else:
+        parts = [part.strip() for part in _BETWEEN_CHOICES.split(cell) if part.strip()]
+    chosen = [keys.get(part.casefold(), part) for part in parts]
+    return chosen if field.type == FieldType.CHOICES else chosen[0]
+
+
+# The values of a row, by field of a lead, in which those of custom fields are not in an object of their own
+
+
+def as_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by column of a lead."""
+    custom = {name.removeprefix(CUSTOM): value for name, value in values.items() if name.startswith(CUSTOM)}
+    own = {name: value for name, value in values.items() if not name.startswith(CUSTOM)}
+    return {**own, "custom": custom} if custom else own
+
+
+def column_names(names: Iterable[str]) -> set[str]:
+    """The columns of a lead that these fields are in."""
+    return {"custom" if name.startswith(CUSTOM) else name for name in names}
+
+
+def value_of(lead: Lead, name: str) -> Any:
+    """What the lead has in this field."""
+    return lead.custom.get(name.removeprefix(CUSTOM)) if name.startswith(CUSTOM) else getattr(lead, name)
+
+
+def set_value(lead: Lead, name: str, value: Any) -> None:
+    if name.startswith(CUSTOM):
+        lead.custom[name.removeprefix(CUSTOM)] = value
+    else:
+        setattr(lead, name, value)
