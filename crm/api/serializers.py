@@ -12,6 +12,7 @@ from django.db.models import Model, TextChoices
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
+from crm.api.custom_values import WithCustomValues
 from crm.api.fields import Amount, EmailText, OfferedRowField, OwnRowField, Switch, TagNames, Text, TimeOfDay, TypeCode
 from crm.forms.leads import company_people
 from crm.models import Company, Deal, Lead, LeadStatus, Stage, Tag, Task, TaskKind
@@ -157,7 +158,7 @@ class TaggedSerializer(StrictSerializer[M]):
         return found
 
 
-class LeadSerializer(TaggedSerializer[Lead]):
+class LeadSerializer(WithCustomValues[Lead], TaggedSerializer[Lead]):
     """A lead. `status` defaults to the company's first one for new leads."""
 
     type = TypeCode(required=False, max_length=CODE_LENGTH)
@@ -173,7 +174,7 @@ class LeadSerializer(TaggedSerializer[Lead]):
         model = Lead
         fields = (
             "id", "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status",
-            "owner", "share_with_ad_platforms", "notes", "tags", "created_at", "updated_at",
+            "owner", "share_with_ad_platforms", "notes", "tags", "custom", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {
@@ -181,7 +182,7 @@ class LeadSerializer(TaggedSerializer[Lead]):
         }
 
 
-class DealSerializer(TaggedSerializer[Deal]):
+class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
     """A deal. `stage` defaults to the company's first open one, `currency` to the company's."""
 
     lead = OwnRowField(
@@ -198,7 +199,7 @@ class DealSerializer(TaggedSerializer[Deal]):
     class Meta:
         model = Deal
         fields = (
-            "id", "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "tags", "created_at",
+            "id", "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "tags", "custom", "created_at",
             "updated_at",
         )  # fmt: skip
         read_only_fields = ("id", "created_at", "updated_at")
@@ -219,7 +220,7 @@ class DealSerializer(TaggedSerializer[Deal]):
             return super().create({"currency": self.company.currency, **validated_data})
 
     def update(self, instance: Deal, validated_data: Any) -> Deal:
-        if "title" not in validated_data:  # no other field of a deal may name a person
+        if not {"title", "custom"} & validated_data.keys():  # no other field of a deal may name a person
             return super().update(instance, validated_data)
         with person_kept(instance.lead_id):
             return super().update(instance, validated_data)

@@ -1,38 +1,19 @@
 """The deal form, and the filter of deals."""
 
-import re
 from typing import Any
 
 import django_filters
 from django import forms
 
 from crm.accounts.forms import CURRENCY_CHOICES
+from crm.forms.custom_fields import WithCustomFields
 from crm.forms.filters import colleagues, tags
 from crm.forms.leads import company_people, limit_to_company
-from crm.models import Deal, Lead, Stage, StageMeaning
-
-GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")  # 25,000 or 1,999.50
-DECIMAL_COMMA = re.compile(r"\d+(?:\.\d{3})*,\d{1,2}")  # 1999,50 or 1.999,50; but 25.000 may be either
+from crm.models import Deal, FieldSubject, Lead, Stage, StageMeaning
+from crm.models.amounts import AmountField
 
 
-class AmountField(forms.DecimalField):
-    """An amount as people type it: with spaces, a currency symbol, commas between thousands, or a decimal comma."""
-
-    def to_python(self, value: Any) -> Any:
-        return super().to_python(plain_number(value) if isinstance(value, str) else value)
-
-
-def plain_number(text: str) -> str:
-    """The number with a decimal point and nothing else, or `text` without spaces and symbols if it is ambiguous."""
-    text = re.sub(r"[\s€£$]", "", text)
-    if GROUPED.fullmatch(text):
-        return text.replace(",", "")
-    if DECIMAL_COMMA.fullmatch(text):
-        return text.replace(".", "").replace(",", ".")
-    return text
-
-
-class DealForm(forms.ModelForm):  # type: ignore[type-arg]
+class DealForm(WithCustomFields):
     """A deal of the given lead. The lead is not a field, because it decides the company."""
 
     class Meta:
@@ -69,6 +50,7 @@ class DealForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial.setdefault("stage", Stage.objects.first_for(company, StageMeaning.OPEN))
         if not self.instance.currency:
             self.initial["currency"] = company.currency
+        self.add_custom_fields(company, FieldSubject.DEAL)
 
 
 class DealFilter(django_filters.FilterSet):  # type: ignore[misc]

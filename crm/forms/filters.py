@@ -1,5 +1,6 @@
 """Filters of leads, which go in the URL. The search text does not (`services/searches.py`)."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
@@ -9,14 +10,16 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from crm.accounts.decorators import MemberRequest
+from crm.forms.custom_filters import custom_filters
 from crm.forms.leads import company_people
-from crm.models import Lead, LeadSource, LeadStatus, LeadType, Tag, User
+from crm.models import CustomField, Lead, LeadSource, LeadStatus, LeadType, Tag, User
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import StepQuerySet
 from crm.models.lead import LeadQuerySet
 from crm.models.picklist import PicklistQuerySet
 from crm.models.search import WORDS_AT_MOST
 from crm.selectors.leads import sources_of
+from crm.services.searches import recall_search
 
 
 def statuses(request: MemberRequest) -> StepQuerySet[LeadStatus]:
@@ -60,7 +63,7 @@ YES_OR_NO: Final = [("True", "Yes"), ("False", "No")]
 
 
 class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """The filters of the leads page. An invalid value filters nothing."""
+    """The filters of the leads page, with those of the company's custom fields. An invalid value filters nothing."""
 
     status = django_filters.ModelChoiceFilter(queryset=statuses, empty_label="Any status")
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
@@ -78,9 +81,17 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     updated_from = SinceFilter(**_days("updated_at", "Last activity from"))
     updated_until = UntilFilter(**_days("updated_at", "Until"))
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        company = self.request.membership.company
+    def __init__(
+        self, data: Any, *, custom_fields: Sequence[CustomField], request: MemberRequest, **kwargs: Any
+    ) -> None:
+        self.custom = custom_filters(custom_fields)
+        data = data.copy()
+        for name, each in self.custom.items():
+            if each.is_text and data.get(name):
+                data[name] = recall_search(request.membership, data[name])
+        super().__init__(data, request=request, **kwargs)
+        self.filters |= self.custom
+        company = request.membership.company
         listed = LeadSource.objects.for_company(company).values_list("name", flat=True)
         sources = sorted({*listed, *sources_of(company)}, key=str.casefold)
         self.filters["source"].extra["choices"] = [(source, without_bidi_controls(source)) for source in sources]

@@ -6,11 +6,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
+from crm.forms.custom_fields import WithCustomFields
 from crm.forms.picklists import Suggestions
-from crm.models import Company, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType, User
+from crm.models import Company, FieldSubject, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType, User
 
 
-class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
+class LeadForm(WithCustomFields):
     """A lead of the given company, which is not a field."""
 
     type = forms.ChoiceField(error_messages={"invalid_choice": "Choose one of your company's types."})
@@ -54,6 +55,7 @@ class LeadForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["source"].widget.suggestions = sources.values_list("name", flat=True)
         if self.instance._state.adding:
             self.initial.setdefault("status", LeadStatus.objects.first_for(company, LeadMeaning.NEW))
+        self.add_custom_fields(company, FieldSubject.LEAD)
 
     def _offers(self, each: LeadType) -> bool:
         return each.archived_at is None or each.code == self.instance.type

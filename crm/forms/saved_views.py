@@ -1,11 +1,12 @@
 """The form of a saved view, and the choice of the columns of the leads list."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django import forms
 
 from crm.models import SavedView
-from crm.selectors.leads import CHOSEN, columns_of
+from crm.selectors.leads import COLUMNS_AT_MOST, Column
 
 
 class SavedViewForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -18,20 +19,20 @@ class SavedViewForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 HIDDEN: Final = ("", "Not shown")
-PLACES: Final = 6  # more leave no room for the name
 
 
 class ColumnsForm(forms.Form):
     """One choice for each place in the table, from left to right: a column may be moved without scripts, too."""
 
-    def __init__(self, *args: Any, columns: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, shown: Sequence[Column] = (), offered: Sequence[Column], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        shown = [column.key for column in columns_of(columns.split()) if not column.is_fixed]
-        for place in range(1, PLACES + 1):
+        choices = [(column.key, column.label) for column in offered if not column.is_fixed]
+        keys = [column.key for column in shown if not column.is_fixed]
+        for place in range(1, COLUMNS_AT_MOST + 1):
             self.fields[f"column_{place}"] = forms.ChoiceField(
                 label=f"Column {place}",
-                choices=[HIDDEN, *((column.key, column.label) for column in CHOSEN)],
-                initial=shown[place - 1] if place <= len(shown) else "",
+                choices=[HIDDEN, *choices],
+                initial=keys[place - 1] if place <= len(keys) else "",
                 required=False,
             )
 

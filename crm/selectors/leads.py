@@ -1,6 +1,6 @@
 """The list of leads: its columns, its order, and one page of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
@@ -8,12 +8,17 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
+from django.utils.text import Truncator
 
-from crm.models import Company, Lead, LeadStatus, LeadType, Membership
+from crm.models import Company, CustomField, Lead, LeadStatus, LeadType, Membership
 from crm.models.lead import LeadQuerySet
+from crm.selectors.custom_fields import as_text
 from crm.selectors.keyset import ByFields, ByGroup, KeysetPage, Order, page_of
 
 LEADS_PER_PAGE: Final = 25
+COLUMNS_AT_MOST: Final = 6  # without the fixed ones
+LISTED_AT_MOST: Final = 3  # custom fields that have a column without being chosen
+LONGEST_CUSTOM: Final = 80  # characters
 SOURCES_OFFERED: Final = 50
 NEWEST_FIRST: Final = ByFields(["created_at"])
 
@@ -32,6 +37,11 @@ class Column:
     is_fixed: bool = False
     is_default: bool = True
     cell: str = "crm/leads/cells/text.html"
+
+    @property
+    def css(self) -> str:
+        """What its class in the stylesheet ends with: custom fields share one."""
+        return self.key.partition(".")[0]
 
     def toggled(self, sort: str) -> str:
         """The sort key after a click on this column's heading; "" if it can't be sorted by."""
@@ -76,26 +86,49 @@ COLUMNS: Final = (
     Column("phone", "Phone", attrgetter("phone"), is_default=False),
     Column("type", "Type", attrgetter("type_name"), is_default=False),
 )
-COLUMNS_BY_KEY: Final = {column.key: column for column in COLUMNS}
-CHOSEN: Final = [column for column in COLUMNS if not column.is_fixed]
+SORTABLE: Final = {column.key: column for column in COLUMNS if column.order}
 
 
-def columns_of(keys: Sequence[str]) -> list[Column]:
-    """The columns with these keys, in this order, after those that are fixed. The usual ones for none."""
-    chosen = [COLUMNS_BY_KEY[key] for key in dict.fromkeys(keys) if key in COLUMNS_BY_KEY]
-    shown = chosen or [column for column in COLUMNS if column.is_default]
-    return [column for column in COLUMNS if column.is_fixed] + [column for column in shown if not column.is_fixed]
+def all_columns(company: Company, custom_fields: Iterable[CustomField]) -> list[Column]:
+    """All columns that can be chosen, with one for each custom field; those that are listed are among the usual ones."""
+    return [*COLUMNS, *(_custom_column(company, field) for field in custom_fields)]
+
+
+def _custom_column(company: Company, field: CustomField) -> Column:
+    def read(lead: Lead) -> str:
+        return Truncator(as_text(field, lead.custom.get(field.key), company)).chars(LONGEST_CUSTOM)
+
+    return Column(f"custom.{field.key}", str(field), read, is_default=field.is_listed)
+
+
+def columns_of(keys: Sequence[str], offered: Sequence[Column]) -> list[Column]:
+    """The columns with these keys, in this order, after those that are fixed. The usual ones for none.
+
+    A key that no offered column has is left out: its custom field may have been removed.
+    """
+    by_key = {column.key: column for column in offered}
+    chosen = [by_key[key] for key in dict.fromkeys(keys) if key in by_key]
+    shown = [column for column in chosen or _usual(offered) if not column.is_fixed]
+    return [*(column for column in offered if column.is_fixed), *shown]
+
+
+def _usual(offered: Sequence[Column]) -> list[Column]:
+    """Without a choice: no more than fit beside each other, custom ones in the place of the last of the others."""
+    usual = [column for column in offered if column.is_default and not column.is_fixed]
+    custom = [column for column in usual if column.css == "custom"][:LISTED_AT_MOST]
+    others = [column for column in usual if column.css != "custom"]
+    return others[: COLUMNS_AT_MOST - len(custom)] + custom
 
 
 def is_sorted_by(sort: str) -> bool:
     """True for the key of a column that can be sorted by, with or without a leading "-"."""
-    column = COLUMNS_BY_KEY.get(sort.removeprefix("-"))
-    return column is not None and column.order is not None
+    column = SORTABLE.get(sort.removeprefix("-"))
+    return column is not None
 
 
 def order_of(sort: str, company: Company) -> Order:
     """The order by a column's key, descending with a leading "-". Newest first for an unknown key."""
-    column = COLUMNS_BY_KEY.get(sort.removeprefix("-"))
+    column = SORTABLE.get(sort.removeprefix("-"))
     return column.order(company, sort.startswith("-")) if column and column.order else NEWEST_FIRST
 
 

@@ -13,10 +13,11 @@ from django.views.decorators.http import require_POST, require_safe
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.forms.deals import DealFilter, DealForm
 from crm.forms.filters import SearchForm
-from crm.models import Deal, Lead, Stage
+from crm.models import Deal, FieldSubject, Lead, Stage
 from crm.models.deal import DealQuerySet
 from crm.models.roles import Action
 from crm.selectors import timeline
+from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.deals import CLOSED_DAYS, LAST_CHANGED, board_of, search
 from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
@@ -24,7 +25,7 @@ from crm.selectors.timeline import outcomes_of_deals
 from crm.services.editing import delete, move_deal
 from crm.services.erasure import person_kept
 from crm.services.searches import recall_search
-from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed
+from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped
 from crm.views.filtering import filter_bar, to_filtered
 from crm.views.leads import archived_since
 from crm.views.shell import back_to, with_outcomes
@@ -79,11 +80,13 @@ def choose_lead(request: MemberRequest) -> HttpResponse:
 def deal(request: MemberRequest, pk: int) -> HttpResponse:
     """The deal's page: its fields, its lead and its timeline."""
     instance = own_or_404(Deal.objects.select_related("stage", "owner", "lead"), request, pk)
+    company = request.membership.company
     context = {
         "deal": instance,
         "tasks": open_tasks_of(instance),
         "timeline": timeline.of_deal(instance),
-        "stages": Stage.objects.for_company(request.membership.company).offered(),
+        "stages": Stage.objects.for_company(company).offered(),
+        "custom": shown_values(fields_in_use(company, FieldSubject.DEAL), instance.custom, company),
         **tag_choices(instance),
     }
     return render(request, "crm/deals/detail.html", context)
@@ -98,6 +101,7 @@ def deal_new(request: MemberRequest) -> HttpResponse:
     lead = own_or_404(Lead.objects.not_erased().select_related("company"), request, request.GET["lead"])
     form = DealForm(request.POST or None, lead=lead, initial={"owner": request.user})
     if form.is_valid():
+        tell_dropped(request, form)
         return add_once(request, "deal", partial(_save, form))
     context = {"form": form, "form_key": form_key(request), "lead": lead, "cancel_url": lead.get_absolute_url()}
     return render(request, "crm/deals/form.html", context)

@@ -41,7 +41,14 @@ def saved_unless_changed(request: MemberRequest, form: LeadForm | DealForm) -> b
     except ObjectDoesNotExist as gone:
         raise Http404 from gone
     tell(request, f"{saved} was saved.")
+    tell_dropped(request, form)
     return True
+
+
+def tell_dropped(request: MemberRequest, form: LeadForm | DealForm) -> None:
+    """Say what was not saved, because its field was archived or deleted while the form was open."""
+    for name in form.dropped:
+        messages.warning(request, f"{name} is no longer asked for. What you entered there was not saved.")
 
 
 def edit_page(request: MemberRequest, template: str, context: dict[str, Any], row: Lead | Deal) -> HttpResponse:

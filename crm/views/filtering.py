@@ -14,16 +14,22 @@ from crm.forms.filters import SearchForm
 from crm.services.searches import remember_search
 
 
-def to_filtered(request: MemberRequest, names: Iterable[str]) -> HttpResponseRedirect:
-    """Redirect to this page with the posted fields in the URL, without empty ones; the search text as a key."""
-    form = SearchForm(request.POST)
+def to_filtered(request: MemberRequest, names: Iterable[str], texts: Iterable[str] = ()) -> HttpResponseRedirect:
+    """Redirect to this page with the posted fields in the URL, without empty ones; the search and `texts` as keys."""
+    query = {name: request.POST[name] for name in names if request.POST.get(name)}
+    for name in ("search", *texts):
+        if key := _key_of(request, query.pop(name, "") or request.POST.get(name, "")):
+            query[name] = key
+    return redirect(f"{request.path}?{urlencode(query)}" if query else request.path)
+
+
+def _key_of(request: MemberRequest, text: str) -> str:
+    """The key of a text that is searched for; "" if it is empty or no search."""
+    form = SearchForm({"search": text})
     if not form.is_valid():
         messages.error(request, str(form.errors["search"][0]))
-    text = form.cleaned_data.get("search", "")
-    query = {name: request.POST[name] for name in names if name != "search" and request.POST.get(name)}
-    if text:
-        query["search"] = remember_search(request.membership, text)
-    return redirect(f"{request.path}?{urlencode(query)}" if query else request.path)
+    found = form.cleaned_data.get("search", "")
+    return remember_search(request.membership, found) if found else ""
 
 
 def filter_bar(

@@ -10,16 +10,18 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
+from crm.forms.custom_filters import custom_filters
 from crm.forms.filters import LeadFilter, statuses, tags
 from crm.forms.leads import ErasureForm, LeadForm
 from crm.forms.saved_views import ColumnsForm
-from crm.models import Lead, LeadStatus, LeadType
+from crm.models import FieldSubject, Lead, LeadStatus, LeadType
 from crm.models.lead import LeadQuerySet
 from crm.models.picklist import PicklistEntry
 from crm.models.roles import Action
 from crm.models.search import has_short_word
 from crm.selectors import timeline
-from crm.selectors.leads import columns_of, leads_page
+from crm.selectors.custom_fields import fields_in_use, shown_values
+from crm.selectors.leads import all_columns, columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
 from crm.selectors.status_changes import status_change
 from crm.selectors.tags import tag_choices
@@ -28,7 +30,7 @@ from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_lead
 from crm.services.searches import recall_search
-from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, was_submitted
+from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, to_filtered
 from crm.views.shell import back_to, whole_page, with_outcomes
 from crm.views.undo import tell
@@ -45,16 +47,22 @@ CONFIRMED = "confirmed"
 @member(Action.SEE_LEADS)
 def leads(request: MemberRequest) -> HttpResponse:
     """The leads, filtered and sorted by the URL. The filter form is posted here and redirects to such a URL."""
+    company = request.membership.company
+    fields = fields_in_use(company, FieldSubject.LEAD)
     if request.method == "POST":
-        return to_filtered(request, [*LeadFilter.base_filters, "sort", "view"])
+        custom = custom_filters(fields)
+        texts = [name for name, each in custom.items() if each.is_text]
+        return to_filtered(request, [*LeadFilter.base_filters, *custom, "sort", "view"], texts)
     search, sort = recall_search(request.membership, request.GET.get("search", "")), request.GET.get("sort", "")
-    company, after, before = request.membership.company, request.GET.get("after", ""), request.GET.get("before", "")
-    filtered = LeadFilter(request.GET, queryset=Lead.objects.for_company(company).not_erased(), request=request)
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    own = Lead.objects.for_company(company).not_erased()
+    filtered = LeadFilter(request.GET, custom_fields=fields, queryset=own, request=request)
     page = leads_page(filtered.qs.search(search), company, sort, after=after, before=before)
     shown = {name: request.GET[name] for name in (*filtered.filters, "sort") if request.GET.get(name)}
     views = tabs_of(request.membership, shown, request.GET.get("view", ""))
     chosen = views.view.columns if views.view else request.membership.lead_columns
-    columns = columns_of(chosen.split())
+    offered = all_columns(company, fields)
+    columns = columns_of(chosen.split(), offered)
     return render(
         request,
         "crm/leads/list.html",
@@ -64,11 +72,13 @@ def leads(request: MemberRequest) -> HttpResponse:
                 (lead, note, [(column, column.read(lead)) for column in columns])
                 for lead, note in with_outcomes(page, outcomes_of_leads, request)
             ],
-            **filter_bar(filtered.form, unfolding=UNFOLDING_FILTERS, kept=_kept(sort, views)),
+            **filter_bar(filtered.form, unfolding=(*UNFOLDING_FILTERS, *filtered.custom), kept=_kept(sort, views)),
             "search": search,
             "has_short_word": has_short_word(search),
             "columns": [(column, column.toggled(sort), column.direction(sort)) for column in columns],
-            "columns_form": ColumnsForm(columns=chosen) if views.view is None or views.may_change else None,
+            "columns_form": ColumnsForm(shown=columns, offered=offered)
+            if views.view is None or views.may_change
+            else None,
             "views": views,
             "shown": urlencode(shown),
             "statuses": statuses(request).offered(),
@@ -133,6 +143,7 @@ def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:
 def lead(request: MemberRequest, pk: int) -> HttpResponse:
     """The lead's page: its fields, its deals and its timeline."""
     instance = own_or_404(Lead.objects.select_related("status", "owner"), request, pk)
+    company = request.membership.company
     return render(
         request,
         "crm/leads/detail.html",
@@ -141,8 +152,9 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
             "deals": instance.deals.select_related("stage"),
             "tasks": open_tasks_of(instance),
             "timeline": timeline.of_lead(instance),
-            "statuses": LeadStatus.objects.for_company(request.membership.company).offered(),
-            "type": LeadType.objects.for_company(request.membership.company).filter(code=instance.type).first(),
+            "statuses": LeadStatus.objects.for_company(company).offered(),
+            "type": LeadType.objects.for_company(company).filter(code=instance.type).first(),
+            "custom": shown_values(fields_in_use(company, FieldSubject.LEAD), instance.custom, company),
             **tag_choices(instance),
         },
     )
@@ -160,6 +172,7 @@ def lead_new(request: MemberRequest) -> HttpResponse:
             duplicates = list(Lead.objects.for_company(company).not_erased().like(form.instance)[:DUPLICATES_SHOWN])
         # Looked up after them: what the first of two clicks has added is no duplicate of the second.
         if not duplicates or was_submitted(request):
+            tell_dropped(request, form)
             return add_once(request, "lead", form.save)
     context = {"form": form, "form_key": form_key(request), "duplicates": duplicates, "cancel_url": reverse("leads")}
     return render(request, "crm/leads/form.html", context)

@@ -11,9 +11,10 @@ from django.views.decorators.http import require_POST
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.filters import LeadFilter
 from crm.forms.saved_views import ColumnsForm, SavedViewForm
-from crm.models import Lead, SavedView
+from crm.models import FieldSubject, Lead, SavedView
 from crm.models.roles import Action
-from crm.selectors.leads import is_sorted_by
+from crm.selectors.custom_fields import fields_in_use
+from crm.selectors.leads import all_columns, is_sorted_by
 from crm.services.saved_views import (
     ViewRefused,
     change_columns,
@@ -74,7 +75,8 @@ def saved_view_delete(request: MemberRequest, pk: int) -> HttpResponse:
 def lead_columns(request: MemberRequest) -> HttpResponse:
     """Choose the columns of the list: those of the view in `?view=`, or else the member's own."""
     view = _changeable(request, request.GET["view"]) if request.GET.get("view") else None
-    form = ColumnsForm(request.POST, columns="")
+    company = request.membership.company
+    form = ColumnsForm(request.POST, offered=all_columns(company, fields_in_use(company, FieldSubject.LEAD)))
     if not form.is_valid():
         messages.error(request, "Choose columns from the list. Nothing was changed.")
     elif view is not None:
@@ -96,9 +98,14 @@ def _is_saved(form: SavedViewForm) -> bool:
 
 def shown_in(request: MemberRequest) -> str:
     """The filters and the sorting in the URL as a query string: nothing else that is there, and nothing invalid."""
-    own = Lead.objects.for_company(request.membership.company)
-    form = LeadFilter(request.GET, queryset=own, request=request).form
-    kept = [(name, request.GET[name]) for name in form.fields if request.GET.get(name) and name not in form.errors]
+    company = request.membership.company
+    fields = fields_in_use(company, FieldSubject.LEAD)
+    filtered = LeadFilter(
+        request.GET, custom_fields=fields, queryset=Lead.objects.for_company(company), request=request
+    )
+    texts = {name for name, each in filtered.custom.items() if each.is_text}  # what is searched for is not kept
+    names = [name for name in filtered.form.fields if name not in texts | filtered.form.errors.keys()]
+    kept = [(name, request.GET[name]) for name in names if request.GET.get(name)]
     sort = request.GET.get("sort", "")
     return urlencode([*kept, ("sort", sort)] if is_sorted_by(sort) else kept)
 

@@ -76,6 +76,10 @@ def _task(world: World) -> dict[str, Any]:
     return {"title": "Mallory", "kind": "task", "due_on": "2026-03-12", "owner": world.ids["owner"]}
 
 
+def _custom_field(world: World) -> dict[str, Any]:
+    return {"subject": "lead", "name": "Mallory", "type": "text"}
+
+
 def _rule(world: World) -> dict[str, Any]:
     return {"name": "Mallory", "crm_event": "deal_won", "linkedin_id": "99", "frequency": "once", "is_active": "on"}
 
@@ -160,6 +164,11 @@ ROWS: dict[str, Row] = {
     "api_key_new": _do(Action.MANAGE_COMPANY, body=lambda world: {"name": "Mallory", "role": Role.ADMIN}),
     "api_key_made": _see(Action.MANAGE_COMPANY),
     "api_key_revoke": _form(Action.MANAGE_COMPANY, "key"),
+    "custom_fields": _see(Action.MANAGE_COMPANY),
+    "custom_field_new": _form(Action.MANAGE_COMPANY, body=_custom_field),
+    "custom_field_edit": _form(Action.MANAGE_COMPANY, "custom_field", _custom_field),
+    "custom_field_step": _do(Action.MANAGE_COMPANY, "custom_field", lambda world: {"step": "archive"}),
+    "custom_field_delete": _form(Action.MANAGE_COMPANY, "custom_field"),
     "people": _form(Action.MANAGE_COMPANY, body=lambda world: {"email": "mallory@example.com", "role": Role.ADMIN}),
     "member_role": _do(Action.MANAGE_COMPANY, "member", lambda world: {"role": Role.SALES}),
     "member_deactivate": _form(Action.MANAGE_COMPANY, "member"),
@@ -215,6 +224,7 @@ ROWS: dict[str, Row] = {
     **_api("lead", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, _lead),
     **_api("deal", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, lambda world: {"title": "Mallory"}),
     **_api("task", Action.SEE_LEADS, Action.EDIT_LEADS, Action.EDIT_LEADS, _task),
+    **_api("custom-field", Action.SEE_LEADS, Action.MANAGE_COMPANY, Action.MANAGE_COMPANY, _custom_field),
     **_api("conversion-rule", Action.SEE_RULES, Action.CHANGE_RULES, Action.CHANGE_RULES, _rule),
     "api-conversion-event-list": _see(Action.SEE_EVENT_LOG),
     "api-conversion-event-detail": _see(Action.SEE_EVENT_LOG, "event"),

@@ -12,6 +12,7 @@ from crm.models import (
     ApiKey,
     AuditAction,
     Company,
+    CustomField,
     Deal,
     Invitation,
     Lead,
@@ -31,6 +32,7 @@ from crm.models.roles import Role
 from crm.models.tag import add_links
 from crm.services import audit
 from crm.services.calendar_feeds import renew_feed
+from crm.services.custom_fields import add_field
 from tests.conftest import join
 
 TOKEN_END = "x7Qz"
@@ -70,10 +72,13 @@ def _fill(world: World, number: str) -> None:
     rule = ConversionRule.objects.create(
         company=company, crm_event="lead_created", linkedin_id=f"{number}2", name=f"{mark} rule"
     )
+    custom_field = add_field(
+        field=CustomField(company=company, subject="lead", name=f"{mark} field", type="text", help_text=f"{mark} help")
+    )
     lead = Lead.objects.create(
         company=company, first_name=mark, last_name=f"{mark}son", email=f"{mark.lower()}@example.org",
         phone=f"+31 {number}", organisation=f"{mark} Ltd", title=f"{mark} buyer", source=f"{mark} fair",
-        notes=f"{mark} notes", owner=owner,
+        notes=f"{mark} notes", owner=owner, custom={custom_field.key: f"{mark} value"},
     )  # fmt: skip
     deal = Deal.objects.create(company=company, lead=lead, title=f"{mark} licences", amount="1250", owner=owner)
     tag = Tag.objects.create(company=company, name=f"{mark} tag")
@@ -115,7 +120,7 @@ def _fill(world: World, number: str) -> None:
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
         "backfill": backfill.pk, "lead_import": lead_import.pk,
         "connection": Connection.objects.get(company=company).pk,
-        "task": task.pk, "saved_view": view.pk, "tag": tag.pk,
+        "task": task.pk, "saved_view": view.pk, "tag": tag.pk, "custom_field": custom_field.pk,
     }  # fmt: skip
 
 

@@ -3,8 +3,10 @@
 from capi.api.serializers import ConversionEventDetailSerializer, ConversionRuleSerializer
 from capi.forms.connection import TokenForm
 from capi.forms.rules import RuleForm
+from crm.api.custom_fields import CustomFieldSerializer
 from crm.api.serializers import DealSerializer, LeadSerializer, TaskSerializer
 from crm.forms.company import ApiKeyForm
+from crm.forms.custom_fields import CustomFieldForm
 from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
 from crm.forms.tasks import TaskForm
@@ -15,15 +17,19 @@ WRITABLE = {
         "share_with_ad_platforms", "notes",
     },
     DealForm: {"title", "amount", "currency", "stage", "owner", "expected_close"},
+    CustomFieldForm: {"subject", "name", "type", "help_text", "is_required", "is_listed"},
     TaskForm: {"title", "kind", "due_on", "due_time", "owner", "reminder"},
     RuleForm: {"crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active"},
     TokenForm: {"token", "ad_account_id", "expires_on"},
     ApiKeyForm: {"name", "role"},
     LeadSerializer: {
         "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
-        "share_with_ad_platforms", "notes", "tags",
+        "share_with_ad_platforms", "notes", "tags", "custom",
     },
-    DealSerializer: {"lead", "title", "amount", "currency", "stage", "owner", "expected_close", "tags"},
+    DealSerializer: {"lead", "title", "amount", "currency", "stage", "owner", "expected_close", "tags", "custom"},
+    CustomFieldSerializer: {
+        "subject", "name", "type", "help_text", "is_required", "is_listed", "choices", "is_archived",
+    },
     TaskSerializer: {"title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done"},
     ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
     ConversionEventDetailSerializer: set(),

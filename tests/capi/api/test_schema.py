@@ -30,6 +30,8 @@ def test_every_key_reads_the_schema(company, role):
         "/api/v1/conversion-events/{id}/retry/",
         "/api/v1/conversion-rules/",
         "/api/v1/conversion-rules/{id}/",
+        "/api/v1/custom-fields/",
+        "/api/v1/custom-fields/{id}/",
         "/api/v1/deals/",
         "/api/v1/deals/{id}/",
         "/api/v1/leads/",

@@ -15,6 +15,7 @@ def test_the_index_names_what_there_is(company, role):
         "leads": f"{base}/leads/",
         "deals": f"{base}/deals/",
         "tasks": f"{base}/tasks/",
+        "custom-fields": f"{base}/custom-fields/",
         "conversion-rules": f"{base}/conversion-rules/",
         "conversion-events": f"{base}/conversion-events/",
         "schema": f"{base}/schema/",

@@ -1,0 +1,120 @@
+"""The object `custom` of leads and deals: the values of their custom fields, by key."""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+from django.core.exceptions import ValidationError as FormError
+from django.db.models import Model
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from crm.models import CustomField, FieldSubject, FieldType
+from crm.models.custom_lookups import COLUMN, merged
+from crm.models.custom_values import Value, form_field
+from crm.selectors.custom_fields import fields_in_use
+
+M = TypeVar("M", bound=Model)
+
+NO_SUCH_FIELD: Final = "There is no such custom field. GET /api/v1/custom-fields/ lists yours."
+REQUIRED: Final = "This field is required."
+NUMBERS: Final = (FieldType.NUMBER, FieldType.MONEY)
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {},
+        "example": {"fleet_size": "40", "customer_since": "2027-01-31", "region": "emea", "is_partner": True},
+        "description": "The custom fields of your company, by key. A write changes the keys given; null empties one.",
+    }
+)
+class CustomValuesField(serializers.Field[Any, Any, Any, Any]):
+    """Values by key. Rejects keys of no field, and values that the forms would reject too."""
+
+    default_error_messages = {"not_an_object": "Enter an object with values by key."}
+
+    @property
+    def custom_fields(self) -> dict[str, CustomField]:
+        """The company's fields in use, by key. One query for each request."""
+        serializer: Any = self.parent
+        subject, context = FieldSubject(serializer.Meta.model._meta.model_name), serializer.context
+        known = context.setdefault("custom_fields", {})
+        if subject not in known:
+            fields = fields_in_use(context["request"].auth.company, subject)
+            known[subject] = {field.key: field for field in fields}
+        found: dict[str, CustomField] = known[subject]
+        return found
+
+    def to_representation(self, values: Mapping[str, Value]) -> dict[str, Value | None]:
+        return {key: values.get(key) for key in self.custom_fields}
+
+    def to_internal_value(self, data: Any) -> dict[str, Value | None]:
+        if not isinstance(data, Mapping):
+            self.fail("not_an_object")
+        values, errors = {}, {}
+        for key, entered in data.items():
+            try:
+                values[key] = _value(self.custom_fields.get(key), entered)
+            except FormError as error:
+                # The response repeats the key, but can't have a lone surrogate.
+                errors[key.encode("utf-8", "replace").decode()] = error.messages
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+
+def _value(field: CustomField | None, entered: Any) -> Value | None:
+    if field is None:
+        raise FormError(NO_SUCH_FIELD)
+    value: Value | None = form_field(field).clean(_as_in_a_form(FieldType(field.type), entered))
+    return value
+
+
+def _as_in_a_form(kind: FieldType, entered: Any) -> Any:
+    """What a form would send for this JSON value. Raises ValidationError for a value of another JSON type."""
+    if entered is None:
+        return ""
+    if kind == FieldType.YES_NO:
+        if isinstance(entered, bool):
+            return "yes" if entered else "no"
+        raise FormError("Enter true, false or null.")
+    if kind == FieldType.CHOICES:
+        if isinstance(entered, list) and all(isinstance(each, str) for each in entered):
+            return entered
+        raise FormError("Enter a list of the keys of choices.")
+    if kind in NUMBERS and isinstance(entered, int | float) and not isinstance(entered, bool):
+        return str(entered)
+    if isinstance(entered, str):
+        return entered
+    raise FormError("Enter a number, or a string with one." if kind in NUMBERS else "Enter a string.")
+
+
+class WithCustomValues(serializers.ModelSerializer[M]):
+    """The serializer of a lead or deal, with `custom`."""
+
+    custom = CustomValuesField(required=False)
+
+    def validate(self, attrs: Any) -> Any:
+        """Raise ValidationError if a new row lacks a required value."""
+        attrs = super().validate(attrs)
+        field: Any = self.fields[COLUMN]
+        if self.instance is None:
+            given = attrs.get(COLUMN, {})
+            missing = [key for key, each in field.custom_fields.items() if each.is_required and key not in given]
+            if missing:
+                raise serializers.ValidationError({COLUMN: {key: [REQUIRED] for key in missing}})
+        return attrs
+
+    def create(self, validated_data: Any) -> M:
+        values = validated_data.get(COLUMN, {})
+        validated_data[COLUMN] = {key: value for key, value in values.items() if value is not None}
+        return super().create(validated_data)
+
+    def update(self, instance: M, validated_data: Any) -> M:
+        """Write the keys given, so that concurrent changes to others stay."""
+        values = validated_data.pop(COLUMN, {})
+        if not values:
+            return super().update(instance, validated_data)
+        saved = super().update(instance, {**validated_data, COLUMN: merged(values)})
+        delattr(saved, COLUMN)  # an expression: the values are read for the response
+        return saved

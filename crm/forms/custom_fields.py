@@ -1,0 +1,129 @@
+"""Custom fields in the forms of leads and deals, and the form of a custom field itself."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django import forms
+from django.forms.utils import ErrorDict
+
+from crm.models import Company, CustomField, FieldSubject, FieldType
+from crm.models.custom_field import WITH_CHOICES, changed_choices
+from crm.models.custom_lookups import merged
+from crm.models.custom_values import Value, form_field
+from crm.selectors.custom_fields import fields_in_use
+
+PREFIX: Final = "custom_"
+NEW_CHOICES: Final = 3  # empty rows for choices in a form
+
+
+class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
+    """The form of a lead or deal, with a field for each custom field of its company."""
+
+    custom_fields: Sequence[CustomField] = ()
+
+    def add_custom_fields(self, company: Company, subject: FieldSubject) -> None:
+        """Add the fields that are in use now. One query."""
+        self.custom_fields = fields_in_use(company, subject)
+        for field in self.custom_fields:
+            self.fields[PREFIX + field.key] = form_field(field)
+            self.initial.setdefault(PREFIX + field.key, self.instance.custom.get(field.key))
+
+    @property
+    def custom_values(self) -> dict[str, Value | None]:
+        """What was entered, by key; None for nothing."""
+        return {field.key: self.cleaned_data[PREFIX + field.key] for field in self.custom_fields}
+
+    def save(self, commit: bool = True) -> Any:
+        """Write the values of these fields alone: those of others stay, even if someone has written them meanwhile."""
+        values, is_new = self.custom_values, self.instance._state.adding
+        if is_new:
+            self.instance.custom = {key: value for key, value in values.items() if value is not None}
+        elif values:
+            self.instance.custom = merged(values)
+        saved = super().save(commit)
+        if values and not is_new:
+            del saved.custom  # an expression: the values are read when someone asks for them
+        return saved
+
+    @property
+    def dropped(self) -> list[str]:
+        """The names of the fields that were filled in, and have been archived or deleted since the form was opened."""
+        names = [name for name in self.data if name.startswith(PREFIX) and name not in self.fields and self.data[name]]
+        if not names:
+            return []
+        keys = [name.removeprefix(PREFIX) for name in names]
+        known = CustomField.objects.for_company(self.instance.company).filter(key__in=keys)
+        return list(dict.fromkeys(map(str, known))) or ["A field"]
+
+
+class CustomFieldForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A custom field of the given company. What has it, and its type, are chosen once.
+
+    The choices are repeated inputs in their order: `choice_key`, empty for a new one, and `choice`, its label. A draft
+    is shown again with one of them moved, removed or added, and not validated.
+    """
+
+    class Meta:
+        model = CustomField
+        fields = ("subject", "name", "type", "help_text", "is_required", "is_listed")
+        widgets = {"subject": forms.RadioSelect, "type": forms.RadioSelect}
+        help_texts = {
+            "type": "The type can't change later.",
+            "is_required": "Asked for from now on. Leads and deals that exist keep it empty until someone edits them.",
+            "is_listed": "The list of leads has room for the first two, on a wide screen four.",
+        }
+        error_messages = {
+            "subject": {"required": "Choose leads or deals."},
+            "type": {"required": "Choose a type."},
+        }
+
+    def __init__(self, *args: Any, company: Company, is_draft: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_draft = is_draft
+        self.instance.company = company
+        for name, choices in (("subject", FieldSubject.choices), ("type", FieldType.choices)):
+            if self.is_new:
+                self.fields[name].choices = choices  # type: ignore[attr-defined]  # without an empty one
+            else:
+                del self.fields[name]
+
+    @property
+    def errors(self) -> Any:
+        return ErrorDict() if self.is_draft else super().errors
+
+    @property
+    def is_new(self) -> bool:
+        return bool(self.instance._state.adding)
+
+    @property
+    def has_choices(self) -> bool:
+        """True if there may be any. The stylesheet hides those of a new field until its type has some."""
+        return self.is_new or self.instance.type in WITH_CHOICES
+
+    @property
+    def choice_rows(self) -> list[tuple[str, str]]:
+        """The keys and labels in the form: as entered or as saved, and a few empty ones."""
+        entered = [pair for pair in self._entered if any(pair)] if self.is_bound else self.instance.offered
+        return [*entered, *[("", "")] * NEW_CHOICES]
+
+    @property
+    def _entered(self) -> list[tuple[str, str]]:
+        keys, labels = (self.data.getlist(name) for name in ("choice_key", "choice"))  # type: ignore[attr-defined]
+        return list(zip(keys, labels, strict=False))
+
+    def clean_name(self) -> str:
+        return " ".join(self.cleaned_data["name"].split())
+
+    def clean(self) -> None:
+        """Raise ValidationError for choices that can't be."""
+        super().clean()
+        if self.cleaned_data.get("type", self.instance.type) in WITH_CHOICES:
+            changed_choices(self.instance.choices, self._entered)
+
+    @property
+    def labels(self) -> Sequence[tuple[str, str]] | None:
+        """The choices as they were entered; None if nothing about them has changed."""
+        has_changed = self.instance.type in WITH_CHOICES and self.instance.choices != changed_choices(
+            self.instance.choices, self._entered
+        )
+        return self._entered if has_changed else None
