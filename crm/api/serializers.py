@@ -199,8 +199,8 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
     class Meta:
         model = Deal
         fields = (
-            "id", "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "tags", "custom", "created_at",
-            "updated_at",
+            "id", "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "tags", "custom",
+            "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {

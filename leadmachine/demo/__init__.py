@@ -3,6 +3,7 @@
     people   the two companies and their users, and the names of leads: all synthetic, all at .example
     crm      leads and deals, spread over the last 94 days
     lists    sources, tags and a status of the company's own
+    custom_fields  what the companies want to know of leads and deals, and some values
     capi     the connection to the sandbox, the conversion rules, and conversion events in every state
 
 The history is written to the database as already settled and is not sent. The sandbox would accept it, but then every
@@ -16,7 +17,7 @@ from datetime import datetime
 from django.db import transaction
 
 from crm.models import Company
-from leadmachine.demo import capi, crm, lists, people
+from leadmachine.demo import capi, crm, custom_fields, lists, people
 
 
 @transaction.atomic
@@ -33,5 +34,6 @@ def load(now: datetime) -> bool:
     for company in (northwind, contoso):
         crm.add_tasks(company, now, dice)
         crm.add_view(company)
+        custom_fields.add(company, dice)
     lists.fill(northwind, dice)
     return True

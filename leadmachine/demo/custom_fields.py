@@ -1,0 +1,60 @@
+"""Custom fields for the demo companies, with values in most of their leads and deals."""
+
+import random
+from datetime import date, timedelta
+from typing import Final
+
+from crm.models import Company, CustomField, Deal, FieldSubject, FieldType, Lead
+from crm.models.custom_values import Value
+from crm.services.custom_fields import add_field
+
+REGIONS: Final = (("", "Benelux"), ("", "DACH"), ("", "Nordics"))
+INTERESTS: Final = (("", "Reporting"), ("", "Integrations"), ("", "Support"))
+EMPTY: Final = 0.25  # of the values
+
+
+def add(company: Company, dice: random.Random) -> None:
+    """Add the fields and the values. A change of a custom value causes no CRM event."""
+    _add_field(company, FieldSubject.LEAD, "Seats", FieldType.NUMBER, is_listed=True)
+    _add_field(company, FieldSubject.LEAD, "Region", FieldType.CHOICE, labels=REGIONS, is_listed=True)
+    _add_field(company, FieldSubject.LEAD, "Interested in", FieldType.CHOICES, labels=INTERESTS)
+    _add_field(company, FieldSubject.LEAD, "Renewal", FieldType.DATE)
+    _add_field(company, FieldSubject.DEAL, "Contract", FieldType.URL)
+    _add_field(company, FieldSubject.DEAL, "Yearly budget", FieldType.MONEY)
+    leads = list(Lead.objects.for_company(company).only("pk", "created_at").order_by("pk"))
+    for lead in leads:
+        renewal = lead.created_at.date() + timedelta(days=dice.randrange(90, 700))
+        lead.custom = _lead_values(dice, renewal)
+    Lead.objects.bulk_update(leads, ["custom"])
+    deals = list(Deal.objects.for_company(company).only("pk").order_by("pk"))
+    for deal in deals:
+        budget = f"{dice.randrange(10, 400) * 500}.00"
+        deal.custom = _some(dice, {"contract": f"https://files.example/{deal.pk}", "yearly_budget": budget})
+    Deal.objects.bulk_update(deals, ["custom"])
+
+
+def _add_field(
+    company: Company,
+    subject: FieldSubject,
+    name: str,
+    kind: FieldType,
+    *,
+    labels: tuple[tuple[str, str], ...] = (),
+    is_listed: bool = False,
+) -> None:
+    field = CustomField(company=company, subject=subject, name=name, type=kind, is_listed=is_listed)
+    add_field(field=field, labels=labels)
+
+
+def _lead_values(dice: random.Random, renewal: date) -> dict[str, Value]:
+    values: dict[str, Value] = {
+        "seats": str(dice.choice((5, 12, 25, 40, 80, 150))),
+        "region": dice.choice(("benelux", "dach", "nordics")),
+        "interested_in": dice.choice((["reporting"], ["integrations", "support"], ["reporting", "support"])),
+        "renewal": renewal.isoformat(),
+    }
+    return _some(dice, values)
+
+
+def _some(dice: random.Random, values: dict[str, Value]) -> dict[str, Value]:
+    return {key: value for key, value in values.items() if dice.random() > EMPTY}
