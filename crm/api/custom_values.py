@@ -52,9 +52,10 @@ class CustomValuesField(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(data, Mapping):
             self.fail("not_an_object")
         values, errors = {}, {}
+        before = getattr(getattr(self.parent, "instance", None), COLUMN, {})
         for key, entered in data.items():
             try:
-                values[key] = _value(self.custom_fields.get(key), entered)
+                values[key] = _value(self.custom_fields.get(key), entered, before.get(key))
             except FormError as error:
                 # The response repeats the key, but can't have a lone surrogate.
                 errors[key.encode("utf-8", "replace").decode()] = error.messages
@@ -63,10 +64,10 @@ class CustomValuesField(serializers.Field[Any, Any, Any, Any]):
         return values
 
 
-def _value(field: CustomField | None, entered: Any) -> Value | None:
+def _value(field: CustomField | None, entered: Any, current: Value | None) -> Value | None:
     if field is None:
         raise FormError(NO_SUCH_FIELD)
-    value: Value | None = form_field(field).clean(_as_in_a_form(FieldType(field.type), entered))
+    value: Value | None = form_field(field, current=current).clean(_as_in_a_form(FieldType(field.type), entered))
     return value
 
 

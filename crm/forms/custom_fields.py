@@ -25,8 +25,9 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
         """Add the fields that are in use now. One query."""
         self.custom_fields = fields_in_use(company, subject)
         for field in self.custom_fields:
-            self.fields[PREFIX + field.key] = form_field(field)
-            self.initial.setdefault(PREFIX + field.key, self.instance.custom.get(field.key))
+            current = self.instance.custom.get(field.key)
+            self.fields[PREFIX + field.key] = form_field(field, current=current)
+            self.initial.setdefault(PREFIX + field.key, current)
 
     @property
     def custom_values(self) -> dict[str, Value | None]:
@@ -67,10 +68,11 @@ class CustomFieldForm(forms.ModelForm):  # type: ignore[type-arg]
         model = CustomField
         fields = ("subject", "name", "type", "help_text", "is_required", "is_listed")
         widgets = {"subject": forms.RadioSelect, "type": forms.RadioSelect}
+        labels = {"is_listed": "Show in the list of leads"}
         help_texts = {
             "type": "The type can't change later.",
             "is_required": "Asked for from now on. Leads and deals that exist keep it empty until someone edits them.",
-            "is_listed": "The list of leads has room for the first two, on a wide screen four.",
+            "is_listed": "It has room for the first two of them, on a wide screen for four.",
         }
         error_messages = {
             "subject": {"required": "Choose leads or deals."},

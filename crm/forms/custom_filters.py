@@ -47,7 +47,7 @@ def _filters(field: CustomField) -> dict[str, CustomFilter]:
     if field.type == FieldType.YES_NO:
         choices = [("", "Either"), ("yes", "Yes"), ("no", "No")]
         return {name: CustomFilter(_choice(field, choices), lambda value: holds(field, value == "yes"))}
-    choices = [("", "Any"), *field.offered]
+    choices = [("", "Any"), *field.offered_beside(field.labels)]
     return {name: CustomFilter(_choice(field, choices), lambda value: holds(field, value))}
 
 

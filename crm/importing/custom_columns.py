@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 
 from crm.models import Company, CustomField, FieldSubject, FieldType, Lead, RowProblem
-from crm.models.custom_field import FREE_TEXT, WITH_CHOICES
+from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_values import Value, form_field
 
 CUSTOM: Final = "custom."
@@ -34,31 +34,42 @@ def custom_columns(company: Company) -> dict[str, CustomField]:
     return {CUSTOM + field.key: field for field in CustomField.objects.of(company, FieldSubject.LEAD).in_use()}
 
 
-def read_cell(field: CustomField, cell: str) -> Value | None:
-    """The value of a cell. Raises CellProblem. What a row leaves out may be required: see `RowReader.lacks`."""
-    try:
-        value: Value | None = form_field(field, is_required=False).clean(_as_in_a_form(field, cell.strip()))
-    except ValidationError as error:
-        is_too_long = field.type in FREE_TEXT and any(each.code == "max_length" for each in error.error_list)
-        problem = RowProblem.TOO_LONG if is_too_long else PROBLEMS.get(FieldType(field.type), RowProblem.NOT_A_TEXT)
-        raise CellProblem(problem) from None
-    return value
+class CellReader:
+    """Reads the cells of one custom field. What a row leaves out may be required: see `RowReader.lacks`."""
 
+    def __init__(self, field: CustomField) -> None:
+        self._field, self._name = field, CUSTOM + field.key
+        self._form_field = form_field(field, is_required=False)  # once: to make one takes longer than to read a cell
+        self._keys = {name.casefold(): key for key, label in field.offered for name in (key, label)}
 
-def _as_in_a_form(field: CustomField, cell: str) -> Any:
-    """What a form would send: choices by key, where files have labels."""
-    if field.type == FieldType.YES_NO:
-        answer = cell.casefold()
-        return "yes" if answer in YES else "no" if answer in NO else cell
-    if field.type not in WITH_CHOICES:
+    def __call__(self, cell: str) -> dict[str, Value]:
+        """The value by name of the field, or nothing. Raises CellProblem."""
+        try:
+            value = self._form_field.clean(self._as_in_a_form(cell.strip()))
+        except ValidationError as error:
+            raise CellProblem(self._problem(error)) from None
+        return {} if value is None else {self._name: value}
+
+    def _as_in_a_form(self, cell: str) -> Any:
+        """What a form would send: choices by key, where files have labels."""
+        match self._field.type:
+            case FieldType.YES_NO:
+                answer = cell.casefold()
+                return "yes" if answer in YES else "no" if answer in NO else cell
+            case FieldType.CHOICE:
+                return self._key(cell)
+            case FieldType.CHOICES if cell.casefold() not in self._keys:  # a label may have a comma
+                return [self._key(part) for part in _BETWEEN_CHOICES.split(cell) if part.strip()]
+            case FieldType.CHOICES:
+                return [self._key(cell)]
         return cell
-    keys = {name.casefold(): key for key, label in field.offered for name in (key, label)}
-    if field.type == FieldType.CHOICE or cell.casefold() in keys:  # a label may have a comma
-        parts = [cell]
-    else:
-        parts = [part.strip() for part in _BETWEEN_CHOICES.split(cell) if part.strip()]
-    chosen = [keys.get(part.casefold(), part) for part in parts]
-    return chosen if field.type == FieldType.CHOICES else chosen[0]
+
+    def _key(self, label: str) -> str:
+        return self._keys.get(label.strip().casefold(), label)
+
+    def _problem(self, error: ValidationError) -> RowProblem:
+        is_too_long = self._field.type in FREE_TEXT and any(each.code == "max_length" for each in error.error_list)
+        return RowProblem.TOO_LONG if is_too_long else PROBLEMS.get(FieldType(self._field.type), RowProblem.NOT_A_TEXT)
 
 
 # The values of a row, by field of a lead, in which those of custom fields are not in an object of their own

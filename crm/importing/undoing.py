@@ -66,14 +66,14 @@ def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
     by_fields: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     by_tags: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for row in rows:
-        lead = leads.get(row.lead_id or 0)
-        is_there = lead is not None and lead.erased_at is None
+        found = leads.get(row.lead_id or 0)
+        lead = found if found and found.erased_at is None else None
         fields = {name: value for name, value in row.filled.items() if name != TAGS}
-        unchanged = tuple(name for name, value in fields.items() if lead and is_there and value_of(lead, name) == value)
-        row.undo = RowUndo.PUT_BACK if is_there and len(unchanged) == len(fields) else RowUndo.KEPT
-        if lead is not None and TAGS in row.filled:
+        unchanged = tuple(name for name, value in fields.items() if lead and value_of(lead, name) == value)
+        row.undo = RowUndo.PUT_BACK if lead and len(unchanged) == len(fields) else RowUndo.KEPT
+        if lead and TAGS in row.filled:
             by_tags[tuple(row.filled[TAGS])].append(lead.pk)
-        if lead is not None and unchanged:
+        if lead and unchanged:
             by_fields[unchanged].append(lead.pk)
     for names, pks in by_fields.items():
         old: dict[str, Any] = {name: name == SHARED or "" for name in names if not name.startswith(CUSTOM)}

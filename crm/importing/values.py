@@ -10,8 +10,8 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 
 from crm.importing.columns import NAMES
-from crm.importing.custom_columns import CUSTOM, NO, YES, CellProblem, custom_columns, read_cell
-from crm.models import Company, CustomField, Lead, LeadStatus, LeadType, RowProblem, Tag
+from crm.importing.custom_columns import NO, YES, CellProblem, CellReader, custom_columns
+from crm.models import Company, Lead, LeadStatus, LeadType, RowProblem, Tag
 
 TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
 _BETWEEN_TAGS: Final = re.compile(r"[,;|]")
@@ -52,7 +52,7 @@ class RowReader:
             "tags": partial(_tags, tags),
             "consent": partial(_consent, YES),
             "opted_out": partial(_consent, NO),
-            **{name: partial(_custom, field) for name, field in custom.items()},
+            **{name: CellReader(field) for name, field in custom.items()},
         }
         # A custom field may have been archived or deleted since the columns were chosen.
         self._columns = [(index, name) for index, name in enumerate(columns) if name in self._readers]
@@ -100,11 +100,6 @@ def _text(name: str, cell: str) -> dict[str, str]:
         raise CellProblem(
             RowProblem.EMAIL_INVALID if name == "email" and not too_long else RowProblem.TOO_LONG
         ) from None
-
-
-def _custom(field: CustomField, cell: str) -> dict[str, Any]:
-    value = read_cell(field, cell)
-    return {} if value is None else {CUSTOM + field.key: value}
 
 
 def _full_name(cell: str) -> dict[str, str]:

@@ -116,10 +116,15 @@ class CustomField(models.Model):
     @property
     def offered(self) -> list[tuple[str, str]]:
         """The choices that may be chosen, in order."""
+        return self.offered_beside(())
+
+    def offered_beside(self, chosen: Iterable[str]) -> list[tuple[str, str]]:
+        """The choices that may be chosen, and those that are chosen already, in order."""
+        kept = set(chosen)
         return [
             (choice["key"], without_bidi_controls(choice["label"]))
             for choice in self.choices
-            if not choice["is_archived"]
+            if not choice["is_archived"] or choice["key"] in kept
         ]
 
 

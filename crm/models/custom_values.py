@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
 from crm.models.amounts import AmountField
-from crm.models.custom_field import CustomField, FieldType
+from crm.models.custom_field import WITH_CHOICES, CustomField, FieldType
 
 Value = str | bool | list[str]
 
@@ -33,13 +33,17 @@ _UNCLEAR: Final = "This date can be read in two ways. Write it as 2027-01-31."
 _NO_DATE: Final = "Enter a date, such as 2027-01-31."
 
 
-def form_field(field: CustomField, *, is_required: bool | None = None) -> forms.Field:
+def form_field(field: CustomField, *, current: Value | None = None, is_required: bool | None = None) -> forms.Field:
     """The form field whose `clean` returns the value as it is stored, or None for an empty one.
 
-    `is_required` is for those who may leave out what the company requires of new rows.
+    A choice that is the `current` value may stay, even if it is no longer offered. `is_required` is for those who may
+    leave out what the company requires of new rows.
     """
     required = field.is_required if is_required is None else is_required
     options = {"label": str(field), "help_text": field.help_text, "required": required}
+    if field.type in WITH_CHOICES:
+        chosen = current if isinstance(current, list) else [current] if isinstance(current, str) else []
+        options["choices"] = field.offered_beside(chosen)
     return _MAKERS[FieldType(field.type)](field, options)
 
 
@@ -181,14 +185,12 @@ def _money(field: CustomField, options: dict[str, Any]) -> forms.Field:
 
 
 def _choice(field: CustomField, options: dict[str, Any]) -> forms.Field:
-    return _Choice(
-        choices=[("", ""), *field.offered], error_messages={"invalid_choice": "Choose one of the choices."}, **options
-    )
+    options["choices"] = [("", ""), *options["choices"]]
+    return _Choice(error_messages={"invalid_choice": "Choose one of the choices."}, **options)
 
 
 def _choices(field: CustomField, options: dict[str, Any]) -> forms.Field:
     return _Choices(
-        choices=field.offered,
         widget=forms.CheckboxSelectMultiple,
         error_messages={
             "invalid_choice": "Choose some of the choices.",

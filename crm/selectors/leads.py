@@ -90,7 +90,7 @@ SORTABLE: Final = {column.key: column for column in COLUMNS if column.order}
 
 
 def all_columns(company: Company, custom_fields: Iterable[CustomField]) -> list[Column]:
-    """All columns that can be chosen, with one for each custom field. Those that are listed are among the usual ones."""
+    """All columns that can be chosen, with one for each custom field. The usual ones have those that are listed."""
     return [*COLUMNS, *(_custom_column(company, field) for field in custom_fields)]
 
 

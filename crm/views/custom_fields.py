@@ -63,7 +63,7 @@ def custom_field_step(request: MemberRequest, pk: int) -> HttpResponse:
         set_archived(field=field, archived=step == "archive")
     elif step in STEPS:
         move_field(field=field, place=STEPS[step])
-    elif to.isascii() and to.isdigit() and len(to) <= DIGITS:
+    elif _is_place(to):
         move_field(field=field, place=lambda _: int(to))
     return redirect("custom_fields")
 
@@ -78,6 +78,10 @@ def custom_field_delete(request: MemberRequest, pk: int) -> HttpResponse:
         return redirect("custom_fields")
     context = {"field": field, "count": rows_with_value(field).count(), "noun": FieldSubject(field.subject).value}
     return render(request, "crm/custom_fields/delete.html", context)
+
+
+def _is_place(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= DIGITS
 
 
 def _own(request: MemberRequest, pk: int) -> CustomField:
@@ -111,7 +115,7 @@ def _posted(request: MemberRequest) -> QueryDict | None:
     at = data.get("move") or data.get("drop") or ""
     for name in ("choice_key", "choice"):
         values = data.getlist(name)
-        if at.isascii() and at.isdigit() and int(at) < len(values):
+        if _is_place(at) and int(at) < len(values):
             moved = values.pop(int(at))
             if "move" in data:
                 values.insert(max(int(at) - 1, 0), moved)

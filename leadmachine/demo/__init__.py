@@ -3,7 +3,7 @@
     people   the two companies and their users, and the names of leads: all synthetic, all at .example
     crm      leads and deals, spread over the last 94 days
     lists    sources, tags and a status of the company's own
-    custom_fields  what the companies want to know of leads and deals, and some values
+    custom_fields   what the companies want to know of leads and deals, and some values
     capi     the connection to the sandbox, the conversion rules, and conversion events in every state
 
 The history is written to the database as already settled and is not sent. The sandbox would accept it, but then every

@@ -77,7 +77,8 @@ def test_a_form_writes_its_own_fields_alone(
     after = model.objects.filter(pk=ours.ids[of]).values().get()
     changed = {name.removesuffix("_id") for name in after if after[name] != before[name]}
     assert answer.status_code == 302
-    assert changed <= {*allowed, "updated_at", "is_paused", "linkedin"}
+    assert changed <= {*allowed, "custom", "updated_at", "is_paused", "linkedin"}
+    assert after.get("custom", {}) == {}  # a custom field that is left out is empty, as any other
 
 
 @pytest.mark.sized

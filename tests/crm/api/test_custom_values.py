@@ -6,7 +6,7 @@ import pytest
 
 from crm.api.serializers import LeadSerializer
 from crm.models import Company, Deal, Lead
-from crm.services.custom_fields import delete_field, set_archived
+from crm.services.custom_fields import change_field, delete_field, set_archived
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller
 from tests.crm.custom_values import make_every_field, make_field
@@ -109,6 +109,20 @@ def test_odd_json_is_a_sentence(company: Company, custom: str) -> None:
     answer = caller(company).patch(f"/api/v1/leads/{lead.pk}/", body, content_type="application/json")
 
     assert answer.status_code == 400
+
+
+def test_a_choice_that_is_no_longer_offered_can_be_sent_back(company: Company) -> None:
+    field = make_field(company, "Region", "choice")
+    lead, other = make_lead(company, custom={"region": "emea"}), make_lead(company)
+    change_field(field=field, fields=[], labels=[("americas", "Americas")])
+    client = caller(company)
+
+    kept, refused = (
+        client.patch(f"/api/v1/leads/{each.pk}/", {"custom": {"region": "emea"}}, format="json")
+        for each in (lead, other)
+    )
+
+    assert (kept.status_code, refused.status_code) == (200, 400)
 
 
 def test_what_is_required_is_asked_for_in_a_new_row_and_not_emptied(company: Company) -> None:

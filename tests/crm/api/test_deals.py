@@ -42,6 +42,7 @@ def test_a_deal_is_shown_in_full(company, client, ada):
         "owner": None,
         "expected_close": None,
         "tags": [],
+        "custom": {},
         "created_at": deal.created_at.isoformat().replace("+00:00", "Z"),
         "updated_at": deal.updated_at.isoformat().replace("+00:00", "Z"),
     }
@@ -145,7 +146,7 @@ def test_a_list_costs_the_same_however_long_it_is(company, client, ada, django_a
     for _ in range(20):
         make_deal(ada)
 
-    with django_assert_num_queries(3):  # the key and its company, the deals, their tags
+    with django_assert_num_queries(4):  # the key and its company, the deals, their tags, the custom fields
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20

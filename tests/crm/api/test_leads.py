@@ -41,6 +41,7 @@ def test_a_lead_is_shown_in_full(company, client):
         "share_with_ad_platforms": True,
         "notes": "Met in Utrecht",
         "tags": [],
+        "custom": {},
         "created_at": ada.created_at.isoformat().replace("+00:00", "Z"),
         "updated_at": ada.updated_at.isoformat().replace("+00:00", "Z"),
     }
@@ -189,7 +190,7 @@ def test_a_list_costs_the_same_however_long_it_is(company, client, django_assert
             company, first_name=f"Ada {number}", owner=join(company, Role.SALES, email=f"{number}@example.com").user
         )
 
-    with django_assert_num_queries(3):  # the key and its company, the leads, their tags
+    with django_assert_num_queries(4):  # the key and its company, the leads, their tags, the custom fields
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20

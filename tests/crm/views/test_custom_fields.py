@@ -8,7 +8,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 
 from crm.models import Company, CrmEvent, CustomField, Deal, Lead, LeadStatus, Membership, Stage
-from crm.services.custom_fields import delete_field, set_archived
+from crm.services.custom_fields import change_field, delete_field, set_archived
 from tests.conftest import make_deal, make_lead
 from tests.crm.custom_values import make_every_field, make_field
 
@@ -91,6 +91,7 @@ def test_the_buttons_of_choices_show_the_form_again_and_save_nothing(client_as: 
     assert rows({"drop": "0"}) == "BC---"
     assert rows({"more": "1"}) == "ABC---"
     assert rows({"drop": "99"}) == "ABC---"
+    assert rows({"drop": "9" * 5000}) == "ABC---"
     assert not CustomField.objects.exists()
 
 
@@ -206,6 +207,25 @@ def test_what_was_typed_for_a_field_that_is_gone_is_dropped_with_a_note(
     lead.refresh_from_db()
     assert (lead.first_name, lead.custom) == ("Bea", {"region": "old"})
     assert Lead.objects.get(first_name="Eve").custom == {}
+
+
+def test_a_choice_that_is_no_longer_offered_stays_where_it_is(client_as: SignIn, sales: Membership) -> None:
+    one, several = make_field(sales.company, "One", "choice"), make_field(sales.company, "Several", "choices")
+    lead = make_lead(sales.company, custom={"one": "emea", "several": ["emea", "americas"]})
+    for field in (one, several):
+        change_field(field=field, fields=[], labels=[("americas", "Americas")])
+    web = client_as(sales)
+
+    form = web.get(f"/leads/{lead.pk}/edit/").context["form"]
+    assert (form["custom_one"].value(), form["custom_several"].value()) == ("emea", ["emea", "americas"])
+    entered = {"custom_one": "emea", "custom_several": ["emea", "americas"]}
+    web.post(f"/leads/{lead.pk}/edit/", filled_in(sales.company, first_name="Bea", **entered))
+
+    lead.refresh_from_db()
+    assert (lead.first_name, lead.custom) == ("Bea", {"one": "emea", "several": ["americas", "emea"]})
+    assert len(web.get("/leads/?custom_one=emea").context["rows"]) == 1
+    refused = web.post("/leads/new/", filled_in(sales.company, **entered))
+    assert set(refused.context["form"].errors) == {"custom_one", "custom_several"}
 
 
 def test_an_erased_lead_shows_no_custom_fields(client_as: SignIn, admin: Membership) -> None:
