@@ -1,5 +1,6 @@
 """`/api/v1/custom-fields/`: the custom fields of leads and deals, which admins may change."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError as ModelError
@@ -24,6 +25,12 @@ class ChoiceSerializer(serializers.Serializer[Any]):
     key = Text(required=False, max_length=LONGEST_KEY)
     label = Text(max_length=LONGEST_CHOICE)  # type: ignore[assignment]  # the name of an attribute of fields, too
     is_archived = Switch(required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = data.keys() - self.fields.keys() if isinstance(data, Mapping) else ()
+        if unknown:
+            raise serializers.ValidationError("A choice has a key, a label and is_archived, and nothing else.")
+        return super().to_internal_value(data)
 
 
 class CustomFieldSerializer(StrictSerializer[CustomField]):

@@ -170,6 +170,8 @@ def _check_labels(entered: Sequence[tuple[str, str]], known: Mapping[str, Choice
         raise ValidationError("Enter at least one choice.")
     if twice := next((label for _, label in entered if labels.count(label.casefold()) > 1), ""):
         raise ValidationError(f"Two choices are called “{twice}”. Each must be different.")
+    if any("\0" in label for _, label in entered):
+        raise ValidationError("Null characters are not allowed.")  # PostgreSQL has none in JSON
     if any(len(label) > LONGEST_CHOICE for _, label in entered):
         raise ValidationError(f"Enter at most {LONGEST_CHOICE} characters for a choice.")
     if set(keys) - known.keys() or len(keys) != len(set(keys)):

@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
 from crm.models.amounts import AmountField
+from crm.models.bidi import without_bidi_controls
 from crm.models.custom_field import WITH_CHOICES, CustomField, FieldType
 
 Value = str | bool | list[str]
@@ -40,7 +41,7 @@ def form_field(field: CustomField, *, current: Value | None = None, is_required:
     leave out what the company requires of new rows.
     """
     required = field.is_required if is_required is None else is_required
-    options = {"label": str(field), "help_text": field.help_text, "required": required}
+    options = {"label": str(field), "help_text": without_bidi_controls(field.help_text), "required": required}
     if field.type in WITH_CHOICES:
         chosen = current if isinstance(current, list) else [current] if isinstance(current, str) else []
         options["choices"] = field.offered_beside(chosen)

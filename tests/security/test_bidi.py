@@ -9,8 +9,9 @@ from django.core import mail
 from capi import services
 from capi.models import ConversionEvent, ConversionRule
 from crm.accounts import mails
-from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage, Task
+from crm.models import ApiKey, Company, CustomField, Deal, Lead, LeadStatus, Membership, Stage, Task
 from tests.conftest import TOKEN, give_password, make_deal, make_lead, make_task
+from tests.crm.custom_values import make_field
 
 pytestmark = pytest.mark.django_db
 
@@ -65,11 +66,16 @@ def lead(company: Company, admin: Membership) -> Lead:
     for event in ("lead_created", "lead_qualified", "deal_created"):
         ConversionRule.objects.create(company=company, crm_event=event, linkedin_id="1", name=f"Sent{TURN}")
     ConversionRule.objects.filter(crm_event="lead_qualified").update(is_paused=True, paused_reason="rule_forbidden")
+    for subject in ("lead", "deal"):
+        options = {"subject": subject, "is_listed": True, "help_text": f"Ask{TURN}"}
+        make_field(company, f"Nick{TURN}name", **options)
+        make_field(company, f"Re{TURN}gion", "choices", labels=[("", f"EM{TURN}EA")], **options)
+    values = {"nickname": f"Ada{TURN}", "region": ["emea"]}
     lead = make_lead(
         company, first_name=f"Ada{TURN}", last_name=f"{TURN}King", phone=f"+31{TURN} 20 555 0142", title=f"CTO{TURN}",
-        organisation=f"Acme{TURN}", source=f"Fair{TURN}", notes=f"Called.{TURN}", owner=admin.user,
+        custom=values, organisation=f"Acme{TURN}", source=f"Fair{TURN}", notes=f"Called.{TURN}", owner=admin.user,
     )  # fmt: skip
-    deal = make_deal(lead, title=f"Forty{TURN} licences", owner=admin.user)
+    deal = make_deal(lead, title=f"Forty{TURN} licences", owner=admin.user, custom=values)
     for about in ({"lead": lead}, {"deal": deal}, {}):
         make_task(admin, title=f"Call{TURN} Ada", **about)
     return lead
@@ -91,6 +97,9 @@ def pages(lead: Lead) -> list[str]:
         *(f"{rule.get_absolute_url()}{page}" for page in ("", "edit/", "delete/")),
         *(event.get_absolute_url() for event in ConversionEvent.objects.all()),
         "/company/", "/company/people/", "/company/audit/", "/account/", "/account/sessions/", "/api/v1/docs/",
+        "/company/custom-fields/", "/company/custom-fields/new/",
+        *(f"/company/custom-fields/{field.pk}/{page}/" for field in CustomField.objects.all()
+          for page in ("edit", "delete")),
     ]  # fmt: skip
 
 

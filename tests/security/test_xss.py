@@ -15,8 +15,9 @@ from django.utils import timezone
 from capi import services
 from capi.models import Attempt, ConversionEvent, ConversionRule
 from crm.accounts import mails
-from crm.models import ApiKey, Company, Deal, Lead, LeadStatus, Membership, Stage, Task
+from crm.models import ApiKey, Company, CustomField, Deal, Lead, LeadStatus, Membership, Stage, Task
 from tests.conftest import TOKEN, sign_in, staff_client
+from tests.crm.custom_values import make_field
 from tests.security.xss import PAYLOADS
 from tests.size import sized
 
@@ -45,10 +46,16 @@ def full(company: Company, admin: Membership) -> Company:
         company=company, crm_event="lead_created", linkedin_id="1", name=PAYLOADS[5], paused_message=PAYLOADS[6],
         is_paused=True, paused_reason="rule_forbidden",
     )  # fmt: skip
+    for payload, kind in zip(PAYLOADS, ("text", "long_text", "choice"), strict=False):
+        for subject in ("lead", "deal"):
+            options = {"subject": subject, "is_listed": True, "help_text": payload[:200]}
+            make_field(company, payload[:60], kind, labels=[("", payload[:80])], **options)
+    keys = CustomField.objects.filter(subject="lead").exclude(type="choice").values_list("key", flat=True)
     leads = [
         Lead.objects.create(
             company=company, first_name=payload[:120], last_name=payload[:120], phone=payload[:40], title=payload[:120],
             organisation=payload[:160], source=payload[:80], notes=payload, email=f"ada{at}@example.com",
+            custom=dict.fromkeys(keys, payload[:200]),
         )
         for at, payload in enumerate(TYPED)
     ]  # fmt: skip
@@ -78,7 +85,8 @@ def addresses(company: Company) -> list[str]:
         "/dashboard/", "/my-day/", "/tasks/", "/tasks/new/", "/tasks/calendar/",
         "/leads/", "/leads/new/", "/deals/", "/deals/new/", "/integrations/linkedin/",
         "/integrations/linkedin/events/", "/integrations/linkedin/rules/new/", "/company/", "/company/people/",
-        "/company/audit/", "/account/", "/api/v1/docs/",
+        "/company/audit/", "/account/", "/api/v1/docs/", "/company/custom-fields/",
+        *(f"/company/custom-fields/{field.pk}/edit/" for field in CustomField.objects.for_company(company)[:2]),
         *(rule.get_absolute_url() for rule in ConversionRule.objects.for_company(company)),
         *(f"/integrations/linkedin/rules/{rule.pk}/edit/" for rule in ConversionRule.objects.for_company(company)),
         *(row.get_absolute_url() for row in [*leads, *deals, *events]),

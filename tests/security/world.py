@@ -120,7 +120,7 @@ def _fill(world: World, number: str) -> None:
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
         "backfill": backfill.pk, "lead_import": lead_import.pk,
         "connection": Connection.objects.get(company=company).pk,
-        "task": task.pk, "saved_view": view.pk, "tag": tag.pk, "custom_field": custom_field.pk,
+        "task": task.pk, "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,
     }  # fmt: skip
 
 

@@ -55,6 +55,10 @@ def test_a_field_is_added_changed_archived_and_deleted(company: Company) -> None
         ({"key": "other"}, {"key": ["This field is read-only."]}),
         ({"name": "Seats"}, {"name": ["There is a field of this name already. It may be archived."]}),
         ({"choices": []}, {"choices": ["Enter at least one choice."]}),
+        (
+            {"choices": [{"label": "Mars", "colour": "red"}]},
+            {"choices": [{"non_field_errors": ["A choice has a key, a label and is_archived, and nothing else."]}]},
+        ),
         ({"choices": [{"key": "mars", "label": "Mars"}]}, {"choices": ["There is no such choice."]}),
     ],
 )

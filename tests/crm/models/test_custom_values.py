@@ -129,6 +129,7 @@ def test_choices_keep_their_keys_and_one_that_is_removed_is_archived() -> None:
         ([("", " ")], "Enter at least one choice."),
         ([("", "A"), ("", "a")], "Two choices are called"),
         ([("", "x" * 81)], "at most 80 characters"),
+        ([("", "a\0b")], "Null characters are not allowed."),
         ([("stranger", "A")], "There is no such choice."),
         ([("", str(number)) for number in range(101)], "Enter at most 100 choices."),
     ],
