@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError as ModelError
 from django.db import transaction
 from rest_framework import serializers
 
+from crm.api.custom_values import REQUIRED
 from crm.api.fields import Switch, Text
 from crm.api.serializers import StrictSerializer, model_errors_answered, one_of
 from crm.api.views import WritableViewSet
@@ -30,7 +31,10 @@ class ChoiceSerializer(serializers.Serializer[Any]):
         unknown = data.keys() - self.fields.keys() if isinstance(data, Mapping) else ()
         if unknown:
             raise serializers.ValidationError("A choice has a key, a label and is_archived, and nothing else.")
-        return super().to_internal_value(data)
+        entered = super().to_internal_value(data)
+        if "label" not in entered:  # DRF asks for it in a POST or PUT alone
+            raise serializers.ValidationError({"label": [REQUIRED]})
+        return entered
 
 
 class CustomFieldSerializer(StrictSerializer[CustomField]):

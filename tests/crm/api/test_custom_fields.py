@@ -57,8 +57,9 @@ def test_a_field_is_added_changed_archived_and_deleted(company: Company) -> None
         ({"choices": []}, {"choices": ["Enter at least one choice."]}),
         (
             {"choices": [{"label": "Mars", "colour": "red"}]},
-            {"choices": [{"non_field_errors": ["A choice has a key, a label and is_archived, and nothing else."]}]},
+            {"choices": {"0": ["A choice has a key, a label and is_archived, and nothing else."]}},
         ),
+        ({"choices": [{"key": "emea"}]}, {"choices": {"0": {"label": ["This field is required."]}}}),
         ({"choices": [{"key": "mars", "label": "Mars"}]}, {"choices": ["There is no such choice."]}),
     ],
 )
