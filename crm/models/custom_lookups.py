@@ -13,11 +13,11 @@ from django.db.models import BooleanField, Case, DecimalField, Expression, F, Fu
 from django.db.models import Value as SqlValue
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
-from django.db.models.lookups import GreaterThanOrEqual, IRegex, LessThanOrEqual, Regex
+from django.db.models.lookups import Contains, GreaterThanOrEqual, LessThanOrEqual, Regex
 
 from crm.models.custom_field import CustomField, FieldType
 from crm.models.custom_values import NUMBER_DECIMALS, NUMBER_DIGITS, Value
-from crm.models.search_patterns import name_pattern
+from crm.models.search import Folded, folded
 
 COLUMN: Final = "custom"
 # Another company's field of the same key may be a text. PostgreSQL may look at its rows first, and must not cast them.
@@ -74,7 +74,7 @@ def holds(field: CustomField, value: str | bool) -> Q:
 
 def contains_text(field: CustomField, text: str) -> Q:
     """Rows whose text contains this one, whatever its case and accents."""
-    return Q(IRegex(_text(field), name_pattern(text)))
+    return Q(Contains(Folded(_text(field)), folded(text)))
 
 
 def between(field: CustomField, low: str | None, high: str | None) -> Q:

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from typing import Any, Final
 
-from django.db.models import BooleanField, F, Func, Q
+from django.db.models import BooleanField, F, Func, Q, TextField
 
 WORDS_AT_MOST: Final = 8  # in a search
 DIGITS_OF_A_PHONE: Final = 4  # fewer find too many
@@ -17,6 +17,7 @@ SHORT: Final = 3  # a word with fewer letters has no trigram of its own
 ACCENTS: Final = "\u0300-\u036f"
 LETTERS: Final = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "\u0131": "i", "ς": "\u03c3"}
 LIGATURES: Final = {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
+STABLE_COLLATION: Final = 170_000  # version of PostgreSQL from which pg_c_utf8 knows the cases of all letters
 SPACES: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029"  # what is one after NFKD as well
 
 _PHONE = re.compile(r"[0-9\s()+./-]+")
@@ -31,6 +32,27 @@ def folded(text: str) -> str:
     immutable, as an index requires, and needs no extension.
     """
     return _ACCENT.sub("", unicodedata.normalize("NFKD", text)).lower().translate(_FOLDS)
+
+
+def folded_sql(text: str, *, has_collation: bool) -> str:
+    """`folded()` of an expression in PostgreSQL's SQL. `has_collation`: from STABLE_COLLATION on."""
+    plain = f"regexp_replace(normalize({text}, NFKD), '[{ACCENTS}]+', '', 'g')"
+    lower = f"lower({plain}{' COLLATE pg_c_utf8' if has_collation else ''})"
+    for ligature, letters in LIGATURES.items():
+        lower = f"replace({lower}, '{ligature}', '{letters}')"
+    return f"translate({lower}, '{''.join(LETTERS)}{SPACES}', '{''.join(LETTERS.values())}{' ' * len(SPACES)}')"
+
+
+class Folded(Func):
+    """`folded()` of a text in the database."""
+
+    function = "folded"  # of SQLite, where `crm.models.search_index` creates it
+    arity = 1
+    output_field = TextField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
+        text, params = compiler.compile(self.get_source_expressions()[0])
+        return folded_sql(text, has_collation=connection.pg_version >= STABLE_COLLATION), [*params]
 
 
 def search_text(*values: str) -> str:

@@ -12,7 +12,7 @@ from django.core.management import CommandError
 from django.db import connections, migrations
 from django.db.utils import DatabaseError
 
-from crm.models.search import ACCENTS, LETTERS, LIGATURES, SPACES, search_text
+from crm.models.search import STABLE_COLLATION, folded, folded_sql, search_text
 
 SEARCHED: Final = ("first_name", "last_name", "email", "organisation", "title", "phone")  # the phone number last
 EXTENSIONS: Final = ("pg_trgm", "btree_gin")
@@ -21,7 +21,6 @@ MAY_NOT: Final = (
     "Install PostgreSQL's contrib modules if they are missing. Then let a superuser run “CREATE EXTENSION pg_trgm; "
     "CREATE EXTENSION btree_gin;” in this database, and migrate again. Nothing was changed."
 )
-STABLE_COLLATION: Final = 170_000  # version of PostgreSQL from which pg_c_utf8 knows the cases of all letters
 # New entries wait in a list, which a save sorts in when it is full: 256 kB are some 100 leads and 80 ms, the usual 4 MB
 # more than a second.
 INDEX: Final = (
@@ -61,12 +60,7 @@ def _create_extensions(editor: Any) -> None:
 def _expression(columns: Sequence[str], *, has_collation: bool) -> str:
     """`search_text()` in SQL."""
     *texts, phone = columns
-    joined = " || ' ' || ".join(texts)
-    plain = f"regexp_replace(normalize({joined}, NFKD), '[{ACCENTS}]+', '', 'g')"
-    text = f"lower({plain}{' COLLATE pg_c_utf8' if has_collation else ''})"
-    for ligature, letters in LIGATURES.items():
-        text = f"replace({text}, '{ligature}', '{letters}')"
-    text = f"translate({text}, '{''.join(LETTERS)}{SPACES}', '{''.join(LETTERS.values())}{' ' * len(SPACES)}')"
+    text = folded_sql(" || ' ' || ".join(texts), has_collation=has_collation)
     return f"' ' || {text} || ' ' || regexp_replace({phone}, '[^0-9]+', '', 'g')"
 
 
@@ -92,9 +86,10 @@ REBUILD: Final = f"INSERT INTO crm_lead_search (rowid, text) SELECT id, {OLD_TEX
 
 
 def give_functions(connection: Any, **_: Any) -> None:
-    """Let a new connection to SQLite call `search_text()`. Receives connection_created."""
+    """Let a new connection to SQLite call `search_text()` and `folded()`. Receives connection_created."""
     if connection.vendor == "sqlite":
         connection.connection.create_function("lead_search_text", len(SEARCHED), search_text, deterministic=True)
+        connection.connection.create_function("folded", 1, folded, deterministic=True)
 
 
 def keep_up_to_date(sender: Any, using: str, **_: Any) -> None:

@@ -18,7 +18,7 @@ def test_companies_get_the_types_that_there_were_and_the_sources_that_they_use_m
     for source in ("Web", "Fair", "Fair", "fair", ""):
         make_lead(company, source=source)
 
-    import_module("crm.migrations.0010_lists_and_tags")._fill_lists(apps, SimpleNamespace(connection=connection))
+    import_module("crm.migrations.0012_lists_and_tags")._fill_lists(apps, SimpleNamespace(connection=connection))
 
     types = LeadType.objects.for_company(company).values_list("code", flat=True)
     assert list(types) == ["inbound", "outbound", "referral", "partner"]
