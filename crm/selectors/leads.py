@@ -17,7 +17,7 @@ from crm.selectors.keyset import ByFields, ByGroup, KeysetPage, Order, page_of
 
 LEADS_PER_PAGE: Final = 25
 COLUMNS_AT_MOST: Final = 6  # without the fixed ones
-LISTED_AT_MOST: Final = 3  # custom fields that have a column without being chosen
+LISTED_AT_MOST: Final = 2  # custom fields that have a column without being chosen, in the place of the source
 LONGEST_CUSTOM: Final = 80  # characters
 SOURCES_OFFERED: Final = 50
 NEWEST_FIRST: Final = ByFields(["created_at"])
@@ -113,11 +113,10 @@ def columns_of(keys: Sequence[str], offered: Sequence[Column]) -> list[Column]:
 
 
 def _usual(offered: Sequence[Column]) -> list[Column]:
-    """Without a choice: no more than fit beside each other, custom ones in the place of the last of the others."""
-    usual = [column for column in offered if column.is_default and not column.is_fixed]
+    """Those without a choice: no more than leave room for what is in them."""
+    usual = [column for column in offered if column.is_default]
     custom = [column for column in usual if column.css == "custom"][:LISTED_AT_MOST]
-    others = [column for column in usual if column.css != "custom"]
-    return others[: COLUMNS_AT_MOST - len(custom)] + custom
+    return [column for column in usual if column.css not in ("custom", *(["source"] if custom else []))] + custom
 
 
 def is_sorted_by(sort: str) -> bool:
