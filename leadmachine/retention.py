@@ -231,11 +231,10 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.Company": (
         Expires(_days(7), f"{UNCONFIRMED}; any other until the operator deletes it", _unconfirmed_companies),
     ),
-    "crm.LeadStatus": Kept("as long as its company"),
-    "crm.Stage": Kept("as long as its company"),
-    "crm.LeadType": Kept("as long as its company"),
-    "crm.LeadSource": Kept("as long as its company"),
-    "crm.Tag": Kept("as long as its company"),
+    **{
+        f"crm.{name}": Kept("as long as its company")
+        for name in ("LeadStatus", "Stage", "LeadType", "LeadSource", "Tag")
+    },
     "crm.LeadTag": Kept("as long as its lead and its tag"),
     "crm.DealTag": Kept("as long as its deal and its tag"),
     "crm.Lead": Kept("until somebody of the company deletes it; erased, its empty row stays"),
