@@ -64,8 +64,7 @@ class Expires:
     first: Callable[[datetime, Renew], None] = lambda before, renew: None
 
     def __str__(self) -> str:
-        stays = f", unless {self.needed_by}" if self.needed_by else ""
-        return f"{self.period.words} after {self.since}{stays}"
+        return f"{self.period.words} after {self.since}" + (f", unless {self.needed_by}" if self.needed_by else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,9 @@ class Kept:
 
     def __str__(self) -> str:
         return self.because
+
+
+WITH_ITS_COMPANY: Final = Kept("as long as its company")
 
 
 def _days(count: int) -> Period:
@@ -231,10 +233,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.Company": (
         Expires(_days(7), f"{UNCONFIRMED}; any other until the operator deletes it", _unconfirmed_companies),
     ),
-    **{
-        f"crm.{name}": Kept("as long as its company")
-        for name in ("LeadStatus", "Stage", "LeadType", "LeadSource", "Tag")
-    },
+    **dict.fromkeys(("crm.LeadStatus", "crm.Stage", "crm.LeadType", "crm.LeadSource", "crm.Tag"), WITH_ITS_COMPANY),
     "crm.LeadTag": Kept("as long as its lead and its tag"),
     "crm.DealTag": Kept("as long as its deal and its tag"),
     "crm.Lead": Kept("until somebody of the company deletes it; erased, its empty row stays"),
