@@ -18,7 +18,8 @@ from capi.delivery import shutdown
 from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import Housekeeping
 from capi.models.functions import database_now
-from leadmachine.retention import RETENTIONS, Expires, InUse, Renew
+from leadmachine.expiry import Expires, InUse, Renew
+from leadmachine.retention import RETENTIONS
 from leadmachine.timers import Repeating
 from postgresql.bounds import HOUSEKEEPING_SECONDS, statements_may_take
 

@@ -3,8 +3,7 @@
 A test fails for any table without an entry here, so anyone who adds a table has to decide.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail
 from capi.services import retention as log
@@ -35,47 +34,7 @@ from crm.models import (
 from crm.models.lead_import import AT_WORK, ROWS_KEPT_FOR, LeadImport, LeadImportFile, LeadImportRow
 from crm.models.people import INVITATION_GOOD_FOR
 from crm.services import idempotency, searches
-
-Renew = Callable[[], None]  # renews the claim; raises if it is lost or the worker is stopping
-InUse = Callable[[Sequence[Any]], set[Any]]  # returns those of the keys whose rows are still needed
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A retention period, in words and in days. The operator sets the one of the log."""
-
-    words: str
-    days: Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Expires:
-    """Rows that are deleted a period after an event (`since`, in words).
-
-    `rows` returns the rows whose event was before a time, and `in_use` those of them that must stay (`needed_by`, in
-    words, says why). `first` runs before any row is deleted, and renews the claim as often as necessary.
-    """
-
-    period: Period
-    since: str
-    rows: Callable[[datetime], Iterable[QuerySet[Any]]]
-    in_use: Callable[[datetime], InUse] = lambda before: lambda pks: set()
-    needed_by: str = ""
-    first: Callable[[datetime, Renew], None] = lambda before, renew: None
-
-    def __str__(self) -> str:
-        return f"{self.period.words} after {self.since}" + (f", unless {self.needed_by}" if self.needed_by else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Rows that the housekeeping never deletes, and the reason."""
-
-    because: str
-
-    def __str__(self) -> str:
-        return self.because
-
+from leadmachine.expiry import Expires, InUse, Kept, Period, in_order, named_by, where
 
 WITH_ITS_COMPANY: Final = Kept("as long as its company")
 
@@ -100,33 +59,9 @@ UNCONFIRMED: Final = "a sign-up whose address nobody confirmed"
 SIGN_INS: Final = (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED)
 
 
-def _where(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime], list[QuerySet[Any]]]:
-    """Return the rows that meet the conditions and whose `at` column is before the given time."""
-    return lambda before: [QuerySet(model).filter(*conditions, **{f"{at}__lt": before})]
-
-
-def _in_order(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime], list[QuerySet[Any]]]:
-    """As `_where`, for a large table that is written in order of time: read only up to the first row that is too young.
-
-    An old row that was inserted after that one, as in the demo, is deleted together with it.
-    """
-
-    def rows(before: datetime) -> list[QuerySet[Any]]:
-        young = QuerySet(model).filter(**{f"{at}__gte": before}).order_by("pk").values_list("pk", flat=True).first()
-        [old] = _where(model, *conditions, at=at)(before)
-        return [old if young is None else old.filter(pk__lt=young)]
-
-    return rows
-
-
-def _named_by(rows: QuerySet[Any], key: str) -> Callable[[datetime], InUse]:
-    """Return those of the keys that these rows reference in the column `key`."""
-    return lambda before: lambda pks: set(rows.filter(**{f"{key}__in": pks}).order_by().values_list(key, flat=True))
-
-
 def _api_keys_in_use(before: datetime) -> InUse:
     """Return those of the API keys that a timeline names."""
-    made, changed = (_named_by(rows, "api_key")(before) for rows in (CrmEvent.objects.all(), Change.objects.all()))
+    made, changed = (named_by(rows, "api_key")(before) for rows in (CrmEvent.objects.all(), Change.objects.all()))
     return lambda pks: made(pks) | changed(pks)
 
 
@@ -135,7 +70,7 @@ def _crm_events_in_use(before: datetime) -> InUse:
 
     A backfill continues after the last event it reached. Without that event it would find no more and finish too early.
     """
-    logged = _named_by(ConversionEvent.objects.all(), "crm_event")(before)
+    logged = named_by(ConversionEvent.objects.all(), "crm_event")(before)
     open_backfills = Backfill.objects.unfinished().filter(
         company=OuterRef("company"), since__lte=OuterRef("occurred_at"), until__gt=OuterRef("occurred_at")
     )
@@ -187,31 +122,31 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "capi.CountedPerson": Kept("as long as its event"),
     "capi.Attempt": (
         Expires(
-            LOG, "it was made", _in_order(Attempt, at="started_at"), log.attempts_in_use, "an event in the log names it"
+            LOG, "it was made", in_order(Attempt, at="started_at"), log.attempts_in_use, "an event in the log names it"
         ),
     ),
     "capi.Backfill": (
         Expires(
             LOG,
             "its end",
-            _where(Backfill, at="finished_at"),
-            _named_by(ConversionEvent.objects.all(), "backfill"),
+            where(Backfill, at="finished_at"),
+            named_by(ConversionEvent.objects.all(), "backfill"),
             "an event in the log names it",
         ),
     ),
     "capi.Mail": (
-        Expires(LOG, "it was written", _where(Mail, Q(due_at=None), at="created_at"), needed_by="it may still go out"),
+        Expires(LOG, "it was written", where(Mail, Q(due_at=None), at="created_at"), needed_by="it may still go out"),
     ),
     "capi.Alert": (
         Expires(
             LOG,
             "its end",
-            _where(Alert, at="closed_at"),
-            _named_by(Mail.objects.exclude(due_at=None), "alert"),
+            where(Alert, at="closed_at"),
+            named_by(Mail.objects.exclude(due_at=None), "alert"),
             "a mail about it may still go out",
         ),
     ),
-    "capi.DayCount": (Expires(COUNTS, "the day", _where(DayCount, at="day")),),
+    "capi.DayCount": (Expires(COUNTS, "the day", where(DayCount, at="day")),),
     "capi.CountedLog": Kept("one row for each company"),
     "capi.Connection": Kept("one row for each company"),
     "capi.Checkup": Kept("one row for each company"),
@@ -224,7 +159,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         Expires(
             PAST,
             "it happened",
-            _where(CrmEvent, Q(lead=None, deal=None), at="occurred_at"),
+            where(CrmEvent, Q(lead=None, deal=None), at="occurred_at"),
             _crm_events_in_use,
             "its lead is there, or the log or an open backfill needs it",
         ),
@@ -247,19 +182,19 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         Expires(_days(ROWS_KEPT_FOR.days), "the end of its import, or the upload if it was not started", _import_rows),
     ),
     "crm.LeadImportFile": (
-        Expires(_days(ROWS_KEPT_FOR.days), "the upload", _where(LeadImportFile, at="lead_import__created_at")),
+        Expires(_days(ROWS_KEPT_FOR.days), "the upload", where(LeadImportFile, at="lead_import__created_at")),
     ),
-    "crm.LeadImport": (Expires(RECORD, "the upload", _where(LeadImport, ~Q(state__in=AT_WORK), at="created_at")),),
+    "crm.LeadImport": (Expires(RECORD, "the upload", where(LeadImport, ~Q(state__in=AT_WORK), at="created_at")),),
     "crm.AuditEntry": (
-        Expires(LOG, "a sign-in", _in_order(AuditEntry, Q(action__in=SIGN_INS), at="at")),
-        Expires(RECORD, "anything else", _in_order(AuditEntry, at="at")),
+        Expires(LOG, "a sign-in", in_order(AuditEntry, Q(action__in=SIGN_INS), at="at")),
+        Expires(RECORD, "anything else", in_order(AuditEntry, at="at")),
     ),
     "crm.IdempotencyRecord": (
-        Expires(_days(idempotency.KEPT_FOR.days), "it was sent", _in_order(IdempotencyRecord, at="posted_at")),
+        Expires(_days(idempotency.KEPT_FOR.days), "it was sent", in_order(IdempotencyRecord, at="posted_at")),
     ),
-    "crm.LeadSearch": (Expires(_days(searches.KEPT_FOR.days), "the search", _where(LeadSearch, at="created_at")),),
+    "crm.LeadSearch": (Expires(_days(searches.KEPT_FOR.days), "the search", where(LeadSearch, at="created_at")),),
     # Users and how they sign in.
-    "crm.AccountMail": (Expires(_days(3), "it was written", _where(AccountMail, at="created_at")),),
+    "crm.AccountMail": (Expires(_days(3), "it was written", where(AccountMail, at="created_at")),),
     "crm.User": (
         Expires(
             _days(7),
@@ -275,28 +210,28 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         Expires(
             _days(180),
             "it was revoked",
-            _where(ApiKey, at="revoked_at"),
+            where(ApiKey, at="revoked_at"),
             _api_keys_in_use,
             "a timeline names it",
         ),
     ),
     "crm.Invitation": (
-        Expires(_days(180), "it was accepted", _where(Invitation, at="accepted_at")),
+        Expires(_days(180), "it was accepted", where(Invitation, at="accepted_at")),
         Expires(_days(30), "it was revoked or ran out", _declined_invitations),
     ),
     "account.EmailAddress": Kept("as long as its account"),
-    "account.EmailConfirmation": (Expires(CONFIRMATION, "it was sent", _where(EmailConfirmation, at="created")),),
+    "account.EmailConfirmation": (Expires(CONFIRMATION, "it was sent", where(EmailConfirmation, at="created")),),
     "mfa.Authenticator": Kept("as long as its account"),
     "socialaccount.SocialAccount": Kept("as long as its account, or the company's sign-in provider"),
     "socialaccount.SocialApp": Kept("never written: `crm_signinprovider` has what is in it"),
     "socialaccount.SocialToken": Kept("never written: nothing is done with a provider's tokens"),
     "usersessions.UserSession": (
-        Expires(SESSION, "the sign-in", _where(UserSession, at="created_at")),
+        Expires(SESSION, "the sign-in", where(UserSession, at="created_at")),
         Expires(AT_ONCE, "the session's end", _sessions_of_nobody),
     ),
-    "sessions.Session": (Expires(AT_ONCE, "its end", _where(Session, at="expire_date")),),
+    "sessions.Session": (Expires(AT_ONCE, "its end", where(Session, at="expire_date")),),
     # The administration.
-    "admin.LogEntry": (Expires(RECORD, "the change", _where(LogEntry, at="action_time")),),
+    "admin.LogEntry": (Expires(RECORD, "the change", where(LogEntry, at="action_time")),),
     "auth.Group": Kept("until the operator deletes it"),
     "auth.Group_permissions": Kept("as long as its group"),
     "auth.Permission": Kept("made by migrations: one row for each thing that may be done"),

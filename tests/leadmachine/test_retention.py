@@ -44,7 +44,8 @@ from crm.models import (
     Membership,
     User,
 )
-from leadmachine.retention import RETENTIONS, Expires
+from leadmachine.expiry import Expires
+from leadmachine.retention import RETENTIONS
 from tests.conftest import make_lead
 from tests.housekeeping import keep_house
 
