@@ -23,7 +23,8 @@ def put_tag(*, rows: "QuerySet[Lead] | QuerySet[Deal]", tag: Tag) -> int:
         raise ValidationError(f"“{tag}” was archived, so it can't be put on anything.")
     with transaction.atomic():
         locked = _locked(rows)
-        without = [pk for pk in locked if pk not in _having(rows.model, locked, tag)]
+        having = _having(rows.model, locked, tag)
+        without = [pk for pk in locked if pk not in having]
         add_links(rows.model, tag.company_id, [(pk, tag) for pk in without])
         _touch(rows.model, without)
     return len(without)

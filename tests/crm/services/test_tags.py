@@ -2,6 +2,8 @@
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from crm.models import Company, Deal, Lead, LeadTag, Membership, Tag
 from crm.models.tag import add_links
@@ -26,6 +28,16 @@ def test_a_tag_is_put_on_those_without_it_and_taken_off_again(company: Company, 
     assert (list(ada.tags.all()), list(grace.tags.all())) == ([vip], [vip])
     assert take_tag(rows=leads, tag=vip) == 2
     assert not LeadTag.objects.exists()
+
+
+def test_many_are_tagged_with_as_many_queries_as_one(company: Company, vip: Tag) -> None:
+    def queries(count: int) -> int:
+        made = [make_lead(company).pk for _ in range(count)]
+        with CaptureQueriesContext(connection) as captured:
+            assert put_tag(rows=Lead.objects.filter(pk__in=made), tag=vip) == count
+        return len(captured)
+
+    assert queries(1) == queries(5)
 
 
 def test_an_archived_tag_is_put_on_nothing_and_stays_where_it_is(company: Company, vip: Tag) -> None:
