@@ -57,14 +57,8 @@ def lead_bulk_tags(request: MemberRequest) -> HttpResponse:
     adds = request.POST.get("tag_change") != "remove"
     changed = _put_or_take(request, own, tag, adds=adds)
     if changed is not None:
-        done = (
-            f"{'now have' if changed != 1 else 'now has'}"
-            if adds
-            else "no longer have"
-            if changed != 1
-            else "no longer has"
-        )
-        messages.success(request, f"{changed} lead{'s' if changed != 1 else ''} {done} the tag {tag}.")
+        leads, have = ("lead", "has") if changed == 1 else ("leads", "have")
+        messages.success(request, f"{changed:,} {leads} {'now' if adds else 'no longer'} {have} the tag {tag}.")
     return redirect(back)
 
 

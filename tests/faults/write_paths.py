@@ -10,7 +10,7 @@ from django.core.serializers import serialize
 from django.test import Client
 from rest_framework.test import APIClient
 
-from crm.models import Change, Company, Deal, Lead, LeadStatus, Stage
+from crm.models import Change, Company, Deal, Lead, LeadStatus, Stage, Tag
 from crm.models.roles import Role
 from crm.services.editing import change_status, move_deal
 from crm.services.erasure import erase_lead
@@ -195,6 +195,16 @@ def the_form_of_a_deal(scene: Scene) -> None:
 @way("POST deal_move", fires="deal_won")
 def the_board(scene: Scene) -> None:
     scene.web.post(f"/deals/{scene.deal.pk}/move/", {"stage": scene.won.pk})
+
+
+@way("POST lead_tags", "POST deal_tags", "POST lead_bulk_tags", fires="")
+def tags(scene: Scene) -> None:
+    """They count as a change of the row, and cause no event."""
+    tag = Tag.objects.create(company=scene.lead.company, name="VIP")
+    scene.web.post(f"/leads/{scene.lead.pk}/tags/", {"add": tag.pk})
+    scene.web.post(f"/deals/{scene.deal.pk}/tags/", {"add": tag.pk})
+    scene.web.post("/leads/tags/", {"tag": tag.pk, "tag_change": "remove", "lead": [scene.lead.pk]})
+    assert (scene.lead.tags.count(), scene.deal.tags.count()) == (0, 1)
 
 
 @way("POST undo", fires="deal_won")

@@ -27,6 +27,7 @@ EXEMPT: Final = {
     "crm_leadimportrow.company_id": "a company is deleted by the operator, if ever, and its rows with their imports",
     "crm_leadimportfile.company_id": "there are few files, and they go with their imports",
     "crm_change.company_id": "a company is deleted by the operator, if ever, and its changes with their leads",
+    **dict.fromkeys(["crm_leadtag.company_id", "crm_dealtag.company_id"], "they go with their leads and deals"),
     "capi_mail.company_id": "mails are few, and a company is deleted by the operator, if ever",
     "capi_conversionevent.last_attempt_id": "on the path of each batch; retention looks by company and id instead",
 }

@@ -50,6 +50,7 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         "stage": ("integer", "optional"),
         "owner": ("integer", "optional"),
         "expected_close": ("date", "optional"),
+        "tags": ("array", "optional"),
         "custom": ("object", "optional"),
         "created_at": ("date and time", "no"),
         "updated_at": ("date and time", "no"),

@@ -50,7 +50,7 @@ def text_of(page) -> str | None:
 
 def column(page) -> dict[str, str]:
     """What the column says, by lead or deal."""
-    return {str(row): note.text for row, note in page.context["rows"] if note}
+    return {str(row): note.text for row, note, *_ in page.context["rows"] if note}
 
 
 def test_a_sent_lead_says_when_and_by_which_rule(client_as, sales, company, make_rule) -> None:

@@ -86,7 +86,7 @@ def test_columns_are_guessed_by_name_or_else_by_what_is_in_them() -> None:
     header = ["Prénom", "NACHNAME", "Kontakt", "E mail", "Mail", "Nr", "Campaign", "Colour"]
     rows = [["Ada", "B", "ada@example.com", "a@example.com", "", "+31 6 1234", "Expo", "red"]]
 
-    guesses = guess_columns(header, rows)
+    guesses = guess_columns(header, rows, {})
 
     assert [(guess.field, guess.is_sure) for guess in guesses] == [
         ("first_name", True), ("last_name", True), ("", True), ("email", True), ("", True), ("phone", False),
