@@ -91,7 +91,11 @@ def give_functions(connection: Any, **_: Any) -> None:
     """Let a new connection to SQLite call `search_text()` and `folded()`. Receives connection_created."""
     if connection.vendor == "sqlite":
         connection.connection.create_function("lead_search_text", len(SEARCHED), search_text, deterministic=True)
-        connection.connection.create_function("folded", 1, folded, deterministic=True)
+        connection.connection.create_function("folded", 1, _folded_or_null, deterministic=True)
+
+
+def _folded_or_null(text: str | None) -> str | None:
+    return None if text is None else folded(text)
 
 
 def keep_up_to_date(sender: Any, using: str, **_: Any) -> None:
