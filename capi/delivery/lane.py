@@ -113,7 +113,7 @@ class LaneSnapshot:
     now: datetime
     has_test: bool  # a test event is pending
     has_backfill: bool  # a backfill may go on
-    read_at: float  # by time.monotonic(), when `now` was the time
+    read_at: float  # by time.monotonic(), just before `now` was asked for: a rest is rather too long than too short
 
     def at_present(self) -> "LaneSnapshot":
         """The same lane with `now` brought forward, without a query. Rests count from an answer, not its request."""
