@@ -129,17 +129,22 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
 
 
 def _delimiter(text: io.TextIOWrapper) -> str:
-    """The character that splits most of the first rows into the same number of cells, two or more."""
+    """The character that splits most of the first rows into the same number of cells, two or more.
+
+    It splits the first row, too: a text in a later one may have any of them many times.
+    """
     lines = list(islice(_lines(text), SAMPLE_ROWS))
     return max(DELIMITERS, key=lambda delimiter: _regularity(lines, delimiter))
 
 
 def _regularity(lines: Sequence[str], delimiter: str) -> tuple[int, int]:
     try:
-        widths = Counter(len(cells) for cells in csv.reader(lines, delimiter=delimiter) if cells)
+        widths = [len(cells) for cells in csv.reader(lines, delimiter=delimiter) if cells]
     except csv.Error:
         return 0, 0
-    width, rows = widths.most_common(1)[0] if widths else (0, 0)
+    if not widths or widths[0] < 2:
+        return 0, 0
+    width, rows = Counter(widths).most_common(1)[0]
     return (rows, width) if width > 1 else (0, 0)
 
 

@@ -82,6 +82,12 @@ def test_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         list(read_table(b"name\na\nb\nc\n").rows)
 
 
+def test_what_a_text_has_many_times_is_no_delimiter() -> None:
+    table = read_table(b'first name,notes\nAda,"a|b\nc|d\ne|f\ng|h"\n')
+
+    assert table.header == ["first name", "notes"]
+
+
 def test_columns_are_guessed_by_name_or_else_by_what_is_in_them() -> None:
     header = ["Prénom", "NACHNAME", "Kontakt", "E mail", "Mail", "Nr", "Campaign", "Colour"]
     rows = [["Ada", "B", "ada@example.com", "a@example.com", "", "+31 6 1234", "Expo", "red"]]
