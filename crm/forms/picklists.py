@@ -11,16 +11,17 @@ from crm.models.picklist import Colour, PicklistEntry, Tag
 
 
 class PicklistForm(forms.ModelForm):  # type: ignore[type-arg]
-    """An entry of a company's list. The meaning of a status or stage can't change while it is used."""
+    """An entry of a company's list. The meaning of a status or stage is chosen when it is added, and stays."""
 
-    def __init__(self, *args: Any, is_used: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "meaning" in self.fields:
-            self.fields["meaning"].disabled = is_used
+            is_new = self.instance._state.adding
+            self.fields["meaning"].disabled = not is_new
             self.fields["meaning"].help_text = (
-                "It can't be changed while it is in use."
-                if is_used
-                else "What LeadMachine and LinkedIn take it for, whatever you call it."
+                "What LeadMachine and LinkedIn take it for, whatever you call it. It can't be changed later."
+                if is_new
+                else "It can't be changed. Add another one for another meaning."
             )
         if "colour" in self.fields:
             none = "As its meaning" if "meaning" in self.fields else "No colour"

@@ -103,7 +103,7 @@ class StepQuerySet(PicklistQuerySet[S]):
 
 
 class PipelineStep(PicklistEntry):
-    """A status or stage. Its meaning, which CRM events depend on, is fixed once a lead or deal has it."""
+    """A status or stage. Its meaning, which CRM events depend on, is fixed when it is added."""
 
     meaning: Any
     needed: ClassVar[frozenset[str]]  # the meanings of which a company has at least one

@@ -31,7 +31,7 @@ class PicklistText:
     filter: str  # the parameter of the list of leads, or of deals, that shows what uses an entry
 
 
-OWN_NAMES: Final = "Name and colour are yours. The meaning is fixed once used."
+OWN_NAMES: Final = "Name and colour are yours. The meaning stays as it was added."
 TEXTS: Final = {
     STATUSES: PicklistText("Lead statuses", "status", OWN_NAMES, "status"),
     STAGES: PicklistText("Deal stages", "stage", OWN_NAMES, "stage"),

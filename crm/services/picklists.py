@@ -23,7 +23,7 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 ENTRIES_AT_MOST: Final = 200  # in a list, with archived ones: it is shown whole, on pages and in selects
 FULL: Final = f"This list has {ENTRIES_AT_MOST} entries, as many as it may have. Delete one first."
 GIVEN_MEANWHILE: Final = "Someone has just given it to another lead or deal. Delete it again."
-USED: Final = "Its meaning is fixed, because it is in use."
+FIXED: Final = "Its meaning was fixed when it was added."
 NO_TARGET: Final = "Choose where to move what uses it: one that is in the list, and of the same meaning."
 
 
@@ -86,20 +86,18 @@ def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
 def change_entry(*, entry: PicklistEntry, fields: Iterable[str]) -> None:
     """Save these fields of an entry. A source that is renamed is renamed on its leads, too.
 
-    Raises ValidationError for a new meaning of a status or stage that is in use, or that the company needs.
+    Raises ValidationError for the meaning of a status or stage: a lead that gets it at this moment would have an event
+    of the other meaning, or none.
     """
     changed = list(fields)
     if not changed:
         return
-    picklist = picklist_of(entry)
+    if "meaning" in changed:
+        raise ValidationError(FIXED)
     with list_locked(entry.company_id), statements_may_take(LONG_SECONDS):
-        before = _current(entry, lock=True)
-        if "meaning" in changed:
-            if picklist.is_used(before):
-                raise ValidationError({"meaning": USED})
-            _refuse_if_needed(before)
+        before = _current(entry)
         entry.save(update_fields=changed)
-        if picklist is SOURCES and "name" in changed:
+        if picklist_of(entry) is SOURCES and "name" in changed:
             _rewrite(before, entry)
         _record(entry, "changed", fields=changed)
 
@@ -176,10 +174,9 @@ def list_locked(company_id: int) -> Iterator[None]:
         yield
 
 
-def _current(entry: PicklistEntry, *, lock: bool = False) -> Any:
-    """The entry as it is now; with `lock`, nothing can be made to refer to it until the transaction ends."""
-    rows = _list_of(entry).select_for_update(of=("self",)) if lock else _list_of(entry)
-    found = rows.filter(pk=entry.pk).first()
+def _current(entry: PicklistEntry) -> Any:
+    """The entry as it is now."""
+    found = _list_of(entry).filter(pk=entry.pk).first()
     if found is None:
         raise ValidationError("Someone has just deleted it.")
     return found

@@ -52,10 +52,10 @@ def picklist_new(request: MemberRequest, kind: str) -> HttpResponse:
 @member(Action.MANAGE_COMPANY)
 @checked_again
 def picklist_edit(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
-    """Rename an entry, or change its colour or meaning."""
+    """Rename an entry, or change its colour."""
     picklist, entry = _entry(request, kind, pk)
     title = f"Edit {entry}"  # read first, because even an invalid form changes the entry
-    form = entry_form(picklist.model)(request.POST or None, instance=entry, is_used=picklist.is_used(entry))
+    form = entry_form(picklist.model)(request.POST or None, instance=entry)
     if form.is_valid() and _saved(form, lambda: change_entry(entry=entry, fields=form.changed_data)):
         messages.success(request, f"{entry} was saved.")
         return _back(kind)

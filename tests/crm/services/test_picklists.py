@@ -181,19 +181,14 @@ def test_entries_are_put_into_order_among_those_that_are_offered(company: Compan
     assert [name for name in names(company) if name != "Contacted"] == ["Unqualified", "Qualified", "New"]
 
 
-def test_a_meaning_is_fixed_once_it_is_used_or_while_the_company_needs_it(company: Company) -> None:
-    new, contacted, other = (status(company, name) for name in ("New", "Contacted", "Unqualified"))
-    make_lead(company, status=contacted)
-    new.meaning = contacted.meaning = other.meaning = "qualified"
+def test_the_meaning_is_fixed_when_an_entry_is_added_used_or_not(company: Company) -> None:
+    unused = add_entry(entry=LeadStatus(company=company, name="Warm", meaning="working"))
+    unused.meaning = "qualified"  # type: ignore[attr-defined]
 
-    with pytest.raises(ValidationError, match="in use"):
-        change_entry(entry=contacted, fields=["meaning"])
-    with pytest.raises(ValidationError, match="the only one that means “New”"):
-        change_entry(entry=new, fields=["meaning"])
-    change_entry(entry=other, fields=["meaning"])
+    with pytest.raises(ValidationError, match="fixed when it was added"):
+        change_entry(entry=unused, fields=["name", "meaning"])
 
-    meanings = [each.meaning for each in LeadStatus.objects.for_company(company)]
-    assert meanings == ["new", "working", "qualified", "qualified"]
+    assert status(company, "Warm").meaning == "working"
 
 
 def test_a_renamed_source_is_renamed_on_its_leads_in_one_statement(

@@ -111,14 +111,15 @@ def test_an_entry_that_makes_no_sense_is_refused(client: Client, company: Any, f
     assert LeadStatus.objects.count() == before
 
 
-def test_a_meaning_in_use_is_shown_and_not_changed(client: Client, company: Any) -> None:
-    new = status(company, "New")
-    make_lead(company)
+def test_the_meaning_of_an_entry_is_shown_and_not_changed(client: Client, company: Any) -> None:
+    contacted = status(company, "Contacted")
 
-    client.post(f"{LISTS}statuses/{new.pk}/", {"name": "Fresh", "meaning": "qualified", "colour": ""})
+    asked = text_of(client.get(f"{LISTS}statuses/{contacted.pk}/"))
+    client.post(f"{LISTS}statuses/{contacted.pk}/", {"name": "Called", "meaning": "qualified", "colour": ""})
 
-    new.refresh_from_db()
-    assert (new.name, new.meaning) == ("Fresh", "new")
+    contacted.refresh_from_db()
+    assert "It can&#x27;t be changed. Add another one for another meaning." in asked
+    assert (contacted.name, contacted.meaning) == ("Called", "working")
 
 
 def test_other_companies_entries_and_unknown_lists_are_not_found(
