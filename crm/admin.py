@@ -100,12 +100,13 @@ class CompanyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(LeadStatus, Stage)
-class StepAdmin(AutocompleteAdmin):
+class StepAdmin(ReadOnlyAdmin):
+    """View only. Admins of the company change them, with the checks that keep events true."""
+
     list_display = ("name", "company", "meaning", "position")
     list_filter = ("meaning",)
     list_select_related = ("company",)
     search_fields = ("name", "company__name")
-    autocomplete_fields = ("company",)
 
 
 class DeletionOnRecordAdmin(AutocompleteAdmin):
@@ -137,7 +138,11 @@ class LeadAdmin(DeletionOnRecordAdmin):
         """Give each lead its company's first status with the meaning "qualified"."""
         changed = 0
         for company in Company.objects.filter(leads__in=queryset).distinct():
-            status = LeadStatus.objects.first_for(company, LeadMeaning.QUALIFIED)
+            try:
+                status = LeadStatus.objects.first_for(company, LeadMeaning.QUALIFIED)
+            except ValidationError as error:
+                self.message_user(request, f"Not marked: {error.messages[0]}", messages.ERROR)
+                continue
             own = Lead.objects.for_company(company).filter(pk__in=queryset.values("pk"))
             changed += change_status(leads=own, status=status)
         self.message_user(request, f"{changed} leads were marked as qualified.")

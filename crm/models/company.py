@@ -87,19 +87,32 @@ S = TypeVar("S", bound="PipelineStep", covariant=True)
 
 class StepQuerySet(PicklistQuerySet[S]):
     def first_for(self, company: Company, meaning: str) -> S:
-        """The company's first offered step with this meaning, or else its first step.
+        """The company's first offered step with this meaning, never one with another.
 
-        A company without steps (restored from a fixture) gets the default ones. Raises ValidationError if none has
-        the meaning.
+        A company without one that it needs (restored from a fixture) gets it back. Raises ValidationError if it has
+        none that it doesn't need.
         """
-        steps = self.for_company(company).offered()
-        step = steps.filter(meaning=meaning).first() or steps.first()
+        steps = self.for_company(company).filter(meaning=meaning).offered()
+        if (step := steps.first()) is None:
+            self._ensure(company, meaning)
+            step = steps.first()
         if step is None:
-            company.ensure_steps()
-            step = steps.filter(meaning=meaning).first()
-        if step is None:
-            raise ValidationError(f"{company} has no {self.model._meta.verbose_name}: add one first.")
+            raise ValidationError(f"{company} has no {self.model._meta.verbose_name} that means “{meaning}”.")
         return step
+
+    def _ensure(self, company: Company, meaning: str) -> None:
+        """Offer a step with this meaning, if the company needs one: those in the archive again, or else a new one."""
+        with transaction.atomic():
+            Company.objects.select_for_update(no_key=True).get(pk=company.pk)  # of two at once, one adds it
+            company.ensure_steps()
+            steps = self.for_company(company)
+            own = steps.filter(meaning=meaning)
+            if meaning not in self.model.needed or own.offered().exists() or own.update(archived_at=None):
+                return
+            taken = set(steps.values_list("name", flat=True))
+            label = meaning.capitalize()
+            names = (label, *(f"{label} {number}" for number in range(2, len(taken) + 3)))
+            self.create(company=company, name=next(name for name in names if name not in taken), meaning=meaning)
 
 
 class PipelineStep(PicklistEntry):

@@ -119,7 +119,7 @@ def move_entry(*, entry: PicklistEntry, place: Callable[[int], int]) -> None:
 def archive_entry(*, entry: PicklistEntry) -> None:
     """Offer it no longer. What has it keeps it. Raises ValidationError if the list can't be without it."""
     with list_locked(entry.company_id):
-        _refuse_if_needed(entry)
+        _refuse_if_needed(_current(entry))
         if _list_of(entry).filter(pk=entry.pk, archived_at=None).update(archived_at=Now()):
             _record(entry, "archived")
 
@@ -127,6 +127,7 @@ def archive_entry(*, entry: PicklistEntry) -> None:
 def unarchive_entry(*, entry: PicklistEntry) -> None:
     """Offer it again."""
     with list_locked(entry.company_id):
+        _current(entry)
         if _list_of(entry).filter(pk=entry.pk).exclude(archived_at=None).update(archived_at=None):
             _record(entry, "unarchived")
 

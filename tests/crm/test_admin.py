@@ -82,6 +82,29 @@ def test_marking_leads_of_two_companies_as_qualified_gives_each_its_own_status(o
     assert (grace.status.name, grace.status.company) == ("Qualified", other_company)
 
 
+def test_a_company_without_a_qualified_status_is_named_and_its_leads_stay_as_they_are(operator, company, other_company):
+    LeadStatus.objects.for_company(company).filter(meaning="qualified").delete()
+    ada, grace = make_lead(company), make_lead(other_company, first_name="Grace")
+    form = {"action": "mark_as_qualified", "_selected_action": [ada.pk, grace.pk]}
+
+    page = operator.post("/admin/crm/lead/", form, follow=True)
+
+    assert kinds() == [("lead_qualified", "Grace")]
+    assert f"Not marked: {company} has no lead status that means “qualified”." in page.content.decode()
+
+
+@pytest.mark.parametrize(("kind", "name"), [("leadstatus", "New"), ("stage", "Won")])
+def test_statuses_and_stages_change_only_in_the_company_settings(operator, company, kind, name):
+    model = LeadStatus if kind == "leadstatus" else Stage
+    step = model.objects.for_company(company).get(name=name)
+    form = {"company": company.pk, "name": name, "meaning": "qualified", "position": 1, "colour": "", "post": "yes"}
+
+    doors = [f"/admin/crm/{kind}/{step.pk}/change/", f"/admin/crm/{kind}/{step.pk}/delete/", f"/admin/crm/{kind}/add/"]
+
+    assert [operator.post(door, form).status_code for door in doors] == [403, 403, 403]
+    assert model.objects.filter(pk=step.pk, meaning=step.meaning).exists()
+
+
 def test_a_lead_changed_in_its_form_fires(operator, company):
     lead = make_lead(company)
     qualified = LeadStatus.objects.for_company(company).get(name="Qualified")

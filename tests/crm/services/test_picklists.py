@@ -170,6 +170,49 @@ def test_with_another_of_its_meaning_the_first_status_can_go(company: Company) -
         archive_entry(entry=fresh)
 
 
+def test_an_entry_is_checked_as_it_is_now_and_not_as_it_was_read(company: Company) -> None:
+    fresh = add_entry(entry=LeadStatus(company=company, name="Fresh", meaning="working"))
+    LeadStatus.objects.filter(pk=fresh.pk).update(meaning="new")  # as a former version could
+    archive_entry(entry=status(company, "New"))
+
+    with pytest.raises(ValidationError, match="the only one that means “New”"):
+        archive_entry(entry=fresh)
+
+
+@pytest.mark.parametrize("change", [renamed, archive_entry, unarchive_entry])
+def test_an_entry_that_someone_has_just_deleted_is_said_to_be(company: Company, change: Callable[..., None]) -> None:
+    tag = add_entry(entry=Tag(company=company, name="VIP"))
+    Tag.objects.filter(pk=tag.pk).delete()
+
+    with pytest.raises(ValidationError, match="just deleted"):
+        change(tag) if change is renamed else change(entry=tag)
+
+
+@pytest.mark.parametrize("left", ["nothing", "an archived one", "its name"])
+def test_a_new_lead_never_gets_another_meaning_silently(company: Company, left: str) -> None:
+    """As in data that was restored, or changed past the service."""
+    new = LeadStatus.objects.filter(pk=status(company, "New").pk)
+    if left == "an archived one":
+        new.update(archived_at="2026-01-01T00:00Z")
+    else:
+        new.delete()
+    if left == "its name":
+        LeadStatus.objects.create(company=company, name="New", meaning="qualified")
+
+    leads = [Lead.objects.create(company=company, first_name="Ada") for _ in range(2)]
+
+    assert {(lead.status.meaning, lead.status.archived_at) for lead in leads} == {("new", None)}
+    assert leads[0].status == leads[1].status
+    assert leads[0].status.name == ("New 2" if left == "its name" else "New")
+
+
+def test_a_meaning_that_a_company_can_be_without_is_not_made_up(company: Company) -> None:
+    LeadStatus.objects.for_company(company).filter(meaning="qualified").delete()
+
+    with pytest.raises(ValidationError, match="no lead status that means “qualified”"):
+        LeadStatus.objects.first_for(company, "qualified")
+
+
 def test_entries_are_put_into_order_among_those_that_are_offered(company: Company) -> None:
     archive_entry(entry=status(company, "Contacted"))
 
@@ -200,7 +243,7 @@ def test_a_renamed_source_is_renamed_on_its_leads_in_one_statement(
     other = make_lead(other_company, source="Fair")
     source.name = "Trade fair"
 
-    with django_assert_num_queries(7):  # the transaction, two locks, the entry, the leads, the audit log
+    with django_assert_num_queries(7):  # the transaction, the lock, the entry twice, the leads, the audit log
         change_entry(entry=source, fields=["name"])
 
     other.refresh_from_db()
