@@ -15,7 +15,17 @@ from django.urls import reverse
 from crm.models import Company, Deal, Lead
 from crm.models.company import PipelineStep
 from crm.models.picklist import PicklistEntry
-from crm.services.picklists import PICKLISTS, SOURCES, STAGES, STATUSES, TAGS, TYPES, Picklist, offered_next_to
+from crm.services.picklists import (
+    PICKLISTS,
+    SOURCES,
+    STAGES,
+    STATUSES,
+    TAGS,
+    TYPES,
+    Picklist,
+    offered_next_to,
+    why_not_yet,
+)
 
 # Each function returns the kinds of CRM event that are reported for the company.
 reported_kinds: Final[list[Callable[[Company], Collection[str]]]] = []
@@ -119,7 +129,7 @@ def _is_told(picklist: Picklist, entry: PicklistEntry, told: Collection[str]) ->
 
 @dataclass(frozen=True)
 class Removal:
-    """What deleting an entry would take: what uses it, and where that can be moved."""
+    """What deleting an entry would take: what uses it, and where that can be moved. `why_kept`: why it can't be now."""
 
     uses: Sequence[Use]
     targets: Sequence[PicklistEntry]
@@ -143,4 +153,4 @@ def removal_of(entry: PicklistEntry, picklist: Picklist) -> Removal:
     ]
     takes_off = picklist is TAGS
     targets = [] if takes_off else list(picklist.targets(entry))
-    return Removal(uses, targets, entry.why_kept(offered_next_to(entry)), takes_off)
+    return Removal(uses, targets, entry.why_kept(offered_next_to(entry)) or why_not_yet(entry), takes_off)

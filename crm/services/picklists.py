@@ -7,16 +7,21 @@ entry gets one of the same meaning (docs/decisions/lists-of-a-company.md).
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet, RestrictedError
+from django.db.models import Max, Q, QuerySet, RestrictedError
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.text import slugify
 
-from crm.models import AuditAction, Company, Deal, Lead, LeadSource, LeadStatus, LeadType, Stage, Tag
+from crm.models import AuditAction, Change, Company, CrmEvent, Deal, Lead, LeadSource, LeadStatus, LeadType, Stage, Tag
+from crm.models.company import MAX_GRACE_SECONDS, PipelineStep
 from crm.models.picklist import CODE_LENGTH, LAST_POSITION, PicklistEntry
+from crm.models.recorder import acting_as, current_actor
 from crm.services import audit
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
@@ -135,20 +140,24 @@ def unarchive_entry(*, entry: PicklistEntry) -> None:
 def delete_entry(*, entry: PicklistEntry, move_to: PicklistEntry | None) -> int:
     """Move what uses the entry to another one, and delete it. Returns how many leads or deals were moved.
 
-    Tags are taken off instead. Raises ValidationError if the list can't be without the entry, or if it is used and
-    `move_to` isn't one of its `targets`.
+    Tags are taken off instead. Raises ValidationError if the list can't be without the entry, if an undo may need it
+    (`why_not_yet`), or if it is used and `move_to` isn't one of its `targets`.
     """
     picklist = picklist_of(entry)
     with list_locked(entry.company_id), statements_may_take(LONG_SECONDS):
         # Not locked yet: whoever gives a lead this status holds the lead, and waits for the status when they commit.
         entry = _current(entry)
         _refuse_if_needed(entry)
+        _refuse_if_just_changed(entry)
         moved = 0
         if picklist is not TAGS and picklist.is_used(entry):
             target = move_to and picklist.targets(entry).filter(pk=move_to.pk).first()
             if target is None:
                 raise ValidationError(NO_TARGET)
             moved = _rewrite(entry, target)
+        # From here on nobody else's change of it can commit. Those that did while leads were moved are visible.
+        list(_list_of(entry).select_for_update(of=("self",)).filter(pk=entry.pk))
+        _refuse_if_just_changed(entry)
         _record(entry, "deleted", moved=moved)
         try:
             entry.delete()
@@ -160,7 +169,29 @@ def delete_entry(*, entry: PicklistEntry, move_to: PicklistEntry | None) -> int:
 def _rewrite(old: PicklistEntry, new: PicklistEntry) -> int:
     """Give all that has the old entry the new one. Statuses and stages are tracked: it is in each row's history."""
     picklist = picklist_of(old)
-    return sum(rows.update(**{picklist.field: getattr(new, picklist.key)}) for rows in picklist.uses(old))
+    with acting_as(current_actor()):  # no action: it can't be undone
+        return sum(rows.update(**{picklist.field: getattr(new, picklist.key)}) for rows in picklist.uses(old))
+
+
+def why_not_yet(entry: PicklistEntry) -> str:
+    """Why it can't be deleted now, in a sentence, or "": an undo of a change, or of a new row, may need it."""
+    if not isinstance(entry, PipelineStep):
+        return ""
+    (model,), now = picklist_of(entry).users, timezone.now()
+    since, noun = now - timedelta(seconds=MAX_GRACE_SECONDS), model._meta.verbose_name
+    recent = Change.objects.for_company(entry.company_id).filter(changed_at__gt=since, field=model.step)
+    named = recent.exclude(action=None).filter(Q(old=str(entry.pk)) | Q(new=str(entry.pk)))
+    added = CrmEvent.objects.for_company(entry.company_id).filter(kind=model.created_kind, occurred_at__gt=since)
+    added = added.exclude(action=None).filter(**{f"{noun}__{model.step}": entry})
+    times = [named.aggregate(at=Max("changed_at"))["at"], added.aggregate(at=Max("occurred_at"))["at"]]
+    if not any(times):
+        return ""
+    left = max(time for time in times if time) - since
+    minutes = max(ceil(left.total_seconds() / 60), 1)
+    return (
+        f"Someone has just changed a {noun} from or to it, or added one with it, and can still undo that. Archive it, "
+        f"or delete it in {minutes} minute{'' if minutes == 1 else 's'}."
+    )
 
 
 def _list_of(entry: PicklistEntry) -> Any:
@@ -185,6 +216,11 @@ def _current(entry: PicklistEntry) -> Any:
 
 def _refuse_if_needed(entry: PicklistEntry) -> None:
     if reason := entry.why_kept(offered_next_to(entry)):
+        raise ValidationError(reason)
+
+
+def _refuse_if_just_changed(entry: PicklistEntry) -> None:
+    if reason := why_not_yet(entry):
         raise ValidationError(reason)
 
 

@@ -1,13 +1,18 @@
 """The lists of a company: adding, renaming, ordering, archiving and deleting, none of which fires or stops an event."""
 
+import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from capi.models import ConversionEvent
 from crm.models import AuditEntry, Change, Company, CrmEvent, Deal, Lead, LeadSource, LeadStatus, LeadType, Stage, Tag
+from crm.models.company import MAX_GRACE_SECONDS
+from crm.models.recorder import acting_as
 from crm.models.tag import add_links
 from crm.services.picklists import (
     ENTRIES_AT_MOST,
@@ -17,6 +22,7 @@ from crm.services.picklists import (
     delete_entry,
     move_entry,
     unarchive_entry,
+    why_not_yet,
 )
 from tests.conftest import make_deal, make_lead
 
@@ -264,6 +270,48 @@ def test_a_list_has_an_end(company: Company) -> None:
 
     with pytest.raises(ValidationError, match="as many as it may have"):
         add_entry(entry=Tag(company=company, name="One more"))
+
+
+@pytest.mark.parametrize("subject", ["lead", "deal"])
+@pytest.mark.parametrize("what", ["the former one", "the present one", "one of a new row"])
+def test_what_an_undo_may_need_is_archived_and_not_deleted(
+    company: Company, sales: Any, subject: str, what: str
+) -> None:
+    model: Any = LeadStatus if subject == "lead" else Stage
+    meaning = "working" if subject == "lead" else "open"
+    former, present, target = (model.objects.create(company=company, name=name, meaning=meaning) for name in "ABC")
+    row = make_lead(company, status=former) if subject == "lead" else make_deal(make_lead(company), stage=former)
+    with acting_as(sales.user, action=uuid.uuid4()):
+        if what == "one of a new row":
+            make_lead(company, status=present) if subject == "lead" else make_deal(row.lead, stage=present)
+        else:
+            type(row).objects.filter(pk=row.pk).update(**{row.step: present})
+    needed = former if what == "the former one" else present
+
+    assert "Archive it, or delete it in 10 minutes." in why_not_yet(needed)
+    with pytest.raises(ValidationError, match=f"just changed a {subject} from or to it"):
+        delete_entry(entry=needed, move_to=target)
+    archive_entry(entry=needed)
+
+    long_ago = timezone.now() - timedelta(seconds=MAX_GRACE_SECONDS)
+    Change.objects.update(changed_at=long_ago)
+    CrmEvent.objects.update(occurred_at=long_ago)
+    delete_entry(entry=needed, move_to=target)
+    assert why_not_yet(target) == ""
+
+
+def test_a_change_that_nobody_can_undo_and_a_move_by_deleting_hold_nothing_up(company: Company, sales: Any) -> None:
+    first, second, third = (
+        LeadStatus.objects.create(company=company, name=name, meaning="working") for name in ("A", "B", "C")
+    )
+    make_lead(company, status=first)
+
+    with acting_as(sales.user, action=uuid.uuid4()):
+        delete_entry(entry=first, move_to=second)
+        delete_entry(entry=second, move_to=third)
+
+    assert Lead.objects.get().status == third
+    assert {change.actor for change in Change.objects.all()} == {sales.user}
 
 
 def test_a_deleted_tag_is_taken_off_and_its_leads_and_deals_stay(company: Company) -> None:

@@ -183,6 +183,28 @@ def test_the_last_status_for_new_leads_can_t_go_and_the_page_says_why(client: Cl
     assert new.archived_at is None
 
 
+@pytest.mark.parametrize("removed", ["Warm", "Qualified"])
+def test_an_undo_finds_both_statuses_of_its_change(
+    client: Client, company: Any, token: Any, make_rule: Any, removed: str
+) -> None:
+    make_rule("lead_qualified")
+    warm = LeadStatus.objects.create(company=company, name="Warm", meaning="working")
+    LeadStatus.objects.create(company=company, name="Very good", meaning="qualified")
+    lead = make_lead(company, status=warm)
+    client.post(f"/leads/{lead.pk}/status/", {"status": status(company, "Qualified").pk})
+    event = CrmEvent.objects.get(kind="lead_qualified")
+    door = f"{LISTS}statuses/{status(company, removed).pk}/delete/"
+
+    assert "Someone has just changed a lead from or to it" in text_of(client.get(door))
+    refused = client.post(door, {"move_to": status(company, "Very good").pk}, follow=True)
+    client.post(f"/undo/{event.action}/")
+
+    assert f"{removed} was not deleted. Someone has just changed a lead" in text_of(refused)
+    lead.refresh_from_db()
+    event.refresh_from_db()
+    assert (lead.status, event.taken_back_at is None) == (warm, False)
+
+
 # A status or stage that is archived while somebody picks it: nothing changes, and a sentence says so.
 
 
