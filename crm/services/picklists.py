@@ -155,7 +155,7 @@ def delete_entry(*, entry: PicklistEntry, move_to: PicklistEntry | None) -> int:
             if target is None:
                 raise ValidationError(NO_TARGET)
             moved = _rewrite(entry, target)
-        # From here on nobody else's change of it can commit. Those that did while leads were moved are visible.
+        # From here on nobody else can commit that they gave it to a lead. Who did while leads were moved is seen.
         list(_list_of(entry).select_for_update(of=("self",)).filter(pk=entry.pk))
         _refuse_if_just_changed(entry)
         _record(entry, "deleted", moved=moved)

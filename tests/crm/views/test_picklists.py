@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+from django.db import DatabaseError, OperationalError
+from django.db import connection as database
+from django.db.models.deletion import Collector
 from django.test import Client
 
 from crm.models import CrmEvent, Lead, LeadSource, LeadStatus, LeadType, Membership, Stage, Tag
 from crm.services.picklists import archive_entry
+from crm.services.tags import put_tag
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller
 from tests.crm.importing.uploading import upload
@@ -398,3 +402,35 @@ def test_a_script_that_gives_a_lead_a_status_that_is_being_deleted_is_told_so(
     assert answer.status_code == 409
     assert "has just been deleted" in answer.json()["detail"]
     assert not Lead.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ["statuses", "tags"])
+def test_nobody_can_give_a_lead_what_is_being_deleted(
+    client: Client, company: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    lead, contacted = make_lead(company), status(company, "Contacted")
+    tag = Tag.objects.create(company=company, name="VIP")
+    entry: Any = contacted if kind == "statuses" else tag
+    delete, outcomes = Collector.delete, []
+
+    def give(_: int) -> None:
+        with database.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '100ms'")
+        try:
+            put_tag(rows=Lead.objects.all(), tag=tag) if kind == "tags" else Lead.objects.update(status=contacted)
+        except DatabaseError as error:
+            outcomes.append(type(error))
+
+    def someone_gives_it(collector: Any) -> Any:
+        if entry in collector.data[type(entry)]:
+            in_threads(1, give)
+        return delete(collector)
+
+    monkeypatch.setattr(Collector, "delete", someone_gives_it)
+    answer = client.post(f"{LISTS}{kind}/{entry.pk}/delete/", follow=True)
+
+    assert f"{entry} was deleted." in text_of(answer)
+    assert outcomes == [OperationalError]
+    lead.refresh_from_db()
+    assert (lead.status.name, lead.tags.count()) == ("New", 0)
