@@ -1,5 +1,6 @@
 """Changing leads and deals, including concurrent edits."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,8 +41,9 @@ class ChangedMeanwhile(Exception):
 
 
 def version_of(row: Lead | Deal) -> str:
-    """A string that changes with every change of the row."""
-    return row.updated_at.isoformat()
+    """A string that changes with every change of the row, and with its source, which is renamed for many at once."""
+    text = f"{row.updated_at.isoformat()} {row.source if isinstance(row, Lead) else ''}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextmanager
@@ -51,7 +53,7 @@ def unchanged_since(version: str, row: Lead | Deal) -> Iterator[None]:
     Raises ChangedMeanwhile if the version differs, PersonErased, and DoesNotExist if the row has been deleted.
     """
     with person_kept(row.pk if isinstance(row, Lead) else row.lead_id):
-        current = type(row)._base_manager.select_for_update(no_key=True).only("updated_at").get(pk=row.pk)
+        current = type(row)._base_manager.select_for_update(no_key=True).get(pk=row.pk)
         if version and version_of(current) != version:
             raise ChangedMeanwhile
         yield

@@ -55,7 +55,7 @@ def edit_page(request: MemberRequest, template: str, context: dict[str, Any], ro
     """The edit form, with the version of the row when it was opened or, after a conflict, the current one."""
     is_conflict = CHANGED in context["form"].non_field_errors()
     if is_conflict:
-        row.refresh_from_db(fields=["updated_at"])
+        row.refresh_from_db()  # the form shows what was entered all the same
     version = version_of(row) if is_conflict else request.POST.get(VERSION) or version_of(row)
     return render(request, template, {**context, VERSION: version}, status=409 if is_conflict else 200)
 

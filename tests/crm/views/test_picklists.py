@@ -1,5 +1,6 @@
 """The lists of the company settings, as an admin changes them, and what others then can choose."""
 
+import re
 from typing import Any
 
 import pytest
@@ -339,6 +340,31 @@ def test_sources_are_suggested_and_others_can_still_be_typed(client: Client, com
     assert '<option value="Trade fair">' in text
     assert "Yellow pages" not in text
     assert Lead.objects.get().source == "A friend"
+
+
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+def test_an_open_form_does_not_write_back_a_source_that_was_renamed_or_moved(
+    client: Client, company: Any, how: str
+) -> None:
+    fair = LeadSource.objects.create(company=company, name="Fair")
+    lead = make_lead(company, source="Fair")
+    version = re.search(r'name="version" value="([^"]+)"', client.get(f"/leads/{lead.pk}/edit/").content.decode())
+    assert version
+    if how == "renamed":
+        client.post(f"{LISTS}sources/{fair.pk}/", {"name": "Trade fair"})
+    else:
+        target = LeadSource.objects.create(company=company, name="Trade fair")
+        client.post(f"{LISTS}sources/{fair.pk}/delete/", {"move_to": target.pk})
+
+    form = {"first_name": "Ada", "type": "inbound", "status": lead.status_id, "source": "Fair", "title": "Buyer"}
+    refused = client.post(f"/leads/{lead.pk}/edit/", {**form, "version": version[1]})
+
+    assert (refused.status_code, "Nothing was saved" in refused.content.decode()) == (409, True)
+    lead.refresh_from_db()
+    assert (lead.source, lead.title) == ("Trade fair", "")
+    again = re.search(r'name="version" value="([^"]+)"', refused.content.decode())
+    assert again
+    assert client.post(f"/leads/{lead.pk}/edit/", {**form, "version": again[1]}).status_code == 302
 
 
 # Two at once
