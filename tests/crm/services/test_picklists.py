@@ -80,6 +80,10 @@ def archived_and_back(entry: Any) -> None:
     unarchive_entry(entry=entry)
 
 
+def archived_long_ago(entry: Any) -> None:
+    type(entry).objects.filter(pk=entry.pk).update(archived_at="2026-01-01T00:00Z")
+
+
 ENTRIES = {
     "status": lambda company: status(company, "Qualified"),
     "stage": lambda company: Stage.objects.for_company(company).get(name="Proposal"),
@@ -107,6 +111,9 @@ def test_moving_all_from_one_entry_to_another_fires_and_stops_nothing(
     target = type(entry).objects.create(
         company=company, name="Another", **entry.same_kind, **({"code": "another"} if kind == "type" else {})
     )
+
+    if kind == "type":
+        archived_long_ago(entry)
 
     delete_entry(entry=entry, move_to=target)
 
@@ -263,6 +270,19 @@ def test_a_renamed_type_keeps_the_code_that_scripts_know(company: Company) -> No
     renamed(added)
 
     assert (added.code, twin.code) == ("cold_call", "cold_call_2")  # type: ignore[attr-defined]
+
+
+def test_a_type_is_archived_before_it_is_deleted_so_that_no_save_is_under_way_with_it(company: Company) -> None:
+    partner = ENTRIES["type"](company)
+
+    with pytest.raises(ValidationError, match="Archive it first, and delete it in 10 minutes"):
+        delete_entry(entry=partner, move_to=None)
+    archive_entry(entry=partner)
+    with pytest.raises(ValidationError, match=r"archived only now, .* Delete it in 10 minutes\."):
+        delete_entry(entry=partner, move_to=None)
+    archived_long_ago(partner)
+
+    delete_entry(entry=partner, move_to=None)
 
 
 def test_a_list_has_an_end(company: Company) -> None:

@@ -90,6 +90,9 @@ def test_an_entry_is_added_changed_moved_archived_and_deleted(
     entry.refresh_from_db()
     assert (entry.name, entry.position, entry.archived_at is None) == ("Renamed", 1, False)
     client.post(f"{LISTS}{kind}/{entry.pk}/archive/", {"archived": "0"})
+    entry.refresh_from_db()
+    assert entry.archived_at is None
+    model.objects.filter(pk=entry.pk).update(archived_at="2026-01-01T00:00Z")
     client.post(f"{LISTS}{kind}/{entry.pk}/delete/")
     assert not model.objects.filter(pk=entry.pk).exists()
 
