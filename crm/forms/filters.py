@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from crm.accounts.decorators import MemberRequest
+from crm.forms.custom_fields import PREFIX
 from crm.forms.custom_filters import custom_filters
 from crm.forms.leads import company_people
 from crm.models import CustomField, Lead, LeadSource, LeadStatus, LeadType, Tag, User
@@ -60,10 +61,16 @@ def _days(field_name: str, label: str) -> dict[str, Any]:
 
 
 YES_OR_NO: Final = [("True", "Yes"), ("False", "No")]
+GONE: Final = "a custom field that is not in use"
+EXPIRED: Final = "a search that has expired"
 
 
 class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """The filters of the leads page, with those of the company's custom fields. An invalid value filters nothing."""
+    """The search and the filters of the leads page, with those of the company's custom fields.
+
+    `broken` has those that no longer work, by their names in the URL: their values are invalid, or what they are about
+    is gone. They find no lead, because without them there would be more leads than somebody has asked for.
+    """
 
     status = django_filters.ModelChoiceFilter(queryset=statuses, empty_label="Any status")
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
@@ -86,9 +93,14 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     ) -> None:
         self.custom = custom_filters(custom_fields)
         data = data.copy()
-        for name, each in self.custom.items():
-            if each.is_text and data.get(name):
-                data[name] = recall_search(request.membership, data[name])
+        texts = [name for name, each in self.custom.items() if each.is_text]
+        asked = [name for name in ("search", *texts) if data.get(name)]
+        for name in asked:
+            data[name] = recall_search(request.membership, data[name])
+        self.search: str = data.get("search", "")
+        self.broken = {name: EXPIRED for name in asked if not data[name]}
+        gone = [name for name in data if name.startswith(PREFIX) and name not in self.custom and data[name]]
+        self.broken |= dict.fromkeys(gone, GONE)
         super().__init__(data, request=request, **kwargs)
         self.filters |= self.custom
         company = request.membership.company
@@ -97,6 +109,12 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
         self.filters["source"].extra["choices"] = [(source, without_bidi_controls(source)) for source in sources]
         types = LeadType.objects.for_company(company)
         self.filters["type"].extra["choices"] = [(each.code, str(each)) for each in types]
+
+        self.broken |= {name: str(self.form[name].label) for name in self.form.errors}
+
+    def filter_queryset(self, leads: LeadQuerySet) -> LeadQuerySet:
+        found: LeadQuerySet = super().filter_queryset(leads)
+        return leads.none() if self.broken else found.search(self.search)
 
     def filter_by_email(self, leads: LeadQuerySet, name: str, has_email: str) -> LeadQuerySet:
         return leads.exclude(email="") if has_email == "True" else leads.with_address("")

@@ -1,6 +1,6 @@
 """Saved views: filters, sorting and columns of the leads list under a name."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.conf import settings
 from django.db import models
@@ -12,6 +12,8 @@ from crm.models.company import Company
 from crm.models.people import Membership
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
+
+LONGEST_QUERY: Final = 2000  # characters
 
 
 class SavedViewQuerySet(CompanyQuerySet["SavedView"]):
@@ -30,7 +32,7 @@ class SavedView(models.Model):
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="saved_views", db_index=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=40)
-    query = models.CharField(max_length=2000, blank=True, editable=False)
+    query = models.CharField(max_length=LONGEST_QUERY, blank=True, editable=False)
     columns = models.CharField(max_length=400, blank=True, db_default="", default="", editable=False)
     is_shared = models.BooleanField("shared with everyone in the company", default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())

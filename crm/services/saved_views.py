@@ -10,6 +10,8 @@ from crm.models import Company, Membership, SavedView
 VIEWS_AT_MOST: Final = 30  # of one member: they are tabs
 TOO_MANY: Final = f"You have {VIEWS_AT_MOST} views. Delete one that you no longer need first."
 GONE: Final = "This view has been deleted in the meantime."
+BROKEN: Final = "Nothing was saved: a filter no longer works. Clear it first."
+TOO_LONG: Final = "Nothing was saved: these are too many filters for one view."
 SAME_NAME: Final = "You have a view with this name already."
 
 

@@ -1,6 +1,6 @@
 """Leads: the list, and viewing, editing, erasing and deleting a lead."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -29,7 +29,6 @@ from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_lead
-from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, to_filtered
 from crm.views.shell import back_to, whole_page, with_outcomes
@@ -53,11 +52,11 @@ def leads(request: MemberRequest) -> HttpResponse:
         custom = custom_filters(fields)
         texts = [name for name, each in custom.items() if each.is_text]
         return to_filtered(request, [*LeadFilter.base_filters, *custom, "sort", "view"], texts)
-    search, sort = recall_search(request.membership, request.GET.get("search", "")), request.GET.get("sort", "")
+    sort = request.GET.get("sort", "")
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     own = Lead.objects.for_company(company).not_erased()
     filtered = LeadFilter(request.GET, custom_fields=fields, queryset=own, request=request)
-    page = leads_page(filtered.qs.search(search), company, sort, after=after, before=before)
+    page = leads_page(filtered.qs, company, sort, after=after, before=before)
     shown = {name: request.GET[name] for name in (*filtered.filters, "sort") if request.GET.get(name)}
     views = tabs_of(request.membership, shown, request.GET.get("view", ""))
     chosen = views.view.columns if views.view else request.membership.lead_columns
@@ -73,8 +72,10 @@ def leads(request: MemberRequest) -> HttpResponse:
                 for lead, note in with_outcomes(page, outcomes_of_leads, request)
             ],
             **filter_bar(filtered.form, unfolding=(*UNFOLDING_FILTERS, *filtered.custom), kept=_kept(sort, views)),
-            "search": search,
-            "has_short_word": has_short_word(search),
+            "search": filtered.search,
+            "has_short_word": has_short_word(filtered.search),
+            "broken": list(dict.fromkeys(filtered.broken.values())),
+            "without_broken": _address_without(request, (*filtered.broken, "after", "before")),
             "columns": [(column, column.toggled(sort), column.direction(sort)) for column in columns],
             "columns_form": ColumnsForm(shown=columns, offered=offered)
             if views.view is None or views.may_change
@@ -83,9 +84,17 @@ def leads(request: MemberRequest) -> HttpResponse:
             "shown": urlencode(shown),
             "statuses": statuses(request).offered(),
             "tags": tags(request).offered(),
-            "is_narrowed": bool(search) or any(request.GET.get(name) for name in filtered.filters),
+            "is_narrowed": any(request.GET.get(name) for name in ("search", *filtered.filters, *filtered.broken)),
         },
     )
+
+
+def _address_without(request: MemberRequest, names: Iterable[str]) -> str:
+    """The address of the page without these parameters."""
+    query = request.GET.copy()
+    for name in names:
+        query.pop(name, None)
+    return f"{request.path}?{query.urlencode()}" if query else request.path
 
 
 def _kept(sort: str, views: Tabs) -> dict[str, str]:

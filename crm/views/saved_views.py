@@ -13,9 +13,12 @@ from crm.forms.filters import LeadFilter
 from crm.forms.saved_views import ColumnsForm, SavedViewForm
 from crm.models import FieldSubject, Lead, SavedView
 from crm.models.roles import Action
+from crm.models.saved_view import LONGEST_QUERY
 from crm.selectors.custom_fields import fields_in_use
 from crm.selectors.leads import all_columns, is_sorted_by
 from crm.services.saved_views import (
+    BROKEN,
+    TOO_LONG,
     ViewRefused,
     change_columns,
     change_filters,
@@ -31,7 +34,11 @@ def saved_view_new(request: MemberRequest) -> HttpResponse:
     """Save the filters and the sorting in the URL as a view, with the member's columns."""
     membership = request.membership
     columns = membership.lead_columns
-    view = SavedView(company=membership.company, owner=request.user, query=shown_in(request), columns=columns)
+    try:
+        query = shown_in(request)
+    except ViewRefused as refusal:
+        return _refused(request, refusal)
+    view = SavedView(company=membership.company, owner=request.user, query=query, columns=columns)
     form = SavedViewForm(request.POST or None, instance=view)
     if form.is_valid() and _is_saved(form):
         return redirect(_address(view))
@@ -53,7 +60,10 @@ def saved_view_edit(request: MemberRequest, pk: int) -> HttpResponse:
 def saved_view_update(request: MemberRequest, pk: int) -> HttpResponse:
     """Give a view the filters and the sorting in the URL."""
     view = _changeable(request, pk)
-    view.query = shown_in(request)
+    try:
+        view.query = shown_in(request)
+    except ViewRefused as refusal:
+        return _refused(request, refusal)
     change_filters(view=view, query=view.query)
     messages.success(request, f"{view} now has these filters.")
     return redirect(_address(view))
@@ -97,17 +107,30 @@ def _is_saved(form: SavedViewForm) -> bool:
 
 
 def shown_in(request: MemberRequest) -> str:
-    """The filters and the sorting in the URL as a query string: nothing else that is there, and nothing invalid."""
+    """The filters and the sorting in the URL as a query string, and nothing else that is there.
+
+    Raises ViewRefused if a filter does not work, without which the view would have more leads, or if it is too long.
+    """
     company = request.membership.company
     fields = fields_in_use(company, FieldSubject.LEAD)
     filtered = LeadFilter(
         request.GET, custom_fields=fields, queryset=Lead.objects.for_company(company), request=request
     )
+    if filtered.broken:
+        raise ViewRefused(BROKEN)
     texts = {name for name, each in filtered.custom.items() if each.is_text}  # what is searched for is not kept
-    names = [name for name in filtered.form.fields if name not in texts | filtered.form.errors.keys()]
-    kept = [(name, request.GET[name]) for name in names if request.GET.get(name)]
+    kept = [(name, request.GET[name]) for name in filtered.form.fields if name not in texts and request.GET.get(name)]
     sort = request.GET.get("sort", "")
-    return urlencode([*kept, ("sort", sort)] if is_sorted_by(sort) else kept)
+    query = urlencode([*kept, ("sort", sort)] if is_sorted_by(sort) else kept)
+    if len(query) > LONGEST_QUERY:
+        raise ViewRefused(TOO_LONG)
+    return query
+
+
+def _refused(request: MemberRequest, refusal: ViewRefused) -> HttpResponse:
+    """Back to the list with these filters, which says why they were not saved."""
+    messages.error(request, str(refusal))
+    return redirect(_list(request.GET.urlencode()))
 
 
 def _changeable(request: MemberRequest, pk: int | str) -> SavedView:

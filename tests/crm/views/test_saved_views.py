@@ -2,10 +2,13 @@
 
 import pytest
 
-from crm.models import LeadStatus, SavedView
+from crm.models import LeadSource, LeadStatus, SavedView
 from crm.models.roles import Role
 from crm.services import saved_views
+from crm.services.custom_fields import delete_field
+from crm.services.picklists import delete_entry
 from tests.conftest import join, make_lead
+from tests.crm.custom_values import make_field
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +31,7 @@ def test_a_view_keeps_filters_and_sorting_but_not_what_was_searched_for(client_a
     make_lead(company)
     client = client_as(sales)
     search = client.post("/leads/", {"search": "ada@example.com"}).url.partition("=")[2]
-    address = f"/leads/views/new/?status={status.pk}&sort=-updated&search={search}&after=3&source=nowhere&junk=1"
+    address = f"/leads/views/new/?status={status.pk}&sort=-updated&search={search}&after=3&junk=1"
 
     response = client.post(address, {"name": "My new ones"}, follow=True)
 
@@ -93,6 +96,48 @@ def test_a_second_view_of_a_name_is_refused_with_a_sentence(client_as, sales, vi
 
     assert "You have a view with this name already." in response.content.decode()
     assert SavedView.objects.count() == 1
+
+
+def test_filters_that_are_too_many_for_a_view_are_refused_with_a_sentence(client_as, sales, view, monkeypatch):
+    monkeypatch.setattr("crm.views.saved_views.LONGEST_QUERY", 30)
+    query = "type=inbound&created_from=2027-01-01"
+
+    for way in ("new/", f"{view.pk}/filters/"):
+        response = client_as(sales).post(f"/leads/views/{way}?{query}", {"name": "Too long"}, follow=True)
+        assert response.redirect_chain == [(f"/leads/?{query}", 302)]
+        assert "these are too many filters for one view" in response.content.decode()
+    assert SavedView.objects.get().query == view.query
+
+
+@pytest.mark.parametrize("query", ["status=999999&type=inbound", "custom_gone=yes&type=inbound"])
+def test_a_filter_that_no_longer_works_is_not_left_out_of_a_view_without_a_word(client_as, sales, view, query):
+    for way in ("new/", f"{view.pk}/filters/"):
+        response = client_as(sales).post(f"/leads/views/{way}?{query}", {"name": "More leads"}, follow=True)
+        assert "Clear it first." in response.content.decode()
+    assert SavedView.objects.get().query == view.query
+
+
+@pytest.mark.parametrize("gone", ["status", "source", "custom"])
+def test_a_view_of_what_was_deleted_shows_no_lead_and_says_why(client_as, sales, company, gone):
+    status = LeadStatus.objects.create(company=company, name="Hot", meaning="working", position=9)
+    source = LeadSource.objects.create(company=company, name="Webinar")
+    field = make_field(company, "Region", "choice")
+    make_lead(company, source="Fair")
+    address = {"status": f"status={status.pk}", "source": "source=Webinar", "custom": "custom_region=emea"}[gone]
+    client = client_as(sales)
+    client.post(f"/leads/views/new/?{address}", {"name": "Mine"})
+
+    {
+        "status": lambda: delete_entry(entry=status, move_to=None),
+        "source": lambda: delete_entry(entry=source, move_to=None),
+        "custom": lambda: delete_field(field=field),
+    }[gone]()
+    view = SavedView.objects.get()
+    response = client.get(f"/leads/?{view.query}&view={view.pk}")
+
+    assert list(response.context["page"]) == []
+    assert "A filter no longer works" in response.content.decode()
+    assert "Save filters" not in response.content.decode()
 
 
 def test_there_is_a_limit_to_the_views_of_a_member(client_as, sales, view, monkeypatch):
