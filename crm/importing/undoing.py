@@ -62,17 +62,17 @@ def _is_untouched(lead: Any) -> bool:
 
 
 def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
-    """Empty each field that still has what the import wrote, and take its tags off."""
+    """Empty each field that still has what the import wrote, and take off the tags that it put on."""
+    links = {pk for row in rows for pk in row.filled.get(TAGS, ())}
+    links &= set(LeadTag.objects.filter(pk__in=links, lead__in=leads).values_list("pk", flat=True))
     by_fields: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
-    by_tags: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for row in rows:
         found = leads.get(row.lead_id or 0)
         lead = found if found and found.erased_at is None else None
         fields = {name: value for name, value in row.filled.items() if name != TAGS}
         unchanged = tuple(name for name, value in fields.items() if lead and value_of(lead, name) == value)
-        row.undo = RowUndo.PUT_BACK if lead and len(unchanged) == len(fields) else RowUndo.KEPT
-        if lead and TAGS in row.filled:
-            by_tags[tuple(row.filled[TAGS])].append(lead.pk)
+        is_as_written = len(unchanged) == len(fields) and links.issuperset(row.filled.get(TAGS, ()))
+        row.undo = RowUndo.PUT_BACK if lead and is_as_written else RowUndo.KEPT
         if lead and unchanged:
             by_fields[unchanged].append(lead.pk)
     for names, pks in by_fields.items():
@@ -80,5 +80,4 @@ def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
         if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
             old["custom"] = merged(dict.fromkeys(keys))
         Lead.objects.filter(pk__in=pks).update(**old, updated_at=Now())
-    for tags, pks in by_tags.items():
-        LeadTag.objects.filter(lead__in=pks, tag__name__in=tags).delete()
+    LeadTag.objects.filter(pk__in=links).delete()

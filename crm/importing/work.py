@@ -5,6 +5,7 @@ dies has done the whole chunk or none of it. So does the cursor, which another w
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -20,7 +21,7 @@ from crm.importing.reading import FileRow, Table, read_table
 from crm.importing.spreadsheets import UnreadableFile
 from crm.importing.undoing import undo_chunk
 from crm.importing.values import RowReader
-from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, Tag
+from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, LeadTag, RowOutcome, Tag
 from crm.models.lead_import import add_counts
 from crm.models.recorder import acting_as
 from crm.models.tag import add_links
@@ -161,18 +162,31 @@ def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
     ]
     for each, lead in zip(judged, Lead.objects.bulk_create(leads), strict=True):
         each.row.lead = lead
-    _tag([(each.row.lead_id, each.values[TAGS]) for each in judged if TAGS in each.values], lead_import)
+    _tag([each for each in judged if TAGS in each.values], lead_import)
 
 
 def _without_tags(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != TAGS}
 
 
-def _tag(names: Sequence[tuple[int | None, list[str]]], lead_import: LeadImport) -> None:
-    """Put the tags with these names on the leads with these keys."""
-    known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)} if names else {}
-    pairs = [(pk, known[name]) for pk, tags in names if pk for name in tags if name in known]
-    add_links(Lead, lead_import.company_id, pairs)
+def _tag(judged: Sequence[JudgedRow], lead_import: LeadImport) -> defaultdict[int, list[int]]:
+    """Put their tags on the leads of these rows. Returns the keys of the links that each row, by number, has added.
+
+    An undo takes those off: a tag may have another name by then, and one that was put on again is somebody's own.
+    """
+    known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)} if judged else {}
+    added: dict[tuple[int, Tag], int] = {}
+    for each in judged:
+        for name in (each.news or each.values)[TAGS]:
+            if name in known and each.row.lead_id:
+                added.setdefault((each.row.lead_id, known[name]), each.row.number)
+    add_links(Lead, lead_import.company_id, added)
+    links: defaultdict[int, list[int]] = defaultdict(list)
+    numbers = {(lead, tag.pk): number for (lead, tag), number in added.items()}
+    for pk, *pair in LeadTag.objects.filter(lead__in={lead for lead, _ in added}).values_list("pk", "lead", "tag"):
+        if number := numbers.get(tuple(pair)):
+            links[number].append(pk)
+    return links
 
 
 def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
@@ -188,7 +202,10 @@ def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
         Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
     if changed:
         Lead.objects.bulk_update(changed.values(), [*(fields - {SHARED, TAGS}), "updated_at"], batch_size=BATCH)
-    _tag([(each.row.lead_id, each.news[TAGS]) for each in judged if TAGS in each.news], lead_import)
+    tagged = [each for each in judged if TAGS in each.news]
+    links = _tag(tagged, lead_import)
+    for each in tagged:
+        each.row.filled = {**each.news, TAGS: links[each.row.number]}
 
 
 def _undo(lead_import: LeadImport) -> None:

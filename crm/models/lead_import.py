@@ -183,8 +183,9 @@ class LeadImportRowQuerySet(CompanyQuerySet["LeadImportRow"]):
 class LeadImportRow(models.Model):
     """A row of the file, as text, and its outcome.
 
-    `key` is the same in rows about the same person. `filled` has what an update has written, by field. A bad row's
-    `column` is the index of the cell with the problem, a duplicate's `of_row` the number of the row that it repeats.
+    `key` is the same in rows about the same person. `filled` has what an update has written, by field; of tags, the
+    keys of the links to the lead. A bad row's `column` is the index of the cell with the problem, a duplicate's
+    `of_row` the number of the row that it repeats.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -7,10 +7,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from crm.models import Company, Deal, Lead, LeadTag, Membership, Tag
+from crm.models import Company, Deal, Lead, LeadTag, Membership, RowUndo, Tag
 from crm.models.roles import Role
 from crm.models.tag import add_links
 from crm.services import lead_imports
+from crm.services.picklists import change_entry
+from crm.services.tags import put_tag, take_tag
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller
 from tests.crm.importing.uploading import run, upload, work_on
@@ -176,6 +178,37 @@ def test_an_import_tags_new_and_known_leads_and_its_undo_takes_them_off(sales: M
 
     assert tags_of(known) == ["VIP"]
     assert not Lead.objects.filter(first_name="Grace").exists()
+
+
+def test_an_undo_takes_off_a_tag_that_has_another_name_by_then_and_no_other_of_its_old_name(
+    sales: Membership, vip: Tag
+) -> None:
+    known = make_lead(sales.company, email="ada@example.com")
+    done = run(upload(sales, "First name,E-mail,Tags\nAda,ada@example.com,VIP\n"), sales)
+    vip.name = "Key account"
+    change_entry(entry=vip, fields=["name"])
+    later = Tag.objects.create(company=sales.company, name="VIP")
+    put_tag(rows=Lead.objects.filter(pk=known.pk), tag=later)
+
+    lead_imports.undo(lead_import=done, user=sales.user)
+    work_on(done)
+
+    assert tags_of(known) == ["VIP"]
+    assert done.rows.get().undo == RowUndo.PUT_BACK
+
+
+def test_an_undo_keeps_a_tag_that_somebody_took_off_and_put_on_again(sales: Membership, vip: Tag) -> None:
+    known = make_lead(sales.company, email="ada@example.com")
+    done = run(upload(sales, "First name,E-mail,Tags\nAda,ada@example.com,VIP\n"), sales)
+    row = Lead.objects.filter(pk=known.pk)
+    take_tag(rows=row, tag=vip)
+    put_tag(rows=row, tag=vip)
+
+    lead_imports.undo(lead_import=done, user=sales.user)
+    work_on(done)
+
+    assert tags_of(known) == ["VIP"]
+    assert done.rows.get().undo == RowUndo.KEPT
 
 
 def test_a_lead_that_somebody_tagged_stays_when_its_import_is_undone(
