@@ -62,7 +62,7 @@ def _days(field_name: str, label: str) -> dict[str, Any]:
 
 YES_OR_NO: Final = [("True", "Yes"), ("False", "No")]
 GONE: Final = "a custom field that is not in use"
-EXPIRED: Final = "a search that has expired"
+EXPIRED: Final = "a search that has expired or is not yours"
 
 
 class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]

@@ -8,11 +8,12 @@ from django.db import migrations, models
 from crm.models.tenancy import tie
 
 TYPES = [("Inbound", "inbound"), ("Outbound", "outbound"), ("Referral", "referral"), ("Partner", "partner")]
+LEADS_AT_LEAST = 3  # of a source: what only one or two leads have may be about a person
 SOURCES_AT_MOST = 50  # of a company: the others stay on their leads, and aren't suggested
 
 
 def _fill_lists(apps, editor):
-    """Give each company the types that there were, and the sources that most of its leads have."""
+    """Give each company the types that there were, and the sources that most of its leads share."""
     company, lead = apps.get_model("crm", "Company"), apps.get_model("crm", "Lead")
     lead_type, lead_source = apps.get_model("crm", "LeadType"), apps.get_model("crm", "LeadSource")
     for pk in company.objects.using(editor.connection.alias).order_by("pk").values_list("pk", flat=True):
@@ -22,7 +23,8 @@ def _fill_lists(apps, editor):
         )
         sources = lead.objects.filter(company=pk).exclude(source="").order_by().values_list("source")
         names = {}
-        for source, _ in sources.annotate(leads=models.Count("pk")).order_by("-leads", "source")[:SOURCES_AT_MOST]:
+        shared = sources.annotate(leads=models.Count("pk")).filter(leads__gte=LEADS_AT_LEAST)
+        for source, _ in shared.order_by("-leads", "source")[:SOURCES_AT_MOST]:
             names.setdefault(source.lower(), source)
         lead_source.objects.bulk_create(
             [

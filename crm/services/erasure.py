@@ -37,6 +37,7 @@ from crm.models.custom_lookups import merged
 from crm.models.lead import PERSONAL, PersonErased
 from crm.services import audit
 from crm.services.lead_imports import forget_person
+from crm.services.saved_views import forget_source
 from crm.signals import lead_erased
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         forget_person(locked)
         deals = _clear_deals(locked)
         _clear_tasks(locked)
+        forget_source(locked)
         LeadTag.objects.for_company(locked.company_id).filter(lead=locked).delete()
         Lead.objects.filter(pk=locked.pk).update(
             erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import parse_qsl, urlencode
 
 from django.db import transaction
 
-from crm.models import Company, Membership, SavedView
+from crm.models import Company, Lead, LeadSource, Membership, SavedView
 
+NO_SOURCE: Final = " "  # no lead can have it
 VIEWS_AT_MOST: Final = 30  # of one member: they are tabs
 TOO_MANY: Final = f"You have {VIEWS_AT_MOST} views. Delete one that you no longer need first."
 GONE: Final = "This view has been deleted in the meantime."
@@ -41,6 +43,22 @@ def change_filters(*, view: SavedView, query: str) -> None:
 
 def change_columns(*, view: SavedView, columns: Sequence[str]) -> None:
     SavedView.objects.filter(pk=view.pk).update(columns=" ".join(columns))
+
+
+def forget_source(lead: Lead) -> None:
+    """Remove the source of a person who is being erased from the filters of views, unless others or a list have it.
+
+    The filter stays, of no source that there is: without it the view would have all leads.
+    """
+    company, source = lead.company_id, lead.source
+    others = Lead.objects.for_company(company).filter(source=source).exclude(pk=lead.pk)
+    if not source or others.exists() or LeadSource.objects.for_company(company).filter(name=source).exists():
+        return
+    for view in SavedView.objects.for_company(company).select_for_update().filter(query__contains="source="):
+        filters = parse_qsl(view.query)
+        if ("source", source) in filters:
+            kept = [(name, NO_SOURCE if name == "source" else value) for name, value in filters]
+            change_filters(view=view, query=urlencode(kept))
 
 
 def delete_view(*, view: SavedView) -> None:

@@ -113,8 +113,8 @@ def test_each_filter_narrows(client_as, sales, company, query, expected):
         ("status=%00&created_from=yesterday", "Status, Created from"),
         ("source=nowhere", "Source"),
         ("custom_region=emea", "a custom field that is not in use"),
-        ("custom_industry=unknown", "a search that has expired"),
-        ("search=unknown", "a search that has expired"),
+        ("custom_industry=unknown", "a search that has expired or is not yours"),
+        ("search=unknown", "a search that has expired or is not yours"),
     ],
 )
 def test_a_filter_that_no_longer_works_shows_no_lead_and_can_be_cleared(client_as, sales, company, query, broken):
