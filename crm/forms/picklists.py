@@ -1,13 +1,16 @@
 """The form of an entry of a list, and what leads' and deals' forms offer of the lists."""
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from crm.models.company import PipelineStep
 from crm.models.picklist import Colour, PicklistEntry, Tag
+
+
+NOT_A_PERSON: Final = "Such as “VIP”. The name of a person does not belong here: it would stay when they are erased."
 
 
 class PicklistForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -23,6 +26,8 @@ class PicklistForm(forms.ModelForm):  # type: ignore[type-arg]
                 if is_new
                 else "It can't be changed. Add another one for another meaning."
             )
+        if isinstance(self.instance, Tag):
+            self.fields["name"].help_text = NOT_A_PERSON
         if "colour" in self.fields:
             none = "As its meaning" if "meaning" in self.fields else "No colour"
             self.fields["colour"].choices = [("", none), *Colour.choices]  # type: ignore[attr-defined]
