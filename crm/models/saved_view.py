@@ -48,5 +48,6 @@ class SavedView(models.Model):
         return without_bidi_controls(self.name)
 
     def may_be_changed_by(self, membership: Membership) -> bool:
-        """True for the member who made it and, if it is shared, for admins."""
-        return membership.user_id == self.owner_id or (self.is_shared and membership.may(Action.MANAGE_COMPANY))
+        """True for the member who made it, as long as they may edit leads, and for admins if it is shared."""
+        is_own = membership.user_id == self.owner_id and membership.may(Action.EDIT_LEADS)
+        return is_own or (self.is_shared and membership.may(Action.MANAGE_COMPANY))

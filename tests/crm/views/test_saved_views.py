@@ -2,7 +2,7 @@
 
 import pytest
 
-from crm.models import LeadSource, LeadStatus, SavedView
+from crm.models import LeadSource, LeadStatus, Membership, SavedView
 from crm.models.roles import Role
 from crm.services import saved_views
 from crm.services.custom_fields import delete_field
@@ -71,6 +71,18 @@ def test_only_shared_views_are_seen_by_others_and_only_the_owner_or_an_admin_cha
     assert (view.name, view.owner) == ("Fairs", sales.user)
     client_as(admin).post(address + "delete/")
     assert not SavedView.objects.exists()
+
+
+def test_who_may_no_longer_edit_leads_changes_no_view_of_their_own(client_as, sales, view):
+    Membership.objects.filter(pk=sales.pk).update(role=Role.OPS)
+
+    response = client_as(sales).post(f"/leads/columns/?view={view.pk}", {"column_1": "phone"})
+
+    view.refresh_from_db()
+    assert (response.status_code, view.columns) == (404, "")
+    page = client_as(sales).get(f"/leads/?view={view.pk}")
+    assert page.context["columns_form"] is None
+    assert "Edit this view" not in page.content.decode()
 
 
 def test_a_view_whose_filters_were_changed_can_take_them_over(client_as, sales, company, view):
