@@ -17,7 +17,7 @@ from django.db.models.lookups import Contains, GreaterThanOrEqual, LessThanOrEqu
 
 from crm.models.custom_field import CustomField, FieldType
 from crm.models.custom_values import NUMBER_DECIMALS, NUMBER_DIGITS, Value
-from crm.models.search import Folded, folded
+from crm.models.search import NOTHING, Folded, folded, is_unfindable
 
 COLUMN: Final = "custom"
 # Another company's field of the same key may be a text. PostgreSQL may look at its rows first, and must not cast them.
@@ -73,8 +73,8 @@ def holds(field: CustomField, value: str | bool) -> Q:
 
 
 def contains_text(field: CustomField, text: str) -> Q:
-    """Rows whose text contains this one, whatever its case and accents."""
-    return Q(Contains(Folded(_text(field)), folded(text)))
+    """Rows whose text contains this one, whatever its case and accents; none for accents alone."""
+    return NOTHING if is_unfindable(text) else Q(Contains(Folded(_text(field)), folded(text)))
 
 
 def between(field: CustomField, low: str | None, high: str | None) -> Q:

@@ -12,6 +12,7 @@ from django.db.models import BooleanField, F, Func, Q, TextField
 
 WORDS_AT_MOST: Final = 8  # in a search
 DIGITS_OF_A_PHONE: Final = 4  # fewer find too many
+NOTHING: Final = Q(pk__in=())
 SHORT: Final = 3  # a word with fewer letters has no trigram of its own
 
 ACCENTS: Final = "\u0300-\u036f"
@@ -66,6 +67,11 @@ def words_of(text: str) -> list[str]:
     return folded(text).split()[:WORDS_AT_MOST]
 
 
+def is_unfindable(text: str) -> bool:
+    """True if no word is left of what was typed, such as accents alone: it is found nowhere, not everywhere."""
+    return bool(text.strip()) and not words_of(text)
+
+
 def has_short_word(text: str) -> bool:
     """True if one of the words has to be the beginning of a word, as `Contains` says."""
     return any(len(word) < SHORT for word in words_of(text))
@@ -82,6 +88,8 @@ def phone_digits(text: str) -> str:
 
 def matches(text: str) -> Q:
     """The condition that every word is found somewhere, or that the whole is part of the phone number."""
+    if is_unfindable(text):
+        return NOTHING
     words = Q(*(Q(Contains(word if len(word) >= SHORT else f" {word}")) for word in words_of(text)))
     digits = phone_digits(text)
     return words | Q(Contains(digits)) if digits else words

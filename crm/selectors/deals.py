@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, Stage, StageMeaning
 from crm.models.deal import DealQuerySet
-from crm.models.search import words_of
+from crm.models.search import is_unfindable, words_of
 from crm.selectors.tasks import TaskRow, next_tasks
 
 CARDS_PER_STAGE: Final = 50
@@ -23,6 +23,8 @@ CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEv
 
 def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
     """Those of the company's deals whose title or lead contains every word of `text`, ignoring case."""
+    if is_unfindable(text):
+        return deals.none()
     leads = Lead.objects.for_company(company)
     for word in words_of(text):
         deals = deals.filter(Q(title__icontains=word) | Q(lead__in=leads.search(word)))

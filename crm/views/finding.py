@@ -9,7 +9,7 @@ from django.urls import reverse
 from crm.accounts.decorators import MemberRequest, member
 from crm.forms.filters import SearchForm
 from crm.models.roles import Action
-from crm.models.search import folded
+from crm.models.search import folded, is_unfindable
 from crm.selectors.finding import find
 from crm.services.searches import recall_search
 from crm.views.context_processors import NavigationItem, Page, navigation
@@ -48,6 +48,8 @@ def _context(request: MemberRequest, text: str) -> dict[str, object]:
 
 def _places(request: MemberRequest, text: str) -> list[NavigationItem]:
     """The pages and actions whose names have every word; all of them for no text."""
+    if is_unfindable(text):
+        return []
     words = folded(text).split()
     actions = [
         NavigationItem(action.label, reverse(action.url_name), action.icon, current=False, wide_only=False)

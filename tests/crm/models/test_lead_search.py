@@ -2,8 +2,11 @@
 
 import pytest
 
-from crm.models import Lead
-from tests.conftest import make_lead
+from crm.models import Deal, Lead
+from crm.models.custom_lookups import contains_text
+from crm.selectors.deals import search
+from tests.conftest import make_deal, make_lead
+from tests.crm.custom_values import make_field
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -33,6 +36,17 @@ def test_a_name_is_found_whatever_its_accents(company, name, text):
     make_lead(company, first_name=name, email="")
 
     assert found(text) == [name]
+
+
+@pytest.mark.parametrize("text", ["\u0301", "\u0301\u0300 \u0301"])
+def test_accents_alone_are_found_nowhere(company, text):
+    lead = make_lead(company, custom={"note": "hello"})
+    make_deal(lead)
+    field = make_field(company, "Note", "text")
+
+    assert found(text) == []
+    assert not Lead.objects.filter(contains_text(field, text)).exists()
+    assert not search(Deal.objects.all(), company, text).exists()
 
 
 @pytest.mark.parametrize("text", ["z.e", "zo+", "(zoe", "[", "***:zoe", "(?i)zoe", "\\", "%", "_"])
