@@ -9,7 +9,6 @@ from django.core.exceptions import ValidationError
 from crm.models.company import PipelineStep
 from crm.models.picklist import Colour, PicklistEntry, Tag
 
-
 NOT_A_PERSON: Final = "Such as “VIP”. The name of a person does not belong here: it would stay when they are erased."
 
 

@@ -463,3 +463,10 @@ def test_nobody_can_give_a_lead_what_is_being_deleted(
     assert outcomes == [OperationalError]
     lead.refresh_from_db()
     assert (lead.status.name, lead.tags.count()) == ("New", 0)
+
+
+def test_the_form_of_a_tag_says_that_it_is_not_for_names_of_people(client: Client) -> None:
+    said = "The name of a person does not belong here"
+
+    assert said in client.get("/company/lists/tags/new/").content.decode()
+    assert said not in client.get("/company/lists/statuses/new/").content.decode()
