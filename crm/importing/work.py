@@ -183,8 +183,10 @@ def _tag(judged: Sequence[JudgedRow], lead_import: LeadImport) -> defaultdict[in
     add_links(Lead, lead_import.company_id, added)
     links: defaultdict[int, list[int]] = defaultdict(list)
     numbers = {(lead, tag.pk): number for (lead, tag), number in added.items()}
-    for pk, *pair in LeadTag.objects.filter(lead__in={lead for lead, _ in added}).values_list("pk", "lead", "tag"):
-        if number := numbers.get(tuple(pair)):
+    for pk, lead, tag_pk in LeadTag.objects.filter(lead__in={lead for lead, _ in added}).values_list(
+        "pk", "lead", "tag"
+    ):
+        if number := numbers.get((lead, tag_pk)):
             links[number].append(pk)
     return links
 
