@@ -47,7 +47,7 @@ class AddedRowGone(Conflict):
 
 
 def saved_once(request: Request, company: Company, save: Callable[[], Model]) -> tuple[int, Model | None]:
-    """Save, unless the same request with the same key has already done so. Returns the same as `save_once`.
+    """Validate and save, unless the same request with the same key has already done so. Returns the same as `save_once`.
 
     Without a key, always saves. Raises ValidationError for an invalid key.
     """
@@ -87,13 +87,18 @@ class WritableViewSet(
     @extend_schema(parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Add one. With an Idempotency-Key, only once however often the request is repeated."""
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        pk, added = saved_once(request, self.caller.company, serializer.save)
+        pk, added = saved_once(request, self.caller.company, self._add)
         row = added or self.get_queryset().filter(pk=pk).first()
         if row is None:
             raise AddedRowGone
         return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
+
+    def _add(self) -> Model:
+        """Validate and save what was sent. Not done for a repeat: the lists may no longer offer what it has."""
+        serializer = self.get_serializer(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        added: Model = serializer.save()
+        return added
 
 
 @extend_schema_view(

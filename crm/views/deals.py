@@ -25,7 +25,7 @@ from crm.selectors.timeline import outcomes_of_deals
 from crm.services.editing import delete, move_deal
 from crm.services.erasure import person_kept
 from crm.services.searches import recall_search
-from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped
+from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, to_filtered
 from crm.views.leads import archived_since
 from crm.views.shell import back_to, with_outcomes
@@ -100,7 +100,7 @@ def deal_new(request: MemberRequest) -> HttpResponse:
         return choose_lead(request)
     lead = own_or_404(Lead.objects.not_erased().select_related("company"), request, request.GET["lead"])
     form = DealForm(request.POST or None, lead=lead, initial={"owner": request.user})
-    if form.is_valid():
+    if form.is_valid() or was_submitted(request):  # invalid by now, if the lists have changed
         tell_dropped(request, form)
         return add_once(request, "deal", partial(_save, form))
     context = {"form": form, "form_key": form_key(request), "lead": lead, "cancel_url": lead.get_absolute_url()}

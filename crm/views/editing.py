@@ -84,7 +84,7 @@ def add_once(request: MemberRequest, route: str, save: Callable[[], Model], *, b
 
 def was_submitted(request: MemberRequest) -> bool:
     """True if this very form has been submitted and saved before."""
-    return was_saved(company=request.membership.company, sha256=_sha256(request))
+    return request.method == "POST" and was_saved(company=request.membership.company, sha256=_sha256(request))
 
 
 def _sha256(request: MemberRequest) -> str:

@@ -183,6 +183,8 @@ def lead_new(request: MemberRequest) -> HttpResponse:
         if not duplicates or was_submitted(request):
             tell_dropped(request, form)
             return add_once(request, "lead", form.save)
+    elif was_submitted(request):  # invalid by now, because the lists have changed
+        return add_once(request, "lead", form.save)
     context = {"form": form, "form_key": form_key(request), "duplicates": duplicates, "cancel_url": reverse("leads")}
     return render(request, "crm/leads/form.html", context)
 

@@ -21,7 +21,7 @@ from crm.models.task import next_monday
 from crm.selectors.my_day import my_day_of
 from crm.selectors.tasks import task_rows, tasks_of
 from crm.services.tasks import delete_task, finish_task, move_task, reopen_task, save_task
-from crm.views.editing import add_once, form_key
+from crm.views.editing import add_once, form_key, was_submitted
 from crm.views.shell import back_to
 
 TASKS_PER_PAGE: Final = 25
@@ -54,7 +54,7 @@ def task_new(request: MemberRequest) -> HttpResponse:
     initial = {"owner": request.user, "due_on": timezone.localdate()}
     form = TaskForm(request.POST or None, company=request.membership.company, instance=task, initial=initial)
     back = _back(request, task)
-    if form.is_valid():
+    if form.is_valid() or was_submitted(request):  # invalid by now, if the colleague has left
         return add_once(request, "task_edit", partial(save_task, task=form.instance), back=back)
     context = {"form": form, "form_key": form_key(request), "subject": task.subject, "cancel_url": back, "back": back}
     return render(request, "crm/tasks/form.html", context)

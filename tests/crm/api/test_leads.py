@@ -3,10 +3,13 @@ import json
 import pytest
 
 from crm.api.serializers import LeadSerializer
-from crm.models import CrmEvent, Lead, LeadStatus
+from crm.models import CrmEvent, Lead, LeadStatus, LeadType, Tag
 from crm.models.roles import Role
+from crm.services.custom_fields import delete_field
+from crm.services.picklists import archive_entry, unarchive_entry
 from tests.conftest import join, make_deal, make_lead
 from tests.crm.api.calling import caller
+from tests.crm.custom_values import make_field
 
 URL = "/api/v1/leads/"
 
@@ -194,3 +197,41 @@ def test_a_list_costs_the_same_however_long_it_is(company, client, django_assert
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20
+
+
+@pytest.mark.parametrize("change", ["status", "type", "tag", "deleted field", "required field"])
+def test_a_repeated_request_gets_its_first_answer_whatever_the_lists_offer_by_now(company, client, change):
+    warm = LeadStatus.objects.create(company=company, name="Warm", meaning="working", position=8)
+    vip, size = Tag.objects.create(company=company, name="VIP"), make_field(company, "Size")
+    chosen = {"status": warm.pk, "type": "partner", "tags": ["VIP"], "custom": {"size": "4"}}
+    changes = {
+        "status": lambda: archive_entry(entry=warm),
+        "type": lambda: archive_entry(entry=LeadType.objects.for_company(company).get(code="partner")),
+        "tag": lambda: archive_entry(entry=vip),
+        "deleted field": lambda: delete_field(field=size),
+        "required field": lambda: make_field(company, "Region", is_required=True),
+    }
+
+    def post():
+        return client.post(URL, {"first_name": "Ada", **chosen}, format="json", headers={"Idempotency-Key": "1"})
+
+    first = post()
+    changes[change]()
+    again = post()
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json()["id"] == first.json()["id"] == Lead.objects.get().pk
+
+
+def test_a_request_that_was_refused_is_not_taken_for_a_repeat_once_it_is_valid(company, client):
+    warm = LeadStatus.objects.create(company=company, name="Warm", meaning="working", position=8)
+    archive_entry(entry=warm)
+
+    def post():
+        data = {"first_name": "Ada", "status": warm.pk}
+        return client.post(URL, data, format="json", headers={"Idempotency-Key": "1"}).status_code
+
+    refused = post()
+    unarchive_entry(entry=warm)
+
+    assert (refused, post(), post(), Lead.objects.count()) == (400, 201, 201, 1)

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from crm.models import CrmEvent, Deal, Stage
+from crm.services.picklists import archive_entry
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
@@ -139,3 +140,16 @@ def test_deleting_a_deal_leaves_its_lead(client_as, admin, company):
 
     assert response.url == f"/leads/{lead.pk}/"
     assert not Deal.objects.exists()
+
+
+def test_a_form_that_is_submitted_twice_is_saved_once_although_its_stage_was_archived(client_as, sales, company):
+    talks = Stage.objects.create(company=company, name="Talks", meaning="open", position=8)
+    browser, url = client_as(sales), f"/deals/new/?lead={make_lead(company).pk}"
+    data = filled_in(company, stage=talks.pk, form_key="0" * 32)
+    first = browser.post(url, data)
+    archive_entry(entry=talks)
+
+    again = browser.post(url, data)
+
+    assert again.status_code == 302
+    assert again.url == first.url == Deal.objects.get().get_absolute_url()

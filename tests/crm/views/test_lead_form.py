@@ -3,6 +3,7 @@
 import pytest
 
 from crm.models import CrmEvent, Lead, LeadStatus
+from crm.services.picklists import archive_entry
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db
@@ -136,3 +137,15 @@ def test_nobody_else_is_taken_for_the_same_person(client_as, sales, company, oth
     client_as(sales).post("/leads/new/", filled_in(company, phone="+31 20 555 0142"))
 
     assert Lead.objects.for_company(company).count() == 3
+
+
+def test_a_form_that_is_submitted_twice_is_saved_once_although_its_status_was_archived(client_as, sales, company):
+    warm = LeadStatus.objects.create(company=company, name="Warm", meaning="working", position=8)
+    browser, data = client_as(sales), filled_in(company, status=warm.pk, form_key="0" * 32)
+    first = browser.post("/leads/new/", data)
+    archive_entry(entry=warm)
+
+    again = browser.post("/leads/new/", data)
+
+    assert again.status_code == 302
+    assert again.url == first.url == Lead.objects.get().get_absolute_url()
