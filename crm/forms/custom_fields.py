@@ -19,15 +19,25 @@ NEW_CHOICES: Final = 3  # empty rows for choices in a form
 class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
     """The form of a lead or deal, with a field for each custom field of its company."""
 
-    custom_fields: Sequence[CustomField] = ()
+    custom_fields: list[CustomField]
 
     def add_custom_fields(self, company: Company, subject: FieldSubject) -> None:
-        """Add the fields that are in use now. One query."""
-        self.custom_fields = fields_in_use(company, subject)
-        for field in self.custom_fields:
-            current = self.instance.custom.get(field.key)
-            self.fields[PREFIX + field.key] = form_field(field, current=current)
-            self.initial.setdefault(PREFIX + field.key, current)
+        """Add the fields that are in use now. One query.
+
+        One that the page did not show is left as it is, unless it is required and has no value.
+        """
+        self.custom_fields = []
+        for field in fields_in_use(company, subject):
+            name, current = PREFIX + field.key, self.instance.custom.get(field.key)
+            made = form_field(field, current=current)
+            if self._was_shown(name, made) or (made.required and current is None):
+                self.custom_fields.append(field)
+                self.fields[name] = made
+                self.initial.setdefault(name, current)
+
+    def _was_shown(self, name: str, made: forms.Field) -> bool:
+        """True unless someone has added the field, or used it again, while the form was open."""
+        return not (self.is_bound and made.widget.value_omitted_from_data(self.data, self.files, name))
 
     @property
     def custom_values(self) -> dict[str, Value | None]:
@@ -52,7 +62,7 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
         names = [name for name in self.data if name.startswith(PREFIX) and name not in self.fields and self.data[name]]
         if not names:
             return []
-        keys = [name.removeprefix(PREFIX) for name in names]
+        keys = [key for key in (name.removeprefix(PREFIX) for name in names) if key.isprintable()]  # no NUL
         known = CustomField.objects.for_company(self.instance.company).filter(key__in=keys)
         return list(dict.fromkeys(map(str, known))) or ["A field"]
 

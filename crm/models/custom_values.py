@@ -115,6 +115,18 @@ class _Choice(forms.ChoiceField):
         return super().clean(value) or None
 
 
+class _Checkboxes(forms.CheckboxSelectMultiple):
+    """With an empty hidden value: a form where none is checked differs from one without the field."""
+
+    template_name = "forms/checkboxes.html"
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
+        return [key for key in super().value_from_datadict(data, files, name) or () if key]
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        return name not in data
+
+
 class _Choices(forms.MultipleChoiceField):
     def clean(self, value: Any) -> list[str] | None:
         chosen, choices = set(super().clean(value)), cast(list[tuple[str, str]], self.choices)
@@ -192,7 +204,7 @@ def _choice(field: CustomField, options: dict[str, Any]) -> forms.Field:
 
 def _choices(field: CustomField, options: dict[str, Any]) -> forms.Field:
     return _Choices(
-        widget=forms.CheckboxSelectMultiple,
+        widget=_Checkboxes,
         error_messages={
             "invalid_choice": "Choose some of the choices.",
             "invalid_list": "Choose some of the choices.",

@@ -150,7 +150,7 @@ def test_a_lead_is_added_edited_and_shown_with_its_values(client_as: SignIn, sal
     assert "EMEA, Americas" in page
     form = web.get(f"/leads/{lead.pk}/edit/").context["form"]
     assert form["custom_yes_no"].value() == "no"
-    web.post(f"/leads/{lead.pk}/edit/", filled_in(sales.company, custom_text="x", custom_number=""))
+    web.post(f"/leads/{lead.pk}/edit/", filled_in(sales.company, custom_text="x", **dict.fromkeys(values, "")))
     lead.refresh_from_db()
     assert lead.custom == {"text": "x", "archived": "kept"}
     assert CrmEvent.objects.count() == 1
@@ -170,7 +170,7 @@ def test_a_deal_is_added_edited_and_shown_with_its_values(client_as: SignIn, sal
     page = web.get(f"/deals/{deal.pk}/").content.decode()
     assert "€5,000" in page
     assert 'href="https://files.example" rel="noopener noreferrer nofollow"' in page
-    web.post(f"/deals/{deal.pk}/edit/", {**form, "custom_money": "1"})
+    web.post(f"/deals/{deal.pk}/edit/", {**form, "custom_money": "1", "custom_url": ""})
     deal.refresh_from_db()
     assert deal.custom == {"money": "1.00"}
 
@@ -184,6 +184,48 @@ def test_a_field_that_became_required_while_a_form_was_open_is_asked_for(client_
     assert page.context["form"].errors == {"custom_seats": ["This field is required."]}
     lead.refresh_from_db()
     assert lead.first_name == "Ada"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("text", "4"), ("yes_no", False), ("choice", "emea"), ("choices", ["emea"])]
+)
+@pytest.mark.parametrize("is_required", [False, True])
+def test_a_field_that_was_used_again_while_a_form_was_open_keeps_its_value(
+    client_as: SignIn, sales: Membership, kind: str, value: Any, is_required: bool
+) -> None:
+    make_field(sales.company, "Size", kind, is_required=is_required)
+    lead = make_lead(sales.company, custom={"size": value})
+    web = client_as(sales)
+
+    refused = web.post(f"/leads/{lead.pk}/edit/", filled_in(sales.company, first_name="", email="x"))
+    web.post(f"/leads/{lead.pk}/edit/", filled_in(sales.company, first_name="Bea"))
+
+    lead.refresh_from_db()
+    assert (lead.first_name, lead.custom) == ("Bea", {"size": value})
+    assert 'name="custom_size"' not in refused.content.decode()  # which would send it empty the next time
+
+
+def test_choices_of_which_none_is_checked_are_emptied(client_as: SignIn, sales: Membership) -> None:
+    make_field(sales.company, "Regions", "choices")
+    lead = make_lead(sales.company, custom={"regions": ["emea"]})
+    web = client_as(sales)
+
+    page = web.get(f"/leads/{lead.pk}/edit/").content.decode()
+    web.post(f"/leads/{lead.pk}/edit/", filled_in(sales.company, custom_regions=[""]))
+
+    lead.refresh_from_db()
+    assert '<input type="hidden" name="custom_regions" value="">' in page
+    assert lead.custom == {}
+
+
+def test_a_posted_name_that_can_be_no_field_is_not_looked_up(client_as: SignIn, sales: Membership) -> None:
+    lead, web = make_lead(sales.company), client_as(sales)
+
+    for path in ("/leads/new/", f"/leads/{lead.pk}/edit/"):
+        saved = web.post(path, {**filled_in(sales.company, first_name="Bea"), "custom_a\0b": "x"})
+        assert "A field is no longer asked for. What you entered there was not saved." in said(saved)
+
+    assert Lead.objects.filter(first_name="Bea").count() == 2
 
 
 @pytest.mark.parametrize("end", ["archive", "delete"])
