@@ -20,7 +20,7 @@ from crm.models.addresses import NO_ADDRESS
 from crm.models.picklist import CODE_LENGTH
 from crm.models.roles import Action, may
 from crm.services.erasure import person_kept
-from crm.services.tags import TAGS_AT_MOST, replace_tags, set_tags, tags_named
+from crm.services.tags import replace_tags, set_tags, tags_named
 from crm.services.tasks import finish_task, reopen_task, save_task
 
 M = TypeVar("M", bound=Model)
@@ -122,34 +122,39 @@ TAGS = "tags"
 class TaggedSerializer(StrictSerializer[M]):
     """A row with `tags`. Only someone who may manage the company adds one that there is not yet."""
 
-    tags = TagNames(required=False, max_length=TAGS_AT_MOST)
+    tags = TagNames(required=False)
 
     def _candidate(self, attrs: Mapping[str, Any]) -> M:
         return super()._candidate({name: value for name, value in attrs.items() if name != TAGS})
 
-    def create(self, validated_data: Any) -> M:
-        names = validated_data.pop(TAGS, [])
-        if not names:
-            return self._with([], super().create(validated_data))
+    def save(self, **kwargs: Any) -> M:
+        names = self.validated_data.get(TAGS)
+        if names is None:
+            return super().save(**kwargs)
         with transaction.atomic():
-            tags = self._tags(names)
-            row: Any = super().create(validated_data)
+            # Before the lead is locked: a new tag locks the company, and who deletes a status does so first, too.
+            return super().save(**kwargs, **{TAGS: self._tags(names)})
+
+    def create(self, validated_data: Any) -> M:
+        tags = validated_data.pop(TAGS, [])
+        row: Any = super().create(validated_data)
+        if tags:
             set_tags(row=row, tags=tags)
         return self._with(tags, row)
 
     def update(self, instance: M, validated_data: Any) -> M:
-        if TAGS not in validated_data:
-            return super().update(instance, validated_data)
-        with transaction.atomic():
-            tags = self._tags(validated_data.pop(TAGS))
-            row: Any = super().update(instance, validated_data)
-            replace_tags(row=row, tags=tags)
+        tags = validated_data.pop(TAGS, None)
+        row: Any = super().update(instance, validated_data)
+        if tags is None:
+            return row  # type: ignore[no-any-return]
+        replace_tags(row=row, tags=tags)
         return self._with(tags, row)
 
     def _tags(self, names: list[str]) -> list[Tag]:
-        may_add = may(self.context["request"].auth.role, Action.MANAGE_COMPANY)
+        may_add, row = may(self.context["request"].auth.role, Action.MANAGE_COMPANY), self.instance
+        has = row.tags.all() if isinstance(row, Lead | Deal) else ()
         with model_errors_answered():
-            return tags_named(company=self.company, names=names, may_add=may_add)
+            return tags_named(company=self.company, names=names, may_add=may_add, has=has)
 
     def _with(self, tags: list[Tag], row: Any) -> M:
         """The row, whose tags the response need not query."""

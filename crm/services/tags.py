@@ -59,22 +59,26 @@ def replace_tags(*, row: Lead | Deal, tags: Sequence[Tag]) -> None:
         _touch(model, [row.pk])
 
 
-def tags_named(*, company: Company, names: Iterable[str], may_add: bool) -> list[Tag]:
+def tags_named(*, company: Company, names: Iterable[str], may_add: bool, has: Iterable[Tag] = ()) -> list[Tag]:
     """The company's tags with these names, ignoring case. Unknown ones are added for anyone who `may_add` them.
 
-    Raises ValidationError for others, archived ones and too many.
+    Raises ValidationError for others, and for archived ones and too many, except those that the lead or deal `has`.
     """
     wanted = {name.casefold(): name for name in (" ".join(name.split()) for name in names) if name}
-    if len(wanted) > TAGS_AT_MOST:
-        raise ValidationError({"tags": TOO_MANY})
     known = _tags_by_name(company) if wanted else {}
-    for key in wanted.keys() & known.keys():
-        if known[key].archived_at is not None:
-            raise ValidationError({"tags": f"The tag “{known[key]}” was archived. Choose another one."})
+    found = [known[key] for key in wanted if key in known]
     unknown = [name for key, name in wanted.items() if key not in known]
+    archived = [tag for tag in found if tag.archived_at is not None]
+    is_long = len(wanted) > TAGS_AT_MOST
+    kept = set(has) if archived or is_long else set()  # else, no query
+    if is_long and (unknown or not kept.issuperset(found)):
+        raise ValidationError({"tags": TOO_MANY})
+    for tag in archived:
+        if tag not in kept:
+            raise ValidationError({"tags": f"The tag “{tag}” was archived. Choose another one."})
     if unknown and not may_add:
         raise ValidationError({"tags": f"There is no tag called “{unknown[0]}”. An admin can add it."})
-    return [known[key] for key in wanted if key in known] + [_new_tag(company, name) for name in unknown]
+    return found + [_new_tag(company, name) for name in unknown]
 
 
 def _tags_by_name(company: Company) -> dict[str, Tag]:

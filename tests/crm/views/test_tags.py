@@ -1,5 +1,6 @@
 """Tags on the pages of leads and deals, in lists and on cards, in filters, in the API and in imports."""
 
+import re
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from crm.models import Company, Deal, Lead, LeadTag, Membership, RowUndo, Tag
 from crm.models.roles import Role
 from crm.models.tag import add_links
 from crm.services import lead_imports
-from crm.services.picklists import change_entry
-from crm.services.tags import put_tag, take_tag
+from crm.services.picklists import archive_entry, change_entry
+from crm.services.tags import TAGS_AT_MOST, put_tag, take_tag
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller
 from tests.crm.importing.uploading import run, upload, work_on
@@ -120,6 +121,39 @@ def test_only_an_admin_s_key_makes_a_tag_on_the_fly(company: Company) -> None:
     assert (Lead.objects.count(), Tag.objects.count()) == (1, 1)
 
 
+@pytest.mark.parametrize("method", ["post", "patch"])
+def test_a_new_tag_of_a_deal_locks_the_company_before_the_lead(company: Company, method: str) -> None:
+    """As deleting a status does, whose leads get another one: two in different orders would wait for each other."""
+    deal = make_deal(make_lead(company))
+    path = "/api/v1/deals/" if method == "post" else f"/api/v1/deals/{deal.pk}/"
+    body = {"lead": deal.lead_id, "title": "Ten", "tags": ["Brand new"]}
+
+    with CaptureQueriesContext(connection) as captured:
+        answer = getattr(caller(company), method)(path, body)
+
+    locks = [query["sql"] for query in captured if "FOR NO KEY UPDATE" in query["sql"]]
+    tables = [re.search(r'FROM "crm_(company|lead)"', lock) for lock in locks]
+    assert answer.status_code in (200, 201)
+    assert list(dict.fromkeys(found[1] for found in tables if found)) == ["company", "lead"]
+
+
+def test_what_a_lead_has_can_be_written_back_archived_or_more_than_can_be_added(company: Company, vip: Tag) -> None:
+    lead, other, api = make_lead(company), make_lead(company), caller(company)
+    put_tag(rows=Lead.objects.filter(pk=lead.pk), tag=vip)
+    archive_entry(entry=vip)
+    for number in range(TAGS_AT_MOST):
+        put_tag(rows=Lead.objects.filter(pk=lead.pk), tag=Tag.objects.create(company=company, name=f"t{number}"))
+    path = f"/api/v1/leads/{lead.pk}/"
+    has = api.get(path).json()["tags"]
+
+    assert api.patch(path, {"tags": has}).json()["tags"] == has
+    assert api.patch(path, {"tags": [*has, "One more"]}).json() == {"tags": ["Enter at most 20 tags."]}
+    assert api.patch(f"/api/v1/leads/{other.pk}/", {"tags": ["VIP"]}).status_code == 400
+    assert api.patch(path, {"tags": ["VIP"]}).json()["tags"] == tags_of(lead) == ["VIP"]
+    assert api.patch(path, {"tags": []}).json()["tags"] == []
+    assert api.patch(path, {"tags": ["VIP"]}).json() == {"tags": ["The tag “VIP” was archived. Choose another one."]}
+
+
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
@@ -127,7 +161,7 @@ def test_only_an_admin_s_key_makes_a_tag_on_the_fly(company: Company) -> None:
         ([1], "Not a valid string."),
         ([""], "This field may not be blank."),
         (["x" * 61], "no more than 60 characters"),
-        ([f"Tag {n}" for n in range(21)], "no more than 20 elements"),
+        ([f"Tag {n}" for n in range(21)], "Enter at most 20 tags."),
         (["Old"], "The tag “Old” was archived."),
         (["VIP, Old"], "Enter a name without a comma"),
         (["a\x00b"], "Null characters are not allowed."),
