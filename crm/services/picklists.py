@@ -180,23 +180,19 @@ def why_not_yet(entry: PicklistEntry) -> str:
         # Leads hold its code, which no key checks: whoever was offered it has to have saved their lead before it goes.
         if entry.archived_at is None:
             return "Archive it first, and delete it in 10 minutes: someone may be saving a lead with it."
-        reason, time = (
-            "It was archived only now, and someone may be saving a lead with it. Delete it in",
-            entry.archived_at,
-        )
-    elif isinstance(entry, PipelineStep) and (changed := _last_change(entry, since)):
+        reason = "It was archived only now, and someone may be saving a lead with it. Delete it"
+        return _until(entry.archived_at, since, reason)
+    if isinstance(entry, PipelineStep) and (changed := _last_change(entry, since)):
         noun = picklist_of(entry).users[0]._meta.verbose_name
-        reason, time = (
-            (
-                f"Someone has just changed a {noun} from or to it, or added one with it, and can still undo that. "
-                "Archive it, or delete it in"
-            ),
-            changed,
-        )
-    else:
-        return ""
+        undoable = f"Someone has just changed a {noun} from or to it, or added one with it, and can still undo that."
+        return _until(changed, since, f"{undoable} Archive it, or delete it")
+    return ""
+
+
+def _until(time: datetime, since: datetime, reason: str) -> str:
+    """The reason with the minutes until `time` is as long ago as `since`, or ""."""
     minutes = ceil((time - since).total_seconds() / 60)
-    return f"{reason} {minutes} minute{'' if minutes == 1 else 's'}." if minutes > 0 else ""
+    return f"{reason} in {minutes} minute{'' if minutes == 1 else 's'}." if minutes > 0 else ""
 
 
 def _last_change(entry: PipelineStep, since: datetime) -> datetime | None:
