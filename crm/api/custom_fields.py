@@ -83,15 +83,17 @@ class CustomFieldSerializer(StrictSerializer[CustomField]):
     @transaction.atomic
     def update(self, instance: CustomField, validated_data: Any) -> CustomField:
         labels = validated_data.pop("choices")
-        is_archived = validated_data.pop(IS_ARCHIVED, instance.is_archived)
+        is_archived = validated_data.pop(IS_ARCHIVED, None)
         for name, value in validated_data.items():
             setattr(instance, name, value)
         with model_errors_answered():
             field = change_field(field=instance, fields=[*validated_data], labels=labels)
         return self._archived(field, is_archived)
 
-    def _archived(self, field: CustomField, is_archived: bool) -> CustomField:
-        set_archived(field=field, archived=is_archived)
+    def _archived(self, field: CustomField, is_archived: bool | None) -> CustomField:
+        """The field as it is now, after it was archived or used again, if that was asked for."""
+        if is_archived is not None:
+            set_archived(field=field, archived=is_archived)
         field.refresh_from_db()
         return field
 

@@ -47,7 +47,7 @@ class AddedRowGone(Conflict):
 
 
 def saved_once(request: Request, company: Company, save: Callable[[], Model]) -> tuple[int, Model | None]:
-    """Validate and save, unless the same request with its key has already done so. Returns the same as `save_once`.
+    """Validate and save, unless the same request with its key has already done so. Returns what `save_once` does.
 
     Without a key, always saves. Raises ValidationError for an invalid key.
     """

@@ -1,11 +1,13 @@
 """Custom fields in the forms of leads and deals, and the form of a custom field itself."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from django import forms
 from django.forms.utils import ErrorDict
 
+from crm.forms.changes import ChangesForm
 from crm.models import Company, CustomField, FieldSubject, FieldType
 from crm.models.custom_field import WITH_CHOICES, changed_choices
 from crm.models.custom_lookups import merged
@@ -13,6 +15,7 @@ from crm.models.custom_values import Value, form_field
 from crm.selectors.custom_fields import fields_in_use
 
 PREFIX: Final = "custom_"
+OPENED_CHOICES: Final = "initial-choices"
 NEW_CHOICES: Final = 3  # empty rows for choices in a form
 
 
@@ -67,7 +70,7 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
         return list(dict.fromkeys(map(str, known))) or ["A field"]
 
 
-class CustomFieldForm(forms.ModelForm):  # type: ignore[type-arg]
+class CustomFieldForm(ChangesForm):
     """A custom field of the given company. What has it, and its type, are chosen once.
 
     The choices are repeated inputs in their order: `choice_key`, empty for a new one, and `choice`, its label. A draft
@@ -104,10 +107,6 @@ class CustomFieldForm(forms.ModelForm):  # type: ignore[type-arg]
         return ErrorDict() if self.is_draft else super().errors
 
     @property
-    def is_new(self) -> bool:
-        return bool(self.instance._state.adding)
-
-    @property
     def has_choices(self) -> bool:
         """True if there may be any. The stylesheet hides those of a new field until its type has some."""
         return self.is_new or self.instance.type in WITH_CHOICES
@@ -127,15 +126,31 @@ class CustomFieldForm(forms.ModelForm):  # type: ignore[type-arg]
         return " ".join(self.cleaned_data["name"].split())
 
     def clean(self) -> None:
-        """Raise ValidationError for choices that can't be."""
+        """Raise ValidationError for choices that can't be, or that someone has changed meanwhile."""
         super().clean()
-        if self.cleaned_data.get("type", self.instance.type) in WITH_CHOICES:
+        if self.cleaned_data.get("type", self.instance.type) in WITH_CHOICES and not self._are_choices_as_opened:
             changed_choices(self.instance.choices, self._entered)
+            if not self.is_new and self.opened_choices != self._saved_choices:
+                self._refuse({OPENED_CHOICES: self._saved_choices})
 
     @property
     def labels(self) -> Sequence[tuple[str, str]] | None:
         """The choices as they were entered; None if nothing about them has changed."""
-        has_changed = self.instance.type in WITH_CHOICES and self.instance.choices != changed_choices(
-            self.instance.choices, self._entered
-        )
+        if self.instance.type not in WITH_CHOICES or self._are_choices_as_opened:
+            return None
+        has_changed = self.instance.choices != changed_choices(self.instance.choices, self._entered)
         return self._entered if has_changed else None
+
+    @property
+    def opened_choices(self) -> str:
+        """The choices that the form was opened with, for its hidden input."""
+        return str(self.data.get(OPENED_CHOICES, self._saved_choices))
+
+    @property
+    def _saved_choices(self) -> str:
+        return json.dumps(self.instance.offered)
+
+    @property
+    def _are_choices_as_opened(self) -> bool:
+        entered = [pair for pair in self._entered if any(pair)]
+        return OPENED_CHOICES in self.data and json.dumps(entered) == self.opened_choices

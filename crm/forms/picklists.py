@@ -6,13 +6,14 @@ from typing import Any, Final, cast
 from django import forms
 from django.core.exceptions import ValidationError
 
+from crm.forms.changes import ChangesForm
 from crm.models.company import PipelineStep
 from crm.models.picklist import Colour, PicklistEntry, Tag
 
 NOT_A_PERSON: Final = "Such as “VIP”. The name of a person does not belong here: it would stay when they are erased."
 
 
-class PicklistForm(forms.ModelForm):  # type: ignore[type-arg]
+class PicklistForm(ChangesForm):
     """An entry of a company's list. The meaning of a status or stage is chosen when it is added, and stays."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

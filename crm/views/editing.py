@@ -14,6 +14,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from crm.accounts.decorators import MemberRequest
+from crm.forms.changes import CHANGED
 from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
 from crm.models import Deal, Lead
@@ -24,10 +25,6 @@ from crm.views.undo import tell
 # Concurrent edits of a lead or deal
 
 VERSION: Final = "version"
-CHANGED: Final = (
-    "Nothing was saved: this was changed after you opened it. Your changes are below. Save again to overwrite "
-    "the current version, or cancel to see it."
-)
 
 
 def saved_unless_changed(request: MemberRequest, form: LeadForm | DealForm) -> bool:

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from crm.api import custom_fields
 from crm.models import Company, CustomField
+from crm.services.custom_fields import set_archived
 from tests.crm.api.calling import ADMIN_ONLY, caller
 from tests.crm.custom_values import make_field
 
@@ -87,3 +89,19 @@ def test_a_request_that_is_repeated_adds_one_field(company: Company) -> None:
 
     assert [answer.status_code for answer in answers] == [201, 201]
     assert CustomField.objects.count() == 1
+
+
+def test_a_change_does_not_use_a_field_again_that_someone_archives_meanwhile(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field, save = make_field(company, "Size"), custom_fields.change_field
+
+    def a_colleague_archives_meanwhile(**given: Any) -> CustomField:
+        set_archived(field=CustomField.objects.get(pk=field.pk), archived=True)
+        return save(**given)
+
+    monkeypatch.setattr(custom_fields, "change_field", a_colleague_archives_meanwhile)
+
+    changed = caller(company).patch(f"{URL}{field.pk}/", {"help_text": "Of the fleet"}, format="json").json()
+
+    assert (changed["help_text"], changed["is_archived"]) == ("Of the fleet", True)

@@ -1,5 +1,7 @@
 """The page of custom fields, and custom fields in the forms, pages and list of leads and deals."""
 
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ from tests.crm.custom_values import make_every_field, make_field
 pytestmark = pytest.mark.django_db
 
 URL = "/company/custom-fields/"
+HIDDEN = r'<input type="hidden" name="(initial-[a-z_]+)" value="([^"]*)"'
 SignIn = Callable[[Membership], Client]
 
 
@@ -55,6 +58,55 @@ def test_a_field_with_choices_is_added_and_its_choices_change(client_as: SignIn,
     assert (field.name, field.key, field.type, field.subject) == ("Fleet", "fleet_size", "choice", "lead")
     assert field.offered == [("more", "Many"), ("few", "Few")]
     assert field.is_listed is False
+
+
+def shown_inputs(page: Any) -> dict[str, Any]:
+    """What a browser sends if nobody changes the form of a field with choices."""
+    form = page.context["form"]
+    hidden = {name: html.unescape(value) for name, value in re.findall(HIDDEN, page.content.decode())}
+    keys, labels = zip(*form.choice_rows, strict=True)
+    typed = {name: form[name].value() for name in ("name", "help_text")}
+    ticked = {name: "on" for name in ("is_required", "is_listed") if form[name].value()}
+    return {**hidden, **typed, **ticked, "choice_key": keys, "choice": labels}
+
+
+def test_what_nobody_changed_in_an_open_form_stays_as_someone_else_saved_it(
+    client_as: SignIn, admin: Membership
+) -> None:
+    field = make_field(admin.company, "Regio", "choice", is_listed=True)
+    web = client_as(admin)
+    opened = shown_inputs(web.get(f"{URL}{field.pk}/edit/"))
+    field.name, field.is_required, field.is_listed = "Region", True, False
+    change_field(field=field, fields=["name", "is_required", "is_listed"], labels=[*field.offered, ("", "Africa")])
+
+    saved = web.post(f"{URL}{field.pk}/edit/", {**opened, "help_text": "Where they are."})
+
+    field.refresh_from_db()
+    assert saved.url == URL
+    assert (field.name, field.is_required, field.is_listed) == ("Region", True, False)
+    assert (field.help_text, field.offered[-1]) == ("Where they are.", ("africa", "Africa"))
+
+
+@pytest.mark.parametrize("mine", [{"name": "Area"}, {"choice": ["Europe", "Americas", "Asia", "", "", ""]}])
+def test_what_someone_else_has_changed_too_is_refused_once_and_then_overwritten(
+    client_as: SignIn, admin: Membership, mine: dict[str, Any]
+) -> None:
+    field = make_field(admin.company, "Regio", "choice")
+    web, path = client_as(admin), f"{URL}{field.pk}/edit/"
+    opened = shown_inputs(web.get(path))
+    field.name = "Region"
+    change_field(field=field, fields=["name"], labels=[*field.offered, ("", "Africa")])
+
+    refused = web.post(path, {**opened, **mine})
+    field.refresh_from_db()
+    between = (field.name, len(field.offered))
+    saved = web.post(path, {**shown_inputs(refused), **mine})
+
+    field.refresh_from_db()
+    assert "Nothing was saved: this was changed after you opened it." in refused.content.decode()
+    assert between == ("Region", 4)
+    assert saved.url == URL
+    assert (field.name, len(field.offered)) == (("Area", 4) if "name" in mine else ("Region", 3))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from django.db.models.deletion import Collector
 from django.test import Client
 
 from crm.models import CrmEvent, Lead, LeadSource, LeadStatus, LeadType, Membership, Stage, Tag
-from crm.services.picklists import archive_entry
+from crm.services.picklists import archive_entry, change_entry
 from crm.services.tags import put_tag
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller
@@ -470,3 +470,27 @@ def test_the_form_of_a_tag_says_that_it_is_not_for_names_of_people(client: Clien
 
     assert said in client.get("/company/lists/tags/new/").content.decode()
     assert said not in client.get("/company/lists/statuses/new/").content.decode()
+
+
+def test_a_form_writes_what_was_changed_in_it_and_not_what_someone_else_has_changed(
+    client: Client, company: Any
+) -> None:
+    hot = LeadStatus.objects.create(company=company, name="Hot", meaning="working", position=8)
+    page = f"{LISTS}statuses/{hot.pk}/"
+    opened = {"name": "Hot", "colour": ""}
+    opened |= {f"initial-{name}": value for name, value in opened.items()}
+    shown = client.get(page).content.decode()
+    hot.name = "Sales ready"
+    change_entry(entry=hot, fields=["name"])
+
+    client.post(page, {**opened, "colour": "red"})
+    hot.refresh_from_db()
+    after_another_colour = (hot.name, hot.colour)
+    refused = client.post(page, {**opened, "initial-colour": "red", "colour": "red", "name": "Warm"})
+    hot.refresh_from_db()
+
+    assert '<input type="hidden" name="initial-name" value="Hot"' in shown
+    assert after_another_colour == ("Sales ready", "red")
+    assert "Nothing was saved: this was changed after you opened it." in text_of(refused)
+    assert '<input type="hidden" name="initial-name" value="Sales ready"' in refused.content.decode()
+    assert hot.name == "Sales ready"
