@@ -9,8 +9,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from capi.models import ConversionRule
-from capi.models.functions import database_now, days_ago, start_of
+from capi.models.functions import database_now, days_ago
 from crm.models import Company
+from crm.models.dates import start_of
 
 OTHER_DATES: Final = 0
 

@@ -7,12 +7,13 @@ from django import forms
 from capi.forms.reports import DATE_LIMITS, PeriodForm
 from capi.models import CrmEventName
 from capi.models.choices import Reason
-from capi.models.functions import days_ago, monday_of, start_of
+from capi.models.functions import days_ago, monday_of
 from capi.selectors.event_counts import reason_choices
 from capi.selectors.events import NO_REASON, EventFilter
 from capi.selectors.state_groups import StateFilter
 from crm.forms.filters import SearchableSelect
 from crm.models import Company
+from crm.models.dates import start_of
 
 
 class HashForm(forms.Form):

@@ -1,6 +1,6 @@
 """The database's clock, and event ids by time: rows are written in time order."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from django.db import connection
@@ -51,11 +51,6 @@ def first_id_since(company_id: int, moment: datetime) -> int:
 def id_behind(events: ConversionEventQuerySet, count: int, *, order: str) -> int | None:
     """The id of the event after the first `count` in this order, None if there are no more than `count`."""
     return next(iter(events.order_by(order).values_list("pk", flat=True)[count : count + 1]), None)
-
-
-def start_of(day: date) -> datetime:
-    """When the day begins, in the active time zone (the company's)."""
-    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def monday_of(day: date) -> date:

@@ -16,10 +16,11 @@ from capi.delivery.sent_hashes import packed_ids
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, CrmEventName
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import State
-from capi.models.functions import WEEK, first_id_since, id_behind, start_of
+from capi.models.functions import WEEK, first_id_since, id_behind
 from capi.selectors.explained_events import ExplainedEvent, all_explained
 from capi.selectors.state_groups import STATES, StateFilter
 from crm.models import Lead
+from crm.models.dates import start_of
 
 ROWS_PER_PAGE: Final = 50
 STRETCH: Final = 20_000

@@ -16,12 +16,13 @@ from django.utils import timezone
 
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models.choices import State
-from capi.models.functions import WEEK, monday_of, start_of
+from capi.models.functions import WEEK, monday_of
 from capi.selectors.events import NO_REASON
 from capi.selectors.explanations.explain import became
 from capi.selectors.explanations.states import Explanation
 from capi.selectors.state_groups import StateFilter, filter_of
 from crm.models import CrmEvent
+from crm.models.dates import start_of
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 # One statement, and so one snapshot: it counts the CRM events twice, on their own and by what became of them. It looks

@@ -20,8 +20,9 @@ from django.utils import timezone
 from capi.delivery import shutdown
 from capi.models import ConversionEvent, ConversionEventQuerySet, ConversionRule, CountedLog, DayCount
 from capi.models.choices import OPEN_STATES, State
-from capi.models.functions import database_now, first_id_since, start_of
+from capi.models.functions import database_now, first_id_since
 from capi.models.statistics import bucket_between
+from crm.models.dates import start_of
 
 COUNT_EVERY_SECONDS: Final = 30
 # How far ids may be out of order with times: a long statement gives all its rows its start time.

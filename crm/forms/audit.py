@@ -1,15 +1,15 @@
 """The filter of the audit log."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.utils import timezone
 
 from crm.models import ApiKey, AuditAction, AuditEntry, Company, Membership
 from crm.models.audit import ActorKind, AuditEntryQuerySet
+from crm.models.dates import start_of
 
 VALID_DATES: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]  # for any database
 
@@ -54,9 +54,9 @@ class AuditFilterForm(forms.Form):
         if filters.get("action"):
             entries = entries.filter(action=filters["action"])
         if filters.get("since"):
-            entries = entries.filter(at__gte=_start_of(filters["since"]))
+            entries = entries.filter(at__gte=start_of(filters["since"]))
         if filters.get("until"):
-            entries = entries.filter(at__lt=_start_of(filters["until"] + timedelta(days=1)))
+            entries = entries.filter(at__lt=start_of(filters["until"] + timedelta(days=1)))
         return entries.order_by("-pk")
 
     @property
@@ -72,7 +72,3 @@ def _people(company: Company) -> list[tuple[str, str]]:
 
 def _keys(company: Company) -> list[tuple[str, str]]:
     return [(f"{ActorKind.API_KEY}-{key.pk}", f"Key {key}") for key in ApiKey.objects.for_company(company)]
-
-
-def _start_of(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))

@@ -1,13 +1,12 @@
 """Filters of leads, which go in the URL. The search text does not (`services/searches.py`)."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 import django_filters
 from django import forms
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from crm.accounts.decorators import MemberRequest
 from crm.forms.custom_fields import PREFIX
@@ -16,6 +15,7 @@ from crm.forms.leads import company_people
 from crm.models import CustomField, Lead, LeadSource, LeadStatus, LeadType, Tag, User
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import StepQuerySet
+from crm.models.dates import start_of
 from crm.models.lead import LeadQuerySet
 from crm.models.picklist import PicklistQuerySet
 from crm.models.search import WORDS_AT_MOST
@@ -40,7 +40,7 @@ class SinceFilter(django_filters.DateFilter):  # type: ignore[misc]
     """Rows since the beginning of a day, in the company's time zone; an index finds them, unlike with `__date`."""
 
     def filter(self, rows: QuerySet[Lead], day: date | None) -> QuerySet[Lead]:
-        return rows.filter(**{f"{self.field_name}__gte": midnight(day)}) if day else rows
+        return rows.filter(**{f"{self.field_name}__gte": start_of(day)}) if day else rows
 
 
 class UntilFilter(django_filters.DateFilter):  # type: ignore[misc]
@@ -49,11 +49,7 @@ class UntilFilter(django_filters.DateFilter):  # type: ignore[misc]
     def filter(self, rows: QuerySet[Lead], day: date | None) -> QuerySet[Lead]:
         if day is None or day == date.max:
             return rows
-        return rows.filter(**{f"{self.field_name}__lt": midnight(day + timedelta(days=1))})
-
-
-def midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
+        return rows.filter(**{f"{self.field_name}__lt": start_of(day + timedelta(days=1))})
 
 
 def _days(field_name: str, label: str) -> dict[str, Any]:
