@@ -85,7 +85,7 @@ class CustomFieldForm(ChangesForm):
         help_texts = {
             "type": "The type can't change later.",
             "is_required": "Asked for from now on. Leads and deals that exist keep it empty until someone edits them.",
-            "is_listed": "It has room for the first two of them, on a wide screen for four.",
+            "is_listed": "The first two of them are shown, unless someone chooses other columns.",
         }
         error_messages = {
             "subject": {"required": "Choose leads or deals."},
