@@ -41,6 +41,13 @@ class CompanyTableQuerySet(models.QuerySet["Company"]):
                 company.ensure_steps()
         return companies
 
+    def hold(self, pk: int) -> None:
+        """Lock the company's row until the transaction ends: of two at once, the second sees what the first has done.
+
+        Leads and deals that refer to it don't wait.
+        """
+        self.select_for_update(no_key=True).get(pk=pk)
+
 
 class Company(models.Model):
     """A customer of LeadMachine. Every other row belongs to exactly one."""
@@ -57,7 +64,7 @@ class Company(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects: ClassVar[models.Manager["Company"]] = CompanyTableQuerySet.as_manager()
+    objects: ClassVar[CompanyTableQuerySet] = CompanyTableQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name_plural = "companies"
@@ -103,7 +110,7 @@ class StepQuerySet(PicklistQuerySet[S]):
     def _ensure(self, company: Company, meaning: str) -> None:
         """Offer a step with this meaning, if the company needs one: those in the archive again, or else a new one."""
         with transaction.atomic():
-            Company.objects.select_for_update(no_key=True).get(pk=company.pk)  # of two at once, one adds it
+            Company.objects.hold(company.pk)
             company.ensure_steps()
             steps = self.for_company(company)
             own = steps.filter(meaning=meaning)

@@ -65,7 +65,7 @@ def issue_api_key(*, company: Company, role: str, name: str, user: User | None =
     Raises TooManyKeys if the company has KEYS_AT_MOST keys that work.
     """
     with transaction.atomic():
-        Company.objects.select_for_update(no_key=True).get(pk=company.pk)  # two admins at once don't exceed it either
+        Company.objects.hold(company.pk)  # two admins at once don't exceed it either
         if ApiKey.objects.for_company(company).filter(revoked_at=None).count() >= KEYS_AT_MOST:
             raise TooManyKeys(f"There are {KEYS_AT_MOST} API keys, as many as a company may have. Revoke one first.")
         key, text = ApiKey.objects.issue(company=company, role=role, name=name, user=user)

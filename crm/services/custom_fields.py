@@ -29,7 +29,7 @@ SUBJECTS: Final[dict[str, type[Lead] | type[Deal]]] = {FieldSubject.LEAD: Lead, 
 @transaction.atomic
 def add_field(*, field: CustomField, labels: Labels = ()) -> CustomField:
     """Save a new field as the last one. Raises ValidationError if there are as many as there may be."""
-    _lock(field.company)  # two admins at once don't exceed the limit either, nor make one key or name twice
+    Company.objects.hold(field.company.pk)  # two admins at once don't make one key or name twice either
     _check_name(field)
     siblings = CustomField.objects.of(field.company, field.subject)
     existing = list(siblings.not_removed())
@@ -49,7 +49,7 @@ def add_field(*, field: CustomField, labels: Labels = ()) -> CustomField:
 @transaction.atomic
 def change_field(*, field: CustomField, fields: Sequence[str], labels: Labels | None = None) -> CustomField:
     """Save these columns of the field, and its choices if `labels` has them. Raises ValidationError."""
-    _lock(field.company)
+    Company.objects.hold(field.company_id)
     _check_name(field)
     if labels is not None and field.type in WITH_CHOICES:
         field.choices = changed_choices(CustomField.objects.get(pk=field.pk).choices, labels)
@@ -71,7 +71,7 @@ def set_archived(*, field: CustomField, archived: bool) -> None:
 @transaction.atomic
 def move_field(*, field: CustomField, place: Callable[[int], int]) -> None:
     """Move the field among those in use. `place` turns its index there into the new one; it stops at the ends."""
-    _lock(field.company)
+    Company.objects.hold(field.company_id)
     before = list(CustomField.objects.of(field.company_id, field.subject).in_use())
     after = [each for each in before if each != field]
     if field not in before:
@@ -122,10 +122,6 @@ def _check_name(field: CustomField) -> None:
     others = CustomField.objects.of(field.company_id, field.subject).not_removed().exclude(pk=field.pk)
     if others.filter(name__iexact=field.name).exists():
         raise ValidationError({"name": "There is a field of this name already. It may be archived."})
-
-
-def _lock(company: Company) -> None:
-    Company.objects.select_for_update(no_key=True).get(pk=company.pk)
 
 
 def _record(field: CustomField, action: AuditAction, details: audit.Details | None = None) -> None:

@@ -16,10 +16,10 @@ from django.db import transaction
 from django.db.models import Max, Q, QuerySet, RestrictedError
 from django.db.models.functions import Now
 from django.utils import timezone
-from django.utils.text import slugify
 
 from crm.models import AuditAction, Change, Company, CrmEvent, Deal, Lead, LeadSource, LeadStatus, LeadType, Stage, Tag
 from crm.models.company import MAX_GRACE_SECONDS, PipelineStep
+from crm.models.custom_field import free_key
 from crm.models.picklist import CODE_LENGTH, LAST_POSITION, PicklistEntry
 from crm.models.recorder import acting_as, current_actor
 from crm.services import audit
@@ -82,7 +82,8 @@ def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
             raise ValidationError(FULL)
         entry.position = min(max(positions, default=0) + 1, LAST_POSITION)
         if isinstance(entry, LeadType):
-            entry.code = _free_code(entry)
+            taken = _list_of(entry).values_list("code", flat=True)
+            entry.code = free_key(entry.name, taken, longest=CODE_LENGTH, otherwise="type")
         entry.save()
         _record(entry, "added")
     return entry
@@ -212,9 +213,9 @@ def _list_of(entry: PicklistEntry) -> Any:
 
 @contextmanager
 def list_locked(company_id: int) -> Iterator[None]:
-    """Hold the company's row: of two admins at once, the second sees what the first has done. Leads don't wait."""
+    """A transaction in which no one else changes a list of the company."""
     with transaction.atomic():
-        Company.objects.select_for_update(no_key=True).get(pk=company_id)
+        Company.objects.hold(company_id)
         yield
 
 
@@ -234,14 +235,6 @@ def _refuse_if_needed(entry: PicklistEntry) -> None:
 def _refuse_if_just_changed(entry: PicklistEntry) -> None:
     if reason := why_not_yet(entry):
         raise ValidationError(reason)
-
-
-def _free_code(entry: PicklistEntry) -> str:
-    """A code that no other type has, from the name."""
-    taken = set(_list_of(entry).values_list("code", flat=True))
-    stem = slugify(entry.name).replace("-", "_")[: CODE_LENGTH - 4] or "type"
-    numbered = (f"{stem}_{number}" for number in range(2, ENTRIES_AT_MOST + 3))
-    return next(code for code in (stem, *numbered) if code not in taken)
 
 
 def _record(entry: PicklistEntry, change: str, **details: Any) -> None:

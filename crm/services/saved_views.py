@@ -24,8 +24,7 @@ class ViewRefused(Exception):
 @transaction.atomic
 def save_view(*, view: SavedView) -> SavedView:
     """Save a new or renamed view. Raises ViewRefused for a second one of a name, one too many or one that is gone."""
-    # Locked, so that of two requests at once the second sees what the first has saved.
-    Company.objects.select_for_update(no_key=True).get(pk=view.company_id)
+    Company.objects.hold(view.company_id)
     others = SavedView.objects.for_company(view.company_id).filter(owner=view.owner).exclude(pk=view.pk)
     if others.filter(name=view.name).exists():
         raise ViewRefused(SAME_NAME)
