@@ -29,7 +29,7 @@ class PicklistForm(ChangesForm):
         if isinstance(self.instance, Tag):
             self.fields["name"].help_text = NOT_A_PERSON
         if "colour" in self.fields:
-            none = "As its meaning" if "meaning" in self.fields else "No colour"
+            none = "Same as its meaning" if "meaning" in self.fields else "No colour"
             self.fields["colour"].choices = [("", none), *Colour.choices]  # type: ignore[attr-defined]
 
     def clean_name(self) -> str:

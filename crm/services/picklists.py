@@ -123,7 +123,7 @@ def move_entry(*, entry: PicklistEntry, place: Callable[[int], int]) -> None:
 
 
 def archive_entry(*, entry: PicklistEntry) -> None:
-    """Offer it no longer. What has it keeps it. Raises ValidationError if the list can't be without it."""
+    """Offer it no longer. It stays where it is used. Raises ValidationError if the list can't be without it."""
     with list_locked(entry.company_id):
         _refuse_if_needed(_current(entry))
         if _list_of(entry).filter(pk=entry.pk, archived_at=None).update(archived_at=Now()):

@@ -85,7 +85,7 @@ def picklist_archive(request: MemberRequest, kind: str, pk: int) -> HttpResponse
             messages.success(request, f"{entry} can be chosen again.")
         else:
             archive_entry(entry=entry)
-            messages.success(request, f"{entry} was archived. What has it keeps it, and no one can choose it any more.")
+            messages.success(request, f"{entry} was archived. It stays where it is used, and can no longer be chosen.")
     except ValidationError as error:
         messages.error(request, f"{entry} was not archived. {error.messages[0]}")
     return _back(kind)
