@@ -107,6 +107,8 @@ function showHint(select) {
   const isWanted = isUnsaved(select) && sent?.select !== select && !next.has(select.id);
   if (hint.hidden !== isWanted) return; // so that it is read out once, not for each key
   hint.hidden = !isWanted;
+  hint.classList.remove("at-end");
+  hint.classList.toggle("at-end", hint.getBoundingClientRect().right > document.documentElement.clientWidth);
   document.getElementById("quick-select-says").textContent = isWanted ? hint.textContent : "";
 }
 
