@@ -14,10 +14,10 @@ from django.db.models import QuerySet, Sum
 from capi.models import ConversionRule, CountedLog, DayCount
 from capi.models.choices import State
 from capi.models.statistics import percentile
-from capi.selectors.charts import BarChart, Series, bar_chart
 from capi.selectors.explanations.explain import explain_state
 from capi.selectors.explanations.states import Explanation
 from capi.selectors.state_groups import GROUPS, NEED_A_REASON, TO_BE_SENT, StateFilter
+from crm.selectors.charts import BarChart, Series, bar_chart
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from django.template import Context, Template
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from capi.selectors.charts import Series, bar_chart
+from crm.selectors.charts import Series, bar_chart
 from crm.templatetags.formatting import ago, day, grouped, money, when
 
 

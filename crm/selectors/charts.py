@@ -1,4 +1,4 @@
-"""The geometry of a stacked bar chart per day; `templates/_parts/bar_chart.html` draws it as SVG."""
+"""The geometry of a stacked bar chart per day or month; `templates/_parts/bar_chart.html` draws it as SVG."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ LABELS_AT_MOST = 8
 
 @dataclass(frozen=True)
 class Series:
-    """One value per day. `tone` (good, wait, bad, plain) is the colour."""
+    """One value per day or month. `tone` (good, wait, bad, plain) is the colour."""
 
     label: str
     tone: str
@@ -25,7 +25,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Bar:
-    """One segment of a day's stack, in SVG units."""
+    """One segment of the stack of a day or month, in SVG units."""
 
     x: str
     y: str
@@ -53,6 +53,7 @@ class BarChart:
     bars: Sequence[Bar]
     lines: Sequence[Mark]
     labels: Sequence[Mark]
+    is_monthly: bool = False
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -64,43 +65,44 @@ class BarChart:
 
     @property
     def table(self) -> list[tuple[date, list[int]]]:
-        """The same numbers, newest day first, for screen readers."""
-        return [
-            (day, [series.values[at] for series in self.series]) for at, day in reversed(list(enumerate(self.days)))
-        ]
+        """The same numbers for screen readers: the newest day first, but months, which are to come, in their order."""
+        rows = [(day, [series.values[at] for series in self.series]) for at, day in enumerate(self.days)]
+        return rows if self.is_monthly else rows[::-1]
 
 
-def bar_chart(days: Sequence[date], series: Sequence[Series]) -> BarChart:
-    """A chart with one stack per day. Each series has one value per day."""
+def bar_chart(days: Sequence[date], series: Sequence[Series], *, is_monthly: bool = False) -> BarChart:
+    """A chart with one stack per day, or per month by its first day. Each series has one value for each."""
+    labels = [f"{day:%b %Y}" if is_monthly else f"{day:%-d %b}" for day in days]
     top = _top_of_scale(max((sum(values) for values in zip(*(one.values for one in series), strict=True)), default=0))
     return BarChart(
         series=series,
         days=days,
-        bars=list(_bars(days, series, top)),
+        bars=list(_bars(labels, series, top)),
         lines=[Mark(f"{value:,}", str(LEFT - 8), _number(_y(value, top))) for value in range(0, top + 1, top // 4)],
-        labels=list(_labels(days)),
+        labels=list(_labels(labels)),
+        is_monthly=is_monthly,
     )
 
 
-def _bars(days: Sequence[date], series: Sequence[Series], top: int) -> Iterator[Bar]:
-    slot = (WIDTH - LEFT - RIGHT) / max(len(days), 1)
-    for at, day in enumerate(days):
+def _bars(labels: Sequence[str], series: Sequence[Series], top: int) -> Iterator[Bar]:
+    slot = (WIDTH - LEFT - RIGHT) / max(len(labels), 1)
+    for at, label in enumerate(labels):
         below = 0
         for one in series:
             value = one.values[at]
             if value:
                 y, height = _y(below + value, top), _y(below, top) - _y(below + value, top)
-                title = f"{day:%-d %b}: {value:,} {one.label}"
+                title = f"{label}: {value:,} {one.label}"
                 x = LEFT + slot * (at + 0.18)
                 yield Bar(_number(x), _number(y), _number(slot * 0.64), _number(height), one.tone, title)
             below += value
 
 
-def _labels(days: Sequence[date]) -> Iterator[Mark]:
-    slot = (WIDTH - LEFT - RIGHT) / max(len(days), 1)
-    every = -(-len(days) // LABELS_AT_MOST) or 1
-    for at in range((len(days) - 1) % every, len(days), every):
-        yield Mark(f"{days[at]:%-d %b}", _number(LEFT + slot * (at + 0.5)), str(HEIGHT - 6))
+def _labels(labels: Sequence[str]) -> Iterator[Mark]:
+    slot = (WIDTH - LEFT - RIGHT) / max(len(labels), 1)
+    every = -(-len(labels) // LABELS_AT_MOST) or 1
+    for at in range((len(labels) - 1) % every, len(labels), every):
+        yield Mark(labels[at], _number(LEFT + slot * (at + 0.5)), str(HEIGHT - 6))
 
 
 def _top_of_scale(highest: int) -> int:
