@@ -26,7 +26,9 @@ from crm.models import (
     Lead,
     LeadMeaning,
     LeadStatus,
+    LostReason,
     Membership,
+    Pipeline,
     Stage,
     User,
 )
@@ -99,6 +101,14 @@ class CompanyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self.message_user(request, "Activated. New events are sent from now on.")
 
 
+@admin.register(LostReason, Pipeline)
+class CompanyListAdmin(AutocompleteAdmin):
+    list_display = ("name", "company", "archived_at")
+    list_select_related = ("company",)
+    search_fields = ("name", "company__name")
+    autocomplete_fields = ("company",)
+
+
 @admin.register(LeadStatus, Stage)
 class StepAdmin(ReadOnlyAdmin):
     """View only. Admins of the company change them, with the checks that keep events true."""
@@ -155,7 +165,7 @@ class DealAdmin(DeletionOnRecordAdmin):
     list_filter = ("stage__meaning",)
     list_select_related = ("lead", "company", "stage")
     search_fields = ("title", "lead__first_name", "lead__last_name")
-    autocomplete_fields = ("company", "lead", "stage", "owner")
+    autocomplete_fields = ("company", "lead", "stage", "owner", "lost_reason")
 
     def has_change_permission(self, request: HttpRequest, obj: Deal | None = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or obj.lead.erased_at is None)

@@ -115,6 +115,7 @@ def _sessions_of_nobody(before: datetime) -> list[QuerySet[Any]]:
 
 
 # Processed from top to bottom: rows that reference others are deleted before them.
+COMPANY_LISTS: Final = ("LeadStatus", "Pipeline", "Stage", "LostReason", "LeadType", "LeadSource", "Tag")
 RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     # The log of what went to LinkedIn.
     "capi.ConversionEvent": (Expires(LOG, "its end", log.ended_events, first=log.count_for_good),),
@@ -168,7 +169,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.Company": (
         Expires(_days(7), f"{UNCONFIRMED}; any other until the operator deletes it", _unconfirmed_companies),
     ),
-    **dict.fromkeys(("crm.LeadStatus", "crm.Stage", "crm.LeadType", "crm.LeadSource", "crm.Tag"), WITH_ITS_COMPANY),
+    **dict.fromkeys((f"crm.{name}" for name in COMPANY_LISTS), WITH_ITS_COMPANY),
     "crm.LeadTag": Kept("as long as its lead and its tag"),
     "crm.DealTag": Kept("as long as its deal and its tag"),
     "crm.Lead": Kept("until somebody of the company deletes it; erased, its empty row stays"),

@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
 from crm.api.custom_fields import CustomFieldViewSet
+from crm.api.pipelines import DealPipelineViewSet, LostReasonViewSet
 from crm.api.schema import SchemaView
 from crm.api.views import ApiNotFoundView, DealViewSet, IndexView, LeadViewSet, TaskViewSet
 from crm.views.api_docs import docs
@@ -16,6 +17,8 @@ router.register("leads", LeadViewSet, basename="api-lead")
 router.register("deals", DealViewSet, basename="api-deal")
 router.register("tasks", TaskViewSet, basename="api-task")
 router.register("custom-fields", CustomFieldViewSet, basename="api-custom-field")
+router.register("pipelines", DealPipelineViewSet, basename="api-pipeline")
+router.register("lost-reasons", LostReasonViewSet, basename="api-lost-reason")
 router.register("conversion-rules", ConversionRuleViewSet, basename="api-conversion-rule")
 router.register("conversion-events", ConversionEventViewSet, basename="api-conversion-event")
 lists = {prefix: f"{basename}-list" for prefix, _, basename in router.registry}

@@ -31,7 +31,8 @@ document.addEventListener("htmx:beforeSend", ({ detail: { elt } }) => {
 
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (!cardOf(detail.requestConfig.elt)) return;
-  if (!detail.successful) back?.();
+  // A response that leads to another page has a question first: the deal has not been moved yet.
+  if (!detail.successful || detail.xhr.getResponseHeader("HX-Redirect")) back?.();
   back = null;
 });
 

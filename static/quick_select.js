@@ -164,7 +164,8 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (!select || detail.requestConfig.elt !== select.form) return; // detail.elt differs if the response replaced it
   sent = null;
   setBusy(select.form, false);
-  if (!detail.successful) {
+  // A response that leads to another page has a question first: nothing has been saved yet.
+  if (!detail.successful || detail.xhr.getResponseHeader("HX-Redirect")) {
     restore(select);
     saveNext();
   }

@@ -11,7 +11,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
-from crm.models import Company, Lead, Membership, Task
+from crm.models import Company, Deal, Lead, Membership, Task
 from crm.models.addresses import NO_ADDRESS
 from crm.models.lead import LeadQuerySet
 
@@ -98,6 +98,17 @@ class NotEmptyChoiceField(NotEmpty, ChoiceField):  # type: ignore[misc]
 
 class OneOfFilter(filters.ChoiceFilter):  # type: ignore[misc]
     field_class = NotEmptyChoiceField
+
+
+class DealFilter(filters.FilterSet):  # type: ignore[misc]
+    """`?lead=`, `?owner=`, `?stage=`, `?pipeline=`, `?lost_reason=`. An invalid value is a 400."""
+
+    lead, owner, stage, lost_reason = (IdFilter(name) for name in ("lead", "owner", "stage", "lost_reason"))
+    pipeline = IdFilter("stage__pipeline")
+
+    class Meta:
+        model = Deal
+        fields = ("lead", "owner", "stage", "pipeline", "lost_reason")
 
 
 class TaskFilter(filters.FilterSet):  # type: ignore[misc]

@@ -15,11 +15,10 @@ from rest_framework.settings import api_settings
 from crm.api.custom_values import WithCustomValues
 from crm.api.fields import Amount, EmailText, OfferedRowField, OwnRowField, Switch, TagNames, Text, TimeOfDay, TypeCode
 from crm.forms.leads import company_people
-from crm.models import Company, Deal, Lead, LeadStatus, Stage, Tag, Task, TaskKind
+from crm.models import Company, Deal, Lead, LeadStatus, Tag, Task, TaskKind
 from crm.models.addresses import NO_ADDRESS
 from crm.models.picklist import CODE_LENGTH
 from crm.models.roles import Action, may
-from crm.services.erasure import person_kept
 from crm.services.tags import replace_tags, set_tags, tags_named
 from crm.services.tasks import finish_task, reopen_task, save_task
 
@@ -113,7 +112,6 @@ def one_of(choices: type[TextChoices]) -> dict[str, Any]:
 
 NO_COLLEAGUE = "Choose one of your colleagues."
 IS_DONE = "is_done"
-TOO_LARGE = "Enter at most 12 digits before the decimal point."
 
 
 TAGS = "tags"
@@ -185,50 +183,6 @@ class LeadSerializer(WithCustomValues[Lead], TaggedSerializer[Lead]):
         extra_kwargs = {
             "email": {"error_messages": {"invalid": NO_ADDRESS}},
         }
-
-
-class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
-    """A deal. `stage` defaults to the company's first open one, `currency` to the company's."""
-
-    lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).not_erased(),
-        otherwise="Choose one of your company's leads.",
-    )
-    stage = OfferedRowField(
-        rows=lambda company: Stage.objects.for_company(company),
-        required=False,
-        otherwise="Choose one of your company's stages.",
-    )
-    owner = OwnRowField(rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE)
-
-    class Meta:
-        model = Deal
-        fields = (
-            "id", "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "tags", "custom",
-            "created_at", "updated_at",
-        )  # fmt: skip
-        read_only_fields = ("id", "created_at", "updated_at")
-        extra_kwargs = {
-            "amount": {
-                "error_messages": {
-                    "invalid": "Enter a number, such as 25000 or 1999.50.",
-                    "min_value": "Enter an amount of zero or more.",
-                    "max_digits": TOO_LARGE,
-                    "max_whole_digits": TOO_LARGE,
-                }
-            },
-            "currency": {"allow_blank": False},
-        }
-
-    def create(self, validated_data: Any) -> Deal:
-        with person_kept(validated_data["lead"].pk):
-            return super().create({"currency": self.company.currency, **validated_data})
-
-    def update(self, instance: Deal, validated_data: Any) -> Deal:
-        if not {"title", "custom"} & validated_data.keys():  # no other field of a deal may name a person
-            return super().update(instance, validated_data)
-        with person_kept(instance.lead_id):
-            return super().update(instance, validated_data)
 
 
 class TaskSerializer(StrictSerializer[Task]):

@@ -15,9 +15,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from crm.api.filters import LeadFilter, TaskFilter
+from crm.api.deals import DealSerializer
+from crm.api.filters import DealFilter, LeadFilter, TaskFilter
 from crm.api.permissions import AnyCaller
-from crm.api.serializers import DealSerializer, LeadSerializer, TaskSerializer
+from crm.api.serializers import LeadSerializer, TaskSerializer
 from crm.api.viewsets import GRACE, CompanyViewSet, Conflict, M
 from crm.models import Company, Deal, Lead, Task
 from crm.models.roles import Action
@@ -141,6 +142,7 @@ class DealViewSet(PipelineViewSet[Deal]):
 
     queryset = Deal.objects.all()
     serializer_class = DealSerializer
+    filterset_class = DealFilter
 
 
 class TaskViewSet(WritableViewSet[Task]):

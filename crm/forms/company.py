@@ -22,7 +22,8 @@ GRACE_CHOICES: Final = (
 class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Company
-        fields = ("name", "currency", "time_zone")
+        fields = ("name", "currency", "time_zone", "requires_lost_reason")
+        labels = {"requires_lost_reason": "A lost deal needs a lost reason"}
         widgets = {
             "currency": forms.Select(choices=CURRENCY_CHOICES),
             "time_zone": forms.Select(choices=TIME_ZONE_CHOICES),
@@ -30,6 +31,7 @@ class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "currency": "The default for new deals.",
             "time_zone": "Dates and times on your pages use this time zone.",
+            "requires_lost_reason": "Whoever loses a deal on these pages has to choose one. Scripts may leave it out.",
         }
 
 

@@ -14,11 +14,11 @@ from crm.forms.custom_filters import custom_filters
 from crm.forms.leads import company_people
 from crm.models import CustomField, Lead, LeadSource, LeadStatus, LeadType, Tag, User
 from crm.models.bidi import without_bidi_controls
-from crm.models.company import StepQuerySet
 from crm.models.dates import start_of
 from crm.models.lead import LeadQuerySet
 from crm.models.picklist import PicklistQuerySet
 from crm.models.search import WORDS_AT_MOST
+from crm.models.steps import StepQuerySet
 from crm.selectors.leads import sources_of
 from crm.services.searches import recall_search
 

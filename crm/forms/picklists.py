@@ -7,8 +7,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from crm.forms.changes import ChangesForm
-from crm.models.company import PipelineStep
 from crm.models.picklist import Colour, PicklistEntry, Tag
+from crm.models.steps import CERTAIN_CHANCES, PipelineStep, Stage
 
 NOT_A_PERSON: Final = "Such as “VIP”. The name of a person does not belong here: it would stay when they are erased."
 
@@ -31,12 +31,15 @@ class PicklistForm(ChangesForm):
         if "colour" in self.fields:
             none = "Same as its meaning" if "meaning" in self.fields else "No colour"
             self.fields["colour"].choices = [("", none), *Colour.choices]  # type: ignore[attr-defined]
+        if "chance" in self.fields:
+            self.fields["chance"].disabled = not is_new and self.instance.meaning in CERTAIN_CHANCES
+            self.fields["chance"].help_text = "It weights sums of deals. Won is always 100, and lost 0."
 
     def clean_name(self) -> str:
         """Raise ValidationError if another entry has the name, ignoring case."""
         name = " ".join(self.cleaned_data["name"].split())
         model = cast(type[PicklistEntry], type(self.instance))
-        others = model.objects.for_company(self.instance.company_id).exclude(pk=self.instance.pk)
+        others = model.objects.beside(self.instance).exclude(pk=self.instance.pk)
         for other in others:
             if other.name.casefold() == name.casefold():
                 state = "is one in the archive" if other.archived_at else "is already one"
@@ -47,7 +50,9 @@ class PicklistForm(ChangesForm):
 def entry_form(model: type[PicklistEntry]) -> type[PicklistForm]:
     """The form for entries of this list. Those without a colour on any page don't ask for one."""
     fields = ["name"]
-    if issubclass(model, PipelineStep):
+    if model is Stage:
+        fields += ["meaning", "chance", "colour"]
+    elif issubclass(model, PipelineStep):
         fields += ["meaning", "colour"]
     elif model is Tag:
         fields.append("colour")

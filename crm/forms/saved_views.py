@@ -6,7 +6,7 @@ from typing import Any, Final
 from django import forms
 
 from crm.models import SavedView
-from crm.selectors.leads import COLUMNS_AT_MOST, Column
+from crm.selectors.leads import COLUMNS_AT_MOST, LeadColumn
 
 
 class SavedViewForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -24,7 +24,9 @@ HIDDEN: Final = ("", "Not shown")
 class ColumnsForm(forms.Form):
     """One choice for each place in the table, from left to right: a column may be moved without scripts, too."""
 
-    def __init__(self, *args: Any, shown: Sequence[Column] = (), offered: Sequence[Column], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, shown: Sequence[LeadColumn] = (), offered: Sequence[LeadColumn], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         choices = [(column.key, column.label) for column in offered if not column.is_fixed]
         keys = [column.key for column in shown if not column.is_fixed]

@@ -3,7 +3,7 @@
 from crm.models.audit import AuditAction, AuditEntry
 from crm.models.calendar_feed import CalendarFeed
 from crm.models.change import Change, ChangedField
-from crm.models.company import Company, LeadMeaning, LeadStatus, Stage, StageMeaning
+from crm.models.company import Company
 from crm.models.custom_field import CustomField, FieldSubject, FieldType
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
@@ -20,9 +20,10 @@ from crm.models.lead_import import (
 )
 from crm.models.mail import AccountMail
 from crm.models.people import ApiKey, Invitation, Membership, User
-from crm.models.picklist import Colour, LeadSource, LeadType, Tag
+from crm.models.picklist import Colour, LeadSource, LeadType, LostReason, Tag
 from crm.models.saved_view import SavedView
 from crm.models.sign_in_provider import SignInProvider
+from crm.models.steps import LeadMeaning, LeadStatus, Pipeline, Stage, StageMeaning
 from crm.models.tag import DealTag, LeadTag
 from crm.models.task import Task, TaskKind, TaskReminder
 
@@ -56,7 +57,9 @@ __all__ = [
     "LeadStatus",
     "LeadTag",
     "LeadType",
+    "LostReason",
     "Membership",
+    "Pipeline",
     "RowOutcome",
     "RowProblem",
     "RowUndo",

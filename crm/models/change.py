@@ -23,6 +23,7 @@ class ChangedField(models.TextChoices):
     EMAIL = "email", "E-mail address"
     SHARING = "sharing", "Sharing with ad platforms"
     LEAD = "lead", "Lead"
+    LOST_REASON = "reason", "Lost reason"
 
 
 STEPS = (ChangedField.STATUS, ChangedField.STAGE)
@@ -37,7 +38,8 @@ def delete_unless_of_deal(collector: Any, field: Any, changes: QuerySet["Change"
 class Change(models.Model):
     """A change of one field of a lead or deal.
 
-    `old` and `new` are the key of a status, stage, user or lead, or an amount with its currency, or "on" and "off".
+    `old` and `new` are the key of a status, stage, user, lead or lost reason, or an amount with its currency, or "on"
+    and "off".
     `lead` is null in the change of a deal whose lead at that time has been deleted.
     Written only by `crm.models.recorder`, in the transaction of the change.
     """
@@ -81,6 +83,7 @@ def differences(before: RowSnapshot, after: RowSnapshot) -> Iterator[tuple[Chang
     ]
     if after.deal_id is not None:
         pairs.append((ChangedField.LEAD, _key(before.lead_id), _key(after.lead_id)))
+        pairs.append((ChangedField.LOST_REASON, _key(before.lost_reason_id), _key(after.lost_reason_id)))
     yield from (pair for pair in pairs if pair[1] != pair[2])
     if before.contact is not None and after.contact is not None:
         (old_email, old_shares), (new_email, new_shares) = before.contact, after.contact

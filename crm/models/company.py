@@ -1,36 +1,19 @@
-"""The tenant, and the lead statuses and deal stages that each company defines."""
+"""The tenant, and the lists that a new company starts with."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Final, Self, TypeVar
+from typing import Any, ClassVar, Final
 
-from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models, transaction
 from django.utils.text import slugify
 
 from crm.models.bidi import without_bidi_controls
-from crm.models.picklist import FIRST_TYPE, TONE_OF_MEANING, LeadType, PicklistEntry, PicklistQuerySet
+from crm.models.picklist import FIRST_TYPE, LeadType, PicklistEntry
+from crm.models.steps import LeadMeaning, LeadStatus, Pipeline, Stage, add_usual_stages
 from crm.models.validators import usual_time_zone, validate_currency, validate_name, validate_time_zone
 
 USUAL_GRACE_SECONDS: Final = 30
 MAX_GRACE_SECONDS: Final = 600
-
-
-class LeadMeaning(models.TextChoices):
-    """The meaning of a lead status, whatever the company calls it."""
-
-    NEW = "new", "New"
-    WORKING = "working", "Working"
-    QUALIFIED = "qualified", "Qualified"
-    UNQUALIFIED = "unqualified", "Unqualified"
-
-
-class StageMeaning(models.TextChoices):
-    """The meaning of a deal stage, whatever the company calls it."""
-
-    OPEN = "open", "Open"
-    WON = "won", "Won"
-    LOST = "lost", "Lost"
 
 
 class CompanyTableQuerySet(models.QuerySet["Company"]):
@@ -62,6 +45,8 @@ class Company(models.Model):
     grace_seconds = models.PositiveSmallIntegerField(
         default=USUAL_GRACE_SECONDS, db_default=USUAL_GRACE_SECONDS, validators=[MaxValueValidator(MAX_GRACE_SECONDS)]
     )
+    # If true, a person who moves a deal to a lost stage has to say why.
+    requires_lost_reason = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[CompanyTableQuerySet] = CompanyTableQuerySet.as_manager()  # type: ignore[assignment]
@@ -85,90 +70,9 @@ class Company(models.Model):
     def ensure_steps(self) -> None:
         """Add the default statuses, stages or lead types if the company has none."""
         _add_defaults(LeadStatus, self, "meaning", DEFAULT_STATUSES)
-        _add_defaults(Stage, self, "meaning", DEFAULT_STAGES)
+        if not Stage.objects.for_company(self).exists():
+            add_usual_stages(Pipeline.objects.default_of(self))
         _add_defaults(LeadType, self, "code", DEFAULT_TYPES)
-
-
-S = TypeVar("S", bound="PipelineStep", covariant=True)
-
-
-class StepQuerySet(PicklistQuerySet[S]):
-    def first_for(self, company: Company, meaning: str) -> S:
-        """The company's first offered step with this meaning, never one with another.
-
-        A company without one that it needs (restored from a fixture) gets it back. Raises ValidationError if it has
-        none that it doesn't need.
-        """
-        steps = self.for_company(company).filter(meaning=meaning).offered()
-        if (step := steps.first()) is None:
-            self._ensure(company, meaning)
-            step = steps.first()
-        if step is None:
-            raise ValidationError(f"{company} has no {self.model._meta.verbose_name} that means “{meaning}”.")
-        return step
-
-    def _ensure(self, company: Company, meaning: str) -> None:
-        """Offer a step with this meaning, if the company needs one: those in the archive again, or else a new one."""
-        with transaction.atomic():
-            Company.objects.hold(company.pk)
-            company.ensure_steps()
-            steps = self.for_company(company)
-            own = steps.filter(meaning=meaning)
-            if meaning not in self.model.needed or own.offered().exists() or own.update(archived_at=None):
-                return
-            taken = set(steps.values_list("name", flat=True))
-            label = meaning.capitalize()
-            names = (label, *(f"{label} {number}" for number in range(2, len(taken) + 3)))
-            self.create(company=company, name=next(name for name in names if name not in taken), meaning=meaning)
-
-
-class PipelineStep(PicklistEntry):
-    """A status or stage. Its meaning, which CRM events depend on, is fixed when it is added."""
-
-    meaning: Any
-    needed: ClassVar[frozenset[str]]  # the meanings of which a company has at least one
-
-    class Meta(PicklistEntry.Meta):
-        abstract = True
-
-    @property
-    def tone(self) -> str:
-        return super().tone if self.colour else TONE_OF_MEANING.get(self.meaning, "plain")
-
-    @property
-    def same_kind(self) -> dict[str, Any]:
-        return {"meaning": self.meaning}
-
-    def why_kept(self, others: Iterable[PicklistEntry]) -> str:
-        if self.meaning not in self.needed or any(each.same_kind == self.same_kind for each in others):
-            return ""
-        label = self.get_meaning_display()  # type: ignore[attr-defined]
-        return f"This is the only one that means “{label}”, which your company needs. Add another one first."
-
-
-class LeadStatus(PipelineStep):
-    """A lead's status. Its `meaning` decides which CRM events fire."""
-
-    meaning = models.CharField(max_length=20, choices=LeadMeaning.choices)
-    needed = frozenset({LeadMeaning.NEW})
-
-    objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment]
-
-    class Meta(PipelineStep.Meta):
-        verbose_name_plural = "lead statuses"
-        constraints = [models.UniqueConstraint(fields=["company", "name"], name="one_lead_status_per_name")]
-
-
-class Stage(PipelineStep):
-    """A deal's stage. Its `meaning` decides which CRM events fire."""
-
-    meaning = models.CharField(max_length=20, choices=StageMeaning.choices)
-    needed = frozenset(StageMeaning)
-
-    objects: ClassVar[StepQuerySet[Self]] = StepQuerySet.as_manager()  # type: ignore[assignment]
-
-    class Meta(PipelineStep.Meta):
-        constraints = [models.UniqueConstraint(fields=["company", "name"], name="one_stage_per_name")]
 
 
 DEFAULT_STATUSES = [
@@ -177,14 +81,6 @@ DEFAULT_STATUSES = [
     ("Qualified", LeadMeaning.QUALIFIED),
     ("Unqualified", LeadMeaning.UNQUALIFIED),
 ]
-DEFAULT_STAGES = [
-    ("Discovery", StageMeaning.OPEN),
-    ("Proposal", StageMeaning.OPEN),
-    ("Negotiation", StageMeaning.OPEN),
-    ("Won", StageMeaning.WON),
-    ("Lost", StageMeaning.LOST),
-]
-
 DEFAULT_TYPES = [
     ("Inbound", FIRST_TYPE),
     ("Outbound", "outbound"),

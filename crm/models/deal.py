@@ -7,17 +7,20 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 
 from crm.models.bidi import without_bidi_controls
-from crm.models.company import Company, Stage, StageMeaning
+from crm.models.company import Company
 from crm.models.event import CrmEventKind
 from crm.models.lead import Lead
+from crm.models.picklist import LostReason
+from crm.models.steps import Stage, StageMeaning
 from crm.models.tracking import Tracked, TrackedQuerySet
 from crm.models.validators import validate_currency
 
 FIRST_YEAR: Final = 2000  # of an expected close: earlier years are typing errors
+NOTE_LENGTH: Final = 500
 
 
 class DealQuerySet(TrackedQuerySet["Deal"]):
@@ -45,6 +48,13 @@ class Deal(Tracked):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     expected_close = models.DateField(null=True, blank=True)
+    lost_reason = models.ForeignKey(
+        LostReason, null=True, blank=True, on_delete=models.RESTRICT, related_name="deals", db_index=False
+    )
+    # Why it was won or lost, in a person's own words. Not shown while the deal is open.
+    outcome_note = models.CharField(
+        "why it was won or lost", max_length=NOTE_LENGTH, blank=True, default="", db_default=""
+    )
     tags = models.ManyToManyField("crm.Tag", through="crm.DealTag", related_name="deals", editable=False)
     custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)  # see `custom_field`
     created_at = models.DateTimeField(auto_now_add=True)
@@ -59,18 +69,22 @@ class Deal(Tracked):
         StageMeaning.WON: CrmEventKind.DEAL_WON,
         StageMeaning.LOST: CrmEventKind.DEAL_LOST,
     }
-    snapshot_columns = ("lead_id", "amount", "currency", "stage_id", "owner_id")
+    snapshot_columns = ("lead_id", "amount", "currency", "stage_id", "owner_id", "lost_reason_id")
     watched = frozenset(
-        {"stage", "stage_id", "lead", "lead_id", "amount", "currency", "owner", "owner_id", "company", "company_id"}
-    )
+        {
+            "stage", "stage_id", "lead", "lead_id", "amount", "currency", "owner", "owner_id", "company", "company_id",
+            "lost_reason", "lost_reason_id",
+        }
+    )  # fmt: skip
 
     class Meta(Tracked.Meta):
         ordering = ["-pk"]
-        indexes = [models.Index(fields=["company", "stage", "-updated_at", "-id"], name="deal_board")]
+        indexes = [
+            models.Index(fields=["company", "stage", "-updated_at", "-id"], name="deal_board"),
+            models.Index(fields=["lost_reason"], name="deals_by_lost_reason", condition=Q(lost_reason__isnull=False)),
+        ]
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(amount__isnull=True) | models.Q(amount__gte=0), name="deal_amount_not_negative"
-            )
+            models.CheckConstraint(condition=Q(amount__isnull=True) | Q(amount__gte=0), name="deal_amount_not_negative")
         ]
 
     def __str__(self) -> str:
@@ -84,12 +98,34 @@ class Deal(Tracked):
         own_lead = Lead._default_manager.filter(pk=OuterRef("lead_id"))
         return {**super().snapshot_subqueries(), "lead_company": Subquery(own_lead.values("company"))}
 
+    def move_to(self, stage: Stage, *, lost_reason: LostReason | None = None, outcome_note: str = "") -> list[str]:
+        """Set the stage, and the outcome that goes with it. Returns the names of the fields to save.
+
+        Only a lost deal has a lost reason. A deal that is won or lost has a new note, or none; one that is opened again
+        keeps its note, which is shown again if that is undone.
+        """
+        was, self.stage = self.stage, stage
+        if was.meaning == stage.meaning and lost_reason is None and not outcome_note:
+            return ["stage"]
+        self.lost_reason = lost_reason if stage.meaning == StageMeaning.LOST else None
+        if stage.is_open:
+            return ["stage", "lost_reason"]
+        self.outcome_note = outcome_note
+        return ["stage", "lost_reason", "outcome_note"]
+
     def clean(self) -> None:
-        """Raise ValidationError for another company's lead or stage, or a close before FIRST_YEAR."""
+        """Clear the lost reason of a deal that is not lost.
+
+        Raise ValidationError for another company's lead, stage or reason, or a close before FIRST_YEAR.
+        """
         super().clean()
         if self.lead_id and self.company_id and self.lead.company_id != self.company_id:
             raise ValidationError({"lead": "Choose one of your company's leads."})
         if self.stage_id and self.company_id and self.stage.company_id != self.company_id:
             raise ValidationError({"stage": "Choose one of your company's stages."})
+        if self.lost_reason and self.company_id and self.lost_reason.company_id != self.company_id:
+            raise ValidationError({"lost_reason": "Choose one of your company's lost reasons."})
+        if self.lost_reason_id and self.stage_id and self.stage.meaning != StageMeaning.LOST:
+            self.lost_reason = None
         if self.expected_close and self.expected_close.year < FIRST_YEAR:
             raise ValidationError({"expected_close": f"Enter a date in {FIRST_YEAR} or later."})

@@ -10,10 +10,11 @@ from django.db.models.functions import Lower, Now
 from django.urls import reverse
 
 from crm.models.bidi import without_bidi_controls
-from crm.models.company import Company, LeadMeaning, LeadStatus
+from crm.models.company import Company
 from crm.models.event import CrmEventKind
 from crm.models.picklist import CODE_LENGTH, FIRST_TYPE
 from crm.models.search import Contains, matches, phone_digits
+from crm.models.steps import LeadMeaning, LeadStatus
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import Tracked, TrackedQuerySet
 

@@ -1,4 +1,4 @@
-"""The lists that a company's admins keep: lead statuses, deal stages, lead types, sources and tags.
+"""The lists that a company's admins keep: lead statuses, deal stages, lost reasons, lead types, sources and tags.
 
 What has an archived entry keeps it and shows it, but nobody can choose it any more.
 """
@@ -46,6 +46,10 @@ class PicklistQuerySet(CompanyQuerySet[E]):
         """Those that can be chosen, and the one that the edited row has."""
         return self.filter(Q(archived_at=None) | Q(pk=current))
 
+    def beside(self, entry: Any) -> Self:
+        """The list that the entry is in, or will be, with the entry."""
+        return self.for_company(entry.company_id)
+
 
 class PicklistEntry(models.Model):
     """An entry of a list. Name, colour and order are free: no event depends on them."""
@@ -72,6 +76,10 @@ class PicklistEntry(models.Model):
         return TONES[Colour(self.colour)] if self.colour in Colour.values else "plain"
 
     @property
+    def is_offered(self) -> bool:
+        return self.archived_at is None
+
+    @property
     def same_kind(self) -> dict[str, Any]:
         """The fields in which an entry has to be like this one to take over what uses it."""
         return {}
@@ -79,6 +87,15 @@ class PicklistEntry(models.Model):
     def why_kept(self, others: Iterable["PicklistEntry"]) -> str:
         """Why it can be neither archived nor deleted, in a sentence, or "". `others` are offered next to it."""
         return ""
+
+
+class LostReason(PicklistEntry):
+    """A reason why deals are lost. Only deals in a lost stage have one."""
+
+    objects: ClassVar[PicklistQuerySet[Self]] = PicklistQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta(PicklistEntry.Meta):
+        constraints = [models.UniqueConstraint("company", Lower("name"), name="one_lost_reason_per_name")]
 
 
 class LeadType(PicklistEntry):

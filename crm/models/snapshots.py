@@ -35,6 +35,7 @@ class RowSnapshot:
     contact: tuple[str, bool] | None
     amount: Decimal | None
     currency: str
+    lost_reason_id: int | None
 
 
 def snapshots(model: "type[Tracked]", pks: Iterable[int], *, using: str, lock: bool = False) -> dict[int, RowSnapshot]:
@@ -149,6 +150,7 @@ def _snapshot(row: dict[str, Any]) -> RowSnapshot:
         contact=None if is_deal else (row["email"], row["share_with_ad_platforms"]),
         amount=row.get("amount"),
         currency=row.get("currency", ""),
+        lost_reason_id=row.get("lost_reason_id"),
     )
 
 

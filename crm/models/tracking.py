@@ -19,10 +19,11 @@ from typing import Any, ClassVar, TypeVar
 from django.db import DatabaseError, connections, models, router, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from crm.models.company import Company, StepQuerySet
+from crm.models.company import Company
 from crm.models.event import CrmEventKind
 from crm.models.recorder import acting_as, record
 from crm.models.snapshots import RowSnapshot, chunks, snapshots, supports_returning_old, update
+from crm.models.steps import StepQuerySet
 from crm.models.tenancy import CompanyQuerySet
 
 __all__ = ["Tracked", "TrackedQuerySet", "acting_as"]

@@ -31,6 +31,16 @@ def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
     return deals
 
 
+def weighted(total: Decimal, chance: int) -> Decimal:
+    """An amount by its chance in per cent."""
+    return total * chance / 100
+
+
+def whole(amount: Decimal) -> Decimal:
+    """A weighted amount to show: more digits would promise too much."""
+    return amount.quantize(Decimal(1))
+
+
 @dataclass(frozen=True)
 class BoardCard:
     """A deal with the day it was won or lost, which is None for an open deal, and its next task, if it has one."""
@@ -85,6 +95,16 @@ class BoardColumn:
         return self.sums.get(self.currency)
 
     @property
+    def weighted(self) -> Decimal | None:
+        """An open stage's total by its chance, in the company's currency, or None."""
+        return None if self.is_closed or self.total is None else weighted(self.total, self.stage.chance)
+
+    @property
+    def weighted_total(self) -> Decimal | None:
+        """`weighted` to show; None where it would only repeat the total."""
+        return whole(self.weighted) if self.weighted is not None and self.stage.chance < 100 else None
+
+    @property
     def other_sums(self) -> list[tuple[str, Decimal]]:
         """The sums in other currencies, by currency."""
         return [(currency, total) for currency, total in sorted(self.sums.items()) if currency != self.currency]
@@ -102,6 +122,11 @@ class Board:
     def open_total(self) -> Decimal:
         """The sum of the open deals in the company's currency."""
         return sum((column.total or Decimal(0) for column in self._open), Decimal(0))
+
+    @property
+    def open_weighted(self) -> Decimal:
+        """The sum of the open deals by the chance of their stages, in the company's currency."""
+        return whole(sum((column.weighted or Decimal(0) for column in self._open), Decimal(0)))
 
     @property
     def is_empty(self) -> bool:

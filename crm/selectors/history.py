@@ -6,17 +6,19 @@ from typing import Any, Final
 
 from django.db.models import Model
 
-from crm.models import Change, ChangedField, Lead, LeadStatus, Stage, User
+from crm.models import Change, ChangedField, Lead, LeadStatus, LostReason, Stage, User
 from crm.services.audit import name_of
 from crm.templatetags.formatting import money
 
 ARROW: Final = " → "
 NOBODY: Final = "nobody"
+NONE: Final = "none"
 REFERENCES: Final[Mapping[str, type[Model]]] = {
     ChangedField.STATUS: LeadStatus,
     ChangedField.STAGE: Stage,
     ChangedField.OWNER: User,
     ChangedField.LEAD: Lead,
+    ChangedField.LOST_REASON: LostReason,
 }
 GONE: Final = "(deleted)"
 
@@ -46,5 +48,7 @@ def _described(change: Change, names: Mapping[str, Mapping[str, str]]) -> str:
 def _value(field: ChangedField, value: str, names: Mapping[str, Mapping[str, str]]) -> str:
     if field == ChangedField.AMOUNT:
         amount, _, currency = value.partition(" ")
-        return money(Decimal(amount), currency) if amount else "none"
-    return names[field].get(value, GONE) if value else NOBODY
+        return money(Decimal(amount), currency) if amount else NONE
+    if not value:
+        return NONE if field == ChangedField.LOST_REASON else NOBODY
+    return names[field].get(value, GONE)

@@ -12,6 +12,7 @@ from django.utils.text import Truncator
 
 from crm.models import Company, CustomField, Lead, LeadStatus, LeadType, Membership
 from crm.models.lead import LeadQuerySet
+from crm.selectors.columns import Column
 from crm.selectors.custom_fields import as_text
 from crm.selectors.keyset import ByFields, ByGroup, KeysetPage, Order, page_of
 
@@ -24,32 +25,16 @@ NEWEST_FIRST: Final = ByFields(["created_at"])
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of the leads table, sorted by `order` if it has one. A fixed one is always shown, first.
+class LeadColumn(Column[Order]):
+    """A column of the leads table. A fixed one is always shown, first.
 
     `cell` is the template of its cells, which shows what `read` returns of a lead.
     """
 
-    key: str
-    label: str
-    read: Callable[[Lead], Any]
-    order: Callable[[Company, bool], Order] | None = None
+    read: Callable[[Lead], Any] = str
     is_fixed: bool = False
     is_default: bool = True
     cell: str = "crm/leads/cells/text.html"
-
-    @property
-    def css(self) -> str:
-        """What its class in the stylesheet ends with: custom fields share one."""
-        return self.key.partition(".")[0]
-
-    def toggled(self, sort: str) -> str:
-        """The sort key after a click on this column's heading; "" if it can't be sorted by."""
-        return "" if not self.order else f"-{self.key}" if sort == self.key else self.key
-
-    def direction(self, sort: str) -> str:
-        """The value of `aria-sort`, or ""."""
-        return {self.key: "ascending", f"-{self.key}": "descending"}.get(sort, "")
 
 
 def _by(*fields: str) -> Callable[[Company, bool], Order]:
@@ -75,33 +60,33 @@ NAME: Final = "crm/leads/cells/name.html"
 STATUS: Final = "crm/leads/cells/status.html"
 DAY: Final = "crm/leads/cells/day.html"
 COLUMNS: Final = (
-    Column("name", "Name", str, _by("last_name", "first_name"), is_fixed=True, cell=NAME),
-    Column("status", "Status", attrgetter("status"), _by_status, is_fixed=True, cell=STATUS),
-    Column("organisation", "Organisation", attrgetter("organisation"), _by("organisation")),
-    Column("owner", "Owner", _owner, _by_owner),
-    Column("source", "Source", attrgetter("source"), _by("source")),
-    Column("created", "Created", attrgetter("created_at"), _by("created_at"), cell=DAY),
-    Column("updated", "Last activity", attrgetter("updated_at"), _by("updated_at"), is_default=False, cell=DAY),
-    Column("title", "Job title", attrgetter("title"), is_default=False),
-    Column("phone", "Phone", attrgetter("phone"), is_default=False),
-    Column("type", "Type", attrgetter("type_name"), is_default=False),
+    LeadColumn("name", "Name", _by("last_name", "first_name"), is_fixed=True, cell=NAME),
+    LeadColumn("status", "Status", _by_status, attrgetter("status"), is_fixed=True, cell=STATUS),
+    LeadColumn("organisation", "Organisation", _by("organisation"), attrgetter("organisation")),
+    LeadColumn("owner", "Owner", _by_owner, _owner),
+    LeadColumn("source", "Source", _by("source"), attrgetter("source")),
+    LeadColumn("created", "Created", _by("created_at"), attrgetter("created_at"), cell=DAY),
+    LeadColumn("updated", "Last activity", _by("updated_at"), attrgetter("updated_at"), is_default=False, cell=DAY),
+    LeadColumn("title", "Job title", read=attrgetter("title"), is_default=False),
+    LeadColumn("phone", "Phone", read=attrgetter("phone"), is_default=False),
+    LeadColumn("type", "Type", read=attrgetter("type_name"), is_default=False),
 )
 SORTABLE: Final = {column.key: column for column in COLUMNS if column.order}
 
 
-def all_columns(company: Company, custom_fields: Iterable[CustomField]) -> list[Column]:
+def all_columns(company: Company, custom_fields: Iterable[CustomField]) -> list[LeadColumn]:
     """All columns that can be chosen, with one for each custom field. The usual ones have those that are listed."""
     return [*COLUMNS, *(_custom_column(company, field) for field in custom_fields)]
 
 
-def _custom_column(company: Company, field: CustomField) -> Column:
+def _custom_column(company: Company, field: CustomField) -> LeadColumn:
     def read(lead: Lead) -> str:
         return Truncator(as_text(field, lead.custom.get(field.key), company)).chars(LONGEST_CUSTOM)
 
-    return Column(f"custom.{field.key}", str(field), read, is_default=field.is_listed)
+    return LeadColumn(f"custom.{field.key}", str(field), read=read, is_default=field.is_listed)
 
 
-def columns_of(keys: Sequence[str], offered: Sequence[Column]) -> list[Column]:
+def columns_of(keys: Sequence[str], offered: Sequence[LeadColumn]) -> list[LeadColumn]:
     """The columns with these keys, in this order, after those that are fixed. The usual ones for none.
 
     A key that no offered column has is left out: its custom field may have been removed.
@@ -112,7 +97,7 @@ def columns_of(keys: Sequence[str], offered: Sequence[Column]) -> list[Column]:
     return [*(column for column in offered if column.is_fixed), *shown]
 
 
-def _usual(offered: Sequence[Column]) -> list[Column]:
+def _usual(offered: Sequence[LeadColumn]) -> list[LeadColumn]:
     """Those without a choice: no more than leave room for what is in them."""
     usual = [column for column in offered if column.is_default]
     custom = [column for column in usual if column.css == "custom"][:LISTED_AT_MOST]

@@ -4,7 +4,7 @@ crm imports no other app. An app that reports CRM events appends a function to `
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -12,10 +12,11 @@ from urllib.parse import urlencode
 from django.db.models import Count
 from django.urls import reverse
 
-from crm.models import Company, Deal, Lead
-from crm.models.company import PipelineStep
+from crm.models import Company, Deal, Lead, Pipeline, Stage
 from crm.models.picklist import PicklistEntry
+from crm.models.steps import PipelineStep
 from crm.services.picklists import (
+    LOST_REASONS,
     PICKLISTS,
     SOURCES,
     STAGES,
@@ -44,7 +45,10 @@ class PicklistText:
 OWN_NAMES: Final = "Name and colour are yours. The meaning stays as it was added."
 TEXTS: Final = {
     STATUSES: PicklistText("Lead statuses", "status", OWN_NAMES, "status"),
-    STAGES: PicklistText("Deal stages", "stage", OWN_NAMES, "stage"),
+    STAGES: PicklistText("Deal stages", "stage", f"{OWN_NAMES} The chance weights sums of deals.", "stage"),
+    LOST_REASONS: PicklistText(
+        "Lost reasons", "lost reason", "Whoever loses a deal is asked for one. Without any, nobody is.", "lost_reason"
+    ),
     TYPES: PicklistText("Lead types", "type", "How you and the lead found each other.", "type"),
     SOURCES: PicklistText("Sources", "source", "Suggested for new leads. Others can still be typed in.", "source"),
     TAGS: PicklistText("Tags", "tag", "For leads and deals, as many on each as you like.", "tag"),
@@ -74,27 +78,64 @@ class PicklistRow:
 
 @dataclass(frozen=True)
 class PicklistSection:
-    """A list with its entries in order, and those that are archived."""
+    """A list with its entries in order, and those that are archived. Stages have a list in each `pipeline`.
+
+    `pipeline` is None for other lists, and where the company has but one, which need not be named.
+    """
 
     kind: str
     text: PicklistText
     rows: Sequence[PicklistRow]
     archived: Sequence[PicklistRow]
+    pipeline: Pipeline | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.text.title}: {self.pipeline}" if self.pipeline else self.text.title
+
+    @property
+    def anchor(self) -> str:
+        return anchor_of(self.kind, self.pipeline)
 
     @property
     def has_meaning(self) -> bool:
         return issubclass(PICKLISTS[self.kind].model, PipelineStep)
 
 
+def anchor_of(kind: str, pipeline: Pipeline | None = None) -> str:
+    """Where the list is on the page: the stages of the default pipeline are where those of the only one would be."""
+    return kind if pipeline is None or pipeline.is_default else f"{kind}-of-{pipeline.pk}"
+
+
 def sections_of(company: Company) -> list[PicklistSection]:
     """All lists of a company, in a fixed number of queries."""
     told = {kind for reported in reported_kinds for kind in reported(company)}
-    return [_section(company, picklist, told) for picklist in PICKLISTS.values()]
+    return [section for picklist in PICKLISTS.values() for section in _sections(company, picklist, told)]
 
 
-def _section(company: Company, picklist: Picklist, told: Collection[str]) -> PicklistSection:
-    entries = list(picklist.model.objects.for_company(company))
+def _sections(company: Company, picklist: Picklist, told: Collection[str]) -> Iterator[PicklistSection]:
     counts = [(model, _counts(company, picklist, model)) for model in picklist.users]
+    if picklist is STAGES:
+        stages = list(Stage.objects.for_company(company).in_use())
+        pipelines = list(Pipeline.objects.for_company(company).offered())
+        for pipeline in pipelines if len(pipelines) > 1 else [None]:
+            yield _section(picklist, [stage for stage in stages if _is_in(stage, pipeline)], counts, told, pipeline)
+    else:
+        yield _section(picklist, list(picklist.model.objects.for_company(company)), counts, told)
+
+
+def _is_in(stage: Stage, pipeline: Pipeline | None) -> bool:
+    """True for a stage of this pipeline; for None, of the only one that there is."""
+    return pipeline is None or stage.pipeline_id == pipeline.pk or (pipeline.is_default and stage.pipeline_id is None)
+
+
+def _section(
+    picklist: Picklist,
+    entries: Sequence[PicklistEntry],
+    counts: Sequence[tuple[type[Lead] | type[Deal], Counter[Any]]],
+    told: Collection[str],
+    pipeline: Pipeline | None = None,
+) -> PicklistSection:
     offered = [entry for entry in entries if entry.archived_at is None]
 
     def row(entry: PicklistEntry) -> PicklistRow:
@@ -104,7 +145,7 @@ def _section(company: Company, picklist: Picklist, told: Collection[str]) -> Pic
         return PicklistRow(entry, uses, _is_told(picklist, entry, told), entry.why_kept(others), first, last)
 
     archived = [row(entry) for entry in entries if entry.archived_at is not None]
-    return PicklistSection(picklist.kind, TEXTS[picklist], [row(entry) for entry in offered], archived)
+    return PicklistSection(picklist.kind, TEXTS[picklist], [row(entry) for entry in offered], archived, pipeline)
 
 
 def _counts(company: Company, picklist: Picklist, model: type[Lead] | type[Deal]) -> Counter[Any]:
@@ -115,8 +156,8 @@ def _counts(company: Company, picklist: Picklist, model: type[Lead] | type[Deal]
 
 def _use(picklist: Picklist, model: type[Lead] | type[Deal], entry: PicklistEntry, counts: Counter[Any]) -> Use:
     value = getattr(entry, picklist.key)
-    noun = "lead" if model is Lead else "deal"
-    url = f"{reverse(f'{noun}s')}?{urlencode({TEXTS[picklist].filter: value})}"
+    noun, page = ("lead", "leads") if model is Lead else ("deal", "deal_list")
+    url = f"{reverse(page)}?{urlencode({TEXTS[picklist].filter: value})}"
     return Use(noun, counts[value], url)
 
 

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from crm.models import AuditAction, Deal, Lead, LeadStatus, Stage
+from crm.models import AuditAction, Deal, Lead, LeadStatus, LostReason, Stage
 from crm.models.lead import LeadQuerySet
 from crm.services import audit
 from crm.services.erasure import person_kept
@@ -18,10 +18,14 @@ def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
     return leads.not_erased().exclude(status=status).update(status=status, updated_at=Now())
 
 
-def move_deal(*, deal: Deal, stage: Stage) -> None:
-    """Move a deal to a stage. Writes nothing else, so concurrent changes stay."""
-    deal.stage = stage
-    deal.save(update_fields=["stage", "updated_at"])
+def move_deal(*, deal: Deal, stage: Stage, lost_reason: LostReason | None = None, outcome_note: str = "") -> None:
+    """Move a deal to a stage, with its outcome, in one save. Writes nothing else, so concurrent changes stay.
+
+    Raises PersonErased if there is a note, which may name the person.
+    """
+    fields = deal.move_to(stage, lost_reason=lost_reason, outcome_note=outcome_note)
+    with person_kept(deal.lead_id) if outcome_note else nullcontext():
+        deal.save(update_fields=[*fields, "updated_at"])
 
 
 @transaction.atomic

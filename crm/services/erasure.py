@@ -100,11 +100,12 @@ def person_kept(lead_id: int) -> Iterator[None]:
 
 
 def _clear_deals(lead: Lead) -> list[int]:
-    """Give the lead's deals neutral titles, and remove their custom texts. Returns their ids."""
+    """Give the lead's deals neutral titles, and clear their custom texts and outcome notes. Returns their ids."""
     deals = Deal.objects.filter(lead=lead)
     texts = CustomField.objects.of(lead.company_id, FieldSubject.DEAL).filter(type__in=FREE_TEXT)
     custom = merged(dict.fromkeys(texts.values_list("key", flat=True)))
-    deals.update(title=Concat(Value("Deal "), Cast("pk", models.CharField())), custom=custom, updated_at=Now())
+    title = Concat(Value("Deal "), Cast("pk", models.CharField()))
+    deals.update(title=title, custom=custom, outcome_note="", updated_at=Now())
     return list(deals.order_by("pk").values_list("pk", flat=True))
 
 

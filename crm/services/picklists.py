@@ -17,11 +17,25 @@ from django.db.models import Max, Q, QuerySet, RestrictedError
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from crm.models import AuditAction, Change, Company, CrmEvent, Deal, Lead, LeadSource, LeadStatus, LeadType, Stage, Tag
-from crm.models.company import MAX_GRACE_SECONDS, PipelineStep
+from crm.models import (
+    AuditAction,
+    Change,
+    Company,
+    CrmEvent,
+    Deal,
+    Lead,
+    LeadSource,
+    LeadStatus,
+    LeadType,
+    LostReason,
+    Stage,
+    Tag,
+)
+from crm.models.company import MAX_GRACE_SECONDS
 from crm.models.custom_field import free_key
 from crm.models.picklist import CODE_LENGTH, LAST_POSITION, PicklistEntry
 from crm.models.recorder import acting_as, current_actor
+from crm.models.steps import PipelineStep
 from crm.services import audit
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
@@ -57,10 +71,11 @@ class Picklist:
 
 STATUSES: Final = Picklist("statuses", LeadStatus, (Lead,), "status")
 STAGES: Final = Picklist("stages", Stage, (Deal,), "stage")
+LOST_REASONS: Final = Picklist("lost-reasons", LostReason, (Deal,), "lost_reason")
 TYPES: Final = Picklist("types", LeadType, (Lead,), "type", key="code")
 SOURCES: Final = Picklist("sources", LeadSource, (Lead,), "source", key="name")
 TAGS: Final = Picklist("tags", Tag, (Lead, Deal), "tags")
-PICKLISTS: Final = {each.kind: each for each in (STATUSES, STAGES, TYPES, SOURCES, TAGS)}
+PICKLISTS: Final = {each.kind: each for each in (STATUSES, STAGES, LOST_REASONS, TYPES, SOURCES, TAGS)}
 _OF_MODEL: Final[dict[type[PicklistEntry], Picklist]] = {each.model: each for each in PICKLISTS.values()}
 
 
@@ -70,7 +85,7 @@ def picklist_of(entry: PicklistEntry) -> Picklist:
 
 def offered_next_to(entry: PicklistEntry) -> QuerySet[Any]:
     """The other entries of its list that are not archived."""
-    return type(entry).objects.for_company(entry.company_id).offered().exclude(pk=entry.pk)
+    return _list_of(entry).offered().exclude(pk=entry.pk)
 
 
 def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
@@ -208,7 +223,8 @@ def _last_change(entry: PipelineStep, since: datetime) -> datetime | None:
 
 
 def _list_of(entry: PicklistEntry) -> Any:
-    return type(entry).objects.for_company(entry.company_id)
+    """All entries of its list: of a stage, those of its pipeline."""
+    return type(entry).objects.beside(entry)
 
 
 @contextmanager

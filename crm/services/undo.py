@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from crm.models import Change, Company, CrmEvent, Deal, Lead
+from crm.models import Change, ChangedField, Company, CrmEvent, Deal, Lead, LostReason, StageMeaning
 from crm.models.change import STEPS
 from crm.models.recorder import Occasion, occasion, take_back, undoing
 from crm.models.tracking import Tracked
@@ -19,6 +19,7 @@ from crm.services import idempotency
 from crm.services.editing import delete
 
 MODELS: Final[tuple[type[Tracked], ...]] = (Deal, Lead)
+_Former = tuple[str, int | None]  # the key of a status or stage, and of a lost reason
 JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a row and its last change, if that was all
 
 
@@ -39,7 +40,7 @@ class Undone:
 
 @transaction.atomic
 def undo(*, company: Company, action: uuid.UUID) -> Undone:
-    """Put back the statuses and stages that the action changed, and remove what it added.
+    """Put back the statuses and stages that the action changed, with the lost reasons, and remove what it added.
 
     Rows that have been changed or erased since stay as they are. What has not gone out of the action's CRM events never
     will, and what the action had taken back is recorded again. Raises NothingToUndo.
@@ -69,8 +70,9 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
     change_of = {_pk_of(change): change for change in changes}
     column = f"{model.step}_id"
     steps = model.step_model()._default_manager.filter(pk__in={change.old for change in change_of.values()})
-    existing = set(map(str, steps.values_list("pk", flat=True)))
-    by_old: defaultdict[str, list[Tracked]] = defaultdict(list)
+    meanings = {str(pk): meaning for pk, meaning in steps.values_list("pk", "meaning")}
+    reasons = _former_reasons(changes)
+    by_old: defaultdict[_Former, list[Tracked]] = defaultdict(list)
     set_back: list[Tracked] = []
     rows = list(_locked(model, change_of))
     newest = _newest_changes(model, change_of)
@@ -80,17 +82,29 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
             result.erased.append(row)
         elif str(getattr(row, column)) == change.old:
             set_back.append(row)
-        elif newest[row.pk] == change.pk and change.old in existing:
-            by_old[change.old].append(row)
+        elif newest[row.pk] == change.pk and change.old in meanings:
+            is_lost = meanings[change.old] == StageMeaning.LOST
+            reason = reasons.get(row.pk, row.lost_reason_id) if isinstance(row, Deal) and is_lost else None
+            by_old[change.old, reason].append(row)
         else:
             result.changed_since.append(row)
     unchanged = [row for rows in by_old.values() for row in rows]
     left_open = set(_of_rows(events, set_back).values_list("deal" if model is Deal else "lead", flat=True))
     result.told += take_back(_of_rows(events, [*unchanged, *set_back]), sender=model)
     with undoing(_ended_by(changes)):
-        for old, rows in by_old.items():
-            model._default_manager.filter(pk__in=[row.pk for row in rows]).update(**{column: old, "updated_at": Now()})
+        for (old, reason), rows in by_old.items():
+            values = {column: old, "updated_at": Now(), **({"lost_reason": reason} if model is Deal else {})}
+            model._default_manager.filter(pk__in=[row.pk for row in rows]).update(**values)
     result.put_back += [*unchanged, *(row for row in set_back if row.pk in left_open)]
+
+
+def _former_reasons(changes: QuerySet[Change]) -> dict[int | None, int | None]:
+    """The lost reason that each deal had before the action of these changes, where it changed that."""
+    same_action = Change._base_manager.filter(action__in=changes.values("action"), field=ChangedField.LOST_REASON)
+    former = {deal_id: int(old) if old else None for deal_id, old in same_action.values_list("deal_id", "old")}
+    # One that has been deleted since can't be brought back.
+    found = set(LostReason.objects.filter(pk__in=filter(None, former.values())).values_list("pk", flat=True))
+    return {deal_id: pk if pk in found else None for deal_id, pk in former.items()}
 
 
 def _pk_of(change: Change) -> int:

@@ -25,7 +25,7 @@ NEW_KEY: Final = "made_api_key"  # session key, until the API key is shown: its 
 
 @member(Action.MANAGE_COMPANY)
 def company(request: MemberRequest) -> HttpResponse:
-    """The page. POST changes the name, currency and time zone."""
+    """The page. POST changes the company's details."""
     form = CompanyForm(request.POST or None, instance=Company.objects.get(pk=request.membership.company_id))
     if form.is_valid():
         save_company(company=form.instance, fields=form.changed_data)

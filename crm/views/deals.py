@@ -1,69 +1,80 @@
-"""Deals: the board, the list of a stage, and viewing, editing, moving and deleting a deal."""
+"""Deals: the board, the list, and viewing, editing and deleting a deal."""
 
 from functools import partial
-from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
-from crm.forms.deals import DealFilter, DealForm
+from crm.forms.deal_filters import BoardFilter, DealFilter
+from crm.forms.deals import DealForm
 from crm.forms.filters import SearchForm
 from crm.models import Deal, FieldSubject, Lead, Stage
-from crm.models.deal import DealQuerySet
 from crm.models.roles import Action
 from crm.selectors import timeline
 from crm.selectors.custom_fields import fields_in_use, shown_values
-from crm.selectors.deals import CLOSED_DAYS, LAST_CHANGED, board_of, search
+from crm.selectors.deal_list import COLUMNS, deals_page
+from crm.selectors.deals import CLOSED_DAYS, board_of, search
+from crm.selectors.pipelines import by_pipeline, choice_of, first_open_stages
 from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_deals
-from crm.services.editing import delete, move_deal
+from crm.services.editing import delete
 from crm.services.erasure import person_kept
 from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, to_filtered
-from crm.views.leads import archived_since
-from crm.views.shell import back_to, with_outcomes
-from crm.views.undo import tell
+from crm.views.pipeline_choice import chosen_pipeline, with_pipeline
+from crm.views.shell import with_outcomes
 
-DEALS_PER_PAGE = 25
 LEADS_OFFERED = 20
+EDITED_WITH = ("lead__company", "stage")
+UNFOLDING_FILTERS = ("tag", "meaning", "lost_reason", "close_from", "close_until", "dated", "currency")
 
 
 @member(Action.SEE_LEADS)
 def deals(request: MemberRequest) -> HttpResponse:
-    """The board or, with `?stage=`, the list of all deals in one stage; both filtered by the URL.
-
-    The filter form is posted here and redirects to such a URL.
-    """
+    """The board of one pipeline, filtered by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
-        return to_filtered(request, ["stage", *DealFilter.base_filters])
-    company = request.membership.company
+        return to_filtered(request, BoardFilter.base_filters)
+    company, choice = request.membership.company, chosen_pipeline(request)
+    own = Deal.objects.for_company(company)
+    data = with_pipeline(request, choice)
+    filtered = BoardFilter(data, queryset=own, request=request, pipelines=choice.pipelines)
+    text = recall_search(request.membership, request.GET.get("search", ""))
+    board = board_of(company, choice.stages, search(filtered.qs, company, text))
+    context = {
+        **filter_bar(filtered.form),
+        "search": text,
+        "board": board,
+        "stages": choice.offered,
+        "closed_days": CLOSED_DAYS,
+        "is_narrowed": bool(text or request.GET.get("owner") or request.GET.get("tag")),
+    }
+    return render(request, "crm/deals/board.html", context)
+
+
+@member(Action.SEE_LEADS)
+def deal_list(request: MemberRequest) -> HttpResponse:
+    """All deals, filtered and sorted by the URL. The filter form is posted here and redirects to such a URL."""
+    if request.method == "POST":
+        return to_filtered(request, [*DealFilter.base_filters, "sort"])
+    company, sort = request.membership.company, request.GET.get("sort", "")
     filtered = DealFilter(request.GET, queryset=Deal.objects.for_company(company), request=request)
     text = recall_search(request.membership, request.GET.get("search", ""))
-    rows = search(filtered.qs, company, text)
-    stages = list(Stage.objects.for_company(company))
-    context = {**filter_bar(filtered.form), "search": text}
-    context["stages"] = [stage for stage in stages if stage.archived_at is None]
-    context["is_narrowed"] = bool(text) or any(request.GET.get(name) for name in filtered.filters)
-    if request.GET.get("stage"):
-        stage = own_or_404(Stage.objects.all(), request, request.GET["stage"])
-        return _stage_list(request, stage, rows, context)
-    board = board_of(company, stages, rows)
-    return render(request, "crm/deals/board.html", {**context, "board": board, "closed_days": CLOSED_DAYS})
-
-
-def _stage_list(request: MemberRequest, stage: Stage, rows: DealQuerySet, context: dict[str, Any]) -> HttpResponse:
-    in_stage = rows.filter(stage=stage).select_related("lead", "owner")
-    in_stage = in_stage.prefetch_related("tags").order_by(*LAST_CHANGED)
-    page = Paginator(in_stage, DEALS_PER_PAGE).get_page(request.GET.get("page"))
-    context |= {"stage": stage, "kept": {"stage": stage.pk}, "clear": f"{reverse('deals')}?stage={stage.pk}"}
-    context |= {"page": page, "rows": with_outcomes(page, outcomes_of_deals, request)}
+    page = deals_page(search(filtered.qs, company, text), company, sort, request.GET.get("page"))
+    options = by_pipeline(Stage.objects.for_company(company).offered().in_order())
+    rows = with_outcomes(page, outcomes_of_deals, request)
+    context = {
+        **filter_bar(filtered.form, unfolding=UNFOLDING_FILTERS, kept={"sort": sort}),
+        "search": text,
+        "page": page,
+        "rows": [(deal, note, options.get(deal.stage.pipeline_id, [])) for deal, note in rows],
+        "columns": [(column, column.toggled(sort), column.direction(sort)) for column in COLUMNS],
+        "is_narrowed": bool(text) or any(request.GET.get(name) for name in filtered.filters),
+    }
     return render(request, "crm/deals/list.html", context)
 
 
@@ -79,13 +90,17 @@ def choose_lead(request: MemberRequest) -> HttpResponse:
 @member(Action.SEE_LEADS)
 def deal(request: MemberRequest, pk: int) -> HttpResponse:
     """The deal's page: its fields, its lead and its timeline."""
-    instance = own_or_404(Deal.objects.select_related("stage", "owner", "lead"), request, pk)
+    instance = own_or_404(Deal.objects.select_related("stage", "owner", "lead", "lost_reason"), request, pk)
     company = request.membership.company
+    stages = Stage.objects.for_company(company).offered(instance.stage_id).in_order()
+    choice = choice_of(stages, str(instance.stage.pipeline_id or ""))
     context = {
         "deal": instance,
         "tasks": open_tasks_of(instance),
         "timeline": timeline.of_deal(instance),
-        "stages": Stage.objects.for_company(company).offered(),
+        "stages": choice.stages,
+        "pipeline": choice.chosen if len(choice.pipelines) > 1 else None,
+        "other_pipelines": first_open_stages(stages, besides=choice.chosen),
         "custom": shown_values(fields_in_use(company, FieldSubject.DEAL), instance.custom, company),
         **tag_choices(instance),
     }
@@ -110,7 +125,7 @@ def deal_new(request: MemberRequest) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 @checked_again
 def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
-    instance = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related("lead__company"), request, pk)
+    instance = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related(*EDITED_WITH), request, pk)
     title = str(instance)  # read first, because even an invalid form changes the instance
     form = DealForm(request.POST or None, instance=instance, lead=instance.lead)
     if form.is_valid() and saved_unless_changed(request, form):
@@ -123,19 +138,6 @@ def _save(form: DealForm) -> Deal:
     with person_kept(form.instance.lead_id):
         saved: Deal = form.save()
     return saved
-
-
-@require_POST
-@member(Action.EDIT_LEADS)
-@checked_again
-def deal_move(request: MemberRequest, pk: int) -> HttpResponse:
-    """Move the deal to another stage, from the board or its page."""
-    instance = own_or_404(Deal.objects.all(), request, pk)
-    stage = own_or_404(Stage.objects.all(), request, request.POST.get("stage"))
-    if stage.pk == instance.stage_id or not archived_since(request, stage):
-        move_deal(deal=instance, stage=stage)
-        tell(request, f"{instance} is now in {stage}.")
-    return redirect(back_to(request, default=reverse("deals")))
 
 
 @member(Action.DELETE_LEADS)

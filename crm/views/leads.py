@@ -142,9 +142,9 @@ def selected_leads(request: MemberRequest, values: QueryDict) -> LeadQuerySet:
 
 def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:
     """True if the chosen status or stage is no longer offered, which the next page then says."""
-    if step.archived_at is not None:
+    if not step.is_offered:
         messages.error(request, f"Nothing was changed: {step} was archived. Choose another {step._meta.verbose_name}.")
-    return step.archived_at is not None
+    return not step.is_offered
 
 
 @require_safe

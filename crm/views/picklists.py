@@ -1,4 +1,4 @@
-"""The lists of the company settings: statuses, stages, lead types, sources and tags. For admins."""
+"""The lists of the company settings: statuses, stages, lost reasons, lead types, sources and tags. For admins."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,9 +12,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.forms.picklists import PicklistForm, entry_form
+from crm.models import Pipeline, Stage
 from crm.models.picklist import LAST_POSITION
 from crm.models.roles import Action
-from crm.selectors.picklists import TEXTS, removal_of, sections_of
+from crm.selectors.picklists import TEXTS, anchor_of, removal_of, sections_of
 from crm.services.picklists import (
     PICKLISTS,
     Picklist,
@@ -23,6 +24,7 @@ from crm.services.picklists import (
     change_entry,
     delete_entry,
     move_entry,
+    picklist_of,
     unarchive_entry,
 )
 
@@ -39,13 +41,15 @@ def picklists(request: MemberRequest) -> HttpResponse:
 @member(Action.MANAGE_COMPANY)
 @checked_again
 def picklist_new(request: MemberRequest, kind: str) -> HttpResponse:
-    """Add an entry at the end of a list."""
+    """Add an entry at the end of a list; a stage in the pipeline in `?pipeline=`, or else in the default one."""
     picklist = _picklist(kind)
-    entry = picklist.model(company=request.membership.company)
+    entry: Any = picklist.model(company=request.membership.company)
+    if isinstance(entry, Stage) and "pipeline" in request.GET:
+        entry.pipeline = own_or_404(Pipeline.objects.offered(), request, request.GET["pipeline"])
     form = entry_form(picklist.model)(request.POST or None, instance=entry)
     if form.is_valid() and _saved(form, lambda: add_entry(entry=form.instance)):
         messages.success(request, f"{form.instance} was added.")
-        return _back(kind)
+        return redirect(_list_url(entry))
     return _form_page(request, picklist, form, title=f"Add a {TEXTS[picklist].noun}", button="Add")
 
 
@@ -58,7 +62,7 @@ def picklist_edit(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
     form = entry_form(picklist.model)(request.POST or None, instance=entry)
     if form.is_valid() and _saved(form, lambda: change_entry(entry=entry, fields=form.changed_data)):
         messages.success(request, f"{entry} was saved.")
-        return _back(kind)
+        return redirect(_list_url(entry))
     return _form_page(request, picklist, form, title=title, button="Save")
 
 
@@ -71,7 +75,7 @@ def picklist_move(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
     if step is None and not (to.isascii() and to.isdigit() and len(to) <= len(str(LAST_POSITION))):
         raise Http404
     move_entry(entry=entry, place=step or (lambda _: int(to)))
-    return _back(kind)
+    return redirect(_list_url(entry))
 
 
 @require_POST
@@ -88,7 +92,7 @@ def picklist_archive(request: MemberRequest, kind: str, pk: int) -> HttpResponse
             messages.success(request, f"{entry} was archived. It stays where it is used, and can no longer be chosen.")
     except ValidationError as error:
         messages.error(request, f"{entry} was not archived. {error.messages[0]}")
-    return _back(kind)
+    return redirect(_list_url(entry))
 
 
 @member(Action.MANAGE_COMPANY)
@@ -104,9 +108,9 @@ def picklist_delete(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
             messages.error(request, f"{entry} was not deleted. {error.messages[0]}")
             return redirect("picklist_delete", kind, pk)
         messages.success(request, f"{entry} was deleted." + (f" {moved:,} moved to {target}." if moved else ""))
-        return _back(kind)
-    context = {"entry": entry, "kind": kind, "text": TEXTS[picklist], "removal": removal_of(entry, picklist)}
-    return render(request, "crm/picklists/delete.html", context)
+        return redirect(_list_url(entry))
+    context = {"entry": entry, "text": TEXTS[picklist], "removal": removal_of(entry, picklist)}
+    return render(request, "crm/picklists/delete.html", {**context, "list_url": _list_url(entry)})
 
 
 def _picklist(kind: str) -> Picklist:
@@ -134,9 +138,11 @@ def _saved(form: PicklistForm, save: Callable[[], object]) -> bool:
 def _form_page(
     request: MemberRequest, picklist: Picklist, form: PicklistForm, *, title: str, button: str
 ) -> HttpResponse:
-    context = {"form": form, "title": title, "button": button, "cancel_url": f"{reverse('picklists')}#{picklist.kind}"}
+    context = {"form": form, "title": title, "button": button, "cancel_url": _list_url(form.instance)}
     return render(request, "crm/picklists/form.html", context)
 
 
-def _back(kind: str) -> HttpResponse:
-    return redirect(f"{reverse('picklists')}#{kind}")
+def _list_url(entry: Any) -> str:
+    """Where the list of the entry is."""
+    pipeline = entry.pipeline if isinstance(entry, Stage) else None
+    return f"{reverse('picklists')}#{anchor_of(picklist_of(entry).kind, pipeline)}"

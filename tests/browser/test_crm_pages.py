@@ -3,8 +3,9 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage
+from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, LostReason, Pipeline, Stage
 from crm.services.people import show_outcomes
+from crm.services.pipelines import add_pipeline
 from tests.browser.test_capi_pages import assert_fit_to_use, assert_fit_to_use_in_each_look
 from tests.conftest import PASSWORD, make_deal, make_lead, sign_in
 
@@ -34,6 +35,9 @@ def stage_of(deal: Deal) -> str:
 @pytest.mark.sized
 def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, company, ada):
     deal = make_deal(ada)
+    LostReason.objects.create(company=company, name="Price")
+    renewals = add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
+    lost = Stage.objects.usual_of(company).get(name="Lost")
     key, _ = ApiKey.objects.issue(company=company, role="sales", name="Website form")
     page.goto(page.server_url + "/login/")
     assert_fit_to_use_in_each_look(page)
@@ -47,12 +51,20 @@ def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, com
         f"/leads/{ada.pk}/edit/",
         f"/leads/{ada.pk}/delete/",
         "/deals/",
-        f"/deals/?stage={deal.stage_id}",
+        f"/deals/list/?stage={deal.stage_id}",
+        "/deals/list/?meaning=won",
+        "/deals/forecast/",
+        f"/deals/{deal.pk}/lost/?stage={lost.pk}",
         "/deals/new/",
         f"/deals/new/?lead={ada.pk}",
         f"/deals/{deal.pk}/",
         f"/deals/{deal.pk}/delete/",
         "/company/",
+        "/company/pipelines/",
+        f"/company/pipelines/{renewals.pk}/",
+        f"/company/pipelines/{renewals.pk}/archive/",
+        "/company/lists/",
+        f"/company/lists/stages/{lost.pk}/",
         "/company/audit/",
         "/company/audit/?action=export",
         f"/leads/{ada.pk}/erase/",
@@ -61,7 +73,7 @@ def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, com
         page.goto(page.server_url + path)
         assert_fit_to_use_in_each_look(page)
     show_outcomes(membership=admin, shown=True)
-    for path in ("/leads/", f"/deals/?stage={deal.stage_id}"):
+    for path in ("/leads/", f"/deals/list/?stage={deal.stage_id}"):
         page.goto(page.server_url + path)
         assert_fit_to_use_in_each_look(page)
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import CDPSession, Locator, Page, Route, expect
 
-from crm.models import CrmEvent, Deal, Stage
+from crm.models import CrmEvent, Deal, LostReason, Stage
 from tests.browser.test_capi_pages import SIZES
 from tests.conftest import make_deal, make_lead, sign_in
 
@@ -159,6 +159,24 @@ def test_a_dragged_card_moves_at_once_and_is_sent_once(board, moved, held):
     assert (len(held), in_stage(moved), place(board)) == (1, "Won", before)
     assert CrmEvent.objects.filter(kind="deal_won", deal=moved).count() == 1
     expect(board.locator("#board-totals")).to_contain_text("14 open deals")
+
+
+def test_a_card_dragged_to_lost_stays_where_it_is_until_the_question_is_answered(board, company, moved):
+    LostReason.objects.create(company=company, name="Price")
+    scroll_to(board, moved)
+
+    drag(board, moved, "Lost")
+    expect(board.get_by_role("heading", level=1)).to_have_text(f"Why is {moved} lost?")
+    board.get_by_role("link", name="Cancel").click()
+
+    shows_in(board, moved, "Discovery")
+    scroll_to(board, moved)
+    drag(board, moved, "Lost")
+    board.get_by_label("Price").check()
+    board.get_by_role("button", name="Move to Lost").click()
+    expect(board.get_by_role("status")).to_contain_text("is now in Lost.")
+    shows_in(board, moved, "Lost")
+    assert [str(Deal.objects.get(pk=moved.pk).lost_reason), in_stage(moved)] == ["Price", "Lost"]
 
 
 def test_a_refused_card_comes_back_to_its_place_with_a_sentence(board, moved):

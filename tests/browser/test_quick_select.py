@@ -83,7 +83,7 @@ PLACES = {
     "leads": "/leads/",
     "lead": "/leads/{lead}/",
     "board": "/deals/",
-    "stage": "/deals/?stage={stage}",
+    "stage": "/deals/list/?stage={stage}",
     "deal": "/deals/{deal}/",
 }
 # The same script serves all of them, and other tests below are about the board.
@@ -383,7 +383,7 @@ def test_tab_goes_on_to_the_next_thing_although_the_answer_draws_the_list_anew(p
 def test_the_focus_goes_to_the_next_row_where_its_own_leaves_the_list(page: Page, sales, ada, deal):
     make_deal(ada, title="Ten seats", stage=deal.stage)
     sign_in(page, sales)
-    page.goto(f"{page.server_url}/deals/?stage={deal.stage_id}")
+    page.goto(f"{page.server_url}/deals/list/?stage={deal.stage_id}")
     ten_seats = Choosing(page, deal, "Move Ten seats to", "Discovery", "Lost", ["ArrowDown"] * 4)
     ten_seats.choose_by_keyboard()
 

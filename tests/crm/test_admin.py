@@ -3,7 +3,7 @@
 import pytest
 from allauth.account.models import EmailAddress
 
-from crm.models import ApiKey, AuditAction, AuditEntry, Company, CrmEvent, LeadStatus, Stage
+from crm.models import ApiKey, AuditAction, AuditEntry, Company, CrmEvent, LeadStatus, LostReason, Stage
 from crm.services import audit
 from tests.conftest import make_deal, make_lead, staff_client
 
@@ -29,10 +29,24 @@ def list_form(field, rows, **values):
 
 @pytest.mark.parametrize(
     "model",
-    ["company", "user", "membership", "leadstatus", "stage", "lead", "deal", "crmevent", "apikey", "auditentry"],
+    [
+        "company",
+        "user",
+        "membership",
+        "leadstatus",
+        "stage",
+        "pipeline",
+        "lostreason",
+        "lead",
+        "deal",
+        "crmevent",
+        "apikey",
+        "auditentry",
+    ],
 )
 def test_every_list_and_page_opens(operator, company, admin, model):
     make_deal(make_lead(company))
+    LostReason.objects.create(company=company, name="Price")
     ApiKey.objects.issue(company=company, role="sales", name="Website form")
     audit.record(company=company, action=AuditAction.EXPORT)
 
@@ -70,6 +84,17 @@ def test_a_stage_changed_in_the_list_fires_once(operator, company):
     operator.post("/admin/crm/deal/", list_form("stage", [deal], **{"form-0-stage": won.pk}))
 
     assert kinds() == [("deal_won", "Ada")]
+
+
+def test_a_lost_deal_that_is_opened_again_in_the_list_has_no_reason_any_more(operator, company):
+    reason = LostReason.objects.create(company=company, name="Price")
+    lost, discovery = (Stage.objects.for_company(company).get(name=name) for name in ("Lost", "Discovery"))
+    deal = make_deal(make_lead(company), stage=lost, lost_reason=reason)
+
+    operator.post("/admin/crm/deal/", list_form("stage", [deal], **{"form-0-stage": discovery.pk}))
+
+    deal.refresh_from_db()
+    assert (deal.stage, deal.lost_reason) == (discovery, None)
 
 
 def test_marking_leads_of_two_companies_as_qualified_gives_each_its_own_status(operator, company, other_company):

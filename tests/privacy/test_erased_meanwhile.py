@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 
 from crm.admin import LeadAdmin
-from crm.api.serializers import DealSerializer, LeadSerializer, StrictSerializer
+from crm.api.deals import DealSerializer
+from crm.api.serializers import LeadSerializer, StrictSerializer
 from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
 from crm.models import Deal, Lead

@@ -5,7 +5,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, ConversionRule, DayCount, Mail
-from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, Stage, Task, User
+from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, LostReason, Pipeline, Stage, Task, User
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -14,6 +14,8 @@ TIES = {
     ("crm_lead", "status_id"): LeadStatus,
     ("crm_deal", "lead_id"): Lead,
     ("crm_deal", "stage_id"): Stage,
+    ("crm_deal", "lost_reason_id"): LostReason,
+    ("crm_stage", "pipeline_id"): Pipeline,
     ("crm_task", "lead_id"): Lead,
     ("crm_task", "deal_id"): Deal,
     ("crm_crmevent", "lead_id"): Lead,
@@ -42,6 +44,7 @@ def fill(company):
     """A row of every kind for the company."""
     rule = ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="1", name="Deal")
     make_deal(make_lead(company))
+    LostReason.objects.create(company=company, name="Price")
     Task.objects.create(company=company, title="Call", due_on="2026-03-10")
     ApiKey.objects.issue(company=company, role="sales", name="Nightly import")
     assert ConversionEvent.objects.for_company(company).get().deal is not None

@@ -86,7 +86,7 @@ def pages(lead: Lead) -> list[str]:
     rule, stage = ConversionRule.objects.all()[0], deal.stage
     return [
         "/dashboard/", "/my-day/", "/tasks/", "/tasks/new/", "/tasks/calendar/",
-        "/leads/", "/leads/new/", "/deals/", f"/deals/?stage={stage.pk}", "/deals/new/",
+        "/leads/", "/leads/new/", "/deals/", f"/deals/list/?stage={stage.pk}", "/deals/forecast/", "/deals/new/",
         f"/deals/new/?lead={lead.pk}", f"/leads/status/?status={lead.status_id}&lead={lead.pk}",
         *(f"/leads/{lead.pk}/{page}" for page in ("", "edit/", "delete/", "erase/")),
         *(f"/tasks/{task.pk}/{page}/" for task in Task.objects.all() for page in ("edit", "delete")),

@@ -13,7 +13,8 @@ from capi.api.serializers import ConversionRuleSerializer
 from capi.forms.connection import TokenForm
 from capi.models import Connection, ConversionRule
 from capi.models.token import fingerprint
-from crm.api.serializers import DealSerializer, LeadSerializer
+from crm.api.deals import DealSerializer
+from crm.api.serializers import LeadSerializer
 from crm.forms.company import CompanyForm
 from crm.forms.picklists import entry_form
 from crm.models import Company, Deal, Lead, Membership
@@ -43,12 +44,12 @@ def test_what_may_be_written_is_what_the_list_says(kind: Any) -> None:
 
 
 def test_the_forms_of_the_company_page_name_their_fields(ours: World) -> None:
-    assert set(CompanyForm.base_fields) <= {"name", "currency", "time_zone"}
+    assert set(CompanyForm.base_fields) <= {"name", "currency", "time_zone", "requires_lost_reason"}
 
 
 @pytest.mark.parametrize("picklist", PICKLISTS.values(), ids=PICKLISTS.keys())
 def test_the_forms_of_the_lists_name_their_fields(picklist: Picklist) -> None:
-    assert set(entry_form(picklist.model).base_fields) <= {"name", "meaning", "colour"}
+    assert set(entry_form(picklist.model).base_fields) <= {"name", "meaning", "colour", "chance"}
 
 
 @pytest.mark.parametrize(

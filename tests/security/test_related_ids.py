@@ -43,7 +43,10 @@ def script(ours: World) -> APIClient:
         ("/leads/{lead}/status/", {}, ["status"]),
         ("/leads/status/", {"lead": "lead"}, ["status"]),
         ("/deals/new/?lead={lead}", {"title": "Mallory", "currency": "EUR", "stage": "stage"}, ["stage", "owner"]),
-        ("/deals/{deal}/edit/", {"title": "Mallory", "currency": "EUR", "stage": "stage"}, ["stage", "owner"]),
+        (
+            "/deals/{deal}/edit/", {"title": "Mallory", "currency": "EUR", "stage": "stage"},
+            ["stage", "owner", "lost_reason"],
+        ),
         ("/deals/{deal}/move/", {}, ["stage"]),
         ("/tasks/new/?lead={lead}", TASK, ["owner"]),
         ("/tasks/{task}/edit/", TASK, ["owner"]),
@@ -105,7 +108,7 @@ def test_a_form_of_many_rows_takes_no_row_of_the_neighbours(
     ("kind", "body", "related"),
     [
         ("lead", {"first_name": "Mallory"}, ["status", "owner"]),
-        ("deal", {"title": "Mallory", "lead": "lead"}, ["lead", "stage", "owner"]),
+        ("deal", {"title": "Mallory", "lead": "lead"}, ["lead", "stage", "owner", "lost_reason"]),
         ("task", {"title": "Mallory", "due_on": "2026-03-12", "owner": "owner"}, ["lead", "deal", "owner"]),
     ],
 )
@@ -128,7 +131,7 @@ def test_no_serializer_takes_a_foreign_id(
 QUERIES = [
     "", "?search={mark}", "?status={status}", "?owner={owner}", "?source={mark} fair", "?stage={stage}", "?rule={rule}",
     "?lead={lead}", "?deal={deal}", "?sort=owner", "?sort=-name", "?page=999", "?state=rejected", "?before={event}",
-    "?after=1", "?cursor={mark}", "?page_size=500",
+    "?after=1", "?cursor={mark}", "?page_size=500", "?pipeline={pipeline}", "?lost_reason={lost_reason}",
 ]  # fmt: skip
 
 
@@ -163,5 +166,5 @@ def test_the_same_id_in_two_companies_is_each_ones_own(ours: World, theirs: Worl
         for model in (Lead, Deal, ConversionRule)
     }
 
-    assert counts == {"Lead": [1, 1], "Deal": [1, 1], "ConversionRule": [1, 1]}
+    assert counts == {"Lead": [1, 1], "Deal": [2, 2], "ConversionRule": [1, 1]}
     assert Company.objects.count() == 2

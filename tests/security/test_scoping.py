@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 TENANT_ROWS = re.compile(
-    r"\b(Lead|Deal|LeadStatus|Stage|Membership|ApiKey|Invitation|AuditEntry|CrmEvent|Connection|ConversionRule"
+    r"\b(Lead|Deal|LeadStatus|Stage|Pipeline|LostReason|Membership|ApiKey|Invitation|AuditEntry|CrmEvent|Connection|ConversionRule"
     r"|Task|CalendarFeed|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Backfill|Alert|MailChoice|Mail|SignInProvider)"
     r"\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
 )
@@ -40,6 +40,10 @@ REASONED = {
     ("crm/selectors/timeline.py", "CrmEvent.filter"): "of the leads or deals of a page, which are the company's own",
     ("crm/forms/leads.py", "LeadStatus.first_for"): "takes the company itself",
     ("crm/forms/deals.py", "Stage.first_for"): "takes the company itself",
+    ("crm/forms/deal_filters.py", "Stage.of"): "takes a pipeline, which the filter has found among the company's own",
+    ("crm/forms/pipelines.py", "LostReason.none"): "none, until the form knows its deal",
+    ("crm/api/pipelines.py", "Pipeline.prefetch_related"): "CompanyViewSet narrows it to the caller's company",
+    ("crm/api/pipelines.py", "LostReason.all"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/views.py", "Lead.not_erased"): "CompanyViewSet narrows it to the caller's company",
     ("crm/views/calendar_feeds.py", "CalendarFeed.find"): "the token in the address is the right to it",
     ("crm/api/views.py", "Task.select_related"): "CompanyViewSet narrows it to the caller's company",

@@ -20,7 +20,9 @@ from crm.models import (
     LeadImportRow,
     LeadSource,
     LeadStatus,
+    LostReason,
     Membership,
+    Pipeline,
     SavedView,
     Stage,
     Tag,
@@ -80,11 +82,18 @@ def _fill(world: World, number: str) -> None:
         phone=f"+31 {number}", organisation=f"{mark} Ltd", title=f"{mark} buyer", source=f"{mark} fair",
         notes=f"{mark} notes", owner=owner, custom={custom_field.key: f"{mark} value"},
     )  # fmt: skip
+    Pipeline.objects.for_company(company).update(name=f"{mark} Sales")
+    pipeline = Pipeline.objects.create(company=company, name=f"{mark} Renewals")
+    stage = Stage.objects.create(company=company, pipeline=pipeline, name=f"{mark} Due", meaning="open")
+    reason = LostReason.objects.create(company=company, name=f"{mark} price")
     deal = Deal.objects.create(company=company, lead=lead, title=f"{mark} licences", amount="1250", owner=owner)
     tag = Tag.objects.create(company=company, name=f"{mark} tag")
     add_links(Lead, company.pk, [(lead.pk, tag)])
     add_links(Deal, company.pk, [(deal.pk, tag)])
     LeadSource.objects.create(company=company, name=f"{mark} fair")
+    Deal.objects.create(
+        company=company, lead=lead, title=f"{mark} renewal", stage=stage, owner=owner, outcome_note=f"{mark} note"
+    )
     task = Task.objects.create(
         company=company, deal=deal, title=f"{mark} call", owner=owner, due_on=now().date(), reminder=True
     )
@@ -121,6 +130,7 @@ def _fill(world: World, number: str) -> None:
         "backfill": backfill.pk, "lead_import": lead_import.pk,
         "connection": Connection.objects.get(company=company).pk,
         "task": task.pk, "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,
+        "pipeline": pipeline.pk, "lost_reason": reason.pk,
     }  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from capi.api.serializers import ConversionEventDetailSerializer, ConversionRule
 from capi.forms.connection import TokenForm
 from capi.forms.rules import RuleForm
 from crm.api.custom_fields import CustomFieldSerializer
-from crm.api.serializers import DealSerializer, LeadSerializer, TaskSerializer
+from crm.api.deals import DealSerializer
+from crm.api.serializers import LeadSerializer, TaskSerializer
 from crm.forms.company import ApiKeyForm
 from crm.forms.custom_fields import CustomFieldForm
 from crm.forms.deals import DealForm
@@ -16,7 +17,9 @@ WRITABLE = {
         "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
         "share_with_ad_platforms", "notes",
     },
-    DealForm: {"title", "amount", "currency", "stage", "owner", "expected_close"},
+    DealForm: {
+        "title", "amount", "currency", "stage", "owner", "expected_close", "lost_reason", "outcome_note",
+    },
     CustomFieldForm: {"subject", "name", "type", "help_text", "is_required", "is_listed"},
     TaskForm: {"title", "kind", "due_on", "due_time", "owner", "reminder"},
     RuleForm: {"crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active"},
@@ -26,7 +29,10 @@ WRITABLE = {
         "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
         "share_with_ad_platforms", "notes", "tags", "custom",
     },
-    DealSerializer: {"lead", "title", "amount", "currency", "stage", "owner", "expected_close", "tags", "custom"},
+    DealSerializer: {
+        "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "lost_reason", "outcome_note",
+        "tags", "custom",
+    },
     CustomFieldSerializer: {
         "subject", "name", "type", "help_text", "is_required", "is_listed", "choices", "is_archived",
     },

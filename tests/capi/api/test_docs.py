@@ -24,7 +24,10 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
     answer = client_as(sales).get(URL)
 
     parts = {part.title: part for part in answer.context["parts"]}
-    assert list(parts) == ["Conversion events", "Conversion rules", "Custom fields", "Deals", "Leads", "Tasks"]
+    assert list(parts) == [
+        "Conversion events", "Conversion rules", "Custom fields", "Deals", "Leads", "Lost reasons", "Pipelines",
+        "Tasks",
+    ]  # fmt: skip
     assert parts["Conversion events"].operations == (
         ("GET", "/api/v1/conversion-events/"),
         ("GET", "/api/v1/conversion-events/{id}/"),
@@ -50,6 +53,8 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         "stage": ("integer", "optional"),
         "owner": ("integer", "optional"),
         "expected_close": ("date", "optional"),
+        "lost_reason": ("integer", "optional"),
+        "outcome_note": ("string", "optional"),
         "tags": ("array", "optional"),
         "custom": ("object", "optional"),
         "created_at": ("date and time", "no"),

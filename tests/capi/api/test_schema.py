@@ -36,6 +36,10 @@ def test_every_key_reads_the_schema(company, role):
         "/api/v1/deals/{id}/",
         "/api/v1/leads/",
         "/api/v1/leads/{id}/",
+        "/api/v1/lost-reasons/",
+        "/api/v1/lost-reasons/{id}/",
+        "/api/v1/pipelines/",
+        "/api/v1/pipelines/{id}/",
         "/api/v1/tasks/",
         "/api/v1/tasks/{id}/",
     ]

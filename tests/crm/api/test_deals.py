@@ -2,7 +2,9 @@ import json
 
 import pytest
 
-from crm.models import CrmEvent, Deal, Stage
+from crm.models import CrmEvent, Deal, LostReason, Pipeline, Stage
+from crm.services.erasure import erase_lead
+from crm.services.pipelines import add_pipeline, archive_pipeline
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller
 
@@ -41,6 +43,8 @@ def test_a_deal_is_shown_in_full(company, client, ada):
         "stage": stage(company, "open").pk,
         "owner": None,
         "expected_close": None,
+        "lost_reason": None,
+        "outcome_note": "",
         "tags": [],
         "custom": {},
         "created_at": deal.created_at.isoformat().replace("+00:00", "Z"),
@@ -150,3 +154,68 @@ def test_a_list_costs_the_same_however_long_it_is(company, client, ada, django_a
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20
+
+
+@pytest.fixture
+def price(company):
+    return LostReason.objects.create(company=company, name="Price")
+
+
+def test_a_deal_is_lost_with_a_reason_and_a_note_in_one_save(company, client, ada, price):
+    deal = make_deal(ada)
+    body = {"stage": stage(company, "lost").pk, "lost_reason": price.pk, "outcome_note": "Twice as much."}
+
+    answer = client.patch(f"{URL}{deal.pk}/", body)
+
+    assert (answer.status_code, answer.json()["lost_reason"]) == (200, price.pk)
+    assert kinds(deal) == ["deal_created", "deal_lost"]
+    assert Deal.objects.get().outcome_note == "Twice as much."
+
+
+def test_a_deal_that_leaves_its_lost_stage_loses_its_reason(company, client, ada, price):
+    deal = make_deal(ada, stage=stage(company, "lost"), lost_reason=price)
+
+    answer = client.patch(f"{URL}{deal.pk}/", {"stage": stage(company, "open").pk})
+
+    assert (answer.status_code, answer.json()["lost_reason"]) == (200, None)
+    assert Deal.objects.get().lost_reason is None
+
+
+def test_a_won_deal_does_not_keep_the_note_of_its_loss(company, client, ada):
+    deal = make_deal(ada, stage=stage(company, "lost"), outcome_note="Too dear.")
+
+    client.patch(f"{URL}{deal.pk}/", {"stage": stage(company, "won").pk})
+
+    assert Deal.objects.get().outcome_note == ""
+
+
+def test_an_open_deal_has_no_lost_reason(client, ada, price):
+    deal = make_deal(ada)
+
+    answer = client.patch(f"{URL}{deal.pk}/", {"lost_reason": price.pk})
+
+    assert answer.status_code == 400
+    assert answer.json() == {"lost_reason": ["Only a deal in a lost stage has a lost reason."]}
+    assert Deal.objects.get().lost_reason is None
+
+
+def test_no_deal_is_moved_to_an_archived_pipeline(company, client, ada):
+    pipeline = add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
+    there = Stage.objects.of(pipeline)[0]
+    kept = make_deal(ada, title="Closed there", stage=Stage.objects.of(pipeline).get(meaning="won"))
+    archive_pipeline(pipeline=pipeline)
+
+    answer = client.patch(f"{URL}{make_deal(ada).pk}/", {"stage": there.pk})
+
+    assert answer.json() == {"stage": ["Choose one of your company's stages."]}
+    assert client.patch(f"{URL}{kept.pk}/", {"stage": kept.stage_id}).status_code == 200
+
+
+def test_a_note_about_an_erased_person_is_refused(client, ada):
+    deal = make_deal(ada)
+    erase_lead(lead=ada)
+
+    answer = client.patch(f"{URL}{deal.pk}/", {"outcome_note": "Ada said so."})
+
+    assert answer.status_code == 409
+    assert Deal.objects.get().outcome_note == ""

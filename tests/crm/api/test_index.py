@@ -16,6 +16,8 @@ def test_the_index_names_what_there_is(company, role):
         "deals": f"{base}/deals/",
         "tasks": f"{base}/tasks/",
         "custom-fields": f"{base}/custom-fields/",
+        "pipelines": f"{base}/pipelines/",
+        "lost-reasons": f"{base}/lost-reasons/",
         "conversion-rules": f"{base}/conversion-rules/",
         "conversion-events": f"{base}/conversion-events/",
         "schema": f"{base}/schema/",

@@ -2,7 +2,8 @@ import pytest
 
 from capi.api.serializers import ConversionRuleSerializer
 from capi.models import ConversionRule
-from crm.api.serializers import DealSerializer, LeadSerializer
+from crm.api.deals import DealSerializer
+from crm.api.serializers import LeadSerializer
 from crm.models import Deal, Lead
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller

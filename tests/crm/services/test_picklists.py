@@ -10,7 +10,20 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from capi.models import ConversionEvent
-from crm.models import AuditEntry, Change, Company, CrmEvent, Deal, Lead, LeadSource, LeadStatus, LeadType, Stage, Tag
+from crm.models import (
+    AuditEntry,
+    Change,
+    Company,
+    CrmEvent,
+    Deal,
+    Lead,
+    LeadSource,
+    LeadStatus,
+    LeadType,
+    LostReason,
+    Stage,
+    Tag,
+)
 from crm.models.company import MAX_GRACE_SECONDS
 from crm.models.recorder import acting_as
 from crm.models.tag import add_links
@@ -52,8 +65,9 @@ def happened(company: Company, token: Any, make_rule: Any) -> list[Any]:
         make_rule(kind)
     for each in LeadStatus.objects.for_company(company):
         lead = make_lead(company, status=each, email=f"{each.pk}@example.com", source="Trade fair", type="partner")
+    price = LostReason.objects.create(company=company, name="Price")
     for stage in Stage.objects.for_company(company):
-        make_deal(lead, stage=stage)
+        make_deal(lead, stage=stage, lost_reason=price if stage.meaning == "lost" else None)
     add_links(Lead, company.pk, [(lead.pk, Tag.objects.create(company=company, name="VIP"))])
     LeadSource.objects.create(company=company, name="Trade fair")
     before = events()
@@ -87,6 +101,7 @@ def archived_long_ago(entry: Any) -> None:
 ENTRIES = {
     "status": lambda company: status(company, "Qualified"),
     "stage": lambda company: Stage.objects.for_company(company).get(name="Proposal"),
+    "lost reason": lambda company: LostReason.objects.for_company(company).get(),
     "type": lambda company: LeadType.objects.for_company(company).get(code="partner"),
     "source": lambda company: LeadSource.objects.for_company(company).get(),
     "tag": lambda company: Tag.objects.for_company(company).get(),
@@ -133,6 +148,18 @@ def test_leads_are_moved_with_erased_ones_and_it_is_in_their_history(company: Co
 
     assert set(Lead.objects.values_list("status", flat=True)) == {contacted.pk}
     assert Change.objects.get(lead=lead).new == str(contacted.pk)
+
+
+def test_deals_are_moved_to_another_lost_reason_and_it_is_in_their_history(company: Company) -> None:
+    price, budget = (LostReason.objects.create(company=company, name=name) for name in ("Price", "Budget"))
+    lost = Stage.objects.for_company(company).get(name="Lost")
+    deal = make_deal(make_lead(company), stage=lost, lost_reason=price)
+
+    assert delete_entry(entry=price, move_to=budget) == 1
+
+    deal.refresh_from_db()
+    change = Change.objects.filter(deal=deal).latest("pk")
+    assert (deal.lost_reason, change.field, change.new) == (budget, "reason", str(budget.pk))
 
 
 def test_a_step_is_not_deleted_into_another_meaning_company_or_the_archive(

@@ -6,9 +6,10 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from crm.models import CrmEvent, Stage
+from crm.models import CrmEvent, Deal, Pipeline, Stage
 from crm.models.roles import Role
 from crm.selectors import deals
+from crm.services.pipelines import add_pipeline, archive_pipeline
 from tests.conftest import join, make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +49,8 @@ def test_each_stage_has_its_deals_last_changed_first_with_their_sums(client_as, 
     text = response.content.decode()
     assert "<strong>€3,000.50</strong>" in text
     assert "<span>+ 300\u00a0CHF</span>" in text
-    assert "3 open deals, €3,000.50 in EUR" in text
+    assert (discovery.weighted_total, column(response, "Won").weighted_total) == (Decimal(750), None)
+    assert "3 open deals, €3,000.50 in EUR, €750 weighted" in text
 
 
 def test_a_long_column_is_cut_and_leads_to_the_whole_list(client_as, sales, company, monkeypatch):
@@ -60,21 +62,18 @@ def test_a_long_column_is_cut_and_leads_to_the_whole_list(client_as, sales, comp
     client = client_as(sales)
 
     board = client.get("/deals/")
-    everything = client.get(f"/deals/?stage={stage.pk}")
+    everything = client.get(f"/deals/list/?stage={stage.pk}")
 
     assert titles(board, "Discovery") == ["Third", "Second"]
-    assert f'<a href="?stage={stage.pk}">Show all 3</a>' in board.content.decode()
+    assert f'<a href="/deals/list/?stage={stage.pk}">Show all 3</a>' in board.content.decode()
     assert [deal.title for deal in everything.context["page"]] == ["Third", "Second", "First"]
 
 
 def test_the_name_of_each_stage_leads_to_the_list_of_its_deals(client_as, sales, company):
-    client = client_as(sales)
-
-    board = client.get("/deals/").content.decode()
+    board = client_as(sales).get("/deals/").content.decode()
 
     for stage in Stage.objects.for_company(company):
-        assert f'<h2><a href="?stage={stage.pk}">{stage}</a></h2>' in board
-        assert client.get(f"/deals/?stage={stage.pk}").context["stage"] == stage
+        assert f'<h2><a href="/deals/list/?stage={stage.pk}">{stage}</a></h2>' in board
 
 
 def test_a_deal_that_was_moved_comes_first_in_its_new_stage(client_as, sales, company, won):
@@ -86,7 +85,7 @@ def test_a_deal_that_was_moved_comes_first_in_its_new_stage(client_as, sales, co
     client.post(f"/deals/{old.pk}/move/", {"stage": won.pk})
 
     assert titles(client.get("/deals/"), "Won") == ["Old", "Won before"]
-    everything = client.get(f"/deals/?stage={won.pk}").context["page"]
+    everything = client.get(f"/deals/list/?stage={won.pk}").context["page"]
     assert [deal.title for deal in everything] == ["Old", "Won before"]
 
 
@@ -140,8 +139,8 @@ def test_won_and_lost_show_the_last_30_days_and_lead_to_the_rest(client_as, sale
     assert (column(board, "Won").count, column(board, "Won").total) == (1, Decimal("500.00"))
     text = board.content.decode()
     assert text.count("last 30 days") == 2
-    assert f'<a href="?stage={won.pk}">Show all 2</a>' in text
-    assert [deal.title for deal in client.get(f"/deals/?stage={won.pk}").context["page"]] == ["Lately", "Long ago"]
+    assert f'<a href="/deals/list/?stage={won.pk}">Show all 2</a>' in text
+    assert [deal.title for deal in client.get(f"/deals/list/?stage={won.pk}").context["page"]] == ["Lately", "Long ago"]
 
 
 def test_a_card_has_its_close_date_and_age(client_as, sales, company, won):
@@ -195,10 +194,10 @@ def test_the_board_and_the_list_of_a_stage_are_filtered_by_owner(client_as, sale
 
     own = client.get(f"/deals/?owner={sales.user.pk}")
     nobodys = client.get("/deals/?owner=null")
-    listed = client.post("/deals/", {"stage": stage.pk, "owner": sales.user.pk, "search": "licences"}, follow=True)
+    listed = client.post("/deals/list/", {"stage": stage.pk, "owner": sales.user.pk, "search": "licences"}, follow=True)
 
     assert titles(own, "Discovery") == ["Forty licences"]
-    assert f'<a href="?owner={sales.user.pk}&amp;stage={stage.pk}">Discovery</a>' in own.content.decode()
+    assert f'<a href="/deals/list/?owner={sales.user.pk}&amp;stage={stage.pk}">Discovery</a>' in own.content.decode()
     assert titles(nobodys, "Discovery") == ["Training"]
     assert [deal.title for deal in listed.context["page"]] == ["Forty licences"]
 
@@ -217,3 +216,65 @@ def test_the_filter_offers_and_finds_nothing_of_another_company(client_as, sales
         "Ten licences",
         "Forty licences",
     ]
+
+
+@pytest.fixture
+def renewals(company):
+    return add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
+
+
+def test_the_board_shows_one_pipeline_and_remembers_which(client_as, sales, company, renewals):
+    lead = make_lead(company)
+    make_deal(lead, title="New")
+    make_deal(lead, title="Again", stage=Stage.objects.of(renewals)[0])
+    client = client_as(sales)
+
+    usual = client.get("/deals/")
+    chosen = client.post("/deals/", {"pipeline": renewals.pk, "owner": ""}, follow=True)
+    remembered = client.get("/deals/")
+
+    assert titles(usual, "Discovery") == ["New"]
+    assert chosen.redirect_chain[0][0] == f"/deals/?pipeline={renewals.pk}"
+    assert titles(chosen, "Discovery") == titles(remembered, "Discovery") == ["Again"]
+    assert remembered.context["form"]["pipeline"].value() == str(renewals.pk)
+
+
+def test_with_one_pipeline_nothing_is_said_of_it(client_as, sales, company):
+    deal = make_deal(make_lead(company))
+    client = client_as(sales)
+
+    pages = [
+        client.get(url).content.decode()
+        for url in ("/deals/", "/deals/list/", "/deals/forecast/", f"/deals/{deal.pk}/")
+    ]
+
+    assert not [page for page in pages if "ipeline" in page]
+
+
+@pytest.mark.parametrize("unknown", ["nonsense", "9" * 30, "-1"])
+def test_an_unknown_pipeline_and_another_companys_show_the_default_one(
+    client_as, sales, other_company, three, renewals, unknown
+):
+    theirs = Pipeline.objects.default_of(other_company)
+    client = client_as(sales)
+
+    for asked in (unknown, theirs.pk):
+        response = client.get(f"/deals/?pipeline={asked}")
+
+        assert titles(response, "Discovery") == ["Training", "Ten licences", "Forty licences"]
+
+
+def test_an_archived_pipeline_is_not_offered_and_takes_no_deal(client_as, sales, company, renewals):
+    deal = make_deal(make_lead(company))
+    there = Stage.objects.of(renewals)[0]
+    archive_pipeline(pipeline=renewals)
+    client = client_as(sales)
+
+    board = client.get(f"/deals/?pipeline={renewals.pk}")
+    moved = client.post(f"/deals/{deal.pk}/move/", {"stage": there.pk}, follow=True)
+    edited = client.post(f"/deals/{deal.pk}/edit/", {"title": "Mine", "currency": "EUR", "stage": there.pk})
+
+    assert board.context["form"].fields.keys() == {"owner", "tag"}
+    assert "Nothing was changed: Discovery was archived. Choose another stage." in moved.content.decode()
+    assert "Choose one of your company&#x27;s stages." in edited.content.decode()
+    assert Deal.objects.get().stage == deal.stage

@@ -10,7 +10,7 @@ from crm.api.serializers import StrictSerializer
 from crm.models import CrmEvent, Deal, Lead, LeadStatus, Stage
 from crm.models.roles import Role
 from crm.services.editing import change_status
-from crm.views import deals as deal_views
+from crm.views import deal_moves
 from tests.conftest import join, make_deal, make_lead
 from tests.crm.api.calling import caller
 from tests.faults.threads import in_threads
@@ -159,7 +159,7 @@ def test_a_deal_that_was_deleted_at_that_moment_is_not_moved_and_the_page_says_4
 ):
     deal = make_deal(lead)
     won = Stage.objects.get(company=company, meaning="won")
-    deleted_just_before(deal_views, "move_deal", Deal)
+    deleted_just_before(deal_moves, "move_deal", Deal)
 
     answer = one.post(f"/deals/{deal.pk}/move/", {"stage": won.pk})
 

@@ -9,7 +9,7 @@ from django.db import connection as database
 from django.db.models.deletion import Collector
 from django.test import Client
 
-from crm.models import CrmEvent, Lead, LeadSource, LeadStatus, LeadType, Membership, Stage, Tag
+from crm.models import CrmEvent, Lead, LeadSource, LeadStatus, LeadType, LostReason, Membership, Stage, Tag
 from crm.services.picklists import archive_entry, change_entry
 from crm.services.tags import put_tag
 from tests.conftest import make_deal, make_lead
@@ -61,8 +61,9 @@ def test_the_number_of_queries_does_not_grow_with_the_lists(
         Tag.objects.create(company=company, name=f"Tag {number}")
         LeadSource.objects.create(company=company, name=f"Source {number}")
 
-    # session, user, memberships, the connection, rules; of each list its entries and their uses, of tags both kinds
-    with django_assert_num_queries(5 + 2 * 5 + 1):
+    # session, user, memberships, the connection, rules; of each list its entries and their uses, of tags both kinds,
+    # and the pipelines
+    with django_assert_num_queries(5 + 2 * 6 + 2):
         client.get(LISTS)
 
 
@@ -70,7 +71,8 @@ def test_the_number_of_queries_does_not_grow_with_the_lists(
     ("kind", "form", "model"),
     [
         ("statuses", {"name": "Nurture", "meaning": "working", "colour": "purple"}, LeadStatus),
-        ("stages", {"name": "Pilot", "meaning": "open", "colour": ""}, Stage),
+        ("stages", {"name": "Pilot", "meaning": "open", "chance": "40", "colour": ""}, Stage),
+        ("lost-reasons", {"name": "Timing"}, LostReason),
         ("types", {"name": "Event"}, LeadType),
         ("sources", {"name": "Webinar"}, LeadSource),
         ("tags", {"name": "VIP", "colour": "green"}, Tag),

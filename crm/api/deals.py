@@ -1,0 +1,88 @@
+"""The serializer of deals."""
+
+from typing import Any, Final
+
+from rest_framework import serializers
+
+from crm.api.custom_values import WithCustomValues
+from crm.api.fields import OfferedRowField, OwnRowField
+from crm.api.serializers import NO_COLLEAGUE, TaggedSerializer
+from crm.forms.leads import company_people
+from crm.models import Deal, Lead, LostReason, Stage, StageMeaning
+from crm.services.erasure import person_kept
+
+PERSONAL: Final = {"title", "outcome_note", "custom"}  # no other field of a deal may name a person
+TOO_LARGE: Final = "Enter at most 12 digits before the decimal point."
+
+
+class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
+    """A deal. `stage` defaults to the first open one of the default pipeline, `currency` to the company's.
+
+    `lost_reason` is cleared when a deal leaves its lost stage. `outcome_note` is why it was won or lost.
+    """
+
+    lead = OwnRowField(
+        rows=lambda company: Lead.objects.for_company(company).not_erased(),
+        otherwise="Choose one of your company's leads.",
+    )
+    stage = OfferedRowField(
+        rows=lambda company: Stage.objects.for_company(company),
+        required=False,
+        otherwise="Choose one of your company's stages.",
+    )
+    lost_reason = OfferedRowField(
+        rows=lambda company: LostReason.objects.for_company(company),
+        required=False,
+        allow_null=True,
+        otherwise="Choose one of your company's lost reasons.",
+    )
+    owner = OwnRowField(rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE)
+
+    class Meta:
+        model = Deal
+        fields = (
+            "id", "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "lost_reason",
+            "outcome_note", "tags", "custom", "created_at", "updated_at",
+        )  # fmt: skip
+        read_only_fields = ("id", "created_at", "updated_at")
+        extra_kwargs = {
+            "amount": {
+                "error_messages": {
+                    "invalid": "Enter a number, such as 25000 or 1999.50.",
+                    "min_value": "Enter an amount of zero or more.",
+                    "max_digits": TOO_LARGE,
+                    "max_whole_digits": TOO_LARGE,
+                }
+            },
+            "currency": {"allow_blank": False},
+        }
+
+    def validate(self, attrs: Any) -> Any:
+        stage = attrs.get("stage")
+        if attrs.get("lost_reason") and not self._is_lost(stage):
+            raise serializers.ValidationError({"lost_reason": ["Only a deal in a lost stage has a lost reason."]})
+        if stage and not self._is_lost(stage) and self.instance and self.instance.lost_reason_id:
+            attrs["lost_reason"] = None
+        if stage and not stage.is_open and self._has_note_of_another(stage):
+            attrs.setdefault("outcome_note", "")
+        return super().validate(attrs)
+
+    def _has_note_of_another(self, stage: Stage) -> bool:
+        """True if the deal has a note about another outcome than that of this stage."""
+        deal = self.instance
+        return bool(deal and deal.outcome_note and deal.stage.meaning != stage.meaning)
+
+    def _is_lost(self, stage: Stage | None) -> bool:
+        """True if the deal will be in a lost stage: this one or, if it has none, its present one."""
+        stage = stage or (self.instance.stage if self.instance else None)
+        return stage is not None and stage.meaning == StageMeaning.LOST
+
+    def create(self, validated_data: Any) -> Deal:
+        with person_kept(validated_data["lead"].pk):
+            return super().create({"currency": self.company.currency, **validated_data})
+
+    def update(self, instance: Deal, validated_data: Any) -> Deal:
+        if not PERSONAL & validated_data.keys():
+            return super().update(instance, validated_data)
+        with person_kept(instance.lead_id):
+            return super().update(instance, validated_data)

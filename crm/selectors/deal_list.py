@@ -1,0 +1,46 @@
+"""The list of all deals: its columns, its order, and one page of it."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from django.core.paginator import Page, Paginator
+from django.db.models import F, OrderBy
+
+from crm.models import Company, Deal
+from crm.models.deal import DealQuerySet
+from crm.selectors.columns import Column
+from crm.selectors.deals import LAST_CHANGED
+
+DEALS_PER_PAGE: Final = 25
+SHOWN: Final = ("lead", "owner", "stage", "lost_reason", "tags")  # of one page: joined, all leads would be read
+DealOrder = Sequence[OrderBy]
+
+
+def _by(*fields: str) -> Callable[[Company, bool], DealOrder]:
+    """By these fields. Rows without a value come last, whichever way the others are sorted."""
+
+    def order(company: Company, is_descending: bool) -> DealOrder:
+        return [OrderBy(F(field), descending=is_descending, nulls_last=True) for field in fields]
+
+    return order
+
+
+COLUMNS: Final = (
+    Column("deal", "Deal", _by("title")),
+    Column("status", "Stage", _by("stage__pipeline", "stage__position", "stage__pk")),
+    Column("organisation", "Lead", _by("lead__last_name", "lead__first_name")),
+    Column("owner", "Owner", _by("owner__first_name", "owner__last_name")),
+    Column("created", "Close", _by("expected_close")),
+    Column("amount", "Amount", _by("amount")),
+)
+ORDERS: Final = {column.key: column.order for column in COLUMNS if column.order}
+
+
+def deals_page(deals: DealQuerySet, company: Company, sort: str, page: str | None) -> Page[Deal]:
+    """A page of these deals of the company, in the order of a column's key, or else those changed last first.
+
+    Numbered pages: a company has few deals next to its leads, and none of these orders has an index.
+    """
+    order = ORDERS.get(sort.removeprefix("-"))
+    ordering = [*order(company, sort.startswith("-")), "-pk"] if order else LAST_CHANGED
+    return Paginator(deals.order_by(*ordering).prefetch_related(*SHOWN), DEALS_PER_PAGE).get_page(page)

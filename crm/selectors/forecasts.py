@@ -1,0 +1,150 @@
+"""The forecast: the open deals of a pipeline by the month in which they are expected to close."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final
+from urllib.parse import urlencode
+
+from django.db.models import Case, CharField, Count, Sum, Value, When
+from django.db.models.functions import TruncMonth
+
+from crm.models import Company, Stage, StageMeaning, User
+from crm.models.deal import DealQuerySet
+from crm.selectors.charts import BarChart, Series, bar_chart
+from crm.selectors.deals import weighted, whole
+
+MONTHS: Final = 12  # that have a row of their own
+
+
+@dataclass
+class Sums:
+    """Deals in one currency: how many, their total, and their total by the chance of their stages."""
+
+    count: int = 0
+    total: Decimal = Decimal(0)
+    exact: Decimal = Decimal(0)
+
+    def add(self, count: int, total: Decimal, chance: int) -> None:
+        self.count += count
+        self.total += total
+        self.exact += weighted(total, chance)
+
+    @property
+    def weighted(self) -> Decimal:
+        return whole(self.exact)
+
+
+@dataclass
+class ForecastRow:
+    """The deals of a month, of an owner, or of another group. `query` finds them in the list of all deals.
+
+    Those in other currencies than the company's are in `others`, by currency, and in no sum of it.
+    """
+
+    label: str
+    query: str
+    is_late: bool = False
+    own: Sums = field(default_factory=Sums)
+    others: dict[str, Sums] = field(default_factory=lambda: defaultdict(Sums))
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.own.count and not self.others
+
+    @property
+    def other_sums(self) -> list[tuple[str, Sums]]:
+        return sorted(self.others.items())
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The months to come, then what is later; apart from these the overdue deals, and those without a date."""
+
+    currency: str
+    months: Sequence[ForecastRow]
+    apart: Sequence[ForecastRow]
+    owners: Sequence[ForecastRow]
+    total: ForecastRow
+    chart: BarChart
+
+
+def forecast_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, today: date, query: str) -> Forecast:
+    """The forecast of these of the company's deals, in two queries. `query` finds them in the list of all deals."""
+    chances = {stage.pk: stage.chance for stage in stages if stage.is_open}
+    query = "&".join(filter(None, [query, f"meaning={StageMeaning.OPEN}"]))
+    months = _months(today)
+    rows = {
+        "late": ForecastRow("Overdue", f"{query}&close_until={today - timedelta(days=1)}", is_late=True),
+        "none": ForecastRow("No close date", f"{query}&dated=no"),
+        **{str(first): _month_row(first, months, today, query) for first in months[:-1]},
+        "later": ForecastRow("Later", f"{query}&close_from={months[-1]}"),
+    }
+    total, owners = ForecastRow("Total", query), _Owners(query)
+    for month, currency, owner, stage, count, amount in _groups(deals.filter(stage__in=chances), today):
+        name = month if month in rows else "later"
+        for row in (rows[name], total, owners[owner]):
+            sums = row.own if currency == company.currency else row.others[currency]
+            sums.add(count, amount or Decimal(0), chances[stage])
+    in_months = [rows[str(first)] for first in months[:-1]]
+    return Forecast(
+        company.currency,
+        [*in_months, *([] if rows["later"].is_empty else [rows["later"]])],
+        [row for row in (rows["late"], rows["none"]) if not row.is_empty],
+        owners.named(),
+        total,
+        _chart(months[:-1], in_months),
+    )
+
+
+def _groups(deals: DealQuerySet, today: date) -> Iterable[tuple[str, str, int | None, int, int, Decimal | None]]:
+    """Month, currency, owner and stage of the deals, with their number and sum."""
+    when = Case(
+        When(expected_close=None, then=Value("none")),
+        When(expected_close__lt=today, then=Value("late")),
+        default=Value(""),
+        output_field=CharField(),
+    )
+    by_group = deals.order_by().annotate(when=when, month=TruncMonth("expected_close"))
+    groups = by_group.values_list("when", "month", "currency", "owner", "stage")
+    for kind, month, *others in groups.annotate(Count("pk"), Sum("amount")):
+        yield (kind or str(month), *others)
+
+
+def _months(today: date) -> list[date]:
+    """The first days of this month and the following ones, and the one after the last row."""
+    first = today.year * 12 + today.month - 1
+    return [date(month // 12, month % 12 + 1, 1) for month in range(first, first + MONTHS + 1)]
+
+
+def _month_row(first: date, months: Sequence[date], today: date, query: str) -> ForecastRow:
+    last = months[months.index(first) + 1] - timedelta(days=1)
+    period = urlencode({"close_from": max(first, today), "close_until": last})
+    return ForecastRow(f"{first:%b %Y}", f"{query}&{period}")
+
+
+class _Owners(dict[int | None, ForecastRow]):
+    """A row for each owner, added when it is first asked for."""
+
+    def __init__(self, query: str) -> None:
+        super().__init__()
+        self.query = query
+
+    def __missing__(self, owner: int | None) -> ForecastRow:
+        row = self[owner] = ForecastRow("No owner", f"{self.query}&owner={owner or 'null'}")
+        return row
+
+    def named(self) -> list[ForecastRow]:
+        """The rows with the names of the owners, the highest weighted sum first."""
+        for pk, user in User.objects.in_bulk([owner for owner in self if owner]).items():
+            self[pk].label = str(user)
+        return sorted(self.values(), key=lambda row: (-row.own.exact, row.label))
+
+
+def _chart(months: Sequence[date], rows: Sequence[ForecastRow]) -> BarChart:
+    expected = [int(row.own.weighted) for row in rows]
+    rest = [max(int(row.own.total) - sure, 0) for row, sure in zip(rows, expected, strict=True)]
+    series = [Series("weighted by chance", "good", expected), Series("the rest of the sum", "plain", rest)]
+    return bar_chart(months, series, is_monthly=True)

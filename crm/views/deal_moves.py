@@ -1,0 +1,71 @@
+"""Moving a deal to another stage; why it is lost is asked first."""
+
+from urllib.parse import urlencode
+
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
+from crm.forms.pipelines import LossForm
+from crm.models import Deal, LostReason, Stage, StageMeaning
+from crm.models.roles import Action
+from crm.services.editing import move_deal
+from crm.views.leads import archived_since
+from crm.views.shell import back_to, whole_page
+from crm.views.undo import tell
+
+
+@require_POST
+@member(Action.EDIT_LEADS)
+@checked_again
+def deal_move(request: MemberRequest, pk: int) -> HttpResponse:
+    """Move the deal to another stage, from the board, a list or its page. On Lost, go on to the page that asks why."""
+    deal, stage = _deal_and_stage(request, pk)
+    back = back_to(request, default=reverse("deals"))
+    if stage.pk != deal.stage_id and archived_since(request, stage):
+        return redirect(back)
+    if _is_to_say_why(deal, stage):
+        query = urlencode({"stage": stage.pk, "next": back})
+        return whole_page(request, f"{reverse('deal_lost', args=[deal.pk])}?{query}")
+    move_deal(deal=deal, stage=stage)
+    tell(request, f"{deal} is now in {stage}.")
+    return redirect(back)
+
+
+@member(Action.EDIT_LEADS)
+@checked_again
+def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
+    """Ask why the deal is lost, then move it to the lost stage in `?stage=`, with the reason, in one save."""
+    if request.method != "POST" and "stage" not in request.GET:  # where a sign-in in between leads back to
+        return redirect(own_or_404(Deal.objects.all(), request, pk))
+    deal, stage = _deal_and_stage(request, pk)
+    back = back_to(request, default=reverse("deals"))
+    if stage.pk != deal.stage_id and archived_since(request, stage):
+        return redirect(back)
+    if not _is_to_say_why(deal, stage):  # another person has moved it, or archived the last reason
+        return deal_move(request, pk) if request.method == "POST" else redirect(back)
+    may_skip = not request.membership.company.requires_lost_reason
+    is_skipped = may_skip and "not_now" in request.POST
+    form = LossForm(request.POST or None, deal=deal)
+    if not is_skipped and not form.is_valid():
+        context = {"deal": deal, "stage": stage, "form": form, "back": back, "may_skip": may_skip}
+        return render(request, "crm/deals/lost.html", context)
+    move_deal(deal=deal, stage=stage, **({} if is_skipped else form.cleaned_data))
+    tell(request, f"{deal} is now in {stage}.")
+    return redirect(back)
+
+
+def _deal_and_stage(request: MemberRequest, pk: int) -> tuple[Deal, Stage]:
+    """The deal, and the stage in the form or the URL. Raises Http404 if one of them isn't the company's."""
+    deal = own_or_404(Deal.objects.select_related("stage", "lead"), request, pk)
+    wanted = request.POST.get("stage", request.GET.get("stage"))
+    return deal, own_or_404(Stage.objects.select_related("pipeline"), request, wanted)
+
+
+def _is_to_say_why(deal: Deal, stage: Stage) -> bool:
+    """True if the move loses the deal, and the company lists reasons."""
+    if stage.meaning != StageMeaning.LOST or deal.stage.meaning == StageMeaning.LOST:
+        return False
+    return LostReason.objects.for_company(deal.company_id).offered().exists()

@@ -1,0 +1,86 @@
+"""For admins: the company's pipelines. Their stages are among the lists (`crm/views/picklists.py`)."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
+from crm.forms.pipelines import PipelineForm
+from crm.models import Deal, Pipeline
+from crm.models.roles import Action
+from crm.selectors.pipelines import pipelines_of
+from crm.services.pipelines import (
+    PipelineError,
+    add_pipeline,
+    archive_pipeline,
+    make_default,
+    rename_pipeline,
+    unarchive_pipeline,
+)
+
+
+@member(Action.MANAGE_COMPANY)
+@checked_again
+def pipelines(request: MemberRequest) -> HttpResponse:
+    """The company's pipelines. POST adds one."""
+    company = request.membership.company
+    form = PipelineForm(request.POST or None, company=company)
+    if form.is_valid():
+        _tell(request, lambda: add_pipeline(pipeline=form.instance), f"{form.instance} was added. Check its stages.")
+        return redirect("pipelines")
+    return render(request, "crm/pipelines/list.html", {"rows": pipelines_of(company), "form": form})
+
+
+@member(Action.MANAGE_COMPANY)
+@checked_again
+def pipeline(request: MemberRequest, pk: int) -> HttpResponse:
+    """Rename a pipeline."""
+    row = own_or_404(Pipeline.objects.all(), request, pk)
+    title = f"Rename {row}"  # read first, because even an invalid form changes the instance
+    form = PipelineForm(request.POST or None, instance=row, company=request.membership.company)
+    if form.is_valid():
+        rename_pipeline(pipeline=row)
+        messages.success(request, f"{row} was saved.")
+        return redirect("pipelines")
+    return render(request, "crm/pipelines/form.html", {"title": title, "form": form})
+
+
+@require_POST
+@member(Action.MANAGE_COMPANY)
+def pipeline_default(request: MemberRequest, pk: int) -> HttpResponse:
+    row = own_or_404(Pipeline.objects.all(), request, pk)
+    _tell(request, lambda: make_default(pipeline=row), f"{row} is the default pipeline.")
+    return redirect("pipelines")
+
+
+@member(Action.MANAGE_COMPANY)
+def pipeline_archive(request: MemberRequest, pk: int) -> HttpResponse:
+    """Ask for confirmation, then archive the pipeline. One that has open deals, or is the default, stays."""
+    row = own_or_404(Pipeline.objects.all(), request, pk)
+    if request.method == "POST":
+        _tell(request, lambda: archive_pipeline(pipeline=row), f"{row} was archived.")
+        return redirect("pipelines")
+    deals = Deal.objects.for_company(request.membership.company).filter(stage__pipeline=row)
+    context = {"pipeline": row, "open_count": deals.open().count(), "count": deals.count()}
+    return render(request, "crm/pipelines/archive.html", context)
+
+
+@require_POST
+@member(Action.MANAGE_COMPANY)
+def pipeline_restore(request: MemberRequest, pk: int) -> HttpResponse:
+    row = own_or_404(Pipeline.objects.all(), request, pk)
+    _tell(request, lambda: unarchive_pipeline(pipeline=row), f"{row} is offered again.")
+    return redirect("pipelines")
+
+
+def _tell(request: MemberRequest, change: Callable[[], object], done: str) -> None:
+    """Make the change and say so, or why it was refused."""
+    try:
+        change()
+    except PipelineError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, done)

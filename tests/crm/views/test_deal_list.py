@@ -1,0 +1,108 @@
+"""The list of all deals: filtered, sorted and moved through, as that of leads."""
+
+from datetime import date, timedelta
+
+import pytest
+from django.utils import timezone
+
+from crm.models import LostReason, Pipeline, Stage
+from crm.services.pipelines import add_pipeline
+from tests.conftest import make_deal, make_lead
+
+pytestmark = pytest.mark.django_db
+
+
+def titles(response):
+    return [deal.title for deal in response.context["page"]]
+
+
+@pytest.fixture
+def renewals(company):
+    return add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
+
+
+@pytest.fixture
+def price(company):
+    return LostReason.objects.create(company=company, name="Price")
+
+
+@pytest.fixture
+def four(company, sales, renewals, price):
+    lead = make_lead(company, first_name="Ada", last_name="Byron")
+    lost = Stage.objects.usual_of(company).get(name="Lost")
+    make_deal(lead, title="Open", amount="300", owner=sales.user, expected_close=date(2027, 1, 15))
+    make_deal(lead, title="Dear", amount="100", stage=lost, lost_reason=price)
+    make_deal(lead, title="Lost", amount=None, stage=lost, expected_close=date(2026, 3, 1))
+    make_deal(lead, title="Again", amount="200", currency="CHF", stage=Stage.objects.of(renewals)[0])
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ["Again", "Lost", "Dear", "Open"]),
+        ("pipeline={renewals}", ["Again"]),
+        ("stage={lost}", ["Lost", "Dear"]),
+        ("owner={sales}", ["Open"]),
+        ("owner=null", ["Again", "Lost", "Dear"]),
+        ("meaning=open", ["Again", "Open"]),
+        ("lost_reason={price}", ["Dear"]),
+        ("lost_reason=null", ["Lost"]),
+        ("close_from=2026-03-02", ["Open"]),
+        ("close_until=2026-03-01", ["Lost"]),
+        ("dated=no", ["Again", "Dear"]),
+        ("currency=CHF", ["Again"]),
+        ("pipeline={sales_pipeline}&meaning=lost&dated=no", ["Dear"]),
+        ("pipeline=nonsense&stage=9&meaning=x&close_from=yesterday", ["Again", "Lost", "Dear", "Open"]),
+        ("sort=deal", ["Again", "Dear", "Lost", "Open"]),
+        ("sort=-amount", ["Open", "Again", "Dear", "Lost"]),
+        ("sort=amount", ["Dear", "Again", "Open", "Lost"]),
+        ("sort=-created", ["Open", "Lost", "Again", "Dear"]),
+        ("sort=status", ["Open", "Lost", "Dear", "Again"]),
+        ("sort=nonsense", ["Again", "Lost", "Dear", "Open"]),
+    ],
+)
+def test_the_list_is_filtered_and_sorted_by_its_address(client_as, sales, company, four, renewals, price, query, found):
+    ids = {
+        "renewals": renewals.pk, "lost": Stage.objects.usual_of(company).get(name="Lost").pk, "sales": sales.user.pk,
+        "price": price.pk, "sales_pipeline": Pipeline.objects.default_of(company).pk,
+    }  # fmt: skip
+
+    response = client_as(sales).get(f"/deals/list/?{query.format(**ids)}")
+
+    assert titles(response) == found
+
+
+def test_nothing_of_another_company_is_listed_offered_or_found(client_as, sales, other_company, four):
+    theirs = make_deal(make_lead(other_company), title="Theirs")
+    LostReason.objects.create(company=other_company, name="Their reason")
+    client = client_as(sales)
+
+    for query in (f"stage={theirs.stage_id}", f"pipeline={theirs.stage.pipeline_id}", ""):
+        response = client.get(f"/deals/list/?{query}")
+
+        assert titles(response) == ["Again", "Lost", "Dear", "Open"]
+        assert "Their" not in response.content.decode()
+
+
+def test_each_row_offers_the_stages_of_its_own_pipeline(client_as, sales, four, renewals):
+    rows = {deal.title: stages for deal, _, stages in client_as(sales).get("/deals/list/").context["rows"]}
+
+    assert {stage.pipeline for stage in rows["Again"]} == {renewals}
+    assert {stage.pipeline.name for stage in rows["Open"]} == {"Sales"}
+
+
+def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, company, four, django_assert_num_queries):
+    client = client_as(sales)
+    client.get("/deals/list/")
+    lead = make_lead(company)
+    for days in range(10):
+        make_deal(lead, expected_close=timezone.localdate() + timedelta(days=days))
+
+    # session, user, memberships; whether there are pipelines and reasons to choose from, these, owners, stages and
+    # tags; count, page, its leads, owners, stages, reasons and tags, stages to move to
+    with django_assert_num_queries(18):
+        client.get("/deals/list/")
+
+
+def test_an_empty_list_says_what_will_be_there(client_as, sales, company):
+    assert "No deals yet" in client_as(sales).get("/deals/list/").content.decode()

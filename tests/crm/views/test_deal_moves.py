@@ -1,0 +1,229 @@
+"""Losing a deal asks why; the move itself stays one save, which can be undone."""
+
+import re
+
+import pytest
+
+from crm.models import Change, CrmEvent, Deal, LostReason, Pipeline, Stage
+from crm.services.erasure import erase_lead
+from crm.services.picklists import archive_entry, delete_entry
+from crm.services.pipelines import add_pipeline
+from tests.conftest import make_deal, make_lead
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def price(company):
+    company.grace_seconds = 30
+    company.save()
+    return LostReason.objects.create(company=company, name="Price")
+
+
+@pytest.fixture
+def deal(company):
+    return make_deal(make_lead(company))
+
+
+def stage(company, name):
+    return Stage.objects.for_company(company).get(name=name)
+
+
+def lost_url(deal):
+    return f"/deals/{deal.pk}/lost/"
+
+
+def lose(client, deal, **answer):
+    return client.post(lost_url(deal), {"stage": stage(deal.company, "Lost").pk, **answer}, follow=True)
+
+
+def kinds(deal):
+    return list(CrmEvent.objects.filter(deal=deal, taken_back_at=None).order_by("pk").values_list("kind", flat=True))
+
+
+def undo(client, response):
+    url = re.search(r'action="(/undo/[0-9a-f-]+/)"', response.content.decode()).group(1)
+    return client.post(url, follow=True)
+
+
+def test_a_company_without_reasons_is_asked_nothing(client_as, sales, company, deal):
+    client_as(sales).post(f"/deals/{deal.pk}/move/", {"stage": stage(company, "Lost").pk})
+
+    assert kinds(deal) == ["deal_created", "deal_lost"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_a_move_to_lost_asks_first_and_moves_nothing_yet(client_as, sales, company, deal, price, headers):
+    lost = stage(company, "Lost")
+    client = client_as(sales)
+
+    response = client.post(f"/deals/{deal.pk}/move/", {"stage": lost.pk, "next": "/deals/"}, headers=headers)
+
+    url = response.headers.get("HX-Redirect") or response.url
+    assert url == f"/deals/{deal.pk}/lost/?stage={lost.pk}&next=%2Fdeals%2F"
+    page = client.get(url).content.decode()
+    assert "Why is <bdi>Forty licences</bdi> lost?" in page
+    assert "Price" in page
+    assert Deal.objects.get().stage == deal.stage
+
+
+def test_a_move_to_won_or_between_open_stages_asks_nothing(client_as, sales, company, deal, price):
+    for name in ("Proposal", "Won"):
+        client_as(sales).post(f"/deals/{deal.pk}/move/", {"stage": stage(company, name).pk})
+
+        assert Deal.objects.get().stage.name == name
+
+
+def test_the_answer_and_the_move_are_one_save(client_as, sales, company, deal, price):
+    page = lose(client_as(sales), deal, lost_reason=price.pk, outcome_note="Twice as much as theirs.")
+
+    deal.refresh_from_db()
+    assert (deal.stage.name, deal.lost_reason, deal.outcome_note) == ("Lost", price, "Twice as much as theirs.")
+    assert kinds(deal) == ["deal_created", "deal_lost"]
+    assert len(set(Change.objects.values_list("action", "changed_at"))) == 1
+    assert "Forty licences is now in Lost." in page.content.decode()
+    shown = client_as(sales).get(f"/deals/{deal.pk}/").content.decode()
+    assert "Lost reason: none → Price" in shown
+    assert "Twice as much as theirs." in shown
+
+
+def test_not_now_moves_without_a_reason(client_as, sales, deal, price):
+    lose(client_as(sales), deal, not_now="1")
+
+    deal.refresh_from_db()
+    assert (deal.stage.name, deal.lost_reason) == ("Lost", None)
+
+
+def test_a_company_that_wants_a_reason_gets_one(client_as, sales, company, deal, price):
+    company.requires_lost_reason = True
+    company.save()
+    client = client_as(sales)
+    lost = stage(company, "Lost")
+    form = {"title": "Forty licences", "currency": "EUR", "stage": lost.pk}
+
+    skipped = lose(client, deal, not_now="1")
+    edited = client.post(f"/deals/{deal.pk}/edit/", form)
+
+    assert "Choose a reason." in skipped.content.decode()
+    assert "Not now" not in skipped.content.decode()
+    assert "Choose a reason why the deal was lost." in edited.content.decode()
+    assert Deal.objects.get().stage == deal.stage
+    client.post(f"/deals/{deal.pk}/edit/", {**form, "lost_reason": price.pk})
+    assert Deal.objects.get().lost_reason == price
+
+
+def test_undo_brings_back_the_stage_without_the_reason(client_as, sales, deal, price):
+    client = client_as(sales)
+
+    undo(client, lose(client, deal, lost_reason=price.pk))
+
+    assert (Deal.objects.get().stage, Deal.objects.get().lost_reason) == (deal.stage, None)
+    assert kinds(deal) == ["deal_created"]
+
+
+def test_undo_of_opening_a_lost_deal_again_brings_back_its_reason(client_as, sales, company, deal, price):
+    client = client_as(sales)
+    lose(client, deal, lost_reason=price.pk, outcome_note="Too dear.")
+
+    opened = client.post(f"/deals/{deal.pk}/move/", {"stage": stage(company, "Proposal").pk}, follow=True)
+    assert Deal.objects.get().lost_reason is None
+    undo(client, opened)
+
+    deal.refresh_from_db()
+    assert (deal.stage.name, deal.lost_reason, deal.outcome_note) == ("Lost", price, "Too dear.")
+
+
+def test_undo_does_without_a_reason_that_was_deleted_since(client_as, sales, company, deal, price):
+    client = client_as(sales)
+    lose(client, deal, lost_reason=price.pk)
+    opened = client.post(f"/deals/{deal.pk}/move/", {"stage": stage(company, "Proposal").pk}, follow=True)
+    delete_entry(entry=price, move_to=None)
+
+    undo(client, opened)
+
+    assert (Deal.objects.get().stage.name, Deal.objects.get().lost_reason) == ("Lost", None)
+
+
+def test_a_reason_added_after_not_now_is_gone_once_the_move_is_undone(client_as, sales, deal, price):
+    client = client_as(sales)
+    response = lose(client, deal, not_now="1")
+    Deal.objects.update(lost_reason=price)
+
+    undo(client, response)
+
+    assert (Deal.objects.get().stage, Deal.objects.get().lost_reason) == (deal.stage, None)
+
+
+def test_a_won_deal_does_not_say_why_it_was_lost(client_as, sales, company, deal, price):
+    client = client_as(sales)
+    lose(client, deal, lost_reason=price.pk, outcome_note="Too dear.")
+
+    client.post(f"/deals/{deal.pk}/move/", {"stage": stage(company, "Won").pk})
+
+    assert (Deal.objects.get().lost_reason, Deal.objects.get().outcome_note) == (None, "")
+
+
+def test_a_reason_that_was_archived_meanwhile_is_refused_in_words(client_as, sales, company, deal, price):
+    LostReason.objects.create(company=company, name="Timing")
+    LostReason.objects.filter(pk=price.pk).update(archived_at="2026-01-01T00:00Z")
+
+    response = lose(client_as(sales), deal, lost_reason=price.pk)
+
+    assert "The one you chose is no longer in use." in response.content.decode()
+    assert Deal.objects.get().stage == deal.stage
+
+
+def test_a_lost_stage_that_was_archived_meanwhile_is_refused_in_words(client_as, sales, company, deal, price):
+    Stage.objects.create(company=company, name="Dropped", meaning="lost")
+    archive_entry(entry=stage(company, "Lost"))
+
+    response = lose(client_as(sales), deal, lost_reason=price.pk)
+
+    assert "Nothing was changed: Lost was archived. Choose another stage." in response.content.decode()
+    assert Deal.objects.get().stage == deal.stage
+
+
+def test_a_deal_that_another_person_has_lost_meanwhile_is_lost_once(client_as, sales, company, deal, price):
+    lose(client_as(sales), deal, lost_reason=price.pk)
+
+    lose(client_as(sales), deal, not_now="1")
+
+    assert kinds(deal) == ["deal_created", "deal_lost"]
+    assert Deal.objects.get().lost_reason == price
+
+
+@pytest.mark.parametrize("reason", ["nonsense", "9" * 30, "\x00", "theirs"])
+def test_an_unknown_reason_and_another_companys_are_refused(client_as, sales, other_company, deal, price, reason):
+    theirs = LostReason.objects.create(company=other_company, name="Theirs")
+
+    response = lose(client_as(sales), deal, lost_reason=theirs.pk if reason == "theirs" else reason)
+
+    assert response.status_code == 200
+    assert Deal.objects.get().stage == deal.stage
+
+
+def test_erasure_clears_the_note_and_none_is_asked_for_later(client_as, sales, company, price):
+    lead = make_lead(company)
+    lost = make_deal(lead, stage=stage(company, "Lost"), outcome_note="Ada said no.")
+    still_open = make_deal(lead)
+    erase_lead(lead=lead)
+
+    page = client_as(sales).get(f"{lost_url(still_open)}?stage={stage(company, 'Lost').pk}")
+
+    assert Deal.objects.get(pk=lost.pk).outcome_note == ""
+    assert list(page.context["form"].fields) == ["lost_reason"]
+
+
+def test_a_deal_moves_to_the_first_open_stage_of_another_pipeline_and_nothing_fires(client_as, sales, company, deal):
+    renewals = add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
+    first = Stage.objects.of(renewals)[0]
+    client = client_as(sales)
+
+    page = client.get(f"/deals/{deal.pk}/").content.decode()
+    client.post(f"/deals/{deal.pk}/move/", {"stage": first.pk})
+
+    assert re.search(rf'<button name="stage" value="{first.pk}">.*Move to <bdi>Renewals</bdi>', page, re.S)
+    assert Deal.objects.get().stage == first
+    assert kinds(deal) == ["deal_created"]
+    form = client.get(f"/deals/{deal.pk}/edit/").content.decode()
+    assert re.findall(r'<optgroup label="(\w+)"', form) == ["Sales", "Renewals"]
