@@ -19,8 +19,11 @@ from crm.models import (
     Lead,
     LeadMeaning,
     LeadStatus,
+    LostReason,
+    Pipeline,
     SavedView,
     Stage,
+    StageMeaning,
     Task,
     TaskKind,
     User,
@@ -35,20 +38,44 @@ STATUSES = ("New",) * 8 + ("Contacted",) * 6 + ("Qualified",) * 8 + ("Unqualifie
 TASK_FREE = 0.3  # of the deals and leads: My day shows deals without a next task
 UNTOUCHED = timedelta(days=5)
 DUE_IN_DAYS = (-3, -1, 0, 0, 2, 3, 5, 7, 9, 12, 16, 21)
+CLOSE_IN_DAYS = (45, 60, 90, 150, 240)  # after it was added
 STAGES = ("Discovery", "Proposal", "Negotiation", "Won", "Won", "Lost")
 
 
 def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, deals: int) -> None:
     """Create this many leads and deals for the company, which must not have any rules yet."""
     seller = people.member(company, Role.SALES)
+    renewals = _renewals(company)
+    reasons = _lost_reasons(company)
     with acting_as(seller):
         created = _leads(company, seller, dice, leads)
         # Only leads that may be sent to LinkedIn, so that any deal moved on the board is sent at once.
         qualified = [lead for lead in created if lead.status.name == "Qualified" and _may_be_sent(lead)]
-        stages = {stage.name: stage for stage in Stage.objects.for_company(company)}
-        Deal.objects.bulk_create(_deal(lead, stages, dice) for lead in islice(cycle(qualified), deals))
+        stages = {stage.name: stage for stage in Stage.objects.usual_of(company)}
+        made = [_deal(lead, stages, dice) for lead in islice(cycle(qualified), deals)]
+        for at, deal in enumerate(made):
+            if deal.stage.meaning == StageMeaning.LOST:
+                deal.lost_reason = reasons[at % len(reasons)]
+            elif deal.title == "Annual renewal" and deal.stage.is_open:
+                deal.stage = renewals[at % 2]
+        Deal.objects.bulk_create(made)
         _qualify_again(qualified[:2])
     _move_back(company, now, dice)
+
+
+def _renewals(company: Company) -> list[Stage]:
+    """The stages of a second pipeline."""
+    pipeline = Pipeline.objects.create(company=company, name="Renewals")
+    return Stage.objects.bulk_create(
+        Stage(company=company, pipeline=pipeline, name=name, meaning=meaning, chance=chance, position=at)
+        for at, (name, meaning, chance) in enumerate(people.RENEWALS, start=1)
+    )
+
+
+def _lost_reasons(company: Company) -> list[LostReason]:
+    return LostReason.objects.bulk_create(
+        LostReason(company=company, name=name, position=at) for at, name in enumerate(people.LOST_REASONS, start=1)
+    )
 
 
 def _leads(company: Company, owner: User, dice: random.Random, count: int) -> list[Lead]:
@@ -158,7 +185,7 @@ def _date_rows(
     )
     for deal in deals:
         deal.created_at, deal.updated_at = deal_created[deal.pk], last[deal.lead_id, deal.pk]
-        deal.expected_close = (deal.created_at + timedelta(days=45)).date()
+        deal.expected_close = (deal.created_at + timedelta(days=CLOSE_IN_DAYS[deal.pk % 5])).date()
     Deal.objects.bulk_update(deals, ["created_at", "updated_at", "expected_close"])
 
 

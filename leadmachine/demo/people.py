@@ -41,6 +41,8 @@ DEAL_TITLES: Final = (
     "Starter plan", "Team licences", "Enterprise licences", "Onboarding package", "Annual renewal", "Pilot project",
     "Integration work", "Support contract",
 )  # fmt: skip
+LOST_REASONS: Final = ("Price", "A competitor", "No budget", "Bad timing", "No answer")
+RENEWALS: Final = (("Due", "open", 60), ("Offered", "open", 80), ("Renewed", "won", 100), ("Ended", "lost", 0))
 TASK_TITLES: Final = (
     ("task", "Send the offer"), ("task", "Answer the security questions"), ("task", "Send the contract"),
     ("task", "Ask for a start date"), ("call", "Call about the offer"), ("call", "Follow up after the webinar"),

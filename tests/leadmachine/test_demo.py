@@ -143,7 +143,7 @@ def test_no_old_event_is_sent_at_the_first_start(northwind) -> None:
 
 def test_whichever_open_deal_is_won_is_sent_at_once(northwind, sandbox) -> None:
     deals = list(Deal.objects.for_company(northwind).open())
-    won = Stage.objects.get(company=northwind, meaning="won")
+    won = Stage.objects.usual_of(northwind).get(meaning="won")
 
     for deal in deals:
         deal.stage = won
