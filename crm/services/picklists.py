@@ -85,7 +85,8 @@ def picklist_of(entry: PicklistEntry) -> Picklist:
 
 def offered_next_to(entry: PicklistEntry) -> QuerySet[Any]:
     """The other entries of its list that are not archived."""
-    return _list_of(entry).offered().exclude(pk=entry.pk)
+    offered: QuerySet[Any] = _list_of(entry).offered()
+    return offered.exclude(pk=entry.pk)
 
 
 def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
