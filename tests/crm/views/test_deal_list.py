@@ -52,7 +52,7 @@ def four(company, sales, renewals, price):
         ("dated=no", ["Again", "Dear"]),
         ("currency=CHF", ["Again"]),
         ("pipeline={sales_pipeline}&meaning=lost&dated=no", ["Dear"]),
-        ("pipeline=nonsense&stage=9&meaning=x&close_from=yesterday", ["Again", "Lost", "Dear", "Open"]),
+        ("pipeline=nonsense&stage=0&meaning=x&close_from=yesterday", ["Again", "Lost", "Dear", "Open"]),
         ("sort=deal", ["Again", "Dear", "Lost", "Open"]),
         ("sort=-amount", ["Open", "Again", "Dear", "Lost"]),
         ("sort=amount", ["Dear", "Again", "Open", "Lost"]),
