@@ -10,7 +10,7 @@ from django.core.serializers import serialize
 from django.test import Client
 from rest_framework.test import APIClient
 
-from crm.models import Change, Company, Deal, Lead, LeadStatus, Stage, Tag
+from crm.models import Change, Company, Deal, Lead, LeadStatus, LostReason, Stage, Tag
 from crm.models.roles import Role
 from crm.services.editing import change_status, move_deal
 from crm.services.erasure import erase_lead
@@ -195,6 +195,13 @@ def the_form_of_a_deal(scene: Scene) -> None:
 @way("POST deal_move", fires="deal_won")
 def the_board(scene: Scene) -> None:
     scene.web.post(f"/deals/{scene.deal.pk}/move/", {"stage": scene.won.pk})
+
+
+@way("POST deal_lost", fires="deal_lost")
+def why_a_deal_is_lost(scene: Scene) -> None:
+    LostReason.objects.create(company=scene.lead.company, name="Price")
+    lost = Stage.objects.get(company=scene.company, meaning="lost")
+    scene.web.post(f"/deals/{scene.deal.pk}/lost/", {"stage": lost.pk, "outcome_note": "Too dear"})
 
 
 @way("POST lead_tags", "POST deal_tags", "POST lead_bulk_tags", fires="")

@@ -189,7 +189,7 @@ def test_the_list_of_deals_has_the_column_too(client_as, sales, company, make_ru
     web = client_as(sales)
     web.post(TOGGLE, {"shown": "1"})
 
-    page = web.get("/deals/", {"stage": stage.pk})
+    page = web.get("/deals/list/", {"stage": stage.pk})
 
     assert column(page) == {"Forty licences": "Waiting for an e-mail (Key page view)"}
     assert "Waiting for an e-mail (Key page view)" in page.content.decode()
@@ -242,7 +242,7 @@ def test_what_was_sent_so_long_ago_that_its_log_is_gone_is_not_denied(client_as,
     web.post(TOGGLE, {"shown": "1"})
 
     pages = [web.get(row.get_absolute_url()) for row in (deal.lead, deal)]
-    lists = [web.get("/leads/"), web.get("/deals/", {"stage": deal.stage_id})]
+    lists = [web.get("/leads/"), web.get("/deals/list/", {"stage": deal.stage_id})]
 
     assert not ConversionEvent.objects.exists()
     for page in pages:
