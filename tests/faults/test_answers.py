@@ -171,7 +171,7 @@ def test_a_retry_after_is_kept_to_whatever_happened_before(
 
     send_all(company)
 
-    assert 80 < rest_of(company) <= 90
+    assert 80 < rest_of(company) <= 91  # it may start when the lane has been read, a moment after the response
     lane = Connection.objects.get()
     assert (lane.throttles_in_a_row, lane.failures_in_a_row) == (0, 41 if status == 503 else 0)
 

@@ -192,13 +192,12 @@ def test_a_chance_or_name_that_makes_no_sense_is_refused(client, renewals, form,
     assert stages_of(renewals) == USUAL
 
 
-def test_the_chance_of_won_and_lost_is_fixed(client, company, renewals):
-    won, proposal = stage(renewals, "Won"), stage(renewals, "Proposal")
+def test_the_chance_of_won_and_lost_is_fixed(client, renewals):
+    won = stage(renewals, "Won")
     client.post(f"{STAGES}{won.pk}/", {"name": "Won", "meaning": "won", "chance": 10, "colour": ""})
-    client.post(f"{STAGES}{proposal.pk}/", {"name": "Proposal", "meaning": "lost", "chance": 50, "colour": ""})
+    client.post(f"{STAGES}new/?pipeline={renewals.pk}", {"name": "No go", "meaning": "lost", "chance": 50, "colour": ""})
 
-    assert stages_of(renewals) == [USUAL[0], ("Proposal", "lost", 0), *USUAL[2:]]
-    make_deal(make_lead(company), stage=won)
+    assert stages_of(renewals) == [*USUAL, ("No go", "lost", 0)]
     assert client.get(f"{STAGES}{won.pk}/").context["form"].fields["chance"].disabled
 
 
