@@ -101,14 +101,6 @@ class CompanyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self.message_user(request, "Activated. New events are sent from now on.")
 
 
-@admin.register(LostReason, Pipeline)
-class CompanyListAdmin(AutocompleteAdmin):
-    list_display = ("name", "company", "archived_at")
-    list_select_related = ("company",)
-    search_fields = ("name", "company__name")
-    autocomplete_fields = ("company",)
-
-
 @admin.register(LeadStatus, Stage)
 class StepAdmin(ReadOnlyAdmin):
     """View only. Admins of the company change them, with the checks that keep events true."""
@@ -128,6 +120,15 @@ class DeletionOnRecordAdmin(AutocompleteAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for row in queryset:
             delete(row=row)
+
+
+@admin.register(LostReason, Pipeline)
+class CompanyListAdmin(ReadOnlyAdmin):
+    """View only, as are statuses and stages."""
+
+    list_display = ("name", "company", "archived_at")
+    list_select_related = ("company",)
+    search_fields = ("name", "company__name")
 
 
 @admin.register(Lead)

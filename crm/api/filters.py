@@ -11,8 +11,9 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
-from crm.models import Company, Deal, Lead, Membership, Task
+from crm.models import Company, Deal, Lead, Membership, Pipeline, Stage, Task
 from crm.models.addresses import NO_ADDRESS
+from crm.models.deal import DealQuerySet
 from crm.models.lead import LeadQuerySet
 
 
@@ -92,6 +93,16 @@ class IdFilter(filters.Filter):  # type: ignore[misc]
         super().__init__(field_name=f"{name}_id", min_value=1, max_value=MAX_ID)
 
 
+class PipelineFilter(IdFilter):
+    """The id of a pipeline, which finds the deals in its stages."""
+
+    def filter(self, deals: DealQuerySet, pk: int | None) -> DealQuerySet:
+        if pk is None:
+            return deals
+        pipeline = Pipeline.objects.filter(pk=pk).first()
+        return deals.filter(stage__in=Stage.objects.of(pipeline)) if pipeline else deals.none()
+
+
 class NotEmptyChoiceField(NotEmpty, ChoiceField):  # type: ignore[misc]
     pass
 
@@ -104,7 +115,7 @@ class DealFilter(filters.FilterSet):  # type: ignore[misc]
     """`?lead=`, `?owner=`, `?stage=`, `?pipeline=`, `?lost_reason=`. An invalid value is a 400."""
 
     lead, owner, stage, lost_reason = (IdFilter(name) for name in ("lead", "owner", "stage", "lost_reason"))
-    pipeline = IdFilter("stage__pipeline")
+    pipeline = PipelineFilter("stage__pipeline")
 
     class Meta:
         model = Deal

@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from crm.forms.changes import ChangesForm
-from crm.models.picklist import Colour, PicklistEntry, Tag
+from crm.models.picklist import Colour, PicklistEntry, Tag, named_alike
 from crm.models.steps import CERTAIN_CHANCES, PipelineStep, Stage
 
 NOT_A_PERSON: Final = "Such as “VIP”. The name of a person does not belong here: it would stay when they are erased."
@@ -40,10 +40,9 @@ class PicklistForm(ChangesForm):
         name = " ".join(self.cleaned_data["name"].split())
         model = cast(type[PicklistEntry], type(self.instance))
         others = model.objects.beside(self.instance).exclude(pk=self.instance.pk)
-        for other in others:
-            if other.name.casefold() == name.casefold():
-                state = "is one in the archive" if other.archived_at else "is already one"
-                raise ValidationError(f"There {state} called “{other}”. Each name must be different.")
+        if other := named_alike(others, name):
+            state = "is one in the archive" if other.archived_at else "is already one"
+            raise ValidationError(f"There {state} called “{other}”. Each name must be different.")
         return name
 
 

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 
 from crm.models import Company, Deal, LostReason, Pipeline
 from crm.models.deal import NOTE_LENGTH
+from crm.models.picklist import named_alike
 
 
 class PipelineForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -25,7 +26,7 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg]
         """Raise ValidationError if another of the company's pipelines has this name, ignoring case."""
         name = " ".join(self.cleaned_data["name"].split())
         others = Pipeline.objects.for_company(self.instance.company).exclude(pk=self.instance.pk)
-        if name.casefold() in {other.name.casefold() for other in others}:
+        if named_alike(others, name):
             raise ValidationError(f"There is a pipeline called “{name}” already.")
         return name
 

@@ -28,7 +28,7 @@ def _one_pipeline_for_each_company(apps, editor):
             each.pipeline = pipeline_of[pk]
             each.chance = {"won": 100, "lost": 0}.get(each.meaning, 50)
         for at, each in enumerate(open_stages, start=1):
-            each.chance = round(100 * at / (len(open_stages) + 1))
+            each.chance = min(max(round(100 * at / (len(open_stages) + 1)), 1), 99)
     rows = [each for stages in by_company.values() for each in stages]
     stage.objects.using(alias).bulk_update(rows, ["pipeline", "chance"], batch_size=1000)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Lower
 
 from crm.models.bidi import without_bidi_controls
@@ -17,6 +17,7 @@ from crm.models.tenancy import CompanyQuerySet
 LAST_POSITION: Final = 32_767
 FIRST_TYPE: Final = "inbound"  # the code of a new lead's type, unless another is chosen
 CODE_LENGTH: Final = 20
+NAME_LENGTH: Final = 60
 
 
 class Colour(models.TextChoices):
@@ -38,6 +39,13 @@ TONE_OF_MEANING: Final = {
     "qualified": "good", "won": "good", "unqualified": "bad", "lost": "bad", "working": "wait", "new": "info",
 }  # fmt: skip
 
+
+def named_alike(rows: models.QuerySet[Any], name: str) -> Any:
+    """The first of these rows with this name, ignoring case as people do and as the database's constraints do."""
+    by_database = rows.alias(lowered=Lower("name")).filter(lowered=Lower(Value(name))).first()
+    return by_database or next((row for row in rows if row.name.casefold() == name.casefold()), None)
+
+
 E = TypeVar("E", bound="PicklistEntry", covariant=True)
 
 
@@ -55,7 +63,7 @@ class PicklistEntry(models.Model):
     """An entry of a list. Name, colour and order are free: no event depends on them."""
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE)
-    name = models.CharField(max_length=60)
+    name = models.CharField(max_length=NAME_LENGTH)
     colour = models.CharField(max_length=10, choices=Colour.choices, blank=True, default="", db_default="")
     position = models.PositiveSmallIntegerField(default=1)
     archived_at = models.DateTimeField(null=True, editable=False)

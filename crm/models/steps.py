@@ -1,16 +1,16 @@
 """The steps that leads and deals go through, as each company defines them: lead statuses, and pipelines of stages."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Case, Q, When
 from django.db.models.functions import Lower
 
 from crm.models.bidi import without_bidi_controls
-from crm.models.picklist import TONE_OF_MEANING, PicklistEntry, PicklistQuerySet
+from crm.models.picklist import NAME_LENGTH, TONE_OF_MEANING, PicklistEntry, PicklistQuerySet
 from crm.models.tenancy import CompanyQuerySet
 
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ class StageMeaning(models.TextChoices):
     OPEN = "open", "Open"
     WON = "won", "Won"
     LOST = "lost", "Lost"
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name, with a number if it is taken."""
+    names = (name, *(f"{name[: NAME_LENGTH - 5]} {number}" for number in range(2, len(taken) + 3)))
+    return next(each for each in names if each not in taken)
 
 
 S = TypeVar("S", bound="PipelineStep", covariant=True)
@@ -68,10 +74,8 @@ class StepQuerySet(PicklistQuerySet[S]):
             own = steps.filter(meaning=meaning)
             if meaning not in self.model.needed or own.offered().exists() or own.update(archived_at=None):
                 return
-            taken = set(steps.values_list("name", flat=True))
-            label = meaning.capitalize()
-            names = (label, *(f"{label} {number}" for number in range(2, len(taken) + 3)))
-            self.create(company=company, name=next(name for name in names if name not in taken), meaning=meaning)
+            name = free_name(meaning.capitalize(), set(steps.values_list("name", flat=True)))
+            self.create(company=company, name=name, meaning=meaning)
 
 
 class PipelineStep(PicklistEntry):
@@ -148,16 +152,16 @@ class Pipeline(models.Model):
 
 
 IN_USE: Final = Q(pipeline=None) | Q(pipeline__archived_at=None)
+IN_DEFAULT: Final = Q(pipeline=None) | Q(pipeline__is_default=True)
 
 
 class StageQuerySet(StepQuerySet["Stage"]):
     def of(self, pipeline: Pipeline) -> Self:
         """The stages of a pipeline."""
-        own = Q(pipeline=pipeline) | Q(pipeline=None) if pipeline.is_default else Q(pipeline=pipeline)
-        return self.for_company(pipeline.company_id).filter(own)
+        return self.for_company(pipeline.company_id).filter(IN_DEFAULT if pipeline.is_default else Q(pipeline=pipeline))
 
     def usual_of(self, company: "Company | int") -> Self:
-        return self.for_company(company).filter(Q(pipeline=None) | Q(pipeline__is_default=True))
+        return self.for_company(company).filter(IN_DEFAULT)
 
     def in_use(self) -> Self:
         """Stages of the pipelines that are not archived, with those that are archived themselves."""
@@ -172,7 +176,8 @@ class StageQuerySet(StepQuerySet["Stage"]):
 
     def in_order(self) -> Self:
         """Stages pipeline by pipeline, each with its pipeline."""
-        return self.order_by("-pipeline__is_default", "pipeline", "position", "pk").select_related("pipeline")
+        default_first = Case(When(IN_DEFAULT, then=0), default="pipeline_id", output_field=models.BigIntegerField())
+        return self.order_by(default_first, "position", "pk").select_related("pipeline")
 
 
 class Stage(PipelineStep):

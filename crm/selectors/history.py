@@ -36,6 +36,8 @@ def _names(model: type[Model], field: str, changes: Iterable[Change]) -> dict[st
 
 
 def _described(change: Change, names: Mapping[str, Mapping[str, str]]) -> str:
+    if change.field not in ChangedField.values:  # written by a process of a later version, during a deploy
+        return "Changed"
     field = ChangedField(change.field)
     if field == ChangedField.EMAIL:
         return "E-mail address changed"

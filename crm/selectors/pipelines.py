@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 
 from crm.models import Company, Deal, Pipeline, Stage
+from crm.models.steps import IN_USE, StageQuerySet
 from crm.selectors.picklists import anchor_of
 from crm.services.picklists import STAGES
 
@@ -45,6 +46,15 @@ def _keys(pipeline: Pipeline) -> tuple[int | None, ...]:
     return (pipeline.pk, None) if pipeline.is_default else (pipeline.pk,)
 
 
+def stages_on_boards(company: Company) -> StageQuerySet:
+    """The stages of the pipelines that are offered, and of each archived one that has an open deal.
+
+    It can get one by an undo, or by a move in the moment in which it is archived.
+    """
+    open_deals = Deal.objects.open().filter(stage__pipeline=OuterRef("pipeline"))
+    return Stage.objects.for_company(company).filter(IN_USE | Exists(open_deals)).in_order()
+
+
 @dataclass(frozen=True)
 class PipelineChoice:
     """The pipelines that a page can show, the one that it shows, and the stages of that one, archived ones too."""
@@ -69,11 +79,15 @@ def choice_of(stages: Iterable[Stage], wanted: str) -> PipelineChoice:
 
 
 def by_pipeline(stages: Iterable[Stage]) -> dict[int | None, list[Stage]]:
-    """The stages by the id of their pipeline, for the moves that each row of a list offers."""
+    """The stages by the id of their pipeline, for the moves that each row of a list offers.
+
+    Those of the default pipeline are under None, too: some of them may be in none.
+    """
     found: defaultdict[int | None, list[Stage]] = defaultdict(list)
     for stage in stages:
-        found[stage.pipeline_id].append(stage)
-    return dict(found)
+        found[None if stage.pipeline and stage.pipeline.is_default else stage.pipeline_id].append(stage)
+    default = next((stage.pipeline_id for stage in found[None] if stage.pipeline_id), None)
+    return {**found, default: found[None]}
 
 
 def first_open_stages(stages: Iterable[Stage], *, besides: Pipeline | None) -> list[Stage]:

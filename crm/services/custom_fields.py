@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from crm.models import AuditAction, Company, CustomField, Deal, FieldSubject, Lead
 from crm.models.custom_field import WITH_CHOICES, changed_choices, free_key
 from crm.models.custom_lookups import COLUMN, has_value, merged
+from crm.models.picklist import named_alike
 from crm.models.tenancy import CompanyQuerySet
 from crm.services import audit
 
@@ -120,7 +121,7 @@ def _remove_chunk(field: CustomField, after: int) -> list[int]:
 
 def _check_name(field: CustomField) -> None:
     others = CustomField.objects.of(field.company_id, field.subject).not_removed().exclude(pk=field.pk)
-    if others.filter(name__iexact=field.name).exists():
+    if named_alike(others, field.name):
         raise ValidationError({"name": "There is a field of this name already. It may be archived."})
 
 

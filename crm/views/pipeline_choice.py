@@ -5,15 +5,14 @@ from typing import Final
 from django.http import QueryDict
 
 from crm.accounts.decorators import MemberRequest
-from crm.models import Stage
-from crm.selectors.pipelines import PipelineChoice, choice_of
+from crm.selectors.pipelines import PipelineChoice, choice_of, stages_on_boards
 
 PIPELINE: Final = "pipeline"  # in the URL, and in the session by company
 
 
 def chosen_pipeline(request: MemberRequest) -> PipelineChoice:
     """The pipeline in the URL or in the session, or else the default one. What the URL says is remembered."""
-    stages = Stage.objects.for_company(request.membership.company).in_use().in_order()
+    stages = stages_on_boards(request.membership.company)
     remembered = request.session.get(PIPELINE, {})
     company = str(request.membership.company_id)
     choice = choice_of(stages, request.GET.get(PIPELINE, "") or remembered.get(company, ""))

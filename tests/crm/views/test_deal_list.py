@@ -106,3 +106,13 @@ def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, co
 
 def test_an_empty_list_says_what_will_be_there(client_as, sales, company):
     assert "No deals yet" in client_as(sales).get("/deals/list/").content.decode()
+
+
+def test_with_the_linkedin_column_each_cell_has_its_heading(client_as, sales, four):
+    sales.shows_outcomes = True
+    sales.save()
+
+    page = client_as(sales).get("/deals/list/").content.decode()
+
+    first_row = page.partition("<tbody")[2].partition("</tr>")[0]
+    assert page.count("<th\n") + page.count("<th ") == first_row.count("<td ") > 6

@@ -1,6 +1,7 @@
 """What admins do with pipelines, that their stages are lists of their own, and that none of it is an event."""
 
 import pytest
+from django.db.models.functions import Now
 
 from capi.models import ConversionEvent
 from crm.models import AuditEntry, Change, Company, CrmEvent, Deal, LostReason, Pipeline, Stage
@@ -195,7 +196,9 @@ def test_a_chance_or_name_that_makes_no_sense_is_refused(client, renewals, form,
 def test_the_chance_of_won_and_lost_is_fixed(client, renewals):
     won = stage(renewals, "Won")
     client.post(f"{STAGES}{won.pk}/", {"name": "Won", "meaning": "won", "chance": 10, "colour": ""})
-    client.post(f"{STAGES}new/?pipeline={renewals.pk}", {"name": "No go", "meaning": "lost", "chance": 50, "colour": ""})
+    client.post(
+        f"{STAGES}new/?pipeline={renewals.pk}", {"name": "No go", "meaning": "lost", "chance": 50, "colour": ""}
+    )
 
     assert stages_of(renewals) == [*USUAL, ("No go", "lost", 0)]
     assert client.get(f"{STAGES}{won.pk}/").context["form"].fields["chance"].disabled
@@ -283,3 +286,59 @@ def test_nothing_fires_or_stops_when(client, company, renewals, token, make_rule
     assert [
         list(model.objects.order_by("pk").values()) for model in (Deal, CrmEvent, Change, ConversionEvent)
     ] == before
+
+
+# What undo, an earlier version or another alphabet brings about
+
+
+def test_a_deal_that_comes_back_to_an_archived_pipeline_is_on_its_board_and_in_its_forecast(client, company, renewals):
+    make_deal(make_lead(company), title="Forty licences", stage=stage(renewals, "Discovery"))
+    Pipeline.objects.filter(pk=renewals.pk).update(archived_at=Now())
+
+    board = client.get(f"/deals/?pipeline={renewals.pk}")
+
+    assert "Forty licences" in board.content.decode()
+    assert client.get("/deals/forecast/").context["forecast"].total.own.count == 1
+
+
+@pytest.mark.parametrize("names", [("İstanbul", "istanbul"), ("STRASSE", "Straße"), ("Renewals", "RENEWALS")])
+@pytest.mark.parametrize("path", [PAGE, "/company/lists/lost-reasons/new/", "/company/lists/types/new/"])
+@pytest.mark.sqlite
+def test_of_two_names_that_are_alike_the_second_is_refused_or_added(client, names, path):
+    answers = [client.post(path, {"name": name}).status_code for name in names]
+
+    assert answers[0] == 302
+    assert answers[1] in (200, 302)
+
+
+@pytest.mark.sqlite
+def test_a_company_of_an_earlier_version_gets_its_default_pipeline_when_an_admin_adds_one(client, company):
+    Stage.objects.update(pipeline=None)
+    Pipeline.objects.all().delete()
+
+    page = client.post(PAGE, {"name": "Sales"}).content.decode()
+    client.post(PAGE, {"name": "Renewals"})
+
+    assert "There is a pipeline called “Sales” already." in page
+    assert [str(each) for each in Pipeline.objects.for_company(company)] == ["Sales", "Renewals"]
+    assert not Stage.objects.filter(pipeline=None).exists()
+
+
+@pytest.mark.sqlite
+def test_a_stage_of_no_pipeline_joins_the_default_one_under_a_name_that_is_free(client, company, renewals):
+    Stage.objects.bulk_create([Stage(company=company, name="Proposal", meaning="open", position=9)])
+
+    client.post(f"{PAGE}{renewals.pk}/default/")
+
+    former = Pipeline.objects.get(company=company, name="Sales")
+    assert not former.is_default
+    assert [str(each) for each in Stage.objects.of(former)] == [name for name, *_ in USUAL] + ["Proposal 2"]
+
+
+def test_a_deal_in_a_stage_of_no_pipeline_can_move_to_those_of_the_default_one(client, company, renewals):
+    Stage.objects.bulk_create([Stage(company=company, name="Old", meaning="open", position=9)])
+    make_deal(make_lead(company), stage=Stage.objects.get(name="Old"))
+
+    ((_, _, offered),) = client.get("/deals/list/").context["rows"]
+
+    assert [str(each) for each in offered] == [*(name for name, *_ in USUAL), "Old"]
