@@ -8,6 +8,8 @@ class CapiConfig(AppConfig):
     def ready(self) -> None:
         from capi import receivers  # noqa: F401 - importing it connects the signal handlers
         from capi.selectors import expected_conversions, timeline
+        from capi.selectors.company_archive import CONVERSION_EVENTS
+        from crm.exporting import archive
         from crm.selectors import lead_imports, picklists, status_changes
         from crm.selectors.timeline import outlooks, timeline_notes
 
@@ -16,3 +18,4 @@ class CapiConfig(AppConfig):
         status_changes.expected_conversions.append(expected_conversions.of_leads)
         lead_imports.conversions_of_new_leads.append(expected_conversions.of_new_leads)
         picklists.reported_kinds.append(expected_conversions.reported_kinds)
+        archive.FILES.append(CONVERSION_EVENTS)

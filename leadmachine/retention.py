@@ -31,6 +31,7 @@ from crm.models import (
     Membership,
     User,
 )
+from crm.models.data_export import KEPT_FOR, DataExport
 from crm.models.lead_import import AT_WORK, ROWS_KEPT_FOR, LeadImport, LeadImportFile, LeadImportRow
 from crm.models.people import INVITATION_GOOD_FOR
 from crm.services import idempotency, searches
@@ -51,6 +52,7 @@ PAST: Final = Period(
 )
 AT_ONCE: Final = Period("by the next turn", lambda: 0)
 SESSION: Final = Period("7 days", lambda: settings.SESSION_COOKIE_AGE / 86_400)
+EXPORT: Final = Period("1 day", lambda: KEPT_FOR.days)
 CONFIRMATION: Final = Period("3 days", lambda: account_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS)
 # At least as long as the log that they are counted from: otherwise deleted days would be counted again every day.
 COUNTS: Final = Period("3 years", lambda: max(3 * 366, settings.RETENTION_DAYS))
@@ -179,6 +181,9 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
     "crm.SavedView": Kept("as long as its account, or until somebody of the company deletes it"),
     "crm.CalendarFeed": Kept("as long as its account: one row for each member who has a link"),
+    "crm.ExportPart": Kept("as long as its export, or until someone of the company is erased"),
+    "crm.ExportSelection": Kept("as long as its export"),
+    "crm.DataExport": (Expires(EXPORT, "its end", where(DataExport, at="finished_at")),),
     "crm.LeadImportRow": (
         Expires(_days(ROWS_KEPT_FOR.days), "the end of its import, or the upload if it was not started", _import_rows),
     ),

@@ -15,7 +15,7 @@ from capi.diagnostics import checkups
 from capi.models.functions import database_now
 from capi.services.statistics import COUNT_EVERY_SECONDS, refresh_counts
 from crm.accounts import mails
-from crm.services import custom_fields, lead_imports, reminders
+from crm.services import custom_fields, data_exports, lead_imports, reminders
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ class Repeating(ABC):
 SWEEPS_PER_TIDY = 10
 POST_EVERY_SECONDS = 2.0
 IMPORT_EVERY_SECONDS = 2.0
+EXPORT_EVERY_SECONDS = 2.0
 
 
 class Sweeper(Repeating):
@@ -142,6 +143,18 @@ class Importer(Repeating):
 
     def round(self, number: int) -> None:
         lead_imports.work_through(go_on=lambda: not shutdown.has_begun())
+
+
+class Exporter(Repeating):
+    """Every two seconds: works on exports. Separate from the imports, because either may take minutes."""
+
+    name = "exports"
+
+    def seconds(self) -> float:
+        return EXPORT_EVERY_SECONDS
+
+    def round(self, number: int) -> None:
+        data_exports.work_through(go_on=lambda: not shutdown.has_begun())
 
 
 class Watcher(Repeating):

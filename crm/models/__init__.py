@@ -5,6 +5,14 @@ from crm.models.calendar_feed import CalendarFeed
 from crm.models.change import Change, ChangedField
 from crm.models.company import Company
 from crm.models.custom_field import CustomField, FieldSubject, FieldType
+from crm.models.data_export import (
+    DataExport,
+    ExportFormat,
+    ExportKind,
+    ExportPart,
+    ExportSelection,
+    ExportState,
+)
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.idempotency import IdempotencyRecord
@@ -40,8 +48,14 @@ __all__ = [
     "CrmEvent",
     "CrmEventKind",
     "CustomField",
+    "DataExport",
     "Deal",
     "DealTag",
+    "ExportFormat",
+    "ExportKind",
+    "ExportPart",
+    "ExportSelection",
+    "ExportState",
     "FieldSubject",
     "FieldType",
     "IdempotencyRecord",

@@ -114,6 +114,11 @@ class CustomField(models.Model):
         return {choice["key"]: choice["label"] for choice in self.choices}
 
     @property
+    def choice_labels(self) -> str:
+        """The choices that may be chosen, as text."""
+        return ", ".join(label for _, label in self.offered)
+
+    @property
     def offered(self) -> list[tuple[str, str]]:
         """The choices that may be chosen, in order."""
         return self.offered_beside(())

@@ -21,6 +21,7 @@ class Action(StrEnum):
     EDIT_LEADS = "edit_leads"
     DELETE_LEADS = "delete_leads"
     IMPORT_LEADS = "import_leads"
+    EXPORT_LEADS = "export_leads"
     SEE_RULES = "see_rules"
     CHANGE_RULES = "change_rules"
     TEST_RULES = "test_rules"
@@ -42,6 +43,7 @@ MATRIX: Final[dict[Action, frozenset[Role]]] = {
     Action.EDIT_LEADS: _ADMIN_AND_SALES,
     Action.DELETE_LEADS: _ADMIN,
     Action.IMPORT_LEADS: _ADMIN_AND_SALES,
+    Action.EXPORT_LEADS: _ADMIN_AND_SALES,
     Action.SEE_RULES: _ADMIN_AND_OPS,
     Action.CHANGE_RULES: _ADMIN,
     Action.TEST_RULES: _ADMIN_AND_OPS,

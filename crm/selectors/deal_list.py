@@ -37,10 +37,14 @@ ORDERS: Final = {column.key: column.order for column in COLUMNS if column.order}
 
 
 def deals_page(deals: DealQuerySet, company: Company, sort: str, page: str | None) -> Page[Deal]:
-    """A page of these deals of the company, in the order of a column's key, or else those changed last first.
+    """A page of these deals of the company, in the order of a column's key.
 
     Numbered pages: a company has few deals next to its leads, and none of these orders has an index.
     """
+    return Paginator(in_order(deals, company, sort).prefetch_related(*SHOWN), DEALS_PER_PAGE).get_page(page)
+
+
+def in_order(deals: DealQuerySet, company: Company, sort: str) -> DealQuerySet:
+    """The deals in the order of a column's key, or else those changed last first."""
     order = ORDERS.get(sort.removeprefix("-"))
-    ordering = [*order(company, sort.startswith("-")), "-pk"] if order else LAST_CHANGED
-    return Paginator(deals.order_by(*ordering).prefetch_related(*SHOWN), DEALS_PER_PAGE).get_page(page)
+    return deals.order_by(*([*order(company, sort.startswith("-")), "-pk"] if order else LAST_CHANGED))

@@ -28,6 +28,9 @@ class Order(Protocol):
     ) -> list[M]:
         """The first rows after a position, or before it; without one, from the beginning of the list."""
 
+    def whole(self, rows: QuerySet[M]) -> Iterator[QuerySet[M]]:
+        """All rows in this order, in one queryset after the other."""
+
 
 @dataclass(frozen=True)
 class ByFields:
@@ -49,6 +52,9 @@ class ByFields:
             lookup = TupleLessThan if is_descending else TupleGreaterThan
             rows = rows.filter(lookup(Tuple(*map(F, names)), tuple(beyond)))
         return list(rows.order_by(*(f"-{name}" if is_descending else name for name in names))[:count])
+
+    def whole(self, rows: QuerySet[M]) -> Iterator[QuerySet[M]]:
+        yield rows.order_by(*(f"-{name}" if self.is_descending else name for name in (*self.fields, "pk")))
 
 
 @dataclass(frozen=True)
@@ -74,13 +80,20 @@ class ByGroup:
             groups = groups[groups.index(beyond[0]) :]
         found: list[M] = []
         for group in groups:
-            inside = rows.filter(**{f"{self.field}__isnull": True} if group is None else {self.field: group})
+            inside = self._inside(rows, group)
             if beyond is not None and group == beyond[0]:
                 inside = inside.filter(pk__lt=beyond[1]) if is_descending else inside.filter(pk__gt=beyond[1])
             found += inside.order_by("-pk" if is_descending else "pk")[: count - len(found)]
             if len(found) == count:
                 break
         return found
+
+    def whole(self, rows: QuerySet[M]) -> Iterator[QuerySet[M]]:
+        for group in reversed(self.groups) if self.is_descending else self.groups:
+            yield self._inside(rows, group).order_by("-pk" if self.is_descending else "pk")
+
+    def _inside(self, rows: QuerySet[M], group: int | None) -> QuerySet[M]:
+        return rows.filter(**{f"{self.field}__isnull": True} if group is None else {self.field: group})
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from django.db.models.functions import Cast, Coalesce, Concat, Now
 from crm.models import (
     AuditAction,
     AuditEntry,
+    Company,
     CustomField,
     Deal,
     FieldSubject,
@@ -36,6 +37,7 @@ from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_lookups import merged
 from crm.models.lead import PERSONAL, PersonErased
 from crm.services import audit
+from crm.services.data_exports import forget_people
 from crm.services.lead_imports import forget_person
 from crm.services.saved_views import forget_source
 from crm.signals import lead_erased
@@ -55,6 +57,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
     larger transaction, because the wait would have to last until the end of that.
     """
     with transaction.atomic(durable=True):
+        Company.objects.hold(lead.company_id)  # no export that has read the person is stored after this
         # Lock the row first, as every change of a lead does, so that changes run one after the other.
         locked = Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead.pk).first()
         if locked is None:
@@ -65,6 +68,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         transaction.on_commit(partial(logger.info, ERASED, locked.pk, locked.company_id, locked.created_at.isoformat()))
         lead_erased.send(sender=Lead, company_id=locked.company_id, lead_ids=[locked.pk])
         forget_person(locked)
+        forget_people(locked.company_id)
         deals = _clear_deals(locked)
         _clear_tasks(locked)
         forget_source(locked)

@@ -12,6 +12,7 @@ from crm.forms.deal_filters import BoardFilter, DealFilter
 from crm.forms.deals import DealForm
 from crm.forms.filters import SearchForm
 from crm.models import Deal, FieldSubject, Lead, Stage
+from crm.models.deal import DealQuerySet
 from crm.models.roles import Action
 from crm.selectors import timeline
 from crm.selectors.custom_fields import fields_in_use, shown_values
@@ -62,9 +63,8 @@ def deal_list(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         return to_filtered(request, [*DealFilter.base_filters, "sort"])
     company, sort = request.membership.company, request.GET.get("sort", "")
-    filtered = DealFilter(request.GET, queryset=Deal.objects.for_company(company), request=request)
-    text = recall_search(request.membership, request.GET.get("search", ""))
-    page = deals_page(search(filtered.qs, company, text), company, sort, request.GET.get("page"))
+    filtered, text, found = filtered_deals(request)
+    page = deals_page(found, company, sort, request.GET.get("page"))
     options = by_pipeline(Stage.objects.for_company(company).offered().in_order())
     rows = with_outcomes(page, outcomes_of_deals, request)
     context = {
@@ -76,6 +76,14 @@ def deal_list(request: MemberRequest) -> HttpResponse:
         "is_narrowed": bool(text) or any(request.GET.get(name) for name in filtered.filters),
     }
     return render(request, "crm/deals/list.html", context)
+
+
+def filtered_deals(request: MemberRequest) -> tuple[DealFilter, str, DealQuerySet]:
+    """The filter of all deals as in the URL, what is searched for, and the deals that both find."""
+    company = request.membership.company
+    filtered = DealFilter(request.GET, queryset=Deal.objects.for_company(company), request=request)
+    text = recall_search(request.membership, request.GET.get("search", ""))
+    return filtered, text, search(filtered.qs, company, text)
 
 
 def choose_lead(request: MemberRequest) -> HttpResponse:

@@ -1,17 +1,16 @@
-"""CSV exports, streamed so that they can be of any size."""
+"""Files that are streamed, so that they can be of any size: CSV exports, and downloads of what a worker has written."""
 
-import csv
-import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 
 from crm.accounts.decorators import MemberRequest
+from crm.exporting.cells import csv_line
 from crm.models import AuditAction
 from crm.services import audit, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
@@ -19,6 +18,9 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 # While a reader is behind, an export keeps a thread and a cursor (docs/decisions/slow-clients-cost-no-thread.md).
 AT_A_TIME: Final = 2  # of a company
 EXPORT_SECONDS: Final = 15 * 60
+CSV: Final = "text/csv; charset=utf-8"
+
+P = TypeVar("P", str, bytes)
 
 
 def export(
@@ -32,14 +34,24 @@ def export(
     company_id = request.membership.company_id
     try:
         rate_limits.check("exports", company_id=company_id, at_most=settings.EXPORTS_PER_MINUTE)
-        place = rate_limits.take_place("exports", company_id=company_id, places=AT_A_TIME, seconds=EXPORT_SECONDS)
+        place = _take_place(company_id)
     except rate_limits.TooOften as error:
-        messages.error(request, str(error))
-        return redirect(back_to)
+        return _refused(request, error, back_to)
     audit.record(company=company_id, action=AuditAction.EXPORT, details={"what": what})
-    response = StreamingHttpResponse(_File(_lines(head, rows), place), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{what.replace(" ", "-")}.csv"'
-    response["Cache-Control"] = "no-store"
+    return _file(_lines(head, rows), place, name=f"{what.replace(' ', '-')}.csv", content_type=CSV)
+
+
+def download(
+    request: MemberRequest, content: Iterator[bytes], *, name: str, content_type: str, size: int | None, back_to: str
+) -> HttpResponseBase:
+    """The content as a file of `size` bytes, if that is known; with the limits of an export but how often."""
+    try:
+        place = _take_place(request.membership.company_id)
+    except rate_limits.TooOften as error:
+        return _refused(request, error, back_to)
+    response = _file(_in_time(content), place, name=name, content_type=content_type)
+    if size is not None:
+        response["Content-Length"] = str(size)
     return response
 
 
@@ -48,48 +60,47 @@ class ReaderTooSlow(Exception):
 
 
 class _File:
-    """The lines of an export. `close` also gives its place back if nobody has read a line."""
+    """The pieces of a file. `close` also gives its place back if nobody has read one."""
 
-    def __init__(self, lines: Iterator[str], place: str) -> None:
-        self._lines, self._place = lines, place
+    def __init__(self, pieces: Iterator[str] | Iterator[bytes], place: str) -> None:
+        self._pieces, self._place = pieces, place
 
-    def __iter__(self) -> Iterator[str]:
-        return self._lines
+    def __iter__(self) -> Iterator[str] | Iterator[bytes]:
+        return self._pieces
 
     def close(self) -> None:
         rate_limits.leave_place(self._place)
 
 
-class _Echo:
-    """A file for csv's writer that returns each line."""
+def _take_place(company_id: int) -> str:
+    return rate_limits.take_place("exports", company_id=company_id, places=AT_A_TIME, seconds=EXPORT_SECONDS)
 
-    def write(self, line: str) -> str:
-        return line
+
+def _refused(request: MemberRequest, error: rate_limits.TooOften, back_to: str) -> HttpResponse:
+    messages.error(request, str(error))
+    return redirect(back_to)
+
+
+def _file(
+    pieces: Iterator[str] | Iterator[bytes], place: str, *, name: str, content_type: str
+) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(_File(pieces, place), content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    writer: Any = csv.writer(_Echo())
-    end = time.monotonic() + EXPORT_SECONDS
-    yield writer.writerow([as_text(cell) for cell in head])
+    line = csv_line()
+    yield line(head)
     # Outside a transaction, PostgreSQL computes all rows of a cursor before it returns the first.
     with statements_may_take(LONG_SECONDS):
-        for row in rows:
-            if time.monotonic() > end:
-                raise ReaderTooSlow(f"The export took more than {EXPORT_SECONDS} seconds.")
-            yield writer.writerow([as_text(cell) for cell in row])
+        yield from _in_time(map(line, rows))
 
 
-# A spreadsheet reads a formula where a cell begins with =, +, - or @, full-width ones too, also after what Excel and
-# others skip. A cell begins where its reader thinks so: `x;=1+1` is two cells on a computer whose language
-# separates with semicolons, and quotes don't hold them together there.
-_SKIPPED: Final = r"""[\s\0"'\\\u00a0\u3000]*"""
-_MARK: Final = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
-_FORMULA: Final = re.compile(rf"(\A(?=[\t\r\n\0])|(?:\A|[,;\t|\r\n])(?={_SKIPPED}{_MARK}))")
-
-
-def as_text(value: object) -> str:
-    """The value as the text of a cell. An apostrophe stands before everything that might be read as a formula.
-
-    Source: OWASP, "CSV Injection".
-    """
-    return _FORMULA.sub(r"\1'", "" if value is None else str(value))
+def _in_time(pieces: Iterator[P]) -> Iterator[P]:
+    end = time.monotonic() + EXPORT_SECONDS
+    for piece in pieces:
+        if time.monotonic() > end:
+            raise ReaderTooSlow(f"The export took more than {EXPORT_SECONDS} seconds.")
+        yield piece

@@ -14,14 +14,14 @@ from crm.forms.custom_filters import custom_filters
 from crm.forms.filters import LeadFilter, statuses, tags
 from crm.forms.leads import ErasureForm, LeadForm
 from crm.forms.saved_views import ColumnsForm
-from crm.models import FieldSubject, Lead, LeadStatus, LeadType
+from crm.models import CustomField, FieldSubject, Lead, LeadStatus, LeadType, SavedView
 from crm.models.lead import LeadQuerySet
 from crm.models.picklist import PicklistEntry
 from crm.models.roles import Action
 from crm.models.search import has_short_word
 from crm.selectors import timeline
 from crm.selectors.custom_fields import fields_in_use, shown_values
-from crm.selectors.leads import all_columns, columns_of, leads_page
+from crm.selectors.leads import LeadColumn, all_columns, columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
 from crm.selectors.status_changes import status_change
 from crm.selectors.tags import tag_choices
@@ -54,14 +54,12 @@ def leads(request: MemberRequest) -> HttpResponse:
         return to_filtered(request, [*LeadFilter.base_filters, *custom, "sort", "view"], texts)
     sort = request.GET.get("sort", "")
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
-    own = Lead.objects.for_company(company).not_erased()
-    filtered = LeadFilter(request.GET, custom_fields=fields, queryset=own, request=request)
+    filtered = filtered_leads(request, fields)
     page = leads_page(filtered.qs, company, sort, after=after, before=before)
     shown = {name: request.GET[name] for name in (*filtered.filters, "sort") if request.GET.get(name)}
     views = tabs_of(request.membership, shown, request.GET.get("view", ""))
-    chosen = views.view.columns if views.view else request.membership.lead_columns
     offered = all_columns(company, fields)
-    columns = columns_of(chosen.split(), offered)
+    columns = chosen_columns(request, views.view, offered)
     return render(
         request,
         "crm/leads/list.html",
@@ -87,6 +85,18 @@ def leads(request: MemberRequest) -> HttpResponse:
             "is_narrowed": any(request.GET.get(name) for name in ("search", *filtered.filters, *filtered.broken)),
         },
     )
+
+
+def filtered_leads(request: MemberRequest, fields: Sequence[CustomField]) -> LeadFilter:
+    """The company's leads as the URL filters them."""
+    own = Lead.objects.for_company(request.membership.company).not_erased()
+    return LeadFilter(request.GET, custom_fields=fields, queryset=own, request=request)
+
+
+def chosen_columns(request: MemberRequest, view: SavedView | None, offered: Sequence[LeadColumn]) -> list[LeadColumn]:
+    """The columns of the saved view, or else those that the member has chosen."""
+    chosen = view.columns if view else request.membership.lead_columns
+    return columns_of(chosen.split(), offered)
 
 
 def _address_without(request: MemberRequest, names: Iterable[str]) -> str:

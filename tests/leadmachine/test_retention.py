@@ -35,6 +35,8 @@ from crm.models import (
     AuditEntry,
     Company,
     CrmEvent,
+    DataExport,
+    ExportPart,
     IdempotencyRecord,
     Invitation,
     LeadImport,
@@ -162,6 +164,13 @@ def lead_import(member: Membership, moment: datetime, **fields: Any) -> LeadImpo
     return LeadImport.objects.create(company=member.company, **{**names, **fields})
 
 
+def data_export(member: Membership, moment: datetime) -> Model:
+    names = {"kind": "leads", "format": "csv", "state": "done", "row_count": 1, "finished_at": moment}
+    made = DataExport.objects.create(company=member.company, made_by=member.user, **names)
+    ExportPart(company=member.company, data_export=made).write(b"x")
+    return made
+
+
 def unread_file(member: Membership, moment: datetime) -> Model:
     of_import = lead_import(member, moment, state="reading")
     return LeadImportFile.objects.create(company=member.company, lead_import=of_import, content=b"x")
@@ -249,6 +258,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.CrmEvent": [(90, crm_event_of_nobody)],
     "crm.AuditEntry": [(30, sign_in), (2 * 366, audited)],
     "crm.IdempotencyRecord": [(7, posted_form)],
+    "crm.DataExport": [(1, data_export)],
     "crm.LeadImportRow": [(7, row_of_nothing_started), (7, row_of_ended_import)],
     "crm.LeadImportFile": [(7, unread_file)],
     "crm.LeadImport": [(2 * 366, lead_import)],

@@ -80,6 +80,10 @@ def _custom_field(world: World) -> dict[str, Any]:
     return {"subject": "lead", "name": "Mallory", "type": "text"}
 
 
+def _export(world: World) -> dict[str, Any]:
+    return {"format": "csv", "columns": "all"}
+
+
 def _rule(world: World) -> dict[str, Any]:
     return {"name": "Mallory", "crm_event": "deal_won", "linkedin_id": "99", "frequency": "once", "is_active": "on"}
 
@@ -148,6 +152,13 @@ ROWS: dict[str, Row] = {
     "lead_import_undo": _do(Action.IMPORT_LEADS, "lead_import"),
     "lead_import_discard": _do(Action.IMPORT_LEADS, "lead_import"),
     "lead_import_bad_rows": _do(Action.IMPORT_LEADS, "lead_import"),
+    "lead_export": _form(Action.EXPORT_LEADS, body=_export),
+    "deal_export": _form(Action.EXPORT_LEADS, body=_export),
+    "data_exports": _see(Action.EXPORT_LEADS),
+    "data_export_download": _see(Action.EXPORT_LEADS, "data_export"),
+    "data_export_cancel": _do(Action.EXPORT_LEADS, "data_export"),
+    "data_export_delete": _do(Action.EXPORT_LEADS, "data_export"),
+    "company_export": _form(Action.MANAGE_COMPANY),
     "deals": _form(Action.SEE_LEADS),
     "deal_list": _form(Action.SEE_LEADS),
     "forecast": _form(Action.SEE_LEADS),

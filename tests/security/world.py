@@ -13,7 +13,9 @@ from crm.models import (
     AuditAction,
     Company,
     CustomField,
+    DataExport,
     Deal,
+    ExportPart,
     Invitation,
     Lead,
     LeadImport,
@@ -121,13 +123,17 @@ def _fill(world: World, number: str) -> None:
     LeadImportRow.objects.create(
         company=company, lead_import=lead_import, number=1, cells=[f"{mark} row"], outcome="new", lead=lead
     )
+    data_export = DataExport.objects.create(
+        company=company, made_by=owner, kind="leads", format="csv", state="done", row_count=1, finished_at=now()
+    )
+    ExportPart(company=company, data_export=data_export).write(f"{mark} row\n".encode())
     view = SavedView.objects.create(company=company, owner=owner, name=f"{mark} view", is_shared=True)
     audit.record(company=company, action=AuditAction.RULE_CREATED, about=rule, actor=world.members[Role.ADMIN].user)
     world.ids = {
         "lead": lead.pk, "deal": deal.pk, "rule": rule.pk, "event": event.pk, "test": test.pk,
         "key": ApiKey.objects.for_company(company)[0].pk, "member": world.members[Role.OPS].pk,
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
-        "backfill": backfill.pk, "lead_import": lead_import.pk,
+        "backfill": backfill.pk, "lead_import": lead_import.pk, "data_export": data_export.pk,
         "connection": Connection.objects.get(company=company).pk,
         "task": task.pk, "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,
         "pipeline": pipeline.pk, "lost_reason": reason.pk,

@@ -5,10 +5,10 @@ import io
 
 import pytest
 
+from crm.exporting.cells import as_text
 from crm.models import ApiKey, AuditAction, AuditEntry
 from crm.models.roles import Role
 from crm.services import audit
-from crm.views.exports import as_text
 from tests.conftest import join, make_lead
 
 pytestmark = pytest.mark.django_db

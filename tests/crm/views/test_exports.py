@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from crm.views.exports import _lines, as_text
+from crm.exporting.cells import as_text
+from crm.views.exports import _lines
 from tests.size import sized
 
 pytestmark = pytest.mark.covers("S21")

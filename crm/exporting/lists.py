@@ -1,0 +1,43 @@
+"""The rows of an export of leads or deals: those that were on the list when it was asked for, in its order."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from crm.exporting.cells import Row
+from crm.exporting.columns import ExportColumn, deal_columns, lead_columns, with_keys
+from crm.models import Company, DataExport, Deal, ExportKind, ExportSelection, Lead
+
+CHUNK: Final = 1_000
+
+
+def columns_of(kind: str, company: Company, keys: Sequence[str] = ()) -> list[ExportColumn]:
+    """The columns of an export for these columns of the list, or all columns."""
+    return (lead_columns if kind == ExportKind.LEADS else deal_columns)(company, keys)
+
+
+def next_rows(data_export: DataExport) -> list[Row]:
+    """The next rows of the file, with the names of its columns before the first. Moves the export on.
+
+    A lead or deal that has been deleted or erased since is left out.
+    """
+    columns = with_keys(columns_of(data_export.kind, data_export.company), data_export.columns)
+    keys = ExportSelection.objects.get(data_export=data_export).read()
+    chunk = keys[data_export.reached : data_export.reached + CHUNK]
+    rows: list[Row] = [] if data_export.reached else [[column.label for column in columns]]
+    rows += [[column.read(each) for column in columns] for each in _in_order(data_export, chunk)]
+    data_export.reached += len(chunk)
+    return rows
+
+
+def _in_order(data_export: DataExport, keys: Sequence[int]) -> list[Any]:
+    found = {row.pk: row for row in _rows(data_export).filter(pk__in=keys)}
+    return [found[key] for key in keys if key in found]
+
+
+def _rows(data_export: DataExport) -> Any:
+    company = data_export.company_id
+    if data_export.kind == ExportKind.LEADS:
+        leads = Lead.objects.for_company(company).not_erased()
+        return leads.select_related("status", "owner").prefetch_related("tags")
+    deals = Deal.objects.for_company(company).select_related("lead", "owner", "stage__pipeline", "lost_reason")
+    return deals.prefetch_related("tags")

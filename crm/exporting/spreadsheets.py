@@ -1,0 +1,87 @@
+"""Packs the rows of an export into a spreadsheet: in one go, because XLSX is an archive that can't be continued.
+
+A worker has a lease for it. If it dies, another begins again, with the parts that are stored already.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
+
+import xlsxwriter
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from crm.exporting.cells import from_json
+from crm.models import DataExport, ExportPart, ExportState
+
+LEASE: Final = timedelta(minutes=2)  # renewed with each part; the archive itself is made after the last
+BLOCK: Final = 1024 * 1024
+MAX_ROWS: Final = 1_048_575  # of a sheet, below the names of the columns
+# Rows are written to a file as they come. No text becomes a formula, a link or a number.
+OPTIONS: Final = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "strings_to_numbers": False,
+    "default_date_format": "yyyy-mm-dd",
+}
+
+
+def pack(pk: int) -> bool:
+    """Make the spreadsheet of an export whose rows are complete. False if there is none, or another process does it."""
+    unclaimed = Q(packed_until=None) | Q(packed_until__lt=Now())
+    packing = DataExport.objects.filter(pk=pk, state=ExportState.PACKING)
+    if not packing.filter(unclaimed).update(packed_until=Now() + LEASE):
+        return False
+    data_export = DataExport.objects.select_related("company").get(pk=pk)
+    with TemporaryFile() as file, timezone.override(data_export.company.time_zone):
+        _write_workbook(data_export, file)
+        _store(data_export, file)
+    return True
+
+
+def _write_workbook(data_export: DataExport, file: IO[bytes]) -> None:
+    with xlsxwriter.Workbook(file, OPTIONS) as workbook:
+        sheet = workbook.add_worksheet(data_export.get_kind_display())
+        sheet.freeze_panes(1, 0)
+        bold, moment = workbook.add_format({"bold": True}), workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        for number, row in enumerate(_rows(data_export)):
+            for column, cell in enumerate(row):
+                _write_cell(sheet, number, column, cell, bold if number == 0 else None, moment)
+
+
+def _write_cell(sheet: Any, row: int, column: int, cell: Any, style: Any, moment: Any) -> None:
+    match cell:
+        case None | "":
+            return
+        case str():
+            sheet.write_string(row, column, cell, style)
+        case datetime():
+            sheet.write_datetime(row, column, cell, moment)
+        case _:
+            sheet.write(row, column, cell)
+
+
+def _rows(data_export: DataExport) -> Iterator[list[Any]]:
+    parts = ExportPart.objects.filter(data_export=data_export).order_by("pk")
+    for pk in list(parts.values_list("pk", flat=True)):
+        DataExport.objects.filter(pk=data_export.pk).update(packed_until=Now() + LEASE)
+        for part in parts.filter(pk=pk):
+            yield from from_json(part.read())
+
+
+def _store(data_export: DataExport, file: IO[bytes]) -> None:
+    """Put the spreadsheet in the place of the rows, unless the export was ended or begun again meanwhile."""
+    with transaction.atomic():
+        same = DataExport.objects.filter(pk=data_export.pk, restarts=data_export.restarts, state=ExportState.PACKING)
+        if not same.select_for_update(no_key=True).exists():
+            return
+        ExportPart.objects.filter(data_export=data_export).delete()
+        size = file.seek(0, 2)
+        file.seek(0)
+        while block := file.read(BLOCK):
+            ExportPart(company_id=data_export.company_id, data_export=data_export).write(block)
+        same.update(state=ExportState.DONE, size=size, finished_at=Now())

@@ -1,0 +1,78 @@
+"""The work on exports, chunk by chunk.
+
+A chunk is one transaction that holds the lock of the export's row: no two workers write the same one, and a process
+that dies has written the whole chunk or none of it. It holds the company's too, as an erasure does: no chunk that read
+a person before their erasure is stored after it.
+"""
+
+import logging
+from typing import Final
+
+from django.db import DatabaseError, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from crm.exporting import archive, lists
+from crm.exporting.cells import as_csv, as_json
+from crm.exporting.spreadsheets import pack
+from crm.models import DataExport, ExportFormat, ExportKind, ExportPart, ExportState, Membership
+from postgresql.bounds import LONG_SECONDS, statements_may_take
+
+logger = logging.getLogger(__name__)
+
+FAILED: Final = "Something went wrong on our side. Export again, or ask your operator to check the log."
+NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer export this."
+
+
+def advance(pk: int) -> bool:
+    """Do the next chunk of an export. False if there is none, or another process is doing it.
+
+    An error that isn't the database's ends the export: it would come again with each try.
+    """
+    try:
+        return _write_chunk(pk) or pack(pk)
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("Export %s has failed.", pk)
+        DataExport.objects.filter(pk=pk).at_work().update(state=ExportState.FAILED, problem=FAILED, finished_at=Now())
+        return False
+
+
+def _write_chunk(pk: int) -> bool:
+    with transaction.atomic():
+        waiting = DataExport.objects.filter(pk=pk, state=ExportState.WRITING).select_related("company")
+        data_export = waiting.select_for_update(no_key=True, skip_locked=True, of=("self", "company")).first()
+        if data_export is None:
+            return False
+        with timezone.override(data_export.company.time_zone), statements_may_take(LONG_SECONDS):
+            if _may_go_on(data_export):
+                _write(data_export)
+            else:
+                _end(data_export, ExportState.FAILED, NO_LONGER_ALLOWED)
+            data_export.save()
+    return True
+
+
+def _may_go_on(data_export: DataExport) -> bool:
+    """False if the person has been deactivated or has another role by now, or the company was switched off."""
+    members = Membership.objects.for_company(data_export.company_id).active().of_open_companies()
+    member = members.filter(user=data_export.made_by_id).first()
+    return member is not None and member.may(data_export.needs)
+
+
+def _write(data_export: DataExport) -> None:
+    part = ExportPart(company_id=data_export.company_id, data_export=data_export, file=data_export.file)
+    is_archive = data_export.kind == ExportKind.COMPANY
+    rows = (archive if is_archive else lists).next_rows(data_export)
+    content = as_json(rows) if data_export.format == ExportFormat.XLSX else as_csv(rows)
+    if content:
+        part.write(content)
+        data_export.size += len(content)
+    if data_export.file == len(archive.FILES) if is_archive else data_export.reached >= data_export.row_count:
+        _end(data_export, ExportState.PACKING if data_export.format == ExportFormat.XLSX else ExportState.DONE)
+
+
+def _end(data_export: DataExport, state: ExportState, problem: str = "") -> None:
+    data_export.state, data_export.problem = state, problem
+    data_export.finished_at = None if data_export.is_at_work else Now()

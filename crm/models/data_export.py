@@ -1,0 +1,182 @@
+"""Exports: files of leads, of deals or of a whole company, written in the background and kept for a day.
+
+A file is stored in parts, compressed: web servers and workers may be on different machines, and an erasure reaches it.
+"""
+
+from array import array
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import ClassVar, Final, Self
+from zlib import compress, decompress
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.timezone import localdate
+
+from crm.models.company import Company
+from crm.models.people import Membership
+from crm.models.roles import Action
+from crm.models.tenancy import CompanyQuerySet
+
+KEPT_FOR: Final = timedelta(days=1)  # after its end
+
+
+class ExportKind(models.TextChoices):
+    """What is exported."""
+
+    LEADS = "leads", "Leads"
+    DEALS = "deals", "Deals"
+    COMPANY = "company", "Whole company"
+
+
+class ExportFormat(models.TextChoices):
+    """The format of the file. A whole company is a ZIP archive of CSV files."""
+
+    CSV = "csv", "CSV"
+    XLSX = "xlsx", "XLSX"
+    ZIP = "zip", "ZIP"
+
+
+class ExportState(models.TextChoices):
+    """The states of an export. A worker has something to do in those of `AT_WORK`."""
+
+    WRITING = "writing", "Writing"
+    PACKING = "packing", "Packing"
+    DONE = "done", "Ready"
+    CANCELLED = "cancelled", "Cancelled"
+    FAILED = "failed", "Failed"
+
+
+AT_WORK: Final = (ExportState.WRITING, ExportState.PACKING)
+NEEDED_FOR: Final = {
+    ExportKind.LEADS: Action.EXPORT_LEADS,
+    ExportKind.DEALS: Action.EXPORT_LEADS,
+    ExportKind.COMPANY: Action.MANAGE_COMPANY,
+}
+
+
+class DataExportQuerySet(CompanyQuerySet["DataExport"]):
+    def at_work(self) -> Self:
+        """Those that a worker has something to do for."""
+        return self.filter(state__in=AT_WORK)
+
+    def kept(self) -> Self:
+        """Those that have not expired, whether or not the housekeeping has deleted the others yet."""
+        return self.filter(Q(finished_at=None) | Q(finished_at__gt=Now() - KEPT_FOR))
+
+    def open_to(self, membership: Membership) -> Self:
+        """The member's own; for those who manage the company, everyone's."""
+        own = self.for_company(membership.company)
+        if membership.may(Action.MANAGE_COMPANY):
+            return own
+        return own.filter(made_by=membership.user).exclude(kind=ExportKind.COMPANY)
+
+
+class DataExport(models.Model):
+    """A file that someone has asked for, and how far the work on it has come.
+
+    `columns` are the keys of the columns of the file that is written, which all of its rows have. `reached` counts
+    rows, of `row_count`. A worker continues after the row `after` of the file `file`: both are 0 except in an archive.
+    `restarts` counts how often the work began again, so that what was begun earlier can't end it.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="data_exports", db_index=False)
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    kind = models.CharField(max_length=10, choices=ExportKind.choices)
+    format = models.CharField(max_length=4, choices=ExportFormat.choices)
+    state = models.CharField(max_length=10, choices=ExportState.choices, default=ExportState.WRITING)
+    problem = models.CharField(max_length=300, blank=True, default="", db_default="")  # why it failed, in a sentence
+    columns = models.JSONField(default=list)
+    row_count = models.PositiveIntegerField()
+    reached = models.PositiveIntegerField(default=0, db_default=0)
+    file = models.PositiveSmallIntegerField(default=0, db_default=0)
+    after = models.BigIntegerField(default=0, db_default=0)
+    size = models.PositiveBigIntegerField(default=0, db_default=0)  # in bytes; of an archive, of the files in it
+    restarts = models.PositiveIntegerField(default=0, db_default=0)
+    packed_until = models.DateTimeField(null=True)  # the lease of the worker that packs it
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[DataExportQuerySet] = DataExportQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [models.UniqueConstraint(fields=["company", "id"], name="data_export_of_company")]
+        indexes = [models.Index(fields=["state"], name="exports_at_work", condition=Q(state__in=AT_WORK))]
+
+    def __str__(self) -> str:
+        return f"Export {self.pk}"
+
+    @property
+    def is_at_work(self) -> bool:
+        return self.state in AT_WORK
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state == ExportState.DONE
+
+    @property
+    def needs(self) -> Action:
+        """What one has to be allowed to do, to make it and to download it."""
+        return NEEDED_FOR[ExportKind(self.kind)]
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.kind}-{localdate(self.created_at):%Y-%m-%d}-{self.pk}.{self.format}"
+
+    @property
+    def kept_until(self) -> datetime | None:
+        return self.finished_at + KEPT_FOR if self.is_ready and self.finished_at else None
+
+
+class ExportSelection(models.Model):
+    """The ids of the exported rows in the order of the list, as they were when the export was asked for.
+
+    So neither a filter nor a search has to be kept, and no row is exported twice or left out because others changed.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    data_export = models.OneToOneField(DataExport, on_delete=models.CASCADE, related_name="selection")
+    keys = models.BinaryField()
+
+    objects: ClassVar[CompanyQuerySet["ExportSelection"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return f"Selection of export {self.data_export_id}"
+
+    def read(self) -> "array[int]":
+        """The ids, 8 bytes each."""
+        return array("q", decompress(bytes(self.keys)))
+
+
+def packed_keys(keys: Iterable[int]) -> tuple[bytes, int]:
+    """The `keys` of a selection, and how many they are."""
+    ids = array("q", keys)
+    return compress(ids.tobytes(), 1), len(ids)
+
+
+class ExportPart(models.Model):
+    """A piece of the file `file`, compressed. The pieces of a file, in order of their ids, are the file."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    data_export = models.ForeignKey(DataExport, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    file = models.PositiveSmallIntegerField(default=0, db_default=0)
+    content = models.BinaryField()
+
+    objects: ClassVar[CompanyQuerySet["ExportPart"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["file", "pk"]
+        indexes = [models.Index(fields=["data_export", "file", "id"], name="export_parts_in_order")]
+
+    def __str__(self) -> str:
+        return f"Part {self.pk} of export {self.data_export_id}"
+
+    def write(self, content: bytes) -> None:
+        self.content = compress(content, 6)
+        self.save()
+
+    def read(self) -> bytes:
+        return decompress(bytes(self.content))

@@ -1,0 +1,74 @@
+"""Exports for their pages, and the content of their files."""
+
+from collections.abc import Iterator
+from typing import Final
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from django.utils.timezone import localtime
+
+from crm.exporting import archive
+from crm.models import DataExport, ExportFormat, ExportPart, Membership
+
+LISTED: Final = 50
+README: Final = "README.txt"
+CONTENT_TYPES: Final = {
+    ExportFormat.CSV: "text/csv; charset=utf-8",
+    ExportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ExportFormat.ZIP: "application/zip",
+}
+
+
+class FileGone(Exception):
+    """The file was dropped while it was read: its reader has to notice, and not to take a part for the whole."""
+
+
+def exports_of(membership: Membership) -> list[DataExport]:
+    """The exports that the member may see, the newest first. One query."""
+    return list(DataExport.objects.open_to(membership).kept().select_related("made_by")[:LISTED])
+
+
+def content_of(data_export: DataExport) -> Iterator[bytes]:
+    """The file, piece by piece. Raises FileGone if it is dropped meanwhile."""
+    return _archive(data_export) if data_export.format == ExportFormat.ZIP else _parts(data_export, 0)
+
+
+def _parts(data_export: DataExport, file: int) -> Iterator[bytes]:
+    parts = ExportPart.objects.filter(data_export=data_export)
+    for pk in list(parts.filter(file=file).order_by("pk").values_list("pk", flat=True)):
+        part = parts.filter(pk=pk).first()
+        if part is None:
+            raise FileGone(f"Export {data_export.pk} is no longer there.")
+        yield part.read()
+
+
+class _Outbox:
+    """A file that can't be read: what is written to it is taken out at once."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> int:
+        self._pieces.append(bytes(piece))
+        return len(piece)
+
+    def flush(self) -> None:
+        pass
+
+    def take(self) -> bytes:
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
+def _archive(data_export: DataExport) -> Iterator[bytes]:
+    """The files of a company as a ZIP archive, made while it is read."""
+    outbox = _Outbox()
+    files = [(file.name, _parts(data_export, number)) for number, file in enumerate(archive.FILES)]
+    with ZipFile(outbox, "w") as zipped:  # type: ignore[call-overload]
+        for name, content in [(README, iter([archive.readme(data_export.company).encode()])), *files]:
+            info = ZipInfo(name, localtime(data_export.created_at).timetuple()[:6])
+            info.compress_type = ZIP_DEFLATED
+            with zipped.open(info, "w", force_zip64=True) as file:
+                for piece in content:
+                    file.write(piece)
+                    yield outbox.take()
+    yield outbox.take()

@@ -1,0 +1,146 @@
+"""Exports, as people steer them: ask for one, cancel it, delete it. The work itself: `crm.exporting`."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from crm.exporting import archive, lists
+from crm.exporting.spreadsheets import MAX_ROWS
+from crm.exporting.work import advance
+from crm.models import (
+    AuditAction,
+    Company,
+    DataExport,
+    ExportFormat,
+    ExportKind,
+    ExportPart,
+    ExportSelection,
+    ExportState,
+    Membership,
+)
+from crm.models.data_export import packed_keys
+from crm.services import audit, rate_limits
+from postgresql.bounds import LONG_SECONDS, statements_may_take
+
+AT_A_TIME: Final = 2  # of a company
+KEPT_AT_MOST: Final = 10  # of a member
+CHUNKS_AT_ONCE: Final = 3  # of an export that is written while its member waits
+NOTHING: Final = "There is nothing to export: no row matches these filters."
+BUSY: Final = f"Your company is making {AT_A_TIME} exports at the moment. Wait until one is done, or cancel it."
+TOO_LONG: Final = f"A sheet has room for {MAX_ROWS:,} rows. Choose CSV, or narrow the list down."
+ERASED_SINCE: Final = "Someone was erased since, who may be in it. Export again."
+
+
+def export_list(
+    *,
+    membership: Membership,
+    kind: ExportKind,
+    file_format: ExportFormat,
+    keys: Iterable[int],
+    columns: Sequence[str],
+    filters: Sequence[str],
+) -> DataExport:
+    """Export the leads or deals with these ids, in their order. A short file is written at once, others by a worker.
+
+    `columns` are keys of the list's columns, none for all columns; `filters` the names of those in use, for the audit
+    log. Raises ValidationError.
+    """
+    with statements_may_take(LONG_SECONDS):
+        packed, count = packed_keys(keys)
+    if not count:
+        raise ValidationError(NOTHING)
+    if file_format == ExportFormat.XLSX and count > MAX_ROWS:
+        raise ValidationError(TOO_LONG)
+    details: audit.Details = {"columns": "shown" if columns else "all", "filters": list(filters)}
+    fixed = [column.key for column in lists.columns_of(kind, membership.company, columns)]
+    new = DataExport(kind=kind, format=file_format, row_count=count, columns=fixed)
+    with transaction.atomic():
+        _add(new, membership, details)
+        ExportSelection.objects.create(company=membership.company, data_export=new, keys=packed)
+    return _while_waiting(new)
+
+
+def export_company(*, membership: Membership) -> DataExport:
+    """Export all that the company has as a ZIP archive, in a worker if it is long. Raises ValidationError."""
+    with statements_may_take(LONG_SECONDS):
+        count = archive.count_rows(membership.company)
+    new = DataExport(kind=ExportKind.COMPANY, format=ExportFormat.ZIP, row_count=count)
+    with transaction.atomic():
+        _add(new, membership, {})
+    return new
+
+
+def _add(new: DataExport, membership: Membership, details: audit.Details) -> None:
+    """Add the export, with its entry in the audit log, unless there are too many."""
+    _check_rate(membership.company)
+    Company.objects.hold(membership.company_id)
+    if DataExport.objects.for_company(membership.company).at_work().count() >= AT_A_TIME:
+        raise ValidationError(BUSY)
+    new.company, new.made_by = membership.company, membership.user
+    new.save()
+    details = {"what": new.get_kind_display().lower(), "format": new.format, "rows": new.row_count, **details}
+    audit.record(
+        company=membership.company, action=AuditAction.EXPORT, about=new, details=details, actor=membership.user
+    )
+    own = DataExport.objects.for_company(membership.company).filter(made_by=membership.user)
+    oldest = own.exclude(pk=new.pk).order_by("-pk").values_list("pk", flat=True)[KEPT_AT_MOST - 1 :]
+    own.filter(pk__in=list(oldest), finished_at__isnull=False).delete()
+
+
+def _check_rate(company: Company) -> None:
+    try:
+        rate_limits.check("exports", company_id=company.pk, at_most=settings.EXPORTS_PER_MINUTE)
+    except rate_limits.TooOften as error:
+        raise ValidationError(str(error)) from None
+
+
+def cancel(*, data_export: DataExport) -> bool:
+    """End it after the current chunk; nothing of it is kept. Returns False if it has ended."""
+    with transaction.atomic():
+        at_work = DataExport.objects.filter(pk=data_export.pk).at_work()
+        changed = at_work.update(state=ExportState.CANCELLED, finished_at=Now())
+        if changed:
+            ExportPart.objects.filter(data_export=data_export).delete()
+    return bool(changed)
+
+
+def discard(*, data_export: DataExport) -> None:
+    """Delete it with its file."""
+    DataExport.objects.filter(pk=data_export.pk).delete()
+
+
+def work_through(go_on: Callable[[], bool]) -> None:
+    """Do the work on all exports, a chunk of each in turn, until there is none left or `go_on` says no."""
+    while go_on() and sum(advance(pk) for pk in _at_work(go_on)):
+        pass
+
+
+def forget_people(company_id: int) -> None:
+    """Drop the files of the company, which may have a person who is being erased; those being written begin again.
+
+    The transaction has to hold the company's row, so that no chunk is written meanwhile.
+    """
+    exports = DataExport.objects.for_company(company_id)
+    exports.filter(state=ExportState.DONE).update(state=ExportState.FAILED, problem=ERASED_SINCE)
+    exports.at_work().update(
+        state=ExportState.WRITING, reached=0, file=0, after=0, size=0, packed_until=None, restarts=F("restarts") + 1
+    )
+    ExportPart.objects.filter(data_export__in=exports.values("pk")).delete()
+
+
+def _at_work(go_on: Callable[[], bool]) -> Iterator[int]:
+    pks = list(DataExport.objects.at_work().order_by("pk").values_list("pk", flat=True))
+    return (pk for pk in pks if go_on())
+
+
+def _while_waiting(data_export: DataExport) -> DataExport:
+    if data_export.row_count <= CHUNKS_AT_ONCE * lists.CHUNK:
+        while advance(data_export.pk):
+            pass
+    data_export.refresh_from_db()
+    return data_export

@@ -1,0 +1,184 @@
+"""Exports: asking for one of a list or of the whole company, those that a member has, and their download."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from crm.accounts.decorators import MemberRequest, member, require
+from crm.accounts.fresh_password import fresh_password
+from crm.exporting import archive
+from crm.forms.custom_fields import PREFIX
+from crm.forms.data_exports import SHOWN, ExportForm
+from crm.models import DataExport, ExportFormat, ExportKind, FieldSubject
+from crm.models.roles import Action
+from crm.selectors import data_exports as selector
+from crm.selectors.custom_fields import fields_in_use
+from crm.selectors.deal_list import COLUMNS, in_order
+from crm.selectors.leads import all_columns, order_of
+from crm.selectors.saved_views import tabs_of
+from crm.services import data_exports
+from crm.views.deals import filtered_deals
+from crm.views.exports import download
+from crm.views.leads import chosen_columns, filtered_leads
+
+BROKEN = "Nothing was exported: a filter of this list no longer works. Clear it first."
+
+
+@dataclass(frozen=True)
+class FilteredList:
+    """A list as its page shows it. `keys` are read only when they are exported."""
+
+    kind: ExportKind
+    count: int
+    keys: Iterable[int]
+    columns: Sequence[str]
+    filters: Sequence[str]
+    page: str
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.EXPORT_LEADS)
+def lead_export(request: MemberRequest) -> HttpResponse:
+    """Export the leads that the filters in the URL find."""
+    company, sort = request.membership.company, request.GET.get("sort", "")
+    fields = fields_in_use(company, FieldSubject.LEAD)
+    filtered = filtered_leads(request, fields)
+    back = _back_to(request, "leads")
+    if filtered.broken:
+        messages.error(request, BROKEN)
+        return redirect(back)
+    view = tabs_of(request.membership, {}, request.GET.get("view", "")).view
+    columns = [column.key for column in chosen_columns(request, view, all_columns(company, fields))]
+    asked = _labels(request, filtered.filters)
+    querysets = order_of(sort, company).whole(filtered.qs)
+    keys = (pk for rows in querysets for pk in rows.values_list("pk", flat=True).iterator(chunk_size=10_000))
+    rows = FilteredList(ExportKind.LEADS, filtered.qs.order_by().count(), keys, columns, asked, back)
+    return _export_page(request, rows)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.EXPORT_LEADS)
+def deal_export(request: MemberRequest) -> HttpResponse:
+    """Export the deals that the filters in the URL find."""
+    filtered, text, found = filtered_deals(request)
+    back = _back_to(request, "deal_list")
+    if filtered.form.errors or (request.GET.get("search") and not text):
+        messages.error(request, BROKEN)
+        return redirect(back)
+    keys = in_order(found, request.membership.company, request.GET.get("sort", "")).values_list("pk", flat=True)
+    columns = [column.key for column in COLUMNS]
+    asked = _labels(request, filtered.filters)
+    rows = FilteredList(
+        ExportKind.DEALS, found.order_by().count(), keys.iterator(chunk_size=10_000), columns, asked, back
+    )
+    return _export_page(request, rows)
+
+
+def _back_to(request: MemberRequest, page: str) -> str:
+    query = request.GET.urlencode()
+    return f"{reverse(page)}?{query}" if query else reverse(page)
+
+
+def _labels(request: MemberRequest, filters: Iterable[str]) -> list[str]:
+    """The filters in use by name. Their values may be about a person."""
+    used = [name for name in ("search", *filters) if request.GET.get(name)]
+    return [name.removeprefix(PREFIX).replace("_", " ").strip() for name in used]
+
+
+def _export_page(request: MemberRequest, rows: FilteredList) -> HttpResponse:
+    form = ExportForm(request.POST or None)
+    if not form.is_valid():
+        return render(request, "crm/data_exports/list_form.html", {"form": form, "rows": rows})
+    try:
+        made = data_exports.export_list(
+            membership=request.membership,
+            kind=rows.kind,
+            file_format=ExportFormat(form.cleaned_data["format"]),
+            keys=rows.keys,
+            columns=rows.columns if form.cleaned_data["columns"] == SHOWN else (),
+            filters=rows.filters,
+        )
+    except ValidationError as error:
+        messages.error(request, error.message)
+        return redirect(rows.page)
+    return _to_exports(made)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.MANAGE_COMPANY)
+@fresh_password()
+def company_export(request: MemberRequest) -> HttpResponse:
+    """Export all that the company has."""
+    if request.method == "POST":
+        try:
+            return _to_exports(data_exports.export_company(membership=request.membership))
+        except ValidationError as error:
+            messages.error(request, error.message)
+            return redirect("data_exports")
+    return render(request, "crm/data_exports/company.html", {"files": archive.FILES})
+
+
+def _to_exports(made: DataExport) -> HttpResponse:
+    return redirect(f"{reverse('data_exports')}?{urlencode({'made': made.pk})}")
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@member(Action.EXPORT_LEADS)
+def overview(request: MemberRequest) -> HttpResponse:
+    """The member's exports of the last day, with their progress; for admins, everyone's."""
+    exports = selector.exports_of(request.membership)
+    made = next((each for each in exports if str(each.pk) == request.GET.get("made", "")), None)
+    context = {"exports": exports, "made": made, "is_at_work": any(each.is_at_work for each in exports)}
+    template = "_list" if request.htmx else "list"
+    return render(request, f"crm/data_exports/{template}.html", context)
+
+
+@require_safe
+@member(Action.EXPORT_LEADS)
+def export_download(request: MemberRequest, pk: int) -> HttpResponseBase:
+    """The file, once it is complete."""
+    data_export = _own(request, pk)
+    require(request.membership, data_export.needs)
+    if not data_export.is_ready:
+        messages.error(request, "This file is not there, or not yet.")
+        return redirect("data_exports")
+    return download(
+        request,
+        selector.content_of(data_export),
+        name=data_export.file_name,
+        content_type=selector.CONTENT_TYPES[ExportFormat(data_export.format)],
+        size=None if data_export.format == ExportFormat.ZIP else data_export.size,
+        back_to="data_exports",
+    )
+
+
+@require_POST
+@member(Action.EXPORT_LEADS)
+def export_cancel(request: MemberRequest, pk: int) -> HttpResponse:
+    if data_exports.cancel(data_export=_own(request, pk)):
+        messages.success(request, "The export was cancelled.")
+    return redirect("data_exports")
+
+
+@require_POST
+@member(Action.EXPORT_LEADS)
+def export_delete(request: MemberRequest, pk: int) -> HttpResponse:
+    data_exports.discard(data_export=_own(request, pk))
+    messages.success(request, "The export was deleted.")
+    return redirect("data_exports")
+
+
+def _own(request: MemberRequest, pk: int) -> DataExport:
+    data_export = DataExport.objects.open_to(request.membership).kept().select_related("company").filter(pk=pk).first()
+    if data_export is None:
+        raise Http404
+    return data_export

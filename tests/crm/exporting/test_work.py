@@ -1,0 +1,128 @@
+"""The work on exports: by any number of workers, of which any may die at any moment."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.test import Client
+
+from crm.exporting import lists, spreadsheets, work
+from crm.models import DataExport, ExportPart, Membership
+from crm.services import data_exports
+from tests.conftest import make_lead
+from tests.crm.exporting.reading import ask, content, rows
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+
+
+class Killed(BaseException):
+    """Ends a worker in the middle of its work, as SIGKILL does."""
+
+
+@pytest.fixture
+def client(client_as: Callable[[Membership], Client], sales: Membership) -> Client:
+    return client_as(sales)
+
+
+@pytest.fixture
+def made(client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch) -> DataExport:
+    """An export of five leads in three chunks, none of which is written yet."""
+    monkeypatch.setattr(lists, "CHUNK", 2)
+    monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
+    for number in range(5):
+        make_lead(sales.company, first_name=f"P{number}")
+    return ask(client, query="?sort=name")
+
+
+def killed_once(monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
+    """Lets the first call of this function do its work and die after it."""
+    does_its_work = getattr(where, name)
+
+    def dying(*args: Any) -> None:
+        monkeypatch.setattr(where, name, does_its_work)
+        does_its_work(*args)
+        raise Killed
+
+    monkeypatch.setattr(where, name, dying)
+
+
+def test_a_worker_that_dies_in_a_chunk_leaves_nothing_of_it_and_another_goes_on(
+    client: Client, made: DataExport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.advance(made.pk)
+    killed_once(monkeypatch, work, "_write")
+    with pytest.raises(Killed):
+        work.advance(made.pk)
+    assert ExportPart.objects.count() == 1
+
+    data_exports.work_through(lambda: True)
+
+    assert [row[0] for row in rows(client, made)[1:]] == ["P0", "P1", "P2", "P3", "P4"]
+
+
+def test_a_worker_that_dies_while_it_packs_is_followed_by_another_once_its_lease_has_ended(
+    client: Client, made: DataExport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    DataExport.objects.update(format="xlsx")
+    for _ in range(3):
+        work.advance(made.pk)
+    killed_once(monkeypatch, spreadsheets, "_write_workbook")
+    with pytest.raises(Killed):
+        work.advance(made.pk)
+
+    assert work.advance(made.pk) is False
+    DataExport.objects.update(packed_until=Now() - timedelta(seconds=1))
+    assert work.advance(made.pk) is True
+
+    made.refresh_from_db()
+    assert made.state == "done"
+    assert content(client, made).startswith(b"PK")
+
+
+def test_two_workers_write_no_chunk_twice(client: Client, made: DataExport) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time.")
+
+    def worker() -> None:
+        try:
+            for _ in range(20):
+                work.advance(made.pk)
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=worker) for _ in range(3)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    data_exports.work_through(lambda: True)
+
+    assert [row[0] for row in rows(client, made)[1:]] == ["P0", "P1", "P2", "P3", "P4"]
+    assert ExportPart.objects.count() == 3
+
+
+def test_a_save_of_a_lead_waits_for_no_chunk(made: DataExport, sales: Membership) -> None:
+    """A chunk locks the company's row, to which every lead refers."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time.")
+    saved: list[int] = []
+
+    def save() -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '5s'")
+            saved.append(make_lead(sales.company).pk)
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        work.advance(made.pk)
+        thread = threading.Thread(target=save)
+        thread.start()
+        thread.join()
+
+    assert len(saved) == 1
