@@ -26,6 +26,10 @@ EXEMPT: Final = {
     "crm_leadimport.uploaded_by_id": ONE_BY_ONE,
     "crm_leadimportrow.company_id": "a company is deleted by the operator, if ever, and its rows with their imports",
     "crm_leadimportfile.company_id": "there are few files, and they go with their imports",
+    "crm_dataexport.made_by_id": ONE_BY_ONE,
+    **dict.fromkeys(
+        ["crm_exportpart.company_id", "crm_exportselection.company_id"], "they are few, and go with their exports"
+    ),
     "crm_change.company_id": "a company is deleted by the operator, if ever, and its changes with their leads",
     **dict.fromkeys(["crm_leadtag.company_id", "crm_dealtag.company_id"], "they go with their leads and deals"),
     "capi_mail.company_id": "mails are few, and a company is deleted by the operator, if ever",

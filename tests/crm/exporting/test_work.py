@@ -9,11 +9,13 @@ import pytest
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from crm.exporting import lists, spreadsheets, work
-from crm.models import DataExport, ExportPart, Membership
+from crm.models import DataExport, Deal, ExportPart, Lead, Membership, Tag
+from crm.models.tag import add_links
 from crm.services import data_exports
-from tests.conftest import make_lead
+from tests.conftest import make_deal, make_lead
 from tests.crm.exporting.reading import ask, content, rows
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
@@ -103,6 +105,26 @@ def test_two_workers_write_no_chunk_twice(client: Client, made: DataExport) -> N
 
     assert [row[0] for row in rows(client, made)[1:]] == ["P0", "P1", "P2", "P3", "P4"]
     assert ExportPart.objects.count() == 3
+
+
+@pytest.mark.parametrize("page", ["lead_export", "deal_export"])
+def test_a_chunk_of_many_rows_takes_as_many_queries_as_one_of_a_few(
+    client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
+    tag = Tag.objects.create(company=sales.company, name="VIP")
+
+    def queries(rows: int) -> int:
+        for _ in range(rows):
+            deal = make_deal(make_lead(sales.company, owner=sales.user), owner=sales.user)
+            add_links(Lead, sales.company.pk, [(deal.lead_id, tag)])
+            add_links(Deal, sales.company.pk, [(deal.pk, tag)])
+        made = ask(client, page, columns="all")
+        with CaptureQueriesContext(connection) as captured:
+            assert work.advance(made.pk)
+        return len(captured)
+
+    assert queries(1) == queries(5)
 
 
 def test_a_save_of_a_lead_waits_for_no_chunk(made: DataExport, sales: Membership) -> None:

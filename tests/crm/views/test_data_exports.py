@@ -14,6 +14,7 @@ from crm.exporting import lists, work
 from crm.models import AuditEntry, CustomField, DataExport, ExportPart, Lead, LeadStatus, Membership, Tag
 from crm.models.roles import Role
 from crm.models.tag import add_links
+from crm.selectors.data_exports import FileGone
 from crm.services import data_exports
 from crm.services.custom_fields import add_field, set_archived
 from crm.services.searches import remember_search
@@ -255,6 +256,34 @@ def test_the_export_of_someone_who_was_deactivated_is_not_written(
     made.refresh_from_db()
     assert (made.state, made.problem) == ("failed", work.NO_LONGER_ALLOWED)
     assert not ExportPart.objects.exists()
+
+
+def test_the_file_has_a_name_of_ours_and_no_cache_keeps_it(client: Client, sales: Membership) -> None:
+    make_lead(sales.company)
+    made = ask(client)
+
+    answer = client.get(reverse("data_export_download", args=[made.pk]))
+
+    size = len(b"".join(answer.streaming_content))  # type: ignore[attr-defined]
+    assert answer["Content-Disposition"] == f'attachment; filename="{made.file_name}"'
+    assert answer["Cache-Control"] == "no-store"
+    assert answer["Content-Length"] == str(size)
+
+
+def test_a_file_that_is_dropped_while_it_is_read_does_not_end_as_if_it_were_whole(
+    client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_at_once(monkeypatch, 9)
+    for _ in range(3):
+        make_lead(sales.company)
+    answer = client.get(reverse("data_export_download", args=[ask(client).pk]))
+    pieces = iter(answer.streaming_content)  # type: ignore[attr-defined]
+    next(pieces)
+
+    ExportPart.objects.all().delete()
+
+    with pytest.raises(FileGone):
+        next(pieces)
 
 
 def test_after_a_day_the_file_is_gone(client: Client, sales: Membership) -> None:
