@@ -8,14 +8,13 @@ from django.db.models import QuerySet
 
 from crm.exporting.cells import Row
 from crm.exporting.columns import ExportColumn, deal_columns, lead_columns, with_keys
+from crm.exporting.lists import exported_deals, exported_leads
 from crm.models import (
     Change,
     Company,
     CrmEvent,
     CustomField,
     DataExport,
-    Deal,
-    Lead,
     LeadSource,
     LeadStatus,
     LeadType,
@@ -104,15 +103,6 @@ def rows_of(model: Any, *related: str) -> Callable[[Company], QuerySet[Any]]:
     return lambda company: model.objects.for_company(company).select_related(*related)
 
 
-def _leads(company: Company) -> QuerySet[Any]:
-    return Lead.objects.for_company(company).not_erased().select_related("status", "owner").prefetch_related("tags")
-
-
-def _deals(company: Company) -> QuerySet[Any]:
-    deals = Deal.objects.for_company(company).select_related("lead", "owner", "stage__pipeline", "lost_reason")
-    return deals.prefetch_related("tags")
-
-
 def _fields(company: Company) -> QuerySet[Any]:
     return CustomField.objects.for_company(company).not_removed()
 
@@ -130,13 +120,13 @@ FILES: Final = [
         "One line for each lead, with its custom fields and tags. “May be shared” is the consent to share with ad "
         "platforms.",
         lambda company: lead_columns(company, with_archived=True),
-        _leads,
+        exported_leads,
     ),
     ArchiveFile(
         "deals.csv",
         "One line for each deal, with its custom fields and tags, and the lead that it is with.",
         lambda company: deal_columns(company, with_archived=True),
-        _deals,
+        exported_deals,
     ),
     ArchiveFile(
         "tasks.csv",

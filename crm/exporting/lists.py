@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from django.db.models import QuerySet
+
 from crm.exporting.cells import Row
 from crm.exporting.columns import ExportColumn, deal_columns, lead_columns, with_keys
 from crm.models import Company, DataExport, Deal, ExportKind, ExportSelection, Lead
@@ -10,7 +12,7 @@ from crm.models import Company, DataExport, Deal, ExportKind, ExportSelection, L
 CHUNK: Final = 1_000
 
 
-def columns_of(kind: str, company: Company, keys: Sequence[str] = ()) -> list[ExportColumn]:
+def list_columns(kind: str, company: Company, keys: Sequence[str] = ()) -> list[ExportColumn]:
     """The columns of an export for these columns of the list, or all columns."""
     return (lead_columns if kind == ExportKind.LEADS else deal_columns)(company, keys)
 
@@ -20,7 +22,7 @@ def next_rows(data_export: DataExport) -> list[Row]:
 
     A lead or deal that has been deleted or erased since is left out.
     """
-    columns = with_keys(columns_of(data_export.kind, data_export.company), data_export.columns)
+    columns = with_keys(list_columns(data_export.kind, data_export.company), data_export.columns)
     keys = ExportSelection.objects.get(data_export=data_export).read()
     chunk = keys[data_export.reached : data_export.reached + CHUNK]
     rows: list[Row] = [] if data_export.reached else [[column.label for column in columns]]
@@ -30,14 +32,17 @@ def next_rows(data_export: DataExport) -> list[Row]:
 
 
 def _in_order(data_export: DataExport, keys: Sequence[int]) -> list[Any]:
-    found = {row.pk: row for row in _rows(data_export).filter(pk__in=keys)}
+    rows = exported_leads if data_export.kind == ExportKind.LEADS else exported_deals
+    found = {row.pk: row for row in rows(data_export.company).filter(pk__in=keys)}
     return [found[key] for key in keys if key in found]
 
 
-def _rows(data_export: DataExport) -> Any:
-    company = data_export.company_id
-    if data_export.kind == ExportKind.LEADS:
-        leads = Lead.objects.for_company(company).not_erased()
-        return leads.select_related("status", "owner").prefetch_related("tags")
+def exported_leads(company: Company) -> QuerySet[Any]:
+    """The company's leads, with the related rows that their columns read."""
+    return Lead.objects.for_company(company).not_erased().select_related("status", "owner").prefetch_related("tags")
+
+
+def exported_deals(company: Company) -> QuerySet[Any]:
+    """The company's deals, with the related rows that their columns read."""
     deals = Deal.objects.for_company(company).select_related("lead", "owner", "stage__pipeline", "lost_reason")
     return deals.prefetch_related("tags")

@@ -57,7 +57,7 @@ def export_list(
     if file_format == ExportFormat.XLSX and count > MAX_ROWS:
         raise ValidationError(TOO_LONG)
     details: audit.Details = {"columns": "shown" if columns else "all", "filters": list(filters)}
-    fixed = [column.key for column in lists.columns_of(kind, membership.company, columns)]
+    fixed = [column.key for column in lists.list_columns(kind, membership.company, columns)]
     new = DataExport(kind=kind, format=file_format, row_count=count, columns=fixed)
     with transaction.atomic():
         _add(new, membership, details)
