@@ -29,6 +29,7 @@ from crm.models import (
     Invitation,
     LeadSearch,
     Membership,
+    Note,
     User,
 )
 from crm.models.data_export import KEPT_FOR, DataExport
@@ -63,8 +64,9 @@ SIGN_INS: Final = (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED)
 
 def _api_keys_in_use(before: datetime) -> InUse:
     """Return those of the API keys that a timeline names."""
-    made, changed = (named_by(rows, "api_key")(before) for rows in (CrmEvent.objects.all(), Change.objects.all()))
-    return lambda pks: made(pks) | changed(pks)
+    entries = (CrmEvent.objects.all(), Change.objects.all(), Note.objects.all())
+    named = [named_by(rows, "api_key")(before) for rows in entries]
+    return lambda pks: set().union(*(keys(pks) for keys in named))
 
 
 def _crm_events_in_use(before: datetime) -> InUse:
@@ -178,6 +180,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.Deal": Kept("as long as its lead, or until somebody of the company deletes it"),
     "crm.CustomField": Kept("until an admin of the company deletes it, and its values have been removed"),
     "crm.Task": Kept("as long as what it is about, or until somebody of the company deletes it"),
+    "crm.Note": Kept("as long as what it is about, or until somebody of the company deletes it"),
     "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
     "crm.SavedView": Kept("as long as its account, or until somebody of the company deletes it"),
     "crm.CalendarFeed": Kept("as long as its account: one row for each member who has a link"),

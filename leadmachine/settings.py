@@ -213,7 +213,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,  # read-only fields are not in the request schemas
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "crm.api.schema.add_error_responses"],
-    "ENUM_NAME_OVERRIDES": {"ReasonEnum": "capi.models.choices.Reason"},
+    "ENUM_NAME_OVERRIDES": {"ReasonEnum": "capi.models.choices.Reason", "KindEnum": "crm.models.task.TaskKind"},
 }
 
 # Logging

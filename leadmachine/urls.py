@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
 from crm.api.custom_fields import CustomFieldViewSet
+from crm.api.notes import NoteViewSet
 from crm.api.pipelines import DealPipelineViewSet, LostReasonViewSet
 from crm.api.schema import SchemaView
 from crm.api.views import ApiNotFoundView, DealViewSet, IndexView, LeadViewSet, TaskViewSet
@@ -16,6 +17,7 @@ router = SimpleRouter()
 router.register("leads", LeadViewSet, basename="api-lead")
 router.register("deals", DealViewSet, basename="api-deal")
 router.register("tasks", TaskViewSet, basename="api-task")
+router.register("notes", NoteViewSet, basename="api-note")
 router.register("custom-fields", CustomFieldViewSet, basename="api-custom-field")
 router.register("pipelines", DealPipelineViewSet, basename="api-pipeline")
 router.register("lost-reasons", LostReasonViewSet, basename="api-lost-reason")

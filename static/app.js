@@ -67,6 +67,12 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// In a text of several lines, Enter begins a new one: Ctrl+Enter, on a Mac Cmd+Enter, submits the form.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+  if (event.target.matches("[data-ctrl-enter]")) event.target.form.requestSubmit();
+});
+
 // Fills in what was typed into a form whose session had ended.
 function fill(form, values) {
   for (const [name, given] of Object.entries(values)) {

@@ -19,9 +19,10 @@ from django.test import Client, TransactionTestCase
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from crm.models import Company, Deal, Lead, Membership, Task, User
+from crm.models import Company, Deal, Lead, Membership, Note, Task, User
 from crm.models.roles import Role
 from crm.services import rate_limits
+from crm.services.notes import add_note
 from crm.services.tasks import save_task
 from tests import emptying, pages, size
 
@@ -187,6 +188,13 @@ def make_task(membership: Membership, **fields: Any) -> Task:
     """A task of the member, due today unless told otherwise."""
     defaults = {"title": "Call Ada", "due_on": timezone.localdate(), "owner": membership.user}
     return save_task(task=Task(company=membership.company, **{**defaults, **fields}))
+
+
+def make_note(membership: Membership, subject: Lead | Deal, **fields: Any) -> Note:
+    """A note of the member on a lead or a deal."""
+    lead, deal = (subject, None) if isinstance(subject, Lead) else (subject.lead, subject)
+    note = Note(company=membership.company, lead=lead, deal=deal, **{"text": "Wants forty seats", **fields})
+    return add_note(note=note, author=membership)
 
 
 # --- browser ---------------------------------------------------------------------------------------------------------

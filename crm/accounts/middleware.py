@@ -50,6 +50,7 @@ def end_sessions(user: User) -> int:
 TYPED: Final = "typed"  # session key: the user's id, the form's address, and its encrypted values
 SECRET_FIELD: Final = re.compile("password|token|code|csrf", re.IGNORECASE)
 LONGEST_FORM: Final = 100_000  # characters
+KEEP: Final = "X-Keep-Typed"  # the header of a form that htmx sends, and that a whole page can be filled in with again
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def _limit(request: HttpRequest) -> None:
     if is_too_old or idle_seconds > settings.SESSION_IDLE_SECONDS:
         user_id = request.user.pk
         logout(request)
-        if request.method == "POST" and "HX-Request" not in request.headers:
+        if request.method == "POST" and ("HX-Request" not in request.headers or KEEP in request.headers):
             _keep_typed(request, user_id)
     elif idle_seconds > SAVE_INTERVAL_SECONDS:
         session[SEEN] = int(now)

@@ -1,6 +1,6 @@
 """The lead form."""
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 from crm.forms.custom_fields import WithCustomFields
 from crm.forms.picklists import Suggestions
 from crm.models import Company, FieldSubject, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType, User
+
+BACKGROUND: Final = "What is true of the person for good. What happens belongs in the history, as a note."
 
 
 class LeadForm(WithCustomFields):
@@ -32,7 +34,11 @@ class LeadForm(WithCustomFields):
             "share_with_ad_platforms",
             "notes",
         )
-        help_texts = {"email": "LinkedIn only ever receives a hash of it.", "source": "Where the lead came from."}
+        help_texts = {
+            "email": "LinkedIn only ever receives a hash of it.",
+            "source": "Where the lead came from.",
+            "notes": BACKGROUND,
+        }
         widgets = {"notes": forms.Textarea({"rows": 4}), "source": Suggestions}
         error_messages = {
             "email": {

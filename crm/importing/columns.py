@@ -28,7 +28,7 @@ FIELDS: Final = {
     "tags": "Tags",
     "consent": "May be shared (yes or no)",
     "opted_out": "Opted out (yes or no)",
-    "notes": "Notes",
+    "notes": "Background",
 }
 SURE: Final = {
     "first_name": "firstname givenname forename voornaam vorname prenom",
@@ -46,7 +46,7 @@ SURE: Final = {
     "tags": "tags tag labels label etiketten schlagworte schlagworter etiquettes",
     "consent": "consent optin optedin sharewithadplatforms mayshare maybeshared toestemming einwilligung",
     "opted_out": "optout optedout unsubscribed donotcontact donotshare",
-    "notes": "notes note comment comments remarks opmerkingen notizen bemerkungen commentaires",
+    "notes": "background description notes note comment comments remarks opmerkingen notizen bemerkungen commentaires",
 }
 UNSURE: Final = {"full_name": "contact lead person persoon", "source": "campaign channel", "phone": "number nummer"}
 _SURE: Final = {name: key for key, names in SURE.items() for name in names.split()}

@@ -1,6 +1,6 @@
 """Undoing an import: the leads that it added are removed, and the fields that it filled are emptied again.
 
-A lead that has a deal or a task, or that somebody has changed since, stays as it is.
+A lead that has a deal, a task or a note, or that somebody has changed since, stays as it is.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from crm.importing.custom_columns import CUSTOM, value_of
 from crm.importing.matching import SHARED, TAGS
-from crm.models import Change, CrmEvent, Deal, Lead, LeadImport, LeadImportRow, LeadTag, RowOutcome, RowUndo, Task
+from crm.models import Change, CrmEvent, Deal, Lead, LeadImport, LeadImportRow, LeadTag, Note, RowOutcome, RowUndo, Task
 from crm.models.custom_lookups import merged
 from crm.models.recorder import taken_back
 
@@ -40,7 +40,7 @@ def undo_chunk(lead_import: LeadImport, size: int) -> bool:
 
 def _locked(pks: Sequence[int]) -> dict[int, Lead]:
     """The leads, locked before `taken_back` locks other rows, and whether each is as the import left it."""
-    somebodys_work = (Exists(model.objects.filter(lead=OuterRef("pk"))) for model in (Change, Deal, Task))
+    somebodys_work = (Exists(model.objects.filter(lead=OuterRef("pk"))) for model in (Change, Deal, Task, Note))
     leads = Lead.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=pks).order_by("pk")
     return {lead.pk: lead for lead in leads.annotate(is_touched=reduce(or_, map(Q, somebodys_work)))}
 

@@ -27,6 +27,7 @@ from crm.models.lead_import import (
     RowUndo,
 )
 from crm.models.mail import AccountMail
+from crm.models.note import Note, NoteKind
 from crm.models.people import ApiKey, Invitation, Membership, User
 from crm.models.picklist import Colour, LeadSource, LeadType, LostReason, Tag
 from crm.models.saved_view import SavedView
@@ -73,6 +74,8 @@ __all__ = [
     "LeadType",
     "LostReason",
     "Membership",
+    "Note",
+    "NoteKind",
     "Pipeline",
     "RowOutcome",
     "RowProblem",

@@ -29,10 +29,10 @@ class ChangedField(models.TextChoices):
 STEPS = (ChangedField.STATUS, ChangedField.STAGE)
 
 
-def delete_unless_of_deal(collector: Any, field: Any, changes: QuerySet["Change"], using: str) -> None:
-    """Delete a lead's changes with it, and keep those of a deal that has been moved to another lead."""
-    models.CASCADE(collector, field, changes.filter(deal=None), using)
-    models.SET_NULL(collector, field, changes.exclude(deal=None), using)
+def delete_unless_of_deal(collector: Any, field: Any, rows: QuerySet[Any], using: str) -> None:
+    """Delete a lead's history with it, and keep that of a deal that has been moved to another lead."""
+    models.CASCADE(collector, field, rows.filter(deal=None), using)
+    models.SET_NULL(collector, field, rows.exclude(deal=None), using)
 
 
 class Change(models.Model):

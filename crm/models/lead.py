@@ -78,7 +78,8 @@ class Lead(Tracked):
         default=True,
         help_text="If off, nothing about this person is sent to LinkedIn, and pending events are skipped.",
     )
-    notes = models.TextField(blank=True, max_length=20_000)
+    # What is true of the person for good. What happens is in the history, as a `Note`.
+    notes = models.TextField("background", blank=True, max_length=20_000)
     custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)  # see `custom_field`
     erased_at = models.DateTimeField(null=True, editable=False)  # from then on the row holds nothing personal
     created_at = models.DateTimeField(auto_now_add=True)

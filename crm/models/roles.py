@@ -22,6 +22,7 @@ class Action(StrEnum):
     DELETE_LEADS = "delete_leads"
     IMPORT_LEADS = "import_leads"
     EXPORT_LEADS = "export_leads"
+    SEE_NOTES = "see_notes"
     SEE_RULES = "see_rules"
     CHANGE_RULES = "change_rules"
     TEST_RULES = "test_rules"
@@ -44,6 +45,7 @@ MATRIX: Final[dict[Action, frozenset[Role]]] = {
     Action.DELETE_LEADS: _ADMIN,
     Action.IMPORT_LEADS: _ADMIN_AND_SALES,
     Action.EXPORT_LEADS: _ADMIN_AND_SALES,
+    Action.SEE_NOTES: _ADMIN_AND_SALES,
     Action.SEE_RULES: _ADMIN_AND_OPS,
     Action.CHANGE_RULES: _ADMIN,
     Action.TEST_RULES: _ADMIN_AND_OPS,

@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, F, Model, OuterRef, Q, QuerySet, Win
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from crm.models import Deal, Lead, LeadMeaning, Membership, Task
+from crm.models import Deal, Lead, LeadMeaning, Membership, Note, Task
 from crm.selectors.tasks import SUBJECTS, TaskRow, task_rows
 from crm.selectors.timeline import TimelineEntry, news_of
 
@@ -100,11 +100,11 @@ def my_day_of(membership: Membership) -> MyDay:
 
 
 def _untouched(membership: Membership) -> QuerySet[Lead]:
-    """The member's leads that are still new and have neither a task nor a deal, those that wait longest first."""
+    """The member's leads that are still new, without a task, a note or a deal; those that wait longest first."""
     own = Lead.objects.for_company(membership.company).not_erased().filter(owner=membership.user)
-    tasks = Task.objects.for_company(membership.company).filter(lead=OuterRef("pk"))
-    deals = Deal.objects.for_company(membership.company).filter(lead=OuterRef("pk"))
-    new = own.filter(~Exists(tasks), ~Exists(deals), status__meaning=LeadMeaning.NEW)
+    kinds: tuple[Any, ...] = (Task.objects, Note.objects, Deal.objects)
+    touches = [Exists(kind.for_company(membership.company).filter(lead=OuterRef("pk"))) for kind in kinds]
+    new = own.filter(*(~touch for touch in touches), status__meaning=LeadMeaning.NEW)
     return new.order_by("created_at", "pk")
 
 

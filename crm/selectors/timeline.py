@@ -1,13 +1,13 @@
-"""Timelines of leads and deals, newest first, with notes from other apps.
+"""Timelines of leads and deals, newest first: CRM events, changes and what members have written down.
 
-crm imports no other app. An app that has notes (such as what LinkedIn did with a CRM event) appends a function to
-`timeline_notes` at start-up.
+crm imports no other app. An app that has notes of its own (such as what LinkedIn did with a CRM event) appends a
+function to `timeline_notes` at start-up.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final, Literal, TypeVar
 from uuid import UUID
@@ -15,12 +15,16 @@ from uuid import UUID
 from django.db.models import F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from crm.models import Change, CrmEvent, CrmEventKind, Deal, Lead, Membership
+from crm.models import Change, CrmEvent, CrmEventKind, Deal, Lead, Membership, Note
 from crm.models.bidi import without_bidi_controls
 from crm.models.roles import Action
 from crm.selectors.history import described
+from crm.selectors.notes import ShownNote, shown_notes
 
-ENTRIES_AT_MOST: Final = 100
+ENTRIES_AT_MOST: Final = 50  # on a page
+MICROSECOND: Final = timedelta(microseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DIGITS_OF_A_MOMENT: Final = 16  # microseconds since 1970, as far as the year 2286
 
 
 @dataclass(frozen=True)
@@ -68,16 +72,17 @@ TONES_BY_PRIORITY: Final = ("bad", "wait", "good", "plain")
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """A CRM event with its notes and the change that caused it, or a change alone.
+    """A CRM event with its notes and the change that caused it, a change alone, or what a member has written.
 
-    `detail` is the change in words. An entry has a `source` of either kind, for who and when.
+    `detail` is the change in words. An entry has a `source` of one of these kinds, for who and when.
     """
 
     title: str
     detail: str
     tone: str
-    source: CrmEvent | Change
+    source: CrmEvent | Change | Note
     notes: Sequence[TimelineNote] = ()
+    written: ShownNote | None = None
 
     @property
     def event(self) -> CrmEvent | None:
@@ -92,7 +97,9 @@ class TimelineEntry:
 
     @property
     def occurred_at(self) -> datetime:
-        return self.source.occurred_at if isinstance(self.source, CrmEvent) else self.source.changed_at
+        if isinstance(self.source, CrmEvent):
+            return self.source.occurred_at
+        return self.source.changed_at if isinstance(self.source, Change) else self.source.created_at
 
     @property
     def deal(self) -> Deal | None:
@@ -106,30 +113,27 @@ class TimelineEntry:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The newest entries. `is_cut` if older ones are not shown."""
+    """A page of entries. `older`: where the next page begins, as `before` in its URL; "" if there is none.
+
+    On the first page, `outcome` is the note that sums up the whole, if there is one, and `is_open` is true while
+    something about it is about to change by itself.
+    """
 
     entries: Sequence[TimelineEntry]
-    is_cut: bool
-
-    @property
-    def is_open(self) -> bool:
-        """True while something about it is about to change by itself."""
-        return any(note.is_open for entry in self.entries for note in entry.notes)
-
-    @property
-    def outcome(self) -> TimelineNote | None:
-        """The note that sums up the timeline, or None."""
-        return _outcome([entry.notes for entry in self.entries])
+    older: str = ""
+    is_first: bool = True
+    outcome: TimelineNote | None = None
+    is_open: bool = False
 
 
-def of_lead(lead: Lead) -> Timeline:
-    """The timeline of a lead and of its deals."""
-    return _timeline(lead.company_id, Q(lead=lead))
+def of_lead(lead: Lead, viewer: Membership | None = None, *, before: str = "") -> Timeline:
+    """The timeline of a lead and of its deals, with the notes that this member may see."""
+    return _timeline(lead.company_id, Q(lead=lead), viewer, before)
 
 
-def of_deal(deal: Deal) -> Timeline:
-    """The timeline of one deal."""
-    return _timeline(deal.company_id, Q(deal=deal))
+def of_deal(deal: Deal, viewer: Membership | None = None, *, before: str = "") -> Timeline:
+    """The timeline of one deal, with the notes that this member may see."""
+    return _timeline(deal.company_id, Q(deal=deal), viewer, before)
 
 
 def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequence[TimelineEntry]:
@@ -139,7 +143,7 @@ def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequenc
     events = CrmEvent.objects.for_company(company_id).filter(theirs, occurred_at__gte=since)
     changes = Change.objects.for_company(company_id).filter(theirs, changed_at__gte=since)
     newest = list(_newest(events.select_related("lead"))), list(_newest(changes.select_related("lead")))
-    return _merged(*newest)[:at_most]
+    return _newest_first(_merged(*newest))[:at_most]
 
 
 def outcomes_of_leads(leads: Sequence[Lead]) -> Mapping[int, TimelineNote]:
@@ -184,15 +188,52 @@ def _is_reported(note: TimelineNote) -> bool:
     return not note.is_nothing
 
 
-def _timeline(company_id: int, of_row: Q) -> Timeline:
-    events = list(_newest(CrmEvent.objects.for_company(company_id).filter(of_row)))
-    changes = list(_newest(Change.objects.for_company(company_id).filter(of_row)))
-    entries = _merged(events, changes)
-    return Timeline(entries[:ENTRIES_AT_MOST], is_cut=len(entries) > ENTRIES_AT_MOST)
+def _timeline(company_id: int, of_row: Q, viewer: Membership | None, before: str) -> Timeline:
+    moment = _moment(before)
+    events = CrmEvent.objects.for_company(company_id).filter(of_row, _until("occurred_at", moment))
+    changes = Change.objects.for_company(company_id).filter(of_row, _until("changed_at", moment))
+    notes = Note.objects.for_company(company_id).filter(of_row, _until("created_at", moment))
+    found = _merged(list(_newest(events)), list(_newest(changes)))
+    if viewer is not None and viewer.may(Action.SEE_NOTES):
+        shown = shown_notes(_newest(notes), viewer)
+        found += [TimelineEntry(str(each.note), "", "plain", each.note, written=each) for each in shown]
+    page, older = _cut(_newest_first(found))
+    if moment is not None:
+        return Timeline(page, older, is_first=False)
+    # Of all the events that were read: many notes may have taken their place on the page.
+    by_event = [entry.notes for entry in found if entry.event]
+    is_open = any(note.is_open for notes_of_event in by_event for note in notes_of_event)
+    return Timeline(page, older, outcome=_outcome(by_event), is_open=is_open)
+
+
+def _moment(text: str) -> datetime | None:
+    """The time in a URL; None if there is none."""
+    is_moment = text.isascii() and text.isdigit() and len(text) <= DIGITS_OF_A_MOMENT
+    return EPOCH + int(text) * MICROSECOND if is_moment else None
+
+
+def _until(field: str, moment: datetime | None) -> Q:
+    return Q() if moment is None else Q(**{f"{field}__lt": moment})
+
+
+def _cut(entries: Sequence[TimelineEntry]) -> tuple[Sequence[TimelineEntry], str]:
+    """The entries of one page, and where the next one begins.
+
+    What happened at one moment is on one page, as the next one has what happened before it.
+    """
+    if len(entries) <= ENTRIES_AT_MOST:
+        return entries, ""
+    last = entries[ENTRIES_AT_MOST - 1].occurred_at
+    page = [entry for entry in entries if entry.occurred_at >= last]
+    return page, str((last - EPOCH) // MICROSECOND) if len(page) < len(entries) else ""
+
+
+def _newest_first(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
+    return sorted(entries, key=attrgetter("occurred_at"), reverse=True)
 
 
 def _merged(events: Sequence[CrmEvent], changes: Sequence[Change]) -> list[TimelineEntry]:
-    """An entry for each event, with the change that caused it, and one for each other change. Newest first."""
+    """An entry for each event, with the change that caused it, and one for each other change."""
     words = described(changes)
     causes = {change.caused: words[change.pk] for change in changes if change.caused}
     recorded = {event.public_id for event in events}
@@ -208,8 +249,7 @@ def _merged(events: Sequence[CrmEvent], changes: Sequence[Change]) -> list[Timel
         for event in events
     ]
     alone = [change for change in changes if change.caused not in recorded]
-    entries += [TimelineEntry(words[change.pk], "", "plain", change) for change in alone]
-    return sorted(entries, key=attrgetter("occurred_at"), reverse=True)
+    return entries + [TimelineEntry(words[change.pk], "", "plain", change) for change in alone]
 
 
 R = TypeVar("R", bound=Model)

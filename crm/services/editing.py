@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from django.db import transaction
 from django.db.models.functions import Now
 
-from crm.models import AuditAction, Deal, Lead, LeadStatus, LostReason, Stage
+from crm.models import AuditAction, Deal, Lead, LeadStatus, LostReason, Note, Stage
 from crm.models.lead import LeadQuerySet
 from crm.services import audit
 from crm.services.erasure import person_kept
@@ -44,7 +44,7 @@ class ChangedMeanwhile(Exception):
     """Someone has changed the row since it was read for editing."""
 
 
-def version_of(row: Lead | Deal) -> str:
+def version_of(row: Lead | Deal | Note) -> str:
     """A string that changes with every change of the row, and with its source, which is renamed for many at once."""
     text = f"{row.updated_at.isoformat()} {row.source if isinstance(row, Lead) else ''}"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -8,7 +8,7 @@ personal being written to it again.
 import logging
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
-from django.db.models import Value
+from django.db.models import Q, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
 from crm.models import (
@@ -29,6 +29,7 @@ from crm.models import (
     Lead,
     LeadSearch,
     LeadTag,
+    Note,
     Task,
     TaskReminder,
     User,
@@ -36,6 +37,7 @@ from crm.models import (
 from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_lookups import merged
 from crm.models.lead import PERSONAL, PersonErased
+from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
 from crm.services.data_exports import forget_people
 from crm.services.lead_imports import forget_person
@@ -71,6 +73,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         forget_people(locked.company_id)
         deals = _clear_deals(locked)
         _clear_tasks(locked)
+        Note.objects.for_company(locked.company_id).filter(Q(lead=locked) | Q(deal__in=deals)).delete()
         forget_source(locked)
         LeadTag.objects.for_company(locked.company_id).filter(lead=locked).delete()
         Lead.objects.filter(pk=locked.pk).update(
@@ -100,6 +103,21 @@ def person_kept(lead_id: int) -> Iterator[None]:
     with transaction.atomic():
         if not Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead_id).first():
             raise PersonErased
+        yield
+
+
+@contextmanager
+def subject_kept(*, lead_id: int | None, deal_id: int | None) -> Iterator[None]:
+    """Lock what a text is about, a lead or a deal and its lead, so that it can't be erased or deleted meanwhile.
+
+    Raises PersonErased, and DeletedMeanwhile if the deal has been deleted.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(transaction.atomic())
+        if lead_id is not None:
+            stack.enter_context(person_kept(lead_id))  # the lead first, as an erasure does
+        if deal_id is not None and not Deal.objects.select_for_update(no_key=True).filter(pk=deal_id).first():
+            raise DeletedMeanwhile
         yield
 
 

@@ -1,7 +1,6 @@
 """Tasks: saving, finishing, moving and deleting them, each together with its reminder."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -9,14 +8,13 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from crm.models import Deal, Task, TaskReminder
-from crm.models.tracking import DeletedMeanwhile
-from crm.services.erasure import person_kept
+from crm.models import Task, TaskReminder
+from crm.services.erasure import subject_kept
 
 
 def save_task(*, task: Task, fields: Iterable[str] | None = None) -> Task:
     """Save the task, or these fields of it. Raises PersonErased, and DeletedMeanwhile if its deal has been deleted."""
-    with _subject_kept(task):
+    with subject_kept(lead_id=task.person_id, deal_id=task.deal_id):
         task.save(update_fields=None if fields is None else [*fields, "updated_at"])
         _set_reminder(task)
     return task
@@ -44,18 +42,6 @@ def move_task(*, task: Task, due_on: date) -> None:
 
 def delete_task(*, task: Task) -> None:
     task.delete()
-
-
-@contextmanager
-def _subject_kept(task: Task) -> Iterator[None]:
-    """Lock what the task is about, so that it can't be erased or deleted while text about it is written."""
-    with ExitStack() as stack:
-        stack.enter_context(transaction.atomic())
-        if task.person_id is not None:
-            stack.enter_context(person_kept(task.person_id))  # the lead first, as an erasure does
-        if task.deal_id is not None and not Deal.objects.select_for_update(no_key=True).filter(pk=task.deal_id).first():
-            raise DeletedMeanwhile
-        yield
 
 
 def _set_reminder(task: Task) -> None:

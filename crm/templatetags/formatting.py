@@ -108,6 +108,12 @@ def clock(value: time) -> str:
 
 
 @register.filter
+def time_of(moment: datetime) -> SafeString:
+    """The time of the day of a moment, as "15:00". The full time is in the title."""
+    return _moment(_local(moment), _patterns().time)
+
+
+@register.filter
 def age(moment: datetime) -> str:
     """The whole days since then, as "4 d"."""
     return f"{(timezone.now() - moment).days:,}{NO_BREAK_SPACE}d"

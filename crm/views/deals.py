@@ -27,6 +27,7 @@ from crm.services.erasure import person_kept
 from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, to_filtered
+from crm.views.notes import new_note
 from crm.views.pipeline_choice import chosen_pipeline, with_pipeline
 from crm.views.shell import with_outcomes
 
@@ -105,12 +106,13 @@ def deal(request: MemberRequest, pk: int) -> HttpResponse:
     context = {
         "deal": instance,
         "tasks": open_tasks_of(instance),
-        "timeline": timeline.of_deal(instance),
+        "timeline": timeline.of_deal(instance, request.membership, before=request.GET.get("before", "")),
         "stages": choice.stages,
         "pipeline": choice.chosen if len(choice.pipelines) > 1 else None,
         "other_pipelines": first_open_stages(stages, besides=choice.chosen),
         "custom": shown_values(fields_in_use(company, FieldSubject.DEAL), instance.custom, company),
         **tag_choices(instance),
+        **new_note(request, "deal_note", instance),
     }
     return render(request, "crm/deals/detail.html", context)
 

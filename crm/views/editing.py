@@ -17,7 +17,7 @@ from crm.accounts.decorators import MemberRequest
 from crm.forms.changes import CHANGED
 from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
-from crm.models import Deal, Lead
+from crm.models import Deal, Lead, Note
 from crm.services.editing import ChangedMeanwhile, unchanged_since, version_of
 from crm.services.idempotency import save_once, was_saved
 from crm.views.undo import tell
@@ -48,7 +48,7 @@ def tell_dropped(request: MemberRequest, form: LeadForm | DealForm) -> None:
         messages.warning(request, f"{name} is no longer asked for. What you entered there was not saved.")
 
 
-def edit_page(request: MemberRequest, template: str, context: dict[str, Any], row: Lead | Deal) -> HttpResponse:
+def edit_page(request: MemberRequest, template: str, context: dict[str, Any], row: Lead | Deal | Note) -> HttpResponse:
     """The edit form, with the version of the row when it was opened or, after a conflict, the current one."""
     is_conflict = CHANGED in context["form"].non_field_errors()
     if is_conflict:

@@ -31,6 +31,7 @@ from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_lead
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, to_filtered
+from crm.views.notes import new_note
 from crm.views.shell import back_to, whole_page, with_outcomes
 from crm.views.undo import tell
 
@@ -170,11 +171,12 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
             "lead": instance,
             "deals": instance.deals.select_related("stage"),
             "tasks": open_tasks_of(instance),
-            "timeline": timeline.of_lead(instance),
+            "timeline": timeline.of_lead(instance, request.membership, before=request.GET.get("before", "")),
             "statuses": LeadStatus.objects.for_company(company).offered(),
             "type": LeadType.objects.for_company(company).filter(code=instance.type).first(),
             "custom": shown_values(fields_in_use(company, FieldSubject.LEAD), instance.custom, company),
             **tag_choices(instance),
+            **new_note(request, "lead_note", instance),
         },
     )
 

@@ -59,7 +59,7 @@ def test_from_the_file_to_the_undo_by_the_keyboard(page: Page, sales: Membership
     press(page, "button", "Upload and check")
     select = page.get_by_label("Ref A-20418, A-20419")
     select.focus()
-    select.press("N")  # of Notes
+    select.press("B")  # of Background
     press(page, "button", "Check again")
     expect(page.get_by_label("Ref A-20418, A-20419")).to_have_value("notes")
     expect(page.get_by_text("3 leads are added, 0 updated.")).to_be_visible()

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from capi.delivery import sweep
 from capi.linkedin.identity import email_sha256
 from capi.models import Attempt, ConversionEvent
-from crm.models import AuditEntry, CrmEvent, Deal, Lead, LeadStatus, User
+from crm.models import AuditEntry, CrmEvent, Deal, Lead, LeadStatus, Note, User
 from crm.services.editing import change_status
 from crm.services.erasure import erase_lead
 from tests.capi.conftest import received, send_all
@@ -32,6 +32,7 @@ def person(company, connected, make_rule, sandbox):
     make_rule("lead_qualified")
     lead = make_lead(company, **CANARIES)
     deal = make_deal(lead, title="Looms for Quistgaard")
+    Note.objects.create(company=company, lead=lead, deal=deal, text="Zsofia Quistgaard called about her Looms")
     send_all(company)
     change_status(leads=Lead.objects.all(), status=LeadStatus.objects.get(company=company, name="Qualified"))
     operator = User.objects.create(username="operator@example.com", email="operator@example.com", is_staff=True)

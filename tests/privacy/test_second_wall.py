@@ -5,7 +5,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, ConversionRule, DayCount, Mail
-from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, LostReason, Pipeline, Stage, Task, User
+from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, LostReason, Note, Pipeline, Stage, Task, User
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -18,6 +18,9 @@ TIES = {
     ("crm_stage", "pipeline_id"): Pipeline,
     ("crm_task", "lead_id"): Lead,
     ("crm_task", "deal_id"): Deal,
+    ("crm_note", "lead_id"): Lead,
+    ("crm_note", "deal_id"): Deal,
+    ("crm_note", "api_key_id"): ApiKey,
     ("crm_crmevent", "lead_id"): Lead,
     ("crm_crmevent", "deal_id"): Deal,
     ("crm_crmevent", "api_key_id"): ApiKey,
@@ -43,7 +46,7 @@ def _on_postgresql():
 def fill(company):
     """A row of every kind for the company."""
     rule = ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="1", name="Deal")
-    make_deal(make_lead(company))
+    Note.objects.create(company=company, lead=make_deal(make_lead(company)).lead, text="Called")
     LostReason.objects.create(company=company, name="Price")
     Task.objects.create(company=company, title="Call", due_on="2026-03-10")
     ApiKey.objects.issue(company=company, role="sales", name="Nightly import")
@@ -108,7 +111,7 @@ def test_no_reference_between_rows_of_a_company_is_left_out() -> None:
 
     found = {
         (model._meta.db_table, field.column)
-        for model in (Lead, Deal, Task, CrmEvent, ConversionEvent, Attempt)
+        for model in (Lead, Deal, Task, Note, CrmEvent, ConversionEvent, Attempt)
         for field in model._meta.concrete_fields
         if field.is_relation and any(other.name == "company" for other in field.related_model._meta.concrete_fields)
     }

@@ -76,6 +76,10 @@ def _task(world: World) -> dict[str, Any]:
     return {"title": "Mallory", "kind": "task", "due_on": "2026-03-12", "owner": world.ids["owner"]}
 
 
+def _note(world: World) -> dict[str, Any]:
+    return {"kind": "note", "text": "Mallory"}
+
+
 def _custom_field(world: World) -> dict[str, Any]:
     return {"subject": "lead", "name": "Mallory", "type": "text"}
 
@@ -123,6 +127,10 @@ ROWS: dict[str, Row] = {
     "task_edit": _form(Action.EDIT_LEADS, "task", _task),
     "task_step": _do(Action.EDIT_LEADS, "task", lambda world: {"step": "done"}),
     "task_delete": _form(Action.EDIT_LEADS, "task"),
+    "lead_note": _form(Action.EDIT_LEADS, "lead", _note),
+    "deal_note": _form(Action.EDIT_LEADS, "deal", _note),
+    "note_edit": _form(Action.EDIT_LEADS, "note", _note),
+    "note_delete": _form(Action.DELETE_LEADS, "note"),  # its author may, too: tests/crm/views/test_notes.py
     "calendar": _form(Action.EDIT_LEADS),
     "calendar_remove": _do(Action.EDIT_LEADS),
     "calendar_feed": Row({"GET": Open.PUBLIC}, values={"token": "nothing"}),
@@ -243,6 +251,7 @@ ROWS: dict[str, Row] = {
     **_api("lead", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, _lead),
     **_api("deal", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, lambda world: {"title": "Mallory"}),
     **_api("task", Action.SEE_LEADS, Action.EDIT_LEADS, Action.EDIT_LEADS, _task),
+    **_api("note", Action.SEE_NOTES, Action.EDIT_LEADS, Action.DELETE_LEADS, _note),
     **_api("custom-field", Action.SEE_LEADS, Action.MANAGE_COMPANY, Action.MANAGE_COMPANY, _custom_field),
     "api-pipeline-list": _see(Action.SEE_LEADS),
     "api-pipeline-detail": _see(Action.SEE_LEADS, "pipeline"),

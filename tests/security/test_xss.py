@@ -15,7 +15,7 @@ from django.utils import timezone
 from capi import services
 from capi.models import Attempt, ConversionEvent, ConversionRule
 from crm.accounts import mails
-from crm.models import ApiKey, Company, CustomField, Deal, Lead, LeadStatus, Membership, Stage, Task
+from crm.models import ApiKey, Company, CustomField, Deal, Lead, LeadStatus, Membership, Note, Stage, Task
 from tests.conftest import TOKEN, sign_in, staff_client
 from tests.crm.custom_values import make_field
 from tests.security.xss import PAYLOADS
@@ -67,6 +67,10 @@ def full(company: Company, admin: Membership) -> Company:
         Task(company=company, title=payload[:160], deal=deal, owner=admin.user, due_on=timezone.localdate())
         for deal, payload in zip(Deal.objects.all(), TYPED, strict=True)
     )  # fmt: skip
+    Note.objects.bulk_create(
+        Note(company=company, lead=deal.lead, deal=deal, text=payload, actor=admin.user)
+        for deal, payload in zip(Deal.objects.select_related("lead"), TYPED, strict=True)
+    )
     for event, payload in zip(ConversionEvent.objects.order_by("pk"), TYPED, strict=True):
         attempt = Attempt.objects.create(
             company=company, rule=rule, linkedin_id="1", api_version="202609", http_status=422, code=payload[:80],
@@ -92,6 +96,7 @@ def addresses(company: Company) -> list[str]:
         *(row.get_absolute_url() for row in [*leads, *deals, *events]),
         *(f"/leads/{lead.pk}/{page}/" for lead in leads[:4] for page in ("edit", "delete", "erase")),
         *(f"/tasks/{task.pk}/{page}/" for task in Task.objects.all()[:4] for page in ("edit", "delete")),
+        *(f"/notes/{note.pk}/{page}/" for note in Note.objects.all()[:4] for page in ("edit", "delete")),
         *(f"/deals/{deal.pk}/{page}/" for deal in deals[:4] for page in ("edit", "delete")),
     ]  # fmt: skip
 

@@ -24,6 +24,7 @@ from crm.models import (
     LeadStatus,
     LostReason,
     Membership,
+    Note,
     Pipeline,
     SavedView,
     Stage,
@@ -100,6 +101,9 @@ def _fill(world: World, number: str) -> None:
         company=company, deal=deal, title=f"{mark} call", owner=owner, due_on=now().date(), reminder=True
     )
     TaskReminder.objects.create(task=task, due_at=now() + timedelta(hours=1))
+    note = Note.objects.create(
+        company=company, lead=lead, deal=deal, text=f"{mark} called", actor=world.members[Role.ADMIN].user
+    )
     renew_feed(membership=world.members[Role.SALES])
     event = ConversionEvent.objects.get(company=company)
     attempt = Attempt.objects.create(
@@ -135,7 +139,7 @@ def _fill(world: World, number: str) -> None:
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
         "backfill": backfill.pk, "lead_import": lead_import.pk, "data_export": data_export.pk,
         "connection": Connection.objects.get(company=company).pk,
-        "task": task.pk, "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,
+        "task": task.pk, "note": note.pk, "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,
         "pipeline": pipeline.pk, "lost_reason": reason.pk,
     }  # fmt: skip
 

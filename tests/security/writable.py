@@ -5,11 +5,13 @@ from capi.forms.connection import TokenForm
 from capi.forms.rules import RuleForm
 from crm.api.custom_fields import CustomFieldSerializer
 from crm.api.deals import DealSerializer
+from crm.api.notes import NoteSerializer
 from crm.api.serializers import LeadSerializer, TaskSerializer
 from crm.forms.company import ApiKeyForm
 from crm.forms.custom_fields import CustomFieldForm
 from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
+from crm.forms.notes import NoteForm
 from crm.forms.tasks import TaskForm
 
 WRITABLE = {
@@ -22,6 +24,7 @@ WRITABLE = {
     },
     CustomFieldForm: {"subject", "name", "type", "help_text", "is_required", "is_listed"},
     TaskForm: {"title", "kind", "due_on", "due_time", "owner", "reminder"},
+    NoteForm: {"kind", "text"},
     RuleForm: {"crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active"},
     TokenForm: {"token", "ad_account_id", "expires_on"},
     ApiKeyForm: {"name", "role"},
@@ -37,6 +40,7 @@ WRITABLE = {
         "subject", "name", "type", "help_text", "is_required", "is_listed", "choices", "is_archived",
     },
     TaskSerializer: {"title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done"},
+    NoteSerializer: {"kind", "text", "lead", "deal"},
     ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
     ConversionEventDetailSerializer: set(),
 }  # fmt: skip

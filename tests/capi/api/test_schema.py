@@ -38,6 +38,8 @@ def test_every_key_reads_the_schema(company, role):
         "/api/v1/leads/{id}/",
         "/api/v1/lost-reasons/",
         "/api/v1/lost-reasons/{id}/",
+        "/api/v1/notes/",
+        "/api/v1/notes/{id}/",
         "/api/v1/pipelines/",
         "/api/v1/pipelines/{id}/",
         "/api/v1/tasks/",

@@ -15,6 +15,7 @@ def test_the_index_names_what_there_is(company, role):
         "leads": f"{base}/leads/",
         "deals": f"{base}/deals/",
         "tasks": f"{base}/tasks/",
+        "notes": f"{base}/notes/",
         "custom-fields": f"{base}/custom-fields/",
         "pipelines": f"{base}/pipelines/",
         "lost-reasons": f"{base}/lost-reasons/",

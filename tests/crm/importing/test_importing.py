@@ -10,10 +10,21 @@ from capi.models import ConversionEvent
 from capi.models.functions import database_now
 from capi.services import backfills
 from crm.importing import work
-from crm.models import Change, CrmEvent, ImportState, Lead, LeadImport, LeadImportRow, LeadStatus, Membership, Task
+from crm.models import (
+    Change,
+    CrmEvent,
+    ImportState,
+    Lead,
+    LeadImport,
+    LeadImportRow,
+    LeadStatus,
+    Membership,
+    Note,
+    Task,
+)
 from crm.services import lead_imports
 from crm.services.tasks import save_task
-from tests.conftest import make_deal, make_lead
+from tests.conftest import make_deal, make_lead, make_note
 from tests.crm.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
@@ -218,6 +229,17 @@ def test_undo_leaves_what_was_changed_since(sales: Membership) -> None:
     assert (known.title, known.last_name) == ("", "")
     assert (other.title, other.last_name) == ("Boss", "")
     assert names() == ["Ada", "Ada", "Ines Moreau", "Tomas Berg"]
+
+
+def test_undo_leaves_a_lead_that_somebody_has_called(sales: Membership) -> None:
+    done = run(upload(sales, PEOPLE), sales)
+    note = make_note(sales, Lead.objects.get(first_name="Ines"), kind="call")
+
+    lead_imports.undo(lead_import=done, user=sales.user)
+    work_on(done)
+
+    assert names() == ["Ines Moreau"]
+    assert Note.objects.get() == note
 
 
 def test_undo_leaves_a_lead_that_somebody_has_planned_a_task_about(sales: Membership) -> None:

@@ -11,7 +11,7 @@ from crm.models import Deal, Lead, LeadStatus, Stage
 from crm.models.recorder import acting_as
 from crm.selectors.my_day import my_day_of
 from crm.services.tasks import finish_task
-from tests.conftest import make_deal, make_lead, make_task
+from tests.conftest import make_deal, make_lead, make_note, make_task
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
@@ -51,6 +51,7 @@ def test_new_leads_are_those_of_mine_that_nobody_has_touched(sales, admin, compa
     make_lead(company, first_name="Contacted", owner=sales.user, status=contacted)
     make_task(sales, lead=make_lead(company, first_name="With a task", owner=sales.user), due_on="2099-03-12")
     make_deal(make_lead(company, first_name="With a deal", owner=sales.user))
+    make_note(admin, make_lead(company, first_name="Called", owner=sales.user), kind="call")
     Lead.objects.filter(pk=second.pk).update(created_at=timezone.now() - 3 * DAY)
 
     leads = my_day_of(sales).leads

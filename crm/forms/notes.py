@@ -1,0 +1,34 @@
+"""The form of a note or a call."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django import forms
+
+from crm.models import Note
+
+TEXT_ATTRIBUTES: Final = {"rows": 3, "placeholder": "What should the team know?", "data-ctrl-enter": True}
+
+
+class Text(forms.Textarea):
+    """Browsers send a line break as two characters, and count it as one."""
+
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
+        value = super().value_from_datadict(data, files, name)
+        return value.replace("\r\n", "\n") if isinstance(value, str) else value
+
+
+class NoteForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A note of the given company. What it is about is not a field: the page that adds it knows."""
+
+    class Meta:
+        model = Note
+        fields = ("kind", "text")
+        widgets = {"kind": forms.RadioSelect, "text": Text(TEXT_ATTRIBUTES)}
+        error_messages = {
+            "kind": {"invalid_choice": "Choose a note or a call."},
+            "text": {"required": "Write something first."},
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"auto_id": "note_%s", **kwargs})
