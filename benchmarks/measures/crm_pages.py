@@ -41,7 +41,7 @@ def pages(*, leads: int) -> Iterator[Figure]:
     """Measure each page at p95 with this many leads, with 1,000, and, for a search, as a plain list."""
     settings.ALLOWED_HOSTS = ["*"]
     settings.HTTPS = False
-    sizes = {"leads": leads, "deals": leads // 5, "tasks": leads, "companies": COMPANIES}
+    sizes = {"leads": leads, "deals": leads // 5, "tasks": leads, "notes": leads, "companies": COMPANIES}
     call_command("make_crm", name="CRM pages", anyway=True, stdout=StringIO(), **sizes)
     large, small = (_rep(f"CRM pages {number}") for number in (1, 2))
     for name, url_of in _pages().items():

@@ -3,6 +3,7 @@
     people   the two companies and their users, and the names of leads: all synthetic, all at .example
     crm      leads and deals, spread over the last 94 days
     lists    sources, tags and a status of the company's own
+    notes    what was written down about leads and deals, and calls
     custom_fields   what the companies want to know of leads and deals, and some values
     capi     the connection to the sandbox, the conversion rules, and conversion events in every state
 
@@ -17,7 +18,7 @@ from datetime import datetime
 from django.db import transaction
 
 from crm.models import Company
-from leadmachine.demo import capi, crm, custom_fields, lists, people
+from leadmachine.demo import capi, crm, custom_fields, lists, notes, people
 
 
 @transaction.atomic
@@ -36,4 +37,6 @@ def load(now: datetime) -> bool:
         crm.add_view(company)
         custom_fields.add(company, dice)
     lists.fill(northwind, dice)
+    for company in (northwind, contoso):
+        notes.add(company, now, dice)
     return True

@@ -5,13 +5,13 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from crm.models import Change, Company, CrmEvent, Deal, Lead, Task
+from crm.models import Change, Company, CrmEvent, Deal, Lead, Note, Task
 
 pytestmark = pytest.mark.django_db
 
 
 def make(**options):
-    sizes = {"leads": 300, "deals": 30, "tasks": 400, "companies": 2, "analyze": False}
+    sizes = {"leads": 300, "deals": 30, "tasks": 400, "notes": 500, "companies": 2, "analyze": False}
     call_command("make_crm", stdout=StringIO(), **{**sizes, **options})
 
 
@@ -21,8 +21,8 @@ def test_it_fills_companies_without_an_event(settings):
     make()
 
     large = Company.objects.get(name="Measured 1")
-    counts = [model.objects.for_company(large).count() for model in (Lead, Deal, Task)]
-    assert counts == [300, 30, 400]
+    counts = [model.objects.for_company(large).count() for model in (Lead, Deal, Task, Note)]
+    assert counts == [300, 30, 400, 500]
     assert Lead.objects.for_company(Company.objects.get(name="Measured 2")).count() == 1_000
     assert not CrmEvent.objects.exists()
     assert not Change.objects.exists()

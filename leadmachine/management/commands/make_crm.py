@@ -1,6 +1,7 @@
-"""`manage.py make_crm --leads N --deals N --tasks N --companies N`: create a large company among others, to measure.
+"""`manage.py make_crm --leads N --deals N --tasks N --notes N --companies N`: create a large company, to measure.
 
-The rows are written by SQL, without CRM events and without history, so that nothing is sent and nothing is planned.
+It is one among others. The rows are written by SQL, without CRM events and without history, so that nothing is sent
+and nothing is planned.
 """
 
 from argparse import ArgumentParser
@@ -11,15 +12,21 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.utils.text import slugify
 
-from crm.models import Company, Deal, Lead, LeadStatus, Membership, Stage, Task, User
+from crm.models import Company, Deal, Lead, LeadStatus, Membership, Note, Stage, Task, User
 from crm.models.company import DEFAULT_TYPES
 from crm.models.roles import Role
 from leadmachine.demo.people import FIRST_NAMES, LAST_NAMES, ORGANISATIONS, SOURCES, TITLES
 
 LEADS_OF_THE_OTHERS: Final = 1_000
+SIZES_OF_THE_OTHERS: Final = {"deals": 200, "tasks": 1_000, "notes": 1_000}
 CHUNK: Final = 100_000  # rows a statement
 MEMBERS: Final = (Role.ADMIN, Role.SALES, Role.SALES, Role.OPS)
-TABLES: Final = {"lead": Lead._meta.db_table, "deal": Deal._meta.db_table, "task": Task._meta.db_table}
+TABLES: Final = {
+    "lead": Lead._meta.db_table,
+    "deal": Deal._meta.db_table,
+    "task": Task._meta.db_table,
+    "note": Note._meta.db_table,
+}
 DAYS: Final = 700
 
 # Names, statuses and owners alternate at rates of their own, so that all combinations occur.
@@ -53,21 +60,29 @@ SELECT %(company)s, 'Call ' || first_name || ' (' || n || ')', 'call', current_d
        id, CASE WHEN id %% 90 < 80 THEN now() END, created_at, updated_at
 FROM {lead}, generate_series(1, %(each)s::int) AS n WHERE company_id = %(company)s LIMIT %(count)s
 """
+NOTES: Final = """
+INSERT INTO {note} (company_id, kind, text, actor_id, lead_id, created_at)
+SELECT %(company)s, CASE WHEN (id + n) %% 3 = 0 THEN 'call' ELSE 'note' END,
+       'Spoke with ' || first_name || ' about the offer (' || n || ').', owner_id, id,
+       created_at + (updated_at - created_at) * n / (%(each)s + 1)
+FROM {lead}, generate_series(1, %(each)s::int) AS n WHERE company_id = %(company)s LIMIT %(count)s
+"""
 
 
 class Command(BaseCommand):
-    help = "Create companies with many leads, deals and tasks, for measuring. PostgreSQL only."
+    help = "Create companies with many leads, deals, tasks and notes, for measuring. PostgreSQL only."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--leads", type=int, default=500_000, help="of the large company")
         parser.add_argument("--deals", type=int, default=100_000)
         parser.add_argument("--tasks", type=int, default=500_000)
+        parser.add_argument("--notes", type=int, default=500_000)
         parser.add_argument("--companies", type=int, default=20, help=f"the others have {LEADS_OF_THE_OTHERS:,} leads")
         parser.add_argument("--name", default="Measured", help="what the names of the companies begin with")
         parser.add_argument("--no-analyze", dest="analyze", action="store_false", help="leave out VACUUM ANALYZE")
         parser.add_argument("--anyway", action="store_true", help="also where this is no development installation")
 
-    def handle(self, *args: Any, leads: int, deals: int, tasks: int, companies: int, **options: Any) -> None:
+    def handle(self, *args: Any, leads: int, companies: int, **options: Any) -> None:
         if connection.vendor != "postgresql":
             raise CommandError("make_crm is for measuring, and needs PostgreSQL.")
         if not (settings.DEBUG or settings.LINKEDIN_SANDBOX or options["anyway"]):
@@ -76,8 +91,8 @@ class Command(BaseCommand):
         if Company.objects.filter(slug__startswith=slugify(name)).exists():
             raise CommandError(f"There are companies whose names begin with {name}. Choose another --name.")
         for number in range(1, companies):
-            _fill(_company(f"{name} {number + 1}"), LEADS_OF_THE_OTHERS, deals=200, tasks=LEADS_OF_THE_OTHERS)
-        _fill(_company(f"{name} 1"), leads, deals=deals, tasks=tasks)
+            _fill(_company(f"{name} {number + 1}"), LEADS_OF_THE_OTHERS, **SIZES_OF_THE_OTHERS)
+        _fill(_company(f"{name} 1"), leads, **{kind: options[kind] for kind in SIZES_OF_THE_OTHERS})
         if options["analyze"]:
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")
@@ -93,7 +108,7 @@ def _company(name: str) -> Company:
     return company
 
 
-def _fill(company: Company, leads: int, *, deals: int, tasks: int) -> None:
+def _fill(company: Company, leads: int, *, deals: int, tasks: int, notes: int) -> None:
     values = _values(company)
     sizes = {name: len(value) for name, value in values.items() if isinstance(value, list)}
     with connection.cursor() as cursor:
@@ -103,8 +118,9 @@ def _fill(company: Company, leads: int, *, deals: int, tasks: int) -> None:
             cursor.execute(statement, {**values, "total": leads, "first": first, "last": last})
         every = max(1, leads // max(1, deals))
         cursor.execute(DEALS.format(**TABLES, **sizes), {**values, "every": every, "count": deals})
-        each = -(-tasks // max(1, leads))
-        cursor.execute(TASKS.format(**TABLES), {**values, "each": each, "count": tasks})
+        for statement, count in ((TASKS, tasks), (NOTES, notes)):
+            each = -(-count // max(1, leads))
+            cursor.execute(statement.format(**TABLES), {**values, "each": each, "count": count})
 
 
 def _values(company: Company) -> dict[str, Any]:

@@ -20,7 +20,7 @@ SEARCHES = ["ada", "qzx", "ada bakker", "kestrel aviation 79", "xq", "+31 20 155
 @pytest.fixture
 def company(settings):
     settings.LINKEDIN_SANDBOX = True
-    sizes = {"leads": LEADS, "deals": 10, "tasks": 10, "companies": 3, "analyze": False}
+    sizes = {"leads": LEADS, "deals": 10, "tasks": 10, "notes": 10, "companies": 3, "analyze": False}
     call_command("make_crm", stdout=StringIO(), **sizes)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
