@@ -73,6 +73,14 @@ document.addEventListener("keydown", (event) => {
   if (event.target.matches("[data-ctrl-enter]")) event.target.form.requestSubmit();
 });
 
+// A detail that is edited in its row: Escape cancels, and Enter saves, in a select as well.
+document.addEventListener("keydown", (event) => {
+  const form = event.target.closest?.("form[data-in-place]");
+  if (!form) return;
+  if (event.key === "Escape") form.querySelector("a").click();
+  if (event.key === "Enter" && event.target.matches("select")) form.requestSubmit();
+});
+
 // Fills in what was typed into a form whose session had ended.
 function fill(form, values) {
   for (const [name, given] of Object.entries(values)) {

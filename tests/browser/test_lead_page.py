@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from crm.models import Lead
 from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look
 from tests.capi.conftest import send_all
 from tests.conftest import make_lead, sign_in
@@ -38,3 +39,33 @@ def test_erasing_and_deleting_stand_apart_in_the_menu(page: Page, admin, company
 
     assert delete.bounding_box()["y"] - erase.bounding_box()["y"] > erase.bounding_box()["height"] + 5
     assert_fit_to_use_in_each_look(page)
+
+
+def test_a_detail_is_edited_in_its_row_by_keyboard(page: Page, sales, company):
+    lead = make_lead(company, last_name="Byron", phone="+31 20 555 0142")
+    sign_in(page, sales)
+    page.goto(f"{page.server_url}/leads/{lead.pk}/")
+    pencil, phone = page.get_by_role("link", name="Edit phone"), page.get_by_label("Phone", exact=True)
+
+    pencil.focus()
+    page.keyboard.press("Enter")
+    expect(phone).to_be_focused()
+    settled(page)
+    page.keyboard.press("Escape")
+    expect(pencil).to_be_focused()
+    settled(page)
+    page.keyboard.press("Enter")
+    expect(phone).to_be_focused()
+    settled(page)
+    phone.fill("+31 20 555 0100")
+    assert_fit_to_use_in_each_look(page)
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("link", name="+31 20 555 0100")).to_be_visible()
+    expect(pencil).to_be_focused()
+    assert Lead.objects.get().phone == "+31 20 555 0100"
+
+
+def settled(page: Page) -> None:
+    """Once htmx knows what it has just put into the page: nobody is quicker than that."""
+    expect(page.locator(".htmx-added")).to_have_count(0)

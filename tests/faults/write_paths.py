@@ -172,6 +172,11 @@ def the_form_of_a_lead(scene: Scene) -> None:
     scene.web.post(f"/leads/{scene.lead.pk}/edit/", scene.lead_fields)
 
 
+@way("POST lead_field", fires="")
+def a_detail_in_its_row(scene: Scene) -> None:
+    scene.web.post(f"/leads/{scene.lead.pk}/fields/phone/", {"phone": "+31 20 555 0100"})
+
+
 @way("POST lead_status", fires="lead_qualified")
 def the_quick_status(scene: Scene) -> None:
     scene.web.post(f"/leads/{scene.lead.pk}/status/", {"status": scene.qualified.pk})

@@ -145,6 +145,7 @@ ROWS: dict[str, Row] = {
     "saved_view_delete": _form(Action.EDIT_LEADS, "saved_view"),
     "lead_new": _form(Action.EDIT_LEADS, body=_lead),
     "lead_edit": _form(Action.EDIT_LEADS, "lead", _lead),
+    "lead_field": _form(Action.EDIT_LEADS, "lead", lambda world: {"phone": "+31 20 555 0100"}, field="phone"),
     "lead_status": _do(Action.EDIT_LEADS, "lead", lambda world: {"status": world.ids["status"]}),
     "lead_bulk_status": _form(Action.EDIT_LEADS, body=lambda world: {"status": world.ids["status"], "lead": []}),
     "lead_tags": _do(Action.EDIT_LEADS, "lead", lambda world: {"remove": world.ids["tag"]}),
