@@ -12,7 +12,7 @@ from crm.models.tenancy import tie
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0014_pipelines'),
+        ('crm', '0015_data_exports'),
     ]
 
     operations = [
