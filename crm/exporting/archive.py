@@ -20,6 +20,7 @@ from crm.models import (
     LeadType,
     LostReason,
     Membership,
+    Note,
     Pipeline,
     Stage,
     Tag,
@@ -189,5 +190,14 @@ FILES: Final = [
             taken_back_at="Taken back", history_only="For the history alone",
         ),
         rows_of(CrmEvent, "actor", "api_key"),
+    ),
+    ArchiveFile(
+        "notes.csv",
+        "Notes and calls, each about a lead, or about a deal and its lead.",
+        columns_of(
+            pk="Note number", created_at="Time", get_kind_display="Kind", text="Text", lead_id="Lead number",
+            deal_id="Deal number", actor="By", api_key__name="By API key", edited_at="Edited",
+        ),
+        rows_of(Note, "actor", "api_key"),
     ),
 ]  # fmt: skip

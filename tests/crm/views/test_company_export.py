@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from capi.models import ConversionEvent, ConversionRule
 from crm.exporting import archive
-from crm.models import AuditEntry, CustomField, DataExport, ExportPart, Lead, Membership, Tag, Task
+from crm.models import AuditEntry, CustomField, DataExport, ExportPart, Lead, Membership, Note, Tag, Task
 from crm.models.tag import add_links
 from crm.services import data_exports
 from crm.services.custom_fields import add_field, set_archived
@@ -89,6 +89,7 @@ def test_each_file_has_the_companys_rows_and_nobody_elses(
     tag = Tag.objects.create(company=company, name="VIP")
     add_links(Lead, company.pk, [(leads[0].pk, tag)])
     make_task(sales, title="Call", deal=deal)
+    Note.objects.create(company=company, lead=leads[0], deal=deal, actor=sales.user, text="Likes blue")
     make_lead(other_company, first_name="Theirs")
 
     files = exported(client)
@@ -98,6 +99,7 @@ def test_each_file_has_the_companys_rows_and_nobody_elses(
     assert (files["leads.csv"][0]["Budget"], files["leads.csv"][0]["Tags"]) == ("5", "VIP")
     assert [(row["Deal"], row["Lead number"]) for row in files["deals.csv"]] == [("'=Licences", str(leads[0].pk))]
     assert [(row["Title"], row["Deal number"]) for row in files["tasks.csv"]] == [("Call", str(deal.pk))]
+    assert [(row["Text"], row["Deal number"]) for row in files["notes.csv"]] == [("Likes blue", str(deal.pk))]
     assert {row["Event"] for row in files["crm-events.csv"]} == {"Lead created", "Deal created"}
     assert [row["Event id"] for row in files["conversion-events.csv"]] == [
         event.event_id for event in ConversionEvent.objects.filter(company=company).order_by("pk")
