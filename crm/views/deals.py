@@ -109,7 +109,8 @@ def deal(request: MemberRequest, pk: int) -> HttpResponse:
         "timeline": timeline.of_deal(instance, request.membership, before=request.GET.get("before", "")),
         "stages": choice.stages,
         "pipeline": choice.chosen if len(choice.pipelines) > 1 else None,
-        "other_pipelines": first_open_stages(stages, besides=choice.chosen),
+        # A closed deal is opened again in its own pipeline first: in another one, it would be won or lost once more.
+        "other_pipelines": first_open_stages(stages, besides=choice.chosen) if instance.stage.is_open else [],
         "custom": shown_values(fields_in_use(company, FieldSubject.DEAL), instance.custom, company),
         **tag_choices(instance),
         **new_note(request, "deal_note", instance),

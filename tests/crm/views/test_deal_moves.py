@@ -227,3 +227,11 @@ def test_a_deal_moves_to_the_first_open_stage_of_another_pipeline_and_nothing_fi
     assert kinds(deal) == ["deal_created"]
     form = client.get(f"/deals/{deal.pk}/edit/").content.decode()
     assert re.findall(r'<optgroup label="(\w+)"', form) == ["Sales", "Renewals"]
+
+
+@pytest.mark.parametrize("closed", ["Won", "Lost"])
+def test_a_closed_deal_is_offered_no_other_pipeline(client_as, sales, company, deal, closed):
+    Deal.objects.update(stage=stage(company, closed))
+    add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
+
+    assert client_as(sales).get(f"/deals/{deal.pk}/").context["other_pipelines"] == []
