@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from crm.accounts.forms import AddressField
+from crm.forms.outcomes import OutcomeForm
 from crm.models import (
     ApiKey,
     AuditEntry,
@@ -161,6 +162,7 @@ class LeadAdmin(DeletionOnRecordAdmin):
 
 @admin.register(Deal)
 class DealAdmin(DeletionOnRecordAdmin):
+    form = OutcomeForm
     list_display = ("title", "lead", "company", "stage", "amount", "currency")
     list_editable = ("stage",)
     list_filter = ("stage__meaning",)
@@ -170,6 +172,9 @@ class DealAdmin(DeletionOnRecordAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Deal | None = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or obj.lead.erased_at is None)
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": OutcomeForm, **kwargs})
 
 
 @admin.register(CrmEvent)

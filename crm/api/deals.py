@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from django.db import transaction
 from rest_framework import serializers
 
 from crm.api.custom_values import WithCustomValues
@@ -9,6 +10,7 @@ from crm.api.fields import OfferedRowField, OwnRowField
 from crm.api.serializers import NO_COLLEAGUE, TaggedSerializer
 from crm.forms.leads import company_people
 from crm.models import Deal, Lead, LostReason, Stage, StageMeaning
+from crm.services.editing import OUTCOME, lock_outcome
 from crm.services.erasure import person_kept
 
 PERSONAL: Final = {"title", "outcome_note", "custom"}  # no other field of a deal may name a person
@@ -58,31 +60,36 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         }
 
     def validate(self, attrs: Any) -> Any:
-        stage = attrs.get("stage")
-        if attrs.get("lost_reason") and not self._is_lost(stage):
-            raise serializers.ValidationError({"lost_reason": ["Only a deal in a lost stage has a lost reason."]})
-        if stage and not self._is_lost(stage) and self.instance and self.instance.lost_reason_id:
-            attrs["lost_reason"] = None
-        if stage and not stage.is_open and self._has_note_of_another(stage):
-            attrs.setdefault("outcome_note", "")
+        self._refuse_a_reason_unless_lost(attrs)
         return super().validate(attrs)
 
-    def _has_note_of_another(self, stage: Stage) -> bool:
-        """True if the deal has a note about another outcome than that of this stage."""
-        deal = self.instance
-        return bool(deal and deal.outcome_note and deal.stage.meaning != stage.meaning)
+    def _refuse_a_reason_unless_lost(self, attrs: Any) -> None:
+        if not attrs.get("lost_reason"):
+            return
+        stage = self._stage(attrs)
+        if stage is None or stage.meaning != StageMeaning.LOST:
+            raise serializers.ValidationError({"lost_reason": ["Only a deal in a lost stage has a lost reason."]})
 
-    def _is_lost(self, stage: Stage | None) -> bool:
-        """True if the deal will be in a lost stage: this one or, if it has none, its present one."""
-        stage = stage or (self.instance.stage if self.instance else None)
-        return stage is not None and stage.meaning == StageMeaning.LOST
+    def _stage(self, attrs: Any) -> Stage | None:
+        """The stage that the deal will be in. None for a new one without, which gets the default."""
+        return attrs.get("stage") or (self.instance.stage if self.instance else None)
 
     def create(self, validated_data: Any) -> Deal:
         with person_kept(validated_data["lead"].pk):
             return super().create({"currency": self.company.currency, **validated_data})
 
     def update(self, instance: Deal, validated_data: Any) -> Deal:
-        if not PERSONAL & validated_data.keys():
-            return super().update(instance, validated_data)
-        with person_kept(instance.lead_id):
-            return super().update(instance, validated_data)
+        if PERSONAL & validated_data.keys():
+            with person_kept(instance.lead_id):
+                return self._update(instance, validated_data)
+        return self._update(instance, validated_data)
+
+    def _update(self, deal: Deal, validated_data: Any) -> Deal:
+        given = {name: validated_data[name] for name in OUTCOME if name in validated_data}
+        if not given:
+            return super().update(deal, validated_data)
+        with transaction.atomic():
+            lock_outcome(deal)
+            self._refuse_a_reason_unless_lost(given)  # it may have been opened again since `validate`
+            outcome = deal.outcome_in(**{"stage": deal.stage, **given})
+            return super().update(deal, {**validated_data, **outcome})

@@ -7,12 +7,13 @@ from django import forms
 from crm.accounts.forms import CURRENCY_CHOICES
 from crm.forms.custom_fields import WithCustomFields
 from crm.forms.leads import company_people, limit_to_company
+from crm.forms.outcomes import OutcomeForm
 from crm.forms.stage_field import StageChoiceField
 from crm.models import Deal, FieldSubject, Lead, LostReason, Stage, StageMeaning
 from crm.models.amounts import AmountField
 
 
-class DealForm(WithCustomFields):
+class DealForm(WithCustomFields, OutcomeForm):
     """A deal of the given lead. The lead is not a field, because it decides the company."""
 
     class Meta:
@@ -57,27 +58,27 @@ class DealForm(WithCustomFields):
         self.add_custom_fields(company, FieldSubject.DEAL)
 
     def _ask_for_the_outcome(self) -> None:
-        """Ask why a deal is won or lost, but for a new one; for a reason only where the company lists any."""
-        reasons = LostReason.objects.for_company(self.instance.company).offered(self.instance.lost_reason_id)
-        if self.instance._state.adding:
+        """Ask why a deal is won or lost; for a new one only what the company requires, and only where it lists any."""
+        company, is_new = self.instance.company, self.instance._state.adding
+        reasons = LostReason.objects.for_company(company).offered(self.instance.lost_reason_id)
+        if is_new:
             del self.fields["outcome_note"]
-        if self.instance._state.adding or not reasons.exists():
+        if (is_new and not company.requires_lost_reason) or not reasons.exists():
             del self.fields["lost_reason"]
             return
         limit_to_company(self, "lost_reason", reasons)
         self.fields["lost_reason"].empty_label = "No reason"  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any] | None:
-        """Raise ValidationError if the deal is being lost without a reason, and the company wants one."""
-        cleaned = super().clean() or self.cleaned_data
-        if (
-            "lost_reason" in self.fields
-            and not cleaned.get("lost_reason")
-            and self._is_being_lost(cleaned.get("stage"))
-        ):
+        """Raise ValidationError if the deal is to be lost without a reason, and the company requires one."""
+        needs_reason = "lost_reason" in self.fields and self._needs_reason(self.cleaned_data.get("stage"))
+        if needs_reason and not self.cleaned_data.get("lost_reason"):
             self.add_error("lost_reason", "Choose a reason why the deal was lost.")
-        return cleaned
+        return super().clean()
 
-    def _is_being_lost(self, stage: Stage | None) -> bool:
-        is_asked = self.instance.company.requires_lost_reason and self.instance.stage.meaning != StageMeaning.LOST
-        return is_asked and stage is not None and stage.meaning == StageMeaning.LOST
+    def _needs_reason(self, stage: Stage | None) -> bool:
+        """True unless it is not to be lost, or has been lost without one, as a script may do it."""
+        deal = self.instance
+        if not deal.company.requires_lost_reason or stage is None or stage.meaning != StageMeaning.LOST:
+            return False
+        return deal._state.adding or deal.stage.meaning != StageMeaning.LOST or deal.lost_reason_id is not None

@@ -32,7 +32,10 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class LossForm(forms.Form):
-    """Why a deal is lost: one of the company's reasons and, if wanted, a note."""
+    """Why a deal is lost: one of the company's reasons and, if wanted, a note.
+
+    `dropped` has a sentence about each thing that was entered and can't be saved.
+    """
 
     lost_reason = forms.ModelChoiceField(
         queryset=LostReason.objects.none(),
@@ -50,8 +53,16 @@ class LossForm(forms.Form):
 
     def __init__(self, *args: Any, deal: Deal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["lost_reason"].queryset = (  # type: ignore[attr-defined]
-            LostReason.objects.for_company(deal.company_id).offered(deal.lost_reason_id)
-        )
-        if deal.lead.erased_at:
-            del self.fields["outcome_note"]  # it might name the person
+        self.initial["outcome_note"] = deal.outcome_note if deal.stage.is_open else ""
+        self.deal, self.dropped = deal, list[str]()
+        reasons = LostReason.objects.for_company(deal.company_id).offered(deal.lost_reason_id)
+        self.fields["lost_reason"].queryset = reasons  # type: ignore[attr-defined]
+        if not reasons.exists():
+            self._drop("lost_reason", "The reason that you chose is no longer in use. None was saved.")
+        if deal.lead.erased_at:  # the note might name the person
+            self._drop("outcome_note", "The person has been erased. What you wrote in your own words was not saved.")
+
+    def _drop(self, name: str, sentence: str) -> None:
+        del self.fields[name]
+        if self.data.get(name):
+            self.dropped.append(sentence)

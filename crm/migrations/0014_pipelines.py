@@ -81,6 +81,11 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, db_default='', default='', max_length=500, verbose_name='why it was won or lost'),
         ),
         migrations.AddField(
+            model_name='deal',
+            name='former_outcome_note',
+            field=models.CharField(blank=True, db_default='', default='', editable=False, max_length=500),
+        ),
+        migrations.AddField(
             model_name='stage',
             name='chance',
             field=models.PositiveSmallIntegerField(db_default=50, default=50, validators=[django.core.validators.MaxValueValidator(100, message='Enter a number from 0 to 100.')], verbose_name='chance in per cent'),

@@ -1,7 +1,7 @@
 """Deals: what a lead may buy."""
 
 from decimal import Decimal
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -51,9 +51,14 @@ class Deal(Tracked):
     lost_reason = models.ForeignKey(
         LostReason, null=True, blank=True, on_delete=models.RESTRICT, related_name="deals", db_index=False
     )
-    # Why it was won or lost, in a person's own words. Not shown while the deal is open.
+    # Why it was won or lost, in a person's own words. That of an open deal is about its next outcome: not shown yet.
     outcome_note = models.CharField(
         "why it was won or lost", max_length=NOTE_LENGTH, blank=True, default="", db_default=""
+    )
+    # Its note before it was last won, lost or opened again, which an undo puts back. It is here and not in the history
+    # because an erasure, which clears the deal's row anyway, would have to find it there.
+    former_outcome_note = models.CharField(
+        max_length=NOTE_LENGTH, blank=True, default="", db_default="", editable=False
     )
     tags = models.ManyToManyField("crm.Tag", through="crm.DealTag", related_name="deals", editable=False)
     custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)  # see `custom_field`
@@ -98,20 +103,30 @@ class Deal(Tracked):
         own_lead = Lead._default_manager.filter(pk=OuterRef("lead_id"))
         return {**super().snapshot_subqueries(), "lead_company": Subquery(own_lead.values("company"))}
 
-    def move_to(self, stage: Stage, *, lost_reason: LostReason | None = None, outcome_note: str = "") -> list[str]:
-        """Set the stage, and the outcome that goes with it. Returns the names of the fields to save.
+    def outcome_in(self, stage: Stage, **given: Any) -> dict[str, Any]:
+        """The fields of the outcome that a move to the stage writes. `given` has those that were filled in for it.
 
-        Only a lost deal has a lost reason. A deal that is won or lost has a new note, or none; one that is opened again
-        keeps its note, which is shown again if that is undone.
+        Only a lost deal has a lost reason. A note is about one outcome: a deal that is won, lost or opened again leaves
+        it behind, even if a form or a script that shows the deal's note has sent it along. One that was written while
+        the deal was open is about the outcome that it now has.
         """
-        was, self.stage = self.stage, stage
-        if was.meaning == stage.meaning and lost_reason is None and not outcome_note:
-            return ["stage"]
-        self.lost_reason = lost_reason if stage.meaning == StageMeaning.LOST else None
-        if stage.is_open:
-            return ["stage", "lost_reason"]
-        self.outcome_note = outcome_note
-        return ["stage", "lost_reason", "outcome_note"]
+        outcome = given if stage.meaning == StageMeaning.LOST else {**given, "lost_reason": None}
+        if stage.meaning == self.stage.meaning:
+            return outcome
+        note = given.get("outcome_note", self.outcome_note)
+        is_of_another = not self.stage.is_open and note.split() == self.outcome_note.split()
+        return {
+            "lost_reason": outcome.get("lost_reason"),
+            "outcome_note": "" if is_of_another else note,
+            "former_outcome_note": self.outcome_note,
+        }
+
+    def move_to(self, stage: Stage, **given: Any) -> list[str]:
+        """Set the stage, and the outcome that goes with it. Returns the names of the fields to save."""
+        fields = {**self.outcome_in(stage, **given), "stage": stage}
+        for name, value in fields.items():
+            setattr(self, name, value)
+        return list(fields)
 
     def clean(self) -> None:
         """Clear the lost reason of a deal that is not lost.

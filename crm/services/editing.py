@@ -2,15 +2,19 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from crm.models import AuditAction, Deal, Lead, LeadStatus, LostReason, Note, Stage
+from crm.models import AuditAction, Deal, Lead, LeadStatus, Note, Stage
 from crm.models.lead import LeadQuerySet
+from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
 from crm.services.erasure import person_kept
+
+OUTCOME: Final = ("stage", "lost_reason", "outcome_note")  # the fields of a deal that a move reads and writes
 
 
 def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
@@ -18,14 +22,31 @@ def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
     return leads.not_erased().exclude(status=status).update(status=status, updated_at=Now())
 
 
-def move_deal(*, deal: Deal, stage: Stage, lost_reason: LostReason | None = None, outcome_note: str = "") -> None:
+def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: Any) -> None:
     """Move a deal to a stage, with its outcome, in one save. Writes nothing else, so concurrent changes stay.
 
-    Raises PersonErased if there is a note, which may name the person.
+    Raises PersonErased if there is a note, which may name the person, and DeletedMeanwhile. With `seen`, the key of the
+    stage that the deal was in for whoever moves it, raises ChangedMeanwhile if it has been won or lost since.
     """
-    fields = deal.move_to(stage, lost_reason=lost_reason, outcome_note=outcome_note)
-    with person_kept(deal.lead_id) if outcome_note else nullcontext():
-        deal.save(update_fields=[*fields, "updated_at"])
+    with person_kept(deal.lead_id) if outcome.get("outcome_note") else transaction.atomic():
+        lock_outcome(deal)
+        if seen is not None and seen != str(deal.stage_id) and not deal.stage.is_open:
+            raise ChangedMeanwhile
+        deal.save(update_fields=[*deal.move_to(stage, **outcome), "updated_at"])
+
+
+def lock_outcome(deal: Deal) -> None:
+    """Lock the deal, and read again what a move depends on: another person may have moved it. Raises DeletedMeanwhile.
+
+    Whoever locks the lead too does so first, as an erasure does.
+    """
+    seen = deal.stage
+    try:
+        deal.refresh_from_db(fields=OUTCOME, from_queryset=Deal.objects.select_for_update(no_key=True))
+    except Deal.DoesNotExist as gone:
+        raise DeletedMeanwhile from gone
+    if deal.stage_id == seen.pk:
+        deal.stage = seen  # no query
 
 
 @transaction.atomic

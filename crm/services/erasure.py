@@ -127,7 +127,7 @@ def _clear_deals(lead: Lead) -> list[int]:
     texts = CustomField.objects.of(lead.company_id, FieldSubject.DEAL).filter(type__in=FREE_TEXT)
     custom = merged(dict.fromkeys(texts.values_list("key", flat=True)))
     title = Concat(Value("Deal "), Cast("pk", models.CharField()))
-    deals.update(title=title, custom=custom, outcome_note="", updated_at=Now())
+    deals.update(title=title, custom=custom, outcome_note="", former_outcome_note="", updated_at=Now())
     return list(deals.order_by("pk").values_list("pk", flat=True))
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from crm.models import Change, ChangedField, Company, CrmEvent, Deal, Lead, LostReason, Note, StageMeaning
@@ -19,7 +19,8 @@ from crm.services import idempotency
 from crm.services.editing import delete
 
 MODELS: Final[tuple[type[Tracked], ...]] = (Deal, Lead)
-_Former = tuple[str, int | None]  # the key of a status or stage, and of a lost reason
+_Former = tuple[str, int | None, bool]  # the key of a status or stage, that of a lost reason, and if there is a note
+FORMER_NOTE: Final[dict[str, Any]] = {"outcome_note": F("former_outcome_note"), "former_outcome_note": ""}
 JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a row and its last change, if that was all
 
 
@@ -40,7 +41,7 @@ class Undone:
 
 @transaction.atomic
 def undo(*, company: Company, action: uuid.UUID) -> Undone:
-    """Put back the statuses and stages that the action changed, with the lost reasons, and remove what it added.
+    """Put back the statuses and stages that the action changed, with their outcomes, and remove what it added.
 
     Rows that have been changed or erased since stay as they are. What has not gone out of the action's CRM events never
     will, and what the action had taken back is recorded again. Raises NothingToUndo.
@@ -69,7 +70,8 @@ def _lock_all(changes: QuerySet[Change], events: QuerySet[CrmEvent]) -> None:
 def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[CrmEvent], result: Undone) -> None:
     change_of = {_pk_of(change): change for change in changes}
     column = f"{model.step}_id"
-    steps = model.step_model()._default_manager.filter(pk__in={change.old for change in change_of.values()})
+    keys = {key for change in change_of.values() for key in (change.old, change.new)}
+    steps = model.step_model()._default_manager.filter(pk__in=keys)
     meanings = {str(pk): meaning for pk, meaning in steps.values_list("pk", "meaning")}
     reasons = _former_reasons(changes)
     by_old: defaultdict[_Former, list[Tracked]] = defaultdict(list)
@@ -85,15 +87,17 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
         elif newest[row.pk] == change.pk and change.old in meanings:
             is_lost = meanings[change.old] == StageMeaning.LOST
             reason = reasons.get(row.pk, row.lost_reason_id) if isinstance(row, Deal) and is_lost else None
-            by_old[change.old, reason].append(row)
+            has_note = isinstance(row, Deal) and meanings[change.old] != meanings.get(change.new)
+            by_old[change.old, reason, has_note].append(row)
         else:
             result.changed_since.append(row)
     unchanged = [row for rows in by_old.values() for row in rows]
     left_open = set(_of_rows(events, set_back).values_list("deal" if model is Deal else "lead", flat=True))
     result.told += take_back(_of_rows(events, [*unchanged, *set_back]), sender=model)
     with undoing(_ended_by(changes)):
-        for (old, reason), rows in by_old.items():
-            values = {column: old, "updated_at": Now(), **({"lost_reason": reason} if model is Deal else {})}
+        for (old, reason, has_note), rows in by_old.items():
+            outcome = ({"lost_reason": reason} if model is Deal else {}) | (FORMER_NOTE if has_note else {})
+            values = {column: old, "updated_at": Now(), **outcome}
             model._default_manager.filter(pk__in=[row.pk for row in rows]).update(**values)
     result.put_back += [*unchanged, *(row for row in set_back if row.pk in left_open)]
 

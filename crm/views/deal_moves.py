@@ -1,7 +1,9 @@
 """Moving a deal to another stage; why it is lost is asked first."""
 
+from typing import Any, Final
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -11,10 +13,15 @@ from crm.accounts.decorators import MemberRequest, checked_again, member, own_or
 from crm.forms.pipelines import LossForm
 from crm.models import Deal, LostReason, Stage, StageMeaning
 from crm.models.roles import Action
-from crm.services.editing import move_deal
+from crm.services.editing import ChangedMeanwhile, move_deal
 from crm.views.leads import archived_since
 from crm.views.shell import back_to, whole_page
 from crm.views.undo import tell
+
+MOVED_MEANWHILE: Final = (
+    "Nothing was saved: this deal has been moved to {stage} meanwhile{why}. Your answer is below. Move it again to "
+    "replace that, or cancel to keep it."
+)
 
 
 @require_POST
@@ -37,24 +44,45 @@ def deal_move(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 @checked_again
 def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
-    """Ask why the deal is lost, then move it to the lost stage in `?stage=`, with the reason, in one save."""
+    """Ask why the deal is lost, then move it to the lost stage in `?stage=`, with the reason, in one save.
+
+    An answer never replaces that of another person, or their win, unless whoever gives it has been told of that.
+    """
     if request.method != "POST" and "stage" not in request.GET:  # where a sign-in in between leads back to
         return redirect(own_or_404(Deal.objects.all(), request, pk))
     deal, stage = _deal_and_stage(request, pk)
     back = back_to(request, default=reverse("deals"))
-    if stage.pk != deal.stage_id and archived_since(request, stage):
+    is_archived = stage.pk != deal.stage_id and archived_since(request, stage)
+    is_asked = request.method == "POST" or (_is_to_say_why(deal, stage) and not is_archived)
+    if stage.meaning != StageMeaning.LOST or not is_asked:
         return redirect(back)
-    if not _is_to_say_why(deal, stage):  # another person has moved it, or archived the last reason
-        return deal_move(request, pk) if request.method == "POST" else redirect(back)
     may_skip = not request.membership.company.requires_lost_reason
     is_skipped = may_skip and "not_now" in request.POST
     form = LossForm(request.POST or None, deal=deal)
-    if not is_skipped and not form.is_valid():
-        context = {"deal": deal, "stage": stage, "form": form, "back": back, "may_skip": may_skip}
-        return render(request, "crm/deals/lost.html", context)
-    move_deal(deal=deal, stage=stage, **({} if is_skipped else form.cleaned_data))
+    is_answered = is_skipped or form.is_valid()
+    # In an archived stage the answer can't be saved, but it stays on the page, to be copied.
+    if is_answered and not is_archived and _lose(request, form, stage, {} if is_skipped else form.cleaned_data):
+        return redirect(back)
+    context = {"deal": deal, "stage": stage, "form": form, "back": back, "may_skip": may_skip}
+    return render(request, "crm/deals/lost.html", context, status=409 if form.non_field_errors() else 200)
+
+
+def _lose(request: MemberRequest, form: LossForm, stage: Stage, answer: dict[str, Any]) -> bool:
+    """Lose the deal. If it has another outcome since the page was opened, add an error and return False."""
+    deal = form.deal
+    try:
+        move_deal(deal=deal, stage=stage, seen=request.POST.get("seen", ""), **answer)
+    except ChangedMeanwhile:
+        if deal.stage_id == stage.pk and all(getattr(deal, name) == value for name, value in answer.items()):
+            messages.info(request, f"{deal} is in {stage} already.")  # the form was submitted twice
+            return True
+        why = f", with the reason “{deal.lost_reason}”" if deal.lost_reason else ""
+        form.add_error(None, MOVED_MEANWHILE.format(stage=deal.stage, why=why))
+        return False
     tell(request, f"{deal} is now in {stage}.")
-    return redirect(back)
+    for sentence in form.dropped:
+        messages.warning(request, sentence)
+    return True
 
 
 def _deal_and_stage(request: MemberRequest, pk: int) -> tuple[Deal, Stage]:

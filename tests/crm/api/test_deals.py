@@ -2,7 +2,9 @@ import json
 
 import pytest
 
+from crm.api.deals import DealSerializer
 from crm.models import CrmEvent, Deal, LostReason, Pipeline, Stage
+from crm.services.editing import move_deal
 from crm.services.erasure import erase_lead
 from crm.services.pipelines import add_pipeline, archive_pipeline
 from tests.conftest import make_deal, make_lead
@@ -187,6 +189,46 @@ def test_a_won_deal_does_not_keep_the_note_of_its_loss(company, client, ada):
     client.patch(f"{URL}{deal.pk}/", {"stage": stage(company, "won").pk})
 
     assert Deal.objects.get().outcome_note == ""
+
+
+def test_a_whole_deal_sent_back_as_won_does_not_keep_the_note_of_its_loss(company, client, ada):
+    deal = make_deal(ada, stage=stage(company, "lost"), outcome_note="Too dear.")
+    body = client.get(f"{URL}{deal.pk}/").json()
+    writable = {name: body[name] for name in ("lead", "title", "amount", "currency", "outcome_note")}
+
+    answer = client.put(f"{URL}{deal.pk}/", {**writable, "stage": stage(company, "won").pk})
+
+    assert (answer.status_code, answer.json()["outcome_note"]) == (200, "")
+
+
+@pytest.mark.parametrize("body", ["note", "stage", "reason"])
+def test_a_change_that_was_checked_before_the_deal_was_moved_goes_by_its_new_stage(
+    company, client, ada, price, monkeypatch, body
+):
+    deal = make_deal(ada, stage=stage(company, "lost"), lost_reason=price, outcome_note="Too dear.")
+    bodies = {
+        "note": {"outcome_note": "Far too dear."},
+        "stage": {"stage": stage(company, "open").pk},
+        "reason": {"lost_reason": price.pk},
+    }
+    update = DealSerializer.update
+
+    def moved_just_before(*args, **kwargs):
+        move_deal(deal=Deal.objects.get(), stage=stage(company, "won"), outcome_note="They loved the demo.")
+        return update(*args, **kwargs)
+
+    monkeypatch.setattr(DealSerializer, "update", moved_just_before)
+
+    answer = client.patch(f"{URL}{deal.pk}/", bodies[body])
+
+    deal.refresh_from_db()
+    expected = {
+        "note": (200, "won", "Far too dear."),
+        "stage": (200, "open", ""),
+        "reason": (400, "won", "They loved the demo."),
+    }
+    assert (answer.status_code, deal.stage.meaning, deal.outcome_note) == expected[body]
+    assert deal.lost_reason is None
 
 
 def test_an_open_deal_has_no_lost_reason(client, ada, price):

@@ -1,11 +1,11 @@
 """Losing a deal asks why; the move itself stays one save, which can be undone."""
 
+import html
 import re
 
 import pytest
 
 from crm.models import Change, CrmEvent, Deal, LostReason, Pipeline, Stage
-from crm.services.erasure import erase_lead
 from crm.services.picklists import archive_entry, delete_entry
 from crm.services.pipelines import add_pipeline
 from tests.conftest import make_deal, make_lead
@@ -34,7 +34,9 @@ def lost_url(deal):
 
 
 def lose(client, deal, **answer):
-    return client.post(lost_url(deal), {"stage": stage(deal.company, "Lost").pk, **answer}, follow=True)
+    """Answer the question as a page does that is opened just now."""
+    seen = Deal.objects.get(pk=deal.pk).stage_id
+    return client.post(lost_url(deal), {"stage": stage(deal.company, "Lost").pk, "seen": seen, **answer}, follow=True)
 
 
 def kinds(deal):
@@ -110,6 +112,35 @@ def test_a_company_that_wants_a_reason_gets_one(client_as, sales, company, deal,
     assert Deal.objects.get().stage == deal.stage
     client.post(f"/deals/{deal.pk}/edit/", {**form, "lost_reason": price.pk})
     assert Deal.objects.get().lost_reason == price
+    without = client.post(f"/deals/{deal.pk}/edit/", {**form, "lost_reason": ""})
+    assert "Choose a reason why the deal was lost." in without.content.decode()
+    assert Deal.objects.get().lost_reason == price
+
+
+def test_a_new_deal_in_a_lost_stage_says_why_where_the_company_wants_it(client_as, sales, company, price):
+    client = client_as(sales)
+    url = f"/deals/new/?lead={make_lead(company).pk}"
+    form = {"title": "Ten licences", "currency": "EUR", "stage": stage(company, "Lost").pk}
+    assert "lost_reason" not in client.get(url).context["form"].fields
+    company.requires_lost_reason = True
+    company.save()
+
+    assert "Choose a reason why the deal was lost." in client.post(url, form).content.decode()
+
+    assert not Deal.objects.exists()
+    client.post(url, {**form, "lost_reason": price.pk})
+    assert Deal.objects.get().lost_reason == price
+
+
+def test_a_deal_that_a_script_has_lost_without_a_reason_can_be_edited(client_as, sales, company, deal, price):
+    company.requires_lost_reason = True
+    company.save()
+    lost = stage(company, "Lost")
+    Deal.objects.update(stage=lost)
+
+    client_as(sales).post(f"/deals/{deal.pk}/edit/", {"title": "Ten licences", "currency": "EUR", "stage": lost.pk})
+
+    assert Deal.objects.get().title == "Ten licences"
 
 
 def test_undo_brings_back_the_stage_without_the_reason(client_as, sales, deal, price):
@@ -177,19 +208,63 @@ def test_a_lost_stage_that_was_archived_meanwhile_is_refused_in_words(client_as,
     Stage.objects.create(company=company, name="Dropped", meaning="lost")
     archive_entry(entry=stage(company, "Lost"))
 
-    response = lose(client_as(sales), deal, lost_reason=price.pk)
+    page = lose(client_as(sales), deal, lost_reason=price.pk, outcome_note="Too dear.").content.decode()
 
-    assert "Nothing was changed: Lost was archived. Choose another stage." in response.content.decode()
+    assert "Nothing was changed: Lost was archived. Choose another stage." in page
+    assert "Too dear.</textarea>" in page
     assert Deal.objects.get().stage == deal.stage
 
 
 def test_a_deal_that_another_person_has_lost_meanwhile_is_lost_once(client_as, sales, company, deal, price):
-    lose(client_as(sales), deal, lost_reason=price.pk)
+    timing = LostReason.objects.create(company=company, name="Timing")
+    opened = deal.stage_id
+    client = client_as(sales)
+    lose(client, deal, lost_reason=price.pk, outcome_note="Too dear.")
 
-    lose(client_as(sales), deal, not_now="1")
+    refused = lose(client, deal, lost_reason=timing.pk, outcome_note="They wait for spring.", seen=opened)
 
+    assert refused.status_code == 409
+    text = html.unescape(refused.content.decode())
+    assert "this deal has been moved to Lost meanwhile, with the reason “Price”" in text
+    assert "They wait for spring." in text
+    assert "is now in Lost" not in text
+    deal.refresh_from_db()
+    assert (deal.lost_reason, deal.outcome_note) == (price, "Too dear.")
+    lose(client, deal, lost_reason=timing.pk, outcome_note="They wait for spring.")  # whoever has read that
+    deal.refresh_from_db()
+    assert (deal.lost_reason, deal.outcome_note) == (timing, "They wait for spring.")
     assert kinds(deal) == ["deal_created", "deal_lost"]
-    assert Deal.objects.get().lost_reason == price
+
+
+def test_an_answer_that_is_submitted_twice_is_saved_once_and_no_conflict(client_as, sales, deal, price):
+    client = client_as(sales)
+    answer = {"lost_reason": price.pk, "outcome_note": "Too dear.", "seen": deal.stage_id}
+
+    pages = [lose(client, deal, **answer).content.decode() for _ in range(2)]
+
+    assert "Forty licences is now in Lost." in pages[0]
+    assert "Forty licences is in Lost already." in pages[1]
+    assert kinds(deal) == ["deal_created", "deal_lost"]
+
+
+def test_a_deal_that_another_person_has_won_meanwhile_stays_won(client_as, sales, company, deal, price):
+    client = client_as(sales)
+    Deal.objects.update(stage=stage(company, "Won"))
+
+    for answer in ({"lost_reason": price.pk}, {"not_now": "1"}):
+        assert lose(client, deal, **answer, seen=deal.stage_id).status_code == 409
+
+    assert Deal.objects.get().stage.name == "Won"
+
+
+def test_a_note_is_saved_without_the_reason_if_the_last_one_was_archived_meanwhile(client_as, sales, deal, price):
+    archive_entry(entry=price)
+
+    page = lose(client_as(sales), deal, lost_reason=price.pk, outcome_note="Too dear.").content.decode()
+
+    deal.refresh_from_db()
+    assert (deal.stage.name, deal.lost_reason, deal.outcome_note) == ("Lost", None, "Too dear.")
+    assert "The reason that you chose is no longer in use. None was saved." in page
 
 
 @pytest.mark.parametrize("reason", ["nonsense", "9" * 30, "\x00", "theirs"])
@@ -200,18 +275,6 @@ def test_an_unknown_reason_and_another_companys_are_refused(client_as, sales, ot
 
     assert response.status_code == 200
     assert Deal.objects.get().stage == deal.stage
-
-
-def test_erasure_clears_the_note_and_none_is_asked_for_later(client_as, sales, company, price):
-    lead = make_lead(company)
-    lost = make_deal(lead, stage=stage(company, "Lost"), outcome_note="Ada said no.")
-    still_open = make_deal(lead)
-    erase_lead(lead=lead)
-
-    page = client_as(sales).get(f"{lost_url(still_open)}?stage={stage(company, 'Lost').pk}")
-
-    assert Deal.objects.get(pk=lost.pk).outcome_note == ""
-    assert list(page.context["form"].fields) == ["lost_reason"]
 
 
 def test_a_deal_moves_to_the_first_open_stage_of_another_pipeline_and_nothing_fires(client_as, sales, company, deal):
