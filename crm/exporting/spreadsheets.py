@@ -3,9 +3,11 @@
 A worker has a lease for it. If it dies, another begins again, with the parts that are stored already.
 """
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from tempfile import TemporaryFile
+from shutil import disk_usage
+from tempfile import TemporaryFile, gettempdir
 from typing import IO, Any, Final
 
 import xlsxwriter
@@ -17,8 +19,12 @@ from django.utils import timezone
 from crm.exporting.cells import from_json
 from crm.models import DataExport, ExportPart, ExportState
 
+logger = logging.getLogger(__name__)
+
 LEASE: Final = timedelta(minutes=2)  # renewed with each part; the archive itself is made after the last
 BLOCK: Final = 1024 * 1024
+BYTES_OF_A_CELL: Final = 64  # of XML, besides its text
+NO_ROOM: Final = "This spreadsheet is larger than the server has room for. Choose CSV, or fewer rows or columns."
 MAX_ROWS: Final = 1_048_575  # of a sheet, below the names of the columns
 # Rows are written to a file as they come. No text becomes a formula, a link or a number.
 OPTIONS: Final = {
@@ -37,10 +43,20 @@ def pack(pk: int) -> bool:
     if not packing.filter(unclaimed).update(packed_until=Now() + LEASE):
         return False
     data_export = DataExport.objects.select_related("company").get(pk=pk)
+    if _room_needed(data_export) > disk_usage(gettempdir()).free:
+        logger.warning("Export %s has no room in %s for its spreadsheet.", pk, gettempdir())
+        packing.end_without_file(ExportState.FAILED, NO_ROOM)
+        return False
     with TemporaryFile() as file, timezone.override(data_export.company.time_zone):
         _write_workbook(data_export, file)
         _store(data_export, file)
     return True
+
+
+def _room_needed(data_export: DataExport) -> int:
+    """How many bytes XlsxWriter takes on disk, at most: it writes the sheet twice before it compresses it."""
+    cells = (data_export.row_count + 1) * len(data_export.columns)
+    return 2 * (BYTES_OF_A_CELL * cells + data_export.size)
 
 
 def _write_workbook(data_export: DataExport, file: IO[bytes]) -> None:

@@ -35,7 +35,7 @@ def advance(pk: int) -> bool:
         raise
     except Exception:
         logger.exception("Export %s has failed.", pk)
-        DataExport.objects.filter(pk=pk).at_work().update(state=ExportState.FAILED, problem=FAILED, finished_at=Now())
+        DataExport.objects.filter(pk=pk).end_without_file(ExportState.FAILED, FAILED)
         return False
 
 
@@ -45,11 +45,10 @@ def _write_chunk(pk: int) -> bool:
         data_export = waiting.select_for_update(no_key=True, skip_locked=True, of=("self", "company")).first()
         if data_export is None:
             return False
+        if not _may_go_on(data_export):
+            return DataExport.objects.filter(pk=pk).end_without_file(ExportState.FAILED, NO_LONGER_ALLOWED)
         with timezone.override(data_export.company.time_zone), statements_may_take(LONG_SECONDS):
-            if _may_go_on(data_export):
-                _write(data_export)
-            else:
-                _end(data_export, ExportState.FAILED, NO_LONGER_ALLOWED)
+            _write(data_export)
             data_export.save()
     return True
 
@@ -70,9 +69,6 @@ def _write(data_export: DataExport) -> None:
         part.write(content)
         data_export.size += len(content)
     if data_export.file == len(archive.FILES) if is_archive else data_export.reached >= data_export.row_count:
-        _end(data_export, ExportState.PACKING if data_export.format == ExportFormat.XLSX else ExportState.DONE)
-
-
-def _end(data_export: DataExport, state: ExportState, problem: str = "") -> None:
-    data_export.state, data_export.problem = state, problem
-    data_export.finished_at = None if data_export.is_at_work else Now()
+        is_packed = data_export.format == ExportFormat.XLSX
+        data_export.state = ExportState.PACKING if is_packed else ExportState.DONE
+        data_export.finished_at = None if is_packed else Now()

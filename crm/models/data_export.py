@@ -62,6 +62,15 @@ class DataExportQuerySet(CompanyQuerySet["DataExport"]):
         """Those that a worker has something to do for."""
         return self.filter(state__in=AT_WORK)
 
+    def end_without_file(self, state: ExportState, problem: str = "") -> bool:
+        """End those that are at work, and drop what is written of them. False if there are none."""
+        pks = list(self.at_work().values_list("pk", flat=True))
+        ended = DataExport.objects.filter(pk__in=pks).at_work()
+        if not ended.update(state=state, problem=problem, finished_at=Now()):
+            return False
+        ExportPart.objects.filter(data_export__in=pks).delete()
+        return True
+
     def kept(self) -> Self:
         """Those that have not expired, whether or not the housekeeping has deleted the others yet."""
         return self.filter(Q(finished_at=None) | Q(finished_at__gt=Now() - KEPT_FOR))

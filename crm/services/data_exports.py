@@ -7,7 +7,6 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Now
 
 from crm.exporting import archive, lists
 from crm.exporting.spreadsheets import MAX_ROWS
@@ -102,11 +101,7 @@ def _check_rate(company: Company) -> None:
 def cancel(*, data_export: DataExport) -> bool:
     """End it after the current chunk; nothing of it is kept. Returns False if it has ended."""
     with transaction.atomic():
-        at_work = DataExport.objects.filter(pk=data_export.pk).at_work()
-        changed = at_work.update(state=ExportState.CANCELLED, finished_at=Now())
-        if changed:
-            ExportPart.objects.filter(data_export=data_export).delete()
-    return bool(changed)
+        return DataExport.objects.filter(pk=data_export.pk).end_without_file(ExportState.CANCELLED)
 
 
 def discard(*, data_export: DataExport) -> None:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from datetime import date, datetime
+from shutil import disk_usage
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.utils import timezone
 from python_calamine import CalamineWorkbook
 
 from crm.exporting import lists, spreadsheets
-from crm.models import DataExport, Membership
+from crm.models import DataExport, ExportPart, Membership
 from crm.services import data_exports
 from tests.conftest import make_deal, make_lead
 from tests.crm.exporting.reading import ask, content
@@ -75,10 +76,23 @@ def test_a_long_list_is_packed_in_the_order_of_its_rows(
 def test_a_list_that_no_sheet_has_room_for_is_refused_in_a_sentence(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_exports, "MAX_ROWS", spreadsheets.MAX_ROWS - spreadsheets.MAX_ROWS)
+    monkeypatch.setattr(data_exports, "MAX_ROWS", 0)
     make_lead(sales.company)
 
     answer = client.post("/leads/export/", {"format": "xlsx", "columns": "all"}, follow=True)
 
     assert "Choose CSV, or narrow the list down." in answer.content.decode()
     assert not DataExport.objects.exists()
+
+
+def test_a_spreadsheet_that_the_disk_has_no_room_for_is_refused_in_a_sentence(
+    client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    make_lead(sales.company)
+    monkeypatch.setattr(spreadsheets, "disk_usage", lambda folder: disk_usage(folder)._replace(free=500))
+
+    made = ask(client, format="xlsx")
+
+    assert (made.state, made.problem) == ("failed", spreadsheets.NO_ROOM)
+    assert not ExportPart.objects.exists()
+    assert "has no room in" in caplog.text
