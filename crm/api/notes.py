@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import NotFound
 
 from crm.api.authentication import Caller
 from crm.api.fields import OwnRowField
 from crm.api.filters import IdFilter, OneOfFilter
+from crm.api.schema import DETAIL
 from crm.api.serializers import StrictSerializer, one_of
 from crm.api.views import WritableViewSet
 from crm.api.viewsets import Conflict
@@ -94,6 +95,7 @@ class NoteFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("lead", "deal", "kind")
 
 
+@extend_schema_view(destroy=extend_schema(responses={204: None, 409: DETAIL}))
 class NoteViewSet(WritableViewSet[Note]):
     """The company's notes and calls, newest first. An admin can delete any; others only their own of the last hour."""
 
@@ -111,5 +113,5 @@ class NoteViewSet(WritableViewSet[Note]):
 
     def perform_destroy(self, instance: Any) -> None:
         if not may_delete(instance, self.caller):
-            raise PermissionDenied(NOT_DELETABLE)
+            raise Conflict(NOT_DELETABLE)
         delete_note(note=instance)

@@ -213,7 +213,8 @@ def _moment(text: str) -> datetime | None:
 
 
 def _until(field: str, moment: datetime | None) -> Q:
-    return Q() if moment is None else Q(**{f"{field}__lt": moment})
+    """Before that moment. Not by `__lt`: SQLite compares texts, and its times of the database's clock are shorter."""
+    return Q() if moment is None else Q(**{f"{field}__lte": moment - MICROSECOND})
 
 
 def _cut(entries: Sequence[TimelineEntry]) -> tuple[Sequence[TimelineEntry], str]:

@@ -130,7 +130,7 @@ ROWS: dict[str, Row] = {
     "lead_note": _form(Action.EDIT_LEADS, "lead", _note),
     "deal_note": _form(Action.EDIT_LEADS, "deal", _note),
     "note_edit": _form(Action.EDIT_LEADS, "note", _note),
-    "note_delete": _form(Action.DELETE_LEADS, "note"),  # its author may, too: tests/crm/views/test_notes.py
+    "note_delete": _form(Action.EDIT_LEADS, "note"),  # of others, only an admin: tests/crm/views/test_notes.py
     "calendar": _form(Action.EDIT_LEADS),
     "calendar_remove": _do(Action.EDIT_LEADS),
     "calendar_feed": Row({"GET": Open.PUBLIC}, values={"token": "nothing"}),
@@ -252,7 +252,7 @@ ROWS: dict[str, Row] = {
     **_api("lead", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, _lead),
     **_api("deal", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, lambda world: {"title": "Mallory"}),
     **_api("task", Action.SEE_LEADS, Action.EDIT_LEADS, Action.EDIT_LEADS, _task),
-    **_api("note", Action.SEE_NOTES, Action.EDIT_LEADS, Action.DELETE_LEADS, _note),
+    **_api("note", Action.SEE_NOTES, Action.EDIT_LEADS, Action.EDIT_LEADS, _note),
     **_api("custom-field", Action.SEE_LEADS, Action.MANAGE_COMPANY, Action.MANAGE_COMPANY, _custom_field),
     "api-pipeline-list": _see(Action.SEE_LEADS),
     "api-pipeline-detail": _see(Action.SEE_LEADS, "pipeline"),

@@ -101,9 +101,7 @@ def _fill(world: World, number: str) -> None:
         company=company, deal=deal, title=f"{mark} call", owner=owner, due_on=now().date(), reminder=True
     )
     TaskReminder.objects.create(task=task, due_at=now() + timedelta(hours=1))
-    note = Note.objects.create(
-        company=company, lead=lead, deal=deal, text=f"{mark} called", actor=world.members[Role.ADMIN].user
-    )
+    note = Note.objects.create(company=company, lead=lead, deal=deal, text=f"{mark} called", actor=owner)
     renew_feed(membership=world.members[Role.SALES])
     event = ConversionEvent.objects.get(company=company)
     attempt = Attempt.objects.create(
