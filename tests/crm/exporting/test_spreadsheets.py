@@ -41,7 +41,7 @@ def test_no_text_becomes_a_formula_a_link_or_a_number(client: Client, sales: Mem
     made = ask(client, query="?sort=created", format="xlsx", columns="all")
 
     head, *found = cells(client, made)
-    assert [row[head.index("Notes")] for row in found] == texts
+    assert [row[head.index("Background")] for row in found] == texts
     assert b"<f>" not in content(client, made)
 
 

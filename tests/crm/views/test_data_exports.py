@@ -80,7 +80,7 @@ def test_all_columns_have_what_the_page_has_not(client: Client, sales: Membershi
     assert found["E-mail"] == "ada@example.com"
     assert found["Phone"] == "'+31 6 1234"
     assert found["May be shared"] == "no"
-    assert found["Notes"] == "a;'=1+1"
+    assert found["Background"] == "a;'=1+1"
     assert found["Budget"] == "-1250.5"
     assert sorted(found["Tags"].split(", ")) == ["Fair", "VIP"]
     assert datetime.fromisoformat(found["Created"]) == lead.created_at.replace(microsecond=0)
