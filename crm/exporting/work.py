@@ -8,7 +8,7 @@ a person before their erasure is stored after it.
 import logging
 from typing import Final
 
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -27,11 +27,12 @@ NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer export thi
 def advance(pk: int) -> bool:
     """Do the next chunk of an export. False if there is none, or another process is doing it.
 
-    An error that isn't the database's ends the export: it would come again with each try.
+    An error ends the export, because it would come again with each try; but not that of a database that is away or
+    slow.
     """
     try:
         return _write_chunk(pk) or pack(pk)
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
         raise
     except Exception:
         logger.exception("Export %s has failed.", pk)
