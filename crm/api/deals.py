@@ -82,10 +82,10 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         # Tags, too: who sets them locks the lead, which comes before the deal in the order of all locks.
         if (PERSONAL | {TAGS}) & validated_data.keys():
             with person_kept(instance.lead_id):
-                return self._update(instance, validated_data)
-        return self._update(instance, validated_data)
+                return self._save(instance, validated_data)
+        return self._save(instance, validated_data)
 
-    def _update(self, deal: Deal, validated_data: Any) -> Deal:
+    def _save(self, deal: Deal, validated_data: Any) -> Deal:
         given = {name: validated_data[name] for name in OUTCOME if name in validated_data}
         if not given:
             return super().update(deal, validated_data)
