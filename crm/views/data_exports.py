@@ -26,7 +26,7 @@ from crm.selectors.leads import all_columns, order_of
 from crm.selectors.saved_views import tabs_of
 from crm.services import data_exports
 from crm.views.deals import filtered_deals
-from crm.views.exports import download
+from crm.views.downloads import download
 from crm.views.leads import chosen_columns, filtered_leads
 
 BROKEN = "Nothing was exported: a filter of this list no longer works. Clear it first."
