@@ -1,6 +1,6 @@
 """Exports, as people steer them: ask for one, cancel it, delete it. The work itself: `crm.exporting`."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from django.conf import settings
@@ -23,7 +23,7 @@ from crm.models import (
     Membership,
 )
 from crm.models.data_export import packed_keys
-from crm.services import audit, rate_limits
+from crm.services import audit, background, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_A_TIME: Final = 2  # of a company
@@ -121,8 +121,7 @@ def discard(*, data_export: DataExport) -> None:
 
 def work_through(go_on: Callable[[], bool]) -> None:
     """Do the work on all exports, a chunk of each in turn, until there is none left or `go_on` says no."""
-    while go_on() and sum(advance(pk) for pk in _at_work(go_on)):
-        pass
+    background.work_through(DataExport.objects.at_work(), advance, go_on=go_on)
 
 
 def forget_people(company_id: int) -> None:
@@ -137,12 +136,6 @@ def forget_people(company_id: int) -> None:
     )
     with statements_may_take(LONG_SECONDS):
         ExportPart.objects.filter(data_export__in=exports.values("pk")).delete()
-
-
-def _at_work(go_on: Callable[[], bool]) -> Iterator[int]:
-    # In any order: one that fails each time ends a round, and may not be in front of the others in the next.
-    pks = list(DataExport.objects.at_work().order_by("?").values_list("pk", flat=True))
-    return (pk for pk in pks if go_on())
 
 
 def _while_waiting(data_export: DataExport) -> DataExport:
