@@ -43,6 +43,10 @@ class FilteredList:
     filters: Sequence[str]
     page: str
 
+    @property
+    def noun(self) -> str:
+        return "lead" if self.kind == ExportKind.LEADS else "deal"
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EXPORT_LEADS)
