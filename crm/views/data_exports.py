@@ -153,7 +153,7 @@ def export_download(request: MemberRequest, pk: int) -> HttpResponseBase:
     data_export = _own(request, pk)
     require(request.membership, data_export.needs)
     if not data_export.is_ready:
-        messages.error(request, "This file is not there, or not yet.")
+        messages.error(request, "This file is not ready, or no longer there.")
         return redirect("data_exports")
     return download(
         request,
