@@ -66,4 +66,3 @@ def may_edit(note: Note, author: Author) -> bool:
 def may_delete(note: Note, author: Author) -> bool:
     """True for one's own note of the last hour, and for an admin at any time."""
     return author.may(Action.DELETE_LEADS) or may_edit(note, author)
-
