@@ -63,10 +63,7 @@ class FileSerializer(ContributionSerializer[Attachment]):
     def create(self, validated_data: Any) -> Attachment:
         files: Sequence[StoredFile] = self.context["stored"]
         subject = validated_data.get("deal") or validated_data["lead"]
-        try:
-            return add_files(subject=subject, files=files, author=self.caller)[0]
-        except ModelError as refusal:
-            raise serializers.ValidationError({FIELD: refusal.messages}) from refusal
+        return add_files(subject=subject, files=files, author=self.caller)[0]
 
 
 class FileFilter(ContributionFilter):

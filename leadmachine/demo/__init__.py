@@ -4,7 +4,7 @@
     crm      leads and deals, spread over the last 94 days
     lists    sources, tags and a status of the company's own
     notes    what was written down about leads and deals, and calls
-    attachments     a few files on leads and deals
+    attachments   a few files on leads and deals
     custom_fields   what the companies want to know of leads and deals, and some values
     capi     the connection to the sandbox, the conversion rules, and conversion events in every state
 
