@@ -8,11 +8,12 @@ COPY requirements.lock .
 RUN pip install --require-hashes -r requirements.lock
 
 COPY . .
-# docker-compose.yml mounts var and /tmp writable for this user; everything else is read-only.
+# docker-compose.yml mounts var, files and /tmp writable for this user; everything else is read-only.
 RUN useradd --system --uid 10001 --user-group --no-create-home leadmachine \
-    && mkdir -p var \
+    && mkdir -p var files \
     && python manage.py collectstatic --no-input --verbosity 0 \
-    && chown -R leadmachine: var
+    && chown -R leadmachine: var files \
+    && chmod 700 files
 
 USER 10001:10001
 ENV GUNICORN_CMD_ARGS="--bind=0.0.0.0:8000"

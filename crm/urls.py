@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from crm.views import (
+    attachments,
     audit,
     calendar_feeds,
     company,
@@ -42,6 +43,8 @@ urlpatterns = [
     path("calendar/<str:token>.ics", calendar_feeds.calendar_feed, name="calendar_feed"),
     path("notes/<int:pk>/edit/", notes.note_edit, name="note_edit"),
     path("notes/<int:pk>/delete/", notes.note_delete, name="note_delete"),
+    path("files/<int:pk>/download/", attachments.file_download, name="file_download"),
+    path("files/<int:pk>/delete/", attachments.file_delete, name="file_delete"),
     path("theme/", shell.theme, name="theme"),
     path("switch-company/", shell.switch_company, name="switch_company"),
     path("outcomes-column/", shell.outcomes_column, name="outcomes_column"),
@@ -71,6 +74,7 @@ urlpatterns = [
     path("leads/<int:pk>/erase/", leads.lead_erase, name="lead_erase"),
     path("leads/<int:pk>/status/", leads.lead_status, name="lead_status"),
     path("leads/<int:pk>/notes/", notes.lead_note, name="lead_note"),
+    path("leads/<int:pk>/files/", attachments.lead_files, name="lead_files"),
     path("leads/<int:pk>/tags/", tags.lead_tags, name="lead_tags"),
     path("deals/", deals.deals, name="deals"),
     path("deals/list/", deals.deal_list, name="deal_list"),
@@ -83,6 +87,7 @@ urlpatterns = [
     path("deals/<int:pk>/move/", deal_moves.deal_move, name="deal_move"),
     path("deals/<int:pk>/lost/", deal_moves.deal_lost, name="deal_lost"),
     path("deals/<int:pk>/notes/", notes.deal_note, name="deal_note"),
+    path("deals/<int:pk>/files/", attachments.deal_files, name="deal_files"),
     path("deals/<int:pk>/tags/", tags.deal_tags, name="deal_tags"),
     path("exports/", data_exports.overview, name="data_exports"),
     path("exports/<int:pk>/download/", data_exports.export_download, name="data_export_download"),

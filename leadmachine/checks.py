@@ -17,6 +17,7 @@ from django.utils import timezone
 from capi.linkedin import versions
 from capi.selectors.deadlines import end_of_version
 from capi.selectors.explanations.connection import about_old_version
+from crm.models import file_storage
 from leadmachine import installation
 from leadmachine.production_checks import is_monotonous
 
@@ -90,6 +91,18 @@ def mail(**kwargs: Any) -> list[CheckMessage]:
             id="leadmachine.W010",
         )
     ]
+
+
+@register()
+def files_storage(**kwargs: Any) -> list[CheckMessage]:
+    """E012: the storage for files is one that Django can load. Whether it can be reached shows when it is used."""
+    try:
+        file_storage.storage()
+    except Exception as error:  # each backend checks its options in its own way
+        hint = "docs/operating.md has an example. A backend that is a package of its own has to be installed."
+        text = f"LEADMACHINE_FILES_STORAGE is no storage that can be used ({type(error).__name__})."
+        return [Error(text, hint=hint, id="leadmachine.E012")]
+    return []
 
 
 @register(Tags.database)

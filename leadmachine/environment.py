@@ -5,11 +5,13 @@ not start.
 """
 
 import contextlib
+import json
 import os
 import secrets
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import environ
 from cryptography.fernet import Fernet
@@ -43,6 +45,15 @@ def private_file(path: Path) -> Path:
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     return path
+
+
+def storage_entry(text: str) -> dict[str, Any]:
+    """The JSON as an entry of STORAGES. What is none is one that can't be used, so that the checks name the setting."""
+    with contextlib.suppress(ValueError):
+        entry = json.loads(text)
+        if isinstance(entry, dict):
+            return entry
+    return {"BACKEND": ""}
 
 
 def dev_secret_key() -> str:

@@ -18,6 +18,7 @@ from capi.delivery import shutdown
 from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import Housekeeping
 from capi.models.functions import database_now
+from crm.services import attachments
 from leadmachine.expiry import Expires, InUse, Renew
 from leadmachine.retention import RETENTIONS
 from leadmachine.timers import Repeating
@@ -69,7 +70,7 @@ def keep_house_if_due() -> bool:
 
 
 def _delete_expired(renew: Renew) -> bool:
-    """Go through all tables. Returns False if one of them failed. Raises ClaimLost or WorkerStopping."""
+    """Go through all tables, and the files. Returns False if one of them failed. Raises ClaimLost or WorkerStopping."""
     deleted: dict[str, int] = {}
     for label, retention in RETENTIONS.items():
         renew()
@@ -80,10 +81,25 @@ def _delete_expired(renew: Renew) -> bool:
             raise
         except Exception:  # a failure must not stop the other tables
             logger.exception("Old rows of %s could not be deleted; the next attempt is in an hour.", label)
+    are_files_swept = _sweep_files(renew)
     _prune_sandbox_log()
     rows = ", ".join(f"{count:,} of {label}" for label, count in deleted.items() if count)
     logger.info("The daily housekeeping deleted %s.", rows or "nothing")
-    return len(deleted) == len(RETENTIONS)
+    return are_files_swept and len(deleted) == len(RETENTIONS)
+
+
+def _sweep_files(renew: Renew) -> bool:
+    """Delete the files that no row refers to. Returns False if that failed, for example because the storage is away."""
+    try:
+        count = attachments.sweep(renew)
+    except (ClaimLost, WorkerStopping):
+        raise
+    except Exception:
+        logger.exception("Files without a row could not be deleted; the next attempt is in an hour.")
+        return False
+    if count:
+        logger.warning("The daily housekeeping deleted %s files that no row refers to.", f"{count:,}")
+    return True
 
 
 def _prune_sandbox_log() -> None:

@@ -9,7 +9,8 @@ from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_s
 from django.db import InterfaceError, OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
+from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import is_valid_path
@@ -47,6 +48,13 @@ class ClosedByDefaultMiddleware:
         if not response.streaming:
             response.headers.setdefault("Content-Length", str(len(response.content)))
         return response
+
+
+class GZipPagesMiddleware(GZipMiddleware):
+    """Compresses everything but files: only of an open file can the web server take care without a thread."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        return response if isinstance(response, FileResponse) else super().process_response(request, response)
 
 
 class ProbesMiddleware:

@@ -12,7 +12,8 @@ from django.urls import Resolver404, resolve
 from crm.accounts.bodies import KB, BodyRule, rule_of
 
 API: Final = "/api/"
-FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+WITH_FILES: Final = ("multipart/form-data",)
+FORMS: Final = ("application/x-www-form-urlencoded", *WITH_FILES)
 JSON: Final = ("application/json",)
 
 
@@ -29,7 +30,7 @@ class RequestBodiesMiddleware:
         rule = _rule(request)
         if length > rule.at_most:
             return _refused(request, 413, f"At most {_words(rule.at_most)} can be sent here.")
-        kinds = JSON if request.path_info.startswith(API) else FORMS
+        kinds = _kinds(request, rule)
         if request.content_type not in kinds:
             return _refused(request, 415, f"Send this as {kinds[0]}.")
         if rule.files:
@@ -54,6 +55,12 @@ def _length(request: HttpRequest) -> int:
     """Return the length of the body in bytes. A chunked one has a length, too: waitress has counted it."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isdecimal() else 0
+
+
+def _kinds(request: HttpRequest, rule: BodyRule) -> tuple[str, ...]:
+    if not request.path_info.startswith(API):
+        return FORMS
+    return WITH_FILES if rule.files else JSON
 
 
 def _words(size: int) -> str:

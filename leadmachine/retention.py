@@ -20,6 +20,7 @@ from capi.services import retention as log
 from crm.models import (
     AccountMail,
     ApiKey,
+    Attachment,
     AuditAction,
     AuditEntry,
     Change,
@@ -63,8 +64,8 @@ SIGN_INS: Final = (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED)
 
 
 def _api_keys_in_use(before: datetime) -> InUse:
-    """Return those of the API keys that a timeline names."""
-    entries = (CrmEvent.objects.all(), Change.objects.all(), Note.objects.all())
+    """Return those of the API keys that a timeline or a file names."""
+    entries = (CrmEvent.objects.all(), Change.objects.all(), Note.objects.all(), Attachment.objects.all())
     named = [named_by(rows, "api_key")(before) for rows in entries]
     return lambda pks: set().union(*(keys(pks) for keys in named))
 
@@ -181,6 +182,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.CustomField": Kept("until an admin of the company deletes it, and its values have been removed"),
     "crm.Task": Kept("as long as what it is about, or until somebody of the company deletes it"),
     "crm.Note": Kept("as long as what it is about, or until somebody of the company deletes it"),
+    "crm.Attachment": Kept("as long as what it is on, or until somebody of the company deletes it; its content, too"),
     "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
     "crm.SavedView": Kept("as long as its account, or until somebody of the company deletes it"),
     "crm.CalendarFeed": Kept("as long as its account: one row for each member who has a link"),
@@ -221,7 +223,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
             "it was revoked",
             where(ApiKey, at="revoked_at"),
             _api_keys_in_use,
-            "a timeline names it",
+            "a timeline or a file names it",
         ),
     ),
     "crm.Invitation": (

@@ -7,7 +7,18 @@ Without `DEBUG` the production rules apply: no setting falls back to an unsafe v
 from pathlib import Path
 from typing import Any
 
-from leadmachine.environment import BASE_DIR, DEBUG, PORT, VAR_DIR, dev_secret_key, dev_token_keys, env, private_file
+from leadmachine.environment import (
+    BASE_DIR,
+    DEBUG,
+    PORT,
+    VAR_DIR,
+    dev_secret_key,
+    dev_token_keys,
+    env,
+    private_file,
+    private_folder,
+    storage_entry,
+)
 from leadmachine.settings_accounts import *  # noqa: F403
 from leadmachine.settings_delivery import *  # noqa: F403
 from leadmachine.settings_delivery import WORKER_STATEMENT_SECONDS
@@ -59,7 +70,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     # Its random padding hides what BREACH measures, and the CSRF token is masked again in each page.
-    "django.middleware.gzip.GZipMiddleware",
+    "leadmachine.middleware.GZipPagesMiddleware",
     "leadmachine.middleware.ProbesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "leadmachine.middleware.PageMethodsMiddleware",
@@ -168,6 +179,15 @@ if HTTPS:
     CSRF_COOKIE_SECURE = True
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 
+# Files on leads and deals
+FILES_DIR: str = env.str("LEADMACHINE_FILES_DIR", default="") or str(private_folder(VAR_DIR / "files"))
+FILES_MB_PER_COMPANY: int = env.int("LEADMACHINE_FILES_MB_PER_COMPANY", default=5120)
+FILES_ON_DISK: dict[str, Any] = {
+    "BACKEND": "django.core.files.storage.FileSystemStorage",
+    "OPTIONS": {"location": FILES_DIR, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+}
+_files_storage: str = env.str("LEADMACHINE_FILES_STORAGE", default="")
+
 # Static files
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -175,6 +195,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # straight from static/, in tests too
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "attachments": storage_entry(_files_storage) if _files_storage else FILES_ON_DISK,
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

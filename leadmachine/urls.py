@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from rest_framework.routers import SimpleRouter
 
 from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
+from crm.api.attachments import FileViewSet
 from crm.api.custom_fields import CustomFieldViewSet
 from crm.api.notes import NoteViewSet
 from crm.api.pipelines import DealPipelineViewSet, LostReasonViewSet
@@ -18,6 +19,7 @@ router.register("leads", LeadViewSet, basename="api-lead")
 router.register("deals", DealViewSet, basename="api-deal")
 router.register("tasks", TaskViewSet, basename="api-task")
 router.register("notes", NoteViewSet, basename="api-note")
+router.register("files", FileViewSet, basename="api-file")
 router.register("custom-fields", CustomFieldViewSet, basename="api-custom-field")
 router.register("pipelines", DealPipelineViewSet, basename="api-pipeline")
 router.register("lost-reasons", LostReasonViewSet, basename="api-lost-reason")

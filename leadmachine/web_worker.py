@@ -21,12 +21,12 @@ from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
-from crm.accounts.bodies import IMPORT_PATH, LONGEST_IMPORT
+from crm.accounts.bodies import LONGEST_UPLOAD, UPLOAD_PATHS
 
 # Deadlines in seconds. The fault tests set them to small values.
 HEAD_SECONDS: float = 10  # from the first byte to the end of the head; for a new connection, from its start
 BODY_SECONDS: float = 60  # for the body, of 2 MB at most
-IMPORT_SECONDS: float = 300  # for one of 20 MB: a file of leads
+UPLOAD_SECONDS: float = 300  # for one of 25 MB: files, or a list of leads
 IDLE_SECONDS: float = 30  # between two requests; a proxy must close its connections earlier
 # While a client is behind, it has to read so many bytes in each such period: 4 kB/s.
 READ_SECONDS: float = 15
@@ -45,28 +45,28 @@ UNREAD: Final = 1024 * 1024
 
 
 @cache
-def with_room_for_import(adjustments: Adjustments) -> Adjustments:
-    """Return the same adjustments, with a limit for the body that a file of leads keeps."""
+def with_room_for_files(adjustments: Adjustments) -> Adjustments:
+    """Return the same adjustments, with a limit for the body that files keep."""
     larger = copy.copy(adjustments)
-    larger.max_request_body_size = LONGEST_IMPORT + 1
+    larger.max_request_body_size = LONGEST_UPLOAD + 1
     return larger
 
 
 class RequestParser(HTTPRequestParser):
-    """A request as it arrives. Only one page accepts more than `LARGEST_BODY`."""
+    """A request as it arrives. Only UPLOAD_PATHS accept more than `LARGEST_BODY`."""
 
     adj: Adjustments
-    _is_import = False
+    _is_upload = False
 
     @property
     def body_seconds(self) -> float:
-        return IMPORT_SECONDS if self._is_import else BODY_SECONDS
+        return UPLOAD_SECONDS if self._is_upload else BODY_SECONDS
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
-        self._is_import = self.command == "POST" and self.path == IMPORT_PATH
-        if self._is_import:
-            self.adj = with_room_for_import(self.adj)
+        self._is_upload = self.command == "POST" and UPLOAD_PATHS.fullmatch(self.path) is not None
+        if self._is_upload:
+            self.adj = with_room_for_files(self.adj)
 
 
 class Task(WSGITask):

@@ -19,7 +19,7 @@ from django.test import Client, TransactionTestCase
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from crm.models import Company, Deal, Lead, Membership, Note, Task, User
+from crm.models import Company, Deal, Lead, Membership, Note, Task, User, file_storage
 from crm.models.roles import Role
 from crm.services import rate_limits
 from crm.services.notes import add_note
@@ -92,6 +92,17 @@ def _quick_emptying() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _pages_as_read() -> None:
     Client.request = pages.read(Client.request)  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the files that a test stores be its own, and no storage that was away in another have any effect."""
+    monkeypatch.setattr(file_storage, "_rests_until", 0.0)
+    storage = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(tmp_path / "files")},
+    }
+    settings.STORAGES = {**settings.STORAGES, "attachments": storage}
 
 
 @pytest.fixture

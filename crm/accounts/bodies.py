@@ -1,5 +1,6 @@
 """What the body of a request may be: a short form or short JSON, unless its view says otherwise in one line."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -10,9 +11,12 @@ V = TypeVar("V", bound=Callable[..., Any])
 
 KB: Final = 1024
 SHORT: Final = 256 * KB
-LONGEST: Final = 2 * KB * KB  # leadmachine/web_worker.py lets no more in, except to IMPORT_PATH
-LONGEST_IMPORT: Final = 20 * KB * KB + 64 * KB  # the file, and the parts around it
-IMPORT_PATH: Final = "/leads/import/"
+LONGEST: Final = 2 * KB * KB  # leadmachine/web_worker.py lets no more in, except to UPLOAD_PATHS
+AROUND: Final = 64 * KB  # what a form sends besides its files
+LONGEST_IMPORT: Final = 20 * KB * KB + AROUND
+LONGEST_UPLOAD: Final = 25 * KB * KB + AROUND
+# The proxy has the same: deploy/caddy/Caddyfile.
+UPLOAD_PATHS: Final = re.compile(r"/(leads/import|(leads|deals)/[0-9]+/files|api/v1/files)/")
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,13 @@ def takes_files(view: V) -> V:
 
 
 def takes_import(view: V) -> V:
-    """Decorate the one view at IMPORT_PATH: a file of 20 MB."""
+    """Decorate the view that takes a list of leads, of 20 MB. It has to be at one of UPLOAD_PATHS."""
     return _with(view, BodyRule(LONGEST_IMPORT, files=True))
+
+
+def takes_uploads(view: V) -> V:
+    """Decorate a view at one of UPLOAD_PATHS that takes files to keep, 25 MB in all."""
+    return _with(view, BodyRule(LONGEST_UPLOAD, files=True))
 
 
 def rule_of(view: Callable[..., Any], request: HttpRequest) -> BodyRule:

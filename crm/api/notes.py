@@ -1,49 +1,30 @@
 """`/api/v1/notes/`: notes and calls on leads and deals."""
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 
-from crm.api.authentication import Caller
-from crm.api.fields import OwnRowField
-from crm.api.filters import IdFilter, OneOfFilter
+from crm.api.contributions import SUBJECT, ContributionFilter, ContributionSerializer
+from crm.api.filters import OneOfFilter
 from crm.api.schema import DETAIL
-from crm.api.serializers import StrictSerializer, one_of
+from crm.api.serializers import one_of
 from crm.api.views import WritableViewSet
 from crm.api.viewsets import Conflict
-from crm.models import Deal, Lead, Note, NoteKind
+from crm.models import Note, NoteKind
 from crm.models.roles import Action
 from crm.services.notes import NOT_DELETABLE, NotEditable, add_note, delete_note, edit_note, may_delete
 
-SUBJECT: Final = {"lead", "deal"}
-NO_SUBJECT: Final = "Choose a lead or a deal."
-TWO_SUBJECTS: Final = "Choose a lead or a deal, not both."
 STAYS: Final = "A note stays where it was written."
 
 
-class NoteSerializer(StrictSerializer[Note]):
+class NoteSerializer(ContributionSerializer[Note]):
     """A note or a call, on a lead or on a deal: `lead` of one on a deal is the deal's lead. `author` is a user.
 
     Only who wrote it, a person or a key, can change it, within an hour.
     """
-
-    lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).not_erased(),
-        required=False,
-        allow_null=True,
-        otherwise="Choose one of your company's leads.",
-    )
-    deal = OwnRowField(
-        rows=lambda company: Deal.objects.for_company(company).filter(lead__erased_at=None).select_related("lead"),
-        required=False,
-        allow_null=True,
-        otherwise="Choose one of your company's deals.",
-    )
-    author = serializers.SerializerMethodField()
 
     class Meta:
         model = Note
@@ -51,43 +32,30 @@ class NoteSerializer(StrictSerializer[Note]):
         read_only_fields = ("id", "created_at", "edited_at")
         extra_kwargs = {"kind": one_of(NoteKind)}
 
-    @extend_schema_field({"type": "integer", "nullable": True})
-    def get_author(self, note: Note) -> int | None:
-        return note.actor_id
-
     def validate(self, attrs: Any) -> Any:
-        subjects = [name for name in SUBJECT if attrs.get(name) is not None]
-        if self.instance is not None:
-            if SUBJECT & attrs.keys():
-                raise serializers.ValidationError({name: [STAYS] for name in SUBJECT & attrs.keys()})
-        elif len(subjects) != 1:
-            raise serializers.ValidationError({"lead": [TWO_SUBJECTS if subjects else NO_SUBJECT]})
+        if self.instance is not None and SUBJECT & attrs.keys():
+            raise serializers.ValidationError({name: [STAYS] for name in SUBJECT & attrs.keys()})
         return super().validate(attrs)
 
     def create(self, validated_data: Any) -> Note:
         deal = validated_data.get("deal")
         lead = deal.lead if deal else validated_data["lead"]
-        return add_note(note=Note(company=self.company, **{**validated_data, "lead": lead}), author=self._caller)
+        return add_note(note=Note(company=self.company, **{**validated_data, "lead": lead}), author=self.caller)
 
     def update(self, instance: Note, validated_data: Mapping[str, Any]) -> Note:
         for name, value in validated_data.items():
             setattr(instance, name, value)
         try:
-            return edit_note(note=instance, author=self._caller)
+            return edit_note(note=instance, author=self.caller)
         except NotEditable as refusal:
             raise Conflict(str(refusal)) from refusal
         except Note.DoesNotExist as gone:
             raise NotFound from gone
 
-    @property
-    def _caller(self) -> Caller:
-        return cast(Caller, self.context["request"].auth)
 
-
-class NoteFilter(filters.FilterSet):  # type: ignore[misc]
+class NoteFilter(ContributionFilter):
     """`?lead=`, with the notes on its deals, `?deal=`, `?kind=`. An invalid value is a 400."""
 
-    lead, deal = IdFilter("lead"), IdFilter("deal")
     kind = OneOfFilter(choices=NoteKind.choices)
 
     class Meta:

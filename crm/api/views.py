@@ -47,10 +47,11 @@ class AddedRowGone(Conflict):
     default_detail = "The row that this request added no longer exists. Send another Idempotency-Key to add it again."
 
 
-def saved_once(request: Request, company: Company, save: Callable[[], Model]) -> tuple[int, Model | None]:
+def saved_once(request: Request, company: Company, sent: Any, save: Callable[[], Model]) -> tuple[int, Model | None]:
     """Validate and save, unless the same request with its key has already done so. Returns what `save_once` does.
 
-    Without a key, always saves. Raises ValidationError for an invalid key.
+    `sent` is what the request has to have in common with another to be the same. Without a key, always saves. Raises
+    ValidationError for an invalid key.
     """
     key = request.headers.get(IDEMPOTENCY_HEADER)
     if key is None:
@@ -58,7 +59,7 @@ def saved_once(request: Request, company: Company, save: Callable[[], Model]) ->
         return added.pk, added
     if not re.fullmatch(IDEMPOTENCY_PATTERN, key):
         raise ValidationError({IDEMPOTENCY_HEADER: [INVALID_KEY]})
-    return save_once(company=company, sha256=_sha256(request.path, key, request.data), save=save)
+    return save_once(company=company, sha256=_sha256(request.path, key, sent), save=save)
 
 
 def _sha256(path: str, key: str, body: Any) -> str:
@@ -75,20 +76,23 @@ GRACE_PERIOD: Final = OpenApiParameter(
 )
 
 
-class WritableViewSet(
+class AddableViewSet(
     mixins.ListModelMixin,
     mixins.CreateModelMixin,
     mixins.RetrieveModelMixin,
-    mixins.UpdateModelMixin,
     mixins.DestroyModelMixin,
     CompanyViewSet[M],
 ):
-    """All operations on one kind of row."""
+    """The operations on rows that are added and deleted, and not changed."""
 
     @extend_schema(parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Add one. With an Idempotency-Key, only once however often the request is repeated."""
-        pk, added = saved_once(request, self.caller.company, self._add)
+        return self._created(request.data)
+
+    def _created(self, sent: Any) -> Response:
+        """The response to a request that adds what was `sent`."""
+        pk, added = saved_once(self.request, self.caller.company, sent, self._add)
         row = added or self.get_queryset().filter(pk=pk).first()
         if row is None:
             raise AddedRowGone
@@ -100,6 +104,10 @@ class WritableViewSet(
         serializer.is_valid(raise_exception=True)
         added: Model = serializer.save()
         return added
+
+
+class WritableViewSet(mixins.UpdateModelMixin, AddableViewSet[M]):
+    """All operations on one kind of row."""
 
 
 @extend_schema_view(

@@ -8,7 +8,7 @@ from django.db import IntegrityError
 from django.db.models import Model, QuerySet
 from rest_framework import status, viewsets
 from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -17,6 +17,7 @@ from rest_framework.views import exception_handler
 from crm.api.authentication import Caller
 from crm.api.filters import ByCompany, KeysetPagination
 from crm.models import ApiKey, Membership
+from crm.models.file_storage import StorageFailed
 from crm.models.lead import PersonErased
 from crm.models.recorder import act_as, current_actor
 from crm.models.roles import Action
@@ -71,7 +72,7 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
 
     queryset: QuerySet[M]
     actions: ClassVar[dict[str, Action]] = {}
-    parser_classes = (BoundedJSONParser,)
+    parser_classes: tuple[type[BaseParser], ...] = (BoundedJSONParser,)
     takes_grace: ClassVar[bool] = False  # True where a write may cause a conversion
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -119,6 +120,12 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
 GONE: Final = "Nothing was saved: something that it refers to has just been deleted. Read it again, and choose another."
 
 
+class ServiceUnavailable(APIException):
+    """503: something that this needs is away. The message says what to do."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+
+
 class Conflict(APIException):
     """409: the request conflicts with the current state."""
 
@@ -129,6 +136,8 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     """The response to an exception in a view; None for an unexpected one, which is then raised."""
     if isinstance(error, PersonErased):
         error = Conflict(str(error))
+    if isinstance(error, StorageFailed):
+        error = ServiceUnavailable(str(error))
     if isinstance(error, DeletedMeanwhile):
         error = NotFound()
     if isinstance(error, IntegrityError) and "foreign key" in str(error).lower():

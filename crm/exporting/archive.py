@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.conf import settings
 from django.db.models import QuerySet
 
 from crm.exporting.cells import Row
 from crm.exporting.columns import ExportColumn, deal_columns, lead_columns, with_keys
 from crm.exporting.lists import exported_deals, exported_leads
 from crm.models import (
+    Attachment,
     Change,
     Company,
     CrmEvent,
@@ -76,8 +78,12 @@ The first line of each file names its columns. Times have their offset from UTC,
 point before the decimals. An apostrophe before =, +, - or @ is not part of the text: it keeps spreadsheets from
 calculating it. Numbers such as "Lead number" are the same in all files, and join their rows.
 
-Not included: passwords and second factors, API keys and the access token, which nobody can read, the values of deleted
-custom fields, leads that were erased, and the audit log, which has an export of its own.
+The files on leads and deals are listed in files.csv, and not included: they may have many gigabytes, which no single
+download would survive. "Download" in files.csv is the address of each, for whoever is signed in; a program downloads
+them from /api/v1/files/ with an API key.
+
+Not included either: passwords and second factors, API keys and the access token, which nobody can read, the values of
+deleted custom fields, leads that were erased, and the audit log, which has an export of its own.
 
 {files}
 """
@@ -111,6 +117,14 @@ def _fields(company: Company) -> QuerySet[Any]:
 def _list(**more: str) -> Callable[[Company], list[ExportColumn]]:
     """The columns of a list of the company's settings."""
     return columns_of(pk="Number", name="Name", **more, position="Position", archived_at="Archived")
+
+
+def _file_columns(company: Company) -> list[ExportColumn]:
+    described = columns_of(
+        pk="File number", created_at="Time", name="Name", size="Bytes", lead_id="Lead number", deal_id="Deal number",
+        actor="By", api_key__name="By API key",
+    )  # fmt: skip
+    return [*described(company), ExportColumn("Download", lambda file: settings.SITE_URL + file.get_absolute_url())]
 
 
 # In the order of the archive; an app that has tables of its own appends a file of each at start-up. A new one goes to
@@ -199,5 +213,11 @@ FILES: Final = [
             deal_id="Deal number", actor="By", api_key__name="By API key", edited_at="Edited",
         ),
         rows_of(Note, "actor", "api_key"),
+    ),
+    ArchiveFile(
+        "files.csv",
+        "The files on leads and deals, each with where to download it. The files themselves are not in this archive.",
+        _file_columns,
+        rows_of(Attachment, "actor", "api_key"),
     ),
 ]  # fmt: skip

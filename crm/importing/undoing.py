@@ -1,6 +1,6 @@
 """Undoing an import: the leads that it added are removed, and the fields that it filled are emptied again.
 
-A lead that has a deal, a task or a note, or that somebody has changed since, stays as it is.
+A lead that has a deal, a task, a note or a file, or that somebody has changed since, stays as it is.
 """
 
 from collections import defaultdict
@@ -15,10 +15,24 @@ from django.db.models.functions import Now
 
 from crm.importing.custom_columns import CUSTOM, value_of
 from crm.importing.matching import SHARED, TAGS
-from crm.models import Change, CrmEvent, Deal, Lead, LeadImport, LeadImportRow, LeadTag, Note, RowOutcome, RowUndo, Task
+from crm.models import (
+    Attachment,
+    Change,
+    CrmEvent,
+    Deal,
+    Lead,
+    LeadImport,
+    LeadImportRow,
+    LeadTag,
+    Note,
+    RowOutcome,
+    RowUndo,
+    Task,
+)
 from crm.models.custom_lookups import merged
 from crm.models.recorder import taken_back
 
+WORK: Final[tuple[Any, ...]] = (Change, Deal, Task, Note, Attachment)  # of somebody, on a lead
 JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a lead and its last change, if that was all
 
 
@@ -40,7 +54,7 @@ def undo_chunk(lead_import: LeadImport, size: int) -> bool:
 
 def _locked(pks: Sequence[int]) -> dict[int, Lead]:
     """The leads, locked before `taken_back` locks other rows, and whether each is as the import left it."""
-    somebodys_work = (Exists(model.objects.filter(lead=OuterRef("pk"))) for model in (Change, Deal, Task, Note))
+    somebodys_work = (Exists(model.objects.filter(lead=OuterRef("pk"))) for model in WORK)
     leads = Lead.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=pks).order_by("pk")
     return {lead.pk: lead for lead in leads.annotate(is_touched=reduce(or_, map(Q, somebodys_work)))}
 

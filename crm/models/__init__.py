@@ -1,5 +1,6 @@
 """Companies, people, leads, deals and their history."""
 
+from crm.models.attachment import Attachment
 from crm.models.audit import AuditAction, AuditEntry
 from crm.models.calendar_feed import CalendarFeed
 from crm.models.change import Change, ChangedField
@@ -39,6 +40,7 @@ from crm.models.task import Task, TaskKind, TaskReminder
 __all__ = [
     "AccountMail",
     "ApiKey",
+    "Attachment",
     "AuditAction",
     "AuditEntry",
     "CalendarFeed",

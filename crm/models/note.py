@@ -3,16 +3,12 @@
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from crm.models.change import delete_unless_of_deal
-from crm.models.company import Company
-from crm.models.deal import Deal
-from crm.models.lead import Lead
+from crm.models.contribution import ON_SOMETHING, Contribution
 from crm.models.tenancy import CompanyQuerySet
 
 EDITABLE_FOR: Final = timedelta(hours=1)
@@ -32,23 +28,11 @@ class NoteQuerySet(CompanyQuerySet["Note"]):
         return self.filter(created_at__gt=Now() - EDITABLE_FOR)
 
 
-class Note(models.Model):
-    """A text in the history of a lead, or of a deal and its lead.
+class Note(Contribution):
+    """A text in the history of a lead, or of a deal and its lead. Written only by `crm.services.notes`."""
 
-    Like the rest of that history, it has an `actor` or an `api_key`: who wrote it. `lead` is the one that the deal was
-    with, null if the deal has been moved to another and that lead deleted. Written only by `crm.services.notes`.
-    """
-
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    lead = models.ForeignKey(Lead, null=True, on_delete=delete_unless_of_deal, related_name="+", db_index=False)
-    deal = models.ForeignKey(Deal, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
     kind = models.CharField(max_length=10, choices=NoteKind.choices, default=NoteKind.NOTE, db_default=NoteKind.NOTE)
     text = models.TextField(max_length=LONGEST_TEXT)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
-    )
-    api_key = models.ForeignKey("crm.ApiKey", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
-    created_at = models.DateTimeField(db_default=Now())
     edited_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[NoteQuerySet] = NoteQuerySet.as_manager()  # type: ignore[assignment]
@@ -63,18 +47,11 @@ class Note(models.Model):
         constraints = [
             # For the order of the API's list.
             models.UniqueConstraint(fields=["company", "id"], name="note_of_company"),
-            models.CheckConstraint(condition=Q(lead__isnull=False) | Q(deal__isnull=False), name="note_on_something"),
+            models.CheckConstraint(condition=ON_SOMETHING, name="note_on_something"),
         ]
 
     def __str__(self) -> str:
         return self.get_kind_display()
-
-    @property
-    def subject(self) -> Lead | Deal:
-        """The deal that it is on, or else the lead."""
-        subject = self.deal or self.lead
-        assert subject is not None
-        return subject
 
     @property
     def updated_at(self) -> datetime:

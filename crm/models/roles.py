@@ -23,6 +23,7 @@ class Action(StrEnum):
     IMPORT_LEADS = "import_leads"
     EXPORT_LEADS = "export_leads"
     SEE_NOTES = "see_notes"
+    SEE_FILES = "see_files"
     SEE_RULES = "see_rules"
     CHANGE_RULES = "change_rules"
     TEST_RULES = "test_rules"
@@ -46,6 +47,7 @@ MATRIX: Final[dict[Action, frozenset[Role]]] = {
     Action.IMPORT_LEADS: _ADMIN_AND_SALES,
     Action.EXPORT_LEADS: _ADMIN_AND_SALES,
     Action.SEE_NOTES: _ADMIN_AND_SALES,
+    Action.SEE_FILES: _ADMIN_AND_SALES,
     Action.SEE_RULES: _ADMIN_AND_OPS,
     Action.CHANGE_RULES: _ADMIN,
     Action.TEST_RULES: _ADMIN_AND_OPS,

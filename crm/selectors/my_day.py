@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, F, Model, OuterRef, Q, QuerySet, Win
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from crm.models import Deal, Lead, LeadMeaning, Membership, Note, Task
+from crm.models import Attachment, Deal, Lead, LeadMeaning, Membership, Note, Task
 from crm.selectors.tasks import SUBJECTS, TaskRow, task_rows
 from crm.selectors.timeline import TimelineEntry, news_of
 
@@ -100,9 +100,9 @@ def my_day_of(membership: Membership) -> MyDay:
 
 
 def _untouched(membership: Membership) -> QuerySet[Lead]:
-    """The member's leads that are still new, without a task, a note or a deal; those that wait longest first."""
+    """The member's leads that are still new, without task, note, file or deal; those that wait longest first."""
     own = Lead.objects.for_company(membership.company).not_erased().filter(owner=membership.user)
-    kinds: tuple[Any, ...] = (Task.objects, Note.objects, Deal.objects)
+    kinds: tuple[Any, ...] = (Task.objects, Note.objects, Attachment.objects, Deal.objects)
     touches = [Exists(kind.for_company(membership.company).filter(lead=OuterRef("pk"))) for kind in kinds]
     new = own.filter(*(~touch for touch in touches), status__meaning=LeadMeaning.NEW)
     return new.order_by("created_at", "pk")

@@ -20,6 +20,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
 from crm.models import (
+    Attachment,
     AuditAction,
     AuditEntry,
     Company,
@@ -73,7 +74,8 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         forget_people(locked.company_id)
         deals = _clear_deals(locked)
         _clear_tasks(locked)
-        Note.objects.for_company(locked.company_id).filter(Q(lead=locked) | Q(deal__in=deals)).delete()
+        for contributions in (Note.objects, Attachment.objects):
+            contributions.for_company(locked.company_id).filter(Q(lead=locked) | Q(deal__in=deals)).delete()
         forget_source(locked)
         LeadTag.objects.for_company(locked.company_id).filter(lead=locked).delete()
         Lead.objects.filter(pk=locked.pk).update(

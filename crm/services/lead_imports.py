@@ -1,6 +1,5 @@
 """Imports of leads, as people steer them: upload, map, start, cancel and undo. The work itself: `crm.importing`."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -15,12 +14,13 @@ from crm.importing.reading import MAX_BYTES
 from crm.importing.values import person_key
 from crm.importing.work import advance
 from crm.models import AuditAction, Company, ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, User
-from crm.models.bidi import without_bidi_controls
+from crm.models.bidi import file_name
 from crm.models.lead_import import ENDED, ROWS_KEPT_FOR, WRITING
 from crm.services import audit, background
 
 SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while their sender waits
 CHUNKS_AT_ONCE: Final = 5
+LONGEST_FILE_NAME: Final = 120
 BUSY: Final = "Another import of your company is running. Wait until it ends, or cancel it."
 TOO_LATE: Final = "This import can no longer be undone."
 ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload it again, if they are not in it."
@@ -34,7 +34,11 @@ def upload(*, company: Company, file: UploadedFile, user: User) -> LeadImport:  
         raise ValidationError(f"This file has more than {MAX_BYTES // 2**20} MB. Split it, and import the parts.")
     with transaction.atomic():
         lead_import = LeadImport.objects.create(
-            company=company, file_name=_shown(file.name or ""), size=file.size, uploaded_by=user, owner=user
+            company=company,
+            file_name=file_name(file.name or "", longest=LONGEST_FILE_NAME),
+            size=file.size,
+            uploaded_by=user,
+            owner=user,
         )
         LeadImportFile.objects.create(company=company, lead_import=lead_import, content=file.read())
     return _while_waiting(lead_import)
@@ -131,12 +135,6 @@ def _while_waiting(lead_import: LeadImport) -> LeadImport:
                 break
     lead_import.refresh_from_db()
     return lead_import
-
-
-def _shown(name: str) -> str:
-    """The file's name for people. Nothing is ever stored under it."""
-    printable = "".join(character for character in os.path.basename(name.replace("\\", "/")) if character.isprintable())
-    return without_bidi_controls(printable).strip()[-120:] or "file"
 
 
 def _record(lead_import: LeadImport, action: AuditAction, user: User, details: audit.Details | None = None) -> None:

@@ -5,12 +5,11 @@ from typing import Final
 from django.db import transaction
 from django.db.models.functions import Now
 
-from crm.models import ApiKey, Membership, Note
+from crm.models import Note
+from crm.models.contribution import Author
 from crm.models.roles import Action
 from crm.services.editing import ChangedMeanwhile, version_of
 from crm.services.erasure import subject_kept
-
-Author = Membership | ApiKey
 
 NOT_YOURS: Final = "Only the person who wrote this can edit it."
 TOO_LATE: Final = "This can no longer be edited: more than an hour has passed. Add a new note instead."
@@ -23,10 +22,7 @@ class NotEditable(Exception):
 
 def add_note(*, note: Note, author: Author) -> Note:
     """Save a new note. Raises PersonErased, and DeletedMeanwhile if its deal has been deleted."""
-    if isinstance(author, Membership):
-        note.actor = author.user
-    else:
-        note.api_key = author
+    note.sign(author)
     with subject_kept(lead_id=note.lead_id, deal_id=note.deal_id):
         note.save()
     return note
@@ -56,7 +52,7 @@ def delete_note(*, note: Note) -> None:
 
 def refuse_unless_editable(note: Note, author: Author) -> None:
     """Raise NotEditable, with a sentence, unless it is the author's own note of the last hour."""
-    if not _is_own(note, author):
+    if not note.is_by(author):
         raise NotEditable(NOT_YOURS)
     if not note.is_recent:
         raise NotEditable(TOO_LATE)
@@ -64,15 +60,9 @@ def refuse_unless_editable(note: Note, author: Author) -> None:
 
 def may_edit(note: Note, author: Author) -> bool:
     """True for one's own note of the last hour."""
-    return author.may(Action.EDIT_LEADS) and note.is_recent and _is_own(note, author)
+    return author.may(Action.EDIT_LEADS) and note.is_recent and note.is_by(author)
 
 
 def may_delete(note: Note, author: Author) -> bool:
     """True for one's own note of the last hour, and for an admin at any time."""
     return author.may(Action.DELETE_LEADS) or may_edit(note, author)
-
-
-def _is_own(note: Note, author: Author) -> bool:
-    if isinstance(author, Membership):
-        return note.actor_id == author.user_id
-    return note.api_key_id == author.pk

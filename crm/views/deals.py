@@ -15,6 +15,7 @@ from crm.models import Deal, FieldSubject, Lead, Stage
 from crm.models.deal import DealQuerySet
 from crm.models.roles import Action
 from crm.selectors import timeline
+from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.deal_list import COLUMNS, deals_page
 from crm.selectors.deals import CLOSED_DAYS, board_of, search
@@ -106,6 +107,7 @@ def deal(request: MemberRequest, pk: int) -> HttpResponse:
     context = {
         "deal": instance,
         "tasks": open_tasks_of(instance),
+        "files": files_on(instance, request.membership),
         "timeline": timeline.of_deal(instance, request.membership, before=request.GET.get("before", "")),
         "stages": choice.stages,
         "pipeline": choice.chosen if len(choice.pipelines) > 1 else None,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from django.contrib import messages
@@ -69,13 +69,24 @@ def form_key(request: MemberRequest) -> str:
     return sent if re.fullmatch(r"[0-9a-f]{32}", sent) else uuid.uuid4().hex
 
 
-def add_once(request: MemberRequest, route: str, save: Callable[[], Model], *, back: str = "") -> HttpResponse:
-    """Save the new row and redirect to its page, `route`, or to the URL `back`. A repeated form only redirects."""
-    added_id, added = save_once(company=request.membership.company, sha256=_sha256(request), save=save)
+def add_once(
+    request: MemberRequest,
+    route: str,
+    save: Callable[[], Model],
+    *,
+    back: str = "",
+    told: str = "",
+    contents: Sequence[str] = (),
+) -> HttpResponse:
+    """Save the new row and redirect to its page, `route`, or to the URL `back`. A repeated form only redirects.
+
+    `told` is the message if it isn't that the row was added, and `contents` the hashes of the form's files.
+    """
+    added_id, added = save_once(company=request.membership.company, sha256=_sha256(request, contents), save=save)
     if added is None:
         messages.info(request, ALREADY_SAVED)
     else:
-        tell(request, f"{added} was added.")
+        tell(request, told or f"{added} was added.")
     return redirect(back) if back else redirect(route, added_id)
 
 
@@ -84,8 +95,8 @@ def was_submitted(request: MemberRequest) -> bool:
     return request.method == "POST" and was_saved(company=request.membership.company, sha256=_sha256(request))
 
 
-def _sha256(request: MemberRequest) -> str:
-    """The hash of the form's values and its URL."""
+def _sha256(request: MemberRequest, contents: Sequence[str] = ()) -> str:
+    """The hash of the form's values, its URL, and the hashes of its files."""
     values = {name: given for name, given in request.POST.lists() if name not in (FORM_KEY, "csrfmiddlewaretoken")}
-    text = json.dumps([form_key(request), request.get_full_path(), values], sort_keys=True)
+    text = json.dumps([form_key(request), request.get_full_path(), values, *contents], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -20,6 +20,7 @@ from crm.models.picklist import PicklistEntry
 from crm.models.roles import Action
 from crm.models.search import has_short_word
 from crm.selectors import timeline
+from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.leads import LeadColumn, all_columns, columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
@@ -171,6 +172,7 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
             "lead": instance,
             "deals": instance.deals.select_related("stage"),
             "tasks": open_tasks_of(instance),
+            "files": files_on(instance, request.membership),
             "timeline": timeline.of_lead(instance, request.membership, before=request.GET.get("before", "")),
             "statuses": LeadStatus.objects.for_company(company).offered(),
             "type": LeadType.objects.for_company(company).filter(code=instance.type).first(),

@@ -4,6 +4,7 @@
     crm      leads and deals, spread over the last 94 days
     lists    sources, tags and a status of the company's own
     notes    what was written down about leads and deals, and calls
+    attachments   a few files on leads and deals
     custom_fields   what the companies want to know of leads and deals, and some values
     capi     the connection to the sandbox, the conversion rules, and conversion events in every state
 
@@ -18,7 +19,7 @@ from datetime import datetime
 from django.db import transaction
 
 from crm.models import Company
-from leadmachine.demo import capi, crm, custom_fields, lists, notes, people
+from leadmachine.demo import attachments, capi, crm, custom_fields, lists, notes, people
 
 
 @transaction.atomic
@@ -39,4 +40,5 @@ def load(now: datetime) -> bool:
     lists.fill(northwind, dice)
     for company in (northwind, contoso):
         notes.add(company, now, dice)
+        attachments.add(company, now, dice)
     return True

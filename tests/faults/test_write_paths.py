@@ -25,7 +25,9 @@ from tests.security.matrix import ROWS
 pytestmark = [pytest.mark.faults, pytest.mark.django_db]
 
 LISTED = {name for each in WAYS for name in each.of}
-NO_LEAD = re.compile(r"task|note|calendar|saved_view")  # those who may edit leads may edit these, which change none
+NO_LEAD = re.compile(
+    r"task|note|file|calendar|saved_view"
+)  # those who may edit leads may edit these, which change none
 # The ways that are promised whatever the product grows to.
 PROMISED = {
     "save", "create", "bulk_create", "bulk_update", "update", "get_or_create", "update_or_create", "loaddata",

@@ -12,7 +12,8 @@ import yaml
 from django.conf import settings as product
 
 from capi.delivery import recall, shutdown
-from leadmachine import gunicorn
+from crm.accounts.bodies import LONGEST_UPLOAD, UPLOAD_PATHS
+from leadmachine import gunicorn, web_worker
 from leadmachine.production_checks import broker_password
 
 SERVICES = yaml.safe_load((product.BASE_DIR / "docker-compose.yml").read_text())["services"]
@@ -23,6 +24,20 @@ def test_redis_asks_for_the_password_that_the_processes_give() -> None:
     assert SERVICES["redis"]["environment"] == {"REDISCLI_AUTH": REDIS_PASSWORD}  # for the health check, too
     for name in ("web", "worker", "migrate"):
         assert SERVICES[name]["environment"]["REDIS_URL"] == f"redis://:{REDIS_PASSWORD}@redis:6379/0"
+
+
+def test_the_processes_share_the_volume_of_the_files() -> None:
+    for name in ("web", "worker"):
+        assert SERVICES[name]["volumes"] == ["files:/app/files"]
+        assert SERVICES[name]["environment"]["LEADMACHINE_FILES_DIR"] == "/app/files"
+
+
+def test_the_proxy_lets_files_through_to_the_same_addresses_as_the_web_server() -> None:
+    caddyfile = (product.BASE_DIR / "deploy" / "caddy" / "Caddyfile").read_text()
+
+    assert caddyfile.count(f"path_regexp ^{UPLOAD_PATHS.pattern}$") == 2
+    assert LONGEST_UPLOAD <= 26 * 2**20
+    assert web_worker.UPLOAD_SECONDS == 300
 
 
 def test_redis_reads_its_password_from_standard_input() -> None:

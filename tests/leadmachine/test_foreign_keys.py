@@ -23,6 +23,7 @@ EXEMPT: Final = {
     "crm_change.actor_id": ONE_BY_ONE,
     "crm_task.owner_id": ONE_BY_ONE,
     "crm_note.actor_id": ONE_BY_ONE,
+    "crm_attachment.actor_id": ONE_BY_ONE,
     "crm_leadimport.owner_id": ONE_BY_ONE,
     "crm_leadimport.uploaded_by_id": ONE_BY_ONE,
     "crm_leadimportrow.company_id": "a company is deleted by the operator, if ever, and its rows with their imports",

@@ -37,6 +37,7 @@ from leadmachine.retention import RETENTIONS
 from postgresql.bounds import HOUSEKEEPING_SECONDS
 from tests.capi.linkedin.sandbox.test_request_log import entry
 from tests.conftest import make_lead
+from tests.crm.files import AWAY, names_stored, put
 from tests.housekeeping import keep_house, let_a_day_pass
 from tests.plans import plans, read, read_whole
 
@@ -324,3 +325,28 @@ def test_no_statement_of_a_turn_reads_a_large_table_whole(company, rule, setting
     assert Attempt.objects.count() == EarlierAttempt.objects.count() >= 100_000
     assert {"capi_conversionevent", "capi_attempt", "capi_earlierattempt"} <= read(found)
     assert read_whole(found) & LARGE == set()
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_files_without_a_row_are_deleted_and_counted_in_the_log(caplog: Any) -> None:
+    put("2026-03-10/orphan")
+
+    keep_house()
+
+    assert names_stored() == set()
+    assert "deleted 1 files that no row refers to" in caplog.text
+
+
+def test_a_storage_that_is_away_stops_no_table_and_is_tried_again_in_an_hour(settings: Any, caplog: Any) -> None:
+    settings.STORAGES = {**settings.STORAGES, "attachments": {"BACKEND": AWAY}}
+    old_sessions()
+    let_a_day_pass()
+
+    assert keep_house_if_due()
+
+    assert not Session.objects.exists()
+    assert "Files without a row could not be deleted" in caplog.text
+    assert Housekeeping.objects.get().done_at < timezone.now() - timedelta(hours=22)
+    assert 3000 < seconds_of_claim() < 4000

@@ -65,11 +65,13 @@ def test_good_settings_start() -> None:
         [
             ({"SECRET_KEY": GOOD["LEADMACHINE_TOKEN_KEYS"]}, "leadmachine.E003", "Generate a separate key"),
             ({"LEADMACHINE_HTTPS": "off"}, "leadmachine.E006", "put a TLS proxy in front"),
+            ({"LEADMACHINE_FILES_STORAGE": '{"BACKEND": "storages.s4"}'}, "leadmachine.E012", "docs/operating.md"),
             ({"LINKEDIN_API_URL": "https://api.linkedin.com.example.org"}, "capi.E103", "on this machine"),
         ],
         [
             ({"SECRET_KEY": "x" * 60}, "leadmachine.E001", "50 or more random characters"),
             ({"LEADMACHINE_TOKEN_KEYS": KEY_OF_ONE_LETTER}, "capi.E104", "a new one in front"),
+            ({"LEADMACHINE_FILES_STORAGE": "s3://crm-files"}, "leadmachine.E012", "docs/operating.md"),
             ({"LINKEDIN_API_URL": "https://127.0.0.1@example.org"}, "capi.E103", "on this machine"),
         ],
         [

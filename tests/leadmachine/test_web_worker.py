@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,14 +11,14 @@ import pytest
 from waitress import wasyncore
 from waitress.task import ThreadedTaskDispatcher
 
-from crm.accounts.bodies import LONGEST_IMPORT
+from crm.accounts.bodies import LONGEST_UPLOAD
 from leadmachine import web_worker
 from leadmachine.web_worker import (
     BODY_SECONDS,
     HEAD_SECONDS,
     IDLE_SECONDS,
-    IMPORT_SECONDS,
     READ_SECONDS,
+    UPLOAD_SECONDS,
     Server,
     WebWorker,
 )
@@ -34,6 +35,7 @@ class Web:
         self.dispatcher = ThreadedTaskDispatcher()
         self.dispatcher.set_thread_count(1)
         self.page = b"x" * 1000 * pages
+        self.file: Path | None = None
         self.served: list[str] = []
         self.clients: list[socket.socket] = []
         listener = socket.create_server(("127.0.0.1", 0))
@@ -48,6 +50,10 @@ class Web:
 
     def answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
         self.served.append(environ["REQUEST_METHOD"])
+        if self.file is not None:
+            start_response("200 OK", [("Content-Length", str(self.file.stat().st_size))])
+            wrapped: Iterator[bytes] = environ["wsgi.file_wrapper"](self.file.open("rb"))
+            return wrapped
         start_response("200 OK", [("Content-Type", "text/plain")])
         return iter([self.page[at : at + 1000] for at in range(0, len(self.page), 1000)])
 
@@ -210,6 +216,18 @@ def test_whoever_reads_on_gets_a_long_response_to_its_end(make_web) -> None:
     assert got > 3_000_000
 
 
+def test_a_file_takes_no_thread_however_slowly_it_is_read(web, tmp_path) -> None:
+    web.file = tmp_path / "file"
+    web.file.write_bytes(b"x" * 5_000_000)
+
+    for served in (1, 2):  # one after the other by the only thread, while nobody reads
+        web.connect(HEAD + b"\r\n")
+        web.turn_until(lambda served=served: len(web.served) == served)
+
+    assert web.after(READ_SECONDS - 1)
+    assert not web.after(2 * READ_SECONDS)
+
+
 def test_a_head_that_is_too_long_and_a_body_that_is_too_large_are_refused_before_they_arrive(web) -> None:
     long = web.connect(b"GET / HTTP/1.1\r\nX: " + b"x" * web_worker.LARGEST_HEAD)
     web.turn_until(lambda: not web.server.active_channels)
@@ -221,13 +239,14 @@ def test_a_head_that_is_too_long_and_a_body_that_is_too_large_are_refused_before
     assert web.served == []
 
 
-def test_a_file_of_leads_may_be_larger_and_slower_than_any_other_body(web) -> None:
-    head = b"POST /leads/import/%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+@pytest.mark.parametrize("path", [b"/leads/import/", b"/leads/7/files/", b"/deals/7/files/", b"/api/v1/files/"])
+def test_a_file_may_be_larger_and_slower_than_any_other_body(web, path) -> None:
+    head = b"POST %s%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
 
-    web.connect(head % (b"?x=1", LONGEST_IMPORT))
+    web.connect(head % (path, b"?x=1", LONGEST_UPLOAD))
     web.turn_until(lambda: web.server.active_channels and web.channel.request is not None)
-    assert not web.after(IMPORT_SECONDS + 1)
-    for other in (head % (b"1/", LONGEST_IMPORT), head % (b"", LONGEST_IMPORT + 1)):
+    assert not web.after(UPLOAD_SECONDS + 1)
+    for other in (head % (path, b"1/", LONGEST_UPLOAD), head % (path, b"", LONGEST_UPLOAD + 1)):
         refused = web.connect(other)
         web.turn_until(lambda: not web.server.active_channels)
         assert refused.recv(12)[9:] == b"413"

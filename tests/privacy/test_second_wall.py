@@ -5,7 +5,20 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, ConversionRule, DayCount, Mail
-from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, LostReason, Note, Pipeline, Stage, Task, User
+from crm.models import (
+    ApiKey,
+    Attachment,
+    CrmEvent,
+    Deal,
+    Lead,
+    LeadStatus,
+    LostReason,
+    Note,
+    Pipeline,
+    Stage,
+    Task,
+    User,
+)
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,6 +34,9 @@ TIES = {
     ("crm_note", "lead_id"): Lead,
     ("crm_note", "deal_id"): Deal,
     ("crm_note", "api_key_id"): ApiKey,
+    ("crm_attachment", "lead_id"): Lead,
+    ("crm_attachment", "deal_id"): Deal,
+    ("crm_attachment", "api_key_id"): ApiKey,
     ("crm_crmevent", "lead_id"): Lead,
     ("crm_crmevent", "deal_id"): Deal,
     ("crm_crmevent", "api_key_id"): ApiKey,
@@ -47,6 +63,7 @@ def fill(company):
     """A row of every kind for the company."""
     rule = ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="1", name="Deal")
     Note.objects.create(company=company, lead=make_deal(make_lead(company)).lead, text="Called")
+    Attachment.objects.create(company=company, lead=make_lead(company), name="a", size=1, stored_as=str(company.pk))
     LostReason.objects.create(company=company, name="Price")
     Task.objects.create(company=company, title="Call", due_on="2026-03-10")
     ApiKey.objects.issue(company=company, role="sales", name="Nightly import")

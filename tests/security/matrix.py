@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from django.core.files.uploadedfile import SimpleUploadedFile
+
 from crm.models.roles import Action, Role, may
 from tests.security.world import World
 
@@ -37,6 +39,7 @@ class Row:
     of: str = ""
     body: Body = _nothing
     values: dict[str, str] = field(default_factory=dict)
+    files: bool = False  # the body is a form with files, also in the API
 
     def lets_in(self, method: str, role: str | None) -> bool:
         """True if this role may use this method here. HEAD is a GET without a body."""
@@ -78,6 +81,14 @@ def _task(world: World) -> dict[str, Any]:
 
 def _note(world: World) -> dict[str, Any]:
     return {"kind": "note", "text": "Mallory"}
+
+
+def _file(world: World) -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("Mallory.pdf", b"Mallory")}
+
+
+def _file_on_lead(world: World) -> dict[str, Any]:
+    return {**_file(world), "lead": world.ids["lead"]}
 
 
 def _custom_field(world: World) -> dict[str, Any]:
@@ -131,6 +142,10 @@ ROWS: dict[str, Row] = {
     "deal_note": _form(Action.EDIT_LEADS, "deal", _note),
     "note_edit": _form(Action.EDIT_LEADS, "note", _note),
     "note_delete": _form(Action.EDIT_LEADS, "note"),  # of others, only an admin: tests/crm/views/test_notes.py
+    "lead_files": _do(Action.EDIT_LEADS, "lead", _file),
+    "deal_files": _do(Action.EDIT_LEADS, "deal", _file),
+    "file_download": _see(Action.SEE_FILES, "file"),
+    "file_delete": _form(Action.EDIT_LEADS, "file"),  # of others, only an admin: tests/crm/views/test_attachments.py
     "calendar": _form(Action.EDIT_LEADS),
     "calendar_remove": _do(Action.EDIT_LEADS),
     "calendar_feed": Row({"GET": Open.PUBLIC}, values={"token": "nothing"}),
@@ -253,6 +268,9 @@ ROWS: dict[str, Row] = {
     **_api("deal", Action.SEE_LEADS, Action.EDIT_LEADS, Action.DELETE_LEADS, lambda world: {"title": "Mallory"}),
     **_api("task", Action.SEE_LEADS, Action.EDIT_LEADS, Action.EDIT_LEADS, _task),
     **_api("note", Action.SEE_NOTES, Action.EDIT_LEADS, Action.EDIT_LEADS, _note),
+    "api-file-list": Row({"GET": Action.SEE_FILES, "POST": Action.EDIT_LEADS}, body=_file_on_lead, files=True),
+    "api-file-detail": Row({"GET": Action.SEE_FILES, "DELETE": Action.EDIT_LEADS}, "file"),
+    "api-file-content": _see(Action.SEE_FILES, "file"),
     **_api("custom-field", Action.SEE_LEADS, Action.MANAGE_COMPANY, Action.MANAGE_COMPANY, _custom_field),
     "api-pipeline-list": _see(Action.SEE_LEADS),
     "api-pipeline-detail": _see(Action.SEE_LEADS, "pipeline"),

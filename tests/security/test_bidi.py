@@ -9,7 +9,7 @@ from django.core import mail
 from capi import services
 from capi.models import ConversionEvent, ConversionRule
 from crm.accounts import mails
-from crm.models import ApiKey, Company, CustomField, Deal, Lead, LeadStatus, Membership, Note, Stage, Task
+from crm.models import ApiKey, Attachment, Company, CustomField, Deal, Lead, LeadStatus, Membership, Note, Stage, Task
 from tests.conftest import TOKEN, give_password, make_deal, make_lead, make_task
 from tests.crm.custom_values import make_field
 
@@ -79,6 +79,9 @@ def lead(company: Company, admin: Membership) -> Lead:
     for about in ({"lead": lead}, {"deal": deal}, {}):
         make_task(admin, title=f"Call{TURN} Ada", **about)
     Note.objects.create(company=company, lead=lead, deal=deal, text=f"Called{TURN} Ada.", actor=admin.user)
+    for about in ({"lead": lead}, {"lead": lead, "deal": deal}):
+        name = f"Offer{TURN}.pdf"
+        Attachment.objects.create(company=company, name=name, size=1, stored_as=str(about), actor=admin.user, **about)
     return lead
 
 
@@ -92,6 +95,7 @@ def pages(lead: Lead) -> list[str]:
         *(f"/leads/{lead.pk}/{page}" for page in ("", "edit/", "delete/", "erase/")),
         *(f"/tasks/{task.pk}/{page}/" for task in Task.objects.all() for page in ("edit", "delete")),
         *(f"/notes/{note.pk}/{page}/" for note in Note.objects.all() for page in ("edit", "delete")),
+        *(f"/files/{file.pk}/delete/" for file in Attachment.objects.all()),
         *(f"/deals/{deal.pk}/{page}" for page in ("", "edit/", "delete/")),
         *(f"{linkedin}{page}/" for page in ("events", "overview", "reconcile", "alerts", "backfill", "token")),
         linkedin, f"{linkedin}rules/new/", f"{linkedin}dry-run/", f"{linkedin}dry-run/?lead={lead.pk}&rule={rule.pk}",

@@ -19,7 +19,7 @@ LISTS = (
     "/integrations/linkedin/events/", "/company/",
     "/company/people/", "/sandbox/linkedin/", "/api/v1/docs/", "/account/",
 )  # fmt: skip
-API_LISTS = ("leads", "deals", "tasks", "notes", "conversion-rules", "conversion-events")
+API_LISTS = ("leads", "deals", "tasks", "notes", "files", "conversion-rules", "conversion-events")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from django.conf import settings
 
 TENANT_ROWS = re.compile(
     r"\b(Lead|Deal|LeadStatus|Stage|Pipeline|LostReason|Membership|ApiKey|Invitation|AuditEntry|CrmEvent|Connection|ConversionRule"
-    r"|Task|Note|CalendarFeed|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Backfill|Alert|MailChoice|Mail|SignInProvider)"
+    r"|Task|Note|Attachment|CalendarFeed|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Backfill|Alert|MailChoice|Mail|SignInProvider)"
     r"\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
 )
 EDGES = (
@@ -50,6 +50,8 @@ REASONED = {
     ("crm/views/calendar_feeds.py", "CalendarFeed.find"): "the token in the address is the right to it",
     ("crm/api/views.py", "Task.select_related"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/notes.py", "Note.all"): "CompanyViewSet narrows it to the caller's company",
+    ("crm/api/attachments.py", "Attachment.all"): "CompanyViewSet narrows it to the caller's company",
+    ("crm/selectors/attachments.py", "Attachment.on"): "takes a lead or deal, and narrows it to its company",
     ("crm/api/views.py", "Deal.all"): "CompanyViewSet narrows it to the caller's company",
     ("capi/api/views.py", "ConversionRule.all"): "CompanyViewSet narrows it to the caller's company",
     ("capi/api/views.py", "ConversionEvent.select_related"): "CompanyViewSet narrows it to the caller's company",

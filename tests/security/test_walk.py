@@ -186,7 +186,7 @@ class Walk:
             writes = Writes()
             with transaction.atomic():
                 with connection.execute_wrapper(writes):
-                    response = _ask(caller, method, route.path(**values), row.body(self.ours))
+                    response = _ask(caller, method, route.path(**values), row.body(self.ours), files=row.files)
                 is_suspect = writes.made and (whose == "the neighbour's" or response.status_code < 400)
                 harm = is_suspect and checksum(self.theirs.company) != self.unchanged
                 transaction.set_rollback(True)  # as if it had never been, for the next one
@@ -199,8 +199,12 @@ class Walk:
         return Try(route, row, method, caller, whose, response.status_code, path, location, told, harm)
 
 
-def _ask(caller: Caller, method: str, path: str, body: dict[str, Any]) -> Any:
+def _ask(caller: Caller, method: str, path: str, body: dict[str, Any], *, files: bool = False) -> Any:
     client = caller.client()
+    if files and method == "POST":
+        return client.post(path, body)
+    if files:
+        body = {}  # as JSON, which has no files
     if path.startswith("/api/") and method in ("POST", "PUT", "PATCH"):
         return client.generic(method, path, json.dumps(body), content_type="application/json")
     return client.post(path, body) if method == "POST" else client.generic(method, path)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from capi import services
 from capi.models import Attempt, ConversionEvent, ConversionRule
 from crm.accounts import mails
-from crm.models import ApiKey, Company, CustomField, Deal, Lead, LeadStatus, Membership, Note, Stage, Task
+from crm.models import ApiKey, Attachment, Company, CustomField, Deal, Lead, LeadStatus, Membership, Note, Stage, Task
 from tests.conftest import TOKEN, sign_in, staff_client
 from tests.crm.custom_values import make_field
 from tests.security.xss import PAYLOADS
@@ -71,6 +71,10 @@ def full(company: Company, admin: Membership) -> Company:
         Note(company=company, lead=deal.lead, deal=deal, text=payload, actor=admin.user)
         for deal, payload in zip(Deal.objects.select_related("lead"), TYPED, strict=True)
     )
+    Attachment.objects.bulk_create(
+        Attachment(company=company, lead=lead, name=payload[:200], size=1, stored_as=str(lead.pk), actor=admin.user)
+        for lead, payload in zip(leads, TYPED, strict=True)
+    )
     for event, payload in zip(ConversionEvent.objects.order_by("pk"), TYPED, strict=True):
         attempt = Attempt.objects.create(
             company=company, rule=rule, linkedin_id="1", api_version="202609", http_status=422, code=payload[:80],
@@ -97,6 +101,7 @@ def addresses(company: Company) -> list[str]:
         *(f"/leads/{lead.pk}/{page}/" for lead in leads[:4] for page in ("edit", "delete", "erase")),
         *(f"/tasks/{task.pk}/{page}/" for task in Task.objects.all()[:4] for page in ("edit", "delete")),
         *(f"/notes/{note.pk}/{page}/" for note in Note.objects.all()[:4] for page in ("edit", "delete")),
+        *(f"/files/{file.pk}/delete/" for file in Attachment.objects.for_company(company)[:4]),
         *(f"/deals/{deal.pk}/{page}/" for deal in deals[:4] for page in ("edit", "delete")),
     ]  # fmt: skip
 

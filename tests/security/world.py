@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils.timezone import now
 
@@ -36,6 +37,7 @@ from crm.models import (
 from crm.models.roles import Role
 from crm.models.tag import add_links
 from crm.services import audit
+from crm.services.attachments import add_files, stored
 from crm.services.calendar_feeds import renew_feed
 from crm.services.custom_fields import add_field
 from tests.conftest import join
@@ -102,6 +104,9 @@ def _fill(world: World, number: str) -> None:
     )
     TaskReminder.objects.create(task=task, due_at=now() + timedelta(hours=1))
     note = Note.objects.create(company=company, lead=lead, deal=deal, text=f"{mark} called", actor=owner)
+    content = SimpleUploadedFile(f"{mark}.pdf", f"{mark} content".encode())
+    with stored([content], company=company) as files:
+        file = add_files(subject=deal, files=files, author=world.members[Role.SALES])[0]
     renew_feed(membership=world.members[Role.SALES])
     event = ConversionEvent.objects.get(company=company)
     attempt = Attempt.objects.create(
@@ -137,7 +142,8 @@ def _fill(world: World, number: str) -> None:
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
         "backfill": backfill.pk, "lead_import": lead_import.pk, "data_export": data_export.pk,
         "connection": Connection.objects.get(company=company).pk,
-        "task": task.pk, "note": note.pk, "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,
+        "task": task.pk, "note": note.pk, "file": file.pk,
+        "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,
         "pipeline": pipeline.pk, "lost_reason": reason.pk,
     }  # fmt: skip
 

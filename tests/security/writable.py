@@ -3,6 +3,7 @@
 from capi.api.serializers import ConversionEventDetailSerializer, ConversionRuleSerializer
 from capi.forms.connection import TokenForm
 from capi.forms.rules import RuleForm
+from crm.api.attachments import FileSerializer
 from crm.api.custom_fields import CustomFieldSerializer
 from crm.api.deals import DealSerializer
 from crm.api.notes import NoteSerializer
@@ -41,6 +42,7 @@ WRITABLE = {
     },
     TaskSerializer: {"title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done"},
     NoteSerializer: {"kind", "text", "lead", "deal"},
+    FileSerializer: {"lead", "deal", "file"},
     ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
     ConversionEventDetailSerializer: set(),
 }  # fmt: skip

@@ -25,8 +25,8 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
 
     parts = {part.title: part for part in answer.context["parts"]}
     assert list(parts) == [
-        "Conversion events", "Conversion rules", "Custom fields", "Deals", "Leads", "Lost reasons", "Notes",
-        "Pipelines", "Tasks",
+        "Conversion events", "Conversion rules", "Custom fields", "Deals", "Files", "Leads", "Lost reasons",
+        "Notes", "Pipelines", "Tasks",
     ]  # fmt: skip
     assert parts["Conversion events"].operations == (
         ("GET", "/api/v1/conversion-events/"),

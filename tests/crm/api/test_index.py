@@ -16,6 +16,7 @@ def test_the_index_names_what_there_is(company, role):
         "deals": f"{base}/deals/",
         "tasks": f"{base}/tasks/",
         "notes": f"{base}/notes/",
+        "files": f"{base}/files/",
         "custom-fields": f"{base}/custom-fields/",
         "pipelines": f"{base}/pipelines/",
         "lost-reasons": f"{base}/lost-reasons/",

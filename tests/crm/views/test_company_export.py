@@ -7,6 +7,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from django.conf import settings as django_settings
 from django.test import Client
 from django.urls import reverse
 
@@ -19,6 +20,7 @@ from crm.services.custom_fields import add_field, set_archived
 from crm.services.erasure import erase_lead
 from tests.conftest import PASSWORD, TOKEN, make_deal, make_lead, make_task
 from tests.crm.exporting.reading import content
+from tests.crm.files import make_file
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -90,6 +92,7 @@ def test_each_file_has_the_companys_rows_and_nobody_elses(
     add_links(Lead, company.pk, [(leads[0].pk, tag)])
     make_task(sales, title="Call", deal=deal)
     Note.objects.create(company=company, lead=leads[0], deal=deal, actor=sales.user, text="Likes blue")
+    file = make_file(sales, deal, "=Offer.pdf")
     make_lead(other_company, first_name="Theirs")
 
     files = exported(client)
@@ -100,6 +103,9 @@ def test_each_file_has_the_companys_rows_and_nobody_elses(
     assert [(row["Deal"], row["Lead number"]) for row in files["deals.csv"]] == [("'=Licences", str(leads[0].pk))]
     assert [(row["Title"], row["Deal number"]) for row in files["tasks.csv"]] == [("Call", str(deal.pk))]
     assert [(row["Text"], row["Deal number"]) for row in files["notes.csv"]] == [("Likes blue", str(deal.pk))]
+    assert [(row["Name"], row["Bytes"], row["Deal number"], row["Download"]) for row in files["files.csv"]] == [
+        ("'=Offer.pdf", str(file.size), str(deal.pk), f"{django_settings.SITE_URL}/files/{file.pk}/download/")
+    ]
     assert {row["Event"] for row in files["crm-events.csv"]} == {"Lead created", "Deal created"}
     assert [row["Event id"] for row in files["conversion-events.csv"]] == [
         event.event_id for event in ConversionEvent.objects.filter(company=company).order_by("pk")

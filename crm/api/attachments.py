@@ -1,0 +1,123 @@
+"""`/api/v1/files/`: files on leads and deals."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import ValidationError as ModelError
+from django.http import FileResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.accounts.bodies import takes_uploads
+from crm.api.contributions import ContributionFilter, ContributionSerializer
+from crm.api.schema import DETAIL
+from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
+from crm.api.viewsets import Conflict
+from crm.models import Attachment
+from crm.models.roles import Action
+from crm.selectors.attachments import CONTENT_TYPE, download_of
+from crm.services.attachments import (
+    NOT_DELETABLE,
+    StoredFile,
+    add_files,
+    delete_file,
+    fingerprint,
+    may_delete,
+    stored,
+)
+
+FIELD: Final = "file"
+ONE_EACH: Final = "Send each file in a request of its own."
+
+
+class FormParser(MultiPartParser):
+    """Raises ParseError (400) for a form with far too many parts, which Django answers with a page."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().parse(*args, **kwargs)
+        except SuspiciousOperation as refusal:
+            raise ParseError("This form has too many parts.") from refusal
+
+
+class FileSerializer(ContributionSerializer[Attachment]):
+    """A file on a lead or on a deal: `lead` of one on a deal is the deal's lead. `size` is in bytes.
+
+    `author` is a user. It can't be changed: delete it, and add another.
+    """
+
+    file = serializers.FileField(write_only=True, allow_empty_file=True)
+
+    class Meta:
+        model = Attachment
+        fields = ("id", "name", "size", "lead", "deal", "author", "created_at", "file")
+        read_only_fields = ("id", "name", "size", "created_at")
+
+    def create(self, validated_data: Any) -> Attachment:
+        files: Sequence[StoredFile] = self.context["stored"]
+        subject = validated_data.get("deal") or validated_data["lead"]
+        return add_files(subject=subject, files=files, author=self.caller)[0]
+
+
+class FileFilter(ContributionFilter):
+    """`?lead=`, with the files on its deals, and `?deal=`. An invalid value is a 400."""
+
+    class Meta:
+        model = Attachment
+        fields = ("lead", "deal")
+
+
+@extend_schema_view(destroy=extend_schema(responses={204: None, 409: DETAIL}))
+class FileViewSet(AddableViewSet[Attachment]):
+    """The company's files, newest first. A new one is sent as multipart/form-data: `file`, and `lead` or `deal`.
+
+    An admin can delete any; others only those that they have added.
+    """
+
+    queryset = Attachment.objects.all()
+    serializer_class = FileSerializer
+    filterset_class = FileFilter
+    parser_classes = (FormParser,)
+    actions = {
+        "list": Action.SEE_FILES,
+        "retrieve": Action.SEE_FILES,
+        "content": Action.SEE_FILES,
+        "create": Action.EDIT_LEADS,
+        "destroy": Action.EDIT_LEADS,
+    }
+    _stored: Sequence[StoredFile] = ()  # by this request
+
+    @takes_uploads
+    @extend_schema(parameters=[IDEMPOTENCY_KEY])
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Add a file of up to 25 MB, sent as multipart/form-data. With an Idempotency-Key, only once."""
+        files = request.FILES.getlist(FIELD)
+        if len(files) > 1:
+            raise serializers.ValidationError({FIELD: [ONE_EACH]})
+        sent = {**request.POST.dict(), FIELD: [fingerprint(file) for file in files]}
+        try:
+            with stored(files, company=self.caller.company) as self._stored:
+                return self._created(sent)
+        except ModelError as refusal:
+            raise serializers.ValidationError({FIELD: refusal.messages}) from refusal
+
+    @extend_schema(responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, 503: DETAIL})
+    @action(detail=True)
+    def content(self, request: Request, pk: str) -> FileResponse:
+        """Download the file."""
+        return download_of(self.get_object())
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "stored": self._stored}
+
+    def perform_destroy(self, instance: Any) -> None:
+        if not may_delete(instance, self.caller):
+            raise Conflict(NOT_DELETABLE)
+        delete_file(attachment=instance)

@@ -1,0 +1,58 @@
+"""What notes and files have in common in the API: the lead or deal that they are on, and who added them."""
+
+from typing import Any, Final, TypeVar, cast
+
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from crm.api.authentication import Caller
+from crm.api.fields import OwnRowField
+from crm.api.filters import IdFilter
+from crm.api.serializers import StrictSerializer
+from crm.models import Deal, Lead
+from crm.models.contribution import Contribution
+
+C = TypeVar("C", bound=Contribution)
+
+SUBJECT: Final = {"lead", "deal"}
+NO_SUBJECT: Final = "Choose a lead or a deal."
+TWO_SUBJECTS: Final = "Choose a lead or a deal, not both."
+
+
+class ContributionSerializer(StrictSerializer[C]):
+    """Something on a lead or on a deal: `lead` of what is on a deal is the deal's lead. `author` is a user."""
+
+    lead = OwnRowField(
+        rows=lambda company: Lead.objects.for_company(company).not_erased(),
+        required=False,
+        allow_null=True,
+        otherwise="Choose one of your company's leads.",
+    )
+    deal = OwnRowField(
+        rows=lambda company: Deal.objects.for_company(company).filter(lead__erased_at=None).select_related("lead"),
+        required=False,
+        allow_null=True,
+        otherwise="Choose one of your company's deals.",
+    )
+    author = serializers.SerializerMethodField()
+
+    @extend_schema_field({"type": "integer", "nullable": True})
+    def get_author(self, row: C) -> int | None:
+        return row.actor_id
+
+    def validate(self, attrs: Any) -> Any:
+        subjects = [name for name in SUBJECT if attrs.get(name) is not None]
+        if self.instance is None and len(subjects) != 1:
+            raise serializers.ValidationError({"lead": [TWO_SUBJECTS if subjects else NO_SUBJECT]})
+        return super().validate(attrs)
+
+    @property
+    def caller(self) -> Caller:
+        return cast(Caller, self.context["request"].auth)
+
+
+class ContributionFilter(filters.FilterSet):  # type: ignore[misc]
+    """`?lead=`, with what is on its deals, and `?deal=`. An invalid value is a 400."""
+
+    lead, deal = IdFilter("lead"), IdFilter("deal")

@@ -1,0 +1,75 @@
+"""Files on leads and deals. A row says what a file is called, how large it is, and where its content is stored."""
+
+from functools import partial
+from typing import Any, ClassVar, Final, Self
+
+from django.db import models, transaction
+from django.db.models import Q, Sum
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
+from django.urls import reverse
+
+from crm.models.bidi import without_bidi_controls
+from crm.models.contribution import ON_SOMETHING, Contribution
+from crm.models.deal import Deal
+from crm.models.file_storage import discard
+from crm.models.lead import Lead
+from crm.models.tenancy import CompanyQuerySet
+
+MAX_BYTES: Final = 25 * 2**20
+MAX_FILES: Final = 100  # on a lead or a deal: its page shows all of them
+LONGEST_NAME: Final = 200  # characters
+
+
+class AttachmentQuerySet(CompanyQuerySet["Attachment"]):
+    def on(self, subject: Lead | Deal) -> Self:
+        """Those on this deal, or on this lead itself; those on its deals are not."""
+        rows = self.for_company(subject.company_id)
+        return rows.filter(deal=subject) if isinstance(subject, Deal) else rows.filter(lead=subject, deal=None)
+
+    def bytes_stored(self) -> int:
+        """The sizes of these files, in bytes, together."""
+        return self.aggregate(total=Sum("size"))["total"] or 0
+
+
+class Attachment(Contribution):
+    """A file on a lead, or on a deal and its lead. `stored_as` is its name on the storage.
+
+    Written only by `crm.services.attachments`.
+    """
+
+    name = models.CharField(max_length=LONGEST_NAME)
+    size = models.PositiveIntegerField()  # in bytes
+    stored_as = models.CharField(max_length=100, unique=True, editable=False)
+
+    objects: ClassVar[AttachmentQuerySet] = AttachmentQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = "file"
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(fields=["lead", "-id"], name="files_of_lead", condition=Q(lead__isnull=False)),
+            models.Index(fields=["deal", "-id"], name="files_of_deal", condition=Q(deal__isnull=False)),
+            models.Index(fields=["api_key"], name="files_by_api_key", condition=Q(api_key__isnull=False)),
+        ]
+        constraints = [
+            # For the order of the API's list, and for what a company has stored.
+            models.UniqueConstraint(fields=["company", "id"], name="file_of_company"),
+            models.CheckConstraint(condition=ON_SOMETHING, name="file_on_something"),
+        ]
+
+    def __str__(self) -> str:
+        return without_bidi_controls(self.name)
+
+    def get_absolute_url(self) -> str:
+        """Where a member downloads it."""
+        return reverse("file_download", args=[self.pk])
+
+
+@receiver(post_delete, sender=Attachment)
+def delete_content(instance: Attachment, using: str, **kwargs: Any) -> None:
+    """Delete the content with its row, whatever has deleted that: a lead, a deal, an erasure or a person.
+
+    After the commit, so that no row is left without its file. What a crash in between leaves is deleted by the sweep.
+    """
+    transaction.on_commit(partial(discard, instance.stored_as), using=using, robust=True)

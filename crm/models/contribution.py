@@ -1,0 +1,62 @@
+"""What members and API keys add to a lead or a deal, beside its fields: notes and files."""
+
+from typing import Final
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from crm.models.change import delete_unless_of_deal
+from crm.models.company import Company
+from crm.models.deal import Deal
+from crm.models.lead import Lead
+from crm.models.people import ApiKey, Membership, User
+
+Author = Membership | ApiKey
+ON_SOMETHING: Final = Q(lead__isnull=False) | Q(deal__isnull=False)
+
+
+class Contribution(models.Model):
+    """Something on a lead, or on a deal and its lead.
+
+    It has an `actor` or an `api_key`: who added it. `lead` is the one that the deal was with, null if the deal has been
+    moved to another and that lead deleted.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    lead = models.ForeignKey(Lead, null=True, on_delete=delete_unless_of_deal, related_name="+", db_index=False)
+    deal = models.ForeignKey(Deal, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        abstract = True
+
+    @property
+    def subject(self) -> Lead | Deal:
+        """The deal that it is on, or else the lead."""
+        subject = self.deal or self.lead
+        assert subject is not None
+        return subject
+
+    @property
+    def author(self) -> User | ApiKey | None:
+        """The person or key that has added it; None if that is gone."""
+        return self.actor or self.api_key
+
+    def is_by(self, author: Author) -> bool:
+        """True if this member or this key has added it."""
+        if isinstance(author, Membership):
+            return self.actor_id == author.user_id
+        return self.api_key_id == author.pk
+
+    def sign(self, author: Author) -> None:
+        """Note who adds it."""
+        if isinstance(author, Membership):
+            self.actor = author.user
+        else:
+            self.api_key = author

@@ -1,0 +1,159 @@
+"""Files on leads and deals: adding and deleting them, who may, and the sweep of what no row refers to.
+
+The content is on a storage that knows no transactions (`crm.models.file_storage`). So it is stored first, and a row
+says afterwards that it is there: whatever happens in between, no row is without its file, and nobody can read a file
+without a row.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.db import DatabaseError, transaction
+from django.template.defaultfilters import filesizeformat
+
+from crm.models import Attachment, Company, Deal, Lead
+from crm.models import file_storage as storage
+from crm.models.attachment import LONGEST_NAME, MAX_BYTES, MAX_FILES
+from crm.models.bidi import file_name
+from crm.models.contribution import Author
+from crm.models.roles import Action
+from crm.services.erasure import subject_kept
+
+CHUNK: Final = 1_000
+SWEPT_AFTER: Final = timedelta(days=1)  # a whole day: the row of a file is written within minutes, or never
+NO_FILE: Final = "Choose a file first."
+TOO_MANY: Final = f"At most {MAX_FILES} files can be kept on a lead or deal. Delete some that are no longer needed."
+NOT_DELETABLE: Final = "Only the person who added this file can delete it, or else an admin."
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that is on the storage, and has no row yet. `size` is in bytes."""
+
+    name: str
+    size: int
+    stored_as: str
+
+
+@contextmanager
+def stored(files: Sequence["UploadedFile[Any]"], *, company: Company) -> Iterator[list[StoredFile]]:
+    """Put the files on the storage while their rows are written. What has no row in the end is deleted again.
+
+    Not part of a transaction, which would last as long as the storage takes. Raises ValidationError and StorageFailed.
+    """
+    _refuse_unless_right(files)
+    _refuse_beyond_limit(company.pk, sum(file.size or 0 for file in files))
+    done: list[StoredFile] = []
+    try:
+        for file in files:
+            name = file_name(file.name or "", longest=LONGEST_NAME)
+            done.append(StoredFile(name, file.size or 0, storage.store(file)))
+        yield done
+    finally:
+        _discard_unused([file.stored_as for file in done])
+
+
+def add_files(*, subject: Lead | Deal, files: Sequence[StoredFile], author: Author) -> list[Attachment]:
+    """Write the rows of these stored files, all or none.
+
+    Raises ValidationError, PersonErased, and DeletedMeanwhile if the deal has been deleted.
+    """
+    deal = subject if isinstance(subject, Deal) else None
+    lead = subject.lead if isinstance(subject, Deal) else subject
+    with transaction.atomic():
+        Company.objects.hold(subject.company_id)  # of two uploads, the second sees how much the first has taken
+        _refuse_beyond_limit(subject.company_id, sum(file.size for file in files))
+        if Attachment.objects.on(subject).count() + len(files) > MAX_FILES:
+            raise ValidationError(TOO_MANY)
+        with subject_kept(lead_id=lead.pk, deal_id=deal.pk if deal else None):
+            rows = [
+                Attachment(
+                    company_id=subject.company_id, lead=lead, deal=deal, name=file.name, size=file.size,
+                    stored_as=file.stored_as,
+                )
+                for file in files
+            ]  # fmt: skip
+            for row in rows:
+                row.sign(author)
+            return Attachment.objects.bulk_create(rows)
+
+
+def delete_file(*, attachment: Attachment) -> None:
+    """Delete the row and, after the commit, the content."""
+    attachment.delete()
+
+
+def may_delete(attachment: Attachment, author: Author) -> bool:
+    """True for a file of one's own, and for any to an admin."""
+    return author.may(Action.DELETE_LEADS) or (author.may(Action.EDIT_LEADS) and attachment.is_by(author))
+
+
+def fingerprint(file: "UploadedFile[Any]") -> str:
+    """The hash of the content, which is read piece by piece. Two uploads with the same one are the same."""
+    digest = hashlib.sha256()
+    for piece in file.chunks():
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def sweep(step: Callable[[], None]) -> int:
+    """Delete what is on the storage without a row: left by a crash, by a storage that was away, or by a restore.
+
+    Returns how many. `step` is called before each chunk, and may raise.
+    """
+    before = datetime.now(UTC).date() - SWEPT_AFTER
+    deleted = 0
+    for folder in storage.folders(before=before):
+        names = storage.names_in(folder)
+        for start in range(0, len(names), CHUNK):
+            step()
+            for name in _unused(names[start : start + CHUNK]):
+                storage.delete(name)
+                deleted += 1
+    return deleted
+
+
+def _refuse_unless_right(files: Sequence["UploadedFile[Any]"]) -> None:
+    if not files:
+        raise ValidationError(NO_FILE)
+    for file in files:
+        name = file_name(file.name or "", longest=LONGEST_NAME)
+        if not file.size:
+            raise ValidationError(f"Nothing was uploaded: {name} is empty.")
+        if file.size > MAX_BYTES:
+            raise ValidationError(f"Nothing was uploaded: {name} has more than {MAX_BYTES // 2**20} MB.")
+
+
+def _refuse_beyond_limit(company_id: int, more: int) -> None:
+    """Raise ValidationError if the company's files would have more bytes than it may keep."""
+    limit = settings.FILES_MB_PER_COMPANY * 2**20
+    used = Attachment.objects.for_company(company_id).bytes_stored()
+    if used + more > limit:
+        room = f"Your company's files have {filesizeformat(used)} of {filesizeformat(limit)}"
+        raise ValidationError(
+            f"Nothing was uploaded: there is no room left. {room}. Delete some that are no longer needed, or ask your "
+            "operator for more."
+        )
+
+
+def _unused(names: Iterable[str]) -> set[str]:
+    """Those of the names on the storage that no row has."""
+    wanted = set(names)
+    return wanted - set(Attachment.objects.filter(stored_as__in=wanted).values_list("stored_as", flat=True))
+
+
+def _discard_unused(names: Sequence[str]) -> None:
+    """Look into the table: where the connection broke in a commit, nobody knows by themselves how it ended."""
+    try:
+        unused = _unused(names) if names else ()
+    except DatabaseError:  # the sweep will know
+        return
+    for name in unused:
+        storage.discard(name)
