@@ -62,8 +62,9 @@ def _on_postgresql():
 def fill(company):
     """A row of every kind for the company."""
     rule = ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="1", name="Deal")
-    Note.objects.create(company=company, lead=make_deal(make_lead(company)).lead, text="Called")
-    Attachment.objects.create(company=company, lead=make_lead(company), name="a", size=1, stored_as=str(company.pk))
+    lead = make_deal(make_lead(company)).lead
+    Note.objects.create(company=company, lead=lead, text="Called")
+    Attachment.objects.create(company=company, lead=lead, name="Offer.pdf", size=1, stored_as=str(company.pk))
     LostReason.objects.create(company=company, name="Price")
     Task.objects.create(company=company, title="Call", due_on="2026-03-10")
     ApiKey.objects.issue(company=company, role="sales", name="Nightly import")
@@ -128,7 +129,7 @@ def test_no_reference_between_rows_of_a_company_is_left_out() -> None:
 
     found = {
         (model._meta.db_table, field.column)
-        for model in (Lead, Deal, Task, Note, CrmEvent, ConversionEvent, Attempt)
+        for model in (Lead, Deal, Task, Note, Attachment, CrmEvent, ConversionEvent, Attempt)
         for field in model._meta.concrete_fields
         if field.is_relation and any(other.name == "company" for other in field.related_model._meta.concrete_fields)
     }
