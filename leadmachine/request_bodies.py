@@ -31,7 +31,7 @@ class RequestBodiesMiddleware:
         if length > rule.at_most:
             return _refused(request, 413, f"At most {_words(rule.at_most)} can be sent here.")
         kinds = _kinds(request, rule)
-        if request.content_type not in kinds:
+        if rule.read and request.content_type not in kinds:
             return _refused(request, 415, f"Send this as {kinds[0]}.")
         if rule.files:
             request.upload_handlers = [MemoryFileUploadHandler(request), TemporaryFileUploadHandler(request)]

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from django.http import FileResponse
+
 KEPT: Final = re.compile(r"(<(pre|textarea|script)\b.*?</\2>)", re.DOTALL)
 TAG: Final = re.compile(r"<[a-zA-Z/!](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 VALUE_OR_SPACE: Final = re.compile(r"(\"[^\"]*\"|'[^']*')|\s+")
@@ -30,10 +32,12 @@ def _squeezed(html: str) -> str:
 
 
 def read(request: Callable[..., Any]) -> Callable[..., Any]:
-    """`Client.request`, whose HTML comes as it is read."""
+    """`Client.request`, whose HTML comes as it is read, and whose files have been read and closed."""
 
     def reading(*args: Any, **kwargs: Any) -> Any:
         response = request(*args, **kwargs)
+        if isinstance(response, FileResponse):
+            response.streaming_content = [b"".join(response.streaming_content)]
         is_plain = not response.streaming and "Content-Encoding" not in response.headers
         if is_plain and response.headers.get("Content-Type", "").startswith("text/html"):
             response.content = as_read(response.content.decode()).encode()

@@ -21,10 +21,11 @@ UPLOAD_PATHS: Final = re.compile(r"/(leads/import|(leads|deals)/[0-9]+/files|api
 
 @dataclass(frozen=True)
 class BodyRule:
-    """`at_most` is in bytes. With `files`, the parts of a form may be files."""
+    """`at_most` is in bytes. With `files`, the parts of a form may be files. What is not `read` may be of any kind."""
 
     at_most: int = SHORT
     files: bool = False
+    read: bool = True
 
 
 def takes_bulk(view: V) -> V:
@@ -51,6 +52,8 @@ def rule_of(view: Callable[..., Any], request: HttpRequest) -> BodyRule:
     """Return what the view says about the bodies that it takes. A viewset says it of each method."""
     method = (request.method or "").lower()
     methods: dict[str, str] = getattr(view, "actions", None) or {}
+    if methods and method not in methods:
+        return BodyRule(read=False)  # a 405
     of_class = getattr(view, "cls", None) or getattr(view, "view_class", None)
     handler = getattr(of_class, methods.get(method, method), view)
     rule: BodyRule = getattr(handler, "body_rule", BodyRule())
