@@ -70,7 +70,26 @@ class RequestParser(HTTPRequestParser):
 
 
 class Task(WSGITask):
-    """A request, whose response says that a process which stops closes the connection."""
+    """A request, whose response says that a process which stops closes the connection.
+
+    After a HEAD, it sends no body. Django leaves that to its server, and waitress (3.0) to the application. On a
+    connection that a proxy keeps, the body would be read as the response to the next request, whoever sent that.
+    """
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        if self._is_head:
+            environ.pop("wsgi.file_wrapper", None)  # waitress would send its file past `write`
+        return environ
+
+    def write(self, data: bytes) -> None:
+        super().write(b"" if self._is_head else data)
+        if self._is_head:
+            self.chunked_response = False  # nor a last chunk
+
+    @property
+    def _is_head(self) -> bool:
+        return bool(self.request.command == "HEAD")
 
     def build_response_header(self) -> bytes:
         if not self.channel.server.accepting:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from wsgiref.util import FileWrapper
 
 import pytest
 from waitress import wasyncore
@@ -35,6 +36,7 @@ class Web:
         self.dispatcher = ThreadedTaskDispatcher()
         self.dispatcher.set_thread_count(1)
         self.page = b"x" * 1000 * pages
+        self.says_length = False
         self.file: Path | None = None
         self.served: list[str] = []
         self.clients: list[socket.socket] = []
@@ -52,9 +54,10 @@ class Web:
         self.served.append(environ["REQUEST_METHOD"])
         if self.file is not None:
             start_response("200 OK", [("Content-Length", str(self.file.stat().st_size))])
-            wrapped: Iterator[bytes] = environ["wsgi.file_wrapper"](self.file.open("rb"))
-            return wrapped
-        start_response("200 OK", [("Content-Type", "text/plain")])
+            wrapper: Callable[..., Iterator[bytes]] = environ.get("wsgi.file_wrapper", FileWrapper)
+            return wrapper(self.file.open("rb"))
+        length = [("Content-Length", str(len(self.page)))] if self.says_length else []
+        start_response("200 OK", [("Content-Type", "text/plain"), *length])
         return iter([self.page[at : at + 1000] for at in range(0, len(self.page), 1000)])
 
     def connect(self, *sent: bytes, reads_slowly: bool = True) -> socket.socket:
@@ -226,6 +229,35 @@ def test_a_file_takes_no_thread_however_slowly_it_is_read(web, tmp_path) -> None
 
     assert web.after(READ_SECONDS - 1)
     assert not web.after(2 * READ_SECONDS)
+
+
+@pytest.mark.parametrize("kind", ["file", "page", "page of unknown length"])
+def test_nothing_follows_the_head_of_a_response_to_head(web, tmp_path, kind) -> None:
+    """Behind a proxy that keeps the connection, what follows would be somebody else's response."""
+    if kind == "file":
+        web.file = tmp_path / "file"
+        web.file.write_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+    web.says_length = kind == "page"
+    again = b"" if kind == "page of unknown length" else HEAD + b"Connection: close\r\n\r\n"  # that one is closed
+    client = web.connect(HEAD.replace(b"GET", b"HEAD") + b"\r\n" + again, reads_slowly=False)
+    client.setblocking(False)
+    got = b""
+
+    def read() -> bool:
+        nonlocal got
+        try:
+            while part := client.recv(65_536):
+                got += part
+        except BlockingIOError:
+            return False
+        return True
+
+    web.turn_until(read)
+
+    first, rest = got.split(b"\r\n\r\n", 1)
+    assert first.startswith(b"HTTP/1.1 200 OK")
+    assert b"Content-Length" in first or not again
+    assert rest.startswith(b"HTTP/1.1 200 OK\r\nConnection: close") if again else rest == b""
 
 
 def test_a_head_that_is_too_long_and_a_body_that_is_too_large_are_refused_before_they_arrive(web) -> None:
