@@ -31,8 +31,8 @@ class RequestBodiesMiddleware:
         if length > rule.at_most:
             return _refused(request, 413, f"At most {_words(rule.at_most)} can be sent here.")
         kinds = _kinds(request, rule)
-        if rule.read and request.content_type not in kinds:
-            return _refused(request, 415, f"Send this as {kinds[0]}.")
+        if rule.read and (request.content_type not in kinds or not _is_utf_8(request)):
+            return _refused(request, 415, f"Send this as {kinds[0]}, in UTF-8.")
         if rule.files:
             request.upload_handlers = [MemoryFileUploadHandler(request), TemporaryFileUploadHandler(request)]
         return self.get_response(request)
@@ -61,6 +61,12 @@ def _kinds(request: HttpRequest, rule: BodyRule) -> tuple[str, ...]:
     if not request.path_info.startswith(API):
         return FORMS
     return WITH_FILES if rule.files else JSON
+
+
+def _is_utf_8(request: HttpRequest) -> bool:
+    """False for a body in another encoding, of which Python has some that raise where Django doesn't expect it."""
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    return charset.strip().lower() in ("utf-8", "utf8")
 
 
 def _words(size: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.template.defaultfilters import filesizeformat
 
 from crm.models import Attachment, Company, Deal, Lead
@@ -26,6 +26,7 @@ from crm.models.contribution import Author
 from crm.models.roles import Action
 from crm.services.erasure import subject_kept
 
+NO_ANSWER: Final = (OperationalError, InterfaceError)  # a connection that has failed
 CHUNK: Final = 1_000
 SWEPT_AFTER: Final = timedelta(days=1)  # a whole day: the row of a file is written within minutes, or never
 NO_FILE: Final = "Choose a file first."
@@ -51,13 +52,18 @@ def stored(files: Sequence["UploadedFile[Any]"], *, company: Company) -> Iterato
     _refuse_unless_right(files)
     _refuse_beyond_limit(company.pk, sum(file.size or 0 for file in files))
     done: list[StoredFile] = []
+    is_known = True
     try:
         for file in files:
             name = file_name(file.name or "", longest=LONGEST_NAME)
             done.append(StoredFile(name, file.size or 0, storage.store(file)))
         yield done
+    except NO_ANSWER:
+        is_known = False  # a commit whose answer was lost may still come to pass: the sweep will see
+        raise
     finally:
-        _discard_unused([file.stored_as for file in done])
+        if is_known:
+            _discard_unused([file.stored_as for file in done])
 
 
 def add_files(*, subject: Lead | Deal, files: Sequence[StoredFile], author: Author) -> list[Attachment]:
@@ -96,8 +102,8 @@ def may_delete(attachment: Attachment, author: Author) -> bool:
 
 
 def fingerprint(file: "UploadedFile[Any]") -> str:
-    """The hash of the content, which is read piece by piece. Two uploads with the same one are the same."""
-    digest = hashlib.sha256()
+    """The hash of name and content, which is read piece by piece. Two uploads with the same one are the same."""
+    digest = hashlib.sha256(f"{file.name}/".encode(errors="surrogatepass"))
     for piece in file.chunks():
         digest.update(piece)
     return digest.hexdigest()
@@ -106,18 +112,27 @@ def fingerprint(file: "UploadedFile[Any]") -> str:
 def sweep(step: Callable[[], None]) -> int:
     """Delete what is on the storage without a row: left by a crash, by a storage that was away, or by a restore.
 
-    Returns how many. `step` is called before each chunk, and may raise.
+    Returns how many. `step` is called before each request to the storage, and may raise.
     """
+    _delete_files_of_erased(step)
     before = datetime.now(UTC).date() - SWEPT_AFTER
     deleted = 0
     for folder in storage.folders(before=before):
+        step()
         names = storage.names_in(folder)
         for start in range(0, len(names), CHUNK):
-            step()
             for name in _unused(names[start : start + CHUNK]):
+                step()
                 storage.delete(name)
                 deleted += 1
     return deleted
+
+
+def _delete_files_of_erased(step: Callable[[], None]) -> None:
+    """A process of a version that knew no files may have erased somebody during a deploy."""
+    for attachment in Attachment.objects.filter(lead__erased_at__isnull=False).iterator():
+        step()
+        attachment.delete()
 
 
 def _refuse_unless_right(files: Sequence["UploadedFile[Any]"]) -> None:
@@ -150,10 +165,10 @@ def _unused(names: Iterable[str]) -> set[str]:
 
 
 def _discard_unused(names: Sequence[str]) -> None:
-    """Look into the table: where the connection broke in a commit, nobody knows by themselves how it ended."""
+    """Delete those that got no row. What can't be asked for now, the sweep will delete."""
     try:
         unused = _unused(names) if names else ()
-    except DatabaseError:  # the sweep will know
+    except NO_ANSWER:
         return
     for name in unused:
         storage.discard(name)

@@ -81,6 +81,15 @@ def test_a_page_takes_forms_alone(client_as, sales, kind) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("charset", ["idna", "hex", "undefined", "utf-16", "nonsense"])
+def test_a_form_is_in_utf_8(client_as, sales, charset) -> None:
+    boundary = f"multipart/form-data; boundary=x; charset={charset}"
+
+    answer = client_as(sales).generic("POST", "/theme/", b"--x--", content_type=boundary)
+
+    assert answer.status_code == 415
+
+
 def test_a_file_in_a_form_is_refused_before_it_is_written(client_as, sales, tmp_path, settings) -> None:
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path
     file = SimpleUploadedFile("leads.csv", b"x" * 200_000)

@@ -5,7 +5,7 @@ from threading import Barrier, Thread
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connections
+from django.db import OperationalError, connections
 from django.utils import timezone
 
 from crm.models import ApiKey, Attachment, Change, CrmEvent, Deal, Lead
@@ -149,6 +149,13 @@ def test_nothing_is_kept_on_a_deal_that_has_been_deleted_meanwhile(sales, lead):
         make_file(sales, deal)
 
     assert (Attachment.objects.count(), names_stored()) == (0, set())
+
+
+def test_where_nobody_knows_how_a_commit_ended_the_content_stays_for_the_sweep(company, lead):
+    with pytest.raises(OperationalError), stored([upload()], company=company):
+        raise OperationalError("the connection was lost in the commit")
+
+    assert len(names_stored()) == 1
 
 
 def test_a_full_company_is_told_so_and_another_is_not(sales, other_company, lead, settings):
