@@ -132,7 +132,7 @@ class PipelineViewSet(WritableViewSet[M]):
 class LeadViewSet(PipelineViewSet[Lead]):
     """The company's leads, newest first."""
 
-    queryset = Lead.objects.not_erased()
+    queryset = Lead.objects.current()
     serializer_class = LeadSerializer
     filterset_class = LeadFilter
 

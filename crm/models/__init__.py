@@ -9,6 +9,7 @@ from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.idempotency import IdempotencyRecord
 from crm.models.lead import Lead, LeadSearch
+from crm.models.lead_duplicate import DuplicateReason, DuplicateSearch, LeadDuplicate
 from crm.models.lead_import import (
     ImportState,
     LeadImport,
@@ -18,6 +19,7 @@ from crm.models.lead_import import (
     RowProblem,
     RowUndo,
 )
+from crm.models.lead_merge import LeadMerge
 from crm.models.mail import AccountMail
 from crm.models.people import ApiKey, Invitation, Membership, User
 from crm.models.picklist import Colour, LeadSource, LeadType, LostReason, Tag
@@ -42,16 +44,20 @@ __all__ = [
     "CustomField",
     "Deal",
     "DealTag",
+    "DuplicateReason",
+    "DuplicateSearch",
     "FieldSubject",
     "FieldType",
     "IdempotencyRecord",
     "ImportState",
     "Invitation",
     "Lead",
+    "LeadDuplicate",
     "LeadImport",
     "LeadImportFile",
     "LeadImportRow",
     "LeadMeaning",
+    "LeadMerge",
     "LeadSearch",
     "LeadSource",
     "LeadStatus",

@@ -101,7 +101,7 @@ def my_day_of(membership: Membership) -> MyDay:
 
 def _untouched(membership: Membership) -> QuerySet[Lead]:
     """The member's leads that are still new and have neither a task nor a deal, those that wait longest first."""
-    own = Lead.objects.for_company(membership.company).not_erased().filter(owner=membership.user)
+    own = Lead.objects.for_company(membership.company).current().filter(owner=membership.user)
     tasks = Task.objects.for_company(membership.company).filter(lead=OuterRef("pk"))
     deals = Deal.objects.for_company(membership.company).filter(lead=OuterRef("pk"))
     new = own.filter(~Exists(tasks), ~Exists(deals), status__meaning=LeadMeaning.NEW)

@@ -123,8 +123,8 @@ class Timeline:
 
 
 def of_lead(lead: Lead) -> Timeline:
-    """The timeline of a lead and of its deals."""
-    return _timeline(lead.company_id, Q(lead=lead))
+    """The timeline of a lead, of those that were merged into it, and of their deals."""
+    return _timeline(lead.company_id, Q(lead__in=[lead.pk, *lead.merged_leads.values_list("pk", flat=True)]))
 
 
 def of_deal(deal: Deal) -> Timeline:

@@ -90,5 +90,5 @@ def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, co
     client = client_as(sales)
 
     # session, user, memberships, lead, statuses, deals, tasks, timeline
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(15):
         client.get(f"/leads/{lead.pk}/")
