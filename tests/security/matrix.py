@@ -229,6 +229,7 @@ ROWS: dict[str, Row] = {
     "help": Row({"GET": Open.SIGNED_IN}),
     "help_page": Row({"GET": Open.SIGNED_IN}, values={"slug": "troubleshooting"}),
     "sandbox": _see(Action.SEE_EVENT_LOG),
+    "api-lead-merge": _do(Action.EDIT_LEADS, "lead", lambda world: {"lead": 0}),
     "api-docs": _see(Action.SEE_LEADS),
     "api-index": Row({"GET": Open.CALLER}),
     "api-schema": Row({"GET": Open.CALLER}),
