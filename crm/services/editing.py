@@ -15,7 +15,7 @@ from crm.services.erasure import person_kept
 
 def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
     """Give all these leads a status. Returns how many had a different one."""
-    return leads.not_erased().exclude(status=status).update(status=status, updated_at=Now())
+    return leads.current().exclude(status=status).update(status=status, updated_at=Now())
 
 
 def move_deal(*, deal: Deal, stage: Stage, lost_reason: LostReason | None = None, outcome_note: str = "") -> None:

@@ -44,7 +44,7 @@ REASONED = {
     ("crm/forms/pipelines.py", "LostReason.none"): "none, until the form knows its deal",
     ("crm/api/pipelines.py", "Pipeline.prefetch_related"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/pipelines.py", "LostReason.all"): "CompanyViewSet narrows it to the caller's company",
-    ("crm/api/views.py", "Lead.not_erased"): "CompanyViewSet narrows it to the caller's company",
+    ("crm/api/views.py", "Lead.current"): "CompanyViewSet narrows it to the caller's company",
     ("crm/views/calendar_feeds.py", "CalendarFeed.find"): "the token in the address is the right to it",
     ("crm/api/views.py", "Task.select_related"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/notes.py", "Note.all"): "CompanyViewSet narrows it to the caller's company",
