@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from crm.models import (
@@ -30,7 +30,8 @@ from crm.signals import merge_undone
 UNDONE_BEFORE: Final = "There is nothing to undo: this merge has been undone, or is more than a day old."
 ERASED: Final = "Not undone: the person was erased, and nothing about them is restored."
 MERGED_SINCE: Final = "Not undone: {kept} has been merged into {other} since. Undo that first."
-NAMED: Final = {Deal: "deal", Task: "task", Note: "note", LeadTag: "tag"}
+HISTORY: Final = (CrmEvent, Note)  # goes back with the deals that it is about
+NAMED: Final = {Deal: "deal", Task: "task", LeadTag: "tag"}
 
 
 @dataclass(slots=True)
@@ -53,7 +54,8 @@ def undo_merge(*, merge: LeadMerge) -> PartedLeads:
     _move_back(merge, result)
     Lead.objects.filter(pk=gone.pk).update(merged_into=None, updated_at=Now(), **_opted_out_since(merge, kept))
     record(merge, AuditAction.MERGE_UNDONE, of_leads=[kept.pk, gone.pk])
-    merge_undone.send(sender=Lead, merge=merge, crm_events=_events_back(merge, kept, gone))
+    _history_back(Note, merge, kept, gone)
+    merge_undone.send(sender=Lead, merge=merge, crm_events=_history_back(CrmEvent, merge, kept, gone))
     merge.delete()
     for lead in (kept, gone):
         lead.refresh_from_db()
@@ -97,7 +99,7 @@ def _opted_out_since(merge: LeadMerge, kept: Lead) -> dict[str, bool]:
 
 def _move_back(merge: LeadMerge, result: PartedLeads) -> None:
     for model, column in FOLLOWING:
-        if model is CrmEvent:
+        if model in HISTORY:
             continue
         pks = merge.moved_keys(model)
         left = len(pks) - len(move(model, column, result.kept, result.gone, pks))
@@ -108,10 +110,10 @@ def _move_back(merge: LeadMerge, result: PartedLeads) -> None:
     LeadTag.objects.bulk_create(links, ignore_conflicts=True)
 
 
-def _events_back(merge: LeadMerge, kept: Lead, gone: Lead) -> list[int]:
-    """Let the CRM events be the former lead's again, and those that its deals have had since. Returns their keys."""
+def _history_back(model: type[CrmEvent] | type[Note], merge: LeadMerge, kept: Lead, gone: Lead) -> list[int]:
+    """Let this part of the history be the former lead's again, with what its deals have had since. Returns its keys."""
     since = Q(deal__in=Deal.objects.filter(lead=gone, pk__in=merge.moved_keys(Deal)).values("pk"))
-    theirs = CrmEvent.objects.filter(Q(pk__in=merge.moved_keys(CrmEvent)) | since, lead=kept)
-    pks = list(theirs.values_list("pk", flat=True))
-    CrmEvent.objects.filter(pk__in=pks).update(lead=gone)
+    rows: QuerySet[Any] = model._default_manager.filter(Q(pk__in=merge.moved_keys(model)) | since, lead=kept)
+    pks = list(rows.values_list("pk", flat=True))
+    model._default_manager.filter(pk__in=pks).update(lead=gone)
     return pks

@@ -20,6 +20,7 @@ from crm.models import (
     LeadImport,
     LeadMerge,
     LeadTag,
+    Note,
     Stage,
     Tag,
     Task,
@@ -78,13 +79,14 @@ def test_the_kept_lead_has_what_was_chosen_and_the_notes_of_both(kept, gone):
 
 def test_deals_tasks_tags_and_history_follow(company, sales, kept, gone):
     deal, task = make_deal(gone), make_task(sales, lead=gone)
+    note = Note.objects.create(company=company, lead=gone, text="Called")
     both, one = (Tag.objects.create(company=company, name=name) for name in ("Fleet", "Fair"))
     for lead, tag in ((kept, both), (gone, both), (gone, one)):
         LeadTag.objects.create(company=company, lead=lead, tag=tag)
 
     merge_leads(kept=kept, gone=gone)
 
-    assert (again(deal).lead, again(task).lead) == (kept, kept)
+    assert (again(deal).lead, again(task).lead, again(note).lead) == (kept, kept, kept)
     assert set(kept.tags.all()) == {both, one}
     assert not gone.tags.exists()
     titles = [entry.title for entry in timeline.of_lead(kept).entries]
@@ -131,11 +133,13 @@ def test_a_deal_that_was_won_since_takes_its_event_back_with_it(kept, gone):
     deal = again(deal)
     deal.stage = Stage.objects.get(company=deal.company, meaning="won")
     deal.save()
+    note = Note.objects.create(company=deal.company, lead=kept, deal=deal, text="Signed")
     assert CrmEvent.objects.get(kind="deal_won").lead == kept
 
     undo_merge(merge=merge)
 
     assert CrmEvent.objects.get(kind="deal_won").lead == gone
+    assert again(note).lead == gone
 
 
 def test_the_merged_lead_is_in_no_list_and_its_address_is_the_kept_ones(company, kept, gone):
