@@ -90,7 +90,7 @@ def _locked(lead: Lead) -> list[Lead]:
     """
     person = Lead.objects.of_person(lead).select_for_update(no_key=True).filter(erased_at=None)
     list(person)
-    return list(person)  # with what was merged into it while this waited; nothing more can be now
+    return list(person.all())  # read again: with what was merged into it while this waited. Nothing more can be now
 
 
 def _erase(lead: Lead) -> list[int]:
