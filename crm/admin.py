@@ -143,7 +143,7 @@ class LeadAdmin(DeletionOnRecordAdmin):
     actions = ("mark_as_qualified",)
 
     def has_change_permission(self, request: HttpRequest, obj: Lead | None = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or obj.erased_at is None)
+        return super().has_change_permission(request, obj) and (obj is None or obj.is_current)
 
     @admin.action(description="Mark as qualified")
     def mark_as_qualified(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:

@@ -54,6 +54,14 @@ def is_already_counted() -> Q:
     return Q(Exists(others), rule__frequency=Frequency.ONCE)
 
 
+def _is_counted_by_merge() -> Q:
+    """True if another event about the same lead has a place: perhaps that of a lead that was merged into it."""
+    others = ConversionEvent.objects.filter(
+        rule=OuterRef("rule"), lead=OuterRef("lead"), deal=None, once_key__isnull=False
+    )
+    return Q(Exists(others.exclude(pk=OuterRef("pk"))), deal=None)
+
+
 def due_again() -> Func:
     """Now, but not before the end of the grace period."""
     release = CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).values("release_at")
@@ -76,6 +84,24 @@ def pass_on(pks: IdList) -> None:
     if freed:
         rules, leads = ({pair[at] for pair in freed} for at in (0, 1))
         _until_nobody_interferes(lambda: _queue_first(_heirs().filter(rule__in=rules, lead__in=leads)))
+
+
+def reopen(skipped: QuerySet[ConversionEvent]) -> None:
+    """Queue these skipped events again, of those that need one place the oldest, if it is free.
+
+    They go through every check again before they are sent.
+    """
+    fresh = skipped.filter(
+        rule__deleted_at=None,
+        crm_event__taken_back_at=None,
+        happened_at__gt=Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS),
+    )
+    once = fresh.filter(~is_already_counted(), ~_is_counted_by_merge(), rule__frequency=Frequency.ONCE)
+    others = list(fresh.exclude(rule__frequency=Frequency.ONCE).values_list("pk", flat=True))
+    ConversionEvent.objects.filter(pk__one_of=others, state=State.SKIPPED).update(
+        **QUEUED, next_attempt_at=due_again(), once_key=None
+    )
+    _until_nobody_interferes(lambda: _queue_first(once))
 
 
 def free_given_up(events: QuerySet[ConversionEvent]) -> None:
@@ -139,6 +165,7 @@ def _heirs() -> QuerySet[ConversionEvent]:
     """
     return ConversionEvent.objects.filter(
         ~is_already_counted(),
+        ~_is_counted_by_merge(),
         ~Q(backfill__state=BackfillState.CANCELLED),
         state=State.SKIPPED,
         reason=Reason.ALREADY_COUNTED,

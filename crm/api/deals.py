@@ -24,7 +24,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
     """
 
     lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).not_erased(),
+        rows=lambda company: Lead.objects.for_company(company).current(),
         otherwise="Choose one of your company's leads.",
     )
     stage = OfferedRowField(

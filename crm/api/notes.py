@@ -32,7 +32,7 @@ class NoteSerializer(StrictSerializer[Note]):
     """
 
     lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).not_erased(),
+        rows=lambda company: Lead.objects.for_company(company).current(),
         required=False,
         allow_null=True,
         otherwise="Choose one of your company's leads.",

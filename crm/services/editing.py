@@ -19,7 +19,7 @@ OUTCOME: Final = ("stage", "lost_reason", "outcome_note")  # the fields of a dea
 
 def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
     """Give all these leads a status. Returns how many had a different one."""
-    return leads.not_erased().exclude(status=status).update(status=status, updated_at=Now())
+    return leads.current().exclude(status=status).update(status=status, updated_at=Now())
 
 
 def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: Any) -> None:

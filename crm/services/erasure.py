@@ -27,6 +27,8 @@ from crm.models import (
     Deal,
     FieldSubject,
     Lead,
+    LeadDuplicate,
+    LeadMerge,
     LeadSearch,
     LeadTag,
     Note,
@@ -36,7 +38,7 @@ from crm.models import (
 )
 from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_lookups import merged
-from crm.models.lead import PERSONAL, PersonErased
+from crm.models.lead import PERSONAL, LeadMerged, PersonErased
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
 from crm.services.data_exports import forget_people
@@ -60,30 +62,50 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
     """
     with transaction.atomic(durable=True):
         Company.objects.hold(lead.company_id)  # no export that has read the person is stored after this
-        # Lock the row first, as every change of a lead does, so that changes run one after the other.
-        locked = Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead.pk).first()
-        if locked is None:
+        leads = _locked(lead)
+        if lead not in leads:
             return None
-        # Its deals too, before the receivers lock rows of their own, as every change of a deal does.
-        list(Deal.objects.select_for_update(no_key=True).filter(lead=locked).order_by("pk").values_list("pk"))
+        pks = [each.pk for each in leads]
+        # Their deals too, before the receivers lock rows of their own, as every change of a deal does.
+        list(Deal.objects.select_for_update(no_key=True).filter(lead__in=pks).order_by("pk").values_list("pk"))
         # Before the signal's receivers, who wait after the commit for requests in flight.
-        transaction.on_commit(partial(logger.info, ERASED, locked.pk, locked.company_id, locked.created_at.isoformat()))
-        lead_erased.send(sender=Lead, company_id=locked.company_id, lead_ids=[locked.pk])
-        forget_person(locked)
-        forget_people(locked.company_id)
-        deals = _clear_deals(locked)
-        _clear_tasks(locked)
-        Note.objects.for_company(locked.company_id).filter(Q(lead=locked) | Q(deal__in=deals)).delete()
-        forget_source(locked)
-        LeadTag.objects.for_company(locked.company_id).filter(lead=locked).delete()
-        Lead.objects.filter(pk=locked.pk).update(
-            erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")
-        )
-        _forget_in_admin_log(locked, deals)
-        LeadSearch.objects.for_company(locked.company_id).delete()  # a search may have their name or address
+        for each in leads:
+            report = partial(logger.info, ERASED, each.pk, each.company_id, each.created_at.isoformat())
+            transaction.on_commit(report)
+        lead_erased.send(sender=Lead, company_id=lead.company_id, lead_ids=pks)
+        forget_people(lead.company_id)
+        deals = [pk for each in leads for pk in _erase(each)]
+        LeadDuplicate.objects.of(pks).delete()
+        LeadMerge.objects.for_company(lead.company_id).filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()
+        LeadSearch.objects.for_company(lead.company_id).delete()  # a search may have their name or address
         return audit.record(
-            company=locked.company_id, action=AuditAction.ERASURE, about=locked, details={"deals": deals}, actor=user
+            company=lead.company_id, action=AuditAction.ERASURE, about=lead, details={"deals": deals}, actor=user
         )
+
+
+def _locked(lead: Lead) -> list[Lead]:
+    """The leads of the person: this one and those that were merged into it, without any that were erased before.
+
+    They are locked first, as every change of a lead does, so that changes run one after the other.
+    """
+    person = Lead.objects.of_person(lead).select_for_update(no_key=True).filter(erased_at=None)
+    list(person)
+    return list(person.all())  # read again: with what was merged into it while this waited. Nothing more can be now
+
+
+def _erase(lead: Lead) -> list[int]:
+    """Empty what there is of one lead. Returns its deals."""
+    forget_person(lead)
+    deals = _clear_deals(lead)
+    _clear_tasks(lead)
+    Note.objects.for_company(lead.company_id).filter(Q(lead=lead) | Q(deal__in=deals)).delete()
+    forget_source(lead)
+    LeadTag.objects.for_company(lead.company_id).filter(lead=lead).delete()
+    Lead.objects.filter(pk=lead.pk).update(
+        erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")
+    )
+    _forget_in_admin_log(lead, deals)
+    return deals
 
 
 def erased_earlier(lines: Iterable[str]) -> Iterator[Lead]:
@@ -93,16 +115,19 @@ def erased_earlier(lines: Iterable[str]) -> Iterator[Lead]:
     """
     for lead_id, company_id, added in dict.fromkeys(found for line in lines for found in ERASED_LINE.findall(line)):
         leads = Lead.objects.filter(company=company_id, created_at=datetime.fromisoformat(added))
-        if lead := leads.not_erased().filter(pk=lead_id).first():
+        if lead := leads.filter(pk=lead_id, erased_at=None).first():
             yield lead
 
 
 @contextmanager
 def person_kept(lead_id: int) -> Iterator[None]:
-    """Lock the lead, so that the person can't be erased while it is written. Raises PersonErased."""
+    """Lock the lead, so that the person can't be erased while it is written. Raises PersonErased or LeadMerged."""
     with transaction.atomic():
-        if not Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead_id).first():
+        lead = Lead.objects.select_for_update(no_key=True).filter(pk=lead_id, erased_at=None).first()
+        if lead is None:
             raise PersonErased
+        if lead.merged_into_id is not None:
+            raise LeadMerged
         yield
 
 

@@ -102,7 +102,7 @@ def _new_tag(company: Company, name: str) -> Tag:
 def _locked(rows: "QuerySet[Any]") -> list[int]:
     """The keys of those whose person has not been erased, locked, so that no erasure comes in between."""
     leads: QuerySet[Any] = rows if rows.model is Lead else Lead.objects.filter(deals__in=rows)
-    kept = Lead.objects.filter(pk__in=leads.values("pk"), erased_at=None).order_by("pk")
+    kept = Lead.objects.filter(pk__in=leads.values("pk"), erased_at=None, merged_into=None).order_by("pk")
     held = list(kept.select_for_update(no_key=True).values_list("pk", flat=True))
     if rows.model is Lead:
         return held

@@ -135,5 +135,5 @@ def test_the_number_of_queries_does_not_grow_with_deals_and_notes(client_as, sal
     client = client_as(sales)
 
     # session, user, memberships, lead, statuses, deals, tasks, timeline with notes
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(16):
         client.get(f"/leads/{lead.pk}/")

@@ -1,0 +1,78 @@
+"""Several people merge, undo, erase and change the same leads at once: one of them wins, and nothing is half done."""
+
+import threading
+
+import pytest
+from django.db import connection
+
+from crm.models import CrmEvent, Lead, LeadMerge
+from crm.services.erasure import erase_lead
+from crm.services.lead_merges import MergeRefused, merge_leads
+from crm.services.merge_undo import undo_merge
+from tests.conftest import make_deal, make_lead
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+
+
+def at_once(*calls) -> list[BaseException | None]:
+    """What each of the calls has raised."""
+    barrier, raised = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def run(at: int) -> None:
+        try:
+            barrier.wait()
+            calls[at]()
+        except BaseException as error:
+            raised[at] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(at,)) for at in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+@pytest.fixture
+def leads(company):
+    first, second = make_lead(company), make_lead(company, email="second@example.com")
+    make_deal(first)
+    make_deal(second)
+    return first, second
+
+
+def test_of_two_merges_of_the_same_leads_one_is_refused(leads):
+    first, second = leads
+
+    raised = at_once(lambda: merge_leads(kept=first, gone=second), lambda: merge_leads(kept=second, gone=first))
+
+    assert sorted(type(each).__name__ for each in raised) == ["MergeRefused", "NoneType"]
+    assert LeadMerge.objects.count() == 1
+    [kept] = Lead.objects.current()
+    assert (kept.deals.count(), kept.crm_events.count()) == (2, CrmEvent.objects.count())
+
+
+def test_a_merge_that_is_undone_twice_is_undone_once(leads):
+    first, second = leads
+    merge = merge_leads(kept=first, gone=second)
+
+    raised = at_once(lambda: undo_merge(merge=merge), lambda: undo_merge(merge=merge))
+
+    assert sorted(type(each).__name__ for each in raised) == ["MergeRefused", "NoneType"]
+    assert [lead.deals.count() for lead in leads] == [1, 1]
+
+
+@pytest.mark.parametrize("erased", [0, 1])
+def test_a_person_who_is_erased_meanwhile_is_erased_with_all_that_was_merged(leads, erased):
+    first, second = leads
+
+    raised = at_once(lambda: merge_leads(kept=first, gone=second), lambda: erase_lead(lead=leads[erased]))
+
+    assert raised[1] is None
+    assert raised[0] is None or isinstance(raised[0], MergeRefused)
+    assert Lead.objects.get(pk=leads[erased].pk).email == ""
+    if raised[0] is None and erased == 0:
+        assert not Lead.objects.exclude(email="").exists()
+    assert not LeadMerge.objects.filter(kept__erased_at__isnull=False).exists()
