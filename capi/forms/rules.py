@@ -72,11 +72,11 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @staticmethod
     def bare_id(text: str) -> str:
-        """The bare id from pasted text, the text itself if it isn't one."""
+        """The bare id from pasted text, "" if it isn't one."""
         try:
             return clean_linkedin_id(text)
         except ValidationError:
-            return text
+            return ""
 
     def clean_linkedin_id(self) -> str:
         return clean_linkedin_id(self.cleaned_data["linkedin_id"])

@@ -33,7 +33,7 @@ from capi.selectors.state_groups import PARTS, WHOLES, StateFilter
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
 from crm.services.searches import recall_search
-from crm.views.exports import export
+from crm.views.downloads import export
 from crm.views.filtering import filter_bar, to_filtered
 from crm.views.shell import back_to
 

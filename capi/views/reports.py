@@ -16,7 +16,7 @@ from capi.selectors.reconcile import Week, earliest_week, reconcile
 from capi.selectors.reports import ReportPeriod, days_of, details_of, outcomes_of, rows_of
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
-from crm.views.exports import export
+from crm.views.downloads import export
 from crm.views.filtering import filter_bar, to_filtered
 
 # The overview.

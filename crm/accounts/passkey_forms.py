@@ -1,5 +1,6 @@
 """Forms for passkeys: allauth's, with our labels, limits and error messages."""
 
+import json
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,13 +32,28 @@ def _readable_passkey() -> Iterator[None]:
         raise get_adapter().validation_error("unknown_passkey") from None
 
 
-class PasskeyMixin:
+class _CredentialDecoder(json.JSONDecoder):
+    """Raises JSONDecodeError, the one error that JSONField knows, for too many digits and too deep nesting as well."""
+
+    def decode(self, s: str, *args: Any) -> Any:
+        try:
+            return super().decode(s, *args)
+        except (ValueError, RecursionError) as error:
+            raise json.JSONDecodeError(str(error), s, 0) from None
+
+
+class CredentialMixin:
     """A form with what the browser returned for a passkey, which JavaScript fills in."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field: forms.Field = self.fields["credential"]  # type: ignore[attr-defined]
+        field: forms.JSONField = self.fields["credential"]  # type: ignore[attr-defined]
+        field.decoder = _CredentialDecoder
         field.error_messages = dict.fromkeys(("required", "invalid"), get_adapter().error_messages["unknown_passkey"])
+
+
+class PasskeyMixin(CredentialMixin):
+    """A form that signs in with a passkey."""
 
     def clean_credential(self) -> Authenticator:
         with _readable_passkey():
@@ -57,7 +73,7 @@ class PasskeyAgainForm(PasskeyMixin, webauthn.ReauthenticateWebAuthnForm):  # ty
     pass
 
 
-class AddPasskeyForm(webauthn.SignupWebAuthnForm):  # type: ignore[misc]
+class AddPasskeyForm(CredentialMixin, webauthn.SignupWebAuthnForm):  # type: ignore[misc]
     """A new passkey. Its view asks the device for one that also signs in without a password."""
 
     name = forms.CharField(

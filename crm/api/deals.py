@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from crm.api.custom_values import WithCustomValues
 from crm.api.fields import OfferedRowField, OwnRowField
-from crm.api.serializers import NO_COLLEAGUE, TaggedSerializer
+from crm.api.serializers import NO_COLLEAGUE, TAGS, TaggedSerializer
 from crm.forms.leads import company_people
 from crm.models import Deal, Lead, LostReason, Stage, StageMeaning
 from crm.services.editing import OUTCOME, lock_outcome
@@ -79,12 +79,13 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
             return super().create({"currency": self.company.currency, **validated_data})
 
     def update(self, instance: Deal, validated_data: Any) -> Deal:
-        if PERSONAL & validated_data.keys():
+        # Tags, too: who sets them locks the lead, which comes before the deal in the order of all locks.
+        if (PERSONAL | {TAGS}) & validated_data.keys():
             with person_kept(instance.lead_id):
-                return self._update(instance, validated_data)
-        return self._update(instance, validated_data)
+                return self._save(instance, validated_data)
+        return self._save(instance, validated_data)
 
-    def _update(self, deal: Deal, validated_data: Any) -> Deal:
+    def _save(self, deal: Deal, validated_data: Any) -> Deal:
         given = {name: validated_data[name] for name in OUTCOME if name in validated_data}
         if not given:
             return super().update(deal, validated_data)

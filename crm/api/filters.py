@@ -11,7 +11,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
-from crm.models import Company, Deal, Lead, Membership, Pipeline, Stage, Task
+from crm.models import Company, Deal, Lead, Membership, Pipeline, Task
 from crm.models.addresses import NO_ADDRESS
 from crm.models.deal import DealQuerySet
 from crm.models.lead import LeadQuerySet
@@ -100,7 +100,7 @@ class PipelineFilter(IdFilter):
         if pk is None:
             return deals
         pipeline = Pipeline.objects.filter(pk=pk).first()
-        return deals.filter(stage__in=Stage.objects.of(pipeline)) if pipeline else deals.none()
+        return deals.in_pipeline(pipeline) if pipeline else deals.none()
 
 
 class NotEmptyChoiceField(NotEmpty, ChoiceField):  # type: ignore[misc]

@@ -4,10 +4,13 @@ A worker has a lease for it. If it dies, another begins again, with the parts th
 """
 
 import logging
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
-from shutil import disk_usage
-from tempfile import TemporaryFile, gettempdir
+from pathlib import Path
+from shutil import disk_usage, rmtree
+from tempfile import TemporaryDirectory, TemporaryFile, gettempdir
 from typing import IO, Any, Final
 
 import xlsxwriter
@@ -15,6 +18,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from xlsxwriter.exceptions import FileSizeError
 
 from crm.exporting.cells import from_json
 from crm.models import DataExport, ExportPart, ExportState
@@ -25,6 +29,8 @@ LEASE: Final = timedelta(minutes=2)  # renewed with each part; the archive itsel
 BLOCK: Final = 1024 * 1024
 BYTES_OF_A_CELL: Final = 64  # of XML, besides its text
 NO_ROOM: Final = "This spreadsheet is larger than the server has room for. Choose CSV, or fewer rows or columns."
+FOLDER: Final = "leadmachine-export-"  # in the temporary folder
+LEFT_AFTER_SECONDS: Final = 3600.0  # far longer than any spreadsheet takes
 MAX_ROWS: Final = 1_048_575  # of a sheet, below the names of the columns
 # Rows are written to a file as they come. No text becomes a formula, a link or a number.
 OPTIONS: Final = {
@@ -42,25 +48,44 @@ def pack(pk: int) -> bool:
     packing = DataExport.objects.filter(pk=pk, state=ExportState.PACKING)
     if not packing.filter(unclaimed).update(packed_until=Now() + LEASE):
         return False
-    data_export = DataExport.objects.select_related("company").get(pk=pk)
+    data_export = packing.select_related("company").first()
+    if data_export is None:  # ended or begun again in this moment
+        return False
+    _clear_up()
     if _room_needed(data_export) > disk_usage(gettempdir()).free:
         logger.warning("Export %s has no room in %s for its spreadsheet.", pk, gettempdir())
         packing.end_without_file(ExportState.FAILED, NO_ROOM)
         return False
-    with TemporaryFile() as file, timezone.override(data_export.company.time_zone):
-        _write_workbook(data_export, file)
+    with (
+        TemporaryDirectory(prefix=FOLDER) as folder,
+        TemporaryFile(dir=folder) as file,
+        timezone.override(data_export.company.time_zone),
+    ):
+        try:
+            _write_workbook(data_export, file, folder)
+        except FileSizeError:
+            packing.end_without_file(ExportState.FAILED, NO_ROOM)
+            return False
         _store(data_export, file)
     return True
 
 
+def _clear_up() -> None:
+    """Delete what a worker that was killed has left of its rows, which are personal data."""
+    for folder in Path(gettempdir()).glob(f"{FOLDER}*"):
+        with suppress(OSError):  # another worker deletes it
+            if time.time() - folder.stat().st_mtime > LEFT_AFTER_SECONDS:
+                rmtree(folder)
+
+
 def _room_needed(data_export: DataExport) -> int:
-    """How many bytes XlsxWriter takes on disk, at most: it writes the sheet twice before it compresses it."""
+    """About how many bytes XlsxWriter takes on disk: it writes the sheet twice before it compresses it."""
     cells = (data_export.row_count + 1) * len(data_export.columns)
-    return 2 * (BYTES_OF_A_CELL * cells + data_export.size)
+    return 3 * (BYTES_OF_A_CELL * cells + data_export.size)
 
 
-def _write_workbook(data_export: DataExport, file: IO[bytes]) -> None:
-    with xlsxwriter.Workbook(file, OPTIONS) as workbook:
+def _write_workbook(data_export: DataExport, file: IO[bytes], folder: str) -> None:
+    with xlsxwriter.Workbook(file, {**OPTIONS, "tmpdir": folder}) as workbook:
         sheet = workbook.add_worksheet(data_export.get_kind_display())
         sheet.freeze_panes(1, 0)
         bold, moment = workbook.add_format({"bold": True}), workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"})

@@ -8,7 +8,7 @@ a person before their erasure is stored after it.
 import logging
 from typing import Final
 
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -27,11 +27,12 @@ NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer export thi
 def advance(pk: int) -> bool:
     """Do the next chunk of an export. False if there is none, or another process is doing it.
 
-    An error that isn't the database's ends the export: it would come again with each try.
+    An error ends the export, because it would come again with each try; but not that of a database that is away or
+    slow.
     """
     try:
         return _write_chunk(pk) or pack(pk)
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
         raise
     except Exception:
         logger.exception("Export %s has failed.", pk)
@@ -62,13 +63,18 @@ def _may_go_on(data_export: DataExport) -> bool:
 
 def _write(data_export: DataExport) -> None:
     part = ExportPart(company_id=data_export.company_id, data_export=data_export, file=data_export.file)
-    is_archive = data_export.kind == ExportKind.COMPANY
-    rows = (archive if is_archive else lists).next_rows(data_export)
+    rows = (archive if data_export.kind == ExportKind.COMPANY else lists).next_rows(data_export)
     content = as_json(rows) if data_export.format == ExportFormat.XLSX else as_csv(rows)
     if content:
         part.write(content)
         data_export.size += len(content)
-    if data_export.file == len(archive.FILES) if is_archive else data_export.reached >= data_export.row_count:
+    if _is_complete(data_export):
         is_packed = data_export.format == ExportFormat.XLSX
         data_export.state = ExportState.PACKING if is_packed else ExportState.DONE
         data_export.finished_at = None if is_packed else Now()
+
+
+def _is_complete(data_export: DataExport) -> bool:
+    if data_export.kind == ExportKind.COMPANY:
+        return data_export.file == len(archive.FILES)
+    return data_export.reached >= data_export.row_count

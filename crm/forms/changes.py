@@ -51,6 +51,6 @@ class ChangesForm(forms.ModelForm):  # type: ignore[type-arg]
             return
         data: Any = copy(self.data)  # what was posted can't be changed
         for opened_with, value in current.items():
-            data[opened_with] = str(value)
+            data[opened_with] = "" if value is None else str(value)
         self.data = data
         raise ValidationError(CHANGED)

@@ -84,7 +84,7 @@ class DealFilter(django_filters.FilterSet):  # type: ignore[misc]
             del self.filters["lost_reason"]
 
     def _in_pipeline(self, deals: DealQuerySet, name: str, pipeline: Pipeline) -> DealQuerySet:
-        return deals.filter(stage__in=Stage.objects.of(pipeline))
+        return deals.in_pipeline(pipeline)
 
     def _lost_for(self, deals: DealQuerySet, name: str, reason: LostReason | str) -> DealQuerySet:
         lost = deals.filter(stage__meaning=StageMeaning.LOST)

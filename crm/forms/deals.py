@@ -23,7 +23,7 @@ class DealForm(WithCustomFields, OutcomeForm):
         help_texts = {
             "title": "What the lead may buy, such as “Forty licences”.",
             "expected_close": "When you expect the lead's answer. The board marks the deal once this day has passed.",
-            "lost_reason": "Only of a deal in a lost stage.",
+            "lost_reason": "Only for a deal in a lost stage.",
             "outcome_note": "In your own words. It is shown once the deal is won or lost.",
         }
         widgets = {

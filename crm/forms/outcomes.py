@@ -1,10 +1,11 @@
-"""What each form that can move a deal does with its outcome."""
+"""The outcome of a deal: the form of a loss, and what each form that can move a deal does with it."""
 
 from typing import Any
 
 from django import forms
 
-from crm.models import Deal
+from crm.models import Deal, LostReason
+from crm.models.deal import NOTE_LENGTH
 
 
 class OutcomeForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -22,3 +23,40 @@ class OutcomeForm(forms.ModelForm):  # type: ignore[type-arg]
                 setattr(self.instance, name, value)  # the form has no field for some of them
             cleaned |= outcome
         return cleaned
+
+
+class LossForm(forms.Form):
+    """Why a deal is lost: one of the company's reasons and, if wanted, a note.
+
+    `dropped` has a sentence about each thing that was entered and can't be saved.
+    """
+
+    lost_reason = forms.ModelChoiceField(
+        queryset=LostReason.objects.none(),
+        label="Reason",
+        empty_label=None,
+        widget=forms.RadioSelect,
+        error_messages={
+            "required": "Choose a reason.",
+            "invalid_choice": "Choose one of the reasons below. The one you chose is no longer in use.",
+        },
+    )
+    outcome_note = forms.CharField(
+        label="In your own words", required=False, max_length=NOTE_LENGTH, widget=forms.Textarea({"rows": 2})
+    )
+
+    def __init__(self, *args: Any, deal: Deal, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["outcome_note"] = deal.outcome_note if deal.stage.is_open else ""
+        self.deal, self.dropped = deal, list[str]()
+        reasons = LostReason.objects.for_company(deal.company_id).offered(deal.lost_reason_id)
+        self.fields["lost_reason"].queryset = reasons  # type: ignore[attr-defined]
+        if not reasons.exists():
+            self._drop("lost_reason", "The reason that you chose is no longer in use. None was saved.")
+        if deal.lead.erased_at:  # the note might name the person
+            self._drop("outcome_note", "The person has been erased. What you wrote in your own words was not saved.")
+
+    def _drop(self, name: str, sentence: str) -> None:
+        del self.fields[name]
+        if self.data.get(name):
+            self.dropped.append(sentence)

@@ -33,7 +33,7 @@ class PicklistForm(ChangesForm):
             self.fields["colour"].choices = [("", none), *Colour.choices]  # type: ignore[attr-defined]
         if "chance" in self.fields:
             self.fields["chance"].disabled = not is_new and self.instance.meaning in CERTAIN_CHANCES
-            self.fields["chance"].help_text = "It weights sums of deals. Won is always 100, and lost 0."
+            self.fields["chance"].help_text = "Sums of deals are weighted by it. Won is always 100, and lost 0."
 
     def clean_name(self) -> str:
         """Raise ValidationError if another entry has the name, ignoring case."""

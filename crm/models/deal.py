@@ -15,7 +15,7 @@ from crm.models.company import Company
 from crm.models.event import CrmEventKind
 from crm.models.lead import Lead
 from crm.models.picklist import LostReason
-from crm.models.steps import Stage, StageMeaning
+from crm.models.steps import Pipeline, Stage, StageMeaning
 from crm.models.tracking import Tracked, TrackedQuerySet
 from crm.models.validators import validate_currency
 
@@ -27,6 +27,10 @@ class DealQuerySet(TrackedQuerySet["Deal"]):
     def open(self) -> "DealQuerySet":
         """Deals that are neither won nor lost."""
         return self.filter(stage__meaning=StageMeaning.OPEN)
+
+    def in_pipeline(self, pipeline: Pipeline) -> "DealQuerySet":
+        """Deals in a stage of the pipeline."""
+        return self.filter(stage__in=Stage.objects.of(pipeline))
 
 
 class Deal(Tracked):

@@ -130,7 +130,7 @@ class Pipeline(models.Model):
     """The stages that a kind of deal goes through. A company has one default pipeline, for deals without a stage."""
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="pipelines", db_index=False)
-    name = models.CharField(max_length=60)
+    name = models.CharField(max_length=NAME_LENGTH)
     is_default = models.BooleanField(default=False, db_default=False, editable=False)
     archived_at = models.DateTimeField(null=True, editable=False)
 
@@ -205,8 +205,6 @@ class Stage(PipelineStep):
         if self.pipeline_id is None:
             self.pipeline = Pipeline.objects.default_of(self.company)
         self.chance = CERTAIN_CHANCES.get(self.meaning, self.chance)
-        if "meaning" in (kwargs.get("update_fields") or ()):
-            kwargs["update_fields"] = {*kwargs["update_fields"], "chance"}
         super().save(*args, **kwargs)
 
     @property

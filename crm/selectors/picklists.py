@@ -45,9 +45,12 @@ class PicklistText:
 OWN_NAMES: Final = "Name and colour are yours. The meaning stays as it was added."
 TEXTS: Final = {
     STATUSES: PicklistText("Lead statuses", "status", OWN_NAMES, "status"),
-    STAGES: PicklistText("Deal stages", "stage", f"{OWN_NAMES} The chance weights sums of deals.", "stage"),
+    STAGES: PicklistText("Deal stages", "stage", f"{OWN_NAMES} Sums of deals are weighted by the chance.", "stage"),
     LOST_REASONS: PicklistText(
-        "Lost reasons", "lost reason", "Whoever loses a deal is asked for one. Without any, nobody is.", "lost_reason"
+        "Lost reasons",
+        "lost reason",
+        "Asked for when a deal is lost. If the list is empty, nobody is asked.",
+        "lost_reason",
     ),
     TYPES: PicklistText("Lead types", "type", "How you and the lead found each other.", "type"),
     SOURCES: PicklistText("Sources", "source", "Suggested for new leads. Others can still be typed in.", "source"),

@@ -1,6 +1,6 @@
 """Exports, as people steer them: ask for one, cancel it, delete it. The work itself: `crm.exporting`."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from django.conf import settings
@@ -23,7 +23,7 @@ from crm.models import (
     Membership,
 )
 from crm.models.data_export import packed_keys
-from crm.services import audit, rate_limits
+from crm.services import audit, background, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_A_TIME: Final = 2  # of a company
@@ -49,6 +49,8 @@ def export_list(
     `columns` are keys of the list's columns, none for all columns; `filters` the names of those in use, for the audit
     log. Raises ValidationError.
     """
+    _check_rate(membership.company)
+    _refuse_if_busy(membership.company)
     with statements_may_take(LONG_SECONDS):
         packed, count = packed_keys(keys)
     if not count:
@@ -66,6 +68,8 @@ def export_list(
 
 def export_company(*, membership: Membership) -> DataExport:
     """Export all that the company has as a ZIP archive, in a worker if it is long. Raises ValidationError."""
+    _check_rate(membership.company)
+    _refuse_if_busy(membership.company)
     with statements_may_take(LONG_SECONDS):
         count = archive.count_rows(membership.company)
     new = DataExport(kind=ExportKind.COMPANY, format=ExportFormat.ZIP, row_count=count)
@@ -76,10 +80,8 @@ def export_company(*, membership: Membership) -> DataExport:
 
 def _add(new: DataExport, membership: Membership, details: audit.Details) -> None:
     """Add the export, with its entry in the audit log, unless there are too many."""
-    _check_rate(membership.company)
     Company.objects.hold(membership.company_id)
-    if DataExport.objects.for_company(membership.company).at_work().count() >= AT_A_TIME:
-        raise ValidationError(BUSY)
+    _refuse_if_busy(membership.company)
     new.company, new.made_by = membership.company, membership.user
     new.save()
     details = {"what": new.get_kind_display().lower(), "format": new.format, "rows": new.row_count, **details}
@@ -89,6 +91,11 @@ def _add(new: DataExport, membership: Membership, details: audit.Details) -> Non
     own = DataExport.objects.for_company(membership.company).filter(made_by=membership.user)
     oldest = own.exclude(pk=new.pk).order_by("-pk").values_list("pk", flat=True)[KEPT_AT_MOST - 1 :]
     own.filter(pk__in=list(oldest), finished_at__isnull=False).delete()
+
+
+def _refuse_if_busy(company: Company) -> None:
+    if DataExport.objects.for_company(company).at_work().count() >= AT_A_TIME:
+        raise ValidationError(BUSY)
 
 
 def _check_rate(company: Company) -> None:
@@ -106,13 +113,15 @@ def cancel(*, data_export: DataExport) -> bool:
 
 def discard(*, data_export: DataExport) -> None:
     """Delete it with its file."""
-    DataExport.objects.filter(pk=data_export.pk).delete()
+    with transaction.atomic():
+        own = DataExport.objects.filter(pk=data_export.pk)
+        list(own.select_for_update())  # before its parts, as an erasure and the work on it do
+        own.delete()
 
 
 def work_through(go_on: Callable[[], bool]) -> None:
     """Do the work on all exports, a chunk of each in turn, until there is none left or `go_on` says no."""
-    while go_on() and sum(advance(pk) for pk in _at_work(go_on)):
-        pass
+    background.work_through(DataExport.objects.at_work(), advance, go_on=go_on)
 
 
 def forget_people(company_id: int) -> None:
@@ -125,12 +134,8 @@ def forget_people(company_id: int) -> None:
     exports.at_work().update(
         state=ExportState.WRITING, reached=0, file=0, after=0, size=0, packed_until=None, restarts=F("restarts") + 1
     )
-    ExportPart.objects.filter(data_export__in=exports.values("pk")).delete()
-
-
-def _at_work(go_on: Callable[[], bool]) -> Iterator[int]:
-    pks = list(DataExport.objects.at_work().order_by("pk").values_list("pk", flat=True))
-    return (pk for pk in pks if go_on())
+    with statements_may_take(LONG_SECONDS):
+        ExportPart.objects.filter(data_export__in=exports.values("pk")).delete()
 
 
 def _while_waiting(data_export: DataExport) -> DataExport:

@@ -1,7 +1,7 @@
 """Imports of leads, as people steer them: upload, map, start, cancel and undo. The work itself: `crm.importing`."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from django.core.exceptions import ValidationError
@@ -17,7 +17,7 @@ from crm.importing.work import advance
 from crm.models import AuditAction, Company, ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, User
 from crm.models.bidi import without_bidi_controls
 from crm.models.lead_import import ENDED, ROWS_KEPT_FOR, WRITING
-from crm.services import audit
+from crm.services import audit, background
 
 SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while their sender waits
 CHUNKS_AT_ONCE: Final = 5
@@ -104,8 +104,7 @@ def undo(*, lead_import: LeadImport, user: User) -> bool:
 
 def work_through(go_on: Callable[[], bool]) -> None:
     """Do the work on all imports, a chunk of each in turn, until there is none left or `go_on` says no."""
-    while go_on() and sum(advance(pk) for pk in _at_work(go_on)):
-        pass
+    background.work_through(LeadImport.objects.at_work(), advance, go_on=go_on)
 
 
 def forget_person(lead: Lead) -> None:
@@ -123,11 +122,6 @@ def forget_person(lead: Lead) -> None:
     if lead.first_name and lead.last_name:  # a row without a good address may be about somebody else of this name
         about |= Q(cells__icontains=lead.first_name) & Q(cells__icontains=lead.last_name)
     rows.filter(about).update(cells=[], key="", filled={})
-
-
-def _at_work(go_on: Callable[[], bool]) -> Iterator[int]:
-    pks = list(LeadImport.objects.at_work().order_by("pk").values_list("pk", flat=True))
-    return (pk for pk in pks if go_on())
 
 
 def _while_waiting(lead_import: LeadImport) -> LeadImport:

@@ -74,7 +74,7 @@ def archive_pipeline(*, pipeline: Pipeline) -> None:
     with list_locked(pipeline.company_id):
         if Pipeline.objects.filter(pk=pipeline.pk, is_default=True).exists():
             raise PipelineError(f"{pipeline} is the default pipeline. Make another one the default first.")
-        if count := Deal.objects.open().filter(stage__pipeline=pipeline).count():
+        if count := Deal.objects.open().in_pipeline(pipeline).count():
             raise PipelineError(
                 f"{pipeline} has {count:,} open deal{'s' if count != 1 else ''}. Close or move them first."
             )

@@ -10,7 +10,7 @@ from crm.accounts.decorators import MemberRequest, member
 from crm.forms.audit import AuditFilterForm
 from crm.models import AuditEntry
 from crm.models.roles import Action
-from crm.views.exports import export
+from crm.views.downloads import export
 from crm.views.filtering import filter_bar, to_filtered
 
 ENTRIES_PER_PAGE: Final = 50

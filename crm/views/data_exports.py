@@ -26,7 +26,7 @@ from crm.selectors.leads import all_columns, order_of
 from crm.selectors.saved_views import tabs_of
 from crm.services import data_exports
 from crm.views.deals import filtered_deals
-from crm.views.exports import download
+from crm.views.downloads import download
 from crm.views.leads import chosen_columns, filtered_leads
 
 BROKEN = "Nothing was exported: a filter of this list no longer works. Clear it first."
@@ -42,6 +42,10 @@ class FilteredList:
     columns: Sequence[str]
     filters: Sequence[str]
     page: str
+
+    @property
+    def noun(self) -> str:
+        return "lead" if self.kind == ExportKind.LEADS else "deal"
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -149,7 +153,7 @@ def export_download(request: MemberRequest, pk: int) -> HttpResponseBase:
     data_export = _own(request, pk)
     require(request.membership, data_export.needs)
     if not data_export.is_ready:
-        messages.error(request, "This file is not there, or not yet.")
+        messages.error(request, "This file is not ready, or no longer there.")
         return redirect("data_exports")
     return download(
         request,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
@@ -14,6 +15,8 @@ API = "/api/"
 # If the database goes away during a commit, nobody knows whether it saved, so the message doesn't claim to.
 SORRY = "Something went wrong. Your changes may not have been saved: check before you send them again."
 
+# In the words of psycopg, which raises it before it sends anything.
+NUL = "cannot contain NUL"
 UNREADABLE = "This request can't be read. Go back to the form, reload the page, then try again."
 
 
@@ -45,7 +48,10 @@ def conflict(request: HttpRequest, sentence: str) -> HttpResponse:
 
 
 class GoneMeanwhileMiddleware:
-    """Turns a write to an erased lead into a 409 page with a message, and to a deleted row into a 404 page."""
+    """Turns a write to an erased lead into a 409 page with a message, and to a deleted row into a 404 page.
+
+    A NUL that no form has refused, and that PostgreSQL can't be asked with, is a bad request.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -56,4 +62,6 @@ class GoneMeanwhileMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, DeletedMeanwhile):
             return not_found(request, exception)
+        if isinstance(exception, DataError) and NUL in str(exception):
+            return bad_request(request, exception)
         return conflict(request, str(exception)) if isinstance(exception, PersonErased) else None

@@ -19,7 +19,7 @@ from crm.models import ImportState, LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
 from crm.services import lead_imports
-from crm.views.exports import export
+from crm.views.downloads import export
 
 PER_PAGE: Final = 25
 TO_BE_CHECKED: Final = (ImportState.CHECKING, ImportState.READY)

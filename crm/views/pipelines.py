@@ -66,7 +66,7 @@ def pipeline_archive(request: MemberRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         _tell(request, lambda: archive_pipeline(pipeline=row), f"{row} was archived.")
         return redirect("pipelines")
-    deals = Deal.objects.for_company(request.membership.company).filter(stage__pipeline=row)
+    deals = Deal.objects.for_company(request.membership.company).in_pipeline(row)
     context = {"pipeline": row, "open_count": deals.open().count(), "count": deals.count()}
     return render(request, "crm/pipelines/archive.html", context)
 

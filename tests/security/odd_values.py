@@ -10,7 +10,8 @@ TEXTS = (
     "status__company__linkedin_connection__sealed_token", "\x00", "a\x00b", "%00", "%", "%s%n", "{0}", "{", "[]", "{}",
     "[", "null", "None", "true", "on", "<script>", "${7*7}", "{{7*7}}", "💥", "\ud83d", "\ufeff", "\u202e", "a\r\nX: y",
     "\u017fteve@example.com", "\u0131da@example.com", "x@xn--", "@", "a" * 160 + "@x.nl", "a@" + "b" * 250 + ".nl",
-    "a" * 5_000, "💥" * 300, "javascript:alert(1)", "https://evil.example/", "http://[::1", "//[", "/leads/?page=2",
+    "a" * 5_000, "[" * 5_000, "💥" * 300, "javascript:alert(1)", "https://evil.example/", "http://[::1", "//[",
+    "/leads/?page=2",
 )  # fmt: skip
 NUMBERS = (
     "0", "-1", "1", "+1", " 1 ", "1_000", "1.5", "1,5", "1e5", "1e999", "NaN", "inf", "-inf", "0x10", "²", "½", "٣",
@@ -48,7 +49,8 @@ JSON: tuple[Any, ...] = (
 )  # fmt: skip
 BODIES = (
     "", "{", "null", "7", '"x"', "[]", "[{}]", "NaN", "[" * 100_000, '{"a":' * 50_000, "9" * 5_000, "1e999",
-    '{"first_name": "\\ud800"}', '{"first_name": "\\u0000"}', '{"amount": 1e999}', '{"a": 1, "a": 2}', "\ufeff{}",
+    "[" * 500 + "]" * 500, '{"first_name": "\\ud800"}', '{"first_name": "\\u0000"}', '{"amount": 1e999}',
+    '{"a": 1, "a": 2}', "\ufeff{}",
 )  # fmt: skip
 
 

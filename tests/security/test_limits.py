@@ -9,7 +9,7 @@ from capi.models import ConversionEvent
 from crm.models import AuditEntry
 from crm.models.roles import Role
 from crm.services import rate_limits
-from crm.views import exports
+from crm.views import downloads
 from tests.conftest import join
 
 pytestmark = pytest.mark.django_db
@@ -104,9 +104,9 @@ def test_a_company_makes_two_exports_at_a_time_and_a_third_when_one_has_ended(
 def test_an_export_whose_reader_takes_too_long_ends_in_the_middle(
     client_as: Any, admin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "EXPORT_SECONDS", -1)
+    monkeypatch.setattr(downloads, "EXPORT_SECONDS", -1)
 
     answer = client_as(admin).post(EXPORT)
 
-    with pytest.raises(exports.ReaderTooSlow):
+    with pytest.raises(downloads.ReaderTooSlow):
         b"".join(answer)

@@ -1,15 +1,20 @@
 """XLSX: texts are texts and never formulas, numbers and dates are what they are."""
 
 import io
+import os
+import tempfile
 from collections.abc import Callable
 from datetime import date, datetime
+from pathlib import Path
 from shutil import disk_usage
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 from python_calamine import CalamineWorkbook
+from xlsxwriter.exceptions import FileSizeError
 
 from crm.exporting import lists, spreadsheets
 from crm.models import DataExport, ExportPart, Membership
@@ -96,3 +101,19 @@ def test_a_spreadsheet_that_the_disk_has_no_room_for_is_refused_in_a_sentence(
     assert (made.state, made.problem) == ("failed", spreadsheets.NO_ROOM)
     assert not ExportPart.objects.exists()
     assert "has no room in" in caplog.text
+
+
+def test_nothing_of_the_rows_is_left_in_the_temporary_folder_when_packing_fails_or_a_worker_was_killed(
+    client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_lead(sales.company)
+    left = tmp_path / f"{spreadsheets.FOLDER}left"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(spreadsheets, "_write_cell", Mock(side_effect=FileSizeError("too large")))
+
+    made = ask(client, format="xlsx")
+
+    assert (made.state, made.problem) == ("failed", spreadsheets.NO_ROOM)
+    assert list(tmp_path.iterdir()) == []

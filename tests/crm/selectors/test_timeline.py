@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from crm.models import Note, Stage
+from crm.models import Change, Note, Stage
 from crm.models.tracking import acting_as
 from crm.selectors import timeline
 from crm.selectors.timeline import TimelineNote
@@ -28,6 +28,13 @@ def test_it_tells_of_the_lead_and_its_deals_newest_first(company, sales):
     assert [entry.title for entry in told.entries] == ["Deal won", "Deal created", "Lead created"]
     assert {entry.event.actor for entry in told.entries} == {sales.user}
     assert told.older == ""
+
+
+def test_a_change_of_a_later_version_is_in_it_without_words_of_its_own(company):
+    lead = make_lead(company)
+    Change.objects.create(company=company, lead=lead, field="shoe size", old="41", new="42")
+
+    assert [entry.title for entry in timeline.of_lead(lead).entries] == ["Changed", "Lead created"]
 
 
 def test_a_deals_timeline_leaves_out_its_lead(company):

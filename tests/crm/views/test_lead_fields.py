@@ -1,5 +1,7 @@
 """Details of a lead, each edited in its row."""
 
+import re
+
 import pytest
 from django.utils import timezone
 
@@ -66,6 +68,20 @@ def test_the_second_of_two_who_change_the_same_detail_is_told(client_as, sales, 
     assert 'value="+31 20 555 0100"' in refused  # saved again, it overwrites this
     assert left == "+31 20 555 0100"
     assert Lead.objects.get().phone == "+31 20 555 0999"
+
+
+def test_who_is_told_that_the_owner_was_taken_off_meanwhile_can_save_again(client_as, sales, admin, lead):
+    Lead.objects.update(owner=admin.user)
+    url, opened = f"/leads/{lead.pk}/fields/owner/", {"initial-owner": str(admin.user_id)}
+    Lead.objects.update(owner=None)
+    client = client_as(sales)
+
+    refused = client.post(url, {"owner": sales.user_id, **opened}, headers=HTMX).content.decode()
+    now_opened = re.search(r'name="initial-owner"[^>]*value="([^"]*)"|name="initial-owner"', refused)
+    assert now_opened
+    client.post(url, {"owner": sales.user_id, "initial-owner": now_opened[1] or ""}, headers=HTMX)
+
+    assert Lead.objects.get().owner == sales.user
 
 
 def test_another_detail_that_has_changed_meanwhile_is_no_conflict_and_stays(client_as, sales, lead):

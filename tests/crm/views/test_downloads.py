@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from crm.exporting.cells import as_text
-from crm.views.exports import _lines
+from crm.views.downloads import _lines
 from tests.size import sized
 
 pytestmark = pytest.mark.covers("S21")

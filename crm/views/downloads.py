@@ -1,4 +1,4 @@
-"""Files that are streamed, so that they can be of any size: CSV exports, and downloads of what a worker has written."""
+"""Downloads, streamed so that they can be of any size: CSV of rows, and files that a worker has written."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,14 +11,14 @@ from django.shortcuts import redirect
 
 from crm.accounts.decorators import MemberRequest
 from crm.exporting.cells import csv_line
-from crm.models import AuditAction
+from crm.models import AuditAction, ExportFormat
+from crm.selectors.data_exports import CONTENT_TYPES
 from crm.services import audit, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 # While a reader is behind, an export keeps a thread and a cursor (docs/decisions/slow-clients-cost-no-thread.md).
 AT_A_TIME: Final = 2  # of a company
 EXPORT_SECONDS: Final = 15 * 60
-CSV: Final = "text/csv; charset=utf-8"
 
 P = TypeVar("P", str, bytes)
 
@@ -38,7 +38,9 @@ def export(
     except rate_limits.TooOften as error:
         return _refused(request, error, back_to)
     audit.record(company=company_id, action=AuditAction.EXPORT, details={"what": what})
-    return _file(_lines(head, rows), place, name=f"{what.replace(' ', '-')}.csv", content_type=CSV)
+    return _file(
+        _lines(head, rows), place, name=f"{what.replace(' ', '-')}.csv", content_type=CONTENT_TYPES[ExportFormat.CSV]
+    )
 
 
 def download(
