@@ -67,9 +67,11 @@ def forget_leads(company_id: int, lead_ids: Sequence[int], **kwargs: Any) -> Non
 
 
 @receiver(leads_merged)
-def merge_leads(company_id: int, kept: int, gone: int, **kwargs: Any) -> list[int]:
+def merge_leads(merge: LeadMerge, without_address: Collection[int], **kwargs: Any) -> list[merges.Ended]:
     """Let the events of the lead that goes follow. Returns those that are not sent because of it."""
-    return merges.follow_merge(company_id=company_id, kept=kept, gone=gone)
+    return merges.follow_merge(
+        company_id=merge.company_id, kept=merge.kept_id, gone=merge.gone_id, without_address=without_address
+    )
 
 
 @receiver(merge_undone)

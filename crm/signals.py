@@ -7,8 +7,9 @@ release. Receivers stop what has not gone out, and return an `AlreadyTold` for w
 `lead_contact_changed(sender, lead_ids)`: leads whose e-mail address or `share_with_ad_platforms` changed.
 `lead_erased(sender, company_id, lead_ids)`: people being erased. Receivers also delete what they have stored about
 them, and return only when nothing is still using it.
-`leads_merged(sender, company_id, kept, gone)`: all of one lead's CRM events are now another's (both are ids). Receivers
-let what has not gone out follow, send nothing more for it, and return the keys of what they have ended.
+`leads_merged(sender, merge, without_address)`: all of one lead's CRM events are now another's, as the `LeadMerge` has
+them. `without_address` are those of the two that had no e-mail address before. Receivers let what has not gone out
+follow, send nothing more for it, and return a list of what they have ended, as JSON, which an undo gives back.
 `merge_undone(sender, merge)`: CRM events are their former lead's again, as the `LeadMerge` has them, `ended` included.
 `company_closed(sender, company_id)`, `company_reopened(sender, company_id)`: the operator switched a company off or on.
 """

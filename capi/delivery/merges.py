@@ -5,59 +5,76 @@ after its opt-out. They keep their ids, times, states and places. docs/decisions
 for each state.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from capi.delivery import places, planning
-from capi.delivery.recall import recall_unsent
+from capi.delivery.recall import may_be_in, recall_unsent
+from capi.delivery.settle import PASSING_ON
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
-from capi.models.choices import OPEN_STATES, STATES_THAT_HOLD_ONCE, Reason, State
+from capi.models.choices import OPEN_STATES, Frequency, Reason, State
 from capi.models.lookups import IdList
 
-ENDED_BY_MERGE = (Reason.ALREADY_COUNTED, Reason.OPTED_OUT)
-REPORTED = Q(state__in=STATES_THAT_HOLD_ONCE) | Q(may_have_arrived=True)
+ENDED_BY_MERGE: Final = (Reason.MERGED, Reason.OPTED_OUT)
+ENDED_FOR_HEIRS: Final = (*PASSING_ON, Reason.BACKFILL_CANCELLED)
+FREQUENCIES_THAT_SKIP: Final = (Frequency.ONCE, Frequency.PER_PERSON)
+Ended = tuple[int, int | None]  # an event, and the `once_key` that it had
+# Later than this much before: SQLite compares texts, and its times of the database's clock are shorter.
+MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def follow_merge(*, company_id: int, kept: int, gone: int) -> list[int]:
+def follow_merge(*, company_id: int, kept: int, gone: int, without_address: Collection[int]) -> list[Ended]:
     """Let the events of one lead be another's, whose CRM events they belong to now. Returns those that this ended.
 
-    Call it inside the transaction of the merge, which has locked both leads and their deals.
+    `without_address` has those of the two leads that had none before the merge. Call it inside the transaction of the
+    merge, which has locked both leads and their deals.
     """
-    recall_unsent([company_id])
+    on_the_wire = may_be_in(recall_unsent([company_id]))
     moved = IdList(_of_lead(company_id, gone).values_list("pk", flat=True))
+    for lead in without_address:
+        # It may have lost it since they were queued. So they wait now, as their next turn would have found.
+        planning.wait_for_address(_of_lead(company_id, lead).exclude(on_the_wire))
     _of_lead(company_id, gone).update(lead=kept)
     events = _of_lead(company_id, kept)
-    was_open = list(events.filter(state__in=OPEN_STATES).values_list("pk", flat=True))
+    was_open = dict(events.filter(state__in=OPEN_STATES).values_list("pk", "once_key"))
     planning.skip(events)
     _end_repeats(events, moved)
     _take_free_places(events.filter(pk__one_of=moved), was=gone, now=kept)
     if planning.release_waiting(events):
         wake_on_commit(company_id)
-    ended = ConversionEvent.objects.filter(pk__one_of=was_open).exclude(state__in=OPEN_STATES)
-    return list(ended.values_list("pk", flat=True))
+    ended = ConversionEvent.objects.filter(pk__one_of=IdList(was_open)).exclude(state__in=OPEN_STATES)
+    return [(pk, was_open[pk]) for pk in ended.values_list("pk", flat=True)]
 
 
 def follow_undo(
-    *, company_id: int, kept: int, gone: int, crm_events: Sequence[int], ended: Sequence[int], since: datetime
+    *, company_id: int, kept: int, gone: int, crm_events: Sequence[int], ended: Iterable[Ended], since: datetime
 ) -> None:
     """Let the events of these CRM events be their former lead's again.
 
-    Those that the merge ended are open again. What was skipped since, for a place that goes back as well, moves up.
+    Those that the merge ended are open again. What was skipped since, or not tried because of the other lead, moves up.
     """
-    recall_unsent([company_id])
-    events = ConversionEvent.objects.for_company(company_id)
+    on_the_wire = may_be_in(recall_unsent([company_id]))
     back = IdList(_of_lead(company_id, kept).filter(crm_event__in=crm_events).values_list("pk", flat=True))
-    returning = events.filter(pk__one_of=back)
-    rules = list(returning.filter(deal=None, once_key=kept).values_list("rule", flat=True))
+    returning = ConversionEvent.objects.for_company(company_id).filter(pk__one_of=back)
     returning.update(lead=gone)
     _take_free_places(returning, was=kept, now=gone)
-    skipped = events.filter(lead__in=[kept, gone], state=State.SKIPPED, reason__in=ENDED_BY_MERGE)
-    places.reopen(skipped.filter(pk__one_of=ended))
-    places.reopen(skipped.filter(reason=Reason.ALREADY_COUNTED, rule__in=rules, created_at__gte=since))
+    of_both = ConversionEvent.objects.for_company(company_id).filter(lead__in=[kept, gone], is_test=False)
+    settled_since = of_both.filter(settled_at__gt=since - MICROSECOND)
+    # A rule that began to count once since has given the two leads one place.
+    places.claim(_ids(of_both.filter(deal=None)))
+    keys = dict(ended)
+    by_merge = of_both.filter(pk__one_of=IdList(keys), state=State.SKIPPED, reason__in=ENDED_BY_MERGE)
+    places.reopen_in_place(by_merge, {pk: key for pk, key in keys.items() if key is not None})
+    places.reopen(by_merge)
+    skipped = settled_since.filter(state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
+    places.reopen(skipped.filter(rule__frequency__in=FREQUENCIES_THAT_SKIP))
+    places.pass_on(_ids(settled_since.filter(reason__in=ENDED_FOR_HEIRS)))
+    planning.wait_for_address(of_both.filter(lead__email="").exclude(on_the_wire))
     wake_on_commit(company_id)
 
 
@@ -65,16 +82,23 @@ def _of_lead(company_id: int, lead_id: int) -> Events:
     return ConversionEvent.objects.for_company(company_id).filter(lead=lead_id, is_test=False)
 
 
+def _ids(events: Events) -> IdList:
+    return IdList(events.values_list("pk", flat=True))
+
+
 def _end_repeats(events: Events, moved: IdList) -> None:
     """End what waits for an address, about one of the two leads, if its rule has reported the other or is about to.
 
-    Where both only wait, the events of the lead that is kept go on waiting.
+    Where both only wait, the events of the lead that is kept go on waiting. A rule that counts people finds out itself,
+    by the address, when it sends.
     """
-    about_lead = events.filter(deal=None)
+    about_lead = events.filter(deal=None).exclude(rule__frequency=Frequency.PER_PERSON)
     of_gone, of_kept = about_lead.filter(pk__one_of=moved), about_lead.exclude(pk__one_of=moved)
     for waiting, others in ((of_gone, of_kept), (of_kept, of_gone)):
-        rules = set(others.filter(REPORTED).values_list("rule", flat=True))
-        planning.end(waiting.filter(state=State.WAITING, rule__in=rules), State.SKIPPED, Reason.ALREADY_COUNTED)
+        rules = set(others.filter(places.REPORTED).values_list("rule", flat=True))
+        # By their keys: `end` takes no join.
+        repeats = _ids(waiting.filter(state=State.WAITING, rule__in=rules))
+        planning.end(ConversionEvent.objects.filter(pk__one_of=repeats), State.SKIPPED, Reason.MERGED)
 
 
 def _take_free_places(events: Events, *, was: int, now: int) -> None:

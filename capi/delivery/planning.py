@@ -77,6 +77,12 @@ def release_waiting(events: QuerySet[ConversionEvent]) -> set[int]:
     return companies
 
 
+def wait_for_address(events: QuerySet[ConversionEvent]) -> None:
+    """Make the pending ones of these events wait, which are not on the wire and whose lead has no address."""
+    pending = events.filter(state=State.PENDING).exclude(reason=Reason.TAKEN_BACK)
+    pending.update(state=State.WAITING, reason=Reason.NO_EMAIL)
+
+
 def skip(events: QuerySet[ConversionEvent]) -> int:
     """Skip the open ones of these events whose lead opted out. Returns how many there were."""
     return end(_of_leads(Q(share_with_ad_platforms=False), events), State.SKIPPED, Reason.OPTED_OUT)

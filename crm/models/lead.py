@@ -16,7 +16,7 @@ from crm.models.picklist import CODE_LENGTH, FIRST_TYPE
 from crm.models.search import matches
 from crm.models.steps import LeadMeaning, LeadStatus
 from crm.models.tenancy import CompanyQuerySet
-from crm.models.tracking import Tracked, TrackedQuerySet
+from crm.models.tracking import DeletedMeanwhile, Tracked, TrackedQuerySet
 
 
 class LeadQuerySet(TrackedQuerySet["Lead"]):
@@ -150,12 +150,21 @@ class Lead(Tracked):
     def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any) -> Any:
         # A form opened before an erasure or a merge must not undo it by writing back what it read.
         values = [value for value in values if value[0].name not in FINAL_FOR_A_FORM]
+        # In the statement itself, which checks it again after it has waited for a merge.
+        not_merged = base_qs.filter(merged_into=None)
         try:
-            return super()._do_update(base_qs, using, pk_val, values, *args)
+            updated = super()._do_update(not_merged, using, pk_val, values, *args)
+        except DeletedMeanwhile:
+            updated = False
+            if not base_qs.filter(pk=pk_val).exists():
+                raise
         except IntegrityError as error:
             if NOTHING_OF_AN_ERASED_LEAD in str(error):
                 raise PersonErased from error
             raise
+        if not updated and base_qs.filter(pk=pk_val).exists():
+            raise LeadMerged
+        return updated
 
     def clean(self) -> None:
         """Raise ValidationError if the lead has no name or another company's status."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from crm.models import CrmEvent, CustomField, Deal, FieldSubject, Lead, LeadMerge, LeadType, Tag, Task
@@ -97,7 +96,7 @@ def _compared(kept: Lead, gone: Lead, key: str, label: str, ours: str, theirs: s
     return MergeField(key, label, ours, theirs, differs(kept, gone, key), is_filled_by_other)
 
 
-def undoable_merges(lead: Lead) -> QuerySet[LeadMerge]:
-    """The merges into this lead that can still be undone, the newest first."""
+def undoable_merge(lead: Lead) -> LeadMerge | None:
+    """The newest merge into this lead, which can be undone. Those before it are offered after it, in turn."""
     recent = LeadMerge.objects.for_company(lead.company_id).filter(kept=lead, merged_at__gt=Now() - UNDO_FOR)
-    return recent.select_related("gone", "merged_by")
+    return recent.select_related("gone", "merged_by").first()

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from crm.models import AuditAction, Deal, Lead, LeadStatus, Note, Stage
-from crm.models.lead import LeadQuerySet
+from crm.models.lead import LeadMerged, LeadQuerySet
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
 from crm.services.erasure import person_kept
@@ -51,8 +51,13 @@ def lock_outcome(deal: Deal) -> None:
 
 @transaction.atomic
 def delete(*, row: Lead | Deal) -> None:
-    """Delete a deal, or a lead with its deals. The audit log keeps their numbers."""
+    """Delete a deal, or a lead with its deals. The audit log keeps their numbers.
+
+    Raises LeadMerged for a lead that has been merged into another one: an undo of other merges has to know of it.
+    """
     if isinstance(row, Lead):
+        if any(Lead.objects.select_for_update().filter(pk=row.pk).values_list("merged_into", flat=True)):
+            raise LeadMerged
         details: audit.Details = {"deals": list(row.deals.order_by("pk").values_list("pk", flat=True))}
         audit.record(company=row.company_id, action=AuditAction.LEAD_DELETED, about=row, details=details)
     else:
@@ -75,10 +80,16 @@ def version_of(row: Lead | Deal | Note) -> str:
 def unchanged_since(version: str, row: Lead | Deal) -> Iterator[None]:
     """Lock the row and its lead while the row is saved. A version of "" matches any.
 
-    Raises ChangedMeanwhile if the version differs, PersonErased, and DoesNotExist if the row has been deleted.
+    Raises ChangedMeanwhile if the version differs, or a deal is another lead's now, PersonErased, and DoesNotExist if
+    the row has been deleted.
     """
     with person_kept(row.pk if isinstance(row, Lead) else row.lead_id):
         current = type(row)._base_manager.select_for_update(no_key=True).get(pk=row.pk)
-        if version and version_of(current) != version:
+        if (version and version_of(current) != version) or _is_of_another_lead(current, row):
             raise ChangedMeanwhile
         yield
+
+
+def _is_of_another_lead(current: Lead | Deal, row: Lead | Deal) -> bool:
+    """True for a deal that a merge, or its undo, has moved since it was read: its save would move it back."""
+    return isinstance(current, Deal) and isinstance(row, Deal) and current.lead_id != row.lead_id

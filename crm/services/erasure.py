@@ -56,6 +56,8 @@ ERASED_LINE: Final = re.compile(r"Erased lead (\d{1,18}) of company (\d{1,18}), 
 def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
     """Erase the person behind a lead. Returns the receipt, or None if they had been erased before.
 
+    Raises LeadMerged if it has been merged into another lead, which has most of what there is of the person.
+
     Runs in one transaction. When this returns, no request to an ad platform contains the person, nor will any later
     one: it waits for a request in flight, for slightly more than SEND_TIMEOUT_SECONDS at most. It can't be part of a
     larger transaction, because the wait would have to last until the end of that.
@@ -86,11 +88,14 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
 def _locked(lead: Lead) -> list[Lead]:
     """The leads of the person: this one and those that were merged into it, without any that were erased before.
 
-    They are locked first, as every change of a lead does, so that changes run one after the other.
+    They are locked first, as every change of a lead does, so that changes run one after the other. Raises LeadMerged.
     """
     person = Lead.objects.of_person(lead).select_for_update(no_key=True).filter(erased_at=None)
     list(person)
-    return list(person.all())  # read again: with what was merged into it while this waited. Nothing more can be now
+    leads = list(person.all())  # read again: with what was merged into it while this waited. Nothing more can be now
+    if any(each == lead and not each.is_current for each in leads):
+        raise LeadMerged
+    return leads
 
 
 def _erase(lead: Lead) -> list[int]:
@@ -111,12 +116,16 @@ def _erase(lead: Lead) -> list[int]:
 def erased_earlier(lines: Iterable[str]) -> Iterator[Lead]:
     """The people whose erasure these log lines report, and whom a restored backup has brought back.
 
-    The time when a lead was added tells it from a later one, which may have the same number.
+    The time when a lead was added tells it from a later one, which may have the same number. Those that the backup has
+    merged into other leads come last, and only without these: who erases the others erases them.
     """
+    found: list[Lead] = []
     for lead_id, company_id, added in dict.fromkeys(found for line in lines for found in ERASED_LINE.findall(line)):
         leads = Lead.objects.filter(company=company_id, created_at=datetime.fromisoformat(added))
-        if lead := leads.filter(pk=lead_id, erased_at=None).first():
-            yield lead
+        found += leads.filter(pk=lead_id, erased_at=None)
+    back = {lead.pk for lead in found}
+    yield from (lead for lead in found if lead.merged_into_id is None)
+    yield from (lead for lead in found if lead.merged_into_id is not None and lead.merged_into_id not in back)
 
 
 @contextmanager

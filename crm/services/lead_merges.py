@@ -58,8 +58,9 @@ def merge_leads(*, kept: Lead, gone: Lead, taken: Collection[str] = (), version:
     merge.moved = {model._meta.label: move(model, column, gone, kept) for model, column in FOLLOWING}
     Lead.objects.filter(pk=kept.pk).update_without_events(**as_columns(kept, written), updated_at=Now())
     Lead.objects.filter(pk=gone.pk).update(merged_into=kept, updated_at=Now())
-    told = leads_merged.send(sender=Lead, company_id=kept.company_id, kept=kept.pk, gone=gone.pk)
-    merge.ended = [key for _, keys in told for key in keys or ()]
+    without_address = [lead.pk for lead in (kept, gone) if not lead.email]  # as they were read, before all this
+    told = leads_merged.send(sender=Lead, merge=merge, without_address=without_address)
+    merge.ended = [each for _, ended in told for each in ended or ()]
     merge.save()
     LeadDuplicate.objects.open().of([gone.pk]).delete()
     record(merge, AuditAction.LEADS_MERGED, of_leads=[kept.pk])

@@ -1,5 +1,6 @@
 """Undoing a merge of leads: each row and value goes back unless it has been changed since."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from django.db.models.functions import Now
 
 from crm.models import (
     AuditAction,
+    ChangedField,
     CrmEvent,
     CustomField,
     Deal,
@@ -29,7 +31,7 @@ from crm.signals import merge_undone
 
 UNDONE_BEFORE: Final = "There is nothing to undo: this merge has been undone, or is more than a day old."
 ERASED: Final = "Not undone: the person was erased, and nothing about them is restored."
-MERGED_SINCE: Final = "Not undone: {kept} has been merged into {other} since. Undo that first."
+MERGED_SINCE: Final = "Not undone: {gone} has been merged into {kept} since. Undo that first."
 HISTORY: Final = (CrmEvent, Note)  # goes back with the deals that it is about
 NAMED: Final = {Deal: "deal", Task: "task", LeadTag: "tag"}
 
@@ -50,9 +52,11 @@ def undo_merge(*, merge: LeadMerge) -> PartedLeads:
     found = LeadMerge.objects.select_for_update().filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR).first()
     _refuse(kept, gone, found)
     result = PartedLeads(kept, gone)
-    _put_values_back(merge, result)
+    opted_out_since = _has_opted_out_since(merge, kept)
+    _put_values_back(merge, result, but=[SHARING] if opted_out_since else [])
     _move_back(merge, result)
-    Lead.objects.filter(pk=gone.pk).update(merged_into=None, updated_at=Now(), **_opted_out_since(merge, kept))
+    sharing = {SHARING: False} if opted_out_since else {}
+    Lead.objects.filter(pk=gone.pk).update(merged_into=None, updated_at=Now(), **sharing)
     record(merge, AuditAction.MERGE_UNDONE, of_leads=[kept.pk, gone.pk])
     _history_back(Note, merge, kept, gone)
     merge_undone.send(sender=Lead, merge=merge, crm_events=_history_back(CrmEvent, merge, kept, gone))
@@ -66,21 +70,26 @@ def _refuse(kept: Lead, gone: Lead, merge: LeadMerge | None) -> None:
     if kept.erased_at or gone.erased_at:
         raise MergeRefused(ERASED)
     if kept.merged_into is not None:
-        raise MergeRefused(MERGED_SINCE.format(kept=kept, other=kept.merged_into))
+        raise MergeRefused(MERGED_SINCE.format(gone=kept, kept=kept.merged_into))
     if merge is None or gone.merged_into_id != kept.pk:
         raise MergeRefused(UNDONE_BEFORE)
+    # Each has noted the values and the open events that the one before had left.
+    if later := LeadMerge.objects.filter(kept=kept, pk__gt=merge.pk).select_related("gone").last():
+        raise MergeRefused(MERGED_SINCE.format(gone=later.gone, kept=kept))
 
 
-def _put_values_back(merge: LeadMerge, result: PartedLeads) -> None:
+def _put_values_back(merge: LeadMerge, result: PartedLeads, *, but: Collection[str]) -> None:
     kept = result.kept
     fields = CustomField.objects.of(kept.company_id, FieldSubject.LEAD).not_removed()
     names = dict(fields.values_list("key", "name"))
     back = {
         column: value
         for column, value in merge.before.items()
-        if value_of(kept, column) == merge.written[column] and _still_exists(column, value, names)
+        if column not in but and value_of(kept, column) == merge.written[column]
+        if _still_exists(column, value, names)
     }
-    result.changed_since += labels_of([column for column in merge.before if column not in back], names)
+    left = [column for column, value in merge.before.items() if column not in back and value_of(kept, column) != value]
+    result.changed_since += labels_of(left, names)
     Lead.objects.filter(pk=kept.pk).update_without_events(**as_columns(kept, back), updated_at=Now())
 
 
@@ -92,9 +101,14 @@ def _still_exists(column: str, value: Any, custom_names: dict[str, str]) -> bool
     return model is None or value is None or model._default_manager.filter(pk=value).exists()
 
 
-def _opted_out_since(merge: LeadMerge, kept: Lead) -> dict[str, bool]:
-    """The opt-out of a person who gave it while the leads were one, for the other lead too."""
-    return {SHARING: False} if merge.written[SHARING] and not kept.share_with_ad_platforms else {}
+def _has_opted_out_since(merge: LeadMerge, kept: Lead) -> bool:
+    """True if the person opted out while the leads were one: that holds for both."""
+    if kept.share_with_ad_platforms:
+        return False
+    # By their keys: the merge has written its own change of it before the one that tells of the merge.
+    of_merge = kept.changes.filter(field=ChangedField.MERGE, old=str(merge.gone_id)).order_by("pk").last()
+    since = kept.changes.filter(field=ChangedField.SHARING, pk__gt=of_merge.pk if of_merge else 0)
+    return merge.written[SHARING] or since.exists()
 
 
 def _move_back(merge: LeadMerge, result: PartedLeads) -> None:

@@ -22,7 +22,7 @@ from crm.models.roles import Action
 from crm.models.search import has_short_word
 from crm.selectors import timeline
 from crm.selectors.custom_fields import fields_in_use, shown_values
-from crm.selectors.lead_merges import undoable_merges
+from crm.selectors.lead_merges import undoable_merge
 from crm.selectors.leads import LeadColumn, all_columns, columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
 from crm.selectors.status_changes import status_change
@@ -177,7 +177,7 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
             "deals": instance.deals.select_related("stage"),
             "tasks": open_tasks_of(instance),
             "timeline": timeline.of_lead(instance, request.membership, before=request.GET.get("before", "")),
-            "merges": undoable_merges(instance),
+            "merge": undoable_merge(instance),
             "statuses": LeadStatus.objects.for_company(company).offered(),
             "type": LeadType.objects.for_company(company).filter(code=instance.type).first(),
             "custom": shown_values(fields_in_use(company, FieldSubject.LEAD), instance.custom, company),

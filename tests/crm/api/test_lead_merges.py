@@ -2,9 +2,11 @@
 
 import pytest
 
-from crm.models import ApiKey, Lead
+from crm.api.deals import DealSerializer
+from crm.api.serializers import LeadSerializer
+from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus
 from crm.services.lead_merges import merge_leads
-from tests.conftest import make_lead
+from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +52,46 @@ def test_bad_input_merges_nothing(api, leads, other_company, body, status):
 
     assert api("post", f"/api/v1/leads/{kept.pk}/merge/", body).status_code == status
     assert not Lead.objects.filter(merged_into__isnull=False).exists()
+
+
+@pytest.fixture
+def merging_meanwhile(leads, monkeypatch):
+    """Let the second lead be merged into the first once a request has read what it changes."""
+
+    def merging(serializer):
+        update = serializer.update
+
+        def update_later(self, instance, data):
+            merge_leads(kept=leads[0], gone=leads[1])
+            return update(self, instance, data)
+
+        monkeypatch.setattr(serializer, "update", update_later)
+
+    return merging
+
+
+@pytest.mark.parametrize("body", [{"share_with_ad_platforms": False}, {"status": "qualified"}, {"tags": []}])
+def test_nothing_is_written_to_a_lead_that_is_merged_meanwhile(api, company, leads, merging_meanwhile, body):
+    gone = leads[1]
+    merging_meanwhile(LeadSerializer)
+    if "status" in body:
+        body = {"status": LeadStatus.objects.get(company=company, meaning="qualified").pk}
+
+    response = api("patch", f"/api/v1/leads/{gone.pk}/", body)
+
+    assert (response.status_code, "merged into another one" in response.json()["detail"]) == (409, True)
+    assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
+    assert Lead.objects.filter(share_with_ad_platforms=False).count() == 0
+
+
+def test_no_deal_is_given_to_a_lead_that_is_merged_meanwhile(api, company, leads, merging_meanwhile):
+    deal = make_deal(make_lead(company, email="third@example.com"))
+    merging_meanwhile(DealSerializer)
+
+    response = api("patch", f"/api/v1/deals/{deal.pk}/", {"lead": leads[1].pk})
+
+    assert response.status_code == 409
+    assert Deal.objects.get().lead == deal.lead
 
 
 def test_a_repeated_request_returns_the_lead_that_was_kept(api, leads):

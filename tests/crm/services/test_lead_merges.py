@@ -29,7 +29,7 @@ from crm.models.lead import LeadMerged
 from crm.models.lead_duplicate import likely_duplicates
 from crm.models.recorder import acting_as
 from crm.selectors import timeline
-from crm.services.editing import ChangedMeanwhile, delete
+from crm.services.editing import ChangedMeanwhile, delete, unchanged_since
 from crm.services.erasure import erase_lead, person_kept
 from crm.services.lead_merges import MergeRefused, merge_leads, version_of_both
 from crm.services.merge_undo import undo_merge
@@ -223,16 +223,51 @@ def test_a_merge_can_be_undone_once_and_for_a_day(kept, gone):
         undo_merge(merge=merge)
 
 
-def test_nothing_is_written_to_a_merged_lead_by_a_form_that_was_open(kept, gone):
+@pytest.mark.parametrize("fields", [None, ["title"], ["share_with_ad_platforms"]])
+def test_nothing_is_written_to_a_merged_lead_by_a_form_that_was_open(kept, gone, fields):
     form = again(gone)
     merge_leads(kept=kept, gone=gone)
 
-    form.title = "Chair"
-    form.save()
+    form.title, form.share_with_ad_platforms = "Chair", False
+    with pytest.raises(LeadMerged), transaction.atomic():
+        form.save(update_fields=fields)
     with pytest.raises(LeadMerged), person_kept(gone.pk):
         pass
 
+    assert (again(gone).merged_into, again(gone).title) == (kept, "Head of Fleet")
+    assert again(gone).share_with_ad_platforms
+
+
+def test_a_merged_lead_is_not_deleted_by_itself(kept, gone):
+    merge_leads(kept=kept, gone=gone)
+
+    with pytest.raises(LeadMerged):
+        delete(row=gone)
+
     assert again(gone).merged_into == kept
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_person_is_erased_by_the_lead_that_was_kept_alone(kept, gone):
+    merge_leads(kept=kept, gone=gone)
+
+    with pytest.raises(LeadMerged):
+        erase_lead(lead=gone)
+
+    assert again(gone).email == "p.dekker@mail.example"
+    assert LeadMerge.objects.exists()
+
+
+def test_a_form_of_a_deal_that_an_undo_has_moved_does_not_move_it_back(kept, gone):
+    deal = make_deal(gone)
+    merge = merge_leads(kept=kept, gone=gone)
+    form = again(deal)
+    undo_merge(merge=merge)
+
+    with pytest.raises(ChangedMeanwhile), unchanged_since("", form):
+        form.save()
+
+    assert again(deal).lead == gone
 
 
 def test_an_earlier_change_of_the_merged_lead_is_not_undone_before_the_merge(company, kept, gone):
