@@ -65,15 +65,15 @@ def follow_undo(
     _take_free_places(returning, was=kept, now=gone)
     of_both = ConversionEvent.objects.for_company(company_id).filter(lead__in=[kept, gone], is_test=False)
     settled_since = of_both.filter(settled_at__gt=since - MICROSECOND)
-    # A rule that began to count once since has given the two leads one place.
-    places.claim(_ids(of_both.filter(deal=None)))
+    _give_each_its_place(of_both.filter(deal=None))
     keys = dict(ended)
     by_merge = of_both.filter(pk__one_of=IdList(keys), state=State.SKIPPED, reason__in=ENDED_BY_MERGE)
     places.reopen_in_place(by_merge, {pk: key for pk, key in keys.items() if key is not None})
     places.reopen(by_merge)
     skipped = settled_since.filter(state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
     places.reopen(skipped.filter(rule__frequency__in=FREQUENCIES_THAT_SKIP))
-    places.pass_on(_ids(settled_since.filter(reason__in=ENDED_FOR_HEIRS)))
+    for lead in (kept, gone):
+        places.pass_on(_ids(settled_since.filter(lead=lead, reason__in=ENDED_FOR_HEIRS)))
     planning.wait_for_address(of_both.filter(lead__email="").exclude(on_the_wire))
     wake_on_commit(company_id)
 
@@ -99,6 +99,13 @@ def _end_repeats(events: Events, moved: IdList) -> None:
         # By their keys: `end` takes no join.
         repeats = _ids(waiting.filter(state=State.WAITING, rule__in=rules))
         planning.end(ConversionEvent.objects.filter(pk__one_of=repeats), State.SKIPPED, Reason.MERGED)
+
+
+def _give_each_its_place(events: Events) -> None:
+    """Give these events of two leads their places, if a rule that began to count once since gave the two only one."""
+    without = events.filter(places.REPORTED, rule__frequency=Frequency.ONCE, once_key=None)
+    for rule in without.values_list("rule", flat=True).order_by("rule").distinct():
+        places.claim(_ids(events.filter(rule=rule)))
 
 
 def _take_free_places(events: Events, *, was: int, now: int) -> None:

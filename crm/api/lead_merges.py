@@ -12,8 +12,8 @@ from crm.models.merge_fields import CHOSEN, CUSTOM
 class MergeSerializer(serializers.Serializer[Any]):
     """`take` names the fields whose values are those of the lead that goes, custom ones as `custom.key`."""
 
-    lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).current(),
+    lead = OwnRowField(  # with those that were merged: a script may repeat a request whose response was lost
+        rows=lambda company: Lead.objects.for_company(company).filter(erased_at=None),
         otherwise="Choose one of your company's leads.",
     )
     take = serializers.ListField(child=Text(max_length=80), required=False, max_length=100)

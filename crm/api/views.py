@@ -152,12 +152,17 @@ class LeadViewSet(PipelineViewSet[Lead]):
     @extend_schema(request=MergeSerializer, responses=LeadSerializer)
     @action(detail=True, methods=["post"])
     def merge(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Merge another lead into this one. No conversion is sent, lost or doubled. Returns the merged lead."""
+        """Merge another lead into this one. No conversion is sent, lost or doubled. Returns the merged lead.
+
+        A request that is repeated changes nothing, and has the same response.
+        """
         kept = self.get_object()
         body = MergeSerializer(data=request.data, context=self.get_serializer_context())
         body.is_valid(raise_exception=True)
+        gone: Lead = body.validated_data["lead"]
         try:
-            merge_leads(kept=kept, gone=body.validated_data["lead"], taken=body.validated_data.get("take", ()))
+            if gone.merged_into_id != kept.pk:
+                merge_leads(kept=kept, gone=gone, taken=body.validated_data.get("take", ()))
         except MergeRefused as refused:
             raise Conflict(str(refused)) from refused
         return Response(self.get_serializer(self.get_object()).data)

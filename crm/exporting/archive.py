@@ -77,7 +77,7 @@ point before the decimals. An apostrophe before =, +, - or @ is not part of the 
 calculating it. Numbers such as "Lead number" are the same in all files, and join their rows.
 
 Not included: passwords and second factors, API keys and the access token, which nobody can read, the values of deleted
-custom fields, leads that were erased, and the audit log, which has an export of its own.
+custom fields, leads that were erased or merged into others, and the audit log, which has an export of its own.
 
 {files}
 """

@@ -1,164 +1,80 @@
 """Random histories with merges, some of them while a request is on the wire: I13, kept in a book of our own.
 
-No merge and no undo makes a conversion event. What was ever pending reaches LinkedIn, once. When all merges are undone,
-each event is its own lead's again, or its deal's. Two events in each state: tests/capi/delivery/test_merges.py.
+No merge and no undo makes a conversion event. What was ever pending reaches LinkedIn, once; what was skipped as a
+duplicate is one; nobody who has opted out is reported. When all merges are undone, each event is its own lead's again,
+or its deal's. Two events in each state: tests/capi/delivery/test_merges.py.
 """
 
 import random
 from collections import Counter
-from contextlib import suppress
 
 import pytest
 
-from capi.delivery import http_session
-from capi.models import Connection, ConversionEvent
+from capi.linkedin.identity import email_sha256
 from capi.models.choices import Reason, State
-from crm.models import CrmEvent, Deal, Lead, LeadMerge, LeadStatus, Stage
-from crm.services.editing import change_status, move_deal
-from crm.services.lead_merges import MergeRefused, merge_leads
-from crm.services.merge_undo import undo_merge
-from tests.capi.conftest import received, send_all, wait_is_over
+from crm.models import Lead
+from tests.capi.conftest import received
 from tests.faults import figures
+from tests.faults.merge_histories import History
 from tests.size import sized
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db, pytest.mark.representative, pytest.mark.sqlite]
 
-STEPS = 30
-
-
-class History:
-    """What people and workers do in a company, in an order that the dice decide."""
-
-    def __init__(self, company, sandbox, monkeypatch, dice) -> None:
-        self.company, self.sandbox, self.monkeypatch, self.dice = company, sandbox, monkeypatch, dice
-        self.owners: dict[str, int] = {}  # of each event, the lead that it was about when it was planned
-        self.certain: set[str] = set()  # events that were on their way to someone: they have to arrive
-        self.merges = 0
-
-    def live(self) -> None:
-        steps = (
-            self.add_lead, self.add_lead, self.add_deal, self.win_deal, self.pick_status, self.pick_status,
-            self.enter_address, self.send, self.pause, self.merge, self.merge, self.merge_on_the_wire, self.undo,
-        )  # fmt: skip
-        for _ in range(STEPS):
-            self.dice.choice(steps)()
-            self.note()
-
-    def note(self) -> None:
-        """Write down what there is: new events with their leads, and those that are on their way."""
-        for event_id, lead, state, address in self.events().values_list("event_id", "lead", "state", "lead__email"):
-            self.owners.setdefault(event_id, lead)
-            if state == State.PENDING and address:
-                self.certain.add(event_id)
-            elif state != State.ACCEPTED and not address:
-                self.certain.discard(event_id)  # an undo has taken the address away that a merge had given it
-
-    def events(self):
-        return ConversionEvent.objects.for_company(self.company)
-
-    def lead(self) -> Lead | None:
-        leads = list(Lead.objects.for_company(self.company).current().order_by("pk"))
-        return self.dice.choice(leads) if leads else None
-
-    def add_lead(self) -> None:
-        number = Lead.objects.count()
-        address = f"lead{number}@example.com" if self.dice.random() < 0.6 else ""
-        Lead.objects.create(company=self.company, first_name=f"Lead {number}", email=address)
-
-    def add_deal(self) -> None:
-        if lead := self.lead():
-            Deal.objects.create(company=self.company, lead=lead, title="Licences")
-
-    def win_deal(self) -> None:
-        if deals := list(Deal.objects.for_company(self.company).open().order_by("pk")):
-            move_deal(deal=self.dice.choice(deals), stage=Stage.objects.get(company=self.company, meaning="won"))
-
-    def pick_status(self) -> None:
-        if lead := self.lead():
-            meaning = self.dice.choice(["qualified", "qualified", "new"])
-            status = LeadStatus.objects.get(company=self.company, meaning=meaning)
-            change_status(leads=Lead.objects.filter(pk=lead.pk), status=status)
-
-    def enter_address(self) -> None:
-        if lead := self.lead():
-            Lead.objects.filter(pk=lead.pk, email="").update(email=f"late{lead.pk}@example.com")
-
-    def pause(self) -> None:
-        is_paused = self.dice.random() < 0.5
-        reason = Reason.TOKEN_REFUSED if is_paused else Reason.NONE
-        Connection.objects.for_company(self.company).update(is_paused=is_paused, paused_reason=reason)
-
-    def send(self) -> None:
-        wait_is_over()
-        send_all(self.company)
-
-    def merge(self) -> None:
-        kept, gone = self.lead(), self.lead()
-        if kept is None or gone is None:
-            return
-        before = self.counts()
-        with suppress(MergeRefused):
-            merge_leads(kept=kept, gone=gone, taken=[] if kept.email else ["email"])
-            self.merges += 1
-        assert self.counts() == before, "I13: a merge made something"
-
-    def merge_on_the_wire(self) -> None:
-        send, left = http_session.send, [self.merge]
-
-        def send_meanwhile(**request):
-            if left:
-                left.pop()()
-            return send(**request)
-
-        with self.monkeypatch.context() as patch:
-            patch.setattr(http_session, "send", send_meanwhile)
-            self.send()
-
-    def undo(self) -> None:
-        merge = LeadMerge.objects.for_company(self.company).order_by("-pk").first()
-        if merge is not None:
-            before = self.counts()
-            undo_merge(merge=merge)
-            assert self.counts() == before, "I13: an undo made something"
-
-    def counts(self) -> tuple[int, int]:
-        return self.events().count(), CrmEvent.objects.for_company(self.company).count()
-
-    def end(self) -> None:
-        Connection.objects.for_company(self.company).update(is_paused=False, paused_reason="", next_attempt_at=None)
-        for _ in range(2):
-            self.send()
-
-    def taken(self) -> Counter[str]:
-        ours = set(self.events().values_list("event_id", flat=True))
-        return Counter(element["eventId"] for element in received(self.sandbox) if element["eventId"] in ours)
+RULES = [
+    ("lead_created", "1001", "once"), ("lead_qualified", "1002", "every_time"), ("lead_qualified", "1003", "once"),
+    ("deal_won", "1004", "once"), ("lead_qualified", "1005", "per_person"), ("lead_qualified", "1006", "every_time"),
+]  # fmt: skip
+COUNTS_PEOPLE = "1005"
+ALWAYS_ONCE = ["1001", "1003"]
 
 
 @pytest.mark.parametrize("number", figures.seeds(sized(40, small=4)))
 def test_no_conversion_is_made_lost_or_doubled_by_merges(
     company, connected, make_rule, sandbox, monkeypatch, number
 ) -> None:
-    make_rule("lead_created", linkedin_id="1001", frequency="once")
-    make_rule("lead_qualified", linkedin_id="1002", frequency="every_time")
-    make_rule("lead_qualified", linkedin_id="1003", frequency="once")
-    make_rule("deal_won", linkedin_id="1004", frequency="once")
+    for crm_event, linkedin_id, frequency in RULES:
+        make_rule(crm_event, linkedin_id=linkedin_id, frequency=frequency)
     history = History(company, sandbox, monkeypatch, random.Random(number))
 
     history.live()
     history.end()
-
-    taken = history.taken()
-    assert history.certain - taken.keys() == set(), "I13: something that was pending was lost"
-    assert [event_id for event_id, times in taken.items() if times > 1] == [], "I13: something was sent twice"
-    assert_nothing_waits_in_vain(history)
-    while LeadMerge.objects.exists():
-        history.undo()
+    shared = history.events().filter(lead__share_with_ad_platforms=True)
+    assert_all_arrived_once(history, shared)
+    history.undo_all()
     history.end()
-    for event_id, lead, deal_lead in history.events().values_list("event_id", "lead", "deal__lead"):
-        assert lead == (deal_lead or history.owners[event_id]), "I13: an undo left an event with the other lead"
+
+    assert_all_arrived_once(history, shared)
+    assert_each_lead_is_as_it_was(history)
 
 
-def assert_nothing_waits_in_vain(history: History) -> None:
-    """Nothing waits any longer for an address that its lead has."""
+def assert_all_arrived_once(history: History, shared) -> None:
+    taken = history.taken()
+    of_shared = shared.exclude(rule__frequency="per_person").values_list("event_id", flat=True)
+    assert (history.certain & set(of_shared)) - taken.keys() == set(), "I13: something that was pending was lost"
+    assert [event_id for event_id, times in taken.items() if times > 1] == [], "I13: something was sent twice"
+    assert history.cancelled & taken.keys() == set(), "I13: something was made of a backfill that was cancelled"
     waiting = history.events().filter(state=State.WAITING).exclude(lead__email="")
     assert not waiting.exists(), "I13: something waits for an address that is there"
+    assert history.skipped_in_vain() == [], "I13: something was lost as the duplicate of nothing"
+    assert_people_are_counted_once(history, shared)
+
+
+def assert_people_are_counted_once(history: History, shared) -> None:
+    accepted = history.events().filter(state=State.ACCEPTED, rule__linkedin_id__in=ALWAYS_ONCE)
+    of_owners = Counter((event.rule_id, history.owners[event.event_id]) for event in accepted)
+    assert [owner for owner, times in of_owners.items() if times > 1] == [], "I13: a lead was counted twice"
+    hashes = Counter(
+        element["user"]["userIds"][0]["idValue"]
+        for element in received(history.sandbox)
+        if element["conversion"].endswith(f":{COUNTS_PEOPLE}")
+    )
+    assert [digest for digest, times in hashes.items() if times > 1] == [], "I13: a person was counted twice"
+    counted = shared.filter(rule__linkedin_id=COUNTS_PEOPLE, state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
+    for address in counted.exclude(lead__email="").values_list("lead__email", flat=True):
+        assert email_sha256(address) in hashes, "I13: a person was counted by nothing"
+
+
+def assert_each_lead_is_as_it_was(history: History) -> None:
+    for event_id, lead, deal_lead in history.events().values_list("event_id", "lead", "deal__lead"):
+        assert lead == (deal_lead or history.owners[event_id]), "I13: an undo left an event with the other lead"
+    assert dict(Lead.objects.values_list("pk", "email")) == history.addresses, "I13: an address is another lead's"

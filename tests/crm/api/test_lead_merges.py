@@ -4,7 +4,7 @@ import pytest
 
 from crm.api.deals import DealSerializer
 from crm.api.serializers import LeadSerializer
-from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus
+from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadMerge, LeadStatus
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead
 
@@ -34,6 +34,19 @@ def test_a_lead_is_merged_into_another_one(api, leads):
     missing = api("get", f"/api/v1/leads/{gone.pk}/")
     assert (missing.status_code, missing.json()["detail"]) == (404, f"Lead {gone.pk} was merged into lead {kept.pk}.")
     assert [row["id"] for row in api("get", "/api/v1/leads/").json()["results"]] == [kept.pk]
+
+
+def test_a_merge_that_is_repeated_changes_nothing_and_another_one_is_refused(api, company, leads):
+    kept, gone = leads
+    body = {"lead": gone.pk, "take": ["phone"]}
+    first = api("post", f"/api/v1/leads/{kept.pk}/merge/", body)
+
+    again = api("post", f"/api/v1/leads/{kept.pk}/merge/", body)
+    elsewhere = api("post", f"/api/v1/leads/{make_lead(company).pk}/merge/", body)
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert elsewhere.status_code == 409
+    assert LeadMerge.objects.count() == 1
 
 
 @pytest.mark.parametrize(
@@ -70,6 +83,7 @@ def merging_meanwhile(leads, monkeypatch):
     return merging
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("body", [{"share_with_ad_platforms": False}, {"status": "qualified"}, {"tags": []}])
 def test_nothing_is_written_to_a_lead_that_is_merged_meanwhile(api, company, leads, merging_meanwhile, body):
     gone = leads[1]
@@ -84,6 +98,7 @@ def test_nothing_is_written_to_a_lead_that_is_merged_meanwhile(api, company, lea
     assert Lead.objects.filter(share_with_ad_platforms=False).count() == 0
 
 
+@pytest.mark.django_db(transaction=True)
 def test_no_deal_is_given_to_a_lead_that_is_merged_meanwhile(api, company, leads, merging_meanwhile):
     deal = make_deal(make_lead(company, email="third@example.com"))
     merging_meanwhile(DealSerializer)
