@@ -74,7 +74,7 @@ def _refuse(kept: Lead, gone: Lead, merge: LeadMerge | None) -> None:
     if merge is None or gone.merged_into_id != kept.pk:
         raise MergeRefused(UNDONE_BEFORE)
     # Each has noted the values and the open events that the one before had left.
-    if later := LeadMerge.objects.filter(kept=kept, pk__gt=merge.pk).select_related("gone").last():
+    if later := LeadMerge.objects.filter(kept=kept, pk__gt=merge.pk).select_related("gone").first():
         raise MergeRefused(MERGED_SINCE.format(gone=later.gone, kept=kept))
 
 
