@@ -140,3 +140,17 @@ def test_the_number_of_queries_is_constant(client, leads, django_assert_max_num_
 
 def test_ops_may_not_merge(client_as, ops, leads):
     assert client_as(ops).get(URL, both(*leads)).status_code == 403
+
+
+def test_of_several_merges_the_newest_is_offered_to_be_undone(client, company, leads):
+    kept, first = leads
+    second = make_lead(company, first_name="Second")
+    older, newer = (merge_leads(kept=kept, gone=lead) for lead in (first, second))
+
+    offered = client.get(kept.get_absolute_url()).context["merge"]
+    refused = client.post(reverse("lead_merge_undo", args=[older.gone_id]), follow=True)
+    client.post(reverse("lead_merge_undo", args=[newer.gone_id]))
+
+    assert offered == newer
+    assert f"Not undone: {second} has been merged into {kept} since." in text_of(refused)
+    assert client.get(kept.get_absolute_url()).context["merge"] == older
