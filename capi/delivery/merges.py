@@ -75,6 +75,7 @@ def follow_undo(
     for lead in (kept, gone):
         places.pass_on(_ids(settled_since.filter(lead=lead, reason__in=ENDED_FOR_HEIRS)))
     planning.wait_for_address(of_both.filter(lead__email="").exclude(on_the_wire))
+    planning.release_waiting(of_both)
     wake_on_commit(company_id)
 
 

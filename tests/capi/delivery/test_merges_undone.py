@@ -178,6 +178,22 @@ def test_one_of_a_person_who_was_counted_waits_again_once_it_is_another_person(c
     assert len(set(hashes(sandbox))) == 2
 
 
+def test_what_has_come_to_wait_is_sent_once_its_lead_is_another_one_with_an_address(
+    company, connected, make_rule, sandbox
+):
+    make_rule("lead_qualified")
+    kept, gone = two_leads(company, "nothing", "pending")
+    merge = merge_leads(kept=kept, gone=gone)
+    Lead.objects.filter(pk=kept.pk).update(email="")
+    everything_is_sent(company)
+    assert ConversionEvent.objects.get().state == "waiting"
+
+    undo_merge(merge=merge)
+    everything_is_sent(company)
+
+    assert len(sent_ids(sandbox)) == 1
+
+
 # What was skipped while the two were one
 
 
