@@ -5,6 +5,7 @@ TCP_USER_TIMEOUT (in the settings) help if the kernel gets no reply either. Behi
 drops packets, the kernel does get replies, and only a timeout of ours ends the wait.
 """
 
+import time
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
@@ -18,6 +19,9 @@ from postgresql import bounds
 HEALTH_CHECK_SECONDS: Final = 3.0  # an idle connection that does not reply within this time is replaced
 INTERVAL_SECONDS: Final = 0.1  # psycopg's default, the interval at which it notices Ctrl-C
 RV = TypeVar("RV")
+
+# When this process last waited in vain, on the monotonic clock. All threads write it; the newest is right.
+_last_timeout = float("-inf")
 
 
 class Connection(psycopg.Connection[Any]):
@@ -35,6 +39,8 @@ class Connection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, interval, bound)
         except errors._WaitTimeout:
+            global _last_timeout
+            _last_timeout = time.monotonic()
             self.close()  # can't block: the socket is non-blocking
             raise errors.OperationalError(f"PostgreSQL has not answered within {bound:g} seconds.") from None
 
@@ -50,6 +56,12 @@ class Driver(ModuleType):
 
 class DatabaseWrapper(base.DatabaseWrapper):
     Database = Driver("psycopg")
+    _found_usable_at = 0.0  # or when it began to connect; on the monotonic clock
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
+        self._found_usable_at = time.monotonic()
+        connection: Connection = super().get_new_connection(conn_params)
+        return connection
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return Django's parameters plus this thread's session settings. DATABASES comes later and overrides them."""
@@ -81,6 +93,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return bool(is_closed) and not self.in_atomic_block and bool(self.autocommit)
 
     def is_usable(self) -> bool:
-        """Check as Django does, within HEALTH_CHECK_SECONDS: a dead connection costs a request no more than that."""
+        """Check as Django does, within HEALTH_CHECK_SECONDS: a dead connection costs a request no more than that.
+
+        Connections die together. If another thread has waited in vain since this one was last checked, it is replaced
+        without being asked. Otherwise each thread of a web server would cost somebody those seconds.
+        """
+        if self._found_usable_at < _last_timeout:
+            return False
+        now = time.monotonic()
         with bounds.waiting(min(bounds.seconds() or HEALTH_CHECK_SECONDS, HEALTH_CHECK_SECONDS)):
-            return super().is_usable()
+            usable = super().is_usable()
+        self._found_usable_at = now
+        return usable

@@ -81,6 +81,18 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.matches("select")) form.requestSubmit();
 });
 
+// A response that redraws the page around rows being edited leaves them as they are, but for the one it is for. Out of
+// the document meanwhile, they are not cleaned up by htmx.
+let edited = [];
+document.addEventListener("htmx:beforeSwap", ({ detail, target }) => {
+  if (!detail.shouldSwap) return;
+  edited = [...target.querySelectorAll(".editing")].filter((row) => !row.contains(detail.requestConfig.elt));
+  edited.forEach((row) => row.remove());
+});
+document.addEventListener("htmx:afterSwap", () => {
+  for (const row of edited.splice(0)) document.getElementById(row.id)?.replaceWith(row);
+});
+
 // Fills in what was typed into a form whose session had ended.
 function fill(form, values) {
   for (const [name, given] of Object.entries(values)) {

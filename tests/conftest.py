@@ -34,6 +34,7 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 PASSWORD = "correct horse battery staple"
 SIZES = ("desktop", "phone")
+LONG_TEST = 600  # seconds that a test may take
 LOOKED_AT_LATER = {("phone", "light"), ("desktop", "dark")}
 TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 
@@ -56,6 +57,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("browser")
             if not CHROMIUM:
                 item.add_marker(pytest.mark.skip(reason="no Chromium found: install it, or name it in CHROMIUM"))
+    items.sort(key=_allowed_minutes, reverse=True)  # a long test that begins last would keep one worker from the end
+
+
+def _allowed_minutes(item: pytest.Item) -> int:
+    """The minutes that a test which takes long is allowed; 0 for the others, which stay in their order."""
+    marker = item.get_closest_marker("timeout")
+    return marker.args[0] // 60 if marker and marker.args[0] >= LONG_TEST else 0
 
 
 def _is_second_look(item: pytest.Item) -> bool:

@@ -66,6 +66,26 @@ def test_a_detail_is_edited_in_its_row_by_keyboard(page: Page, sales, company):
     assert Lead.objects.get().phone == "+31 20 555 0100"
 
 
+def test_a_row_that_is_edited_stays_so_while_another_is_saved(page: Page, sales, company):
+    lead = make_lead(company, last_name="Byron", phone="+31 20 555 0142", source="Fair")
+    sign_in(page, sales)
+    page.goto(f"{page.server_url}/leads/{lead.pk}/")
+    phone, source = page.get_by_label("Phone", exact=True), page.get_by_label("Source", exact=True)
+    page.get_by_role("link", name="Edit phone").click()
+    phone.fill("+31 20 555 0100")
+    page.get_by_role("link", name="Edit source").click()
+    source.fill("Webinar")
+
+    source.press("Enter")
+
+    expect(page.get_by_role("link", name="Edit source")).to_be_focused()
+    expect(phone).to_have_value("+31 20 555 0100")
+    phone.press("Enter")
+    expect(page.get_by_role("link", name="+31 20 555 0100")).to_be_visible()
+    lead.refresh_from_db()
+    assert (lead.source, lead.phone) == ("Webinar", "+31 20 555 0100")
+
+
 def settled(page: Page) -> None:
     """Once htmx knows what it has just put into the page: nobody is quicker than that."""
     expect(page.locator(".htmx-added")).to_have_count(0)

@@ -40,7 +40,7 @@ FIGURES = {
     "malformed answers": Figure(5_000, 1_000_000),
     "kinds of faulty answers": Figure(80, 80),
     "histories": Figure(60, 2_000),
-    "sequences of answers": Figure(40, 1_000),
+    "sequences of answers": Figure(15, 1_000),
     "histories of alerts": Figure(50, 1_000),
     "writes on SQLite": Figure(2_000, 20_000),
     "token rows rotated": Figure(1_000, 10_000),

@@ -120,6 +120,8 @@ class Proxy:
             while data := source.recv(65_536):
                 while data:
                     piece, data = self._next_piece(source, data, passed if is_answer else None)
+                    if source in self._silent:
+                        break  # read on, and drop it: to look again and again would cost more than the load
                     target.sendall(piece)
                     passed += len(piece)
                     if is_answer and self.trouble.cut_after is not None and passed >= self.trouble.cut_after:
@@ -133,7 +135,7 @@ class Proxy:
             target.shutdown(socket.SHUT_WR)
 
     def _next_piece(self, source: socket.socket, data: bytes, passed: int | None) -> tuple[bytes, bytes]:
-        while self.trouble.black_hole or source in self._silent:
+        while self.trouble.black_hole and source not in self._silent:
             if source.fileno() == -1:
                 raise OSError("closed meanwhile")
             time.sleep(0.02)

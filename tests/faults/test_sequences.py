@@ -172,7 +172,7 @@ def test_no_rest_is_longer_no_request_smaller_and_nothing_taken_for_sent_than_wa
 ) -> None:
     monkeypatch.setattr(answers, "LARGE_BODY_BYTES", LARGE)
     settings.RETRY_WINDOW_SECONDS = 10**9  # nothing is given up: what is not lost goes out at the end
-    for seed in figures.seeds(figures.rounds(40, long=1_000)):
+    for seed in figures.seeds(figures.rounds(15, long=1_000)):
         with database.cursor() as cursor:
             cursor.execute("TRUNCATE crm_company CASCADE")
         sandbox.ledger.clear()

@@ -170,6 +170,25 @@ def test_a_connection_that_died_while_idle_is_replaced_before_its_first_statemen
         assert cursor.fetchone() == (1,)
 
 
+def test_what_was_idle_when_another_connection_died_is_replaced_without_being_asked(line) -> None:
+    wrapper, proxy = line
+    idle = DatabaseWrapper(wrapper.settings_dict)
+    idle.ensure_connection()
+    with wrapper.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        proxy.silence()
+        with given_up():
+            cursor.execute("SELECT 2")
+
+    assert not idle.is_usable()
+
+    assert not idle.connection.closed  # as it would be, had it been asked
+    idle.close()
+    idle.ensure_connection()
+    assert idle.is_usable()
+    idle.close()
+
+
 def test_a_silent_connection_is_closed_at_once(line) -> None:
     wrapper, proxy = line
     wrapper.ensure_connection()

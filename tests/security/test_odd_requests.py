@@ -47,16 +47,16 @@ def names() -> Iterator[Names]:
 def test_odd_values_break_no_page(ours: World, names: Names) -> None:
     chance = random.Random(random.getrandbits(32))
 
-    assert broken(ours, names, chance, tries=sized(5_000, small=150)) == []
+    assert broken(ours, names, chance, tries=sized(500, small=150)) == []
 
 
 @pytest.mark.long
 @pytest.mark.faults
-@pytest.mark.skipif(not figures.LONG, reason="takes minutes: a part of the run before a release")
+@pytest.mark.skipif(figures.RUNS == 1 and not figures.LONG, reason="takes minutes: a part of make chaos")
 @pytest.mark.timeout(3600)
 def test_odd_values_break_no_page_in_the_long_run(ours: World, names: Names) -> None:
     with figures.chance(figures.SEED) as chance:
-        assert broken(ours, names, chance, tries=50_000) == []
+        assert broken(ours, names, chance, tries=figures.rounds(500, long=50_000)) == []
 
 
 def broken(ours: World, names: Names, chance: random.Random, *, tries: int) -> list[str]:
