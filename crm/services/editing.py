@@ -12,6 +12,7 @@ from crm.models import AuditAction, Deal, Lead, LeadStatus, Note, Stage
 from crm.models.lead import LeadMerged, LeadQuerySet
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
+from crm.services.deadlocks import tried_again
 from crm.services.erasure import person_kept
 
 OUTCOME: Final = ("stage", "lost_reason", "outcome_note")  # the fields of a deal that a move reads and writes
@@ -49,16 +50,20 @@ def lock_outcome(deal: Deal) -> None:
         deal.stage = seen  # no query
 
 
+@tried_again
 @transaction.atomic
 def delete(*, row: Lead | Deal) -> None:
-    """Delete a deal, or a lead with its deals. The audit log keeps their numbers.
+    """Delete a deal, or a lead with its deals and what was merged into it. The audit log keeps their numbers.
 
     Raises LeadMerged for a lead that has been merged into another one: an undo of other merges has to know of it.
     """
     if isinstance(row, Lead):
-        if any(Lead.objects.select_for_update().filter(pk=row.pk).values_list("merged_into", flat=True)):
+        person = dict(Lead.objects.of_person(row).select_for_update().values_list("pk", "merged_into"))
+        if person.pop(row.pk, None) is not None:
             raise LeadMerged
         details: audit.Details = {"deals": list(row.deals.order_by("pk").values_list("pk", flat=True))}
+        if person:
+            details["merged"] = [*person]
         audit.record(company=row.company_id, action=AuditAction.LEAD_DELETED, about=row, details=details)
     else:
         details = {"lead": row.lead_id}

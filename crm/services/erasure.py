@@ -42,6 +42,7 @@ from crm.models.lead import PERSONAL, LeadMerged, PersonErased
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
 from crm.services.data_exports import forget_people
+from crm.services.deadlocks import tried_again
 from crm.services.lead_imports import forget_person
 from crm.services.saved_views import forget_source
 from crm.signals import lead_erased
@@ -53,6 +54,7 @@ ERASED: Final = "Erased lead %s of company %s, added %s."
 ERASED_LINE: Final = re.compile(r"Erased lead (\d{1,18}) of company (\d{1,18}), added ([0-9T:.+-]{19,40})\.")
 
 
+@tried_again
 def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
     """Erase the person behind a lead. Returns the receipt, or None if they had been erased before.
 

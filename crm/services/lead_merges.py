@@ -12,15 +12,16 @@ from crm.models.lead_merge import FOLLOWING
 from crm.models.merge_fields import CHOSEN, CUSTOM, NOTES, as_columns, result_of, value_of
 from crm.models.recorder import current_actor, record_merge
 from crm.services import audit
+from crm.services.deadlocks import tried_again
 from crm.services.editing import ChangedMeanwhile, version_of
 from crm.signals import leads_merged
 
 ITSELF: Final = "Choose two different leads: one can't be merged with itself."
-DELETED: Final = "Nothing was merged: one of the two leads has been deleted since."
+DELETED: Final = "Nothing was changed: one of the two leads has been deleted since."
 ERASED: Final = "Nothing was merged: one of the two people was erased, and nothing is left of them to merge."
 MERGED: Final = "Nothing was merged: {gone} has already been merged into {kept}."
 NAMELESS: Final = "Nothing was merged: the lead would have no name. Choose the other one."
-LONG_NOTES: Final = "Nothing was merged: together, the notes of the two leads are too long. Shorten some of them first."
+LONG_NOTES: Final = "Nothing was merged: together, the two backgrounds are too long. Shorten one of them first."
 LONGEST_NOTES: Final = Lead._meta.get_field(NOTES).max_length or 0
 
 
@@ -33,6 +34,7 @@ def version_of_both(kept: Lead, gone: Lead) -> str:
     return f"{version_of(kept)}.{version_of(gone)}"
 
 
+@tried_again
 @transaction.atomic
 def merge_leads(*, kept: Lead, gone: Lead, taken: Collection[str] = (), version: str = "") -> LeadMerge:
     """Merge one lead into another of the company, which gets the `taken` fields of the first.

@@ -9,6 +9,7 @@ from crm.importing.matching import existing_leads
 from crm.importing.values import person_key
 from crm.models import CrmEvent, Lead, LeadImport, LeadMerge
 from crm.models.lead import LeadMerged
+from crm.services.editing import delete
 from crm.services.erasure import erase_lead
 from crm.services.lead_merges import MergeRefused, merge_leads
 from crm.services.merge_undo import undo_merge
@@ -106,3 +107,25 @@ def test_an_import_that_waited_for_a_merge_writes_to_the_lead_that_was_kept(comp
     finding.join()
 
     assert found == [{person_key(row): kept}]
+
+
+def test_a_deletion_locks_the_merged_leads_in_the_order_of_all_changes(leads):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite locks no rows.")
+    older, kept = leads
+    merge_leads(kept=kept, gone=older)
+
+    def delete_kept() -> None:
+        delete(row=kept)
+        connection.close()
+
+    deleting = threading.Thread(target=delete_kept)
+    with transaction.atomic():
+        lock = Lead.objects.select_for_update(no_key=True)
+        lock.get(pk=older.pk)
+        deleting.start()
+        wait_for(somebody_waits, seconds=30, told="The deletion did not come to wait for the lead.")
+        lock.get(pk=kept.pk)  # a deadlock, if the deletion had it
+    deleting.join()
+
+    assert not Lead.objects.exists()
