@@ -65,6 +65,19 @@ def is_counted_by_merge() -> Q:
     return Q(Exists(_others_of_lead().filter(once_key__isnull=False)), deal=None, rule__frequency=Frequency.ONCE)
 
 
+def is_counted_otherwise() -> Q:
+    """True if its rule, which counts people, has reported the same lead or deal when it did not: nobody is noted."""
+    same = ConversionEvent.objects.alias(about=NEEDED_KEY).filter(
+        Q(state=State.ACCEPTED) | Q(may_have_arrived=True),
+        rule=OuterRef("rule"),
+        lead=OuterRef("lead"),
+        about=Coalesce(OuterRef("deal_id"), OuterRef("lead_id")),
+        counted_people=None,
+        is_test=False,
+    )
+    return Q(Exists(same.exclude(pk=OuterRef("pk"))), rule__frequency=Frequency.PER_PERSON)
+
+
 def _others_of_lead() -> QuerySet[ConversionEvent]:
     others = ConversionEvent.objects.filter(rule=OuterRef("rule"), lead=OuterRef("lead"), deal=None, is_test=False)
     return others.exclude(pk=OuterRef("pk"))

@@ -19,6 +19,7 @@ from crm.models import (
     LeadMerge,
     LeadStatus,
     LeadTag,
+    LeadType,
     Note,
     Tag,
     Task,
@@ -26,6 +27,7 @@ from crm.models import (
 )
 from crm.models.lead_merge import FOLLOWING, UNDO_FOR
 from crm.models.merge_fields import CUSTOM, SHARING, as_columns, labels_of, value_of
+from crm.services.deadlocks import tried_again
 from crm.services.lead_merges import MergeRefused, locked_leads, move, record
 from crm.signals import merge_undone
 
@@ -38,28 +40,35 @@ NAMED: Final = {Deal: "deal", Task: "task", LeadTag: "tag"}
 
 @dataclass(slots=True)
 class PartedLeads:
-    """The two leads after an undo, and what stays as it is because it has been changed since, in words."""
+    """The two leads after an undo, and what stays as it is because it has been changed since, in words.
+
+    `opted_out_since`: the person has opted out since the merge, and so neither lead is shared.
+    """
 
     kept: Lead
     gone: Lead
+    opted_out_since: bool
     changed_since: list[str] = field(default_factory=list)
 
 
+@tried_again
 @transaction.atomic
 def undo_merge(*, merge: LeadMerge) -> PartedLeads:
     """Make the merged lead one of its own again, with what it had. Raises MergeRefused."""
     kept, gone = locked_leads(merge.kept, merge.gone)
     found = LeadMerge.objects.select_for_update().filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR).first()
     _refuse(kept, gone, found)
-    result = PartedLeads(kept, gone)
-    opted_out_since = _has_opted_out_since(merge, kept)
+    sharing_changed = _has_sharing_changed_since(merge, kept)
+    opted_out_since = sharing_changed and not kept.share_with_ad_platforms
+    result = PartedLeads(kept, gone, opted_out_since)
     _put_values_back(merge, result, but=[SHARING] if opted_out_since else [])
     _move_back(merge, result)
     sharing = {SHARING: False} if opted_out_since else {}
     Lead.objects.filter(pk=gone.pk).update(merged_into=None, updated_at=Now(), **sharing)
     record(merge, AuditAction.MERGE_UNDONE, of_leads=[kept.pk, gone.pk])
     _history_back(Note, merge, kept, gone)
-    merge_undone.send(sender=Lead, merge=merge, crm_events=_history_back(CrmEvent, merge, kept, gone))
+    crm_events = _history_back(CrmEvent, merge, kept, gone)
+    merge_undone.send(sender=Lead, merge=merge, crm_events=crm_events, sharing_changed=sharing_changed)
     merge.delete()
     for lead in (kept, gone):
         lead.refresh_from_db()
@@ -86,29 +95,29 @@ def _put_values_back(merge: LeadMerge, result: PartedLeads, *, but: Collection[s
         column: value
         for column, value in merge.before.items()
         if column not in but and value_of(kept, column) == merge.written[column]
-        if _still_exists(column, value, names)
+        if _still_exists(kept, column, value, names)
     }
     left = [column for column, value in merge.before.items() if column not in back and value_of(kept, column) != value]
     result.changed_since += labels_of(left, names)
     Lead.objects.filter(pk=kept.pk).update_without_events(**as_columns(kept, back), updated_at=Now())
 
 
-def _still_exists(column: str, value: Any, custom_names: dict[str, str]) -> bool:
-    """False for a status or person, or for a custom field, that has been deleted since."""
+def _still_exists(lead: Lead, column: str, value: Any, custom_names: dict[str, str]) -> bool:
+    """False for a status, type or person, or for a custom field, that has been deleted since."""
     if column.startswith(CUSTOM):
         return column.removeprefix(CUSTOM) in custom_names
+    if column == "type":
+        return LeadType.objects.for_company(lead.company_id).filter(code=value).exists()
     model = {"status_id": LeadStatus, "owner_id": User}.get(column)
     return model is None or value is None or model._default_manager.filter(pk=value).exists()
 
 
-def _has_opted_out_since(merge: LeadMerge, kept: Lead) -> bool:
-    """True if the person opted out while the leads were one: that holds for both."""
-    if kept.share_with_ad_platforms:
-        return False
+def _has_sharing_changed_since(merge: LeadMerge, kept: Lead) -> bool:
+    """True if the person opted out, or in, while the leads were one: an opt-out holds for both."""
     # By their keys: the merge has written its own change of it before the one that tells of the merge.
     of_merge = kept.changes.filter(field=ChangedField.MERGE, old=str(merge.gone_id)).order_by("pk").last()
     since = kept.changes.filter(field=ChangedField.SHARING, pk__gt=of_merge.pk if of_merge else 0)
-    return merge.written[SHARING] or since.exists()
+    return kept.share_with_ad_platforms != merge.written[SHARING] or since.exists()
 
 
 def _move_back(merge: LeadMerge, result: PartedLeads) -> None:

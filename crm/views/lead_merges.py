@@ -22,6 +22,7 @@ from crm.views.shell import back_to, whole_page
 
 KEPT = "kept"
 TWO = "Select two leads that are the same person, and then “Merge”."
+OPTED_OUT_SINCE = "Neither lead is shared with ad platforms: the person has opted out since the merge."
 CHANGED = "Nothing was merged yet: one of the leads has been changed since. Check the choices again."
 
 
@@ -94,3 +95,5 @@ def _tell(request: MemberRequest, parted: PartedLeads) -> None:
     if parted.changed_since:
         left = ", ".join(parted.changed_since)
         messages.warning(request, f"Changed since the merge, and left as it is now: {left}.")
+    if parted.opted_out_since:
+        messages.warning(request, OPTED_OUT_SINCE)

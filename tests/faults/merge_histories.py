@@ -234,13 +234,14 @@ class History:
             self.send()
 
     def skipped_in_vain(self) -> list[str]:
-        """Events that were skipped for another one of their lead, of which nothing has been reported, or will be."""
+        """Events that were skipped though nothing of their lead, which nobody opted out, is or will be reported."""
         skipped = self.events().filter(state=State.SKIPPED, lead__share_with_ad_platforms=True)
         skipped = skipped.exclude(event_id__in=self.cancelled)
         counted = Q(rule__frequency="once", reason__in=[Reason.ALREADY_COUNTED, Reason.MERGED])
         merged = Q(rule__frequency="every_time", reason=Reason.MERGED)
+        unshared = Q(reason=Reason.OPTED_OUT)  # nobody opts in here, so this was the opt-out of another lead
         return [
             event.event_id
-            for event in skipped.filter(counted | merged)
+            for event in skipped.filter(counted | merged | unshared)
             if not self.events().filter(REPORTED, rule=event.rule_id, lead=event.lead_id, deal=event.deal_id).exists()
         ]

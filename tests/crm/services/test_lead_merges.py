@@ -20,6 +20,7 @@ from crm.models import (
     LeadImport,
     LeadMerge,
     LeadTag,
+    LeadType,
     Note,
     Stage,
     Tag,
@@ -325,3 +326,23 @@ def test_deleting_the_kept_lead_deletes_what_was_merged_into_it(kept, gone):
     delete(row=again(kept))
 
     assert not Lead.objects.exists()
+    assert AuditEntry.objects.get(action="lead_deleted").details == {"deals": [], "merged": [gone.pk]}
+
+
+def test_an_undo_of_a_merge_whose_lead_was_deleted_is_refused(kept, gone):
+    merge = merge_leads(kept=kept, gone=gone)
+    delete(row=again(kept))
+
+    with pytest.raises(MergeRefused, match="Nothing was changed: one of the two leads has been deleted"):
+        undo_merge(merge=merge)
+
+
+def test_a_type_that_was_deleted_since_does_not_come_back(company, kept, gone):
+    old, new = (LeadType.objects.create(company=company, name=name, code=name.lower()) for name in ("Old", "New"))
+    Lead.objects.filter(pk=kept.pk).update(type=old.code)
+    Lead.objects.filter(pk=gone.pk).update(type=new.code)
+    merge = merge_leads(kept=again(kept), gone=again(gone), taken=["type"])
+    old.delete()
+
+    assert undo_merge(merge=merge).changed_since == ["Type"]
+    assert again(kept).type == new.code
