@@ -51,7 +51,7 @@ def differs(kept: Lead, gone: Lead, field: str) -> bool:
 def result_of(kept: Lead, gone: Lead, *, taken: Collection[str]) -> dict[str, Any]:
     """The columns of the kept lead that a merge changes, with their new values. `taken`: the fields of the other.
 
-    Notes are of both. An opt-out is the person's, whichever lead has it.
+    The background is that of both. An opt-out is the person's, whichever lead has it.
     """
     values = {column: value_of(gone, column) for field in taken for column in columns_of(field)}
     values[NOTES] = NOTES_APART.join(dict.fromkeys(filter(None, (kept.notes, gone.notes))))
@@ -70,6 +70,6 @@ def as_columns(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def labels_of(columns: Iterable[str], custom_names: Mapping[str, str]) -> list[str]:
     """What people call these columns, each field once."""
-    names = {**LABELS, SHARING: "Sharing with ad platforms", NOTES: "Notes"}
+    names = {**LABELS, SHARING: "Sharing with ad platforms", NOTES: "Background"}
     names |= {f"{CUSTOM}{key}": name for key, name in custom_names.items()}
     return list(dict.fromkeys(names.get(field_of(column), column) for column in columns))

@@ -230,7 +230,7 @@ def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
             request, f"Lead {instance.pk} was erased. The audit log keeps a receipt with the lead's number."
         )
         return redirect(instance)
-    return render(request, "crm/leads/erase.html", {"lead": instance, "form": form})
+    return render(request, "crm/leads/erase.html", {"lead": instance, "merged": _merged_into(instance), "form": form})
 
 
 @require_POST
@@ -255,4 +255,9 @@ def lead_delete(request: MemberRequest, pk: int) -> HttpResponse:
         delete(row=instance)
         messages.success(request, f"{name} was deleted.")
         return redirect("leads")
-    return render(request, "crm/leads/delete.html", {"lead": instance, "deal_count": instance.deals.count()})
+    context = {"lead": instance, "merged": _merged_into(instance), "deal_count": instance.deals.count()}
+    return render(request, "crm/leads/delete.html", context)
+
+
+def _merged_into(lead: Lead) -> LeadQuerySet:
+    return Lead.objects.for_company(lead.company_id).filter(merged_into=lead).order_by("pk")

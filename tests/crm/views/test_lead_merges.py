@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from crm.models import Lead, LeadMerge
+from crm.models import Lead, LeadMerge, Note
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead
 
@@ -154,3 +154,36 @@ def test_of_several_merges_the_newest_is_offered_to_be_undone(client, company, l
     assert offered == newer
     assert f"Not undone: {second} has been merged into {kept} since." in text_of(refused)
     assert client.get(kept.get_absolute_url()).context["merge"] == older
+
+
+def test_the_page_counts_the_notes_that_come_along(client, company, leads):
+    Note.objects.create(company=company, lead=leads[1], text="Called")
+
+    page = client.get(URL, both(*leads))
+
+    assert page.context["preview"].note_count == 1
+    assert "1 note or" in text_of(page)
+
+
+def test_an_undo_says_that_neither_lead_is_shared_after_an_opt_out(client, leads):
+    kept, gone = leads
+    merge_leads(kept=kept, gone=gone)
+    Lead.objects.filter(pk=kept.pk).update(share_with_ad_platforms=False)
+
+    response = client.post(reverse("lead_merge_undo", args=[gone.pk]), follow=True)
+
+    assert "Neither lead is shared with ad platforms" in text_of(response)
+
+
+@pytest.mark.parametrize("name", ["lead_delete", "lead_erase"])
+def test_who_deletes_or_erases_a_lead_is_told_what_was_merged_into_it(client_as, admin, leads, name):
+    kept, gone = leads
+    client = client_as(admin)
+    before = client.get(reverse(name, args=[kept.pk]))
+    merge_leads(kept=kept, gone=gone)
+
+    page = client.get(reverse(name, args=[kept.pk]))
+
+    assert "What was merged into this lead" not in text_of(before)
+    assert "What was merged into this lead" in text_of(page)
+    assert "<bdi>P. Dekker</bdi>" in text_of(page)
