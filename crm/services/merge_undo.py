@@ -69,7 +69,7 @@ def undo_merge(*, merge: LeadMerge) -> PartedLeads:
     _history_back(Note, merge, kept, gone)
     crm_events = _history_back(CrmEvent, merge, kept, gone)
     merge_undone.send(sender=Lead, merge=merge, crm_events=crm_events, sharing_changed=sharing_changed)
-    merge.delete()
+    LeadMerge.objects.filter(pk=merge.pk).delete()  # `merge` keeps its key, for another try
     for lead in (kept, gone):
         lead.refresh_from_db()
     return result
