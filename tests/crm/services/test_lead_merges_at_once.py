@@ -121,11 +121,10 @@ def test_a_deletion_locks_the_merged_leads_in_the_order_of_all_changes(leads):
 
     deleting = threading.Thread(target=delete_kept)
     with transaction.atomic():
-        lock = Lead.objects.select_for_update(no_key=True)
-        lock.get(pk=older.pk)
+        Lead.objects.select_for_update(no_key=True).get(pk=older.pk)
         deleting.start()
         wait_for(somebody_waits, seconds=30, told="The deletion did not come to wait for the lead.")
-        lock.get(pk=kept.pk)  # a deadlock, if the deletion had it
+        Lead.objects.select_for_update(no_key=True, nowait=True).get(pk=kept.pk)  # else this would be a deadlock
     deleting.join()
 
     assert not Lead.objects.exists()
