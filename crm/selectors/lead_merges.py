@@ -6,7 +6,7 @@ from typing import Final
 
 from django.db.models.functions import Now
 
-from crm.models import CrmEvent, CustomField, Deal, FieldSubject, Lead, LeadMerge, LeadType, Note, Tag, Task
+from crm.models import Attachment, CrmEvent, CustomField, Deal, FieldSubject, Lead, LeadMerge, LeadType, Note, Tag, Task
 from crm.models.lead_merge import UNDO_FOR
 from crm.models.merge_fields import CHOSEN, CUSTOM, LABELS, differs, is_empty
 from crm.selectors.custom_fields import as_text, fields_in_use
@@ -37,6 +37,7 @@ class MergePreview:
     deal_count: int
     task_count: int
     note_count: int
+    file_count: int
     event_count: int
     tags: Sequence[Tag]
 
@@ -60,7 +61,7 @@ class MergePreview:
 
 
 def preview_of(kept: Lead, gone: Lead) -> MergePreview:
-    """Two leads with their statuses and owners loaded. Seven more queries."""
+    """Two leads with their statuses and owners loaded. Eight more queries."""
     custom = fields_in_use(kept.company, FieldSubject.LEAD)
     types = {each.code: str(each) for each in LeadType.objects.for_company(kept.company)}
     company = kept.company
@@ -73,6 +74,7 @@ def preview_of(kept: Lead, gone: Lead) -> MergePreview:
         deal_count=len(deals),
         task_count=Task.objects.for_company(company).filter(lead=gone).count(),
         note_count=Note.objects.for_company(company).filter(lead=gone).count(),
+        file_count=Attachment.objects.for_company(company).filter(lead=gone).count(),
         event_count=CrmEvent.objects.for_company(company).filter(lead=gone).count(),
         tags=list(gone.tags.all()),
     )
