@@ -1,5 +1,6 @@
 """Bodies that nobody asked for are refused before anything reads them: the CSRF check would parse a whole form."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ API: Final = "/api/"
 WITH_FILES: Final = ("multipart/form-data",)
 FORMS: Final = ("application/x-www-form-urlencoded", *WITH_FILES)
 JSON: Final = ("application/json",)
+DISK_FULL: Final = "Nothing was uploaded: the server has no room for it. Try again later, or tell your operator."
+
+logger = logging.getLogger(__name__)
 
 
 class RequestBodiesMiddleware:
@@ -34,8 +38,19 @@ class RequestBodiesMiddleware:
         if rule.read and (request.content_type not in kinds or not _is_utf_8(request)):
             return _refused(request, 415, f"Send this as {kinds[0]}, in UTF-8.")
         if rule.files:
-            request.upload_handlers = [MemoryFileUploadHandler(request), TemporaryFileUploadHandler(request)]
+            request.upload_handlers = [MemoryFileUploadHandler(request), SpooledFiles(request)]
         return self.get_response(request)
+
+
+class SpooledFiles(TemporaryFileUploadHandler):
+    """Writes each larger file to the disk for temporary files. If that is full, the form is refused (400)."""
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        try:
+            super().receive_data_chunk(raw_data, start)
+        except OSError as error:
+            logger.exception("A file that was being uploaded could not be written.")
+            raise MultiPartParserError(DISK_FULL) from error
 
 
 class NoFiles(FileUploadHandler):
