@@ -42,13 +42,10 @@ run: .venv/.to-run
 
 # --- tests and checks ---
 
-# As many workers as processors, each with a PostgreSQL and a Valkey of its own; half as many again for the fault tests,
-# which wait for most of their time. SIDE_BY_SIDE= runs one test at a time.
-PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
-WORKERS = $(PROCESSORS)
-SIDE_BY_SIDE ?= --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
-PYTEST = $(BIN)/python -m pytest $(SIDE_BY_SIDE)
-ON_SQLITE = DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(PYTEST)
+# As many workers as processors, each with a PostgreSQL and a Valkey of its own. SIDE_BY_SIDE= runs one test at a time.
+SIDE_BY_SIDE ?= --numprocesses logical --maxprocesses 8 --dist worksteal
+PYTEST := $(BIN)/python -m pytest $(SIDE_BY_SIDE)
+ON_SQLITE := DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(PYTEST)
 TESTS ?=
 # Only the files that have such a marker: to collect all of them takes longer than to run these.
 marked = $(or $(TESTS),$(shell grep -rlE 'mark\.($(1))\b' tests --include='test_*.py'))
@@ -65,7 +62,6 @@ test: .venv/.to-develop
 	@echo "The tests that SQLite differs in, again on SQLite:"
 	@$(ON_SQLITE) -m "sqlite and (not faults or representative)" $(call marked,sqlite)
 
-faults: WORKERS = $(shell expr $(PROCESSORS) + $(PROCESSORS) / 2)
 faults: .venv/.to-develop
 	@echo "All fault tests, and in full what make test does at a small size:"
 	@$(PYTEST) -m "faults or sized" $(call marked,faults|sized|thorough) $(if $(TESTS),,tests/browser)

@@ -114,7 +114,6 @@ def sweep(step: Callable[[], None]) -> int:
 
     Returns how many. `step` is called before each request to the storage, and may raise.
     """
-    _delete_files_of_erased(step)
     before = datetime.now(UTC).date() - SWEPT_AFTER
     deleted = 0
     for folder in storage.folders(before=before):
@@ -126,13 +125,6 @@ def sweep(step: Callable[[], None]) -> int:
                 storage.delete(name)
                 deleted += 1
     return deleted
-
-
-def _delete_files_of_erased(step: Callable[[], None]) -> None:
-    """A process of a version that knew no files may have erased somebody during a deploy."""
-    for attachment in Attachment.objects.filter(lead__erased_at__isnull=False).iterator():
-        step()
-        attachment.delete()
 
 
 def _refuse_unless_right(files: Sequence["UploadedFile[Any]"]) -> None:

@@ -88,8 +88,8 @@ class Door:
     likely: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def is_api(self) -> bool:
-        return self.route.name.startswith("api-") and self.route.name != "api-docs"
+    def takes_json(self) -> bool:
+        return not self.row.files and self.route.name.startswith("api-") and self.route.name != "api-docs"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def compose(door: Door, names: Names, chance: random.Random, *, method: str) -> 
     path = _path(door, chance) + (f"?{_urlencoded(query)}" if query else "")
     if method == "GET":
         return Sent(door.route.name, method, path, headers)
-    body, content_type = _json(door, known, chance) if door.is_api else _form(door, known, chance)
+    body, content_type = _json(door, known, chance) if door.takes_json else _form(door, known, chance)
     content_type = headers.pop("Content-Type", content_type)
     return Sent(door.route.name, method, path, headers, body, content_type)
 

@@ -119,18 +119,6 @@ def test_the_sweep_deletes_what_no_row_has_once_its_day_and_the_next_are_over(sa
     assert names_stored() == {f"{OLD}/used", young, others, file.stored_as}
 
 
-def test_the_sweep_deletes_what_an_old_process_left_of_someone_it_erased(sales, lead, after_commit):
-    make_file(sales, make_lead(lead.company, first_name="Bob", email=""))
-    erase_lead(lead=lead)
-    Attachment.objects.update(lead=lead)
-
-    with after_commit():
-        sweep_up()
-
-    assert not Attachment.objects.exists()
-    assert names_stored() == set()
-
-
 def test_the_sweep_takes_a_step_before_each_deletion_so_that_a_slow_storage_is_no_standstill(company):
     for number in range(5):
         put(f"{OLD}/orphan-{number}")
