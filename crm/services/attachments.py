@@ -47,6 +47,8 @@ class StoredFile:
 def stored(files: Sequence["UploadedFile[Any]"], *, company: Company) -> Iterator[list[StoredFile]]:
     """Put the files on the storage while their rows are written. What has no row in the end is deleted again.
 
+    If the connection to the database fails, it is left to the sweep: its rows may still be committed.
+
     Not part of a transaction, which would last as long as the storage takes. Raises ValidationError and StorageFailed.
     """
     _refuse_unless_right(files)
@@ -59,7 +61,7 @@ def stored(files: Sequence["UploadedFile[Any]"], *, company: Company) -> Iterato
             done.append(StoredFile(name, file.size or 0, storage.store(file)))
         yield done
     except NO_ANSWER:
-        is_known = False  # a commit whose answer was lost may still come to pass: the sweep will see
+        is_known = False
         raise
     finally:
         if is_known:
