@@ -94,7 +94,7 @@ def test_what_went_wrong_is_said_and_the_button_works_again(page, sales):
     page.goto(f"{page.server_url}/login/")
 
     device("setUserVerified", isUserVerified=False)
-    press(page, "Sign in with a passkey")
+    page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_text("No passkey was used.")).to_be_visible()
     assert_fit_to_use(page)
     device("setUserVerified", isUserVerified=True)
