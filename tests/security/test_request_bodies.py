@@ -109,11 +109,12 @@ def test_a_file_in_a_form_is_refused_before_it_is_written(client_as, sales, tmp_
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("is_api", [False, True], ids=["page", "api"])
-def test_where_the_disk_for_uploads_is_full_a_sentence_says_so(client_as, sales, monkeypatch, is_api) -> None:
+@pytest.mark.parametrize("step", ["new_file", "receive_data_chunk", "file_complete"])
+def test_where_the_disk_for_uploads_is_full_a_sentence_says_so(client_as, sales, monkeypatch, step, is_api) -> None:
     def refuse(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(TemporaryFileUploadHandler, "receive_data_chunk", refuse)
+    monkeypatch.setattr(TemporaryFileUploadHandler, step, refuse)
     lead, client = make_lead(sales.company), client_as(sales)
     path, more = ("/api/v1/files/", {"lead": lead.pk}) if is_api else (f"/leads/{lead.pk}/files/", {})
 
