@@ -55,7 +55,7 @@ class SpooledFiles(TemporaryFileUploadHandler):
         with self._refusing():
             super().receive_data_chunk(raw_data, start)
 
-    def file_complete(self, file_size: int) -> UploadedFile[Any] | None:
+    def file_complete(self, file_size: int) -> "UploadedFile[Any] | None":
         with self._refusing():
             return super().file_complete(file_size)
 
