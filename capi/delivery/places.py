@@ -5,8 +5,8 @@ that is planned gets it. It keeps it while it may still be sent, once it was acc
 if LinkedIn may have it (`may_have_arrived`). Otherwise its place is free when it ends, and the oldest event that was
 skipped for it takes its place.
 
-A merge of two leads can skip an event under a rule that counts every time as well (Reason.MERGED, see `merges`). It
-moves up in the same way, once nothing of the lead is reported or about to be.
+A merge of two leads can skip an event under any other rule as well (Reason.MERGED, see `merges`). It moves up in the
+same way, once nothing of the lead is reported or about to be.
 """
 
 from collections.abc import Callable, Mapping
@@ -101,7 +101,7 @@ def claim(pks: IdList) -> None:
 def pass_on(pks: IdList) -> None:
     """Queue, for each of these events that has ended and left its place, the oldest event that was skipped for it."""
     merged = _others_of_lead().filter(state=State.SKIPPED, reason=Reason.MERGED)
-    has_heir = Q(rule__frequency=Frequency.ONCE) | Q(Exists(merged), rule__frequency=Frequency.EVERY_TIME, deal=None)
+    has_heir = Q(rule__frequency=Frequency.ONCE) | Q(Exists(merged), deal=None)
     left = ConversionEvent.objects.filter(has_heir, pk__one_of=pks, once_key=None, is_test=False)
     freed = list(left.filter(lead__isnull=False).values_list("rule", "lead").distinct())
     if freed:
@@ -200,9 +200,9 @@ def _heirs() -> QuerySet[ConversionEvent]:
     """
     once = Q(~is_already_counted(), ~is_counted_by_merge(), rule__frequency=Frequency.ONCE)
     nothing_reported = ~Exists(_others_of_lead().filter(REPORTED))
-    every_time = Q(nothing_reported, rule__frequency=Frequency.EVERY_TIME, reason=Reason.MERGED, deal=None)
+    of_merge = Q(nothing_reported, ~Q(rule__frequency=Frequency.ONCE), reason=Reason.MERGED, deal=None)
     skipped = ConversionEvent.objects.filter(_may_move_up(), state=State.SKIPPED, lead__isnull=False)
-    return skipped.filter(once | every_time, reason__in=[Reason.ALREADY_COUNTED, Reason.MERGED])
+    return skipped.filter(once | of_merge, reason__in=[Reason.ALREADY_COUNTED, Reason.MERGED])
 
 
 def _may_move_up() -> Q:

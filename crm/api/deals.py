@@ -12,7 +12,7 @@ from crm.api.serializers import NO_COLLEAGUE, TAGS, TaggedSerializer
 from crm.forms.leads import company_people
 from crm.models import Deal, Lead, LostReason, Stage, StageMeaning
 from crm.services.editing import OUTCOME, lock_outcome
-from crm.services.erasure import person_kept
+from crm.services.erasure import lock_deal, person_kept
 
 PERSONAL: Final = {"title", "outcome_note", "custom"}  # no other field of a deal may name a person
 LEAD: Final = "lead"
@@ -88,6 +88,8 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         with ExitStack() as stack:
             for lead in sorted(leads):
                 stack.enter_context(person_kept(lead))
+            if instance.lead_id in leads:
+                lock_deal(instance.pk, lead_id=instance.lead_id)
             return self._save(instance, validated_data)
 
     def _save(self, deal: Deal, validated_data: Any) -> Deal:

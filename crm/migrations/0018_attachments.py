@@ -12,7 +12,7 @@ from crm.models.tenancy import tie
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0017_lead_merges'),
+        ('crm', '0016_notes'),
     ]
 
     operations = [

@@ -28,9 +28,9 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
         """The lead and those that were merged into it, in the order in which rows are locked."""
         return self.filter(Q(pk=lead.pk) | Q(merged_into=lead.pk)).order_by("pk")
 
-    def with_address(self, address: str) -> "LeadQuerySet":
-        """Leads with exactly this e-mail address, ignoring case."""
-        return self.alias(address=Lower("email")).filter(address=Lower(Value(address)))
+    def with_address(self, *addresses: str) -> "LeadQuerySet":
+        """Leads with exactly one of these e-mail addresses, ignoring case."""
+        return self.alias(address=Lower("email")).filter(address__in=[Lower(Value(each)) for each in addresses])
 
     def search(self, text: str) -> "LeadQuerySet":
         """Leads with this phone number, or whose name, address, organisation, job title or number has every word.
@@ -58,6 +58,13 @@ class LeadMerged(PersonErased):
 
     def __init__(self) -> None:
         IntegrityError.__init__(self, "Nothing was saved: this lead has since been merged into another one.")
+
+
+class DealReassigned(PersonErased):
+    """The deal has become another lead's in the meantime. Nothing was saved."""
+
+    def __init__(self) -> None:
+        IntegrityError.__init__(self, "Nothing was saved: this deal now belongs to another lead. Reload the page.")
 
 
 class Lead(Tracked):

@@ -4,7 +4,7 @@ A page could not look for them itself: among 500,000 leads, most have none.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from operator import attrgetter
@@ -20,7 +20,9 @@ from crm.models.search import SHORT, Contains, folded, phone_digits
 from crm.models.tenancy import CompanyQuerySet
 
 CANDIDATES_AT_MOST: Final = 100  # compared for each way in which two leads can be alike
+END_OF_A_PHONE: Final = 7  # digits that two numbers have in common, with and without the codes of a country and an area
 CLOSE: Final = 0.85  # of two names: one letter of eight may be another
+LONGEST_NAME: Final = 60  # letters that are compared: the time for it grows with their square
 
 
 class DuplicateReason(models.TextChoices):
@@ -88,35 +90,53 @@ class Likeness:
 
 
 def likely_duplicates(lead: Lead) -> list[Likeness]:
-    """The company's other leads that may be the same person, the likeliest first. Three queries at most.
+    """The company's other leads that may be the same person, the likeliest first. Four queries at most.
 
-    The address of a lead that was merged into another one is that person's as well.
+    The address of a lead that was merged into another one is that person's as well. A number that so many have is a
+    company's, and says nothing of a person.
     """
     current = Lead.objects.for_company(lead.company_id).current().exclude(pk=lead.pk).order_by()
     found: dict[int, Likeness] = {}
     for reason, rows in _candidates(lead, current):
         # In no order: by their keys, PostgreSQL would read the newest leads one by one.
-        for other in sorted(rows[:CANDIDATES_AT_MOST], key=attrgetter("pk"), reverse=True):
-            if reason != DuplicateReason.NAME or _is_close(lead, other):
+        others = sorted(rows[:CANDIDATES_AT_MOST], key=attrgetter("pk"), reverse=True)
+        if reason == DuplicateReason.PHONE and len(others) == CANDIDATES_AT_MOST:
+            continue
+        for other in others:
+            if _IS_ALIKE[reason](lead, other):
                 found.setdefault(other.pk, Likeness(other, reason))
     return list(found.values())
 
 
 def _candidates(lead: Lead, current: LeadQuerySet) -> Iterator[tuple[DuplicateReason, LeadQuerySet]]:
-    if lead.email:
-        with_address = Lead.objects.for_company(lead.company_id).with_address(lead.email)
+    if addresses := _addresses(lead):
+        with_address = Lead.objects.for_company(lead.company_id).with_address(*addresses)
         yield DuplicateReason.ADDRESS, current.filter(pk__in=with_address.values_list(Coalesce("merged_into", "pk")))
-    if digits := phone_digits(lead.phone):
+    end = phone_digits(lead.phone)[-END_OF_A_PHONE:]
+    if len(end) == END_OF_A_PHONE:
         # The first condition has an index, the second is exact.
-        yield DuplicateReason.PHONE, current.filter(Contains(digits), phone__regex="[^0-9]*".join(digits) + "[^0-9]*$")
+        yield DuplicateReason.PHONE, current.filter(Contains(end), phone__regex="[^0-9]*".join(end) + "[^0-9]*$")
     names = [word for word in folded(f"{lead.first_name} {lead.last_name}").split() if len(word) >= SHORT]
-    organisation = max(_words(lead.organisation), key=len, default="")
-    if names and len(organisation) >= SHORT:
-        # A name may have a slip in one of its words, but not in all. Both conditions have one index.
+    organisation = [word for word in _words(lead.organisation) if len(word) >= SHORT]
+    if names and organisation:
+        # A name may have a slip in one of its words, but not in all. Both conditions have one index. The organisation's
+        # first word, as one of the two may have no other.
         has_name = Q()
         for word in {names[0], names[-1]}:
             has_name |= Q(Contains(word))
-        yield DuplicateReason.NAME, current.filter(has_name, Contains(organisation))
+        yield DuplicateReason.NAME, current.filter(has_name, Contains(organisation[0]))
+
+
+def _addresses(lead: Lead) -> list[str]:
+    """The lead's address, and those of the leads that were merged into it."""
+    merged = lead.merged_leads.values_list("email", flat=True) if lead.pk else ()
+    return [address for address in (lead.email, *merged) if address]
+
+
+def _is_same_number(lead: Lead, other: Lead) -> bool:
+    """True if one number is the end of the other: what comes before are the codes of a country and an area."""
+    shorter, longer = sorted((phone_digits(lead.phone), phone_digits(other.phone)), key=len)
+    return longer.endswith(shorter)
 
 
 def _is_close(lead: Lead, other: Lead) -> bool:
@@ -143,9 +163,18 @@ def _is_close_name(name: Sequence[str], other: Sequence[str]) -> bool:
         return False
     if len(name) > 1 and len(other) > 1 and name[-1] == other[-1] and _is_initial(name[0], other[0]):
         return True
-    return SequenceMatcher(None, " ".join(sorted(name)), " ".join(sorted(other)), autojunk=False).ratio() >= CLOSE
+    first, second = (" ".join(sorted(words))[:LONGEST_NAME] for words in (name, other))
+    matcher = SequenceMatcher(None, first, second, autojunk=False)
+    return matcher.quick_ratio() >= CLOSE and matcher.ratio() >= CLOSE
 
 
 def _is_initial(first: str, other: str) -> bool:
     shorter, longer = sorted((first, other), key=len)
     return longer.startswith(shorter)
+
+
+_IS_ALIKE: Final[Mapping[DuplicateReason, Callable[[Lead, Lead], bool]]] = {
+    DuplicateReason.ADDRESS: lambda lead, other: True,  # the query is exact
+    DuplicateReason.PHONE: _is_same_number,
+    DuplicateReason.NAME: _is_close,
+}

@@ -49,14 +49,16 @@ def differs(kept: Lead, gone: Lead, field: str) -> bool:
 
 
 def result_of(kept: Lead, gone: Lead, *, taken: Collection[str]) -> dict[str, Any]:
-    """The columns of the kept lead that a merge changes, with their new values. `taken`: the fields of the other.
+    """The columns of the fields of the kept lead that a merge changes, with their values. `taken`: those of the other.
 
     The background is that of both. An opt-out is the person's, whichever lead has it.
     """
-    values = {column: value_of(gone, column) for field in taken for column in columns_of(field)}
-    values[NOTES] = NOTES_APART.join(dict.fromkeys(filter(None, (kept.notes, gone.notes))))
+    changed = [field for field in taken if differs(kept, gone, field)]
+    values = {column: value_of(gone, column) for field in changed for column in columns_of(field)}
     values[SHARING] = kept.share_with_ad_platforms and gone.share_with_ad_platforms
-    return {column: value for column, value in values.items() if column == SHARING or value != value_of(kept, column)}
+    if gone.notes not in ("", kept.notes):
+        values[NOTES] = NOTES_APART.join(filter(None, (kept.notes, gone.notes)))
+    return values
 
 
 def as_columns(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:

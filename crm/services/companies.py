@@ -87,9 +87,10 @@ def deactivate_company(*, company: Company) -> None:
     """
     with transaction.atomic(durable=True):
         if Company.objects.filter(pk=company.pk, is_active=True).update(is_active=False):
-            # An undo would open again what a merge has ended, and with it all else ends here.
-            LeadMerge.objects.for_company(company.pk).delete()
             company_closed.send(sender=Company, company_id=company.pk)
+            # An undo would open again what a merge has ended, and with it all else ends here. A merge that the signal's
+            # receivers have waited for has left its record by now.
+            LeadMerge.objects.for_company(company.pk).delete()
             _record_switch(company, active=False)
 
 

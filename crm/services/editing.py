@@ -13,7 +13,7 @@ from crm.models.lead import LeadMerged, LeadQuerySet
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
 from crm.services.deadlocks import tried_again
-from crm.services.erasure import person_kept
+from crm.services.erasure import person_kept, subject_kept
 
 OUTCOME: Final = ("stage", "lost_reason", "outcome_note")  # the fields of a deal that a move reads and writes
 
@@ -26,10 +26,12 @@ def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
 def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: Any) -> None:
     """Move a deal to a stage, with its outcome, in one save. Writes nothing else, so concurrent changes stay.
 
-    Raises PersonErased if there is a note, which may name the person, and DeletedMeanwhile. With `seen`, the key of the
-    stage that the deal was in for whoever moves it, raises ChangedMeanwhile if it has been won or lost since.
+    Raises PersonErased or DealReassigned if there is a note, which may name the person, and DeletedMeanwhile. With
+    `seen`, the key of the stage that the deal was in for whoever moves it, raises ChangedMeanwhile if it has been won
+    or lost since.
     """
-    with person_kept(deal.lead_id) if outcome.get("outcome_note") else transaction.atomic():
+    is_personal = bool(outcome.get("outcome_note"))
+    with subject_kept(lead_id=deal.lead_id, deal_id=deal.pk) if is_personal else transaction.atomic():
         lock_outcome(deal)
         if seen is not None and seen != str(deal.stage_id) and not deal.stage.is_open:
             raise ChangedMeanwhile

@@ -39,7 +39,7 @@ from crm.models import (
 )
 from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_lookups import merged
-from crm.models.lead import PERSONAL, LeadMerged, PersonErased
+from crm.models.lead import PERSONAL, DealReassigned, LeadMerged, PersonErased
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
 from crm.services.data_exports import forget_people
@@ -148,15 +148,25 @@ def person_kept(lead_id: int) -> Iterator[None]:
 def subject_kept(*, lead_id: int | None, deal_id: int | None) -> Iterator[None]:
     """Lock what a text is about, a lead or a deal and its lead, so that it can't be erased or deleted meanwhile.
 
-    Raises PersonErased, and DeletedMeanwhile if the deal has been deleted.
+    Raises PersonErased, DealReassigned, and DeletedMeanwhile if the deal has been deleted.
     """
     with ExitStack() as stack:
         stack.enter_context(transaction.atomic())
         if lead_id is not None:
             stack.enter_context(person_kept(lead_id))  # the lead first, as an erasure does
-        if deal_id is not None and not Deal.objects.select_for_update(no_key=True).filter(pk=deal_id).first():
-            raise DeletedMeanwhile
+        if deal_id is not None:
+            lock_deal(deal_id, lead_id=lead_id)
         yield
+
+
+def lock_deal(deal_id: int, *, lead_id: int | None) -> None:
+    """Lock the deal of this lead. Raises DeletedMeanwhile, and DealReassigned if it is another lead's now."""
+    deals = Deal.objects.select_for_update(no_key=True).filter(pk=deal_id)
+    now = deals.values_list("lead", flat=True).first()
+    if now is None:
+        raise DeletedMeanwhile
+    if now != lead_id:
+        raise DealReassigned
 
 
 def _clear_deals(lead: Lead) -> list[int]:

@@ -21,6 +21,7 @@ DELETED: Final = "Nothing was changed: one of the two leads has been deleted sin
 ERASED: Final = "Nothing was merged: one of the two people was erased, and nothing is left of them to merge."
 MERGED: Final = "Nothing was merged: {gone} has already been merged into {kept}."
 NAMELESS: Final = "Nothing was merged: the lead would have no name. Choose the other one."
+UNKNOWN: Final = "Nothing was merged: the lead would have neither a name nor an e-mail address. Choose one of them."
 LONG_NOTES: Final = "Nothing was merged: together, the two backgrounds are too long. Shorten one of them first."
 LONGEST_NOTES: Final = Lead._meta.get_field(NOTES).max_length or 0
 
@@ -93,8 +94,11 @@ def refuse_what_is_no_more(kept: Lead, gone: Lead) -> None:
 
 def _written(kept: Lead, gone: Lead, taken: Collection[str]) -> dict[str, object]:
     written = result_of(kept, gone, taken=_known(kept, taken))
-    if _named(kept) and not any(written.get(column, getattr(kept, column)) for column in CHOSEN["name"]):
+    name = [written.get(column, getattr(kept, column)) for column in CHOSEN["name"]]
+    if _named(kept) and not any(name):
         raise MergeRefused(NAMELESS)
+    if (_named(gone) or kept.email) and not any([*name, written.get("email", kept.email)]):
+        raise MergeRefused(UNKNOWN)
     if len(str(written.get(NOTES, ""))) > LONGEST_NOTES:
         raise MergeRefused(LONG_NOTES)
     return written

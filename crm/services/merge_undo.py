@@ -26,8 +26,9 @@ from crm.models import (
     Task,
     User,
 )
+from crm.models.change import SWITCHED_ON
 from crm.models.lead_merge import FOLLOWING, UNDO_FOR
-from crm.models.merge_fields import CUSTOM, SHARING, as_columns, labels_of, value_of
+from crm.models.merge_fields import CHOSEN, CUSTOM, SHARING, as_columns, field_of, labels_of, value_of
 from crm.services.deadlocks import tried_again
 from crm.services.lead_merges import MergeRefused, locked_leads, move, record
 from crm.signals import merge_undone
@@ -35,6 +36,7 @@ from crm.signals import merge_undone
 UNDONE_BEFORE: Final = "There is nothing to undo: this merge has been undone, or is more than a day old."
 ERASED: Final = "Not undone: the person was erased, and nothing about them is restored."
 MERGED_SINCE: Final = "Not undone: {gone} has been merged into {kept} since. Undo that first."
+KNOWN_BY: Final = (*CHOSEN["name"], "email")
 HISTORY: Final = (CrmEvent, Note, Attachment)  # goes back with the deals that it is about
 NAMED: Final = {Deal: "deal", Task: "task", LeadTag: "tag"}
 
@@ -59,8 +61,8 @@ def undo_merge(*, merge: LeadMerge) -> PartedLeads:
     kept, gone = locked_leads(merge.kept, merge.gone)
     found = LeadMerge.objects.select_for_update().filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR).first()
     _refuse(kept, gone, found)
-    sharing_changed = _has_sharing_changed_since(merge, kept)
-    opted_out_since = sharing_changed and not kept.share_with_ad_platforms
+    switched = _sharing_switched_since(merge, kept)
+    opted_out_since = bool(switched) and not kept.share_with_ad_platforms
     result = PartedLeads(kept, gone, opted_out_since)
     _put_values_back(merge, result, but=[SHARING] if opted_out_since else [])
     _move_back(merge, result)
@@ -70,7 +72,9 @@ def undo_merge(*, merge: LeadMerge) -> PartedLeads:
     for contributions in (Note, Attachment):
         _history_back(contributions, merge, kept, gone)
     crm_events = _history_back(CrmEvent, merge, kept, gone)
-    merge_undone.send(sender=Lead, merge=merge, crm_events=crm_events, sharing_changed=sharing_changed)
+    merge_undone.send(sender=Lead, merge=merge, crm_events=crm_events, sharing_switched=switched)
+    if opted_out_since:
+        _tell_earlier_merges(gone)
     LeadMerge.objects.filter(pk=merge.pk).delete()  # `merge` keeps its key, for another try
     for lead in (kept, gone):
         lead.refresh_from_db()
@@ -93,12 +97,15 @@ def _put_values_back(merge: LeadMerge, result: PartedLeads, *, but: Collection[s
     kept = result.kept
     fields = CustomField.objects.of(kept.company_id, FieldSubject.LEAD).not_removed()
     names = dict(fields.values_list("key", "name"))
+    changed = {field_of(column) for column in merge.before if value_of(kept, column) != merge.written[column]}
     back = {
         column: value
         for column, value in merge.before.items()
-        if column not in but and value_of(kept, column) == merge.written[column]
+        if column not in but and field_of(column) not in changed
         if _still_exists(kept, column, value, names)
     }
+    if not any(back.get(column, getattr(kept, column)) for column in KNOWN_BY):
+        back = {column: value for column, value in back.items() if column not in KNOWN_BY}
     left = [column for column, value in merge.before.items() if column not in back and value_of(kept, column) != value]
     result.changed_since += labels_of(left, names)
     Lead.objects.filter(pk=kept.pk).update_without_events(**as_columns(kept, back), updated_at=Now())
@@ -114,12 +121,25 @@ def _still_exists(lead: Lead, column: str, value: Any, custom_names: dict[str, s
     return model is None or value is None or model._default_manager.filter(pk=value).exists()
 
 
-def _has_sharing_changed_since(merge: LeadMerge, kept: Lead) -> bool:
-    """True if the person opted out, or in, while the leads were one: an opt-out holds for both."""
+def _sharing_switched_since(merge: LeadMerge, kept: Lead) -> set[bool]:
+    """Whether the person opted in (True), out (False), or both, while the leads were one: it is said of both."""
     # By their keys: the merge has written its own change of it before the one that tells of the merge.
     of_merge = kept.changes.filter(field=ChangedField.MERGE, old=str(merge.gone_id)).order_by("pk").last()
     since = kept.changes.filter(field=ChangedField.SHARING, pk__gt=of_merge.pk if of_merge else 0)
-    return kept.share_with_ad_platforms != merge.written[SHARING] or since.exists()
+    switched = {new == SWITCHED_ON for new in since.values_list("new", flat=True)}
+    if kept.share_with_ad_platforms != merge.written[SHARING]:
+        switched.add(kept.share_with_ad_platforms)
+    return switched
+
+
+def _tell_earlier_merges(lead: Lead) -> None:
+    """Let the undo of each merge into this lead see that the person has opted out since.
+
+    The history has it with the other lead, and this one may not have been shared before.
+    """
+    for merge in LeadMerge.objects.filter(kept=lead):
+        merge.written[SHARING] = True
+        merge.save(update_fields=["written"])
 
 
 def _move_back(merge: LeadMerge, result: PartedLeads) -> None:

@@ -18,6 +18,7 @@ from crm.services.companies import deactivate_company, reactivate_company
 from crm.services.editing import move_deal
 from crm.services.lead_merges import MergeRefused, merge_leads
 from crm.services.merge_undo import undo_merge
+from crm.signals import company_closed
 from tests.capi.conftest import hashes, send_all
 from tests.capi.delivery.test_merges import everything_is_sent, qualify, sent_ids, two_leads
 from tests.capi.delivery.test_places import qualify_again
@@ -357,6 +358,40 @@ def test_of_two_that_were_skipped_for_an_opt_out_the_second_is_a_duplicate_after
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("frequency", ["once", "every_time"])
+def test_an_opt_out_since_ends_what_the_merge_had_ended(company, connected, make_rule, sandbox, frequency):
+    make_rule("lead_qualified", frequency=frequency)
+    kept, gone = two_leads(company, "waiting", "sent")
+    merge = merge_leads(kept=kept, gone=gone)
+    for shares in (False, True):
+        Lead.objects.filter(pk=kept.pk).update(share_with_ad_platforms=shares)
+
+    undo_merge(merge=merge)
+    Lead.objects.filter(pk=kept.pk).update(email="late@example.org")
+    everything_is_sent(company)
+
+    assert [(each.state, each.reason) for each in events_of(kept)] == [("skipped", Reason.OPTED_OUT)]
+    assert len(sent_ids(sandbox)) == 1
+
+
+def test_an_opt_out_of_three_that_were_one_holds_for_each_of_them(company, connected, make_rule, sandbox):
+    make_rule()
+    hold(company)
+    first = make_lead(company, email="first@example.org", share_with_ad_platforms=False)
+    second, kept = make_lead(company, email="second@example.org"), make_lead(company)
+    earlier = merge_leads(kept=second, gone=first)
+    later = merge_leads(kept=kept, gone=second)
+    for shares in (True, False):
+        Lead.objects.filter(pk=kept.pk).update(share_with_ad_platforms=shares)
+
+    for merge in (later, earlier):
+        undo_merge(merge=LeadMerge.objects.get(pk=merge.pk))
+    go_on(company)
+
+    assert not Lead.objects.filter(share_with_ad_platforms=True).exists()
+    assert sent_ids(sandbox) == []
+
+
 def test_what_was_skipped_before_somebody_opted_the_person_in_stays_so(company, connected, make_rule, sandbox):
     make_rule("lead_qualified")
     kept, gone = make_lead(company), make_lead(company, email="gone@example.org", share_with_ad_platforms=False)
@@ -368,6 +403,24 @@ def test_what_was_skipped_before_somebody_opted_the_person_in_stays_so(company, 
     everything_is_sent(company)
 
     assert sent_ids(sandbox) == []
+
+
+@pytest.mark.parametrize("now", ["once", "every_time", "per_person"])
+@pytest.mark.parametrize("frequency", ["once", "every_time"])
+def test_what_a_merge_had_ended_moves_up_whatever_the_rule_counts_since(
+    company, connected, make_rule, sandbox, frequency, now
+):
+    rule = make_rule("lead_qualified", frequency=frequency)
+    kept, gone = two_leads(company, "pending", "waiting")
+    hold(company)
+    merge_leads(kept=kept, gone=gone)
+    rule.refresh_from_db()
+    set_frequency(rule, now)
+
+    expire(ConversionEvent.objects.exclude(reason=Reason.MERGED))
+    go_on(company)
+
+    assert len(sent_ids(sandbox)) == 1
 
 
 # Places of the one lead that events of the other have
@@ -491,3 +544,19 @@ def test_an_event_that_ends_beside_an_undo_does_not_wait_for_an_address_again(co
     undoing.join()
 
     assert ConversionEvent.objects.get().state == "expired"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_merge_that_a_deactivation_has_waited_for_can_not_be_undone_after_it(company, connected):
+    kept, gone = make_lead(company), make_lead(company, email="gone@example.org")
+
+    def merge(**kwargs):
+        merge_leads(kept=kept, gone=gone)
+
+    company_closed.connect(merge)
+    try:
+        deactivate_company(company=company)
+    finally:
+        company_closed.disconnect(merge)
+
+    assert not LeadMerge.objects.exists()

@@ -26,14 +26,15 @@ from crm.models import (
     Tag,
     Task,
 )
-from crm.models.lead import LeadMerged
+from crm.models.lead import DealReassigned, LeadMerged
 from crm.models.lead_duplicate import likely_duplicates
 from crm.models.recorder import acting_as
 from crm.selectors import timeline
-from crm.services.editing import ChangedMeanwhile, delete, unchanged_since
+from crm.services.editing import ChangedMeanwhile, delete, move_deal, unchanged_since
 from crm.services.erasure import erase_lead, person_kept
 from crm.services.lead_merges import MergeRefused, merge_leads, version_of_both
 from crm.services.merge_undo import undo_merge
+from crm.services.notes import add_note
 from crm.services.undo import undo
 from tests.capi.delivery.test_merges import qualify
 from tests.capi.delivery.test_places import pick
@@ -348,3 +349,46 @@ def test_a_type_that_was_deleted_since_does_not_come_back(company, kept, gone):
 
     assert undo_merge(merge=merge).changed_since == ["Type"]
     assert again(kept).type == new.code
+
+
+def test_half_of_a_name_that_was_changed_since_does_not_go_back(kept, gone):
+    merge = merge_leads(kept=kept, gone=gone, taken=["name"])
+    Lead.objects.filter(pk=kept.pk).update(last_name="Deckers")
+
+    parted = undo_merge(merge=merge)
+
+    assert (parted.kept.name, parted.changed_since) == ("P. Deckers", ["Name"])
+
+
+def test_a_lead_that_nothing_would_tell_from_others_is_not_made(company, gone):
+    nameless = make_lead(company, first_name="", last_name="", email="k@example.com")
+    Lead.objects.filter(pk=gone.pk).update(email="")
+
+    with pytest.raises(MergeRefused, match="neither a name nor an e-mail address"):
+        merge_leads(kept=nameless, gone=gone, taken=["email"])
+    merge = merge_leads(kept=nameless, gone=gone, taken=["name"])
+    Lead.objects.filter(pk=nameless.pk).update(email="")
+    parted = undo_merge(merge=merge)
+
+    assert (parted.kept.name, parted.changed_since) == ("P. Dekker", ["Name"])
+
+
+@pytest.mark.parametrize("add", ["a note", "a file", "a task", "a reason for a loss"])
+def test_nothing_that_is_added_to_a_deal_goes_to_a_lead_that_no_longer_has_it(kept, gone, sales, add):
+    pk = make_deal(gone).pk
+    merge = merge_leads(kept=kept, gone=gone)
+    deal = Deal.objects.select_related("lead", "stage").get(pk=pk)
+    undo_merge(merge=merge)
+
+    with pytest.raises(DealReassigned, match="belongs to another lead"):
+        if add == "a note":
+            note = Note(company=sales.company, lead=deal.lead, deal=deal, text="Call back")
+            add_note(note=note, author=sales)
+        elif add == "a file":
+            make_file(sales, deal)
+        elif add == "a task":
+            make_task(sales, deal=deal)
+        else:
+            move_deal(
+                deal=deal, stage=Stage.objects.get(company=sales.company, meaning="lost"), outcome_note="Too dear"
+            )

@@ -11,7 +11,7 @@ from crm.models.tenancy import tie
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0016_notes'),
+        ('crm', '0018_attachments'),
     ]
 
     operations = [
