@@ -75,7 +75,7 @@ def merge_leads(merge: LeadMerge, without_address: Collection[int], **kwargs: An
 
 
 @receiver(merge_undone)
-def part_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_switched: set[bool], **kwargs: Any) -> None:
+def part_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_changed: bool, **kwargs: Any) -> None:
     """Let the events go back to their former lead."""
     merges.follow_undo(
         company_id=merge.company_id,
@@ -84,7 +84,7 @@ def part_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_switched: se
         crm_events=crm_events,
         ended=merge.ended,
         since=merge.merged_at,
-        sharing_switched=sharing_switched,
+        sharing_changed=sharing_changed,
     )
 
 

@@ -10,8 +10,8 @@ them, and return only when nothing is still using it.
 `leads_merged(sender, merge, without_address)`: all of one lead's CRM events are now another's, as the `LeadMerge` has
 them. `without_address` are those of the two that had no e-mail address before. Receivers let what has not gone out
 follow, send nothing more for it, and return a list of what they have ended, as JSON, which an undo gives back.
-`merge_undone(sender, merge, crm_events, sharing_switched)`: these CRM events are their former lead's again.
-What the merge had `ended` may go on. `sharing_switched`: whether the person has opted in (True), out (False), or both.
+`merge_undone(sender, merge, crm_events, sharing_changed)`: these CRM events are their former lead's again.
+What the merge had `ended` may go on. `sharing_changed`: somebody has opted the person out or in since the merge.
 `company_closed(sender, company_id)`, `company_reopened(sender, company_id)`: the operator switched a company off or on.
 """
 

@@ -59,13 +59,12 @@ def follow_undo(
     crm_events: Sequence[int],
     ended: Iterable[Ended],
     since: datetime,
-    sharing_switched: Collection[bool],
+    sharing_changed: bool,
 ) -> None:
     """Let the events of these CRM events be their former lead's again.
 
-    Those that the merge ended are open again, unless the person has opted out since. What was skipped since, or not
-    tried because of the other lead, moves up; what was skipped for an opt-out only if nobody has opted the person in or
-    out since (`sharing_switched`, True for in).
+    Those that the merge ended are open again. What was skipped since, or not tried because of the other lead, moves up;
+    if somebody has opted the person out or in since (`sharing_changed`), not what was skipped for an opt-out.
     """
     on_the_wire = may_be_in(recall_unsent([company_id]))
     back = IdList(_of_lead(company_id, kept).filter(crm_event__in=crm_events).values_list("pk", flat=True))
@@ -78,12 +77,9 @@ def follow_undo(
     _give_each_its_place(of_both.filter(deal=None))
     keys = dict(ended)
     by_merge = of_both.filter(pk__one_of=IdList(keys), state=State.SKIPPED, reason__in=ENDED_BY_MERGE)
-    if False in sharing_switched:
-        by_merge.update(reason=Reason.OPTED_OUT)
-    else:
-        places.reopen_in_place(by_merge, {pk: key for pk, key in keys.items() if key is not None})
-        places.reopen(by_merge)
-    if not sharing_switched:
+    places.reopen_in_place(by_merge, {pk: key for pk, key in keys.items() if key is not None})
+    places.reopen(by_merge)
+    if not sharing_changed:
         _reopen_unshared(settled_since)
     skipped = settled_since.filter(state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
     places.reopen(skipped.filter(~places.is_counted_otherwise(), rule__frequency__in=FREQUENCIES_THAT_SKIP))

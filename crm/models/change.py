@@ -27,7 +27,6 @@ class ChangedField(models.TextChoices):
     MERGE = "merge", "Merge"
 
 
-SWITCHED_ON, SWITCHED_OFF = "on", "off"  # what sharing was before a change of it, or is since
 STEPS = (ChangedField.STATUS, ChangedField.STAGE)
 
 
@@ -104,4 +103,4 @@ def _amount(row: RowSnapshot) -> str:
 
 
 def _switch(is_on: bool) -> str:
-    return SWITCHED_ON if is_on else SWITCHED_OFF
+    return "on" if is_on else "off"

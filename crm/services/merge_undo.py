@@ -26,7 +26,6 @@ from crm.models import (
     Task,
     User,
 )
-from crm.models.change import SWITCHED_ON
 from crm.models.lead_merge import FOLLOWING, UNDO_FOR
 from crm.models.merge_fields import CHOSEN, CUSTOM, SHARING, as_columns, field_of, labels_of, value_of
 from crm.services.deadlocks import tried_again
@@ -61,8 +60,8 @@ def undo_merge(*, merge: LeadMerge) -> PartedLeads:
     kept, gone = locked_leads(merge.kept, merge.gone)
     found = LeadMerge.objects.select_for_update().filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR).first()
     _refuse(kept, gone, found)
-    switched = _sharing_switched_since(merge, kept)
-    opted_out_since = bool(switched) and not kept.share_with_ad_platforms
+    sharing_changed = _has_sharing_changed_since(merge, kept)
+    opted_out_since = sharing_changed and not kept.share_with_ad_platforms
     result = PartedLeads(kept, gone, opted_out_since)
     _put_values_back(merge, result, but=[SHARING] if opted_out_since else [])
     _move_back(merge, result)
@@ -72,7 +71,7 @@ def undo_merge(*, merge: LeadMerge) -> PartedLeads:
     for contributions in (Note, Attachment):
         _history_back(contributions, merge, kept, gone)
     crm_events = _history_back(CrmEvent, merge, kept, gone)
-    merge_undone.send(sender=Lead, merge=merge, crm_events=crm_events, sharing_switched=switched)
+    merge_undone.send(sender=Lead, merge=merge, crm_events=crm_events, sharing_changed=sharing_changed)
     if opted_out_since:
         _tell_earlier_merges(gone)
     LeadMerge.objects.filter(pk=merge.pk).delete()  # `merge` keeps its key, for another try
@@ -121,15 +120,12 @@ def _still_exists(lead: Lead, column: str, value: Any, custom_names: dict[str, s
     return model is None or value is None or model._default_manager.filter(pk=value).exists()
 
 
-def _sharing_switched_since(merge: LeadMerge, kept: Lead) -> set[bool]:
-    """Whether the person opted in (True), out (False), or both, while the leads were one: it is said of both."""
+def _has_sharing_changed_since(merge: LeadMerge, kept: Lead) -> bool:
+    """True if the person opted out, or in, while the leads were one: an opt-out holds for both."""
     # By their keys: the merge has written its own change of it before the one that tells of the merge.
     of_merge = kept.changes.filter(field=ChangedField.MERGE, old=str(merge.gone_id)).order_by("pk").last()
     since = kept.changes.filter(field=ChangedField.SHARING, pk__gt=of_merge.pk if of_merge else 0)
-    switched = {new == SWITCHED_ON for new in since.values_list("new", flat=True)}
-    if kept.share_with_ad_platforms != merge.written[SHARING]:
-        switched.add(kept.share_with_ad_platforms)
-    return switched
+    return kept.share_with_ad_platforms != merge.written[SHARING] or since.exists()
 
 
 def _tell_earlier_merges(lead: Lead) -> None:

@@ -358,22 +358,6 @@ def test_of_two_that_were_skipped_for_an_opt_out_the_second_is_a_duplicate_after
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("frequency", ["once", "every_time"])
-def test_an_opt_out_since_ends_what_the_merge_had_ended(company, connected, make_rule, sandbox, frequency):
-    make_rule("lead_qualified", frequency=frequency)
-    kept, gone = two_leads(company, "waiting", "sent")
-    merge = merge_leads(kept=kept, gone=gone)
-    for shares in (False, True):
-        Lead.objects.filter(pk=kept.pk).update(share_with_ad_platforms=shares)
-
-    undo_merge(merge=merge)
-    Lead.objects.filter(pk=kept.pk).update(email="late@example.org")
-    everything_is_sent(company)
-
-    assert [(each.state, each.reason) for each in events_of(kept)] == [("skipped", Reason.OPTED_OUT)]
-    assert len(sent_ids(sandbox)) == 1
-
-
 def test_an_opt_out_of_three_that_were_one_holds_for_each_of_them(company, connected, make_rule, sandbox):
     make_rule()
     hold(company)
