@@ -7,13 +7,13 @@ from typing import Any
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
-from capi.delivery import cancellation, planning
+from capi.delivery import cancellation, merges, planning
 from capi.delivery.recall import recall_on_commit
 from capi.delivery.wakeup import wake_on_commit
 from capi.linkedin import failpoints
 from capi.models.choices import State
 from capi.selectors.explanations.explain import already_told
-from crm.models import CrmEvent, Deal, Lead
+from crm.models import CrmEvent, Deal, Lead, LeadMerge
 from crm.signals import (
     AlreadyTold,
     company_closed,
@@ -22,6 +22,8 @@ from crm.signals import (
     crm_events_taken_back,
     lead_contact_changed,
     lead_erased,
+    leads_merged,
+    merge_undone,
 )
 
 
@@ -62,6 +64,28 @@ def recall_deleted(instance: Lead | Deal, using: str, **kwargs: Any) -> None:
 def forget_leads(company_id: int, lead_ids: Sequence[int], **kwargs: Any) -> None:
     """Cancel these people's events and erase their hashes. Returns once no request in flight contains them."""
     cancellation.forget_leads(company_id=company_id, lead_ids=lead_ids)
+
+
+@receiver(leads_merged)
+def merge_leads(merge: LeadMerge, without_address: Collection[int], **kwargs: Any) -> list[merges.Ended]:
+    """Let the events of the lead that goes follow. Returns those that are not sent because of it."""
+    return merges.follow_merge(
+        company_id=merge.company_id, kept=merge.kept_id, gone=merge.gone_id, without_address=without_address
+    )
+
+
+@receiver(merge_undone)
+def part_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_changed: bool, **kwargs: Any) -> None:
+    """Let the events go back to their former lead."""
+    merges.follow_undo(
+        company_id=merge.company_id,
+        kept=merge.kept_id,
+        gone=merge.gone_id,
+        crm_events=crm_events,
+        ended=merge.ended,
+        since=merge.merged_at,
+        sharing_changed=sharing_changed,
+    )
 
 
 @receiver(company_closed)

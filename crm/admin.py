@@ -142,8 +142,12 @@ class LeadAdmin(DeletionOnRecordAdmin):
     autocomplete_fields = ("company", "status", "owner")
     actions = ("mark_as_qualified",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Lead]:
+        """Without leads that were merged into others: nothing is written to them, and no deal may get one."""
+        return super().get_queryset(request).filter(merged_into=None)
+
     def has_change_permission(self, request: HttpRequest, obj: Lead | None = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or obj.erased_at is None)
+        return super().has_change_permission(request, obj) and (obj is None or obj.is_current)
 
     @admin.action(description="Mark as qualified")
     def mark_as_qualified(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
@@ -169,6 +173,11 @@ class DealAdmin(DeletionOnRecordAdmin):
     list_select_related = ("lead", "company", "stage")
     search_fields = ("title", "lead__first_name", "lead__last_name")
     autocomplete_fields = ("company", "lead", "stage", "owner", "lost_reason")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "lead":  # with those that were erased: their deals stay, and are only shown
+            kwargs["queryset"] = Lead.objects.filter(merged_into=None)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Deal | None = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or obj.lead.erased_at is None)

@@ -7,6 +7,11 @@ release. Receivers stop what has not gone out, and return an `AlreadyTold` for w
 `lead_contact_changed(sender, lead_ids)`: leads whose e-mail address or `share_with_ad_platforms` changed.
 `lead_erased(sender, company_id, lead_ids)`: people being erased. Receivers also delete what they have stored about
 them, and return only when nothing is still using it.
+`leads_merged(sender, merge, without_address)`: all of one lead's CRM events are now another's, as the `LeadMerge` has
+them. `without_address` are those of the two that had no e-mail address before. Receivers let what has not gone out
+follow, send nothing more for it, and return a list of what they have ended, as JSON, which an undo gives back.
+`merge_undone(sender, merge, crm_events, sharing_changed)`: these CRM events are their former lead's again.
+What the merge had `ended` may go on. `sharing_changed`: somebody has opted the person out or in since the merge.
 `company_closed(sender, company_id)`, `company_reopened(sender, company_id)`: the operator switched a company off or on.
 """
 
@@ -30,5 +35,7 @@ crm_events_recorded = Signal()
 crm_events_taken_back = Signal()
 lead_contact_changed = Signal()
 lead_erased = Signal()
+leads_merged = Signal()
+merge_undone = Signal()
 company_closed = Signal()
 company_reopened = Signal()

@@ -19,7 +19,7 @@ from leadmachine.environment import PORT
 bind = f"127.0.0.1:{PORT}"
 worker_class = "leadmachine.web_worker.WebWorker"  # waitress, with deadlines for slow clients
 threads = 8
-worker_connections = 4_000  # in each process; a slow one takes a file descriptor and no thread
+worker_connections = 4_000  # in each process; a slow one takes file descriptors and no thread
 # A stopping process may still wait for a request to LinkedIn, from an erasure or from the embedded worker.
 graceful_timeout = math.ceil(settings.SEND_TIMEOUT_SECONDS) + 15
 # How long a process may send no heartbeat before the master kills it. A stopping process sends none after its last
@@ -89,9 +89,12 @@ def _check_settings() -> None:
 
 
 def _raise_file_limit() -> None:
-    """Allow a descriptor for each connection: systemd's default is 1,024, and half a million for whoever asks."""
+    """Allow two descriptors for each connection, which may be sending or being sent a file.
+
+    systemd's default is 1,024, and half a million for whoever asks.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = worker_connections + FILES_BESIDES
+    needed = 2 * worker_connections + FILES_BESIDES
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(needed, hard)), hard))
 
 

@@ -1,8 +1,11 @@
 """Bodies that nobody asked for are refused before anything reads them: the CSRF check would parse a whole form."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, MemoryFileUploadHandler, TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
@@ -15,6 +18,9 @@ API: Final = "/api/"
 WITH_FILES: Final = ("multipart/form-data",)
 FORMS: Final = ("application/x-www-form-urlencoded", *WITH_FILES)
 JSON: Final = ("application/json",)
+DISK_FULL: Final = "Nothing was uploaded: the server has no room for it. Try again later, or tell your operator."
+
+logger = logging.getLogger(__name__)
 
 
 class RequestBodiesMiddleware:
@@ -34,8 +40,34 @@ class RequestBodiesMiddleware:
         if rule.read and (request.content_type not in kinds or not _is_utf_8(request)):
             return _refused(request, 415, f"Send this as {kinds[0]}, in UTF-8.")
         if rule.files:
-            request.upload_handlers = [MemoryFileUploadHandler(request), TemporaryFileUploadHandler(request)]
+            request.upload_handlers = [MemoryFileUploadHandler(request), SpooledFiles(request)]
         return self.get_response(request)
+
+
+class SpooledFiles(TemporaryFileUploadHandler):
+    """Writes each larger file to the disk for temporary files. If that is full, the form is refused (400)."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        with self._refusing():
+            super().new_file(*args, **kwargs)
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        with self._refusing():
+            super().receive_data_chunk(raw_data, start)
+
+    def file_complete(self, file_size: int) -> "UploadedFile[Any] | None":
+        with self._refusing():
+            return super().file_complete(file_size)
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            logger.exception("A file that was being uploaded could not be written.")
+            with suppress(OSError):  # once more, of what is still in its buffer
+                self.upload_interrupted()
+            raise MultiPartParserError(DISK_FULL) from error
 
 
 class NoFiles(FileUploadHandler):

@@ -28,6 +28,7 @@ from crm.models import (
     CrmEvent,
     IdempotencyRecord,
     Invitation,
+    LeadMerge,
     LeadSearch,
     Membership,
     Note,
@@ -35,6 +36,7 @@ from crm.models import (
 )
 from crm.models.data_export import KEPT_FOR, DataExport
 from crm.models.lead_import import AT_WORK, ROWS_KEPT_FOR, LeadImport, LeadImportFile, LeadImportRow
+from crm.models.lead_merge import UNDO_FOR
 from crm.models.people import INVITATION_GOOD_FOR
 from crm.services import idempotency, searches
 from leadmachine.expiry import Expires, InUse, Kept, Period, in_order, named_by, where
@@ -175,9 +177,14 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         Expires(_days(7), f"{UNCONFIRMED}; any other until the operator deletes it", _unconfirmed_companies),
     ),
     **dict.fromkeys((f"crm.{name}" for name in COMPANY_LISTS), WITH_ITS_COMPANY),
+    "crm.LeadDuplicate": Kept("as long as both of its leads, or until they are no longer alike"),
+    "crm.DuplicateSearch": Kept("one row for each company"),
+    "crm.LeadMerge": (Expires(Period("1 day", lambda: UNDO_FOR.days), "the merge", where(LeadMerge, at="merged_at")),),
     "crm.LeadTag": Kept("as long as its lead and its tag"),
     "crm.DealTag": Kept("as long as its deal and its tag"),
-    "crm.Lead": Kept("until somebody of the company deletes it; erased, its empty row stays"),
+    "crm.Lead": Kept(
+        "until somebody of the company deletes it, or what it was merged into; erased, its empty row stays"
+    ),
     "crm.Deal": Kept("as long as its lead, or until somebody of the company deletes it"),
     "crm.CustomField": Kept("until an admin of the company deletes it, and its values have been removed"),
     "crm.Task": Kept("as long as what it is about, or until somebody of the company deletes it"),

@@ -15,7 +15,7 @@ from capi.diagnostics import checkups
 from capi.models.functions import database_now
 from capi.services.statistics import COUNT_EVERY_SECONDS, refresh_counts
 from crm.accounts import mails
-from crm.services import custom_fields, data_exports, lead_imports, reminders
+from crm.services import custom_fields, data_exports, lead_duplicates, lead_imports, reminders
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class Exporter(Repeating):
 
 class Watcher(Repeating):
     """Every `SWEEP_SECONDS`: evaluates alerts, sends their mails and reminders of tasks, runs check-ups that are due,
-    removes the values of deleted custom fields.
+    removes the values of deleted custom fields, and looks for duplicates among leads.
 
     Separate from the sweep, because companies, mail servers and LinkedIn may be slow.
     """
@@ -180,5 +180,6 @@ class Watcher(Repeating):
         notifications.send_due()
         reminders.send_due(is_stopping=shutdown.has_begun)
         custom_fields.remove_values(go_on=lambda: not shutdown.has_begun())
+        lead_duplicates.look_for_duplicates(go_on=lambda: not shutdown.has_begun())
         if number:  # not in the first round: a check-up needs the heartbeat of the first sweep, which runs in parallel
             checkups.check_up_due(seconds=settings.SWEEP_SECONDS)

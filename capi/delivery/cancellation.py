@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from capi.delivery.persons import forget_people
 from capi.delivery.places import free_given_up
 from capi.delivery.planning import end, end_and_pass_on
-from capi.delivery.recall import recall_unsent, wait_on_commit
+from capi.delivery.recall import may_be_in, recall_unsent, wait_on_commit
 from capi.delivery.sent_hashes import forget_hashes
 from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import Backfill, Connection, ConversionEvent
@@ -70,10 +70,7 @@ def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> 
     marked: no later request contains it, and without an acceptance it ends with that answer (`settle.write`) or when
     its turn comes (`selection.EligibilityCheck`).
     """
-    may_be_in_one = Q(pk=None)
-    for request in recall_unsent(company_ids):
-        due = Q(state=State.PENDING, next_attempt_at__lte=request.request_started_at)
-        may_be_in_one |= due & Q(company=request.company_id)
+    may_be_in_one = may_be_in(recall_unsent(company_ids))
     events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)
     events.filter(may_be_in_one).update(reason=Reason.TAKEN_BACK)
     free_given_up(events)

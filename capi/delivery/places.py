@@ -4,10 +4,14 @@ The event that has it bears the key of the lead or deal in `once_key`, which is 
 that is planned gets it. It keeps it while it may still be sent, once it was accepted or given up, and, however it ends,
 if LinkedIn may have it (`may_have_arrived`). Otherwise its place is free when it ends, and the oldest event that was
 skipped for it takes its place.
+
+A merge of two leads can skip an event under any other rule as well (Reason.MERGED, see `merges`). It moves up in the
+same way, once nothing of the lead is reported or about to be.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from django.conf import settings
@@ -37,6 +41,8 @@ TRIES: Final = 3
 NEEDED_KEY: Final = Coalesce("deal_id", "lead_id")
 # What an event that ends without an acceptance keeps of its place.
 KEY_AFTER_END: Final = Case(When(may_have_arrived=True, then=F("once_key")), output_field=BigIntegerField())
+# Of events that are reported, may be, or are about to be.
+REPORTED: Final = Q(state__in=STATES_THAT_HOLD_ONCE) | Q(may_have_arrived=True)
 SKIPPED: Final = {"state": State.SKIPPED, "reason": Reason.ALREADY_COUNTED, "next_attempt_at": None, "once_key": None}
 QUEUED: Final = {"state": State.PENDING, "reason": Reason.NONE, "settled_at": None}
 
@@ -52,6 +58,29 @@ def is_already_counted() -> Q:
     key = Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
     others = ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key).exclude(pk=OuterRef("pk"))
     return Q(Exists(others), rule__frequency=Frequency.ONCE)
+
+
+def is_counted_by_merge() -> Q:
+    """True if another event about the same lead has a place: perhaps that of a lead that was merged into it."""
+    return Q(Exists(_others_of_lead().filter(once_key__isnull=False)), deal=None, rule__frequency=Frequency.ONCE)
+
+
+def is_counted_otherwise() -> Q:
+    """True if its rule, which counts people, has reported the same lead or deal when it did not: nobody is noted."""
+    same = ConversionEvent.objects.alias(about=NEEDED_KEY).filter(
+        Q(state=State.ACCEPTED) | Q(may_have_arrived=True),
+        rule=OuterRef("rule"),
+        lead=OuterRef("lead"),
+        about=Coalesce(OuterRef("deal_id"), OuterRef("lead_id")),
+        counted_people=None,
+        is_test=False,
+    )
+    return Q(Exists(same.exclude(pk=OuterRef("pk"))), rule__frequency=Frequency.PER_PERSON)
+
+
+def _others_of_lead() -> QuerySet[ConversionEvent]:
+    others = ConversionEvent.objects.filter(rule=OuterRef("rule"), lead=OuterRef("lead"), deal=None, is_test=False)
+    return others.exclude(pk=OuterRef("pk"))
 
 
 def due_again() -> Func:
@@ -71,11 +100,38 @@ def claim(pks: IdList) -> None:
 
 def pass_on(pks: IdList) -> None:
     """Queue, for each of these events that has ended and left its place, the oldest event that was skipped for it."""
-    left = ConversionEvent.objects.filter(pk__one_of=pks, once_key=None, is_test=False, rule__frequency=Frequency.ONCE)
+    merged = _others_of_lead().filter(state=State.SKIPPED, reason=Reason.MERGED)
+    has_heir = Q(rule__frequency=Frequency.ONCE) | Q(Exists(merged), deal=None)
+    left = ConversionEvent.objects.filter(has_heir, pk__one_of=pks, once_key=None, is_test=False)
     freed = list(left.filter(lead__isnull=False).values_list("rule", "lead").distinct())
     if freed:
         rules, leads = ({pair[at] for pair in freed} for at in (0, 1))
         _until_nobody_interferes(lambda: _queue_first(_heirs().filter(rule__in=rules, lead__in=leads)))
+
+
+def reopen(skipped: QuerySet[ConversionEvent]) -> None:
+    """Queue these skipped events again, of those that need one place the oldest, if it is free.
+
+    They go through every check again before they are sent.
+    """
+    able = skipped.filter(_may_move_up())
+    once = able.filter(~is_already_counted(), ~is_counted_by_merge(), rule__frequency=Frequency.ONCE)
+    others = list(able.exclude(rule__frequency=Frequency.ONCE).values_list("pk", flat=True))
+    ConversionEvent.objects.filter(pk__one_of=others, state=State.SKIPPED).update(
+        **QUEUED, next_attempt_at=due_again(), once_key=None
+    )
+    _until_nobody_interferes(lambda: _queue_first(once))
+
+
+def reopen_in_place(skipped: QuerySet[ConversionEvent], keys: Mapping[int, int]) -> None:
+    """Queue these skipped events again, each in the place that it had: `once_key` by event. One that is taken stays so.
+
+    Two events about one lead may have places: its own, and that of a lead that was merged into it.
+    """
+    able = set(skipped.filter(_may_move_up(), rule__frequency=Frequency.ONCE).values_list("pk", flat=True))
+    for key in sorted({keys[pk] for pk in able & keys.keys()}):
+        pks = IdList(pk for pk in able if keys.get(pk) == key)
+        _until_nobody_interferes(partial(_queue_in_place, pks, key))
 
 
 def free_given_up(events: QuerySet[ConversionEvent]) -> None:
@@ -89,9 +145,8 @@ def assign(rule: ConversionRule) -> None:
     What LinkedIn has comes first, then what it may have, then the oldest. Call it after `recall_unsent`.
     """
     is_about_it = Q(deal__isnull=not rule.is_about_deal, lead__isnull=False, is_test=False)
-    may_hold = Q(state__in=STATES_THAT_HOLD_ONCE) | Q(may_have_arrived=True)
     events = ConversionEvent.objects.for_company(rule.company_id).filter(rule=rule)
-    candidates = events.filter(is_about_it, may_hold)
+    candidates = events.filter(is_about_it, REPORTED)
     rank = Case(
         When(state=State.ACCEPTED, then=0), When(state__in=OPEN_STATES, may_have_arrived=False, then=2), default=1
     )
@@ -111,6 +166,12 @@ def _until_nobody_interferes(work: Callable[[], None]) -> None:
         except IntegrityError:
             continue  # an event that was planned at this moment has taken a place: look again
     return None
+
+
+def _queue_in_place(pks: IdList, key: int) -> None:
+    taken = ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key)
+    free = ConversionEvent.objects.filter(~Exists(taken), pk__one_of=pks, state=State.SKIPPED)
+    free.update(**QUEUED, next_attempt_at=due_again(), once_key=key)
 
 
 def _claim(pks: IdList) -> None:
@@ -137,15 +198,19 @@ def _heirs() -> QuerySet[ConversionEvent]:
 
     They go through every check again: an event of a rule that is off, say, ends for that and not as a duplicate.
     """
-    return ConversionEvent.objects.filter(
-        ~is_already_counted(),
+    once = Q(~is_already_counted(), ~is_counted_by_merge(), rule__frequency=Frequency.ONCE)
+    nothing_reported = ~Exists(_others_of_lead().filter(REPORTED))
+    of_merge = Q(nothing_reported, ~Q(rule__frequency=Frequency.ONCE), reason=Reason.MERGED, deal=None)
+    skipped = ConversionEvent.objects.filter(_may_move_up(), state=State.SKIPPED, lead__isnull=False)
+    return skipped.filter(once | of_merge, reason__in=[Reason.ALREADY_COUNTED, Reason.MERGED])
+
+
+def _may_move_up() -> Q:
+    """True unless the event could not be sent any more, had it not been skipped."""
+    return Q(
         ~Q(backfill__state=BackfillState.CANCELLED),
-        state=State.SKIPPED,
-        reason=Reason.ALREADY_COUNTED,
-        rule__frequency=Frequency.ONCE,
         rule__deleted_at=None,
         crm_event__taken_back_at=None,
-        lead__isnull=False,
         happened_at__gt=Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS),
     )
 
@@ -159,6 +224,6 @@ def _queue_first(heirs: QuerySet[ConversionEvent]) -> None:
     pks = [pk for pk, _ in first.values()]
     # Their state again, without a join: otherwise PostgreSQL would not notice that a row has just changed.
     skipped = ConversionEvent.objects.filter(pk__one_of=pks, state=State.SKIPPED)
-    if pks and skipped.update(**QUEUED, next_attempt_at=due_again(), once_key=NEEDED_KEY):
+    if pks and skipped.update(**QUEUED, next_attempt_at=due_again(), once_key=once_key_expression()):
         for company_id in {company for _, company in first.values()}:
             wake_on_commit(company_id)

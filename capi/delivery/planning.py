@@ -68,7 +68,7 @@ def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[i
 def release_waiting(events: QuerySet[ConversionEvent]) -> set[int]:
     """Make the waiting events pending whose lead now has an address. Returns their companies."""
     with_address = ~Q(email="") & Q(share_with_ad_platforms=True)
-    ready = _of_leads(with_address, events.filter(state=State.WAITING))
+    ready = of_leads(with_address, events.filter(state=State.WAITING))
     companies = set(ready.order_by().values_list("company", flat=True).distinct())
     if companies:
         # Not before the end of the grace period, which is the time that a waiting event has had since it was planned.
@@ -77,9 +77,18 @@ def release_waiting(events: QuerySet[ConversionEvent]) -> set[int]:
     return companies
 
 
+def wait_for_address(events: QuerySet[ConversionEvent]) -> None:
+    """Make the pending ones of these events wait, which are not on the wire and whose lead has no address.
+
+    As for `end`, they must not be joined to another table.
+    """
+    pending = events.filter(state=State.PENDING).exclude(reason=Reason.TAKEN_BACK)
+    pending.update(state=State.WAITING, reason=Reason.NO_EMAIL)
+
+
 def skip(events: QuerySet[ConversionEvent]) -> int:
     """Skip the open ones of these events whose lead opted out. Returns how many there were."""
-    return end(_of_leads(Q(share_with_ad_platforms=False), events), State.SKIPPED, Reason.OPTED_OUT)
+    return end(of_leads(Q(share_with_ad_platforms=False), events), State.SKIPPED, Reason.OPTED_OUT)
 
 
 def tidy_after_recall(pks: IdList) -> None:
@@ -121,8 +130,8 @@ def _is_taken_back() -> Exists:
     return Exists(CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id"), taken_back_at__isnull=False))
 
 
-def _of_leads(condition: Q, events: QuerySet[ConversionEvent]) -> QuerySet[ConversionEvent]:
-    """The events whose lead meets the condition."""
+def of_leads(condition: Q, events: QuerySet[ConversionEvent]) -> QuerySet[ConversionEvent]:
+    """The events whose lead meets the condition, without a join: see `end`."""
     return events.filter(IsNull(Subquery(lead_of_event().filter(condition).values("pk")[:1]), False))
 
 

@@ -16,20 +16,21 @@ paying and sending, and then resumes it.
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from capi.delivery import lane, selection
 from capi.delivery.lane import LaneSnapshot, Lease
 from capi.delivery.selection import Sendable
 from capi.models import Connection, ConversionRule
+from capi.models.choices import State
 
 FIRST_CHECK_SECONDS = 0.02
 LONGEST_CHECK_SECONDS = 0.25
@@ -73,6 +74,15 @@ def recall_unsent(company_ids: Collection[int]) -> list[RequestInFlight]:
     rows = list(connections.values_list("pk", "company", "lease_id", "request_started_at"))
     Connection.objects.filter(pk__in=[pk for pk, *_ in rows]).update(recalls=F("recalls") + 1)
     return [RequestInFlight(pk, company, lease, began) for pk, company, lease, began in rows if lease and began]
+
+
+def may_be_in(requests: Iterable[RequestInFlight]) -> Q:
+    """True for an event that one of these requests may contain: it was due when that began."""
+    found = Q(pk=None)
+    for request in requests:
+        is_due = Q(state=State.PENDING, next_attempt_at__lte=request.request_started_at)
+        found |= is_due & Q(company=request.company_id)
+    return found
 
 
 def recall_on_commit(company_ids: Collection[int], *, using: str = "default") -> None:

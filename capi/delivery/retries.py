@@ -87,6 +87,7 @@ def _obstacle() -> Case:
         When(lead__share_with_ad_platforms=False, then=Value(Reason.OPTED_OUT)),
         When(happened_at__lte=too_old, then=Value(Reason.TOO_OLD)),
         When(places.is_already_counted(), then=Value(Reason.ALREADY_COUNTED)),
+        When(places.is_counted_by_merge(), then=Value(Reason.ALREADY_COUNTED)),
         When(unchanged, state=State.REJECTED, then=Value(Reason.DATA_REFUSED)),
     ]
     return Case(*obstacles, default=Value(""), output_field=CharField())

@@ -108,7 +108,7 @@ ENOUGH_PERCENT: Final = 70
 
 
 def lead_findings(company: Company) -> Iterator[Finding]:
-    newest = Lead.objects.for_company(company).not_erased().order_by("-pk")[:NEWEST]
+    newest = Lead.objects.for_company(company).current().order_by("-pk")[:NEWEST]
     counts = newest.aggregate(all=Count("pk"), reachable=Count("pk", filter=~Q(email="")))
     link = reverse("leads")
     if not counts["all"]:

@@ -68,6 +68,7 @@ class Reason(models.TextChoices):
     NO_EMAIL = "no_email", "No e-mail address"
     OPTED_OUT = "opted_out", "Not shared with ad platforms"
     ALREADY_COUNTED = "already_counted", "Duplicate"
+    MERGED = "merged", "Duplicate after a merge"
     TOO_OLD = "too_old", "Older than 90 days"
     LEAD_DELETED = "lead_deleted", "Lead deleted"
     DEAL_DELETED = "deal_deleted", "Deal deleted"

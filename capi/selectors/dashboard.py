@@ -48,7 +48,7 @@ class OpenEvents:
 
 def lead_numbers(company: Company) -> LeadNumbers:
     week_ago = timezone.now() - WEEK
-    leads = Lead.objects.for_company(company).not_erased()
+    leads = Lead.objects.for_company(company).current()
     counts = leads.aggregate(
         open=Count("pk", filter=~Q(status__meaning=LeadMeaning.UNQUALIFIED)),
         new=Count("pk", filter=Q(created_at__gte=week_ago)),

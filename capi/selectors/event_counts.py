@@ -100,7 +100,7 @@ _GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
         Reason.NO_EMAIL, Reason.OPTED_OUT, Reason.LEAD_DELETED, Reason.DEAL_DELETED, Reason.ERASED, Reason.DATA_REFUSED,
     ),
     "Event": (
-        Reason.ALREADY_COUNTED, Reason.TOO_OLD, Reason.TAKEN_BACK, Reason.CANCELLED_BY_HAND,
+        Reason.ALREADY_COUNTED, Reason.MERGED, Reason.TOO_OLD, Reason.TAKEN_BACK, Reason.CANCELLED_BY_HAND,
         Reason.BACKFILL_CANCELLED,
     ),
     "Rule": (

@@ -55,7 +55,7 @@ def _dry_run(request: MemberRequest, rule: ConversionRule, lead: Lead, deal: Dea
 def _leads_to_choose(request: MemberRequest) -> dict[str, Any]:
     form = SearchForm(request.POST or None)
     text = form.cleaned_data["search"] if form.is_valid() else ""
-    leads = Lead.objects.for_company(request.membership.company).not_erased().search(text)
+    leads = Lead.objects.for_company(request.membership.company).current().search(text)
     return {"search": text, "leads": leads.order_by("-pk")[:LEADS_OFFERED]}
 
 

@@ -12,6 +12,7 @@ from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import MultiPartParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -66,6 +67,12 @@ class FileSerializer(ContributionSerializer[Attachment]):
         return add_files(subject=subject, files=files, author=self.caller)[0]
 
 
+class FileRenderer(JSONRenderer):
+    """For whoever accepts nothing but the content of a file. What goes wrong is told as JSON all the same."""
+
+    media_type = CONTENT_TYPE
+
+
 class FileFilter(ContributionFilter):
     """`?lead=`, with the files on its deals, and `?deal=`. An invalid value is a 400."""
 
@@ -109,7 +116,7 @@ class FileViewSet(AddableViewSet[Attachment]):
             raise serializers.ValidationError({FIELD: refusal.messages}) from refusal
 
     @extend_schema(responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, 503: DETAIL})
-    @action(detail=True)
+    @action(detail=True, renderer_classes=[JSONRenderer, FileRenderer])
     def content(self, request: Request, pk: str) -> FileResponse:
         """Download the file."""
         return download_of(self.get_object())

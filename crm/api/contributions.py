@@ -24,7 +24,7 @@ class ContributionSerializer(StrictSerializer[C]):
     """Something on a lead or on a deal: `lead` of what is on a deal is the deal's lead. `author` is a user."""
 
     lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).not_erased(),
+        rows=lambda company: Lead.objects.for_company(company).current(),
         required=False,
         allow_null=True,
         otherwise="Choose one of your company's leads.",

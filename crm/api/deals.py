@@ -1,5 +1,6 @@
 """The serializer of deals."""
 
+from contextlib import ExitStack
 from typing import Any, Final
 
 from django.db import transaction
@@ -11,9 +12,10 @@ from crm.api.serializers import NO_COLLEAGUE, TAGS, TaggedSerializer
 from crm.forms.leads import company_people
 from crm.models import Deal, Lead, LostReason, Stage, StageMeaning
 from crm.services.editing import OUTCOME, lock_outcome
-from crm.services.erasure import person_kept
+from crm.services.erasure import lock_deal, person_kept
 
 PERSONAL: Final = {"title", "outcome_note", "custom"}  # no other field of a deal may name a person
+LEAD: Final = "lead"
 TOO_LARGE: Final = "Enter at most 12 digits before the decimal point."
 
 
@@ -24,7 +26,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
     """
 
     lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).not_erased(),
+        rows=lambda company: Lead.objects.for_company(company).current(),
         otherwise="Choose one of your company's leads.",
     )
     stage = OfferedRowField(
@@ -80,10 +82,15 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
 
     def update(self, instance: Deal, validated_data: Any) -> Deal:
         # Tags, too: who sets them locks the lead, which comes before the deal in the order of all locks.
-        if (PERSONAL | {TAGS}) & validated_data.keys():
-            with person_kept(instance.lead_id):
-                return self._save(instance, validated_data)
-        return self._save(instance, validated_data)
+        leads = {instance.lead_id} if (PERSONAL | {TAGS}) & validated_data.keys() else set()
+        if LEAD in validated_data:
+            leads.add(validated_data[LEAD].pk)
+        with ExitStack() as stack:
+            for lead in sorted(leads):
+                stack.enter_context(person_kept(lead))
+            if instance.lead_id in leads:
+                lock_deal(instance.pk, lead_id=instance.lead_id)
+            return self._save(instance, validated_data)
 
     def _save(self, deal: Deal, validated_data: Any) -> Deal:
         given = {name: validated_data[name] for name in OUTCOME if name in validated_data}

@@ -4,6 +4,7 @@ from typing import Any, Final, Protocol
 
 from django import forms
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from django_filters import rest_framework as filters
 from django_filters.fields import ChoiceField
 from drf_spectacular.utils import extend_schema_field
@@ -39,12 +40,18 @@ ADDRESS_IN_SCHEMA: Final = {
 
 @extend_schema_field(ADDRESS_IN_SCHEMA)
 class AddressFilter(filters.CharFilter):  # type: ignore[misc]
-    """Compares in the same way as the index of addresses."""
+    """Compares in the same way as the index of addresses.
+
+    A lead that was merged into another one is found as that: it is the same person.
+    """
 
     field_class = AddressField
 
     def filter(self, leads: LeadQuerySet, address: str) -> LeadQuerySet:
-        return leads.with_address(address) if address else leads
+        if not address:
+            return leads
+        known = Lead.objects.for_company(self.parent.request.auth.company).with_address(address)
+        return leads.filter(pk__in=known.values_list(Coalesce("merged_into", "pk")))
 
 
 class LeadFilter(filters.FilterSet):  # type: ignore[misc]

@@ -189,7 +189,7 @@ class TaskSerializer(StrictSerializer[Task]):
     """A task about a lead, about a deal or about neither. Days and times are in the company's time zone."""
 
     lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).not_erased(),
+        rows=lambda company: Lead.objects.for_company(company).current(),
         required=False,
         allow_null=True,
         otherwise="Choose one of your company's leads.",

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from django.db.models import Model, QuerySet
+from django.http import Http404
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, status
+from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,13 +19,16 @@ from rest_framework.views import APIView
 
 from crm.api.deals import DealSerializer
 from crm.api.filters import DealFilter, LeadFilter, TaskFilter
+from crm.api.lead_merges import MergeSerializer
 from crm.api.permissions import AnyCaller
 from crm.api.serializers import LeadSerializer, TaskSerializer
 from crm.api.viewsets import GRACE, CompanyViewSet, Conflict, M
 from crm.models import Company, Deal, Lead, Task
 from crm.models.roles import Action
+from crm.selectors.keyset import DIGITS_OF_AN_ID
 from crm.services.editing import delete
 from crm.services.idempotency import save_once
+from crm.services.lead_merges import MergeRefused, merge_leads
 from crm.services.tasks import delete_task
 
 # `Idempotency-Key`: a request repeated because its response was lost adds nothing.
@@ -93,10 +98,14 @@ class AddableViewSet(
     def _created(self, sent: Any) -> Response:
         """The response to a request that adds what was `sent`."""
         pk, added = saved_once(self.request, self.caller.company, sent, self._add)
-        row = added or self.get_queryset().filter(pk=pk).first()
+        row = added or self._added_before(pk)
         if row is None:
             raise AddedRowGone
         return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
+
+    def _added_before(self, pk: int) -> Model | None:
+        """The row that an earlier request has added. None if it is gone."""
+        return self.get_queryset().filter(pk=pk).first()
 
     def _add(self) -> Model:
         """Validate and save what was sent. Not done for a repeat: the lists may no longer offer what it has."""
@@ -137,12 +146,51 @@ class PipelineViewSet(WritableViewSet[M]):
         delete(row=instance)
 
 
+MERGED: Final = "Lead {} was merged into lead {}."
+
+
 class LeadViewSet(PipelineViewSet[Lead]):
     """The company's leads, newest first."""
 
-    queryset = Lead.objects.not_erased()
+    queryset = Lead.objects.current()
     serializer_class = LeadSerializer
     filterset_class = LeadFilter
+    actions = {**PipelineViewSet.actions, "merge": Action.EDIT_LEADS}
+
+    @extend_schema(request=MergeSerializer, responses=LeadSerializer)
+    @action(detail=True, methods=["post"])
+    def merge(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Merge another lead into this one. No conversion is sent, lost or doubled. Returns the merged lead.
+
+        A request that is repeated changes nothing, and has the same response.
+        """
+        kept = self.get_object()
+        body = MergeSerializer(data=request.data, context=self.get_serializer_context())
+        body.is_valid(raise_exception=True)
+        gone: Lead = body.validated_data["lead"]
+        try:
+            if gone.merged_into_id != kept.pk:
+                merge_leads(kept=kept, gone=gone, taken=body.validated_data.get("take", ()))
+        except MergeRefused as refused:
+            raise Conflict(str(refused)) from refused
+        return Response(self.get_serializer(self.get_object()).data)
+
+    def get_object(self) -> Lead:
+        """The lead in the URL. Raises NotFound, which names the lead that it was merged into."""
+        try:
+            return super().get_object()
+        except Http404:
+            self._raise_if_merged(self.kwargs["pk"])
+            raise
+
+    def _raise_if_merged(self, pk: str) -> None:
+        merged = Lead.objects.for_company(self.caller.company).filter(merged_into__isnull=False)
+        is_id = pk.isascii() and pk.isdigit() and len(pk) <= DIGITS_OF_AN_ID
+        if lead := merged.filter(pk=pk).first() if is_id else None:
+            raise NotFound(MERGED.format(lead.pk, lead.merged_into_id)) from None
+
+    def _added_before(self, pk: int) -> Model | None:
+        return super()._added_before(pk) or self.get_queryset().filter(merged_leads=pk).first()
 
 
 class DealViewSet(PipelineViewSet[Deal]):

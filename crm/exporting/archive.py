@@ -83,7 +83,7 @@ download would survive. "Download" in files.csv is the address of each, for whoe
 them from /api/v1/files/ with an API key.
 
 Not included either: passwords and second factors, API keys and the access token, which nobody can read, the values of
-deleted custom fields, leads that were erased, and the audit log, which has an export of its own.
+deleted custom fields, leads that were erased or merged into others, and the audit log, which has an export of its own.
 
 {files}
 """

@@ -42,7 +42,7 @@ def _in_order(data_export: DataExport, keys: Sequence[int]) -> list[Any]:
 
 def exported_leads(company: Company) -> QuerySet[Any]:
     """The company's leads, with the related rows that their columns read."""
-    return Lead.objects.for_company(company).not_erased().prefetch_related("status", "owner", "tags")
+    return Lead.objects.for_company(company).current().prefetch_related("status", "owner", "tags")
 
 
 def exported_deals(company: Company) -> QuerySet[Any]:

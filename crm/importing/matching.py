@@ -23,9 +23,10 @@ Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person
 def existing_leads(lead_import: LeadImport, wanted: Wanted) -> dict[str, Lead]:
     """The oldest lead about each of these people, by key. They stay locked until the transaction ends.
 
-    Leads that this import has added are left out: two rows about one person are found by their keys.
+    What a lead that was merged into another one is known by leads to that one. Leads that this import has added are
+    left out: two rows about one person are found by their keys.
     """
-    own = Lead.objects.for_company(lead_import.company_id).not_erased()
+    own = Lead.objects.for_company(lead_import.company_id).filter(erased_at=None)
     others = own.exclude(import_rows__lead_import=lead_import)
     pks: set[int] = set()
     if addresses := [values["email"] for values in wanted.values() if "email" in values]:
@@ -34,16 +35,29 @@ def existing_leads(lead_import: LeadImport, wanted: Wanted) -> dict[str, Lead]:
     if names := [_name(values) for values in wanted.values() if "email" not in values]:
         whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
         pks |= set(others.alias(whole=whole).filter(whole__in=_lower(names)).values_list("pk", flat=True))
-    return _by_key(own.filter(pk__in=pks), wanted)
+    return _by_key(_locked(own, pks), wanted)
 
 
-def _by_key(leads: LeadQuerySet, wanted: Wanted) -> dict[str, Lead]:
+def _locked(own: LeadQuerySet, pks: set[int]) -> dict[int, Lead]:
+    """These leads and those that they were merged into, also while this waited for their locks."""
+    leads = own.select_for_update(no_key=True).order_by("pk").prefetch_related(TAGS)
+    merged = own.filter(pk__in=pks, merged_into__isnull=False)
+    wanted = pks | {pk for pk in merged.values_list("merged_into", flat=True) if pk}
+    while True:
+        locked = {lead.pk: lead for lead in leads.filter(pk__in=wanted)}
+        missing = {lead.merged_into_id for lead in locked.values() if lead.merged_into_id} - wanted
+        if not missing:
+            return locked
+        wanted |= missing
+
+
+def _by_key(locked: Mapping[int, Lead], wanted: Wanted) -> dict[str, Lead]:
     found: dict[str, Lead] = {}
-    for lead in leads.select_for_update(no_key=True).order_by("pk").prefetch_related(TAGS):
+    for lead in locked.values():
         unnamed = {name: getattr(lead, name) for name in NAMED_BY}
         for key in (person_key({"email": lead.email}) if lead.email else "", person_key(unnamed)):
             if key in wanted:
-                found.setdefault(key, lead)
+                found.setdefault(key, locked.get(lead.merged_into_id or lead.pk, lead))
     return found
 
 

@@ -72,7 +72,7 @@ def _remove(rows: Sequence[LeadImportRow], leads: dict[int, Lead], lead_import: 
 
 def _is_untouched(lead: Any) -> bool:
     is_just_added = lead.updated_at - lead.created_at < JUST_ADDED
-    return lead.erased_at is None and is_just_added and not lead.is_touched
+    return lead.erased_at is None and lead.merged_into_id is None and is_just_added and not lead.is_touched
 
 
 def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
@@ -82,7 +82,7 @@ def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
     by_fields: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for row in rows:
         found = leads.get(row.lead_id or 0)
-        lead = found if found and found.erased_at is None else None
+        lead = found if found and found.erased_at is None and found.merged_into_id is None else None
         fields = {name: value for name, value in row.filled.items() if name != TAGS}
         unchanged = tuple(name for name, value in fields.items() if lead and value_of(lead, name) == value)
         is_as_written = len(unchanged) == len(fields) and links.issuperset(row.filled.get(TAGS, ()))

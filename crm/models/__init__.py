@@ -18,6 +18,7 @@ from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.idempotency import IdempotencyRecord
 from crm.models.lead import Lead, LeadSearch
+from crm.models.lead_duplicate import DuplicateReason, DuplicateSearch, LeadDuplicate
 from crm.models.lead_import import (
     ImportState,
     LeadImport,
@@ -27,6 +28,7 @@ from crm.models.lead_import import (
     RowProblem,
     RowUndo,
 )
+from crm.models.lead_merge import LeadMerge
 from crm.models.mail import AccountMail
 from crm.models.note import Note, NoteKind
 from crm.models.people import ApiKey, Invitation, Membership, User
@@ -54,6 +56,8 @@ __all__ = [
     "DataExport",
     "Deal",
     "DealTag",
+    "DuplicateReason",
+    "DuplicateSearch",
     "ExportFormat",
     "ExportKind",
     "ExportPart",
@@ -65,10 +69,12 @@ __all__ = [
     "ImportState",
     "Invitation",
     "Lead",
+    "LeadDuplicate",
     "LeadImport",
     "LeadImportFile",
     "LeadImportRow",
     "LeadMeaning",
+    "LeadMerge",
     "LeadSearch",
     "LeadSource",
     "LeadStatus",

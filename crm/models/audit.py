@@ -48,6 +48,8 @@ class AuditAction(models.TextChoices):
     BACKFILL_RESUMED = "backfill_resumed", "Resumed a backfill"
     BACKFILL_CANCELLED = "backfill_cancelled", "Cancelled a backfill"
     LEAD_DELETED = "lead_deleted", "Deleted a lead"
+    LEADS_MERGED = "leads_merged", "Merged two leads"
+    MERGE_UNDONE = "merge_undone", "Undid a merge of leads"
     DEAL_DELETED = "deal_deleted", "Deleted a deal"
     IMPORT = "import", "Imported leads"
     IMPORT_CANCELLED = "import_cancelled", "Cancelled an import"

@@ -24,6 +24,7 @@ class ChangedField(models.TextChoices):
     SHARING = "sharing", "Sharing with ad platforms"
     LEAD = "lead", "Lead"
     LOST_REASON = "reason", "Lost reason"
+    MERGE = "merge", "Merge"
 
 
 STEPS = (ChangedField.STATUS, ChangedField.STAGE)
@@ -39,7 +40,7 @@ class Change(models.Model):
     """A change of one field of a lead or deal.
 
     `old` and `new` are the key of a status, stage, user, lead or lost reason, or an amount with its currency, or "on"
-    and "off".
+    and "off". Of a merge they are the lead that went and the one that was kept.
     `lead` is null in the change of a deal whose lead at that time has been deleted.
     Written only by `crm.models.recorder`, in the transaction of the change.
     """

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
-from django.db.models import Q, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
 
@@ -13,20 +13,24 @@ from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
 from crm.models.event import CrmEventKind
 from crm.models.picklist import CODE_LENGTH, FIRST_TYPE
-from crm.models.search import Contains, matches, phone_digits
+from crm.models.search import matches
 from crm.models.steps import LeadMeaning, LeadStatus
 from crm.models.tenancy import CompanyQuerySet
-from crm.models.tracking import Tracked, TrackedQuerySet
+from crm.models.tracking import DeletedMeanwhile, Tracked, TrackedQuerySet
 
 
 class LeadQuerySet(TrackedQuerySet["Lead"]):
-    def not_erased(self) -> "LeadQuerySet":
-        """Exclude leads that have been erased."""
-        return self.filter(erased_at=None)
+    def current(self) -> "LeadQuerySet":
+        """Exclude leads that have been erased, or merged into another one: nothing lists or offers them."""
+        return self.filter(erased_at=None, merged_into=None)
 
-    def with_address(self, address: str) -> "LeadQuerySet":
-        """Leads with exactly this e-mail address, ignoring case."""
-        return self.alias(address=Lower("email")).filter(address=Lower(Value(address)))
+    def of_person(self, lead: "Lead") -> "LeadQuerySet":
+        """The lead and those that were merged into it, in the order in which rows are locked."""
+        return self.filter(Q(pk=lead.pk) | Q(merged_into=lead.pk)).order_by("pk")
+
+    def with_address(self, *addresses: str) -> "LeadQuerySet":
+        """Leads with exactly one of these e-mail addresses, ignoring case."""
+        return self.alias(address=Lower("email")).filter(address__in=[Lower(Value(each)) for each in addresses])
 
     def search(self, text: str) -> "LeadQuerySet":
         """Leads with this phone number, or whose name, address, organisation, job title or number has every word.
@@ -35,18 +39,11 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
         """
         return self.filter(matches(text))
 
-    def like(self, lead: "Lead") -> "LeadQuerySet":
-        """Leads that may be the same person: with this address, or a phone number that ends like this one."""
-        same = Q(pk__in=self.with_address(lead.email).values("pk")) if lead.email else Q(pk__in=())
-        if digits := phone_digits(lead.phone):
-            # The first condition has an index, the second is exact.
-            same |= Q(Contains(digits), phone__regex="[^0-9]*".join(digits) + "[^0-9]*$")
-        return self.filter(same)
-
 
 # Fields that identify the person, emptied when they are erased
 PERSONAL = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
 NOTHING_OF_AN_ERASED_LEAD = "nothing_of_an_erased_lead"
+FINAL_FOR_A_FORM = ("erased_at", "merged_into")
 
 
 class PersonErased(IntegrityError):
@@ -54,6 +51,20 @@ class PersonErased(IntegrityError):
 
     def __init__(self) -> None:
         super().__init__("Nothing was saved: this person has since been erased.")
+
+
+class LeadMerged(PersonErased):
+    """The lead has been merged into another one in the meantime. Nothing was saved."""
+
+    def __init__(self) -> None:
+        IntegrityError.__init__(self, "Nothing was saved: this lead has since been merged into another one.")
+
+
+class DealReassigned(PersonErased):
+    """The deal has become another lead's in the meantime. Nothing was saved."""
+
+    def __init__(self) -> None:
+        IntegrityError.__init__(self, "Nothing was saved: this deal now belongs to another lead. Reload the page.")
 
 
 class Lead(Tracked):
@@ -82,6 +93,10 @@ class Lead(Tracked):
     notes = models.TextField("background", blank=True, max_length=20_000)
     custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)  # see `custom_field`
     erased_at = models.DateTimeField(null=True, editable=False)  # from then on the row holds nothing personal
+    # The lead that it was merged into (`crm.services.lead_merges`). Links to this one lead there.
+    merged_into = models.ForeignKey(
+        "self", null=True, editable=False, on_delete=models.CASCADE, related_name="merged_leads", db_index=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -106,6 +121,7 @@ class Lead(Tracked):
             models.Index(fields=["company", "source", "id"], name="lead_by_source"),
             models.Index(fields=["company", "created_at", "id"], name="lead_by_creation"),
             models.Index(fields=["company", "updated_at", "id"], name="lead_by_activity"),
+            models.Index(fields=["merged_into"], name="merged_leads", condition=Q(merged_into__isnull=False)),
         ]
         constraints = [
             # For the order of every list, and for the composite foreign keys of `crm.models.tenancy`.
@@ -115,10 +131,18 @@ class Lead(Tracked):
                 condition=Q(erased_at=None)
                 | Q(share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")),
             ),
+            models.CheckConstraint(
+                name="lead_not_merged_into_itself", condition=Q(merged_into=None) | ~Q(merged_into=F("id"))
+            ),
         ]
 
     def __str__(self) -> str:
         return without_bidi_controls(self.name)
+
+    @property
+    def is_current(self) -> bool:
+        """False if it was erased, or merged into another one."""
+        return self.erased_at is None and self.merged_into_id is None
 
     @property
     def name(self) -> str:
@@ -131,14 +155,23 @@ class Lead(Tracked):
         return reverse("lead", args=[self.pk])
 
     def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any) -> Any:
-        # Erasure is final: a form opened before it must not undo it by writing back what it read.
-        values = [value for value in values if value[0].name != "erased_at"]
+        # A form opened before an erasure or a merge must not undo it by writing back what it read.
+        values = [value for value in values if value[0].name not in FINAL_FOR_A_FORM]
+        # In the statement itself, which checks it again after it has waited for a merge.
+        not_merged = base_qs.filter(merged_into=None)
         try:
-            return super()._do_update(base_qs, using, pk_val, values, *args)
+            updated = super()._do_update(not_merged, using, pk_val, values, *args)
+        except DeletedMeanwhile:
+            updated = False
+            if not base_qs.filter(pk=pk_val).exists():
+                raise
         except IntegrityError as error:
             if NOTHING_OF_AN_ERASED_LEAD in str(error):
                 raise PersonErased from error
             raise
+        if not updated and base_qs.filter(pk=pk_val).exists():
+            raise LeadMerged
+        return updated
 
     def clean(self) -> None:
         """Raise ValidationError if the lead has no name or another company's status."""

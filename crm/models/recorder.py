@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from crm.models.change import STEPS, Change, differences
+from crm.models.change import STEPS, Change, ChangedField, differences
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.people import ApiKey, User
 from crm.models.recorder_sql import insert
@@ -127,6 +127,29 @@ def record(
             insert(events, changes, using)
             if events and not origin.history_only:
                 crm_events_recorded.send(sender=model, events=events)
+
+
+def record_changes(before: Mapping[int, RowSnapshot], after: Mapping[int, RowSnapshot], *, using: str) -> None:
+    """Write what differs between the two snapshots as `Change`s alone, which no undo of an action finds."""
+    both = [(before[pk], now) for pk, now in after.items()]
+    if changes := list(_changes(both, [], replace(_origin.get(), action=None))):
+        insert([], changes, using)
+
+
+def record_merge(*, kept_id: int, gone_id: int, company_id: int, of_leads: Collection[int], is_undo: bool) -> None:
+    """Write a merge, or its undo, into the history of these leads."""
+    Change.objects.bulk_create(
+        Change(
+            company_id=company_id,
+            lead_id=lead_id,
+            field=ChangedField.MERGE,
+            old=str(gone_id),
+            new=str(kept_id),
+            is_undo=is_undo,
+            **_actor_columns(_origin.get()),
+        )
+        for lead_id in of_leads
+    )
 
 
 def take_back(events: QuerySet[CrmEvent], *, sender: type) -> list[str]:

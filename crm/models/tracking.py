@@ -21,7 +21,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from crm.models.company import Company
 from crm.models.event import CrmEventKind
-from crm.models.recorder import acting_as, record
+from crm.models.recorder import acting_as, record, record_changes
 from crm.models.snapshots import RowSnapshot, chunks, snapshots, supports_returning_old, update
 from crm.models.steps import StepQuerySet
 from crm.models.tenancy import CompanyQuerySet
@@ -51,6 +51,18 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         return updated
 
     update.alters_data = True  # type: ignore[attr-defined]
+
+    def update_without_events(self, **kwargs: Any) -> int:
+        """As `update`, for the history alone: no CRM event is recorded or taken back, and no signal is sent."""
+        self._for_write = True
+        with transaction.atomic(using=self.db, savepoint=False):
+            pks = sorted(set(self.order_by().values_list("pk", flat=True)))
+            before = snapshots(self.model, pks, using=self.db, lock=True)
+            updated = super(TrackedQuerySet, self.filter(pk__in=list(before))).update(**kwargs)
+            record_changes(before, snapshots(self.model, before, using=self.db), using=self.db)
+        return updated
+
+    update_without_events.alters_data = True  # type: ignore[attr-defined]
 
     def _lock(self, parts: Iterable[Sequence[int]]) -> None:
         """Lock all rows of a change before the first part is written.

@@ -25,7 +25,7 @@ def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
     """Those of the company's deals whose title or lead contains every word of `text`, ignoring case."""
     if is_unfindable(text):
         return deals.none()
-    leads = Lead.objects.for_company(company)
+    leads = Lead.objects.for_company(company).current()
     for word in words_of(text):
         deals = deals.filter(Q(title__icontains=word) | Q(lead__in=leads.search(word)))
     return deals

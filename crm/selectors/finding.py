@@ -23,6 +23,6 @@ def find(company: Company, text: str) -> Found:
     """The leads and deals with every word of the text; none for no text. Two queries."""
     if not text.strip():
         return Found()
-    leads = Lead.objects.for_company(company).not_erased().search(text).order_by("-created_at", "-pk")
+    leads = Lead.objects.for_company(company).current().search(text).order_by("-created_at", "-pk")
     deals = search(Deal.objects.for_company(company), company, text).select_related("lead", "stage").order_by("-pk")
     return Found(list(leads[:LEADS_SHOWN]), list(deals[:DEALS_SHOWN]))

@@ -19,6 +19,7 @@ REFERENCES: Final[Mapping[str, type[Model]]] = {
     ChangedField.OWNER: User,
     ChangedField.LEAD: Lead,
     ChangedField.LOST_REASON: LostReason,
+    ChangedField.MERGE: Lead,
 }
 GONE: Final = "(deleted)"
 

@@ -101,7 +101,7 @@ def my_day_of(membership: Membership) -> MyDay:
 
 def _untouched(membership: Membership) -> QuerySet[Lead]:
     """The member's leads that are still new, without task, note, file or deal; those that wait longest first."""
-    own = Lead.objects.for_company(membership.company).not_erased().filter(owner=membership.user)
+    own = Lead.objects.for_company(membership.company).current().filter(owner=membership.user)
     kinds: tuple[Any, ...] = (Task.objects, Note.objects, Attachment.objects, Deal.objects)
     touches = [Exists(kind.for_company(membership.company).filter(lead=OuterRef("pk"))) for kind in kinds]
     new = own.filter(*(~touch for touch in touches), status__meaning=LeadMeaning.NEW)

@@ -153,7 +153,7 @@ def _section(
 
 def _counts(company: Company, picklist: Picklist, model: type[Lead] | type[Deal]) -> Counter[Any]:
     rows: Any = model.objects.for_company(company)
-    rows = rows.not_erased() if model is Lead else rows
+    rows = rows.current() if model is Lead else rows
     return Counter(dict(rows.order_by().values_list(picklist.field).annotate(Count("pk"))))
 
 

@@ -43,7 +43,7 @@ class StatusChange:
 
 def status_change(leads: LeadQuerySet, status: LeadStatus) -> StatusChange:
     """What giving these leads the status would do."""
-    own = leads.for_company(status.company_id).not_erased()
+    own = leads.for_company(status.company_id).current()
     changing = own.exclude(status=status).count()
     kind = Lead.kinds_by_meaning.get(status.meaning)
     if kind is None or not changing:

@@ -127,8 +127,12 @@ class Timeline:
 
 
 def of_lead(lead: Lead, viewer: Membership | None = None, *, before: str = "") -> Timeline:
-    """The timeline of a lead and of its deals, with the notes that this member may see."""
-    return _timeline(lead.company_id, Q(lead=lead), viewer, before)
+    """The timeline of a lead, of those that were merged into it, and of their deals.
+
+    With the notes that this member may see.
+    """
+    pks = [lead.pk, *lead.merged_leads.values_list("pk", flat=True)]
+    return _timeline(lead.company_id, Q(lead__in=pks), viewer, before)
 
 
 def of_deal(deal: Deal, viewer: Membership | None = None, *, before: str = "") -> Timeline:

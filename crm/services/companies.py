@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils.crypto import get_random_string
 from django.utils.text import slugify
 
-from crm.models import ApiKey, AuditAction, Company, Membership, User
+from crm.models import ApiKey, AuditAction, Company, LeadMerge, Membership, User
 from crm.models.roles import Role
 from crm.services import audit
 from crm.services.people import confirm_address
@@ -81,13 +81,16 @@ def revoke_api_key(*, key: ApiKey) -> None:
 
 
 def deactivate_company(*, company: Company) -> None:
-    """End all access to the company and cancel its pending events. The data stays.
+    """End all access to the company and cancel its pending events. The data stays, but no merge can be undone.
 
     When this returns, no request for the company is in flight. It can't be part of a larger transaction.
     """
     with transaction.atomic(durable=True):
         if Company.objects.filter(pk=company.pk, is_active=True).update(is_active=False):
             company_closed.send(sender=Company, company_id=company.pk)
+            # An undo would open again what a merge has ended, and with it all else ends here. A merge that the signal's
+            # receivers have waited for has left its record by now.
+            LeadMerge.objects.for_company(company.pk).delete()
             _record_switch(company, active=False)
 
 

@@ -9,26 +9,29 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from crm.models import AuditAction, Deal, Lead, LeadStatus, Note, Stage
-from crm.models.lead import LeadQuerySet
+from crm.models.lead import LeadMerged, LeadQuerySet
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
-from crm.services.erasure import person_kept
+from crm.services.deadlocks import tried_again
+from crm.services.erasure import person_kept, subject_kept
 
 OUTCOME: Final = ("stage", "lost_reason", "outcome_note")  # the fields of a deal that a move reads and writes
 
 
 def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
     """Give all these leads a status. Returns how many had a different one."""
-    return leads.not_erased().exclude(status=status).update(status=status, updated_at=Now())
+    return leads.current().exclude(status=status).update(status=status, updated_at=Now())
 
 
 def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: Any) -> None:
     """Move a deal to a stage, with its outcome, in one save. Writes nothing else, so concurrent changes stay.
 
-    Raises PersonErased if there is a note, which may name the person, and DeletedMeanwhile. With `seen`, the key of the
-    stage that the deal was in for whoever moves it, raises ChangedMeanwhile if it has been won or lost since.
+    Raises PersonErased or DealReassigned if there is a note, which may name the person, and DeletedMeanwhile. With
+    `seen`, the key of the stage that the deal was in for whoever moves it, raises ChangedMeanwhile if it has been won
+    or lost since.
     """
-    with person_kept(deal.lead_id) if outcome.get("outcome_note") else transaction.atomic():
+    is_personal = bool(outcome.get("outcome_note"))
+    with subject_kept(lead_id=deal.lead_id, deal_id=deal.pk) if is_personal else transaction.atomic():
         lock_outcome(deal)
         if seen is not None and seen != str(deal.stage_id) and not deal.stage.is_open:
             raise ChangedMeanwhile
@@ -49,16 +52,25 @@ def lock_outcome(deal: Deal) -> None:
         deal.stage = seen  # no query
 
 
+@tried_again
 @transaction.atomic
 def delete(*, row: Lead | Deal) -> None:
-    """Delete a deal, or a lead with its deals. The audit log keeps their numbers."""
+    """Delete a deal, or a lead with its deals and what was merged into it. The audit log keeps their numbers.
+
+    Raises LeadMerged for a lead that has been merged into another one: an undo of other merges has to know of it.
+    """
     if isinstance(row, Lead):
+        person = dict(Lead.objects.of_person(row).select_for_update().values_list("pk", "merged_into"))
+        if person.pop(row.pk, None) is not None:
+            raise LeadMerged
         details: audit.Details = {"deals": list(row.deals.order_by("pk").values_list("pk", flat=True))}
+        if person:
+            details["merged"] = [*person]
         audit.record(company=row.company_id, action=AuditAction.LEAD_DELETED, about=row, details=details)
     else:
         details = {"lead": row.lead_id}
         audit.record(company=row.company_id, action=AuditAction.DEAL_DELETED, about=row, details=details)
-    row.delete()
+    type(row)._base_manager.filter(pk=row.pk).delete()  # `row` keeps its key, for another try
 
 
 class ChangedMeanwhile(Exception):
@@ -75,10 +87,16 @@ def version_of(row: Lead | Deal | Note) -> str:
 def unchanged_since(version: str, row: Lead | Deal) -> Iterator[None]:
     """Lock the row and its lead while the row is saved. A version of "" matches any.
 
-    Raises ChangedMeanwhile if the version differs, PersonErased, and DoesNotExist if the row has been deleted.
+    Raises ChangedMeanwhile if the version differs, or a deal is another lead's now, PersonErased, and DoesNotExist if
+    the row has been deleted.
     """
     with person_kept(row.pk if isinstance(row, Lead) else row.lead_id):
         current = type(row)._base_manager.select_for_update(no_key=True).get(pk=row.pk)
-        if version and version_of(current) != version:
+        if (version and version_of(current) != version) or _is_of_another_lead(current, row):
             raise ChangedMeanwhile
         yield
+
+
+def _is_of_another_lead(current: Lead | Deal, row: Lead | Deal) -> bool:
+    """True for a deal that a merge, or its undo, has moved since it was read: its save would move it back."""
+    return isinstance(current, Deal) and isinstance(row, Deal) and current.lead_id != row.lead_id

@@ -28,6 +28,8 @@ from crm.models import (
     Deal,
     FieldSubject,
     Lead,
+    LeadDuplicate,
+    LeadMerge,
     LeadSearch,
     LeadTag,
     Note,
@@ -37,10 +39,11 @@ from crm.models import (
 )
 from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_lookups import merged
-from crm.models.lead import PERSONAL, PersonErased
+from crm.models.lead import PERSONAL, DealReassigned, LeadMerged, PersonErased
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
 from crm.services.data_exports import forget_people
+from crm.services.deadlocks import tried_again
 from crm.services.lead_imports import forget_person
 from crm.services.saved_views import forget_source
 from crm.signals import lead_erased
@@ -52,8 +55,11 @@ ERASED: Final = "Erased lead %s of company %s, added %s."
 ERASED_LINE: Final = re.compile(r"Erased lead (\d{1,18}) of company (\d{1,18}), added ([0-9T:.+-]{19,40})\.")
 
 
+@tried_again
 def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
     """Erase the person behind a lead. Returns the receipt, or None if they had been erased before.
+
+    Raises LeadMerged if it has been merged into another lead, which has most of what there is of the person.
 
     Runs in one transaction. When this returns, no request to an ad platform contains the person, nor will any later
     one: it waits for a request in flight, for slightly more than SEND_TIMEOUT_SECONDS at most. It can't be part of a
@@ -61,50 +67,80 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
     """
     with transaction.atomic(durable=True):
         Company.objects.hold(lead.company_id)  # no export that has read the person is stored after this
-        # Lock the row first, as every change of a lead does, so that changes run one after the other.
-        locked = Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead.pk).first()
-        if locked is None:
+        leads = _locked(lead)
+        if lead not in leads:
             return None
-        # Its deals too, before the receivers lock rows of their own, as every change of a deal does.
-        list(Deal.objects.select_for_update(no_key=True).filter(lead=locked).order_by("pk").values_list("pk"))
+        pks = [each.pk for each in leads]
+        # Their deals too, before the receivers lock rows of their own, as every change of a deal does.
+        list(Deal.objects.select_for_update(no_key=True).filter(lead__in=pks).order_by("pk").values_list("pk"))
         # Before the signal's receivers, who wait after the commit for requests in flight.
-        transaction.on_commit(partial(logger.info, ERASED, locked.pk, locked.company_id, locked.created_at.isoformat()))
-        lead_erased.send(sender=Lead, company_id=locked.company_id, lead_ids=[locked.pk])
-        forget_person(locked)
-        forget_people(locked.company_id)
-        deals = _clear_deals(locked)
-        _clear_tasks(locked)
-        for contributions in (Note.objects, Attachment.objects):
-            contributions.for_company(locked.company_id).filter(Q(lead=locked) | Q(deal__in=deals)).delete()
-        forget_source(locked)
-        LeadTag.objects.for_company(locked.company_id).filter(lead=locked).delete()
-        Lead.objects.filter(pk=locked.pk).update(
-            erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")
-        )
-        _forget_in_admin_log(locked, deals)
-        LeadSearch.objects.for_company(locked.company_id).delete()  # a search may have their name or address
+        for each in leads:
+            report = partial(logger.info, ERASED, each.pk, each.company_id, each.created_at.isoformat())
+            transaction.on_commit(report)
+        lead_erased.send(sender=Lead, company_id=lead.company_id, lead_ids=pks)
+        forget_people(lead.company_id)
+        deals = [pk for each in leads for pk in _erase(each)]
+        LeadDuplicate.objects.of(pks).delete()
+        LeadMerge.objects.for_company(lead.company_id).filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()
+        LeadSearch.objects.for_company(lead.company_id).delete()  # a search may have their name or address
         return audit.record(
-            company=locked.company_id, action=AuditAction.ERASURE, about=locked, details={"deals": deals}, actor=user
+            company=lead.company_id, action=AuditAction.ERASURE, about=lead, details={"deals": deals}, actor=user
         )
+
+
+def _locked(lead: Lead) -> list[Lead]:
+    """The leads of the person: this one and those that were merged into it, without any that were erased before.
+
+    They are locked first, as every change of a lead does, so that changes run one after the other. Raises LeadMerged.
+    """
+    person = Lead.objects.of_person(lead).select_for_update(no_key=True).filter(erased_at=None)
+    list(person)
+    leads = list(person.all())  # read again: with what was merged into it while this waited. Nothing more can be now
+    if any(each == lead and not each.is_current for each in leads):
+        raise LeadMerged
+    return leads
+
+
+def _erase(lead: Lead) -> list[int]:
+    """Empty what there is of one lead. Returns its deals."""
+    forget_person(lead)
+    deals = _clear_deals(lead)
+    _clear_tasks(lead)
+    for contributions in (Note.objects, Attachment.objects):
+        contributions.for_company(lead.company_id).filter(Q(lead=lead) | Q(deal__in=deals)).delete()
+    forget_source(lead)
+    LeadTag.objects.for_company(lead.company_id).filter(lead=lead).delete()
+    Lead.objects.filter(pk=lead.pk).update(
+        erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")
+    )
+    _forget_in_admin_log(lead, deals)
+    return deals
 
 
 def erased_earlier(lines: Iterable[str]) -> Iterator[Lead]:
     """The people whose erasure these log lines report, and whom a restored backup has brought back.
 
-    The time when a lead was added tells it from a later one, which may have the same number.
+    The time when a lead was added tells it from a later one, which may have the same number. Those that the backup has
+    merged into other leads come last, and only without these: who erases the others erases them.
     """
+    found: list[Lead] = []
     for lead_id, company_id, added in dict.fromkeys(found for line in lines for found in ERASED_LINE.findall(line)):
         leads = Lead.objects.filter(company=company_id, created_at=datetime.fromisoformat(added))
-        if lead := leads.not_erased().filter(pk=lead_id).first():
-            yield lead
+        found += leads.filter(pk=lead_id, erased_at=None)
+    back = {lead.pk for lead in found}
+    yield from (lead for lead in found if lead.merged_into_id is None)
+    yield from (lead for lead in found if lead.merged_into_id is not None and lead.merged_into_id not in back)
 
 
 @contextmanager
 def person_kept(lead_id: int) -> Iterator[None]:
-    """Lock the lead, so that the person can't be erased while it is written. Raises PersonErased."""
+    """Lock the lead, so that the person can't be erased while it is written. Raises PersonErased or LeadMerged."""
     with transaction.atomic():
-        if not Lead.objects.select_for_update(no_key=True).not_erased().filter(pk=lead_id).first():
+        lead = Lead.objects.select_for_update(no_key=True).filter(pk=lead_id, erased_at=None).first()
+        if lead is None:
             raise PersonErased
+        if lead.merged_into_id is not None:
+            raise LeadMerged
         yield
 
 
@@ -112,15 +148,25 @@ def person_kept(lead_id: int) -> Iterator[None]:
 def subject_kept(*, lead_id: int | None, deal_id: int | None) -> Iterator[None]:
     """Lock what a text is about, a lead or a deal and its lead, so that it can't be erased or deleted meanwhile.
 
-    Raises PersonErased, and DeletedMeanwhile if the deal has been deleted.
+    Raises PersonErased, DealReassigned, and DeletedMeanwhile if the deal has been deleted.
     """
     with ExitStack() as stack:
         stack.enter_context(transaction.atomic())
         if lead_id is not None:
             stack.enter_context(person_kept(lead_id))  # the lead first, as an erasure does
-        if deal_id is not None and not Deal.objects.select_for_update(no_key=True).filter(pk=deal_id).first():
-            raise DeletedMeanwhile
+        if deal_id is not None:
+            lock_deal(deal_id, lead_id=lead_id)
         yield
+
+
+def lock_deal(deal_id: int, *, lead_id: int | None) -> None:
+    """Lock the deal of this lead. Raises DeletedMeanwhile, and DealReassigned if it is another lead's now."""
+    deals = Deal.objects.select_for_update(no_key=True).filter(pk=deal_id)
+    now = deals.values_list("lead", flat=True).first()
+    if now is None:
+        raise DeletedMeanwhile
+    if now != lead_id:
+        raise DealReassigned
 
 
 def _clear_deals(lead: Lead) -> list[int]:

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from crm.models import Company, Deal, DealTag, Lead, LeadTag, Tag
-from crm.models.lead import PersonErased
+from crm.models.lead import LeadMerged, PersonErased
 from crm.models.tag import add_links
 from crm.services.picklists import add_entry, list_locked
 
@@ -46,10 +46,11 @@ def set_tags(*, row: Lead | Deal, tags: Sequence[Tag]) -> None:
 
 @transaction.atomic
 def replace_tags(*, row: Lead | Deal, tags: Sequence[Tag]) -> None:
-    """Give a lead or deal these tags and no others. Raises PersonErased."""
+    """Give a lead or deal these tags and no others. Raises PersonErased or LeadMerged."""
     model = type(row)
     if not _locked(model._default_manager.filter(pk=row.pk)):
-        raise PersonErased
+        lead = Q(pk=row.pk) if isinstance(row, Lead) else Q(deals=row)
+        raise LeadMerged if Lead.objects.filter(lead, merged_into__isnull=False).exists() else PersonErased
     links = _links(model, [row.pk])
     removed, _ = links.exclude(tag__in=tags).delete()
     had = set(links.values_list("tag_id", flat=True))
@@ -102,7 +103,7 @@ def _new_tag(company: Company, name: str) -> Tag:
 def _locked(rows: "QuerySet[Any]") -> list[int]:
     """The keys of those whose person has not been erased, locked, so that no erasure comes in between."""
     leads: QuerySet[Any] = rows if rows.model is Lead else Lead.objects.filter(deals__in=rows)
-    kept = Lead.objects.filter(pk__in=leads.values("pk"), erased_at=None).order_by("pk")
+    kept = Lead.objects.filter(pk__in=leads.values("pk"), erased_at=None, merged_into=None).order_by("pk")
     held = list(kept.select_for_update(no_key=True).values_list("pk", flat=True))
     if rows.model is Lead:
         return held

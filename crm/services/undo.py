@@ -36,6 +36,7 @@ class Undone:
     removed: list[Any] = field(default_factory=list)  # leads and deals that had been added
     changed_since: list[Any] = field(default_factory=list)  # left as they are
     erased: list[Any] = field(default_factory=list)  # leads, left as they are
+    merged: list[Any] = field(default_factory=list)  # leads that were merged into others, left as they are
     told: list[str] = field(default_factory=list)
 
 
@@ -54,7 +55,7 @@ def undo(*, company: Company, action: uuid.UUID) -> Undone:
         is_about = Q(deal__isnull=model is Lead)
         _put_back(model, changes.filter(is_about), events, result)
         _remove(model, events, result)
-    if not (result.put_back or result.removed or result.changed_since or result.erased):
+    if not (result.put_back or result.removed or result.changed_since or result.erased or result.merged):
         raise NothingToUndo
     return result
 
@@ -82,6 +83,8 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
         change = change_of[row.pk]
         if _is_erased(row):
             result.erased.append(row)
+        elif isinstance(row, Lead) and row.merged_into_id is not None:
+            result.merged.append(row)
         elif str(getattr(row, column)) == change.old:
             set_back.append(row)
         elif newest[row.pk] == change.pk and change.old in meanings:

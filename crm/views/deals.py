@@ -92,7 +92,7 @@ def choose_lead(request: MemberRequest) -> HttpResponse:
     """Choose the lead for a new deal by a search, because there may be too many leads for a list."""
     form = SearchForm(request.POST or None)
     text = form.cleaned_data["search"] if form.is_valid() else ""
-    leads = Lead.objects.for_company(request.membership.company).not_erased().search(text)
+    leads = Lead.objects.for_company(request.membership.company).current().search(text)
     return render(request, "crm/deals/choose_lead.html", {"form": form, "search": text, "leads": leads[:LEADS_OFFERED]})
 
 
@@ -126,7 +126,7 @@ def deal_new(request: MemberRequest) -> HttpResponse:
     """A new deal for the lead in `?lead=`; without one, the search for a lead."""
     if not request.GET.get("lead"):
         return choose_lead(request)
-    lead = own_or_404(Lead.objects.not_erased().select_related("company"), request, request.GET["lead"])
+    lead = own_or_404(Lead.objects.current().select_related("company"), request, request.GET["lead"])
     form = DealForm(request.POST or None, lead=lead, initial={"owner": request.user})
     if form.is_valid() or was_submitted(request):  # invalid by now, if the lists have changed
         tell_dropped(request, form)

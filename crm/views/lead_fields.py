@@ -21,10 +21,10 @@ def lead_field(request: MemberRequest, pk: int, field: str) -> HttpResponse:
     """The row of a detail as a form. Without htmx, that detail in the form of the whole lead."""
     if field not in EDITED_IN_PLACE:
         raise Http404
-    lead = own_or_404(Lead.objects.not_erased(), request, pk)
+    lead = own_or_404(Lead.objects.current(), request, pk)
     if request.method == "POST":
         with person_kept(lead.pk):
-            return _save(request, own_or_404(Lead.objects.not_erased(), request, pk), field)
+            return _save(request, own_or_404(Lead.objects.current(), request, pk), field)
     if not request.htmx:
         return redirect(f"{reverse('lead_edit', args=[lead.pk])}#id_{field}")
     return _row(request, LeadFieldForm(instance=lead, company=request.membership.company, field=field))

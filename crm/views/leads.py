@@ -16,12 +16,14 @@ from crm.forms.leads import ErasureForm, LeadForm
 from crm.forms.saved_views import ColumnsForm
 from crm.models import CustomField, FieldSubject, Lead, LeadStatus, LeadType, SavedView
 from crm.models.lead import LeadQuerySet
+from crm.models.lead_duplicate import Likeness, likely_duplicates
 from crm.models.picklist import PicklistEntry
 from crm.models.roles import Action
 from crm.models.search import has_short_word
 from crm.selectors import timeline
 from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
+from crm.selectors.lead_merges import undoable_merge
 from crm.selectors.leads import LeadColumn, all_columns, columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
 from crm.selectors.status_changes import status_change
@@ -91,7 +93,7 @@ def leads(request: MemberRequest) -> HttpResponse:
 
 def filtered_leads(request: MemberRequest, fields: Sequence[CustomField]) -> LeadFilter:
     """The company's leads as the URL filters them."""
-    own = Lead.objects.for_company(request.membership.company).not_erased()
+    own = Lead.objects.for_company(request.membership.company).current()
     return LeadFilter(request.GET, custom_fields=fields, queryset=own, request=request)
 
 
@@ -149,7 +151,8 @@ def selected_keys(values: QueryDict) -> list[str]:
 
 def selected_leads(request: MemberRequest, values: QueryDict) -> LeadQuerySet:
     """Those of the company's leads that are selected."""
-    return Lead.objects.for_company(request.membership.company).filter(pk__in=selected_keys(values))
+    own = Lead.objects.for_company(request.membership.company).filter(merged_into=None)
+    return own.filter(pk__in=selected_keys(values))
 
 
 def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:
@@ -162,8 +165,10 @@ def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:
 @require_safe
 @member(Action.SEE_LEADS)
 def lead(request: MemberRequest, pk: int) -> HttpResponse:
-    """The lead's page: its fields, its deals and its timeline."""
+    """The lead's page: its fields, its deals and its timeline. One that was merged leads to the one that was kept."""
     instance = own_or_404(Lead.objects.select_related("status", "owner"), request, pk)
+    if instance.merged_into_id is not None:
+        return redirect("lead", instance.merged_into_id)
     company = request.membership.company
     return render(
         request,
@@ -174,6 +179,7 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
             "tasks": open_tasks_of(instance),
             "files": files_on(instance, request.membership),
             "timeline": timeline.of_lead(instance, request.membership, before=request.GET.get("before", "")),
+            "merge": undoable_merge(instance),
             "statuses": LeadStatus.objects.for_company(company).offered(),
             "type": LeadType.objects.for_company(company).filter(code=instance.type).first(),
             "custom": shown_values(fields_in_use(company, FieldSubject.LEAD), instance.custom, company),
@@ -189,10 +195,10 @@ def lead_new(request: MemberRequest) -> HttpResponse:
     """Add a lead. If there may be one of the same person already, ask first."""
     company = request.membership.company
     form = LeadForm(request.POST or None, company=company, initial={"owner": request.user})
-    duplicates: Sequence[Lead] = []
+    duplicates: Sequence[Likeness] = []
     if form.is_valid():
         if ADD_ANYWAY not in request.POST:
-            duplicates = list(Lead.objects.for_company(company).not_erased().like(form.instance)[:DUPLICATES_SHOWN])
+            duplicates = likely_duplicates(form.instance)[:DUPLICATES_SHOWN]
         # Looked up after them: what the first of two clicks has added is no duplicate of the second.
         if not duplicates or was_submitted(request):
             tell_dropped(request, form)
@@ -206,7 +212,7 @@ def lead_new(request: MemberRequest) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 @checked_again
 def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
-    instance = own_or_404(Lead.objects.not_erased(), request, pk)
+    instance = own_or_404(Lead.objects.current(), request, pk)
     name = str(instance)  # read first, because even an invalid form changes the instance
     form = LeadForm(request.POST or None, instance=instance, company=request.membership.company)
     if form.is_valid() and saved_unless_changed(request, form):
@@ -218,7 +224,7 @@ def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.DELETE_LEADS)
 def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask for the person's name, then erase the person. Only an empty row is left."""
-    instance = own_or_404(Lead.objects.not_erased(), request, pk)
+    instance = own_or_404(Lead.objects.current(), request, pk)
     form = ErasureForm(request.POST or None, lead=instance)
     if form.is_valid():
         erase_lead(lead=instance, user=request.user)
@@ -226,7 +232,7 @@ def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
             request, f"Lead {instance.pk} was erased. The audit log keeps a receipt with the lead's number."
         )
         return redirect(instance)
-    return render(request, "crm/leads/erase.html", {"lead": instance, "form": form})
+    return render(request, "crm/leads/erase.html", {"lead": instance, "merged": _merged_into(instance), "form": form})
 
 
 @require_POST
@@ -234,7 +240,7 @@ def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
 @checked_again
 def lead_status(request: MemberRequest, pk: int) -> HttpResponse:
     """Change the status, from the list or the lead's page."""
-    instance = own_or_404(Lead.objects.not_erased(), request, pk)
+    instance = own_or_404(Lead.objects.current(), request, pk)
     status = own_or_404(LeadStatus.objects.all(), request, request.POST.get("status"))
     if status.pk == instance.status_id or not archived_since(request, status):
         change_status(leads=Lead.objects.filter(pk=instance.pk), status=status)
@@ -245,10 +251,15 @@ def lead_status(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.DELETE_LEADS)
 def lead_delete(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then delete the lead with its deals."""
-    instance = own_or_404(Lead.objects.all(), request, pk)
+    instance = own_or_404(Lead.objects.filter(merged_into=None), request, pk)
     if request.method == "POST":
         name = str(instance)
         delete(row=instance)
         messages.success(request, f"{name} was deleted.")
         return redirect("leads")
-    return render(request, "crm/leads/delete.html", {"lead": instance, "deal_count": instance.deals.count()})
+    context = {"lead": instance, "merged": _merged_into(instance), "deal_count": instance.deals.count()}
+    return render(request, "crm/leads/delete.html", context)
+
+
+def _merged_into(lead: Lead) -> LeadQuerySet:
+    return Lead.objects.for_company(lead.company_id).filter(merged_into=lead).order_by("pk")

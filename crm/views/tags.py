@@ -23,7 +23,7 @@ from crm.views.shell import back_to
 @checked_again
 def lead_tags(request: MemberRequest, pk: int) -> HttpResponse:
     """Put the tag `add` on the lead, or take the tag `remove` off it."""
-    return _change(request, Lead.objects.for_company(request.membership.company).not_erased(), pk)
+    return _change(request, Lead.objects.for_company(request.membership.company).current(), pk)
 
 
 @require_POST

@@ -68,7 +68,7 @@ def _about(request: MemberRequest) -> Task:
         deals = Deal.objects.for_company(company).filter(lead__erased_at=None).select_related("lead")
         return Task(company=company, deal=own_or_404(deals, request, deal))
     if lead:
-        return Task(company=company, lead=own_or_404(Lead.objects.not_erased(), request, lead))
+        return Task(company=company, lead=own_or_404(Lead.objects.current(), request, lead))
     return Task(company=company)
 
 

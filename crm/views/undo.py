@@ -56,7 +56,7 @@ def undo_action(request: MemberRequest, action: uuid.UUID) -> HttpResponse:
 
 def undone_url(undone: Undone) -> str:
     """The page of the first row that was put back, or else could not be."""
-    url: str = (undone.put_back or undone.changed_since or undone.erased)[0].get_absolute_url()
+    url: str = (undone.put_back or undone.changed_since or undone.erased or undone.merged)[0].get_absolute_url()
     return url
 
 
@@ -70,6 +70,9 @@ def _tell_result(request: HttpRequest, undone: Undone) -> None:
     if undone.erased:
         erased = _names(undone.erased, "has been", "have been")
         messages.warning(request, f"Not undone: {erased} erased since, and nothing about them is restored.")
+    if undone.merged:
+        merged = _names(undone.merged, "has been", "have been")
+        messages.warning(request, f"Not undone: {merged} merged into another lead since. Undo the merge first.")
     if undone.changed_since:
         left = _names(undone.changed_since, "has been", "have been")
         messages.warning(request, f"Not undone: {left} changed since. Open the page to see the current state.")

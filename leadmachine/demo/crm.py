@@ -85,7 +85,15 @@ def _leads(company: Company, owner: User, dice: random.Random, count: int) -> li
         lead.email = ""
     for lead in leads[7::25]:
         lead.share_with_ad_platforms = False
+    for lead, twin in zip(leads[13::40], leads[14::40], strict=False):
+        _make_alike(lead, twin)
     return Lead.objects.bulk_create(leads)
+
+
+def _make_alike(lead: Lead, twin: Lead) -> None:
+    """Let the second be the same person as the first, as someone else would have entered them."""
+    twin.first_name, twin.last_name = f"{lead.first_name[0]}.", lead.last_name
+    twin.organisation, twin.phone, twin.title = lead.organisation, lead.phone, ""
 
 
 def _lead(

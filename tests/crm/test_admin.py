@@ -3,8 +3,9 @@
 import pytest
 from allauth.account.models import EmailAddress
 
-from crm.models import ApiKey, AuditAction, AuditEntry, Company, CrmEvent, LeadStatus, LostReason, Stage
+from crm.models import ApiKey, AuditAction, AuditEntry, Company, CrmEvent, Deal, LeadStatus, LostReason, Stage
 from crm.services import audit
+from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead, staff_client
 
 pytestmark = pytest.mark.django_db
@@ -95,6 +96,22 @@ def test_a_lost_deal_that_is_opened_again_in_the_list_has_no_reason_any_more(ope
 
     deal.refresh_from_db()
     assert (deal.stage, deal.lost_reason) == (discovery, None)
+
+
+def test_merged_leads_are_not_in_the_list_nor_for_a_deal_to_choose(operator, company):
+    kept, gone = make_lead(company), make_lead(company, first_name="Gone", email="gone@example.com")
+    deal = make_deal(kept)
+    merge_leads(kept=kept, gone=gone)
+
+    listed = operator.get("/admin/crm/lead/")
+    response = operator.post(
+        f"/admin/crm/deal/{deal.pk}/change/",
+        {"company": company.pk, "lead": gone.pk, "title": "Licences", "stage": deal.stage_id, "currency": "EUR"},
+    )
+
+    assert (kept.first_name in listed.text, "Gone" in listed.text) == (True, False)
+    assert "Select a valid choice" in response.text
+    assert Deal.objects.get().lead == kept
 
 
 def test_marking_leads_of_two_companies_as_qualified_gives_each_its_own_status(operator, company, other_company):

@@ -10,7 +10,7 @@ from django.core.serializers import serialize
 from django.test import Client
 from rest_framework.test import APIClient
 
-from crm.models import Change, Company, Deal, Lead, LeadStatus, LostReason, Stage, Tag
+from crm.models import Change, Company, Deal, Lead, LeadDuplicate, LeadStatus, LostReason, Stage, Tag
 from crm.models.roles import Role
 from crm.services.editing import change_status, move_deal
 from crm.services.erasure import erase_lead
@@ -241,6 +241,25 @@ def the_page_that_erases(scene: Scene) -> None:
     scene.web.post(f"/leads/{scene.lead.pk}/erase/", {"name": scene.lead.name})
 
 
+@way("POST lead_duplicate_dismiss", fires="lead_created")
+def saying_that_two_leads_are_two_people(scene: Scene) -> None:
+    other = Lead.objects.create(company=scene.company, **scene.grace)
+    pair = LeadDuplicate.objects.create(company=scene.company, first=scene.lead, second=other, reason="name")
+    scene.web.post(f"/leads/duplicates/{pair.pk}/dismiss/")
+    assert not LeadDuplicate.objects.open().exists()
+
+
+@way("POST lead_merge", "POST lead_merge_undo", "update_without_events", fires="lead_created lead_qualified")
+def the_page_that_merges_two_leads_and_its_undo(scene: Scene) -> None:
+    other = Lead.objects.create(company=scene.company, status=scene.qualified, **scene.grace)
+    fields = {"lead": [scene.lead.pk, other.pk], "kept": scene.lead.pk, "name": "kept", "email": "kept"}
+    scene.web.post("/leads/merge/", {**fields, "status": "gone"})
+    scene.lead.refresh_from_db()
+    assert scene.lead.status == scene.qualified
+    scene.web.post(f"/leads/{other.pk}/merge/undo/")
+    assert Lead.objects.current().count() == 2
+
+
 # --- the API ---------------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +289,13 @@ def a_deal_over_the_api(scene: Scene) -> None:
 def deleting_over_the_api(scene: Scene) -> None:
     scene.api.delete(f"/api/v1/deals/{scene.deal.pk}/")
     scene.api.delete(f"/api/v1/leads/{scene.lead.pk}/")
+
+
+@way("POST api-lead-merge", fires="lead_created")
+def merging_over_the_api(scene: Scene) -> None:
+    other = Lead.objects.create(company=scene.company, **scene.grace)
+    scene.api.post(f"/api/v1/leads/{scene.lead.pk}/merge/", {"lead": other.pk, "take": ["email"]})
+    assert Lead.objects.current().get() == scene.lead
 
 
 # --- the operator's admin --------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ EXEMPT: Final = {
     "crm_task.owner_id": ONE_BY_ONE,
     "crm_note.actor_id": ONE_BY_ONE,
     "crm_attachment.actor_id": ONE_BY_ONE,
+    "crm_leadmerge.merged_by_id": ONE_BY_ONE,
     "crm_leadimport.owner_id": ONE_BY_ONE,
     "crm_leadimport.uploaded_by_id": ONE_BY_ONE,
     "crm_leadimportrow.company_id": "a company is deleted by the operator, if ever, and its rows with their imports",
@@ -34,6 +35,7 @@ EXEMPT: Final = {
     ),
     "crm_change.company_id": "a company is deleted by the operator, if ever, and its changes with their leads",
     **dict.fromkeys(["crm_leadtag.company_id", "crm_dealtag.company_id"], "they go with their leads and deals"),
+    **dict.fromkeys(["crm_leadmerge.company_id", "crm_leadduplicate.company_id"], "they go with their leads"),
     "capi_mail.company_id": "mails are few, and a company is deleted by the operator, if ever",
     "capi_conversionevent.last_attempt_id": "on the path of each batch; retention looks by company and id instead",
 }

@@ -39,9 +39,11 @@ from crm.models import (
     ExportPart,
     IdempotencyRecord,
     Invitation,
+    Lead,
     LeadImport,
     LeadImportFile,
     LeadImportRow,
+    LeadMerge,
     LeadSearch,
     Membership,
     User,
@@ -148,6 +150,12 @@ def audited(member: Membership, moment: datetime, action: AuditAction = AuditAct
 
 def posted_form(member: Membership, moment: datetime) -> Model:
     return IdempotencyRecord.objects.create(company=member.company, sha256=f"{moment:%s}", posted_at=moment)
+
+
+def lead_merge(member: Membership, moment: datetime) -> Model:
+    kept = Lead.objects.create(company=member.company, first_name="Ada")
+    gone = Lead.objects.create(company=member.company, first_name="Adah", merged_into=kept)
+    return LeadMerge.objects.create(company=member.company, kept=kept, gone=gone, merged_at=moment)
 
 
 def lead_search(member: Membership, moment: datetime) -> Model:
@@ -262,6 +270,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.LeadImportRow": [(7, row_of_nothing_started), (7, row_of_ended_import)],
     "crm.LeadImportFile": [(7, unread_file)],
     "crm.LeadImport": [(2 * 366, lead_import)],
+    "crm.LeadMerge": [(1, lead_merge)],
     "crm.LeadSearch": [(7, lead_search)],
     "crm.AccountMail": [(3, account_mail)],
     "crm.ApiKey": [(180, revoked_key)],

@@ -166,5 +166,5 @@ def test_the_same_id_in_two_companies_is_each_ones_own(ours: World, theirs: Worl
         for model in (Lead, Deal, ConversionRule)
     }
 
-    assert counts == {"Lead": [1, 1], "Deal": [2, 2], "ConversionRule": [1, 1]}
+    assert counts == {"Lead": [2, 2], "Deal": [2, 2], "ConversionRule": [1, 1]}
     assert Company.objects.count() == 2

@@ -1,11 +1,14 @@
 """S22, and dear requests: a body that nobody asked for is refused before anything reads it."""
 
+import errno
+import html
 import json
 from typing import Any
 
 import pytest
 from django.contrib.auth.decorators import login_not_required
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import Client
 from django.urls import path
@@ -13,6 +16,8 @@ from django.urls import path
 from crm.accounts.bodies import LONGEST, SHORT, takes_bulk, takes_files
 from crm.models import Lead
 from leadmachine import urls as product
+from leadmachine.request_bodies import DISK_FULL
+from tests.conftest import make_lead
 from tests.crm.api.calling import caller
 
 URL = "/api/v1/leads/"
@@ -100,6 +105,23 @@ def test_a_file_in_a_form_is_refused_before_it_is_written(client_as, sales, tmp_
     assert "No files can be sent here." in answer.content.decode()
     assert not any(tmp_path.iterdir())
     assert not Lead.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_api", [False, True], ids=["page", "api"])
+@pytest.mark.parametrize("step", ["new_file", "receive_data_chunk", "file_complete"])
+def test_where_the_disk_for_uploads_is_full_a_sentence_says_so(client_as, sales, monkeypatch, step, is_api) -> None:
+    def refuse(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(TemporaryFileUploadHandler, step, refuse)
+    lead, client = make_lead(sales.company), client_as(sales)
+    path, more = ("/api/v1/files/", {"lead": lead.pk}) if is_api else (f"/leads/{lead.pk}/files/", {})
+
+    answer = client.post(path, {"file": SimpleUploadedFile("Offer.pdf", b"x" * 3_000_000), **more})
+
+    assert answer.status_code == 400
+    assert DISK_FULL in html.unescape(answer.content.decode())
 
 
 @pytest.mark.django_db

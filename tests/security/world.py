@@ -19,8 +19,10 @@ from crm.models import (
     ExportPart,
     Invitation,
     Lead,
+    LeadDuplicate,
     LeadImport,
     LeadImportRow,
+    LeadMerge,
     LeadSource,
     LeadStatus,
     LostReason,
@@ -34,6 +36,7 @@ from crm.models import (
     TaskReminder,
     User,
 )
+from crm.models.recorder import acting_as
 from crm.models.roles import Role
 from crm.models.tag import add_links
 from crm.services import audit
@@ -134,6 +137,10 @@ def _fill(world: World, number: str) -> None:
         company=company, made_by=owner, kind="leads", format="csv", state="done", row_count=1, finished_at=now()
     )
     ExportPart(company=company, data_export=data_export).write(f"{mark} row\n".encode())
+    with acting_as(None, history_only=True):
+        merged = Lead.objects.create(company=company, first_name=mark, last_name=f"{mark}ssen", merged_into=lead)
+    LeadMerge.objects.create(company=company, kept=lead, gone=merged, before={"title": f"{mark} seller"}, written={})
+    pair = LeadDuplicate.objects.create(company=company, first=lead, second=merged, reason="name")
     view = SavedView.objects.create(company=company, owner=owner, name=f"{mark} view", is_shared=True)
     audit.record(company=company, action=AuditAction.RULE_CREATED, about=rule, actor=world.members[Role.ADMIN].user)
     world.ids = {
@@ -144,7 +151,7 @@ def _fill(world: World, number: str) -> None:
         "connection": Connection.objects.get(company=company).pk,
         "task": task.pk, "note": note.pk, "file": file.pk,
         "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,
-        "pipeline": pipeline.pk, "lost_reason": reason.pk,
+        "pipeline": pipeline.pk, "lost_reason": reason.pk, "lead_duplicate": pair.pk,
     }  # fmt: skip
 
 

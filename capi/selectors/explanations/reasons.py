@@ -26,6 +26,12 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "No action needed. To send every event, set the rule to “Every time”.",
         "plain",
     ),
+    Reason.MERGED: Explanation(
+        "Skipped",
+        "It waited for an e-mail address, and its lead was merged with one that the rule has reported or is about to.",
+        "No action needed. If the other event turns out to be rejected or too old, this one is sent.",
+        "plain",
+    ),
     Reason.TOO_OLD: Explanation(
         "Expired", "The event is older than 90 days. LinkedIn would reject it.", "It can no longer be sent.", "bad"
     ),

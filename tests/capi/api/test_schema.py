@@ -39,6 +39,7 @@ def test_every_key_reads_the_schema(company, role):
         "/api/v1/files/{id}/content/",
         "/api/v1/leads/",
         "/api/v1/leads/{id}/",
+        "/api/v1/leads/{id}/merge/",
         "/api/v1/lost-reasons/",
         "/api/v1/lost-reasons/{id}/",
         "/api/v1/notes/",

@@ -51,7 +51,7 @@ def test_a_key_adds_reads_and_deletes_its_own_files(script, deal, about, django_
 
     added = send(script, **{about: pk})
     path = f"{FILES}{added.json()['id']}/"
-    content = script.get(f"{path}content/")
+    content = script.get(f"{path}content/", headers={"Accept": "application/octet-stream"})
 
     on_deal = deal.pk if about == "deal" else None
     assert added.status_code == 201

@@ -6,6 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from crm.models import Lead
 from crm.services.erasure import erase_lead
+from crm.services.lead_merges import merge_leads
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller
 
@@ -103,3 +104,11 @@ def test_among_many_leads_it_is_found_by_its_index(company) -> None:
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
     assert "Index Scan using lead_by_email" in plan
+
+
+def test_the_address_of_a_lead_that_was_merged_finds_the_one_that_was_kept(company, other_company) -> None:
+    kept, gone = make_lead(company, email="ada@example.com"), make_lead(company, email="ada@example.org")
+    make_lead(other_company, email="ada@example.org")
+    merge_leads(kept=kept, gone=gone)
+
+    assert [found(company, address) for address in ("ada@example.org", "ada@example.com")] == [[kept.pk]] * 2

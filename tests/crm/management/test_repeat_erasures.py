@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from crm.models import Company, Lead
 from crm.services.erasure import erase_lead
+from crm.services.lead_merges import merge_leads
 from leadmachine.log_format import SafeFormatter
 from tests.conftest import make_lead
 
@@ -60,6 +61,34 @@ def test_who_is_back_is_erased_again(company: Company, repeat: Callable[..., str
     assert Lead.objects.get(pk=erased.pk).email == ""
     assert Lead.objects.get(pk=other.pk).email == "bea@example.com"
     assert repeat() == "No one has to be erased again.\n"
+
+
+def test_who_is_merged_in_the_backup_is_named_with_the_lead_that_has_their_data(
+    company: Company, repeat: Callable[..., str]
+) -> None:
+    erased, kept = make_lead(company), make_lead(company, email="bea@example.com")
+    erase_lead(lead=erased)
+    restored(erased)
+    Lead.objects.filter(pk=erased.pk).update(merged_into=kept)
+
+    with pytest.raises(CommandError, match=f"NOT erased: in this backup it is merged into lead {kept.pk}"):
+        repeat()
+
+    assert Lead.objects.get(pk=erased.pk).email == "ada@example.com"
+
+
+def test_who_was_erased_with_the_lead_that_they_were_merged_into_is_so_again(
+    company: Company, repeat: Callable[..., str]
+) -> None:
+    gone, kept = make_lead(company), make_lead(company, email="bea@example.com")
+    merge_leads(kept=kept, gone=gone)
+    erase_lead(lead=kept)
+    for lead in (gone, kept):
+        restored(lead)
+
+    assert repeat() == f"Lead {kept.pk} of company {company.pk} was erased.\n"
+
+    assert not Lead.objects.filter(erased_at=None).exists()
 
 
 def test_a_dry_run_says_who_and_changes_nothing(company: Company, repeat: Callable[..., str]) -> None:

@@ -142,5 +142,5 @@ def test_the_number_of_queries_does_not_grow_with_deals_and_notes(client_as, sal
     client = client_as(sales)
 
     # session, user, memberships, lead, statuses, deals, tasks, files, timeline with notes
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(17):
         client.get(f"/leads/{lead.pk}/")

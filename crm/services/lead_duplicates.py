@@ -1,0 +1,96 @@
+"""Looking for leads that may be one person, a few at a time, whenever leads have been added or changed."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan
+from django.db.models.functions import Coalesce, Now
+
+from crm.models import Company, DuplicateSearch, Lead, LeadDuplicate
+from crm.models.lead_duplicate import likely_duplicates
+
+AT_ONCE: Final = 50  # leads in a transaction, of up to three short queries each
+ROUND_SECONDS: Final = 10.0
+PAIRS_AT_MOST: Final = 10  # of a lead: hundreds may have the number of one switchboard
+# Times are of the beginning of a change: one that is committed later than this after it is not looked at again.
+SETTLED: Final = timedelta(minutes=1)
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+logger = logging.getLogger(__name__)
+
+
+def look_for_duplicates(go_on: Callable[[], bool]) -> None:
+    """Look at leads that were added or changed since the last round, of each company in turn, for ROUND_SECONDS."""
+    until = time.monotonic() + ROUND_SECONDS
+    behind = _behind()
+    while behind and go_on() and time.monotonic() < until:
+        behind = [company_id for company_id in behind if go_on() and _is_more_left(company_id)]
+
+
+def _is_more_left(company_id: int) -> bool:
+    try:
+        return look_at_some(company_id)
+    except Exception:
+        logger.exception("The duplicates of company %s could not be found; the next round tries again.", company_id)
+        return False
+
+
+def look_at_some(company_id: int) -> bool:
+    """Look at the next AT_ONCE leads. Returns False if there were fewer, or another worker is at it."""
+    with transaction.atomic():
+        DuplicateSearch.objects.get_or_create(company_id=company_id, defaults={"reached_at": BEGINNING})
+        search = DuplicateSearch.objects.select_for_update(skip_locked=True).filter(company=company_id).first()
+        if search is None:
+            return False
+        beyond = TupleGreaterThan(Tuple(F("updated_at"), F("pk")), (search.reached_at, search.reached_id))
+        changed = Lead.objects.for_company(company_id).filter(beyond, updated_at__lt=Now() - SETTLED)
+        leads = list(changed.order_by("updated_at", "pk")[:AT_ONCE])
+        if leads:
+            _note(company_id, leads)
+            search.reached_at, search.reached_id = leads[-1].updated_at, leads[-1].pk
+            search.save(update_fields=["reached_at", "reached_id"])
+        return len(leads) == AT_ONCE
+
+
+def dismiss(*, pair: LeadDuplicate) -> None:
+    """Remember that the two are not one person."""
+    LeadDuplicate.objects.filter(pk=pair.pk, dismissed_at=None).update(dismissed_at=Now())
+
+
+def _behind() -> list[int]:
+    search = DuplicateSearch.objects.filter(company=OuterRef(OuterRef("pk")))
+    reached_at, reached_id = Coalesce(search.values("reached_at")[:1], BEGINNING), search.values("reached_id")[:1]
+    # Not a comparison of tuples, as Django's takes no subquery. The first condition has the index.
+    beyond = Q(updated_at__gte=reached_at) & (Q(updated_at__gt=reached_at) | Q(pk__gt=reached_id))
+    changed = Lead.objects.filter(beyond, company=OuterRef("pk"), updated_at__lt=Now() - SETTLED)
+    return list(Company.objects.filter(Exists(changed)).order_by("pk").values_list("pk", flat=True))
+
+
+def _note(company_id: int, leads: Sequence[Lead]) -> None:
+    """Write the pairs that these leads are in now. One that was called two people stays so."""
+    alike: set[tuple[int, int]] = set()
+    pairs: dict[tuple[int, int], LeadDuplicate] = {}
+    for lead in leads:
+        for number, other in enumerate(likely_duplicates(lead) if lead.is_current else ()):
+            first, second = key = min(lead.pk, other.lead.pk), max(lead.pk, other.lead.pk)
+            alike.add(key)
+            if number < PAIRS_AT_MOST:
+                pairs[key] = LeadDuplicate(company_id=company_id, first_id=first, second_id=second, reason=other.reason)
+    old = {(pair.first_id, pair.second_id): pair.pk for pair in LeadDuplicate.objects.of(lead.pk for lead in leads)}
+    gone = [pk for key, pk in old.items() if key not in alike and not _are_alike(*key)]
+    LeadDuplicate.objects.open().filter(pk__in=gone).delete()
+    new = [pair for key, pair in sorted(pairs.items()) if key not in old]
+    LeadDuplicate.objects.bulk_create(new, ignore_conflicts=True)
+
+
+def _are_alike(first: int, second: int) -> bool:
+    """Look from either side: of many candidates, one of the two may have found only others."""
+    leads = Lead.objects.current().filter(pk__in=[first, second])
+    return len(leads) == 2 and any(
+        other.lead.pk in (first, second) for lead in leads for other in likely_duplicates(lead)
+    )

@@ -1,0 +1,162 @@
+"""Undoing a merge of leads: each row and value goes back unless it has been changed since."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from crm.models import (
+    Attachment,
+    AuditAction,
+    ChangedField,
+    CrmEvent,
+    CustomField,
+    Deal,
+    FieldSubject,
+    Lead,
+    LeadMerge,
+    LeadStatus,
+    LeadTag,
+    LeadType,
+    Note,
+    Tag,
+    Task,
+    User,
+)
+from crm.models.lead_merge import FOLLOWING, UNDO_FOR
+from crm.models.merge_fields import CHOSEN, CUSTOM, SHARING, as_columns, field_of, labels_of, value_of
+from crm.services.deadlocks import tried_again
+from crm.services.lead_merges import MergeRefused, locked_leads, move, record
+from crm.signals import merge_undone
+
+UNDONE_BEFORE: Final = "There is nothing to undo: this merge has been undone, or is more than a day old."
+ERASED: Final = "Not undone: the person was erased, and nothing about them is restored."
+MERGED_SINCE: Final = "Not undone: {gone} has been merged into {kept} since. Undo that first."
+KNOWN_BY: Final = (*CHOSEN["name"], "email")
+HISTORY: Final = (CrmEvent, Note, Attachment)  # goes back with the deals that it is about
+NAMED: Final = {Deal: "deal", Task: "task", LeadTag: "tag"}
+
+
+@dataclass(slots=True)
+class PartedLeads:
+    """The two leads after an undo, and what stays as it is because it has been changed since, in words.
+
+    `opted_out_since`: the person has opted out since the merge, and so neither lead is shared.
+    """
+
+    kept: Lead
+    gone: Lead
+    opted_out_since: bool
+    changed_since: list[str] = field(default_factory=list)
+
+
+@tried_again
+@transaction.atomic
+def undo_merge(*, merge: LeadMerge) -> PartedLeads:
+    """Make the merged lead one of its own again, with what it had. Raises MergeRefused."""
+    kept, gone = locked_leads(merge.kept, merge.gone)
+    found = LeadMerge.objects.select_for_update().filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR).first()
+    _refuse(kept, gone, found)
+    sharing_changed = _has_sharing_changed_since(merge, kept)
+    opted_out_since = sharing_changed and not kept.share_with_ad_platforms
+    result = PartedLeads(kept, gone, opted_out_since)
+    _put_values_back(merge, result, but=[SHARING] if opted_out_since else [])
+    _move_back(merge, result)
+    sharing = {SHARING: False} if opted_out_since else {}
+    Lead.objects.filter(pk=gone.pk).update(merged_into=None, updated_at=Now(), **sharing)
+    record(merge, AuditAction.MERGE_UNDONE, of_leads=[kept.pk, gone.pk])
+    for contributions in (Note, Attachment):
+        _history_back(contributions, merge, kept, gone)
+    crm_events = _history_back(CrmEvent, merge, kept, gone)
+    merge_undone.send(sender=Lead, merge=merge, crm_events=crm_events, sharing_changed=sharing_changed)
+    if opted_out_since:
+        _tell_earlier_merges(gone)
+    LeadMerge.objects.filter(pk=merge.pk).delete()  # `merge` keeps its key, for another try
+    for lead in (kept, gone):
+        lead.refresh_from_db()
+    return result
+
+
+def _refuse(kept: Lead, gone: Lead, merge: LeadMerge | None) -> None:
+    if kept.erased_at or gone.erased_at:
+        raise MergeRefused(ERASED)
+    if kept.merged_into is not None:
+        raise MergeRefused(MERGED_SINCE.format(gone=kept, kept=kept.merged_into))
+    if merge is None or gone.merged_into_id != kept.pk:
+        raise MergeRefused(UNDONE_BEFORE)
+    # Each has noted the values and the open events that the one before had left.
+    if later := LeadMerge.objects.filter(kept=kept, pk__gt=merge.pk).select_related("gone").first():
+        raise MergeRefused(MERGED_SINCE.format(gone=later.gone, kept=kept))
+
+
+def _put_values_back(merge: LeadMerge, result: PartedLeads, *, but: Collection[str]) -> None:
+    kept = result.kept
+    fields = CustomField.objects.of(kept.company_id, FieldSubject.LEAD).not_removed()
+    names = dict(fields.values_list("key", "name"))
+    changed = {field_of(column) for column in merge.before if value_of(kept, column) != merge.written[column]}
+    back = {
+        column: value
+        for column, value in merge.before.items()
+        if column not in but and field_of(column) not in changed
+        if _still_exists(kept, column, value, names)
+    }
+    if not any(back.get(column, getattr(kept, column)) for column in KNOWN_BY):
+        back = {column: value for column, value in back.items() if column not in KNOWN_BY}
+    left = [column for column, value in merge.before.items() if column not in back and value_of(kept, column) != value]
+    result.changed_since += labels_of(left, names)
+    Lead.objects.filter(pk=kept.pk).update_without_events(**as_columns(kept, back), updated_at=Now())
+
+
+def _still_exists(lead: Lead, column: str, value: Any, custom_names: dict[str, str]) -> bool:
+    """False for a status, type or person, or for a custom field, that has been deleted since."""
+    if column.startswith(CUSTOM):
+        return column.removeprefix(CUSTOM) in custom_names
+    if column == "type":
+        return LeadType.objects.for_company(lead.company_id).filter(code=value).exists()
+    model = {"status_id": LeadStatus, "owner_id": User}.get(column)
+    return model is None or value is None or model._default_manager.filter(pk=value).exists()
+
+
+def _has_sharing_changed_since(merge: LeadMerge, kept: Lead) -> bool:
+    """True if the person opted out, or in, while the leads were one: an opt-out holds for both."""
+    # By their keys: the merge has written its own change of it before the one that tells of the merge.
+    of_merge = kept.changes.filter(field=ChangedField.MERGE, old=str(merge.gone_id)).order_by("pk").last()
+    since = kept.changes.filter(field=ChangedField.SHARING, pk__gt=of_merge.pk if of_merge else 0)
+    return kept.share_with_ad_platforms != merge.written[SHARING] or since.exists()
+
+
+def _tell_earlier_merges(lead: Lead) -> None:
+    """Let the undo of each merge into this lead see that the person has opted out since.
+
+    The history has it with the other lead, and this one may not have been shared before.
+    """
+    for merge in LeadMerge.objects.filter(kept=lead):
+        merge.written[SHARING] = True
+        merge.save(update_fields=["written"])
+
+
+def _move_back(merge: LeadMerge, result: PartedLeads) -> None:
+    for model, column in FOLLOWING:
+        if model in HISTORY:
+            continue
+        pks = merge.moved_keys(model)
+        left = len(pks) - len(move(model, column, result.kept, result.gone, pks))
+        if left and model in NAMED:
+            result.changed_since.append(f"{left} {NAMED[model]}{'' if left == 1 else 's'}")
+    tags = Tag.objects.for_company(merge.company_id).filter(pk__in=merge.dropped_tags)
+    links = [LeadTag(company_id=merge.company_id, lead=result.gone, tag=tag) for tag in tags]
+    LeadTag.objects.bulk_create(links, ignore_conflicts=True)
+
+
+def _history_back(
+    model: type[CrmEvent] | type[Note] | type[Attachment], merge: LeadMerge, kept: Lead, gone: Lead
+) -> list[int]:
+    """Let this part of the history be the former lead's again, with what its deals have had since. Returns its keys."""
+    since = Q(deal__in=Deal.objects.filter(lead=gone, pk__in=merge.moved_keys(Deal)).values("pk"))
+    rows: QuerySet[Any] = model._default_manager.filter(Q(pk__in=merge.moved_keys(model)) | since, lead=kept)
+    pks = list(rows.values_list("pk", flat=True))
+    model._default_manager.filter(pk__in=pks).update(lead=gone)
+    return pks
