@@ -92,8 +92,8 @@ class Likeness:
 def likely_duplicates(lead: Lead) -> list[Likeness]:
     """The company's other leads that may be the same person, the likeliest first. Four queries at most.
 
-    The address of a lead that was merged into another one is that person's as well. A number that so many have is a
-    company's, and says nothing of a person.
+    The address of a lead that was merged into another one is that person's as well. A number that CANDIDATES_AT_MOST
+    leads have is a company's, and tells nothing about a person.
     """
     current = Lead.objects.for_company(lead.company_id).current().exclude(pk=lead.pk).order_by()
     found: dict[int, Likeness] = {}

@@ -14,9 +14,9 @@ from django.db.models.functions import Coalesce, Now
 from crm.models import Company, DuplicateSearch, Lead, LeadDuplicate
 from crm.models.lead_duplicate import likely_duplicates
 
-AT_ONCE: Final = 50  # leads in a transaction, of up to three short queries each
+AT_ONCE: Final = 50  # leads in a transaction, of up to four short queries each
 ROUND_SECONDS: Final = 10.0
-PAIRS_AT_MOST: Final = 10  # of a lead: hundreds may have the number of one switchboard
+PAIRS_AT_MOST: Final = 10  # of a lead: dozens may share the number of one office
 # Times are of the beginning of a change: one that is committed later than this after it is not looked at again.
 SETTLED: Final = timedelta(minutes=1)
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
