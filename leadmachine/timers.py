@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from capi.alerts import evaluate, notifications
-from capi.delivery import beats, shutdown, sweep
+from capi.delivery import beats, lane, shutdown, sweep
 from capi.delivery.deliver import deliver
 from capi.delivery.wakeup import wake
 from capi.diagnostics import checkups
@@ -16,6 +16,7 @@ from capi.models.functions import database_now
 from capi.services.statistics import COUNT_EVERY_SECONDS, refresh_counts
 from crm.accounts import mails
 from crm.services import custom_fields, data_exports, lead_duplicates, lead_imports, reminders
+from crm.services.background import tried
 
 logger = logging.getLogger(__name__)
 
@@ -173,13 +174,14 @@ class Watcher(Repeating):
         for company_id in evaluate.due_companies():
             if shutdown.has_begun():
                 return
-            try:
-                evaluate.evaluate(company_id, now=database_now())
-            except Exception:
-                logger.exception("Company %s could not be evaluated; the next round tries again.", company_id)
+            tried(_evaluate, company_id, failure="Company %s could not be evaluated")
         notifications.send_due()
         reminders.send_due(is_stopping=shutdown.has_begun)
         custom_fields.remove_values(go_on=lambda: not shutdown.has_begun())
-        lead_duplicates.look_for_duplicates(go_on=lambda: not shutdown.has_begun())
+        lead_duplicates.look_for_duplicates(go_on=lambda: not shutdown.has_begun(), is_sending=lane.are_any_leased)
         if number:  # not in the first round: a check-up needs the heartbeat of the first sweep, which runs in parallel
             checkups.check_up_due(seconds=settings.SWEEP_SECONDS)
+
+
+def _evaluate(company_id: int) -> bool:
+    return evaluate.evaluate(company_id, now=database_now())

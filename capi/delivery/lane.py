@@ -204,6 +204,11 @@ def due_lanes() -> QuerySet[Connection]:
     return Connection.objects.filter(free).filter(has_test | (sending & (has_due | has_backfill))).order_by("pk")
 
 
+def are_any_leased() -> bool:
+    """True while some worker sends for some company."""
+    return Connection.objects.filter(leased_until__gte=Now()).exists()
+
+
 def due_events(*, behind: IdList = NO_IDS, since: datetime | None = None) -> QuerySet[ConversionEvent]:
     """Events that may be sent now, without those whose primary keys are in `behind`.
 

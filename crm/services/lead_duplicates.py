@@ -1,7 +1,7 @@
 """Looking for leads that may be one person, a few at a time, whenever leads have been added or changed."""
 
-import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce, Now
 
 from crm.models import Company, DuplicateSearch, Lead, LeadDuplicate
 from crm.models.lead_duplicate import likely_duplicates
+from crm.services.background import tried
 
 AT_ONCE: Final = 50  # leads in a transaction, of up to four short queries each
 ROUND_SECONDS: Final = 10.0
@@ -21,23 +22,21 @@ PAIRS_AT_MOST: Final = 10  # of a lead: dozens may share the number of one offic
 SETTLED: Final = timedelta(minutes=1)
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-logger = logging.getLogger(__name__)
 
+def look_for_duplicates(*, go_on: Callable[[], bool], is_sending: Callable[[], bool]) -> None:
+    """Look at leads that were added or changed since the last round, of each company in turn, for ROUND_SECONDS.
 
-def look_for_duplicates(go_on: Callable[[], bool]) -> None:
-    """Look at leads that were added or changed since the last round, of each company in turn, for ROUND_SECONDS."""
+    While `is_sending` says that some lane is at work, at AT_ONCE leads and no more: the conversions of a bulk import
+    come first. Not at none, as in a large installation lanes may be at work all day.
+    """
     until = time.monotonic() + ROUND_SECONDS
-    behind = _behind()
+    behind = deque(_behind())
     while behind and go_on() and time.monotonic() < until:
-        behind = [company_id for company_id in behind if go_on() and _is_more_left(company_id)]
-
-
-def _is_more_left(company_id: int) -> bool:
-    try:
-        return look_at_some(company_id)
-    except Exception:
-        logger.exception("The duplicates of company %s could not be found; the next round tries again.", company_id)
-        return False
+        company_id = behind.popleft()
+        if tried(look_at_some, company_id, failure="The duplicates of company %s could not be found"):
+            behind.append(company_id)
+        if is_sending():
+            return
 
 
 def look_at_some(company_id: int) -> bool:
@@ -68,7 +67,8 @@ def _behind() -> list[int]:
     # Not a comparison of tuples, as Django's takes no subquery. The first condition has the index.
     beyond = Q(updated_at__gte=reached_at) & (Q(updated_at__gt=reached_at) | Q(pk__gt=reached_id))
     changed = Lead.objects.filter(beyond, company=OuterRef("pk"), updated_at__lt=Now() - SETTLED)
-    return list(Company.objects.filter(Exists(changed)).order_by("pk").values_list("pk", flat=True))
+    # In any order: a round may end after the first.
+    return list(Company.objects.filter(Exists(changed)).order_by("?").values_list("pk", flat=True))
 
 
 def _note(company_id: int, leads: Sequence[Lead]) -> None:

@@ -47,7 +47,9 @@ def in_threads(count: int, work) -> None:
 def test_a_lane_that_is_leased_is_left_alone(company, connected, sandbox, make_rule) -> None:
     make_rule()
     make_lead(company)
+    assert not lane.are_any_leased()
     lease = lane.take_lease(company.pk)
+    assert lane.are_any_leased()
 
     turn = send_all(company)
 
@@ -55,6 +57,7 @@ def test_a_lane_that_is_leased_is_left_alone(company, connected, sandbox, make_r
     assert lane.take_lease(company.pk) is None
     assert sweep.due_companies() == []
     lane.release(lease)
+    assert not lane.are_any_leased()
     send_all(company)
     assert states(company) == ["accepted"]
     free = Connection.objects.get()

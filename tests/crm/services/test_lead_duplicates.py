@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 
 from crm.models import DuplicateSearch, Lead, LeadDuplicate
@@ -23,10 +23,14 @@ PERSON = {
 }
 
 
+def find(*, is_sending=False):
+    look_for_duplicates(go_on=lambda: True, is_sending=lambda: is_sending)
+
+
 def look():
     Lead.objects.update(updated_at=Now() - timedelta(minutes=2))
     DuplicateSearch.objects.update(reached_at=Now() - timedelta(hours=1))
-    look_for_duplicates(go_on=lambda: True)
+    find()
 
 
 def pairs():
@@ -80,10 +84,10 @@ def test_a_lead_that_was_changed_a_moment_ago_is_looked_at_later(company):
     make_lead(company, **PERSON)
     make_lead(company, **PERSON)
 
-    look_for_duplicates(go_on=lambda: True)
+    find()
     assert pairs() == []
     Lead.objects.update(updated_at=Now() - timedelta(minutes=2))
-    look_for_duplicates(go_on=lambda: True)
+    find()
 
     assert len(pairs()) == 1
 
@@ -158,7 +162,7 @@ def test_a_pair_by_the_address_of_a_merged_lead_stays_when_the_kept_one_is_chang
 
     Lead.objects.filter(pk=other.pk).update(updated_at=Now() - timedelta(days=1))
     Lead.objects.filter(pk=kept.pk).update(updated_at=Now() - timedelta(minutes=2))
-    look_for_duplicates(go_on=lambda: True)
+    find()
 
     assert [pair[:2] for pair in pairs()] == [(kept.pk, other.pk)]
 
@@ -170,7 +174,7 @@ def test_a_pair_that_one_of_many_candidates_has_pushed_out_is_still_one(company,
     make_lead(company, **PERSON)
 
     Lead.objects.filter(pk=first.pk).update(updated_at=Now() - timedelta(minutes=2))
-    look_for_duplicates(go_on=lambda: True)
+    find()
 
     assert (first.pk, second.pk, "address") in pairs()
 
@@ -189,7 +193,7 @@ def test_leads_that_were_changed_at_one_moment_are_all_looked_at(company, monkey
     Lead.objects.update(updated_at=datetime(2026, 3, 2, 9, tzinfo=UTC))
 
     assert look_at_some(company.pk)  # and there the round ends
-    look_for_duplicates(go_on=lambda: True)
+    find()
 
     assert (leads[2].pk, leads[3].pk, "address") in pairs()
 
@@ -210,3 +214,44 @@ def test_a_company_whose_leads_can_not_be_compared_keeps_no_other_from_it(compan
     look()
 
     assert {pair.company_id for pair in LeadDuplicate.objects.all()} == {other_company.pk}
+
+
+def test_while_something_is_sent_a_round_looks_at_a_few_leads_and_no_more(company, other_company, monkeypatch):
+    monkeypatch.setattr("crm.services.lead_duplicates.AT_ONCE", 2)
+    for each in (company, other_company):
+        for number in range(4):
+            make_lead(each, email=f"{number // 2}@example.com")
+    Lead.objects.update(updated_at=Now() - timedelta(minutes=2))
+
+    found = []
+    for _ in range(4):
+        find(is_sending=True)
+        found.append(len(pairs()))
+
+    assert found == [1, 2, 3, 4]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_its_database_a_round_ends_at_once(company, other_company, monkeypatch, caplog):
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has no connection to lose")
+    asked = []
+    for each in (company, other_company):
+        make_lead(each, **PERSON)
+    Lead.objects.update(updated_at=Now() - timedelta(minutes=2))
+
+    def refuse(parameters):
+        raise OperationalError("connection refused")
+
+    def lose(lead):
+        asked.append(lead)
+        connection.connection.close()
+        context.setattr(connection, "get_new_connection", refuse)
+        return likely_duplicates(lead)
+
+    with monkeypatch.context() as context, pytest.raises(OperationalError):
+        context.setattr("crm.services.lead_duplicates.likely_duplicates", lose)
+        find()
+    connection.close()
+
+    assert (len(asked), [text for text in caplog.messages if "duplicates" in text]) == (1, [])
