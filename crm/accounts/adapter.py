@@ -92,6 +92,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     error_messages = {
         **DefaultAccountAdapter.error_messages,
         "email_password_mismatch": "Incorrect e-mail address or password. Check both and try again.",
+        "duplicate_email": "This is your address already, or the new one that you have yet to confirm.",
         "too_many_login_attempts": "Too many failed attempts. Wait 15 minutes, then try again.",
         "rate_limited": "Too many failed attempts. Wait 15 minutes, then try again.",
         "enter_current_password": "Incorrect password.",

@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
@@ -73,6 +73,13 @@ class AddressView(EmailView):  # type: ignore[misc]
     """Changes the e-mail address. The old one is in use until the new one is confirmed."""
 
     success_url = reverse_lazy("account")
+
+    @transaction.atomic
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Let a second request of the same person wait: its address replaces that of the first, as it would later."""
+        User.objects.select_for_update().get(pk=request.user.pk)
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return response
 
 
 @method_decorator(checked_again, name="dispatch")

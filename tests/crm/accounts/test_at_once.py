@@ -4,6 +4,8 @@ import threading
 from contextlib import suppress
 
 import pytest
+from allauth.account.managers import EmailAddressManager
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.db import connections
@@ -11,6 +13,7 @@ from django.test import Client
 
 from crm.accounts.company_sign_in import CompanySignInAdapter
 from crm.models import Company, Invitation, SignInProvider, User
+from crm.services.people import confirm_address
 from tests.conftest import code_now, give_password
 from tests.crm.accounts.conftest import confirm_password, link, sign_in
 from tests.crm.accounts.test_company_sign_in import begin, is_in, provider, server  # noqa: F401 - fixtures
@@ -85,6 +88,31 @@ def test_one_person_sets_up_an_app_twice(first, sales):
     assert client.post("/account/app/on/", form).url == "/account/app/off/"
 
     assert Authenticator.objects.filter(type=Authenticator.Type.TOTP).count() == 1
+
+
+@pytest.mark.parametrize(("second", "answered"), [("grace@example.com", 200), ("hopper@example.com", 302)])
+def test_one_person_changes_the_address_twice(monkeypatch, client_as, sales, second, answered):
+    confirm_address(sales.user)
+    clients = [give_password(client_as(sales)) for _ in range(2)]
+    both, get_new = threading.Barrier(2), EmailAddressManager.get_new
+
+    def when_both_have_begun(*args):
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.5)
+        return get_new(*args)
+
+    monkeypatch.setattr(EmailAddressManager, "get_new", when_both_have_begun)
+    answers = []
+
+    def change(number):
+        form = {"action_add": "1", "email": ("grace@example.com", second)[number]}
+        answers.append(clients[number].post("/account/address/", form))
+
+    in_threads(2, change)
+
+    assert sorted(answer.status_code for answer in answers) == [answered, 302]
+    assert all("you have yet to confirm" in answer.content.decode() for answer in answers if answer.status_code == 200)
+    assert EmailAddress.objects.filter(user=sales.user, verified=False).count() == 1
 
 
 def test_two_admins_set_up_a_provider(first, client_as, admin, company, server):  # noqa: F811
