@@ -185,6 +185,11 @@ class Removal:
         return sum(use.count for use in self.uses)
 
     @property
+    def in_use(self) -> Sequence[Use]:
+        """The uses that there are: of a tag by leads alone, say."""
+        return [use for use in self.uses if use.count]
+
+    @property
     def is_stuck(self) -> bool:
         return bool(self.count and not self.targets and not self.takes_off)
 

@@ -1,5 +1,7 @@
 """The page that merges two leads, and the undo on the page of the one that was kept."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -46,6 +48,8 @@ def test_the_page_asks_where_the_leads_differ_and_fills_what_is_empty(client, le
         "name": False, "email": False, "title": True,
     }  # fmt: skip
     assert "No conversion is sent, lost or doubled" in text_of(page)
+    # What there is none of is not named.
+    assert re.findall(r"\d+ (?:deal|task|note|file|tag|CRM event)", text_of(page)) == ["1 CRM event"]
 
 
 def test_the_other_lead_can_be_the_one_that_is_kept(client, leads):

@@ -9,7 +9,7 @@ from django.db import connection as database
 from django.db.models.deletion import Collector
 from django.test import Client
 
-from crm.models import CrmEvent, Lead, LeadSource, LeadStatus, LeadType, LostReason, Membership, Stage, Tag
+from crm.models import CrmEvent, Deal, Lead, LeadSource, LeadStatus, LeadType, LostReason, Membership, Stage, Tag
 from crm.services.picklists import archive_entry, change_entry
 from crm.services.tags import put_tag
 from tests.conftest import make_deal, make_lead
@@ -181,6 +181,23 @@ def test_without_another_of_its_meaning_a_used_entry_can_only_be_archived(client
 
     assert "1 lead has it, and there is no other status that means “Qualified” to move them to." in asked
     assert LeadStatus.objects.filter(pk=qualified.pk).exists()
+
+
+@pytest.mark.parametrize(
+    ("leads", "deals", "says"),
+    [(2, 1, "2 leads and 1 deal have it."), (1, 0, "1 lead has it."), (0, 1, "1 deal has it.")],
+)
+def test_before_a_tag_is_deleted_the_page_says_what_has_it(
+    client: Client, company: Any, leads: int, deals: int, says: str
+) -> None:
+    tag = Tag.objects.create(company=company, name="Fair")
+    about = [make_lead(company, email=f"{number}@example.com") for number in range(2)]
+    put_tag(rows=Lead.objects.filter(pk__in=[lead.pk for lead in about[:leads]]), tag=tag)
+    put_tag(rows=Deal.objects.filter(pk__in=[make_deal(about[0]).pk for _ in range(deals)]), tag=tag)
+
+    asked = text_of(client.get(f"{LISTS}tags/{tag.pk}/delete/"))
+
+    assert f"{says} It is taken off them." in asked
 
 
 def test_the_last_status_for_new_leads_can_t_go_and_the_page_says_why(client: Client, company: Any) -> None:
