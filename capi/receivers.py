@@ -75,7 +75,7 @@ def merge_leads(merge: LeadMerge, without_address: Collection[int], **kwargs: An
 
 
 @receiver(merge_undone)
-def part_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_changed: bool, **kwargs: Any) -> None:
+def separate_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_changed: bool, **kwargs: Any) -> None:
     """Let the events go back to their former lead."""
     merges.follow_undo(
         company_id=merge.company_id,

@@ -17,6 +17,7 @@ CHOSEN: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("status_id",),
     "owner": ("owner_id",),
 }
+KNOWN_BY: Final = (*CHOSEN["name"], "email")  # a lead has one of these at least
 LABELS: Final = {
     "name": "Name", "email": "E-mail", "phone": "Phone", "organisation": "Organisation", "title": "Job title",
     "source": "Source", "type": "Type", "status": "Status", "owner": "Owner",

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from crm.models import AuditAction, CustomField, Deal, FieldSubject, Lead, LeadDuplicate, LeadMerge, LeadTag, User
 from crm.models.lead_merge import FOLLOWING
-from crm.models.merge_fields import CHOSEN, CUSTOM, NOTES, as_columns, result_of, value_of
+from crm.models.merge_fields import CHOSEN, CUSTOM, KNOWN_BY, NOTES, as_columns, result_of, value_of
 from crm.models.recorder import current_actor, record_merge
 from crm.services import audit
 from crm.services.deadlocks import tried_again
@@ -97,7 +97,8 @@ def _written(kept: Lead, gone: Lead, taken: Collection[str]) -> dict[str, object
     name = [written.get(column, getattr(kept, column)) for column in CHOSEN["name"]]
     if _named(kept) and not any(name):
         raise MergeRefused(NAMELESS)
-    if (_named(gone) or kept.email) and not any([*name, written.get("email", kept.email)]):
+    known = [written.get(column, getattr(kept, column)) for column in KNOWN_BY]
+    if (_named(gone) or kept.email) and not any(known):
         raise MergeRefused(UNKNOWN)
     if len(str(written.get(NOTES, ""))) > LONGEST_NOTES:
         raise MergeRefused(LONG_NOTES)

@@ -27,7 +27,7 @@ from crm.models import (
     User,
 )
 from crm.models.lead_merge import FOLLOWING, UNDO_FOR
-from crm.models.merge_fields import CHOSEN, CUSTOM, SHARING, as_columns, field_of, labels_of, value_of
+from crm.models.merge_fields import CUSTOM, KNOWN_BY, SHARING, as_columns, field_of, labels_of, value_of
 from crm.services.deadlocks import tried_again
 from crm.services.lead_merges import MergeRefused, locked_leads, move, record
 from crm.signals import merge_undone
@@ -35,13 +35,12 @@ from crm.signals import merge_undone
 UNDONE_BEFORE: Final = "There is nothing to undo: this merge has been undone, or is more than a day old."
 ERASED: Final = "Not undone: the person was erased, and nothing about them is restored."
 MERGED_SINCE: Final = "Not undone: {gone} has been merged into {kept} since. Undo that first."
-KNOWN_BY: Final = (*CHOSEN["name"], "email")
 HISTORY: Final = (CrmEvent, Note, Attachment)  # goes back with the deals that it is about
 NAMED: Final = {Deal: "deal", Task: "task", LeadTag: "tag"}
 
 
 @dataclass(slots=True)
-class PartedLeads:
+class SeparatedLeads:
     """The two leads after an undo, and what stays as it is because it has been changed since, in words.
 
     `opted_out_since`: the person has opted out since the merge, and so neither lead is shared.
@@ -55,14 +54,14 @@ class PartedLeads:
 
 @tried_again
 @transaction.atomic
-def undo_merge(*, merge: LeadMerge) -> PartedLeads:
+def undo_merge(*, merge: LeadMerge) -> SeparatedLeads:
     """Make the merged lead one of its own again, with what it had. Raises MergeRefused."""
     kept, gone = locked_leads(merge.kept, merge.gone)
     found = LeadMerge.objects.select_for_update().filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR).first()
     _refuse(kept, gone, found)
     sharing_changed = _has_sharing_changed_since(merge, kept)
     opted_out_since = sharing_changed and not kept.share_with_ad_platforms
-    result = PartedLeads(kept, gone, opted_out_since)
+    result = SeparatedLeads(kept, gone, opted_out_since)
     _put_values_back(merge, result, but=[SHARING] if opted_out_since else [])
     _move_back(merge, result)
     sharing = {SHARING: False} if opted_out_since else {}
@@ -92,7 +91,7 @@ def _refuse(kept: Lead, gone: Lead, merge: LeadMerge | None) -> None:
         raise MergeRefused(MERGED_SINCE.format(gone=later.gone, kept=kept))
 
 
-def _put_values_back(merge: LeadMerge, result: PartedLeads, *, but: Collection[str]) -> None:
+def _put_values_back(merge: LeadMerge, result: SeparatedLeads, *, but: Collection[str]) -> None:
     kept = result.kept
     fields = CustomField.objects.of(kept.company_id, FieldSubject.LEAD).not_removed()
     names = dict(fields.values_list("key", "name"))
@@ -138,7 +137,7 @@ def _tell_earlier_merges(lead: Lead) -> None:
         merge.save(update_fields=["written"])
 
 
-def _move_back(merge: LeadMerge, result: PartedLeads) -> None:
+def _move_back(merge: LeadMerge, result: SeparatedLeads) -> None:
     for model, column in FOLLOWING:
         if model in HISTORY:
             continue

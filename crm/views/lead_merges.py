@@ -15,7 +15,7 @@ from crm.models.roles import Action
 from crm.selectors.lead_merges import preview_of
 from crm.services.editing import ChangedMeanwhile
 from crm.services.lead_merges import MergeRefused, merge_leads, refuse_what_is_no_more, version_of_both
-from crm.services.merge_undo import UNDONE_BEFORE, PartedLeads, undo_merge
+from crm.services.merge_undo import UNDONE_BEFORE, SeparatedLeads, undo_merge
 from crm.views.editing import VERSION
 from crm.views.leads import selected_keys
 from crm.views.shell import back_to, whole_page
@@ -90,10 +90,10 @@ def lead_merge_undo(request: MemberRequest, pk: int) -> HttpResponse:
     return redirect(lead)
 
 
-def _tell(request: MemberRequest, parted: PartedLeads) -> None:
-    messages.success(request, f"Undone: {parted.gone} and {parted.kept} are two leads again.")
-    if parted.changed_since:
-        left = ", ".join(parted.changed_since)
+def _tell(request: MemberRequest, separated: SeparatedLeads) -> None:
+    messages.success(request, f"Undone: {separated.gone} and {separated.kept} are two leads again.")
+    if separated.changed_since:
+        left = ", ".join(separated.changed_since)
         messages.warning(request, f"Changed since the merge, and left as it is now: {left}.")
-    if parted.opted_out_since:
+    if separated.opted_out_since:
         messages.warning(request, OPTED_OUT_SINCE)

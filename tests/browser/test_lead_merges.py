@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from crm.models import Lead, LeadDuplicate
-from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look
+from tests.browser.looks import assert_fit_to_use_in_each_look
 from tests.conftest import make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,7 +20,7 @@ def leads(company):
     return kept, gone
 
 
-def test_leads_are_merged_and_parted_by_keyboard_alone(page: Page, sales, leads):
+def test_leads_are_merged_and_separated_by_keyboard_alone(page: Page, sales, leads):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/duplicates/")
     assert_fit_to_use_in_each_look(page)

@@ -355,9 +355,9 @@ def test_half_of_a_name_that_was_changed_since_does_not_go_back(kept, gone):
     merge = merge_leads(kept=kept, gone=gone, taken=["name"])
     Lead.objects.filter(pk=kept.pk).update(last_name="Deckers")
 
-    parted = undo_merge(merge=merge)
+    separated = undo_merge(merge=merge)
 
-    assert (parted.kept.name, parted.changed_since) == ("P. Deckers", ["Name"])
+    assert (separated.kept.name, separated.changed_since) == ("P. Deckers", ["Name"])
 
 
 def test_a_lead_that_nothing_would_tell_from_others_is_not_made(company, gone):
@@ -368,9 +368,9 @@ def test_a_lead_that_nothing_would_tell_from_others_is_not_made(company, gone):
         merge_leads(kept=nameless, gone=gone, taken=["email"])
     merge = merge_leads(kept=nameless, gone=gone, taken=["name"])
     Lead.objects.filter(pk=nameless.pk).update(email="")
-    parted = undo_merge(merge=merge)
+    separated = undo_merge(merge=merge)
 
-    assert (parted.kept.name, parted.changed_since) == ("P. Dekker", ["Name"])
+    assert (separated.kept.name, separated.changed_since) == ("P. Dekker", ["Name"])
 
 
 @pytest.mark.parametrize("add", ["a note", "a file", "a task", "a reason for a loss"])
