@@ -1,5 +1,6 @@
 """One company with three people, a neighbour, and a browser that fails the test for what it should never do."""
 
+import gc
 import os
 import re
 import shutil
@@ -35,7 +36,6 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 PASSWORD = "correct horse battery staple"
 SIZES = ("desktop", "phone")
 LONG_TEST = 600  # seconds that a test may take
-LOOKED_AT_LATER = {("phone", "light"), ("desktop", "dark")}
 TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 
 
@@ -60,6 +60,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=_allowed_minutes, reverse=True)  # a long test that begins last would keep one worker from the end
 
 
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what stays to the end anyway: a tenth of the CPU that tests take."""
+    gc.collect()
+    gc.freeze()
+
+
 def _allowed_minutes(item: pytest.Item) -> int:
     """The minutes that a test which takes long is allowed; 0 for the others, which stay in their order."""
     marker = item.get_closest_marker("timeout")
@@ -67,15 +73,9 @@ def _allowed_minutes(item: pytest.Item) -> int:
 
 
 def _is_second_look(item: pytest.Item) -> bool:
-    """True for half of what is looked at in each size and theme: `make test` sees each size and each theme once.
-
-    What is done in both sizes is done in one of them there, in the one or the other by the name of the test.
-    """
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    size, theme = parameters.get("size"), parameters.get("theme")
-    if size in SIZES and theme is None:
-        return size != SIZES[crc32(item.originalname.encode()) % 2]
-    return (size, theme) in LOOKED_AT_LATER
+    """True for one of the two of what is done in both sizes, the one or the other by the name of the test."""
+    size = item.callspec.params.get("size") if hasattr(item, "callspec") else None
+    return size in SIZES and size != SIZES[crc32(item.originalname.encode()) % 2]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,8 @@ from capi.linkedin.sandbox.faults import Fault
 from capi.linkedin.sandbox.server import SandboxServer
 from capi.models import ConversionEvent, ConversionRule
 from crm.models import Company, Lead
-from tests.browser.test_capi_pages import EVENTS, LINKEDIN, assert_fit_to_use, open_page, save_token
+from tests.browser.looks import assert_fit_to_use, open_page
+from tests.browser.test_capi_pages import EVENTS, LINKEDIN, save_token
 from tests.capi.alerts.conftest import look, subjects
 from tests.capi.conftest import received
 from tests.conftest import PASSWORD, make_lead

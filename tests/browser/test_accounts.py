@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from crm.accounts import mails
 from crm.models import Invitation, Lead, Membership
 from crm.models.roles import Role
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, in_turn
+from tests.browser.looks import SIZES, assert_fit_to_use, show_at
 from tests.conftest import PASSWORD, code_now, guarded, join, sign_in
 from tests.crm.accounts.conftest import Clock, set_up_app
 
@@ -128,11 +128,9 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
 
 
 @pytest.mark.sized
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page, company, admin, size, theme):
-    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
-    page.emulate_media(color_scheme=theme)
+def test_no_page_has_a_finding(page, company, admin, size):
+    show_at(page, size)
     second = join(company, Role.OPS, email="ops@example.com")
     join(company, Role.SALES, email="with.a.very.long.address.that.has.no.blank@department.example.com")
     Membership.objects.filter(user__email__startswith="with").update(is_active=False)
@@ -142,7 +140,7 @@ def test_no_page_has_a_finding(page, company, admin, size, theme):
         )
     paths = ("/login/", "/signup/", "/confirm-email/", "/confirm-email/nonsense/", "/password/reset/",
              "/password/reset/sent/", "/password/reset/1-nonsense/", "/password/reset/done/")  # fmt: skip
-    for path in in_turn(paths, theme):
+    for path in paths:
         page.goto(page.server_url + path)
         assert_fit_to_use(page)
 

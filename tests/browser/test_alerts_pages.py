@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 
 from capi.alerts.notifications import choices_of
 from capi.models import Alert
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, history, open_page
+from tests.browser.looks import SIZES, assert_fit_to_use, open_page
+from tests.browser.test_capi_pages import history
 from tests.capi.alerts.conftest import look
 from tests.conftest import sign_in
 
@@ -18,20 +19,19 @@ __all__ = ["history"]
 ALERTS, RECONCILE = reverse("alerts"), reverse("reconcile")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_neither_page_has_a_finding(page, company, admin, history, size, theme) -> None:
+def test_neither_page_has_a_finding(page, company, admin, history, size) -> None:
     sign_in(page, admin)
     addresses = (ALERTS, RECONCILE, f"{RECONCILE}?week={timezone.localdate()}")
     for address in addresses:
-        open_page(page, address, size, theme)
+        open_page(page, address, size)
         assert_fit_to_use(page)
     rule = company.conversion_rules.first()
     Alert.objects.create(
         company=company, kind="silent", rule=rule, facts={"days": 5, "per_week": 12}, closed_at=Now(), ending="fixed"
     )
     look(company)
-    open_page(page, ALERTS, size, theme)
+    open_page(page, ALERTS, size)
     expect(page.get_by_text("is paused").first).to_be_visible()
     assert_fit_to_use(page)
 

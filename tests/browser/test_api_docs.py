@@ -2,18 +2,15 @@
 
 import pytest
 
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use
+from tests.browser.looks import SIZES, assert_fit_to_use, show_at
 from tests.conftest import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_the_page_has_no_finding_of_axe_and_does_not_scroll_sideways(page, sales, size, theme):
-    width, height = SIZES[size]
-    page.set_viewport_size({"width": width, "height": height})
-    page.emulate_media(color_scheme=theme)
+def test_the_page_has_no_finding_of_axe_and_does_not_scroll_sideways(page, sales, size):
+    show_at(page, size)
     sign_in(page, sales)
 
     page.goto(page.server_url + "/api/v1/docs/")

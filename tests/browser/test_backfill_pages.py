@@ -4,7 +4,8 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page, worker
+from tests.browser.looks import SIZES, assert_fit_to_use, open_page
+from tests.browser.test_capi_pages import worker
 from tests.capi.conftest import states
 from tests.capi.delivery.test_backfill import make_leads, start
 from tests.conftest import sign_in
@@ -15,20 +16,19 @@ __all__ = ["worker"]
 LIST, PLAN = reverse("backfills"), reverse("backfill_plan")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page, company, admin, connected, make_rule, size, theme) -> None:
+def test_no_page_has_a_finding(page, company, admin, connected, make_rule, size) -> None:
     make_leads(company, 3)
     sign_in(page, admin)
-    open_page(page, LIST, size, theme)
+    open_page(page, LIST, size)
     assert_fit_to_use(page)
     rule = make_rule()
     for address in (f"{PLAN}?period=30", f"{PLAN}?period=14", f"{PLAN}?period=7&rule={rule.pk}"):
-        open_page(page, address, size, theme)
+        open_page(page, address, size)
         assert_fit_to_use(page)
     backfill = start(rule)
     for address in (LIST, backfill.get_absolute_url(), reverse("backfill_cancel", args=[backfill.pk])):
-        open_page(page, address, size, theme)
+        open_page(page, address, size)
         assert_fit_to_use(page)
 
 

@@ -1,16 +1,10 @@
 """The LinkedIn pages in a real browser: no finding of axe, no sideways scroll, and play within two seconds."""
 
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
-from itertools import cycle, product
 
 import pytest
-from axe_playwright_python.base import AxeResults
-from axe_playwright_python.sync_playwright import Axe
 from django.db import connections
 from django.urls import reverse
-from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import expect
 
 from capi import services
@@ -18,17 +12,14 @@ from capi.delivery.deliver import deliver
 from capi.models import Connection, ConversionEvent
 from crm.models import Company, LeadStatus
 from crm.services.people import show_outcomes
+from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.capi.conftest import send_all
 from tests.capi.counted import count_now
-from tests.conftest import LOOKED_AT_LATER, PASSWORD, TOKEN, make_deal, make_lead, sign_in
+from tests.conftest import PASSWORD, TOKEN, make_deal, make_lead, sign_in
 from tests.crm.accounts.conftest import link
-from tests.size import SMALL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-LOOKS = {*product(SIZES, ("light", "dark"))} - (LOOKED_AT_LATER if SMALL else set())
-IN_TURN = cycle(sorted(LOOKS))
 LINKEDIN, EVENTS = reverse("linkedin"), reverse("events")
 
 
@@ -64,55 +55,15 @@ def history(company, connected, make_rule) -> None:
     count_now()
 
 
-def open_page(page, address: str, size: str = "desktop", theme: str = "light") -> None:
-    width, height = SIZES[size]
-    page.set_viewport_size({"width": width, "height": height})
-    page.emulate_media(color_scheme=theme)
-    page.goto(page.server_url + address)
-
-
 def let_seconds_pass(page, seconds: float) -> None:
     """On the page's own clock, which the test has installed; what it asks the server for then still takes time."""
     page.clock.run_for(seconds * 1000)
     page.wait_for_timeout(300)
 
 
-def assert_fit_to_use(page) -> None:
-    result = findings_of_axe(page)
-    assert result.violations_count == 0, f"{page.url}\n{result.generate_report()}"
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
-
-
-def findings_of_axe(page) -> AxeResults:
-    """A click returns before its page is there. If one arrives while axe looks at the one before, axe looks again."""
-    for _ in range(3):
-        page.wait_for_load_state()
-        with suppress(PlaywrightError):
-            return Axe().run(page)
-    return Axe().run(page)
-
-
-def in_turn(addresses: Sequence[str], theme: str) -> Sequence[str]:
-    """All of them; in `make test`, which has two looks, those that the other one has not."""
-    return addresses[theme == "dark" :: 2] if SMALL else addresses
-
-
-def assert_fit_to_use_in_each_look(page) -> None:
-    """The open page on a desk and a phone, in light and dark. For pages that nothing refreshes meanwhile.
-
-    In `make test` each page in one look, and the looks in turn.
-    """
-    for size, theme in [next(IN_TURN)] if SMALL else sorted(LOOKS):
-        width, height = SIZES[size]
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=theme)
-        assert_fit_to_use(page)
-
-
 @pytest.mark.sized
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page, company, admin, history, settings, sandbox, size, theme) -> None:
+def test_no_page_has_a_finding(page, company, admin, history, settings, sandbox, size) -> None:
     settings.LINKEDIN_SANDBOX, settings.LINKEDIN_SANDBOX_LEDGER = True, sandbox.ledger.path
     rule = company.conversion_rules.first()
     addresses = [
@@ -126,23 +77,22 @@ def test_no_page_has_a_finding(page, company, admin, history, settings, sandbox,
     ]
     sign_in(page, admin)
 
-    for address in in_turn(addresses, theme):
-        open_page(page, address, size, theme)
+    for address in addresses:
+        open_page(page, address, size)
         assert_fit_to_use(page)
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
     for address in addresses[:2]:
-        open_page(page, address, size, theme)
+        open_page(page, address, size)
         assert_fit_to_use(page)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_empty_page_has_a_finding(page, company, admin, settings, size, theme) -> None:
+def test_no_empty_page_has_a_finding(page, company, admin, settings, size) -> None:
     settings.LINKEDIN_SANDBOX = True
     sign_in(page, admin)
 
     for address in [reverse(name) for name in ("dashboard", "linkedin", "overview", "events", "sandbox")]:
-        open_page(page, address, size, theme)
+        open_page(page, address, size)
         assert_fit_to_use(page)
 
 
@@ -355,15 +305,12 @@ def test_without_javascript_the_log_is_filtered_and_paged(plain_page, company, o
     expect(plain_page.get_by_role("link", name="Failed")).to_have_attribute("aria-current", "true")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_check_everything_shows_what_to_mend_without_a_reload(
-    page, company, ops, sandbox, make_rule, size, theme
-) -> None:
+def test_check_everything_shows_what_to_mend_without_a_reload(page, company, ops, sandbox, make_rule, size) -> None:
     services.save_token(company=company, token=TOKEN, ad_account_id="512345678")
     make_rule("deal_won", "400401", name="Old purchase")
     sign_in(page, ops)
-    open_page(page, LINKEDIN, size, theme)
+    open_page(page, LINKEDIN, size)
     button = page.get_by_role("button", name="Check everything")
 
     button.focus()

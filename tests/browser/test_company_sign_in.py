@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from crm.models import SignInProvider
+from tests.browser.looks import SIZES, assert_fit_to_use
 from tests.browser.test_accounts import press
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use
 from tests.conftest import AT_REST, PASSWORD, sign_in
 from tests.crm.accounts.openid_provider import OpenIdProvider
 

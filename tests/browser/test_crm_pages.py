@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, LostReason, Pipeline, Stage
 from crm.services.people import show_outcomes
 from crm.services.pipelines import add_pipeline
-from tests.browser.test_capi_pages import assert_fit_to_use, assert_fit_to_use_in_each_look
+from tests.browser.looks import assert_fit_to_use, assert_fit_to_use_in_each_look
 from tests.conftest import PASSWORD, make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from crm.models import CustomField, Lead, Membership
-from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look
+from tests.browser.looks import assert_fit_to_use_in_each_look
 from tests.conftest import make_deal, make_lead, sign_in
 from tests.crm.custom_values import make_every_field, make_field
 

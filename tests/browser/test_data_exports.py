@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from crm.exporting import lists
 from crm.models import DataExport, Membership
 from crm.services import data_exports
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page
+from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.conftest import PASSWORD, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,18 +33,17 @@ def exports_in_each_state(admin: Membership) -> list[DataExport]:
     return made
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page: Page, admin: Membership, size: Any, theme: str) -> None:
+def test_no_page_has_a_finding(page: Page, admin: Membership, size: Any) -> None:
     make_lead(admin.company)
     sign_in(page, admin)
     for address in (f"{reverse('lead_export')}?sort=name", reverse("deal_export"), EXPORTS):
-        open_page(page, address, size, theme)
+        open_page(page, address, size)
         assert_fit_to_use(page)
     for made in exports_in_each_state(admin):
-        open_page(page, f"{EXPORTS}?made={made.pk}", size, theme)
+        open_page(page, f"{EXPORTS}?made={made.pk}", size)
         assert_fit_to_use(page)
-    open_page(page, reverse("company_export"), size, theme)
+    open_page(page, reverse("company_export"), size)
     if page.get_by_label("Password").count():
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_label("Password").press("Enter")

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import CDPSession, Locator, Page, Route, expect
 
 from crm.models import CrmEvent, Deal, LostReason, Stage
-from tests.browser.test_capi_pages import SIZES
+from tests.browser.looks import SIZES, show_at
 from tests.conftest import make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,8 +100,7 @@ def shows_in(page: Page, deal: Deal, name: str) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_heads_stay_in_view_and_columns_reach_the_bottom(page: Page, sales, deals, size):
-    width, height = SIZES[size]
-    page.set_viewport_size({"width": width, "height": height})
+    show_at(page, size)
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
     frame(page).evaluate("frame => frame.scrollTo(0, frame.scrollHeight)")
@@ -113,7 +112,7 @@ def test_heads_stay_in_view_and_columns_reach_the_bottom(page: Page, sales, deal
 
     assert heads == [top] * 5
     assert ends == pytest.approx([bottom] * 5, abs=1)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
 
 
 def test_a_card_never_wraps(board):

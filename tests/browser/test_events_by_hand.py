@@ -5,7 +5,8 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from capi.models import Connection, ConversionEvent
-from tests.browser.test_capi_pages import EVENTS, SIZES, assert_fit_to_use, in_turn, let_seconds_pass, open_page
+from tests.browser.looks import SIZES, assert_fit_to_use, open_page
+from tests.browser.test_capi_pages import EVENTS, let_seconds_pass
 from tests.capi.conftest import states
 from tests.capi.counted import count_now
 from tests.conftest import make_deal, make_lead, sign_in
@@ -26,9 +27,8 @@ def held(company, connected, make_rule) -> None:
 
 
 @pytest.mark.sized
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page, company, admin, held, size, theme) -> None:
+def test_no_page_has_a_finding(page, company, admin, held, size) -> None:
     lead, deal = company.leads.first(), company.deals.first()
     event = ConversionEvent.objects.get(state="exhausted")
     dry_run, retry, cancel = (reverse(name) for name in ("dry_run", "events_retry", "events_cancel"))
@@ -39,10 +39,10 @@ def test_no_page_has_a_finding(page, company, admin, held, size, theme) -> None:
         f"{retry}?state=failed", f"{retry}?state=sent", f"{cancel}?state=on_hold", f"{dry_run}?lead={lead.pk}",
         f"{dry_run}?deal={deal.pk}", dry_run,
     ]  # fmt: skip
-    for address in in_turn(addresses, theme):
-        open_page(page, address, size, theme)
+    for address in addresses:
+        open_page(page, address, size)
         assert_fit_to_use(page)
-    open_page(page, reverse("check_hash"), size, theme)
+    open_page(page, reverse("check_hash"), size)
     page.get_by_label("E-mail address").fill("Test@Example.com")
     page.keyboard.press("Enter")
     expect(page.locator("#answer")).to_contain_text("973dfe463ec85785")

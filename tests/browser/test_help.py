@@ -4,7 +4,7 @@ import pytest
 
 from capi.models import ConversionEvent, ConversionRule
 from leadmachine.help.pages import all_pages
-from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look, open_page
+from tests.browser.looks import assert_fit_to_use_in_each_look, open_page
 from tests.conftest import make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)

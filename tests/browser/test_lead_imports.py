@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from crm.models import Lead, LeadImport, Membership
 from crm.services import lead_imports
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page
+from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.conftest import make_lead, sign_in
 from tests.crm.importing.uploading import HEADER, upload, work_on
 
@@ -26,11 +26,8 @@ Tomas,Berg,t.berg@fjord.example,,Fjord Foods,Buyer,,
 """
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(
-    page: Page, sales: Membership, make_rule: Any, token: Any, size: Any, theme: str
-) -> None:
+def test_no_page_has_a_finding(page: Page, sales: Membership, make_rule: Any, token: Any, size: Any) -> None:
     make_rule("lead_created", name="Lead form sent")
     make_lead(sales.company)
     sign_in(page, sales)
@@ -38,14 +35,14 @@ def test_no_page_has_a_finding(
     running, failed = upload(sales, DIRTY), upload(sales, "%PDF-1.7")
     lead_imports.start(lead_import=running, owner=None, tells_platforms=False, user=sales.user)
     for address in (UPLOAD, *(each.get_absolute_url() for each in (checked, running, failed))):
-        open_page(page, address, size, theme)
+        open_page(page, address, size)
         assert_fit_to_use(page)
     done = work_on(running)
-    open_page(page, done.get_absolute_url(), size, theme)
+    open_page(page, done.get_absolute_url(), size)
     assert_fit_to_use(page)
     lead_imports.undo(lead_import=done, user=sales.user)
     work_on(done)
-    open_page(page, done.get_absolute_url(), size, theme)
+    open_page(page, done.get_absolute_url(), size)
     assert_fit_to_use(page)
 
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from crm.models import Lead
-from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look
+from tests.browser.looks import assert_fit_to_use_in_each_look
 from tests.capi.conftest import send_all
 from tests.conftest import make_lead, sign_in
 

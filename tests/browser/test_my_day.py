@@ -7,7 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from crm.models import Task
-from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look
+from tests.browser.looks import assert_fit_to_use_in_each_look
 from tests.conftest import make_deal, make_lead, make_task, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)

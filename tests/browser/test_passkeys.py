@@ -4,8 +4,8 @@ import pytest
 from allauth.mfa.models import Authenticator
 from playwright.sync_api import expect
 
+from tests.browser.looks import SIZES, assert_fit_to_use
 from tests.browser.test_accounts import press
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use
 from tests.conftest import PASSWORD, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.covers("S50")]

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from crm.models import Lead, LeadStatus, Tag
 from crm.models.tag import add_links
-from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look
+from tests.browser.looks import assert_fit_to_use_in_each_look
 from tests.conftest import make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)

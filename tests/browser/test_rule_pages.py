@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from capi import services
 from capi.models import ConversionRule
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page
+from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.capi.counted import count_now, record
 from tests.conftest import TOKEN, make_lead, sign_in
 
@@ -40,12 +40,11 @@ def test_rules_are_imported_from_the_linkedin_page(page, company, admin, sandbox
     expect(page.get_by_text("Mapped: Deal created")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_state_of_the_import_has_a_finding(page, company, admin, sandbox, size, theme) -> None:
+def test_no_state_of_the_import_has_a_finding(page, company, admin, sandbox, size) -> None:
     sign_in(page, admin)
 
-    open_page(page, IMPORT, size, theme)
+    open_page(page, IMPORT, size)
     assert_fit_to_use(page)
     for token, account in [
         (TOKEN, ""),
@@ -57,7 +56,7 @@ def test_no_state_of_the_import_has_a_finding(page, company, admin, sandbox, siz
         if not account:
             company.linkedin_connection.ad_account_id = ""
             company.linkedin_connection.save()
-        open_page(page, IMPORT, size, theme)
+        open_page(page, IMPORT, size)
         assert_fit_to_use(page)
         if account:
             page.get_by_role("button", name="Read the rules").click()
@@ -116,21 +115,20 @@ def test_without_javascript_a_button_shows_how_often_it_would_fire(plain_page, c
     assert not ConversionRule.objects.exists()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_rules_page_has_no_finding(page, company, ops, connected, make_rule, size, theme) -> None:
+def test_a_rules_page_has_no_finding(page, company, ops, connected, make_rule, size) -> None:
     rule = make_rule("deal_lost", "404404", linkedin_type="PURCHASE", linkedin_read_at=timezone.now())
     for state in ("accepted", "rejected", "pending", "skipped"):
         record(rule, state, reason="data_refused" if state == "rejected" else "", message="amount")
     count_now()
     sign_in(page, ops)
-    open_page(page, LINKEDIN, size, theme)
+    open_page(page, LINKEDIN, size)
 
     page.get_by_role("link", name="Deal lost", exact=True).click()
     expect(page.get_by_role("heading", name="Events per day by outcome")).to_be_visible()
     assert_fit_to_use(page)
     type(rule).objects.update(is_paused=True, paused_reason="rule_not_found")
-    open_page(page, rule.get_absolute_url(), size, theme)
+    open_page(page, rule.get_absolute_url(), size)
     assert_fit_to_use(page)
-    open_page(page, make_rule("lead_created").get_absolute_url(), size, theme)
+    open_page(page, make_rule("lead_created").get_absolute_url(), size)
     assert_fit_to_use(page)

@@ -11,8 +11,8 @@ from crm.models.roles import Role
 from crm.services.companies import deactivate_company, reactivate_company
 from crm.services.erasure import erase_lead
 from crm.services.people import invite
+from tests.browser.looks import assert_fit_to_use_in_each_look
 from tests.browser.test_accounts import _site, newest_link, press  # noqa: F401 - mails lead to the live server
-from tests.browser.test_capi_pages import assert_fit_to_use_in_each_look
 from tests.conftest import PASSWORD, code_now, join, make_deal, make_lead, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sized]

@@ -9,8 +9,9 @@ from playwright.sync_api import expect
 from capi import services
 from capi.delivery import sweep
 from capi.models import SWEEP, ConversionEvent, Heartbeat
+from tests.browser.looks import open_page
 from tests.browser.story import Story
-from tests.browser.test_capi_pages import LINKEDIN, open_page
+from tests.browser.test_capi_pages import LINKEDIN
 from tests.capi.alerts.conftest import _post_office as post_office
 from tests.capi.alerts.conftest import line
 from tests.capi.conftest import received

@@ -1,0 +1,77 @@
+"""How a page looks at two sizes and in two themes: no finding of axe, and no sideways scroll."""
+
+from contextlib import suppress
+from itertools import cycle
+from typing import Any
+
+from axe_playwright_python.base import AxeResults
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Page
+
+from tests.size import SMALL
+
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+THEMES = ("light", "dark")
+IN_TURN = cycle([("desktop", "light"), ("phone", "dark"), ("phone", "light"), ("desktop", "dark")])
+
+# Of a page that is already open, a theme changes nothing but its colours.
+ABOUT_COLOURS = ("color-contrast", "link-in-text-block")
+
+
+def open_page(page: Page, address: str, size: str = "desktop") -> None:
+    show_at(page, size)
+    page.goto(page.server_url + address)  # type: ignore[attr-defined]
+
+
+def show_at(page: Page, size: str) -> None:
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+
+
+def assert_fit_to_use(page: Page) -> None:
+    """The open page, at its present size, in both themes; in `make test` in one of them, in turn."""
+    if SMALL:
+        page.emulate_media(color_scheme=next(IN_TURN)[1])
+        _assert_no_finding(page)
+    else:
+        page.emulate_media(color_scheme="light")
+        _assert_no_finding(page)
+        page.emulate_media(color_scheme="dark")
+        _assert_no_finding(page, *ABOUT_COLOURS)
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
+
+
+def assert_fit_to_use_in_each_look(page: Page) -> None:
+    """The open page on a desk and a phone, in light and dark. For pages that nothing refreshes meanwhile.
+
+    In `make test` each page in one look, and the looks in turn.
+    """
+    if SMALL:
+        show_at(page, next(IN_TURN)[0])
+        assert_fit_to_use(page)
+    else:
+        for size in SIZES:
+            show_at(page, size)
+            assert_fit_to_use(page)
+
+
+def _assert_no_finding(page: Page, *rules: str) -> None:
+    """Ask axe, about these rules alone if there are any.
+
+    A click returns before its page is there. If one arrives while axe looks at the one before, axe looks again.
+    """
+    # What it found in order is not asked for, and no style sheet of another host would have to be fetched.
+    options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
+    if rules:
+        options["runOnly"] = list(rules)
+    result = _asked_again(page, options)
+    assert result.violations_count == 0, f"{page.url}\n{result.generate_report()}"
+
+
+def _asked_again(page: Page, options: dict[str, Any]) -> AxeResults:
+    for _ in range(3):
+        page.wait_for_load_state()
+        with suppress(PlaywrightError):
+            return Axe().run(page, options=options)
+    return Axe().run(page, options=options)
