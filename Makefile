@@ -62,17 +62,20 @@ test: .venv/.to-develop
 	@echo "The tests that SQLite differs in, again on SQLite:"
 	@$(ON_SQLITE) -m "sqlite and (not faults or representative)" $(call marked,sqlite)
 
+FAULTS := faults
 faults: .venv/.to-develop
 	@echo "All fault tests, and in full what make test does at a small size:"
-	@$(PYTEST) -m "faults or sized" $(call marked,faults|sized|thorough) $(if $(TESTS),,tests/browser)
+	@$(PYTEST) -m "$(FAULTS) or sized" $(call marked,faults|sized|thorough) $(if $(TESTS),,tests/browser)
 	@echo "The fault tests that SQLite differs in, again on SQLite:"
-	@$(ON_SQLITE) -m "sqlite and faults" $(call marked,sqlite)
+	@$(ON_SQLITE) -m "sqlite and $(FAULTS)" $(call marked,sqlite)
 
 RUNS ?= 10
 
 chaos: .venv/.to-develop
 	@$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long,--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
+# What make test has just done whole is not done again.
+check: FAULTS := faults and not representative
 check: static-checks test faults
 
 static-checks: .venv/.to-develop

@@ -5,7 +5,7 @@ Run as `python -m tests.faults.jobs JOB ...`:
     prepare           a company with a token and a rule; prints a key for its API
     add SLUG COUNT    that many leads in chunks, as an import does; goes on where an earlier one was killed
     work              deliver what is due, round after round, until it is killed
-    count             prints how many events are open
+    finish            ends once no event is open
     compare LEDGER    our books with the receiver's: prints as JSON what is broken, and what there is
 """
 
@@ -56,10 +56,11 @@ def work() -> None:
         time.sleep(0.05)
 
 
-def count() -> None:
+def finish() -> None:
     from capi.models import ConversionEvent
 
-    print(ConversionEvent.objects.pending().count())
+    while ConversionEvent.objects.pending().exists():
+        time.sleep(0.1)
 
 
 def compare(ledger: str) -> None:
@@ -83,5 +84,5 @@ def compare(ledger: str) -> None:
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
     django.setup()
-    jobs = {"prepare": prepare, "add": add, "work": work, "count": count, "compare": compare}
+    jobs = {"prepare": prepare, "add": add, "work": work, "finish": finish, "compare": compare}
     jobs[sys.argv[1]](*sys.argv[2:])

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 COMPANIES, EACH = 6, sized(5_000, small=200)
 
 
+@pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.timeout(3600)
 def test_events_of_6_companies_go_through_two_workers_once_each(world) -> None:

@@ -31,6 +31,7 @@ SHAPE = settings(
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=34)))
+@pytest.mark.sized
 @pytest.mark.representative
 def test_random_histories_of_50_steps_break_no_invariant(number, sandbox) -> None:
     live_through(Histories, number, sandbox)
@@ -38,6 +39,7 @@ def test_random_histories_of_50_steps_break_no_invariant(number, sandbox) -> Non
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=4)))
+@pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.covers("F76")
 def test_what_people_take_back_before_its_release_is_never_sent(number, sandbox) -> None:

@@ -45,6 +45,7 @@ def test_killed_at_each_point_with_a_batch_of_5000_in_flight(point, world) -> No
 KILLS = sized(44, small=8)  # at random times in each round
 
 
+@pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.covers("F11")
 def test_killed_at_random_times(world) -> None:

@@ -165,6 +165,7 @@ def _let_everything_wait_no_longer() -> None:
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.covers("F73", "F74", "F75")
 def test_no_rest_is_longer_no_request_smaller_and_nothing_taken_for_sent_than_was_plainly_said(

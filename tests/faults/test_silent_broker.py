@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 HEARD_SECONDS = 8  # after a cut a worker has noticed within 5 s; a machine under load needs longer to take the next
 
 
+@pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.covers("F66")
 def test_workers_hear_again_within_seconds_after_their_connections_fall_silent(world) -> None:

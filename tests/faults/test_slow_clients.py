@@ -95,6 +95,8 @@ def test_pages_answer_while_slow_clients_of_four_kinds_hold_their_connections(we
         ]
 
         assert [answer.status_code for answer in answers] == [200] * 15
+        slowest = max(answer.elapsed for answer in answers).total_seconds()
+        print(f"\nbeside {CLIENTS:,} slow clients, the slowest of {len(answers)} answers took {slowest:.3f} s")
 
     assert set(web.stop().values()) == {0}
     assert "Traceback" not in web.log("web")

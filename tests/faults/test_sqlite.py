@@ -7,7 +7,7 @@ from statistics import quantiles
 import pytest
 
 from tests.faults import figures
-from tests.faults.processes import Processes, as_environment, command, free_port, job, wait_for
+from tests.faults.processes import Processes, as_environment, command, free_port, job
 from tests.faults.world import SMALL, Api
 
 pytestmark = [pytest.mark.faults]
@@ -54,7 +54,7 @@ class SmallInstallation(Processes):
 
     def end(self) -> dict:
         """End everything once all has been sent, and compare our books with the receiver's."""
-        wait_for(lambda: self.job("count") == "0\n", seconds=60, told="all has been sent")
+        self.job("finish")
         assert {name for name, process in self.running.items() if process.poll() is not None} <= {"import"}
         self.kill(*list(self.running))
         return json.loads(self.job("compare", str(self.linkedin.path)))

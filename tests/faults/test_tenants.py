@@ -96,6 +96,7 @@ def test_20000_events_wait_a_week_for_a_new_token_and_all_go_out_oldest_first(co
     assert broken(books(sandbox), allowed) == []
 
 
+@pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.covers("F51")
 def test_a_401_for_the_old_token_that_comes_after_the_new_one_pauses_nothing(world) -> None:

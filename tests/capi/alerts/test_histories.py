@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.faults]
 NAMES_OF_STEPS = {"token_date": "token_date_", "version": "version_"}  # those that are fields, too
 
 
+@pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.timeout(900)
 def test_each_alert_is_told_exactly_once_per_change_over_random_histories(

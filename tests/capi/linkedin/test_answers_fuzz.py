@@ -102,6 +102,7 @@ def test_what_is_kept_of_any_answer_can_be_stored(answer):
     assert not any(category(character) in {"Cc", "Cs"} for character in kept.code + kept.message)
 
 
+@pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.timeout(1800)
 def test_answers_that_were_whole_once_are_accepted_only_as_far_as_they_still_say_so():
