@@ -1,8 +1,10 @@
 """Companies with rules and leads, and pending events."""
 
+from django.db.models.functions import Now
+
 from capi import services
 from capi.models import ConversionEvent, ConversionRule
-from crm.models import Company, Lead
+from crm.models import Company, DuplicateSearch, Lead
 
 TOKEN = "A" * 40
 PER_INSERT = 10_000
@@ -10,11 +12,18 @@ PER_INSERT = 10_000
 
 def connected_company(name: str, *, crm_event: str = "lead_created", mapped: bool = True, **fields: int) -> Company:
     """Create a company with a token and, if `mapped`, a rule for `crm_event`."""
+    _end_searches()
     company = Company.objects.create(name=name, slug=name, **fields)
     services.save_token(company=company, token=TOKEN)
     if mapped:
         ConversionRule.objects.create(company=company, crm_event=crm_event, linkedin_id="104012", name=name)
     return company
+
+
+def _end_searches() -> None:
+    """Let no worker look for duplicates among the leads of other measures, as it would for an hour."""
+    for company in Company.objects.all():
+        DuplicateSearch.objects.update_or_create(company=company, defaults={"reached_at": Now()})
 
 
 def waiting_events(company: Company, count: int) -> None:
