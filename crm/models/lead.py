@@ -19,7 +19,6 @@ from crm.models.steps import LeadMeaning, LeadStatus
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import DeletedMeanwhile, Tracked, TrackedQuerySet
 
-
 HAS_ORGANISATION: Final = Q(HasName("organisation"), merged_into=None)  # of the index, too
 
 

@@ -39,7 +39,14 @@ def organisation_key_sql(name: str, *, has_collation: bool) -> str:
     folded = f"replace({lower}, '{SHARP_S}', 'ss')"
     folded = f"translate({folded}, '{FINAL_SIGMA}{SPACES}', '{SIGMA}{' ' * len(SPACES)}')"
     # By the letters' numbers, as SQLite compares: an order of the system's would change with the system.
-    return f"""rtrim(left(btrim(regexp_replace({folded}, ' +', ' ', 'g')), {KEY_LENGTH})) COLLATE "C\""""
+    return f"""(rtrim(left(btrim(regexp_replace({folded}, ' +', ' ', 'g')), {KEY_LENGTH})) COLLATE "C")"""
+
+
+def key_of_column(connection: Any) -> str:
+    """`organisation_key()` of the column of crm_lead, in the SQL of this connection's database."""
+    if connection.vendor != "postgresql":
+        return "organisation_key(organisation)"
+    return organisation_key_sql("organisation", has_collation=connection.pg_version >= STABLE_COLLATION)
 
 
 class OrganisationKey(Func):
@@ -51,8 +58,7 @@ class OrganisationKey(Func):
 
     def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
         name, params = compiler.compile(self.get_source_expressions()[0])
-        sql = organisation_key_sql(name, has_collation=connection.pg_version >= STABLE_COLLATION)
-        return f"({sql})", [*params]
+        return organisation_key_sql(name, has_collation=connection.pg_version >= STABLE_COLLATION), [*params]
 
 
 class HasName(Func):
