@@ -1,6 +1,7 @@
 """Organisations in a real browser: by keyboard, on a phone and without scripts."""
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from crm.models import Lead
@@ -68,6 +69,20 @@ def test_names_are_suggested_in_the_form_and_in_the_row(page: Page, sales, leads
 
     expect(page.get_by_role("link", name="Granite Insurance").first).to_be_visible()
     assert Lead.objects.get(pk=leads[1].pk).organisation == "Granite Insurance"
+
+
+def test_a_session_that_ends_meanwhile_takes_nothing_away_that_was_typed(page: Page, sales, leads):
+    sign_in(page, sales)
+    page.goto(page.server_url + "/leads/new/")
+    page.get_by_label("First name").fill("Ada")
+    page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+
+    with page.expect_response(lambda response: "/login/" in response.url):
+        page.get_by_label("Organisation").press_sequentially("gran")
+    page.wait_for_load_state("networkidle")
+
+    expect(page.get_by_label("First name")).to_have_value("Ada")
+    expect(page.get_by_label("Organisation")).to_have_value("gran")
 
 
 def test_the_palette_leads_to_one(page: Page, sales, leads):
