@@ -106,7 +106,7 @@ def organisation_of(company: Company, name: str) -> Organisation | None:
     """The organisation with this name or key; None if no lead has it."""
     leads = Lead.objects.for_company(company).of_organisation(name)
     key = leads.values_list(OrganisationKey("organisation"), flat=True).first()
-    return _described(company, [key])[0] if key else None
+    return next(iter(_described(company, [key] if key else [])), None)
 
 
 def names_like(company: Company, text: str, at_most: int = SUGGESTED) -> list[tuple[str, str]]:

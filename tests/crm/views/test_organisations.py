@@ -132,6 +132,21 @@ def test_long_lists_have_pages(client, company, acme, monkeypatch):
     assert "Back to newest" in text_of(older)
 
 
+def test_a_long_history_has_one_link_to_what_is_older(client, sales, acme, monkeypatch):
+    monkeypatch.setattr("crm.selectors.timeline.ENTRIES_AT_MOST", 2)
+    for number in range(4):
+        make_note(sales, acme, text=f"Call {number}")
+
+    for url in (acme.organisation_url, f"/leads/{acme.pk}/"):
+        first = client.get(url)
+        text = text_of(first)
+        older = text_of(client.get(url, {"before": first.context["timeline"].older}))
+
+        assert text.count('rel="next"') == 1, url
+        assert ("Call 3" in text, "Call 1" in text) == (True, False)
+        assert "Call 1" in older
+
+
 def test_the_number_of_queries_does_not_grow(client, sales, company, acme, django_assert_max_num_queries):
     for at in range(6):
         lead = make_lead(company, first_name=f"P{at}", organisation=acme.organisation)
