@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Count, Q, Sum, Value
+from django.db.models import Count, Q, Sum, TextField, Value
 from django.db.models.functions import Concat
 
 from crm.models import Company, Deal, Lead
@@ -44,8 +44,8 @@ FIGURES: Final = """
 WITH asked (key) AS (VALUES {rows})
 SELECT key,
     (SELECT organisation {own} = asked.key ORDER BY id LIMIT 1),
-    (SELECT count(*) FROM (SELECT 1 {own} = asked.key LIMIT {one_more}) AS some),
-    (SELECT id FROM (SELECT id, updated_at {own} = asked.key ORDER BY id DESC LIMIT {at_most}) AS some
+    (SELECT count(*) FROM (SELECT 1 {own} = asked.key LIMIT {one_more}) AS newest),
+    (SELECT id FROM (SELECT id, updated_at {own} = asked.key ORDER BY id DESC LIMIT {at_most}) AS newest
      ORDER BY updated_at DESC LIMIT 1)
 FROM asked
 """
@@ -199,7 +199,7 @@ def _found(company: Company, text: str, count: int, *, beyond: str = "", is_desc
 
 def _with_words(leads: LeadQuerySet, text: str) -> LeadQuerySet:
     """Leads whose organisation has every word. Their search texts have an index, and more in them than that."""
-    leads = leads.alias(folded_organisation=Concat(Value(" "), Folded("organisation")))
+    leads = leads.alias(folded_organisation=Concat(Value(" "), Folded("organisation"), output_field=TextField()))
     for part in parts_of(text):
         leads = leads.filter(Contains(part), folded_organisation__contains=part)
     return leads
