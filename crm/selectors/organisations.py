@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Count, Q, Sum, TextField, Value
+from django.db.models import Count, Q, Sum, TextField, Value, lookups
 from django.db.models.functions import Concat
 
 from crm.models import Company, Deal, Lead
@@ -124,9 +124,10 @@ def open_deals_of(company: Company, keys: Sequence[str]) -> "Mapping[str, OpenDe
     """The open deals of these organisations, by key."""
     found: defaultdict[str, OpenDeals] = defaultdict(OpenDeals)
     of_leads = Q(HasName("lead__organisation"), lead__company=company, lead__merged_into=None)
-    deals = Deal.objects.for_company(company).open().filter(of_leads).order_by()
-    deals = deals.annotate(key=OrganisationKey("lead__organisation")).filter(key__in=keys)
-    for key, currency, count, total in deals.values_list("key", "currency").annotate(Count("pk"), Sum("amount")):
+    own_key = OrganisationKey("lead__organisation")
+    deals = Deal.objects.for_company(company).open().filter(of_leads, lookups.In(own_key, keys)).order_by()
+    sums = deals.annotate(key=own_key).values_list("key", "currency").annotate(Count("pk"), Sum("amount"))
+    for key, currency, count, total in sums:
         found[key].count += count
         if total:
             found[key].sums.append((currency, total))
@@ -199,7 +200,7 @@ def _found(company: Company, text: str, count: int, *, beyond: str = "", is_desc
 
 def _with_words(leads: LeadQuerySet, text: str) -> LeadQuerySet:
     """Leads whose organisation has every word. Their search texts have an index, and more in them than that."""
-    leads = leads.alias(folded_organisation=Concat(Value(" "), Folded("organisation"), output_field=TextField()))
+    name = Concat(Value(" "), Folded("organisation"), output_field=TextField())
     for part in parts_of(text):
-        leads = leads.filter(Contains(part), folded_organisation__contains=part)
+        leads = leads.filter(Contains(part), lookups.Contains(name, part))
     return leads

@@ -57,7 +57,7 @@ def test_names_are_suggested_in_the_form_and_in_the_row(page: Page, sales, leads
 
     page.goto(page.server_url + leads[1].get_absolute_url())
     page.get_by_role("link", name="Edit organisation").press("Enter")
-    field = page.locator("#edit_organisation")
+    field = page.locator("input#edit_organisation")
     expect(field).to_be_focused()
     field.fill("")
     field.press_sequentially("gran")
