@@ -22,6 +22,7 @@ from crm.models.search import Contains, Folded, is_unfindable, parts_of
 
 ORGANISATIONS_PER_PAGE: Final = 25
 SUGGESTED: Final = 10
+CANDIDATES_AT_MOST: Final = 2_000  # leads among whose organisations those with the words of a text are suggested
 COUNTED_UP_TO: Final = 1_000  # leads of one organisation
 AFTER_ANY: Final = "\U0010ffff"  # behind whatever follows a prefix
 
@@ -116,7 +117,9 @@ def names_like(company: Company, text: str, at_most: int = SUGGESTED) -> list[tu
         return []
     keys = _next_keys(company, beginning, at_most)
     if len(keys) < at_most:
-        keys += [key for key in _found(company, text, at_most) if key not in keys]
+        # In no order: for the first keys of all, each lead with a common word would be read at each letter.
+        leads = _with_words(company, text).annotate(key=OrganisationKey("organisation")).order_by()
+        keys += sorted({*leads.values_list("key", flat=True)[:CANDIDATES_AT_MOST]} - {*keys})
     return _named(company, keys[:at_most])
 
 
@@ -190,16 +193,16 @@ def _next_keys(
 
 def _found(company: Company, text: str, count: int, *, beyond: str = "", is_descending: bool = False) -> list[str]:
     """The next keys of organisations that have every word of the text."""
-    if is_unfindable(text):
-        return []
-    leads = _with_words(Lead.objects.for_company(company).in_organisations(), text)
-    keyed = leads.annotate(key=OrganisationKey("organisation"))
+    keyed = _with_words(company, text).annotate(key=OrganisationKey("organisation"))
     keyed = keyed.filter(key__lt=beyond) if is_descending else keyed.filter(key__gt=beyond)
     return list(keyed.order_by("-key" if is_descending else "key").values_list("key", flat=True).distinct()[:count])
 
 
-def _with_words(leads: LeadQuerySet, text: str) -> LeadQuerySet:
+def _with_words(company: Company, text: str) -> LeadQuerySet:
     """Leads whose organisation has every word. Their search texts have an index, and more in them than that."""
+    leads = Lead.objects.for_company(company).in_organisations()
+    if is_unfindable(text):
+        return leads.none()
     name = Concat(Value(" "), Folded("organisation"), output_field=TextField())
     for part in parts_of(text):
         leads = leads.filter(Contains(part), lookups.Contains(name, part))
