@@ -1,7 +1,8 @@
 """URLs of the CRM pages."""
 
-from django.urls import include, path
+from django.urls import include, path, register_converter
 
+from crm.models.organisation import OrganisationConverter
 from crm.views import (
     attachments,
     audit,
@@ -19,6 +20,7 @@ from crm.views import (
     lead_merges,
     leads,
     notes,
+    organisations,
     people,
     picklists,
     pipelines,
@@ -29,6 +31,8 @@ from crm.views import (
     tasks,
     undo,
 )  # fmt: skip
+
+register_converter(OrganisationConverter, "organisation_key")
 
 urlpatterns = [
     path("", include("crm.accounts.urls")),
@@ -82,6 +86,14 @@ urlpatterns = [
     path("leads/<int:pk>/notes/", notes.lead_note, name="lead_note"),
     path("leads/<int:pk>/files/", attachments.lead_files, name="lead_files"),
     path("leads/<int:pk>/tags/", tags.lead_tags, name="lead_tags"),
+    path("leads/organisations/", organisations.organisation_suggestions, name="organisation_suggestions"),
+    path("organisations/", organisations.organisations, name="organisations"),
+    path("organisations/<organisation_key:organisation>/", organisations.organisation, name="organisation"),
+    path(
+        "organisations/<organisation_key:organisation>/rename/",
+        organisations.organisation_rename,
+        name="organisation_rename",
+    ),
     path("deals/", deals.deals, name="deals"),
     path("deals/list/", deals.deal_list, name="deal_list"),
     path("deals/export/", data_exports.deal_export, name="deal_export"),

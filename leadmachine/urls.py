@@ -8,6 +8,7 @@ from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
 from crm.api.attachments import FileViewSet
 from crm.api.custom_fields import CustomFieldViewSet
 from crm.api.notes import NoteViewSet
+from crm.api.organisations import OrganisationViewSet
 from crm.api.pipelines import DealPipelineViewSet, LostReasonViewSet
 from crm.api.schema import SchemaView
 from crm.api.views import ApiNotFoundView, DealViewSet, IndexView, LeadViewSet, TaskViewSet
@@ -21,6 +22,7 @@ router.register("tasks", TaskViewSet, basename="api-task")
 router.register("notes", NoteViewSet, basename="api-note")
 router.register("files", FileViewSet, basename="api-file")
 router.register("custom-fields", CustomFieldViewSet, basename="api-custom-field")
+router.register("organisations", OrganisationViewSet, basename="api-organisation")
 router.register("pipelines", DealPipelineViewSet, basename="api-pipeline")
 router.register("lost-reasons", LostReasonViewSet, basename="api-lost-reason")
 router.register("conversion-rules", ConversionRuleViewSet, basename="api-conversion-rule")

@@ -93,6 +93,12 @@ document.addEventListener("htmx:afterSwap", () => {
   for (const row of edited.splice(0)) document.getElementById(row.id)?.replaceWith(row);
 });
 
+// Suggestions are not worth what else is typed into their form: if the session has ended, the page is not loaded again
+// for them. The form itself is submitted later, and filled in again.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  if (event.target.matches("input[list]") && event.detail.xhr.getResponseHeader("HX-Refresh")) event.preventDefault();
+});
+
 // Fills in what was typed into a form whose session had ended.
 function fill(form, values) {
   for (const [name, given] of Object.entries(values)) {

@@ -66,6 +66,8 @@ def _pages() -> dict[str, UrlOf]:
         "list": lambda member: "/leads/",
         "list_middle": lambda member: f"/leads/?after={_middle(member)}",
         "lead": lambda member: f"/leads/{_middle(member)}/",
+        "organisations": lambda member: "/organisations/",
+        "organisation": lambda member: Lead.objects.get(pk=_middle(member)).organisation_url,
         "board": lambda member: "/deals/",
         "my_day": lambda member: "/my-day/",
     }

@@ -12,6 +12,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+from crm.forms.organisations import LONGEST_NAME
 from crm.models import Company, Deal, Lead, Membership, Pipeline, Task
 from crm.models.addresses import NO_ADDRESS
 from crm.models.deal import DealQuerySet
@@ -54,14 +55,28 @@ class AddressFilter(filters.CharFilter):  # type: ignore[misc]
         return leads.filter(pk__in=known.values_list(Coalesce("merged_into", "pk")))
 
 
+class TextField(NotEmpty, forms.CharField):
+    pass
+
+
+class OrganisationFilter(filters.CharFilter):  # type: ignore[misc]
+    """The leads of the organisation with this name, ignoring case and blanks."""
+
+    field_class = TextField
+
+    def filter(self, leads: LeadQuerySet, name: str) -> LeadQuerySet:
+        return leads.of_organisation(name) if name else leads
+
+
 class LeadFilter(filters.FilterSet):  # type: ignore[misc]
-    """`?email=`. An invalid address is a 400."""
+    """`?email=`, `?organisation=`. An invalid value is a 400."""
 
     email = AddressFilter(max_length=254)
+    organisation = OrganisationFilter(max_length=LONGEST_NAME)
 
     class Meta:
         model = Lead
-        fields = ("email",)
+        fields = ("email", "organisation")
 
 
 class StrictBoolean(forms.Field):

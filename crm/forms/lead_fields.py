@@ -7,7 +7,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from crm.forms.changes import ChangesForm
 from crm.forms.leads import LeadForm
 
-EDITED_IN_PLACE: Final = ("email", "phone", "source", "type", "owner", "share_with_ad_platforms")
+EDITED_IN_PLACE: Final = ("email", "phone", "organisation", "source", "type", "owner", "share_with_ad_platforms")
 
 
 class LeadFieldForm(ChangesForm, LeadForm):

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from crm.forms.custom_fields import WithCustomFields
+from crm.forms.organisations import OrganisationInput
 from crm.forms.picklists import Suggestions
 from crm.models import Company, FieldSubject, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType, User
 
@@ -39,7 +40,7 @@ class LeadForm(WithCustomFields):
             "source": "Where the lead came from.",
             "notes": BACKGROUND,
         }
-        widgets = {"notes": forms.Textarea({"rows": 4}), "source": Suggestions}
+        widgets = {"notes": forms.Textarea({"rows": 4}), "source": Suggestions, "organisation": OrganisationInput}
         error_messages = {
             "email": {
                 "invalid": "Enter an e-mail address such as ada@example.com.",

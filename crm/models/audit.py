@@ -51,6 +51,7 @@ class AuditAction(models.TextChoices):
     LEADS_MERGED = "leads_merged", "Merged two leads"
     MERGE_UNDONE = "merge_undone", "Undid a merge of leads"
     DEAL_DELETED = "deal_deleted", "Deleted a deal"
+    ORGANISATION_RENAMED = "organisation_renamed", "Renamed an organisation"
     IMPORT = "import", "Imported leads"
     IMPORT_CANCELLED = "import_cancelled", "Cancelled an import"
     IMPORT_UNDONE = "import_undone", "Undid an import"

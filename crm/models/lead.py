@@ -1,6 +1,6 @@
 """Leads: people who may become customers."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -12,11 +12,14 @@ from django.urls import reverse
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
 from crm.models.event import CrmEventKind
+from crm.models.organisation import HasName, OrganisationKey, organisation_key
 from crm.models.picklist import CODE_LENGTH, FIRST_TYPE
 from crm.models.search import matches
 from crm.models.steps import LeadMeaning, LeadStatus
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import DeletedMeanwhile, Tracked, TrackedQuerySet
+
+HAS_ORGANISATION: Final = Q(HasName("organisation"), merged_into=None)  # of the index, too
 
 
 class LeadQuerySet(TrackedQuerySet["Lead"]):
@@ -27,6 +30,15 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
     def of_person(self, lead: "Lead") -> "LeadQuerySet":
         """The lead and those that were merged into it, in the order in which rows are locked."""
         return self.filter(Q(pk=lead.pk) | Q(merged_into=lead.pk)).order_by("pk")
+
+    def in_organisations(self) -> "LeadQuerySet":
+        """Current leads that have an organisation. An erased lead has none."""
+        return self.filter(HAS_ORGANISATION)
+
+    def of_organisation(self, name: str) -> "LeadQuerySet":
+        """Current leads of the organisation with this name, however it is written."""
+        leads = self.in_organisations().alias(organisation_key=OrganisationKey("organisation"))
+        return leads.filter(organisation_key=OrganisationKey(Value(name)))
 
     def with_address(self, *addresses: str) -> "LeadQuerySet":
         """Leads with exactly one of these e-mail addresses, ignoring case."""
@@ -121,6 +133,15 @@ class Lead(Tracked):
             models.Index(fields=["company", "source", "id"], name="lead_by_source"),
             models.Index(fields=["company", "created_at", "id"], name="lead_by_creation"),
             models.Index(fields=["company", "updated_at", "id"], name="lead_by_activity"),
+            # For the pages of organisations (`crm.selectors.organisations`), which read nothing but this index.
+            models.Index(
+                "company",
+                OrganisationKey("organisation"),
+                F("id").desc(),
+                name="lead_by_organisation_key",
+                condition=HAS_ORGANISATION,
+                include=["organisation"],
+            ),
             models.Index(fields=["merged_into"], name="merged_leads", condition=Q(merged_into__isnull=False)),
         ]
         constraints = [
@@ -153,6 +174,12 @@ class Lead(Tracked):
 
     def get_absolute_url(self) -> str:
         return reverse("lead", args=[self.pk])
+
+    @property
+    def organisation_url(self) -> str:
+        """The page of the lead's organisation; "" if it has none."""
+        key = organisation_key(self.organisation)
+        return reverse("organisation", args=[key]) if key else ""
 
     def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any) -> Any:
         # A form opened before an erasure or a merge must not undo it by writing back what it read.

@@ -67,6 +67,11 @@ def words_of(text: str) -> list[str]:
     return folded(text).split()[:WORDS_AT_MOST]
 
 
+def parts_of(text: str) -> list[str]:
+    """The words of a search as the search text has them: a short one with the space in front, as `Contains` says."""
+    return [word if len(word) >= SHORT else f" {word}" for word in words_of(text)]
+
+
 def is_unfindable(text: str) -> bool:
     """True if no word is left of what was typed, such as accents alone: it is found nowhere, not everywhere."""
     return bool(text.strip()) and not words_of(text)
@@ -90,7 +95,7 @@ def matches(text: str) -> Q:
     """The condition that every word is found somewhere, or that the whole is part of the phone number."""
     if is_unfindable(text):
         return NOTHING
-    words = Q(*(Q(Contains(word if len(word) >= SHORT else f" {word}")) for word in words_of(text)))
+    words = Q(*(Q(Contains(part)) for part in parts_of(text)))
     digits = phone_digits(text)
     return words | Q(Contains(digits)) if digits else words
 

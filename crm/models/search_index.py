@@ -4,7 +4,7 @@ PostgreSQL: a generated column with a GIN index. SQLite: a table of FTS5, writte
 statement, and a change by SQL alone counts too. An erasure empties the text with the columns it is made of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from django.core.management import CommandError
 from django.db import connections, migrations
 from django.db.utils import DatabaseError
 
+from crm.models.organisation import organisation_key
 from crm.models.search import STABLE_COLLATION, folded, folded_sql, search_text
 
 SEARCHED: Final = ("first_name", "last_name", "email", "organisation", "title", "phone")  # the phone number last
@@ -88,14 +89,18 @@ REBUILD: Final = ADD_ALL.format(text=f"lead_search_text({', '.join(SEARCHED)})")
 
 
 def give_functions(connection: Any, **_: Any) -> None:
-    """Let a new connection to SQLite call `search_text()` and `folded()`. Receives connection_created."""
+    """Let a new connection to SQLite call `search_text()`, `folded()` and `organisation_key()`.
+
+    Receives connection_created.
+    """
     if connection.vendor == "sqlite":
         connection.connection.create_function("lead_search_text", len(SEARCHED), search_text, deterministic=True)
-        connection.connection.create_function("folded", 1, _folded_or_null, deterministic=True)
+        for function in (folded, organisation_key):
+            connection.connection.create_function(function.__name__, 1, _or_null(function), deterministic=True)
 
 
-def _folded_or_null(text: str | None) -> str | None:
-    return None if text is None else folded(text)
+def _or_null(function: Callable[[str], str]) -> Callable[[str | None], str | None]:
+    return lambda text: None if text is None else function(text)
 
 
 def keep_up_to_date(sender: Any, using: str, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the search of the whole product finds: leads and deals of the company."""
+"""What the search of the whole product finds: leads, deals and organisations of the company."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,23 +6,27 @@ from typing import Final
 
 from crm.models import Company, Deal, Lead
 from crm.selectors.deals import search
+from crm.selectors.organisations import names_like
 
 LEADS_SHOWN: Final = 8
 DEALS_SHOWN: Final = 5
+ORGANISATIONS_SHOWN: Final = 4
 
 
 @dataclass(frozen=True)
 class Found:
-    """The newest leads and deals that match."""
+    """The newest leads and deals that match, and the keys and names of organisations."""
 
     leads: Sequence[Lead] = ()
     deals: Sequence[Deal] = ()
+    organisations: Sequence[tuple[str, str]] = ()
 
 
 def find(company: Company, text: str) -> Found:
-    """The leads and deals with every word of the text; none for no text. Two queries."""
+    """The leads, deals and organisations with every word of the text; none for no text. Five queries at most."""
     if not text.strip():
         return Found()
     leads = Lead.objects.for_company(company).current().search(text).order_by("-created_at", "-pk")
     deals = search(Deal.objects.for_company(company), company, text).select_related("lead", "stage").order_by("-pk")
-    return Found(list(leads[:LEADS_SHOWN]), list(deals[:DEALS_SHOWN]))
+    organisations = names_like(company, text, ORGANISATIONS_SHOWN)
+    return Found(list(leads[:LEADS_SHOWN]), list(deals[:DEALS_SHOWN]), organisations)

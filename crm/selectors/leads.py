@@ -59,10 +59,11 @@ def _owner(lead: Lead) -> str:
 NAME: Final = "crm/leads/cells/name.html"
 STATUS: Final = "crm/leads/cells/status.html"
 DAY: Final = "crm/leads/cells/day.html"
+ORGANISATION: Final = "crm/leads/cells/organisation.html"
 COLUMNS: Final = (
     LeadColumn("name", "Name", _by("last_name", "first_name"), is_fixed=True, cell=NAME),
     LeadColumn("status", "Status", _by_status, attrgetter("status"), is_fixed=True, cell=STATUS),
-    LeadColumn("organisation", "Organisation", _by("organisation"), attrgetter("organisation")),
+    LeadColumn("organisation", "Organisation", _by("organisation"), attrgetter("organisation"), cell=ORGANISATION),
     LeadColumn("owner", "Owner", _by_owner, _owner),
     LeadColumn("source", "Source", _by("source"), attrgetter("source")),
     LeadColumn("created", "Created", _by("created_at"), attrgetter("created_at"), cell=DAY),

@@ -15,13 +15,15 @@ from uuid import UUID
 from django.db.models import F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from crm.models import Change, CrmEvent, CrmEventKind, Deal, Lead, Membership, Note
+from crm.models import Change, Company, CrmEvent, CrmEventKind, Deal, Lead, Membership, Note
 from crm.models.bidi import without_bidi_controls
+from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
 from crm.selectors.history import described
 from crm.selectors.notes import ShownNote, shown_notes
 
 ENTRIES_AT_MOST: Final = 50  # on a page
+LEADS_CONSIDERED: Final = 500  # of an organisation
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DIGITS_OF_A_MOMENT: Final = 16  # microseconds since 1970, as far as the year 2286
@@ -106,6 +108,10 @@ class TimelineEntry:
         return self.source.deal
 
     @property
+    def lead(self) -> Lead | None:
+        return self.source.lead
+
+    @property
     def subject(self) -> Deal | Lead | None:
         """The deal or lead that it is about; None once that has been deleted."""
         return self.source.deal or self.source.lead
@@ -135,6 +141,13 @@ def of_lead(lead: Lead, viewer: Membership | None = None, *, before: str = "") -
     return _timeline(lead.company_id, Q(lead__in=pks), viewer, before)
 
 
+def of_organisation(leads: LeadQuerySet, company: Company, viewer: Membership, *, before: str = "") -> Timeline:
+    """The timeline of an organisation's newest leads, as for each of them, each entry with its lead."""
+    pks = list(leads.order_by("-pk").values_list("pk", flat=True)[:LEADS_CONSIDERED])
+    merged = Lead.objects.for_company(company).filter(merged_into__in=pks).values_list("pk", flat=True)
+    return _timeline(company.pk, Q(lead__in=[*pks, *merged]), viewer, before, "lead")
+
+
 def of_deal(deal: Deal, viewer: Membership | None = None, *, before: str = "") -> Timeline:
     """The timeline of one deal, with the notes that this member may see."""
     return _timeline(deal.company_id, Q(deal=deal), viewer, before)
@@ -146,7 +159,7 @@ def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequenc
     theirs = (Q(lead__owner=user) | Q(deal__owner=user)) & (Q(actor=None) | ~Q(actor=user))
     events = CrmEvent.objects.for_company(company_id).filter(theirs, occurred_at__gte=since)
     changes = Change.objects.for_company(company_id).filter(theirs, changed_at__gte=since)
-    newest = list(_newest(events.select_related("lead"))), list(_newest(changes.select_related("lead")))
+    newest = list(_newest(events, "lead")), list(_newest(changes, "lead"))
     return _newest_first(_merged(*newest))[:at_most]
 
 
@@ -192,15 +205,15 @@ def _is_reported(note: TimelineNote) -> bool:
     return not note.is_nothing
 
 
-def _timeline(company_id: int, of_row: Q, viewer: Membership | None, before: str) -> Timeline:
+def _timeline(company_id: int, of_row: Q, viewer: Membership | None, before: str, *shown: str) -> Timeline:
     moment = _moment(before)
     events = CrmEvent.objects.for_company(company_id).filter(of_row, _until("occurred_at", moment))
     changes = Change.objects.for_company(company_id).filter(of_row, _until("changed_at", moment))
     notes = Note.objects.for_company(company_id).filter(of_row, _until("created_at", moment))
-    found = _merged(list(_newest(events)), list(_newest(changes)))
+    found = _merged(list(_newest(events, *shown)), list(_newest(changes, *shown)))
     if viewer is not None and viewer.may(Action.SEE_NOTES):
-        shown = shown_notes(_newest(notes), viewer)
-        found += [TimelineEntry(str(each.note), "", "plain", each.note, written=each) for each in shown]
+        written = shown_notes(_newest(notes, *shown), viewer)
+        found += [TimelineEntry(str(each.note), "", "plain", each.note, written=each) for each in written]
     page, older = _cut(_newest_first(found))
     if moment is not None:
         return Timeline(page, older, is_first=False)
@@ -260,5 +273,5 @@ def _merged(events: Sequence[CrmEvent], changes: Sequence[Change]) -> list[Timel
 R = TypeVar("R", bound=Model)
 
 
-def _newest(rows: QuerySet[R]) -> QuerySet[R]:
-    return rows.select_related("actor", "api_key", "deal")[: ENTRIES_AT_MOST + 1]
+def _newest(rows: QuerySet[R], *shown: str) -> QuerySet[R]:
+    return rows.select_related("actor", "api_key", "deal", *shown)[: ENTRIES_AT_MOST + 1]

@@ -15,6 +15,7 @@ from crm.api.filters import KeysetPagination
 from crm.models.roles import Action
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
+ROWS: Final = ("{id}/", "{key}/")  # how the path of one row ends
 
 Json = Mapping[str, Any]
 
@@ -52,8 +53,8 @@ def resources() -> tuple[Resource, ...]:
     """The API's resources, from the schema. Cached, because the schema changes only with the code."""
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     paths, components = schema["paths"], schema["components"]["schemas"]
-    rows = sorted(path for path in paths if path.endswith("{id}/"))
-    return tuple(_resource(path.removesuffix("{id}/"), path, paths, components) for path in rows)
+    rows = sorted((path[: -len(each)], path) for path in paths for each in ROWS if path.endswith(each))
+    return tuple(_resource(list_path, row_path, paths, components) for list_path, row_path in rows)
 
 
 def _resource(list_path: str, row_path: str, paths: Json, components: Json) -> Resource:

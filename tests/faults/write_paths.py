@@ -187,6 +187,13 @@ def the_status_of_ticked_leads(scene: Scene) -> None:
     scene.web.post("/leads/status/", {"status": scene.qualified.pk, "lead": [scene.lead.pk], "confirmed": "1"})
 
 
+@way("POST organisation_rename", fires="")
+def an_organisation_with_another_name(scene: Scene) -> None:
+    Lead.objects.filter(pk=scene.lead.pk).update(organisation="Acme")
+    scene.web.post("/organisations/acme/rename/", {"name": "Bach", "lead_count": "1", "confirmed": "1"})
+    assert Lead.objects.get(pk=scene.lead.pk).organisation == "Bach"
+
+
 @way("POST deal_new", fires="deal_created deal_won")
 def the_form_of_a_new_deal(scene: Scene) -> None:
     scene.web.post(f"/deals/new/?lead={scene.lead.pk}", scene.deal_fields)

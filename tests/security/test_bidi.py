@@ -92,6 +92,7 @@ def pages(lead: Lead) -> list[str]:
         "/dashboard/", "/my-day/", "/tasks/", "/tasks/new/", "/tasks/calendar/",
         "/leads/", "/leads/new/", "/deals/", f"/deals/list/?stage={stage.pk}", "/deals/forecast/", "/deals/new/",
         f"/deals/new/?lead={lead.pk}", f"/leads/status/?status={lead.status_id}&lead={lead.pk}",
+        "/organisations/", *(f"{lead.organisation_url}{page}" for page in ("", "rename/")),
         *(f"/leads/{lead.pk}/{page}" for page in ("", "edit/", "delete/", "erase/")),
         *(f"/tasks/{task.pk}/{page}/" for task in Task.objects.all() for page in ("edit", "delete")),
         *(f"/notes/{note.pk}/{page}/" for note in Note.objects.all() for page in ("edit", "delete")),
@@ -129,6 +130,8 @@ def test_no_name_turns_the_message_about_a_change(client_as: Any, admin: Members
         (f"/leads/{lead.pk}/status/", {"status": status.pk}),
         (f"/deals/{deal.pk}/move/", {"stage": won.pk}),
         ("/leads/new/", {"first_name": f"Ada{TURN}", "email": lead.email, "status": status.pk, "type": "person"}),
+        (f"{lead.organisation_url}rename/", {"name": f"Acme{TURN} Forty"}),
+        (f"{lead.organisation_url}rename/", {"name": f"Acme{TURN} Forty", "lead_count": "1", "confirmed": "1"}),
         (f"/deals/{deal.pk}/delete/", {}),
         (f"/leads/{lead.pk}/delete/", {}),
     ):

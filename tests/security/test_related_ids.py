@@ -15,11 +15,11 @@ from tests.security.world import NEIGHBOURS_NUMBER, World
 NONE_SUCH = 10**15
 TASK = {"title": "Mallory", "kind": "task", "due_on": "2026-03-12"}
 LISTS = (
-    "/my-day/", "/tasks/", "/dashboard/", "/leads/", "/deals/", "/integrations/linkedin/",
+    "/my-day/", "/tasks/", "/dashboard/", "/leads/", "/deals/", "/organisations/", "/integrations/linkedin/",
     "/integrations/linkedin/events/", "/company/",
     "/company/people/", "/sandbox/linkedin/", "/api/v1/docs/", "/account/",
 )  # fmt: skip
-API_LISTS = ("leads", "deals", "tasks", "notes", "files", "conversion-rules", "conversion-events")
+API_LISTS = ("leads", "deals", "tasks", "notes", "files", "organisations", "conversion-rules", "conversion-events")
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ REASONED = {
     ("crm/api/filters.py", "Pipeline.filter"): "only deals of the caller's company are narrowed by it",
     ("crm/selectors/pipelines.py", "Deal.open"): "those in pipelines of the company's own stages",
     ("crm/api/views.py", "Lead.current"): "CompanyViewSet narrows it to the caller's company",
+    ("crm/api/organisations.py", "Lead.current"): "CompanyViewSet narrows it to the caller's company",
     ("crm/views/calendar_feeds.py", "CalendarFeed.find"): "the token in the address is the right to it",
     ("crm/api/views.py", "Task.select_related"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/notes.py", "Note.all"): "CompanyViewSet narrows it to the caller's company",

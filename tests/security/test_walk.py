@@ -181,7 +181,8 @@ class Walk:
 
     def _try(self, route: Route, row: Row, method: str, caller: Caller, whose: str) -> Try:
         row_id = {"own": self.ours.ids, "the neighbour's": self.theirs.ids}.get(whose, {}).get(row.of, NOBODYS_ID)
-        values = {name: row.values.get(name, KEYS_OF_NOBODY.get(name, row_id)) for name in route.parameters}
+        keys = {} if row.of == "organisation" else KEYS_OF_NOBODY
+        values = {name: row.values.get(name, keys.get(name, row_id)) for name in route.parameters}
         if method in ("POST", "PUT", "PATCH", "DELETE"):
             writes = Writes()
             with transaction.atomic():

@@ -44,6 +44,8 @@ def test_every_key_reads_the_schema(company, role):
         "/api/v1/lost-reasons/{id}/",
         "/api/v1/notes/",
         "/api/v1/notes/{id}/",
+        "/api/v1/organisations/",
+        "/api/v1/organisations/{key}/",
         "/api/v1/pipelines/",
         "/api/v1/pipelines/{id}/",
         "/api/v1/tasks/",

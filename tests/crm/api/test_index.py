@@ -18,6 +18,7 @@ def test_the_index_names_what_there_is(company, role):
         "notes": f"{base}/notes/",
         "files": f"{base}/files/",
         "custom-fields": f"{base}/custom-fields/",
+        "organisations": f"{base}/organisations/",
         "pipelines": f"{base}/pipelines/",
         "lost-reasons": f"{base}/lost-reasons/",
         "conversion-rules": f"{base}/conversion-rules/",

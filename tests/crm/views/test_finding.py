@@ -64,6 +64,6 @@ def test_a_search_takes_a_fixed_number_of_queries(client_as, sales, company, dja
     make_lead(company, first_name="Zoë")
     client = client_as(sales)
 
-    # session, user, memberships, leads, deals
-    with django_assert_num_queries(5):
+    # session, user, memberships, leads, deals, organisations with this beginning and with these words
+    with django_assert_num_queries(7):
         assert found(client.post("/find/", {"search": "zoe"}, headers=HTMX))[0] == ["Zoë"]

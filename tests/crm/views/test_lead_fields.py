@@ -22,7 +22,8 @@ def lead(company, sales):
 @pytest.mark.parametrize(
     ("field", "entered", "saved"),
     [
-        ("email", "ada@example.org", "ada@example.org"), ("phone", "", ""), ("source", "Webinar", "Webinar"),
+        ("email", "ada@example.org", "ada@example.org"), ("phone", "", ""), ("organisation", "Acme", "Acme"),
+        ("source", "Webinar", "Webinar"),
         ("type", "outbound", "outbound"), ("owner", "", None), ("share_with_ad_platforms", "", False),
     ],
 )  # fmt: skip

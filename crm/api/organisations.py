@@ -1,0 +1,114 @@
+"""`/api/v1/organisations/`, to read: what leads have in common that name the same organisation."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.api.filters import KeysetPagination
+from crm.api.viewsets import CompanyViewSet
+from crm.models import Company, Lead, Membership
+from crm.models.organisation import OrganisationConverter
+from crm.models.roles import Action
+from crm.selectors.organisations import Organisation, OrganisationPage, organisation_of, organisations_page
+from crm.services.audit import record_reading_on
+
+WHAT: Final = "organisations"
+KEY: Final = OpenApiParameter(
+    "key", str, OpenApiParameter.PATH, description="The `key` of an organisation, as the list has it."
+)
+
+
+class SumSerializer(serializers.Serializer[Any]):
+    """The sum of open deals in one currency."""
+
+    currency = serializers.CharField()
+    amount = serializers.DecimalField(max_digits=20, decimal_places=2)
+
+
+class OrganisationSerializer(serializers.Serializer[Organisation]):
+    """An organisation: a name that leads have. `lead_count` stops at 1,000, and `is_counted` is false beyond."""
+
+    key = serializers.SerializerMethodField()
+    name = serializers.CharField(read_only=True)
+    lead_count = serializers.IntegerField(read_only=True, source="counted_up_to")
+    is_counted = serializers.BooleanField(read_only=True)
+    open_deal_count = serializers.IntegerField(read_only=True, source="deal_count")
+    open_deal_sums = serializers.SerializerMethodField()
+    last_activity_at = serializers.DateTimeField(read_only=True)
+
+    def get_key(self, organisation: Organisation) -> str:
+        return OrganisationConverter().to_url(organisation.key)
+
+    @extend_schema_field(SumSerializer(many=True))
+    def get_open_deal_sums(self, organisation: Organisation) -> Any:
+        sums = [{"currency": currency, "amount": total} for currency, total in organisation.sums]
+        return SumSerializer(sums, many=True).data
+
+
+class OrganisationPagination(KeysetPagination):
+    """By name: every page costs the same. Follow `next` and `previous`, and `?page_size=` as in other lists."""
+
+    found: OrganisationPage
+    base_url: str
+
+    def page_of(self, company: Company, request: Request) -> Sequence[Organisation]:
+        """The organisations of the page that the request asks for. Raises NotFound for an invalid cursor."""
+        self.base_url = request.build_absolute_uri()
+        cursor = self.decode_cursor(request)
+        place = {"before" if cursor.reverse else "after": str(cursor.position)} if cursor and cursor.position else {}
+        self.found = organisations_page(company, size=self.get_page_size(request) or 1, **place)
+        return self.found.rows
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        cursor = CursorPagination.decode_cursor(self, request)  # the position is not an id
+        if cursor is not None and "\0" in str(cursor.position):
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
+
+    def get_next_link(self) -> str | None:
+        return self._link(self.found.next, is_reverse=False)
+
+    def get_previous_link(self) -> str | None:
+        return self._link(self.found.previous, is_reverse=True)
+
+    def _link(self, key: str, *, is_reverse: bool) -> str | None:
+        if not key:
+            return None
+        position: Any = key  # which the stubs take for a number
+        return self.encode_cursor(Cursor(offset=0, reverse=is_reverse, position=position))
+
+
+class OrganisationViewSet(CompanyViewSet[Lead]):
+    """The organisations that the company's leads name, by name."""
+
+    queryset = Lead.objects.current()
+    serializer_class = OrganisationSerializer  # type: ignore[assignment]  # of organisations, which have no model
+    pagination_class = OrganisationPagination
+    lookup_field = "key"
+    lookup_value_regex = "[A-Za-z0-9~-]+"
+    actions = {"list": Action.SEE_LEADS, "retrieve": Action.SEE_LEADS}
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The organisations by name, with what their leads and open deals come to."""
+        if isinstance(self.caller, Membership) and KeysetPagination.cursor_query_param in request.query_params:
+            record_reading_on(membership=self.caller, what=WHAT)
+        pagination = OrganisationPagination()
+        rows = pagination.page_of(self.caller.company, request)
+        return pagination.get_paginated_response(self.get_serializer(rows, many=True).data)
+
+    @extend_schema(parameters=[KEY])
+    def retrieve(self, request: Request, key: str, *args: Any, **kwargs: Any) -> Response:
+        """The organisation with this key. A 404 once no lead has it any more."""
+        try:
+            found = organisation_of(self.caller.company, OrganisationConverter().to_python(key))
+        except ValueError:
+            found = None
+        if found is None:
+            raise NotFound
+        return Response(self.get_serializer(found).data)

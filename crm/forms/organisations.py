@@ -1,0 +1,50 @@
+"""Choosing an organisation by its name, and renaming one."""
+
+from typing import Any, Final
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.urls import reverse
+
+from crm.forms.picklists import Suggestions
+from crm.models import Lead
+from crm.models.organisation import organisation_key
+
+LONGEST_NAME: Final = Lead._meta.get_field("organisation").max_length or 0
+NO_NAME: Final = "Enter the name of the organisation."
+
+
+class OrganisationInput(Suggestions):
+    """The name of an organisation, with those that leads have, found as someone types. Without scripts, a text."""
+
+    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
+        # What the form around it says of its own response is not meant for this one.
+        return {
+            **super().build_attrs(base_attrs, extra_attrs),
+            "autocomplete": "off",
+            "hx-post": reverse("organisation_suggestions"),
+            "hx-trigger": "input changed delay:200ms",
+            "hx-params": "organisation",
+            "hx-target": "next datalist",
+            "hx-swap": "innerHTML",
+            "hx-select": "unset",
+            "hx-select-oob": "unset",
+            "hx-sync": "this:replace",
+        }
+
+
+class SuggestionsForm(forms.Form):
+    organisation = forms.CharField(required=False, max_length=LONGEST_NAME)
+
+
+class RenameForm(forms.Form):
+    """Another name for an organisation."""
+
+    name = forms.CharField(label="New name", max_length=LONGEST_NAME, error_messages={"required": NO_NAME})
+
+    def clean_name(self) -> str:
+        """The name with single blanks. Raise ValidationError for one that is no more than blanks."""
+        name = " ".join(self.cleaned_data["name"].split())
+        if not organisation_key(name):
+            raise ValidationError(NO_NAME)
+        return name

@@ -1,0 +1,97 @@
+"""Organisations: a name that leads have. What makes two spellings one, in Python, PostgreSQL and SQLite alike.
+
+There is no table of them: docs/decisions/organisations-are-names.md has the reasons.
+"""
+
+import re
+import string
+import unicodedata
+from typing import Any, Final
+
+from django.db.models import BooleanField, Func, TextField
+
+from crm.models.search import SPACES, STABLE_COLLATION
+
+# Characters. What decomposes into many makes a key longer than its name, and PostgreSQL indexes 2,700 bytes at most.
+KEY_LENGTH: Final = 200
+FINAL_SIGMA, SIGMA = "\u03c2", "\u03c3"
+SHARP_S: Final = "ß"
+PLAIN: Final = frozenset(string.ascii_letters + string.digits)  # stands for itself in a URL
+IN_URL: Final = r"(?:[A-Za-z0-9-]|~[0-9a-f]{2})+"
+
+_FOLDS: Final = str.maketrans({SHARP_S: "ss", FINAL_SIGMA: SIGMA, **dict.fromkeys(SPACES, " ")})
+_ESCAPED: Final = re.compile(r"((?:~[0-9a-f]{2})+)")
+
+
+def organisation_key(name: str) -> str:
+    """The normal form of an organisation's name: equal for names that differ in case, blanks or composition alone.
+
+    Accents count. They stay apart from their letters, so that the keys sort by these: “Ärzte” is between “Azur” and
+    “Bach”, on every database.
+    """
+    folded = unicodedata.normalize("NFKD", name).lower().translate(_FOLDS)
+    return re.sub(" +", " ", folded).strip(" ")[:KEY_LENGTH].rstrip(" ")
+
+
+def organisation_key_sql(name: str, *, has_collation: bool) -> str:
+    """`organisation_key()` of an expression in PostgreSQL's SQL. `has_collation`: from STABLE_COLLATION on."""
+    lower = f"lower(normalize(({name})::text, NFKD){' COLLATE pg_c_utf8' if has_collation else ''})"
+    folded = f"replace({lower}, '{SHARP_S}', 'ss')"
+    folded = f"translate({folded}, '{FINAL_SIGMA}{SPACES}', '{SIGMA}{' ' * len(SPACES)}')"
+    # By the letters' numbers, as SQLite compares: an order of the system's would change with the system.
+    return f"""(rtrim(left(btrim(regexp_replace({folded}, ' +', ' ', 'g')), {KEY_LENGTH})) COLLATE "C")"""
+
+
+def key_of_column(connection: Any) -> str:
+    """`organisation_key()` of the column of crm_lead, in the SQL of this connection's database."""
+    if connection.vendor != "postgresql":
+        return "organisation_key(organisation)"
+    return organisation_key_sql("organisation", has_collation=connection.pg_version >= STABLE_COLLATION)
+
+
+class OrganisationKey(Func):
+    """`organisation_key()` of a text in the database."""
+
+    function = "organisation_key"  # of SQLite, where `crm.models.search_index` creates it
+    arity = 1
+    output_field = TextField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
+        name, params = compiler.compile(self.get_source_expressions()[0])
+        return organisation_key_sql(name, has_collation=connection.pg_version >= STABLE_COLLATION), [*params]
+
+
+class HasName(Func):
+    """True unless the text is empty. Without a parameter, of which PostgreSQL and SQLite would not know its value when
+    they ask whether a partial index has the row.
+    """
+
+    template = "%(expressions)s > ''"
+    arity = 1
+    output_field = BooleanField()
+
+
+class OrganisationConverter:
+    """An organisation's key in a path: letters and digits as they are, a blank as “-”, anything else as “~” and a byte.
+
+    No slash, dot or percent sign, which proxies and browsers change on the way.
+    """
+
+    regex = IN_URL
+
+    def to_python(self, value: str) -> str:
+        """Raises ValueError for what is no text."""
+        parts = _ESCAPED.split(value.replace("-", " "))
+        key = "".join(bytes.fromhex(part.replace("~", "")).decode() if part[:1] == "~" else part for part in parts)
+        if "\0" in key:
+            raise ValueError("no database stores this character")
+        return key
+
+    def to_url(self, key: str) -> str:
+        return "".join(map(_in_url, key))
+
+
+def _in_url(character: str) -> str:
+    if character in PLAIN:
+        return character
+    return "-" if character == " " else "".join(f"~{byte:02x}" for byte in character.encode())

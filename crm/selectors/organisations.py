@@ -1,0 +1,209 @@
+"""Organisations: the list, one of them, and those that someone may mean who types.
+
+There are no rows of them. Each is a run of equal keys in one index, and a page goes from one key to the next in there:
+DISTINCT would read every lead.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import Count, Q, Sum, TextField, Value, lookups
+from django.db.models.functions import Concat
+
+from crm.models import Company, Deal, Lead
+from crm.models.lead import LeadQuerySet
+from crm.models.organisation import HasName, OrganisationKey, key_of_column, organisation_key
+from crm.models.search import Contains, Folded, is_unfindable, parts_of
+
+ORGANISATIONS_PER_PAGE: Final = 25
+SUGGESTED: Final = 10
+CANDIDATES_AT_MOST: Final = 2_000  # leads among whose organisations those with the words of a text are suggested
+COUNTED_UP_TO: Final = 1_000  # leads of one organisation
+AFTER_ANY: Final = "\U0010ffff"  # behind whatever follows a prefix
+
+# The literals are the condition of the index. An erased lead has no organisation.
+OWN: Final = "FROM crm_lead WHERE company_id = %s AND organisation > '' AND merged_into_id IS NULL AND {key}"
+KEYS: Final = """
+WITH RECURSIVE found (key) AS (
+    SELECT (SELECT {key} {own} {first} %s AND {key} {within} %s ORDER BY {key} {way} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {key} {own} {than} found.key AND {key} {within} %s ORDER BY {key} {way} LIMIT 1)
+    FROM found WHERE found.key IS NOT NULL
+)
+SELECT key FROM found WHERE key IS NOT NULL LIMIT %s
+"""
+NAMES: Final = """
+WITH asked (key) AS (VALUES {rows})
+SELECT key, (SELECT organisation {own} = asked.key ORDER BY id LIMIT 1) FROM asked
+"""
+FIGURES: Final = """
+WITH asked (key) AS (VALUES {rows})
+SELECT key,
+    (SELECT organisation {own} = asked.key ORDER BY id LIMIT 1),
+    (SELECT count(*) FROM (SELECT 1 {own} = asked.key LIMIT {one_more}) AS newest),
+    (SELECT id FROM (SELECT id, updated_at {own} = asked.key ORDER BY id DESC LIMIT {at_most}) AS newest
+     ORDER BY updated_at DESC LIMIT 1)
+FROM asked
+"""
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """What leads have in common that name the same organisation. It is called as the first of them is written.
+
+    `lead_count` stops at COUNTED_UP_TO + 1, and the last activity is then that of the newest leads. `sums` are those of
+    the open deals, by currency.
+    """
+
+    key: str
+    name: str
+    lead_count: int
+    last_activity_at: datetime
+    deal_count: int = 0
+    sums: Sequence[tuple[str, Decimal]] = ()
+
+    @property
+    def is_counted(self) -> bool:
+        return self.lead_count <= COUNTED_UP_TO
+
+    @property
+    def counted_up_to(self) -> int:
+        return min(self.lead_count, COUNTED_UP_TO)
+
+
+@dataclass(frozen=True)
+class OrganisationPage:
+    """A page of organisations by key. `previous` and `next`: the keys to read backwards and on from; "" for no more."""
+
+    rows: Sequence[Organisation]
+    previous: str = ""
+    next: str = ""
+
+
+def organisations_page(
+    company: Company, text: str = "", *, size: int = ORGANISATIONS_PER_PAGE, after: str = "", before: str = ""
+) -> OrganisationPage:
+    """The page after or before this key, or the first one, of all or of those with every word of the text."""
+    is_backwards = bool(before) and not after
+    text = text.strip()
+    keys = (_found if text else _next_keys)(company, text, size + 1, beyond=after or before, is_descending=is_backwards)
+    has_more, keys = len(keys) > size, keys[:size]
+    if (after or before) and (not keys or (is_backwards and not has_more)):
+        return organisations_page(company, text, size=size)
+    if is_backwards:
+        keys.reverse()
+    has_previous, has_next = (has_more, True) if is_backwards else (bool(after), has_more)
+    return OrganisationPage(
+        _described(company, keys), keys[0] if keys and has_previous else "", keys[-1] if keys and has_next else ""
+    )
+
+
+def organisation_of(company: Company, name: str) -> Organisation | None:
+    """The organisation with this name or key; None if no lead has it."""
+    leads = Lead.objects.for_company(company).of_organisation(name)
+    key = leads.values_list(OrganisationKey("organisation"), flat=True).first()
+    return next(iter(_described(company, [key] if key else [])), None)
+
+
+def names_like(company: Company, text: str, at_most: int = SUGGESTED) -> list[tuple[str, str]]:
+    """Keys and names of organisations that begin with the text, and then of those that have each of its words."""
+    beginning = organisation_key(text)
+    if not beginning:
+        return []
+    keys = _next_keys(company, beginning, at_most)
+    if len(keys) < at_most:
+        # In no order: for the first keys of all, each lead with a common word would be read at each letter.
+        leads = _with_words(company, text).annotate(key=OrganisationKey("organisation")).order_by()
+        keys += sorted({*leads.values_list("key", flat=True)[:CANDIDATES_AT_MOST]} - {*keys})
+    return _named(company, keys[:at_most])
+
+
+def open_deals_of(company: Company, keys: Sequence[str]) -> "Mapping[str, OpenDeals]":
+    """The open deals of these organisations, by key."""
+    found: defaultdict[str, OpenDeals] = defaultdict(OpenDeals)
+    of_leads = Q(HasName("lead__organisation"), lead__company=company, lead__merged_into=None)
+    own_key = OrganisationKey("lead__organisation")
+    deals = Deal.objects.for_company(company).open().filter(of_leads, lookups.In(own_key, keys)).order_by()
+    sums = deals.annotate(key=own_key).values_list("key", "currency").annotate(Count("pk"), Sum("amount"))
+    for key, currency, count, total in sums:
+        found[key].count += count
+        if total:
+            found[key].sums.append((currency, total))
+    return found
+
+
+@dataclass
+class OpenDeals:
+    """How many there are, and their sums by currency."""
+
+    count: int = 0
+    sums: list[tuple[str, Decimal]] = field(default_factory=list)
+
+
+def _described(company: Company, keys: Sequence[str]) -> list[Organisation]:
+    """The organisations with these keys, in this order. Those that no lead has any more are left out."""
+    if not keys:
+        return []
+    figures = {row[0]: row[1:] for row in _asked(FIGURES, company, keys) if row[2]}
+    latest = Lead.objects.for_company(company).filter(pk__in=[pk for _, _, pk in figures.values()])
+    active_at = dict(latest.values_list("pk", "updated_at"))
+    deals = open_deals_of(company, keys)
+    none = OpenDeals()
+    return [
+        Organisation(key, name, count, active_at[pk], own.count, sorted(own.sums))
+        for key, (name, count, pk), own in ((key, figures[key], deals.get(key, none)) for key in keys if key in figures)
+        if pk in active_at
+    ]
+
+
+def _named(company: Company, keys: Sequence[str]) -> list[tuple[str, str]]:
+    return [(key, name) for key, name in _asked(NAMES, company, keys) if name] if keys else []
+
+
+def _asked(statement: str, company: Company, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The rows of a statement about these keys, one for each, in their order."""
+    rows = ", ".join(["(CAST(%s AS text))"] * len(keys))
+    sql = _sql(statement, rows=rows, at_most=COUNTED_UP_TO, one_more=COUNTED_UP_TO + 1)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*keys, *[company.pk] * statement.count("{own}")])
+        found = {row[0]: row for row in cursor.fetchall()}
+    return [found[key] for key in keys]
+
+
+def _sql(statement: str, **parts: Any) -> str:
+    key = key_of_column(connection)
+    return statement.format(key=key, own=OWN.format(key=key), **parts)
+
+
+def _next_keys(
+    company: Company, beginning: str, count: int, *, beyond: str = "", is_descending: bool = False
+) -> list[str]:
+    """The next keys after this one, or before it; or else those with this beginning."""
+    way, than, within, end = ("DESC", "<", ">", "") if is_descending else ("ASC", ">", "<", beginning + AFTER_ANY)
+    sql = _sql(KEYS, first=">=" if beginning else than, than=than, within=within, way=way)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [company.pk, beyond or beginning, end, company.pk, end, count])
+        return [key for (key,) in cursor.fetchall()]
+
+
+def _found(company: Company, text: str, count: int, *, beyond: str = "", is_descending: bool = False) -> list[str]:
+    """The next keys of organisations that have every word of the text."""
+    keyed = _with_words(company, text).annotate(key=OrganisationKey("organisation"))
+    keyed = keyed.filter(key__lt=beyond) if is_descending else keyed.filter(key__gt=beyond)
+    return list(keyed.order_by("-key" if is_descending else "key").values_list("key", flat=True).distinct()[:count])
+
+
+def _with_words(company: Company, text: str) -> LeadQuerySet:
+    """Leads whose organisation has every word. Their search texts have an index, and more in them than that."""
+    leads = Lead.objects.for_company(company).in_organisations()
+    if is_unfindable(text):
+        return leads.none()
+    name = Concat(Value(" "), Folded("organisation"), output_field=TextField())
+    for part in parts_of(text):
+        leads = leads.filter(Contains(part), lookups.Contains(name, part))
+    return leads

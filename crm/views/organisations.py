@@ -1,0 +1,124 @@
+"""Organisations: the list, the page of one, and giving it another name."""
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from crm.accounts.decorators import MemberRequest, member
+from crm.forms.organisations import RenameForm, SuggestionsForm
+from crm.models import Deal, Lead
+from crm.models.bidi import without_bidi_controls
+from crm.models.organisation import organisation_key
+from crm.models.roles import Action
+from crm.selectors import timeline
+from crm.selectors.keyset import ByFields, page_of
+from crm.selectors.organisations import Organisation, names_like, organisation_of, organisations_page
+from crm.services.editing import ChangedMeanwhile
+from crm.services.organisations import RenameRefused, rename_organisation
+from crm.services.searches import recall_search
+from crm.views.filtering import to_filtered
+
+PEOPLE_PER_PAGE = 25
+DEALS_PER_PAGE = 15
+CONFIRMED = "confirmed"
+CHANGED = "Nothing was renamed yet: the organisation has other leads by now. Check the number again."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.SEE_LEADS)
+def organisations(request: MemberRequest) -> HttpResponse:
+    """The organisations by name. The search is posted here, and redirects to a URL without what was typed."""
+    if request.method == "POST":
+        return to_filtered(request, ())
+    text = recall_search(request.membership, request.GET.get("search", ""))
+    after, before = (request.GET.get(name, "").replace("\0", "") for name in ("after", "before"))
+    page = organisations_page(request.membership.company, text, after=after, before=before)
+    return render(request, "crm/organisations/list.html", {"page": page, "search": text})
+
+
+@require_safe
+@member(Action.SEE_LEADS)
+def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
+    """The organisation's page: its leads, its deals, and what has happened to them."""
+    company, found = request.membership.company, _own_or_404(request, organisation)
+    leads = Lead.objects.for_company(company).of_organisation(found.key)
+    deals = Deal.objects.for_company(company).filter(lead__in=leads)
+    people = page_of(
+        leads.select_related("status"),
+        ByFields(),
+        size=PEOPLE_PER_PAGE,
+        known=Lead.objects.for_company(company),
+        after=request.GET.get("people", ""),
+    )
+    shown_deals = page_of(
+        deals.select_related("stage", "lead"),
+        ByFields(),
+        size=DEALS_PER_PAGE,
+        known=Deal.objects.for_company(company),
+        after=request.GET.get("deals", ""),
+    )
+    before = request.GET.get("before", "")
+    context = {
+        "organisation": found,
+        "people": people,
+        "deals": shown_deals,
+        "timeline": timeline.of_organisation(leads, company, request.membership, before=before),
+        "leads_considered": timeline.LEADS_CONSIDERED,
+    }
+    return render(request, "crm/organisations/detail.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.EDIT_LEADS)
+def organisation_rename(request: MemberRequest, organisation: str) -> HttpResponse:
+    """Ask for another name, then whether so many leads shall have it, and give it to them."""
+    company, found = request.membership.company, _own_or_404(request, organisation)
+    form = RenameForm(request.POST or None, initial={"name": found.name})
+    if not form.is_valid():
+        return render(request, "crm/organisations/rename.html", {"organisation": found, "form": form})
+    name = form.cleaned_data["name"]
+    if CONFIRMED in request.POST:
+        try:
+            return _renamed(request, found, name)
+        except ChangedMeanwhile:
+            messages.warning(request, CHANGED)
+        except RenameRefused as refused:
+            messages.error(request, str(refused))
+            return redirect("organisation", found.key)
+    joined = organisation_of(company, name)
+    context = {
+        "organisation": found,
+        "name": name,
+        "lead_count": Lead.objects.for_company(company).of_organisation(found.key).count(),
+        "joined": joined if joined and joined.key != found.key else None,
+    }
+    return render(request, "crm/organisations/rename_question.html", context)
+
+
+def _renamed(request: MemberRequest, found: Organisation, name: str) -> HttpResponse:
+    asked = request.POST.get("lead_count", "")
+    expected = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < len("1000000000") else -1
+    company = request.membership.company
+    renamed = rename_organisation(company=company, organisation=found.key, name=name, lead_count=expected)
+    told = f"{renamed:,} lead{'s were' if renamed != 1 else ' was'} changed: the organisation is now called {name}."
+    messages.success(request, without_bidi_controls(told))
+    return redirect("organisation", organisation_key(name))
+
+
+def _own_or_404(request: MemberRequest, organisation: str) -> Organisation:
+    """The company's organisation with this key. Raises Http404 if none of its leads has it."""
+    found = organisation_of(request.membership.company, organisation)
+    if found is None:
+        raise Http404
+    return found
+
+
+@require_POST
+@member(Action.EDIT_LEADS)
+def organisation_suggestions(request: MemberRequest) -> HttpResponse:
+    """The organisations that someone may mean who has typed this, as options of a field. Nothing is kept of it."""
+    form = SuggestionsForm(request.POST)
+    typed = form.cleaned_data["organisation"] if form.is_valid() else ""
+    names = [name for _, name in names_like(request.membership.company, typed)]
+    return render(request, "crm/organisations/_suggestions.html", {"names": names})

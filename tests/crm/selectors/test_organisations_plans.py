@@ -1,0 +1,78 @@
+"""PostgreSQL goes from one organisation to the next in the index, and reads no more of the leads than it shows."""
+
+import pytest
+from django.db import connection
+
+from crm.models import Company, Deal, Lead
+from crm.selectors.organisations import names_like, organisation_of, organisations_page
+from tests.plans import indexes, plans, read_whole
+
+pytestmark = pytest.mark.django_db
+
+LEADS, ORGANISATIONS = 20_000, 400
+INDEX = "lead_by_organisation_key"
+
+
+@pytest.fixture
+def leads(company: Company, other_company: Company) -> list[Lead]:
+    """A tenth of them in one organisation, as “n/a” would be."""
+    made = [
+        Lead.objects.bulk_create(
+            Lead(
+                company=each,
+                first_name=f"Ada {number}",
+                organisation="n/a" if number % 10 == 0 else f"Kestrel Aviation {number % ORGANISATIONS:03}",
+            )
+            for number in range(LEADS // 2)
+        )
+        for each in (company, other_company)
+    ]
+    Deal.objects.bulk_create(Deal(company=company, lead=lead, title="Forty", amount=1) for lead in made[0][:2_000])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return made[0]
+
+
+def index_only(plan) -> set[str]:
+    """The indexes that are read without their tables."""
+    if isinstance(plan, dict):
+        here = {plan["Index Name"]} if plan.get("Node Type") == "Index Only Scan" else set()
+        return here.union(*map(index_only, plan.values()))
+    return set().union(*map(index_only, plan)) if isinstance(plan, list | tuple) else set()
+
+
+def scans(plan) -> set[str]:
+    """The ways in which crm_lead is read."""
+    if isinstance(plan, dict):
+        here = {plan["Node Type"]} if plan.get("Relation Name") == "crm_lead" else set()
+        return here.union(*map(scans, plan.values()))
+    return set().union(*map(scans, plan)) if isinstance(plan, list | tuple) else set()
+
+
+def test_no_page_of_the_list_reads_every_lead(company: Company, leads: list[Lead]) -> None:
+    with plans() as found:
+        first = organisations_page(company)
+        organisations_page(company, after=first.next)
+        organisations_page(company, before="n/a")
+
+    assert len(first.rows) == 25
+    assert "crm_lead" not in read_whole(found)
+    keys = [plan for plan in found if "Recursive Union" in str(plan)]
+    assert len(keys) == 3
+    for plan in keys:
+        assert scans(plan) == {"Index Only Scan"}
+        assert indexes(plan) == {INDEX}
+
+
+def test_neither_does_a_page_of_one_nor_what_one_types(company: Company, leads: list[Lead]) -> None:
+    with plans() as found:
+        large = organisation_of(company, "N/A")
+        names = names_like(company, "Kestrel Aviation 1")
+        people = list(Lead.objects.for_company(company).of_organisation("n/a").order_by("-pk")[:25])
+
+    assert large is not None
+    assert large.lead_count == LEADS // 20
+    assert len(names) == 10
+    assert len(people) == 25
+    assert "crm_lead" not in read_whole(found)
+    assert INDEX in index_only(found)
