@@ -8,8 +8,10 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponseRedirect
 from django.shortcuts import redirect
+from django.urls import reverse
 
 from crm.accounts.decorators import MemberRequest
+from crm.forms.custom_fields import PREFIX
 from crm.forms.filters import SearchForm
 from crm.services.searches import remember_search
 
@@ -45,3 +47,17 @@ def filter_bar(
         "is_more_open": any(field.value() for field in more),
         "kept": kept or {},
     }
+
+
+def filters_in_use(request: MemberRequest, filters: Iterable[str]) -> list[str]:
+    """The search and those of the filters that are in the URL, by name. Their values may be about a person."""
+    used = [name for name in ("search", *filters) if request.GET.get(name)]
+    return [name.removeprefix(PREFIX).replace("_", " ").strip() for name in used]
+
+
+def list_address(request: MemberRequest, page: str, *, without: Iterable[str] = ()) -> str:
+    """The address of the page of a list with the filters of this URL."""
+    query = request.GET.copy()
+    for name in without:
+        query.pop(name, None)
+    return f"{reverse(page)}?{query.urlencode()}" if query else reverse(page)

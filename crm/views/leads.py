@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.forms.custom_filters import custom_filters
@@ -26,7 +26,6 @@ from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.lead_merges import undoable_merge
 from crm.selectors.leads import LeadColumn, all_columns, columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
-from crm.selectors.status_changes import status_change
 from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_leads
@@ -35,7 +34,7 @@ from crm.services.erasure import erase_lead
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, to_filtered
 from crm.views.notes import new_note
-from crm.views.shell import back_to, whole_page, with_outcomes
+from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
 
 UNFOLDING_FILTERS = (
@@ -44,7 +43,6 @@ UNFOLDING_FILTERS = (
 BIGINT_DIGITS = 19
 DUPLICATES_SHOWN = 5
 ADD_ANYWAY = "add_anyway"
-CONFIRMED = "confirmed"
 
 
 @member(Action.SEE_LEADS)
@@ -116,43 +114,9 @@ def _kept(sort: str, views: Tabs) -> dict[str, str]:
     return {"sort": sort, "view": str(views.view.pk) if views.view else ""}
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@member(Action.EDIT_LEADS)
-@checked_again
-def lead_bulk_status(request: MemberRequest) -> HttpResponse:
-    """Give all selected leads one status. If that sends conversions, a GET asks first and a POST redirects to it."""
-    values = request.POST if request.method == "POST" else request.GET
-    if request.method != "POST" and not values:
-        return redirect("leads")
-    status = own_or_404(LeadStatus.objects.select_related("company"), request, values.get("status"))
-    own, selected = selected_leads(request, values), selected_keys(values)
-    back = back_to(request, default=reverse("leads"))
-    if archived_since(request, status):
-        return redirect(back)
-    change = status_change(own, status)
-    if request.method != "POST":
-        context = {"status": status, "selected": selected, "change": change, "back": back}
-        return render(request, "crm/leads/bulk_status.html", context)
-    if change.conversion_count and CONFIRMED not in values:
-        query = urlencode({"status": status.pk, "lead": selected, "next": back}, doseq=True)
-        return whole_page(request, f"{reverse('lead_bulk_status')}?{query}")
-    if selected:
-        changed = change_status(leads=own, status=status)
-        tell(request, f"{changed} lead{'s are' if changed != 1 else ' is'} now {status}.")
-    else:
-        messages.warning(request, "Select the leads to change first.")
-    return redirect(back)
-
-
 def selected_keys(values: QueryDict) -> list[str]:
     """The keys of the selected leads, in the form or the URL."""
     return [pk for pk in values.getlist("lead") if pk.isascii() and pk.isdigit() and len(pk) < BIGINT_DIGITS]
-
-
-def selected_leads(request: MemberRequest, values: QueryDict) -> LeadQuerySet:
-    """Those of the company's leads that are selected."""
-    own = Lead.objects.for_company(request.membership.company).filter(merged_into=None)
-    return own.filter(pk__in=selected_keys(values))
 
 
 def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:
