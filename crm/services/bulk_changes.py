@@ -39,9 +39,7 @@ CHUNK: Final = 500
 DELETED_CHUNK: Final = 25  # a lead goes with its deals, notes and files, in some twenty statements
 AT_WORK_AT_MOST: Final = 5  # of a company: one that runs, and those that wait for it
 NOTHING: Final = "Nothing was changed: no lead matches these filters any more."
-BUSY: Final = (
-    f"Your company has {AT_WORK_AT_MOST} bulk changes at work or waiting. Wait until one is done, or cancel it."
-)
+BUSY: Final = f"Your company has {AT_WORK_AT_MOST} bulk changes at work. Wait until one is done, or cancel it."
 FAILED: Final = "Something went wrong on our side. Try again, or ask your operator to check the log."
 NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer do this."
 

@@ -24,7 +24,7 @@ from crm.services import bulk_changes
 from crm.services.bulk_changes import AT_ONCE, MoreLeads
 from crm.services.lead_changes import ChangedLeads, TargetArchived, TargetGone, lead_change
 from crm.views.editing import FORM_KEY, add_once, form_key
-from crm.views.filtering import filters_in_use, list_address
+from crm.views.filtering import filters_in_use, list_address, query_without
 from crm.views.leads import BIGINT_DIGITS, filtered_leads
 from crm.views.undo import tell
 from postgresql.bounds import LONG_SECONDS, statements_may_take
@@ -47,7 +47,7 @@ def question_address(filters: str, change: LeadChange) -> str:
 @checked_again
 def bulk_change_new(request: MemberRequest) -> HttpResponse:
     """Ask about a change of all leads that the filters in the URL find, and make it."""
-    back = list_address(request, "leads", without=(CHANGE, TO))
+    back = list_address("leads", query_without(request, (CHANGE, TO)))
     if CHANGE not in request.GET:
         return redirect(back)
     fields = fields_in_use(request.membership.company, FieldSubject.LEAD)

@@ -55,7 +55,7 @@ def lead_export(request: MemberRequest) -> HttpResponse:
     company, sort = request.membership.company, request.GET.get("sort", "")
     fields = fields_in_use(company, FieldSubject.LEAD)
     filtered = filtered_leads(request, fields)
-    back = list_address(request, "leads")
+    back = list_address("leads", request.GET.urlencode())
     if filtered.broken:
         messages.error(request, BROKEN)
         return redirect(back)
@@ -73,7 +73,7 @@ def lead_export(request: MemberRequest) -> HttpResponse:
 def deal_export(request: MemberRequest) -> HttpResponse:
     """Export the deals that the filters in the URL find."""
     filtered, text, found = filtered_deals(request)
-    back = list_address(request, "deal_list")
+    back = list_address("deal_list", request.GET.urlencode())
     if filtered.form.errors or (request.GET.get("search") and not text):
         messages.error(request, BROKEN)
         return redirect(back)

@@ -55,9 +55,14 @@ def filters_in_use(request: MemberRequest, filters: Iterable[str]) -> list[str]:
     return [name.removeprefix(PREFIX).replace("_", " ").strip() for name in used]
 
 
-def list_address(request: MemberRequest, page: str, *, without: Iterable[str] = ()) -> str:
-    """The address of the page of a list with the filters of this URL."""
+def query_without(request: MemberRequest, names: Iterable[str]) -> str:
+    """The query string of this URL without these parameters."""
     query = request.GET.copy()
-    for name in without:
+    for name in names:
         query.pop(name, None)
-    return f"{reverse(page)}?{query.urlencode()}" if query else reverse(page)
+    return query.urlencode()
+
+
+def list_address(page: str, query: str) -> str:
+    """The address of the page of a list with this query string."""
+    return f"{reverse(page)}?{query}" if query else reverse(page)

@@ -1,6 +1,6 @@
 """Leads: the list, and viewing, editing, erasing and deleting a lead."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.forms.custom_filters import custom_filters
-from crm.forms.filters import LeadFilter, statuses, tags
+from crm.forms.filters import LeadFilter, colleagues, statuses, tags
 from crm.forms.leads import ErasureForm, LeadForm
 from crm.forms.saved_views import ColumnsForm
 from crm.models import CustomField, FieldSubject, Lead, LeadStatus, LeadType, SavedView
@@ -32,7 +32,7 @@ from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_lead
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
-from crm.views.filtering import filter_bar, to_filtered
+from crm.views.filtering import filter_bar, list_address, query_without, to_filtered
 from crm.views.notes import new_note
 from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
@@ -40,6 +40,7 @@ from crm.views.undo import tell
 UNFOLDING_FILTERS = (
     "tag", "type", "has_email", "shared", "created_from", "created_until", "updated_from", "updated_until",
 )  # fmt: skip
+OF_THIS_PAGE = ("after", "before")
 BIGINT_DIGITS = 19
 DUPLICATES_SHOWN = 5
 ADD_ANYWAY = "add_anyway"
@@ -75,15 +76,17 @@ def leads(request: MemberRequest) -> HttpResponse:
             "search": filtered.search,
             "has_short_word": has_short_word(filtered.search),
             "broken": list(dict.fromkeys(filtered.broken.values())),
-            "without_broken": _address_without(request, (*filtered.broken, "after", "before")),
+            "without_broken": list_address("leads", query_without(request, (*filtered.broken, *OF_THIS_PAGE))),
             "columns": [(column, column.toggled(sort), column.direction(sort)) for column in columns],
             "columns_form": ColumnsForm(shown=columns, offered=offered)
             if views.view is None or views.may_change
             else None,
             "views": views,
             "shown": urlencode(shown),
+            "matching": query_without(request, (*OF_THIS_PAGE, "view")),
             "statuses": statuses(request).offered(),
             "tags": tags(request).offered(),
+            "people": colleagues(request),
             "is_narrowed": any(request.GET.get(name) for name in ("search", *filtered.filters, *filtered.broken)),
         },
     )
@@ -99,14 +102,6 @@ def chosen_columns(request: MemberRequest, view: SavedView | None, offered: Sequ
     """The columns of the saved view, or else those that the member has chosen."""
     chosen = view.columns if view else request.membership.lead_columns
     return columns_of(chosen.split(), offered)
-
-
-def _address_without(request: MemberRequest, names: Iterable[str]) -> str:
-    """The address of the page without these parameters."""
-    query = request.GET.copy()
-    for name in names:
-        query.pop(name, None)
-    return f"{request.path}?{query.urlencode()}" if query else request.path
 
 
 def _kept(sort: str, views: Tabs) -> dict[str, str]:
