@@ -1,8 +1,7 @@
 """Bulk changes of leads: a few at once, all others in the background, chunk by chunk.
 
 A chunk is one transaction that holds the lock of the change's row: no two workers do the same one, and a process that
-dies has done the whole chunk or none of it, with the count and the place to go on from. It holds the company's row too,
-as an erasure, a new role and a change of the company's lists do: each comes before the chunk or after it.
+dies has done the whole chunk or none of it, with the count and the place to go on from.
 """
 
 import logging
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from django.core.exceptions import ValidationError
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 
 from crm.models import (
     AuditAction,
@@ -105,7 +104,7 @@ def advance(pk: int) -> bool:
     slow.
     """
     try:
-        return _next_chunk(pk)
+        return _next_chunk_or_reason(pk)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
@@ -114,12 +113,19 @@ def advance(pk: int) -> bool:
         return False
 
 
+def _next_chunk_or_reason(pk: int) -> bool:
+    try:
+        return _next_chunk(pk)
+    except IntegrityError:  # the status or tag was deleted in this moment. Looked for again, it is gone
+        return _next_chunk(pk)
+
+
 @tried_again
 @transaction.atomic
 def _next_chunk(pk: int) -> bool:
     at_work = BulkChange.objects.at_work()
     rows = at_work.filter(pk=pk).select_related("company", "made_by")
-    bulk_change = rows.select_for_update(no_key=True, skip_locked=True, of=("self", "company")).first()
+    bulk_change = rows.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
     if bulk_change is None or at_work.for_company(bulk_change.company_id).filter(pk__lt=pk).exists():
         return False
     try:

@@ -52,13 +52,14 @@ def kill_at(world, asked: BulkChange, *shares: float) -> None:
         world.start_worker()
 
 
-def kill_within_a_chunk(world, rows: "QuerySet[Any]") -> None:
-    """Start a worker, kill it in the middle of a chunk, where it waits for the lock of these rows, and start another."""
+def kill_within_a_chunk(world, asked: BulkChange, rows: "QuerySet[Any]", *, begun_at: int) -> None:
+    """Start a worker, kill it where it waits for the lock of these rows, in the chunk that has begun there."""
     with transaction.atomic():
         assert list(rows.select_for_update())
         world.start_worker()
-        wait_for(somebody_waits, seconds=120, told="the worker waits in a chunk")
+        wait_until(asked, lambda now: now.reached == begun_at and somebody_waits())
         world.kill("worker1")
+    assert BulkChange.objects.get(pk=asked.pk).reached == begun_at
     world.start_worker()
 
 
@@ -84,7 +85,9 @@ def test_a_status_of_all_that_is_killed_on_the_way_is_given_and_told_once(world)
     asked = ask(member, LeadChange(BulkKind.STATUS, qualified))
     deleted = Lead.objects.order_by("pk").values_list("pk", flat=True)[count // 2 : count // 2 + 10]
     Lead.objects.filter(pk__in=list(deleted)).delete()
-    kill_within_a_chunk(world, Lead.objects.filter(pk=keys_of(asked)[count * 2 // 5]))
+    at = count * 2 // 5
+    lead = Lead.objects.filter(pk=keys_of(asked)[at])
+    kill_within_a_chunk(world, asked, lead, begun_at=at // bulk_changes.CHUNK * bulk_changes.CHUNK)
     kill_at(world, asked, 0.5, 0.7)
     wait_until(asked, lambda now: now.state == BulkState.DONE)
 
@@ -110,13 +113,13 @@ def test_a_deletion_of_all_that_is_killed_on_the_way_deletes_and_notes_each_once
     make_leads(company, count)
     keys = list(Lead.objects.order_by("pk").values_list("pk", flat=True))
     # Of the twentieth lead of a chunk: those before it are deleted by then, in a transaction that never ends.
-    chunk = bulk_changes.DELETED_CHUNK
-    deal = make_deal(Lead.objects.get(pk=keys[count // 2 // chunk * chunk + 20]))
+    begun_at = count // 2 // bulk_changes.DELETED_CHUNK * bulk_changes.DELETED_CHUNK
+    deal = make_deal(Lead.objects.get(pk=keys[begun_at + 20]))
     member = member_of(company)
 
     asked = ask(member, LeadChange(BulkKind.DELETE))
     second = ask(member, LeadChange(BulkKind.ADD_TAG, Tag.objects.create(company=company, name="VIP")))
-    kill_within_a_chunk(world, Deal.objects.filter(pk=deal.pk))
+    kill_within_a_chunk(world, asked, Deal.objects.filter(pk=deal.pk), begun_at=begun_at)
     kill_at(world, asked, 0.6, 0.8)
     wait_until(second, lambda now: now.state == BulkState.DONE)
 

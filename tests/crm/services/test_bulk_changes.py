@@ -1,7 +1,7 @@
 """Bulk changes in the background: by any number of workers, of which any may die at any moment."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -347,24 +347,48 @@ def test_the_audit_log_has_what_was_done_to_how_many(
     assert [entry.object_id for entry in entries] == [asked.pk, None]
 
 
-def test_a_save_of_a_lead_waits_for_no_chunk_of_others(asked: BulkChange, sales: Membership) -> None:
-    """A chunk locks the company's row, to which every lead refers."""
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer at a time.")
-    saved: list[int] = []
-
-    def save() -> None:
+def in_another_process(work: Callable[[], object]) -> None:
+    def run() -> None:
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '5s'")
-            saved.append(make_lead(sales.company).pk)
+            work()
         finally:
             connection.close()
 
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+def test_a_chunk_whose_status_is_deleted_under_it_leaves_nothing(
+    asked: BulkChange, qualified: LeadStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time.")
+    advance(asked.pk)
+    contacted = LeadStatus.objects.for_company(asked.company_id).get(name="Contacted")
+    BulkChange.objects.filter(pk=asked.pk).update(target=contacted.pk)
+    does_its_work = bulk_changes.change_leads
+
+    def deleted_meanwhile(**kwargs: Any) -> Any:
+        done = does_its_work(**kwargs)
+        in_another_process(LeadStatus.objects.filter(pk=contacted.pk).delete)
+        return done
+
+    monkeypatch.setattr(bulk_changes, "change_leads", deleted_meanwhile)
+    work_through(lambda: True)
+
+    assert outcome(asked) == ("stopped", {"changed": 2})
+    assert asked.problem == "The lead status was deleted."
+    assert set(Lead.objects.values_list("status__name", flat=True)) == {"New", "Qualified"}
+
+
+def test_a_save_of_a_lead_waits_for_no_chunk_of_others(asked: BulkChange, sales: Membership) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time.")
     with transaction.atomic():
         advance(asked.pk)
-        thread = threading.Thread(target=save)
-        thread.start()
-        thread.join()
+        in_another_process(lambda: make_lead(sales.company, first_name="Late"))
 
-    assert len(saved) == 1
+    assert Lead.objects.filter(first_name="Late").exists()
