@@ -149,16 +149,16 @@ class Belongings:
     merged: int  # leads that were merged into them
 
 
-def belongings_of(leads: LeadQuerySet) -> Belongings:
-    """What belongs to these leads. Eight queries, each of which finds the leads again."""
+def belongings_of(company: Company, leads: LeadQuerySet) -> Belongings:
+    """What belongs to these leads of the company. Eight queries, each of which finds the leads again."""
     keys = leads.order_by().values("pk")
     with statements_may_take(LONG_SECONDS):
         return Belongings(
-            deals=Deal.objects.filter(lead__in=keys).count(),
-            tasks=_on(Task.objects.all(), keys),
-            notes=_on(Note.objects.all(), keys),
-            files=_on(Attachment.objects.all(), keys),
-            merged=Lead.objects.filter(merged_into__in=keys).count(),
+            deals=Deal.objects.for_company(company).filter(lead__in=keys).count(),
+            tasks=_on(Task.objects.for_company(company), keys),
+            notes=_on(Note.objects.for_company(company), keys),
+            files=_on(Attachment.objects.for_company(company), keys),
+            merged=Lead.objects.for_company(company).filter(merged_into__in=keys).count(),
         )
 
 

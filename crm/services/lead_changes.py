@@ -73,7 +73,7 @@ def change_leads(*, company: Company, change: LeadChange, keys: Collection[int])
     """
     rows = Lead.objects.for_company(company).current().filter(pk__in=keys).order_by("pk")
     held = list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
-    gone = {LeadResult.GONE: len(keys) - len(held)}
+    gone: dict[str, int] = {LeadResult.GONE: len(keys) - len(held)}
     try:
         changed = _change(change, held)
     except (ValidationError, IntegrityError):

@@ -109,7 +109,9 @@ def _question(
         "filters": filters,
         "status": change.target,
         "change": _expected(change, leads),
-        "belongings": selector.belongings_of(leads) if change.kind == BulkKind.DELETE else None,
+        "belongings": selector.belongings_of(request.membership.company, leads)
+        if change.kind == BulkKind.DELETE
+        else None,
         "is_at_once": count <= AT_ONCE,
         "back": back,
         FORM_KEY: form_key(request),
@@ -130,7 +132,7 @@ def _make(
     leads = leads.filter(pk__lte=_posted(request, NEWEST))
     confirmed = _posted(request, COUNT)
     expected = _expected(change, leads)
-    if expected and expected.conversion_count > _posted(request, CONVERSIONS):
+    if not confirmed or (expected and expected.conversion_count > _posted(request, CONVERSIONS)):
         raise MoreLeads
     keys = leads.order_by("pk").values_list("pk", flat=True)
     if confirmed > AT_ONCE:

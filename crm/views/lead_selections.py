@@ -92,7 +92,7 @@ def lead_bulk_delete(request: MemberRequest) -> HttpResponse:
         "title": title_of(change.kind, None, count),
         "count": count,
         "selected": selected_keys(values),
-        "belongings": belongings_of(own),
+        "belongings": belongings_of(request.membership.company, own),
         "back": _back(request),
     }
     return render(request, "crm/leads/bulk_delete.html", context)
