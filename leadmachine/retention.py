@@ -23,6 +23,7 @@ from crm.models import (
     Attachment,
     AuditAction,
     AuditEntry,
+    BulkChange,
     Change,
     Company,
     CrmEvent,
@@ -34,6 +35,7 @@ from crm.models import (
     Note,
     User,
 )
+from crm.models.bulk_change import KEPT_FOR as BULK_CHANGE_KEPT_FOR
 from crm.models.data_export import KEPT_FOR, DataExport
 from crm.models.lead_import import AT_WORK, ROWS_KEPT_FOR, LeadImport, LeadImportFile, LeadImportRow
 from crm.models.lead_merge import UNDO_FOR
@@ -196,6 +198,8 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.ExportPart": Kept("as long as its export, or until someone of the company is erased"),
     "crm.ExportSelection": Kept("as long as its export"),
     "crm.DataExport": (Expires(EXPORT, "its end", where(DataExport, at="finished_at")),),
+    "crm.BulkSelection": Kept("until its bulk change has ended"),
+    "crm.BulkChange": (Expires(_days(BULK_CHANGE_KEPT_FOR.days), "its end", where(BulkChange, at="finished_at")),),
     "crm.LeadImportRow": (
         Expires(_days(ROWS_KEPT_FOR.days), "the end of its import, or the upload if it was not started", _import_rows),
     ),

@@ -15,7 +15,7 @@ from capi.diagnostics import checkups
 from capi.models.functions import database_now
 from capi.services.statistics import COUNT_EVERY_SECONDS, refresh_counts
 from crm.accounts import mails
-from crm.services import custom_fields, data_exports, lead_duplicates, lead_imports, reminders
+from crm.services import bulk_changes, custom_fields, data_exports, lead_duplicates, lead_imports, reminders
 from crm.services.background import tried
 
 logger = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ SWEEPS_PER_TIDY = 10
 POST_EVERY_SECONDS = 2.0
 IMPORT_EVERY_SECONDS = 2.0
 EXPORT_EVERY_SECONDS = 2.0
+BULK_CHANGE_EVERY_SECONDS = 2.0
 
 
 class Sweeper(Repeating):
@@ -156,6 +157,18 @@ class Exporter(Repeating):
 
     def round(self, number: int) -> None:
         data_exports.work_through(go_on=lambda: not shutdown.has_begun())
+
+
+class BulkChanger(Repeating):
+    """Every two seconds: works on changes of many leads. Separate from imports and exports: people wait for each."""
+
+    name = "bulk changes"
+
+    def seconds(self) -> float:
+        return BULK_CHANGE_EVERY_SECONDS
+
+    def round(self, number: int) -> None:
+        bulk_changes.work_through(go_on=lambda: not shutdown.has_begun())
 
 
 class Watcher(Repeating):

@@ -28,10 +28,11 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, worker: Any) -> None:
         from capi.delivery import shutdown
         from leadmachine.housekeeping import Housekeeper
-        from leadmachine.timers import Counter, Exporter, Importer, Postman, Sweeper, Watcher
+        from leadmachine.timers import BulkChanger, Counter, Exporter, Importer, Postman, Sweeper, Watcher
         from leadmachine.watchdog import Watchdog, alive_file
 
-        self._timers = [Sweeper(), Counter(), Postman(), Importer(), Exporter(), Watcher(), Housekeeper()]
+        background = (Importer(), Exporter(), BulkChanger())
+        self._timers = [Sweeper(), Counter(), Postman(), *background, Watcher(), Housekeeper()]
         for timer in self._timers:
             timer.start()
         self._watchdog = Watchdog(

@@ -67,6 +67,12 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// All that match a list, and not only those on this page: for as long as all on this page are selected.
+document.addEventListener("change", ({ target }) => {
+  const all = document.querySelector(".all-matching input");
+  if (all && target.matches(".tick input") && !target.checked) all.checked = false;
+});
+
 // In a text of several lines, Enter begins a new one: Ctrl+Enter, on a Mac Cmd+Enter, submits the form.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;

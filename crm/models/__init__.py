@@ -2,6 +2,7 @@
 
 from crm.models.attachment import Attachment
 from crm.models.audit import AuditAction, AuditEntry
+from crm.models.bulk_change import BulkChange, BulkKind, BulkSelection, BulkState, LeadChange, LeadResult
 from crm.models.calendar_feed import CalendarFeed
 from crm.models.change import Change, ChangedField
 from crm.models.company import Company
@@ -45,6 +46,10 @@ __all__ = [
     "Attachment",
     "AuditAction",
     "AuditEntry",
+    "BulkChange",
+    "BulkKind",
+    "BulkSelection",
+    "BulkState",
     "CalendarFeed",
     "Change",
     "ChangedField",
@@ -69,12 +74,14 @@ __all__ = [
     "ImportState",
     "Invitation",
     "Lead",
+    "LeadChange",
     "LeadDuplicate",
     "LeadImport",
     "LeadImportFile",
     "LeadImportRow",
     "LeadMeaning",
     "LeadMerge",
+    "LeadResult",
     "LeadSearch",
     "LeadSource",
     "LeadStatus",

@@ -52,6 +52,8 @@ class AuditAction(models.TextChoices):
     MERGE_UNDONE = "merge_undone", "Undid a merge of leads"
     DEAL_DELETED = "deal_deleted", "Deleted a deal"
     ORGANISATION_RENAMED = "organisation_renamed", "Renamed an organisation"
+    BULK_CHANGE = "bulk_change", "Changed many leads"
+    BULK_CHANGE_CANCELLED = "bulk_change_cancelled", "Cancelled a change of many leads"
     IMPORT = "import", "Imported leads"
     IMPORT_CANCELLED = "import_cancelled", "Cancelled an import"
     IMPORT_UNDONE = "import_undone", "Undid an import"

@@ -3,8 +3,6 @@
 A file is stored in parts, compressed: web servers and workers may be on different machines, and an erasure reaches it.
 """
 
-from array import array
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Self
 from zlib import compress, decompress
@@ -16,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils.timezone import localdate
 
 from crm.models.company import Company
+from crm.models.key_selection import KeySelection
 from crm.models.people import Membership
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
@@ -140,30 +139,15 @@ class DataExport(models.Model):
         return self.finished_at + KEPT_FOR if self.is_ready and self.finished_at else None
 
 
-class ExportSelection(models.Model):
-    """The ids of the exported rows in the order of the list, as they were when the export was asked for.
+class ExportSelection(KeySelection):
+    """The ids of the exported rows, in the order of the list."""
 
-    So neither a filter nor a search has to be kept, and no row is exported twice or left out because others changed.
-    """
-
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
     data_export = models.OneToOneField(DataExport, on_delete=models.CASCADE, related_name="selection")
-    keys = models.BinaryField()
 
     objects: ClassVar[CompanyQuerySet["ExportSelection"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
     def __str__(self) -> str:
         return f"Selection of export {self.data_export_id}"
-
-    def read(self) -> "array[int]":
-        """The ids, 8 bytes each."""
-        return array("q", decompress(bytes(self.keys)))
-
-
-def packed_keys(keys: Iterable[int]) -> tuple[bytes, int]:
-    """The `keys` of a selection, and how many they are."""
-    ids = array("q", keys)
-    return compress(ids.tobytes(), 1), len(ids)
 
 
 class ExportPart(models.Model):

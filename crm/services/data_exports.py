@@ -22,7 +22,7 @@ from crm.models import (
     ExportState,
     Membership,
 )
-from crm.models.data_export import packed_keys
+from crm.models.key_selection import packed_keys
 from crm.services import audit, background, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 

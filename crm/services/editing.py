@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models.functions import Now
 
-from crm.models import AuditAction, Deal, Lead, LeadStatus, Note, Stage
+from crm.models import AuditAction, Deal, Lead, LeadStatus, Note, Stage, User
 from crm.models.lead import LeadMerged, LeadQuerySet
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
@@ -21,6 +21,11 @@ OUTCOME: Final = ("stage", "lost_reason", "outcome_note")  # the fields of a dea
 def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
     """Give all these leads a status. Returns how many had a different one."""
     return leads.current().exclude(status=status).update(status=status, updated_at=Now())
+
+
+def change_owner(*, leads: LeadQuerySet, owner: User | None) -> int:
+    """Give all these leads an owner, or none. Returns how many had another one."""
+    return leads.current().exclude(owner=owner).update(owner=owner, updated_at=Now())
 
 
 def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: Any) -> None:

@@ -23,6 +23,7 @@ from crm.models import (
     Attachment,
     AuditAction,
     AuditEntry,
+    BulkSelection,
     Company,
     CustomField,
     Deal,
@@ -79,6 +80,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
             transaction.on_commit(report)
         lead_erased.send(sender=Lead, company_id=lead.company_id, lead_ids=pks)
         forget_people(lead.company_id)
+        BulkSelection.objects.for_company(lead.company_id).forget(pks)
         deals = [pk for each in leads for pk in _erase(each)]
         LeadDuplicate.objects.of(pks).delete()
         LeadMerge.objects.for_company(lead.company_id).filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()

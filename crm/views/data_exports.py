@@ -15,7 +15,6 @@ from django.views.decorators.vary import vary_on_headers
 from crm.accounts.decorators import MemberRequest, member, require
 from crm.accounts.fresh_password import fresh_password
 from crm.exporting import archive
-from crm.forms.custom_fields import PREFIX
 from crm.forms.data_exports import SHOWN, ExportForm
 from crm.models import DataExport, ExportFormat, ExportKind, FieldSubject
 from crm.models.roles import Action
@@ -27,6 +26,7 @@ from crm.selectors.saved_views import tabs_of
 from crm.services import data_exports
 from crm.views.deals import filtered_deals
 from crm.views.downloads import download
+from crm.views.filtering import filters_in_use, list_address
 from crm.views.leads import chosen_columns, filtered_leads
 
 BROKEN = "Nothing was exported: a filter of this list no longer works. Clear it first."
@@ -55,13 +55,13 @@ def lead_export(request: MemberRequest) -> HttpResponse:
     company, sort = request.membership.company, request.GET.get("sort", "")
     fields = fields_in_use(company, FieldSubject.LEAD)
     filtered = filtered_leads(request, fields)
-    back = _back_to(request, "leads")
+    back = list_address("leads", request.GET.urlencode())
     if filtered.broken:
         messages.error(request, BROKEN)
         return redirect(back)
     view = tabs_of(request.membership, {}, request.GET.get("view", "")).view
     columns = [column.key for column in chosen_columns(request, view, all_columns(company, fields))]
-    asked = _labels(request, filtered.filters)
+    asked = filters_in_use(request, filtered.filters)
     querysets = order_of(sort, company).whole(filtered.qs)
     keys = (pk for rows in querysets for pk in rows.values_list("pk", flat=True).iterator(chunk_size=10_000))
     rows = FilteredList(ExportKind.LEADS, filtered.qs.order_by().count(), keys, columns, asked, back)
@@ -73,28 +73,17 @@ def lead_export(request: MemberRequest) -> HttpResponse:
 def deal_export(request: MemberRequest) -> HttpResponse:
     """Export the deals that the filters in the URL find."""
     filtered, text, found = filtered_deals(request)
-    back = _back_to(request, "deal_list")
+    back = list_address("deal_list", request.GET.urlencode())
     if filtered.form.errors or (request.GET.get("search") and not text):
         messages.error(request, BROKEN)
         return redirect(back)
     keys = in_order(found, request.membership.company, request.GET.get("sort", "")).values_list("pk", flat=True)
     columns = [column.key for column in COLUMNS]
-    asked = _labels(request, filtered.filters)
+    asked = filters_in_use(request, filtered.filters)
     rows = FilteredList(
         ExportKind.DEALS, found.order_by().count(), keys.iterator(chunk_size=10_000), columns, asked, back
     )
     return _export_page(request, rows)
-
-
-def _back_to(request: MemberRequest, page: str) -> str:
-    query = request.GET.urlencode()
-    return f"{reverse(page)}?{query}" if query else reverse(page)
-
-
-def _labels(request: MemberRequest, filters: Iterable[str]) -> list[str]:
-    """The filters in use by name. Their values may be about a person."""
-    used = [name for name in ("search", *filters) if request.GET.get(name)]
-    return [name.removeprefix(PREFIX).replace("_", " ").strip() for name in used]
 
 
 def _export_page(request: MemberRequest, rows: FilteredList) -> HttpResponse:

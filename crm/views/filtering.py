@@ -8,8 +8,10 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponseRedirect
 from django.shortcuts import redirect
+from django.urls import reverse
 
 from crm.accounts.decorators import MemberRequest
+from crm.forms.custom_fields import PREFIX
 from crm.forms.filters import SearchForm
 from crm.services.searches import remember_search
 
@@ -45,3 +47,22 @@ def filter_bar(
         "is_more_open": any(field.value() for field in more),
         "kept": kept or {},
     }
+
+
+def filters_in_use(request: MemberRequest, filters: Iterable[str]) -> list[str]:
+    """The search and those of the filters that are in the URL, by name. Their values may be about a person."""
+    used = [name for name in ("search", *filters) if request.GET.get(name)]
+    return [name.removeprefix(PREFIX).replace("_", " ").strip() for name in used]
+
+
+def query_without(request: MemberRequest, names: Iterable[str]) -> str:
+    """The query string of this URL without these parameters."""
+    query = request.GET.copy()
+    for name in names:
+        query.pop(name, None)
+    return query.urlencode()
+
+
+def list_address(page: str, query: str) -> str:
+    """The address of the page of a list with this query string."""
+    return f"{reverse(page)}?{query}" if query else reverse(page)

@@ -19,6 +19,7 @@ ACTIONS: Final = (
     Page("Add lead", "lead_new", "plus", Action.EDIT_LEADS),
     Page("Add task", "task_new", "plus", Action.EDIT_LEADS),
     Page("Import leads", "lead_imports", "arrow-up-tray", Action.IMPORT_LEADS),
+    Page("Bulk changes", "bulk_changes", "queue-list", Action.EDIT_LEADS),
     Page("Exports", "data_exports", "arrow-down-tray", Action.EXPORT_LEADS),
     Page("My tasks", "tasks", "check-circle", Action.EDIT_LEADS),
     Page("Your account", "account", "user-circle", Action.SEE_LEADS),

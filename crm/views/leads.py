@@ -1,17 +1,17 @@
 """Leads: the list, and viewing, editing, erasing and deleting a lead."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.forms.custom_filters import custom_filters
-from crm.forms.filters import LeadFilter, statuses, tags
+from crm.forms.filters import LeadFilter, colleagues, statuses, tags
 from crm.forms.leads import ErasureForm, LeadForm
 from crm.forms.saved_views import ColumnsForm
 from crm.models import CustomField, FieldSubject, Lead, LeadStatus, LeadType, SavedView
@@ -26,25 +26,24 @@ from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.lead_merges import undoable_merge
 from crm.selectors.leads import LeadColumn, all_columns, columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
-from crm.selectors.status_changes import status_change
 from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_lead
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
-from crm.views.filtering import filter_bar, to_filtered
+from crm.views.filtering import filter_bar, list_address, query_without, to_filtered
 from crm.views.notes import new_note
-from crm.views.shell import back_to, whole_page, with_outcomes
+from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
 
 UNFOLDING_FILTERS = (
     "tag", "type", "has_email", "shared", "created_from", "created_until", "updated_from", "updated_until",
 )  # fmt: skip
+OF_THIS_PAGE = ("after", "before")
 BIGINT_DIGITS = 19
 DUPLICATES_SHOWN = 5
 ADD_ANYWAY = "add_anyway"
-CONFIRMED = "confirmed"
 
 
 @member(Action.SEE_LEADS)
@@ -77,15 +76,17 @@ def leads(request: MemberRequest) -> HttpResponse:
             "search": filtered.search,
             "has_short_word": has_short_word(filtered.search),
             "broken": list(dict.fromkeys(filtered.broken.values())),
-            "without_broken": _address_without(request, (*filtered.broken, "after", "before")),
+            "without_broken": list_address("leads", query_without(request, (*filtered.broken, *OF_THIS_PAGE))),
             "columns": [(column, column.toggled(sort), column.direction(sort)) for column in columns],
             "columns_form": ColumnsForm(shown=columns, offered=offered)
             if views.view is None or views.may_change
             else None,
             "views": views,
             "shown": urlencode(shown),
+            "matching": query_without(request, (*OF_THIS_PAGE, "view")),
             "statuses": statuses(request).offered(),
             "tags": tags(request).offered(),
+            "people": colleagues(request),
             "is_narrowed": any(request.GET.get(name) for name in ("search", *filtered.filters, *filtered.broken)),
         },
     )
@@ -103,56 +104,14 @@ def chosen_columns(request: MemberRequest, view: SavedView | None, offered: Sequ
     return columns_of(chosen.split(), offered)
 
 
-def _address_without(request: MemberRequest, names: Iterable[str]) -> str:
-    """The address of the page without these parameters."""
-    query = request.GET.copy()
-    for name in names:
-        query.pop(name, None)
-    return f"{request.path}?{query.urlencode()}" if query else request.path
-
-
 def _kept(sort: str, views: Tabs) -> dict[str, str]:
     """What stays in the URL when the filters change."""
     return {"sort": sort, "view": str(views.view.pk) if views.view else ""}
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@member(Action.EDIT_LEADS)
-@checked_again
-def lead_bulk_status(request: MemberRequest) -> HttpResponse:
-    """Give all selected leads one status. If that sends conversions, a GET asks first and a POST redirects to it."""
-    values = request.POST if request.method == "POST" else request.GET
-    if request.method != "POST" and not values:
-        return redirect("leads")
-    status = own_or_404(LeadStatus.objects.select_related("company"), request, values.get("status"))
-    own, selected = selected_leads(request, values), selected_keys(values)
-    back = back_to(request, default=reverse("leads"))
-    if archived_since(request, status):
-        return redirect(back)
-    change = status_change(own, status)
-    if request.method != "POST":
-        context = {"status": status, "selected": selected, "change": change, "back": back}
-        return render(request, "crm/leads/bulk_status.html", context)
-    if change.conversion_count and CONFIRMED not in values:
-        query = urlencode({"status": status.pk, "lead": selected, "next": back}, doseq=True)
-        return whole_page(request, f"{reverse('lead_bulk_status')}?{query}")
-    if selected:
-        changed = change_status(leads=own, status=status)
-        tell(request, f"{changed} lead{'s are' if changed != 1 else ' is'} now {status}.")
-    else:
-        messages.warning(request, "Select the leads to change first.")
-    return redirect(back)
-
-
 def selected_keys(values: QueryDict) -> list[str]:
     """The keys of the selected leads, in the form or the URL."""
     return [pk for pk in values.getlist("lead") if pk.isascii() and pk.isdigit() and len(pk) < BIGINT_DIGITS]
-
-
-def selected_leads(request: MemberRequest, values: QueryDict) -> LeadQuerySet:
-    """Those of the company's leads that are selected."""
-    own = Lead.objects.for_company(request.membership.company).filter(merged_into=None)
-    return own.filter(pk__in=selected_keys(values))
 
 
 def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:

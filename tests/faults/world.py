@@ -54,7 +54,9 @@ PRODUCTION = {"DEBUG": "off", "ALLOWED_HOSTS": "127.0.0.1", "LEADMACHINE_HTTPS":
 SORRY = {"detail": errors.SORRY}  # what the API says where the database is away
 
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
-ABOUT_TIMERS = r"The (sweep|watch|count of the log|housekeeping|post|imports|exports|check-up of company \d+) failed"
+ABOUT_TIMERS = (
+    r"The (sweep|watch|count of the log|housekeeping|post|imports|exports|bulk changes|check-up of company \d+) failed"
+)
 ABOUT_DATABASE = (
     rf"OperationalError|InterfaceError|{ABOUT_TIMERS}"
     r"|Old rows of \S+ could not be deleted|Company \d+ could not be evaluated|psycopg|terminating connection"

@@ -10,8 +10,23 @@ from django.core.serializers import serialize
 from django.test import Client
 from rest_framework.test import APIClient
 
-from crm.models import Change, Company, Deal, Lead, LeadDuplicate, LeadStatus, LostReason, Stage, Tag
+from crm.models import (
+    BulkChange,
+    BulkKind,
+    Change,
+    Company,
+    Deal,
+    Lead,
+    LeadChange,
+    LeadDuplicate,
+    LeadStatus,
+    LostReason,
+    Membership,
+    Stage,
+    Tag,
+)
 from crm.models.roles import Role
+from crm.services import bulk_changes
 from crm.services.editing import change_status, move_deal
 from crm.services.erasure import erase_lead
 from tests.capi.conftest import send_all
@@ -29,9 +44,13 @@ class Scene:
     folder: Path
 
     @cached_property
+    def member(self) -> Membership:
+        return join(self.company, Role.ADMIN)
+
+    @cached_property
     def web(self) -> Client:
         client = Client()
-        client.force_login(join(self.company, Role.ADMIN).user, backend="crm.accounts.adapter.EmailBackend")
+        client.force_login(self.member.user, backend="crm.accounts.adapter.EmailBackend")
         return client
 
     @cached_property
@@ -192,6 +211,36 @@ def an_organisation_with_another_name(scene: Scene) -> None:
     Lead.objects.filter(pk=scene.lead.pk).update(organisation="Acme")
     scene.web.post("/organisations/acme/rename/", {"name": "Bach", "lead_count": "1", "confirmed": "1"})
     assert Lead.objects.get(pk=scene.lead.pk).organisation == "Bach"
+
+
+@way("POST bulk_change_new", fires="lead_qualified")
+def the_status_of_all_leads_that_match(scene: Scene) -> None:
+    address = f"/leads/changes/new/?change=status&to={scene.qualified.pk}"
+    scene.web.post(address, {"count": 1, "conversions": 1, "newest": scene.lead.pk})
+
+
+@way("POST bulk_change_cancel", fires="lead_qualified")
+def the_status_of_many_in_the_background(scene: Scene) -> None:
+    """The first of two is cancelled before it begins."""
+    change = LeadChange(BulkKind.STATUS, scene.qualified)
+    asked = {"change": change, "keys": [scene.lead.pk], "confirmed": 1, "filters": []}
+    first, _ = [bulk_changes.start(membership=scene.member, **asked) for _ in range(2)]
+    scene.web.post(f"/leads/changes/{first.pk}/cancel/")
+    bulk_changes.work_through(lambda: True)
+    assert set(BulkChange.objects.values_list("state", flat=True)) == {"cancelled", "done"}
+
+
+@way("POST lead_bulk_owner", fires="")
+def the_owner_of_ticked_leads(scene: Scene) -> None:
+    scene.web.post("/leads/owner/", {"owner": scene.member.user_id, "lead": [scene.lead.pk]})
+    scene.lead.refresh_from_db()
+    assert scene.lead.owner == scene.member.user
+
+
+@way("POST lead_bulk_delete")
+def deleting_ticked_leads(scene: Scene) -> None:
+    scene.web.post("/leads/delete/", {"lead": [scene.lead.pk], "confirmed": "1"})
+    assert not Lead.objects.exists()
 
 
 @way("POST deal_new", fires="deal_created deal_won")

@@ -30,6 +30,8 @@ EXEMPT: Final = {
     "crm_leadimportrow.company_id": "a company is deleted by the operator, if ever, and its rows with their imports",
     "crm_leadimportfile.company_id": "there are few files, and they go with their imports",
     "crm_dataexport.made_by_id": ONE_BY_ONE,
+    "crm_bulkchange.made_by_id": ONE_BY_ONE,
+    "crm_bulkselection.company_id": "there are few, and they go with their bulk changes",
     **dict.fromkeys(
         ["crm_exportpart.company_id", "crm_exportselection.company_id"], "they are few, and go with their exports"
     ),

@@ -33,6 +33,7 @@ from crm.models import (
     ApiKey,
     AuditAction,
     AuditEntry,
+    BulkChange,
     Company,
     CrmEvent,
     DataExport,
@@ -179,6 +180,11 @@ def data_export(member: Membership, moment: datetime) -> Model:
     return made
 
 
+def bulk_change(member: Membership, moment: datetime) -> Model:
+    fields = {"kind": "delete", "state": "done", "lead_count": 1, "finished_at": moment}
+    return BulkChange.objects.create(company=member.company, made_by=member.user, **fields)
+
+
 def unread_file(member: Membership, moment: datetime) -> Model:
     of_import = lead_import(member, moment, state="reading")
     return LeadImportFile.objects.create(company=member.company, lead_import=of_import, content=b"x")
@@ -267,6 +273,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.AuditEntry": [(30, sign_in), (2 * 366, audited)],
     "crm.IdempotencyRecord": [(7, posted_form)],
     "crm.DataExport": [(1, data_export)],
+    "crm.BulkChange": [(30, bulk_change)],
     "crm.LeadImportRow": [(7, row_of_nothing_started), (7, row_of_ended_import)],
     "crm.LeadImportFile": [(7, unread_file)],
     "crm.LeadImport": [(2 * 366, lead_import)],

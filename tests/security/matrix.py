@@ -163,6 +163,12 @@ ROWS: dict[str, Row] = {
     "lead_field": _form(Action.EDIT_LEADS, "lead", lambda world: {"phone": "+31 20 555 0100"}, field="phone"),
     "lead_status": _do(Action.EDIT_LEADS, "lead", lambda world: {"status": world.ids["status"]}),
     "lead_bulk_status": _form(Action.EDIT_LEADS, body=lambda world: {"status": world.ids["status"], "lead": []}),
+    "lead_bulk_owner": _do(Action.EDIT_LEADS, body=lambda world: {"owner": world.ids["owner"], "lead": []}),
+    "lead_bulk_delete": _form(Action.DELETE_LEADS, body=lambda world: {"lead": []}),
+    "bulk_changes": _see(Action.EDIT_LEADS),
+    "bulk_change_new": _form(Action.EDIT_LEADS),  # to delete, only an admin: tests/crm/views/test_bulk_changes.py
+    "bulk_change": _see(Action.EDIT_LEADS, "bulk_change"),
+    "bulk_change_cancel": _do(Action.EDIT_LEADS, "bulk_change"),
     "lead_tags": _do(Action.EDIT_LEADS, "lead", lambda world: {"remove": world.ids["tag"]}),
     "lead_bulk_tags": _do(Action.EDIT_LEADS, body=lambda world: {"tag": world.ids["tag"], "lead": []}),
     "deal_tags": _do(Action.EDIT_LEADS, "deal", lambda world: {"remove": world.ids["tag"]}),

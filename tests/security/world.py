@@ -13,6 +13,8 @@ from capi.models import Attempt, Backfill, Connection, ConversionEvent, Conversi
 from crm.models import (
     ApiKey,
     AuditAction,
+    BulkChange,
+    BulkSelection,
     Company,
     CustomField,
     DataExport,
@@ -37,6 +39,7 @@ from crm.models import (
     TaskReminder,
     User,
 )
+from crm.models.key_selection import packed_keys
 from crm.models.recorder import acting_as
 from crm.models.roles import Role
 from crm.models.tag import add_links
@@ -138,6 +141,10 @@ def _fill(world: World, number: str) -> None:
         company=company, made_by=owner, kind="leads", format="csv", state="done", row_count=1, finished_at=now()
     )
     ExportPart(company=company, data_export=data_export).write(f"{mark} row\n".encode())
+    bulk_change = BulkChange.objects.create(
+        company=company, made_by=owner, kind="add_tag", target=tag.pk, lead_count=1, refusals={f"{mark} reason": 1}
+    )
+    BulkSelection.objects.create(company=company, bulk_change=bulk_change, keys=packed_keys([lead.pk])[0])
     with acting_as(None, history_only=True):
         merged = Lead.objects.create(company=company, first_name=mark, last_name=f"{mark}ssen", merged_into=lead)
     LeadMerge.objects.create(company=company, kept=lead, gone=merged, before={"title": f"{mark} seller"}, written={})
@@ -149,6 +156,7 @@ def _fill(world: World, number: str) -> None:
         "key": ApiKey.objects.for_company(company)[0].pk, "member": world.members[Role.OPS].pk,
         "invitation": invitation.pk, "status": lead.status_id, "stage": deal.stage_id, "owner": owner.pk,
         "backfill": backfill.pk, "lead_import": lead_import.pk, "data_export": data_export.pk,
+        "bulk_change": bulk_change.pk,
         "connection": Connection.objects.get(company=company).pk,
         "task": task.pk, "note": note.pk, "file": file.pk,
         "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,

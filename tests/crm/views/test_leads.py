@@ -197,9 +197,9 @@ def test_the_number_of_queries_does_not_grow_with_the_leads(client_as, sales, co
         make_lead(company, first_name=f"Lead {number}", owner=sales.user)
     client = client_as(sales)
 
-    # session, user, memberships, custom fields, count, page with its tags, views; to choose from: statuses, tags; for
-    # the filters: sources in use and listed, types, statuses, colleagues, tags
-    with django_assert_num_queries(16):
+    # session, user, memberships, custom fields, count, page with its tags, views; to choose from: statuses, tags,
+    # colleagues; for the filters: sources in use and listed, types, statuses, colleagues, tags
+    with django_assert_num_queries(17):
         client.get("/leads/")
 
 

@@ -1,0 +1,163 @@
+"""Bulk changes: one change of all leads that matched a list, made in the background and kept for a month.
+
+A lead is changed as if somebody had changed it alone (`crm.services.lead_changes`).
+"""
+
+from array import array
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar, Final, Self
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from crm.models.company import Company
+from crm.models.key_selection import KeySelection, packed_keys
+from crm.models.people import User
+from crm.models.picklist import Tag
+from crm.models.roles import Action
+from crm.models.steps import LeadStatus
+from crm.models.tenancy import CompanyQuerySet
+
+KEPT_FOR: Final = timedelta(days=30)  # after its end
+NOBODY: Final = 0  # stands for a lead that was erased: no lead has this id
+
+
+class BulkKind(models.TextChoices):
+    """What is done to each lead."""
+
+    STATUS = "status", "Set the status"
+    OWNER = "owner", "Set the owner"
+    ADD_TAG = "add_tag", "Add a tag"
+    REMOVE_TAG = "remove_tag", "Remove a tag"
+    DELETE = "delete", "Delete"
+
+    @property
+    def needs(self) -> Action:
+        """What one has to be allowed to do for it."""
+        return Action.DELETE_LEADS if self == BulkKind.DELETE else Action.EDIT_LEADS
+
+
+@dataclass(frozen=True, slots=True)
+class LeadChange:
+    """What is done to each lead. `target` is the new status or owner, or the tag; None for no owner, and to delete."""
+
+    kind: BulkKind
+    target: LeadStatus | User | Tag | None = None
+
+
+class LeadResult(models.TextChoices):
+    """What became of a lead. The four add up to those that the work has come to."""
+
+    CHANGED = "changed", "Changed"
+    UNCHANGED = "unchanged", "Already so"
+    GONE = "gone", "No longer there"
+    REFUSED = "refused", "Refused"
+
+
+class BulkState(models.TextChoices):
+    """The states of a bulk change. A worker has something to do in those of `AT_WORK`."""
+
+    WAITING = "waiting", "Waiting"
+    RUNNING = "running", "Running"
+    DONE = "done", "Finished"
+    CANCELLED = "cancelled", "Cancelled"
+    STOPPED = "stopped", "Stopped"
+
+
+AT_WORK: Final = (BulkState.WAITING, BulkState.RUNNING)
+
+
+class BulkChangeQuerySet(CompanyQuerySet["BulkChange"]):
+    def at_work(self) -> Self:
+        """Those that a worker has something to do for."""
+        return self.filter(state__in=AT_WORK)
+
+    def end(self, state: BulkState, problem: str = "") -> bool:
+        """End those that are at work, and forget the leads that they were about. False if there are none."""
+        pks = list(self.at_work().values_list("pk", flat=True))
+        with transaction.atomic():
+            ended = BulkChange.objects.filter(pk__in=pks).at_work()
+            if not ended.update(state=state, problem=problem, finished_at=Now()):
+                return False
+            BulkSelection.objects.filter(bulk_change__in=pks).delete()
+        return True
+
+
+class BulkChange(models.Model):
+    """A change of many leads that someone has asked for, and how far the work on it has come.
+
+    `target` is the key of the new status or owner, or of the tag. It is no foreign key: what it refers to may be
+    deleted, and “no owner” is not the same as an owner who is gone. `reached` counts leads, of `lead_count`. `done`
+    has how many of them had each `LeadResult`, and `refusals` for how many there was each reason.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="bulk_changes", db_index=False)
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    kind = models.CharField(max_length=10, choices=BulkKind.choices)
+    target = models.BigIntegerField(null=True)
+    state = models.CharField(max_length=10, choices=BulkState.choices, default=BulkState.WAITING)
+    problem = models.CharField(max_length=300, blank=True, default="", db_default="")  # why it stopped, in a sentence
+    lead_count = models.PositiveIntegerField()
+    reached = models.PositiveIntegerField(default=0, db_default=0)
+    done = models.JSONField(default=dict)
+    refusals = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[BulkChangeQuerySet] = BulkChangeQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["company", "id"], name="bulk_change_of_company"),
+            models.UniqueConstraint(
+                fields=["company"], condition=Q(state=BulkState.RUNNING), name="one_bulk_change_at_a_time"
+            ),
+        ]
+        indexes = [models.Index(fields=["state"], name="bulk_changes_at_work", condition=Q(state__in=AT_WORK))]
+
+    def __str__(self) -> str:
+        return f"Bulk change {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("bulk_change", args=[self.pk])
+
+    @property
+    def is_at_work(self) -> bool:
+        return self.state in AT_WORK
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state == BulkState.WAITING
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.state == BulkState.STOPPED
+
+
+class BulkSelectionQuerySet(CompanyQuerySet["BulkSelection"]):
+    def forget(self, leads: Collection[int]) -> None:
+        """Take these leads out. Another number stands in their places, so that the work goes on where it is."""
+        for selection in self:
+            keys = selection.read()
+            if not set(leads).isdisjoint(keys):
+                kept = array("q", (NOBODY if key in leads else key for key in keys))
+                self.filter(pk=selection.pk).update(keys=packed_keys(kept)[0])
+
+
+class BulkSelection(KeySelection):
+    """The ids of the leads that are changed. It is deleted once the change has ended."""
+
+    bulk_change = models.OneToOneField(BulkChange, on_delete=models.CASCADE, related_name="selection")
+
+    objects: ClassVar[BulkSelectionQuerySet] = BulkSelectionQuerySet.as_manager()  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return f"Selection of bulk change {self.bulk_change_id}"

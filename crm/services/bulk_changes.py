@@ -1,0 +1,182 @@
+"""Bulk changes of leads: a few at once, all others in the background, chunk by chunk.
+
+A chunk is one transaction that holds the lock of the change's row: no two workers do the same one, and a process that
+dies has done the whole chunk or none of it, with the count and the place to go on from.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+
+from crm.models import (
+    AuditAction,
+    BulkChange,
+    BulkKind,
+    BulkSelection,
+    BulkState,
+    Company,
+    LeadChange,
+    LeadResult,
+    Membership,
+)
+from crm.models.key_selection import packed_keys
+from crm.models.lead_import import add_counts
+from crm.models.recorder import acting_as
+from crm.services import audit, background
+from crm.services.deadlocks import tried_again
+from crm.services.lead_changes import ChangedLeads, TargetGone, change_leads, lead_change
+from postgresql.bounds import LONG_SECONDS, statements_may_take
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE: Final = 100  # leads that are changed while their member waits
+CHUNK: Final = 500
+DELETED_CHUNK: Final = 25  # a lead goes with its deals, notes and files, in some twenty statements
+AT_WORK_AT_MOST: Final = 5  # of a company: one that runs, and those that wait for it
+NOTHING: Final = "Nothing was changed: no lead matches these filters any more."
+BUSY: Final = f"Your company has {AT_WORK_AT_MOST} bulk changes at work. Wait until one is done, or cancel it."
+FAILED: Final = "Something went wrong on our side. Try again, or ask your operator to check the log."
+NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer do this."
+
+
+class MoreLeads(Exception):
+    """More leads match by now than have been confirmed. Nothing was changed."""
+
+
+def change_at_once(
+    *, membership: Membership, change: LeadChange, keys: Sequence[int], filters: Sequence[str] | None = None
+) -> ChangedLeads:
+    """Change these few leads of the company now. `filters`: the names of those in use, if all that match are meant."""
+    with transaction.atomic():
+        done = change_leads(company=membership.company, change=change, keys=keys)
+        _record(membership, change, len(keys), filters)
+    return done
+
+
+def start(
+    *, membership: Membership, change: LeadChange, keys: Iterable[int], confirmed: int, filters: Sequence[str]
+) -> BulkChange:
+    """Let a worker change the company's leads with these keys, of which so many have been confirmed.
+
+    Raises MoreLeads, and ValidationError if there are none, or too many changes at work.
+    """
+    company = membership.company
+    with transaction.atomic(), statements_may_take(LONG_SECONDS):
+        Company.objects.hold(company.pk)  # whoever is erased from now on is taken out of the selection
+        if BulkChange.objects.for_company(company).at_work().count() >= AT_WORK_AT_MOST:
+            raise ValidationError(BUSY)
+        packed, count = packed_keys(keys)
+        if count > confirmed:
+            raise MoreLeads
+        if not count:
+            raise ValidationError(NOTHING)
+        target = change.target.pk if change.target else None
+        new = BulkChange.objects.create(
+            company=company, made_by=membership.user, kind=change.kind, target=target, lead_count=count
+        )
+        BulkSelection.objects.create(company=company, bulk_change=new, keys=packed)
+        _record(membership, change, count, filters, about=new)
+    return new
+
+
+def cancel(*, bulk_change: BulkChange) -> bool:
+    """End it after the current chunk; what is changed by then stays. Returns False if it has ended."""
+    with transaction.atomic():
+        is_cancelled = BulkChange.objects.filter(pk=bulk_change.pk).end(BulkState.CANCELLED)
+        if is_cancelled:
+            audit.record(company=bulk_change.company_id, action=AuditAction.BULK_CHANGE_CANCELLED, about=bulk_change)
+    return is_cancelled
+
+
+def work_through(go_on: Callable[[], bool]) -> None:
+    """Do the work on all bulk changes, a chunk of each in turn, until there is none left or `go_on` says no."""
+    background.work_through(BulkChange.objects.at_work(), advance, go_on=go_on)
+
+
+def advance(pk: int) -> bool:
+    """Do the next chunk of a bulk change. False if there is none, or it has to wait.
+
+    An error ends the change, because it would come again with each try; but not that of a database that is away or
+    slow.
+    """
+    try:
+        return _next_chunk_or_reason(pk)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("Bulk change %s has failed.", pk)
+        BulkChange.objects.filter(pk=pk).end(BulkState.STOPPED, FAILED)
+        return False
+
+
+def _next_chunk_or_reason(pk: int) -> bool:
+    try:
+        return _next_chunk(pk)
+    except IntegrityError:  # the status or tag was deleted in this moment. Looked for again, it is gone
+        return _next_chunk(pk)
+
+
+@tried_again
+@transaction.atomic
+def _next_chunk(pk: int) -> bool:
+    at_work = BulkChange.objects.at_work()
+    rows = at_work.filter(pk=pk).select_related("company", "made_by")
+    bulk_change = rows.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
+    if bulk_change is None or at_work.for_company(bulk_change.company_id).filter(pk__lt=pk).exists():
+        return False
+    try:
+        change = _allowed_change(bulk_change)
+    except TargetGone as reason:
+        return BulkChange.objects.filter(pk=pk).end(BulkState.STOPPED, str(reason))
+    with statements_may_take(LONG_SECONDS), acting_as(bulk_change.made_by, action=uuid.uuid4()):
+        _change_next(bulk_change, change)
+    if bulk_change.reached == bulk_change.lead_count:
+        BulkChange.objects.filter(pk=pk).end(BulkState.DONE)
+    return True
+
+
+def _allowed_change(bulk_change: BulkChange) -> LeadChange:
+    """What is to be done. Raises TargetGone if it can't be any more.
+
+    The person may have been deactivated or have another role by now, or the company was switched off.
+    """
+    kind = BulkKind(bulk_change.kind)
+    members = Membership.objects.for_company(bulk_change.company_id).active().of_open_companies()
+    member = members.filter(user=bulk_change.made_by_id).first()
+    if member is None or not member.may(kind.needs):
+        raise TargetGone(NO_LONGER_ALLOWED)
+    return lead_change(company=bulk_change.company, kind=kind, target=bulk_change.target)
+
+
+def _change_next(bulk_change: BulkChange, change: LeadChange) -> None:
+    keys = BulkSelection.objects.get(bulk_change=bulk_change).read()
+    size = DELETED_CHUNK if change.kind == BulkKind.DELETE else CHUNK
+    chunk = keys[bulk_change.reached : bulk_change.reached + size]
+    done = change_leads(company=bulk_change.company, change=change, keys=chunk)
+    bulk_change.state = BulkState.RUNNING
+    bulk_change.reached += len(chunk)
+    bulk_change.done = add_counts(bulk_change.done, {result.value: done[result] for result in LeadResult})
+    bulk_change.refusals = add_counts(bulk_change.refusals, dict(done.refusals))
+    bulk_change.save(update_fields=["state", "reached", "done", "refusals"])
+
+
+def _record(
+    membership: Membership,
+    change: LeadChange,
+    count: int,
+    filters: Sequence[str] | None,
+    about: BulkChange | None = None,
+) -> None:
+    """Write it into the audit log, with the number of the new status, owner or tag."""
+    details: audit.Details = {"change": change.kind.value, "leads": count}
+    if change.target is not None:
+        details["to"] = change.target.pk
+    if filters is not None:
+        details["filters"] = list(filters)
+    audit.record(
+        company=membership.company, action=AuditAction.BULK_CHANGE, about=about, details=details, actor=membership.user
+    )

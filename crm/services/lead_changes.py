@@ -1,0 +1,123 @@
+"""One change of several leads: each is changed as it would be alone, and what became of it is counted."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from crm.models import BulkKind, Company, Lead, LeadChange, LeadResult, LeadStatus, Membership, Tag, User
+from crm.models.lead import LeadQuerySet, PersonErased
+from crm.services.deadlocks import tried_again
+from crm.services.editing import change_owner, change_status, delete
+from crm.services.tags import put_tag, take_tag
+
+TARGETS: Final[Mapping[BulkKind, Any]] = {
+    BulkKind.STATUS: LeadStatus,
+    BulkKind.ADD_TAG: Tag,
+    BulkKind.REMOVE_TAG: Tag,
+}
+OTHER_REASON: Final = "The database did not accept the change."
+LONGEST_REASON: Final = 200  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedLeads:
+    """How many leads had each `LeadResult`, and for how many there was each reason to refuse the change."""
+
+    counts: Mapping[str, int]
+    refusals: Mapping[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, result: LeadResult) -> int:
+        return self.counts.get(result, 0)
+
+
+class TargetGone(Exception):
+    """The status, the owner or the tag can't be chosen any more. The message is for the user."""
+
+
+class TargetArchived(TargetGone):
+    """The status or tag was archived."""
+
+
+def lead_change(*, company: Company, kind: BulkKind, target: int | None) -> LeadChange:
+    """The change for the key of a status, an owner or a tag. Raises TargetGone, or TargetArchived."""
+    if kind == BulkKind.DELETE:
+        return LeadChange(kind)
+    if kind == BulkKind.OWNER:
+        return LeadChange(kind, None if target is None else _owner(company, target))
+    entry = TARGETS[kind].objects.for_company(company).select_related("company").filter(pk=target).first()
+    if entry is None:
+        raise TargetGone(f"The {TARGETS[kind]._meta.verbose_name} was deleted.")
+    if not entry.is_offered and kind != BulkKind.REMOVE_TAG:
+        raise TargetArchived(f"{entry} was archived. Choose another {entry._meta.verbose_name}.")
+    return LeadChange(kind, entry)
+
+
+def _owner(company: Company, pk: int) -> User:
+    member = Membership.objects.for_company(company).filter(user=pk).select_related("user").first()
+    if member is None:
+        raise TargetGone("The owner is no longer in your company.")
+    return member.user
+
+
+@tried_again
+@transaction.atomic
+def change_leads(*, company: Company, change: LeadChange, keys: Collection[int]) -> ChangedLeads:
+    """Change the company's leads with these keys, in one transaction.
+
+    They are locked first, in the order of all changes: so what is counted is what happens. If one of them can't be
+    changed, each is tried alone.
+    """
+    rows = Lead.objects.for_company(company).current().filter(pk__in=keys).order_by("pk")
+    held = list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
+    gone: dict[str, int] = {LeadResult.GONE: len(keys) - len(held)}
+    try:
+        changed = _change(change, held)
+    except (ValidationError, IntegrityError):
+        counts, refusals = _one_by_one(change, held)
+        return ChangedLeads({**gone, **counts}, refusals)
+    return ChangedLeads({**gone, LeadResult.CHANGED: changed, LeadResult.UNCHANGED: len(held) - changed})
+
+
+def _one_by_one(change: LeadChange, held: Collection[int]) -> tuple[Counter[str], Counter[str]]:
+    counts: Counter[str] = Counter()
+    refusals: Counter[str] = Counter()
+    for pk in held:
+        try:
+            counts[LeadResult.CHANGED if _change(change, [pk]) else LeadResult.UNCHANGED] += 1
+        except (ValidationError, IntegrityError) as error:
+            counts[LeadResult.REFUSED] += 1
+            refusals[_reason(error)[:LONGEST_REASON]] += 1
+    return counts, refusals
+
+
+def _reason(error: ValidationError | IntegrityError) -> str:
+    """In a sentence. That of the database itself may have what is in the row."""
+    if isinstance(error, ValidationError):
+        return str(error.messages[0])
+    return str(error) if isinstance(error, PersonErased) else OTHER_REASON
+
+
+@transaction.atomic
+def _change(change: LeadChange, keys: Collection[int]) -> int:
+    """Returns how many leads had been different."""
+    return STEPS[change.kind](Lead.objects.filter(pk__in=keys), change.target)
+
+
+def _delete(leads: LeadQuerySet, target: None) -> int:
+    rows = list(leads.order_by("pk"))
+    for row in rows:
+        delete(row=row)
+    return len(rows)
+
+
+STEPS: Final[Mapping[BulkKind, Callable[[LeadQuerySet, Any], int]]] = {
+    BulkKind.STATUS: lambda leads, status: change_status(leads=leads, status=status),
+    BulkKind.OWNER: lambda leads, owner: change_owner(leads=leads, owner=owner),
+    BulkKind.ADD_TAG: lambda leads, tag: put_tag(rows=leads, tag=tag),
+    BulkKind.REMOVE_TAG: lambda leads, tag: take_tag(rows=leads, tag=tag),
+    BulkKind.DELETE: _delete,
+}

@@ -1,0 +1,203 @@
+"""Bulk changes: one change of all leads that match a list, its question and its progress."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404, require
+from crm.models import BulkChange, BulkKind, FieldSubject, Lead, LeadChange, LeadResult, LeadStatus
+from crm.models.lead import LeadQuerySet
+from crm.models.roles import Action
+from crm.selectors import bulk_changes as selector
+from crm.selectors.custom_fields import fields_in_use
+from crm.selectors.status_changes import StatusChange, status_change
+from crm.services import bulk_changes
+from crm.services.bulk_changes import AT_ONCE, MoreLeads
+from crm.services.lead_changes import ChangedLeads, TargetArchived, TargetGone, lead_change
+from crm.views.editing import FORM_KEY, add_once, form_key
+from crm.views.filtering import filters_in_use, list_address, query_without
+from crm.views.leads import BIGINT_DIGITS, filtered_leads
+from crm.views.undo import tell
+from postgresql.bounds import LONG_SECONDS, statements_may_take
+
+CHANGE, TO = "change", "to"  # parameters of the URL, next to those of the filters
+COUNT, CONVERSIONS, NEWEST = "count", "conversions", "newest"  # what has been confirmed
+BROKEN: Final = "Nothing was changed: a filter of this list no longer works. Clear it first."
+MORE: Final = "Nothing was changed yet: by now, it is about more leads or conversions than before. Check it again."
+
+
+def question_address(filters: str, change: LeadChange) -> str:
+    """The address of the question about all leads that these filters, a query string, find."""
+    query = [(name, value) for name, value in parse_qsl(filters) if name not in (CHANGE, TO)]
+    target = str(change.target.pk) if change.target else ""
+    return f"{reverse('bulk_change_new')}?{urlencode([*query, (CHANGE, change.kind.value), (TO, target)])}"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.EDIT_LEADS)
+@checked_again
+def bulk_change_new(request: MemberRequest) -> HttpResponse:
+    """Ask about a change of all leads that the filters in the URL find, and make it."""
+    back = list_address("leads", query_without(request, (CHANGE, TO)))
+    if CHANGE not in request.GET:
+        return redirect(back)
+    fields = fields_in_use(request.membership.company, FieldSubject.LEAD)
+    filtered = filtered_leads(request, fields)
+    try:
+        change = asked_change(request, request.GET.get(CHANGE, ""), request.GET.get(TO, ""))
+        if filtered.broken:
+            raise ValidationError(BROKEN)
+        filters = filters_in_use(request, filtered.filters)
+        with statements_may_take(LONG_SECONDS):
+            if request.method == "POST":
+                return _make(request, change, filtered.qs, filters, back)
+            return render(
+                request, "crm/bulk_changes/question.html", _question(request, change, filtered.qs, filters, back)
+            )
+    except MoreLeads:
+        messages.warning(request, MORE)
+        return redirect(request.get_full_path())
+    except ValidationError as error:
+        messages.error(request, error.message)
+        return redirect(back)
+
+
+def asked_change(request: MemberRequest, kind: str, target: str) -> LeadChange:
+    """The change that somebody has chosen.
+
+    Raises ValidationError if the status or tag was archived; Http404 for no kind or target of the company, and
+    PermissionDenied.
+    """
+    if kind not in BulkKind or (target and not _is_key(target)):
+        raise Http404
+    require(request.membership, BulkKind(kind).needs)
+    key = int(target) if target else None
+    try:
+        return lead_change(company=request.membership.company, kind=BulkKind(kind), target=key)
+    except TargetArchived as archived:
+        raise ValidationError(f"Nothing was changed: {archived}") from archived
+    except TargetGone as gone:
+        raise Http404 from gone
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < BIGINT_DIGITS
+
+
+def _question(
+    request: MemberRequest, change: LeadChange, leads: LeadQuerySet, filters: Sequence[str], back: str
+) -> dict[str, Any]:
+    """The context of the question. Raises ValidationError if no lead matches."""
+    own = Lead.objects.for_company(request.membership.company)
+    newest = own.order_by("-pk").values_list("pk", flat=True).first() or 0
+    count = leads.order_by().count()
+    if not count:
+        raise ValidationError(bulk_changes.NOTHING)
+    return {
+        "title": selector.title_of(change.kind, change.target, count),
+        "count": count,
+        "newest": newest,
+        "filters": filters,
+        "status": change.target,
+        "change": _expected(change, leads),
+        "belongings": selector.belongings_of(request.membership.company, leads)
+        if change.kind == BulkKind.DELETE
+        else None,
+        "is_at_once": count <= AT_ONCE,
+        "back": back,
+        FORM_KEY: form_key(request),
+    }
+
+
+def _expected(change: LeadChange, leads: LeadQuerySet) -> StatusChange | None:
+    return status_change(leads.order_by(), change.target) if isinstance(change.target, LeadStatus) else None
+
+
+def _make(
+    request: MemberRequest, change: LeadChange, leads: LeadQuerySet, filters: Sequence[str], back: str
+) -> HttpResponse:
+    """Make the change: of a few leads at once, of more in the background. Leads that were added since are left out.
+
+    Raises MoreLeads if more match, or more conversions would be sent, than have been confirmed, and ValidationError.
+    """
+    leads = leads.filter(pk__lte=_posted(request, NEWEST))
+    confirmed = _posted(request, COUNT)
+    expected = _expected(change, leads)
+    if not confirmed or (expected and expected.conversion_count > _posted(request, CONVERSIONS)):
+        raise MoreLeads
+    keys = leads.order_by("pk").values_list("pk", flat=True)
+    if confirmed > AT_ONCE:
+        start = partial(
+            bulk_changes.start,
+            membership=request.membership,
+            change=change,
+            keys=keys.iterator(chunk_size=10_000),
+            confirmed=confirmed,
+            filters=filters,
+        )
+        return add_once(request, "bulk_change", start, told="The leads are being changed in the background.")
+    few = list(keys[: AT_ONCE + 1])
+    if len(few) > confirmed:
+        raise MoreLeads
+    if not few:
+        raise ValidationError(bulk_changes.NOTHING)
+    done = bulk_changes.change_at_once(membership=request.membership, change=change, keys=few, filters=filters)
+    tell_changed(request, change, done)
+    return redirect(back)
+
+
+def _posted(request: MemberRequest, name: str) -> int:
+    text = request.POST.get(name, "")
+    return int(text) if _is_key(text) else 0
+
+
+def tell_changed(request: MemberRequest, change: LeadChange, done: ChangedLeads) -> None:
+    """Add a message about what was changed, with an offer to undo it, and one for each reason of a refusal."""
+    if done[LeadResult.CHANGED] or not done.refusals:
+        tell(request, selector.sentence_of(change.kind, change.target, done[LeadResult.CHANGED]))
+    for reason, count in done.refusals.items():
+        messages.error(request, f"Not changed: {selector.counted(count)}. {reason}")
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@member(Action.EDIT_LEADS)
+def overview(request: MemberRequest) -> HttpResponse:
+    """The company's bulk changes of the last month, with their progress."""
+    changes = selector.changes_of(request.membership.company)
+    context = {"changes": changes, "is_at_work": any(each.row.is_at_work for each in changes)}
+    return render(request, f"crm/bulk_changes/{'_list' if request.htmx else 'list'}.html", context)
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@member(Action.EDIT_LEADS)
+def detail(request: MemberRequest, pk: int) -> HttpResponse:
+    """The progress of a bulk change, and its result from its end on."""
+    change = selector.listed_change(_own(request, pk))
+    template = "_progress" if request.htmx and change.row.is_at_work else "progress"
+    return render(request, f"crm/bulk_changes/{template}.html", {"change": change, "row": change.row})
+
+
+@require_POST
+@member(Action.EDIT_LEADS)
+def cancel(request: MemberRequest, pk: int) -> HttpResponse:
+    bulk_change = _own(request, pk)
+    if bulk_changes.cancel(bulk_change=bulk_change):
+        messages.success(request, "Cancelled. Leads that were changed by then stay as they are now.")
+    return redirect(bulk_change)
+
+
+def _own(request: MemberRequest, pk: int) -> BulkChange:
+    bulk_change = own_or_404(BulkChange.objects.select_related("company", "made_by"), request, pk)
+    assert isinstance(bulk_change, BulkChange)
+    return bulk_change
