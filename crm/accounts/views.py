@@ -77,7 +77,7 @@ class AddressView(EmailView):  # type: ignore[misc]
     @transaction.atomic
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Let a second request of the same person wait: its address replaces that of the first, as it would later."""
-        User.objects.select_for_update().get(pk=request.user.pk)
+        User.objects.select_for_update().get(pk=cast(User, request.user).pk)
         response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         return response
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from crm.models import BulkChange, Company, Lead, LeadStatus, Membership, Tag
 from crm.services import bulk_changes
-from tests.browser.test_capi_pages import SIZES, assert_fit_to_use, open_page
+from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.conftest import make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,15 +29,14 @@ def leads(company: Company) -> list[Lead]:
     ]
 
 
-def all_of_the_fair(page: Page, member: Membership, size: Any = "desktop", theme: str = "light") -> None:
+def all_of_the_fair(page: Page, member: Membership, size: Any = "desktop") -> None:
     sign_in(page, member)
-    open_page(page, f"{LIST}?source=Fair", size, theme)
+    open_page(page, f"{LIST}?source=Fair", size)
     page.get_by_label("All on this page").check()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page: Page, admin: Membership, leads: list[Lead], size: Any, theme: str) -> None:
+def test_no_page_has_a_finding(page: Page, admin: Membership, leads: list[Lead], size: Any) -> None:
     status = LeadStatus.objects.for_company(admin.company).get(name="Qualified")
     made = [
         BulkChange.objects.create(
@@ -52,7 +51,7 @@ def test_no_page_has_a_finding(page: Page, admin: Membership, leads: list[Lead],
         )
     ]  # fmt: skip
     BulkChange.objects.exclude(state__in=("running", "waiting")).update(finished_at=Now())
-    all_of_the_fair(page, admin, size, theme)
+    all_of_the_fair(page, admin, size)
     page.get_by_label("Select all 30 that match").check()
     page.get_by_text("More", exact=True).click()
     assert_fit_to_use(page)
@@ -60,7 +59,7 @@ def test_no_page_has_a_finding(page: Page, admin: Membership, leads: list[Lead],
     expect(page.get_by_role("heading", name="Delete 30 leads?")).to_be_visible()
     assert_fit_to_use(page)
     for address in (reverse("bulk_changes"), *(each.get_absolute_url() for each in made)):
-        open_page(page, address, size, theme)
+        open_page(page, address, size)
         assert_fit_to_use(page)
 
 

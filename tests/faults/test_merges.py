@@ -18,7 +18,9 @@ from tests.faults import figures
 from tests.faults.merge_histories import History
 from tests.size import sized
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db, pytest.mark.representative, pytest.mark.sqlite]
+pytestmark = [
+    pytest.mark.faults, pytest.mark.django_db, pytest.mark.representative, pytest.mark.sized, pytest.mark.sqlite,
+]  # fmt: skip
 
 RULES = [
     ("lead_created", "1001", "once"), ("lead_qualified", "1002", "every_time"), ("lead_qualified", "1003", "once"),

@@ -36,7 +36,12 @@ def test_silent_cuts_under_load_cost_seconds_and_the_same_processes_go_on(world)
 
 
 @pytest.mark.parametrize(
-    "point", ["answer_read", "first_result_row", pytest.param("before_commit", marks=pytest.mark.representative)]
+    "point",
+    [
+        "answer_read",
+        "first_result_row",
+        pytest.param("before_commit", marks=[pytest.mark.representative, pytest.mark.sized]),
+    ],
 )
 @pytest.mark.covers("F67")
 def test_a_result_that_the_database_did_not_confirm_is_written_on_another_connection_in_time(point, world) -> None:
