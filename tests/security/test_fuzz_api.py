@@ -34,7 +34,7 @@ def script(key: str) -> APIClient:
 
 def address(path: str, ours: World) -> str:
     kind = path.strip("/").split("/")[2].rstrip("s").rpartition("-")[2]
-    return path.replace("{id}", str(ours.ids.get(kind, 1)))
+    return re.sub("{(id|key)}", str(ours.ids.get(kind, 1)), path)
 
 
 @pytest.mark.sized
