@@ -36,7 +36,10 @@ def all_of_the_fair(page: Page, member: Membership, size: Any = "desktop") -> No
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page: Page, admin: Membership, leads: list[Lead], size: Any) -> None:
+def test_no_page_has_a_finding(
+    page: Page, admin: Membership, leads: list[Lead], token: Any, make_rule: Any, size: Any
+) -> None:
+    make_rule("lead_qualified")
     status = LeadStatus.objects.for_company(admin.company).get(name="Qualified")
     made = [
         BulkChange.objects.create(
@@ -58,7 +61,8 @@ def test_no_page_has_a_finding(page: Page, admin: Membership, leads: list[Lead],
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("heading", name="Delete 30 leads?")).to_be_visible()
     assert_fit_to_use(page)
-    for address in (reverse("bulk_changes"), *(each.get_absolute_url() for each in made)):
+    question = f"{reverse('bulk_change_new')}?source=Fair&change=status&to={status.pk}"
+    for address in (question, reverse("bulk_changes"), *(each.get_absolute_url() for each in made)):
         open_page(page, address, size)
         assert_fit_to_use(page)
 
