@@ -10,8 +10,9 @@ class CapiConfig(AppConfig):
         from capi.selectors import expected_conversions, timeline
         from capi.selectors.company_archive import CONVERSION_EVENTS
         from crm.exporting import archive
-        from crm.selectors import lead_imports, picklists, status_changes
+        from crm.selectors import lead_imports, picklists
         from crm.selectors.timeline import outlooks, timeline_notes
+        from crm.services import status_changes
 
         timeline_notes.append(timeline.notes)
         outlooks.append(timeline.outlook)

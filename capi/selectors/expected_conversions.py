@@ -9,7 +9,7 @@ from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import Frequency
 from crm.models import Company, CrmEventKind
 from crm.models.lead import LeadQuerySet
-from crm.selectors.status_changes import ExpectedConversions
+from crm.services.status_changes import ExpectedConversions
 
 
 def of_leads(company: Company, leads: LeadQuerySet, kind: CrmEventKind) -> Sequence[ExpectedConversions]:

@@ -32,6 +32,8 @@ class Migration(migrations.Migration):
                 ('reached', models.PositiveIntegerField(db_default=0, default=0)),
                 ('done', models.JSONField(default=dict)),
                 ('refusals', models.JSONField(default=dict)),
+                ('asked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('conversions', models.PositiveIntegerField(db_default=0, default=0)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('finished_at', models.DateTimeField(null=True)),
                 ('company', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='bulk_changes', to='crm.company')),

@@ -51,10 +51,11 @@ class LeadChange:
 
 
 class LeadResult(models.TextChoices):
-    """What became of a lead. The four add up to those that the work has come to."""
+    """What became of a lead."""
 
     CHANGED = "changed", "Changed"
     UNCHANGED = "unchanged", "Already so"
+    SINCE = "since", "Changed by someone since"
     GONE = "gone", "No longer there"
     REFUSED = "refused", "Refused"
 
@@ -93,7 +94,8 @@ class BulkChange(models.Model):
 
     `target` is the key of the new status or owner, or of the tag. It is no foreign key: what it refers to may be
     deleted, and “no owner” is not the same as an owner who is gone. `reached` counts leads, of `lead_count`. `done`
-    has how many of them had each `LeadResult`, and `refusals` for how many there was each reason.
+    has how many of them had each `LeadResult`, and `refusals` for how many there was each reason. What had been changed
+    by the time that it began is counted in `done` alone.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="bulk_changes", db_index=False)
@@ -108,6 +110,10 @@ class BulkChange(models.Model):
     reached = models.PositiveIntegerField(default=0, db_default=0)
     done = models.JSONField(default=dict)
     refusals = models.JSONField(default=dict)
+    asked_at = models.DateTimeField(
+        db_default=Now()
+    )  # when its member saw the question: what is changed later is left alone
+    conversions = models.PositiveIntegerField(default=0, db_default=0)  # confirmed, and not used up by what is done
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
 

@@ -50,6 +50,7 @@ GONE: Final[Mapping[str, str]] = {
 DOTS: Final[Mapping[str, str]] = {  # their colours are those of the outcomes of an import
     LeadResult.CHANGED: "new",
     LeadResult.UNCHANGED: "update",
+    LeadResult.SINCE: "duplicate",
     LeadResult.GONE: "duplicate",
     LeadResult.REFUSED: "bad",
 }

@@ -8,7 +8,7 @@ from crm.importing.columns import FIELDS, GUESSED_FROM, LEFT_OUT, guess_columns
 from crm.importing.custom_columns import custom_columns
 from crm.importing.judging import LATER, PROBLEM
 from crm.models import Company, CrmEventKind, LeadImport, LeadImportRow, RowOutcome, RowProblem, RowUndo
-from crm.selectors.status_changes import ExpectedConversions
+from crm.services.status_changes import ExpectedConversions
 
 SAMPLES_SHOWN: Final = 3
 PREVIEWED: Final = 20  # rows

@@ -28,8 +28,15 @@ from crm.models.lead_import import add_counts
 from crm.models.recorder import acting_as
 from crm.services import audit, background
 from crm.services.deadlocks import tried_again
-from crm.services.lead_changes import ChangedLeads, TargetGone, change_leads, lead_change
-from postgresql.bounds import LONG_SECONDS, statements_may_take
+from crm.services.lead_changes import (
+    ChangedLeads,
+    Confirmed,
+    MoreThanConfirmed,
+    TargetGone,
+    change_leads,
+    lead_change,
+)
+from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 logger = logging.getLogger(__name__)
 
@@ -37,32 +44,43 @@ AT_ONCE: Final = 100  # leads that are changed while their member waits
 CHUNK: Final = 500
 DELETED_CHUNK: Final = 25  # a lead goes with its deals, notes and files, in some twenty statements
 AT_WORK_AT_MOST: Final = 5  # of a company: one that runs, and those that wait for it
-NOTHING: Final = "Nothing was changed: no lead matches these filters any more."
+NOTHING: Final = "No lead matches these filters now."
 BUSY: Final = f"Your company has {AT_WORK_AT_MOST} bulk changes at work. Wait until one is done, or cancel it."
 FAILED: Final = "Something went wrong on our side. Try again, or ask your operator to check the log."
+TOO_SLOW: Final = "The database took too long. What was changed by then stays changed. Try again with fewer leads."
+MORE_CONVERSIONS: Final = (
+    "More conversions than were confirmed would be sent by now, because a rule or a status has been changed since. "
+    "What was changed by then stays changed. Ask for the rest again."
+)
 NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer do this."
 
 
-class MoreLeads(Exception):
-    """More leads match by now than have been confirmed. Nothing was changed."""
-
-
+@tried_again
+@transaction.atomic
 def change_at_once(
-    *, membership: Membership, change: LeadChange, keys: Sequence[int], filters: Sequence[str] | None = None
+    *,
+    membership: Membership,
+    change: LeadChange,
+    keys: Sequence[int],
+    confirmed: Confirmed | None = None,
+    filters: Sequence[str] | None = None,
 ) -> ChangedLeads:
-    """Change these few leads of the company now. `filters`: the names of those in use, if all that match are meant."""
-    with transaction.atomic():
-        done = change_leads(company=membership.company, change=change, keys=keys)
-        _record(membership, change, len(keys), filters)
+    """Change these few leads of the company now. `filters`: the names of those in use, if all that match are meant.
+
+    Raises MoreThanConfirmed.
+    """
+    done = change_leads(company=membership.company, change=change, keys=keys, confirmed=confirmed)
+    if done[LeadResult.CHANGED]:
+        _record(membership, change, done[LeadResult.CHANGED], filters)
     return done
 
 
 def start(
-    *, membership: Membership, change: LeadChange, keys: Iterable[int], confirmed: int, filters: Sequence[str]
+    *, membership: Membership, change: LeadChange, keys: Iterable[int], confirmed: Confirmed, filters: Sequence[str]
 ) -> BulkChange:
-    """Let a worker change the company's leads with these keys, of which so many have been confirmed.
+    """Let a worker change the company's leads with these keys. Those confirmed that are not among them are left out.
 
-    Raises MoreLeads, and ValidationError if there are none, or too many changes at work.
+    Raises MoreThanConfirmed, and ValidationError if there are none, or too many changes at work.
     """
     company = membership.company
     with transaction.atomic(), statements_may_take(LONG_SECONDS):
@@ -70,13 +88,20 @@ def start(
         if BulkChange.objects.for_company(company).at_work().count() >= AT_WORK_AT_MOST:
             raise ValidationError(BUSY)
         packed, count = packed_keys(keys)
-        if count > confirmed:
-            raise MoreLeads
+        if count > confirmed.leads:
+            raise MoreThanConfirmed
         if not count:
             raise ValidationError(NOTHING)
         target = change.target.pk if change.target else None
         new = BulkChange.objects.create(
-            company=company, made_by=membership.user, kind=change.kind, target=target, lead_count=count
+            company=company,
+            made_by=membership.user,
+            kind=change.kind,
+            target=target,
+            lead_count=count,
+            done={LeadResult.SINCE.value: confirmed.leads - count},
+            asked_at=confirmed.asked_at,
+            conversions=confirmed.conversions,
         )
         BulkSelection.objects.create(company=company, bulk_change=new, keys=packed)
         _record(membership, change, count, filters, about=new)
@@ -100,13 +125,16 @@ def work_through(go_on: Callable[[], bool]) -> None:
 def advance(pk: int) -> bool:
     """Do the next chunk of a bulk change. False if there is none, or it has to wait.
 
-    An error ends the change, because it would come again with each try; but not that of a database that is away or
-    slow.
+    An error ends the change, because it would come again with each try; but not that of a database that is away.
     """
     try:
         return _next_chunk_or_reason(pk)
-    except (OperationalError, InterfaceError):
-        raise
+    except (OperationalError, InterfaceError) as error:
+        if not took_too_long(error):
+            raise
+        logger.warning("Bulk change %s was stopped: a statement reached its time limit.", pk)
+        BulkChange.objects.filter(pk=pk).end(BulkState.STOPPED, TOO_SLOW)
+        return False
     except Exception:
         logger.exception("Bulk change %s has failed.", pk)
         BulkChange.objects.filter(pk=pk).end(BulkState.STOPPED, FAILED)
@@ -130,10 +158,12 @@ def _next_chunk(pk: int) -> bool:
         return False
     try:
         change = _allowed_change(bulk_change)
+        with statements_may_take(LONG_SECONDS), acting_as(bulk_change.made_by, action=uuid.uuid4()):
+            _change_next(bulk_change, change)
     except TargetGone as reason:
         return BulkChange.objects.filter(pk=pk).end(BulkState.STOPPED, str(reason))
-    with statements_may_take(LONG_SECONDS), acting_as(bulk_change.made_by, action=uuid.uuid4()):
-        _change_next(bulk_change, change)
+    except MoreThanConfirmed:
+        return BulkChange.objects.filter(pk=pk).end(BulkState.STOPPED, MORE_CONVERSIONS)
     if bulk_change.reached == bulk_change.lead_count:
         BulkChange.objects.filter(pk=pk).end(BulkState.DONE)
     return True
@@ -156,12 +186,14 @@ def _change_next(bulk_change: BulkChange, change: LeadChange) -> None:
     keys = BulkSelection.objects.get(bulk_change=bulk_change).read()
     size = DELETED_CHUNK if change.kind == BulkKind.DELETE else CHUNK
     chunk = keys[bulk_change.reached : bulk_change.reached + size]
-    done = change_leads(company=bulk_change.company, change=change, keys=chunk)
+    confirmed = Confirmed(len(chunk), bulk_change.conversions, bulk_change.asked_at)
+    done = change_leads(company=bulk_change.company, change=change, keys=chunk, confirmed=confirmed)
     bulk_change.state = BulkState.RUNNING
     bulk_change.reached += len(chunk)
     bulk_change.done = add_counts(bulk_change.done, {result.value: done[result] for result in LeadResult})
     bulk_change.refusals = add_counts(bulk_change.refusals, dict(done.refusals))
-    bulk_change.save(update_fields=["state", "reached", "done", "refusals"])
+    bulk_change.conversions -= done.conversions
+    bulk_change.save(update_fields=["state", "reached", "done", "refusals", "conversions"])
 
 
 def _record(

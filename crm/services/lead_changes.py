@@ -3,15 +3,31 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, Q
 
-from crm.models import BulkKind, Company, Lead, LeadChange, LeadResult, LeadStatus, Membership, Tag, User
+from crm.models import (
+    Attachment,
+    BulkKind,
+    Company,
+    Deal,
+    Lead,
+    LeadChange,
+    LeadResult,
+    LeadStatus,
+    Membership,
+    Note,
+    Tag,
+    Task,
+    User,
+)
 from crm.models.lead import LeadQuerySet, PersonErased
-from crm.services.deadlocks import tried_again
 from crm.services.editing import change_owner, change_status, delete
+from crm.services.status_changes import status_change
 from crm.services.tags import put_tag, take_tag
 
 TARGETS: Final[Mapping[BulkKind, Any]] = {
@@ -24,14 +40,31 @@ LONGEST_REASON: Final = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What somebody has agreed to, and when they were asked. More than that is done to no one."""
+
+    leads: int
+    conversions: int
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ChangedLeads:
-    """How many leads had each `LeadResult`, and for how many there was each reason to refuse the change."""
+    """How many leads had each `LeadResult`, and for how many there was each reason to refuse the change.
+
+    `conversions`: how many will be sent because of it.
+    """
 
     counts: Mapping[str, int]
     refusals: Mapping[str, int] = field(default_factory=dict)
+    conversions: int = 0
 
     def __getitem__(self, result: LeadResult) -> int:
         return self.counts.get(result, 0)
+
+
+class MoreThanConfirmed(Exception):
+    """More leads match by now, or more conversions would be sent, than have been confirmed. Nothing was changed."""
 
 
 class TargetGone(Exception):
@@ -63,23 +96,55 @@ def _owner(company: Company, pk: int) -> User:
     return member.user
 
 
-@tried_again
 @transaction.atomic
-def change_leads(*, company: Company, change: LeadChange, keys: Collection[int]) -> ChangedLeads:
+def change_leads(
+    *, company: Company, change: LeadChange, keys: Collection[int], confirmed: Confirmed | None = None
+) -> ChangedLeads:
     """Change the company's leads with these keys, in one transaction.
 
     They are locked first, in the order of all changes: so what is counted is what happens. If one of them can't be
-    changed, each is tried alone.
+    changed, each is tried alone. What others have done since somebody was asked stands. Raises MoreThanConfirmed.
     """
-    rows = Lead.objects.for_company(company).current().filter(pk__in=keys).order_by("pk")
-    held = list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
-    gone: dict[str, int] = {LeadResult.GONE: len(keys) - len(held)}
+    held = _locked(company, change, keys)
+    since = _changed_since(change, held, confirmed.asked_at) if confirmed else set()
+    due = [pk for pk in held if pk not in since]
+    conversions = _conversions(change, due)
+    if confirmed and conversions > confirmed.conversions:
+        raise MoreThanConfirmed
+    left: dict[str, int] = {LeadResult.GONE: len(keys) - len(held), LeadResult.SINCE: len(since)}
     try:
-        changed = _change(change, held)
+        changed = _change(change, due)
     except (ValidationError, IntegrityError):
-        counts, refusals = _one_by_one(change, held)
-        return ChangedLeads({**gone, **counts}, refusals)
-    return ChangedLeads({**gone, LeadResult.CHANGED: changed, LeadResult.UNCHANGED: len(held) - changed})
+        counts, refusals = _one_by_one(change, due)
+        return ChangedLeads({**left, **counts}, refusals, conversions)
+    counts = Counter({LeadResult.CHANGED.value: changed, LeadResult.UNCHANGED.value: len(due) - changed})
+    return ChangedLeads({**left, **counts}, {}, conversions)
+
+
+def _locked(company: Company, change: LeadChange, keys: Collection[int]) -> list[int]:
+    """Those of the leads that are current. Those that were merged into them are locked too where they are deleted."""
+    rows = Lead.objects.for_company(company).order_by("pk").select_for_update(no_key=True)
+    merged = Q(merged_into__in=keys) if change.kind == BulkKind.DELETE else Q()
+    found = rows.filter(Q(pk__in=keys) | merged).values_list("pk", "merged_into", "erased_at")
+    return [pk for pk, merged_into, erased_at in found if merged_into is None and erased_at is None]
+
+
+def _changed_since(change: LeadChange, held: Collection[int], asked_at: datetime) -> set[int]:
+    """Those that someone has changed since, or, where they are deleted, given anything. A tag is in nobody's way."""
+    if change.kind in (BulkKind.ADD_TAG, BulkKind.REMOVE_TAG):
+        return set()
+    changed = Q(updated_at__gt=asked_at)
+    if change.kind == BulkKind.DELETE:
+        on_lead, on_its_deal = Q(lead=OuterRef("pk")), Q(deal__lead=OuterRef("pk"))
+        for kind, is_on in ((Deal, on_lead), *((kind, on_lead | on_its_deal) for kind in (Task, Note, Attachment))):
+            changed |= Q(Exists(kind._default_manager.filter(is_on, created_at__gt=asked_at)))
+    return set(Lead.objects.filter(changed, pk__in=held).values_list("pk", flat=True))
+
+
+def _conversions(change: LeadChange, due: Collection[int]) -> int:
+    if not isinstance(change.target, LeadStatus):
+        return 0
+    return status_change(Lead.objects.filter(pk__in=due), change.target).conversion_count
 
 
 def _one_by_one(change: LeadChange, held: Collection[int]) -> tuple[Counter[str], Counter[str]]:

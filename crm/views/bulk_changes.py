@@ -1,36 +1,47 @@
 """Bulk changes: one change of all leads that match a list, its question and its progress."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db import OperationalError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404, require
-from crm.models import BulkChange, BulkKind, FieldSubject, Lead, LeadChange, LeadResult, LeadStatus
+from crm.models import BulkChange, BulkKind, FieldSubject, LeadChange, LeadResult, LeadStatus
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
 from crm.selectors import bulk_changes as selector
 from crm.selectors.custom_fields import fields_in_use
-from crm.selectors.status_changes import StatusChange, status_change
 from crm.services import bulk_changes
-from crm.services.bulk_changes import AT_ONCE, MoreLeads
-from crm.services.lead_changes import ChangedLeads, TargetArchived, TargetGone, lead_change
+from crm.services.bulk_changes import AT_ONCE
+from crm.services.lead_changes import (
+    ChangedLeads,
+    Confirmed,
+    MoreThanConfirmed,
+    TargetArchived,
+    TargetGone,
+    lead_change,
+)
+from crm.services.status_changes import StatusChange, status_change
 from crm.views.editing import FORM_KEY, add_once, form_key
 from crm.views.filtering import filters_in_use, list_address, query_without
 from crm.views.leads import BIGINT_DIGITS, filtered_leads
 from crm.views.undo import tell
-from postgresql.bounds import LONG_SECONDS, statements_may_take
+from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 CHANGE, TO = "change", "to"  # parameters of the URL, next to those of the filters
-COUNT, CONVERSIONS, NEWEST = "count", "conversions", "newest"  # what has been confirmed
+COUNT, CONVERSIONS, ASKED_AT = "count", "conversions", "asked_at"  # what has been confirmed
+ANSWERED_WITHIN: Final = timedelta(days=1)
 BROKEN: Final = "Nothing was changed: a filter of this list no longer works. Clear it first."
 MORE: Final = "Nothing was changed yet: by now, it is about more leads or conversions than before. Check it again."
 
@@ -63,7 +74,7 @@ def bulk_change_new(request: MemberRequest) -> HttpResponse:
             return render(
                 request, "crm/bulk_changes/question.html", _question(request, change, filtered.qs, filters, back)
             )
-    except MoreLeads:
+    except MoreThanConfirmed:
         messages.warning(request, MORE)
         return redirect(request.get_full_path())
     except ValidationError as error:
@@ -97,15 +108,14 @@ def _question(
     request: MemberRequest, change: LeadChange, leads: LeadQuerySet, filters: Sequence[str], back: str
 ) -> dict[str, Any]:
     """The context of the question. Raises ValidationError if no lead matches."""
-    own = Lead.objects.for_company(request.membership.company)
-    newest = own.order_by("-pk").values_list("pk", flat=True).first() or 0
+    asked_at = timezone.now()  # before the leads are counted
     count = leads.order_by().count()
     if not count:
         raise ValidationError(bulk_changes.NOTHING)
     return {
         "title": selector.title_of(change.kind, change.target, count),
         "count": count,
-        "newest": newest,
+        ASKED_AT: asked_at.isoformat(),
         "filters": filters,
         "status": change.target,
         "change": _expected(change, leads),
@@ -125,17 +135,17 @@ def _expected(change: LeadChange, leads: LeadQuerySet) -> StatusChange | None:
 def _make(
     request: MemberRequest, change: LeadChange, leads: LeadQuerySet, filters: Sequence[str], back: str
 ) -> HttpResponse:
-    """Make the change: of a few leads at once, of more in the background. Leads that were added since are left out.
+    """Make the change: of a few leads at once, of more in the background. What was added or changed since is left out.
 
-    Raises MoreLeads if more match, or more conversions would be sent, than have been confirmed, and ValidationError.
+    Raises MoreThanConfirmed, and ValidationError.
     """
-    leads = leads.filter(pk__lte=_posted(request, NEWEST))
-    confirmed = _posted(request, COUNT)
+    confirmed = Confirmed(_posted(request, COUNT), _posted(request, CONVERSIONS), _asked_at(request))
+    leads = leads.filter(updated_at__lte=confirmed.asked_at)
     expected = _expected(change, leads)
-    if not confirmed or (expected and expected.conversion_count > _posted(request, CONVERSIONS)):
-        raise MoreLeads
+    if not confirmed.leads or (expected and expected.conversion_count > confirmed.conversions):
+        raise MoreThanConfirmed
     keys = leads.order_by("pk").values_list("pk", flat=True)
-    if confirmed > AT_ONCE:
+    if confirmed.leads > AT_ONCE:
         start = partial(
             bulk_changes.start,
             membership=request.membership,
@@ -146,11 +156,13 @@ def _make(
         )
         return add_once(request, "bulk_change", start, told="The leads are being changed in the background.")
     few = list(keys[: AT_ONCE + 1])
-    if len(few) > confirmed:
-        raise MoreLeads
+    if len(few) > confirmed.leads:
+        raise MoreThanConfirmed
     if not few:
         raise ValidationError(bulk_changes.NOTHING)
-    done = bulk_changes.change_at_once(membership=request.membership, change=change, keys=few, filters=filters)
+    done = bulk_changes.change_at_once(
+        membership=request.membership, change=change, keys=few, confirmed=confirmed, filters=filters
+    )
     tell_changed(request, change, done)
     return redirect(back)
 
@@ -160,10 +172,24 @@ def _posted(request: MemberRequest, name: str) -> int:
     return int(text) if _is_key(text) else 0
 
 
+def _asked_at(request: MemberRequest) -> datetime:
+    """When the question was asked. Raises MoreThanConfirmed if that is too long ago, or was never."""
+    try:
+        asked_at = datetime.fromisoformat(request.POST.get(ASKED_AT, ""))
+        is_answered = timedelta() <= timezone.now() - asked_at < ANSWERED_WITHIN
+    except (TypeError, ValueError, OverflowError):  # of a time without a zone, too
+        is_answered = False
+    if not is_answered:
+        raise MoreThanConfirmed
+    return asked_at
+
+
 def tell_changed(request: MemberRequest, change: LeadChange, done: ChangedLeads) -> None:
     """Add a message about what was changed, with an offer to undo it, and one for each reason of a refusal."""
-    if done[LeadResult.CHANGED] or not done.refusals:
+    if done[LeadResult.CHANGED] or done[LeadResult.UNCHANGED]:
         tell(request, selector.sentence_of(change.kind, change.target, done[LeadResult.CHANGED]))
+    if left := done[LeadResult.GONE] + done[LeadResult.SINCE]:
+        messages.warning(request, f"Not changed: {selector.counted(left)}, changed or removed by others meanwhile.")
     for reason, count in done.refusals.items():
         messages.error(request, f"Not changed: {selector.counted(count)}. {reason}")
 
@@ -191,9 +217,15 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @member(Action.EDIT_LEADS)
 def cancel(request: MemberRequest, pk: int) -> HttpResponse:
+    """Cancel it. While a worker changes some leads, this waits for it, as long as any page may."""
     bulk_change = _own(request, pk)
-    if bulk_changes.cancel(bulk_change=bulk_change):
-        messages.success(request, "Cancelled. Leads that were changed by then stay as they are now.")
+    try:
+        if bulk_changes.cancel(bulk_change=bulk_change):
+            messages.success(request, "Cancelled. Leads that were changed by then stay as they are now.")
+    except OperationalError as error:
+        if not took_too_long(error):
+            raise
+        messages.warning(request, "Not cancelled yet: it is at work on some leads. Try again in a moment.")
     return redirect(bulk_change)
 
 

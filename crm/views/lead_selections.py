@@ -18,8 +18,8 @@ from crm.models import BulkKind, Lead, LeadChange
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
 from crm.selectors.bulk_changes import belongings_of, title_of
-from crm.selectors.status_changes import status_change
 from crm.services.bulk_changes import AT_ONCE, change_at_once
+from crm.services.status_changes import status_change
 from crm.views.bulk_changes import asked_change, question_address, tell_changed
 from crm.views.leads import selected_keys
 from crm.views.shell import back_to, whole_page

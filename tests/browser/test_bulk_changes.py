@@ -96,7 +96,7 @@ def test_all_that_match_are_offered_only_while_all_of_the_page_are_selected(
     page: Page, sales: Membership, leads: list[Lead]
 ) -> None:
     sign_in(page, sales)
-    open_page(page, f"{LIST}?source=Fair", "desktop", "light")
+    open_page(page, f"{LIST}?source=Fair")
     every, merge = page.get_by_label("Select all 30 that match"), page.get_by_role("button", name="Merge")
     page.get_by_label("Select Lead 10").check()
     expect(every).to_be_hidden()
@@ -115,7 +115,7 @@ def test_all_that_match_are_offered_only_while_all_of_the_page_are_selected(
 
 def test_it_works_with_the_keyboard_alone(page: Page, admin: Membership, leads: list[Lead]) -> None:
     sign_in(page, admin)
-    open_page(page, f"{LIST}?source=Fair", "desktop", "light")
+    open_page(page, f"{LIST}?source=Fair")
     page.get_by_label("All on this page").focus()
     page.keyboard.press("Space")
     every = page.get_by_label("Select all 30 that match")
@@ -160,7 +160,7 @@ class TestWithoutJavaScript:
     ) -> None:
         monkeypatch.setattr("crm.views.bulk_changes.AT_ONCE", 5)
         sign_in(page, sales)
-        open_page(page, f"{LIST}?source=Fair", "desktop", "light")
+        open_page(page, f"{LIST}?source=Fair")
         page.get_by_label("Select Lead 10").check()
         page.get_by_label("Select all 30 that match").check()
         page.get_by_role("button", name="Add tag").click()

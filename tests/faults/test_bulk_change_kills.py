@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from capi.models import ConversionEvent
 from crm.models import (
@@ -24,6 +25,7 @@ from crm.models import (
     User,
 )
 from crm.services import bulk_changes
+from crm.services.lead_changes import Confirmed
 from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import make_deal
 from tests.faults import figures
@@ -41,7 +43,8 @@ def member_of(company, role: str = "admin") -> Membership:
 
 def ask(member: Membership, change: LeadChange) -> BulkChange:
     keys = Lead.objects.order_by("pk").values_list("pk", flat=True)
-    return bulk_changes.start(membership=member, change=change, keys=keys, confirmed=keys.count(), filters=[])
+    confirmed = Confirmed(keys.count(), keys.count(), timezone.now())
+    return bulk_changes.start(membership=member, change=change, keys=keys, confirmed=confirmed, filters=[])
 
 
 def kill_at(world, asked: BulkChange, *shares: float) -> None:
@@ -93,7 +96,7 @@ def test_a_status_of_all_that_is_killed_on_the_way_is_given_and_told_once(world)
 
     asked.refresh_from_db()
     changed = count - len(has_it) - 10
-    assert asked.done == {"changed": changed, "unchanged": len(has_it), "gone": 10, "refused": 0}
+    assert asked.done == {"changed": changed, "unchanged": len(has_it), "since": 0, "gone": 10, "refused": 0}
     assert asked.reached == asked.lead_count == count
     assert not BulkSelection.objects.exists()
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 20)
@@ -125,8 +128,8 @@ def test_a_deletion_of_all_that_is_killed_on_the_way_deletes_and_notes_each_once
 
     for each in (asked, second):
         each.refresh_from_db()
-    assert asked.done == {"changed": count, "unchanged": 0, "gone": 0, "refused": 0}
-    assert second.done == {"changed": 0, "unchanged": 0, "gone": count, "refused": 0}
+    assert asked.done == {"changed": count, "unchanged": 0, "since": 0, "gone": 0, "refused": 0}
+    assert second.done == {"changed": 0, "unchanged": 0, "since": 0, "gone": count, "refused": 0}
     assert not Lead.objects.exists()
     noted = AuditEntry.objects.filter(action="lead_deleted").order_by("object_id")
     assert list(noted.values_list("object_id", flat=True)) == keys

@@ -8,6 +8,7 @@ from pathlib import Path
 from django.core.management import call_command
 from django.core.serializers import serialize
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from crm.models import (
@@ -29,6 +30,7 @@ from crm.models.roles import Role
 from crm.services import bulk_changes
 from crm.services.editing import change_status, move_deal
 from crm.services.erasure import erase_lead
+from crm.services.lead_changes import Confirmed
 from tests.capi.conftest import send_all
 from tests.conftest import join, staff_client
 from tests.crm.api.calling import caller
@@ -216,14 +218,14 @@ def an_organisation_with_another_name(scene: Scene) -> None:
 @way("POST bulk_change_new", fires="lead_qualified")
 def the_status_of_all_leads_that_match(scene: Scene) -> None:
     address = f"/leads/changes/new/?change=status&to={scene.qualified.pk}"
-    scene.web.post(address, {"count": 1, "conversions": 1, "newest": scene.lead.pk})
+    scene.web.post(address, {"count": 1, "conversions": 1, "asked_at": timezone.now().isoformat()})
 
 
 @way("POST bulk_change_cancel", fires="lead_qualified")
 def the_status_of_many_in_the_background(scene: Scene) -> None:
     """The first of two is cancelled before it begins."""
     change = LeadChange(BulkKind.STATUS, scene.qualified)
-    asked = {"change": change, "keys": [scene.lead.pk], "confirmed": 1, "filters": []}
+    asked = {"change": change, "keys": [scene.lead.pk], "confirmed": Confirmed(1, 1, timezone.now()), "filters": []}
     first, _ = [bulk_changes.start(membership=scene.member, **asked) for _ in range(2)]
     scene.web.post(f"/leads/changes/{first.pk}/cancel/")
     bulk_changes.work_through(lambda: True)

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from crm.models import BulkChange, BulkKind, BulkSelection, CrmEvent, Lead, LeadChange, LeadStatus, Membership
 from crm.models.bulk_change import BulkSelectionQuerySet
 from crm.services import bulk_changes
 from crm.services.erasure import erase_lead
+from crm.services.lead_changes import Confirmed
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_lead
 
@@ -30,7 +32,9 @@ def asked(sales: Membership, leads: list[Lead], monkeypatch: pytest.MonkeyPatch)
 def ask(member: Membership, leads: list[Lead]) -> BulkChange:
     status = LeadStatus.objects.for_company(member.company).get(name="Qualified")
     change, keys = LeadChange(BulkKind.STATUS, status), [lead.pk for lead in leads]
-    return bulk_changes.start(membership=member, change=change, keys=keys, confirmed=len(keys), filters=[])
+    return bulk_changes.start(
+        membership=member, change=change, keys=keys, confirmed=Confirmed(len(keys), 0, timezone.now()), filters=[]
+    )
 
 
 def names_of_qualified() -> list[str]:
@@ -52,7 +56,7 @@ def test_their_number_is_gone_and_nobody_else_is_left_out(asked: BulkChange, lea
     done_before = erased < 2
     assert (asked.state, asked.reached) == ("done", 5)
     gone = 0 if done_before else 1
-    assert asked.done == {"changed": 5 - gone, "unchanged": 0, "gone": gone, "refused": 0}
+    assert asked.done == {"changed": 5 - gone, "unchanged": 0, "since": 0, "gone": gone, "refused": 0}
     names = ["" if lead == leads[erased] else lead.first_name for lead in leads]
     assert names_of_qualified() == [name for name in names if name or done_before]
 
@@ -85,7 +89,11 @@ def test_a_change_that_is_asked_for_during_an_erasure_waits_for_its_end(
         try:
             keys = Lead.objects.current().order_by("pk").values_list("pk", flat=True)
             change = LeadChange(BulkKind.OWNER)
-            made.append(bulk_changes.start(membership=sales, change=change, keys=keys, confirmed=5, filters=[]))
+            made.append(
+                bulk_changes.start(
+                    membership=sales, change=change, keys=keys, confirmed=Confirmed(5, 0, timezone.now()), filters=[]
+                )
+            )
         finally:
             connection.close()
 

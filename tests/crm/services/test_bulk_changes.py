@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 
 from capi.models import ConversionEvent
 from crm.models import (
@@ -26,9 +27,12 @@ from crm.models import (
 )
 from crm.models.roles import Role
 from crm.services import bulk_changes, lead_changes
-from crm.services.bulk_changes import MoreLeads, advance, cancel, start, work_through
+from crm.services.bulk_changes import advance, cancel, start, work_through
+from crm.services.editing import change_status
+from crm.services.lead_changes import Confirmed, MoreThanConfirmed
+from crm.services.lead_merges import merge_leads
 from crm.services.picklists import archive_entry
-from tests.conftest import join, make_lead
+from tests.conftest import join, make_deal, make_lead, make_note, make_task
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -55,7 +59,8 @@ def leads(company: Company) -> list[Lead]:
 
 def ask(member: Membership, change: LeadChange, leads: Sequence[Lead]) -> BulkChange:
     keys = [lead.pk for lead in leads]
-    return start(membership=member, change=change, keys=keys, confirmed=len(keys), filters=["status"])
+    confirmed = Confirmed(len(keys), len(keys), timezone.now())
+    return start(membership=member, change=change, keys=keys, confirmed=confirmed, filters=["status"])
 
 
 @pytest.fixture
@@ -83,14 +88,14 @@ def test_it_changes_those_that_matched_when_it_was_asked_for(
 ) -> None:
     make_lead(company, first_name="Late")
     contacted = LeadStatus.objects.for_company(company).get(name="Contacted")
-    Lead.objects.filter(pk=leads[3].pk).update(status=contacted)  # has left the list since
-    Lead.objects.filter(pk=leads[4].pk).update(status=qualified)  # somebody else was first
+    change_status(leads=Lead.objects.filter(pk=leads[3].pk), status=contacted)  # a colleague has decided otherwise
+    Lead.objects.filter(pk=leads[4].pk).update(status=qualified)
     leads[0].delete()
 
     work_through(lambda: True)
 
-    assert outcome(asked) == ("done", {"changed": 3, "unchanged": 1, "gone": 1})
-    assert sorted(names_of_qualified()) == ["P1", "P2", "P3", "P4"]
+    assert outcome(asked) == ("done", {"changed": 2, "unchanged": 1, "since": 1, "gone": 1})
+    assert sorted(names_of_qualified()) == ["P1", "P2", "P4"]
     assert asked.reached == asked.lead_count == 5
     assert asked.finished_at is not None
     assert not BulkSelection.objects.exists()
@@ -326,8 +331,14 @@ def test_more_leads_than_were_confirmed_are_not_changed(
 ) -> None:
     keys = [lead.pk for lead in leads]
 
-    with pytest.raises(MoreLeads):
-        start(membership=sales, change=LeadChange(BulkKind.STATUS, qualified), keys=keys, confirmed=4, filters=[])
+    with pytest.raises(MoreThanConfirmed):
+        start(
+            membership=sales,
+            change=LeadChange(BulkKind.STATUS, qualified),
+            keys=keys,
+            confirmed=Confirmed(4, 4, timezone.now()),
+            filters=[],
+        )
 
     assert not BulkChange.objects.exists()
     assert not AuditEntry.objects.exists()
@@ -336,12 +347,12 @@ def test_more_leads_than_were_confirmed_are_not_changed(
 def test_the_audit_log_has_what_was_done_to_how_many(
     asked: BulkChange, sales: Membership, qualified: LeadStatus, leads: list[Lead]
 ) -> None:
-    bulk_changes.change_at_once(membership=sales, change=LeadChange(BulkKind.OWNER), keys=[leads[0].pk])
+    bulk_changes.change_at_once(membership=sales, change=LeadChange(BulkKind.OWNER, sales.user), keys=[leads[0].pk])
 
     entries = AuditEntry.objects.filter(action="bulk_change").order_by("pk")
     assert [entry.details for entry in entries] == [
         {"change": "status", "leads": 5, "to": qualified.pk, "filters": ["status"]},
-        {"change": "owner", "leads": 1},
+        {"change": "owner", "leads": 1, "to": sales.user_id},
     ]
     assert {entry.actor_id for entry in entries} == {sales.user_id}
     assert [entry.object_id for entry in entries] == [asked.pk, None]
@@ -392,3 +403,146 @@ def test_a_save_of_a_lead_waits_for_no_chunk_of_others(asked: BulkChange, sales:
         in_another_process(lambda: make_lead(sales.company, first_name="Late"))
 
     assert Lead.objects.filter(first_name="Late").exists()
+
+
+# --- what has been confirmed, and no more ---
+
+
+def test_a_rule_that_is_added_since_stops_it_before_anything_is_sent(
+    asked: BulkChange, token: Any, make_rule: Any
+) -> None:
+    BulkChange.objects.update(conversions=0)  # the question said that LinkedIn is told nothing
+    make_rule("lead_qualified")
+
+    work_through(lambda: True)
+
+    assert outcome(asked)[0] == "stopped"
+    assert asked.problem == bulk_changes.MORE_CONVERSIONS
+    assert names_of_qualified() == []
+
+
+def test_a_rule_that_is_added_on_the_way_stops_the_rest(
+    asked: BulkChange, company: Company, token: Any, make_rule: Any
+) -> None:
+    BulkChange.objects.update(conversions=1)
+    advance(asked.pk)
+    make_rule("lead_qualified")
+
+    work_through(lambda: True)
+
+    assert outcome(asked) == ("stopped", {"changed": 2})
+    assert len(names_of_qualified()) == 2
+    assert not ConversionEvent.objects.exists()
+
+
+def test_confirmed_conversions_are_used_up_chunk_by_chunk(asked: BulkChange, token: Any, make_rule: Any) -> None:
+    make_rule("lead_qualified")
+
+    work_through(lambda: True)
+
+    assert outcome(asked) == ("done", {"changed": 5})
+    assert (asked.conversions, ConversionEvent.objects.count()) == (0, 5)
+
+
+def test_two_in_a_row_make_no_conversions_that_neither_question_named(
+    sales: Membership, company: Company, qualified: LeadStatus, leads: list[Lead], token: Any, make_rule: Any
+) -> None:
+    Lead.objects.update(status=qualified)
+    make_rule("lead_qualified")
+    contacted = LeadStatus.objects.for_company(company).get(name="Contacted")
+    first, second = (ask(sales, LeadChange(BulkKind.STATUS, status), leads) for status in (contacted, qualified))
+
+    work_through(lambda: True)
+
+    assert outcome(first) == ("done", {"changed": 5})
+    assert outcome(second) == ("done", {"since": 5})
+    assert not ConversionEvent.objects.exists()
+
+
+def test_a_deletion_spares_what_others_have_worked_on_since(
+    admin: Membership, leads: list[Lead], company: Company
+) -> None:
+    asked = ask(admin, LeadChange(BulkKind.DELETE), leads)
+    good = make_lead(company, first_name="Good")
+    make_deal(good)
+    merge_leads(kept=leads[0], gone=good)
+    make_deal(leads[1])
+    make_note(admin, leads[2])
+    make_task(admin, lead=leads[3])
+
+    work_through(lambda: True)
+
+    assert outcome(asked) == ("done", {"changed": 1, "since": 4})
+    assert set(Lead.objects.values_list("first_name", flat=True)) == {"P0", "P1", "P2", "P3", "Good"}
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_deadlock_is_tried_once_more(
+    sales: Membership, qualified: LeadStatus, leads: list[Lead], monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    class Deadlock(Exception):
+        sqlstate = "40P01"
+
+    change, keys, work = LeadChange(BulkKind.STATUS, qualified), [lead.pk for lead in leads], lead_changes._change
+    asked = None if at_once else ask(sales, change, leads)
+
+    def fails_once(*args: Any) -> int:
+        monkeypatch.setattr(lead_changes, "_change", work)
+        raise OperationalError("deadlock detected") from Deadlock()
+
+    monkeypatch.setattr(lead_changes, "_change", fails_once)
+    if asked is None:
+        bulk_changes.change_at_once(membership=sales, change=change, keys=keys)
+    else:
+        work_through(lambda: True)
+
+    assert Lead.objects.filter(status=qualified).count() == 5
+
+
+def test_a_statement_that_takes_too_long_ends_it_with_a_reason_and_the_next_has_its_turn(
+    asked: BulkChange, sales: Membership, leads: list[Lead], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cancelled(Exception):
+        sqlstate = "57014"
+
+    tag = Tag.objects.create(company=sales.company, name="VIP")
+    second = ask(sales, LeadChange(BulkKind.ADD_TAG, tag), leads)
+
+    def take_long(*args: Any) -> None:
+        raise OperationalError("canceling statement due to statement timeout") from Cancelled()
+
+    monkeypatch.setitem(lead_changes.STEPS, BulkKind.STATUS, take_long)
+
+    work_through(lambda: True)
+
+    assert (outcome(asked), asked.problem) == (("stopped", {}), bulk_changes.TOO_SLOW)
+    assert outcome(second) == ("done", {"changed": 5})
+
+
+def test_a_cancel_that_has_to_wait_too_long_says_so(asked: BulkChange, sales: Membership, client_as: Any) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite locks no rows.")
+    held, may_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            BulkChange.objects.select_for_update().get(pk=asked.pk)
+            held.set()
+            may_go.wait(20)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 300")
+    try:
+        answer = client_as(sales).post(f"{asked.get_absolute_url()}cancel/", follow=True)
+    finally:
+        may_go.set()
+        holder.join()
+        with connection.cursor() as cursor:
+            cursor.execute("RESET statement_timeout")
+
+    assert "Not cancelled yet: it is at work on some leads." in answer.content.decode()
+    assert outcome(asked)[0] == "waiting"

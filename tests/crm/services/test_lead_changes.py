@@ -118,7 +118,7 @@ def test_one_lead_that_is_refused_keeps_no_other_from_its_change(
         company=company, change=LeadChange(BulkKind.STATUS, qualified), keys=[lead.pk for lead in leads]
     )
 
-    assert dict(found.counts) == {"gone": 0, "changed": 2, "refused": 1}
+    assert dict(found.counts) == {"gone": 0, "since": 0, "changed": 2, "refused": 1}
     assert found.refusals == {reason: 1}
     assert list(Lead.objects.filter(status=qualified).order_by("pk")) == [leads[0], leads[2]]
     events = CrmEvent.objects.filter(kind="lead_qualified").order_by("lead")

@@ -57,7 +57,7 @@ def address(change: str, to: object = "", **filters: object) -> str:
 
 def confirmed(page: Any) -> dict[str, str]:
     """What the question's form posts."""
-    fields = {name: page.context[name] for name in ("count", "newest", "form_key")}
+    fields = {name: page.context[name] for name in ("count", "asked_at", "form_key")}
     change = page.context["change"]
     return {**fields, "conversions": change.conversion_count if change else 0}
 
@@ -300,6 +300,52 @@ def test_a_rule_that_was_added_since_is_asked_about_again(
     assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
 
 
+@pytest.mark.parametrize("change", ["status", "delete"])
+def test_leads_that_come_to_match_after_the_question_are_not_swapped_in(
+    client_as: Any, admin: Membership, qualified: LeadStatus, change: str
+) -> None:
+    client = client_as(admin)
+    shown, other = make_lead(admin.company, source="Fair"), make_lead(admin.company, email="other@example.com")
+    asked = address(change, qualified.pk if change == "status" else "", source="Fair")
+    page = client.get(asked)
+    for lead, source in ((shown, "Website"), (other, "Fair")):
+        lead.source = source
+        lead.save()
+
+    answer = client.post(asked, confirmed(page), follow=True)
+
+    assert "No lead matches these filters now." in answer.content.decode()
+    assert Lead.objects.exclude(status=qualified).count() == 2
+
+
+def test_a_deal_that_was_added_after_the_question_keeps_its_lead(client_as: Any, admin: Membership) -> None:
+    client = client_as(admin)
+    kept, _ = (make_lead(admin.company, source="Fair", email=f"{name}@example.com") for name in ("a", "b"))
+    page = client.get(address("delete", source="Fair"))
+    make_deal(kept)
+
+    answer = client.post(address("delete", source="Fair"), confirmed(page), follow=True)
+
+    assert list(Lead.objects.values_list("pk", flat=True)) == [kept.pk]
+    assert "1 lead was deleted." in answer.content.decode()
+    assert "Not changed: 1 lead, changed or removed by others meanwhile." in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "asked_at", ["", "soon", "2026-11-01T10:00:00", "2026-11-01T10:00:00+00:00", "2999-01-01T00:00Z"]
+)
+def test_an_answer_to_a_question_of_another_day_is_asked_again(
+    client: Client, company: Company, qualified: LeadStatus, asked_at: str
+) -> None:
+    make_lead(company)
+    asked = address("status", qualified.pk)
+
+    answer = client.post(asked, {**confirmed(client.get(asked)), "asked_at": asked_at})
+
+    assert answer.url == asked
+    assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
+
+
 def test_what_was_never_asked_is_asked_first(client: Client, company: Company, qualified: LeadStatus) -> None:
     make_lead(company)
     asked = address("status", qualified.pk)
@@ -317,7 +363,7 @@ def test_a_filter_that_no_longer_works_changes_nothing_instead_of_everything(
     make_lead(company)
     asked = f"{NEW}?{query}&change=status&to={qualified.pk}"
 
-    for answer in (client.get(asked, follow=True), client.post(asked, {"count": 9, "newest": 10**9}, follow=True)):
+    for answer in (client.get(asked, follow=True), client.post(asked, {"count": 9}, follow=True)):
         assert "a filter of this list no longer works" in answer.content.decode()
     assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
 
@@ -341,7 +387,7 @@ def test_a_custom_field_that_is_archived_after_the_question_changes_nothing(
 def test_nothing_that_matches_is_said(client: Client, company: Company, qualified: LeadStatus) -> None:
     answer = client.get(address("status", qualified.pk), follow=True)
 
-    assert "no lead matches these filters any more" in answer.content.decode()
+    assert "No lead matches these filters now." in answer.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -371,7 +417,7 @@ def test_only_an_admin_deletes(client: Client, company: Company) -> None:
 
     answers = [
         client.get(address("delete")),
-        client.post(address("delete"), {"count": 1, "newest": lead.pk}),
+        client.post(address("delete"), {"count": 1}),
         client.post("/leads/delete/", {"lead": [lead.pk], "confirmed": "1"}),
         client.post("/leads/delete/", {"all": "1"}),
     ]
