@@ -133,8 +133,7 @@ def advance(pk: int) -> bool:
         if not took_too_long(error):
             raise
         logger.warning("Bulk change %s was stopped: a statement reached its time limit.", pk)
-        BulkChange.objects.filter(pk=pk).end(BulkState.STOPPED, TOO_SLOW)
-        return False
+        return BulkChange.objects.filter(pk=pk).end(BulkState.STOPPED, TOO_SLOW)
     except Exception:
         logger.exception("Bulk change %s has failed.", pk)
         BulkChange.objects.filter(pk=pk).end(BulkState.STOPPED, FAILED)
