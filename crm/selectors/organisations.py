@@ -12,17 +12,17 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Count, Q, Sum, TextField, Value, lookups
-from django.db.models.functions import Concat
+from django.db.models import Count, Q, Sum, lookups
 
 from crm.models import Company, Deal, Lead
-from crm.models.lead import LeadQuerySet
 from crm.models.organisation import HasName, OrganisationKey, key_of_column, organisation_key
-from crm.models.search import Contains, Folded, is_unfindable, parts_of
+from crm.models.search import Contains, folded, is_unfindable, parts_of
 
 ORGANISATIONS_PER_PAGE: Final = 25
 SUGGESTED: Final = 10
-CANDIDATES_AT_MOST: Final = 2_000  # leads among whose organisations those with the words of a text are suggested
+# Leads with the words of a text, whose organisations are then compared with it.
+SUGGESTED_FROM: Final = 2_000
+SEARCHED_AT_MOST: Final = 5_000
 COUNTED_UP_TO: Final = 1_000  # leads of one organisation
 AFTER_ANY: Final = "\U0010ffff"  # behind whatever follows a prefix
 
@@ -30,9 +30,9 @@ AFTER_ANY: Final = "\U0010ffff"  # behind whatever follows a prefix
 OWN: Final = "FROM crm_lead WHERE company_id = %s AND organisation > '' AND merged_into_id IS NULL AND {key}"
 KEYS: Final = """
 WITH RECURSIVE found (key) AS (
-    SELECT (SELECT {key} {own} {first} %s AND {key} {within} %s ORDER BY {key} {way} LIMIT 1)
+    SELECT (SELECT {key} {own} {first} %s {within} ORDER BY {key} {way} LIMIT 1)
     UNION ALL
-    SELECT (SELECT {key} {own} {than} found.key AND {key} {within} %s ORDER BY {key} {way} LIMIT 1)
+    SELECT (SELECT {key} {own} {than} found.key {within} ORDER BY {key} {way} LIMIT 1)
     FROM found WHERE found.key IS NOT NULL
 )
 SELECT key FROM found WHERE key IS NOT NULL LIMIT %s
@@ -78,11 +78,15 @@ class Organisation:
 
 @dataclass(frozen=True)
 class OrganisationPage:
-    """A page of organisations by key. `previous` and `next`: the keys to read backwards and on from; "" for no more."""
+    """A page of organisations by key. `previous` and `next`: the keys to read backwards and on from; "" for no more.
+
+    `is_cut`: more leads have the words of a search than are looked through, so some organisations may be missing.
+    """
 
     rows: Sequence[Organisation]
     previous: str = ""
     next: str = ""
+    is_cut: bool = False
 
 
 def organisations_page(
@@ -90,8 +94,11 @@ def organisations_page(
 ) -> OrganisationPage:
     """The page after or before this key, or the first one, of all or of those with every word of the text."""
     is_backwards = bool(before) and not after
-    text = text.strip()
-    keys = (_found if text else _next_keys)(company, text, size + 1, beyond=after or before, is_descending=is_backwards)
+    text, beyond, is_cut = text.strip(), after or before, False
+    if text:
+        keys, is_cut = _found(company, text, size + 1, beyond=beyond, is_descending=is_backwards)
+    else:
+        keys = _next_keys(company, size + 1, beyond=beyond, is_descending=is_backwards)
     has_more, keys = len(keys) > size, keys[:size]
     if (after or before) and (not keys or (is_backwards and not has_more)):
         return organisations_page(company, text, size=size)
@@ -99,7 +106,10 @@ def organisations_page(
         keys.reverse()
     has_previous, has_next = (has_more, True) if is_backwards else (bool(after), has_more)
     return OrganisationPage(
-        _described(company, keys), keys[0] if keys and has_previous else "", keys[-1] if keys and has_next else ""
+        _described(company, keys),
+        keys[0] if keys and has_previous else "",
+        keys[-1] if keys and has_next else "",
+        is_cut,
     )
 
 
@@ -111,15 +121,16 @@ def organisation_of(company: Company, name: str) -> Organisation | None:
 
 
 def names_like(company: Company, text: str, at_most: int = SUGGESTED) -> list[tuple[str, str]]:
-    """Keys and names of organisations that begin with the text, and then of those that have each of its words."""
+    """Keys and names of organisations that begin with the text, and then of those that have each of its words.
+
+    Of a word that very many leads have, if only in their addresses (“com”), those that begin with it are certain alone.
+    """
     beginning = organisation_key(text)
     if not beginning:
         return []
-    keys = _next_keys(company, beginning, at_most)
+    keys = _next_keys(company, at_most, beginning)
     if len(keys) < at_most:
-        # In no order: for the first keys of all, each lead with a common word would be read at each letter.
-        leads = _with_words(company, text).annotate(key=OrganisationKey("organisation")).order_by()
-        keys += sorted({*leads.values_list("key", flat=True)[:CANDIDATES_AT_MOST]} - {*keys})
+        keys += sorted(_with_words(company, text, SUGGESTED_FROM)[0] - {*keys})
     return _named(company, keys[:at_most])
 
 
@@ -181,29 +192,46 @@ def _sql(statement: str, **parts: Any) -> str:
 
 
 def _next_keys(
-    company: Company, beginning: str, count: int, *, beyond: str = "", is_descending: bool = False
+    company: Company, count: int, beginning: str = "", *, beyond: str = "", is_descending: bool = False
 ) -> list[str]:
-    """The next keys after this one, or before it; or else those with this beginning."""
-    way, than, within, end = ("DESC", "<", ">", "") if is_descending else ("ASC", ">", "<", beginning + AFTER_ANY)
-    sql = _sql(KEYS, first=">=" if beginning else than, than=than, within=within, way=way)
+    """The next keys after this one, or before it, of all or of those with this beginning."""
+    if is_descending:
+        way, than, first, start = "DESC", "<", "<", min(beyond, beginning + AFTER_ANY) if beginning else beyond
+        within, bound = ">=", beginning
+    else:
+        way, than, first, start = "ASC", ">", ">" if beyond >= beginning else ">=", max(beyond, beginning)
+        within, bound = "<", beginning + AFTER_ANY
+    within, bounds = (f"AND {key_of_column(connection)} {within} %s", [bound]) if beginning else ("", [])
     with connection.cursor() as cursor:
-        cursor.execute(sql, [company.pk, beyond or beginning, end, company.pk, end, count])
+        sql = _sql(KEYS, first=first, than=than, within=within, way=way)
+        cursor.execute(sql, [company.pk, start, *bounds, company.pk, *bounds, count])
         return [key for (key,) in cursor.fetchall()]
 
 
-def _found(company: Company, text: str, count: int, *, beyond: str = "", is_descending: bool = False) -> list[str]:
-    """The next keys of organisations that have every word of the text."""
-    keyed = _with_words(company, text).annotate(key=OrganisationKey("organisation"))
-    keyed = keyed.filter(key__lt=beyond) if is_descending else keyed.filter(key__gt=beyond)
-    return list(keyed.order_by("-key" if is_descending else "key").values_list("key", flat=True).distinct()[:count])
+def _found(
+    company: Company, text: str, count: int, *, beyond: str = "", is_descending: bool = False
+) -> tuple[list[str], bool]:
+    """The next keys of organisations that have every word of the text, and whether some may be missing.
+
+    Not in the order of the index, where each lead of the company would be read for a word that few have.
+    """
+    keys, is_cut = _with_words(company, text, SEARCHED_AT_MOST)
+    if is_cut:
+        keys.update(_next_keys(company, count, organisation_key(text), beyond=beyond, is_descending=is_descending))
+    keys = {key for key in keys if (key < beyond if is_descending else key > beyond)}
+    return sorted(keys, reverse=is_descending)[:count], is_cut
 
 
-def _with_words(company: Company, text: str) -> LeadQuerySet:
-    """Leads whose organisation has every word. Their search texts have an index, and more in them than that."""
-    leads = Lead.objects.for_company(company).in_organisations()
+def _with_words(company: Company, text: str, at_most: int) -> tuple[set[str], bool]:
+    """The keys of organisations that have every word of the text, and whether not all leads with these were read.
+
+    The index of search texts finds leads by more than their organisation. So many are read, in no order, and then
+    compared: an order, or a limit on what is left, would have all of them read for a common word.
+    """
     if is_unfindable(text):
-        return leads.none()
-    name = Concat(Value(" "), Folded("organisation"), output_field=TextField())
-    for part in parts_of(text):
-        leads = leads.filter(Contains(part), lookups.Contains(name, part))
-    return leads
+        return set(), False
+    parts = parts_of(text)
+    leads = Lead.objects.for_company(company).in_organisations().filter(*map(Contains, parts)).order_by()
+    rows = list(leads.values_list(OrganisationKey("organisation"), "organisation")[: at_most + 1])
+    names = {*rows[:at_most]}
+    return {key for key, name in names if all(part in f" {folded(name)}" for part in parts)}, len(rows) > at_most

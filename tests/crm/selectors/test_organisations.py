@@ -114,6 +114,26 @@ def test_a_search_has_pages_too(company):
     assert [each.name for each in page.rows] == ["Acme A", "Acme B"]
 
 
+def test_a_search_for_what_too_many_have_finds_beginnings_and_says_that_it_is_cut(company, monkeypatch):
+    monkeypatch.setattr(organisations, "SEARCHED_AT_MOST", 2)
+    for name in ("Zoo", "Yak", "Xylo", "Com B", "Com A", "Bar", "Com C"):
+        make_lead(company, organisation=name)  # with an address in .com
+
+    assert all_pages(company, "com") == [["Com A", "Com B"], ["Com C"]]
+    back = organisations_page(company, "com", size=2, before="com c")
+    assert [each.name for each in back.rows] == ["Com A", "Com B"]
+    assert back.is_cut
+    assert organisations_page(company, "com", size=2, before="zzz").previous == "com b"
+    assert not organisations_page(company, "zoo").is_cut
+    assert not organisations_page(company).is_cut
+
+
+def test_the_last_characters_of_all_are_in_the_list_too(company):
+    named(company, "\U0010ffff\U0010ffff", "\U0010ffffA", "A")
+
+    assert all_pages(company) == [["A", "\U0010ffffA"], ["\U0010ffff\U0010ffff"]]
+
+
 def test_what_one_types_finds_beginnings_first_and_then_words(company, other_company):
     named(company, "The Acme", "Acme Ltd", "ACME LTD", "Acm", "Zoo")
     named(other_company, "Acme Theirs")

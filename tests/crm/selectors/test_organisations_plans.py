@@ -4,12 +4,19 @@ import pytest
 from django.db import connection
 
 from crm.models import Company, Deal, Lead
-from crm.selectors.organisations import names_like, organisation_of, organisations_page
-from tests.plans import indexes, plans, read_whole
+from crm.selectors.organisations import (
+    SEARCHED_AT_MOST,
+    SUGGESTED_FROM,
+    names_like,
+    organisation_of,
+    organisations_page,
+)
+from tests.plans import indexes, plans, read_whole, rows_read
 
 pytestmark = pytest.mark.django_db
 
 LEADS, ORGANISATIONS = 20_000, 400
+A_FEW = 100  # that begin with the text, or share a page of the table with another lead
 INDEX = "lead_by_organisation_key"
 
 
@@ -21,6 +28,8 @@ def leads(company: Company, other_company: Company) -> list[Lead]:
             Lead(
                 company=each,
                 first_name=f"Ada {number}",
+                last_name="Byron",
+                email=f"a{number}@example.com",
                 organisation="n/a" if number % 10 == 0 else f"Kestrel Aviation {number % ORGANISATIONS:03}",
             )
             for number in range(LEADS // 2)
@@ -76,3 +85,25 @@ def test_neither_does_a_page_of_one_nor_what_one_types(company: Company, leads: 
     assert len(people) == 25
     assert "crm_lead" not in read_whole(found)
     assert INDEX in index_only(found)
+
+
+@pytest.mark.parametrize("text", ["com", "by", "byron", "exa byron"])
+def test_a_word_that_all_leads_have_elsewhere_reads_no_more_of_them_than_are_compared(
+    company: Company, leads: list[Lead], text: str
+) -> None:
+    with plans(is_measured=True) as found:
+        assert names_like(company, text) == []
+
+    assert 0 < rows_read(found, "crm_lead") <= SUGGESTED_FROM + A_FEW
+
+
+@pytest.mark.parametrize("text", ["com", "byron", "nobody"])
+def test_neither_does_a_search_of_the_list(company: Company, leads: list[Lead], text: str) -> None:
+    Lead.objects.filter(pk__in=[lead.pk for lead in leads[:3]]).update(last_name="Nobody")
+
+    with plans(is_measured=True) as found:
+        page = organisations_page(company, text)
+
+    assert page.rows == []
+    assert page.is_cut is (text != "nobody")
+    assert 0 < rows_read(found, "crm_lead") <= (SEARCHED_AT_MOST if page.is_cut else 3) + A_FEW

@@ -62,6 +62,18 @@ def test_a_search_is_posted_and_not_in_the_url(client, company, acme):
     assert "No matching organisations" in text_of(client.post("/organisations/", {"search": "qqq"}, follow=True))
 
 
+def test_a_search_that_is_cut_says_so_and_nothing_false(client, company, monkeypatch):
+    monkeypatch.setattr("crm.selectors.organisations.SEARCHED_AT_MOST", 1)
+    for number in range(2):
+        make_lead(company, organisation=f"Bach {number}")
+
+    cut = text_of(client.post("/organisations/", {"search": "example"}, follow=True))
+    whole = text_of(client.post("/organisations/", {"search": "qqq"}, follow=True))
+
+    assert ("may be missing" in cut, "No lead has an organisation" in cut) == (True, False)
+    assert ("may be missing" in whole, "No lead has an organisation" in whole) == (False, True)
+
+
 def test_pages_are_followed_by_their_links(client, company, monkeypatch):
     for number in range(27):
         make_lead(company, organisation=f"Acme & Co {number:02}", email="")
