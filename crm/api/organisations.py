@@ -32,7 +32,10 @@ class SumSerializer(serializers.Serializer[Any]):
 
 
 class OrganisationSerializer(serializers.Serializer[Organisation]):
-    """An organisation: a name that leads have. `lead_count` stops at 1,000, and `is_counted` is false beyond."""
+    """An organisation: a name that leads have. `lead_count` stops at 1,000, and `is_counted` is false beyond.
+
+    The open deals are then those of its newest 1,000 leads.
+    """
 
     key = serializers.SerializerMethodField()
     name = serializers.CharField(read_only=True)

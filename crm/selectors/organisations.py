@@ -12,10 +12,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Count, Q, Sum, lookups
 
-from crm.models import Company, Deal, Lead
-from crm.models.organisation import HasName, OrganisationKey, key_of_column, organisation_key
+from crm.models import Company, Lead, StageMeaning
+from crm.models.organisation import OrganisationKey, key_of_column, organisation_key
 from crm.models.search import Contains, folded, is_unfindable, parts_of
 
 ORGANISATIONS_PER_PAGE: Final = 25
@@ -50,14 +49,27 @@ SELECT key,
      ORDER BY updated_at DESC LIMIT 1)
 FROM asked
 """
+# The first id of the newest leads, and not their ids: only PostgreSQL could join those to their key.
+OPEN_DEALS: Final = """
+WITH asked (key) AS (VALUES {rows}),
+newest (key, since) AS MATERIALIZED (
+    SELECT key, COALESCE((SELECT id {own} = asked.key ORDER BY id DESC LIMIT 1 OFFSET {at_most} - 1), 0) FROM asked
+)
+SELECT newest.key, deal.currency, count(*), sum(deal.amount)
+FROM newest
+JOIN (SELECT {key} AS key, id {own} > '') AS lead ON lead.key = newest.key AND lead.id >= newest.since
+JOIN crm_deal AS deal ON deal.lead_id = lead.id AND deal.company_id = %s
+JOIN crm_stage AS stage ON stage.id = deal.stage_id AND stage.meaning = '{open}'
+GROUP BY newest.key, deal.currency
+"""
 
 
 @dataclass(frozen=True)
 class Organisation:
     """What leads have in common that name the same organisation. It is called as the first of them is written.
 
-    `lead_count` stops at COUNTED_UP_TO + 1, and the last activity is then that of the newest leads. `sums` are those of
-    the open deals, by currency.
+    `lead_count` stops at COUNTED_UP_TO + 1, and the last activity and the open deals are then those of the newest
+    leads. `sums` are those of the open deals, by currency.
     """
 
     key: str
@@ -113,11 +125,11 @@ def organisations_page(
     )
 
 
-def organisation_of(company: Company, name: str) -> Organisation | None:
-    """The organisation with this name or key; None if no lead has it."""
+def organisation_of(company: Company, name: str, *, has_deals: bool = True) -> Organisation | None:
+    """The organisation with this name or key, without its open deals if told so; None if no lead has it."""
     leads = Lead.objects.for_company(company).of_organisation(name)
     key = leads.values_list(OrganisationKey("organisation"), flat=True).first()
-    return next(iter(_described(company, [key] if key else [])), None)
+    return next(iter(_described(company, [key] if key else [], has_deals=has_deals)), None)
 
 
 def names_like(company: Company, text: str, at_most: int = SUGGESTED) -> list[tuple[str, str]]:
@@ -135,16 +147,12 @@ def names_like(company: Company, text: str, at_most: int = SUGGESTED) -> list[tu
 
 
 def open_deals_of(company: Company, keys: Sequence[str]) -> "Mapping[str, OpenDeals]":
-    """The open deals of these organisations, by key."""
+    """The open deals of the newest COUNTED_UP_TO leads of each of these organisations, by key."""
     found: defaultdict[str, OpenDeals] = defaultdict(OpenDeals)
-    of_leads = Q(HasName("lead__organisation"), lead__company=company, lead__merged_into=None)
-    own_key = OrganisationKey("lead__organisation")
-    deals = Deal.objects.for_company(company).open().filter(of_leads, lookups.In(own_key, keys)).order_by()
-    sums = deals.annotate(key=own_key).values_list("key", "currency").annotate(Count("pk"), Sum("amount"))
-    for key, currency, count, total in sums:
+    for key, currency, count, total in _asked(OPEN_DEALS, company, keys):
         found[key].count += count
         if total:
-            found[key].sums.append((currency, total))
+            found[key].sums.append((currency, round(Decimal(str(total)), 2)))  # SQLite has no decimals
     return found
 
 
@@ -156,14 +164,14 @@ class OpenDeals:
     sums: list[tuple[str, Decimal]] = field(default_factory=list)
 
 
-def _described(company: Company, keys: Sequence[str]) -> list[Organisation]:
+def _described(company: Company, keys: Sequence[str], *, has_deals: bool = True) -> list[Organisation]:
     """The organisations with these keys, in this order. Those that no lead has any more are left out."""
     if not keys:
         return []
     figures = {row[0]: row[1:] for row in _asked(FIGURES, company, keys) if row[2]}
     latest = Lead.objects.for_company(company).filter(pk__in=[pk for _, _, pk in figures.values()])
     active_at = dict(latest.values_list("pk", "updated_at"))
-    deals = open_deals_of(company, keys)
+    deals = open_deals_of(company, keys) if has_deals else {}
     none = OpenDeals()
     return [
         Organisation(key, name, count, active_at[pk], own.count, sorted(own.sums))
@@ -173,17 +181,17 @@ def _described(company: Company, keys: Sequence[str]) -> list[Organisation]:
 
 
 def _named(company: Company, keys: Sequence[str]) -> list[tuple[str, str]]:
-    return [(key, name) for key, name in _asked(NAMES, company, keys) if name] if keys else []
+    names = dict(_asked(NAMES, company, keys)) if keys else {}
+    return [(key, names[key]) for key in keys if names[key]]
 
 
 def _asked(statement: str, company: Company, keys: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The rows of a statement about these keys, one for each, in their order."""
+    """The rows of a statement about these keys."""
     rows = ", ".join(["(CAST(%s AS text))"] * len(keys))
-    sql = _sql(statement, rows=rows, at_most=COUNTED_UP_TO, one_more=COUNTED_UP_TO + 1)
+    sql = _sql(statement, rows=rows, at_most=COUNTED_UP_TO, one_more=COUNTED_UP_TO + 1, open=StageMeaning.OPEN)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*keys, *[company.pk] * statement.count("{own}")])
-        found = {row[0]: row for row in cursor.fetchall()}
-    return [found[key] for key in keys]
+        cursor.execute(sql, [*keys, *[company.pk] * (sql.count("%s") - len(keys))])
+        return cursor.fetchall()
 
 
 def _sql(statement: str, **parts: Any) -> str:

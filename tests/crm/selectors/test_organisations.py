@@ -161,6 +161,18 @@ def test_the_leads_of_a_large_organisation_are_not_counted_to_the_end(company, m
     assert (small.counted_up_to, small.is_counted) == (3, True)
 
 
+def test_the_open_deals_of_a_large_organisation_are_those_of_its_newest_leads(company, monkeypatch):
+    monkeypatch.setattr(organisations, "COUNTED_UP_TO", 3)
+    for lead in named(company, *["Large"] * 5, *["Small"] * 3):
+        make_deal(lead, amount="0.1")
+
+    large, small = organisations_page(company).rows
+
+    assert (large.deal_count, large.sums) == (3, [("EUR", Decimal("0.3"))])
+    assert (small.deal_count, small.sums) == (3, [("EUR", Decimal("0.3"))])
+    assert organisation_of(company, "large", has_deals=False).deal_count == 0
+
+
 def test_a_page_takes_four_queries_however_many_there_are(company, django_assert_num_queries):
     for lead in named(company, *(f"Acme {number}" for number in range(12))):
         make_deal(lead)

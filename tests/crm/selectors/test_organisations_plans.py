@@ -1,17 +1,20 @@
 """PostgreSQL goes from one organisation to the next in the index, and reads no more of the leads than it shows."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 
-from crm.models import Company, Deal, Lead
+from crm.models import Company, Deal, Lead, Membership
 from crm.selectors.organisations import (
+    COUNTED_UP_TO,
     SEARCHED_AT_MOST,
     SUGGESTED_FROM,
     names_like,
     organisation_of,
     organisations_page,
 )
-from tests.plans import indexes, plans, read_whole, rows_read
+from tests.plans import indexes, plans, read, read_whole, rows_read
 
 pytestmark = pytest.mark.django_db
 
@@ -107,3 +110,33 @@ def test_neither_does_a_search_of_the_list(company: Company, leads: list[Lead], 
     assert page.rows == []
     assert page.is_cut is (text != "nobody")
     assert 0 < rows_read(found, "crm_lead") <= (SEARCHED_AT_MOST if page.is_cut else 3) + A_FEW
+
+
+def test_the_page_of_one_without_deals_does_not_look_for_any_among_all(
+    company: Company, leads: list[Lead], sales: Membership, client_as: Any
+) -> None:
+    Deal.objects.bulk_create(Deal(company=company, lead=lead, title="Two", amount=1) for lead in leads * 2)
+    without = Lead.objects.create(company=company, last_name="Byron", organisation="Without deals")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+    with plans(is_measured=True) as found:
+        response = client_as(sales).get(without.organisation_url)
+
+    assert list(response.context["deals"]) == []
+    assert "crm_deal" in read(found)
+    assert rows_read(found, "crm_deal") == 0
+
+
+def test_a_page_of_the_list_reads_the_deals_of_the_newest_leads_alone(company: Company, leads: list[Lead]) -> None:
+    made = Lead.objects.bulk_create(Lead(company=company, organisation="A large one") for _ in range(COUNTED_UP_TO * 5))
+    Deal.objects.bulk_create(Deal(company=company, lead=lead, title="One", amount=1) for lead in made)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+    with plans(is_measured=True) as found:
+        [row] = organisations_page(company, size=1).rows
+
+    assert row.deal_count == COUNTED_UP_TO
+    deals = [plan for plan in found if "crm_deal" in read(plan)]
+    assert rows_read(deals, "crm_lead") <= 2 * COUNTED_UP_TO

@@ -169,6 +169,17 @@ def test_the_number_of_queries_does_not_grow(client, sales, company, acme, djang
         client.get(acme.organisation_url)
 
 
+def test_the_deals_of_a_large_one_say_of_how_many_leads_they_are(client, company, acme, monkeypatch):
+    make_deal(make_lead(company, organisation=acme.organisation))
+    assert "of the newest" not in text_of(client.get(acme.organisation_url))
+    assert "of the newest" not in text_of(client.get("/organisations/"))
+
+    monkeypatch.setattr("crm.selectors.organisations.COUNTED_UP_TO", 1)
+
+    assert "of the newest 1 lead" in " ".join(text_of(client.get(acme.organisation_url)).split())
+    assert "of the newest leads" in text_of(client.get("/organisations/"))
+
+
 # Renaming
 
 
