@@ -16,6 +16,7 @@ from django.db import connection
 from crm.models import Company, Lead, StageMeaning
 from crm.models.organisation import OrganisationKey, key_of_column, organisation_key
 from crm.models.search import Contains, folded, is_unfindable, parts_of
+from crm.selectors.keyset import DIGITS_OF_AN_ID
 
 ORGANISATIONS_PER_PAGE: Final = 25
 SUGGESTED: Final = 10
@@ -43,6 +44,7 @@ SELECT key, (SELECT organisation {own} = asked.key ORDER BY id LIMIT 1) FROM ask
 FIGURES: Final = """
 WITH asked (key) AS (VALUES {rows})
 SELECT key,
+    (SELECT id {own} = asked.key ORDER BY id LIMIT 1),
     (SELECT organisation {own} = asked.key ORDER BY id LIMIT 1),
     (SELECT count(*) FROM (SELECT 1 {own} = asked.key LIMIT {one_more}) AS newest),
     (SELECT id FROM (SELECT id, updated_at {own} = asked.key ORDER BY id DESC LIMIT {at_most}) AS newest
@@ -69,10 +71,11 @@ class Organisation:
     """What leads have in common that name the same organisation. It is called as the first of them is written.
 
     `lead_count` stops at COUNTED_UP_TO + 1, and the last activity and the open deals are then those of the newest
-    leads. `sums` are those of the open deals, by currency.
+    leads. `sums` are those of the open deals, by currency. `first_lead_id` is that of the oldest one.
     """
 
     key: str
+    first_lead_id: int
     name: str
     lead_count: int
     last_activity_at: datetime
@@ -90,37 +93,41 @@ class Organisation:
 
 @dataclass(frozen=True)
 class OrganisationPage:
-    """A page of organisations by key. `previous` and `next`: the keys to read backwards and on from; "" for no more.
+    """A page of organisations by key. `previous` and `next`: the places to read backwards and on from; None for no more.
+
+    A place is the id of a lead of the organisation there: the key may be what someone has searched for.
 
     `is_cut`: more leads have the words of a search than are looked through, so some organisations may be missing.
     """
 
     rows: Sequence[Organisation]
-    previous: str = ""
-    next: str = ""
+    previous: int | None = None
+    next: int | None = None
     is_cut: bool = False
 
 
 def organisations_page(
     company: Company, text: str = "", *, size: int = ORGANISATIONS_PER_PAGE, after: str = "", before: str = ""
 ) -> OrganisationPage:
-    """The page after or before this key, or the first one, of all or of those with every word of the text."""
-    is_backwards = bool(before) and not after
-    text, beyond, is_cut = text.strip(), after or before, False
+    """The page after or before this place, or the first one, of all or of those with every word of the text."""
+    beyond = _key_at(company, after or before)
+    is_backwards = bool(beyond) and not after
+    text, is_cut = text.strip(), False
     if text:
         keys, is_cut = _found(company, text, size + 1, beyond=beyond, is_descending=is_backwards)
     else:
         keys = _next_keys(company, size + 1, beyond=beyond, is_descending=is_backwards)
     has_more, keys = len(keys) > size, keys[:size]
-    if (after or before) and (not keys or (is_backwards and not has_more)):
+    if beyond and (not keys or (is_backwards and not has_more)):
         return organisations_page(company, text, size=size)
     if is_backwards:
         keys.reverse()
-    has_previous, has_next = (has_more, True) if is_backwards else (bool(after), has_more)
+    has_previous, has_next = (has_more, True) if is_backwards else (bool(beyond), has_more)
+    rows = _described(company, keys)
     return OrganisationPage(
-        _described(company, keys),
-        keys[0] if keys and has_previous else "",
-        keys[-1] if keys and has_next else "",
+        rows,
+        rows[0].first_lead_id if rows and has_previous else None,
+        rows[-1].first_lead_id if rows and has_next else None,
         is_cut,
     )
 
@@ -164,18 +171,28 @@ class OpenDeals:
     sums: list[tuple[str, Decimal]] = field(default_factory=list)
 
 
+def _key_at(company: Company, place: str) -> str:
+    """The key of the lead with this id, wherever it is by now; "" if there is none."""
+    if not (place.isascii() and place.isdigit() and len(place) <= DIGITS_OF_AN_ID):
+        return ""
+    leads = Lead.objects.for_company(company).filter(pk=place)
+    return leads.values_list(OrganisationKey("organisation"), flat=True).first() or ""
+
+
 def _described(company: Company, keys: Sequence[str], *, has_deals: bool = True) -> list[Organisation]:
     """The organisations with these keys, in this order. Those that no lead has any more are left out."""
     if not keys:
         return []
-    figures = {row[0]: row[1:] for row in _asked(FIGURES, company, keys) if row[2]}
-    latest = Lead.objects.for_company(company).filter(pk__in=[pk for _, _, pk in figures.values()])
+    figures = {row[0]: row[1:] for row in _asked(FIGURES, company, keys) if row[3]}
+    latest = Lead.objects.for_company(company).filter(pk__in=[pk for *_, pk in figures.values()])
     active_at = dict(latest.values_list("pk", "updated_at"))
     deals = open_deals_of(company, keys) if has_deals else {}
     none = OpenDeals()
     return [
-        Organisation(key, name, count, active_at[pk], own.count, sorted(own.sums))
-        for key, (name, count, pk), own in ((key, figures[key], deals.get(key, none)) for key in keys if key in figures)
+        Organisation(key, first, name, count, active_at[pk], own.count, sorted(own.sums))
+        for key, (first, name, count, pk), own in (
+            (key, figures[key], deals.get(key, none)) for key in keys if key in figures
+        )
         if pk in active_at
     ]
 

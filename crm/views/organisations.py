@@ -32,7 +32,7 @@ def organisations(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         return to_filtered(request, ())
     text = recall_search(request.membership, request.GET.get("search", ""))
-    after, before = (request.GET.get(name, "").replace("\0", "") for name in ("after", "before"))
+    after, before = (request.GET.get(name, "") for name in ("after", "before"))
     page = organisations_page(request.membership.company, text, after=after, before=before)
     return render(request, "crm/organisations/list.html", {"page": page, "search": text})
 

@@ -64,8 +64,8 @@ def scans(plan) -> set[str]:
 def test_no_page_of_the_list_reads_every_lead(company: Company, leads: list[Lead]) -> None:
     with plans() as found:
         first = organisations_page(company)
-        organisations_page(company, after=first.next)
-        organisations_page(company, before="n/a")
+        organisations_page(company, after=str(first.next))
+        organisations_page(company, before=str(leads[10].pk))
 
     assert len(first.rows) == 25
     assert "crm_lead" not in read_whole(found)
