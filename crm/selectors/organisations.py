@@ -93,9 +93,9 @@ class Organisation:
 
 @dataclass(frozen=True)
 class OrganisationPage:
-    """A page of organisations by key. `previous` and `next`: the places to read backwards and on from; None for no more.
+    """A page of organisations by key. `previous` and `next`: where to read backwards and on from; None for no more.
 
-    A place is the id of a lead of the organisation there: the key may be what someone has searched for.
+    That is the id of a lead of the organisation there: the key may be what someone has searched for.
 
     `is_cut`: more leads have the words of a search than are looked through, so some organisations may be missing.
     """
@@ -188,11 +188,10 @@ def _described(company: Company, keys: Sequence[str], *, has_deals: bool = True)
     active_at = dict(latest.values_list("pk", "updated_at"))
     deals = open_deals_of(company, keys) if has_deals else {}
     none = OpenDeals()
+    described = ((key, *figures[key], deals.get(key, none)) for key in keys if key in figures)
     return [
         Organisation(key, first, name, count, active_at[pk], own.count, sorted(own.sums))
-        for key, (first, name, count, pk), own in (
-            (key, figures[key], deals.get(key, none)) for key in keys if key in figures
-        )
+        for key, first, name, count, pk, own in described
         if pk in active_at
     ]
 

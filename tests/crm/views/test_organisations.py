@@ -129,7 +129,12 @@ def test_what_happened_to_a_merged_lead_is_history_of_the_organisation(client, s
     make_note(sales, gone, text="Before the merge")
     Lead.objects.filter(pk=gone.pk).update(merged_into=acme)
 
-    assert "Before the merge" in text_of(client.get(acme.organisation_url))
+    text = text_of(client.get(acme.organisation_url))
+
+    assert "Before the merge" in text
+    assert f'href="/leads/{acme.pk}/"' in text
+    assert f'href="/leads/{gone.pk}/"' not in text
+    assert ">Z.<" not in text
 
 
 @pytest.mark.parametrize("key", ["nothing", "~ff", "~00", "a.b", "x~2", "-"])
@@ -209,7 +214,9 @@ def test_renaming_asks_first_with_the_number_of_leads(client, company, acme):
     assert "2 leads" in question
     assert "Acme Group" in question
     assert Lead.objects.filter(organisation="Acme Group").count() == 0
-    answer = client.post(url, {"name": "Acme Group", "lead_count": "2", "confirmed": "1"}, follow=True)
+    answer = client.post(
+        url, {"name": "Acme Group", "lead_count": "2", "joined_count": "0", "confirmed": "1"}, follow=True
+    )
 
     assert answer.redirect_chain[0][0] == "/organisations/acme-group/"
     assert "2 leads were changed" in text_of(answer)
@@ -236,17 +243,45 @@ def test_another_number_of_leads_than_asked_about_asks_again(client, company, ac
     assert not Lead.objects.filter(organisation="Bach").exists()
 
 
-def test_too_many_leads_are_refused_in_a_sentence(client, acme, monkeypatch):
+def test_an_organisation_that_came_since_the_question_is_asked_about_first(client, company, acme):
+    url = f"{acme.organisation_url}rename/"
+    answers = {"name": "BACH", "lead_count": "1", "joined_count": "0", "confirmed": "1"}
+    assert 'name="joined_count" value="0"' in text_of(client.post(url, {"name": "BACH"}))
+    make_lead(company, organisation="Bach")
+
+    again = text_of(client.post(url, answers))
+
+    assert "Nothing was renamed yet" in again
+    assert "is there already" in again
+    assert 'name="joined_count" value="1"' in again
+    assert Lead.objects.filter(organisation="BACH").count() == 0
+
+    done = text_of(client.post(url, {**answers, "joined_count": "1"}, follow=True))
+    assert "the organisation is now called BACH." in done
+
+
+def test_the_message_calls_it_as_it_is_called_from_now_on(client, company, acme):
+    later = make_lead(company, organisation="Bach")
+    answers = {"name": "ACME & SÖHNE/2", "lead_count": "1", "joined_count": "1", "confirmed": "1"}
+
+    done = text_of(client.post(f"{later.organisation_url}rename/", answers, follow=True))
+
+    assert "the organisation is now called Acme &amp; Söhne/2." in done
+
+
+@pytest.mark.parametrize("answers", [{}, {"name": "Bach"}, {"name": "Bach", "lead_count": "1", "confirmed": "1"}])
+def test_too_many_leads_are_refused_before_any_question(client, acme, monkeypatch, answers):
     monkeypatch.setattr("crm.services.organisations.RENAMED_AT_MOST", 0)
+    url = f"{acme.organisation_url}rename/"
 
-    answer = client.post(
-        f"{acme.organisation_url}rename/", {"name": "Bach", "lead_count": "1", "confirmed": "1"}, follow=True
-    )
+    answer = client.post(url, answers, follow=True) if answers else client.get(url, follow=True)
 
+    assert answer.redirect_chain == [(acme.organisation_url, 302)]
     assert "Nothing was renamed: more than" in text_of(answer)
+    assert "through the API" in text_of(answer)
 
 
-@pytest.mark.parametrize("name", ["", "   ", "\u3000", "a" * 161, "a\0b"])
+@pytest.mark.parametrize("name", ["", "   ", "\u3000", "\u200b\u00ad", "\ufeff \U0010ffff", "a" * 161, "a\0b"])
 def test_no_name_is_refused_with_a_sentence(client, acme, name):
     answer = client.post(f"{acme.organisation_url}rename/", {"name": name, "lead_count": "1", "confirmed": "1"})
 
