@@ -207,7 +207,7 @@ def _asked(statement: str, company: Company, keys: Sequence[str]) -> list[tuple[
     sql = _sql(statement, rows=rows, at_most=COUNTED_UP_TO, one_more=COUNTED_UP_TO + 1, open=StageMeaning.OPEN)
     with connection.cursor() as cursor:
         cursor.execute(sql, [*keys, *[company.pk] * (sql.count("%s") - len(keys))])
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _sql(statement: str, **parts: Any) -> str:

@@ -38,8 +38,8 @@ def leads_to_rename(*, company: Company, organisation: str) -> int:
 
 def leads_joined(*, company: Company, organisation: str, name: str) -> int:
     """How many leads another organisation has that is called so already, up to RENAMED_AT_MOST + 1."""
-    leads = Lead.objects.for_company(company).of_organisation(name)
-    others = leads.exclude(organisation_key=OrganisationKey(Value(organisation)))
+    leads = Lead.objects.for_company(company).of_organisation(name).alias(key=OrganisationKey("organisation"))
+    others = leads.exclude(key=OrganisationKey(Value(organisation)))
     return others.order_by()[: RENAMED_AT_MOST + 1].count()
 
 
