@@ -7,18 +7,20 @@ from typing import Any, Final
 
 from django.db import connection
 
+MEASURED: Final = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
 PLANNED: Final = re.compile(r"\s*(SELECT|DELETE|UPDATE|WITH)\b")
 
 
 @contextmanager
-def plans() -> Iterator[list[Any]]:
-    """Gathers the plan of each statement that reads, updates or deletes."""
+def plans(*, is_measured: bool = False) -> Iterator[list[Any]]:
+    """Gathers the plan of each statement that reads, updates or deletes. Measured ones were executed, so only read."""
     found: list[Any] = []
+    options = "ANALYZE, FORMAT JSON" if is_measured else "FORMAT JSON"
 
     def explained(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if PLANNED.match(sql):
             with connection.connection.cursor() as cursor:
-                found.append(cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params).fetchone())
+                found.append(cursor.execute(f"EXPLAIN ({options}) {sql}", params).fetchone())
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(explained):
@@ -47,3 +49,11 @@ def indexes(plan: Any) -> set[str]:
         here = {plan["Index Name"]} if "Index Name" in plan else set()
         return here.union(*map(indexes, plan.values()))
     return set().union(*map(indexes, plan)) if isinstance(plan, list | tuple) else set()
+
+
+def rows_read(plan: Any, table: str) -> int:
+    """How many rows of the table a measured plan has read, those that a filter has left out among them."""
+    if isinstance(plan, dict):
+        each = sum(plan.get(name, 0) for name in MEASURED) if plan.get("Relation Name") == table else 0
+        return round(each * plan.get("Actual Loops", 1)) + sum(rows_read(part, table) for part in plan.values())
+    return sum(rows_read(part, table) for part in plan) if isinstance(plan, list | tuple) else 0

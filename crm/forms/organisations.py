@@ -1,5 +1,6 @@
 """Choosing an organisation by its name, and renaming one."""
 
+import unicodedata
 from typing import Any, Final
 
 from django import forms
@@ -8,9 +9,9 @@ from django.urls import reverse
 
 from crm.forms.picklists import Suggestions
 from crm.models import Lead
-from crm.models.organisation import organisation_key
 
 LONGEST_NAME: Final = Lead._meta.get_field("organisation").max_length or 0
+UNSEEN: Final = "CZ"  # the categories of controls, of what is not assigned, and of blanks
 NO_NAME: Final = "Enter the name of the organisation."
 
 
@@ -43,8 +44,8 @@ class RenameForm(forms.Form):
     name = forms.CharField(label="New name", max_length=LONGEST_NAME, error_messages={"required": NO_NAME})
 
     def clean_name(self) -> str:
-        """The name with single blanks. Raise ValidationError for one that is no more than blanks."""
+        """The name with single blanks. Raise ValidationError for one in which nothing can be seen."""
         name = " ".join(self.cleaned_data["name"].split())
-        if not organisation_key(name):
+        if all(unicodedata.category(character)[0] in UNSEEN for character in name):
             raise ValidationError(NO_NAME)
         return name

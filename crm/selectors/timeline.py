@@ -112,6 +112,11 @@ class TimelineEntry:
         return self.source.lead
 
     @property
+    def kept_lead(self) -> Lead | None:
+        """The lead that it is about, or the one into which that was merged."""
+        return self.lead and (self.lead.merged_into or self.lead)
+
+    @property
     def subject(self) -> Deal | Lead | None:
         """The deal or lead that it is about; None once that has been deleted."""
         return self.source.deal or self.source.lead
@@ -145,7 +150,7 @@ def of_organisation(leads: LeadQuerySet, company: Company, viewer: Membership, *
     """The timeline of an organisation's newest leads, as for each of them, each entry with its lead."""
     pks = list(leads.order_by("-pk").values_list("pk", flat=True)[:LEADS_CONSIDERED])
     merged = Lead.objects.for_company(company).filter(merged_into__in=pks).values_list("pk", flat=True)
-    return _timeline(company.pk, Q(lead__in=[*pks, *merged]), viewer, before, "lead")
+    return _timeline(company.pk, Q(lead__in=[*pks, *merged]), viewer, before, "lead__merged_into")
 
 
 def of_deal(deal: Deal, viewer: Membership | None = None, *, before: str = "") -> Timeline:

@@ -1,43 +1,80 @@
 """Renaming an organisation, which is a name: all leads that have it get another one."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Value
 from django.db.models.functions import Now
 
 from crm.models import AuditAction, Company, Lead
+from crm.models.lead import LeadQuerySet
+from crm.models.organisation import OrganisationKey
 from crm.models.snapshots import chunks
 from crm.services import audit
 from crm.services.deadlocks import tried_again
 from crm.services.editing import ChangedMeanwhile
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 RENAMED_AT_MOST: Final = 10_000  # leads in one transaction: some seconds, in which nobody else can save them
-TOO_MANY: Final = f"Nothing was renamed: more than {RENAMED_AT_MOST:,} leads have this organisation."
+TOO_MANY: Final = (
+    f"Nothing was renamed: more than {RENAMED_AT_MOST:,} leads have this organisation. Let a script write the new name "
+    "into each of them through the API."
+)
 
 
 class RenameRefused(Exception):
     """Why an organisation can't be renamed, in a sentence. Nothing was changed."""
 
 
+def leads_to_rename(*, company: Company, organisation: str) -> int:
+    """How many leads have this organisation. Raises RenameRefused if there are too many."""
+    leads = Lead.objects.for_company(company).of_organisation(organisation)
+    lead_count = leads.order_by()[: RENAMED_AT_MOST + 1].count()
+    if lead_count > RENAMED_AT_MOST:
+        raise RenameRefused(TOO_MANY)
+    return lead_count
+
+
+def leads_joined(*, company: Company, organisation: str, name: str) -> int:
+    """How many leads another organisation has that is called so already, up to RENAMED_AT_MOST + 1."""
+    leads = Lead.objects.for_company(company).of_organisation(name).alias(key=OrganisationKey("organisation"))
+    others = leads.exclude(key=OrganisationKey(Value(organisation)))
+    return others.order_by()[: RENAMED_AT_MOST + 1].count()
+
+
 @tried_again
+@statements_may_take(LONG_SECONDS)
 @transaction.atomic
-def rename_organisation(*, company: Company, organisation: str, name: str, lead_count: int) -> int:
+def rename_organisation(
+    *, company: Company, organisation: str, name: str, lead_count: int, joined_count: int = 0
+) -> int:
     """Give the leads of the organisation, which is a name or its key, this name. Returns how many had another one.
 
-    Raises ChangedMeanwhile if there are not as many leads as expected, and RenameRefused if there are too many. No CRM
-    event depends on the name.
+    Raises ChangedMeanwhile if there are not as many leads as expected, or not as many of the organisation that it
+    becomes one with, and RenameRefused if there are too many. No CRM event depends on the name.
     """
-    leads = Lead.objects.for_company(company).of_organisation(organisation)
+    leads_to_rename(company=company, organisation=organisation)
+    own = Lead.objects.for_company(company)
+    found = list(own.of_organisation(organisation).values_list("pk", flat=True))
+    # With those that were merged into them: the undo of a merge would bring the old organisation back.
+    named = own.alias(key=OrganisationKey("organisation")).filter(key=OrganisationKey(Value(organisation)))
+    merged = named.filter(merged_into__in=found).values_list("pk", flat=True)
     # All of them before the first is written, in the order of all changes.
-    rows = leads.select_for_update(no_key=True).order_by("pk")
-    pks = list(rows.values_list("pk", flat=True)[: RENAMED_AT_MOST + 1])
-    if len(pks) > RENAMED_AT_MOST:
-        raise RenameRefused(TOO_MANY)
-    if len(pks) != lead_count:
+    rows = named.filter(pk__in=[*found, *merged]).select_for_update(no_key=True).order_by("pk")
+    kept_by_pk = dict(rows.values_list("pk", "merged_into_id"))
+    pks = [pk for pk, kept in kept_by_pk.items() if kept is None]
+    joined = leads_joined(company=company, organisation=organisation, name=name)
+    if (len(pks), joined) != (lead_count, joined_count):
         raise ChangedMeanwhile
-    others = leads.exclude(organisation=name)
-    renamed = sum(others.filter(pk__in=part).update(organisation=name, updated_at=Now()) for part in chunks(pks))
+    others, kept_ones = own.exclude(organisation=name), {*pks}
+    renamed = _write(others, pks, name)
+    _write(others, [pk for pk, kept in kept_by_pk.items() if kept in kept_ones], name)
     if renamed:
         # Not the names, which would outlive an erasure: an organisation may be called as the person is.
         audit.record(company=company, action=AuditAction.ORGANISATION_RENAMED, details={"leads": renamed})
     return renamed
+
+
+def _write(others: LeadQuerySet, pks: Sequence[int], name: str) -> int:
+    return sum(others.filter(pk__in=part).update(organisation=name, updated_at=Now()) for part in chunks(pks))

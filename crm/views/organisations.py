@@ -15,14 +15,14 @@ from crm.selectors import timeline
 from crm.selectors.keyset import ByFields, page_of
 from crm.selectors.organisations import Organisation, names_like, organisation_of, organisations_page
 from crm.services.editing import ChangedMeanwhile
-from crm.services.organisations import RenameRefused, rename_organisation
+from crm.services.organisations import RenameRefused, leads_joined, leads_to_rename, rename_organisation
 from crm.services.searches import recall_search
 from crm.views.filtering import to_filtered
 
 PEOPLE_PER_PAGE = 25
 DEALS_PER_PAGE = 15
 CONFIRMED = "confirmed"
-CHANGED = "Nothing was renamed yet: the organisation has other leads by now. Check the number again."
+CHANGED = "Nothing was renamed yet: there are other leads by now. Check the numbers again."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -32,7 +32,7 @@ def organisations(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         return to_filtered(request, ())
     text = recall_search(request.membership, request.GET.get("search", ""))
-    after, before = (request.GET.get(name, "").replace("\0", "") for name in ("after", "before"))
+    after, before = (request.GET.get(name, "") for name in ("after", "before"))
     page = organisations_page(request.membership.company, text, after=after, before=before)
     return render(request, "crm/organisations/list.html", {"page": page, "search": text})
 
@@ -43,7 +43,9 @@ def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
     """The organisation's page: its leads, its deals, and what has happened to them."""
     company, found = request.membership.company, _own_or_404(request, organisation)
     leads = Lead.objects.for_company(company).of_organisation(found.key)
-    deals = Deal.objects.for_company(company).filter(lead__in=leads)
+    # With the ids, PostgreSQL reads the deals of these leads. With a subquery, it may look for them among all deals.
+    known = list(leads.values_list("pk", flat=True)) if found.is_counted else leads
+    deals = Deal.objects.for_company(company).filter(lead__in=known)
     people = page_of(
         leads.select_related("status"),
         ByFields(),
@@ -73,7 +75,17 @@ def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 def organisation_rename(request: MemberRequest, organisation: str) -> HttpResponse:
     """Ask for another name, then whether so many leads shall have it, and give it to them."""
-    company, found = request.membership.company, _own_or_404(request, organisation)
+    found = _own_or_404(request, organisation, has_deals=False)
+    try:
+        return _asked_or_renamed(request, found)
+    except RenameRefused as refused:
+        messages.error(request, str(refused))
+        return redirect("organisation", found.key)
+
+
+def _asked_or_renamed(request: MemberRequest, found: Organisation) -> HttpResponse:
+    company = request.membership.company
+    lead_count = leads_to_rename(company=company, organisation=found.key)
     form = RenameForm(request.POST or None, initial={"name": found.name})
     if not form.is_valid():
         return render(request, "crm/organisations/rename.html", {"organisation": found, "form": form})
@@ -83,32 +95,39 @@ def organisation_rename(request: MemberRequest, organisation: str) -> HttpRespon
             return _renamed(request, found, name)
         except ChangedMeanwhile:
             messages.warning(request, CHANGED)
-        except RenameRefused as refused:
-            messages.error(request, str(refused))
-            return redirect("organisation", found.key)
-    joined = organisation_of(company, name)
+    joined_count = leads_joined(company=company, organisation=found.key, name=name)
     context = {
         "organisation": found,
         "name": name,
-        "lead_count": Lead.objects.for_company(company).of_organisation(found.key).count(),
-        "joined": joined if joined and joined.key != found.key else None,
+        "lead_count": lead_count,
+        "joined_count": joined_count,
+        "joined": organisation_of(company, name, has_deals=False) if joined_count else None,
     }
     return render(request, "crm/organisations/rename_question.html", context)
 
 
 def _renamed(request: MemberRequest, found: Organisation, name: str) -> HttpResponse:
-    asked = request.POST.get("lead_count", "")
-    expected = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < len("1000000000") else -1
-    company = request.membership.company
-    renamed = rename_organisation(company=company, organisation=found.key, name=name, lead_count=expected)
-    told = f"{renamed:,} lead{'s were' if renamed != 1 else ' was'} changed: the organisation is now called {name}."
+    company, expected = request.membership.company, [_number(request, each) for each in ("lead_count", "joined_count")]
+    renamed = rename_organisation(
+        company=company, organisation=found.key, name=name, lead_count=expected[0], joined_count=expected[1]
+    )
+    # One that was there already is called as its oldest lead has it.
+    named = organisation_of(company, name, has_deals=False)
+    called = named.name if named else name
+    told = f"{renamed:,} lead{'s were' if renamed != 1 else ' was'} changed: the organisation is now called {called}."
     messages.success(request, without_bidi_controls(told))
     return redirect("organisation", organisation_key(name))
 
 
-def _own_or_404(request: MemberRequest, organisation: str) -> Organisation:
+def _number(request: MemberRequest, field: str) -> int:
+    """The number that was asked about; -1 if there is none."""
+    asked = request.POST.get(field, "")
+    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < len("1000000000") else -1
+
+
+def _own_or_404(request: MemberRequest, organisation: str, *, has_deals: bool = True) -> Organisation:
     """The company's organisation with this key. Raises Http404 if none of its leads has it."""
-    found = organisation_of(request.membership.company, organisation)
+    found = organisation_of(request.membership.company, organisation, has_deals=has_deals)
     if found is None:
         raise Http404
     return found

@@ -211,7 +211,8 @@ def the_status_of_ticked_leads(scene: Scene) -> None:
 @way("POST organisation_rename", fires="")
 def an_organisation_with_another_name(scene: Scene) -> None:
     Lead.objects.filter(pk=scene.lead.pk).update(organisation="Acme")
-    scene.web.post("/organisations/acme/rename/", {"name": "Bach", "lead_count": "1", "confirmed": "1"})
+    answers = {"name": "Bach", "lead_count": "1", "joined_count": "0", "confirmed": "1"}
+    scene.web.post("/organisations/acme/rename/", answers)
     assert Lead.objects.get(pk=scene.lead.pk).organisation == "Bach"
 
 

@@ -1,6 +1,7 @@
 """What a script reads of organisations, and how it narrows the list of leads by one."""
 
 import base64
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -61,8 +62,15 @@ def test_pages_run_by_name_and_back(script, five):
     assert (first.json()["previous"], third.json()["next"]) == (None, None)
 
 
-def test_a_cursor_with_a_character_that_no_database_stores_is_a_404(script, five):
-    cursor = base64.b64encode(b"p=%00").decode()
+def test_a_cursor_holds_an_id_and_no_name(script, five):
+    query = parse_qs(urlsplit(script.get(URL, {"page_size": 2}).json()["next"]).query)
+
+    assert base64.b64decode(query["cursor"][0]).decode() == f"p={five[3].pk}"
+
+
+@pytest.mark.parametrize("position", ["%00", "bach", "9" * 19])
+def test_a_cursor_without_an_id_is_a_404(script, five, position):
+    cursor = base64.b64encode(f"p={position}".encode()).decode()
 
     assert script.get(URL, {"cursor": cursor}).json() == {"detail": "Invalid cursor"}
 

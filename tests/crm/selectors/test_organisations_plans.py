@@ -1,36 +1,61 @@
 """PostgreSQL goes from one organisation to the next in the index, and reads no more of the leads than it shows."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 
-from crm.models import Company, Deal, Lead
-from crm.selectors.organisations import names_like, organisation_of, organisations_page
-from tests.plans import indexes, plans, read_whole
+from crm.models import Company, Deal, Lead, Membership
+from crm.selectors.organisations import (
+    COUNTED_UP_TO,
+    SEARCHED_AT_MOST,
+    SUGGESTED_FROM,
+    names_like,
+    organisation_of,
+    organisations_page,
+)
+from tests.plans import indexes, plans, read, read_whole, rows_read
 
 pytestmark = pytest.mark.django_db
 
 LEADS, ORGANISATIONS = 20_000, 400
+A_FEW = 100  # that begin with the text, or share a page of the table with another lead
 INDEX = "lead_by_organisation_key"
+
+
+def made(company: Company) -> list[Lead]:
+    """A tenth of them in one organisation, as “n/a” would be."""
+    return Lead.objects.bulk_create(
+        Lead(
+            company=company,
+            first_name=f"Ada {number}",
+            last_name="Byron",
+            email=f"a{number}@example.com",
+            organisation="n/a" if number % 10 == 0 else f"Kestrel Aviation {number % ORGANISATIONS:03}",
+        )
+        for number in range(LEADS // 2)
+    )
+
+
+def analyse() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
 
 
 @pytest.fixture
 def leads(company: Company, other_company: Company) -> list[Lead]:
-    """A tenth of them in one organisation, as “n/a” would be."""
-    made = [
-        Lead.objects.bulk_create(
-            Lead(
-                company=each,
-                first_name=f"Ada {number}",
-                organisation="n/a" if number % 10 == 0 else f"Kestrel Aviation {number % ORGANISATIONS:03}",
-            )
-            for number in range(LEADS // 2)
-        )
-        for each in (company, other_company)
-    ]
-    Deal.objects.bulk_create(Deal(company=company, lead=lead, title="Forty", amount=1) for lead in made[0][:2_000])
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-    return made[0]
+    found, _ = made(company), made(other_company)
+    Deal.objects.bulk_create(Deal(company=company, lead=lead, title="Forty", amount=1) for lead in found[:2_000])
+    analyse()
+    return found
+
+
+@pytest.fixture
+def only_leads(company: Company) -> list[Lead]:
+    """Without those of another company, which PostgreSQL passes over where it takes them for as few as any."""
+    found = made(company)
+    analyse()
+    return found
 
 
 def index_only(plan) -> set[str]:
@@ -52,8 +77,8 @@ def scans(plan) -> set[str]:
 def test_no_page_of_the_list_reads_every_lead(company: Company, leads: list[Lead]) -> None:
     with plans() as found:
         first = organisations_page(company)
-        organisations_page(company, after=first.next)
-        organisations_page(company, before="n/a")
+        organisations_page(company, after=str(first.next))
+        organisations_page(company, before=str(leads[10].pk))
 
     assert len(first.rows) == 25
     assert "crm_lead" not in read_whole(found)
@@ -76,3 +101,53 @@ def test_neither_does_a_page_of_one_nor_what_one_types(company: Company, leads: 
     assert len(people) == 25
     assert "crm_lead" not in read_whole(found)
     assert INDEX in index_only(found)
+
+
+@pytest.mark.parametrize("text", ["com", "by", "byron", "exa byron"])
+def test_a_word_that_all_leads_have_elsewhere_reads_no_more_of_them_than_are_compared(
+    company: Company, only_leads: list[Lead], text: str
+) -> None:
+    with plans(is_measured=True) as found:
+        assert names_like(company, text) == []
+
+    assert 0 < rows_read(found, "crm_lead") <= SUGGESTED_FROM + A_FEW
+
+
+@pytest.mark.parametrize("text", ["com", "byron", "nobody"])
+def test_neither_does_a_search_of_the_list(company: Company, only_leads: list[Lead], text: str) -> None:
+    Lead.objects.filter(pk__in=[lead.pk for lead in only_leads[:3]]).update(last_name="Nobody")
+
+    with plans(is_measured=True) as found:
+        page = organisations_page(company, text)
+
+    assert page.rows == []
+    assert page.is_cut is (text != "nobody")
+    assert 0 < rows_read(found, "crm_lead") <= (SEARCHED_AT_MOST if page.is_cut else 3) + A_FEW
+
+
+def test_the_page_of_one_without_deals_does_not_look_for_any_among_all(
+    company: Company, leads: list[Lead], sales: Membership, client_as: Any
+) -> None:
+    Deal.objects.bulk_create(Deal(company=company, lead=lead, title="Two", amount=1) for lead in leads * 2)
+    without = Lead.objects.create(company=company, last_name="Byron", organisation="Without deals")
+    analyse()
+
+    with plans(is_measured=True) as found:
+        response = client_as(sales).get(without.organisation_url)
+
+    assert list(response.context["deals"]) == []
+    assert "crm_deal" in read(found)
+    assert rows_read(found, "crm_deal") == 0
+
+
+def test_a_page_of_the_list_reads_the_deals_of_the_newest_leads_alone(company: Company, leads: list[Lead]) -> None:
+    made = Lead.objects.bulk_create(Lead(company=company, organisation="A large one") for _ in range(COUNTED_UP_TO * 5))
+    Deal.objects.bulk_create(Deal(company=company, lead=lead, title="One", amount=1) for lead in made)
+    analyse()
+
+    with plans(is_measured=True) as found:
+        [row] = organisations_page(company, size=1).rows
+
+    assert row.deal_count == COUNTED_UP_TO
+    deals = [plan for plan in found if "crm_deal" in read(plan)]
+    assert rows_read(deals, "crm_lead") <= 2 * COUNTED_UP_TO

@@ -1,15 +1,18 @@
 """Renaming an organisation: all its leads get the name, it is on record, and LinkedIn is told nothing."""
 
 import pytest
+from django.db import connection
 
 from capi.models import ConversionEvent
-from crm.models import AuditEntry, Change, CrmEvent, Lead
+from crm.models import AuditEntry, Change, CrmEvent, Lead, LeadMerge
 from crm.models.tracking import acting_as
 from crm.services import organisations
 from crm.services.editing import ChangedMeanwhile, version_of
 from crm.services.erasure import erase_lead
 from crm.services.lead_merges import merge_leads
+from crm.services.merge_undo import undo_merge
 from crm.services.organisations import RenameRefused, rename_organisation
+from postgresql import bounds
 from tests.conftest import make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -24,8 +27,10 @@ def names():
     return list(Lead.objects.order_by("pk").values_list("organisation", flat=True))
 
 
-def rename(company, organisation="acme", name="Acme Group", lead_count=2):
-    return rename_organisation(company=company, organisation=organisation, name=name, lead_count=lead_count)
+def rename(company, organisation="acme", name="Acme Group", lead_count=2, joined_count=0):
+    return rename_organisation(
+        company=company, organisation=organisation, name=name, lead_count=lead_count, joined_count=joined_count
+    )
 
 
 def test_all_its_leads_get_the_name_and_no_others(company, other_company, leads):
@@ -63,14 +68,28 @@ def test_a_form_that_was_open_meanwhile_is_told(company, leads):
     assert version_of(leads[0]) != before
 
 
-def test_merged_and_erased_leads_keep_what_they_have(company, admin, leads):
+def test_merged_and_erased_leads_do_not_count(company, admin, leads):
     erased = make_lead(company, organisation="Acme")
     erase_lead(lead=erased, user=admin.user)
     merge_leads(kept=leads[0], gone=leads[1])
 
     assert rename(company, lead_count=1) == 1
 
-    assert names() == ["Acme Group", "ACME", "Acme Ltd", ""]
+    assert AuditEntry.objects.get(action="organisation_renamed").details == {"leads": 1}
+
+
+def test_the_undo_of_a_merge_does_not_bring_the_old_organisation_back(company, leads):
+    other = make_lead(company, organisation="Elsewhere")
+    merge = merge_leads(kept=leads[0], gone=leads[1])
+    merge_leads(kept=leads[0], gone=other)
+    merge_leads(kept=leads[2], gone=make_lead(company, organisation="Acme"))
+
+    rename(company, lead_count=1)
+    assert names() == ["Acme Group", "Acme Group", "Acme Ltd", "Elsewhere", "Acme"]
+
+    LeadMerge.objects.get(gone=other).delete()  # the newest is undone first
+    undo_merge(merge=merge)
+    assert not Lead.objects.for_company(company).of_organisation("Acme").exists()
 
 
 def test_a_spelling_that_some_have_already_changes_the_others(company, leads):
@@ -87,7 +106,7 @@ def test_nothing_to_change_is_not_on_record(company, leads):
 
 
 def test_two_organisations_become_one(company, leads):
-    rename(company, name="acme ltd")
+    rename(company, name="acme ltd", joined_count=1)
 
     assert Lead.objects.for_company(company).of_organisation("Acme Ltd").count() == 3
 
@@ -98,6 +117,25 @@ def test_another_number_of_leads_than_was_asked_about_changes_none(company, lead
         rename(company, lead_count=lead_count)
 
     assert names() == ["Acme", "ACME", "Acme Ltd"]
+
+
+@pytest.mark.parametrize("joined_count", [0, 2, -1])
+def test_another_organisation_than_was_asked_about_is_not_joined(company, leads, joined_count):
+    with pytest.raises(ChangedMeanwhile):
+        rename(company, name="ACME LTD", joined_count=joined_count)
+
+    assert names() == ["Acme", "ACME", "Acme Ltd"]
+
+
+def test_its_statements_may_take_longer_than_those_of_a_page(company, leads, monkeypatch):
+    found = []
+    monkeypatch.setattr("postgresql.bounds._bound.seconds", 5.0, raising=False)
+    monkeypatch.setattr("crm.services.audit.record", lambda **_: found.append(bounds.seconds()))
+
+    rename(company)
+
+    assert found == [bounds.LONG_SECONDS if connection.vendor == "postgresql" else 5]
+    assert bounds.seconds() == 5
 
 
 def test_too_many_are_refused(company, leads, monkeypatch):
@@ -113,7 +151,9 @@ def test_many_are_renamed_in_chunks(company, monkeypatch, django_assert_num_quer
     Lead.objects.bulk_create(Lead(company=company, first_name="Ada", organisation="Acme") for _ in range(7))
     monkeypatch.setattr("crm.models.snapshots.CHUNK", 3)
 
-    with django_assert_num_queries(7):  # the transaction twice, the locks, three chunks, the audit log
+    # The transaction twice, how many there are, which, what was merged into them, the locks, how many have the name
+    # already, three chunks, the audit log.
+    with django_assert_num_queries(11):
         assert rename(company, lead_count=7) == 7
 
     assert set(names()) == {"Acme Group"}

@@ -1,5 +1,8 @@
 """The pages of organisations, their names as one types, and the links that lead there."""
 
+import re
+from html import unescape
+
 import pytest
 
 from crm.models import Lead, LeadSearch
@@ -62,6 +65,18 @@ def test_a_search_is_posted_and_not_in_the_url(client, company, acme):
     assert "No matching organisations" in text_of(client.post("/organisations/", {"search": "qqq"}, follow=True))
 
 
+def test_a_search_that_is_cut_says_so_and_nothing_false(client, company, monkeypatch):
+    monkeypatch.setattr("crm.selectors.organisations.SEARCHED_AT_MOST", 1)
+    for number in range(2):
+        make_lead(company, organisation=f"Bach {number}")
+
+    cut = text_of(client.post("/organisations/", {"search": "example"}, follow=True))
+    whole = text_of(client.post("/organisations/", {"search": "qqq"}, follow=True))
+
+    assert ("may be missing" in cut, "No lead has an organisation" in cut) == (True, False)
+    assert ("may be missing" in whole, "No lead has an organisation" in whole) == (False, True)
+
+
 def test_pages_are_followed_by_their_links(client, company, monkeypatch):
     for number in range(27):
         make_lead(company, organisation=f"Acme & Co {number:02}", email="")
@@ -69,10 +84,24 @@ def test_pages_are_followed_by_their_links(client, company, monkeypatch):
     first = client.get("/organisations/")
     second = client.get("/organisations/", {"after": first.context["page"].next})
 
-    assert "after=acme+%26+co+24" in text_of(first) or "after=acme%20%26%20co%2024" in text_of(first)
+    assert f"after={Lead.objects.get(organisation='Acme & Co 24').pk}" in text_of(first)
     assert listed(second) == ["Acme & Co 25", "Acme & Co 26"]
     assert listed(client.get("/organisations/", {"before": second.context["page"].previous})) == listed(first)
     assert listed(client.get("/organisations/", {"after": "\0"})) == listed(first)
+
+
+def test_neither_do_the_pages_of_a_search_have_a_word_of_it_in_their_links(client, company):
+    for number in range(27):
+        make_lead(company, organisation=f"Lovelace {number:02}", email="")
+
+    first = client.post("/organisations/", {"search": "lovelace"}, follow=True)
+    links = re.findall(r'href="([^"]*(?:after|before)=[^"]*)"', text_of(first))
+    second = client.get("/organisations/" + unescape(links[0]))
+
+    assert len(links) == 1
+    assert "lovelace" not in links[0].lower()
+    assert listed(second) == ["Lovelace 25", "Lovelace 26"]
+    assert 'rel="prev"' in text_of(second)
 
 
 def test_the_page_has_people_deals_and_their_history_with_names(client, sales, company, acme):
@@ -100,7 +129,12 @@ def test_what_happened_to_a_merged_lead_is_history_of_the_organisation(client, s
     make_note(sales, gone, text="Before the merge")
     Lead.objects.filter(pk=gone.pk).update(merged_into=acme)
 
-    assert "Before the merge" in text_of(client.get(acme.organisation_url))
+    text = text_of(client.get(acme.organisation_url))
+
+    assert "Before the merge" in text
+    assert f'href="/leads/{acme.pk}/"' in text
+    assert f'href="/leads/{gone.pk}/"' not in text
+    assert ">Z.<" not in text
 
 
 @pytest.mark.parametrize("key", ["nothing", "~ff", "~00", "a.b", "x~2", "-"])
@@ -157,6 +191,17 @@ def test_the_number_of_queries_does_not_grow(client, sales, company, acme, djang
         client.get(acme.organisation_url)
 
 
+def test_the_deals_of_a_large_one_say_of_how_many_leads_they_are(client, company, acme, monkeypatch):
+    make_deal(make_lead(company, organisation=acme.organisation))
+    assert "of the newest" not in text_of(client.get(acme.organisation_url))
+    assert "of the newest" not in text_of(client.get("/organisations/"))
+
+    monkeypatch.setattr("crm.selectors.organisations.COUNTED_UP_TO", 1)
+
+    assert "of the newest 1 lead" in " ".join(text_of(client.get(acme.organisation_url)).split())
+    assert "of the newest leads" in text_of(client.get("/organisations/"))
+
+
 # Renaming
 
 
@@ -169,7 +214,9 @@ def test_renaming_asks_first_with_the_number_of_leads(client, company, acme):
     assert "2 leads" in question
     assert "Acme Group" in question
     assert Lead.objects.filter(organisation="Acme Group").count() == 0
-    answer = client.post(url, {"name": "Acme Group", "lead_count": "2", "confirmed": "1"}, follow=True)
+    answer = client.post(
+        url, {"name": "Acme Group", "lead_count": "2", "joined_count": "0", "confirmed": "1"}, follow=True
+    )
 
     assert answer.redirect_chain[0][0] == "/organisations/acme-group/"
     assert "2 leads were changed" in text_of(answer)
@@ -196,17 +243,45 @@ def test_another_number_of_leads_than_asked_about_asks_again(client, company, ac
     assert not Lead.objects.filter(organisation="Bach").exists()
 
 
-def test_too_many_leads_are_refused_in_a_sentence(client, acme, monkeypatch):
+def test_an_organisation_that_came_since_the_question_is_asked_about_first(client, company, acme):
+    url = f"{acme.organisation_url}rename/"
+    answers = {"name": "BACH", "lead_count": "1", "joined_count": "0", "confirmed": "1"}
+    assert 'name="joined_count" value="0"' in text_of(client.post(url, {"name": "BACH"}))
+    make_lead(company, organisation="Bach")
+
+    again = text_of(client.post(url, answers))
+
+    assert "Nothing was renamed yet" in again
+    assert "is there already" in again
+    assert 'name="joined_count" value="1"' in again
+    assert Lead.objects.filter(organisation="BACH").count() == 0
+
+    done = text_of(client.post(url, {**answers, "joined_count": "1"}, follow=True))
+    assert "the organisation is now called BACH." in done
+
+
+def test_the_message_calls_it_as_it_is_called_from_now_on(client, company, acme):
+    later = make_lead(company, organisation="Bach")
+    answers = {"name": "ACME & SÖHNE/2", "lead_count": "1", "joined_count": "1", "confirmed": "1"}
+
+    done = text_of(client.post(f"{later.organisation_url}rename/", answers, follow=True))
+
+    assert "the organisation is now called Acme &amp; Söhne/2." in done
+
+
+@pytest.mark.parametrize("answers", [{}, {"name": "Bach"}, {"name": "Bach", "lead_count": "1", "confirmed": "1"}])
+def test_too_many_leads_are_refused_before_any_question(client, acme, monkeypatch, answers):
     monkeypatch.setattr("crm.services.organisations.RENAMED_AT_MOST", 0)
+    url = f"{acme.organisation_url}rename/"
 
-    answer = client.post(
-        f"{acme.organisation_url}rename/", {"name": "Bach", "lead_count": "1", "confirmed": "1"}, follow=True
-    )
+    answer = client.post(url, answers, follow=True) if answers else client.get(url, follow=True)
 
+    assert answer.redirect_chain == [(acme.organisation_url, 302)]
     assert "Nothing was renamed: more than" in text_of(answer)
+    assert "through the API" in text_of(answer)
 
 
-@pytest.mark.parametrize("name", ["", "   ", "\u3000", "a" * 161, "a\0b"])
+@pytest.mark.parametrize("name", ["", "   ", "\u3000", "\u200b\u00ad", "\ufeff \U0010ffff", "a" * 161, "a\0b"])
 def test_no_name_is_refused_with_a_sentence(client, acme, name):
     answer = client.post(f"{acme.organisation_url}rename/", {"name": name, "lead_count": "1", "confirmed": "1"})
 
