@@ -29,9 +29,8 @@ from crm.services.lead_changes import Confirmed
 from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import make_deal
 from tests.faults import figures
-from tests.faults.invariants import extra_acceptances
 from tests.faults.processes import wait_for
-from tests.faults.world import RECOVERY_SECONDS, make_leads
+from tests.faults.world import RECOVERY_SECONDS, Allowed, make_leads
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
@@ -105,7 +104,8 @@ def test_a_status_of_all_that_is_killed_on_the_way_is_given_and_told_once(world)
     events = CrmEvent.objects.filter(kind="lead_qualified")
     assert events.count() == events.values("lead").distinct().count() == changed + len(has_it)
     assert ConversionEvent.objects.filter(state="accepted").count() == changed + len(has_it)
-    assert extra_acceptances(world.ledger.entries()) == 0
+    # A worker that changes leads also delivers, and may be killed while LinkedIn answers.
+    assert world.broken(Allowed(hidden_answers=3)) == []
 
 
 @pytest.mark.timeout(900)

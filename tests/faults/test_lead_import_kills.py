@@ -7,9 +7,8 @@ from capi.models import ConversionEvent
 from crm.models import CrmEvent, ImportState, Lead, LeadImport, Membership, User
 from crm.services import lead_imports
 from tests.faults import figures
-from tests.faults.invariants import extra_acceptances
 from tests.faults.processes import wait_for
-from tests.faults.world import RECOVERY_SECONDS
+from tests.faults.world import RECOVERY_SECONDS, Allowed
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
@@ -47,7 +46,8 @@ def test_an_import_that_is_killed_twice_adds_and_tells_each_lead_once(world) -> 
     assert lead_import.done == lead_import.planned
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 20)
     assert Lead.objects.count() == CrmEvent.objects.count() == ConversionEvent.objects.count() == counts["new"]
-    assert extra_acceptances(world.ledger.entries()) == 0
+    # A worker that imports also delivers, and may be killed while LinkedIn answers.
+    assert world.broken(Allowed(hidden_answers=2)) == []
 
 
 def wait_until(lead_import: LeadImport, condition) -> None:
