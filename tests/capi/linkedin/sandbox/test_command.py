@@ -29,8 +29,11 @@ def test_it_serves_until_it_is_interrupted(tmp_path):
         first_line = process.stdout.readline()
         with Caller(int(re.search(r":(\d+),", first_line)[1])) as caller:
             answer = caller.post(recent())
+        table = []  # it is printed meanwhile
+        while "revoked" not in "".join(table[-1:]):
+            table.append(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
+        rest = "".join(table) + process.stdout.read()
 
     assert (answer, process.returncode) == ((201, b""), 0)
     assert first_line.endswith(f"writing to {ledger}\n")
