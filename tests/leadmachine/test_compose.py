@@ -71,6 +71,16 @@ def test_each_container_may_do_little_and_has_a_limit(name) -> None:
     assert service["pids_limit"]
 
 
+def test_every_image_of_others_is_named_by_its_digest() -> None:
+    dockerfile = (product.BASE_DIR / "Dockerfile").read_text()
+    images = {service["image"] for service in SERVICES.values() if "build" not in service}
+
+    images.update(re.findall(r"(?m)^FROM (\S+)", dockerfile))
+
+    assert len(images) == 4
+    assert [image for image in images if not re.fullmatch(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", image)] == []
+
+
 def test_what_our_processes_write_to_belongs_to_the_user_of_the_image() -> None:
     dockerfile = (product.BASE_DIR / "Dockerfile").read_text()
 
