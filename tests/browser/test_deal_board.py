@@ -335,7 +335,7 @@ def test_a_refused_card_comes_back_although_the_next_one_is_on_its_way(board, tw
 
     let_go(board, held, 2)
 
-    expect(board.get_by_role("status")).to_contain_text("is now in Proposal.")
+    expect(board.locator("#messages")).to_contain_text("is now in Proposal.")
     shows_in(board, two[0], "Discovery")
     shows_in(board, two[1], "Proposal")
     assert [in_stage(each) for each in two] == ["Discovery", "Proposal"]
@@ -347,13 +347,13 @@ def test_a_move_is_shown_and_the_next_one_saved_although_a_search_redraws_the_bo
     expect(board.locator(".deal")).to_have_count(12)
 
     let_go(board, held, 1)
-    expect(board.get_by_role("status")).to_contain_text("is now in Won.")
+    expect(board.locator("#messages")).to_contain_text("is now in Won.")
     shows_in(board, two[0], "Won")
     drag(board, two[1], "Proposal")
     let_go(board, held, 2)
 
     shows_in(board, two[1], "Proposal")
-    expect(board.get_by_role("status")).to_contain_text("is now in Proposal.")
+    expect(board.locator("#messages")).to_contain_text("is now in Proposal.")
     assert [in_stage(each) for each in two] == ["Won", "Proposal"]
 
 
