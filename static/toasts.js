@@ -83,7 +83,7 @@ if (toasts) {
 const kept = document.createElement("template");
 kept.innerHTML = sessionStorage.getItem("toasts") ?? "";
 sessionStorage.removeItem("toasts");
-for (const { elements } of kept.content.querySelectorAll("form")) elements.next.value = location.pathname + location.search;
+for (const next of kept.content.querySelectorAll("[name=next]")) next.value = location.pathname + location.search;
 toasts?.prepend(kept.content);
 
 addEventListener("pagehide", () => {
@@ -92,7 +92,7 @@ addEventListener("pagehide", () => {
 
 function asTheyCame() {
   const copy = toasts.cloneNode(true);
-  for (const toast of copy.querySelectorAll("[data-seconds]")) toast.dataset.seconds = toast.querySelector(".countdown").dataset.left;
-  for (const button of copy.querySelectorAll(".close, .countdown")) button.remove();
+  for (const ring of copy.querySelectorAll(".countdown")) ring.parentElement.dataset.seconds = ring.dataset.left ?? 0;
+  for (const added of copy.querySelectorAll(".close, .countdown")) added.remove();
   return copy.innerHTML;
 }
