@@ -88,12 +88,16 @@ def test_a_form_without_its_token_says_what_to_do(sales):
     assert "Go back, reload the page and try again." in response.content.decode()
 
 
-def test_the_page_for_a_failure_needs_no_database(rf, django_assert_num_queries):
+@pytest.mark.parametrize(
+    ("answer", "status", "heading"),
+    [(errors.server_error, 500, "Something went wrong"), (errors.took_long, 503, "That took too long")],
+)
+def test_the_page_for_a_failure_needs_no_database(rf, django_assert_num_queries, answer, status, heading):
     with django_assert_num_queries(0):
-        response = errors.server_error(rf.get("/leads/"))
+        response = answer(rf.get("/leads/"))
 
-    assert response.status_code == 500
-    assert "Something went wrong" in response.content.decode()
+    assert response.status_code == status
+    assert heading in response.content.decode()
 
 
 def test_what_a_script_replaces_does_not_load_the_page_again():
