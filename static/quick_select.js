@@ -166,8 +166,8 @@ document.addEventListener("htmx:beforeSend", ({ target: form, detail }) => {
   form.addEventListener("htmx:beforeOnLoad", keepQuestion);
   detail.xhr.addEventListener("loadend", () => answered(form, detail));
   if (sent?.select.form !== form) return;
-  detail.xhr.addEventListener("readystatechange", ({ target: { readyState } }) => {
-    if (readyState === XMLHttpRequest.DONE) detail.target = document.getElementById(detail.target.id) ?? detail.target;
+  detail.xhr.addEventListener("readystatechange", ({ target: xhr }) => {
+    if (xhr.readyState === xhr.DONE) detail.target = document.getElementById(detail.target.id) ?? detail.target;
   });
 });
 
