@@ -167,7 +167,11 @@ document.addEventListener("htmx:beforeSend", ({ target: form, detail }) => {
   detail.xhr.addEventListener("loadend", () => answered(form, detail));
   if (sent?.select.form !== form) return;
   detail.xhr.addEventListener("readystatechange", ({ target: xhr }) => {
-    if (xhr.readyState === xhr.DONE) detail.target = document.getElementById(detail.target.id) ?? detail.target;
+    if (xhr.readyState !== xhr.DONE || form.isConnected) return;
+    form.hidden = true;
+    document.getElementById("main").append(form); // htmx looks for all parts of the page from its place
+    detail.target = document.getElementById(detail.target.id) ?? detail.target;
+    xhr.addEventListener("loadend", () => form.remove());
   });
 });
 
