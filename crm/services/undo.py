@@ -77,7 +77,8 @@ class FormerStep:
 
     def columns(self, model: type[Tracked]) -> dict[str, Any]:
         reason = {"lost_reason": self.lost_reason} if model is Deal else {}
-        return {f"{model.step}_id": self.step, **reason, **(FORMER_NOTE if self.has_note else {})}
+        note = FORMER_NOTE if self.has_note else {}
+        return {f"{model.step}_id": self.step, "updated_at": Now(), **reason, **note}
 
 
 @dataclass(slots=True)
@@ -99,8 +100,7 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
     result.told += take_back(_of_rows(events, [*rows.put_back, *rows.set_back]), sender=model)
     with undoing(_ended_by(changes)):
         for former, alike in rows.by_former.items():
-            found = model._default_manager.filter(pk__in=[row.pk for row in alike])
-            found.update(**former.columns(model), updated_at=Now())
+            model._default_manager.filter(pk__in=[row.pk for row in alike]).update(**former.columns(model))
     result.put_back += [*rows.put_back, *(row for row in rows.set_back if row.pk in left_open)]
 
 
