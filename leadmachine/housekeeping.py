@@ -7,6 +7,7 @@ is needed. If a worker dies, another starts again from the first table, which co
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -19,6 +20,7 @@ from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import Housekeeping
 from capi.models.functions import database_now
 from crm.services import attachments
+from crm.services.background import tried
 from leadmachine.expiry import Expires, InUse, Renew
 from leadmachine.retention import RETENTIONS
 from leadmachine.timers import Repeating
@@ -71,35 +73,22 @@ def keep_house_if_due() -> bool:
 
 def _delete_expired(renew: Renew) -> bool:
     """Go through all tables, and the files. Returns False if one of them failed. Raises ClaimLost or WorkerStopping."""
-    deleted: dict[str, int] = {}
-    for label, retention in RETENTIONS.items():
+    deleted: dict[str, int | None] = {}
+    for label in RETENTIONS:
         renew()
-        try:
-            expiries = retention if isinstance(retention, tuple) else ()
-            deleted[label] = sum(_delete_old(expiry, renew) for expiry in expiries)
-        except (ClaimLost, WorkerStopping):
-            raise
-        except Exception:  # a failure must not stop the other tables
-            logger.exception("Old rows of %s could not be deleted; the next attempt is in an hour.", label)
-    are_files_swept = _sweep_files(renew)
+        deleted[label] = _tried(partial(_delete_old_rows, label, renew), f"Old rows of {label}")
+    swept = _tried(partial(attachments.sweep, renew), "Files without a row")  # the storage may be away
+    if swept:
+        logger.warning("The daily housekeeping deleted %s files that no row refers to.", f"{swept:,}")
     _prune_sandbox_log()
     rows = ", ".join(f"{count:,} of {label}" for label, count in deleted.items() if count)
     logger.info("The daily housekeeping deleted %s.", rows or "nothing")
-    return are_files_swept and len(deleted) == len(RETENTIONS)
+    return None not in (swept, *deleted.values())
 
 
-def _sweep_files(renew: Renew) -> bool:
-    """Delete the files that no row refers to. Returns False if that failed, for example because the storage is away."""
-    try:
-        count = attachments.sweep(renew)
-    except (ClaimLost, WorkerStopping):
-        raise
-    except Exception:
-        logger.exception("Files without a row could not be deleted; the next attempt is in an hour.")
-        return False
-    if count:
-        logger.warning("The daily housekeeping deleted %s files that no row refers to.", f"{count:,}")
-    return True
+def _tried(delete: Callable[[], int], what: str) -> int | None:
+    failure = f"{what} could not be deleted; the next attempt is in an hour."
+    return tried(delete, failure=failure, passing=(ClaimLost, WorkerStopping))
 
 
 def _prune_sandbox_log() -> None:
@@ -115,6 +104,11 @@ def _renew(claim_id: uuid.UUID) -> None:
         raise WorkerStopping
     if not Housekeeping.objects.renew(claim_id):
         raise ClaimLost
+
+
+def _delete_old_rows(label: str, renew: Renew) -> int:
+    retention = RETENTIONS[label]
+    return sum(_delete_old(expiry, renew) for expiry in retention) if isinstance(retention, tuple) else 0
 
 
 def _delete_old(expiry: Expires, renew: Renew) -> int:

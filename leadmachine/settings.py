@@ -85,7 +85,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "crm.accounts.middleware.MembershipMiddleware",
-    "crm.views.errors.GoneMeanwhileMiddleware",
+    "crm.views.errors.ExplainedErrorsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "leadmachine.middleware.NotAllowedPageMiddleware",
 ]

@@ -3,6 +3,7 @@
 import logging
 import threading
 from abc import ABC, abstractmethod
+from functools import partial
 
 from django.conf import settings
 from django.db import close_old_connections
@@ -187,7 +188,8 @@ class Watcher(Repeating):
         for company_id in evaluate.due_companies():
             if shutdown.has_begun():
                 return
-            tried(_evaluate, company_id, failure="Company %s could not be evaluated")
+            failure = f"Company {company_id} could not be evaluated; the next round tries again."
+            tried(partial(_evaluate, company_id), failure=failure)
         notifications.send_due()
         reminders.send_due(is_stopping=shutdown.has_begun)
         custom_fields.remove_values(go_on=lambda: not shutdown.has_begun())

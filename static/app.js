@@ -161,9 +161,10 @@ function showError(text) {
   note.textContent = text;
   document.getElementById("messages")?.append(note);
 }
-document.addEventListener("htmx:responseError", (event) => {
-  showError(event.detail.xhr.status === 403
+document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {
+  const page = new DOMParser().parseFromString(xhr.responseText, "text/html"); // it may say what has happened
+  showError(page.querySelector("[data-toast]")?.textContent ?? (xhr.status === 403
     ? "You may not do that, or the page is out of date. Reload it and try again."
-    : "That did not work and nothing was changed. Reload the page and try again.");
+    : "That did not work and nothing was changed. Reload the page and try again."));
 });
 document.addEventListener("htmx:sendError", () => showError("The server could not be reached. Check your connection and try again."));

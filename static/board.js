@@ -7,33 +7,26 @@ const START_PX = 5; // less is a click
 const EDGE_PX = 48; // this close to its edge, the board scrolls under a dragged card
 const STEP_PX = 12; // per frame
 
-const frame = document.querySelector(".board-frame");
+const frame = () => document.querySelector(".board-frame"); // an undo redraws it
 const cardOf = (node) => node.closest?.("[data-draggable]");
 const stageOf = (node) => node?.closest("[data-stage]");
 
 // A card that moves: to the top of its new stage, as the response will show it, and back if the request fails.
 
-let back = null; // puts the card whose request is pending back in its place
-
-document.addEventListener("htmx:beforeSend", ({ detail: { elt } }) => {
-  const card = cardOf(elt);
+document.addEventListener("htmx:beforeSend", ({ target: form, detail }) => {
+  const card = cardOf(form);
   if (!card) return;
   const place = document.createComment("");
   card.before(place);
-  const select = elt.querySelector("select");
+  const select = form.querySelector("select");
   card.setAttribute("aria-busy", "true");
-  moveTo(card, () => frame.querySelector(`[data-stage="${select.value}"] .deals`).prepend(card));
-  back = () => {
+  moveTo(card, () => frame().querySelector(`[data-stage="${select.value}"] .deals`).prepend(card));
+  detail.xhr.addEventListener("loadend", () => {
+    if (detail.successful) return;
+    // Refused, or there is a question first: the deal has not been moved yet.
     moveTo(card, () => place.replaceWith(card));
     card.removeAttribute("aria-busy");
-  };
-});
-
-document.addEventListener("htmx:afterRequest", ({ detail }) => {
-  if (!cardOf(detail.requestConfig.elt)) return;
-  // A response that leads to another page has a question first: the deal has not been moved yet.
-  if (!detail.successful || detail.xhr.getResponseHeader("HX-Redirect")) back?.();
-  back = null;
+  });
 });
 
 function moveTo(card, move) {
@@ -47,7 +40,7 @@ function moveTo(card, move) {
 let press = null; // the pointer that is down on a card: its id, type, start and position, and the id of the card
 let dragImage = null; // what follows the pointer, once the card is dragged
 
-frame.addEventListener("pointerdown", (event) => {
+document.addEventListener("pointerdown", (event) => {
   const card = cardOf(event.target);
   if (!card || card.hasAttribute("aria-busy") || event.button !== 0 || event.target.closest("select")) return;
   const { pointerId, pointerType, clientX: x, clientY: y } = event;
@@ -109,7 +102,7 @@ function follow() {
   const card = document.getElementById(press.cardId);
   card?.classList.add("dragging"); // again, where a response has redrawn the board meanwhile
   const stage = stageUnderPointer();
-  for (const each of frame.querySelectorAll("[data-stage]")) {
+  for (const each of frame().querySelectorAll("[data-stage]")) {
     each.classList.toggle("over", each === stage && each !== stageOf(card));
   }
 }
@@ -120,8 +113,8 @@ function stageUnderPointer() {
 
 function scrollAtEdge() {
   if (!dragImage) return;
-  const { left, right, top, bottom } = frame.getBoundingClientRect();
-  frame.scrollBy(towards(press.at.x, left, right), towards(press.at.y, top, bottom));
+  const { left, right, top, bottom } = frame().getBoundingClientRect();
+  frame().scrollBy(towards(press.at.x, left, right), towards(press.at.y, top, bottom));
   follow();
   requestAnimationFrame(scrollAtEdge);
 }
@@ -135,6 +128,6 @@ function drop() {
   clearTimeout(press?.hold);
   dragImage?.remove();
   press = dragImage = null;
-  for (const each of frame.querySelectorAll(".over, .dragging")) each.classList.remove("over", "dragging");
+  for (const each of document.querySelectorAll(".over, .dragging")) each.classList.remove("over", "dragging");
   setTimeout(() => document.removeEventListener("click", preventClick, { capture: true }));
 }

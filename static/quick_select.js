@@ -73,13 +73,14 @@ document.addEventListener("focusout", ({ target }) => {
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-quick-select]")) return;
   const select = event.target.querySelector("select");
-  if (isUnsaved(select) && !sent) {
+  if (isUnsaved(select) && !sent && !isLeaving) {
     sent = { select, value: select.value };
+    questions.delete(event.target.getAttribute("action")); // it is chosen anew
     setBusy(select.form, true);
   } else {
     event.preventDefault();
     event.stopPropagation();
-    if (isUnsaved(select) && sent.select !== select) next.add(select.id);
+    if (isUnsaved(select) && sent && sent.select !== select) next.add(select.id);
   }
   showHint(select);
 }, true);
@@ -105,7 +106,7 @@ function restore(select) {
 function showHint(select) {
   const hint = document.getElementById(select.getAttribute("aria-describedby"));
   const isWanted = isUnsaved(select) && sent?.select !== select && !next.has(select.id);
-  if (hint.hidden !== isWanted) return; // so that it is read out once, not for each key
+  if (hint?.hidden !== isWanted) return; // so that it is read out once, not for each key
   hint.hidden = !isWanted;
   hint.classList.remove("at-end");
   hint.classList.toggle("at-end", hint.getBoundingClientRect().right > document.documentElement.clientWidth);
@@ -159,18 +160,37 @@ function stops(area) {
   return all.filter((element) => element.getClientRects().length > 0);
 }
 
-document.addEventListener("htmx:afterRequest", ({ detail }) => {
+// Each response is waited for on its request: an undo or a filter may redraw the page meanwhile, and what happens to a
+// removed form doesn't reach the document.
+document.addEventListener("htmx:beforeSend", ({ target: form, detail }) => {
+  form.addEventListener("htmx:beforeOnLoad", keepQuestion);
+  detail.xhr.addEventListener("loadend", () => answered(form, detail));
+  if (sent?.select.form !== form) return;
+  detail.xhr.addEventListener("readystatechange", ({ target: xhr }) => {
+    if (xhr.readyState !== xhr.DONE || form.isConnected) return;
+    form.hidden = true;
+    document.getElementById("main").append(form); // htmx looks for all parts of the page from its place
+    detail.target = document.getElementById(detail.target.id) ?? detail.target;
+    xhr.addEventListener("loadend", () => form.remove());
+  });
+});
+
+function answered(form, { successful, xhr }) {
   const { select } = sent ?? {};
-  if (!select || detail.requestConfig.elt !== select.form) return; // detail.elt differs if the response replaced it
-  sent = null;
-  setBusy(select.form, false);
-  // A response that leads to another page has a question first: nothing has been saved yet.
-  if (!detail.successful || detail.xhr.getResponseHeader("HX-Redirect")) {
-    restore(select);
+  if (select?.form === form) {
+    sent = null;
+    setBusy(form, false);
+    if (successful) return; // the others wait until htmx knows the new forms
+    restore(select); // also if there is a question first: nothing has been saved yet
     saveNext();
   }
+  if (xhr.status) ask(); // without a connection, there is no other page to go to
+}
+
+document.addEventListener("htmx:afterSettle", () => {
+  saveNext();
+  ask();
 });
-document.addEventListener("htmx:afterSettle", saveNext); // before that, htmx does not know the new forms
 
 function saveNext() {
   const ids = [...next];
@@ -181,9 +201,45 @@ function saveNext() {
   }
 }
 
+// A response may lead to a page with a question first. To leave at once would lose what else has been chosen: that is
+// saved before, and may have questions of its own. They are asked one after the other.
+
+const questions = new Map(); // what was requested, and the address of its question
+let isLeaving = false;
+
+function keepQuestion(event) {
+  const { xhr, pathInfo } = event.detail;
+  const question = xhr.getResponseHeader("HX-Redirect");
+  if (!question) return;
+  event.preventDefault();
+  event.detail.keepIndicators = true; // as htmx does: the buttons stay disabled
+  questions.set(pathInfo.requestPath, question);
+}
+
+function ask() {
+  if (sent || !questions.size) return;
+  const address = [...questions.values()].reduceRight((after, question) => {
+    const url = new URL(question, location.href);
+    url.searchParams.set("next", after);
+    return url.pathname + url.search;
+  });
+  questions.clear();
+  leave(true);
+  location.assign(address);
+}
+
+function leave(really) {
+  isLeaving = really;
+  const main = document.getElementById("main");
+  main.inert = isLeaving; // what is chosen from now on would be lost
+  main.toggleAttribute("data-keeps-toasts", isLeaving); // toasts.js
+}
+
 // When the browser restores the page from its back/forward cache.
 addEventListener("pageshow", ({ persisted }) => {
-  if (!persisted || !sent) return;
+  if (!persisted) return;
+  leave(false);
+  if (!sent) return;
   const { select } = sent;
   sent = null;
   setBusy(select.form, false);

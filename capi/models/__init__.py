@@ -4,7 +4,6 @@ from capi.models.alert import Alert, AlertQuerySet, Mail, MailChoice
 from capi.models.attempt import Attempt, EarlierAttempt
 from capi.models.backfill import Backfill
 from capi.models.choices import (
-    MAX_ID_DIGITS,
     CrmEventName,
     Frequency,
     check_linkedin_id,
@@ -20,7 +19,7 @@ from capi.models.workers import SWEEP, Heartbeat, Housekeeping
 from crm.models.tenancy import CompanyQuerySet
 
 __all__ = [
-    "MAX_ID_DIGITS", "SWEEP", "Alert", "AlertQuerySet", "Attempt", "Backfill", "Checkup", "CompanyQuerySet",
+    "SWEEP", "Alert", "AlertQuerySet", "Attempt", "Backfill", "Checkup", "CompanyQuerySet",
     "Connection", "ConversionEvent", "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet",
     "CountedLog", "CountedPerson", "CrmEventName", "DayCount", "EarlierAttempt", "Frequency", "Heartbeat",
     "Housekeeping", "Mail", "MailChoice", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id",

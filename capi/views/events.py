@@ -13,7 +13,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from capi import services
 from capi.forms.events import EventFilterForm
-from capi.models import MAX_ID_DIGITS, ConversionEvent, ConversionRule
+from capi.models import ConversionEvent, ConversionRule
 from capi.selectors.connection import connection_status
 from capi.selectors.event_actions import (
     BulkPreview,
@@ -32,6 +32,7 @@ from capi.selectors.on_hold import on_hold
 from capi.selectors.state_groups import PARTS, WHOLES, StateFilter
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
+from crm.models.validators import is_number
 from crm.services.searches import recall_search
 from crm.views.downloads import export
 from crm.views.filtering import filter_bar, to_filtered
@@ -113,7 +114,7 @@ def _only_one(request: MemberRequest, choice: ChosenEvents) -> ConversionEvent |
 
 
 def _ids(texts: Sequence[str]) -> list[int]:
-    return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < MAX_ID_DIGITS]
+    return [int(text) for text in texts if is_number(text)]
 
 
 # The log and one event.

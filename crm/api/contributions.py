@@ -7,10 +7,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from crm.api.authentication import Caller
-from crm.api.fields import OwnRowField
+from crm.api.fields import DealField, LeadField
 from crm.api.filters import IdFilter
 from crm.api.serializers import StrictSerializer
-from crm.models import Deal, Lead
 from crm.models.contribution import Contribution
 
 C = TypeVar("C", bound=Contribution)
@@ -23,18 +22,8 @@ TWO_SUBJECTS: Final = "Choose a lead or a deal, not both."
 class ContributionSerializer(StrictSerializer[C]):
     """Something on a lead or on a deal: `lead` of what is on a deal is the deal's lead. `author` is a user."""
 
-    lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).current(),
-        required=False,
-        allow_null=True,
-        otherwise="Choose one of your company's leads.",
-    )
-    deal = OwnRowField(
-        rows=lambda company: Deal.objects.for_company(company).filter(lead__erased_at=None).select_related("lead"),
-        required=False,
-        allow_null=True,
-        otherwise="Choose one of your company's deals.",
-    )
+    lead = LeadField(required=False, allow_null=True)
+    deal = DealField(required=False, allow_null=True)
     author = serializers.SerializerMethodField()
 
     @extend_schema_field({"type": "integer", "nullable": True})

@@ -7,10 +7,10 @@ from django.db import transaction
 from rest_framework import serializers
 
 from crm.api.custom_values import WithCustomValues
-from crm.api.fields import OfferedRowField, OwnRowField
+from crm.api.fields import LeadField, OfferedRowField, OwnRowField
 from crm.api.serializers import NO_COLLEAGUE, TAGS, TaggedSerializer
 from crm.forms.leads import company_people
-from crm.models import Deal, Lead, LostReason, Stage, StageMeaning
+from crm.models import Deal, LostReason, Stage, StageMeaning
 from crm.services.editing import OUTCOME, lock_outcome
 from crm.services.erasure import lock_deal, person_kept
 
@@ -25,10 +25,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
     `lost_reason` is cleared when a deal leaves its lost stage. `outcome_note` is why it was won or lost.
     """
 
-    lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).current(),
-        otherwise="Choose one of your company's leads.",
-    )
+    lead = LeadField()
     stage = OfferedRowField(
         rows=lambda company: Stage.objects.for_company(company),
         required=False,

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from crm.models import Company, LeadType
+from crm.models import Company, Deal, Lead, LeadType
 from crm.models.picklist import FIRST_TYPE
 
 
@@ -62,6 +62,28 @@ class OwnRowField(serializers.PrimaryKeyRelatedField[Any]):
 
     def get_queryset(self) -> QuerySet[Any]:
         return self.rows(self.context["request"].auth.company)
+
+
+class LeadField(OwnRowField):
+    """The id of one of the company's leads: of one that was merged into another only `with_merged`."""
+
+    def __init__(self, *, with_merged: bool = False, **kwargs: Any) -> None:
+        def rows(company: Company) -> QuerySet[Any]:
+            own = Lead.objects.for_company(company)
+            return own.filter(erased_at=None) if with_merged else own.current()
+
+        super().__init__(rows=rows, otherwise="Choose one of your company's leads.", **kwargs)
+
+
+class DealField(OwnRowField):
+    """The id of one of the company's deals, which is read with its lead."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(rows=self._deals, otherwise="Choose one of your company's deals.", **kwargs)
+
+    @staticmethod
+    def _deals(company: Company) -> QuerySet[Any]:
+        return Deal.objects.for_company(company).filter(lead__erased_at=None).select_related("lead")
 
 
 class OfferedRowField(OwnRowField):

@@ -17,6 +17,7 @@ from crm.models import Company, Deal, Lead, Membership, Pipeline, Task
 from crm.models.addresses import NO_ADDRESS
 from crm.models.deal import DealQuerySet
 from crm.models.lead import LeadQuerySet
+from crm.models.validators import is_number
 
 
 class NotEmpty(forms.Field):
@@ -178,7 +179,7 @@ class KeysetPagination(CursorPagination):
 
     def get_page_size(self, request: Request) -> int | None:
         page_size = request.query_params.get(self.page_size_query_param)
-        if page_size is not None and not (_is_id(page_size) and int(page_size)):
+        if page_size is not None and not (is_number(page_size) and int(page_size)):
             raise ValidationError({self.page_size_query_param: ["Enter a whole number from 1 to 500."]})
         size = super().get_page_size(request)
         return min(size, SESSION_PAGE_SIZE) if size and isinstance(request.auth, Membership) else size
@@ -186,10 +187,6 @@ class KeysetPagination(CursorPagination):
     def decode_cursor(self, request: Request) -> Cursor | None:
         cursor = super().decode_cursor(request)
         # The position is compared with an id: 18 digits fit every database's integer.
-        if cursor is not None and cursor.position is not None and not _is_id(str(cursor.position)):
+        if cursor is not None and cursor.position is not None and not is_number(str(cursor.position)):
             raise NotFound(self.invalid_cursor_message)
         return cursor
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18

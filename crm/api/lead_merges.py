@@ -4,18 +4,15 @@ from typing import Any
 
 from rest_framework import serializers
 
-from crm.api.fields import OwnRowField, Text
-from crm.models import CustomField, FieldSubject, Lead
+from crm.api.fields import LeadField, Text
+from crm.models import CustomField, FieldSubject
 from crm.models.merge_fields import CHOSEN, CUSTOM
 
 
 class MergeSerializer(serializers.Serializer[Any]):
     """`take` names the fields whose values are those of the lead that goes, custom ones as `custom.key`."""
 
-    lead = OwnRowField(  # with those that were merged: a script may repeat a request whose response was lost
-        rows=lambda company: Lead.objects.for_company(company).filter(erased_at=None),
-        otherwise="Choose one of your company's leads.",
-    )
+    lead = LeadField(with_merged=True)  # a script may repeat a request whose response was lost
     take = serializers.ListField(child=Text(max_length=80), required=False, max_length=100)
 
     def to_internal_value(self, data: Any) -> Any:

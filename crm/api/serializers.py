@@ -13,7 +13,19 @@ from rest_framework import serializers
 from rest_framework.settings import api_settings
 
 from crm.api.custom_values import WithCustomValues
-from crm.api.fields import Amount, EmailText, OfferedRowField, OwnRowField, Switch, TagNames, Text, TimeOfDay, TypeCode
+from crm.api.fields import (
+    Amount,
+    DealField,
+    EmailText,
+    LeadField,
+    OfferedRowField,
+    OwnRowField,
+    Switch,
+    TagNames,
+    Text,
+    TimeOfDay,
+    TypeCode,
+)
 from crm.forms.leads import company_people
 from crm.models import Company, Deal, Lead, LeadStatus, Tag, Task, TaskKind
 from crm.models.addresses import NO_ADDRESS
@@ -188,18 +200,8 @@ class LeadSerializer(WithCustomValues[Lead], TaggedSerializer[Lead]):
 class TaskSerializer(StrictSerializer[Task]):
     """A task about a lead, about a deal or about neither. Days and times are in the company's time zone."""
 
-    lead = OwnRowField(
-        rows=lambda company: Lead.objects.for_company(company).current(),
-        required=False,
-        allow_null=True,
-        otherwise="Choose one of your company's leads.",
-    )
-    deal = OwnRowField(
-        rows=lambda company: Deal.objects.for_company(company).filter(lead__erased_at=None),
-        required=False,
-        allow_null=True,
-        otherwise="Choose one of your company's deals.",
-    )
+    lead = LeadField(required=False, allow_null=True)
+    deal = DealField(required=False, allow_null=True)
     owner = OwnRowField(rows=company_people, otherwise=NO_COLLEAGUE)
     due_time = TimeOfDay(required=False, allow_null=True)
     is_done = Switch(required=False)

@@ -25,7 +25,7 @@ from crm.api.serializers import LeadSerializer, TaskSerializer
 from crm.api.viewsets import GRACE, CompanyViewSet, Conflict, M
 from crm.models import Company, Deal, Lead, Task
 from crm.models.roles import Action
-from crm.selectors.keyset import DIGITS_OF_AN_ID
+from crm.models.validators import is_number
 from crm.services.editing import delete
 from crm.services.idempotency import save_once
 from crm.services.lead_merges import MergeRefused, merge_leads
@@ -185,8 +185,7 @@ class LeadViewSet(PipelineViewSet[Lead]):
 
     def _raise_if_merged(self, pk: str) -> None:
         merged = Lead.objects.for_company(self.caller.company).filter(merged_into__isnull=False)
-        is_id = pk.isascii() and pk.isdigit() and len(pk) <= DIGITS_OF_AN_ID
-        if lead := merged.filter(pk=pk).first() if is_id else None:
+        if lead := merged.filter(pk=pk).first() if is_number(pk) else None:
             raise NotFound(MERGED.format(lead.pk, lead.merged_into_id)) from None
 
     def _added_before(self, pk: int) -> Model | None:

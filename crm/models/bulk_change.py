@@ -143,10 +143,6 @@ class BulkChange(models.Model):
     def is_waiting(self) -> bool:
         return self.state == BulkState.WAITING
 
-    @property
-    def is_stopped(self) -> bool:
-        return self.state == BulkState.STOPPED
-
 
 class BulkSelectionQuerySet(CompanyQuerySet["BulkSelection"]):
     def forget(self, leads: Collection[int]) -> None:

@@ -69,6 +69,14 @@ def validate_time_zone(name: str) -> None:
         raise ValidationError("Unknown time zone.")
 
 
+DIGITS_OF_AN_ID: Final = 18  # fit a bigint
+
+
+def is_number(text: str, *, digits: int = DIGITS_OF_AN_ID) -> bool:
+    """True for a whole number of so many digits at most, from 0, such as an id in a URL or a form."""
+    return text.isascii() and text.isdigit() and len(text) <= digits
+
+
 # Names appear in mails to people who know neither the company nor the person.
 WEB_ADDRESS: Final = re.compile(r"://|\bwww\.", re.IGNORECASE)
 

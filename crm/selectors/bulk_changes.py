@@ -47,7 +47,7 @@ GONE: Final[Mapping[str, str]] = {
     BulkKind.ADD_TAG: "(deleted)",
     BulkKind.REMOVE_TAG: "(deleted)",
 }
-DOTS: Final[Mapping[str, str]] = {  # their colours are those of the outcomes of an import
+OUTCOMES: Final[Mapping[str, str]] = {
     LeadResult.CHANGED: "new",
     LeadResult.UNCHANGED: "update",
     LeadResult.SINCE: "duplicate",
@@ -86,11 +86,11 @@ def sentence_of(kind: str, target: object, count: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResultTotal:
-    """How many leads had one result. `dot` is the class of its colour."""
+    """How many leads had one result. `outcome` is that of an import which has its colour."""
 
     label: str
     count: int
-    dot: str
+    outcome: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _listed(company: Company, rows: Sequence[BulkChange]) -> list[ListedChange]:
         ListedChange(
             row,
             title_of(row.kind, None if row.target is None else names[row.kind].get(row.target), row.lead_count),
-            [ResultTotal(each.label, row.done.get(each, 0), DOTS[each]) for each in LeadResult],
+            [ResultTotal(each.label, row.done.get(each, 0), OUTCOMES[each]) for each in LeadResult],
             sorted(row.refusals.items(), key=lambda pair: -pair[1]),
         )
         for row in rows

@@ -11,8 +11,9 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from django.db.models import F, Model, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 
+from crm.models.validators import is_number
+
 COUNTED_UP_TO: Final = 10_000
-DIGITS_OF_AN_ID: Final = 18  # fit a bigint
 
 M = TypeVar("M", bound=Model)
 
@@ -149,4 +150,4 @@ def page_of(
 
 def _row(known: QuerySet[M], pk: str) -> M | None:
     """The row with this id; None if there is none."""
-    return known.filter(pk=pk).first() if pk.isascii() and pk.isdigit() and len(pk) <= DIGITS_OF_AN_ID else None
+    return known.filter(pk=pk).first() if is_number(pk) else None

@@ -16,7 +16,7 @@ from django.db import connection
 from crm.models import Company, Lead, StageMeaning
 from crm.models.organisation import OrganisationKey, key_of_column, organisation_key
 from crm.models.search import Contains, folded, is_unfindable, parts_of
-from crm.selectors.keyset import DIGITS_OF_AN_ID
+from crm.models.validators import is_number
 
 ORGANISATIONS_PER_PAGE: Final = 25
 SUGGESTED: Final = 10
@@ -173,7 +173,7 @@ class OpenDeals:
 
 def _key_at(company: Company, place: str) -> str:
     """The key of the lead with this id, wherever it is by now; "" if there is none."""
-    if not (place.isascii() and place.isdigit() and len(place) <= DIGITS_OF_AN_ID):
+    if not is_number(place):
         return ""
     leads = Lead.objects.for_company(company).filter(pk=place)
     return leads.values_list(OrganisationKey("organisation"), flat=True).first() or ""

@@ -19,6 +19,7 @@ from crm.models import Change, Company, CrmEvent, CrmEventKind, Deal, Lead, Memb
 from crm.models.bidi import without_bidi_controls
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
+from crm.models.validators import is_number
 from crm.selectors.history import described
 from crm.selectors.notes import ShownNote, shown_notes
 
@@ -230,8 +231,7 @@ def _timeline(company_id: int, of_row: Q, viewer: Membership | None, before: str
 
 def _moment(text: str) -> datetime | None:
     """The time in a URL; None if there is none."""
-    is_moment = text.isascii() and text.isdigit() and len(text) <= DIGITS_OF_A_MOMENT
-    return EPOCH + int(text) * MICROSECOND if is_moment else None
+    return EPOCH + int(text) * MICROSECOND if is_number(text, digits=DIGITS_OF_A_MOMENT) else None
 
 
 def _until(field: str, moment: datetime | None) -> Q:

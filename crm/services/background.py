@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import QuerySet
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 
 def work_through(waiting: QuerySet[Any], advance: Callable[[int], bool], *, go_on: Callable[[], bool]) -> None:
@@ -25,15 +27,18 @@ def _in_turn(waiting: QuerySet[Any], go_on: Callable[[], bool]) -> Iterator[int]
     return (pk for pk in pks if go_on())
 
 
-def tried(step: Callable[[int], bool], company_id: int, *, failure: str) -> bool:
-    """Return what `step` does for the company, or log `failure` and return False: one keeps no other from its turn.
+def tried(step: Callable[[], R], *, failure: str, passing: tuple[type[Exception], ...] = ()) -> R | None:
+    """Return what `step` returns, or log `failure` and return None: one step keeps no other from its turn.
 
-    Where the database is away each of them would fail, after its time limit. So the error is raised then.
+    Errors in `passing` are raised. So is any other while the database is away: each of the steps would fail, after its
+    time limit.
     """
     try:
-        return step(company_id)
+        return step()
+    except passing:
+        raise
     except Exception:
         if not connection.is_usable():
             raise
-        logger.exception(f"{failure}; the next round tries again.", company_id)
-        return False
+        logger.exception(failure)
+        return None

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from django.db import transaction
@@ -33,7 +34,8 @@ def look_for_duplicates(*, go_on: Callable[[], bool], is_sending: Callable[[], b
     behind = deque(_behind())
     while behind and go_on() and time.monotonic() < until:
         company_id = behind.popleft()
-        if tried(look_at_some, company_id, failure="The duplicates of company %s could not be found"):
+        failure = f"The duplicates of company {company_id} could not be found; the next round tries again."
+        if tried(partial(look_at_some, company_id), failure=failure):
             behind.append(company_id)
         if is_sending():
             return

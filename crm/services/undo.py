@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -19,7 +19,6 @@ from crm.services import idempotency
 from crm.services.editing import delete
 
 MODELS: Final[tuple[type[Tracked], ...]] = (Deal, Lead)
-_Former = tuple[str, int | None, bool]  # the key of a status or stage, that of a lost reason, and if there is a note
 FORMER_NOTE: Final[dict[str, Any]] = {"outcome_note": F("former_outcome_note"), "former_outcome_note": ""}
 JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a row and its last change, if that was all
 
@@ -68,41 +67,83 @@ def _lock_all(changes: QuerySet[Change], events: QuerySet[CrmEvent]) -> None:
         list(_locked(model, pks))
 
 
+@dataclass(frozen=True, slots=True)
+class FormerStep:
+    """What rows had before an action: the key of a status or stage and, of a deal, its lost reason and its note."""
+
+    step: str
+    lost_reason: int | None
+    has_note: bool
+
+    def columns(self, model: type[Tracked]) -> dict[str, Any]:
+        reason = {"lost_reason": self.lost_reason} if model is Deal else {}
+        note = FORMER_NOTE if self.has_note else {}
+        return {f"{model.step}_id": self.step, "updated_at": Now(), **reason, **note}
+
+
+@dataclass(slots=True)
+class SortedRows:
+    """The rows of an action that are put back, by what they had, and those that someone has set back before."""
+
+    by_former: defaultdict[FormerStep, list[Tracked]] = field(default_factory=lambda: defaultdict(list))
+    set_back: list[Tracked] = field(default_factory=list)
+
+    @property
+    def put_back(self) -> list[Tracked]:
+        return [row for rows in self.by_former.values() for row in rows]
+
+
 def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[CrmEvent], result: Undone) -> None:
+    rows = _sorted(model, changes, result)
+    of_set_back = _of_rows(events, rows.set_back)
+    left_open = set(of_set_back.values_list("deal" if model is Deal else "lead", flat=True))
+    result.told += take_back(_of_rows(events, [*rows.put_back, *rows.set_back]), sender=model)
+    with undoing(_ended_by(changes)):
+        for former, alike in rows.by_former.items():
+            model._default_manager.filter(pk__in=[row.pk for row in alike]).update(**former.columns(model))
+    result.put_back += [*rows.put_back, *(row for row in rows.set_back if row.pk in left_open)]
+
+
+def _sorted(model: type[Tracked], changes: QuerySet[Change], result: Undone) -> SortedRows:
+    """Lock the rows of these changes, and sort them. Adds those that stay as they are to the result."""
     change_of = {_pk_of(change): change for change in changes}
-    column = f"{model.step}_id"
-    keys = {key for change in change_of.values() for key in (change.old, change.new)}
-    steps = model.step_model()._default_manager.filter(pk__in=keys)
-    meanings = {str(pk): meaning for pk, meaning in steps.values_list("pk", "meaning")}
-    reasons = _former_reasons(changes)
-    by_old: defaultdict[_Former, list[Tracked]] = defaultdict(list)
-    set_back: list[Tracked] = []
+    former_of = _former_steps(model, changes)
     rows = list(_locked(model, change_of))
     newest = _newest_changes(model, change_of)
+    found = SortedRows()
     for row in rows:
         change = change_of[row.pk]
+        former = former_of(row, change) if newest.get(row.pk) == change.pk else None
         if _is_erased(row):
             result.erased.append(row)
         elif isinstance(row, Lead) and row.merged_into_id is not None:
             result.merged.append(row)
-        elif str(getattr(row, column)) == change.old:
-            set_back.append(row)
-        elif newest[row.pk] == change.pk and change.old in meanings:
-            is_lost = meanings[change.old] == StageMeaning.LOST
-            reason = reasons.get(row.pk, row.lost_reason_id) if isinstance(row, Deal) and is_lost else None
-            has_note = isinstance(row, Deal) and meanings[change.old] != meanings.get(change.new)
-            by_old[change.old, reason, has_note].append(row)
+        elif str(getattr(row, f"{model.step}_id")) == change.old:
+            found.set_back.append(row)
+        elif former:
+            found.by_former[former].append(row)
         else:
             result.changed_since.append(row)
-    unchanged = [row for rows in by_old.values() for row in rows]
-    left_open = set(_of_rows(events, set_back).values_list("deal" if model is Deal else "lead", flat=True))
-    result.told += take_back(_of_rows(events, [*unchanged, *set_back]), sender=model)
-    with undoing(_ended_by(changes)):
-        for (old, reason, has_note), rows in by_old.items():
-            outcome = ({"lost_reason": reason} if model is Deal else {}) | (FORMER_NOTE if has_note else {})
-            values = {column: old, "updated_at": Now(), **outcome}
-            model._default_manager.filter(pk__in=[row.pk for row in rows]).update(**values)
-    result.put_back += [*unchanged, *(row for row in set_back if row.pk in left_open)]
+    return found
+
+
+def _former_steps(model: type[Tracked], changes: QuerySet[Change]) -> Callable[[Tracked, Change], FormerStep | None]:
+    """What a row had before its change; None where that status or stage has been deleted since."""
+    keys = {key for change in changes for key in (change.old, change.new)}
+    steps = model.step_model()._default_manager.filter(pk__in=keys)
+    meanings = {str(pk): meaning for pk, meaning in steps.values_list("pk", "meaning")}
+    reasons = _former_reasons(changes)
+
+    def former_step(row: Tracked, change: Change) -> FormerStep | None:
+        meaning = meanings.get(change.old)
+        if meaning is None:
+            return None
+        if not isinstance(row, Deal):
+            return FormerStep(change.old, None, has_note=False)
+        reason = reasons.get(row.pk, row.lost_reason_id) if meaning == StageMeaning.LOST else None
+        return FormerStep(change.old, reason, has_note=meaning != meanings.get(change.new))
+
+    return former_step
 
 
 def _former_reasons(changes: QuerySet[Change]) -> dict[int | None, int | None]:

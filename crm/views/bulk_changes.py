@@ -20,6 +20,7 @@ from crm.accounts.decorators import MemberRequest, checked_again, member, own_or
 from crm.models import BulkChange, BulkKind, FieldSubject, LeadChange, LeadResult, LeadStatus
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
+from crm.models.validators import is_number
 from crm.selectors import bulk_changes as selector
 from crm.selectors.custom_fields import fields_in_use
 from crm.services import bulk_changes
@@ -33,9 +34,9 @@ from crm.services.lead_changes import (
     lead_change,
 )
 from crm.services.status_changes import StatusChange, status_change
-from crm.views.editing import FORM_KEY, add_once, form_key
+from crm.views.editing import FORM_KEY, add_once, form_key, number_in
 from crm.views.filtering import filters_in_use, list_address, query_without
-from crm.views.leads import BIGINT_DIGITS, filtered_leads
+from crm.views.leads import filtered_leads
 from crm.views.undo import tell
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
@@ -88,7 +89,7 @@ def asked_change(request: MemberRequest, kind: str, target: str) -> LeadChange:
     Raises ValidationError if the status or tag was archived; Http404 for no kind or target of the company, and
     PermissionDenied.
     """
-    if kind not in BulkKind or (target and not _is_key(target)):
+    if kind not in BulkKind or (target and not is_number(target)):
         raise Http404
     require(request.membership, BulkKind(kind).needs)
     key = int(target) if target else None
@@ -100,10 +101,6 @@ def asked_change(request: MemberRequest, kind: str, target: str) -> LeadChange:
         raise Http404 from gone
 
 
-def _is_key(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < BIGINT_DIGITS
-
-
 def _question(
     request: MemberRequest, change: LeadChange, leads: LeadQuerySet, filters: Sequence[str], back: str
 ) -> dict[str, Any]:
@@ -112,19 +109,24 @@ def _question(
     count = leads.order_by().count()
     if not count:
         raise ValidationError(bulk_changes.NOTHING)
+    expected = _expected(change, leads)
     return {
         "title": selector.title_of(change.kind, change.target, count),
         "count": count,
-        ASKED_AT: asked_at.isoformat(),
         "filters": filters,
         "status": change.target,
-        "change": _expected(change, leads),
+        "change": expected,
         "belongings": selector.belongings_of(request.membership.company, leads)
         if change.kind == BulkKind.DELETE
         else None,
         "is_at_once": count <= AT_ONCE,
         "back": back,
-        FORM_KEY: form_key(request),
+        "inputs": {
+            FORM_KEY: form_key(request),
+            COUNT: count,
+            ASKED_AT: asked_at.isoformat(),
+            CONVERSIONS: expected.conversion_count if expected else 0,
+        },
     }
 
 
@@ -139,7 +141,7 @@ def _make(
 
     Raises MoreThanConfirmed, and ValidationError.
     """
-    confirmed = Confirmed(_posted(request, COUNT), _posted(request, CONVERSIONS), _asked_at(request))
+    confirmed = Confirmed(number_in(request, COUNT, 0), number_in(request, CONVERSIONS, 0), _asked_at(request))
     leads = leads.filter(updated_at__lte=confirmed.asked_at)
     expected = _expected(change, leads)
     if not confirmed.leads or (expected and expected.conversion_count > confirmed.conversions):
@@ -165,11 +167,6 @@ def _make(
     )
     tell_changed(request, change, done)
     return redirect(back)
-
-
-def _posted(request: MemberRequest, name: str) -> int:
-    text = request.POST.get(name, "")
-    return int(text) if _is_key(text) else 0
 
 
 def _asked_at(request: MemberRequest) -> datetime:

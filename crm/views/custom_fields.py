@@ -13,6 +13,7 @@ from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.custom_fields import CustomFieldForm
 from crm.models import CustomField, FieldSubject
 from crm.models.roles import Action
+from crm.models.validators import is_number
 from crm.selectors.custom_fields import field_groups
 from crm.services.custom_fields import (
     add_field,
@@ -63,7 +64,7 @@ def custom_field_step(request: MemberRequest, pk: int) -> HttpResponse:
         set_archived(field=field, archived=step == "archive")
     elif step in STEPS:
         move_field(field=field, place=STEPS[step])
-    elif _is_place(to):
+    elif is_number(to, digits=DIGITS):
         move_field(field=field, place=lambda _: int(to))
     return redirect("custom_fields")
 
@@ -78,10 +79,6 @@ def custom_field_delete(request: MemberRequest, pk: int) -> HttpResponse:
         return redirect("custom_fields")
     context = {"field": field, "count": rows_with_value(field).count(), "noun": FieldSubject(field.subject).value}
     return render(request, "crm/custom_fields/delete.html", context)
-
-
-def _is_place(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= DIGITS
 
 
 def _own(request: MemberRequest, pk: int) -> CustomField:
@@ -115,7 +112,7 @@ def _posted(request: MemberRequest) -> QueryDict | None:
     at = data.get("move") or data.get("drop") or ""
     for name in ("choice_key", "choice"):
         values = data.getlist(name)
-        if _is_place(at) and int(at) < len(values):
+        if is_number(at, digits=DIGITS) and int(at) < len(values):
             moved = values.pop(int(at))
             if "move" in data:
                 values.insert(max(int(at) - 1, 0), moved)

@@ -18,6 +18,7 @@ from crm.forms.changes import CHANGED
 from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
 from crm.models import Deal, Lead, Note
+from crm.models.validators import is_number
 from crm.services.editing import ChangedMeanwhile, unchanged_since, version_of
 from crm.services.idempotency import save_once, was_saved
 from crm.views.undo import tell
@@ -88,6 +89,12 @@ def add_once(
     else:
         tell(request, told or f"{added} was added.")
     return redirect(back) if back else redirect(route, added_id)
+
+
+def number_in(request: MemberRequest, field: str, missing: int) -> int:
+    """The number in a field of the form, such as one that was confirmed; `missing` if there is none."""
+    text = request.POST.get(field, "")
+    return int(text) if is_number(text) else missing
 
 
 def was_submitted(request: MemberRequest) -> bool:

@@ -1,8 +1,9 @@
 """Error pages. They need neither a company nor the database."""
 
+import logging
 from collections.abc import Callable
 
-from django.db import DataError
+from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
@@ -10,10 +11,18 @@ from django.template.loader import render_to_string
 
 from crm.models.lead import PersonErased
 from crm.models.tracking import DeletedMeanwhile
+from postgresql.bounds import took_too_long
+
+logger = logging.getLogger(__name__)
 
 API = "/api/"
 # If the database goes away during a commit, nobody knows whether it saved, so the message doesn't claim to.
 SORRY = "Something went wrong. Your changes may not have been saved: check before you send them again."
+# Each service writes in one transaction, which has ended with the statement.
+TOO_LONG = (
+    "The database took too long for this, so it was stopped. Nothing is half done: check what is there now, then try "
+    "again in a moment, or do less at once."
+)
 
 # In the words of psycopg, which raises it before it sends anything.
 NUL = "cannot contain NUL"
@@ -47,10 +56,18 @@ def conflict(request: HttpRequest, sentence: str) -> HttpResponse:
     return render(request, "409.html", {"sentence": sentence}, status=409)
 
 
-class GoneMeanwhileMiddleware:
+def took_long(request: HttpRequest) -> HttpResponse:
+    if request.path_info.startswith(API):
+        return JsonResponse({"detail": TOO_LONG}, status=503)
+    # Without the request, because context processors ask the database.
+    return HttpResponse(render_to_string("503.html", {"sentence": TOO_LONG}), status=503)
+
+
+class ExplainedErrorsMiddleware:
     """Turns a write to an erased lead into a 409 page with a message, and to a deleted row into a 404 page.
 
-    A NUL that no form has refused, and that PostgreSQL can't be asked with, is a bad request.
+    A NUL that no form has refused, and that PostgreSQL can't be asked with, is a bad request. A statement that reached
+    its time limit, in a page or in the API, becomes a 503 that says what to do.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -64,4 +81,7 @@ class GoneMeanwhileMiddleware:
             return not_found(request, exception)
         if isinstance(exception, DataError) and NUL in str(exception):
             return bad_request(request, exception)
+        if isinstance(exception, OperationalError) and took_too_long(exception):
+            logger.warning("A statement reached its time limit: %s", request.path, exc_info=exception)
+            return took_long(request)
         return conflict(request, str(exception)) if isinstance(exception, PersonErased) else None

@@ -20,6 +20,7 @@ from crm.models.lead_duplicate import Likeness, likely_duplicates
 from crm.models.picklist import PicklistEntry
 from crm.models.roles import Action
 from crm.models.search import has_short_word
+from crm.models.validators import is_number
 from crm.selectors import timeline
 from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
@@ -41,7 +42,6 @@ UNFOLDING_FILTERS = (
     "tag", "type", "has_email", "shared", "created_from", "created_until", "updated_from", "updated_until",
 )  # fmt: skip
 OF_THIS_PAGE = ("after", "before")
-BIGINT_DIGITS = 19
 DUPLICATES_SHOWN = 5
 ADD_ANYWAY = "add_anyway"
 
@@ -111,7 +111,7 @@ def _kept(sort: str, views: Tabs) -> dict[str, str]:
 
 def selected_keys(values: QueryDict) -> list[str]:
     """The keys of the selected leads, in the form or the URL."""
-    return [pk for pk in values.getlist("lead") if pk.isascii() and pk.isdigit() and len(pk) < BIGINT_DIGITS]
+    return [pk for pk in values.getlist("lead") if is_number(pk)]
 
 
 def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:

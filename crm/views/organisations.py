@@ -17,6 +17,7 @@ from crm.selectors.organisations import Organisation, names_like, organisation_o
 from crm.services.editing import ChangedMeanwhile
 from crm.services.organisations import RenameRefused, leads_joined, leads_to_rename, rename_organisation
 from crm.services.searches import recall_search
+from crm.views.editing import number_in
 from crm.views.filtering import to_filtered
 
 PEOPLE_PER_PAGE = 25
@@ -100,29 +101,22 @@ def _asked_or_renamed(request: MemberRequest, found: Organisation) -> HttpRespon
         "organisation": found,
         "name": name,
         "lead_count": lead_count,
-        "joined_count": joined_count,
+        "inputs": {CONFIRMED: 1, "name": name, "lead_count": lead_count, "joined_count": joined_count},
         "joined": organisation_of(company, name, has_deals=False) if joined_count else None,
     }
     return render(request, "crm/organisations/rename_question.html", context)
 
 
 def _renamed(request: MemberRequest, found: Organisation, name: str) -> HttpResponse:
-    company, expected = request.membership.company, [_number(request, each) for each in ("lead_count", "joined_count")]
-    renamed = rename_organisation(
-        company=company, organisation=found.key, name=name, lead_count=expected[0], joined_count=expected[1]
-    )
+    company = request.membership.company
+    asked = {count: number_in(request, count, -1) for count in ("lead_count", "joined_count")}
+    renamed = rename_organisation(company=company, organisation=found.key, name=name, **asked)
     # One that was there already is called as its oldest lead has it.
     named = organisation_of(company, name, has_deals=False)
     called = named.name if named else name
     told = f"{renamed:,} lead{'s were' if renamed != 1 else ' was'} changed: the organisation is now called {called}."
     messages.success(request, without_bidi_controls(told))
     return redirect("organisation", organisation_key(name))
-
-
-def _number(request: MemberRequest, field: str) -> int:
-    """The number that was asked about; -1 if there is none."""
-    asked = request.POST.get(field, "")
-    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < len("1000000000") else -1
 
 
 def _own_or_404(request: MemberRequest, organisation: str, *, has_deals: bool = True) -> Organisation:

@@ -15,6 +15,7 @@ from crm.forms.picklists import PicklistForm, entry_form
 from crm.models import Pipeline, Stage
 from crm.models.picklist import LAST_POSITION
 from crm.models.roles import Action
+from crm.models.validators import is_number
 from crm.selectors.picklists import TEXTS, anchor_of, removal_of, sections_of
 from crm.services.picklists import (
     PICKLISTS,
@@ -72,7 +73,7 @@ def picklist_move(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
     """Move an entry: one place (`step`) or, when it was dragged, to the place `to`, counted from 0."""
     _, entry = _entry(request, kind, pk)
     step, to = STEPS.get(request.POST.get("step", "")), request.POST.get("to", "")
-    if step is None and not (to.isascii() and to.isdigit() and len(to) <= len(str(LAST_POSITION))):
+    if step is None and not is_number(to, digits=len(str(LAST_POSITION))):
         raise Http404
     move_entry(entry=entry, place=step or (lambda _: int(to)))
     return redirect(_list_url(entry))

@@ -227,6 +227,141 @@ def test_the_keyboard_moves_a_card_and_stays_on_its_select(board, moved, held):
     assert len(held) == 1
 
 
+# --- dropped while another one is on its way ---
+
+
+@pytest.fixture
+def price(company) -> LostReason:
+    return LostReason.objects.create(company=company, name="Price")
+
+
+def let_go(page: Page, held: list[Route], count: int = 1) -> None:
+    """Let the last of `count` moves reach the server, once it is posted."""
+    for _ in range(100):
+        if len(held) == count:
+            break
+        page.wait_for_timeout(50)
+    assert len(held) == count
+    held[-1].continue_()
+
+
+def asks_about(page: Page, deal: Deal) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Why is {deal} lost?")
+
+
+@pytest.fixture
+def two(deals) -> tuple[Deal, Deal]:
+    """Both are in view from the start."""
+    return deals[-1], deals[-2]
+
+
+@pytest.mark.parametrize("first_answer", ["Move to Lost", "Cancel"])
+def test_each_of_two_deals_that_are_lost_at_once_is_asked_about(board, two, held, price, first_answer):
+    drag(board, two[0], "Lost")
+    drag(board, two[1], "Lost")
+    let_go(board, held, 1)
+    let_go(board, held, 2)
+
+    asks_about(board, two[0])
+    board.get_by_label("Price").check()
+    board.locator("main").get_by_text(first_answer, exact=True).click()
+    asks_about(board, two[1])
+    board.get_by_label("Price").check()
+    board.get_by_role("button", name="Move to Lost").click()
+
+    shows_in(board, two[1], "Lost")
+    assert in_stage(two[0]) == ("Lost" if first_answer == "Move to Lost" else "Discovery")
+    assert in_stage(two[1]) == "Lost"
+
+
+def test_what_is_dropped_before_a_question_is_saved_first_and_can_be_undone(board, two, held, price):
+    drag(board, two[0], "Lost")
+    drag(board, two[1], "Won")
+    let_go(board, held, 1)
+    let_go(board, held, 2)
+
+    asks_about(board, two[0])
+
+    toast = board.locator("#messages .note", has_text="is now in Won.")
+    expect(toast.get_by_role("button", name="Undo")).to_be_visible()
+    board.get_by_role("link", name="Cancel").click()
+    shows_in(board, two[0], "Discovery")
+    toast.get_by_role("button", name="Undo").click()
+    expect(board.locator("#messages")).to_contain_text("Undone:")
+    shows_in(board, two[1], "Discovery")
+    assert [in_stage(each) for each in two] == ["Discovery", "Discovery"]
+
+
+def test_an_error_is_read_on_the_page_with_the_question(board, two, held, price):
+    board.refusals.add(409)
+    drag(board, two[0], "Lost")
+    drag(board, two[1], "Won")
+    let_go(board, held, 1)
+    shows_in(board, two[1], "Won")  # so it has been posted
+    board.wait_for_timeout(100)
+
+    held[1].fulfill(status=409, body="<h1>No</h1>")
+
+    asks_about(board, two[0])
+    expect(board.locator("#messages")).to_contain_text("nothing was changed")
+    assert in_stage(two[1]) == "Discovery"
+
+
+def test_nothing_can_be_dropped_any_more_once_the_page_leads_to_a_question(board, two, price):
+    board.evaluate(
+        "addEventListener('pagehide', () => sessionStorage.setItem('inert', document.getElementById('main').inert))"
+    )
+
+    drag(board, two[0], "Lost")
+
+    asks_about(board, two[0])
+    assert board.evaluate("sessionStorage.getItem('inert')") == "true"
+
+
+def test_a_refused_card_comes_back_although_the_next_one_is_on_its_way(board, two, held):
+    board.refusals.add(409)
+    drag(board, two[0], "Won")
+    drag(board, two[1], "Proposal")
+    held[0].fulfill(status=409, body="<h1>No</h1>")
+
+    let_go(board, held, 2)
+
+    expect(board.locator("#messages")).to_contain_text("is now in Proposal.")
+    shows_in(board, two[0], "Discovery")
+    shows_in(board, two[1], "Proposal")
+    assert [in_stage(each) for each in two] == ["Discovery", "Proposal"]
+
+
+def test_a_move_is_shown_and_the_next_one_saved_although_a_search_redraws_the_board_meanwhile(board, two, held):
+    drag(board, two[0], "Won")
+    board.get_by_label("Search deals").press_sequentially("licences")
+    expect(board.locator(".deal")).to_have_count(12)
+
+    let_go(board, held, 1)
+    expect(board.locator("#messages")).to_contain_text("is now in Won.")
+    shows_in(board, two[0], "Won")
+    drag(board, two[1], "Proposal")
+    let_go(board, held, 2)
+
+    shows_in(board, two[1], "Proposal")
+    expect(board.locator("#messages")).to_contain_text("is now in Proposal.")
+    assert [in_stage(each) for each in two] == ["Won", "Proposal"]
+
+
+def test_cards_can_be_dragged_after_an_undo_has_redrawn_the_board(board, two, held):
+    drag(board, two[0], "Won")
+    let_go(board, held, 1)
+    board.get_by_role("button", name="Undo").click()
+    shows_in(board, two[0], "Discovery")
+
+    drag(board, two[1], "Proposal")
+
+    shows_in(board, two[1], "Proposal")
+    let_go(board, held, 2)
+    expect(board.locator("#messages")).to_contain_text("is now in Proposal.")
+    assert in_stage(two[1]) == "Proposal"
+
+
 # --- touch ---
 
 

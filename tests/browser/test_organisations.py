@@ -103,7 +103,7 @@ def test_it_works_without_scripts_on_a_phone(another_browser, sales, leads):
     page.goto(page.server_url + "/organisations/")
 
     page.get_by_role("searchbox", name="Search organisations").fill("kestrel")
-    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Apply").click()
     expect(page.get_by_role("link", name="Granite Insurance")).to_have_count(0)
     page.get_by_role("link", name="Kestrel Aviation").click()
     page.get_by_role("link", name="Rename").click()

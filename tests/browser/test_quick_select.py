@@ -14,6 +14,7 @@ from capi.models import ConversionEvent
 from crm.models import CrmEvent, Deal, Lead, LeadStatus, Membership, Stage
 from crm.models.roles import Role
 from crm.services.erasure import erase_lead
+from crm.views.errors import TOO_LONG, took_long
 from tests.browser.looks import SIZES, assert_fit_to_use
 from tests.conftest import make_deal, make_lead, sign_in
 
@@ -342,6 +343,23 @@ def test_a_second_select_is_saved_after_the_first(page: Page, two, held):
     assert len(held) == 2
 
 
+def test_a_question_about_many_waits_for_what_is_still_to_be_saved(page: Page, two, held):
+    first, second = two
+    page.get_by_label("Select Grace Hopper").check()  # and so leaves the second, whose choice waits for the first
+    page.get_by_label("New status of the selected leads").select_option("Qualified")
+    page.get_by_role("button", name="Set status").click()
+    let_go(page, held, count=2)  # the question
+    expect(page.get_by_role("button", name="Set status")).to_be_disabled()
+
+    held[0].continue_()
+    let_go(page, held, count=3)
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Set the status of 1 lead to Qualified?")
+    expect(page.locator("#messages")).to_contain_text("Grace Hopper is now Unqualified.")
+    first.is_saved_as("Unqualified")
+    second.is_saved_as("Unqualified")
+
+
 def test_a_choice_in_another_select_outlives_the_answer(page: Page, two, held):
     _, second = two
 
@@ -427,6 +445,19 @@ def test_so_does_every_other_refusal(on_the_board, status):
 
     on_the_board.page.keyboard.press("Enter")
 
+    brings_the_saved_one_back(on_the_board)
+
+
+def test_a_refusal_that_says_why_is_read(on_the_board, rf):
+    page = on_the_board.page
+    page.refusals.add(503)
+    answer = took_long(rf.get("/deals/")).content
+    page.route("**/move/", lambda route: route.fulfill(status=503, body=answer))
+    on_the_board.choose_by_keyboard()
+
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("status")).to_have_text(TOO_LONG)
     brings_the_saved_one_back(on_the_board)
 
 

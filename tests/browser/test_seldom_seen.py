@@ -3,6 +3,8 @@ in both sizes and both themes, no breach of the CSP, and nothing asked of anothe
 
 import pytest
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from django.db import OperationalError
+from psycopg.errors import QueryCanceled
 
 from crm.forms.leads import LeadForm
 from crm.models import Deal, Lead, Membership
@@ -38,13 +40,19 @@ def send(page, path: str, button: str, *, heading: str) -> None:
 
 
 def test_no_error_page_has_a_finding(page, company, sales, monkeypatch, settings) -> None:
-    page.refusals.update({403, 409, 429, 500})
+    page.refusals.update({403, 409, 429, 500, 503})
+    too_slow = OperationalError()
+    too_slow.__cause__ = QueryCanceled()
     sign_in(page, sales)
     edit = f"/leads/{make_lead(company).pk}/edit/"
 
     look(page, "/company/", status=403, heading="You don't have access")
     look(page, "/nowhere/", status=404, heading="Page not found")
-    for error, heading in ((PersonErased(), "Not saved"), (RuntimeError("a fault"), "Something went wrong")):
+    for error, heading in (
+        (PersonErased(), "Not saved"),
+        (too_slow, "That took too long"),
+        (RuntimeError("a fault"), "Something went wrong"),
+    ):
         monkeypatch.setattr(LeadForm, "clean", lambda form, error=error: raise_it(error))
         send(page, edit, "Save", heading=heading)
     page.goto(page.server_url + edit)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -204,14 +204,18 @@ def test_a_worker_that_is_to_end_while_it_counts_keeps_no_count_and_deletes_no_r
 # --- how -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_table_that_fails_keeps_no_other_from_its_turn_and_is_tried_again_in_an_hour(
-    company, monkeypatch, caplog
-) -> None:
+def let_forms_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(before: Any) -> Any:
         raise RuntimeError("no such thing")
 
     [forms] = RETENTIONS["crm.IdempotencyRecord"]
     monkeypatch.setitem(RETENTIONS, "crm.IdempotencyRecord", (type(forms)(forms.period, forms.since, fail),))
+
+
+def test_a_table_that_fails_keeps_no_other_from_its_turn_and_is_tried_again_in_an_hour(
+    company, monkeypatch, caplog
+) -> None:
+    let_forms_fail(monkeypatch)
     let_a_day_pass()
     old_form(company)
     old_sessions()
@@ -337,6 +341,18 @@ def test_files_without_a_row_are_deleted_and_counted_in_the_log(caplog: Any) -> 
 
     assert names_stored() == set()
     assert "deleted 1 files that no row refers to" in caplog.text
+
+
+def test_where_the_database_is_away_no_other_table_waits_for_it_too(company, monkeypatch, caplog) -> None:
+    let_forms_fail(monkeypatch)
+    let_a_day_pass()
+    monkeypatch.setattr(connections["default"], "is_usable", lambda: False)
+
+    with pytest.raises(RuntimeError, match="no such thing"):
+        keep_house_if_due()
+
+    assert caplog.text == ""
+    assert 1790 < seconds_of_claim() < 1810  # another worker tries again once it has lapsed
 
 
 def test_a_storage_that_is_away_stops_no_table_and_is_tried_again_in_an_hour(settings: Any, caplog: Any) -> None:

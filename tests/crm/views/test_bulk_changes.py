@@ -57,9 +57,7 @@ def address(change: str, to: object = "", **filters: object) -> str:
 
 def confirmed(page: Any) -> dict[str, str]:
     """What the question's form posts."""
-    fields = {name: page.context[name] for name in ("count", "asked_at", "form_key")}
-    change = page.context["change"]
-    return {**fields, "conversions": change.conversion_count if change else 0}
+    return {name: str(value) for name, value in page.context["inputs"].items()}
 
 
 def ask_and_confirm(client: Client, asked: str) -> Any:

@@ -7,7 +7,7 @@ from django.db import DataError
 from django.http import HttpResponse
 
 from crm.models import Lead
-from crm.views.errors import GoneMeanwhileMiddleware
+from crm.views.errors import ExplainedErrorsMiddleware
 
 pytestmark = [
     pytest.mark.django_db,
@@ -17,7 +17,7 @@ pytestmark = [
 
 @pytest.mark.parametrize(("path", "kind"), [("/leads/", "text/html"), ("/api/v1/leads/", "application/json")])
 def test_a_nul_that_has_come_as_far_as_the_database_is_a_bad_request(rf, path, kind):
-    middleware = GoneMeanwhileMiddleware(lambda request: HttpResponse())
+    middleware = ExplainedErrorsMiddleware(lambda request: HttpResponse())
     with pytest.raises(DataError) as error:
         Lead.objects.filter(first_name="\x00").exists()
 

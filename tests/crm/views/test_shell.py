@@ -1,6 +1,7 @@
 """Signing in and out, the colours, the pages that stand alone."""
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from crm.views import errors
@@ -87,9 +88,25 @@ def test_a_form_without_its_token_says_what_to_do(sales):
     assert "Go back, reload the page and try again." in response.content.decode()
 
 
-def test_the_page_for_a_failure_needs_no_database(rf, django_assert_num_queries):
+@pytest.mark.parametrize(
+    ("answer", "status", "heading"),
+    [(errors.server_error, 500, "Something went wrong"), (errors.took_long, 503, "That took too long")],
+)
+def test_the_page_for_a_failure_needs_no_database(rf, django_assert_num_queries, answer, status, heading):
     with django_assert_num_queries(0):
-        response = errors.server_error(rf.get("/leads/"))
+        response = answer(rf.get("/leads/"))
 
-    assert response.status_code == 500
-    assert "Something went wrong" in response.content.decode()
+    assert response.status_code == status
+    assert heading in response.content.decode()
+
+
+def test_what_a_script_replaces_does_not_load_the_page_again():
+    """What htmx inserts is parsed as if there were no scripts: a <meta> in its <noscript> would count."""
+    templates = settings.BASE_DIR / "templates"
+    text_of = {path.relative_to(templates): path.read_text() for path in templates.rglob("*.html")}
+
+    refreshing = {str(path) for path, text in text_of.items() if 'http-equiv="refresh"' in text}
+    assert refreshing == {"_parts/refresh.html", "account/company_sign_in_continue.html"}
+    pages = [path.name for path, text in text_of.items() if "_parts/refresh.html" in text]
+    assert pages
+    assert not [name for name in pages if name.startswith("_")]
