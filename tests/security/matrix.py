@@ -91,6 +91,9 @@ def _file_on_lead(world: World) -> dict[str, Any]:
     return {**_file(world), "lead": world.ids["lead"]}
 
 
+VIEW = {"name": "Mallory", "filters": {"type": "inbound"}}
+
+
 def _custom_field(world: World) -> dict[str, Any]:
     return {"subject": "lead", "name": "Mallory", "type": "text"}
 
@@ -286,6 +289,13 @@ ROWS: dict[str, Row] = {
     "api-file-list": Row({"GET": Action.SEE_FILES, "POST": Action.EDIT_LEADS}, body=_file_on_lead, files=True),
     "api-file-detail": Row({"GET": Action.SEE_FILES, "DELETE": Action.EDIT_LEADS}, "file"),
     "api-file-content": _see(Action.SEE_FILES, "file"),
+    # A view of others: tests/crm/api/test_saved_views.py
+    "api-saved-view-list": Row({"GET": Action.SEE_LEADS, "POST": Action.EDIT_LEADS}, body=lambda world: VIEW),
+    "api-saved-view-detail": Row(
+        {"GET": Action.SEE_LEADS, **dict.fromkeys(("PUT", "PATCH", "DELETE"), Action.EDIT_LEADS)},
+        "saved_view",
+        lambda world: VIEW,
+    ),
     **_api("custom-field", Action.SEE_LEADS, Action.MANAGE_COMPANY, Action.MANAGE_COMPANY, _custom_field),
     "api-organisation-list": _see(Action.SEE_LEADS),
     "api-organisation-detail": _see(Action.SEE_LEADS, "organisation"),

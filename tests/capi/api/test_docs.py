@@ -26,7 +26,7 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
     parts = {part.title: part for part in answer.context["parts"]}
     assert list(parts) == [
         "Conversion events", "Conversion rules", "Custom fields", "Deals", "Files", "Leads", "Lost reasons",
-        "Notes", "Organisations", "Pipelines", "Tasks",
+        "Notes", "Organisations", "Pipelines", "Saved views", "Tasks",
     ]  # fmt: skip
     assert parts["Conversion events"].operations == (
         ("GET", "/api/v1/conversion-events/"),
@@ -39,7 +39,7 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         ("GET", "/api/v1/organisations/"),
         ("GET", "/api/v1/organisations/{key}/"),
     )
-    assert parts["Leads"].filters == ("email", "organisation")
+    assert parts["Leads"].filters == ("email", "organisation", "view")
     assert parts["Leads"].operations == (
         ("GET", "/api/v1/leads/"),
         ("POST", "/api/v1/leads/"),

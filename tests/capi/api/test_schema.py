@@ -48,6 +48,8 @@ def test_every_key_reads_the_schema(company, role):
         "/api/v1/organisations/{key}/",
         "/api/v1/pipelines/",
         "/api/v1/pipelines/{id}/",
+        "/api/v1/saved-views/",
+        "/api/v1/saved-views/{id}/",
         "/api/v1/tasks/",
         "/api/v1/tasks/{id}/",
     ]

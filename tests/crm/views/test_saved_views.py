@@ -111,7 +111,7 @@ def test_a_second_view_of_a_name_is_refused_with_a_sentence(client_as, sales, vi
 
 
 def test_filters_that_are_too_many_for_a_view_are_refused_with_a_sentence(client_as, sales, view, monkeypatch):
-    monkeypatch.setattr("crm.views.saved_views.LONGEST_QUERY", 30)
+    monkeypatch.setattr(saved_views, "LONGEST_QUERY", 30)
     query = "type=inbound&created_from=2027-01-01"
 
     for way in ("new/", f"{view.pk}/filters/"):
