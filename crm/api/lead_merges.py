@@ -1,15 +1,14 @@
 """The body of a merge: which lead goes, and what the kept one takes from it."""
 
-from typing import Any
-
 from rest_framework import serializers
 
 from crm.api.fields import OwnRowField, Text
+from crm.api.serializers import StrictBody
 from crm.models import CustomField, FieldSubject, Lead
 from crm.models.merge_fields import CHOSEN, CUSTOM
 
 
-class MergeSerializer(serializers.Serializer[Any]):
+class MergeSerializer(StrictBody):
     """`take` names the fields whose values are those of the lead that goes, custom ones as `custom.key`."""
 
     lead = OwnRowField(  # with those that were merged: a script may repeat a request whose response was lost
@@ -17,11 +16,6 @@ class MergeSerializer(serializers.Serializer[Any]):
         otherwise="Choose one of your company's leads.",
     )
     take = serializers.ListField(child=Text(max_length=80), required=False, max_length=100)
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
-            raise serializers.ValidationError({key: ["There is no such field."] for key in unknown})
-        return super().to_internal_value(data)
 
     def validate_take(self, names: list[str]) -> list[str]:
         """Raise ValidationError unless all of them are fields that can be chosen."""

@@ -1,6 +1,6 @@
 """Filters of leads, which go in the URL. The search text does not (`services/searches.py`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any, Final, Protocol
 
@@ -133,6 +133,11 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     def filter_by_email(self, leads: LeadQuerySet, name: str, has_email: str) -> LeadQuerySet:
         return leads.exclude(email="") if has_email == "True" else leads.with_address("")
+
+
+def filters_in_words(names: Iterable[str]) -> list[str]:
+    """What the filters with these names in the URL are about."""
+    return [name.removeprefix(PREFIX).replace("_", " ").strip() for name in names]
 
 
 class SearchableSelect(forms.RadioSelect):

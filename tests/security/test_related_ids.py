@@ -20,7 +20,7 @@ LISTS = (
     "/company/people/", "/sandbox/linkedin/", "/api/v1/docs/", "/account/",
 )  # fmt: skip
 API_LISTS = (
-    "leads", "deals", "tasks", "notes", "files", "saved-views", "organisations", "conversion-rules",
+    "leads", "deals", "tasks", "notes", "files", "saved-views", "bulk-changes", "organisations", "conversion-rules",
     "conversion-events",
 )  # fmt: skip
 
