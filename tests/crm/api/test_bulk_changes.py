@@ -372,7 +372,7 @@ def test_a_company_has_a_limit_of_previews_and_starts_for_all_its_keys(
     theirs = caller(other_company).post(PREVIEW, {"kind": "owner", "target": None, "filters": {}})
 
     assert [answer.status_code for answer in (*answers, theirs)] == [200, 429, 429, 200]
-    assert int(answers[1]["Retry-After"]) <= 60
+    assert "Retry-After" in answers[1].headers
     assert untouched()
 
 
