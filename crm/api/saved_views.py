@@ -72,7 +72,7 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
     def validate(self, attrs: Any) -> Any:
         """The attributes as columns of the row."""
         if {FILTERS, SORT} & attrs.keys():
-            view = self.instance or self.new()
+            view = self.instance if isinstance(self.instance, SavedView) else self.new()
             filters, sort = attrs.pop(FILTERS, view.filters), attrs.pop(SORT, view.sort)
             try:
                 attrs["query"] = query_of(filters.items(), sort)
