@@ -31,7 +31,7 @@ class FilterRequest:
 class ListFiltersField(serializers.DictField):
     """The filters of the leads page by their names in its address. An empty value would match every lead."""
 
-    child = Text(max_length=LONGEST_VALUE, trim_whitespace=False)
+    child = Text(max_length=LONGEST_VALUE)
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):

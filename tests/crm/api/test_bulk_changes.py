@@ -546,6 +546,7 @@ def test_bad_input_is_refused_by_name(
     [
         ({"colour": "red"}, {"colour": ["There is no such filter."]}),
         ({"source": ""}, {"source": ["This field may not be blank."]}),
+        ({"search": " "}, {"search": ["This field may not be blank."]}),
         ({"shared": "yes"}, {"shared": ["Select a valid choice. yes is not one of the available choices."]}),
         ({"search": "a" * 101}, {"search": ["Enter at most 100 characters to search for."]}),
         ({"search": "a b c d e f g h i"}, {"search": ["Enter at most 8 words to search for."]}),

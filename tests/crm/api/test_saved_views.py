@@ -201,6 +201,7 @@ def test_a_change_writes_what_it_names_and_leaves_the_rest(script: APIClient, ma
         ]}}),
         ({"filters": {"created_from": "soon"}}, {"filters": {"created_from": ["Enter a valid date."]}}),
         ({"filters": {"type": ""}}, {"filters": {"type": ["This field may not be blank."]}}),
+        ({"filters": {"created_from": " "}}, {"filters": {"created_from": ["This field may not be blank."]}}),
         ({"filters": {"status": 3}}, {"filters": {"status": ["Not a valid string."]}}),
         ({"filters": {"search": "ada"}}, {"filters": {"search": [
             "A view doesn't keep what is searched for: that is personal data."
