@@ -193,7 +193,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.Note": Kept("as long as what it is about, or until somebody of the company deletes it"),
     "crm.Attachment": Kept("as long as what it is on, or until somebody of the company deletes it; its content, too"),
     "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
-    "crm.SavedView": Kept("as long as its account, or until somebody of the company deletes it"),
+    "crm.SavedView": Kept("until somebody of the company deletes it, or as long as the account of its owner"),
     "crm.CalendarFeed": Kept("as long as its account: one row for each member who has a link"),
     "crm.ExportPart": Kept("as long as its export, or until someone of the company is erased"),
     "crm.ExportSelection": Kept("as long as its export"),

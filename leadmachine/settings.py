@@ -234,7 +234,13 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,  # read-only fields are not in the request schemas
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "crm.api.schema.add_error_responses"],
-    "ENUM_NAME_OVERRIDES": {"ReasonEnum": "capi.models.choices.Reason", "KindEnum": "crm.models.task.TaskKind"},
+    "ENUM_NAME_OVERRIDES": {
+        "ReasonEnum": "capi.models.choices.Reason",
+        "KindEnum": "crm.models.task.TaskKind",
+        "StateEnum": "capi.models.choices.State",
+        "BulkKindEnum": "crm.models.bulk_change.BulkKind",
+        "BulkStateEnum": "crm.models.bulk_change.BulkState",
+    },
 }
 
 # Logging

@@ -6,10 +6,12 @@ from rest_framework.routers import SimpleRouter
 
 from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
 from crm.api.attachments import FileViewSet
+from crm.api.bulk_changes import BulkChangeViewSet
 from crm.api.custom_fields import CustomFieldViewSet
 from crm.api.notes import NoteViewSet
 from crm.api.organisations import OrganisationViewSet
 from crm.api.pipelines import DealPipelineViewSet, LostReasonViewSet
+from crm.api.saved_views import SavedViewViewSet
 from crm.api.schema import SchemaView
 from crm.api.views import ApiNotFoundView, DealViewSet, IndexView, LeadViewSet, TaskViewSet
 from crm.views.api_docs import docs
@@ -21,6 +23,8 @@ router.register("deals", DealViewSet, basename="api-deal")
 router.register("tasks", TaskViewSet, basename="api-task")
 router.register("notes", NoteViewSet, basename="api-note")
 router.register("files", FileViewSet, basename="api-file")
+router.register("saved-views", SavedViewViewSet, basename="api-saved-view")
+router.register("bulk-changes", BulkChangeViewSet, basename="api-bulk-change")
 router.register("custom-fields", CustomFieldViewSet, basename="api-custom-field")
 router.register("organisations", OrganisationViewSet, basename="api-organisation")
 router.register("pipelines", DealPipelineViewSet, basename="api-pipeline")

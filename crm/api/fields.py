@@ -33,6 +33,15 @@ class Switch(serializers.BooleanField):
         return data
 
 
+class WholeNumber(serializers.IntegerField):
+    """A whole number. Rejects the strings and fractions that DRF would convert."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 # OpenAPI's format "time" is of a time with an offset from UTC.
 @extend_schema_field({"type": "string", "example": "14:30"})
 class TimeOfDay(serializers.TimeField):

@@ -12,8 +12,9 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+from crm.api.list_filters import filtered, list_filter
 from crm.forms.organisations import LONGEST_NAME
-from crm.models import Company, Deal, Lead, Membership, Pipeline, Task
+from crm.models import Company, Deal, Lead, Membership, Pipeline, SavedView, Task
 from crm.models.addresses import NO_ADDRESS
 from crm.models.deal import DealQuerySet
 from crm.models.lead import LeadQuerySet
@@ -69,17 +70,6 @@ class OrganisationFilter(filters.CharFilter):  # type: ignore[misc]
         return leads.of_organisation(name) if name else leads
 
 
-class LeadFilter(filters.FilterSet):  # type: ignore[misc]
-    """`?email=`, `?organisation=`. An invalid value is a 400."""
-
-    email = AddressFilter(max_length=254)
-    organisation = OrganisationFilter(max_length=LONGEST_NAME)
-
-    class Meta:
-        model = Lead
-        fields = ("email", "organisation")
-
-
 class StrictBoolean(forms.Field):
     """true or false, in the words of JSON."""
 
@@ -124,6 +114,42 @@ class PipelineFilter(IdFilter):
             return deals
         pipeline = Pipeline.objects.filter(pk=pk).first()
         return deals.in_pipeline(pipeline) if pipeline else deals.none()
+
+
+VIEW: Final = "view"
+VIEW_IS_BROKEN: Final = "A filter of this view no longer works: {}. Change the view, or choose another."
+
+
+class ViewFilter(IdFilter):
+    """The id of a saved view, which finds the leads that its filters find on the page.
+
+    One that the caller doesn't see matches nothing. Raises ValidationError if a filter of it no longer works.
+    """
+
+    def filter(self, leads: LeadQuerySet, pk: int | None) -> LeadQuerySet:
+        if pk is None:
+            return leads
+        caller = self.parent.request.auth
+        view = SavedView.objects.visible_to(caller).filter(pk=pk).first()
+        if view is None:
+            return leads.none()
+        found = list_filter(caller, view.filters, leads)
+        if found.broken:
+            reasons = ", ".join(dict.fromkeys(found.broken.values()))
+            raise ValidationError({VIEW: [VIEW_IS_BROKEN.format(reasons)]})
+        return filtered(caller, found)
+
+
+class LeadFilter(filters.FilterSet):  # type: ignore[misc]
+    """`?email=`, `?organisation=`, `?view=`. An invalid value is a 400."""
+
+    email = AddressFilter(max_length=254)
+    organisation = OrganisationFilter(max_length=LONGEST_NAME)
+    view = ViewFilter(VIEW)
+
+    class Meta:
+        model = Lead
+        fields = ("email", "organisation", "view")
 
 
 class NotEmptyChoiceField(NotEmpty, ChoiceField):  # type: ignore[misc]

@@ -1,24 +1,18 @@
 """The body of a merge: which lead goes, and what the kept one takes from it."""
 
-from typing import Any
-
 from rest_framework import serializers
 
 from crm.api.fields import LeadField, Text
+from crm.api.serializers import StrictBody
 from crm.models import CustomField, FieldSubject
 from crm.models.merge_fields import CHOSEN, CUSTOM
 
 
-class MergeSerializer(serializers.Serializer[Any]):
+class MergeSerializer(StrictBody):
     """`take` names the fields whose values are those of the lead that goes, custom ones as `custom.key`."""
 
     lead = LeadField(with_merged=True)  # a script may repeat a request whose response was lost
     take = serializers.ListField(child=Text(max_length=80), required=False, max_length=100)
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
-            raise serializers.ValidationError({key: ["There is no such field."] for key in unknown})
-        return super().to_internal_value(data)
 
     def validate_take(self, names: list[str]) -> list[str]:
         """Raise ValidationError unless all of them are fields that can be chosen."""

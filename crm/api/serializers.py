@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as ModelError
@@ -35,6 +35,21 @@ from crm.services.tags import replace_tags, set_tags, tags_named
 from crm.services.tasks import finish_task, reopen_task, save_task
 
 M = TypeVar("M", bound=Model)
+NO_FIELD: Final = "There is no such field."
+
+
+class StrictBody(serializers.Serializer[Any]):
+    """A body that is no row. Raises ValidationError (400) for unknown fields."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (unknown := sorted(set(data) - set(self.fields))):
+            raise serializers.ValidationError({_repeatable(key): [NO_FIELD] for key in unknown})
+        return super().to_internal_value(data)
+
+
+def _repeatable(key: str) -> str:
+    """The key for the response, which can't have a lone surrogate."""
+    return key.encode("utf-8", "replace").decode()
 
 
 class StrictSerializer(serializers.ModelSerializer[M]):
@@ -65,8 +80,7 @@ class StrictSerializer(serializers.ModelSerializer[M]):
         for key in data:
             field = self.fields.get(key)
             if field is None:
-                # The response repeats the key, but can't have a lone surrogate.
-                errors[key.encode("utf-8", "replace").decode()] = ["There is no such field."]
+                errors[_repeatable(key)] = [NO_FIELD]
             elif field.read_only:
                 errors[key] = ["This field is read-only."]
         if errors:

@@ -81,14 +81,8 @@ GRACE_PERIOD: Final = OpenApiParameter(
 )
 
 
-class AddableViewSet(
-    mixins.ListModelMixin,
-    mixins.CreateModelMixin,
-    mixins.RetrieveModelMixin,
-    mixins.DestroyModelMixin,
-    CompanyViewSet[M],
-):
-    """The operations on rows that are added and deleted, and not changed."""
+class CreatableViewSet(mixins.ListModelMixin, mixins.CreateModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[M]):
+    """The operations on rows that are added, and neither changed nor deleted."""
 
     @extend_schema(parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -113,6 +107,10 @@ class AddableViewSet(
         serializer.is_valid(raise_exception=True)
         added: Model = serializer.save()
         return added
+
+
+class AddableViewSet(mixins.DestroyModelMixin, CreatableViewSet[M]):
+    """The operations on rows that are added and deleted, and not changed."""
 
 
 class WritableViewSet(mixins.UpdateModelMixin, AddableViewSet[M]):

@@ -1,18 +1,17 @@
 """Filters of leads, which go in the URL. The search text does not (`services/searches.py`)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import django_filters
 from django import forms
 from django.db.models import QuerySet
 
-from crm.accounts.decorators import MemberRequest
 from crm.forms.custom_fields import PREFIX
 from crm.forms.custom_filters import custom_filters
 from crm.forms.leads import company_people
-from crm.models import CustomField, Lead, LeadSource, LeadStatus, LeadType, Tag, User
+from crm.models import Company, CustomField, Lead, LeadSource, LeadStatus, LeadType, Tag, User
 from crm.models.bidi import without_bidi_controls
 from crm.models.dates import start_of
 from crm.models.lead import LeadQuerySet
@@ -20,18 +19,31 @@ from crm.models.picklist import PicklistQuerySet
 from crm.models.search import WORDS_AT_MOST
 from crm.models.steps import StepQuerySet
 from crm.selectors.leads import sources_of
-from crm.services.searches import recall_search
 
 
-def statuses(request: MemberRequest) -> StepQuerySet[LeadStatus]:
+class OfCompany(Protocol):
+    """A member, or an API key."""
+
+    @property
+    def company(self) -> Company: ...
+
+
+class FilterRequest(Protocol):
+    """What filters have to know of a request: whose statuses, tags and colleagues can be chosen."""
+
+    @property
+    def membership(self) -> OfCompany: ...
+
+
+def statuses(request: FilterRequest) -> StepQuerySet[LeadStatus]:
     return LeadStatus.objects.for_company(request.membership.company)
 
 
-def tags(request: MemberRequest) -> PicklistQuerySet[Tag]:
+def tags(request: FilterRequest) -> PicklistQuerySet[Tag]:
     return Tag.objects.for_company(request.membership.company)
 
 
-def colleagues(request: MemberRequest) -> QuerySet[User]:
+def colleagues(request: FilterRequest) -> QuerySet[User]:
     """The members of the company, past and present."""
     return company_people(request.membership.company)
 
@@ -64,6 +76,7 @@ EXPIRED: Final = "a search that has expired or is not yours"
 class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     """The search and the filters of the leads page, with those of the company's custom fields.
 
+    `recall` returns the text that is searched for, of the key that stands for it in a URL; "" if there is none.
     `broken` has those that no longer work, by their names in the URL: their values are invalid, or what they are about
     is gone. They find no lead, because without them there would be more leads than somebody has asked for.
     """
@@ -85,14 +98,20 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     updated_until = UntilFilter(**_days("updated_at", "Until"))
 
     def __init__(
-        self, data: Any, *, custom_fields: Sequence[CustomField], request: MemberRequest, **kwargs: Any
+        self,
+        data: Any,
+        *,
+        custom_fields: Sequence[CustomField],
+        request: FilterRequest,
+        recall: Callable[[str], str],
+        **kwargs: Any,
     ) -> None:
         self.custom = custom_filters(custom_fields)
         data = data.copy()
         texts = [name for name, each in self.custom.items() if each.is_text]
         asked = [name for name in ("search", *texts) if data.get(name)]
         for name in asked:
-            data[name] = recall_search(request.membership, data[name])
+            data[name] = recall(data[name])
         self.search: str = data.get("search", "")
         self.broken = {name: EXPIRED for name in asked if not data[name]}
         gone = [name for name in data if name.startswith(PREFIX) and name not in self.custom and data[name]]
@@ -114,6 +133,11 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     def filter_by_email(self, leads: LeadQuerySet, name: str, has_email: str) -> LeadQuerySet:
         return leads.exclude(email="") if has_email == "True" else leads.with_address("")
+
+
+def filters_in_words(names: Iterable[str]) -> list[str]:
+    """What the filters with these names in the URL are about."""
+    return [name.removeprefix(PREFIX).replace("_", " ").strip() for name in names]
 
 
 class SearchableSelect(forms.RadioSelect):

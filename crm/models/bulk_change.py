@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from crm.models.company import Company
 from crm.models.key_selection import KeySelection, packed_keys
-from crm.models.people import User
+from crm.models.people import ApiKey, User
 from crm.models.picklist import Tag
 from crm.models.roles import Action
 from crm.models.steps import LeadStatus
@@ -92,6 +92,7 @@ class BulkChangeQuerySet(CompanyQuerySet["BulkChange"]):
 class BulkChange(models.Model):
     """A change of many leads that someone has asked for, and how far the work on it has come.
 
+    `made_by` or `api_key` has asked for it: both are null once that is gone.
     `target` is the key of the new status or owner, or of the tag. It is no foreign key: what it refers to may be
     deleted, and “no owner” is not the same as an owner who is gone. `reached` counts leads, of `lead_count`. `done`
     has how many of them had each `LeadResult`, and `refusals` for how many there was each reason. What had been changed
@@ -102,6 +103,7 @@ class BulkChange(models.Model):
     made_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     kind = models.CharField(max_length=10, choices=BulkKind.choices)
     target = models.BigIntegerField(null=True)
     state = models.CharField(max_length=10, choices=BulkState.choices, default=BulkState.WAITING)
@@ -127,13 +129,21 @@ class BulkChange(models.Model):
                 fields=["company"], condition=Q(state=BulkState.RUNNING), name="one_bulk_change_at_a_time"
             ),
         ]
-        indexes = [models.Index(fields=["state"], name="bulk_changes_at_work", condition=Q(state__in=AT_WORK))]
+        indexes = [
+            models.Index(fields=["state"], name="bulk_changes_at_work", condition=Q(state__in=AT_WORK)),
+            models.Index(fields=["api_key"], name="bulk_changes_by_api_key", condition=Q(api_key__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"Bulk change {self.pk}"
 
     def get_absolute_url(self) -> str:
         return reverse("bulk_change", args=[self.pk])
+
+    @property
+    def author(self) -> User | ApiKey | None:
+        """The person or key that has asked for it; None if that is gone."""
+        return self.made_by or self.api_key
 
     @property
     def is_at_work(self) -> bool:

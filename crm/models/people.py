@@ -198,11 +198,13 @@ class ApiKeyQuerySet(CompanyQuerySet["ApiKey"]):
         )
         return key, text
 
+    def active(self) -> Self:
+        """Keys that work. A key stops working when its creator is deactivated."""
+        return self.filter(revoked_at=None, company__is_active=True).exclude(created_by__is_active=False)
+
     def find(self, text: str) -> "ApiKey | None":
-        """The active key with this text, or None. A key stops working when its creator is deactivated."""
-        active = self.filter(key_sha256=sha256(text), revoked_at=None, company__is_active=True)
-        active = active.exclude(created_by__is_active=False)
-        return active.select_related("company").first()
+        """The active key with this text, or None."""
+        return self.active().filter(key_sha256=sha256(text)).select_related("company").first()
 
 
 class ApiKey(models.Model):

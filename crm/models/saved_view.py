@@ -1,36 +1,43 @@
 """Saved views: filters, sorting and columns of the leads list under a name."""
 
 from typing import ClassVar, Final
+from urllib.parse import parse_qsl
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
-from crm.models.people import Membership
+from crm.models.people import ApiKey, Membership
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
 
 LONGEST_QUERY: Final = 2000  # characters
+SORT: Final = "sort"
+NOBODYS: Final = "Only a person has views of their own. What a key makes is shared."
 
 
 class SavedViewQuerySet(CompanyQuerySet["SavedView"]):
-    def visible_to(self, membership: Membership) -> "SavedViewQuerySet":
-        """The member's own views and those that are shared, each by name."""
-        own_or_shared = Q(owner=membership.user) | Q(is_shared=True)
-        return self.for_company(membership.company).filter(own_or_shared).order_by("name", "pk")
+    def visible_to(self, caller: Membership | ApiKey) -> "SavedViewQuerySet":
+        """The member's own views and those that are shared, each by name. A key, which is no person, has none."""
+        seen = Q(is_shared=True)
+        if isinstance(caller, Membership):
+            seen |= Q(owner=caller.user_id)
+        return self.for_company(caller.company_id).filter(seen).order_by("name", "pk")
 
 
 class SavedView(models.Model):
     """A view that a member has saved, for themselves or for everyone in the company.
 
-    `query` is the query string of the list, without what was searched for: that is personal data.
+    One that an API key has made has no owner, and is everyone's. `query` is the query string of the list, without what
+    was searched for: that is personal data.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="saved_views", db_index=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=40)
     query = models.CharField(max_length=LONGEST_QUERY, blank=True, editable=False)
     columns = models.CharField(max_length=400, blank=True, db_default="", default="", editable=False)
@@ -42,12 +49,43 @@ class SavedView(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["company", "owner", "name"], name="one_saved_view_per_name"),
+            models.UniqueConstraint(
+                fields=["company", "name"], condition=Q(owner=None), name="one_saved_view_of_keys_per_name"
+            ),
+            models.CheckConstraint(
+                condition=Q(owner__isnull=False) | Q(is_shared=True), name="saved_view_without_owner_is_shared"
+            ),
         ]
 
     def __str__(self) -> str:
         return without_bidi_controls(self.name)
 
-    def may_be_changed_by(self, membership: Membership) -> bool:
-        """True for the member who made it, as long as they may edit leads, and for admins if it is shared."""
-        is_own = membership.user_id == self.owner_id and membership.may(Action.EDIT_LEADS)
-        return is_own or (self.is_shared and membership.may(Action.MANAGE_COMPANY))
+    @property
+    def filters(self) -> dict[str, str]:
+        """The filters of the list by their names in its address."""
+        return {name: value for name, value in parse_qsl(self.query) if name != SORT}
+
+    @property
+    def sort(self) -> str:
+        """The key of the column that it is sorted by, with a leading "-" if that descends; "" for newest first."""
+        return dict(parse_qsl(self.query)).get(SORT, "")
+
+    @property
+    def column_keys(self) -> list[str]:
+        """The keys of its columns, in order; none for the usual ones."""
+        return self.columns.split()
+
+    def clean(self) -> None:
+        """Raise ValidationError for a view of nobody's own."""
+        super().clean()
+        if self.owner_id is None and not self.is_shared:
+            raise ValidationError({"is_shared": NOBODYS})
+
+    def may_be_changed_by(self, caller: Membership | ApiKey) -> bool:
+        """True for the member who made it, as long as they may edit leads, and for admins if it is shared.
+
+        Of the views that keys have made, for each key that may edit leads.
+        """
+        owner = caller.user_id if isinstance(caller, Membership) else None
+        is_own = self.owner_id == owner and caller.may(Action.EDIT_LEADS)
+        return is_own or (self.is_shared and caller.may(Action.MANAGE_COMPANY))

@@ -105,7 +105,7 @@ class ListedChange:
 
 def changes_of(company: Company) -> list[ListedChange]:
     """The company's bulk changes, the newest first. Four queries at most."""
-    return _listed(company, list(BulkChange.objects.for_company(company).select_related("made_by")[:LISTED]))
+    return _listed(company, list(BulkChange.objects.for_company(company).select_related("made_by", "api_key")[:LISTED]))
 
 
 def listed_change(bulk_change: BulkChange) -> ListedChange:

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 
 from crm.models import (
+    ApiKey,
     AuditAction,
     BulkChange,
     BulkKind,
@@ -23,6 +24,7 @@ from crm.models import (
     LeadResult,
     Membership,
 )
+from crm.models.contribution import Author
 from crm.models.key_selection import packed_keys
 from crm.models.lead_import import add_counts
 from crm.models.recorder import acting_as
@@ -53,6 +55,7 @@ MORE_CONVERSIONS: Final = (
     "What was changed by then stays changed. Ask for the rest again."
 )
 NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer do this."
+KEY_NO_LONGER_ALLOWED: Final = "The API key that asked for it no longer works, or may no longer do this."
 
 
 @tried_again
@@ -76,13 +79,20 @@ def change_at_once(
 
 
 def start(
-    *, membership: Membership, change: LeadChange, keys: Iterable[int], confirmed: Confirmed, filters: Sequence[str]
+    *,
+    author: Author,
+    change: LeadChange,
+    keys: Iterable[int],
+    confirmed: Confirmed,
+    filters: Sequence[str] | None = None,
 ) -> BulkChange:
     """Let a worker change the company's leads with these keys. Those confirmed that are not among them are left out.
 
+    `filters`: the names of those in use, if all that match are meant.
+
     Raises MoreThanConfirmed, and ValidationError if there are none, or too many changes at work.
     """
-    company = membership.company
+    company = author.company
     with transaction.atomic(), statements_may_take(LONG_SECONDS):
         Company.objects.hold(company.pk)  # whoever is erased from now on is taken out of the selection
         if BulkChange.objects.for_company(company).at_work().count() >= AT_WORK_AT_MOST:
@@ -95,7 +105,8 @@ def start(
         target = change.target.pk if change.target else None
         new = BulkChange.objects.create(
             company=company,
-            made_by=membership.user,
+            made_by=author.user if isinstance(author, Membership) else None,
+            api_key=author if isinstance(author, ApiKey) else None,
             kind=change.kind,
             target=target,
             lead_count=count,
@@ -104,7 +115,7 @@ def start(
             conversions=confirmed.conversions,
         )
         BulkSelection.objects.create(company=company, bulk_change=new, keys=packed)
-        _record(membership, change, count, filters, about=new)
+        _record(author, change, count, filters, about=new)
     return new
 
 
@@ -151,13 +162,13 @@ def _next_chunk_or_reason(pk: int) -> bool:
 @transaction.atomic
 def _next_chunk(pk: int) -> bool:
     at_work = BulkChange.objects.at_work()
-    rows = at_work.filter(pk=pk).select_related("company", "made_by")
+    rows = at_work.filter(pk=pk).select_related("company", "made_by", "api_key")
     bulk_change = rows.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
     if bulk_change is None or at_work.for_company(bulk_change.company_id).filter(pk__lt=pk).exists():
         return False
     try:
         change = _allowed_change(bulk_change)
-        with statements_may_take(LONG_SECONDS), acting_as(bulk_change.made_by, action=uuid.uuid4()):
+        with statements_may_take(LONG_SECONDS), acting_as(bulk_change.author, action=uuid.uuid4()):
             _change_next(bulk_change, change)
     except TargetGone as reason:
         return BulkChange.objects.filter(pk=pk).end(BulkState.STOPPED, str(reason))
@@ -171,14 +182,21 @@ def _next_chunk(pk: int) -> bool:
 def _allowed_change(bulk_change: BulkChange) -> LeadChange:
     """What is to be done. Raises TargetGone if it can't be any more.
 
-    The person may have been deactivated or have another role by now, or the company was switched off.
+    The person may have been deactivated or have another role by now, the key may have been revoked, or the company was
+    switched off.
     """
     kind = BulkKind(bulk_change.kind)
-    members = Membership.objects.for_company(bulk_change.company_id).active().of_open_companies()
-    member = members.filter(user=bulk_change.made_by_id).first()
-    if member is None or not member.may(kind.needs):
-        raise TargetGone(NO_LONGER_ALLOWED)
+    author = _author_with_access(bulk_change)
+    if author is None or not author.may(kind.needs):
+        raise TargetGone(KEY_NO_LONGER_ALLOWED if bulk_change.api_key else NO_LONGER_ALLOWED)
     return lead_change(company=bulk_change.company, kind=kind, target=bulk_change.target)
+
+
+def _author_with_access(bulk_change: BulkChange) -> Author | None:
+    if bulk_change.api_key_id is not None:
+        return ApiKey.objects.active().filter(pk=bulk_change.api_key_id).first()
+    members = Membership.objects.for_company(bulk_change.company_id).active().of_open_companies()
+    return members.filter(user=bulk_change.made_by_id).first()
 
 
 def _change_next(bulk_change: BulkChange, change: LeadChange) -> None:
@@ -196,7 +214,7 @@ def _change_next(bulk_change: BulkChange, change: LeadChange) -> None:
 
 
 def _record(
-    membership: Membership,
+    author: Author,
     change: LeadChange,
     count: int,
     filters: Sequence[str] | None,
@@ -208,6 +226,5 @@ def _record(
         details["to"] = change.target.pk
     if filters is not None:
         details["filters"] = list(filters)
-    audit.record(
-        company=membership.company, action=AuditAction.BULK_CHANGE, about=about, details=details, actor=membership.user
-    )
+    actor = author.user if isinstance(author, Membership) else author
+    audit.record(company=author.company, action=AuditAction.BULK_CHANGE, about=about, details=details, actor=actor)

@@ -1,39 +1,61 @@
 """Saving and deleting views of the leads list, and choosing its columns."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from django.db import transaction
 
 from crm.models import Company, Lead, LeadSource, Membership, SavedView
+from crm.models.saved_view import LONGEST_QUERY, SORT
 
 NO_SOURCE: Final = " "  # no lead can have it
-VIEWS_AT_MOST: Final = 30  # of one member: they are tabs
+VIEWS_AT_MOST: Final = 30  # of one member, and of all keys of a company: they are tabs
 TOO_MANY: Final = f"You have {VIEWS_AT_MOST} views. Delete one that you no longer need first."
+TOO_MANY_OF_KEYS: Final = f"Your company's API keys have made {VIEWS_AT_MOST} views. Delete one first."
 GONE: Final = "This view has been deleted in the meantime."
 BROKEN: Final = "Nothing was saved: a filter no longer works. Clear it first."
 TOO_LONG: Final = "Nothing was saved: these are too many filters for one view."
 SAME_NAME: Final = "You have a view with this name already."
+SAME_NAME_OF_KEYS: Final = "An API key of your company has made a view with this name already."
 
 
 class ViewRefused(Exception):
     """The view was not saved; the message says why."""
 
 
+class ViewGone(ViewRefused):
+    """The view has been deleted in the meantime."""
+
+    def __init__(self) -> None:
+        super().__init__(GONE)
+
+
 @transaction.atomic
-def save_view(*, view: SavedView) -> SavedView:
-    """Save a new or renamed view. Raises ViewRefused for a second one of a name, one too many or one that is gone."""
+def save_view(*, view: SavedView, fields: Collection[str] | None = None) -> SavedView:
+    """Save a new or changed view; of the latter, only these `fields` if they are named.
+
+    Raises ViewRefused for a second one of a name or one too many, and ViewGone.
+    """
     Company.objects.hold(view.company_id)
-    others = SavedView.objects.for_company(view.company_id).filter(owner=view.owner).exclude(pk=view.pk)
+    is_of_keys = view.owner_id is None
+    others = SavedView.objects.for_company(view.company_id).filter(owner=view.owner_id).exclude(pk=view.pk)
     if others.filter(name=view.name).exists():
-        raise ViewRefused(SAME_NAME)
+        raise ViewRefused(SAME_NAME_OF_KEYS if is_of_keys else SAME_NAME)
     if view._state.adding and others.count() >= VIEWS_AT_MOST:
-        raise ViewRefused(TOO_MANY)
-    if not view._state.adding and not SavedView.objects.filter(pk=view.pk).exists():
-        raise ViewRefused(GONE)
-    view.save()
+        raise ViewRefused(TOO_MANY_OF_KEYS if is_of_keys else TOO_MANY)
+    if not view._state.adding and not SavedView.objects.select_for_update().filter(pk=view.pk).first():
+        raise ViewGone
+    view.save(update_fields=fields)
     return view
+
+
+def query_of(filters: Iterable[tuple[str, str]], sort: str) -> str:
+    """The query string of a view with these filters and this sorting. Raises ViewRefused if it is too long."""
+    query = urlencode([*filters, (SORT, sort)] if sort else [*filters])
+    if len(query) > LONGEST_QUERY:
+        raise ViewRefused(TOO_LONG)
+    return query
 
 
 def change_filters(*, view: SavedView, query: str) -> None:

@@ -59,7 +59,7 @@ def resources() -> tuple[Resource, ...]:
 
 def _resource(list_path: str, row_path: str, paths: Json, components: Json) -> Resource:
     listing, row = paths[list_path], paths[row_path]
-    all_paths = [list_path, *sorted(path for path in paths if path.startswith(row_path))]
+    all_paths = sorted(path for path in paths if path.startswith(list_path))
     schema = row["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     return Resource(
         title=listing["get"]["tags"][0].replace("-", " ").capitalize(),

@@ -1,7 +1,7 @@
 """Bulk changes: one change of all leads that match a list, its question and its progress."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -12,16 +12,16 @@ from django.db import OperationalError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404, require
-from crm.models import BulkChange, BulkKind, FieldSubject, LeadChange, LeadResult, LeadStatus
+from crm.models import BulkChange, BulkKind, FieldSubject, LeadChange, LeadResult
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
 from crm.models.validators import is_number
 from crm.selectors import bulk_changes as selector
+from crm.selectors.bulk_questions import bulk_question, confirmed_leads
 from crm.selectors.custom_fields import fields_in_use
 from crm.services import bulk_changes
 from crm.services.bulk_changes import AT_ONCE
@@ -33,7 +33,6 @@ from crm.services.lead_changes import (
     TargetGone,
     lead_change,
 )
-from crm.services.status_changes import StatusChange, status_change
 from crm.views.editing import FORM_KEY, add_once, form_key, number_in
 from crm.views.filtering import filters_in_use, list_address, query_without
 from crm.views.leads import filtered_leads
@@ -42,7 +41,6 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 CHANGE, TO = "change", "to"  # parameters of the URL, next to those of the filters
 COUNT, CONVERSIONS, ASKED_AT = "count", "conversions", "asked_at"  # what has been confirmed
-ANSWERED_WITHIN: Final = timedelta(days=1)
 BROKEN: Final = "Nothing was changed: a filter of this list no longer works. Clear it first."
 MORE: Final = "Nothing was changed yet: by now, it is about more leads or conversions than before. Check it again."
 
@@ -105,33 +103,25 @@ def _question(
     request: MemberRequest, change: LeadChange, leads: LeadQuerySet, filters: Sequence[str], back: str
 ) -> dict[str, Any]:
     """The context of the question. Raises ValidationError if no lead matches."""
-    asked_at = timezone.now()  # before the leads are counted
-    count = leads.order_by().count()
-    if not count:
+    question = bulk_question(request.membership.company, change, leads)
+    if not question.lead_count:
         raise ValidationError(bulk_changes.NOTHING)
-    expected = _expected(change, leads)
     return {
-        "title": selector.title_of(change.kind, change.target, count),
-        "count": count,
+        "title": selector.title_of(change.kind, change.target, question.lead_count),
+        "count": question.lead_count,
         "filters": filters,
         "status": change.target,
-        "change": expected,
-        "belongings": selector.belongings_of(request.membership.company, leads)
-        if change.kind == BulkKind.DELETE
-        else None,
-        "is_at_once": count <= AT_ONCE,
+        "change": question.expected,
+        "belongings": question.belongings,
+        "is_at_once": question.lead_count <= AT_ONCE,
         "back": back,
         "inputs": {
             FORM_KEY: form_key(request),
-            COUNT: count,
-            ASKED_AT: asked_at.isoformat(),
-            CONVERSIONS: expected.conversion_count if expected else 0,
+            COUNT: question.lead_count,
+            ASKED_AT: question.asked_at.isoformat(),
+            CONVERSIONS: question.conversion_count,
         },
     }
-
-
-def _expected(change: LeadChange, leads: LeadQuerySet) -> StatusChange | None:
-    return status_change(leads.order_by(), change.target) if isinstance(change.target, LeadStatus) else None
 
 
 def _make(
@@ -142,15 +132,11 @@ def _make(
     Raises MoreThanConfirmed, and ValidationError.
     """
     confirmed = Confirmed(number_in(request, COUNT, 0), number_in(request, CONVERSIONS, 0), _asked_at(request))
-    leads = leads.filter(updated_at__lte=confirmed.asked_at)
-    expected = _expected(change, leads)
-    if not confirmed.leads or (expected and expected.conversion_count > confirmed.conversions):
-        raise MoreThanConfirmed
-    keys = leads.order_by("pk").values_list("pk", flat=True)
+    keys = confirmed_leads(change, leads, confirmed).values_list("pk", flat=True)
     if confirmed.leads > AT_ONCE:
         start = partial(
             bulk_changes.start,
-            membership=request.membership,
+            author=request.membership,
             change=change,
             keys=keys.iterator(chunk_size=10_000),
             confirmed=confirmed,
@@ -170,13 +156,12 @@ def _make(
 
 
 def _asked_at(request: MemberRequest) -> datetime:
-    """When the question was asked. Raises MoreThanConfirmed if that is too long ago, or was never."""
+    """When the question was asked. Raises MoreThanConfirmed if it was never."""
     try:
         asked_at = datetime.fromisoformat(request.POST.get(ASKED_AT, ""))
-        is_answered = timedelta() <= timezone.now() - asked_at < ANSWERED_WITHIN
-    except (TypeError, ValueError, OverflowError):  # of a time without a zone, too
-        is_answered = False
-    if not is_answered:
+    except ValueError:
+        raise MoreThanConfirmed from None
+    if asked_at.tzinfo is None:
         raise MoreThanConfirmed
     return asked_at
 
@@ -227,6 +212,6 @@ def cancel(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _own(request: MemberRequest, pk: int) -> BulkChange:
-    bulk_change = own_or_404(BulkChange.objects.select_related("company", "made_by"), request, pk)
+    bulk_change = own_or_404(BulkChange.objects.select_related("company", "made_by", "api_key"), request, pk)
     assert isinstance(bulk_change, BulkChange)
     return bulk_change

@@ -11,8 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from crm.accounts.decorators import MemberRequest
-from crm.forms.custom_fields import PREFIX
-from crm.forms.filters import SearchForm
+from crm.forms.filters import SearchForm, filters_in_words
 from crm.services.searches import remember_search
 
 
@@ -51,8 +50,7 @@ def filter_bar(
 
 def filters_in_use(request: MemberRequest, filters: Iterable[str]) -> list[str]:
     """The search and those of the filters that are in the URL, by name. Their values may be about a person."""
-    used = [name for name in ("search", *filters) if request.GET.get(name)]
-    return [name.removeprefix(PREFIX).replace("_", " ").strip() for name in used]
+    return filters_in_words(name for name in ("search", *filters) if request.GET.get(name))
 
 
 def query_without(request: MemberRequest, names: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """Leads: the list, and viewing, editing, erasing and deleting a lead."""
 
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -32,6 +33,7 @@ from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_lead
+from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, list_address, query_without, to_filtered
 from crm.views.notes import new_note
@@ -95,7 +97,8 @@ def leads(request: MemberRequest) -> HttpResponse:
 def filtered_leads(request: MemberRequest, fields: Sequence[CustomField]) -> LeadFilter:
     """The company's leads as the URL filters them."""
     own = Lead.objects.for_company(request.membership.company).current()
-    return LeadFilter(request.GET, custom_fields=fields, queryset=own, request=request)
+    recall = partial(recall_search, request.membership)
+    return LeadFilter(request.GET, custom_fields=fields, queryset=own, request=request, recall=recall)
 
 
 def chosen_columns(request: MemberRequest, view: SavedView | None, offered: Sequence[LeadColumn]) -> list[LeadColumn]:

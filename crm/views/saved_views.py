@@ -9,23 +9,22 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
-from crm.forms.filters import LeadFilter
 from crm.forms.saved_views import ColumnsForm, SavedViewForm
-from crm.models import FieldSubject, Lead, SavedView
+from crm.models import FieldSubject, SavedView
 from crm.models.roles import Action
-from crm.models.saved_view import LONGEST_QUERY
 from crm.selectors.custom_fields import fields_in_use
 from crm.selectors.leads import all_columns, is_sorted_by
 from crm.services.saved_views import (
     BROKEN,
-    TOO_LONG,
     ViewRefused,
     change_columns,
     change_filters,
     choose_columns,
     delete_view,
+    query_of,
     save_view,
 )
+from crm.views.leads import filtered_leads
 from crm.views.shell import back_to
 
 
@@ -111,20 +110,13 @@ def shown_in(request: MemberRequest) -> str:
 
     Raises ViewRefused if a filter does not work, without which the view would have more leads, or if it is too long.
     """
-    company = request.membership.company
-    fields = fields_in_use(company, FieldSubject.LEAD)
-    filtered = LeadFilter(
-        request.GET, custom_fields=fields, queryset=Lead.objects.for_company(company), request=request
-    )
+    filtered = filtered_leads(request, fields_in_use(request.membership.company, FieldSubject.LEAD))
     if filtered.broken:
         raise ViewRefused(BROKEN)
     texts = {name for name, each in filtered.custom.items() if each.is_text}  # what is searched for is not kept
     kept = [(name, request.GET[name]) for name in filtered.form.fields if name not in texts and request.GET.get(name)]
     sort = request.GET.get("sort", "")
-    query = urlencode([*kept, ("sort", sort)] if is_sorted_by(sort) else kept)
-    if len(query) > LONGEST_QUERY:
-        raise ViewRefused(TOO_LONG)
-    return query
+    return query_of(kept, sort if is_sorted_by(sort) else "")
 
 
 def _refused(request: MemberRequest, refusal: ViewRefused) -> HttpResponse:

@@ -43,7 +43,7 @@ def member_of(company, role: str = "admin") -> Membership:
 def ask(member: Membership, change: LeadChange) -> BulkChange:
     keys = Lead.objects.order_by("pk").values_list("pk", flat=True)
     confirmed = Confirmed(keys.count(), keys.count(), timezone.now())
-    return bulk_changes.start(membership=member, change=change, keys=keys, confirmed=confirmed, filters=[])
+    return bulk_changes.start(author=member, change=change, keys=keys, confirmed=confirmed, filters=[])
 
 
 def kill_at(world, asked: BulkChange, *shares: float) -> None:

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db]
 
 LISTED = {name for each in WAYS for name in each.of}
 NO_LEAD = re.compile(
-    r"task|note|file|calendar|saved_view|suggestions"
+    r"task|note|file|calendar|saved.view|suggestions"
 )  # those who may edit leads may edit these, which change none
 # The ways that are promised whatever the product grows to.
 PROMISED = {

@@ -227,8 +227,19 @@ def the_status_of_many_in_the_background(scene: Scene) -> None:
     """The first of two is cancelled before it begins."""
     change = LeadChange(BulkKind.STATUS, scene.qualified)
     asked = {"change": change, "keys": [scene.lead.pk], "confirmed": Confirmed(1, 1, timezone.now()), "filters": []}
-    first, _ = [bulk_changes.start(membership=scene.member, **asked) for _ in range(2)]
+    first, _ = [bulk_changes.start(author=scene.member, **asked) for _ in range(2)]
     scene.web.post(f"/leads/changes/{first.pk}/cancel/")
+    bulk_changes.work_through(lambda: True)
+    assert set(BulkChange.objects.values_list("state", flat=True)) == {"cancelled", "done"}
+
+
+@way("POST api-bulk-change-preview", "POST api-bulk-change-list", "POST api-bulk-change-cancel", fires="lead_qualified")
+def the_status_of_many_over_the_api(scene: Scene) -> None:
+    """The first of two is cancelled before it begins."""
+    url, asked = "/api/v1/bulk-changes/", {"kind": "status", "target": scene.qualified.pk, "filters": {}}
+    confirm = scene.api.post(f"{url}preview/", asked).json()["confirm"]
+    first, _ = [scene.api.post(url, {**asked, "confirm": confirm}).json() for _ in range(2)]
+    scene.api.post(f"{url}{first['id']}/cancel/")
     bulk_changes.work_through(lambda: True)
     assert set(BulkChange.objects.values_list("state", flat=True)) == {"cancelled", "done"}
 

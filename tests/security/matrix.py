@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils.timezone import now
 
 from crm.models.roles import Action, Role, may
 from tests.security.world import World
@@ -89,6 +90,17 @@ def _file(world: World) -> dict[str, Any]:
 
 def _file_on_lead(world: World) -> dict[str, Any]:
     return {**_file(world), "lead": world.ids["lead"]}
+
+
+VIEW = {"name": "Mallory", "filters": {"type": "inbound"}}
+
+
+def _bulk_change(world: World) -> dict[str, Any]:
+    return {"kind": "add_tag", "target": world.ids["tag"], "leads": [world.ids["lead"]]}
+
+
+def _confirmed_change(world: World) -> dict[str, Any]:
+    return {**_bulk_change(world), "confirm": {"leads": 1, "conversions": 0, "asked_at": now().isoformat()}}
 
 
 def _custom_field(world: World) -> dict[str, Any]:
@@ -286,6 +298,18 @@ ROWS: dict[str, Row] = {
     "api-file-list": Row({"GET": Action.SEE_FILES, "POST": Action.EDIT_LEADS}, body=_file_on_lead, files=True),
     "api-file-detail": Row({"GET": Action.SEE_FILES, "DELETE": Action.EDIT_LEADS}, "file"),
     "api-file-content": _see(Action.SEE_FILES, "file"),
+    # To delete, only an admin: tests/crm/api/test_bulk_changes.py
+    "api-bulk-change-list": Row({"GET": Action.EDIT_LEADS, "POST": Action.EDIT_LEADS}, body=_confirmed_change),
+    "api-bulk-change-detail": _see(Action.EDIT_LEADS, "bulk_change"),
+    "api-bulk-change-preview": _do(Action.EDIT_LEADS, body=_bulk_change),
+    "api-bulk-change-cancel": _do(Action.EDIT_LEADS, "bulk_change"),
+    # A view of others: tests/crm/api/test_saved_views.py
+    "api-saved-view-list": Row({"GET": Action.SEE_LEADS, "POST": Action.EDIT_LEADS}, body=lambda world: VIEW),
+    "api-saved-view-detail": Row(
+        {"GET": Action.SEE_LEADS, **dict.fromkeys(("PUT", "PATCH", "DELETE"), Action.EDIT_LEADS)},
+        "saved_view",
+        lambda world: VIEW,
+    ),
     **_api("custom-field", Action.SEE_LEADS, Action.MANAGE_COMPANY, Action.MANAGE_COMPANY, _custom_field),
     "api-organisation-list": _see(Action.SEE_LEADS),
     "api-organisation-detail": _see(Action.SEE_LEADS, "organisation"),

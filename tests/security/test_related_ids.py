@@ -19,7 +19,10 @@ LISTS = (
     "/integrations/linkedin/events/", "/company/",
     "/company/people/", "/sandbox/linkedin/", "/api/v1/docs/", "/account/",
 )  # fmt: skip
-API_LISTS = ("leads", "deals", "tasks", "notes", "files", "organisations", "conversion-rules", "conversion-events")
+API_LISTS = (
+    "leads", "deals", "tasks", "notes", "files", "saved-views", "bulk-changes", "organisations", "conversion-rules",
+    "conversion-events",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -132,6 +135,7 @@ QUERIES = [
     "", "?search={mark}", "?status={status}", "?owner={owner}", "?source={mark} fair", "?stage={stage}", "?rule={rule}",
     "?lead={lead}", "?deal={deal}", "?sort=owner", "?sort=-name", "?page=999", "?state=rejected", "?before={event}",
     "?after=1", "?cursor={mark}", "?page_size=500", "?pipeline={pipeline}", "?lost_reason={lost_reason}",
+    "?view={saved_view}",
 ]  # fmt: skip
 
 

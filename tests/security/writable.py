@@ -4,9 +4,11 @@ from capi.api.serializers import ConversionEventDetailSerializer, ConversionRule
 from capi.forms.connection import TokenForm
 from capi.forms.rules import RuleForm
 from crm.api.attachments import FileSerializer
+from crm.api.bulk_change_bodies import AskedChangeSerializer, BulkChangeSerializer, ConfirmedChangeSerializer
 from crm.api.custom_fields import CustomFieldSerializer
 from crm.api.deals import DealSerializer
 from crm.api.notes import NoteSerializer
+from crm.api.saved_views import SavedViewSerializer
 from crm.api.serializers import LeadSerializer, TaskSerializer
 from crm.forms.company import ApiKeyForm
 from crm.forms.custom_fields import CustomFieldForm
@@ -43,6 +45,10 @@ WRITABLE = {
     TaskSerializer: {"title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done"},
     NoteSerializer: {"kind", "text", "lead", "deal"},
     FileSerializer: {"lead", "deal", "file"},
+    AskedChangeSerializer: {"kind", "target", "leads", "filters"},
+    ConfirmedChangeSerializer: {"kind", "target", "leads", "filters", "confirm"},
+    BulkChangeSerializer: set(),
+    SavedViewSerializer: {"name", "filters", "sort", "columns", "is_shared"},
     ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
     ConversionEventDetailSerializer: set(),
 }  # fmt: skip

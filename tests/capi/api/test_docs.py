@@ -25,8 +25,8 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
 
     parts = {part.title: part for part in answer.context["parts"]}
     assert list(parts) == [
-        "Conversion events", "Conversion rules", "Custom fields", "Deals", "Files", "Leads", "Lost reasons",
-        "Notes", "Organisations", "Pipelines", "Tasks",
+        "Bulk changes", "Conversion events", "Conversion rules", "Custom fields", "Deals", "Files", "Leads",
+        "Lost reasons", "Notes", "Organisations", "Pipelines", "Saved views", "Tasks",
     ]  # fmt: skip
     assert parts["Conversion events"].operations == (
         ("GET", "/api/v1/conversion-events/"),
@@ -34,12 +34,19 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         ("POST", "/api/v1/conversion-events/{id}/cancel/"),
         ("POST", "/api/v1/conversion-events/{id}/retry/"),
     )
+    assert parts["Bulk changes"].operations == (
+        ("GET", "/api/v1/bulk-changes/"),
+        ("POST", "/api/v1/bulk-changes/"),
+        ("POST", "/api/v1/bulk-changes/preview/"),
+        ("GET", "/api/v1/bulk-changes/{id}/"),
+        ("POST", "/api/v1/bulk-changes/{id}/cancel/"),
+    )
     assert parts["Conversion events"].filters == ("deal", "lead", "rule", "state")
     assert parts["Organisations"].operations == (
         ("GET", "/api/v1/organisations/"),
         ("GET", "/api/v1/organisations/{key}/"),
     )
-    assert parts["Leads"].filters == ("email", "organisation")
+    assert parts["Leads"].filters == ("email", "organisation", "view")
     assert parts["Leads"].operations == (
         ("GET", "/api/v1/leads/"),
         ("POST", "/api/v1/leads/"),

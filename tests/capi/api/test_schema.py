@@ -24,6 +24,10 @@ def test_every_key_reads_the_schema(company, role):
 
     assert answer.status_code == 200
     assert sorted(answer.json()["paths"]) == [
+        "/api/v1/bulk-changes/",
+        "/api/v1/bulk-changes/preview/",
+        "/api/v1/bulk-changes/{id}/",
+        "/api/v1/bulk-changes/{id}/cancel/",
         "/api/v1/conversion-events/",
         "/api/v1/conversion-events/{id}/",
         "/api/v1/conversion-events/{id}/cancel/",
@@ -48,6 +52,8 @@ def test_every_key_reads_the_schema(company, role):
         "/api/v1/organisations/{key}/",
         "/api/v1/pipelines/",
         "/api/v1/pipelines/{id}/",
+        "/api/v1/saved-views/",
+        "/api/v1/saved-views/{id}/",
         "/api/v1/tasks/",
         "/api/v1/tasks/{id}/",
     ]

@@ -17,6 +17,8 @@ def test_the_index_names_what_there_is(company, role):
         "tasks": f"{base}/tasks/",
         "notes": f"{base}/notes/",
         "files": f"{base}/files/",
+        "saved-views": f"{base}/saved-views/",
+        "bulk-changes": f"{base}/bulk-changes/",
         "custom-fields": f"{base}/custom-fields/",
         "organisations": f"{base}/organisations/",
         "pipelines": f"{base}/pipelines/",

@@ -67,6 +67,12 @@ def test_bad_input_merges_nothing(api, leads, other_company, body, status):
     assert not Lead.objects.filter(merged_into__isnull=False).exists()
 
 
+def test_a_name_of_a_field_may_be_no_text_at_all(api, leads):
+    response = api("post", f"/api/v1/leads/{leads[0].pk}/merge/", '{"\\ud800": 1}')
+
+    assert (response.status_code, response.json()) == (400, {"?": ["There is no such field."]})
+
+
 @pytest.fixture
 def merging_meanwhile(leads, monkeypatch):
     """Let the second lead be merged into the first once a request has read what it changes."""

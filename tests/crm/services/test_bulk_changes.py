@@ -60,7 +60,7 @@ def leads(company: Company) -> list[Lead]:
 def ask(member: Membership, change: LeadChange, leads: Sequence[Lead]) -> BulkChange:
     keys = [lead.pk for lead in leads]
     confirmed = Confirmed(len(keys), len(keys), timezone.now())
-    return start(membership=member, change=change, keys=keys, confirmed=confirmed, filters=["status"])
+    return start(author=member, change=change, keys=keys, confirmed=confirmed, filters=["status"])
 
 
 @pytest.fixture
@@ -333,7 +333,7 @@ def test_more_leads_than_were_confirmed_are_not_changed(
 
     with pytest.raises(MoreThanConfirmed):
         start(
-            membership=sales,
+            author=sales,
             change=LeadChange(BulkKind.STATUS, qualified),
             keys=keys,
             confirmed=Confirmed(4, 4, timezone.now()),

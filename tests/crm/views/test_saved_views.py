@@ -73,6 +73,19 @@ def test_only_shared_views_are_seen_by_others_and_only_the_owner_or_an_admin_cha
     assert not SavedView.objects.exists()
 
 
+def test_a_view_of_a_key_is_an_admins_to_change_and_stays_shared(client_as, company, admin, sales):
+    view = SavedView.objects.create(company=company, name="Of a key", is_shared=True)
+    address = f"/leads/views/{view.pk}/"
+
+    assert client_as(sales).post(address, {"name": "Mine", "is_shared": "on"}).status_code == 404
+    refused = client_as(admin).post(address, {"name": "Hidden"})
+    assert "What a key makes is shared." in refused.content.decode()
+    assert client_as(admin).post(address, {"name": "Ours", "is_shared": "on"}).status_code == 302
+
+    view.refresh_from_db()
+    assert (view.name, view.owner, view.is_shared) == ("Ours", None, True)
+
+
 def test_who_may_no_longer_edit_leads_changes_no_view_of_their_own(client_as, sales, view):
     Membership.objects.filter(pk=sales.pk).update(role=Role.OPS)
 
@@ -111,7 +124,7 @@ def test_a_second_view_of_a_name_is_refused_with_a_sentence(client_as, sales, vi
 
 
 def test_filters_that_are_too_many_for_a_view_are_refused_with_a_sentence(client_as, sales, view, monkeypatch):
-    monkeypatch.setattr("crm.views.saved_views.LONGEST_QUERY", 30)
+    monkeypatch.setattr(saved_views, "LONGEST_QUERY", 30)
     query = "type=inbound&created_from=2027-01-01"
 
     for way in ("new/", f"{view.pk}/filters/"):

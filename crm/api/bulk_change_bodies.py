@@ -1,0 +1,217 @@
+"""What a request about a bulk change says, and what the answers to it have."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
+
+from crm.api.authentication import Caller
+from crm.api.fields import WholeNumber
+from crm.api.filters import MAX_ID
+from crm.api.list_filters import ListFiltersField, check_filters, filtered, list_filter
+from crm.api.permissions import RolePermission
+from crm.api.serializers import NO_COLLEAGUE, StrictBody, one_of
+from crm.forms.filters import filters_in_words
+from crm.models import BulkChange, BulkKind, Lead, LeadChange, LeadResult
+from crm.models.lead import LeadQuerySet
+from crm.selectors.bulk_changes import title_of
+from crm.selectors.bulk_questions import BulkQuestion
+from crm.services.lead_changes import Confirmed, TargetArchived, TargetGone, lead_change
+
+IDS_AT_MOST: Final = 10_000
+LARGEST_COUNT: Final = 2**31 - 1
+REQUIRED: Final = "This field is required."
+LEFT_OUT: Final = "There is nothing to choose here: leave it out."
+NO_SELECTION: Final = "Choose leads by their ids (leads) or by filters of the list (filters)."
+TWO_SELECTIONS: Final = "Choose leads by their ids or by filters, not both."
+NO_TARGET: Final = {
+    BulkKind.STATUS: "Choose one of your company's statuses.",
+    BulkKind.OWNER: NO_COLLEAGUE,
+    BulkKind.ADD_TAG: "Choose one of your company's tags.",
+    BulkKind.REMOVE_TAG: "Choose one of your company's tags.",
+}
+
+
+class AskedChangeSerializer(StrictBody):
+    """What is to be done, and to which leads: those with the ids in `leads`, or all that `filters` find on the page.
+
+    `target` is the id of the status, the owner or the tag: null for no owner, and left out to delete.
+    """
+
+    kind = serializers.ChoiceField(choices=BulkKind.choices, **one_of(BulkKind))
+    target = WholeNumber(required=False, allow_null=True, min_value=1, max_value=MAX_ID)
+    leads = serializers.ListField(
+        child=WholeNumber(min_value=1, max_value=MAX_ID), required=False, min_length=1, max_length=IDS_AT_MOST
+    )
+    filters = ListFiltersField(required=False)
+
+    @property
+    def caller(self) -> Caller:
+        caller: Caller = self.context["request"].auth
+        return caller
+
+    def validate(self, attrs: Any) -> Any:
+        """Raise ValidationError unless it can be done, and PermissionDenied if the caller's role may not."""
+        kind = BulkKind(attrs["kind"])
+        if not self.caller.may(kind.needs):
+            raise PermissionDenied(RolePermission.message)
+        if ("leads" in attrs) == ("filters" in attrs):
+            raise serializers.ValidationError({"leads": [TWO_SELECTIONS if "leads" in attrs else NO_SELECTION]})
+        return {**attrs, "change": self._change(kind, attrs), "selected": self._selected(attrs)}
+
+    def _change(self, kind: BulkKind, attrs: Any) -> LeadChange:
+        target = attrs.get("target")
+        if kind == BulkKind.DELETE and target is not None:
+            raise serializers.ValidationError({"target": [LEFT_OUT]})
+        is_missing = "target" not in attrs if kind == BulkKind.OWNER else target is None
+        if kind != BulkKind.DELETE and is_missing:
+            raise serializers.ValidationError({"target": [REQUIRED]})
+        try:
+            return lead_change(company=self.caller.company, kind=kind, target=target)
+        except TargetArchived as archived:
+            raise serializers.ValidationError({"target": [str(archived)]}) from archived
+        except TargetGone as gone:
+            raise serializers.ValidationError({"target": [NO_TARGET[kind]]}) from gone
+
+    def _selected(self, attrs: Any) -> LeadQuerySet:
+        leads = Lead.objects.for_company(self.caller.company).current()
+        if "leads" in attrs:
+            return leads.filter(pk__in=attrs["leads"])
+        found = list_filter(self.caller, attrs["filters"], leads)
+        try:
+            check_filters(found, attrs["filters"], keeps_texts=True)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({"filters": error.detail}) from error
+        return filtered(self.caller, found)
+
+    @property
+    def change(self) -> LeadChange:
+        """What is to be done."""
+        change: LeadChange = self.validated_data["change"]
+        return change
+
+    @property
+    def selected(self) -> LeadQuerySet:
+        """The leads that it is about."""
+        selected: LeadQuerySet = self.validated_data["selected"]
+        return selected
+
+    @property
+    def filters_in_use(self) -> Sequence[str] | None:
+        """The filters in words, for the audit log; None where the leads are chosen by their ids."""
+        filters = self.validated_data.get("filters")
+        return None if filters is None else filters_in_words(filters)
+
+
+class ConfirmationSerializer(StrictBody):
+    """What a preview has told: so many leads and conversions at most, of leads that nobody has changed since."""
+
+    leads = WholeNumber(min_value=1, max_value=LARGEST_COUNT)
+    conversions = WholeNumber(min_value=0, max_value=LARGEST_COUNT)
+    asked_at = serializers.DateTimeField()
+
+
+class ConfirmedChangeSerializer(AskedChangeSerializer):
+    """The body of a preview, and `confirm` from its answer as it is."""
+
+    confirm = ConfirmationSerializer()
+
+    @property
+    def confirmed(self) -> Confirmed:
+        return Confirmed(**self.validated_data["confirm"])
+
+
+class RuleConversionsSerializer(serializers.Serializer[Any]):
+    """How many conversions a rule would send: `now`, and `later` for leads whose data is incomplete."""
+
+    rule = serializers.CharField()
+    now = serializers.IntegerField()
+    later = serializers.IntegerField()
+
+
+class BelongingsSerializer(serializers.Serializer[Any]):
+    """What is deleted along with the leads. `merged` are leads that were merged into them."""
+
+    deals = serializers.IntegerField()
+    tasks = serializers.IntegerField()
+    notes = serializers.IntegerField()
+    files = serializers.IntegerField()
+    merged = serializers.IntegerField()
+
+
+class PreviewSerializer(serializers.Serializer[BulkQuestion]):
+    """What a change would do. `unchanged` leads have the status already.
+
+    `belongings` is null unless leads are deleted, and `confirm` if no lead matches.
+    """
+
+    title = serializers.SerializerMethodField()
+    lead_count = serializers.IntegerField()
+    unchanged = serializers.SerializerMethodField()
+    conversions = serializers.SerializerMethodField()
+    belongings = BelongingsSerializer(allow_null=True)
+    confirm = serializers.SerializerMethodField()
+
+    def get_title(self, question: BulkQuestion) -> str:
+        return title_of(question.change.kind, question.change.target, question.lead_count)
+
+    def get_unchanged(self, question: BulkQuestion) -> int:
+        return question.expected.unchanged if question.expected else 0
+
+    @extend_schema_field(RuleConversionsSerializer(many=True))
+    def get_conversions(self, question: BulkQuestion) -> Any:
+        return RuleConversionsSerializer(question.expected.conversions if question.expected else [], many=True).data
+
+    @extend_schema_field(ConfirmationSerializer(allow_null=True))
+    def get_confirm(self, question: BulkQuestion) -> Any:
+        if not question.lead_count:
+            return None
+        confirmed = Confirmed(question.lead_count, question.conversion_count, question.asked_at)
+        return ConfirmationSerializer(confirmed).data
+
+
+class ResultsSerializer(serializers.Serializer[Any]):
+    """How many of the leads were changed, were so already, were changed by others since, are gone, or were refused."""
+
+    changed = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    since = serializers.IntegerField()
+    gone = serializers.IntegerField()
+    refused = serializers.IntegerField()
+
+
+class RefusalSerializer(serializers.Serializer[Any]):
+    """For how many leads there was this reason to refuse the change."""
+
+    reason = serializers.CharField()
+    leads = serializers.IntegerField()
+
+
+class BulkChangeSerializer(serializers.ModelSerializer[BulkChange]):
+    """A bulk change. `reached` counts leads, of `lead_count`; `problem` says why it stopped.
+
+    `made_by` is a user, null if a key has asked for it. `conversions` are confirmed, and not used up by what is done.
+    """
+
+    results = serializers.SerializerMethodField()
+    refusals = serializers.SerializerMethodField()
+
+    class Meta:
+        model = BulkChange
+        fields = (
+            "id", "kind", "target", "state", "problem", "lead_count", "reached", "results", "refusals", "conversions",
+            "made_by", "asked_at", "created_at", "finished_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(ResultsSerializer)
+    def get_results(self, bulk_change: BulkChange) -> Any:
+        return ResultsSerializer({result.value: bulk_change.done.get(result.value, 0) for result in LeadResult}).data
+
+    @extend_schema_field(RefusalSerializer(many=True))
+    def get_refusals(self, bulk_change: BulkChange) -> Any:
+        most_frequent = sorted(bulk_change.refusals.items(), key=lambda pair: -pair[1])
+        reasons = [{"reason": reason, "leads": count} for reason, count in most_frequent]
+        return RefusalSerializer(reasons, many=True).data

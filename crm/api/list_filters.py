@@ -1,0 +1,82 @@
+"""The filters of the leads page for the API: those of a saved view, and of a bulk change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.forms import BaseForm
+from django.utils import timezone
+from rest_framework import serializers
+
+from crm.api.authentication import Caller
+from crm.api.fields import Text
+from crm.forms.filters import LeadFilter, SearchForm
+from crm.models import FieldSubject
+from crm.models.lead import LeadQuerySet
+from crm.selectors.custom_fields import fields_in_use
+
+SEARCH: Final = "search"
+LONGEST_VALUE: Final = 200  # characters
+NO_FILTER: Final = "There is no such filter."
+NOT_KEPT: Final = "A view doesn't keep what is searched for: that is personal data."
+
+
+@dataclass(frozen=True, slots=True)
+class FilterRequest:
+    """What the filters of the page have to know of a request. An API key has a company as a member has."""
+
+    membership: Caller
+
+
+class ListFiltersField(serializers.DictField):
+    """The filters of the leads page by their names in its address. An empty value would match every lead."""
+
+    child = Text(max_length=LONGEST_VALUE)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            # Errors repeat the names, but can't have a lone surrogate.
+            data = {str(name).encode("utf-8", "replace").decode(): value for name, value in data.items()}
+        return super().to_internal_value(data)
+
+
+def list_filter(caller: Caller, filters: Mapping[str, str], leads: LeadQuerySet) -> LeadFilter:
+    """The filter of the page on these leads. Texts that are searched for stand in it as they are."""
+    return LeadFilter(
+        dict(filters),
+        custom_fields=fields_in_use(caller.company, FieldSubject.LEAD),
+        queryset=leads,
+        request=FilterRequest(caller),
+        recall=str,
+    )
+
+
+def filtered(caller: Caller, found: LeadFilter) -> LeadQuerySet:
+    """The leads that the filter finds. Its days are those of the company."""
+    with timezone.override(caller.company.time_zone):
+        leads: LeadQuerySet = found.qs
+    return leads
+
+
+def check_filters(found: LeadFilter, filters: Mapping[str, str], *, keeps_texts: bool) -> None:
+    """Raise ValidationError for what is no filter or has no valid value: without it there would be more leads.
+
+    `keeps_texts`: what is searched for may be among them.
+    """
+    errors: dict[str, list[str]] = {}
+    for name in filters:
+        is_text = name == SEARCH or (name in found.custom and found.custom[name].is_text)
+        if is_text and not keeps_texts:
+            errors[name] = [NOT_KEPT]
+        elif name == SEARCH:
+            errors |= _messages(SearchForm(dict(filters)), name)
+        elif name not in found.filters:
+            errors[name] = [NO_FILTER]
+        else:
+            errors |= _messages(found.form, name)
+    if errors:
+        raise serializers.ValidationError(errors)
+
+
+def _messages(form: BaseForm, name: str) -> dict[str, list[str]]:
+    return {name: [str(message) for message in form.errors[name]]} if name in form.errors else {}

@@ -1,0 +1,138 @@
+"""`/api/v1/saved-views/`: the saved views of the leads list."""
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+
+from crm.api.authentication import Caller
+from crm.api.fields import Text
+from crm.api.list_filters import ListFiltersField, check_filters, list_filter
+from crm.api.schema import DETAIL
+from crm.api.serializers import StrictSerializer
+from crm.api.views import WritableViewSet
+from crm.api.viewsets import Conflict
+from crm.models import FieldSubject, Lead, Membership, SavedView
+from crm.models.roles import Action
+from crm.models.saved_view import SavedViewQuerySet
+from crm.selectors.custom_fields import fields_in_use
+from crm.selectors.leads import COLUMNS_AT_MOST, SORTABLE, all_columns, is_sorted_by
+from crm.services.saved_views import ViewGone, ViewRefused, delete_view, query_of, save_view
+
+NOT_CHANGEABLE: Final = "Only the person who made this view can change it, or else an admin if it is shared."
+NO_SORT: Final = f"Choose one of: {', '.join(SORTABLE)}. A - in front of it sorts the other way round."
+FILTERS, SORT, COLUMNS = "filters", "sort", "column_keys"
+
+
+class SavedViewSerializer(StrictSerializer[SavedView]):
+    """A saved view. `owner` is a user, null for one that an API key has made; those are shared.
+
+    `filters` has the filters of the leads page by their names in its address, `sort` the column that it is sorted by,
+    and `columns` those that it shows next to name and status: none for the usual ones.
+    """
+
+    filters = ListFiltersField(required=False)
+    sort = Text(required=False, allow_blank=True, max_length=20)
+    columns = serializers.ListField(
+        source=COLUMNS, child=Text(max_length=60), required=False, max_length=COLUMNS_AT_MOST
+    )
+
+    class Meta:
+        model = SavedView
+        fields = ("id", "name", "filters", "sort", "columns", "is_shared", "owner", "created_at")
+        read_only_fields = ("id", "owner", "created_at")
+
+    @property
+    def caller(self) -> Caller:
+        caller: Caller = self.context["request"].auth
+        return caller
+
+    def validate_filters(self, filters: dict[str, str]) -> dict[str, str]:
+        """Raise ValidationError for a filter without which the view would have more leads, or that isn't kept."""
+        leads = Lead.objects.for_company(self.company)
+        check_filters(list_filter(self.caller, filters, leads), filters, keeps_texts=False)
+        return filters
+
+    def validate_sort(self, sort: str) -> str:
+        """Raise ValidationError unless it is a column that can be sorted by."""
+        if sort and not is_sorted_by(sort):
+            raise serializers.ValidationError(NO_SORT)
+        return sort
+
+    def validate_columns(self, keys: list[str]) -> list[str]:
+        """Raise ValidationError unless all of them can be chosen. Returns each once."""
+        offered = all_columns(self.company, fields_in_use(self.company, FieldSubject.LEAD))
+        choices = [column.key for column in offered if not column.is_fixed]
+        if set(keys) - set(choices):
+            raise serializers.ValidationError(f"Choose from: {', '.join(choices)}.")
+        return list(dict.fromkeys(keys))
+
+    def validate(self, attrs: Any) -> Any:
+        """The attributes as columns of the row."""
+        if {FILTERS, SORT} & attrs.keys():
+            view = self.instance if isinstance(self.instance, SavedView) else self.new()
+            filters, sort = attrs.pop(FILTERS, view.filters), attrs.pop(SORT, view.sort)
+            try:
+                attrs["query"] = query_of(filters.items(), sort)
+            except ViewRefused as refusal:
+                raise serializers.ValidationError({FILTERS: [str(refusal)]}) from refusal
+        if COLUMNS in attrs:
+            attrs["columns"] = " ".join(attrs.pop(COLUMNS))
+        return super().validate(attrs)
+
+    def new(self) -> SavedView:
+        """An empty view: of the member, or shared by the key."""
+        if isinstance(self.caller, Membership):
+            return SavedView(company=self.company, owner=self.caller.user)
+        return SavedView(company=self.company, is_shared=True)
+
+    def create(self, validated_data: Any) -> SavedView:
+        return self._saved(self._candidate(validated_data))
+
+    def update(self, instance: SavedView, validated_data: Any) -> SavedView:
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        # Write only the fields given, so that concurrent changes to others stay.
+        return self._saved(instance, fields=[*validated_data]) if validated_data else instance
+
+    def _saved(self, view: SavedView, fields: Collection[str] | None = None) -> SavedView:
+        try:
+            return save_view(view=view, fields=fields)
+        except ViewGone as gone:
+            raise NotFound from gone
+        except ViewRefused as refusal:
+            raise serializers.ValidationError({"name": [str(refusal)]}) from refusal
+
+
+@extend_schema_view(destroy=extend_schema(responses={204: None, 409: DETAIL}))
+class SavedViewViewSet(WritableViewSet[SavedView]):
+    """The saved views of the leads list, newest first: a member's own and those that are shared; a key's are shared.
+
+    A member can change their own, a key those that keys have made, and an admin all that are shared.
+    """
+
+    queryset = SavedView.objects.all()
+    serializer_class = SavedViewSerializer
+    actions = {
+        "list": Action.SEE_LEADS,
+        "retrieve": Action.SEE_LEADS,
+        "create": Action.EDIT_LEADS,
+        "update": Action.EDIT_LEADS,
+        "partial_update": Action.EDIT_LEADS,
+        "destroy": Action.EDIT_LEADS,
+    }
+
+    def get_queryset(self) -> SavedViewQuerySet:
+        return SavedView.objects.visible_to(self.caller)
+
+    def get_object(self) -> SavedView:
+        """The view in the URL. Raises Conflict if the caller is about to write, and may only read it."""
+        view = super().get_object()
+        if self.action != "retrieve" and not view.may_be_changed_by(self.caller):
+            raise Conflict(NOT_CHANGEABLE)
+        return view
+
+    def perform_destroy(self, instance: Any) -> None:
+        delete_view(view=instance)

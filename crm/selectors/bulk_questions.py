@@ -1,0 +1,64 @@
+"""The question before a bulk change: what it would do. And those of its leads about which the answer still holds."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from crm.models import BulkKind, Company, LeadChange, LeadStatus
+from crm.models.lead import LeadQuerySet
+from crm.selectors.bulk_changes import Belongings, belongings_of
+from crm.services.lead_changes import Confirmed, MoreThanConfirmed
+from crm.services.status_changes import StatusChange, status_change
+
+ANSWERED_WITHIN: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkQuestion:
+    """To how many leads something would be done, what that sends, and what is deleted along.
+
+    `expected` is None where it is no status, and `belongings` where nothing is deleted.
+    """
+
+    change: LeadChange
+    lead_count: int
+    asked_at: datetime
+    expected: StatusChange | None
+    belongings: Belongings | None
+
+    @property
+    def conversion_count(self) -> int:
+        return self.expected.conversion_count if self.expected else 0
+
+
+def bulk_question(company: Company, change: LeadChange, leads: LeadQuerySet) -> BulkQuestion:
+    """The question about these leads of the company."""
+    asked_at = timezone.now()  # before the leads are counted
+    count = leads.order_by().count()
+    return BulkQuestion(
+        change=change,
+        lead_count=count,
+        asked_at=asked_at,
+        expected=_expected(change, leads) if count else None,
+        belongings=belongings_of(company, leads) if count and change.kind == BulkKind.DELETE else None,
+    )
+
+
+def confirmed_leads(change: LeadChange, leads: LeadQuerySet, confirmed: Confirmed) -> LeadQuerySet:
+    """Those of the leads that nobody has added or changed since the question, by id.
+
+    Raises MoreThanConfirmed if more conversions would be sent by now, or if it was asked too long ago.
+    """
+    if not timedelta() <= timezone.now() - confirmed.asked_at < ANSWERED_WITHIN:
+        raise MoreThanConfirmed
+    leads = leads.filter(updated_at__lte=confirmed.asked_at)
+    expected = _expected(change, leads)
+    if not confirmed.leads or (expected and expected.conversion_count > confirmed.conversions):
+        raise MoreThanConfirmed
+    return leads.order_by("pk")
+
+
+def _expected(change: LeadChange, leads: LeadQuerySet) -> StatusChange | None:
+    return status_change(leads.order_by(), change.target) if isinstance(change.target, LeadStatus) else None
