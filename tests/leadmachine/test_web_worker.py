@@ -278,8 +278,8 @@ def test_a_file_may_be_larger_and_slower_than_any_other_body(web, path) -> None:
     web.connect(head % (path, b"?x=1", LONGEST_UPLOAD))
     web.turn_until(lambda: web.server.active_channels and web.channel.request is not None)
     assert not web.after(UPLOAD_SECONDS + 1)
-    for other in (head % (path, b"1/", LONGEST_UPLOAD), head % (path, b"", LONGEST_UPLOAD + 1)):
-        refused = web.connect(other)
+    for more, size in ((b"1/", LONGEST_UPLOAD), (b"", LONGEST_UPLOAD + 1), (b"", 3 * 2**30)):
+        refused = web.connect(head % (path, more, size))
         web.turn_until(lambda: not web.server.active_channels)
         assert refused.recv(12)[9:] == b"413"
     assert web.served == []
