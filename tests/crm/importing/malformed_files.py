@@ -29,7 +29,7 @@ ODD_CELLS: Final = (
     "\U0010ffff", "\u0000a", "a@b", "@", "a@b.c d", "a@" + "." * 250 + "@", "1e400", "-1e400", "NaN", "Infinity",
     "0x10", "9" * 400, "1,5", "٣", "½", "2027-02-30", "31.12.9999", "0000-00-00", "1/2/03", "12:00",
     "javascript:alert(1)", "http://[::1", "null", "None", "true", "{}", "[]", "\\", "\\N", "''",
-    "<script>alert(1)</script>", "{{ x }}", "%s%n", "x" * 19_999, "é" * 20_001,
+    "<script>alert(1)</script>", "{{ x }}", "%s%n", "x" * 19_999, "é" * 20_001, "\ufdfa" * 160,
 )  # fmt: skip
 # The beginnings of files of other types; some have an ending of their own, none of which is CSV, XLSX or ODS.
 OTHERS: Final = (
