@@ -42,7 +42,7 @@ WRITABLE = {
     },
     TaskSerializer: {"title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done"},
     NoteSerializer: {"kind", "text", "lead", "deal"},
-    FileSerializer: {"lead", "deal", "file"},
+    FileSerializer: {"lead", "deal", "note", "file"},
     ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
     ConversionEventDetailSerializer: set(),
 }  # fmt: skip
