@@ -83,8 +83,8 @@ def add_files(*, subject: Lead | Deal | Note, files: Sequence[StoredFile], autho
         _refuse_beyond_limit(subject.company_id, sum(file.size for file in files))
         if Attachment.objects.on(subject).count() + len(files) > (MAX_ON_NOTE if note else MAX_FILES):
             raise ValidationError(TOO_MANY_ON_NOTE if note else TOO_MANY)
-        holder = deal.lead_id if deal else lead and lead.pk  # a note stays with the lead that its deal was with
-        with subject_kept(lead_id=holder, deal_id=deal.pk if deal else None):
+        holder = deal.lead if deal else lead  # a note stays with the lead that its deal was with
+        with subject_kept(lead_id=holder.pk if holder else None, deal_id=deal.pk if deal else None):
             if note and not Note.objects.select_for_update(no_key=True).filter(pk=note.pk).exists():
                 raise ValidationError(NOTE_GONE)
             rows = [
