@@ -22,7 +22,19 @@ def main() -> None:
 
 
 def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
-    from benchmarks.measures import accounts, backfill, bulk, crm_pages, drain, growth, memory, pages, saves, stream
+    from benchmarks.measures import (
+        accounts,
+        backfill,
+        bulk,
+        crm_pages,
+        drain,
+        growth,
+        lists,
+        memory,
+        pages,
+        saves,
+        stream,
+    )
 
     events = int(100_000 * scale)
     return {
@@ -39,6 +51,8 @@ def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
         "growth": lambda: growth.long_log(events=int(1_000_000 * scale)),
         "backfill": lambda: backfill.past(events=events),
         "accounts": lambda: accounts.known_and_unknown(tries=int(200 * scale)),
+        "imports": lambda: lists.imports(rows=events, baseline_rows=int(3_000 * scale) + 300),
+        "export": lambda: lists.export(leads=int(500_000 * scale)),
         "bulk": lambda: bulk.leads(count=events, baseline_count=int(3_000 * scale) + 300),
     }
 

@@ -114,6 +114,7 @@ urlpatterns = [
     path("deals/<int:pk>/lost/", deal_moves.deal_lost, name="deal_lost"),
     path("deals/<int:pk>/notes/", notes.deal_note, name="deal_note"),
     path("deals/<int:pk>/files/", attachments.deal_files, name="deal_files"),
+    path("notes/<int:pk>/files/", attachments.note_files, name="note_files"),
     path("deals/<int:pk>/tags/", tags.deal_tags, name="deal_tags"),
     path("exports/", data_exports.overview, name="data_exports"),
     path("exports/<int:pk>/download/", data_exports.export_download, name="data_export_download"),

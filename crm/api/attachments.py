@@ -1,4 +1,4 @@
-"""`/api/v1/files/`: files on leads and deals."""
+"""`/api/v1/files/`: files on leads, deals and notes."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,11 +17,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.accounts.bodies import takes_uploads
-from crm.api.contributions import ContributionFilter, ContributionSerializer
+from crm.api.contributions import SUBJECT, ContributionFilter, ContributionSerializer
+from crm.api.fields import OwnRowField
+from crm.api.filters import IdFilter
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
 from crm.api.viewsets import Conflict
-from crm.models import Attachment
+from crm.models import Attachment, Note
 from crm.models.roles import Action
 from crm.selectors.attachments import CONTENT_TYPE, download_of
 from crm.services.attachments import (
@@ -49,21 +51,30 @@ class FormParser(MultiPartParser):
 
 
 class FileSerializer(ContributionSerializer[Attachment]):
-    """A file on a lead or on a deal: `lead` of one on a deal is the deal's lead. `size` is in bytes.
+    """A file on a lead, a deal or a note: `lead` and `deal` of one on a note are the note's. `size` is in bytes.
 
     `author` is a user. It can't be changed: delete it, and add another.
     """
+
+    note = OwnRowField(
+        rows=lambda company: Note.objects.for_company(company).select_related("lead", "deal"),
+        required=False,
+        allow_null=True,
+        otherwise="Choose one of your company's notes.",
+    )
+    subjects = (*SUBJECT, "note")
+    no_subject, two_subjects = "Choose a lead, a deal or a note.", "Choose one lead, deal or note, not several."
 
     file = serializers.FileField(write_only=True, allow_empty_file=True)
 
     class Meta:
         model = Attachment
-        fields = ("id", "name", "size", "lead", "deal", "author", "created_at", "file")
+        fields = ("id", "name", "size", "lead", "deal", "note", "author", "created_at", "file")
         read_only_fields = ("id", "name", "size", "created_at")
 
     def create(self, validated_data: Any) -> Attachment:
         files: Sequence[StoredFile] = self.context["stored"]
-        subject = validated_data.get("deal") or validated_data["lead"]
+        subject = next(validated_data[name] for name in self.subjects if validated_data.get(name))
         return add_files(subject=subject, files=files, author=self.caller)[0]
 
 
@@ -74,16 +85,19 @@ class FileRenderer(JSONRenderer):
 
 
 class FileFilter(ContributionFilter):
-    """`?lead=`, with the files on its deals, and `?deal=`. An invalid value is a 400."""
+    """`?lead=`, with the files on its deals and notes, `?deal=`, and `?note=`. An invalid value is a 400."""
+
+    note = IdFilter("note")
 
     class Meta:
         model = Attachment
-        fields = ("lead", "deal")
+        fields = ("lead", "deal", "note")
 
 
 @extend_schema_view(destroy=extend_schema(responses={204: None, 409: DETAIL}))
 class FileViewSet(AddableViewSet[Attachment]):
-    """The company's files, newest first. A new one is sent as multipart/form-data: `file`, and `lead` or `deal`.
+    """The company's files, newest first. A new one is sent as multipart/form-data: `file`, and `lead`, `deal` or
+    `note`.
 
     An admin can delete any; others only those that they have added.
     """

@@ -1,6 +1,7 @@
 """What notes and files have in common in the API: the lead or deal that they are on, and who added them."""
 
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Collection
+from typing import Any, ClassVar, Final, TypeVar, cast
 
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
@@ -26,14 +27,17 @@ class ContributionSerializer(StrictSerializer[C]):
     deal = DealField(required=False, allow_null=True)
     author = serializers.SerializerMethodField()
 
+    subjects: ClassVar[Collection[str]] = SUBJECT
+    no_subject, two_subjects = NO_SUBJECT, TWO_SUBJECTS
+
     @extend_schema_field({"type": "integer", "nullable": True})
     def get_author(self, row: C) -> int | None:
         return row.actor_id
 
     def validate(self, attrs: Any) -> Any:
-        subjects = [name for name in SUBJECT if attrs.get(name) is not None]
-        if self.instance is None and len(subjects) != 1:
-            raise serializers.ValidationError({"lead": [TWO_SUBJECTS if subjects else NO_SUBJECT]})
+        chosen = [name for name in self.subjects if attrs.get(name) is not None]
+        if self.instance is None and len(chosen) != 1:
+            raise serializers.ValidationError({"lead": [self.two_subjects if chosen else self.no_subject]})
         return super().validate(attrs)
 
     @property

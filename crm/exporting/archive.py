@@ -78,9 +78,9 @@ The first line of each file names its columns. Times have their offset from UTC,
 point before the decimals. An apostrophe before =, +, - or @ is not part of the text: it keeps spreadsheets from
 calculating it. Numbers such as "Lead number" are the same in all files, and join their rows.
 
-The files on leads and deals are listed in files.csv, and not included: they may have many gigabytes, which no single
-download would survive. "Download" in files.csv is the address of each, for whoever is signed in; a program downloads
-them from /api/v1/files/ with an API key.
+The files on leads, deals and notes are listed in files.csv, and not included: they may have many gigabytes, which no
+single download would survive. "Download" in files.csv is the address of each, for whoever is signed in; a program
+downloads them from /api/v1/files/ with an API key.
 
 Not included either: passwords and second factors, API keys and the access token, which nobody can read, the values of
 deleted custom fields, leads that were erased or merged into others, and the audit log, which has an export of its own.
@@ -122,7 +122,7 @@ def _list(**more: str) -> Callable[[Company], list[ExportColumn]]:
 def _file_columns(company: Company) -> list[ExportColumn]:
     described = columns_of(
         pk="File number", created_at="Time", name="Name", size="Bytes", lead_id="Lead number", deal_id="Deal number",
-        actor="By", api_key__name="By API key",
+        note_id="Note number", actor="By", api_key__name="By API key",
     )  # fmt: skip
     return [*described(company), ExportColumn("Download", lambda file: settings.SITE_URL + file.get_absolute_url())]
 
@@ -216,7 +216,7 @@ FILES: Final = [
     ),
     ArchiveFile(
         "files.csv",
-        "The files on leads and deals, each with where to download it. The files themselves are not in this archive.",
+        "The files on leads, deals and notes, each with where to download it. They themselves are not in this archive.",
         _file_columns,
         rows_of(Attachment, "actor", "api_key"),
     ),

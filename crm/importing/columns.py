@@ -54,6 +54,7 @@ _UNSURE: Final = {name: key for key, names in UNSURE.items() for name in names.s
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _NUMBER: Final = re.compile(r"\+?[\d\s()./-]{5,}")
+_LONGEST_VALUE: Final = 254  # characters of an address: on 20,000 the pattern above may take seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _guess(name: str, values: Iterable[str], own: Mapping[str, str]) -> Guess:
         return Guess(field, is_sure=False)
     filled = [value for value in values if value]
     for pattern, field in ((_ADDRESS, "email"), (_NUMBER, "phone")):
-        if filled and 2 * sum(bool(pattern.fullmatch(value)) for value in filled) > len(filled):
+        if filled and 2 * sum(_matches(pattern, value) for value in filled) > len(filled):
             return Guess(field, is_sure=False)
     return Guess(LEFT_OUT, is_sure=True)
 
@@ -98,7 +99,11 @@ def field_named(name: str) -> str:
 
 def looks_like_value(cell: str) -> bool:
     """True for an e-mail address or a number, which no column is named."""
-    return bool(_ADDRESS.fullmatch(cell) or _NUMBER.fullmatch(cell))
+    return _matches(_ADDRESS, cell) or _matches(_NUMBER, cell)
+
+
+def _matches(pattern: re.Pattern[str], cell: str) -> bool:
+    return len(cell) <= _LONGEST_VALUE and pattern.fullmatch(cell) is not None
 
 
 def _plain(name: str) -> str:

@@ -9,7 +9,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, count, islice
 from typing import Final
 
 import charset_normalizer
@@ -162,8 +162,8 @@ def _rows(text: io.TextIOWrapper, delimiter: str) -> Iterator[FileRow]:
 
 
 def _limited(rows: Iterator[FileRow]) -> Iterator[FileRow]:
-    for count, row in enumerate(rows, start=1):
-        if count > MAX_ROWS:
+    for number, row in enumerate(rows, start=1):
+        if number > MAX_ROWS:
             raise UnreadableFile(f"This file has more than {MAX_ROWS:,} rows. Split it, and import the parts.")
         yield row
 
@@ -182,9 +182,9 @@ def _is_header(cells: Sequence[str]) -> bool:
 
 def _distinct(cells: Sequence[str]) -> list[str]:
     """The names of the columns, each once and none empty."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     for index, cell in enumerate(cells, start=1):
         name = " ".join(cell.split())[:80] or f"Column {index}"
-        repeats = sum(each == name or each.startswith(f"{name} (") for each in names)
-        names.append(f"{name} ({repeats + 1})" if repeats else name)
-    return names
+        numbered = (f"{name} ({number})" for number in count(2))
+        names[next(each for each in chain([name], numbered) if each not in names)] = None
+    return list(names)

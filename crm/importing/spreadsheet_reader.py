@@ -1,13 +1,16 @@
 """The child of `spreadsheets`: reads a spreadsheet from its input and writes CSV to its output. It imports no Django.
 
-Its error output names the sheet. It exits with 3 if that is no spreadsheet, and with 4 if it is empty.
+The last line of its error output names the sheet. It exits with 3 if that is no spreadsheet, with 4 if it is empty,
+and in any other way if it is too large.
 """
 
 import csv
+import errno
 import io
 import json
 import resource
 import sys
+import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from itertools import chain, islice
@@ -20,7 +23,12 @@ CPU_SECONDS: Final = 20
 OUTPUT: Final = 64 * 2**20
 ROWS: Final = 100_002  # the names, the leads, and one more than may be imported
 HEADER_CELLS, CELLS = 20_000, 101
-NO_SPREADSHEET, EMPTY = 3, 4
+LONGEST_CELL: Final = 20_001  # characters
+# What a file may unpack to, in bytes: a sheet of 64 MB is read in a second. Real ones are packed to a tenth of that.
+UNPACKED_ANYWAY: Final = 64 * 2**20
+UNPACKED_TIMES: Final = 100  # as large as the file
+UNPACKED: Final = 512 * 2**20
+NO_SPREADSHEET, EMPTY, TOO_LARGE = 3, 4, 5
 
 
 def main() -> None:
@@ -31,20 +39,39 @@ def main() -> None:
     ):
         resource.setrlimit(what, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    content = sys.stdin.buffer.read()
+    if _unpacks_to(content) > min(UNPACKED, max(UNPACKED_ANYWAY, UNPACKED_TIMES * len(content))):
+        sys.exit(TOO_LARGE)
     try:
-        workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(sys.stdin.buffer.read()))
-        name, sheet = next(_sheets(workbook), ("", None))
-    except MemoryError:
-        raise
-    except Exception:
-        sys.exit(NO_SPREADSHEET)
-    if sheet is None:
+        found = _write_first_sheet(content)
+    except BaseException as error:  # a panic of the library's is no Exception
+        is_too_large = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.EFBIG
+        sys.exit(TOO_LARGE if is_too_large else NO_SPREADSHEET)
+    if not found:
         sys.exit(EMPTY)
+    json.dump(found, sys.stderr)
+
+
+def _unpacks_to(content: bytes) -> int:
+    """The size that the archive says it unpacks to, in bytes. One that says less is no archive to the library."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return sum(part.file_size for part in archive.infolist())
+    except Exception:
+        return 0  # the library decides
+
+
+def _write_first_sheet(content: bytes) -> dict[str, Any]:
+    """Write the first sheet that is not empty. Returns its name and the number of sheets, nothing if all are empty."""
+    workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+    name, sheet = next(_sheets(workbook), ("", None))
+    if sheet is None:
+        return {}
     writer = csv.writer(io.TextIOWrapper(sys.stdout.buffer, "utf-8", "replace", newline="", write_through=True))
     rows = sheet.iter_rows()  # from the first one on, even if it is empty: rows keep their numbers
     for row in chain(_cut(islice(rows, 1), HEADER_CELLS), _cut(islice(rows, ROWS), CELLS)):
         writer.writerow(row)
-    json.dump({"name": name, "count": len(workbook.sheet_names)}, sys.stderr)
+    return {"name": name, "count": len(workbook.sheet_names)}
 
 
 def _sheets(workbook: Any) -> Iterator[tuple[str, Any]]:
@@ -57,7 +84,7 @@ def _sheets(workbook: Any) -> Iterator[tuple[str, Any]]:
 
 def _cut(rows: Iterator[Sequence[Any]], width: int) -> Iterator[list[str]]:
     for row in rows:
-        cells = [_text(cell) for cell in row[:width]]
+        cells = [_text(cell)[:LONGEST_CELL] for cell in row[:width]]
         while cells and not cells[-1]:
             cells.pop()
         yield cells

@@ -11,7 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
+from crm.models.bidi import without_bidi_controls
+
 SECONDS: Final = 30
+LONGEST_NAME: Final = 40  # characters of a sheet's name. Excel allows 31
 READER: Final = Path(__file__).with_name("spreadsheet_reader.py")
 ZIPPED: Final = b"PK\x03\x04"  # both kinds are ZIP archives
 
@@ -39,9 +42,10 @@ def as_csv(content: bytes, notes: list[str]) -> bytes:
             raise UnreadableFile(TOO_LARGE) from None
         if child.returncode:
             raise UnreadableFile(REFUSALS.get(child.returncode, TOO_LARGE))
-        sheet = json.loads(child.stderr)
+        sheet = json.loads(child.stderr.rpartition(b"\n")[2])
         if sheet["count"] > 1:
-            notes.append(f"The file has {sheet['count']} sheets, of which “{sheet['name']}” is read.")
+            name = without_bidi_controls("".join(filter(str.isprintable, sheet["name"])))[:LONGEST_NAME]
+            notes.append(f"The file has {sheet['count']} sheets, of which “{name}” is read.")
         result.seek(0)
         return result.read()
 

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, DataError, transaction
 from django.db.models.functions import Now
 
 from crm.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
 from crm.importing.custom_columns import as_columns, column_names, custom_columns
 from crm.importing.judging import JudgedRow, count, judge
 from crm.importing.matching import SHARED, TAGS
-from crm.importing.reading import FileRow, Table, read_table
+from crm.importing.reading import MAX_ROWS, FileRow, Table, read_table
 from crm.importing.spreadsheets import UnreadableFile
 from crm.importing.undoing import undo_chunk
 from crm.importing.values import RowReader
@@ -37,22 +37,32 @@ BATCH: Final = 100  # leads in a statement that updates: it compares each with e
 FAILED: Final = "Something went wrong on our side. Undo the import, or ask your operator to check the log."
 
 
-def advance(pk: int) -> bool:
+class LeftToWorker(Exception):
+    """The file has more rows than may be read now. Nothing of it was."""
+
+
+def advance(pk: int, *, rows_at_once: int = MAX_ROWS) -> bool:
     """Do the next chunk of an import. False if there is none, or another process is doing it.
 
-    An error that isn't the database's ends the import: it would come again with each try.
+    A file with more than `rows_at_once` rows is not read. An error ends the import, because it would come again with
+    each try; but not one of the database's, unless it is about the data.
     """
     try:
-        return _advance(pk)
-    except DatabaseError:
-        raise
-    except Exception:
+        return _advance(pk, rows_at_once)
+    except LeftToWorker:
+        return False
+    except Exception as error:
+        if isinstance(error, DatabaseError) and not isinstance(error, DataError):
+            raise
         logger.exception("Import %s has failed.", pk)
-        LeadImport.objects.filter(pk=pk).at_work().update(state=ImportState.FAILED, problem=FAILED, finished_at=Now())
+        with transaction.atomic():
+            own = LeadImport.objects.filter(pk=pk).at_work()
+            own.update(state=ImportState.FAILED, problem=FAILED, finished_at=Now())
+            LeadImportFile.objects.filter(lead_import=pk).delete()
         return False
 
 
-def _advance(pk: int) -> bool:
+def _advance(pk: int, rows_at_once: int) -> bool:
     table = _open_file(pk)
     with transaction.atomic():
         lead_import = LeadImport.objects.select_for_update(skip_locked=True).at_work().filter(pk=pk).first()
@@ -60,7 +70,7 @@ def _advance(pk: int) -> bool:
             return False
         with statements_may_take(LONG_SECONDS):
             if lead_import.state == ImportState.READING:
-                _read(lead_import, table)
+                _read(lead_import, table, rows_at_once)
             else:
                 WORK[ImportState(lead_import.state)](lead_import)
             lead_import.save()
@@ -82,14 +92,17 @@ def _open_file(pk: int) -> Table | UnreadableFile | None:
         return error
 
 
-def _read(lead_import: LeadImport, table: Table | UnreadableFile | None) -> None:
+def _read(lead_import: LeadImport, table: Table | UnreadableFile | None, rows_at_once: int) -> None:
     """Turn the file into rows, in one transaction: nothing is left of a file that can't be read to its end."""
     assert table is not None, "The file is gone."
     try:
         if isinstance(table, UnreadableFile):
             raise table
         with transaction.atomic():
-            lead_import.row_count = sum(_add_rows(lead_import, rows) for rows in _batches(table.rows))
+            for rows in _batches(table.rows):
+                lead_import.row_count += _add_rows(lead_import, rows)
+                if lead_import.row_count > rows_at_once:
+                    raise LeftToWorker
             if not lead_import.row_count:
                 raise UnreadableFile("This file has the names of columns, but no leads below them.")
     except UnreadableFile as error:

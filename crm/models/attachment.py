@@ -1,4 +1,4 @@
-"""Files on leads and deals. A row says what a file is called, how large it is, and where its content is stored."""
+"""Files on leads, deals and notes. A row has the name and the size of a file, and where its content is stored."""
 
 from functools import partial
 from typing import Any, ClassVar, Final, Self
@@ -14,18 +14,23 @@ from crm.models.contribution import ON_SOMETHING, Contribution
 from crm.models.deal import Deal
 from crm.models.file_storage import discard
 from crm.models.lead import Lead
+from crm.models.note import Note
 from crm.models.tenancy import CompanyQuerySet
 
 MAX_BYTES: Final = 25 * 2**20
 MAX_FILES: Final = 100  # on a lead or a deal: its page shows all of them
+MAX_ON_NOTE: Final = 10  # a page shows those of many notes
 LONGEST_NAME: Final = 200  # characters
 
 
 class AttachmentQuerySet(CompanyQuerySet["Attachment"]):
-    def on(self, subject: Lead | Deal) -> Self:
-        """Those on this deal, or on this lead itself; those on its deals are not."""
+    def on(self, subject: Lead | Deal | Note) -> Self:
+        """Those on this note, on this deal itself, or on this lead itself; those on its deals or notes are not."""
         rows = self.for_company(subject.company_id)
-        return rows.filter(deal=subject) if isinstance(subject, Deal) else rows.filter(lead=subject, deal=None)
+        if isinstance(subject, Note):
+            return rows.filter(note=subject)
+        own = rows.filter(note=None)
+        return own.filter(deal=subject) if isinstance(subject, Deal) else own.filter(lead=subject, deal=None)
 
     def bytes_stored(self) -> int:
         """The sizes of these files, in bytes, together."""
@@ -33,11 +38,12 @@ class AttachmentQuerySet(CompanyQuerySet["Attachment"]):
 
 
 class Attachment(Contribution):
-    """A file on a lead, or on a deal and its lead. `stored_as` is its name on the storage.
+    """A file on a lead, or on a deal and its lead, or on a `note` about these. `stored_as` is its name on the storage.
 
     Written only by `crm.services.attachments`.
     """
 
+    note = models.ForeignKey(Note, null=True, on_delete=models.CASCADE, related_name="files", db_index=False)
     name = models.CharField(max_length=LONGEST_NAME)
     size = models.PositiveIntegerField()  # in bytes
     stored_as = models.CharField(max_length=100, unique=True, editable=False)
@@ -50,6 +56,7 @@ class Attachment(Contribution):
         indexes = [
             models.Index(fields=["lead", "-id"], name="files_of_lead", condition=Q(lead__isnull=False)),
             models.Index(fields=["deal", "-id"], name="files_of_deal", condition=Q(deal__isnull=False)),
+            models.Index(fields=["note"], name="files_of_note", condition=Q(note__isnull=False)),
             models.Index(fields=["api_key"], name="files_by_api_key", condition=Q(api_key__isnull=False)),
         ]
         constraints = [

@@ -1,4 +1,4 @@
-"""Files on leads and deals: adding and deleting them, who may, and the sweep of what no row refers to.
+"""Files on leads, deals and notes: adding and deleting them, who may, and the sweep of what no row refers to.
 
 The content is on a storage that knows no transactions (`crm.models.file_storage`). So it is stored first, and a row
 says afterwards that it is there: whatever happens in between, no row is without its file, and nobody can read a file
@@ -18,9 +18,9 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import InterfaceError, OperationalError, transaction
 from django.template.defaultfilters import filesizeformat
 
-from crm.models import Attachment, Company, Deal, Lead
+from crm.models import Attachment, Company, Deal, Lead, Note
 from crm.models import file_storage as storage
-from crm.models.attachment import LONGEST_NAME, MAX_BYTES, MAX_FILES
+from crm.models.attachment import LONGEST_NAME, MAX_BYTES, MAX_FILES, MAX_ON_NOTE
 from crm.models.bidi import file_name
 from crm.models.contribution import Author
 from crm.models.roles import Action
@@ -31,6 +31,8 @@ CHUNK: Final = 1_000
 SWEPT_AFTER: Final = timedelta(days=1)  # a whole day: the row of a file is written within minutes, or never
 NO_FILE: Final = "Choose a file first."
 TOO_MANY: Final = f"At most {MAX_FILES} files can be kept on a lead or deal. Delete some that are no longer needed."
+TOO_MANY_ON_NOTE: Final = f"At most {MAX_ON_NOTE} files can be kept on a note. Add them to its lead or deal instead."
+NOTE_GONE: Final = "Nothing was uploaded: this note has since been deleted."
 NOT_DELETABLE: Final = "Only the person who added this file can delete it, or else an admin."
 
 
@@ -68,22 +70,26 @@ def stored(files: Sequence["UploadedFile[Any]"], *, company: Company) -> Iterato
             _discard_unused([file.stored_as for file in done])
 
 
-def add_files(*, subject: Lead | Deal, files: Sequence[StoredFile], author: Author) -> list[Attachment]:
+def add_files(*, subject: Lead | Deal | Note, files: Sequence[StoredFile], author: Author) -> list[Attachment]:
     """Write the rows of these stored files, all or none.
 
     Raises ValidationError, PersonErased, and DeletedMeanwhile if the deal has been deleted.
     """
-    deal = subject if isinstance(subject, Deal) else None
-    lead = subject.lead if isinstance(subject, Deal) else subject
+    note = subject if isinstance(subject, Note) else None
+    deal = subject.deal if isinstance(subject, Note) else subject if isinstance(subject, Deal) else None
+    lead = subject if isinstance(subject, Lead) else subject.lead
     with transaction.atomic():
         Company.objects.hold(subject.company_id)  # of two uploads, the second sees how much the first has taken
         _refuse_beyond_limit(subject.company_id, sum(file.size for file in files))
-        if Attachment.objects.on(subject).count() + len(files) > MAX_FILES:
-            raise ValidationError(TOO_MANY)
-        with subject_kept(lead_id=lead.pk, deal_id=deal.pk if deal else None):
+        if Attachment.objects.on(subject).count() + len(files) > (MAX_ON_NOTE if note else MAX_FILES):
+            raise ValidationError(TOO_MANY_ON_NOTE if note else TOO_MANY)
+        holder = deal.lead if deal else lead  # a note stays with the lead that its deal was with
+        with subject_kept(lead_id=holder.pk if holder else None, deal_id=deal.pk if deal else None):
+            if note and not Note.objects.select_for_update(no_key=True).filter(pk=note.pk).exists():
+                raise ValidationError(NOTE_GONE)
             rows = [
                 Attachment(
-                    company_id=subject.company_id, lead=lead, deal=deal, name=file.name, size=file.size,
+                    company_id=subject.company_id, lead=lead, deal=deal, note=note, name=file.name, size=file.size,
                     stored_as=file.stored_as,
                 )
                 for file in files

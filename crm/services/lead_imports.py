@@ -12,13 +12,13 @@ from django.db.models.functions import Now
 from crm.importing.matching import NAMED_BY
 from crm.importing.reading import MAX_BYTES
 from crm.importing.values import person_key
-from crm.importing.work import advance
+from crm.importing.work import CHUNK, advance
 from crm.models import AuditAction, Company, ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, User
 from crm.models.bidi import file_name
 from crm.models.lead_import import ENDED, ROWS_KEPT_FOR, WRITING
 from crm.services import audit, background
 
-SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while their sender waits
+SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while their sender waits, unless in many rows
 CHUNKS_AT_ONCE: Final = 5
 LONGEST_FILE_NAME: Final = 120
 BUSY: Final = "Another import of your company is running. Wait until it ends, or cancel it."
@@ -131,7 +131,7 @@ def forget_person(lead: Lead) -> None:
 def _while_waiting(lead_import: LeadImport) -> LeadImport:
     if lead_import.size <= SMALL_FILE:
         for _ in range(CHUNKS_AT_ONCE):
-            if not advance(lead_import.pk):
+            if not advance(lead_import.pk, rows_at_once=CHUNKS_AT_ONCE * CHUNK):
                 break
     lead_import.refresh_from_db()
     return lead_import

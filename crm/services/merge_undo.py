@@ -69,6 +69,7 @@ def undo_merge(*, merge: LeadMerge) -> SeparatedLeads:
     record(merge, AuditAction.MERGE_UNDONE, of_leads=[kept.pk, gone.pk])
     for contributions in (Note, Attachment):
         _history_back(contributions, merge, kept, gone)
+    Attachment.objects.filter(note__lead=gone).update(lead=gone)  # those added since, too
     crm_events = _history_back(CrmEvent, merge, kept, gone)
     merge_undone.send(sender=Lead, merge=merge, crm_events=crm_events, sharing_changed=sharing_changed)
     if opted_out_since:

@@ -46,7 +46,10 @@ def edit_note(*, note: Note, author: Author, version: str = "") -> Note:
     return note
 
 
+@transaction.atomic
 def delete_note(*, note: Note) -> None:
+    """Delete it with its files."""
+    list(Note.objects.select_for_update().filter(pk=note.pk))  # first: nobody adds a file meanwhile
     note.delete()
 
 

@@ -1,4 +1,4 @@
-"""Files on the pages of leads and deals: adding, downloading and deleting them."""
+"""Files on the pages of leads, deals and notes: adding, downloading and deleting them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,16 +8,16 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.accounts.bodies import takes_uploads
 from crm.accounts.decorators import MemberRequest, member, own_or_404
-from crm.models import Attachment, Deal, Lead
+from crm.models import Attachment, Deal, Lead, Note
 from crm.models.file_storage import StorageFailed
 from crm.models.lead import PersonErased
 from crm.models.roles import Action
 from crm.models.tracking import DeletedMeanwhile
-from crm.selectors.attachments import download_of
+from crm.selectors.attachments import download_of, files_on
 from crm.services.attachments import (
     NOT_DELETABLE,
     StoredFile,
@@ -27,7 +27,7 @@ from crm.services.attachments import (
     may_delete,
     stored,
 )
-from crm.views.editing import add_once
+from crm.views.editing import add_once, form_key
 from crm.views.notes import DEAL_GONE
 
 FIELD: Final = "file"
@@ -49,9 +49,22 @@ def deal_files(request: MemberRequest, pk: int) -> HttpResponse:
     return _add(request, own_or_404(Deal.objects.select_related("lead"), request, pk))
 
 
-def _add(request: MemberRequest, subject: Lead | Deal) -> HttpResponse:
+@takes_uploads
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.EDIT_LEADS)
+def note_files(request: MemberRequest, pk: int) -> HttpResponse:
+    """The files on a note, and the form that adds some."""
+    note = own_or_404(Note.objects.select_related("lead", "deal__lead"), request, pk)
+    if request.method == "POST":
+        return _add(request, note)
+    context = {"note": note, "files": files_on(note, request.membership), "form_key": form_key(request)}
+    return render(request, "crm/attachments/note.html", context)
+
+
+def _add(request: MemberRequest, subject: Lead | Deal | Note) -> HttpResponse:
     """Add the files, all or none, and go back to their page: what has been chosen can't stay in a form."""
-    files, back = request.FILES.getlist(FIELD), subject.get_absolute_url()
+    files = request.FILES.getlist(FIELD)
+    back = (subject.subject if isinstance(subject, Note) else subject).get_absolute_url()
     contents = [fingerprint(file) for file in files]  # first: a storage may take the file itself away
     told = f"{len(files)} files were added." if len(files) > 1 else ""
     try:
@@ -67,7 +80,7 @@ def _add(request: MemberRequest, subject: Lead | Deal) -> HttpResponse:
     return redirect(back)
 
 
-def _added(request: MemberRequest, subject: Lead | Deal, files: Sequence[StoredFile]) -> Attachment:
+def _added(request: MemberRequest, subject: Lead | Deal | Note, files: Sequence[StoredFile]) -> Attachment:
     return add_files(subject=subject, files=files, author=request.membership)[0]
 
 

@@ -101,7 +101,8 @@ def note_delete(request: MemberRequest, pk: int) -> HttpResponse:
         delete_note(note=note)
         messages.success(request, f"{note} was deleted.")
         return redirect(note.subject)
-    return render(request, "crm/notes/delete.html", {"note": note, "back": note.subject.get_absolute_url()})
+    context = {"note": note, "has_files": note.files.exists(), "back": note.subject.get_absolute_url()}
+    return render(request, "crm/notes/delete.html", context)
 
 
 def _form(request: MemberRequest, note: Note) -> NoteForm:

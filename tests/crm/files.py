@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.core.files.storage import InMemoryStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from crm.models import Attachment, Deal, Lead, Membership
+from crm.models import Attachment, Deal, Lead, Membership, Note
 from crm.models.file_storage import storage
 from crm.services.attachments import add_files, stored
 
@@ -28,9 +28,9 @@ def upload(name: str = "Offer.pdf", content: bytes = CONTENT) -> SimpleUploadedF
 
 
 def make_file(
-    membership: Membership, subject: Lead | Deal, name: str = "Offer.pdf", content: bytes = CONTENT
+    membership: Membership, subject: Lead | Deal | Note, name: str = "Offer.pdf", content: bytes = CONTENT
 ) -> Attachment:
-    """A file of the member on a lead or a deal."""
+    """A file of the member on a lead, a deal or a note."""
     with stored([upload(name, content)], company=membership.company) as files:
         return add_files(subject=subject, files=files, author=membership)[0]
 

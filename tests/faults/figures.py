@@ -46,6 +46,7 @@ FIGURES = {
     "token rows rotated": Figure(1_000, 10_000),
     "kills of a rotation": Figure(3, 100),
     "leads imported": Figure(20_000, 100_000),
+    "malformed files of leads": Figure(300, 3_000),
 }
 
 TALLY: Counter[str] = Counter()

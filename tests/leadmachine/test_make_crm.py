@@ -5,13 +5,14 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from crm.models import Change, Company, CrmEvent, Deal, Lead, Note, Task
+from crm.models import Attachment, Change, Company, CrmEvent, Deal, Lead, Note, Task
+from tests.crm.files import content_of
 
 pytestmark = pytest.mark.django_db
 
 
 def make(**options):
-    sizes = {"leads": 300, "deals": 30, "tasks": 400, "notes": 500, "companies": 2, "analyze": False}
+    sizes = {"leads": 300, "deals": 30, "tasks": 400, "notes": 500, "files": 9, "companies": 2, "analyze": False}
     call_command("make_crm", stdout=StringIO(), **{**sizes, **options})
 
 
@@ -24,6 +25,11 @@ def test_it_fills_companies_without_an_event(settings):
     counts = [model.objects.for_company(large).count() for model in (Lead, Deal, Task, Note)]
     assert counts == [300, 30, 400, 500]
     assert Lead.objects.for_company(Company.objects.get(name="Measured 2")).count() == 1_000
+    files = list(Attachment.objects.for_company(large))
+    assert [(file.deal is None, file.note is None) for file in files] == 3 * [(True, False)] + 3 * [
+        (False, True)
+    ] + 3 * [(True, True)]
+    assert {content_of(file) for file in files} == {b"Forty licences for a year.\n"}
     assert not CrmEvent.objects.exists()
     assert not Change.objects.exists()
     assert Lead.objects.for_company(large).search("carlos example").exists()

@@ -271,15 +271,17 @@ def test_a_head_that_is_too_long_and_a_body_that_is_too_large_are_refused_before
     assert web.served == []
 
 
-@pytest.mark.parametrize("path", [b"/leads/import/", b"/leads/7/files/", b"/deals/7/files/", b"/api/v1/files/"])
+@pytest.mark.parametrize(
+    "path", [b"/leads/import/", b"/leads/7/files/", b"/deals/7/files/", b"/notes/7/files/", b"/api/v1/files/"]
+)
 def test_a_file_may_be_larger_and_slower_than_any_other_body(web, path) -> None:
     head = b"POST %s%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
 
     web.connect(head % (path, b"?x=1", LONGEST_UPLOAD))
     web.turn_until(lambda: web.server.active_channels and web.channel.request is not None)
     assert not web.after(UPLOAD_SECONDS + 1)
-    for other in (head % (path, b"1/", LONGEST_UPLOAD), head % (path, b"", LONGEST_UPLOAD + 1)):
-        refused = web.connect(other)
+    for more, size in ((b"1/", LONGEST_UPLOAD), (b"", LONGEST_UPLOAD + 1), (b"", 3 * 2**30)):
+        refused = web.connect(head % (path, more, size))
         web.turn_until(lambda: not web.server.active_channels)
         assert refused.recv(12)[9:] == b"413"
     assert web.served == []

@@ -38,6 +38,7 @@ TIES = {
     ("crm_note", "api_key_id"): ApiKey,
     ("crm_attachment", "lead_id"): Lead,
     ("crm_attachment", "deal_id"): Deal,
+    ("crm_attachment", "note_id"): Note,
     ("crm_attachment", "api_key_id"): ApiKey,
     ("crm_leadmerge", "kept_id"): Lead,
     ("crm_leadmerge", "gone_id"): Lead,
@@ -69,8 +70,9 @@ def fill(company):
     """A row of every kind for the company."""
     rule = ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="1", name="Deal")
     lead = make_deal(make_lead(company)).lead
-    Note.objects.create(company=company, lead=lead, text="Called")
-    Attachment.objects.create(company=company, lead=lead, name="Offer.pdf", size=1, stored_as=str(company.pk))
+    note = Note.objects.create(company=company, lead=lead, text="Called")
+    file = {"name": "Offer.pdf", "size": 1, "stored_as": str(company.pk)}
+    Attachment.objects.create(company=company, lead=lead, note=note, **file)
     LeadMerge.objects.create(company=company, kept=lead, gone=lead)
     LeadDuplicate.objects.create(company=company, first=lead, second=lead, reason="name")
     LostReason.objects.create(company=company, name="Price")

@@ -156,6 +156,7 @@ ROWS: dict[str, Row] = {
     "note_delete": _form(Action.EDIT_LEADS, "note"),  # of others, only an admin: tests/crm/views/test_notes.py
     "lead_files": _do(Action.EDIT_LEADS, "lead", _file),
     "deal_files": _do(Action.EDIT_LEADS, "deal", _file),
+    "note_files": _form(Action.EDIT_LEADS, "note", _file),
     "file_download": _see(Action.SEE_FILES, "file"),
     "file_delete": _form(Action.EDIT_LEADS, "file"),  # of others, only an admin: tests/crm/views/test_attachments.py
     "calendar": _form(Action.EDIT_LEADS),

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import Client
 from django.urls import path
 
-from crm.accounts.bodies import LONGEST, SHORT, takes_bulk, takes_files
+from crm.accounts.bodies import LONGEST, LONGEST_IMPORT, SHORT, takes_bulk, takes_files
 from crm.models import Lead
 from leadmachine import urls as product
 from leadmachine.request_bodies import DISK_FULL
@@ -63,6 +63,17 @@ def test_a_stranger_who_sends_400_mb_is_refused_unread(strict, address) -> None:
 
     assert answer.status_code == 413
     assert "At most 256 kB can be sent here." in answer.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("size", [LONGEST_IMPORT + 1, 3 * 2**30], ids=["20 MB", "3 GB"])
+def test_a_list_of_leads_that_is_too_long_is_refused_unread(client_as, sales, size) -> None:
+    kind = "multipart/form-data; boundary=x"
+
+    answer = unread(client_as(sales), "/leads/import/", CONTENT_LENGTH=str(size), CONTENT_TYPE=kind)
+
+    assert answer.status_code == 413
+    assert "At most 20 MB can be sent here." in answer.content.decode()
 
 
 @pytest.mark.django_db

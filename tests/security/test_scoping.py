@@ -52,7 +52,7 @@ REASONED = {
     ("crm/api/views.py", "Task.select_related"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/notes.py", "Note.all"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/attachments.py", "Attachment.all"): "CompanyViewSet narrows it to the caller's company",
-    ("crm/selectors/attachments.py", "Attachment.on"): "takes a lead or deal, and narrows it to its company",
+    ("crm/selectors/attachments.py", "Attachment.on"): "takes a lead, deal or note, and narrows it to its company",
     ("crm/api/views.py", "Deal.all"): "CompanyViewSet narrows it to the caller's company",
     ("capi/api/views.py", "ConversionRule.all"): "CompanyViewSet narrows it to the caller's company",
     ("capi/api/views.py", "ConversionEvent.select_related"): "CompanyViewSet narrows it to the caller's company",

@@ -44,7 +44,7 @@ WRITABLE = {
     },
     TaskSerializer: {"title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done"},
     NoteSerializer: {"kind", "text", "lead", "deal"},
-    FileSerializer: {"lead", "deal", "file"},
+    FileSerializer: {"lead", "deal", "note", "file"},
     AskedChangeSerializer: {"kind", "target", "leads", "filters"},
     ConfirmedChangeSerializer: {"kind", "target", "leads", "filters", "confirm"},
     BulkChangeSerializer: set(),

@@ -1,24 +1,27 @@
-"""`manage.py make_crm --leads N --deals N --tasks N --notes N --companies N`: create a large company, to measure.
+"""`manage.py make_crm --leads N --deals N --tasks N --notes N --files N --companies N`: a large company, to measure.
 
 It is one among others. The rows are written by SQL, without CRM events and without history, so that nothing is sent
-and nothing is planned.
+and nothing is planned. Only files are not: each has its content on the storage.
 """
 
 from argparse import ArgumentParser
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.utils.text import slugify
 
-from crm.models import Company, Deal, Lead, LeadStatus, Membership, Note, Stage, Task, User
+from crm.models import Attachment, Company, Deal, Lead, LeadStatus, Membership, Note, Stage, Task, User
 from crm.models.company import DEFAULT_TYPES
+from crm.models.file_storage import store
 from crm.models.roles import Role
 from leadmachine.demo.people import FIRST_NAMES, LAST_NAMES, ORGANISATIONS, SOURCES, TITLES
 
 LEADS_OF_THE_OTHERS: Final = 1_000
 SIZES_OF_THE_OTHERS: Final = {"deals": 200, "tasks": 1_000, "notes": 1_000}
+FILES_OF_THE_OTHERS: Final = 10
 CHUNK: Final = 100_000  # rows a statement
 MEMBERS: Final = (Role.ADMIN, Role.SALES, Role.SALES, Role.OPS)
 TABLES: Final = {
@@ -28,6 +31,7 @@ TABLES: Final = {
     "note": Note._meta.db_table,
 }
 DAYS: Final = 700
+CONTENT: Final = b"Forty licences for a year.\n"
 
 # Names, statuses and owners alternate at rates of their own, so that all combinations occur.
 LEADS: Final = """
@@ -77,6 +81,7 @@ class Command(BaseCommand):
         parser.add_argument("--deals", type=int, default=100_000)
         parser.add_argument("--tasks", type=int, default=500_000)
         parser.add_argument("--notes", type=int, default=500_000)
+        parser.add_argument("--files", type=int, default=1_000, help="on leads, deals and notes in turn")
         parser.add_argument("--companies", type=int, default=20, help=f"the others have {LEADS_OF_THE_OTHERS:,} leads")
         parser.add_argument("--name", default="Measured", help="what the names of the companies begin with")
         parser.add_argument("--no-analyze", dest="analyze", action="store_false", help="leave out VACUUM ANALYZE")
@@ -91,8 +96,12 @@ class Command(BaseCommand):
         if Company.objects.filter(slug__startswith=slugify(name)).exists():
             raise CommandError(f"There are companies whose names begin with {name}. Choose another --name.")
         for number in range(1, companies):
-            _fill(_company(f"{name} {number + 1}"), LEADS_OF_THE_OTHERS, **SIZES_OF_THE_OTHERS)
-        _fill(_company(f"{name} 1"), leads, **{kind: options[kind] for kind in SIZES_OF_THE_OTHERS})
+            other = _company(f"{name} {number + 1}")
+            _fill(other, LEADS_OF_THE_OTHERS, **SIZES_OF_THE_OTHERS)
+            _add_files(other, FILES_OF_THE_OTHERS)
+        large = _company(f"{name} 1")
+        _fill(large, leads, **{kind: options[kind] for kind in SIZES_OF_THE_OTHERS})
+        _add_files(large, options["files"])
         if options["analyze"]:
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")
@@ -121,6 +130,22 @@ def _fill(company: Company, leads: int, *, deals: int, tasks: int, notes: int) -
         for statement, count in ((TASKS, tasks), (NOTES, notes)):
             each = -(-count // max(1, leads))
             cursor.execute(statement.format(**TABLES), {**values, "each": each, "count": count})
+
+
+def _add_files(company: Company, count: int) -> None:
+    """This many small files, a third each on the newest leads, deals and notes, as far as there are any."""
+    own = [model._default_manager.filter(company=company).order_by("-pk")[: count // 3] for model in (Lead, Deal, Note)]
+    subjects = [row for rows in own for row in rows]
+    seller = company.memberships.filter(role=Role.SALES).earliest("pk").user
+    Attachment.objects.bulk_create(
+        Attachment(
+            company=company, actor=seller, name=f"Offer {number}.txt", size=len(CONTENT),
+            stored_as=store(ContentFile(CONTENT)), lead_id=row.pk if isinstance(row, Lead) else row.lead_id,
+            deal_id=row.pk if isinstance(row, Deal) else getattr(row, "deal_id", None),
+            note=row if isinstance(row, Note) else None,
+        )
+        for number, row in enumerate(subjects)
+    )  # fmt: skip
 
 
 def _values(company: Company) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from crm.models import ApiKey, Attachment
-from tests.conftest import make_deal, make_lead
+from tests.conftest import make_deal, make_lead, make_note
 from tests.crm.api.calling import ADMIN_AND_SALES, caller
 from tests.crm.files import AWAY, CONTENT, content_of, make_file, names_stored, upload
 
@@ -45,9 +45,10 @@ def test_a_role_may_what_the_matrix_says_and_no_more(company, admin, deal, role)
     assert [answer.status_code for answer in answers] == expected
 
 
-@pytest.mark.parametrize("about", ["lead", "deal"])
-def test_a_key_adds_reads_and_deletes_its_own_files(script, deal, about, django_capture_on_commit_callbacks):
-    pk = deal.pk if about == "deal" else deal.lead_id
+@pytest.mark.parametrize("about", ["lead", "deal", "note"])
+def test_a_key_adds_reads_and_deletes_its_own_files(script, sales, deal, about, django_capture_on_commit_callbacks):
+    note = make_note(sales, deal.lead)
+    pk = {"lead": deal.lead_id, "deal": deal.pk, "note": note.pk}[about]
 
     added = send(script, **{about: pk})
     path = f"{FILES}{added.json()['id']}/"
@@ -58,6 +59,7 @@ def test_a_key_adds_reads_and_deletes_its_own_files(script, deal, about, django_
     assert script.get(path).json() == added.json()
     assert {name: value for name, value in added.json().items() if name not in ("id", "created_at")} == {
         "name": "Offer.pdf", "size": len(CONTENT), "lead": deal.lead_id, "deal": on_deal, "author": None,
+        "note": note.pk if about == "note" else None,
     }  # fmt: skip
     assert Attachment.objects.get().api_key == ApiKey.objects.get()
     assert b"".join(content) == CONTENT
@@ -76,20 +78,27 @@ def test_only_an_admin_deletes_what_another_has_added(company, sales, script, de
     assert caller(company).delete(path).status_code == 204
 
 
-def test_the_list_is_narrowed_by_lead_and_by_deal(sales, script, deal):
+def test_the_list_is_narrowed_by_lead_deal_and_note(sales, script, deal):
     on_deal, on_lead, other = make_file(sales, deal), make_file(sales, deal.lead), make_lead(sales.company, email="")
     make_file(sales, other)
+    note = make_note(sales, deal)
+    on_note = make_file(sales, note)
 
-    found = [script.get(FILES, query).json()["results"] for query in ({"lead": deal.lead_id}, {"deal": deal.pk})]
+    queries = ({"lead": deal.lead_id}, {"deal": deal.pk}, {"note": note.pk})
+    found = [script.get(FILES, query).json()["results"] for query in queries]
 
-    assert [[file["id"] for file in files] for files in found] == [[on_lead.pk, on_deal.pk], [on_deal.pk]]
+    assert [[file["id"] for file in files] for files in found] == [
+        [on_note.pk, on_lead.pk, on_deal.pk], [on_note.pk, on_deal.pk], [on_note.pk],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("fields", "field", "message"),
     [
-        ({}, "lead", "Choose a lead or a deal."),
-        ({"lead": "{lead}", "deal": "{deal}"}, "lead", "not both"),
+        ({}, "lead", "Choose a lead, a deal or a note."),
+        ({"lead": "{lead}", "deal": "{deal}"}, "lead", "not several"),
+        ({"lead": "{lead}", "note": "{note}"}, "lead", "not several"),
+        ({"note": "999999999"}, "note", "your company's notes"),
         ({"lead": "9" * 5_000}, "lead", ""),
         ({"lead": "Ada\x00"}, "lead", "valid integer"),
         ({"lead": "999999999"}, "lead", "your company's leads"),
@@ -101,8 +110,8 @@ def test_the_list_is_narrowed_by_lead_and_by_deal(sales, script, deal):
         ({"lead": "{lead}", "file": upload("Empty.txt", b"")}, "file", "Empty.txt is empty"),
     ],
 )
-def test_bad_input_is_a_400_that_names_the_field_and_nothing_is_kept(script, deal, fields, field, message):
-    values = {"lead": deal.lead_id, "deal": deal.pk}
+def test_bad_input_is_a_400_that_names_the_field_and_nothing_is_kept(script, sales, deal, fields, field, message):
+    values = {"lead": deal.lead_id, "deal": deal.pk, "note": make_note(sales, deal).pk}
     sent = {name: value.format(**values) if isinstance(value, str) else value for name, value in fields.items()}
 
     answer = send(script, **sent)

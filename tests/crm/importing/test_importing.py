@@ -1,10 +1,13 @@
 """An import from the file to the leads: what is added, filled, left out and refused, and what LinkedIn hears of it."""
 
+from contextlib import nullcontext
 from datetime import date, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from django.db import connection
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import DataError, OperationalError, connection
 
 from capi.models import ConversionEvent
 from capi.models.functions import database_now
@@ -16,6 +19,7 @@ from crm.models import (
     ImportState,
     Lead,
     LeadImport,
+    LeadImportFile,
     LeadImportRow,
     LeadStatus,
     Membership,
@@ -59,6 +63,27 @@ def test_an_import_whose_file_is_gone_ends(sales: Membership) -> None:
 
     lost.refresh_from_db()
     assert lost.state == ImportState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("error", "state"), [(DataError, ImportState.FAILED), (OperationalError, ImportState.READING)], ids=["data", "away"]
+)
+def test_what_the_database_refuses_to_store_is_not_tried_again(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch, error: type[Exception], state: ImportState
+) -> None:
+    monkeypatch.setattr(lead_imports, "SMALL_FILE", 0)
+    waiting = lead_imports.upload(
+        company=sales.company, file=SimpleUploadedFile("a.csv", b"name\nAda\n"), user=sales.user
+    )
+    monkeypatch.setattr(work, "guess_columns", Mock(side_effect=error("no such text")))
+
+    with pytest.raises(error) if state == ImportState.READING else nullcontext():
+        assert not work.advance(waiting.pk)
+
+    waiting.refresh_from_db()
+    assert waiting.state == state
+    assert LeadImportFile.objects.exists() == (state == ImportState.READING)
+    assert not LeadImportRow.objects.exists()
 
 
 def test_an_import_adds_each_lead_with_its_owner_and_its_history(sales: Membership) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from crm.importing import reading
-from crm.importing.columns import guess_columns
+from crm.importing.columns import Guess, guess_columns, looks_like_value
 from crm.importing.reading import read_table
 from crm.importing.spreadsheets import UnreadableFile
 
@@ -51,6 +51,7 @@ def test_without_a_header_the_first_row_is_a_lead() -> None:
 
 def test_columns_of_one_name_stay_apart() -> None:
     assert read_table(b"name,name,,name (2)\nAda,B,C,D\n").header == ["name", "name (2)", "Column 3", "name (2) (2)"]
+    assert read_table(b"name (2),name,name\nAda,B,C\n").header == ["name (2)", "name", "name (3)"]
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,14 @@ def test_what_a_text_has_many_times_is_no_delimiter() -> None:
     table = read_table(b'first name,notes\nAda,"a|b\nc|d\ne|f\ng|h"\n')
 
     assert table.header == ["first name", "notes"]
+
+
+def test_a_long_text_is_no_address_and_is_not_tried_as_one() -> None:
+    """The pattern takes seconds for such a cell of 20,000 characters."""
+    for cell in ("a@b." + "x" * 251, "a@" + "." * 20_000 + "@", "1" * 255):
+        assert guess_columns(["?"], [[cell]], {}) == [Guess("", is_sure=True)]
+        assert not looks_like_value(cell)
+    assert looks_like_value("a@b." + "x" * 250)
 
 
 def test_columns_are_guessed_by_name_or_else_by_what_is_in_them() -> None:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from crm.importing import spreadsheets
-from crm.importing.reading import read_table
+from crm.importing.reading import LONGEST_CELL, read_table
 from crm.importing.spreadsheets import UnreadableFile
+from tests.crm.importing.malformed_spreadsheets import claiming, packed, parts_of, workbook
 from tests.crm.importing.spreadsheet_files import archive, ods, text_row, xlsx
 
 LEADS = text_row(1, "Name", "E-mail") + text_row(2, "Ada", "ada@example.com")
@@ -47,13 +48,52 @@ def test_an_ods_file_is_read_too() -> None:
         (lambda: xlsx(""), "empty"),
         (lambda: xlsx(), "can.t be read|empty"),
         (lambda: xlsx(LEADS + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'), "too large"),
-        pytest.param(lambda: xlsx(LEADS + text_row(3, "x" * 80_000_000)), "too large", marks=pytest.mark.thorough),
+        (lambda: workbook('<row r="2"><c r="A2" s="1"><v>-1e300</v></c></row>'), "can.t be read"),
+        (lambda: workbook('<row r="2"><c r="A2" s="2"><v>1e300</v></c></row>'), "can.t be read"),
+        (lambda: packed(" ", megabytes=65), "too large"),
+        (lambda: packed(" ", megabytes=65, is_honest=False), "can.t be read"),
+        pytest.param(
+            lambda: packed("<row><c><v>1</v></c></row>", megabytes=63), "more than", marks=pytest.mark.thorough
+        ),
     ],
-    ids=["another archive", "cut off", "an empty sheet", "no sheet", "the far corner", "a bomb"],
+    ids=[
+        "another archive",
+        "cut off",
+        "an empty sheet",
+        "no sheet",
+        "the far corner",
+        "no date at all",
+        "endless",
+        "a bomb",
+        "a bomb that says it is none",
+        "the largest that is read",
+    ],
 )
 def test_what_can_t_be_read_is_refused_in_a_sentence(content: Callable[[], bytes], sentence: str) -> None:
     with pytest.raises(UnreadableFile, match=sentence):
         list(read_table(content()).rows)
+
+
+def test_what_would_unpack_to_too_much_is_refused_before_it_is_unpacked() -> None:
+    """There is nothing in these: whoever unpacks them can't read them."""
+    for megabytes, sentence in ((63, "can.t be read"), (65, "too large"), (2_000, "too large")):
+        with pytest.raises(UnreadableFile, match=sentence):
+            read_table(claiming(megabytes))
+
+
+def test_a_sheet_is_named_by_what_can_be_read_of_its_name() -> None:
+    parts = parts_of(xlsx(LEADS, ""))
+    parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(b"Sheet 1", b"A&#10;\xe2\x80\xaeb" + b"x" * 90)
+
+    [note] = read_table(archive(parts)).notes
+
+    assert note == f"The file has 2 sheets, of which “Ab{'x' * 38}” is read."
+
+
+def test_of_a_long_cell_the_beginning_is_kept() -> None:
+    [row] = read_table(xlsx(text_row(1, "Name", "Notes") + text_row(2, "Ada", "x" * 200_000))).rows
+
+    assert [len(cell) for cell in row.cells] == [3, LONGEST_CELL]
 
 
 def test_a_reader_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,15 +8,16 @@ from django.core.exceptions import ValidationError
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from crm.models import ApiKey, Attachment, Change, CrmEvent, Deal, Lead
+from crm.models import ApiKey, Attachment, Change, CrmEvent, Deal, Lead, Note
 from crm.models import file_storage as storage
-from crm.models.attachment import MAX_BYTES
+from crm.models.attachment import MAX_BYTES, MAX_ON_NOTE
 from crm.models.file_storage import StorageFailed
 from crm.models.lead import PersonErased
 from crm.models.roles import Role
 from crm.models.tracking import DeletedMeanwhile
 from crm.services.attachments import add_files, may_delete, stored
-from tests.conftest import join, make_deal, make_lead
+from crm.services.notes import delete_note
+from tests.conftest import join, make_deal, make_lead, make_note
 from tests.crm.files import AWAY, CONTENT, content_of, make_file, names_stored, upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -169,6 +170,38 @@ def test_a_full_company_is_told_so_and_another_is_not(sales, other_company, lead
 
     assert "no room left. Your company's files have 683.6\xa0KB of 1.0\xa0MB." in refusal.value.message
     assert (Attachment.objects.count(), len(names_stored())) == (2, 2)
+
+
+def test_a_note_has_room_for_so_many_files(sales, lead):
+    note = make_note(sales, lead)
+    for _ in range(MAX_ON_NOTE):
+        make_file(sales, note)
+    make_file(sales, lead)
+
+    with pytest.raises(ValidationError, match="files can be kept on a note"):
+        make_file(sales, note)
+
+    assert len(names_stored()) == MAX_ON_NOTE + 1
+
+
+def test_nothing_is_kept_on_a_note_that_has_been_deleted_meanwhile(sales, lead):
+    note = make_note(sales, lead)
+    delete_note(note=Note.objects.get())
+
+    with pytest.raises(ValidationError, match="note has since been deleted"):
+        make_file(sales, note)
+
+    assert (Attachment.objects.count(), names_stored()) == (0, set())
+
+
+def test_a_note_on_a_deal_that_was_moved_still_takes_files(sales, lead):
+    deal, other = make_deal(lead), make_lead(lead.company, first_name="Grace", email="")
+    make_note(sales, deal)
+    Deal.objects.filter(pk=deal.pk).update(lead=other)
+
+    file = make_file(sales, Note.objects.get())
+
+    assert (file.lead, file.deal, file.note) == (lead, deal, Note.objects.get())
 
 
 def test_a_lead_has_room_for_so_many_files(sales, lead, monkeypatch):

@@ -10,7 +10,7 @@ from crm.models import file_storage as storage
 from crm.services.attachments import delete_file, sweep
 from crm.services.editing import delete
 from crm.services.erasure import erase_lead
-from tests.conftest import make_deal, make_lead
+from tests.conftest import make_deal, make_lead, make_note
 from tests.crm.files import make_file, names_stored, put
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -77,7 +77,7 @@ def test_files_go_with_their_company(sales, lead, after_commit):
 def test_an_erasure_deletes_the_files_on_the_person_and_their_deals(sales, lead):
     other = make_lead(lead.company, first_name="Grace", email="")
     moved = make_deal(other)
-    for subject in (lead, make_deal(lead), moved):
+    for subject in (lead, make_deal(lead), moved, make_note(sales, lead), make_note(sales, moved)):
         make_file(sales, subject)
     kept = make_file(sales, other)
     Deal.objects.filter(pk=moved.pk).update(lead=lead)

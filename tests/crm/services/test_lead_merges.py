@@ -97,6 +97,16 @@ def test_deals_tasks_tags_and_history_follow(company, sales, kept, gone):
     assert "Merge: P. Dekker → Pieter Dekker" in titles
 
 
+def test_what_is_added_to_a_note_goes_back_with_it(company, sales, kept, gone):
+    note = Note.objects.create(company=company, lead=gone, text="Called")
+    merge = merge_leads(kept=kept, gone=gone)
+    on_note, on_lead = make_file(sales, again(note)), make_file(sales, kept)
+
+    undo_merge(merge=merge)
+
+    assert [again(row).lead for row in (note, on_note, on_lead)] == [gone, gone, kept]
+
+
 def test_an_undo_brings_everything_back(company, sales, kept, gone):
     file = make_file(sales, make_deal(gone))
     make_task(sales, lead=gone)

@@ -13,7 +13,7 @@ from crm.models import file_storage as storage
 from crm.models.attachment import MAX_BYTES
 from crm.models.roles import Role
 from crm.services.undo import undo
-from tests.conftest import join, make_deal, make_lead
+from tests.conftest import join, make_deal, make_lead, make_note
 from tests.crm.files import AWAY, CONTENT, content_of, make_file, names_stored, upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -55,10 +55,47 @@ def test_a_file_on_a_deal_is_on_its_page_and_not_on_that_of_its_lead(client_as, 
     assert Attachment.objects.get().lead == lead
 
 
+@pytest.mark.parametrize("about", ["lead", "deal"])
+def test_files_on_a_note_are_shown_with_it_and_not_among_those_of_its_lead_or_deal(client_as, sales, lead, about):
+    subject = make_deal(lead) if about == "deal" else lead
+    note, client = make_note(sales, subject), client_as(sales)
+    path = f"/notes/{note.pk}/files/"
+
+    answer = client.post(path, {"file": [upload("Offer.pdf"), upload("Seats.csv", b"a,b")]})
+
+    page = told(answer, client)
+    assert answer.url == subject.get_absolute_url()
+    assert "2 files were added." in page
+    timeline, files = page.split('id="timeline"')[1], page.split('id="files"')[1]
+    assert "<bdi>Offer.pdf</bdi>" in timeline.split("</ol>")[0]
+    assert "No files yet." in files
+    assert path in page
+    kept = set(Attachment.objects.values_list("name", "lead", "deal", "note"))
+    on_deal = subject.pk if about == "deal" else None
+    assert kept == {(name, lead.pk, on_deal, note.pk) for name in ("Offer.pdf", "Seats.csv")}
+    form = client.get(path).content.decode()
+    assert "Seats.csv" in form
+    assert "Wants forty seats" in form
+
+
+def test_a_note_that_is_deleted_takes_its_files_along(client_as, sales, lead, django_capture_on_commit_callbacks):
+    note, client = make_note(sales, lead), client_as(sales)
+    path = f"/notes/{note.pk}/delete/"
+    assert "with its files" not in client.get(path).content.decode()
+    make_file(sales, note)
+    other = make_file(sales, lead)
+
+    assert "with its files" in client.get(path).content.decode()
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post(path)
+
+    assert Attachment.objects.get() == other
+    assert names_stored() == {other.stored_as}
+
+
 def test_the_routes_that_take_files_are_those_that_the_web_server_lets_them_through_to(company, lead):
-    assert [bool(UPLOAD_PATHS.fullmatch(f"/{noun}s/{lead.pk}/files/")) for noun in ("lead", "deal", "task")] == [
-        True, True, False,
-    ]  # fmt: skip
+    nouns = ("lead", "deal", "note", "task")
+    assert [bool(UPLOAD_PATHS.fullmatch(f"/{noun}s/{lead.pk}/files/")) for noun in nouns] == [True, True, True, False]
     assert LONGEST_UPLOAD > MAX_BYTES
 
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from crm.accounts.bodies import UPLOAD_PATHS
-from crm.models import AuditEntry, ImportState, Lead, LeadImport, Membership
+from crm.models import AuditEntry, ImportState, Lead, LeadImport, LeadImportRow, Membership
 from crm.services import lead_imports
 from tests.crm.importing.uploading import HEADER, PEOPLE, run, upload, work_on
 
@@ -136,6 +136,17 @@ def test_a_large_file_is_left_to_a_worker(client: Client, monkeypatch: pytest.Mo
     assert LeadImport.objects.get().state == ImportState.READING
     lead_imports.work_through(lambda: True)
     assert LeadImport.objects.get().state == ImportState.READY
+
+
+def test_a_small_file_with_many_rows_is_left_to_a_worker(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lead_imports, "CHUNK", 1)
+
+    pages = [send(client, b"Name\n" + b"Ada\n" * rows).content.decode() for rows in (5, 6)]
+
+    assert ["Reading the file" in page for page in pages] == [False, True]
+    assert not LeadImportRow.objects.filter(lead_import__state=ImportState.READING).exists()
+    lead_imports.work_through(lambda: True)
+    assert set(LeadImport.objects.values_list("state", "row_count")) == {("ready", 5), ("ready", 6)}
 
 
 def test_undo_from_the_report(client: Client, sales: Membership) -> None:
