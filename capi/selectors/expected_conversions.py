@@ -23,7 +23,7 @@ def of_new_leads(company: Company, kind: CrmEventKind, now: int, later: int) -> 
     a rule that counts people may know some of theirs.
     """
     rules = ConversionRule.objects.for_company(company).active().filter(crm_event=kind)
-    return [ExpectedConversions(str(rule), now, later) for rule in rules if now + later]
+    return [ExpectedConversions(rule.pk, str(rule), now, later) for rule in rules if now + later]
 
 
 def _of_rule(rule: ConversionRule, leads: LeadQuerySet) -> ExpectedConversions:
@@ -34,9 +34,9 @@ def _of_rule(rule: ConversionRule, leads: LeadQuerySet) -> ExpectedConversions:
     if rule.counts_people:
         addresses = shared.exclude(email="").values_list("email", flat=True)
         now, later = len(people_to_count(rule, addresses)), shared.filter(email="").count()
-        return ExpectedConversions(rule.name, now=now, later=later)
+        return ExpectedConversions(rule.pk, str(rule), now=now, later=later)
     counts = shared.aggregate(now=Count("pk", filter=~Q(email="")), later=Count("pk", filter=Q(email="")))
-    return ExpectedConversions(str(rule), **counts)
+    return ExpectedConversions(rule.pk, str(rule), **counts)
 
 
 def reported_kinds(company: Company) -> set[str]:

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 
 from crm.api.authentication import Caller
-from crm.api.fields import WholeNumber
+from crm.api.fields import Moment, WholeNumber
 from crm.api.filters import MAX_ID
 from crm.api.list_filters import ListFiltersField, check_filters, filtered, list_filter
 from crm.api.permissions import RolePermission
@@ -22,6 +22,8 @@ from crm.services.lead_changes import Confirmed, TargetArchived, TargetGone, lea
 
 IDS_AT_MOST: Final = 10_000
 LARGEST_COUNT: Final = 2**31 - 1
+RULES_AT_MOST: Final = 1_000
+OTHER_CHANGE: Final = "This is of the preview of another change. Ask for a preview of this one."
 REQUIRED: Final = "This field is required."
 LEFT_OUT: Final = "There is nothing to choose here: leave it out."
 NO_SELECTION: Final = "Choose leads by their ids (leads) or by filters of the list (filters)."
@@ -106,11 +108,17 @@ class AskedChangeSerializer(StrictBody):
 
 
 class ConfirmationSerializer(StrictBody):
-    """What a preview has told: so many leads and conversions at most, of leads that nobody has changed since."""
+    """What a preview has told: this change, of so many leads at most that nobody has changed since.
 
+    It sends so many conversions at most, by the rules with these ids.
+    """
+
+    kind = serializers.ChoiceField(choices=BulkKind.choices, **one_of(BulkKind))
+    target = WholeNumber(allow_null=True, min_value=1, max_value=MAX_ID)
     leads = WholeNumber(min_value=1, max_value=LARGEST_COUNT)
     conversions = WholeNumber(min_value=0, max_value=LARGEST_COUNT)
-    asked_at = serializers.DateTimeField()
+    rules = serializers.ListField(child=WholeNumber(min_value=1, max_value=MAX_ID), max_length=RULES_AT_MOST)
+    asked_at = Moment()
 
 
 class ConfirmedChangeSerializer(AskedChangeSerializer):
@@ -118,9 +126,17 @@ class ConfirmedChangeSerializer(AskedChangeSerializer):
 
     confirm = ConfirmationSerializer()
 
+    def validate(self, attrs: Any) -> Any:
+        """Raise ValidationError for the `confirm` of another change, too."""
+        valid, confirm = super().validate(attrs), attrs["confirm"]
+        if (confirm["kind"], confirm["target"]) != (valid["kind"], valid.get("target")):
+            raise serializers.ValidationError({"confirm": [OTHER_CHANGE]})
+        return valid
+
     @property
     def confirmed(self) -> Confirmed:
-        return Confirmed(**self.validated_data["confirm"])
+        confirm = self.validated_data["confirm"]
+        return Confirmed(confirm["leads"], confirm["conversions"], confirm["asked_at"], frozenset(confirm["rules"]))
 
 
 class RuleConversionsSerializer(serializers.Serializer[Any]):
@@ -168,8 +184,12 @@ class PreviewSerializer(serializers.Serializer[BulkQuestion]):
     def get_confirm(self, question: BulkQuestion) -> Any:
         if not question.lead_count:
             return None
-        confirmed = Confirmed(question.lead_count, question.conversion_count, question.asked_at)
-        return ConfirmationSerializer(confirmed).data
+        change = question.change
+        confirm = {
+            "kind": change.kind, "target": change.target.pk if change.target else None, "leads": question.lead_count,
+            "conversions": question.conversion_count, "rules": sorted(question.rules), "asked_at": question.asked_at,
+        }  # fmt: skip
+        return ConfirmationSerializer(confirm).data
 
 
 class ResultsSerializer(serializers.Serializer[Any]):

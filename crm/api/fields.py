@@ -1,6 +1,7 @@
 """Strict serializer fields, and references to rows of the same company."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -40,6 +41,17 @@ class WholeNumber(serializers.IntegerField):
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class Moment(serializers.DateTimeField):
+    """A date and time with its offset from UTC. Rejects one without: DRF would take it for UTC."""
+
+    default_error_messages = {"no_offset": "Write it with its offset from UTC, as in 2027-02-01T09:30:00Z."}
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if value.tzinfo is None:
+            self.fail("no_offset")
+        return super().enforce_timezone(value)
 
 
 # OpenAPI's format "time" is of a time with an offset from UTC.

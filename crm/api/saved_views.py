@@ -3,9 +3,12 @@
 from collections.abc import Collection
 from typing import Any, Final
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from crm.api.authentication import Caller
 from crm.api.fields import Text
@@ -14,14 +17,14 @@ from crm.api.schema import DETAIL
 from crm.api.serializers import StrictSerializer
 from crm.api.views import WritableViewSet
 from crm.api.viewsets import Conflict
-from crm.models import FieldSubject, Lead, Membership, SavedView
+from crm.models import Company, FieldSubject, Lead, Membership, SavedView
 from crm.models.roles import Action
 from crm.models.saved_view import SavedViewQuerySet
 from crm.selectors.custom_fields import fields_in_use
 from crm.selectors.leads import COLUMNS_AT_MOST, SORTABLE, all_columns, is_sorted_by
 from crm.services.saved_views import ViewGone, ViewRefused, delete_view, query_of, save_view
 
-NOT_CHANGEABLE: Final = "Only the person who made this view can change it, or else an admin if it is shared."
+NOT_CHANGEABLE: Final = "This view can be changed by whoever made it, and by admins if it is shared."
 NO_SORT: Final = f"Choose one of: {', '.join(SORTABLE)}. A - in front of it sorts the other way round."
 FILTERS, SORT, COLUMNS = "filters", "sort", "column_keys"
 
@@ -133,6 +136,12 @@ class SavedViewViewSet(WritableViewSet[SavedView]):
         if self.action != "retrieve" and not view.may_be_changed_by(self.caller):
             raise Conflict(NOT_CHANGEABLE)
         return view
+
+    # Nobody changes the row between the check and the save, and no erasure takes a source out of it.
+    @transaction.atomic
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        Company.objects.hold(self.caller.company_id)
+        return super().update(request, *args, **kwargs)
 
     def perform_destroy(self, instance: Any) -> None:
         delete_view(view=instance)

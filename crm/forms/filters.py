@@ -64,8 +64,12 @@ class UntilFilter(django_filters.DateFilter):  # type: ignore[misc]
         return rows.filter(**{f"{self.field_name}__lt": start_of(day + timedelta(days=1))})
 
 
+ISO: Final = ["%Y-%m-%d"]
+
+
 def _days(field_name: str, label: str) -> dict[str, Any]:
-    return {"field_name": field_name, "label": label, "widget": forms.DateInput({"type": "date"})}
+    widget = forms.DateInput({"type": "date"})
+    return {"field_name": field_name, "label": label, "widget": widget, "input_formats": ISO}  # as browsers send it
 
 
 YES_OR_NO: Final = [("True", "Yes"), ("False", "No")]

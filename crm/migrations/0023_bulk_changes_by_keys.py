@@ -18,6 +18,11 @@ class Migration(migrations.Migration):
             name='api_key',
             field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='crm.apikey'),
         ),
+        migrations.AddField(
+            model_name='bulkchange',
+            name='rules',
+            field=models.JSONField(null=True),
+        ),
         migrations.AddIndex(
             model_name='bulkchange',
             index=models.Index(condition=models.Q(('api_key__isnull', False)), fields=['api_key'], name='bulk_changes_by_api_key'),

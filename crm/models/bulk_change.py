@@ -116,6 +116,7 @@ class BulkChange(models.Model):
         db_default=Now()
     )  # when its member saw the question: what is changed later is left alone
     conversions = models.PositiveIntegerField(default=0, db_default=0)  # confirmed, and not used up by what is done
+    rules = models.JSONField(null=True)  # the ids of those that may send them; null in rows of earlier versions
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
 

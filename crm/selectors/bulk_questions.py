@@ -32,6 +32,11 @@ class BulkQuestion:
     def conversion_count(self) -> int:
         return self.expected.conversion_count if self.expected else 0
 
+    @property
+    def rules(self) -> frozenset[int]:
+        """The ids of the rules that would send them."""
+        return self.expected.rules if self.expected else frozenset()
+
 
 def bulk_question(company: Company, change: LeadChange, leads: LeadQuerySet) -> BulkQuestion:
     """The question about these leads of the company."""
@@ -49,13 +54,12 @@ def bulk_question(company: Company, change: LeadChange, leads: LeadQuerySet) -> 
 def confirmed_leads(change: LeadChange, leads: LeadQuerySet, confirmed: Confirmed) -> LeadQuerySet:
     """Those of the leads that nobody has added or changed since the question, by id.
 
-    Raises MoreThanConfirmed if more conversions would be sent by now, or if it was asked too long ago.
+    Raises MoreThanConfirmed if more conversions or others would be sent by now, or if it was asked too long ago.
     """
     if not timedelta() <= timezone.now() - confirmed.asked_at < ANSWERED_WITHIN:
         raise MoreThanConfirmed
     leads = leads.filter(updated_at__lte=confirmed.asked_at)
-    expected = _expected(change, leads)
-    if not confirmed.leads or (expected and expected.conversion_count > confirmed.conversions):
+    if not confirmed.leads or not confirmed.covers(_expected(change, leads)):
         raise MoreThanConfirmed
     return leads.order_by("pk")
 

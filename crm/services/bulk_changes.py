@@ -47,11 +47,12 @@ CHUNK: Final = 500
 DELETED_CHUNK: Final = 25  # a lead goes with its deals, notes and files, in some twenty statements
 AT_WORK_AT_MOST: Final = 5  # of a company: one that runs, and those that wait for it
 NOTHING: Final = "No lead matches these filters now."
+NONE_LEFT: Final = "Nothing was changed: none of these leads is left that nobody has changed since you were asked."
 BUSY: Final = f"Your company has {AT_WORK_AT_MOST} bulk changes at work. Wait until one is done, or cancel it."
 FAILED: Final = "Something went wrong on our side. Try again, or ask your operator to check the log."
 TOO_SLOW: Final = "The database took too long. What was changed by then stays changed. Try again with fewer leads."
 MORE_CONVERSIONS: Final = (
-    "More conversions than were confirmed would be sent by now, because a rule or a status has been changed since. "
+    "More or other conversions than were confirmed would be sent by now: a rule or a status has been changed since. "
     "What was changed by then stays changed. Ask for the rest again."
 )
 NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer do this."
@@ -101,7 +102,7 @@ def start(
         if count > confirmed.leads:
             raise MoreThanConfirmed
         if not count:
-            raise ValidationError(NOTHING)
+            raise ValidationError(NONE_LEFT)
         target = change.target.pk if change.target else None
         new = BulkChange.objects.create(
             company=company,
@@ -113,6 +114,7 @@ def start(
             done={LeadResult.SINCE.value: confirmed.leads - count},
             asked_at=confirmed.asked_at,
             conversions=confirmed.conversions,
+            rules=None if confirmed.rules is None else sorted(confirmed.rules),
         )
         BulkSelection.objects.create(company=company, bulk_change=new, keys=packed)
         _record(author, change, count, filters, about=new)
@@ -203,7 +205,7 @@ def _change_next(bulk_change: BulkChange, change: LeadChange) -> None:
     keys = BulkSelection.objects.get(bulk_change=bulk_change).read()
     size = DELETED_CHUNK if change.kind == BulkKind.DELETE else CHUNK
     chunk = keys[bulk_change.reached : bulk_change.reached + size]
-    confirmed = Confirmed(len(chunk), bulk_change.conversions, bulk_change.asked_at)
+    confirmed = Confirmed(len(chunk), bulk_change.conversions, bulk_change.asked_at, _rules(bulk_change))
     done = change_leads(company=bulk_change.company, change=change, keys=chunk, confirmed=confirmed)
     bulk_change.state = BulkState.RUNNING
     bulk_change.reached += len(chunk)
@@ -211,6 +213,10 @@ def _change_next(bulk_change: BulkChange, change: LeadChange) -> None:
     bulk_change.refusals = add_counts(bulk_change.refusals, dict(done.refusals))
     bulk_change.conversions -= done.conversions
     bulk_change.save(update_fields=["state", "reached", "done", "refusals", "conversions"])
+
+
+def _rules(bulk_change: BulkChange) -> frozenset[int] | None:
+    return None if bulk_change.rules is None else frozenset(bulk_change.rules)
 
 
 def _record(

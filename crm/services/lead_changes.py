@@ -27,7 +27,7 @@ from crm.models import (
 )
 from crm.models.lead import LeadQuerySet, PersonErased
 from crm.services.editing import change_owner, change_status, delete
-from crm.services.status_changes import status_change
+from crm.services.status_changes import StatusChange, status_change
 from crm.services.tags import put_tag, take_tag
 
 TARGETS: Final[Mapping[BulkKind, Any]] = {
@@ -41,11 +41,21 @@ LONGEST_REASON: Final = 200  # characters
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What somebody has agreed to, and when they were asked. More than that is done to no one."""
+    """What somebody has agreed to, and when they were asked. More than that is done to no one.
+
+    `rules`: the ids of those that may send the conversions; None for what was confirmed before they were kept.
+    """
 
     leads: int
     conversions: int
     asked_at: datetime
+    rules: frozenset[int] | None
+
+    def covers(self, expected: StatusChange | None) -> bool:
+        """True unless more conversions would be sent, or any by another rule."""
+        if expected is None:
+            return True
+        return expected.conversion_count <= self.conversions and (self.rules is None or expected.rules <= self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,7 @@ class ChangedLeads:
 
 
 class MoreThanConfirmed(Exception):
-    """More leads match by now, or more conversions would be sent, than have been confirmed. Nothing was changed."""
+    """More leads match by now, or more or other conversions would be sent, than were confirmed. Nothing was changed."""
 
 
 class TargetGone(Exception):
@@ -108,9 +118,10 @@ def change_leads(
     held = _locked(company, change, keys)
     since = _changed_since(change, held, confirmed.asked_at) if confirmed else set()
     due = [pk for pk in held if pk not in since]
-    conversions = _conversions(change, due)
-    if confirmed and conversions > confirmed.conversions:
+    expected = _expected(change, due)
+    if confirmed and not confirmed.covers(expected):
         raise MoreThanConfirmed
+    conversions = expected.conversion_count if expected else 0
     left: dict[str, int] = {LeadResult.GONE: len(keys) - len(held), LeadResult.SINCE: len(since)}
     try:
         changed = _change(change, due)
@@ -141,10 +152,9 @@ def _changed_since(change: LeadChange, held: Collection[int], asked_at: datetime
     return set(Lead.objects.filter(changed, pk__in=held).values_list("pk", flat=True))
 
 
-def _conversions(change: LeadChange, due: Collection[int]) -> int:
-    if not isinstance(change.target, LeadStatus):
-        return 0
-    return status_change(Lead.objects.filter(pk__in=due), change.target).conversion_count
+def _expected(change: LeadChange, due: Collection[int]) -> StatusChange | None:
+    is_status = isinstance(change.target, LeadStatus)
+    return status_change(Lead.objects.filter(pk__in=due), change.target) if is_status else None
 
 
 def _one_by_one(change: LeadChange, held: Collection[int]) -> tuple[Counter[str], Counter[str]]:

@@ -35,9 +35,9 @@ class ViewGone(ViewRefused):
 def save_view(*, view: SavedView, fields: Collection[str] | None = None) -> SavedView:
     """Save a new or changed view; of the latter, only these `fields` if they are named.
 
-    Raises ViewRefused for a second one of a name or one too many, and ViewGone.
+    Raises ViewRefused for a second one of a name, one too many, or a source that is gone, and ViewGone.
     """
-    Company.objects.hold(view.company_id)
+    Company.objects.hold(view.company_id)  # as an erasure does, so no source comes back that it takes out of views
     is_of_keys = view.owner_id is None
     others = SavedView.objects.for_company(view.company_id).filter(owner=view.owner_id).exclude(pk=view.pk)
     if others.filter(name=view.name).exists():
@@ -46,6 +46,8 @@ def save_view(*, view: SavedView, fields: Collection[str] | None = None) -> Save
         raise ViewRefused(TOO_MANY_OF_KEYS if is_of_keys else TOO_MANY)
     if not view._state.adding and not SavedView.objects.select_for_update().filter(pk=view.pk).first():
         raise ViewGone
+    if (fields is None or "query" in fields) and not _has_source(view):
+        raise ViewRefused(BROKEN)
     view.save(update_fields=fields)
     return view
 
@@ -56,10 +58,6 @@ def query_of(filters: Iterable[tuple[str, str]], sort: str) -> str:
     if len(query) > LONGEST_QUERY:
         raise ViewRefused(TOO_LONG)
     return query
-
-
-def change_filters(*, view: SavedView, query: str) -> None:
-    SavedView.objects.filter(pk=view.pk).update(query=query)
 
 
 def change_columns(*, view: SavedView, columns: Sequence[str]) -> None:
@@ -79,7 +77,17 @@ def forget_source(lead: Lead) -> None:
         filters = parse_qsl(view.query)
         if ("source", source) in filters:
             kept = [(name, NO_SOURCE if name == "source" else value) for name, value in filters]
-            change_filters(view=view, query=urlencode(kept))
+            SavedView.objects.filter(pk=view.pk).update(query=urlencode(kept))
+
+
+def _has_source(view: SavedView) -> bool:
+    """False if it filters by a source that no lead and no list has any more."""
+    source, company = view.filters.get("source", NO_SOURCE), view.company_id
+    return (
+        source == NO_SOURCE
+        or LeadSource.objects.for_company(company).filter(name=source).exists()
+        or Lead.objects.for_company(company).filter(source=source).exists()
+    )
 
 
 def delete_view(*, view: SavedView) -> None:

@@ -15,6 +15,7 @@ from crm.models.lead import LeadQuerySet
 class ExpectedConversions:
     """How many conversions a `rule` would send: `now`, and `later` for leads whose data is incomplete."""
 
+    rule_id: int
     rule: str
     now: int
     later: int = 0
@@ -39,6 +40,11 @@ class StatusChange:
     @property
     def conversion_count(self) -> int:
         return sum(expected.total for expected in self.conversions)
+
+    @property
+    def rules(self) -> frozenset[int]:
+        """The ids of the rules that would send any."""
+        return frozenset(expected.rule_id for expected in self.conversions)
 
 
 def status_change(leads: LeadQuerySet, status: LeadStatus) -> StatusChange:

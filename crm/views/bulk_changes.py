@@ -40,9 +40,9 @@ from crm.views.undo import tell
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 CHANGE, TO = "change", "to"  # parameters of the URL, next to those of the filters
-COUNT, CONVERSIONS, ASKED_AT = "count", "conversions", "asked_at"  # what has been confirmed
+COUNT, CONVERSIONS, RULES, ASKED_AT = "count", "conversions", "rules", "asked_at"  # what has been confirmed
 BROKEN: Final = "Nothing was changed: a filter of this list no longer works. Clear it first."
-MORE: Final = "Nothing was changed yet: by now, it is about more leads or conversions than before. Check it again."
+MORE: Final = "Nothing was changed yet: by now, it is about more leads or conversions, or other rules. Check it again."
 
 
 def question_address(filters: str, change: LeadChange) -> str:
@@ -120,6 +120,7 @@ def _question(
             COUNT: question.lead_count,
             ASKED_AT: question.asked_at.isoformat(),
             CONVERSIONS: question.conversion_count,
+            RULES: " ".join(map(str, sorted(question.rules))),
         },
     }
 
@@ -131,7 +132,8 @@ def _make(
 
     Raises MoreThanConfirmed, and ValidationError.
     """
-    confirmed = Confirmed(number_in(request, COUNT, 0), number_in(request, CONVERSIONS, 0), _asked_at(request))
+    rules = frozenset(int(each) for each in request.POST.get(RULES, "").split() if is_number(each))
+    confirmed = Confirmed(number_in(request, COUNT, 0), number_in(request, CONVERSIONS, 0), _asked_at(request), rules)
     keys = confirmed_leads(change, leads, confirmed).values_list("pk", flat=True)
     if confirmed.leads > AT_ONCE:
         start = partial(
@@ -147,7 +149,7 @@ def _make(
     if len(few) > confirmed.leads:
         raise MoreThanConfirmed
     if not few:
-        raise ValidationError(bulk_changes.NOTHING)
+        raise ValidationError(bulk_changes.NONE_LEFT)
     done = bulk_changes.change_at_once(
         membership=request.membership, change=change, keys=few, confirmed=confirmed, filters=filters
     )

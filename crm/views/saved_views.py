@@ -1,5 +1,6 @@
 """Saved views of the leads list, and its columns."""
 
+from collections.abc import Collection
 from urllib.parse import parse_qsl, urlencode
 
 from django.contrib import messages
@@ -18,7 +19,6 @@ from crm.services.saved_views import (
     BROKEN,
     ViewRefused,
     change_columns,
-    change_filters,
     choose_columns,
     delete_view,
     query_of,
@@ -49,7 +49,7 @@ def saved_view_edit(request: MemberRequest, pk: int) -> HttpResponse:
     """Rename or share a view."""
     view = _changeable(request, pk)
     form = SavedViewForm(request.POST or None, instance=view)
-    if form.is_valid() and _is_saved(form):
+    if form.is_valid() and _is_saved(form, fields=form.changed_data):
         return redirect(_address(view))
     return render(request, "crm/saved_views/form.html", {"form": form, "view": view, "cancel_url": _address(view)})
 
@@ -61,9 +61,9 @@ def saved_view_update(request: MemberRequest, pk: int) -> HttpResponse:
     view = _changeable(request, pk)
     try:
         view.query = shown_in(request)
+        save_view(view=view, fields=["query"])
     except ViewRefused as refusal:
         return _refused(request, refusal)
-    change_filters(view=view, query=view.query)
     messages.success(request, f"{view} now has these filters.")
     return redirect(_address(view))
 
@@ -95,10 +95,10 @@ def lead_columns(request: MemberRequest) -> HttpResponse:
     return redirect(back_to(request, default=reverse("leads")))
 
 
-def _is_saved(form: SavedViewForm) -> bool:
-    """Save the view. False if that was refused; the form then says why."""
+def _is_saved(form: SavedViewForm, fields: Collection[str] | None = None) -> bool:
+    """Save the view, or these fields of it. False if that was refused; the form then says why."""
     try:
-        save_view(view=form.instance)
+        save_view(view=form.instance, fields=fields)
     except ViewRefused as refusal:
         form.add_error("name", str(refusal))
         return False

@@ -42,7 +42,7 @@ def member_of(company, role: str = "admin") -> Membership:
 
 def ask(member: Membership, change: LeadChange) -> BulkChange:
     keys = Lead.objects.order_by("pk").values_list("pk", flat=True)
-    confirmed = Confirmed(keys.count(), keys.count(), timezone.now())
+    confirmed = Confirmed(keys.count(), keys.count(), timezone.now(), None)
     return bulk_changes.start(author=member, change=change, keys=keys, confirmed=confirmed, filters=[])
 
 

@@ -219,14 +219,15 @@ def an_organisation_with_another_name(scene: Scene) -> None:
 @way("POST bulk_change_new", fires="lead_qualified")
 def the_status_of_all_leads_that_match(scene: Scene) -> None:
     address = f"/leads/changes/new/?change=status&to={scene.qualified.pk}"
-    scene.web.post(address, {"count": 1, "conversions": 1, "asked_at": timezone.now().isoformat()})
+    scene.web.post(address, scene.web.get(address).context["inputs"])
 
 
 @way("POST bulk_change_cancel", fires="lead_qualified")
 def the_status_of_many_in_the_background(scene: Scene) -> None:
     """The first of two is cancelled before it begins."""
     change = LeadChange(BulkKind.STATUS, scene.qualified)
-    asked = {"change": change, "keys": [scene.lead.pk], "confirmed": Confirmed(1, 1, timezone.now()), "filters": []}
+    confirmed = Confirmed(1, 1, timezone.now(), None)
+    asked = {"change": change, "keys": [scene.lead.pk], "confirmed": confirmed, "filters": []}
     first, _ = [bulk_changes.start(author=scene.member, **asked) for _ in range(2)]
     scene.web.post(f"/leads/changes/{first.pk}/cancel/")
     bulk_changes.work_through(lambda: True)

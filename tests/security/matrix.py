@@ -100,7 +100,9 @@ def _bulk_change(world: World) -> dict[str, Any]:
 
 
 def _confirmed_change(world: World) -> dict[str, Any]:
-    return {**_bulk_change(world), "confirm": {"leads": 1, "conversions": 0, "asked_at": now().isoformat()}}
+    body = _bulk_change(world)
+    confirm = {"kind": body["kind"], "target": body["target"], "leads": 1, "conversions": 0, "rules": []}
+    return {**body, "confirm": {**confirm, "asked_at": now().isoformat()}}
 
 
 def _custom_field(world: World) -> dict[str, Any]:

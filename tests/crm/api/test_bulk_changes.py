@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from capi.models import ConversionEvent
 from crm.api import bulk_changes as endpoint
+from crm.api.bulk_change_bodies import OTHER_CHANGE
 from crm.models import (
     ApiKey,
     AuditEntry,
@@ -68,6 +69,16 @@ def confirmed(script: APIClient, asked: dict[str, Any]) -> dict[str, Any]:
     return {**asked, "confirm": answer.json()["confirm"]}
 
 
+CONFIRM = ("kind", "target", "leads", "conversions", "rules", "asked_at")
+NO_OFFSET = "Write it with its offset from UTC, as in 2027-02-01T09:30:00Z."
+
+
+def confirm_to_tag(tag: Tag) -> dict[str, Any]:
+    """What a preview of giving one lead the tag says now."""
+    asked_at = timezone.now().isoformat()
+    return {"kind": "add_tag", "target": tag.pk, "leads": 1, "conversions": 0, "rules": [], "asked_at": asked_at}
+
+
 def started(script: APIClient, asked: dict[str, Any]) -> BulkChange:
     answer = script.post(URL, confirmed(script, asked))
     assert answer.status_code == 201, answer.json()
@@ -81,7 +92,7 @@ def untouched() -> bool:
 def test_a_preview_has_the_leads_and_what_is_sent_and_changes_nothing(
     script: APIClient, qualified: LeadStatus, leads: list[Lead], make_rule: Any
 ):
-    make_rule("lead_qualified", name="Qualified")
+    rule = make_rule("lead_qualified", name="Qualified")
     Lead.objects.filter(pk=leads[0].pk).update(email="")
     Lead.objects.filter(pk=leads[1].pk).update(status=qualified)
     before = CrmEvent.objects.count()
@@ -97,7 +108,13 @@ def test_a_preview_has_the_leads_and_what_is_sent_and_changes_nothing(
         "unchanged": 1,
         "conversions": [{"rule": "Qualified", "now": 2, "later": 1}],
         "belongings": None,
-        "confirm": {"leads": 4, "conversions": 3},
+        "confirm": {
+            "kind": "status",
+            "target": qualified.pk,
+            "leads": 4,
+            "conversions": 3,
+            "rules": [rule.pk],
+        },
     }
     assert untouched()
     assert CrmEvent.objects.count() == before
@@ -249,6 +266,39 @@ def test_more_conversions_than_were_confirmed_are_not_sent(
     assert untouched()
 
 
+def test_a_rule_in_the_place_of_the_one_that_was_confirmed_sends_nothing(
+    script: APIClient, qualified: LeadStatus, leads: list[Lead], make_rule: Any
+):
+    rule = make_rule("lead_qualified")
+    body = confirmed(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    rule.is_active = False
+    rule.save()
+    make_rule("lead_qualified", "104077")
+
+    answer = script.post(URL, body)
+
+    assert (answer.status_code, answer.json()) == (409, {"detail": endpoint.MORE})
+    assert untouched()
+
+
+def test_neither_does_one_that_comes_while_it_waits_for_fewer_leads(
+    script: APIClient, qualified: LeadStatus, leads: list[Lead], make_rule: Any
+):
+    make_rule("lead_qualified")
+    body = confirmed(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    for lead in leads[:2]:
+        lead.phone = "+31 20 555 0100"
+        lead.save()
+    asked = script.post(URL, body).json()
+    make_rule("lead_qualified", "104077")
+
+    work_through(lambda: True)
+
+    found = script.get(f"{URL}{asked['id']}/").json()
+    assert (found["state"], found["problem"]) == ("stopped", bulk_changes.MORE_CONVERSIONS)
+    assert not Lead.objects.filter(status=qualified).exists()
+
+
 def test_a_rule_that_comes_while_it_waits_stops_it(
     script: APIClient, qualified: LeadStatus, leads: list[Lead], make_rule: Any
 ):
@@ -283,7 +333,7 @@ def test_nothing_is_started_where_no_lead_is_left(script: APIClient, vip: Tag, l
 
     answer = script.post(URL, body)
 
-    assert (answer.status_code, answer.json()) == (409, {"detail": bulk_changes.NOTHING})
+    assert (answer.status_code, answer.json()) == (409, {"detail": bulk_changes.NONE_LEFT})
     assert untouched()
 
 
@@ -326,7 +376,7 @@ def test_without_a_key_the_second_leaves_alone_what_the_first_has_changed(
     work_through(lambda: True)
     second = script.post(URL, body)
 
-    assert (second.status_code, second.json()) == (409, {"detail": bulk_changes.NOTHING})
+    assert (second.status_code, second.json()) == (409, {"detail": bulk_changes.NONE_LEFT})
     assert CrmEvent.objects.filter(kind="lead_qualified").count() == 4
 
 
@@ -383,7 +433,7 @@ def test_a_company_has_a_limit_of_previews_and_starts_for_all_its_keys(
 def test_who_may_edit_leads_may_change_many_and_ops_may_not(company: Company, vip: Tag, leads: list[Lead], role: str):
     asked = started(caller(company, "admin"), {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
     client, body = caller(company, role), {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
-    confirm = {"leads": 1, "conversions": 0, "asked_at": timezone.now().isoformat()}
+    confirm = confirm_to_tag(vip)
 
     answers = [
         client.get(URL),
@@ -533,7 +583,7 @@ def test_bad_input_is_refused_by_name(
 ):
     script = caller(company)
     asked = {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk], **body}
-    confirm = {"leads": 1, "conversions": 0, "asked_at": timezone.now().isoformat()}
+    confirm = confirm_to_tag(vip)
 
     answers = [script.post(PREVIEW, asked), script.post(URL, {**asked, "confirm": confirm})]
 
@@ -596,7 +646,11 @@ def test_ten_thousand_ids_at_most(script: APIClient, vip: Tag):
     ("confirm", "errors"),
     [
         (None, ["This field may not be null."]),
-        ({}, {name: ["This field is required."] for name in ("leads", "conversions", "asked_at")}),
+        ({}, {name: ["This field is required."] for name in CONFIRM}),
+        ({"asked_at": "2027-02-01T09:30:00"}, {"asked_at": [NO_OFFSET]}),
+        ({"rules": ["7"]}, {"rules": {"0": ["A valid integer is required."]}}),
+        ({"kind": "remove_tag"}, [OTHER_CHANGE]),
+        ({"target": 1}, [OTHER_CHANGE]),
         ({"leads": 0}, {"leads": ["Ensure this value is greater than or equal to 1."]}),
         ({"conversions": -1}, {"conversions": ["Ensure this value is greater than or equal to 0."]}),
         ({"more": 1}, {"more": ["There is no such field."]}),
@@ -684,7 +738,7 @@ def test_a_change_is_neither_changed_nor_deleted(company: Company, vip: Tag, lea
 
 
 def test_a_key_that_is_unknown_starts_nothing(vip: Tag, leads: list[Lead]):
-    confirm = {"leads": 1, "conversions": 0, "asked_at": timezone.now().isoformat()}
+    confirm = confirm_to_tag(vip)
     body = {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk], "confirm": confirm}
 
     assert with_key("lm_made-up").post(URL, body).status_code == 401

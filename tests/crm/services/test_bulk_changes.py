@@ -59,7 +59,7 @@ def leads(company: Company) -> list[Lead]:
 
 def ask(member: Membership, change: LeadChange, leads: Sequence[Lead]) -> BulkChange:
     keys = [lead.pk for lead in leads]
-    confirmed = Confirmed(len(keys), len(keys), timezone.now())
+    confirmed = Confirmed(len(keys), len(keys), timezone.now(), None)
     return start(author=member, change=change, keys=keys, confirmed=confirmed, filters=["status"])
 
 
@@ -336,7 +336,7 @@ def test_more_leads_than_were_confirmed_are_not_changed(
             author=sales,
             change=LeadChange(BulkKind.STATUS, qualified),
             keys=keys,
-            confirmed=Confirmed(4, 4, timezone.now()),
+            confirmed=Confirmed(4, 4, timezone.now(), None),
             filters=[],
         )
 
