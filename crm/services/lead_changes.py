@@ -153,8 +153,9 @@ def _changed_since(change: LeadChange, held: Collection[int], asked_at: datetime
 
 
 def _expected(change: LeadChange, due: Collection[int]) -> StatusChange | None:
-    is_status = isinstance(change.target, LeadStatus)
-    return status_change(Lead.objects.filter(pk__in=due), change.target) if is_status else None
+    if not isinstance(change.target, LeadStatus):
+        return None
+    return status_change(Lead.objects.filter(pk__in=due), change.target)
 
 
 def _one_by_one(change: LeadChange, held: Collection[int]) -> tuple[Counter[str], Counter[str]]:
