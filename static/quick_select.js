@@ -230,9 +230,7 @@ function ask() {
 
 function leave(really) {
   isLeaving = really;
-  const main = document.getElementById("main");
-  main.inert = isLeaving; // what is chosen from now on would be lost
-  main.toggleAttribute("data-keeps-toasts", isLeaving); // toasts.js
+  document.getElementById("main").inert = isLeaving; // what is chosen from now on would be lost
 }
 
 // When the browser restores the page from its back/forward cache.

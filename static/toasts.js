@@ -77,22 +77,3 @@ if (toasts) {
   }).observe(toasts, { childList: true });
   toasts.append(...toasts.children); // screen readers read out what is added, not what was there when the page loaded
 }
-
-// On the way to a page with a question, and on from there, they come along: an undo stays possible, an error is read.
-
-const kept = document.createElement("template");
-kept.innerHTML = sessionStorage.getItem("toasts") ?? "";
-sessionStorage.removeItem("toasts");
-for (const next of kept.content.querySelectorAll("[name=next]")) next.value = location.pathname + location.search;
-toasts?.prepend(kept.content);
-
-addEventListener("pagehide", () => {
-  if (toasts && document.querySelector("[data-keeps-toasts]")) sessionStorage.setItem("toasts", asTheyCame());
-});
-
-function asTheyCame() {
-  const copy = toasts.cloneNode(true);
-  for (const ring of copy.querySelectorAll(".countdown")) ring.parentElement.dataset.seconds = ring.dataset.left ?? 0;
-  for (const added of copy.querySelectorAll(".close, .countdown")) added.remove();
-  return copy.innerHTML;
-}

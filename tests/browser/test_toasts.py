@@ -90,20 +90,6 @@ def test_a_toast_with_undo_counts_down_to_when_linkedin_is_told(page: Page, toas
     expect(toast).to_have_count(0)
 
 
-def test_toasts_come_along_to_a_page_with_a_question_and_no_further(page: Page, toast):
-    add_toast(page, tags=UNDO)
-    pass_seconds(page, 10)
-    page.evaluate("document.getElementById('main').dataset.keepsToasts = ''")
-    page.goto(page.server_url + "/deals/")
-
-    expect(toast).to_have_count(1)
-    expect(toast.locator(".countdown")).to_have_attribute("data-left", "20")
-    expect(toast.get_by_role("button", name="Dismiss")).to_have_count(1)
-    expect(toast.locator("[name=next]")).to_have_value("/deals/")
-    page.reload()
-    expect(toast).to_have_count(0)
-
-
 @pytest.mark.sized
 def test_toasts_are_readable_for_everybody(page: Page, sales):
     sign_in(page, sales)
