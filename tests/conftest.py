@@ -32,7 +32,8 @@ pytest_plugins = ["tests.fixtures", "tests.faults.tally"]
 # Playwright's sync API keeps an event loop in this thread; Django would refuse the ORM.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+# The headless shell first: the same engine in a program without windows, with a third less CPU for the same tests.
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
 PASSWORD = "correct horse battery staple"
 SIZES = ("desktop", "phone")
 LONG_TEST = 600  # seconds that a test may take
