@@ -79,6 +79,9 @@ class Task(models.Model):
             models.Index(fields=["lead", "done_at"], name="tasks_of_lead", condition=Q(lead__isnull=False)),
             models.Index(fields=["deal", "done_at"], name="tasks_of_deal", condition=Q(deal__isnull=False)),
             models.Index(fields=["company", "owner", "due_on"], name="open_tasks_of_owner", condition=Q(done_at=None)),
+            models.Index(
+                fields=["company", "owner", "-done_at"], name="done_tasks_of_owner", condition=Q(done_at__isnull=False)
+            ),
         ]
         constraints = [
             # For the order of the list, and for the composite foreign keys of `crm.models.tenancy`.
