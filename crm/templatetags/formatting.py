@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from string import digits
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -143,6 +144,7 @@ def _moment(local: datetime, pattern: str) -> SafeString:
     return _time(local.isoformat(), dateformat.format(local, FULL), dateformat.format(local, pattern))
 
 
+@lru_cache(maxsize=1_000)  # a board or a list has few days, and each takes as long as the rest of a row's texts
 def _day(value: date, pattern: str) -> SafeString:
     return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, pattern))
 
