@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Count, Sum
 from django.utils import timezone
@@ -62,7 +62,7 @@ def lead_numbers(company: Company) -> LeadNumbers:
         "new": Lead.objects.for_company(company).current().filter(created_at__gte=week_ago).order_by(),
     }
     columns = {name: CountOf(leads.values("pk")) for name, leads in counts.items()}
-    row: dict[str, int] = Company.objects.filter(pk=company.pk).values(**columns).get()
+    row: dict[str, Any] = dict(Company.objects.filter(pk=company.pk).values(**columns).get())
     return LeadNumbers(row["ever"] - row["erased"] - row["merged"], row["new"])
 
 
