@@ -1,9 +1,10 @@
-"""The pages of sales reps with half a million leads: each next to the same page with a thousand, and to `icontains`."""
+"""The pages of the CRM with half a million leads: each next to the same page with a thousand, and to `icontains`."""
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
+from typing import Final
 from unittest import mock
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from benchmarks.report import Figure
-from crm.models import Lead, LeadStatus, Membership
+from crm.models import Lead, LeadStatus, Membership, Stage
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Role
 from crm.services.searches import remember_search
@@ -33,6 +34,12 @@ SEARCHES = (
     "ada", "example", "carlos.4999", "kestrel aviation 997", "qzx", "nobody-of-this-name", "a", "xq", "ada bakker",
     "+31 20 155 0142",
 )  # fmt: skip
+DEALS: Final = (
+    "", "?sort=deal", "?sort=organisation", "?sort=-organisation", "?sort=owner", "?sort=status", "?sort=-created",
+    "?sort=amount", "?owner={owner}", "?owner=null", "?meaning=won", "?stage={stage}", "?dated=no", "?currency=CHF",
+    "?close_until=2026-12-31", "?page=1000",
+)  # fmt: skip
+SEARCHES_OF_DEALS: Final = ("ada", "licences", "qzx", "example")
 NO_BRACES = str.maketrans("", "", "{}")
 COLUMNS = ("first_name", "last_name", "email", "organisation", "title", "phone")
 
@@ -41,21 +48,27 @@ def pages(*, leads: int) -> Iterator[Figure]:
     """Measure each page at p95 with this many leads, with 1,000, and, for a search, as a plain list."""
     settings.ALLOWED_HOSTS = ["*"]
     settings.HTTPS = False
-    sizes = {"leads": leads, "deals": leads // 5, "tasks": leads, "notes": leads, "companies": COMPANIES}
-    call_command("make_crm", name="CRM pages", anyway=True, stdout=StringIO(), **sizes)
-    large, small = (_rep(f"CRM pages {number}") for number in (1, 2))
-    for name, url_of in _pages().items():
-        many, few = (_times(member, url_of) for member in (large, small))
-        queries = f"{_queries(large, url_of)} queries, {_queries(small, url_of)} with 1,000"
-        yield _figure(f"crm_{name}_p95_ms", many, few, f"{leads:,} leads and 1,000; {queries}")
+    sizes = {"leads": leads, "deals": leads // 5, "tasks": leads, "notes": leads, "duplicates": leads // 10}
+    options = {**sizes, "companies": COMPANIES, "history": True}
+    call_command("make_crm", name="CRM pages", anyway=True, stdout=StringIO(), **options)
+    large, small = (_member(f"CRM pages {number}", Role.SALES) for number in (1, 2))
+    for name, url_of in {**_pages(), **_deals()}.items():
+        yield _next_to_small(name, large, small, url_of, leads)
+    admins = (_member(f"CRM pages {number}", Role.ADMIN) for number in (1, 2))
+    yield _next_to_small("dashboard", *admins, lambda member: "/dashboard/", leads)
     for text in SEARCHES:
         url = f"/leads/?search={remember_search(large, text)}"
-        ours = _times(large, lambda member, url=url: url)
-        with mock.patch.object(LeadQuerySet, "search", _plain_search):
-            plain = _times(large, lambda member, url=url: url)
+        (ours,) = _times_in_turn([(large, lambda member, url=url: url)])
+        (plain,) = _plain_times(large, url)
         yield _figure(
             f"crm_search_{text.replace(' ', '_')}_p95_ms", ours, plain, f"{leads:,} leads; the same page by icontains"
         )
+
+
+def _next_to_small(name: str, large: Membership, small: Membership, url_of: "UrlOf", leads: int) -> Figure:
+    many, few = _times_in_turn([(large, url_of), (small, url_of)])
+    queries = f"{_queries(large, url_of)} queries, {_queries(small, url_of)} with 1,000"
+    return _figure(f"crm_{name}_p95_ms", many, few, f"{leads:,} leads and 1,000; {queries}")
 
 
 UrlOf = Callable[[Membership], str]
@@ -69,7 +82,13 @@ def _pages() -> dict[str, UrlOf]:
         "organisations": lambda member: "/organisations/",
         "organisation": lambda member: Lead.objects.get(pk=_middle(member)).organisation_url,
         "board": lambda member: "/deals/",
+        "board_of_owner": lambda member: f"/deals/?owner={member.user_id}",
         "my_day": lambda member: "/my-day/",
+        "tasks": lambda member: "/tasks/",
+        "tasks_done": lambda member: "/tasks/?done=1",
+        "duplicates": lambda member: "/leads/duplicates/",
+        "forecast": lambda member: "/deals/forecast/",
+        "forecast_of_owner": lambda member: f"/deals/forecast/?owner={member.user_id}",
     }
     for sort in SORTS:
         urls[f"sort_{sort}"] = lambda member, sort=sort: f"/leads/?sort={sort}"  # type: ignore[misc]
@@ -80,9 +99,28 @@ def _pages() -> dict[str, UrlOf]:
     return urls
 
 
-def _rep(company: str) -> Membership:
-    found: Membership = Membership.objects.filter(company__name=company, role=Role.SALES).order_by("pk")[0]
+def _deals() -> dict[str, UrlOf]:
+    urls: dict[str, UrlOf] = {}
+    for query in DEALS:
+        name = query.replace("=", "_").replace("?", "_").translate(NO_BRACES)
+        urls[f"deals{name}"] = lambda member, query=query: (  # type: ignore[misc]
+            "/deals/list/" + query.format(owner=member.user_id, stage=_stage(member))
+        )
+    for text in SEARCHES_OF_DEALS:
+        for name, path in (("deals", "/deals/list/"), ("board", "/deals/")):
+            urls[f"{name}_search_{text}"] = lambda member, path=path, text=text: (  # type: ignore[misc]
+                f"{path}?search={remember_search(member, text)}"
+            )
+    return urls
+
+
+def _member(company: str, role: Role) -> Membership:
+    found: Membership = Membership.objects.filter(company__name=company, role=role).order_by("pk")[0]
     return found
+
+
+def _stage(member: Membership) -> int:
+    return Stage.objects.for_company(member.company).order_by("position").values_list("pk", flat=True)[0]
 
 
 def _middle(member: Membership) -> int:
@@ -107,15 +145,22 @@ def _client(member: Membership) -> Client:
     return client
 
 
-def _times(member: Membership, url_of: UrlOf) -> list[float]:
-    client, url = _client(member), url_of(member)
-    times = []
+def _times_in_turn(pages: Sequence[tuple[Membership, UrlOf]]) -> list[list[float]]:
+    """The milliseconds of each page's requests. In turn, so that what else the machine does slows all of them."""
+    clients = [(_client(member), url_of(member)) for member, url_of in pages]
+    times: list[list[float]] = [[] for _ in pages]
     for _ in range(REQUESTS + WARM_UP):
-        started = time.perf_counter()
-        response = client.get(url)
-        times.append((time.perf_counter() - started) * 1000)
-        assert response.status_code == 200, url
-    return times[WARM_UP:]
+        for (client, url), own in zip(clients, times, strict=True):
+            started = time.perf_counter()
+            response = client.get(url)
+            own.append((time.perf_counter() - started) * 1000)
+            assert response.status_code == 200, url
+    return [own[WARM_UP:] for own in times]
+
+
+def _plain_times(member: Membership, url: str) -> list[list[float]]:
+    with mock.patch.object(LeadQuerySet, "search", _plain_search):
+        return _times_in_turn([(member, lambda member: url)])
 
 
 def _queries(member: Membership, url_of: UrlOf) -> int:

@@ -49,7 +49,7 @@ class Deal(Tracked):
     currency = models.CharField(max_length=3, blank=True, validators=[validate_currency])
     stage = models.ForeignKey(Stage, on_delete=models.RESTRICT, related_name="deals")
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
     expected_close = models.DateField(null=True, blank=True)
     lost_reason = models.ForeignKey(
@@ -89,7 +89,18 @@ class Deal(Tracked):
     class Meta(Tracked.Meta):
         ordering = ["-pk"]
         indexes = [
-            models.Index(fields=["company", "stage", "-updated_at", "-id"], name="deal_board"),
+            # The board reads its counts and sums in here.
+            models.Index(
+                fields=["company", "stage", "-updated_at", "-id"],
+                name="deal_board",
+                include=["owner", "currency", "amount"],
+            ),
+            # For an owner's open deals (`crm.selectors.my_day`), which are counted without reading a deal.
+            models.Index(
+                fields=["owner", "stage", "expected_close", "id"],
+                name="deal_by_owner",
+                include=["company", "updated_at"],
+            ),
             models.Index(fields=["lost_reason"], name="deals_by_lost_reason", condition=Q(lost_reason__isnull=False)),
         ]
         constraints = [

@@ -94,7 +94,7 @@ class Lead(Tracked):
     tags = models.ManyToManyField("crm.Tag", through="crm.LeadTag", related_name="leads", editable=False)
     status = models.ForeignKey(LeadStatus, on_delete=models.RESTRICT, related_name="leads")
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
     share_with_ad_platforms = models.BooleanField(
         "share with ad platforms",
@@ -133,6 +133,12 @@ class Lead(Tracked):
             models.Index(fields=["company", "source", "id"], name="lead_by_source"),
             models.Index(fields=["company", "created_at", "id"], name="lead_by_creation"),
             models.Index(fields=["company", "updated_at", "id"], name="lead_by_activity"),
+            # For an owner's new leads (`crm.selectors.my_day`), which are found without reading a lead.
+            models.Index(
+                fields=["owner", "status", "created_at", "id"],
+                name="lead_by_owner",
+                include=["company", "erased_at", "merged_into"],
+            ),
             # For the pages of organisations (`crm.selectors.organisations`), which read nothing but this index.
             models.Index(
                 "company",
@@ -143,6 +149,8 @@ class Lead(Tracked):
                 include=["organisation"],
             ),
             models.Index(fields=["merged_into"], name="merged_leads", condition=Q(merged_into__isnull=False)),
+            # To count the others without reading them (`capi.selectors.dashboard`).
+            models.Index(fields=["company"], name="erased_leads", condition=Q(erased_at__isnull=False)),
         ]
         constraints = [
             # For the order of every list, and for the composite foreign keys of `crm.models.tenancy`.

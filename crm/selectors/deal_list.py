@@ -25,10 +25,15 @@ def _by(*fields: str) -> Callable[[Company, bool], DealOrder]:
     return order
 
 
+def _by_lead(company: Company, is_descending: bool) -> DealOrder:
+    """By names, which are never NULL: so either direction is that of an index of leads."""
+    return [OrderBy(F(f"lead__{name}"), descending=is_descending) for name in ("last_name", "first_name")]
+
+
 COLUMNS: Final = (
     Column("deal", "Deal", _by("title")),
     Column("status", "Stage", _by("stage__pipeline", "stage__position", "stage__pk")),
-    Column("organisation", "Lead", _by("lead__last_name", "lead__first_name")),
+    Column("organisation", "Lead", _by_lead),
     Column("owner", "Owner", _by("owner__first_name", "owner__last_name")),
     Column("created", "Close", _by("expected_close")),
     Column("amount", "Amount", _by("amount")),
@@ -41,10 +46,14 @@ def deals_page(deals: DealQuerySet, company: Company, sort: str, page: str | Non
 
     Numbered pages: a company has few deals next to its leads, and none of these orders has an index.
     """
-    return Paginator(in_order(deals, company, sort).prefetch_related(*SHOWN), DEALS_PER_PAGE).get_page(page)
+    pages = Paginator(in_order(deals, company, sort).prefetch_related(*SHOWN), DEALS_PER_PAGE)
+    pages.count = deals.count()  # the order has a condition that is of no use here
+    return pages.get_page(page)
 
 
 def in_order(deals: DealQuerySet, company: Company, sort: str) -> DealQuerySet:
     """The deals in the order of a column's key, or else those changed last first."""
     order = ORDERS.get(sort.removeprefix("-"))
+    if order is _by_lead:
+        deals = deals.filter(lead__company=company)  # true of each: the index begins with it
     return deals.order_by(*([*order(company, sort.startswith("-")), "-pk"] if order else LAST_CHANGED))

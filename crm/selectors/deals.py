@@ -1,12 +1,12 @@
 """The board of deals by stage, and which deals a search finds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import Count, F, Max, Q, Sum, Window
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, Sum, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -16,6 +16,7 @@ from crm.models.search import is_unfindable, words_of
 from crm.selectors.tasks import TaskRow, next_tasks
 
 CARDS_PER_STAGE: Final = 50
+FOUND_AT_MOST: Final = 5_000  # by a search, whose keys are handed on
 CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
 LAST_CHANGED: Final = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
 CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEventKind.DEAL_LOST))
@@ -25,10 +26,20 @@ def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
     """Those of the company's deals whose title or lead contains every word of `text`, ignoring case."""
     if is_unfindable(text):
         return deals.none()
-    leads = Lead.objects.for_company(company).current()
+    own_lead = Lead.objects.for_company(company).current().filter(pk=OuterRef("lead"))
     for word in words_of(text):
-        deals = deals.filter(Q(title__icontains=word) | Q(lead__in=leads.search(word)))
+        # Not `lead__in`: where a word is in more leads than PostgreSQL keeps in memory, each deal would read them all.
+        deals = deals.filter(Q(title__icontains=word) | Exists(own_lead.search(word)))
     return deals
+
+
+def found_by(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
+    """As `search`, for a page that reads the deals several times: up to FOUND_AT_MOST are looked for only once."""
+    if not text:
+        return deals
+    found = search(deals, company, text)
+    keys = list(found.order_by().values_list("pk", flat=True)[: FOUND_AT_MOST + 1])
+    return found if len(keys) > FOUND_AT_MOST else Deal.objects.for_company(company).filter(pk__in=keys)
 
 
 def weighted(total: Decimal, chance: int) -> Decimal:
@@ -137,15 +148,16 @@ class Board:
         return [column for column in self.columns if not column.is_closed]
 
 
-def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet) -> Board:
+def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, *, is_searched: bool = False) -> Board:
     """The board with these of the company's deals, in five queries however many stages and deals there are.
 
-    An archived stage has a column while it has deals.
+    An archived stage has a column while it has deals. `is_searched`: the deals are those that a search has found.
     """
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
     deals = deals.filter(stage__in=columns)
     on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
-    _add_cards(company, columns, deals.filter(on_board))
+    shown = (_ranked if is_searched else _first_of_each)(columns, deals.filter(on_board))
+    _add_cards(company, columns, shown)
     by_stage = deals.order_by().values_list("stage_id", "currency")
     counts = {"count_ever": Count("pk"), "count": Count("pk", filter=on_board)}
     for pk, currency, count_ever, count, total in by_stage.annotate(**counts, total=Sum("amount", filter=on_board)):
@@ -154,9 +166,7 @@ def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet) -> 
 
 
 def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> None:
-    by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
-    ranked = deals.annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE).order_by("rank")
-    shown = list(ranked.select_related("lead", "owner").prefetch_related("tags"))
+    shown = list(deals.order_by(*LAST_CHANGED).select_related("lead", "owner").prefetch_related("tags"))
     closed = CLOSINGS.filter(deal__in=[deal.pk for deal in shown if columns[deal.stage_id].is_closed])
     closed_at = dict(closed.order_by().values_list("deal_id").annotate(Max("occurred_at")))
     tasks = next_tasks(company, [deal for deal in shown if not columns[deal.stage_id].is_closed])
@@ -164,6 +174,24 @@ def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: Deal
         moment = closed_at.get(deal.pk)
         card = BoardCard(deal, moment and timezone.localdate(moment), tasks.get(deal.pk))
         columns[deal.stage_id].cards.append(card)
+
+
+def _first_of_each(stages: Iterable[int], deals: DealQuerySet) -> DealQuerySet:
+    """The deals of each stage that were changed last.
+
+    A query for each, all of them in one: ranked within their stages, PostgreSQL would sort every deal. Each is in a
+    query of its own, as SQLite has no LIMIT in a part of a UNION.
+    """
+    first = [deals.filter(stage=stage).order_by(*LAST_CHANGED).values("pk")[:CARDS_PER_STAGE] for stage in stages]
+    parts = [Deal.objects.order_by().filter(pk__in=part).values("pk") for part in first]
+    return Deal.objects.filter(pk__in=parts[0].union(*parts[1:], all=True)) if parts else deals.none()
+
+
+def _ranked(stages: Iterable[int], deals: DealQuerySet) -> DealQuerySet:
+    """As `_first_of_each`, if each query took long: a search would be done once more for every stage."""
+    by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
+    ranked = deals.order_by().annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE)
+    return Deal.objects.filter(pk__in=ranked.values("pk"))
 
 
 def _closed_lately(company: Company) -> Q:

@@ -1,15 +1,15 @@
 """My day: what waits for one member. A fixed number of queries, however much that is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from django.db.models import Count, Exists, F, Model, OuterRef, Q, QuerySet, Window
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from crm.models import Attachment, Deal, Lead, LeadMeaning, Membership, Note, Task
+from crm.models import Attachment, Deal, Lead, LeadMeaning, LeadStatus, Membership, Note, Task
 from crm.selectors.tasks import SUBJECTS, TaskRow, task_rows
 from crm.selectors.timeline import TimelineEntry, news_of
 
@@ -83,48 +83,78 @@ class MyDay:
 def my_day_of(membership: Membership) -> MyDay:
     """The member's day, in the active time zone, which is the company's."""
     now = timezone.localtime()
-    tasks = Task.objects.for_company(membership.company).open().filter(owner=membership.user).select_related(*SUBJECTS)
-    late, late_total = _first(tasks.filter(due_on__lt=now.date()).in_order(), TASKS_AT_MOST)
-    today, today_total = _first(tasks.filter(due_on=now.date()).in_order(), TASKS_AT_MOST)
-    leads, lead_total = _first(_untouched(membership), ROWS_AT_MOST)
+    late, today = _tasks(membership, now)
     past, without_task = _deals(membership, now)
     yesterday = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
     return MyDay(
-        late=Section(task_rows(late), late_total),
-        today=Section(task_rows(today), today_total),
-        leads=Section([WaitingLead(lead, now) for lead in leads], lead_total),
+        late=late,
+        today=today,
+        leads=_leads(membership, now),
         past_close=past,
         without_task=without_task,
         news=news_of(membership, since=yesterday, at_most=ROWS_AT_MOST),
     )
 
 
-def _untouched(membership: Membership) -> QuerySet[Lead]:
+def _tasks(membership: Membership, now: datetime) -> tuple[Section[TaskRow], Section[TaskRow]]:
+    """The member's open tasks of the days before, and those of today."""
+    open_tasks = Task.objects.for_company(membership.company).open().filter(owner=membership.user).in_order()
+    late = _first(open_tasks.filter(due_on__lt=now.date()), TASKS_AT_MOST)
+    today = _first(open_tasks.filter(due_on=now.date()), TASKS_AT_MOST)
+    rows = _by_key(Task.objects.select_related(*SUBJECTS), late, today)
+    return late.with_rows(task_rows, rows), today.with_rows(task_rows, rows)
+
+
+def _leads(membership: Membership, now: datetime) -> Section[WaitingLead]:
     """The member's leads that are still new, without task, note, file or deal; those that wait longest first."""
+    new = LeadStatus.objects.for_company(membership.company).filter(meaning=LeadMeaning.NEW)
     own = Lead.objects.for_company(membership.company).current().filter(owner=membership.user)
-    kinds: tuple[Any, ...] = (Task.objects, Note.objects, Attachment.objects, Deal.objects)
-    touches = [Exists(kind.for_company(membership.company).filter(lead=OuterRef("pk"))) for kind in kinds]
-    new = own.filter(*(~touch for touch in touches), status__meaning=LeadMeaning.NEW)
-    return new.order_by("created_at", "pk")
+    # The statuses are read first, and what is about a lead is its company's anyway: so PostgreSQL finds all it needs
+    # in indexes, and there no more than the new leads of the member.
+    own = own.filter(status__in=list(new.values_list("pk", flat=True)))
+    touches = [kind.objects.filter(lead=OuterRef("pk")) for kind in (Task, Note, Attachment, Deal)]
+    untouched = own.filter(*(~Exists(touch) for touch in touches))
+    found = _first(untouched.order_by("created_at", "pk"), ROWS_AT_MOST)
+    rows = _by_key(Lead.objects.all(), found)
+    return found.with_rows(lambda leads: [WaitingLead(lead, now) for lead in leads], rows)
 
 
 def _deals(membership: Membership, now: datetime) -> tuple[Section[DealRow], Section[DealRow]]:
     """The member's open deals that are past their close date, and the others without an open task."""
-    tasks = Task.objects.for_company(membership.company).open().filter(deal=OuterRef("pk"))
+    tasks = Task.objects.open().filter(deal=OuterRef("pk"))
     deals = Deal.objects.for_company(membership.company).open().filter(owner=membership.user)
-    # The few that are shown fetch their leads afterwards: joined, all leads would be read to count the deals.
-    deals = deals.prefetch_related("lead")
     is_past = Q(expected_close__lt=now.date())
-    past, past_total = _first(deals.filter(is_past).order_by("expected_close", "pk"), ROWS_AT_MOST)
+    past = _first(deals.filter(is_past).order_by("expected_close", "pk"), ROWS_AT_MOST)
     not_past = deals.filter(Q(expected_close=None) | ~is_past)
-    idle, idle_total = _first(not_past.filter(~Exists(tasks)).order_by("updated_at", "pk"), ROWS_AT_MOST)
-    return (
-        Section([DealRow(deal, (now.date() - (deal.expected_close or now.date())).days) for deal in past], past_total),
-        Section([DealRow(deal, (now - deal.updated_at).days) for deal in idle], idle_total),
-    )
+    idle = _first(not_past.filter(~Exists(tasks)).order_by("updated_at", "pk"), ROWS_AT_MOST)
+    rows = _by_key(Deal.objects.select_related("lead"), past, idle)
+
+    def since_close(deals: Iterable[Deal]) -> list[DealRow]:
+        return [DealRow(deal, (now.date() - (deal.expected_close or now.date())).days) for deal in deals]
+
+    def since_change(deals: Iterable[Deal]) -> list[DealRow]:
+        return [DealRow(deal, (now - deal.updated_at).days) for deal in deals]
+
+    return past.with_rows(since_close, rows), idle.with_rows(since_change, rows)
 
 
-def _first(rows: QuerySet[M], at_most: int) -> tuple[list[Any], int]:
-    """The first rows and how many there are in all, in one query."""
-    found: list[Any] = list(rows.annotate(total=Window(Count(F("pk"))))[:at_most])
-    return found, found[0].total if found else 0
+@dataclass(frozen=True)
+class _Keys:
+    """The keys of the first rows, and how many rows there are in all."""
+
+    first: Sequence[int]
+    total: int
+
+    def with_rows(self, shown: Callable[[Iterable[M]], Sequence[R]], rows: Mapping[int, M]) -> Section[R]:
+        return Section(shown(rows[key] for key in self.first if key in rows), self.total)
+
+
+def _first(rows: QuerySet[M], at_most: int) -> _Keys:
+    """One query, for keys alone: counted with all that is shown of the first, every row would be read and joined."""
+    found = list(rows.values_list("pk", Window(Count(F("pk"))))[:at_most])
+    return _Keys([key for key, _ in found], found[0][1] if found else 0)
+
+
+def _by_key(rows: QuerySet[M], *found: _Keys) -> dict[int, M]:
+    """What is shown, in one query, if there is anything."""
+    return rows.in_bulk([key for keys in found for key in keys.first])

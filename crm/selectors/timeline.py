@@ -165,7 +165,8 @@ def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequenc
     theirs = (Q(lead__owner=user) | Q(deal__owner=user)) & (Q(actor=None) | ~Q(actor=user))
     events = CrmEvent.objects.for_company(company_id).filter(theirs, occurred_at__gte=since)
     changes = Change.objects.for_company(company_id).filter(theirs, changed_at__gte=since)
-    newest = list(_newest(events, "lead")), list(_newest(changes, "lead"))
+    # Enough for that many entries: of twice as many changes, half are alone, or else that many events are newer.
+    newest = list(_newest(events, "lead")[:at_most]), list(_newest(changes, "lead")[: 2 * at_most])
     return _newest_first(_merged(*newest))[:at_most]
 
 

@@ -1,22 +1,24 @@
-"""Filters for dates, money and numbers, and for tones and icons."""
+"""Filters for dates, money and numbers, for tones and icons, and for the options of a select."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from string import digits
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from django import template
 from django.contrib.messages.storage.base import Message
+from django.db.models import Model
 from django.forms import BaseForm, BoundField, CheckboxInput
 from django.urls import reverse
 from django.utils import dateformat, timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from crm.models import User
 from crm.models.bidi import without_bidi_controls
@@ -142,6 +144,7 @@ def _moment(local: datetime, pattern: str) -> SafeString:
     return _time(local.isoformat(), dateformat.format(local, FULL), dateformat.format(local, pattern))
 
 
+@lru_cache(maxsize=1_000)  # a board or a list has few days, and each takes as long as the rest of a row's texts
 def _day(value: date, pattern: str) -> SafeString:
     return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, pattern))
 
@@ -225,6 +228,20 @@ def ignored_filters(form: BaseForm) -> list[str]:
 def without_bidi(text: str) -> str:
     """A text that somebody typed, for an attribute or a title; in an element, a <bdi> keeps it apart."""
     return without_bidi_controls(text)
+
+
+@register.filter
+def as_options(rows: Iterable[Model], chosen: Model) -> SafeString:
+    """The options of a select with these rows, and with the one that is chosen, even if it is not among them.
+
+    As a loop of the template, they took half of the time of a board with 250 cards.
+    """
+    offered = list(rows)
+    shown = offered if chosen in offered else [*offered, chosen]
+    selected = {chosen.pk: mark_safe(" selected")}
+    return format_html_join(
+        "\n", '<option value="{}"{}>{}</option>', ((r.pk, selected.get(r.pk, ""), r) for r in shown)
+    )
 
 
 @register.filter

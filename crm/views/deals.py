@@ -18,7 +18,7 @@ from crm.selectors import timeline
 from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.deal_list import COLUMNS, deals_page
-from crm.selectors.deals import CLOSED_DAYS, board_of, search
+from crm.selectors.deals import CLOSED_DAYS, board_of, found_by, search
 from crm.selectors.pipelines import by_pipeline, choice_of, first_open_stages
 from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
@@ -47,7 +47,7 @@ def deals(request: MemberRequest) -> HttpResponse:
     data = with_pipeline(request, choice)
     filtered = BoardFilter(data, queryset=own, request=request, pipelines=choice.pipelines)
     text = recall_search(request.membership, request.GET.get("search", ""))
-    board = board_of(company, choice.stages, search(filtered.qs, company, text))
+    board = board_of(company, choice.stages, found_by(filtered.qs, company, text), is_searched=bool(text))
     context = {
         **filter_bar(filtered.form),
         "search": text,
@@ -65,8 +65,8 @@ def deal_list(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         return to_filtered(request, [*DealFilter.base_filters, "sort"])
     company, sort = request.membership.company, request.GET.get("sort", "")
-    filtered, text, found = filtered_deals(request)
-    page = deals_page(found, company, sort, request.GET.get("page"))
+    filtered, text, _ = filtered_deals(request)
+    page = deals_page(found_by(filtered.qs, company, text), company, sort, request.GET.get("page"))
     options = by_pipeline(Stage.objects.for_company(company).offered().in_order())
     rows = with_outcomes(page, outcomes_of_deals, request)
     context = {

@@ -1,7 +1,7 @@
 """`manage.py make_crm --leads N --deals N --tasks N --notes N --files N --companies N`: a large company, to measure.
 
-It is one among others. The rows are written by SQL, without CRM events and without history, so that nothing is sent
-and nothing is planned. Only files are not: each has its content on the storage.
+It is one among others. The rows are written by SQL, so that nothing is sent and nothing is planned: with `--history`,
+their CRM events are for the history alone. Only files are not: each has its content on the storage.
 """
 
 from argparse import ArgumentParser
@@ -13,14 +13,28 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.utils.text import slugify
 
-from crm.models import Attachment, Company, Deal, Lead, LeadStatus, Membership, Note, Stage, Task, User
+from crm.models import (
+    Attachment,
+    Change,
+    Company,
+    CrmEvent,
+    Deal,
+    Lead,
+    LeadDuplicate,
+    LeadStatus,
+    Membership,
+    Note,
+    Stage,
+    Task,
+    User,
+)
 from crm.models.company import DEFAULT_TYPES
 from crm.models.file_storage import store
 from crm.models.roles import Role
 from leadmachine.demo.people import FIRST_NAMES, LAST_NAMES, ORGANISATIONS, SOURCES, TITLES
 
 LEADS_OF_THE_OTHERS: Final = 1_000
-SIZES_OF_THE_OTHERS: Final = {"deals": 200, "tasks": 1_000, "notes": 1_000}
+SIZES_OF_THE_OTHERS: Final = {"deals": 200, "tasks": 1_000, "notes": 1_000, "duplicates": 100}
 FILES_OF_THE_OTHERS: Final = 10
 CHUNK: Final = 100_000  # rows a statement
 MEMBERS: Final = (Role.ADMIN, Role.SALES, Role.SALES, Role.OPS)
@@ -29,6 +43,10 @@ TABLES: Final = {
     "deal": Deal._meta.db_table,
     "task": Task._meta.db_table,
     "note": Note._meta.db_table,
+    "duplicate": LeadDuplicate._meta.db_table,
+    "stage": Stage._meta.db_table,
+    "event": CrmEvent._meta.db_table,
+    "change": Change._meta.db_table,
 }
 DAYS: Final = 700
 CONTENT: Final = b"Forty licences for a year.\n"
@@ -53,9 +71,10 @@ FROM (SELECT n, (%(first_names)s::text[])[1 + n %% {first_names}] AS first,
 DEALS: Final = """
 INSERT INTO {deal} (company_id, lead_id, title, amount, currency, stage_id, owner_id, expected_close, created_at,
                     updated_at)
-SELECT %(company)s, id, 'Deal of ' || last_name, id %% 90 * 1000, 'EUR',
-       (%(stages)s::bigint[])[1 + id %% {stages}], owner_id, current_date + (id %% 120)::int - 60, created_at,
-       updated_at
+SELECT %(company)s, id, 'Deal of ' || last_name, id %% 90 * 1000,
+       CASE WHEN id / %(every)s %% 19 = 0 THEN 'CHF' ELSE 'EUR' END,
+       (%(stages)s::bigint[])[1 + id / %(every)s %% {stages}], owner_id, current_date + (id %% 120)::int - 60,
+       created_at, updated_at
 FROM {lead} WHERE company_id = %(company)s AND id %% %(every)s = 0 ORDER BY id LIMIT %(count)s
 """
 TASKS: Final = """
@@ -64,12 +83,45 @@ SELECT %(company)s, 'Call ' || first_name || ' (' || n || ')', 'call', current_d
        id, CASE WHEN id %% 90 < 80 THEN now() END, created_at, updated_at
 FROM {lead}, generate_series(1, %(each)s::int) AS n WHERE company_id = %(company)s LIMIT %(count)s
 """
+DEAL_TASKS: Final = """
+INSERT INTO {task} (company_id, title, kind, due_on, owner_id, deal_id, created_at, updated_at)
+SELECT %(company)s, 'Send the offer', 'task', current_date + (id %% 60)::int - 10, owner_id, id, created_at, updated_at
+FROM {deal} WHERE company_id = %(company)s AND id %% 2 = 0 LIMIT %(count)s
+"""
 NOTES: Final = """
 INSERT INTO {note} (company_id, kind, text, actor_id, lead_id, created_at)
 SELECT %(company)s, CASE WHEN (id + n) %% 3 = 0 THEN 'call' ELSE 'note' END,
        'Spoke with ' || first_name || ' about the offer (' || n || ').', owner_id, id,
        created_at + (updated_at - created_at) * n / (%(each)s + 1)
 FROM {lead}, generate_series(1, %(each)s::int) AS n WHERE company_id = %(company)s LIMIT %(count)s
+"""
+DUPLICATES: Final = """
+INSERT INTO {duplicate} (company_id, first_id, second_id, reason, dismissed_at)
+SELECT %(company)s, one.id, other.id, 'name', CASE WHEN one.id %% 11 = 0 THEN now() END
+FROM {lead} AS one JOIN {lead} AS other ON other.id = one.id + 1 AND other.company_id = one.company_id
+WHERE one.company_id = %(company)s ORDER BY one.id LIMIT %(count)s
+"""
+EVENTS: Final = """
+INSERT INTO {event} (company_id, kind, lead_id, deal_id, actor_id, occurred_at, amount, currency, history_only,
+                     public_id)
+SELECT %(company)s, kind, lead_id, deal_id, (%(owners)s::bigint[])[1 + lead_id %% {owners}], moment, amount, currency,
+       true, gen_random_uuid()
+FROM (SELECT 'lead_created' AS kind, id AS lead_id, NULL::bigint AS deal_id, created_at AS moment,
+             NULL::numeric AS amount, '' AS currency
+      FROM {lead} WHERE company_id = %(company)s
+      UNION ALL
+      SELECT 'deal_created', lead_id, id, created_at, amount, currency FROM {deal} WHERE company_id = %(company)s
+      UNION ALL
+      SELECT 'deal_' || stage.meaning, lead_id, deal.id, updated_at, amount, currency
+      FROM {deal} AS deal JOIN {stage} AS stage ON stage.id = stage_id
+      WHERE deal.company_id = %(company)s AND stage.meaning <> 'open') AS events
+ORDER BY moment
+"""
+CHANGES: Final = """
+INSERT INTO {change} (company_id, lead_id, field, old, new, actor_id, is_undo, changed_at)
+SELECT %(company)s, id, 'status', (%(statuses)s::bigint[])[1]::text, status_id::text,
+       (%(owners)s::bigint[])[1 + id %% {owners}], false, updated_at
+FROM {lead} WHERE company_id = %(company)s AND status_id <> (%(statuses)s::bigint[])[1] ORDER BY updated_at
 """
 
 
@@ -81,7 +133,9 @@ class Command(BaseCommand):
         parser.add_argument("--deals", type=int, default=100_000)
         parser.add_argument("--tasks", type=int, default=500_000)
         parser.add_argument("--notes", type=int, default=500_000)
+        parser.add_argument("--duplicates", type=int, default=50_000, help="pairs of leads that may be one person")
         parser.add_argument("--files", type=int, default=1_000, help="on leads, deals and notes in turn")
+        parser.add_argument("--history", action="store_true", help="also what has happened to the leads and deals")
         parser.add_argument("--companies", type=int, default=20, help=f"the others have {LEADS_OF_THE_OTHERS:,} leads")
         parser.add_argument("--name", default="Measured", help="what the names of the companies begin with")
         parser.add_argument("--no-analyze", dest="analyze", action="store_false", help="leave out VACUUM ANALYZE")
@@ -97,10 +151,10 @@ class Command(BaseCommand):
             raise CommandError(f"There are companies whose names begin with {name}. Choose another --name.")
         for number in range(1, companies):
             other = _company(f"{name} {number + 1}")
-            _fill(other, LEADS_OF_THE_OTHERS, **SIZES_OF_THE_OTHERS)
+            _fill(other, LEADS_OF_THE_OTHERS, **SIZES_OF_THE_OTHERS, history=options["history"])
             _add_files(other, FILES_OF_THE_OTHERS)
         large = _company(f"{name} 1")
-        _fill(large, leads, **{kind: options[kind] for kind in SIZES_OF_THE_OTHERS})
+        _fill(large, leads, **{kind: options[kind] for kind in SIZES_OF_THE_OTHERS}, history=options["history"])
         _add_files(large, options["files"])
         if options["analyze"]:
             with connection.cursor() as cursor:
@@ -117,19 +171,27 @@ def _company(name: str) -> Company:
     return company
 
 
-def _fill(company: Company, leads: int, *, deals: int, tasks: int, notes: int) -> None:
+def _fill(company: Company, leads: int, *, deals: int, tasks: int, notes: int, duplicates: int, history: bool) -> None:
     values = _values(company)
     sizes = {name: len(value) for name, value in values.items() if isinstance(value, list)}
+    on_deals = min(deals // 2, tasks // 2)
+    steps: list[tuple[str, dict[str, int]]] = [
+        *(
+            (LEADS, {"total": leads, "first": first, "last": min(first + CHUNK, leads) - 1})
+            for first in range(0, leads, CHUNK)
+        ),
+        (DEALS, {"every": max(1, leads // max(1, deals)), "count": deals}),
+        (DEAL_TASKS, {"count": on_deals}),
+        *(
+            (statement, {"each": -(-count // max(1, leads)), "count": count})
+            for statement, count in ((TASKS, tasks - on_deals), (NOTES, notes))
+        ),
+        (DUPLICATES, {"count": duplicates}),
+        *((statement, {}) for statement in (EVENTS, CHANGES) if history),
+    ]
     with connection.cursor() as cursor:
-        for first in range(0, leads, CHUNK):
-            last = min(first + CHUNK, leads) - 1
-            statement = LEADS.format(**TABLES, **sizes, days=DAYS)
-            cursor.execute(statement, {**values, "total": leads, "first": first, "last": last})
-        every = max(1, leads // max(1, deals))
-        cursor.execute(DEALS.format(**TABLES, **sizes), {**values, "every": every, "count": deals})
-        for statement, count in ((TASKS, tasks), (NOTES, notes)):
-            each = -(-count // max(1, leads))
-            cursor.execute(statement.format(**TABLES), {**values, "each": each, "count": count})
+        for statement, parameters in steps:
+            cursor.execute(statement.format(**TABLES, **sizes, days=DAYS), {**values, **parameters})
 
 
 def _add_files(company: Company, count: int) -> None:

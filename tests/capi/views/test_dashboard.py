@@ -9,6 +9,8 @@ from django.db.models.functions import Now
 from capi import services
 from capi.models import ConversionEvent
 from crm.models import Lead, LeadStatus, Stage
+from crm.services.erasure import erase_lead
+from crm.services.lead_merges import merge_leads
 from tests.capi.counted import count_now
 from tests.conftest import TOKEN, make_deal, make_lead
 
@@ -32,6 +34,20 @@ def test_it_counts_open_leads_and_those_of_this_week(client_as, sales, company) 
     shown = client_as(sales).get("/dashboard/").context["leads"]
 
     assert (shown.open, shown.new_this_week) == (2, 2)
+
+
+@pytest.mark.sqlite
+def test_it_counts_no_lead_that_was_erased_or_merged(client_as, sales, company) -> None:
+    for number in range(4):
+        make_lead(company, email=f"p{number}@example.com")
+    kept, gone, erased, twice = Lead.objects.order_by("pk")
+    merge_leads(kept=kept, gone=gone)
+    merge_leads(kept=erased, gone=twice)
+    erase_lead(lead=erased)
+
+    shown = client_as(sales).get("/dashboard/").context["leads"]
+
+    assert (shown.open, shown.new_this_week) == (1, 1)
 
 
 def test_it_sums_open_deals_in_the_companys_currency_and_others_apart(client_as, sales, company) -> None:
@@ -153,7 +169,7 @@ def test_it_takes_the_same_queries_however_much_there_is(
         make_deal(make_lead(company, email=f"p{number}@example.com"))
     web = client_as(admin)
 
-    # Session, person, company; line; leads, deals; the counts, and how new they are; open ones; the latest; four first
-    # steps; the rules, and what is on hold.
-    with django_assert_num_queries(16):
+    # Session, person, company; line; statuses, leads, deals; the counts, and how new they are; open ones; the latest;
+    # four first steps; the rules, and what is on hold.
+    with django_assert_num_queries(17):
         web.get("/dashboard/")

@@ -11,8 +11,9 @@ from django.template import Context, Template
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from crm.models import Stage
 from crm.selectors.charts import Series, bar_chart
-from crm.templatetags.formatting import ago, day, grouped, money, when
+from crm.templatetags.formatting import ago, as_options, day, grouped, money, when
 
 
 @pytest.mark.parametrize(
@@ -117,3 +118,12 @@ def test_a_number_has_separators_only_where_a_template_asks_for_them():
     shown = Template("{% load formatting %}{{ pk }} {{ pk|grouped }}").render(Context({"pk": 12345}))
 
     assert shown == "12345 12,345"  # ids stand in addresses and attributes
+
+
+def test_a_select_has_what_is_chosen_even_if_it_is_no_longer_offered():
+    offered = [Stage(pk=1, name="Won"), Stage(pk=2, name="R&D <b>")]
+
+    assert as_options(offered, offered[1]).split("\n") == [
+        '<option value="1">Won</option>', '<option value="2" selected>R&amp;D &lt;b&gt;</option>',
+    ]  # fmt: skip
+    assert as_options(offered[:1], offered[1]).count("selected") == 1

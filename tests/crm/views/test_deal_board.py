@@ -12,7 +12,7 @@ from crm.selectors import deals
 from crm.services.pipelines import add_pipeline, archive_pipeline
 from tests.conftest import join, make_deal, make_lead
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 
 @pytest.fixture
@@ -187,6 +187,18 @@ def test_the_board_is_searched_without_the_text_in_the_address(client_as, sales,
     assert response.context["search"] == text
     assert text not in response.redirect_chain[0][0]
     assert ("No matching deals." in response.content.decode()) == (not found)
+
+
+def test_a_search_that_finds_too_many_to_remember_shows_the_same(client_as, sales, three, monkeypatch):
+    monkeypatch.setattr(deals, "FOUND_AT_MOST", 1)
+    client = client_as(sales)
+
+    board = client.post("/deals/", {"search": "licences", "owner": ""}, follow=True)
+    listed = client.post("/deals/list/", {"search": "licences"}, follow=True)
+
+    assert titles(board, "Discovery") == ["Ten licences", "Forty licences"]
+    assert column(board, "Discovery").count == 2
+    assert [deal.title for deal in listed.context["page"]] == ["Ten licences", "Forty licences"]
 
 
 def test_the_board_and_the_list_of_a_stage_are_filtered_by_owner(client_as, sales, company, three):

@@ -1,0 +1,102 @@
+"""PostgreSQL reads no more for the pages of a sales rep than they show and count, however large the company is."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from capi.selectors.dashboard import lead_numbers
+from crm.models import Deal, Lead, Membership, Stage
+from crm.models.roles import Role
+from crm.selectors.deal_list import DEALS_PER_PAGE, deals_page
+from crm.selectors.deals import CARDS_PER_STAGE, board_of, search
+from crm.selectors.my_day import my_day_of
+from crm.selectors.tasks import open_tasks_of, tasks_of
+from tests.plans import indexes, plans, read, read_whole, rows_read
+
+# Not in a transaction: only after VACUUM does PostgreSQL believe what is in an index.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
+
+LEADS = 12_000
+
+
+@pytest.fixture
+def seller(settings):
+    settings.LINKEDIN_SANDBOX = True
+    sizes = {"leads": LEADS, "deals": LEADS // 2, "tasks": LEADS, "notes": LEADS, "files": 0, "companies": 3}
+    call_command("make_crm", stdout=StringIO(), history=True, **sizes)
+    return Membership.objects.filter(company__name="Measured 1", role=Role.SALES).earliest("pk")
+
+
+def test_the_board_reads_the_deals_that_it_shows_and_sorts_no_others(seller):
+    stages = list(Stage.objects.for_company(seller.company))
+    deals = Deal.objects.for_company(seller.company)
+
+    with plans(is_measured=True) as found:
+        board = board_of(seller.company, stages, deals)
+
+    cards = found[0]
+    assert sum(len(column.cards) for column in board.columns) == 5 * CARDS_PER_STAGE
+    assert "WindowAgg" not in str(cards)
+    assert "deal_board" in indexes(cards)
+    assert rows_read(cards, "crm_lead") == 5 * CARDS_PER_STAGE
+
+
+def test_my_day_reads_of_the_leads_the_new_ones_of_the_member(seller):
+    new = Lead.objects.for_company(seller.company).filter(owner=seller.user, status__name="New").count()
+
+    with plans(is_measured=True) as found:
+        day = my_day_of(seller)
+
+    assert day.task_count > len(day.late.rows) + len(day.today.rows)
+    (untouched,) = (plan for plan in found if "lead_by_owner" in indexes(plan))
+    assert rows_read(untouched, "crm_lead") == new
+    assert any("deal_by_owner" in indexes(plan) for plan in found)
+    assert not any("WindowAgg" in str(plan) and {"crm_lead", "crm_deal"} <= read(plan) for plan in found[:2])
+
+
+def test_a_lead_reads_its_own_deals_for_its_tasks(seller):
+    lead = Lead.objects.for_company(seller.company).exclude(deals=None).order_by("pk")[LEADS // 4]
+
+    with plans(is_measured=True) as found:
+        tasks = open_tasks_of(lead)
+
+    assert {row.task.deal_id for row in tasks} <= {None, lead.deals.get().pk}
+    assert rows_read(found, "crm_deal") <= 1 + len(tasks)
+    assert rows_read(found, "crm_task") <= 10
+
+
+@pytest.mark.parametrize("sort", ["organisation", "-organisation"])
+def test_deals_by_lead_follow_an_index_of_leads(seller, sort):
+    with plans(is_measured=True) as found:
+        page = deals_page(Deal.objects.for_company(seller.company), seller.company, sort, None)
+        assert len(page.object_list) == DEALS_PER_PAGE
+
+    assert any("lead_by_name" in indexes(plan) for plan in found)
+    assert rows_read(found, "crm_lead") < LEADS / 10
+
+
+def test_a_word_that_every_lead_has_is_looked_for_once_for_each_deal(seller):
+    own = Deal.objects.for_company(seller.company)
+
+    with plans(is_measured=True) as found:
+        count = search(own, seller.company, "example").count()
+
+    assert count > own.count() / 2
+    assert rows_read(found, "crm_lead") <= LEADS + 2_000
+
+
+def test_what_is_done_is_listed_by_an_index(seller):
+    with plans(is_measured=True) as found:
+        tasks = list(tasks_of(seller, done=True)[:25])
+
+    assert len(tasks) == 25
+    assert rows_read(found, "crm_task") <= 30
+
+
+def test_leads_are_counted_without_reading_them(seller):
+    with plans(is_measured=True) as found:
+        numbers = lead_numbers(seller.company)
+
+    assert numbers.open > LEADS / 2
+    assert "crm_lead" not in read_whole(found)
