@@ -14,8 +14,9 @@ LATER: Final = ":later"  # after a CRM event in the counts: leads that have no e
 PROBLEM: Final = "bad:"  # before a problem in the counts
 
 
-STORED: Final = ("pk", "number", "cells", "key", "outcome", "problem", "column", "of_row", "filled")
-JUDGEMENT: Final = STORED[3:]
+KNOWN: Final = ("key", "outcome", "problem", "column", "of_row")
+STORED: Final = ("pk", "number", "cells", *KNOWN)
+JUDGEMENT: Final = (*KNOWN, "filled")
 
 StoredRow = tuple[Any, ...]  # of a `LeadImportRow`, the fields of `STORED`
 
@@ -29,7 +30,7 @@ class JudgedRow:
 
     pk: int
     number: int
-    before: tuple[object, ...]  # what was known of the row
+    before: tuple[object, ...]  # its `KNOWN`
     values: dict[str, Any]
     key: str = ""
     outcome: str = ""
@@ -47,8 +48,8 @@ class JudgedRow:
 
     @property
     def has_changed(self) -> bool:
-        """True if the row has to be written again."""
-        return self.before != self.judgement
+        """True if the row has to be written again. One that fills a lead is: what it fills isn't read before."""
+        return bool(self.filled) or self.before != self.judgement[:-1]
 
 
 def judge(lead_import: LeadImport, rows: Sequence[StoredRow], reader: RowReader) -> list[JudgedRow]:

@@ -30,7 +30,7 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
 
-CHUNK: Final = 1_000
+CHUNK: Final = 2_000
 REMEMBERED: Final = 20  # imports whose columns are remembered
 NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", "filled")
 FAILED: Final = "Something went wrong on our side. Undo the import, or ask your operator to check the log."
@@ -144,6 +144,7 @@ def _check(lead_import: LeadImport) -> None:
 
 def _run(lead_import: LeadImport) -> None:
     """Judge the next rows again, because leads may have been added since, and write them."""
+    many_rows.count_again(Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS)
     judged = _judge_next(lead_import)
     new = [row for row in judged if row.outcome == RowOutcome.NEW]
     updates = [row for row in judged if row.outcome == RowOutcome.UPDATE]

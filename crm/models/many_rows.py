@@ -17,6 +17,9 @@ UPDATE: Final = (
 )
 ONE_OF_ARRAY: Final = "{} = ANY(%s::text[])"
 ONE_OF_JSON: Final = "{} IN (SELECT value FROM json_each(%s))"
+COUNTED: Final = "SELECT reltuples FROM pg_class WHERE oid = %s::regclass"
+ANALYZE: Final = "ANALYZE (SKIP_LOCKED) {}"
+GROWTH: Final = 4
 UPDATE_ONE: Final = "UPDATE {table} SET {changes} WHERE {key} = %s"
 
 M = TypeVar("M", bound=models.Model)
@@ -33,6 +36,23 @@ def new_keys(model: type[models.Model], count: int, *, using: str) -> list[int]:
     with connections[using].cursor() as cursor:
         cursor.execute(KEYS, [model._meta.db_table, key.column, count])
         return [pk for (pk,) in cursor.fetchall()]
+
+
+def count_again(model: type[models.Model], added: int, *, using: str) -> None:
+    """Let PostgreSQL count a table that it takes for a fraction of the rows that have just been added.
+
+    It does so by itself only once a minute. Until then it keeps its plan for the check of a foreign key, which on a
+    small table reads all keys of the company: 0.3 ms for each new lead among 20,000, and 0.01 ms after this.
+    """
+    if not can_copy(using):
+        return
+    connection = connections[using]
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTED, [table])
+        (counted,) = cursor.fetchone()
+        if GROWTH * counted < added:
+            cursor.execute(ANALYZE.format(table))
 
 
 def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[Row], *, using: str) -> int:
