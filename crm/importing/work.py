@@ -26,7 +26,8 @@ from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImport
 from crm.models.lead_import import add_counts
 from crm.models.recorder import acting_as
 from crm.models.tag import add_links
-from postgresql.bounds import LONG_SECONDS, statements_may_take
+from crm.models.time_limits import TOO_SLOW, has_timed_out_too_often
+from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 logger = logging.getLogger(__name__)
 
@@ -44,19 +45,22 @@ def advance(pk: int, *, rows_at_once: int = MAX_ROWS) -> bool:
     """Do the next chunk of an import. False if there is none, or another process is doing it.
 
     A file with more than `rows_at_once` rows is not read. An error ends the import, because it would come again with
-    each try; but not one of the database's, unless it is about the data.
+    each try; but not one of the database's, unless it is about the data, or a statement has reached its time limit too
+    often.
     """
     try:
         return _advance(pk, rows_at_once)
     except LeftToWorker:
         return False
     except Exception as error:
-        if isinstance(error, DatabaseError) and not isinstance(error, DataError):
+        own = LeadImport.objects.filter(pk=pk).at_work()
+        is_too_slow = took_too_long(error) and has_timed_out_too_often(own)
+        if isinstance(error, DatabaseError) and not isinstance(error, DataError) and not is_too_slow:
             raise
         logger.exception("Import %s has failed.", pk)
         with transaction.atomic():
-            own = LeadImport.objects.filter(pk=pk).at_work()
-            own.update(state=ImportState.FAILED, problem=FAILED, finished_at=Now())
+            problem = TOO_SLOW if is_too_slow else FAILED
+            own.update(state=ImportState.FAILED, problem=problem, finished_at=Now())
             LeadImportFile.objects.filter(lead_import=pk).delete()
         return False
 
@@ -72,6 +76,7 @@ def _advance(pk: int, rows_at_once: int) -> bool:
                 _read(lead_import, table, rows_at_once)
             else:
                 WORK[ImportState(lead_import.state)](lead_import)
+            lead_import.timeouts = 0
             lead_import.save()
     return True
 
