@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from leadmachine.workers import collect_less_garbage
+
 MB = 2**20
 
 
@@ -22,6 +24,7 @@ def main() -> None:
     import django
 
     django.setup()
+    collect_less_garbage()
     before = psutil.Process().memory_info().rss / MB
     result = {"import": _import, "export": _export}[what](int(pk))
     print(json.dumps({**result, "growth_mb": _peak_mb() - before, "peak_mb": _peak_mb()}))

@@ -125,6 +125,6 @@ def before(options: str, session: Mapping[str, int]) -> str:
     return " ".join([*(f"-c {name}={value}" for name, value in session.items()), options]).strip()
 
 
-def took_too_long(error: Error) -> bool:
+def took_too_long(error: Exception) -> bool:
     """True if PostgreSQL has ended a statement at its time limit."""
     return getattr(error.__cause__, "sqlstate", None) == QUERY_CANCELED

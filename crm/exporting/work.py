@@ -16,7 +16,8 @@ from crm.exporting import archive, lists
 from crm.exporting.cells import as_csv, as_json
 from crm.exporting.spreadsheets import pack
 from crm.models import DataExport, ExportFormat, ExportKind, ExportPart, ExportState, Membership
-from postgresql.bounds import LONG_SECONDS, statements_may_take
+from crm.models.time_limits import TOO_SLOW, has_timed_out_too_often
+from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +29,17 @@ def advance(pk: int) -> bool:
     """Do the next chunk of an export. False if there is none, or another process is doing it.
 
     An error ends the export, because it would come again with each try; but not that of a database that is away or
-    slow.
+    slow, unless a statement has reached its time limit too often.
     """
     try:
         return _write_chunk(pk) or pack(pk)
-    except (OperationalError, InterfaceError):
-        raise
+    except (OperationalError, InterfaceError) as error:
+        own = DataExport.objects.filter(pk=pk).at_work()
+        if not (took_too_long(error) and has_timed_out_too_often(own)):
+            raise
+        logger.exception("Export %s has failed.", pk)
+        own.end_without_file(ExportState.FAILED, TOO_SLOW)
+        return False
     except Exception:
         logger.exception("Export %s has failed.", pk)
         DataExport.objects.filter(pk=pk).end_without_file(ExportState.FAILED, FAILED)
@@ -50,6 +56,7 @@ def _write_chunk(pk: int) -> bool:
             return DataExport.objects.filter(pk=pk).end_without_file(ExportState.FAILED, NO_LONGER_ALLOWED)
         with timezone.override(data_export.company.time_zone), statements_may_take(LONG_SECONDS):
             _write(data_export)
+            data_export.timeouts = 0
             data_export.save()
     return True
 

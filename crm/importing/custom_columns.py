@@ -76,10 +76,16 @@ class CellReader:
 
 
 def as_columns(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values by column of a lead."""
-    custom = {name.removeprefix(CUSTOM): value for name, value in values.items() if name.startswith(CUSTOM)}
-    own = {name: value for name, value in values.items() if not name.startswith(CUSTOM)}
-    return {**own, "custom": custom} if custom else own
+    """The values by attribute of a lead, without its tags."""
+    columns: dict[str, Any] = {}
+    for name, value in values.items():
+        if name.startswith(CUSTOM):
+            columns.setdefault("custom", {})[name.removeprefix(CUSTOM)] = value
+        elif name == "status":
+            columns["status_id"] = value.pk
+        elif name != "tags":
+            columns[name] = value
+    return columns
 
 
 def column_names(names: Iterable[str]) -> set[str]:

@@ -14,43 +14,67 @@ LATER: Final = ":later"  # after a CRM event in the counts: leads that have no e
 PROBLEM: Final = "bad:"  # before a problem in the counts
 
 
+KNOWN: Final = ("key", "outcome", "problem", "column", "of_row")
+STORED: Final = ("pk", "number", "cells", *KNOWN)
+JUDGEMENT: Final = (*KNOWN, "filled")
+
+StoredRow = tuple[Any, ...]  # of a `LeadImportRow`, the fields of `STORED`
+
+
 @dataclass(slots=True)
 class JudgedRow:
-    """A row, what it says, and the existing lead that it is about. `news` is what it adds to that lead."""
+    """A row and its outcome, as `LeadImportRow` has them, what it says, and the existing lead that it is about.
 
-    row: LeadImportRow
+    `news` is what it adds to that lead. Not a model: Django takes longer to make one than to judge it.
+    """
+
+    pk: int
+    number: int
+    before: tuple[object, ...]  # its `KNOWN`
     values: dict[str, Any]
+    key: str = ""
+    outcome: str = ""
+    problem: str = ""
+    column: int | None = None
+    of_row: int | None = None
+    filled: dict[str, Any] = field(default_factory=dict)
     lead: Lead | None = None
     news: dict[str, Any] = field(default_factory=dict)
-    before: tuple[object, ...] = ()  # what was known of the row
+
+    @property
+    def judgement(self) -> tuple[object, ...]:
+        """The values of `JUDGEMENT`."""
+        return self.key, self.outcome, self.problem, self.column, self.of_row, self.filled
 
     @property
     def has_changed(self) -> bool:
-        """True if the row has to be written again."""
-        return self.before != _known(self.row)
+        """True if the row has to be written again. One that fills a lead is: what it fills isn't read before."""
+        return bool(self.filled) or self.before != self.judgement[:-1]
 
 
-def judge(lead_import: LeadImport, rows: Sequence[LeadImportRow], reader: RowReader) -> list[JudgedRow]:
-    """Fill in what becomes of each row. The first of several rows about one person counts."""
+def judge(lead_import: LeadImport, rows: Sequence[StoredRow], reader: RowReader) -> list[JudgedRow]:
+    """What becomes of each row. The first of several rows about one person counts."""
     judged = [_read(row, reader) for row in rows]
     first = _first_rows(lead_import, judged)
-    leading = {each.row.key: each.values for each in judged if _leads(each.row, first)}
+    leading = {row.key: row.values for row in judged if _leads(row, first)}
     leads = existing_leads(lead_import, leading)
-    for each in judged:
-        if each.row.outcome != RowOutcome.BAD:
-            _decide(each, first, leads, reader)
+    for row in judged:
+        if row.outcome != RowOutcome.BAD:
+            _decide(row, first, leads, reader)
     return judged
 
 
 def count(judged: Iterable[JudgedRow]) -> Counter[str]:
     """The rows by outcome and problem, and the conversions that the new ones may cause."""
     counts: Counter[str] = Counter()
-    for each in judged:
-        counts[each.row.outcome] += 1
-        if each.row.outcome == RowOutcome.BAD:
-            counts[PROBLEM + each.row.problem] += 1
-        elif each.row.outcome == RowOutcome.NEW and each.values.get(SHARED, True):
-            counts.update(kind + ("" if each.values.get("email") else LATER) for kind in _kinds(each.values))
+    for row in judged:
+        counts[row.outcome] += 1
+        if row.outcome == RowOutcome.BAD:
+            counts[PROBLEM + row.problem] += 1
+        elif row.outcome == RowOutcome.NEW and row.values.get(SHARED, True):
+            later = "" if row.values.get("email") else LATER
+            for kind in _kinds(row.values):
+                counts[kind + later] += 1
     return counts
 
 
@@ -60,50 +84,45 @@ def _kinds(values: dict[str, Any]) -> list[str]:
     return [CrmEventKind.LEAD_CREATED.value, *([reached.value] if reached else [])]
 
 
-def _read(row: LeadImportRow, reader: RowReader) -> JudgedRow:
-    read, before = reader.read(row.cells), _known(row)
-    row.key, row.problem, row.column = read.key, read.problem, read.column
-    row.outcome, row.of_row, row.filled = RowOutcome.BAD if read.problem else "", None, {}
-    return JudgedRow(row, read.values, before=before)
-
-
-def _known(row: LeadImportRow) -> tuple[object, ...]:
-    return row.key, row.outcome, row.problem, row.column, row.of_row, row.filled
+def _read(row: StoredRow, reader: RowReader) -> JudgedRow:
+    pk, number, cells, *before = row
+    read = reader.read(cells)
+    outcome = RowOutcome.BAD.value if read.problem else ""
+    return JudgedRow(pk, number, tuple(before), read.values, read.key, outcome, read.problem, read.column)
 
 
 def _first_rows(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> dict[str, int]:
     """The number of the first row about each person, in this chunk or before it."""
-    keys = {each.row.key for each in judged} - {""}
+    keys = {row.key for row in judged} - {""}
     before = LeadImportRow.objects.for_company(lead_import.company_id).filter(
-        lead_import=lead_import, key__in=keys, number__lt=judged[0].row.number, of_row=None
+        lead_import=lead_import, key__one_of_texts=keys, number__lt=judged[0].number, of_row=None
     )
     first = dict(before.values_list("key", "number"))
-    for each in judged:
-        if each.row.key:
-            first.setdefault(each.row.key, each.row.number)
+    for row in judged:
+        if row.key:
+            first.setdefault(row.key, row.number)
     return first
 
 
-def _leads(row: LeadImportRow, first: dict[str, int]) -> bool:
+def _leads(row: JudgedRow, first: dict[str, int]) -> bool:
     return first.get(row.key) == row.number
 
 
-def _decide(each: JudgedRow, first: dict[str, int], leads: dict[str, Lead], reader: RowReader) -> None:
-    row = each.row
+def _decide(row: JudgedRow, first: dict[str, int], leads: dict[str, Lead], reader: RowReader) -> None:
     first.setdefault(row.key, row.number)
     if not _leads(row, first):
-        row.outcome, row.of_row = RowOutcome.DUPLICATE, first[row.key]
+        row.outcome, row.of_row = RowOutcome.DUPLICATE.value, first[row.key]
         return
-    each.lead = leads.get(row.key)
-    if each.lead is None and reader.lacks(each.values):
+    row.lead = leads.get(row.key)
+    if row.lead is None and reader.lacks(row.values):
         del first[row.key]  # a later row about the person may have it
-        row.outcome, row.problem, row.key = RowOutcome.BAD, RowProblem.REQUIRED, ""
+        row.outcome, row.problem, row.key = RowOutcome.BAD.value, RowProblem.REQUIRED.value, ""
         return
-    if each.lead is None:
-        row.outcome = RowOutcome.NEW
+    if row.lead is None:
+        row.outcome = RowOutcome.NEW.value
         return
-    each.news = row.filled = news_for(each.lead, each.values)
-    row.outcome = RowOutcome.UPDATE if each.news else RowOutcome.DUPLICATE
-    for name, value in each.news.items():  # a later row about the same lead finds these fields filled
+    row.news = row.filled = news_for(row.lead, row.values)
+    row.outcome = RowOutcome.UPDATE.value if row.news else RowOutcome.DUPLICATE.value
+    for name, value in row.news.items():  # a later row about the same lead finds these fields filled
         if name != TAGS:
-            set_value(each.lead, name, value)
+            set_value(row.lead, name, value)

@@ -30,11 +30,11 @@ def existing_leads(lead_import: LeadImport, wanted: Wanted) -> dict[str, Lead]:
     others = own.exclude(import_rows__lead_import=lead_import)
     pks: set[int] = set()
     if addresses := [values["email"] for values in wanted.values() if "email" in values]:
-        by_address = others.alias(address=Lower("email")).filter(address__in=_lower(addresses))
+        by_address = others.alias(address=Lower("email")).filter(address__one_of_texts=_lower(addresses))
         pks |= set(by_address.values_list("pk", flat=True))
     if names := [_name(values) for values in wanted.values() if "email" not in values]:
         whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
-        pks |= set(others.alias(whole=whole).filter(whole__in=_lower(names)).values_list("pk", flat=True))
+        pks |= set(others.alias(whole=whole).filter(whole__one_of_texts=_lower(names)).values_list("pk", flat=True))
     return _by_key(_locked(own, pks), wanted)
 
 

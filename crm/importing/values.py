@@ -1,19 +1,22 @@
 """What the cells of a row say about a lead, in the values of its fields, or the problem with them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 
 from crm.importing.columns import NAMES
 from crm.importing.custom_columns import NO, YES, CellProblem, CellReader, custom_columns
 from crm.models import Company, Lead, LeadStatus, LeadType, RowProblem, Tag
 
 TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
+DIFFERENT: Final = ("first_name", "last_name", "full_name", "email", "phone", "notes")  # in each row, so not cached
+REPEATED: Final = 1_000  # cells of each other column whose values are cached
 _BETWEEN_TAGS: Final = re.compile(r"[,;|]")
 # Our own exports put an apostrophe before what a spreadsheet would take for a formula.
 _DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
@@ -44,9 +47,10 @@ class RowReader:
         offered_types = list(LeadType.objects.for_company(company).offered())
         types = {each.name.casefold(): each.code for each in offered_types} | {e.code: e.code for e in offered_types}
         tags = {tag.name.casefold(): tag.name for tag in Tag.objects.for_company(company).offered()}
-        self._readers: dict[str, Any] = {
-            **{name: partial(_text, name) for name in TEXTS},
-            "full_name": _full_name,
+        texts = {name: TextReader(name) for name in TEXTS}
+        readers: dict[str, Callable[[str], dict[str, Any]]] = {
+            **texts,
+            "full_name": partial(_full_name, texts),
             "status": partial(_one_of, "status", statuses, RowProblem.STATUS_UNKNOWN),
             "type": partial(_one_of, "type", types, RowProblem.TYPE_UNKNOWN),
             "tags": partial(_tags, tags),
@@ -55,7 +59,12 @@ class RowReader:
             **{name: CellReader(field) for name, field in custom.items()},
         }
         # A custom field may have been archived or deleted since the columns were chosen.
-        self._columns = [(index, name) for index, name in enumerate(columns) if name in self._readers]
+        self._columns = [
+            (index, readers[name] if name in DIFFERENT else lru_cache(REPEATED)(readers[name]))
+            for index, name in enumerate(columns)
+            if name in readers
+        ]
+        self._name_column = next((index for index, name in enumerate(columns) if name in NAMES), None)
 
     def read(self, cells: Sequence[str]) -> LeadValues:
         """The values of the row's cells, or the first problem."""
@@ -63,53 +72,67 @@ class RowReader:
             return LeadValues(problem=RowProblem.ERASED)
         if len(cells) > self._width:
             return LeadValues(problem=RowProblem.TOO_MANY_CELLS, column=self._width - 1)
-        row = LeadValues()
-        for index, name in self._columns:
-            cell = _DEFUSED.sub("", cells[index]) if index < len(cells) else ""
-            try:
-                row.values |= self._readers[name](cell) if cell else {}
-            except CellProblem as problem:
-                return LeadValues(row.values, str(problem), index)
-        if "first_name" not in row.values and "last_name" not in row.values:
-            return LeadValues(row.values, RowProblem.NAME_MISSING, self._name_column())
-        return row
+        values: dict[str, Any] = {}
+        for index, read in self._columns:
+            cell = cells[index] if index < len(cells) else ""
+            if cell.startswith("'"):
+                cell = _DEFUSED.sub("", cell)
+            if cell:
+                try:
+                    values |= read(cell)
+                except CellProblem as problem:
+                    return LeadValues(values, str(problem), index)
+        if "first_name" not in values and "last_name" not in values:
+            return LeadValues(values, RowProblem.NAME_MISSING, self._name_column)
+        return LeadValues(values)
 
     def lacks(self, values: Mapping[str, Any]) -> bool:
         """True if a new lead with these values would lack one that the company requires."""
         return any(name not in values for name in self._required)
 
-    def _name_column(self) -> int | None:
-        return next((index for index, name in self._columns if name in NAMES), None)
-
 
 def person_key(values: Mapping[str, Any]) -> str:
     """A hash of what tells people apart: the address, or else the name with the phone number or the organisation."""
-    email: str = values.get("email", "")
+    if email := values.get("email", ""):
+        return _hash(email.lower())
     name = f"{values.get('first_name', '')} {values.get('last_name', '')}".strip().lower()
     digits = re.sub(r"\D", "", values.get("phone", ""))
-    parts = (email.lower(),) if email else ("", name, digits or values.get("organisation", "").lower())
-    return blake2b("\n".join(parts).encode(errors="replace"), digest_size=16).hexdigest()
+    return _hash("\n".join(("", name, digits or values.get("organisation", "").lower())))
 
 
-def _text(name: str, cell: str) -> dict[str, str]:
-    value = cell if name == "notes" else " ".join(cell.split())
-    try:
-        return {name: Lead._meta.get_field(name).clean(value, None)}  # type: ignore[union-attr]
-    except ValidationError as error:
-        too_long = any(each.code == "max_length" for each in error.error_list)
-        raise CellProblem(
-            RowProblem.EMAIL_INVALID if name == "email" and not too_long else RowProblem.TOO_LONG
-        ) from None
+def _hash(text: str) -> str:
+    return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
 
 
-def _full_name(cell: str) -> dict[str, str]:
+class TextReader:
+    """Reads the cells of one of a lead's texts, as its field does. Its length is compared here, which is faster."""
+
+    def __init__(self, name: str) -> None:
+        field: Any = Lead._meta.get_field(name)
+        self._name, self._longest, self._keeps_lines = name, field.max_length, name == "notes"
+        self._validators = [each for each in field.validators if not isinstance(each, MaxLengthValidator)]
+
+    def __call__(self, cell: str) -> dict[str, str]:
+        """The value by name of the field. Raises CellProblem."""
+        value = cell if self._keeps_lines else " ".join(cell.split())
+        if len(value) > self._longest:
+            raise CellProblem(RowProblem.TOO_LONG)
+        try:
+            for validate in self._validators:
+                validate(value)
+        except ValidationError:
+            raise CellProblem(RowProblem.EMAIL_INVALID if self._name == "email" else RowProblem.TOO_LONG) from None
+        return {self._name: value}
+
+
+def _full_name(texts: Mapping[str, TextReader], cell: str) -> dict[str, str]:
     """“Ada Lovelace”, or “Lovelace, Ada”."""
     if "," in cell:
         last, _, first = cell.partition(",")
     else:
         first, _, last = cell.strip().partition(" ")
     names = {"first_name": first.strip(), "last_name": last.strip()}
-    return {key: value for name, text in names.items() if text for key, value in _text(name, text).items()}
+    return {key: value for name, text in names.items() if text for key, value in texts[name](text).items()}
 
 
 def _one_of(name: str, choices: Mapping[str, Any], problem: RowProblem, cell: str) -> dict[str, Any]:

@@ -6,34 +6,34 @@ dies has done the whole chunk or none of it. So does the cursor, which another w
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final
 
-from django.db import DatabaseError, DataError, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, transaction
 from django.db.models.functions import Now
 
 from crm.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
 from crm.importing.custom_columns import as_columns, column_names, custom_columns
-from crm.importing.judging import JudgedRow, count, judge
+from crm.importing.judging import JUDGEMENT, STORED, JudgedRow, count, judge
 from crm.importing.matching import SHARED, TAGS
 from crm.importing.reading import MAX_ROWS, FileRow, Table, read_table
 from crm.importing.spreadsheets import UnreadableFile
 from crm.importing.undoing import undo_chunk
 from crm.importing.values import RowReader
-from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, LeadTag, RowOutcome, Tag
+from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, LeadTag, RowOutcome, Tag, many_rows
 from crm.models.lead_import import add_counts
 from crm.models.recorder import acting_as
 from crm.models.tag import add_links
-from postgresql.bounds import LONG_SECONDS, statements_may_take
+from crm.models.time_limits import TOO_SLOW, has_timed_out_too_often
+from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 logger = logging.getLogger(__name__)
 
-CHUNK: Final = 1_000
+CHUNK: Final = 2_000
 REMEMBERED: Final = 20  # imports whose columns are remembered
-WHEN_JUDGED: Final = ("key", "outcome", "problem", "column", "of_row", "filled")
-WHEN_WRITTEN: Final = (*WHEN_JUDGED, "lead")
-BATCH: Final = 100  # leads in a statement that updates: it compares each with each
+NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", "filled")
 FAILED: Final = "Something went wrong on our side. Undo the import, or ask your operator to check the log."
 
 
@@ -45,19 +45,22 @@ def advance(pk: int, *, rows_at_once: int = MAX_ROWS) -> bool:
     """Do the next chunk of an import. False if there is none, or another process is doing it.
 
     A file with more than `rows_at_once` rows is not read. An error ends the import, because it would come again with
-    each try; but not one of the database's, unless it is about the data.
+    each try; but not one of the database's, unless it is about the data, or a statement has reached its time limit too
+    often.
     """
     try:
         return _advance(pk, rows_at_once)
     except LeftToWorker:
         return False
     except Exception as error:
-        if isinstance(error, DatabaseError) and not isinstance(error, DataError):
+        own = LeadImport.objects.filter(pk=pk).at_work()
+        is_too_slow = took_too_long(error) and has_timed_out_too_often(own)
+        if isinstance(error, DatabaseError) and not isinstance(error, DataError) and not is_too_slow:
             raise
         logger.exception("Import %s has failed.", pk)
         with transaction.atomic():
-            own = LeadImport.objects.filter(pk=pk).at_work()
-            own.update(state=ImportState.FAILED, problem=FAILED, finished_at=Now())
+            problem = TOO_SLOW if is_too_slow else FAILED
+            own.update(state=ImportState.FAILED, problem=problem, finished_at=Now())
             LeadImportFile.objects.filter(lead_import=pk).delete()
         return False
 
@@ -73,6 +76,7 @@ def _advance(pk: int, rows_at_once: int) -> bool:
                 _read(lead_import, table, rows_at_once)
             else:
                 WORK[ImportState(lead_import.state)](lead_import)
+            lead_import.timeouts = 0
             lead_import.save()
     return True
 
@@ -99,8 +103,8 @@ def _read(lead_import: LeadImport, table: Table | UnreadableFile | None, rows_at
         if isinstance(table, UnreadableFile):
             raise table
         with transaction.atomic():
-            for rows in _batches(table.rows):
-                lead_import.row_count += _add_rows(lead_import, rows)
+            while added := _add_rows(lead_import, islice(table.rows, CHUNK)):
+                lead_import.row_count += added
                 if lead_import.row_count > rows_at_once:
                     raise LeftToWorker
             if not lead_import.row_count:
@@ -128,73 +132,68 @@ def _remembered(lead_import: LeadImport) -> list[str]:
     return []
 
 
-def _batches(rows: Iterator[FileRow]) -> Iterator[list[FileRow]]:
-    while batch := list(islice(rows, CHUNK)):
-        yield batch
-
-
 def _add_rows(lead_import: LeadImport, rows: Iterable[FileRow]) -> int:
-    company_id = lead_import.company_id
-    new = [LeadImportRow(company_id=company_id, lead_import=lead_import, number=r.number, cells=r.cells) for r in rows]
-    return len(LeadImportRow.objects.bulk_create(new))
+    company_id, pk = lead_import.company_id, lead_import.pk
+    new: Iterator[Sequence[Any]] = ((company_id, pk, row.number, row.cells, {}) for row in rows)
+    return many_rows.insert_rows(LeadImportRow, NEW_ROW, new, using=DEFAULT_DB_ALIAS)
 
 
 def _check(lead_import: LeadImport) -> None:
     """Judge the next rows, and write what would become of them."""
     judged = _judge_next(lead_import)
     lead_import.planned = add_counts(lead_import.planned, count(judged))
-    _save_rows(judged, WHEN_JUDGED)
+    _save_rows(judged)
     if len(judged) < CHUNK:
         lead_import.state = ImportState.READY
 
 
 def _run(lead_import: LeadImport) -> None:
     """Judge the next rows again, because leads may have been added since, and write them."""
+    many_rows.count_again(Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS)
     judged = _judge_next(lead_import)
+    new = [row for row in judged if row.outcome == RowOutcome.NEW]
+    updates = [row for row in judged if row.outcome == RowOutcome.UPDATE]
     with acting_as(lead_import.uploaded_by, history_only=not lead_import.tells_platforms):
-        _add([each for each in judged if each.row.outcome == RowOutcome.NEW], lead_import)
-        _fill([each for each in judged if each.row.outcome == RowOutcome.UPDATE], lead_import)
+        leads = {**_add(new, lead_import), **_fill(updates, lead_import)}
     lead_import.done = add_counts(lead_import.done, count(judged))
-    _save_rows(judged, WHEN_WRITTEN)
+    _save_rows(judged, leads)
     if len(judged) < CHUNK:
         _end(lead_import, ImportState.DONE)
 
 
 def _judge_next(lead_import: LeadImport) -> list[JudgedRow]:
-    rows = list(LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)[:CHUNK])
+    rest = LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)
+    rows = list(rest.values_list(*STORED)[:CHUNK])
     if not rows:
         return []
-    lead_import.reached = rows[-1].number
+    lead_import.reached = rows[-1][1]
     return judge(lead_import, rows, RowReader(lead_import.company, lead_import.columns))
 
 
-def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
-    leads = [
-        Lead(company=lead_import.company, owner_id=lead_import.owner_id, **as_columns(_without_tags(each.values)))
-        for each in judged
-    ]
-    for each, lead in zip(judged, Lead.objects.bulk_create(leads), strict=True):
-        each.row.lead = lead
-    _tag([each for each in judged if TAGS in each.values], lead_import)
+def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> dict[int, int]:
+    """Add the leads of these rows. Returns their keys, by those of the rows."""
+    template = Lead(company=lead_import.company, owner_id=lead_import.owner_id)
+    keys = Lead.objects.insert_like(template, [as_columns(row.values) for row in judged])
+    leads = {row.pk: key for row, key in zip(judged, keys, strict=True)}
+    _tag([row for row in judged if TAGS in row.values], leads, lead_import)
+    return leads
 
 
-def _without_tags(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name != TAGS}
-
-
-def _tag(judged: Sequence[JudgedRow], lead_import: LeadImport) -> defaultdict[int, list[int]]:
+def _tag(judged: Sequence[JudgedRow], leads: Mapping[int, int], lead_import: LeadImport) -> defaultdict[int, list[int]]:
     """Put their tags on the leads of these rows. Returns the keys of the links that each row, by number, has added.
 
     An undo takes those off: a tag may have another name by then, and one that was put on again is somebody's own.
     """
     known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)} if judged else {}
     added: dict[tuple[int, Tag], int] = {}
-    for each in judged:
-        for name in (each.news or each.values)[TAGS]:
-            if name in known and each.row.lead_id:
-                added.setdefault((each.row.lead_id, known[name]), each.row.number)
-    add_links(Lead, lead_import.company_id, added)
+    for row in judged:
+        for name in (row.news or row.values)[TAGS]:
+            if name in known:
+                added.setdefault((leads[row.pk], known[name]), row.number)
     links: defaultdict[int, list[int]] = defaultdict(list)
+    if not added:
+        return links
+    add_links(Lead, lead_import.company_id, added)
     numbers = {(lead, tag.pk): number for (lead, tag), number in added.items()}
     for pk, lead, tag_pk in LeadTag.objects.filter(lead__in={lead for lead, _ in added}).values_list(
         "pk", "lead", "tag"
@@ -204,23 +203,20 @@ def _tag(judged: Sequence[JudgedRow], lead_import: LeadImport) -> defaultdict[in
     return links
 
 
-def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
-    changed: dict[int, Lead] = {}
-    fields: set[str] = set()
-    for each in judged:
-        assert each.lead is not None
-        each.row.lead = each.lead
-        each.lead.updated_at = Now()
-        changed[each.lead.pk] = each.lead
-        fields |= column_names(each.news)
-    if opted_out := [each.lead.pk for each in judged if each.lead and SHARED in each.news]:
+def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> dict[int, int]:
+    """Fill the empty fields of existing leads. Returns their keys, by those of the rows."""
+    changed = {row.lead.pk: row.lead for row in judged if row.lead}
+    leads = {row.pk: row.lead.pk for row in judged if row.lead}
+    fields = sorted(set().union(*(column_names(row.news) for row in judged)) - {SHARED, TAGS})
+    if opted_out := [leads[row.pk] for row in judged if SHARED in row.news]:
         Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
-    if changed:
-        Lead.objects.bulk_update(changed.values(), [*(fields - {SHARED, TAGS}), "updated_at"], batch_size=BATCH)
-    tagged = [each for each in judged if TAGS in each.news]
-    links = _tag(tagged, lead_import)
-    for each in tagged:
-        each.row.filled = {**each.news, TAGS: links[each.row.number]}
+    values = {pk: [getattr(lead, name) for name in fields] for pk, lead in changed.items()}
+    Lead.objects.update_rows(fields, values, updated_at=Now())
+    tagged = [row for row in judged if TAGS in row.news]
+    links = _tag(tagged, leads, lead_import)
+    for row in tagged:
+        row.filled = {**row.news, TAGS: links[row.number]}
+    return leads
 
 
 def _undo(lead_import: LeadImport) -> None:
@@ -234,10 +230,11 @@ def _end(lead_import: LeadImport, state: ImportState, problem: str = "") -> None
     lead_import.finished_at = Now()
 
 
-def _save_rows(judged: Sequence[JudgedRow], fields: Sequence[str]) -> None:
-    """Write these fields of the rows, as an insert that conflicts: an UPDATE would compare each row with each."""
-    rows = [each.row for each in judged if each.row.lead_id or each.has_changed]
-    LeadImportRow.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=fields)
+def _save_rows(judged: Sequence[JudgedRow], leads: Mapping[int, int] = MappingProxyType({})) -> None:
+    """Write the judgement on rows where it has changed, and the leads of rows. Most rows of a run have but a lead."""
+    changed = {row.pk: row.judgement for row in judged if row.has_changed}
+    many_rows.update_rows(LeadImportRow, JUDGEMENT, changed, using=DEFAULT_DB_ALIAS)
+    many_rows.update_rows(LeadImportRow, ["lead"], {pk: [lead] for pk, lead in leads.items()}, using=DEFAULT_DB_ALIAS)
 
 
 WORK: Final[dict[ImportState, Callable[[LeadImport], None]]] = {

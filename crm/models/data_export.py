@@ -18,6 +18,7 @@ from crm.models.key_selection import KeySelection
 from crm.models.people import Membership
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
+from crm.models.time_limits import TimeLimited
 
 KEPT_FOR: Final = timedelta(days=1)  # after its end
 
@@ -82,7 +83,7 @@ class DataExportQuerySet(CompanyQuerySet["DataExport"]):
         return own.filter(made_by=membership.user).exclude(kind=ExportKind.COMPANY)
 
 
-class DataExport(models.Model):
+class DataExport(TimeLimited):
     """A file that someone has asked for, and how far the work on it has come.
 
     `columns` are the keys of the columns of the file that is written, which all of its rows have. `reached` counts

@@ -17,6 +17,7 @@ from django.urls import reverse
 from crm.models.company import Company
 from crm.models.lead import Lead
 from crm.models.tenancy import CompanyQuerySet
+from crm.models.time_limits import TimeLimited
 
 ROWS_KEPT_FOR: Final = timedelta(days=7)  # after the upload, and after the end: until then it can be undone
 
@@ -91,7 +92,7 @@ class LeadImportQuerySet(CompanyQuerySet["LeadImport"]):
         return self.filter(state__in=AT_WORK)
 
 
-class LeadImport(models.Model):
+class LeadImport(TimeLimited):
     """An upload and the work on its rows.
 
     `columns` has a field of a lead, or "", for each name in `header`. `planned` and `done` count rows by `RowOutcome`,

@@ -6,19 +6,20 @@ Values in memory are never trusted: another request may have changed the row.
 
 - `save()`, `create()`, `get_or_create()`, forms, the admin, the API: `Tracked.save_base`
 - `QuerySet.update()`, `bulk_update()`, related managers: `TrackedQuerySet.update`
-- `bulk_create()`: `TrackedQuerySet.bulk_create`
+- `bulk_create()`: `TrackedQuerySet.bulk_create`, and `insert_like()` and `update_rows()` for imports
 - fixtures: `crm.models.fixtures`, because `loaddata` bypasses all of these
 
 Raw SQL is not tracked.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from django.db import DatabaseError, connections, models, router, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from crm.models import many_rows
 from crm.models.company import Company
 from crm.models.event import CrmEventKind
 from crm.models.recorder import acting_as, record, record_changes
@@ -98,11 +99,54 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         with transaction.atomic(using=self.db, savepoint=False):
             fill_in_steps(rows)
             created = super().bulk_create(rows, batch_size=batch_size)
-            for pks in chunks([row.pk for row in created]):
-                record(self.model, {}, snapshots(self.model, pks, using=self.db), using=self.db)
+            self._record_new([row.pk for row in created])
         return created
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]
+
+    def insert_like(self, template: "Tracked", rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Insert rows as the template, but each with these values by attribute. Returns their keys, in this order.
+
+        As `bulk_create`, in a third of its time, but without expressions as values.
+        """
+        if not rows:
+            return []
+        self._for_write = True
+        fields = self.model._meta.local_concrete_fields
+        with transaction.atomic(using=self.db, savepoint=False):
+            if not all(f"{template.step}_id" in row for row in rows):
+                fill_in_steps([template])
+            usual = {field.attname: field.pre_save(template, True) for field in fields}
+            del usual["id"]
+            if not many_rows.can_copy(self.db):
+                return [row.pk for row in self.bulk_create([self.model(**{**usual, **row}) for row in rows])]
+            keys = many_rows.new_keys(self.model, len(rows), using=self.db)
+            values = ([key, *{**usual, **row}.values()] for key, row in zip(keys, rows, strict=True))
+            many_rows.insert_rows(self.model, ["id", *usual], values, using=self.db)
+            self._record_new(keys)
+        return keys
+
+    insert_like.alters_data = True  # type: ignore[attr-defined]
+
+    def update_rows(self, names: Sequence[str], rows: Mapping[int, Sequence[Any]], **same: models.Expression) -> None:
+        """Write these values by key, and the expressions of `same` into all rows: `bulk_update` in one statement."""
+        if not rows:
+            return
+        self._for_write = True
+        with transaction.atomic(using=self.db, savepoint=False):
+            if not self.model.watched & {*names, *same}:
+                many_rows.update_rows(self.model, names, rows, using=self.db, same=same)
+                return
+            before = snapshots(self.model, sorted(rows), using=self.db, lock=True)
+            there = {pk: values for pk, values in rows.items() if pk in before}
+            many_rows.update_rows(self.model, names, there, using=self.db, same=same)
+            record(self.model, before, snapshots(self.model, before, using=self.db), using=self.db)
+
+    update_rows.alters_data = True  # type: ignore[attr-defined]
+
+    def _record_new(self, keys: Sequence[int]) -> None:
+        for pks in chunks(keys):
+            record(self.model, {}, snapshots(self.model, pks, using=self.db), using=self.db)
 
 
 class DeletedMeanwhile(DatabaseError):

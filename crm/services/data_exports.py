@@ -132,8 +132,9 @@ def forget_people(company_id: int) -> None:
     exports = DataExport.objects.for_company(company_id)
     exports.filter(state=ExportState.DONE).update(state=ExportState.FAILED, problem=ERASED_SINCE)
     exports.at_work().update(
-        state=ExportState.WRITING, reached=0, file=0, after=0, size=0, packed_until=None, restarts=F("restarts") + 1
-    )
+        state=ExportState.WRITING, reached=0, file=0, after=0, size=0, packed_until=None, timeouts=0,
+        restarts=F("restarts") + 1,
+    )  # fmt: skip
     with statements_may_take(LONG_SECONDS):
         ExportPart.objects.filter(data_export__in=exports.values("pk")).delete()
 

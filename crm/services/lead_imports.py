@@ -98,7 +98,7 @@ def undo(*, lead_import: LeadImport, user: User) -> bool:
             ended = LeadImport.objects.filter(pk=lead_import.pk, state__in=ENDED, started_at__isnull=False)
             if ended.filter(finished_at__lt=Now() - ROWS_KEPT_FOR).exists():
                 raise ValidationError(TOO_LATE)
-            changed = ended.update(state=ImportState.UNDOING)
+            changed = ended.update(state=ImportState.UNDOING, timeouts=0)
             if changed:
                 _record(lead_import, AuditAction.IMPORT_UNDONE, user)
     except IntegrityError:

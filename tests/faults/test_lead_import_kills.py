@@ -24,7 +24,7 @@ def dirty(rows: int) -> bytes:
 @pytest.mark.timeout(900)
 @pytest.mark.covers("F59")
 def test_an_import_that_is_killed_twice_adds_and_tells_each_lead_once(world) -> None:
-    rows = figures.rounds(4_000, long=100_000)
+    rows = figures.rounds(8_000, long=100_000)
     company = world.connect()
     user = User.objects.create(username="importer@example.com", email="importer@example.com")
     Membership.objects.create(company=company, user=user, role="sales")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,9 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from crm.exporting import lists, spreadsheets, work
 from crm.models import DataExport, Deal, ExportPart, Lead, Membership, Tag
 from crm.models.tag import add_links
+from crm.models.time_limits import TOO_SLOW, TRIES
 from crm.services import data_exports
 from tests.conftest import make_deal, make_lead
 from tests.crm.exporting.reading import ask, content, rows
+from tests.crm.statement_timeouts import take_too_long
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -62,6 +64,38 @@ def test_a_worker_that_dies_in_a_chunk_leaves_nothing_of_it_and_another_goes_on(
     assert ExportPart.objects.count() == 1
 
     data_exports.work_through(lambda: True)
+
+    assert [row[0] for row in rows(client, made)[1:]] == ["P0", "P1", "P2", "P3", "P4"]
+
+
+def test_an_export_that_reaches_the_time_limit_each_time_ends_without_a_file(
+    made: DataExport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.advance(made.pk)
+    monkeypatch.setattr(lists, "next_rows", take_too_long)
+    for _ in range(TRIES - 1):
+        with pytest.raises(OperationalError):
+            work.advance(made.pk)
+
+    assert not work.advance(made.pk)
+
+    made.refresh_from_db()
+    assert (made.state, made.problem) == ("failed", TOO_SLOW)
+    assert not ExportPart.objects.exists()
+    assert not work.advance(made.pk)
+
+
+def test_a_chunk_in_time_begins_the_count_again(
+    client: Client, made: DataExport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = lists.next_rows
+    for _ in range(3):
+        monkeypatch.setattr(lists, "next_rows", take_too_long)
+        for _ in range(TRIES - 1):
+            with pytest.raises(OperationalError):
+                work.advance(made.pk)
+        monkeypatch.setattr(lists, "next_rows", reads)
+        assert work.advance(made.pk)
 
     assert [row[0] for row in rows(client, made)[1:]] == ["P0", "P1", "P2", "P3", "P4"]
 

@@ -26,10 +26,12 @@ from crm.models import (
     Note,
     Task,
 )
+from crm.models.time_limits import TOO_SLOW, TRIES
 from crm.services import lead_imports
 from crm.services.tasks import save_task
 from tests.conftest import make_deal, make_lead, make_note
 from tests.crm.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
+from tests.crm.statement_timeouts import take_too_long
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -84,6 +86,44 @@ def test_what_the_database_refuses_to_store_is_not_tried_again(
     assert waiting.state == state
     assert LeadImportFile.objects.exists() == (state == ImportState.READING)
     assert not LeadImportRow.objects.exists()
+
+
+def test_an_import_that_reaches_the_time_limit_each_time_ends(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead_import = upload(sales, PEOPLE)
+    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, user=sales.user)
+    monkeypatch.setattr(work, "judge", take_too_long)
+    for _ in range(TRIES - 1):
+        with pytest.raises(OperationalError):
+            work.advance(lead_import.pk)
+
+    assert not work.advance(lead_import.pk)
+
+    lead_import.refresh_from_db()
+    assert (lead_import.state, lead_import.problem) == (ImportState.FAILED, TOO_SLOW)
+    assert not Lead.objects.exists()
+    assert not work.advance(lead_import.pk)
+    assert lead_imports.undo(lead_import=lead_import, user=sales.user)
+    assert work_on(lead_import).state == ImportState.UNDONE
+
+
+def test_a_chunk_in_time_begins_the_count_again(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "CHUNK", 1)
+    lead_import = upload(sales, PEOPLE)
+    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, user=sales.user)
+    judges = work.judge
+
+    for _ in range(3):
+        monkeypatch.setattr(work, "judge", take_too_long)
+        for _ in range(TRIES - 1):
+            with pytest.raises(OperationalError):
+                work.advance(lead_import.pk)
+        monkeypatch.setattr(work, "judge", judges)
+        assert work.advance(lead_import.pk)
+
+    assert work_on(lead_import).state == ImportState.DONE
+    assert names() == ["Aisha Rahman", "Ines Moreau", "Tomas Berg"]
 
 
 def test_an_import_adds_each_lead_with_its_owner_and_its_history(sales: Membership) -> None:

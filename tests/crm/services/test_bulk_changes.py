@@ -33,6 +33,7 @@ from crm.services.lead_changes import Confirmed, MoreThanConfirmed
 from crm.services.lead_merges import merge_leads
 from crm.services.picklists import archive_entry
 from tests.conftest import join, make_deal, make_lead, make_note, make_task
+from tests.crm.statement_timeouts import take_too_long
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -502,16 +503,10 @@ def test_a_deadlock_is_tried_once_more(
 def test_a_statement_that_takes_too_long_ends_it_with_a_reason_and_the_next_has_its_turn(
     asked: BulkChange, sales: Membership, leads: list[Lead], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Cancelled(Exception):
-        sqlstate = "57014"
-
     tag = Tag.objects.create(company=sales.company, name="VIP")
     second = ask(sales, LeadChange(BulkKind.ADD_TAG, tag), leads)
 
-    def take_long(*args: Any) -> None:
-        raise OperationalError("canceling statement due to statement timeout") from Cancelled()
-
-    monkeypatch.setitem(lead_changes.STEPS, BulkKind.STATUS, take_long)
+    monkeypatch.setitem(lead_changes.STEPS, BulkKind.STATUS, take_too_long)
 
     work_through(lambda: True)
 

@@ -1,0 +1,177 @@
+"""Many rows that are written at once become what the ORM's own statements would have made of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError, connection
+from django.db.models.functions import Now
+from django.dispatch import Signal
+from django.test.utils import CaptureQueriesContext
+
+from crm.models import (
+    Change,
+    Company,
+    CrmEvent,
+    Lead,
+    LeadImport,
+    LeadImportRow,
+    LeadStatus,
+    Membership,
+    many_rows,
+    recorder_sql,
+)
+from crm.models.tracking import acting_as
+from crm.signals import crm_events_recorded, lead_contact_changed
+from tests.conftest import make_lead
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+ODD: Any = [
+    {"first_name": "Zoë", "last_name": 'O"Brien\\', "notes": "a\tb\nc\\N", "custom": {"size": "10", "of": ["a", "ß"]}},
+    {"first_name": "{,}", "email": "Two@example.com", "share_with_ad_platforms": False},
+    {"first_name": "'; --", "organisation": "NULL", "phone": "\\."},
+]
+IGNORED = {"id", "created_at", "updated_at"}
+
+
+@contextmanager
+def received(signal: Signal) -> Iterator[list[dict[str, Any]]]:
+    """What is sent with the signal inside the block."""
+    sent: list[dict[str, Any]] = []
+
+    def listen(**values: Any) -> None:
+        sent.append(values)
+
+    signal.connect(listen)
+    try:
+        yield sent
+    finally:
+        signal.disconnect(listen)
+
+
+def columns(lead: Lead) -> dict[str, Any]:
+    return {field.attname: getattr(lead, field.attname) for field in Lead._meta.concrete_fields} | dict.fromkeys(
+        IGNORED
+    )
+
+
+def test_leads_like_a_template_are_those_of_bulk_create(company: Company, admin: Membership) -> None:
+    usual = Lead.objects.bulk_create([Lead(company=company, owner=admin.user, **values) for values in ODD])
+
+    keys = Lead.objects.insert_like(Lead(company=company, owner=admin.user), ODD)
+
+    found = Lead.objects.in_bulk(keys)
+    assert [columns(found[key]) for key in keys] == [columns(Lead.objects.get(pk=lead.pk)) for lead in usual]
+    assert all(found[key].created_at and found[key].updated_at for key in keys)
+
+
+def test_leads_like_a_template_are_recorded(company: Company, admin: Membership) -> None:
+    qualified = LeadStatus.objects.get(company=company, meaning="qualified")
+
+    with received(crm_events_recorded) as signals, acting_as(admin.user):
+        keys = Lead.objects.insert_like(Lead(company=company), [{"last_name": "A"}, {"status_id": qualified.pk}])
+
+    events = CrmEvent.objects.order_by("pk").values_list("lead", "kind", "actor")
+    created = [(key, "lead_created", admin.user.pk) for key in keys]
+    assert sorted(events) == sorted([*created, (keys[1], "lead_qualified", admin.user.pk)])
+    assert [len(signal["events"]) for signal in signals] == [3]
+
+
+@pytest.mark.parametrize("history_only", [True, False])
+def test_many_leads_take_few_statements(company: Company, admin: Membership, history_only: bool) -> None:
+    rows = [{"last_name": str(number)} for number in range(2 * recorder_sql.MANY)]
+
+    with (
+        received(crm_events_recorded) as signals,
+        CaptureQueriesContext(connection) as queries,
+        acting_as(admin.user, history_only=history_only),
+    ):
+        keys = Lead.objects.insert_like(Lead(company=company), rows)
+
+    events = list(CrmEvent.objects.order_by("lead"))
+    expected = {(key, "lead_created", admin.user.pk, history_only, None) for key in keys}
+    assert {(e.lead_id, e.kind, e.actor_id, e.history_only, e.release_at) for e in events} == expected
+    assert len({event.public_id for event in events}) == len(keys)
+    assert all(event.occurred_at for event in events)
+    sent = [{event.pk for event in signal["events"]} for signal in signals]
+    assert sent == ([] if history_only else [{event.pk for event in events}])
+    assert len(queries) < 25  # SQLite takes them in batches
+
+
+def test_many_leads_of_an_action_are_held_for_the_grace_period(company: Company, admin: Membership) -> None:
+    Company.objects.update(grace_seconds=60)
+    rows = [{"last_name": str(number)} for number in range(2 * recorder_sql.MANY)]
+
+    with acting_as(admin.user, action=uuid4()):
+        Lead.objects.insert_like(Lead(company=company), rows)
+
+    assert CrmEvent.objects.filter(release_at__gt=Now()).count() == len(rows)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="other databases keep no such plans")
+def test_postgresql_counts_a_table_that_has_grown(company: Company) -> None:
+    def counted() -> float:
+        with connection.cursor() as cursor:
+            cursor.execute(many_rows.COUNTED, ["crm_lead"])
+            return float(cursor.fetchone()[0])
+
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE crm_lead")
+    assert counted() == 0
+    Lead.objects.insert_like(Lead(company=company), [{"last_name": str(number)} for number in range(200)])
+
+    many_rows.count_again(Lead, 200, using="default")
+    assert counted() == 200
+
+    make_lead(company)
+    many_rows.count_again(Lead, 400, using="default")  # no such growth that a plan would suffer
+    assert counted() == 200
+
+
+def test_rows_that_are_updated_have_their_own_values_and_are_recorded(company: Company) -> None:
+    leads = [make_lead(company, email=""), make_lead(company, email="")]
+    values = {leads[0].pk: ["Zoë\n", "a@example.com", {"size": "1"}], leads[1].pk: ["", "", {}]}
+
+    with received(lead_contact_changed) as signals:
+        Lead.objects.update_rows(["notes", "email", "custom"], values, updated_at=Now())
+
+    written = Lead.objects.in_bulk(values)
+    assert {pk: [lead.notes, lead.email, lead.custom] for pk, lead in written.items()} == values
+    assert all(written[lead.pk].updated_at > lead.updated_at for lead in leads)
+    assert list(Change.objects.values_list("lead", "field")) == [(leads[0].pk, "email")]
+    assert [signal["lead_ids"] for signal in signals] == [[leads[0].pk]]
+
+
+def test_other_rows_keep_their_values(company: Company) -> None:
+    lead_import = LeadImport.objects.create(company=company, file_name="a.csv", size=1)
+    names = ("company_id", "lead_import_id", "number", "cells", "filled")
+    new = [(company.pk, lead_import.pk, number, ["é", str(number)], {}) for number in (1, 2, 3)]
+    assert many_rows.insert_rows(LeadImportRow, names, iter(new), using="default") == 3
+    first, _, third = LeadImportRow.objects.of(lead_import)
+
+    values = {first.pk: ["k1", None, {"a": [1]}], third.pk: ["k3", 7, {}]}
+    many_rows.update_rows(LeadImportRow, ["key", "column", "filled"], values, using="default")
+
+    rows = LeadImportRow.objects.of(lead_import).values_list("cells", "key", "column", "filled")
+    assert list(rows) == [
+        (["é", "1"], "k1", None, {"a": [1]}), (["é", "2"], "", None, {}), (["é", "3"], "k3", 7, {}),
+    ]  # fmt: skip
+
+
+def test_a_row_that_the_database_refuses_is_an_error_of_the_database(company: Company) -> None:
+    too_long = "x" * 200 if connection.vendor == "postgresql" else None  # SQLite stores texts of any length
+
+    with pytest.raises(DatabaseError):
+        Lead.objects.insert_like(Lead(company=company), [{"last_name": "A"}, {"last_name": too_long}])
+
+
+@pytest.mark.parametrize("text", ["a,b", 'a"b', "a\\b", "{a}", "NULL", "", "Zoë", "a\nb", "'"])
+def test_one_of_many_texts_is_found_however_it_is_written(company: Company, text: str) -> None:
+    lead = make_lead(company, last_name=text)
+    make_lead(company, last_name="another")
+
+    assert list(Lead.objects.filter(last_name__one_of_texts=[text, "x", "y"])) == [lead]
+    assert not Lead.objects.filter(last_name__one_of_texts=[]).exists()
