@@ -2,10 +2,13 @@
 
 from itertools import pairwise
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.db.models.signals import pre_save
+from django.db.models.sql.compiler import SQLUpdateCompiler
 
 from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage, tracking
 from crm.models.snapshots import supports_returning_old
@@ -60,6 +63,36 @@ def test_it_costs_the_crm_event_and_its_conversions_more(
 
     with django_assert_num_queries(statements + 2):
         ada.save()
+
+
+def test_the_statement_of_a_save_is_built_once(
+    statements: int, ada: Lead, qualified: LeadStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if statements > 1:
+        pytest.skip("Django builds it here.")
+    ada.save()
+    monkeypatch.setattr(SQLUpdateCompiler, "as_sql", Mock(side_effect=AssertionError("built again")))
+
+    ada.status, ada.owner, ada.phone = qualified, None, "030 1234"
+    ada.save()
+
+    monkeypatch.undo()
+    saved = Lead.objects.get(pk=ada.pk)
+    assert (saved.status, saved.owner, saved.phone) == (qualified, None, "030 1234")
+    assert kinds() == ["lead_created", "lead_qualified"]
+
+
+def test_a_value_may_be_an_expression(ada: Lead, company: Company) -> None:
+    deal = make_deal(ada, amount="10")
+    for amount in (F("amount") + 2, F("amount") * 3):
+        deal.amount = amount
+        deal.save()
+        deal = Deal.objects.get()
+
+    deal.stage = Stage.objects.get(company=company, meaning="won")
+    deal.save()
+
+    assert CrmEvent.objects.get(kind="deal_won").amount == 36
 
 
 def test_a_lead_with_a_key_of_one_s_own_is_created(company: Company, qualified: LeadStatus) -> None:
