@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.signals import pre_save
 from django.db.models.sql.compiler import SQLUpdateCompiler
 
-from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage, tracking
+from crm.models import Change, Company, CrmEvent, Deal, Lead, LeadStatus, Stage, tracking
 from crm.models.snapshots import supports_returning_old
 from tests.conftest import make_deal, make_lead
 from tests.faults.threads import in_threads
@@ -80,6 +80,26 @@ def test_the_statement_of_a_save_is_built_once(
     saved = Lead.objects.get(pk=ada.pk)
     assert (saved.status, saved.owner, saved.phone) == (qualified, None, "030 1234")
     assert kinds() == ["lead_created", "lead_qualified"]
+
+
+@pytest.mark.parametrize("fields", [["status"], ["phone"], ["email"], ["status", "email"]])
+def test_one_change_and_many_are_kept_with_and_without_a_crm_event(
+    fields: list[str], ada: Lead, qualified: LeadStatus
+) -> None:
+    was = str(ada.status_id)
+    ada.status, ada.phone, ada.email = qualified, "030 1234", "ada@example.org"
+
+    ada.save(update_fields=fields)
+
+    event = CrmEvent.objects.filter(kind="lead_qualified").first()
+    kept = {
+        "status": ("status", was, str(qualified.pk), event and event.public_id),
+        "email": ("email", "", "", None),
+    }
+    assert list(Change.objects.order_by("pk").values_list("field", "old", "new", "caused")) == [
+        kept[field] for field in fields if field in kept
+    ]
+    assert (event is not None) == ("status" in fields)
 
 
 def test_a_value_may_be_an_expression(ada: Lead, company: Company) -> None:
