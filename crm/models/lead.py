@@ -123,6 +123,8 @@ class Lead(Tracked):
         {"status", "status_id", "email", "share_with_ad_platforms", "owner", "owner_id", "company", "company_id"}
     )
 
+    writable = Q(merged_into=None)
+
     class Meta(Tracked.Meta):
         ordering = ["-pk"]
         indexes = [
@@ -192,10 +194,8 @@ class Lead(Tracked):
     def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any) -> Any:
         # A form opened before an erasure or a merge must not undo it by writing back what it read.
         values = [value for value in values if value[0].name not in FINAL_FOR_A_FORM]
-        # In the statement itself, which checks it again after it has waited for a merge.
-        not_merged = base_qs.filter(merged_into=None)
         try:
-            updated = super()._do_update(not_merged, using, pk_val, values, *args)
+            updated = super()._do_update(base_qs, using, pk_val, values, *args)
         except DeletedMeanwhile:
             updated = False
             if not base_qs.filter(pk=pk_val).exists():

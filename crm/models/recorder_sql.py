@@ -15,8 +15,8 @@ from crm.models.event import CrmEvent
 from crm.models.many_rows import insert_rows, new_keys
 from crm.models.snapshots import CHUNK
 
-# PostgreSQL: one statement for whatever a save changes. The SQL text never varies: one for the single event of most
-# saves, one for many with an array per column, each also with the changes.
+# PostgreSQL: one statement for whatever a save changes. The SQL text hardly varies: the single event and the single
+# change of most saves, or many of them with an array per column, for which psycopg takes longer.
 COLUMNS: Final = (
     ("company_id", "bigint"), ("kind", "text"), ("lead_id", "bigint"), ("deal_id", "bigint"), ("actor_id", "bigint"),
     ("api_key_id", "bigint"), ("amount", "numeric"), ("currency", "text"), ("public_id", "uuid"), ("action", "uuid"),
@@ -40,15 +40,19 @@ def _names(columns: Sequence[tuple[str, str]]) -> str:
     return ", ".join(name for name, _ in columns)
 
 
-def _arrays(columns: Sequence[tuple[str, str]]) -> str:
-    return ", ".join(f"%s::{kind}[]" for _, kind in columns)
+def _one(columns: Sequence[tuple[str, str]]) -> str:
+    return f"(VALUES ({', '.join(f'%s::{kind}' for _, kind in columns)}))"
+
+
+def _many(columns: Sequence[tuple[str, str]]) -> str:
+    return f"unnest({', '.join(f'%s::{kind}[]' for _, kind in columns)})"
 
 
 MANY: Final = 100  # CRM events that are faster inserted by COPY, which takes a second statement
-ONE: Final = f"(VALUES ({', '.join(f'%s::{kind}' for _, kind in COLUMNS)}))"
-INSERT_ONE: Final = INSERT.format(names=_names(COLUMNS), rows=ONE)
-INSERT_MANY: Final = INSERT.format(names=_names(COLUMNS), rows=f"unnest({_arrays(COLUMNS)})")
-INSERT_CHANGES: Final = CHANGES.format(names=_names(OF_CHANGE), rows=f"unnest({_arrays(OF_CHANGE)})")
+INSERT_ONE: Final = INSERT.format(names=_names(COLUMNS), rows=_one(COLUMNS))
+INSERT_MANY: Final = INSERT.format(names=_names(COLUMNS), rows=_many(COLUMNS))
+INSERT_CHANGE: Final = CHANGES.format(names=_names(OF_CHANGE), rows=f"{_one(OF_CHANGE)} AS new")
+INSERT_CHANGES: Final = CHANGES.format(names=_names(OF_CHANGE), rows=_many(OF_CHANGE))
 EVENT_VALUES: Final = attrgetter(*(name for name, _ in COLUMNS))
 CHANGE_VALUES: Final = attrgetter(*(name for name, _ in OF_CHANGE))
 
@@ -64,14 +68,15 @@ def insert(events: Sequence[CrmEvent], changes: Sequence[Change], using: str) ->
         events = []
     if not (events or changes):
         return
-    statements, parameters = [], []
-    if changes:
-        statements.append(INSERT_CHANGES)
-        parameters.extend(_by_column(map(CHANGE_VALUES, changes)))
-    if events:
-        statements.append(INSERT_ONE if len(events) == 1 else INSERT_MANY)
-        rows = list(map(EVENT_VALUES, events))
-        parameters.extend(rows[0] if len(rows) == 1 else _by_column(rows))
+    statements: list[str] = []
+    parameters: list[Any] = []
+    for one, many, rows in (
+        (INSERT_CHANGE, INSERT_CHANGES, list(map(CHANGE_VALUES, changes))),
+        (INSERT_ONE, INSERT_MANY, list(map(EVENT_VALUES, events))),
+    ):
+        if rows:
+            statements.append(one if len(rows) == 1 else many)
+            parameters.extend(rows[0] if len(rows) == 1 else _by_column(rows))
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH change AS ({}) {}".format(*statements) if len(statements) > 1 else statements[0], parameters

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from django.db import DatabaseError, connections, models, router, transaction
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from crm.models import many_rows
 from crm.models.company import Company
@@ -173,6 +173,7 @@ class Tracked(models.Model):
     kinds_by_meaning: ClassVar[dict[str, CrmEventKind]]
     watched: ClassVar[frozenset[str]]  # fields whose update() may cause an event
     snapshot_columns: ClassVar[tuple[str, ...]]  # columns of the row that go into a RowSnapshot
+    writable: ClassVar[Q] = Q()  # the rows that a save may write: it is checked again after waiting for another change
     _change: Change | None = None  # set only during a save
 
     class Meta:
@@ -220,12 +221,12 @@ class Tracked(models.Model):
         change = self._change
         updated: Any
         if change is not None and values and supports_returning_old(connections[base_qs.db]):
-            change.before, change.after = update(base_qs.filter(pk=pk_val), values)
+            change.before, change.after = update(type(self), pk_val, values, using=base_qs.db)
             updated = bool(change.after)
         else:
             if change is not None:
                 change.before = snapshots(type(self), [pk_val], using=base_qs.db, lock=True)
-            updated = super()._do_update(base_qs, using, pk_val, values, fields, *args)
+            updated = super()._do_update(base_qs.filter(self.writable), using, pk_val, values, fields, *args)
         if fields and not updated:
             raise DeletedMeanwhile
         return updated

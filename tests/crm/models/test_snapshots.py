@@ -2,12 +2,15 @@
 
 from itertools import pairwise
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.db.models.signals import pre_save
+from django.db.models.sql.compiler import SQLUpdateCompiler
 
-from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage, tracking
+from crm.models import Change, Company, CrmEvent, Deal, Lead, LeadStatus, Stage, tracking
 from crm.models.snapshots import supports_returning_old
 from tests.conftest import make_deal, make_lead
 from tests.faults.threads import in_threads
@@ -60,6 +63,56 @@ def test_it_costs_the_crm_event_and_its_conversions_more(
 
     with django_assert_num_queries(statements + 2):
         ada.save()
+
+
+def test_the_statement_of_a_save_is_built_once(
+    statements: int, ada: Lead, qualified: LeadStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if statements > 1:
+        pytest.skip("Django builds it here.")
+    ada.save()
+    monkeypatch.setattr(SQLUpdateCompiler, "as_sql", Mock(side_effect=AssertionError("built again")))
+
+    ada.status, ada.owner, ada.phone = qualified, None, "030 1234"
+    ada.save()
+
+    monkeypatch.undo()
+    saved = Lead.objects.get(pk=ada.pk)
+    assert (saved.status, saved.owner, saved.phone) == (qualified, None, "030 1234")
+    assert kinds() == ["lead_created", "lead_qualified"]
+
+
+@pytest.mark.parametrize("fields", [["status"], ["phone"], ["email"], ["status", "email"]])
+def test_one_change_and_many_are_kept_with_and_without_a_crm_event(
+    fields: list[str], ada: Lead, qualified: LeadStatus
+) -> None:
+    was = str(ada.status_id)
+    ada.status, ada.phone, ada.email = qualified, "030 1234", "ada@example.org"
+
+    ada.save(update_fields=fields)
+
+    event = CrmEvent.objects.filter(kind="lead_qualified").first()
+    kept = {
+        "status": ("status", was, str(qualified.pk), event and event.public_id),
+        "email": ("email", "", "", None),
+    }
+    assert list(Change.objects.order_by("pk").values_list("field", "old", "new", "caused")) == [
+        kept[field] for field in fields if field in kept
+    ]
+    assert (event is not None) == ("status" in fields)
+
+
+def test_a_value_may_be_an_expression(ada: Lead, company: Company) -> None:
+    deal = make_deal(ada, amount="10")
+    for amount in (F("amount") + 2, F("amount") * 3):
+        deal.amount = amount
+        deal.save()
+        deal = Deal.objects.get()
+
+    deal.stage = Stage.objects.get(company=company, meaning="won")
+    deal.save()
+
+    assert CrmEvent.objects.get(kind="deal_won").amount == 36
 
 
 def test_a_lead_with_a_key_of_one_s_own_is_created(company: Company, qualified: LeadStatus) -> None:
