@@ -15,10 +15,9 @@ from crm.api.fields import Text
 from crm.api.list_filters import ListFiltersField, check_filters, list_filter
 from crm.api.schema import DETAIL
 from crm.api.serializers import StrictSerializer
-from crm.api.views import WritableViewSet
+from crm.api.views import EDITED_WITH_LEADS, WritableViewSet
 from crm.api.viewsets import Conflict
 from crm.models import Company, FieldSubject, Lead, Membership, SavedView
-from crm.models.roles import Action
 from crm.models.saved_view import SavedViewQuerySet
 from crm.selectors.custom_fields import fields_in_use
 from crm.selectors.leads import COLUMNS_AT_MOST, SORTABLE, all_columns, is_sorted_by
@@ -118,14 +117,7 @@ class SavedViewViewSet(WritableViewSet[SavedView]):
 
     queryset = SavedView.objects.all()
     serializer_class = SavedViewSerializer
-    actions = {
-        "list": Action.SEE_LEADS,
-        "retrieve": Action.SEE_LEADS,
-        "create": Action.EDIT_LEADS,
-        "update": Action.EDIT_LEADS,
-        "partial_update": Action.EDIT_LEADS,
-        "destroy": Action.EDIT_LEADS,
-    }
+    actions = EDITED_WITH_LEADS
 
     def get_queryset(self) -> SavedViewQuerySet:
         return SavedView.objects.visible_to(self.caller)
