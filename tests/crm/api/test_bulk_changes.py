@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from capi.models import ConversionEvent
 from crm.api import bulk_changes as endpoint
 from crm.api.bulk_change_bodies import OTHER_CHANGE
+from crm.api.permissions import RolePermission
 from crm.models import (
     ApiKey,
     AuditEntry,
@@ -364,6 +365,19 @@ def test_a_start_that_is_repeated_with_its_key_is_one_change(
 
     assert (first.status_code, again.status_code) == (201, 201)
     assert (first.json()["id"], again.json()["state"]) == (again.json()["id"], "done")
+    assert BulkChange.objects.count() == 1
+
+
+def test_a_repeat_by_a_key_with_fewer_rights_is_refused_as_its_own_start_is(
+    script: APIClient, company: Company, leads: list[Lead]
+):
+    admins = caller(company)
+    body = confirmed(admins, {"kind": "delete", "leads": [leads[0].pk]})
+    assert admins.post(URL, body, headers={"Idempotency-Key": "nightly"}).status_code == 201
+
+    repeat = script.post(URL, body, headers={"Idempotency-Key": "nightly"})
+
+    assert (repeat.status_code, repeat.json()) == (403, {"detail": RolePermission.message})
     assert BulkChange.objects.count() == 1
 
 
