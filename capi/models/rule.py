@@ -11,6 +11,7 @@ from capi.models.choices import EVENTS_WITH_VALUE, CrmEventName, Frequency, Reas
 from capi.models.connection import Connection, is_sending
 from crm.models.bidi import without_bidi_controls
 from crm.models.tenancy import CompanyQuerySet
+from crm.models.validators import check_seen
 
 
 class ConversionRuleQuerySet(CompanyQuerySet["ConversionRule"]):
@@ -74,6 +75,11 @@ class ConversionRule(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("rule", args=[self.pk])
+
+    def clean(self) -> None:
+        """Raise ValidationError for a name that can't be seen."""
+        super().clean()
+        check_seen(name=self.name)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Mark as deleted: the log of what the rule sent stays, and its pending events are cancelled."""

@@ -1,6 +1,5 @@
 """Choosing an organisation by its name, and renaming one."""
 
-import unicodedata
 from typing import Any, Final
 
 from django import forms
@@ -9,9 +8,9 @@ from django.urls import reverse
 
 from crm.forms.picklists import Suggestions
 from crm.models import Lead
+from crm.models.validators import is_seen
 
 LONGEST_NAME: Final = Lead._meta.get_field("organisation").max_length or 0
-UNSEEN: Final = "CZ"  # the categories of controls, of what is not assigned, and of blanks
 NO_NAME: Final = "Enter the name of the organisation."
 
 
@@ -46,6 +45,6 @@ class RenameForm(forms.Form):
     def clean_name(self) -> str:
         """The name with single blanks. Raise ValidationError for one in which nothing can be seen."""
         name = " ".join(self.cleaned_data["name"].split())
-        if all(unicodedata.category(character)[0] in UNSEEN for character in name):
+        if not is_seen(name):
             raise ValidationError(NO_NAME)
         return name

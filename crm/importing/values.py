@@ -13,6 +13,7 @@ from django.core.validators import MaxLengthValidator
 from crm.importing.columns import NAMES
 from crm.importing.custom_columns import NO, YES, CellProblem, CellReader, custom_columns
 from crm.models import Company, Lead, LeadStatus, LeadType, RowProblem, Tag
+from crm.models.validators import is_seen
 
 TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
 DIFFERENT: Final = ("first_name", "last_name", "full_name", "email", "phone", "notes")  # in each row, so not cached
@@ -82,7 +83,7 @@ class RowReader:
                     values |= read(cell)
                 except CellProblem as problem:
                     return LeadValues(values, str(problem), index)
-        if "first_name" not in values and "last_name" not in values:
+        if not is_seen(values.get("first_name", "") + values.get("last_name", "")):
             return LeadValues(values, RowProblem.NAME_MISSING, self._name_column)
         return LeadValues(values)
 

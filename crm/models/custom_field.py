@@ -16,6 +16,7 @@ from django.utils.text import slugify
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
 from crm.models.tenancy import CompanyQuerySet
+from crm.models.validators import check_seen, is_seen
 
 LONGEST_KEY: Final = 40
 CHOICES_AT_MOST: Final = 100  # of a field, archived ones included
@@ -104,6 +105,11 @@ class CustomField(models.Model):
     def __str__(self) -> str:
         return without_bidi_controls(self.name)
 
+    def clean(self) -> None:
+        """Raise ValidationError for a name that can't be seen."""
+        super().clean()
+        check_seen(name=self.name)
+
     @property
     def is_archived(self) -> bool:
         return self.archived_at is not None
@@ -175,6 +181,8 @@ def _check_labels(entered: Sequence[tuple[str, str]], known: Mapping[str, Choice
         raise ValidationError("Enter at least one choice.")
     if twice := next((label for _, label in entered if labels.count(label.casefold()) > 1), ""):
         raise ValidationError(f"Two choices are called “{twice}”. Each must be different.")
+    if not all(is_seen(label) for _, label in entered):
+        raise ValidationError("Enter choices that can be seen: one is made of invisible characters only.")
     if any("\0" in label for _, label in entered):
         raise ValidationError("Null characters are not allowed.")  # PostgreSQL has none in JSON
     if any(len(label) > LONGEST_CHOICE for _, label in entered):

@@ -17,7 +17,7 @@ from crm.models.lead import Lead
 from crm.models.picklist import LostReason
 from crm.models.steps import Pipeline, Stage, StageMeaning
 from crm.models.tracking import Tracked, TrackedQuerySet
-from crm.models.validators import validate_currency
+from crm.models.validators import check_seen, validate_currency
 
 FIRST_YEAR: Final = 2000  # of an expected close: earlier years are typing errors
 NOTE_LENGTH: Final = 500
@@ -146,9 +146,11 @@ class Deal(Tracked):
     def clean(self) -> None:
         """Clear the lost reason of a deal that is not lost.
 
-        Raise ValidationError for another company's lead, stage or reason, or a close before FIRST_YEAR.
+        Raise ValidationError for another company's lead, stage or reason, a close before FIRST_YEAR, or a title that
+        can't be seen.
         """
         super().clean()
+        check_seen(title=self.title)
         if self.lead_id and self.company_id and self.lead.company_id != self.company_id:
             raise ValidationError({"lead": "Choose one of your company's leads."})
         if self.stage_id and self.company_id and self.stage.company_id != self.company_id:

@@ -18,6 +18,7 @@ from crm.models.search import matches
 from crm.models.steps import LeadMeaning, LeadStatus
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import DeletedMeanwhile, Tracked, TrackedQuerySet
+from crm.models.validators import is_seen
 
 HAS_ORGANISATION: Final = Q(HasName("organisation"), merged_into=None)  # of the index, too
 
@@ -209,9 +210,9 @@ class Lead(Tracked):
         return updated
 
     def clean(self) -> None:
-        """Raise ValidationError if the lead has no name or another company's status."""
+        """Raise ValidationError if the lead has no name that can be seen, or another company's status."""
         super().clean()
-        if not (self.first_name.strip() or self.last_name.strip()):
+        if not is_seen(self.first_name + self.last_name):
             raise ValidationError({"first_name": "Enter a first name or a last name."})
         if self.status_id and self.company_id and self.status.company_id != self.company_id:
             raise ValidationError({"status": "Choose one of your company's statuses."})

@@ -17,7 +17,7 @@ from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
 from crm.models.roles import Action, Role, may
 from crm.models.tenancy import CompanyQuerySet
-from crm.models.validators import validate_name, validate_time_zone
+from crm.models.validators import check_seen, validate_name, validate_time_zone
 
 KEY_PREFIX = "lm_"
 INVITATION_GOOD_FOR: Final = timedelta(days=7)
@@ -229,6 +229,11 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{without_bidi_controls(self.name)} ({self.prefix}…)"
+
+    def clean(self) -> None:
+        """Raise ValidationError for a name that can't be seen."""
+        super().clean()
+        check_seen(name=self.name)
 
     def may(self, action: Action) -> bool:
         """True if this key may do `action` in its company."""

@@ -13,6 +13,7 @@ from django.db.models.functions import Lower
 
 from crm.models.bidi import without_bidi_controls
 from crm.models.tenancy import CompanyQuerySet
+from crm.models.validators import check_seen
 
 LAST_POSITION: Final = 32_767
 FIRST_TYPE: Final = "inbound"  # the code of a new lead's type, unless another is chosen
@@ -77,6 +78,11 @@ class PicklistEntry(models.Model):
 
     def __str__(self) -> str:
         return without_bidi_controls(self.name)
+
+    def clean(self) -> None:
+        """Raise ValidationError for a name that can't be seen."""
+        super().clean()
+        check_seen(name=self.name)
 
     @property
     def tone(self) -> str:

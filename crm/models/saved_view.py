@@ -14,6 +14,7 @@ from crm.models.company import Company
 from crm.models.people import ApiKey, Membership
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
+from crm.models.validators import check_seen
 
 LONGEST_QUERY: Final = 2000  # characters
 SORT: Final = "sort"
@@ -76,8 +77,9 @@ class SavedView(models.Model):
         return self.columns.split()
 
     def clean(self) -> None:
-        """Raise ValidationError for a view of nobody's own."""
+        """Raise ValidationError for a view of nobody's own, or a name that can't be seen."""
         super().clean()
+        check_seen(name=self.name)
         if self.owner_id is None and not self.is_shared:
             raise ValidationError({"is_shared": NOBODYS})
 

@@ -8,6 +8,7 @@ from django.db import models
 from crm.models.company import Company
 from crm.models.crypto import seal_for, unseal_for
 from crm.models.tenancy import CompanyQuerySet
+from crm.models.validators import check_seen
 
 CODE_CHARACTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another
 CODE_LENGTH: Final = 12  # nearly 60 bits: nobody finds out by trying which companies have a provider
@@ -35,6 +36,11 @@ class SignInProvider(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} for {self.company}"
+
+    def clean(self) -> None:
+        """Raise ValidationError for a name that can't be seen."""
+        super().clean()
+        check_seen(name=self.name)
 
     @property
     def secret(self) -> str:

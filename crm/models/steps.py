@@ -12,6 +12,7 @@ from django.db.models.functions import Lower
 from crm.models.bidi import without_bidi_controls
 from crm.models.picklist import NAME_LENGTH, TONE_OF_MEANING, PicklistEntry, PicklistQuerySet
 from crm.models.tenancy import CompanyQuerySet
+from crm.models.validators import check_seen
 
 if TYPE_CHECKING:
     from crm.models.company import Company
@@ -149,6 +150,11 @@ class Pipeline(models.Model):
 
     def __str__(self) -> str:
         return without_bidi_controls(self.name)
+
+    def clean(self) -> None:
+        """Raise ValidationError for a name that can't be seen."""
+        super().clean()
+        check_seen(name=self.name)
 
 
 IN_USE: Final = Q(pipeline=None) | Q(pipeline__archived_at=None)

@@ -15,6 +15,7 @@ from crm.models.deal import FIRST_YEAR, Deal
 from crm.models.lead import Lead
 from crm.models.mail import OutgoingMail
 from crm.models.tenancy import CompanyQuerySet
+from crm.models.validators import check_seen
 
 REMINDER_AHEAD: Final = timedelta(hours=1)
 REMINDER_OF_A_DAY: Final = time(8)  # when to remind of a task without a time
@@ -133,8 +134,12 @@ class Task(models.Model):
         return self.due_time < now.time()
 
     def clean(self) -> None:
-        """Raise ValidationError for another company's lead or deal, for both, or for a day before FIRST_YEAR."""
+        """Raise ValidationError for another company's lead or deal, for both, or for a day before FIRST_YEAR.
+
+        And for a title that can't be seen.
+        """
         super().clean()
+        check_seen(title=self.title)
         if self.lead_id and self.deal_id:
             raise ValidationError({"deal": "Choose a lead or a deal, not both."})
         if self.lead and self.lead.company_id != self.company_id:

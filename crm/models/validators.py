@@ -81,7 +81,29 @@ def is_number(text: str, *, digits: int = DIGITS_OF_AN_ID) -> bool:
 WEB_ADDRESS: Final = re.compile(r"://|\bwww\.", re.IGNORECASE)
 
 
+# Controls, what is not assigned, blanks, and marks, which need a letter before them.
+UNSEEN_CATEGORIES: Final = "CZM"
+# Letters and a symbol that leave a blank: three Hangul fillers, the half-width one, and the empty Braille pattern.
+UNSEEN: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+NOT_SEEN: Final = "Enter a name that can be seen: this one is made of invisible characters only."
+
+
+def is_seen(text: str) -> bool:
+    """True if something of the text can be seen. A name that can't be seen is a link that no one finds."""
+    return any(
+        unicodedata.category(character)[0] not in UNSEEN_CATEGORIES and character not in UNSEEN for character in text
+    )
+
+
+def check_seen(**names: str) -> None:
+    """Raise ValidationError for a name, by its field, of which nothing can be seen. An empty one is another matter."""
+    if unseen := [field for field, name in names.items() if name and not is_seen(name)]:
+        raise ValidationError(dict.fromkeys(unseen, NOT_SEEN))
+
+
 def validate_name(name: str) -> None:
-    """Raise ValidationError for a name with a web address, which a mail program would turn into a link."""
+    """Raise ValidationError for a name that can't be seen, or with a web address, which a mail program would link."""
+    if not is_seen(name):
+        raise ValidationError(NOT_SEEN, code="unseen")
     if WEB_ADDRESS.search(unicodedata.normalize("NFKC", name)):
         raise ValidationError("Enter a name without a web address (:// or www.).", code="web_address")
