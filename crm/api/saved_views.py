@@ -18,7 +18,7 @@ from crm.api.serializers import StrictSerializer
 from crm.api.views import EDITED_WITH_LEADS, WritableViewSet
 from crm.api.viewsets import Conflict
 from crm.models import Company, FieldSubject, Lead, Membership, SavedView
-from crm.models.saved_view import SavedViewQuerySet
+from crm.models.saved_view import SOMEONE_ELSES, SavedViewQuerySet
 from crm.selectors.custom_fields import fields_in_use
 from crm.selectors.leads import COLUMNS_AT_MOST, SORTABLE, all_columns, is_sorted_by
 from crm.services.saved_views import ViewGone, ViewRefused, delete_view, query_of, save_view
@@ -56,6 +56,13 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
         leads = Lead.objects.for_company(self.company)
         check_filters(list_filter(self.caller, filters, leads), filters, keeps_texts=False)
         return filters
+
+    def validate_is_shared(self, is_shared: bool) -> bool:
+        """Raise ValidationError if the view is someone else's, and would no longer be seen by the caller."""
+        view = self.instance
+        if not is_shared and isinstance(view, SavedView) and view.owner_id and view.stays_shared_for(self.caller):
+            raise serializers.ValidationError(SOMEONE_ELSES)
+        return is_shared
 
     def validate_sort(self, sort: str) -> str:
         """Raise ValidationError unless it is a column that can be sorted by."""

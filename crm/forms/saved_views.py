@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django import forms
+from django.core.exceptions import ValidationError
 
-from crm.models import SavedView
+from crm.models import Membership, SavedView
+from crm.models.saved_view import SOMEONE_ELSES
 from crm.selectors.leads import COLUMNS_AT_MOST, LeadColumn
 
 
@@ -16,6 +18,17 @@ class SavedViewForm(forms.ModelForm):  # type: ignore[type-arg]
         model = SavedView
         fields = ("name", "is_shared")
         help_texts = {"name": "Such as “Qualified this month”. The name of a person does not belong here."}
+
+    def __init__(self, *args: Any, membership: Membership, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stays_shared = self.instance.owner_id is not None and self.instance.stays_shared_for(membership)
+
+    def clean_is_shared(self) -> bool:
+        """Raise ValidationError if the view is someone else's, and would no longer be seen by the member."""
+        is_shared: bool = self.cleaned_data["is_shared"]
+        if self.stays_shared and not is_shared:
+            raise ValidationError(SOMEONE_ELSES)
+        return is_shared
 
 
 HIDDEN: Final = ("", "Not shown")

@@ -18,6 +18,7 @@ from crm.models.validators import check_seen
 
 LONGEST_QUERY: Final = 2000  # characters
 SORT: Final = "sort"
+SOMEONE_ELSES: Final = "Only the person who made this view can stop sharing it: it would be theirs alone then."
 NOBODYS: Final = "Only a person has views of their own. What a key makes is shared."
 
 
@@ -83,11 +84,18 @@ class SavedView(models.Model):
         if self.owner_id is None and not self.is_shared:
             raise ValidationError({"is_shared": NOBODYS})
 
+    def stays_shared_for(self, caller: Membership | ApiKey) -> bool:
+        """True if it is shared and someone else's: made private, the caller would not see it any more."""
+        return self.is_shared and self.owner_id != _person(caller)
+
     def may_be_changed_by(self, caller: Membership | ApiKey) -> bool:
         """True for the member who made it, as long as they may edit leads, and for admins if it is shared.
 
         Of the views that keys have made, for each key that may edit leads.
         """
-        owner = caller.user_id if isinstance(caller, Membership) else None
-        is_own = self.owner_id == owner and caller.may(Action.EDIT_LEADS)
+        is_own = self.owner_id == _person(caller) and caller.may(Action.EDIT_LEADS)
         return is_own or (self.is_shared and caller.may(Action.MANAGE_COMPANY))
+
+
+def _person(caller: Membership | ApiKey) -> int | None:
+    return caller.user_id if isinstance(caller, Membership) else None

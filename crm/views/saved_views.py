@@ -38,7 +38,7 @@ def saved_view_new(request: MemberRequest) -> HttpResponse:
     except ViewRefused as refusal:
         return _refused(request, refusal)
     view = SavedView(company=membership.company, owner=request.user, query=query, columns=columns)
-    form = SavedViewForm(request.POST or None, instance=view)
+    form = SavedViewForm(request.POST or None, instance=view, membership=membership)
     if form.is_valid() and _is_saved(form):
         return redirect(_address(view))
     return render(request, "crm/saved_views/form.html", {"form": form, "cancel_url": _list(view.query)})
@@ -48,7 +48,7 @@ def saved_view_new(request: MemberRequest) -> HttpResponse:
 def saved_view_edit(request: MemberRequest, pk: int) -> HttpResponse:
     """Rename or share a view."""
     view = _changeable(request, pk)
-    form = SavedViewForm(request.POST or None, instance=view)
+    form = SavedViewForm(request.POST or None, instance=view, membership=request.membership)
     if form.is_valid() and _is_saved(form, fields=form.changed_data):
         return redirect(_address(view))
     return render(request, "crm/saved_views/form.html", {"form": form, "view": view, "cancel_url": _address(view)})

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from crm.models import AuditEntry, Company, Lead, LeadStatus, Membership, SavedView, Tag
 from crm.models.roles import Role
+from crm.models.saved_view import SOMEONE_ELSES
 from crm.services import saved_views
 from crm.services.picklists import delete_entry
 from crm.services.tags import put_tag
@@ -73,6 +74,21 @@ def test_a_view_is_read_with_its_filters_sorting_and_columns(script: APIClient, 
         "is_shared": True,
         "owner": sales.user_id,
     }
+
+
+def test_no_one_takes_a_view_of_someone_else_out_of_their_own_sight(
+    company: Company, admin: Membership, sales: Membership, view: SavedView
+):
+    url = f"{URL}{view.pk}/"
+
+    refused = [client.patch(url, {"is_shared": False}) for client in (caller(company), member(admin))]
+
+    assert [(each.status_code, each.json()) for each in refused] == [(400, {"is_shared": [SOMEONE_ELSES]})] * 2
+    view.refresh_from_db()
+    assert view.is_shared
+    assert member(sales).patch(url, {"is_shared": False}).status_code == 200
+    view.refresh_from_db()
+    assert not view.is_shared
 
 
 def test_a_key_sees_what_is_shared_and_a_member_their_own_too(

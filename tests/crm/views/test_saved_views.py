@@ -4,6 +4,7 @@ import pytest
 
 from crm.models import LeadSource, LeadStatus, Membership, SavedView
 from crm.models.roles import Role
+from crm.models.saved_view import SOMEONE_ELSES
 from crm.services import saved_views
 from crm.services.custom_fields import delete_field
 from crm.services.picklists import delete_entry
@@ -69,6 +70,9 @@ def test_only_shared_views_are_seen_by_others_and_only_the_owner_or_an_admin_cha
     assert client_as(admin).post(address, {"name": "Fairs", "is_shared": "on"}).status_code == 302
     view.refresh_from_db()
     assert (view.name, view.owner) == ("Fairs", sales.user)
+    assert SOMEONE_ELSES in client_as(admin).post(address, {"name": "Hidden"}).content.decode()
+    view.refresh_from_db()
+    assert (view.name, view.is_shared) == ("Fairs", True)
     client_as(admin).post(address + "delete/")
     assert not SavedView.objects.exists()
 
