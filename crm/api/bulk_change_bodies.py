@@ -11,6 +11,7 @@ from crm.api.authentication import Caller
 from crm.api.fields import Moment, WholeNumber
 from crm.api.filters import MAX_ID
 from crm.api.list_filters import ListFiltersField, check_filters, filtered, list_filter
+from crm.api.messages import REQUIRED
 from crm.api.permissions import RolePermission
 from crm.api.serializers import NO_COLLEAGUE, StrictBody, one_of
 from crm.forms.filters import filters_in_words
@@ -24,7 +25,6 @@ IDS_AT_MOST: Final = 10_000
 LARGEST_COUNT: Final = 2**31 - 1
 RULES_AT_MOST: Final = 1_000
 OTHER_CHANGE: Final = "This is of the preview of another change. Ask for a preview of this one."
-REQUIRED: Final = "This field is required."
 LEFT_OUT: Final = "There is nothing to choose here: leave it out."
 NO_SELECTION: Final = "Choose leads by their ids (leads) or by filters of the list (filters)."
 TWO_SELECTIONS: Final = "Choose leads by their ids or by filters, not both."

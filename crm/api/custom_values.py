@@ -8,6 +8,7 @@ from django.db.models import Model
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from crm.api.messages import REQUIRED
 from crm.models import CustomField, FieldSubject, FieldType
 from crm.models.custom_lookups import COLUMN, merged
 from crm.models.custom_values import Value, form_field
@@ -16,7 +17,6 @@ from crm.selectors.custom_fields import fields_in_use
 M = TypeVar("M", bound=Model)
 
 NO_SUCH_FIELD: Final = "There is no such custom field. GET /api/v1/custom-fields/ lists yours."
-REQUIRED: Final = "This field is required."
 NUMBERS: Final = (FieldType.NUMBER, FieldType.MONEY)
 
 
@@ -67,7 +67,9 @@ class CustomValuesField(serializers.Field[Any, Any, Any, Any]):
 def _value(field: CustomField | None, entered: Any, current: Value | None) -> Value | None:
     if field is None:
         raise FormError(NO_SUCH_FIELD)
-    value: Value | None = form_field(field, current=current).clean(_as_in_a_form(FieldType(field.type), entered))
+    made = form_field(field, current=current)
+    made.error_messages["required"] = REQUIRED
+    value: Value | None = made.clean(_as_in_a_form(FieldType(field.type), entered))
     return value
 
 

@@ -37,6 +37,8 @@ class Switch(serializers.BooleanField):
 class WholeNumber(serializers.IntegerField):
     """A whole number. Rejects the strings and fractions that DRF would convert."""
 
+    default_error_messages = {"invalid": "Enter a whole number, without quotes."}
+
     def to_internal_value(self, data: Any) -> int:
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")

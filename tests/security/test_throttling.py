@@ -26,7 +26,7 @@ def test_the_fourth_request_of_a_minute_is_told_when_to_come_again(company: Any)
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert answers[3].headers["Retry-After"] == "30"
-    assert answers[3].json() == {"detail": "Request was throttled. Expected available in 30 seconds."}
+    assert answers[3].json() == {"detail": "Too many requests. Try again in 30 seconds."}
 
 
 def test_the_next_minute_is_a_new_one(company: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_the_list_is_narrowed_by_lead_deal_and_note(sales, script, deal):
         ({"lead": "{lead}", "note": "{note}"}, "lead", "not several"),
         ({"note": "999999999"}, "note", "your company's notes"),
         ({"lead": "9" * 5_000}, "lead", ""),
-        ({"lead": "Ada\x00"}, "lead", "valid integer"),
+        ({"lead": "Ada\x00"}, "lead", "Enter a whole number."),
         ({"lead": "999999999"}, "lead", "your company's leads"),
         ({"lead": "{lead}", "name": "x"}, "name", "read-only"),
         ({"lead": "{lead}", "colour": "x"}, "colour", "no such field"),

@@ -569,24 +569,24 @@ def test_another_companys_changes_are_not_found(script: APIClient, other_company
 
 # Bad input
 
-NO_BODY = {"confirm": ["This field is required."]}
+NO_BODY = {"confirm": ["Enter a value: this field is required."]}
 
 
 @pytest.mark.parametrize(
     ("body", "errors"),
     [
         ({"kind": "email"}, {"kind": ["Choose one of: status, owner, add_tag, remove_tag, delete."]}),
-        ({"kind": None}, {"kind": ["This field may not be null."]}),
-        ({"target": None}, {"target": ["This field is required."]}),
-        ({"target": "7"}, {"target": ["A valid integer is required."]}),
-        ({"target": True}, {"target": ["A valid integer is required."]}),
-        ({"target": 10**30}, {"target": ["Ensure this value is less than or equal to 9223372036854775807."]}),
+        ({"kind": None}, {"kind": ["Enter a value, not null."]}),
+        ({"target": None}, {"target": ["Enter a value: this field is required."]}),
+        ({"target": "7"}, {"target": ["Enter a whole number, without quotes."]}),
+        ({"target": True}, {"target": ["Enter a whole number, without quotes."]}),
+        ({"target": 10**30}, {"target": ["Enter 9223372036854775807 or less."]}),
         ({"kind": "delete"}, {"target": ["There is nothing to choose here: leave it out."]}),
-        ({"leads": None}, {"leads": ["This field may not be null."]}),
-        ({"leads": []}, {"leads": ["Ensure this field has at least 1 elements."]}),
-        ({"leads": ["1"]}, {"leads": {"0": ["A valid integer is required."]}}),
-        ({"leads": [1.5]}, {"leads": {"0": ["A valid integer is required."]}}),
-        ({"leads": [0]}, {"leads": {"0": ["Ensure this value is greater than or equal to 1."]}}),
+        ({"leads": None}, {"leads": ["Enter a value, not null."]}),
+        ({"leads": []}, {"leads": ["Enter 1 entries at least."]}),
+        ({"leads": ["1"]}, {"leads": {"0": ["Enter a whole number, without quotes."]}}),
+        ({"leads": [1.5]}, {"leads": {"0": ["Enter a whole number, without quotes."]}}),
+        ({"leads": [0]}, {"leads": {"0": ["Enter 1 or more."]}}),
         ({"filters": {}}, {"leads": ["Choose leads by their ids or by filters, not both."]}),
         ({"view": 1}, {"view": ["There is no such field."]}),
         ({"company": 1}, {"company": ["There is no such field."]}),
@@ -609,8 +609,8 @@ def test_bad_input_is_refused_by_name(
     ("filters", "errors"),
     [
         ({"colour": "red"}, {"colour": ["There is no such filter."]}),
-        ({"source": ""}, {"source": ["This field may not be blank."]}),
-        ({"search": " "}, {"search": ["This field may not be blank."]}),
+        ({"source": ""}, {"source": ["Enter a string that is not empty."]}),
+        ({"search": " "}, {"search": ["Enter a string that is not empty."]}),
         ({"shared": "yes"}, {"shared": ["Select a valid choice. yes is not one of the available choices."]}),
         ({"search": "a" * 101}, {"search": ["Enter at most 100 characters to search for."]}),
         ({"search": "a b c d e f g h i"}, {"search": ["Enter at most 8 words to search for."]}),
@@ -628,7 +628,7 @@ def test_a_filter_that_does_not_work_is_refused_by_name(
 def test_a_target_that_is_forgotten_is_not_taken_for_none(script: APIClient, leads: list[Lead], kind: str):
     answer = script.post(PREVIEW, {"kind": kind, "leads": [leads[0].pk]})
 
-    assert (answer.status_code, answer.json()) == (400, {"target": ["This field is required."]})
+    assert (answer.status_code, answer.json()) == (400, {"target": ["Enter a value: this field is required."]})
 
 
 def test_a_selection_that_is_forgotten_is_not_taken_for_all(script: APIClient, vip: Tag, leads: list[Lead]):
@@ -653,20 +653,20 @@ def test_ten_thousand_ids_at_most(script: APIClient, vip: Tag):
     ]
 
     assert [answer.status_code for answer in answers] == [200, 400]
-    assert answers[1].json() == {"leads": ["Ensure this field has no more than 10000 elements."]}
+    assert answers[1].json() == {"leads": ["Enter 10000 entries at most."]}
 
 
 @pytest.mark.parametrize(
     ("confirm", "errors"),
     [
-        (None, ["This field may not be null."]),
-        ({}, {name: ["This field is required."] for name in CONFIRM}),
+        (None, ["Enter a value, not null."]),
+        ({}, {name: ["Enter a value: this field is required."] for name in CONFIRM}),
         ({"asked_at": "2027-02-01T09:30:00"}, {"asked_at": [NO_OFFSET]}),
-        ({"rules": ["7"]}, {"rules": {"0": ["A valid integer is required."]}}),
+        ({"rules": ["7"]}, {"rules": {"0": ["Enter a whole number, without quotes."]}}),
         ({"kind": "remove_tag"}, [OTHER_CHANGE]),
         ({"target": 1}, [OTHER_CHANGE]),
-        ({"leads": 0}, {"leads": ["Ensure this value is greater than or equal to 1."]}),
-        ({"conversions": -1}, {"conversions": ["Ensure this value is greater than or equal to 0."]}),
+        ({"leads": 0}, {"leads": ["Enter 1 or more."]}),
+        ({"conversions": -1}, {"conversions": ["Enter 0 or more."]}),
         ({"more": 1}, {"more": ["There is no such field."]}),
     ],
 )

@@ -61,7 +61,7 @@ def test_a_field_is_added_changed_archived_and_deleted(company: Company) -> None
             {"choices": [{"label": "Mars", "colour": "red"}]},
             {"choices": {"0": ["A choice has a key, a label and is_archived, and nothing else."]}},
         ),
-        ({"choices": [{"key": "emea"}]}, {"choices": {"0": {"label": ["This field is required."]}}}),
+        ({"choices": [{"key": "emea"}]}, {"choices": {"0": {"label": ["Enter a value: this field is required."]}}}),
         ({"choices": [{"key": "mars", "label": "Mars"}]}, {"choices": ["There is no such choice."]}),
     ],
 )

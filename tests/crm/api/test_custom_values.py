@@ -134,7 +134,7 @@ def test_what_is_required_is_asked_for_in_a_new_row_and_not_emptied(company: Com
     emptied = client.patch(f"/api/v1/leads/{old.pk}/", {"custom": {"seats": None}}, format="json")
     other = client.patch(f"/api/v1/leads/{old.pk}/", {"first_name": "Bea"}, format="json")
 
-    required = {"custom": {"seats": ["This field is required."]}}
+    required = {"custom": {"seats": ["Enter a value: this field is required."]}}
     assert (missing.status_code, missing.json()) == (400, required)
     assert (emptied.status_code, emptied.json()) == (400, required)
     assert other.status_code == 200

@@ -98,22 +98,22 @@ UNKNOWN = ["Unknown currency. Use a three-letter code such as EUR, USD or GBP."]
 @pytest.mark.parametrize(
     ("data", "errors"),
     [
-        ({"title": ""}, {"title": ["This field may not be blank."]}),
-        ({"title": "x" * 161}, {"title": ["Ensure this field has no more than 160 characters."]}),
+        ({"title": ""}, {"title": ["Enter a string that is not empty."]}),
+        ({"title": "x" * 161}, {"title": ["Enter 160 characters at most."]}),
         ({"amount": "-0.01"}, {"amount": ["Enter an amount of zero or more."]}),
         ({"amount": "9" * 20}, {"amount": TOO_LARGE}),
         ({"amount": "1" + "0" * 12}, {"amount": TOO_LARGE}),
-        ({"amount": "1.999"}, {"amount": ["Ensure that there are no more than 2 decimal places."]}),
+        ({"amount": "1.999"}, {"amount": ["Enter 2 decimal places at most."]}),
         ({"amount": "a lot"}, {"amount": DIGITS}),
         ({"amount": "Infinity"}, {"amount": DIGITS}),
         ({"amount": "NaN"}, {"amount": DIGITS}),
         ({"amount": True}, {"amount": DIGITS}),
         ({"currency": "XXX"}, {"currency": UNKNOWN}),
         ({"currency": "eur"}, {"currency": UNKNOWN}),
-        ({"currency": ""}, {"currency": ["This field may not be blank."]}),
+        ({"currency": ""}, {"currency": ["Enter a string that is not empty."]}),
         (
             {"expected_close": "31-12-2026"},
-            {"expected_close": ["Date has wrong format. Use one of these formats instead: YYYY-MM-DD."]},
+            {"expected_close": ["Enter a date, such as 2027-01-31."]},
         ),
         ({"expected_close": "0001-01-01"}, {"expected_close": ["Enter a date in 2000 or later."]}),
         ({"company": 1}, {"company": ["There is no such field."]}),
@@ -133,7 +133,10 @@ def test_a_deal_needs_a_lead_and_a_title(client):
     answer = client.post(URL, {})
 
     assert answer.status_code == 400
-    assert answer.json() == {"lead": ["This field is required."], "title": ["This field is required."]}
+    assert answer.json() == {
+        "lead": ["Enter a value: this field is required."],
+        "title": ["Enter a value: this field is required."],
+    }
 
 
 def test_a_refused_change_changes_nothing(company, client, ada):

@@ -131,14 +131,14 @@ NUL = ["Null characters are not allowed."]
         ({"first_name": "Ada", "email": "ada example.com"}, BAD_ADDRESS),
         ({"first_name": "Ada", "email": "a\x00da@example.com"}, {"email": [*NUL, *BAD_ADDRESS["email"]]}),
         ({"first_name": "A\x00da"}, {"first_name": NUL}),
-        ({"first_name": "x" * 121}, {"first_name": ["Ensure this field has no more than 120 characters."]}),
-        ({"first_name": None}, {"first_name": ["This field may not be null."]}),
-        ({"first_name": ["Ada"]}, {"first_name": ["Not a valid string."]}),
+        ({"first_name": "x" * 121}, {"first_name": ["Enter 120 characters at most."]}),
+        ({"first_name": None}, {"first_name": ["Enter a value, not null."]}),
+        ({"first_name": ["Ada"]}, {"first_name": ["Enter a string."]}),
         ({"first_name": "Ada", "type": "cold"}, {"type": ["Choose one of: inbound, outbound, referral, partner."]}),
         ({"first_name": "Ada", "type": "\ud800"}, {"type": ["Choose one of: inbound, outbound, referral, partner."]}),
         (
             {"first_name": "Ada", "share_with_ad_platforms": "perhaps"},
-            {"share_with_ad_platforms": ["Must be a valid boolean."]},
+            {"share_with_ad_platforms": ["Enter true or false."]},
         ),
         ({"first_name": "Ada", "company": 1}, {"company": ["There is no such field."]}),
         (
@@ -161,7 +161,7 @@ def test_an_address_of_300_characters_is_refused(client):
     answer = client.post(URL, {"first_name": "Ada", "email": "a" * 288 + "@example.com"})
 
     assert answer.status_code == 400
-    assert "Ensure this field has no more than 254 characters." in answer.json()["email"]
+    assert "Enter 254 characters at most." in answer.json()["email"]
     assert not Lead.objects.exists()
 
 

@@ -207,8 +207,8 @@ def test_a_change_writes_what_it_names_and_leaves_the_rest(script: APIClient, ma
 @pytest.mark.parametrize(
     ("body", "errors"),
     [
-        ({"name": ""}, {"name": ["This field may not be blank."]}),
-        ({"name": "N" * 41}, {"name": ["Ensure this field has no more than 40 characters."]}),
+        ({"name": ""}, {"name": ["Enter a string that is not empty."]}),
+        ({"name": "N" * 41}, {"name": ["Enter 40 characters at most."]}),
         ({"filters": {"colour": "red"}}, {"filters": {"colour": ["There is no such filter."]}}),
         ({"filters": {"custom_gone": "yes"}}, {"filters": {"custom_gone": ["There is no such filter."]}}),
         ({"filters": {"sort": "name"}}, {"filters": {"sort": ["There is no such filter."]}}),
@@ -216,9 +216,9 @@ def test_a_change_writes_what_it_names_and_leaves_the_rest(script: APIClient, ma
             "Select a valid choice. maybe is not one of the available choices."
         ]}}),
         ({"filters": {"created_from": "soon"}}, {"filters": {"created_from": ["Enter a valid date."]}}),
-        ({"filters": {"type": ""}}, {"filters": {"type": ["This field may not be blank."]}}),
-        ({"filters": {"created_from": " "}}, {"filters": {"created_from": ["This field may not be blank."]}}),
-        ({"filters": {"status": 3}}, {"filters": {"status": ["Not a valid string."]}}),
+        ({"filters": {"type": ""}}, {"filters": {"type": ["Enter a string that is not empty."]}}),
+        ({"filters": {"created_from": " "}}, {"filters": {"created_from": ["Enter a string that is not empty."]}}),
+        ({"filters": {"status": 3}}, {"filters": {"status": ["Enter a string."]}}),
         ({"filters": {"search": "ada"}}, {"filters": {"search": [
             "A view doesn't keep what is searched for: that is personal data."
         ]}}),
@@ -232,7 +232,7 @@ def test_a_change_writes_what_it_names_and_leaves_the_rest(script: APIClient, ma
         ({"columns": ["name"]}, {"columns": [
             "Choose from: organisation, owner, source, created, updated, title, phone, type, custom.plan."
         ]}),
-        ({"columns": ["phone"] * 7}, {"columns": ["Ensure this field has no more than 6 elements."]}),
+        ({"columns": ["phone"] * 7}, {"columns": ["Enter 6 entries at most."]}),
         ({"is_shared": False}, {"is_shared": ["Only a person has views of their own. What a key makes is shared."]}),
         ({"owner": 1}, {"owner": ["This field is read-only."]}),
         ({"query": "type=inbound"}, {"query": ["There is no such field."]}),
@@ -258,7 +258,7 @@ def test_filters_of_another_shape_are_refused(script: APIClient, filters: Any):
 
 
 def test_a_name_of_a_filter_may_be_no_text_at_all(script: APIClient):
-    for value, message in (('"x"', "There is no such filter."), ("1", "Not a valid string.")):
+    for value, message in (('"x"', "There is no such filter."), ("1", "Enter a string.")):
         body = f'{{"name": "New", "filters": {{"\\ud800": {value}}}}}'
         answer = script.generic("POST", URL, body, content_type="application/json")
 

@@ -157,10 +157,10 @@ def test_what_a_lead_has_can_be_written_back_archived_or_more_than_can_be_added(
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        ("VIP", "Expected a list of items"),
-        ([1], "Not a valid string."),
-        ([""], "This field may not be blank."),
-        (["x" * 61], "no more than 60 characters"),
+        ("VIP", "Enter a list, in square brackets"),
+        ([1], "Enter a string."),
+        ([""], "Enter a string that is not empty."),
+        (["x" * 61], "60 characters at most"),
         ([f"Tag {n}" for n in range(21)], "Enter at most 20 tags."),
         (["Old"], "The tag “Old” was archived."),
         (["VIP, Old"], "Enter a name without a comma"),
