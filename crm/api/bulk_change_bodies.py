@@ -25,6 +25,7 @@ IDS_AT_MOST: Final = 10_000
 LARGEST_COUNT: Final = 2**31 - 1
 RULES_AT_MOST: Final = 1_000
 OTHER_CHANGE: Final = "This is of the preview of another change. Ask for a preview of this one."
+MORE_THAN_NAMED: Final = "This is of a preview of more leads than these. Ask for a preview of these."
 LEFT_OUT: Final = "There is nothing to choose here: leave it out."
 NO_SELECTION: Final = "Choose leads by their ids (leads) or by filters of the list (filters)."
 TWO_SELECTIONS: Final = "Choose leads by their ids or by filters, not both."
@@ -131,6 +132,8 @@ class ConfirmedChangeSerializer(AskedChangeSerializer):
         valid, confirm = super().validate(attrs), attrs["confirm"]
         if (confirm["kind"], confirm["target"]) != (valid["kind"], valid.get("target")):
             raise serializers.ValidationError({"confirm": [OTHER_CHANGE]})
+        if "leads" in valid and confirm["leads"] > len(set(valid["leads"])):
+            raise serializers.ValidationError({"confirm": [MORE_THAN_NAMED]})
         return valid
 
     @property
@@ -193,13 +196,18 @@ class PreviewSerializer(serializers.Serializer[BulkQuestion]):
 
 
 class ResultsSerializer(serializers.Serializer[Any]):
-    """How many of the leads were changed, were so already, were changed by others since, are gone, or were refused."""
+    """How many leads were changed, were so already, were changed by others since, are gone, or were refused.
+
+    `unmatched` are those confirmed that did not match any more when it began. At the end of a change that is done, all
+    of them together are the leads that were confirmed.
+    """
 
     changed = serializers.IntegerField()
     unchanged = serializers.IntegerField()
     since = serializers.IntegerField()
     gone = serializers.IntegerField()
     refused = serializers.IntegerField()
+    unmatched = serializers.IntegerField()
 
 
 class RefusalSerializer(serializers.Serializer[Any]):

@@ -24,7 +24,7 @@ from crm.api.views import IDEMPOTENCY_KEY, CreatableViewSet
 from crm.api.viewsets import Conflict
 from crm.models import BulkChange, BulkKind, BulkState
 from crm.models.roles import Action
-from crm.selectors.bulk_questions import bulk_question, confirmed_leads
+from crm.selectors.bulk_questions import bulk_question, changed_since, confirmed_leads
 from crm.services import bulk_changes
 from crm.services.lead_changes import MoreThanConfirmed
 from crm.services.rate_limits import is_within, seconds_left
@@ -86,6 +86,7 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
                     change=asked.change,
                     keys=leads.values_list("pk", flat=True).iterator(chunk_size=10_000),
                     confirmed=asked.confirmed,
+                    since=changed_since(asked.selected, asked.confirmed),
                     filters=asked.filters_in_use,
                 )
         except MoreThanConfirmed as more:

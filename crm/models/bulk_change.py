@@ -58,6 +58,7 @@ class LeadResult(models.TextChoices):
     SINCE = "since", "Changed by someone since"
     GONE = "gone", "No longer there"
     REFUSED = "refused", "Refused"
+    UNMATCHED = "unmatched", "No longer matching when it began"
 
 
 class BulkState(models.TextChoices):
@@ -95,8 +96,8 @@ class BulkChange(models.Model):
     `made_by` or `api_key` has asked for it: both are null once that is gone.
     `target` is the key of the new status or owner, or of the tag. It is no foreign key: what it refers to may be
     deleted, and “no owner” is not the same as an owner who is gone. `reached` counts leads, of `lead_count`. `done`
-    has how many of them had each `LeadResult`, and `refusals` for how many there was each reason. What had been changed
-    by the time that it began is counted in `done` alone.
+    has how many of them had each `LeadResult`, and `refusals` for how many there was each reason. What was confirmed
+    and left out when it began, because it had been changed or no longer matched, is counted in `done` alone.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="bulk_changes", db_index=False)

@@ -53,6 +53,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
     LeadResult.SINCE: "duplicate",
     LeadResult.GONE: "duplicate",
     LeadResult.REFUSED: "bad",
+    LeadResult.UNMATCHED: "duplicate",
 }
 
 

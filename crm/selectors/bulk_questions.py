@@ -64,5 +64,11 @@ def confirmed_leads(change: LeadChange, leads: LeadQuerySet, confirmed: Confirme
     return leads.order_by("pk")
 
 
+def changed_since(leads: LeadQuerySet, confirmed: Confirmed) -> int:
+    """How many of the leads were there at the time of the question, and have been changed since."""
+    asked_at = confirmed.asked_at
+    return leads.order_by().filter(created_at__lte=asked_at, updated_at__gt=asked_at).count()
+
+
 def _expected(change: LeadChange, leads: LeadQuerySet) -> StatusChange | None:
     return status_change(leads.order_by(), change.target) if isinstance(change.target, LeadStatus) else None

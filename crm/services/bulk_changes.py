@@ -85,11 +85,13 @@ def start(
     change: LeadChange,
     keys: Iterable[int],
     confirmed: Confirmed,
+    since: int = 0,
     filters: Sequence[str] | None = None,
 ) -> BulkChange:
     """Let a worker change the company's leads with these keys. Those confirmed that are not among them are left out.
 
-    `filters`: the names of those in use, if all that match are meant.
+    `since`: how many others match, and were changed since the question. `filters`: the names of those in use, if all
+    that match are meant.
 
     Raises MoreThanConfirmed, and ValidationError if there are none, or too many changes at work.
     """
@@ -111,7 +113,7 @@ def start(
             kind=change.kind,
             target=target,
             lead_count=count,
-            done={LeadResult.SINCE.value: confirmed.leads - count},
+            done=_left_out(confirmed.leads - count, since),
             asked_at=confirmed.asked_at,
             conversions=confirmed.conversions,
             rules=None if confirmed.rules is None else sorted(confirmed.rules),
@@ -119,6 +121,12 @@ def start(
         BulkSelection.objects.create(company=company, bulk_change=new, keys=packed)
         _record(author, change, count, filters, about=new)
     return new
+
+
+def _left_out(count: int, since: int) -> dict[str, int]:
+    """What became of so many confirmed leads that are not changed: together with those that are, it is all of them."""
+    changed = min(count, since)  # others have come to match because of their change, and were never confirmed
+    return {LeadResult.SINCE.value: changed, LeadResult.UNMATCHED.value: count - changed}
 
 
 def cancel(*, bulk_change: BulkChange) -> bool:

@@ -21,7 +21,7 @@ from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
 from crm.models.validators import is_number
 from crm.selectors import bulk_changes as selector
-from crm.selectors.bulk_questions import bulk_question, confirmed_leads
+from crm.selectors.bulk_questions import bulk_question, changed_since, confirmed_leads
 from crm.selectors.custom_fields import fields_in_use
 from crm.services import bulk_changes
 from crm.services.bulk_changes import AT_ONCE
@@ -142,6 +142,7 @@ def _make(
             change=change,
             keys=keys.iterator(chunk_size=10_000),
             confirmed=confirmed,
+            since=changed_since(leads, confirmed),
             filters=filters,
         )
         return add_once(request, "bulk_change", start, told="The leads are being changed in the background.")

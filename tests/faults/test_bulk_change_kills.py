@@ -95,7 +95,14 @@ def test_a_status_of_all_that_is_killed_on_the_way_is_given_and_told_once(world)
 
     asked.refresh_from_db()
     changed = count - len(has_it) - 10
-    assert asked.done == {"changed": changed, "unchanged": len(has_it), "since": 0, "gone": 10, "refused": 0}
+    assert asked.done == {
+        "changed": changed,
+        "unchanged": len(has_it),
+        "since": 0,
+        "gone": 10,
+        "refused": 0,
+        "unmatched": 0,
+    }
     assert asked.reached == asked.lead_count == count
     assert not BulkSelection.objects.exists()
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 20)
@@ -128,8 +135,8 @@ def test_a_deletion_of_all_that_is_killed_on_the_way_deletes_and_notes_each_once
 
     for each in (asked, second):
         each.refresh_from_db()
-    assert asked.done == {"changed": count, "unchanged": 0, "since": 0, "gone": 0, "refused": 0}
-    assert second.done == {"changed": 0, "unchanged": 0, "since": 0, "gone": count, "refused": 0}
+    assert asked.done == {"changed": count, "unchanged": 0, "since": 0, "gone": 0, "refused": 0, "unmatched": 0}
+    assert second.done == {"changed": 0, "unchanged": 0, "since": 0, "gone": count, "refused": 0, "unmatched": 0}
     assert not Lead.objects.exists()
     noted = AuditEntry.objects.filter(action="lead_deleted").order_by("object_id")
     assert list(noted.values_list("object_id", flat=True)) == keys

@@ -56,7 +56,7 @@ def test_their_number_is_gone_and_nobody_else_is_left_out(asked: BulkChange, lea
     done_before = erased < 2
     assert (asked.state, asked.reached) == ("done", 5)
     gone = 0 if done_before else 1
-    assert asked.done == {"changed": 5 - gone, "unchanged": 0, "since": 0, "gone": gone, "refused": 0}
+    assert asked.done == {"changed": 5 - gone, "unchanged": 0, "since": 0, "gone": gone, "refused": 0, "unmatched": 0}
     names = ["" if lead == leads[erased] else lead.first_name for lead in leads]
     assert names_of_qualified() == [name for name in names if name or done_before]
 

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from capi.models import ConversionEvent
 from crm.api import bulk_changes as endpoint
-from crm.api.bulk_change_bodies import OTHER_CHANGE
+from crm.api.bulk_change_bodies import MORE_THAN_NAMED, OTHER_CHANGE
 from crm.api.permissions import RolePermission
 from crm.models import (
     ApiKey,
@@ -157,7 +157,7 @@ def test_what_is_confirmed_is_done_by_a_worker_and_reported(
         "problem": "",
         "lead_count": 4,
         "reached": 4,
-        "results": {"changed": 4, "unchanged": 0, "since": 0, "gone": 0, "refused": 0},
+        "results": {"changed": 4, "unchanged": 0, "since": 0, "gone": 0, "refused": 0, "unmatched": 0},
         "refusals": [],
         "conversions": 0,
         "made_by": None,
@@ -326,6 +326,32 @@ def test_what_others_add_or_change_after_the_preview_is_left_alone(
 
     assert (row["lead_count"], row["results"]["since"]) == (3, 1)
     assert sorted(lead.first_name for lead in Lead.objects.filter(status=qualified)) == ["P1", "P2", "P3"]
+
+
+def test_the_results_are_all_of_the_leads_that_were_confirmed(
+    script: APIClient, company: Company, qualified: LeadStatus, leads: list[Lead]
+):
+    body = confirmed(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    Lead.objects.filter(pk=leads[0].pk).update(source="Web", updated_at=timezone.now())
+    Lead.objects.filter(pk=leads[1].pk).update(phone="+31 20 555 0100", updated_at=timezone.now())
+    body["confirm"]["leads"] = 10  # six more than there were
+
+    asked = script.post(URL, body).json()
+    work_through(lambda: True)
+
+    results = script.get(f"{URL}{asked['id']}/").json()["results"]
+    assert asked["lead_count"] == 2
+    assert results == {"changed": 2, "unchanged": 0, "since": 1, "gone": 0, "refused": 0, "unmatched": 7}
+
+
+def test_no_more_leads_are_confirmed_than_are_named(script: APIClient, vip: Tag, leads: list[Lead]):
+    body = confirmed(script, {"kind": "add_tag", "target": vip.pk, "leads": [lead.pk for lead in leads]})
+    named = {**body, "leads": [leads[0].pk, leads[0].pk, leads[1].pk]}
+
+    answer = script.post(URL, named)
+
+    assert (answer.status_code, answer.json()) == (400, {"confirm": [MORE_THAN_NAMED]})
+    assert untouched()
 
 
 def test_nothing_is_started_where_no_lead_is_left(script: APIClient, vip: Tag, leads: list[Lead]):
