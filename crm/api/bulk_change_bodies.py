@@ -26,6 +26,9 @@ LARGEST_COUNT: Final = 2**31 - 1
 RULES_AT_MOST: Final = 1_000
 OTHER_CHANGE: Final = "This is of the preview of another change. Ask for a preview of this one."
 MORE_THAN_NAMED: Final = "This is of a preview of more leads than these. Ask for a preview of these."
+MERGED: Final = "Lead {} was merged into lead {}. To change that one, send its id."
+ERASED: Final = "Lead {} was erased."
+UNKNOWN: Final = "Ids that are of no lead of your company: {}."
 LEFT_OUT: Final = "There is nothing to choose here: leave it out."
 NO_SELECTION: Final = "Choose leads by their ids (leads) or by filters of the list (filters)."
 TWO_SELECTIONS: Final = "Choose leads by their ids or by filters, not both."
@@ -102,6 +105,17 @@ class AskedChangeSerializer(StrictBody):
         return selected
 
     @property
+    def left_out(self) -> list[str]:
+        """Why leads whose ids were sent are not among `selected`, in sentences."""
+        ids = set(self.validated_data.get("leads", ()))
+        rows = Lead.objects.for_company(self.caller.company).filter(pk__in=ids).order_by("pk")
+        found = list(rows.values_list("pk", "merged_into", "erased_at"))
+        left = [MERGED.format(pk, into) for pk, into, _ in found if into is not None]
+        left += [ERASED.format(pk) for pk, into, erased_at in found if into is None and erased_at is not None]
+        unknown = len(ids) - len(found)
+        return [*left, *([UNKNOWN.format(unknown)] if unknown else [])]
+
+    @property
     def filters_in_use(self) -> Sequence[str] | None:
         """The filters in words, for the audit log; None where the leads are chosen by their ids."""
         filters = self.validated_data.get("filters")
@@ -163,11 +177,13 @@ class BelongingsSerializer(serializers.Serializer[Any]):
 class PreviewSerializer(serializers.Serializer[BulkQuestion]):
     """What a change would do. `unchanged` leads have the status already.
 
-    `belongings` is null unless leads are deleted, and `confirm` if no lead matches.
+    `belongings` is null unless leads are deleted, and `confirm` if no lead matches. `left_out` says in sentences why
+    leads whose ids were sent are not among them.
     """
 
     title = serializers.SerializerMethodField()
     lead_count = serializers.IntegerField()
+    left_out = serializers.SerializerMethodField()
     unchanged = serializers.SerializerMethodField()
     conversions = serializers.SerializerMethodField()
     belongings = BelongingsSerializer(allow_null=True)
@@ -175,6 +191,10 @@ class PreviewSerializer(serializers.Serializer[BulkQuestion]):
 
     def get_title(self, question: BulkQuestion) -> str:
         return title_of(question.change.kind, question.change.target, question.lead_count)
+
+    def get_left_out(self, question: BulkQuestion) -> list[str]:
+        left_out: list[str] = self.context["left_out"]
+        return left_out
 
     def get_unchanged(self, question: BulkQuestion) -> int:
         return question.expected.unchanged if question.expected else 0

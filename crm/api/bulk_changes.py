@@ -61,7 +61,7 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
         asked = self._body(AskedChangeSerializer)
         with statements_may_take(LONG_SECONDS):
             question = bulk_question(self.caller.company, asked.change, asked.selected)
-        return Response(PreviewSerializer(question).data)
+        return Response(PreviewSerializer(question, context={"left_out": asked.left_out}).data)
 
     @extend_schema(request=ConfirmedChangeSerializer, parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -27,6 +27,8 @@ from crm.models import (
 from crm.models.roles import Role
 from crm.services import bulk_changes
 from crm.services.bulk_changes import work_through
+from crm.services.erasure import erase_lead
+from crm.services.lead_merges import merge_leads
 from crm.services.picklists import archive_entry
 from tests.conftest import join, make_deal, make_lead, make_note, make_task
 from tests.crm.api.calling import ADMIN_AND_SALES, caller, with_key
@@ -106,6 +108,7 @@ def test_a_preview_has_the_leads_and_what_is_sent_and_changes_nothing(
     assert found == {
         "title": "Set the status of 4 leads to Qualified",
         "lead_count": 4,
+        "left_out": [],
         "unchanged": 1,
         "conversions": [{"rule": "Qualified", "now": 2, "later": 1}],
         "belongings": None,
@@ -240,6 +243,26 @@ def test_a_day_is_one_of_the_company(script: APIClient, vip: Tag, leads: list[Le
 
     assert [found["lead_count"] for found in counts] == [0, 1]
     assert [found["confirm"] is None for found in counts] == [True, False]
+
+
+def test_a_preview_says_which_of_the_ids_are_not_among_the_leads(
+    script: APIClient, company: Company, other_company: Company, vip: Tag, leads: list[Lead]
+):
+    kept, gone, erased, one = leads
+    merge_leads(kept=kept, gone=gone)
+    erase_lead(lead=erased)
+    ids = [gone.pk, erased.pk, one.pk, make_lead(other_company).pk, 10**15]
+
+    found = script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "leads": ids}).json()
+    by_filter = script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "filters": {}}).json()
+
+    assert (found["lead_count"], found["confirm"]["leads"]) == (1, 1)
+    assert found["left_out"] == [
+        f"Lead {gone.pk} was merged into lead {kept.pk}. To change that one, send its id.",
+        f"Lead {erased.pk} was erased.",
+        "Ids that are of no lead of your company: 2.",
+    ]
+    assert by_filter["left_out"] == []
 
 
 # No more than was confirmed
