@@ -156,6 +156,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 function showError(text) {
+  // A section that refreshes every second would show the same one every second.
+  for (const shown of document.querySelectorAll("#messages .note.bad")) if (shown.firstChild?.data === text) shown.remove();
   const note = document.createElement("div");
   note.className = "note bad";
   note.textContent = text;

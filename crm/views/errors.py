@@ -59,8 +59,9 @@ def conflict(request: HttpRequest, sentence: str) -> HttpResponse:
 def took_long(request: HttpRequest) -> HttpResponse:
     if request.path_info.startswith(API):
         return JsonResponse({"detail": TOO_LONG}, status=503)
-    # Without the request, because context processors ask the database.
-    return HttpResponse(render_to_string("503.html", {"sentence": TOO_LONG}), status=503)
+    # Without the request, because context processors ask the database. Only a page can be asked for again by a link.
+    again = request.get_full_path() if request.method == "GET" else ""
+    return HttpResponse(render_to_string("503.html", {"sentence": TOO_LONG, "again": again}), status=503)
 
 
 class ExplainedErrorsMiddleware:

@@ -137,3 +137,17 @@ class TestWithoutJavaScript:
         note = page.locator("#messages .note")
         expect(note).to_contain_text("Ada Byron is now Qualified.")
         assert note.evaluate("note => getComputedStyle(note.parentElement).position") == "static"
+
+
+def test_an_error_that_comes_again_is_shown_once(page: Page, toast):
+    for name in ("sendError", "sendError", "responseError", "sendError"):
+        page.evaluate(
+            """name => document.dispatchEvent(
+                new CustomEvent(`htmx:${name}`, {detail: {xhr: {responseText: "", status: 500}}}))""",
+            name,
+        )
+
+    expect(page.locator("#messages .note.bad")).to_have_text(
+        ["That did not work and nothing was changed. Reload the page and try again.",
+         "The server could not be reached. Check your connection and try again."]
+    )  # fmt: skip

@@ -100,6 +100,13 @@ def test_the_page_for_a_failure_needs_no_database(rf, django_assert_num_queries,
     assert heading in response.content.decode()
 
 
+def test_a_page_that_took_too_long_can_be_asked_for_again_and_a_form_is_not_sent_again_by_a_link(rf):
+    page, form = errors.took_long(rf.get("/leads/?source=A%26B")), errors.took_long(rf.post("/leads/status/"))
+
+    assert '<a class="button primary" href="/leads/?source=A%26B">Try again</a>' in page.content.decode()
+    assert "Try again</a>" not in form.content.decode()
+
+
 def test_what_a_script_replaces_does_not_load_the_page_again():
     """What htmx inserts is parsed as if there were no scripts: a <meta> in its <noscript> would count."""
     templates = settings.BASE_DIR / "templates"
