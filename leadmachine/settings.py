@@ -238,6 +238,8 @@ SPECTACULAR_SETTINGS = {
         "ReasonEnum": "capi.models.choices.Reason",
         "KindEnum": "crm.models.task.TaskKind",
         "StateEnum": "capi.models.choices.State",
+        "LeadMeaningEnum": "crm.models.steps.LeadMeaning",
+        "StageMeaningEnum": "crm.models.steps.StageMeaning",
         "BulkKindEnum": "crm.models.bulk_change.BulkKind",
         "BulkStateEnum": "crm.models.bulk_change.BulkState",
     },

@@ -10,6 +10,7 @@ from crm.api.bulk_changes import BulkChangeViewSet
 from crm.api.custom_fields import CustomFieldViewSet
 from crm.api.notes import NoteViewSet
 from crm.api.organisations import OrganisationViewSet
+from crm.api.picklists import LeadSourceViewSet, LeadStatusViewSet, LeadTypeViewSet, TagViewSet
 from crm.api.pipelines import DealPipelineViewSet, LostReasonViewSet
 from crm.api.saved_views import SavedViewViewSet
 from crm.api.schema import SchemaView
@@ -29,6 +30,10 @@ router.register("custom-fields", CustomFieldViewSet, basename="api-custom-field"
 router.register("organisations", OrganisationViewSet, basename="api-organisation")
 router.register("pipelines", DealPipelineViewSet, basename="api-pipeline")
 router.register("lost-reasons", LostReasonViewSet, basename="api-lost-reason")
+router.register("lead-statuses", LeadStatusViewSet, basename="api-lead-status")
+router.register("lead-types", LeadTypeViewSet, basename="api-lead-type")
+router.register("lead-sources", LeadSourceViewSet, basename="api-lead-source")
+router.register("tags", TagViewSet, basename="api-tag")
 router.register("conversion-rules", ConversionRuleViewSet, basename="api-conversion-rule")
 router.register("conversion-events", ConversionEventViewSet, basename="api-conversion-event")
 lists = {prefix: f"{basename}-list" for prefix, _, basename in router.registry}

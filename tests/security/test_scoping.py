@@ -43,6 +43,7 @@ REASONED = {
     ("crm/forms/outcomes.py", "LostReason.none"): "none, until the form knows its deal",
     ("crm/api/pipelines.py", "Pipeline.prefetch_related"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/pipelines.py", "LostReason.all"): "CompanyViewSet narrows it to the caller's company",
+    ("crm/api/picklists.py", "LeadStatus.all"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/pipelines.py", "Stage.of"): "takes a pipeline, which CompanyViewSet has found",
     ("crm/api/filters.py", "Pipeline.filter"): "only deals of the caller's company are narrowed by it",
     ("crm/selectors/pipelines.py", "Deal.open"): "those in pipelines of the company's own stages",

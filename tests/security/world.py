@@ -28,6 +28,7 @@ from crm.models import (
     LeadMerge,
     LeadSource,
     LeadStatus,
+    LeadType,
     LostReason,
     Membership,
     Note,
@@ -102,7 +103,7 @@ def _fill(world: World, number: str) -> None:
     tag = Tag.objects.create(company=company, name=f"{mark} tag")
     add_links(Lead, company.pk, [(lead.pk, tag)])
     add_links(Deal, company.pk, [(deal.pk, tag)])
-    LeadSource.objects.create(company=company, name=f"{mark} fair")
+    source = LeadSource.objects.create(company=company, name=f"{mark} fair")
     Deal.objects.create(
         company=company, lead=lead, title=f"{mark} renewal", stage=stage, owner=owner, outcome_note=f"{mark} note"
     )
@@ -162,6 +163,7 @@ def _fill(world: World, number: str) -> None:
         "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,
         # Each byte escaped: an answer that repeats its address does not tell the mark.
         "organisation": "".join(f"~{byte:02x}" for byte in lead.organisation.encode()),
+        "lead_source": source.pk, "lead_type": LeadType.objects.for_company(company)[0].pk,
         "pipeline": pipeline.pk, "lost_reason": reason.pk, "lead_duplicate": pair.pk,
     }  # fmt: skip
 
