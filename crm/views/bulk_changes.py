@@ -184,7 +184,7 @@ def tell_changed(request: MemberRequest, change: LeadChange, done: ChangedLeads)
 def overview(request: MemberRequest) -> HttpResponse:
     """The company's bulk changes of the last month, with their progress."""
     changes = selector.changes_of(request.membership.company)
-    context = {"changes": changes, "is_at_work": any(each.row.is_at_work for each in changes)}
+    context = {"changes": changes, "is_at_work": any(each.row.is_at_work for each in changes), "at_once": AT_ONCE}
     return render(request, f"crm/bulk_changes/{'_list' if request.htmx else 'list'}.html", context)
 
 
