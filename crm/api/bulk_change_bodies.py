@@ -23,7 +23,7 @@ from crm.services.lead_changes import Confirmed, TargetArchived, TargetGone, lea
 IDS_AT_MOST: Final = 10_000
 LARGEST_COUNT: Final = 2**31 - 1
 RULES_AT_MOST: Final = 1_000
-OTHER_CHANGE: Final = "This is of the preview of another change. Ask for a preview of this one."
+OTHER_CHANGE: Final = "`confirm` is from the preview of another change. Preview this one."
 REQUIRED: Final = "This field is required."
 LEFT_OUT: Final = "There is nothing to choose here: leave it out."
 NO_SELECTION: Final = "Choose leads by their ids (leads) or by filters of the list (filters)."

@@ -17,7 +17,7 @@ from crm.models.tenancy import CompanyQuerySet
 
 LONGEST_QUERY: Final = 2000  # characters
 SORT: Final = "sort"
-NOBODYS: Final = "Only a person has views of their own. What a key makes is shared."
+NOBODYS: Final = "Only people can have private views. A key's view is always shared."
 
 
 class SavedViewQuerySet(CompanyQuerySet["SavedView"]):

@@ -33,7 +33,7 @@ NO_FILE: Final = "Choose a file first."
 TOO_MANY: Final = f"At most {MAX_FILES} files can be kept on a lead or deal. Delete some that are no longer needed."
 TOO_MANY_ON_NOTE: Final = f"At most {MAX_ON_NOTE} files can be kept on a note. Add them to its lead or deal instead."
 NOTE_GONE: Final = "Nothing was uploaded: this note has since been deleted."
-NOT_DELETABLE: Final = "Only the person who added this file can delete it, or else an admin."
+NOT_DELETABLE: Final = "Only the person who added this file, or an admin, can delete it."
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from crm.services.erasure import subject_kept
 
 NOT_YOURS: Final = "Only the person who wrote this can edit it."
 TOO_LATE: Final = "This can no longer be edited: more than an hour has passed. Add a new note instead."
-NOT_DELETABLE: Final = "Only the person who wrote this can delete it, within an hour, or else an admin."
+NOT_DELETABLE: Final = "Only its author (within an hour) or an admin can delete this."
 
 
 class NotEditable(Exception):

@@ -265,7 +265,7 @@ def test_leads_that_match_since_are_asked_about_again(
     Lead.objects.filter(pk=late.pk).update(source="Fair")
     again = client.post(asked, answer, follow=True)
 
-    assert "by now, it is about more leads" in again.content.decode()
+    assert "numbers or rules may be different now" in again.content.decode()
     assert f"Set the status of {count + 1} leads to Qualified?" in again.content.decode()
     assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
     assert not BulkChange.objects.exists()
@@ -312,7 +312,7 @@ def test_leads_that_come_to_match_after_the_question_are_not_swapped_in(
 
     answer = client.post(asked, confirmed(page), follow=True)
 
-    assert "none of these leads is left that nobody has changed since you were asked." in answer.content.decode()
+    assert "others have changed or deleted all of these leads since you were asked." in answer.content.decode()
     assert Lead.objects.exclude(status=qualified).count() == 2
 
 
