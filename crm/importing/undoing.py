@@ -29,7 +29,7 @@ from crm.models import (
     RowUndo,
     Task,
 )
-from crm.models.custom_lookups import merged
+from crm.models.custom_lookups import with_keys_set
 from crm.models.recorder import taken_back
 
 WORK: Final[tuple[Any, ...]] = (Change, Deal, Task, Note, Attachment)  # of somebody, on a lead
@@ -92,6 +92,6 @@ def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
     for names, pks in by_fields.items():
         old: dict[str, Any] = {name: name == SHARED or "" for name in names if not name.startswith(CUSTOM)}
         if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
-            old["custom"] = merged(dict.fromkeys(keys))
+            old["custom"] = with_keys_set(dict.fromkeys(keys))
         Lead.objects.filter(pk__in=pks).update(**old, updated_at=Now())
     LeadTag.objects.filter(pk__in=links).delete()

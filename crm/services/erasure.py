@@ -39,7 +39,7 @@ from crm.models import (
     User,
 )
 from crm.models.custom_field import FREE_TEXT
-from crm.models.custom_lookups import merged
+from crm.models.custom_lookups import with_keys_set
 from crm.models.lead import PERSONAL, DealReassigned, LeadMerged, PersonErased
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
@@ -175,7 +175,7 @@ def _clear_deals(lead: Lead) -> list[int]:
     """Give the lead's deals neutral titles, and clear their custom texts and outcome notes. Returns their ids."""
     deals = Deal.objects.filter(lead=lead)
     texts = CustomField.objects.of(lead.company_id, FieldSubject.DEAL).filter(type__in=FREE_TEXT)
-    custom = merged(dict.fromkeys(texts.values_list("key", flat=True)))
+    custom = with_keys_set(dict.fromkeys(texts.values_list("key", flat=True)))
     title = Concat(Value("Deal "), Cast("pk", models.CharField()))
     deals.update(title=title, custom=custom, outcome_note="", former_outcome_note="", updated_at=Now())
     return list(deals.order_by("pk").values_list("pk", flat=True))
