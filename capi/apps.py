@@ -11,10 +11,10 @@ class CapiConfig(AppConfig):
         from capi.selectors.company_archive import CONVERSION_EVENTS
         from crm.exporting import archive
         from crm.selectors import lead_imports, picklists
-        from crm.selectors.timeline import outlooks, timeline_notes
+        from crm.selectors.timeline import event_outcomes, outlooks
         from crm.services import status_changes
 
-        timeline_notes.append(timeline.notes)
+        event_outcomes.append(timeline.outcomes)
         outlooks.append(timeline.outlook)
         status_changes.expected_conversions.append(expected_conversions.of_leads)
         lead_imports.conversions_of_new_leads.append(expected_conversions.of_new_leads)

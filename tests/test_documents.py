@@ -7,6 +7,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -129,15 +130,35 @@ def anchors(text: str) -> Iterator[str]:
         yield re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
+def contracts() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    return found
+
+
+def floors(app: str) -> list[list[str]]:
+    """The floors of the app from the top, each with its modules."""
+    [layers] = [contract["layers"] for contract in contracts() if contract.get("containers") == [app]]
+    return [re.split(r" [:|] ", layer) for layer in layers]
+
+
+def test_delivery_and_its_models_may_import_nothing_of_crm_but_models() -> None:
+    [forbidden] = [
+        contract["forbidden_modules"]
+        for contract in contracts()
+        if contract.get("source_modules") == ["capi.delivery", "capi.models"]
+    ]
+
+    assert sorted(forbidden) == sorted(f"crm.{name}" for floor in floors("crm") for name in floor if name != "models")
+
+
 @pytest.mark.parametrize("app", ["capi", "crm"])
 def test_the_floors_are_those_of_import_linter(app: str) -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    [layers] = [contract["layers"] for contract in contracts if contract.get("containers") == [app]]
-
     picture = (ROOT / "docs" / "architecture.md").read_text().partition(f"floors of {app}\n")[2].partition("```")[0]
 
     shown = [re.split(r" {2,}", line)[0].split(" · ") for line in picture.splitlines()]
-    assert shown == [re.split(r" [:|] ", layer) for layer in layers]
+    assert shown == floors(app)
 
 
 def test_every_decision_is_in_the_list_of_decisions() -> None:

@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 from capi.delivery import lane, selection, settle
 from capi.delivery.lane import LaneSnapshot, Lease
 from capi.delivery.selection import NotSendable, Sendable
-from capi.linkedin.identity import email_sha256, person_key
+from capi.linkedin.identity import counted_person_key, email_sha256
 from capi.models import ConversionEvent, ConversionRule, CountedPerson
 from capi.models.choices import OPEN_STATES, Reason, State
 from crm.models import Lead
@@ -53,7 +53,7 @@ def spend_for_people(
     """
     unchanged = lane.renew_and_compare(lease, recalls=recalls)
     events = part if unchanged else selection.read_again(rule, part, now=snapshot.now)
-    keys = {event.row.pk: person_key(event.conversion.email_sha256, rule_id=rule.pk) for event in events}
+    keys = {event.row.pk: counted_person_key(event.conversion.email_sha256, rule_id=rule.pk) for event in events}
     division = _divide(rule, events, keys)
     if division.counted:
         settle.close_unsendable(lease, {COUNTED: [event.row for event in division.counted]})
@@ -141,7 +141,7 @@ def forget_people(*, company_id: int, lead_ids: Collection[int]) -> None:
 def _people(rule_ids: Iterable[int], address: str | None) -> set[int]:
     """The keys of the person with this address under these rules. None if it has no hash."""
     sha256 = email_sha256(address)
-    return set() if sha256 is None else {person_key(sha256, rule_id=rule_id) for rule_id in rule_ids}
+    return set() if sha256 is None else {counted_person_key(sha256, rule_id=rule_id) for rule_id in rule_ids}
 
 
 def _counted(rule: ConversionRule, people: Iterable[int]) -> QuerySet[CountedPerson]:

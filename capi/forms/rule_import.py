@@ -66,5 +66,5 @@ def _field(offer: ImportableRule) -> forms.ChoiceField:
         required=False,
         initial=offer.preset,
         choices=[NOT_IMPORTED, *((event.value, f"{event.label} ({event.value})") for event in CrmEventName)],
-        error_messages={"invalid_choice": "Choose one of the five CRM events, or “Don't import”."},
+        error_messages={"invalid_choice": "Choose one of the CRM events, or “Don't import”."},
     )

@@ -33,7 +33,7 @@ def email_sha256(address: str | None) -> str | None:
         return None
 
 
-def person_key(sha256: str, *, rule_id: int) -> int:
+def counted_person_key(sha256: str, *, rule_id: int) -> int:
     """64 bits that are the same for the same person under the same rule, for a column of the database.
 
     With the rule, so that rows of two rules or companies can't be matched. Of a million people two have the same key

@@ -10,7 +10,7 @@ class CountedPerson(models.Model):
     """The one conversion that a person has under a rule: LinkedIn has this event of theirs, or may have it.
 
     A row is written with the payment for a request, and deleted if LinkedIn plainly took nothing. So it counts whatever
-    becomes of its event. `person` is `capi.linkedin.identity.person_key` of the address as it was sent.
+    becomes of its event. `person` is `capi.linkedin.identity.counted_person_key` of the address as it was sent.
     """
 
     rule = models.ForeignKey(ConversionRule, on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -19,51 +19,51 @@ from capi.selectors.explanations.explain import NO_EVENT, explain
 from capi.selectors.explanations.states import ON_HOLD, STATES
 from crm.models import CrmEvent
 from crm.models.roles import Action
-from crm.selectors.timeline import Outlook, TimelineNote
+from crm.selectors.timeline import EventOutcome, Outlook
 
 MINUTE: Final = 60
-IMPORTED = TimelineNote("Imported without telling LinkedIn, as was chosen", label="Not told", is_nothing=True)
-NO_RULE = TimelineNote(NO_EVENT.what.removesuffix("."), is_nothing=True)
+IMPORTED = EventOutcome("Imported without telling LinkedIn, as was chosen", label="Not told", is_nothing=True)
+NO_RULE = EventOutcome(NO_EVENT.what.removesuffix("."), is_nothing=True)
 
 
-def notes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[TimelineNote]]:
-    """Notes by CRM event id, one for each rule, in one query."""
+def outcomes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[EventOutcome]]:
+    """Outcomes by CRM event id, one for each rule, in one query."""
     events = ConversionEvent.objects.filter(crm_event__in=[event.pk for event in crm_events])
-    by_crm_event: defaultdict[int, list[TimelineNote]] = defaultdict(list)
+    by_crm_event: defaultdict[int, list[EventOutcome]] = defaultdict(list)
     for event in events.select_related("rule", "company__linkedin_connection").order_by("pk"):
         assert event.crm_event_id is not None
-        by_crm_event[event.crm_event_id].append(_note(event))
-    return {event.pk: by_crm_event.get(event.pk) or [_note_without_log(event)] for event in crm_events}
+        by_crm_event[event.crm_event_id].append(_outcome(event))
+    return {event.pk: by_crm_event.get(event.pk) or [_outcome_without_log(event)] for event in crm_events}
 
 
-def _note_without_log(event: CrmEvent) -> TimelineNote:
+def _outcome_without_log(event: CrmEvent) -> EventOutcome:
     if event.history_only:
         return IMPORTED
     # The conversion event of one this old may have been sent and then deleted from the log.
     days = settings.RETENTION_DAYS
     if event.occurred_at < timezone.now() - timedelta(days=days):
-        return TimelineNote(f"More than {days} day{pluralize(days)} ago: its log is no longer kept", label="Not kept")
+        return EventOutcome(f"More than {days} day{pluralize(days)} ago: its log is no longer kept", label="Not kept")
     return NO_RULE
 
 
-def _note(event: ConversionEvent) -> TimelineNote:
+def _outcome(event: ConversionEvent) -> EventOutcome:
     connection: Connection | None = getattr(event.company, "linkedin_connection", None)
     words, rule, url = explain(event, connection), str(event.rule), event.get_absolute_url()
     label = STATES[State(event.state)].label
     if event.state == State.ACCEPTED and event.settled_at is not None:
         moment = dateformat.format(timezone.localtime(event.settled_at), "j M, H:i")
-        return TimelineNote(f"Sent to LinkedIn {moment} ({rule})", words.tone, url, label=label)
+        return EventOutcome(f"Sent to LinkedIn {moment} ({rule})", words.tone, url, label=label)
     if event.state == State.WAITING and event.reason == Reason.NO_EMAIL and event.lead_id:
         address = reverse("lead_edit", args=[event.lead_id])
-        return TimelineNote(f"{words.label} ({rule})", words.tone, url, "Enter an address", address, label=label)
+        return EventOutcome(f"{words.label} ({rule})", words.tone, url, "Enter an address", address, label=label)
     if event.is_on_hold(connection):
         # The reason means nothing to people without a LinkedIn page, and has nothing to do with this lead.
         text = f"On hold ({rule}): an admin needs to check the LinkedIn page"
         cancel = f"{reverse('events_cancel')}?event={event.pk}"
-        return TimelineNote(text, "wait", url, "Cancel it", cancel, Action.CHANGE_EVENTS, label=ON_HOLD.label)
+        return EventOutcome(text, "wait", url, "Cancel it", cancel, Action.CHANGE_EVENTS, label=ON_HOLD.label)
     is_open = event.state == State.PENDING
     label = words.label if is_open else label
-    return TimelineNote(f"{words.label} ({rule}): {words.what}", words.tone, url, is_open=is_open, label=label)
+    return EventOutcome(f"{words.label} ({rule}): {words.what}", words.tone, url, is_open=is_open, label=label)
 
 
 def outlook(company_id: int, action: UUID) -> Outlook | None:

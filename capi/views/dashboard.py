@@ -8,11 +8,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.models.choices import State
+from capi.models.choices import Reason, State
 from capi.models.functions import days_ago
 from capi.selectors.connection import connection_status
 from capi.selectors.dashboard import deal_numbers, lead_numbers, open_events
 from capi.selectors.explained_events import ExplainedEvent, all_explained
+from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.on_hold import OnHold, on_hold
 from capi.selectors.reports import ReportPeriod, outcomes_of
 from crm.accounts.decorators import MemberRequest, member
@@ -35,6 +36,7 @@ def dashboard(request: MemberRequest) -> HttpResponse:
             "pipeline": deal_numbers(company),
             "outcomes": outcomes_of(company.pk, ReportPeriod(days_ago(DAYS - 1), days_ago(0))),
             "open": open_events(company, connection),
+            "waiting": REASONS[Reason.NO_EMAIL].label,
             "held": _held(company, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
             "latest": _latest(company, connection) if request.membership.may(Action.SEE_EVENT_LOG) else None,
             "start": _start(request.membership, connection) if request.membership.may(Action.SEE_CONNECTION) else None,

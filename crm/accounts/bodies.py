@@ -28,7 +28,7 @@ class BodyRule:
     read: bool = True
 
 
-def takes_bulk(view: V) -> V:
+def takes_long_body(view: V) -> V:
     """Decorate a view, or the method of a viewset, whose body may have 2 MB."""
     return _with(view, BodyRule(LONGEST))
 

@@ -24,11 +24,11 @@ from crm.services.lead_changes import Confirmed, TargetArchived, TargetGone, lea
 IDS_AT_MOST: Final = 10_000
 LARGEST_COUNT: Final = 2**31 - 1
 RULES_AT_MOST: Final = 1_000
-OTHER_CHANGE: Final = "This is of the preview of another change. Ask for a preview of this one."
-MORE_THAN_NAMED: Final = "This is of a preview of more leads than these. Ask for a preview of these."
+OTHER_CHANGE: Final = "`confirm` is from the preview of another change. Preview this one."
+MORE_THAN_NAMED: Final = "`confirm` is from a preview of more leads than these. Preview these."
 MERGED: Final = "Lead {} was merged into lead {}. To change that one, send its id."
 ERASED: Final = "Lead {} was erased."
-UNKNOWN: Final = "Ids that are of no lead of your company: {}."
+UNKNOWN: Final = "Your company has no leads with these ids: {}."
 LEFT_OUT: Final = "There is nothing to choose here: leave it out."
 NO_SELECTION: Final = "Choose leads by their ids (leads) or by filters of the list (filters)."
 TWO_SELECTIONS: Final = "Choose leads by their ids or by filters, not both."

@@ -32,8 +32,8 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 COUNTED_PER_MINUTE: Final = 20  # previews and starts of a company: each counts all its leads
 MORE: Final = (
-    "Nothing was changed: by now, it is about more leads or conversions than were confirmed or about other rules, or "
-    "the preview is more than a day old. Ask for another preview."
+    "Nothing was changed: numbers or rules are different now, or the preview is more than a day old. Preview the "
+    "change again."
 )
 ENDED: Final = "This change has ended already. What it has done stays."
 AT_WORK: Final = "Not cancelled yet: it is at work on some leads. Try again in a moment."

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from crm.api.messages import REQUIRED
 from crm.models import CustomField, FieldSubject, FieldType
-from crm.models.custom_lookups import COLUMN, merged
+from crm.models.custom_lookups import COLUMN, with_keys_set
 from crm.models.custom_values import Value, form_field
 from crm.selectors.custom_fields import fields_in_use
 
@@ -118,6 +118,6 @@ class WithCustomValues(serializers.ModelSerializer[M]):
         values = validated_data.pop(COLUMN, {})
         if not values:
             return super().update(instance, validated_data)
-        saved = super().update(instance, {**validated_data, COLUMN: merged(values)})
+        saved = super().update(instance, {**validated_data, COLUMN: with_keys_set(values)})
         delattr(saved, COLUMN)  # an expression: the values are read for the response
         return saved

@@ -12,7 +12,7 @@ from crm.api.serializers import NO_COLLEAGUE, TAGS, TaggedSerializer
 from crm.forms.leads import company_people
 from crm.models import Deal, LostReason, Stage, StageMeaning
 from crm.services.editing import OUTCOME, lock_outcome
-from crm.services.erasure import lock_deal, person_kept
+from crm.services.erasure import lock_deal, locking_person
 
 PERSONAL: Final = {"title", "outcome_note", "custom"}  # no other field of a deal may name a person
 LEAD: Final = "lead"
@@ -74,7 +74,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         return attrs.get("stage") or (self.instance.stage if self.instance else None)
 
     def create(self, validated_data: Any) -> Deal:
-        with person_kept(validated_data["lead"].pk):
+        with locking_person(validated_data["lead"].pk):
             return super().create({"currency": self.company.currency, **validated_data})
 
     def update(self, instance: Deal, validated_data: Any) -> Deal:
@@ -84,7 +84,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
             leads.add(validated_data[LEAD].pk)
         with ExitStack() as stack:
             for lead in sorted(leads):
-                stack.enter_context(person_kept(lead))
+                stack.enter_context(locking_person(lead))
             if instance.lead_id in leads:
                 lock_deal(instance.pk, lead_id=instance.lead_id)
             return self._save(instance, validated_data)

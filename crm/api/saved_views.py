@@ -23,7 +23,7 @@ from crm.selectors.custom_fields import fields_in_use
 from crm.selectors.leads import COLUMNS_AT_MOST, SORTABLE, all_columns, is_sorted_by
 from crm.services.saved_views import ViewGone, ViewRefused, delete_view, query_of, save_view
 
-NOT_CHANGEABLE: Final = "This view can be changed by whoever made it, and by admins if it is shared."
+NOT_CHANGEABLE: Final = "Only the person who made this view can change it, or an admin if it is shared."
 NO_SORT: Final = f"Choose one of: {', '.join(SORTABLE)}. A - in front of it sorts the other way round."
 FILTERS, SORT, COLUMNS = "filters", "sort", "column_keys"
 

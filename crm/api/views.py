@@ -76,8 +76,8 @@ def _sha256(path: str, key: str, body: Any) -> str:
 GRACE_PERIOD: Final = OpenApiParameter(
     GRACE,
     bool,
-    description="Release what this change causes only after the company's time to undo, as for a change in the "
-    "browser. Without it, LinkedIn is told at once.",
+    description="Send its conversions only after your company's time to undo, as for a change in the browser. Without "
+    "it, they are sent at once.",
 )
 
 

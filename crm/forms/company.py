@@ -31,7 +31,7 @@ class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "currency": "The default for new deals.",
             "time_zone": "Dates and times on your pages use this time zone.",
-            "requires_lost_reason": "Whoever loses a deal on these pages has to choose one. Scripts may leave it out.",
+            "requires_lost_reason": "Anyone who loses a deal in the browser must choose one. Scripts may leave it out.",
         }
 
 

@@ -10,7 +10,7 @@ from django.forms.utils import ErrorDict
 from crm.forms.changes import ChangesForm
 from crm.models import Company, CustomField, FieldSubject, FieldType
 from crm.models.custom_field import WITH_CHOICES, changed_choices
-from crm.models.custom_lookups import merged
+from crm.models.custom_lookups import with_keys_set
 from crm.models.custom_values import Value, form_field
 from crm.selectors.custom_fields import fields_in_use
 
@@ -53,7 +53,7 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
         if is_new:
             self.instance.custom = {key: value for key, value in values.items() if value is not None}
         elif values:
-            self.instance.custom = merged(values)
+            self.instance.custom = with_keys_set(values)
         saved = super().save(commit)
         if values and not is_new:
             del saved.custom  # an expression: the values are read when someone asks for them

@@ -29,8 +29,8 @@ from crm.models import (
     RowUndo,
     Task,
 )
-from crm.models.custom_lookups import merged
-from crm.models.recorder import taken_back
+from crm.models.custom_lookups import with_keys_set
+from crm.models.recorder import take_back_with_counts
 
 WORK: Final[tuple[Any, ...]] = (Change, Deal, Task, Note, Attachment)  # of somebody, on a lead
 JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a lead and its last change, if that was all
@@ -53,7 +53,7 @@ def undo_chunk(lead_import: LeadImport, size: int) -> bool:
 
 
 def _locked(pks: Sequence[int]) -> dict[int, Lead]:
-    """The leads, locked before `taken_back` locks other rows, and whether each is as the import left it."""
+    """The leads, locked before `take_back_with_counts` locks other rows, and whether each is as the import left it."""
     somebodys_work = (Exists(model.objects.filter(lead=OuterRef("pk"))) for model in WORK)
     leads = Lead.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=pks).order_by("pk")
     return {lead.pk: lead for lead in leads.annotate(is_touched=reduce(or_, map(Q, somebodys_work)))}
@@ -65,7 +65,7 @@ def _remove(rows: Sequence[LeadImportRow], leads: dict[int, Lead], lead_import: 
         row.undo = RowUndo.REMOVED if lead is None or _is_untouched(lead) else RowUndo.KEPT
     pks = [row.lead_id for row in rows if row.undo == RowUndo.REMOVED and row.lead_id]
     events = CrmEvent.objects.for_company(lead_import.company_id).filter(lead__in=pks)
-    told = taken_back(events.filter(history_only=False, taken_back_at=None), sender=Lead)
+    told = take_back_with_counts(events.filter(history_only=False, taken_back_at=None), sender=Lead)
     lead_import.already_told += sum(each.conversions for each in told)
     Lead.objects.for_company(lead_import.company_id).filter(pk__in=pks).delete()
 
@@ -92,6 +92,6 @@ def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
     for names, pks in by_fields.items():
         old: dict[str, Any] = {name: name == SHARED or "" for name in names if not name.startswith(CUSTOM)}
         if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
-            old["custom"] = merged(dict.fromkeys(keys))
+            old["custom"] = with_keys_set(dict.fromkeys(keys))
         Lead.objects.filter(pk__in=pks).update(**old, updated_at=Now())
     LeadTag.objects.filter(pk__in=links).delete()

@@ -26,7 +26,7 @@ _IN_JSON: Final = "EXISTS (SELECT 1 FROM json_each({}, %s) WHERE value = %s)"  #
 _DECIMAL: Final = DecimalField(max_digits=NUMBER_DIGITS + NUMBER_DECIMALS, decimal_places=NUMBER_DECIMALS)
 
 
-class _Merged(Func):
+class _WithKeysSet(Func):
     output_field = JSONField()
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
@@ -55,9 +55,9 @@ class _Holds(Func):
         return _IN_JSON.format(column), [*params, f"$.{self.key}", wanted]
 
 
-def merged(values: Mapping[str, Value | None]) -> Expression:
+def with_keys_set(values: Mapping[str, Value | None]) -> Expression:
     """The column with these keys set, or removed where the value is None. Other keys stay as they are in the row."""
-    return _Merged(F(COLUMN), SqlValue(dict(values), output_field=JSONField()))
+    return _WithKeysSet(F(COLUMN), SqlValue(dict(values), output_field=JSONField()))
 
 
 def has_value(field: CustomField) -> Q:

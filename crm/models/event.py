@@ -13,7 +13,7 @@ from crm.models.tenancy import CompanyQuerySet
 
 
 class CrmEventKind(models.TextChoices):
-    """The five kinds of event that a company can report to LinkedIn."""
+    """The kinds of event that a company can report to LinkedIn."""
 
     LEAD_CREATED = "lead_created", "Lead created"
     LEAD_QUALIFIED = "lead_qualified", "Lead qualified"
@@ -25,7 +25,7 @@ class CrmEventKind(models.TextChoices):
 class CrmEvent(models.Model):
     """An event of a lead or deal, with the deal's amount and currency at that time.
 
-    Written only by `crm.models.tracking`, in the transaction of the change.
+    Written only by `crm.models.recorder`, in the transaction of the change.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="crm_events", db_index=False)

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils import timezone
 
 from crm.models.company import Company
 from crm.models.lead import Lead
@@ -157,9 +158,10 @@ class LeadImport(TimeLimited):
 
     @property
     def undo_until(self) -> datetime | None:
-        """Until when it can be undone. None if it has not ended, or has written nothing."""
+        """Until when it can be undone. None if it has not ended or has written nothing, and once it is too late."""
         writes = self.done.get(RowOutcome.NEW, 0) + self.done.get(RowOutcome.UPDATE, 0)
-        return self.finished_at + ROWS_KEPT_FOR if self.has_ended and self.finished_at and writes else None
+        until = self.finished_at + ROWS_KEPT_FOR if self.has_ended and self.finished_at and writes else None
+        return until if until and until > timezone.now() else None
 
 
 class LeadImportFile(models.Model):

@@ -154,10 +154,10 @@ def record_merge(*, kept_id: int, gone_id: int, company_id: int, of_leads: Colle
 
 def take_back(events: QuerySet[CrmEvent], *, sender: type) -> list[str]:
     """Mark these CRM events as taken back, and have what has not gone out stopped. Returns what has, in sentences."""
-    return [sentence for each in taken_back(events, sender=sender) for sentence in each.sentences]
+    return [sentence for each in take_back_with_counts(events, sender=sender) for sentence in each.sentences]
 
 
-def taken_back(events: QuerySet[CrmEvent], *, sender: type) -> list[AlreadyTold]:
+def take_back_with_counts(events: QuerySet[CrmEvent], *, sender: type) -> list[AlreadyTold]:
     """As `take_back`, with what has gone out as each ad platform's receiver reports it."""
     rows = list(events.order_by("pk").values_list("pk", "company_id"))
     if not rows:

@@ -18,8 +18,8 @@ from crm.models.validators import check_seen
 
 LONGEST_QUERY: Final = 2000  # characters
 SORT: Final = "sort"
-SOMEONE_ELSES: Final = "Only the person who made this view can stop sharing it: it would be theirs alone then."
-NOBODYS: Final = "Only a person has views of their own. What a key makes is shared."
+SOMEONE_ELSES: Final = "Only the person who made this view can stop sharing it."
+NOBODYS: Final = "Only people can have private views. A key's view is always shared."
 
 
 class SavedViewQuerySet(CompanyQuerySet["SavedView"]):

@@ -106,7 +106,7 @@ def _or_null(function: Callable[[str], str]) -> Callable[[str | None], str | Non
 def keep_up_to_date(sender: Any, using: str, **_: Any) -> None:
     """Create the table and its triggers on SQLite. Receives post_migrate.
 
-    Not a migration: whichever changes crm_lead on SQLite makes it anew, and its triggers are gone.
+    Not a migration: one that changes crm_lead on SQLite recreates the table, and drops its triggers.
     """
     connection = connections[using]
     if connection.vendor != "sqlite":

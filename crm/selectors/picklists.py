@@ -42,7 +42,7 @@ class PicklistText:
     filter: str  # the parameter of the list of leads, or of deals, that shows what uses an entry
 
 
-OWN_NAMES: Final = "Name and colour are yours. The meaning stays as it was added."
+OWN_NAMES: Final = "You can change name and colour, but not the meaning."
 TEXTS: Final = {
     STATUSES: PicklistText("Lead statuses", "status", OWN_NAMES, "status"),
     STAGES: PicklistText("Deal stages", "stage", f"{OWN_NAMES} Sums of deals are weighted by the chance.", "stage"),

@@ -1,7 +1,7 @@
 """Timelines of leads and deals, newest first: CRM events, changes and what members have written down.
 
-crm imports no other app. An app that has notes of its own (such as what LinkedIn did with a CRM event) appends a
-function to `timeline_notes` at start-up.
+crm imports no other app. An app that knows what became of CRM events (such as what LinkedIn did with them) appends a
+function to `event_outcomes` at start-up.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ DIGITS_OF_A_MOMENT: Final = 16  # microseconds since 1970, as far as the year 22
 
 
 @dataclass(frozen=True)
-class TimelineNote:
+class EventOutcome:
     """What became of a CRM event, in a few words, with an optional `url` for details.
 
     `label` says it in one or two words, for a list. `step` is what a user who may do `step_action` can do about it, at
@@ -49,8 +49,8 @@ class TimelineNote:
     label: str = ""
 
 
-# Each function accepts the CRM events shown and returns notes by CRM event id, in a fixed number of queries.
-timeline_notes: Final[list[Callable[[Sequence[CrmEvent]], Mapping[int, list[TimelineNote]]]]] = []
+# Each function accepts the CRM events shown and returns their outcomes by CRM event id, in a fixed number of queries.
+event_outcomes: Final[list[Callable[[Sequence[CrmEvent]], Mapping[int, list[EventOutcome]]]]] = []
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ TONES_BY_PRIORITY: Final = ("bad", "wait", "good", "plain")
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """A CRM event with its notes and the change that caused it, a change alone, or what a member has written.
+    """A CRM event with its outcomes and the change that caused it, a change alone, or what a member has written.
 
     `detail` is the change in words. An entry has a `source` of one of these kinds, for who and when.
     """
@@ -84,7 +84,7 @@ class TimelineEntry:
     detail: str
     tone: str
     source: CrmEvent | Change | Note
-    notes: Sequence[TimelineNote] = ()
+    outcomes: Sequence[EventOutcome] = ()
     written: ShownNote | None = None
 
     @property
@@ -127,14 +127,14 @@ class TimelineEntry:
 class Timeline:
     """A page of entries. `older`: where the next page begins, as `before` in its URL; "" if there is none.
 
-    On the first page, `outcome` is the note that sums up the whole, if there is one, and `is_open` is true while
+    On the first page, `outcome` is the one that sums up the whole, if there is one, and `is_open` is true while
     something about it is about to change by itself.
     """
 
     entries: Sequence[TimelineEntry]
     older: str = ""
     is_first: bool = True
-    outcome: TimelineNote | None = None
+    outcome: EventOutcome | None = None
     is_open: bool = False
 
 
@@ -170,46 +170,46 @@ def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequenc
     return _newest_first(_merged(*newest))[:at_most]
 
 
-def outcomes_of_leads(leads: Sequence[Lead]) -> Mapping[int, TimelineNote]:
+def outcomes_of_leads(leads: Sequence[Lead]) -> Mapping[int, EventOutcome]:
     """The outcome of each lead and its deals, by lead id. A page takes as many queries as one lead."""
     return _outcomes("lead_id", [lead.pk for lead in leads])
 
 
-def outcomes_of_deals(deals: Sequence[Deal]) -> Mapping[int, TimelineNote]:
+def outcomes_of_deals(deals: Sequence[Deal]) -> Mapping[int, EventOutcome]:
     """The outcome of each deal, by deal id."""
     return _outcomes("deal_id", [deal.pk for deal in deals])
 
 
-def _outcomes(field: str, pks: Sequence[int]) -> Mapping[int, TimelineNote]:
+def _outcomes(field: str, pks: Sequence[int]) -> Mapping[int, EventOutcome]:
     by_age = Window(RowNumber(), partition_by=F(field), order_by=("-occurred_at", "-pk"))
     ranked = CrmEvent.objects.filter(**{f"{field}__in": pks}).annotate(rank=by_age)
     events = list(ranked.filter(rank__lte=EVENTS_CONSIDERED).order_by("rank"))
-    notes_by_source = [notes_of(events) for notes_of in timeline_notes]
-    notes: defaultdict[int, list[Sequence[TimelineNote]]] = defaultdict(list)
+    by_source = [outcomes_of(events) for outcomes_of in event_outcomes]
+    outcomes: defaultdict[int, list[Sequence[EventOutcome]]] = defaultdict(list)
     for event in events:
-        notes[getattr(event, field)].append([note for by_id in notes_by_source for note in by_id.get(event.pk, [])])
-    return {pk: outcome for pk, by_event in notes.items() if (outcome := _outcome(by_event)) is not None}
+        outcomes[getattr(event, field)].append([each for by_id in by_source for each in by_id.get(event.pk, [])])
+    return {pk: outcome for pk, by_event in outcomes.items() if (outcome := _outcome(by_event)) is not None}
 
 
-def _outcome(notes: Sequence[Sequence[TimelineNote]]) -> TimelineNote | None:
-    """The most important note of the newest event that has one. `notes` are by event, newest first.
+def _outcome(outcomes: Sequence[Sequence[EventOutcome]]) -> EventOutcome | None:
+    """The most important outcome of the newest event that has one. `outcomes` are by event, newest first.
 
-    A plain note comes last: its event was not sent, perhaps because an earlier one had been.
+    A plain one comes last: its event was not sent, perhaps because an earlier one had been.
     """
     for counts in (_is_important, _is_reported, bool):
-        for event_notes in notes:
-            if any(map(counts, event_notes)):
-                return min(event_notes, key=lambda note: TONES_BY_PRIORITY.index(note.tone))
+        for of_event in outcomes:
+            if any(map(counts, of_event)):
+                return min(of_event, key=lambda each: TONES_BY_PRIORITY.index(each.tone))
     return None
 
 
-def _is_important(note: TimelineNote) -> bool:
-    return note.tone != "plain"
+def _is_important(outcome: EventOutcome) -> bool:
+    return outcome.tone != "plain"
 
 
-def _is_reported(note: TimelineNote) -> bool:
-    """False if the note says that its event was not reported."""
-    return not note.is_nothing
+def _is_reported(outcome: EventOutcome) -> bool:
+    """False if the event was not reported."""
+    return not outcome.is_nothing
 
 
 def _timeline(company_id: int, of_row: Q, viewer: Membership | None, before: str, *shown: str) -> Timeline:
@@ -225,8 +225,8 @@ def _timeline(company_id: int, of_row: Q, viewer: Membership | None, before: str
     if moment is not None:
         return Timeline(page, older, is_first=False)
     # Of all the events that were read: many notes may have taken their place on the page.
-    by_event = [entry.notes for entry in found if entry.event]
-    is_open = any(note.is_open for notes_of_event in by_event for note in notes_of_event)
+    by_event = [entry.outcomes for entry in found if entry.event]
+    is_open = any(outcome.is_open for outcomes in by_event for outcome in outcomes)
     return Timeline(page, older, outcome=_outcome(by_event), is_open=is_open)
 
 
@@ -261,14 +261,14 @@ def _merged(events: Sequence[CrmEvent], changes: Sequence[Change]) -> list[Timel
     words = described(changes)
     causes = {change.caused: words[change.pk] for change in changes if change.caused}
     recorded = {event.public_id for event in events}
-    notes_by_source = [notes_of(events) for notes_of in timeline_notes]
+    by_source = [outcomes_of(events) for outcomes_of in event_outcomes]
     entries = [
         TimelineEntry(
             f"{event.get_kind_display()}{' (taken back)' if event.taken_back_at else ''}",
             causes.get(event.public_id, ""),
             "plain" if event.taken_back_at else TONES.get(CrmEventKind(event.kind), "info"),
             event,
-            [note for by_id in notes_by_source for note in by_id.get(event.pk, [])],
+            [outcome for by_id in by_source for outcome in by_id.get(event.pk, [])],
         )
         for event in events
     ]

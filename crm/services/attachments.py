@@ -24,7 +24,7 @@ from crm.models.attachment import LONGEST_NAME, MAX_BYTES, MAX_FILES, MAX_ON_NOT
 from crm.models.bidi import file_name
 from crm.models.contribution import Author
 from crm.models.roles import Action
-from crm.services.erasure import subject_kept
+from crm.services.erasure import locking_subject
 
 NO_ANSWER: Final = (OperationalError, InterfaceError)  # a connection that has failed
 CHUNK: Final = 1_000
@@ -33,7 +33,7 @@ NO_FILE: Final = "Choose a file first."
 TOO_MANY: Final = f"At most {MAX_FILES} files can be kept on a lead or deal. Delete some that are no longer needed."
 TOO_MANY_ON_NOTE: Final = f"At most {MAX_ON_NOTE} files can be kept on a note. Add them to its lead or deal instead."
 NOTE_GONE: Final = "Nothing was uploaded: this note has since been deleted."
-NOT_DELETABLE: Final = "Only the person who added this file can delete it, or else an admin."
+NOT_DELETABLE: Final = "Only the person who added this file, or an admin, can delete it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def add_files(*, subject: Lead | Deal | Note, files: Sequence[StoredFile], autho
         if Attachment.objects.on(subject).count() + len(files) > (MAX_ON_NOTE if note else MAX_FILES):
             raise ValidationError(TOO_MANY_ON_NOTE if note else TOO_MANY)
         holder = deal.lead if deal else lead  # a note stays with the lead that its deal was with
-        with subject_kept(lead_id=holder.pk if holder else None, deal_id=deal.pk if deal else None):
+        with locking_subject(lead_id=holder.pk if holder else None, deal_id=deal.pk if deal else None):
             if note and not Note.objects.select_for_update(no_key=True).filter(pk=note.pk).exists():
                 raise ValidationError(NOTE_GONE)
             rows = [

@@ -47,13 +47,13 @@ CHUNK: Final = 500
 DELETED_CHUNK: Final = 25  # a lead goes with its deals, notes and files, in some twenty statements
 AT_WORK_AT_MOST: Final = 5  # of a company: one that runs, and those that wait for it
 NOTHING: Final = "No lead matches these filters now."
-NONE_LEFT: Final = "Nothing was changed: none of these leads is left that nobody has changed since you were asked."
+NONE_LEFT: Final = "Nothing was changed: others have changed or deleted all of these leads since you were asked."
 BUSY: Final = f"Your company has {AT_WORK_AT_MOST} bulk changes at work. Wait until one is done, or cancel it."
 FAILED: Final = "Something went wrong on our side. Try again, or ask your operator to check the log."
 TOO_SLOW: Final = "The database took too long. What was changed by then stays changed. Try again with fewer leads."
 MORE_CONVERSIONS: Final = (
-    "More or other conversions than were confirmed would be sent by now: a rule or a status has been changed since. "
-    "What was changed by then stays changed. Ask for the rest again."
+    "A rule or status has changed, so conversions would be sent that no one confirmed. What was changed stays. "
+    "Start again for the rest."
 )
 NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer do this."
 KEY_NO_LONGER_ALLOWED: Final = "The API key that asked for it no longer works, or may no longer do this."

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from crm.models import AuditAction, Company, CustomField, Deal, FieldSubject, Lead
 from crm.models.custom_field import WITH_CHOICES, changed_choices, free_key
-from crm.models.custom_lookups import COLUMN, has_value, merged
+from crm.models.custom_lookups import COLUMN, has_value, with_keys_set
 from crm.models.picklist import named_alike
 from crm.models.tenancy import CompanyQuerySet
 from crm.services import audit
@@ -115,7 +115,7 @@ def _remove_chunk(field: CustomField, after: int) -> list[int]:
     """Remove the next values. Returns the keys of their rows, which are locked in order, as in any change of many."""
     rows = rows_with_value(field).filter(pk__gt=after).order_by("pk").select_for_update(no_key=True)
     pks = list(rows.values_list("pk", flat=True)[:CHUNK])
-    SUBJECTS[field.subject].objects.filter(pk__in=pks).update(custom=merged({field.key: None}))
+    SUBJECTS[field.subject].objects.filter(pk__in=pks).update(custom=with_keys_set({field.key: None}))
     return pks
 
 

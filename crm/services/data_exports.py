@@ -32,7 +32,7 @@ CHUNKS_AT_ONCE: Final = 3  # of an export that is written while its member waits
 NOTHING: Final = "There is nothing to export: no row matches these filters."
 BUSY: Final = f"Your company is making {AT_A_TIME} exports at the moment. Wait until one is done, or cancel it."
 TOO_LONG: Final = f"A sheet has room for {MAX_ROWS:,} rows. Choose CSV, or narrow the list down."
-ERASED_SINCE: Final = "Someone was erased since, who may be in it. Export again."
+ERASED_SINCE: Final = "Someone who may be in this file has been erased. Export again."
 
 
 def export_list(

@@ -13,7 +13,7 @@ from crm.models.lead import LeadMerged, LeadQuerySet
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
 from crm.services.deadlocks import tried_again
-from crm.services.erasure import person_kept, subject_kept
+from crm.services.erasure import locking_person, locking_subject
 
 OUTCOME: Final = ("stage", "lost_reason", "outcome_note")  # the fields of a deal that a move reads and writes
 
@@ -36,7 +36,7 @@ def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: A
     or lost since.
     """
     is_personal = bool(outcome.get("outcome_note"))
-    with subject_kept(lead_id=deal.lead_id, deal_id=deal.pk) if is_personal else transaction.atomic():
+    with locking_subject(lead_id=deal.lead_id, deal_id=deal.pk) if is_personal else transaction.atomic():
         lock_outcome(deal)
         if seen is not None and seen != str(deal.stage_id) and not deal.stage.is_open:
             raise ChangedMeanwhile
@@ -95,7 +95,7 @@ def unchanged_since(version: str, row: Lead | Deal) -> Iterator[None]:
     Raises ChangedMeanwhile if the version differs, or a deal is another lead's now, PersonErased, and DoesNotExist if
     the row has been deleted.
     """
-    with person_kept(row.pk if isinstance(row, Lead) else row.lead_id):
+    with locking_person(row.pk if isinstance(row, Lead) else row.lead_id):
         current = type(row)._base_manager.select_for_update(no_key=True).get(pk=row.pk)
         if (version and version_of(current) != version) or _is_of_another_lead(current, row):
             raise ChangedMeanwhile

@@ -39,7 +39,7 @@ from crm.models import (
     User,
 )
 from crm.models.custom_field import FREE_TEXT
-from crm.models.custom_lookups import merged
+from crm.models.custom_lookups import with_keys_set
 from crm.models.lead import PERSONAL, DealReassigned, LeadMerged, PersonErased
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
@@ -135,7 +135,7 @@ def erased_earlier(lines: Iterable[str]) -> Iterator[Lead]:
 
 
 @contextmanager
-def person_kept(lead_id: int) -> Iterator[None]:
+def locking_person(lead_id: int) -> Iterator[None]:
     """Lock the lead, so that the person can't be erased while it is written. Raises PersonErased or LeadMerged."""
     with transaction.atomic():
         lead = Lead.objects.select_for_update(no_key=True).filter(pk=lead_id, erased_at=None).first()
@@ -147,7 +147,7 @@ def person_kept(lead_id: int) -> Iterator[None]:
 
 
 @contextmanager
-def subject_kept(*, lead_id: int | None, deal_id: int | None) -> Iterator[None]:
+def locking_subject(*, lead_id: int | None, deal_id: int | None) -> Iterator[None]:
     """Lock what a text is about, a lead or a deal and its lead, so that it can't be erased or deleted meanwhile.
 
     Raises PersonErased, DealReassigned, and DeletedMeanwhile if the deal has been deleted.
@@ -155,7 +155,7 @@ def subject_kept(*, lead_id: int | None, deal_id: int | None) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(transaction.atomic())
         if lead_id is not None:
-            stack.enter_context(person_kept(lead_id))  # the lead first, as an erasure does
+            stack.enter_context(locking_person(lead_id))  # the lead first, as an erasure does
         if deal_id is not None:
             lock_deal(deal_id, lead_id=lead_id)
         yield
@@ -175,7 +175,7 @@ def _clear_deals(lead: Lead) -> list[int]:
     """Give the lead's deals neutral titles, and clear their custom texts and outcome notes. Returns their ids."""
     deals = Deal.objects.filter(lead=lead)
     texts = CustomField.objects.of(lead.company_id, FieldSubject.DEAL).filter(type__in=FREE_TEXT)
-    custom = merged(dict.fromkeys(texts.values_list("key", flat=True)))
+    custom = with_keys_set(dict.fromkeys(texts.values_list("key", flat=True)))
     title = Concat(Value("Deal "), Cast("pk", models.CharField()))
     deals.update(title=title, custom=custom, outcome_note="", former_outcome_note="", updated_at=Now())
     return list(deals.order_by("pk").values_list("pk", flat=True))

@@ -9,11 +9,11 @@ from crm.models import Note
 from crm.models.contribution import Author
 from crm.models.roles import Action
 from crm.services.editing import ChangedMeanwhile, version_of
-from crm.services.erasure import subject_kept
+from crm.services.erasure import locking_subject
 
 NOT_YOURS: Final = "Only the person who wrote this can edit it."
 TOO_LATE: Final = "This can no longer be edited: more than an hour has passed. Add a new note instead."
-NOT_DELETABLE: Final = "Only the person who wrote this can delete it, within an hour, or else an admin."
+NOT_DELETABLE: Final = "Only its author (within an hour) or an admin can delete this."
 
 
 class NotEditable(Exception):
@@ -23,7 +23,7 @@ class NotEditable(Exception):
 def add_note(*, note: Note, author: Author) -> Note:
     """Save a new note. Raises PersonErased, and DeletedMeanwhile if its deal has been deleted."""
     note.sign(author)
-    with subject_kept(lead_id=note.lead_id, deal_id=note.deal_id):
+    with locking_subject(lead_id=note.lead_id, deal_id=note.deal_id):
         note.save()
     return note
 

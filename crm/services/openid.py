@@ -48,7 +48,7 @@ def discover(issuer: str) -> Provider:
         raise OpenIdError("The provider's settings could not be read at this address.") from None
     # Some providers end their issuer with a slash. Beyond that, it has to be the very same.
     if str(answer.get("issuer")).rstrip("/") != issuer.rstrip("/"):
-        raise OpenIdError("The provider calls itself by another address. Enter its issuer exactly as it says.")
+        raise OpenIdError("The provider reports a different issuer. Copy it exactly.")
     names = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
     addresses = {name: str(answer.get(name, "")) for name in names}
     if not all(map(is_safe_address, addresses.values())):

@@ -18,8 +18,8 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 RENAMED_AT_MOST: Final = 10_000  # leads in one transaction: some seconds, in which nobody else can save them
 TOO_MANY: Final = (
-    f"Nothing was renamed: more than {RENAMED_AT_MOST:,} leads have this organisation. Let a script write the new name "
-    "into each of them through the API."
+    f"Nothing was renamed: more than {RENAMED_AT_MOST:,} leads have this organisation. Use the API to rename so many "
+    "leads."
 )
 
 

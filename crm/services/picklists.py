@@ -43,7 +43,7 @@ ENTRIES_AT_MOST: Final = 200  # in a list, with archived ones: it is shown whole
 FULL: Final = f"This list has {ENTRIES_AT_MOST} entries, as many as it may have. Delete one first."
 GIVEN_MEANWHILE: Final = "Someone has just given it to another lead or deal. Delete it again."
 FIXED: Final = "Its meaning was fixed when it was added."
-NO_TARGET: Final = "Choose where to move what uses it: one that is in the list, and of the same meaning."
+NO_TARGET: Final = "Choose another entry of this list with the same meaning."
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def why_not_yet(entry: PicklistEntry) -> str:
         return _until(entry.archived_at, since, reason)
     if isinstance(entry, PipelineStep) and (changed := _last_change(entry, since)):
         noun = picklist_of(entry).users[0]._meta.verbose_name
-        undoable = f"Someone has just changed a {noun} from or to it, or added one with it, and can still undo that."
+        undoable = f"Someone has just moved a {noun} into or out of it, and can still undo that."
         return _until(changed, since, f"{undoable} Archive it, or delete it")
     return ""
 

@@ -9,12 +9,12 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from crm.models import Task, TaskReminder
-from crm.services.erasure import subject_kept
+from crm.services.erasure import locking_subject
 
 
 def save_task(*, task: Task, fields: Iterable[str] | None = None) -> Task:
     """Save the task, or these fields of it. Raises PersonErased, and DeletedMeanwhile if its deal has been deleted."""
-    with subject_kept(lead_id=task.person_id, deal_id=task.deal_id):
+    with locking_subject(lead_id=task.person_id, deal_id=task.deal_id):
         task.save(update_fields=None if fields is None else [*fields, "updated_at"])
         _set_reminder(task)
     return task

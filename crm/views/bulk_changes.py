@@ -42,7 +42,7 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 CHANGE, TO = "change", "to"  # parameters of the URL, next to those of the filters
 COUNT, CONVERSIONS, RULES, ASKED_AT = "count", "conversions", "rules", "asked_at"  # what has been confirmed
 BROKEN: Final = "Nothing was changed: a filter of this list no longer works. Clear it first."
-MORE: Final = "Nothing was changed yet: by now, it is about more leads or conversions, or other rules. Check it again."
+MORE: Final = "Nothing was changed yet: numbers or rules may be different now. Check them again."
 
 
 def question_address(filters: str, change: LeadChange) -> str:
@@ -185,7 +185,7 @@ def tell_changed(request: MemberRequest, change: LeadChange, done: ChangedLeads)
 def overview(request: MemberRequest) -> HttpResponse:
     """The company's bulk changes of the last month, with their progress."""
     changes = selector.changes_of(request.membership.company)
-    context = {"changes": changes, "is_at_work": any(each.row.is_at_work for each in changes)}
+    context = {"changes": changes, "is_at_work": any(each.row.is_at_work for each in changes), "at_once": AT_ONCE}
     return render(request, f"crm/bulk_changes/{'_list' if request.htmx else 'list'}.html", context)
 
 

@@ -24,7 +24,7 @@ from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_deals
 from crm.services.editing import delete
-from crm.services.erasure import person_kept
+from crm.services.erasure import locking_person
 from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, to_filtered
@@ -148,7 +148,7 @@ def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _save(form: DealForm) -> Deal:
-    with person_kept(form.instance.lead_id):
+    with locking_person(form.instance.lead_id):
         saved: Deal = form.save()
     return saved
 

@@ -10,7 +10,7 @@ from crm.accounts.decorators import MemberRequest, checked_again, member, own_or
 from crm.forms.lead_fields import EDITED_IN_PLACE, LeadFieldForm
 from crm.models import Lead
 from crm.models.roles import Action
-from crm.services.erasure import person_kept
+from crm.services.erasure import locking_person
 from crm.views.undo import tell
 
 
@@ -23,7 +23,7 @@ def lead_field(request: MemberRequest, pk: int, field: str) -> HttpResponse:
         raise Http404
     lead = own_or_404(Lead.objects.current(), request, pk)
     if request.method == "POST":
-        with person_kept(lead.pk):
+        with locking_person(lead.pk):
             return _save(request, own_or_404(Lead.objects.current(), request, pk), field)
     if not request.htmx:
         return redirect(f"{reverse('lead_edit', args=[lead.pk])}#id_{field}")

@@ -17,7 +17,7 @@ from crm.accounts.decorators import MemberRequest, member
 from crm.accounts.middleware import COMPANY_KEY
 from crm.models import Membership
 from crm.models.roles import Action, Role
-from crm.selectors.timeline import TimelineNote
+from crm.selectors.timeline import EventOutcome
 from crm.services.people import show_outcomes
 from crm.views.context_processors import THEME_COOKIE, THEMES
 
@@ -93,8 +93,8 @@ M = TypeVar("M", bound=Model)
 
 
 def with_outcomes(
-    page: Iterable[M], outcomes_of: Callable[[Sequence[M]], Mapping[int, TimelineNote]], request: MemberRequest
-) -> list[tuple[M, TimelineNote | None]]:
+    page: Iterable[M], outcomes_of: Callable[[Sequence[M]], Mapping[int, EventOutcome]], request: MemberRequest
+) -> list[tuple[M, EventOutcome | None]]:
     """The rows of a page, each with its outcome. Outcomes are queried only if the column is shown."""
     rows = list(page)
     outcomes = outcomes_of(rows) if request.membership.shows_outcomes else {}

@@ -38,7 +38,7 @@ def test_a_finished_file_is_dropped_and_its_page_says_why(client: Client, sales:
     erase_lead(lead=lead)
 
     assert not ExportPart.objects.exists()
-    assert "Someone was erased since" in client.get(reverse("data_exports")).content.decode()
+    assert "Someone who may be in this file has been erased" in client.get(reverse("data_exports")).content.decode()
     assert [client.get(reverse("data_export_download", args=[each.pk])).status_code for each in made] == [302, 302]
 
 

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import Client
 from django.urls import path
 
-from crm.accounts.bodies import LONGEST, LONGEST_IMPORT, SHORT, takes_bulk, takes_files
+from crm.accounts.bodies import LONGEST, LONGEST_IMPORT, SHORT, takes_files, takes_long_body
 from crm.models import Lead
 from leadmachine import urls as product
 from leadmachine.request_bodies import DISK_FULL
@@ -30,7 +30,7 @@ def with_file(request: HttpRequest) -> HttpResponse:
 
 
 @login_not_required
-@takes_bulk
+@takes_long_body
 def in_bulk(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(len(request.POST["text"])))
 

@@ -21,7 +21,7 @@ REFUSED_TEST: Final = (
 SAME_PERSON_FIRST: Final = replace(
     STATES[State.PENDING],
     what="The rule counts each person once, and another event of this person is sent first.",
-    next_step="No action needed: it is sent if LinkedIn plainly does not take the other, and skipped otherwise.",
+    next_step="No action needed: it is sent if LinkedIn clearly rejects the other one, otherwise skipped.",
 )
 
 TAKEN_BACK_ON_THE_WAY: Final = replace(

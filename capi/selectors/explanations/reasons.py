@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Final
 
 from capi.linkedin.rules import ReadStatus
-from capi.models.choices import Reason
+from capi.models.choices import BackfillOutcome, Reason
 from capi.selectors.explanations.states import Explanation
 
 _REASONS: Final[dict[Reason, Explanation]] = {
     Reason.NO_EMAIL: Explanation(
-        "Waiting for an e-mail",
+        BackfillOutcome.NO_EMAIL.label,  # the same words, in one place
         "The lead has no e-mail address. LinkedIn would reject the event (422).",
         "Add an address on the lead's page within 90 days, and the event is sent automatically.",
         "wait",

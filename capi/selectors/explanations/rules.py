@@ -34,7 +34,9 @@ class EventAdvice:
 SINCE: Final = {"MARKETING_QUALIFIED_LEAD": "202608", "SALES_QUALIFIED_LEAD": "202608"}
 OTHER: Final = "OTHER"  # may mean anything: offered as a type, but suggests no CRM event
 EVENTS: Final[dict[str, EventAdvice]] = {
-    CrmEventName.LEAD_CREATED: EventAdvice("A lead is added, manually or through the API.", ("LEAD", "SIGN_UP")),
+    CrmEventName.LEAD_CREATED: EventAdvice(
+        "A lead is added, manually, through the API, or by an import that tells LinkedIn.", ("LEAD", "SIGN_UP")
+    ),
     CrmEventName.LEAD_QUALIFIED: EventAdvice(
         "A lead gets a status that means “qualified”.", ("QUALIFIED_LEAD", "MARKETING_QUALIFIED_LEAD")
     ),

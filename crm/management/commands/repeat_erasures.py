@@ -10,7 +10,7 @@ from crm.services.erasure import erase_lead, erased_earlier
 
 MERGED: Final = (
     "Lead {lead.pk} of company {lead.company_id} was NOT erased: in this backup it is merged into lead {kept}, which "
-    "has most of what there is of the person. Erase lead {kept}, or undo the merge and run this again."
+    "holds most of this person's data. Erase lead {kept}, or undo the merge and run this again."
 )
 
 

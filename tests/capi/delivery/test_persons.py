@@ -4,7 +4,7 @@ import pytest
 
 from capi import services
 from capi.delivery import lane, persons, recall, selection
-from capi.linkedin.identity import email_sha256, person_key
+from capi.linkedin.identity import counted_person_key, email_sha256
 from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Connection, ConversionEvent, CountedPerson
 from capi.models.choices import Reason
@@ -218,7 +218,7 @@ def test_a_test_event_counts_nobody(company, rule, sandbox) -> None:
 
 def test_only_a_number_is_kept_of_the_address_and_it_differs_by_rule() -> None:
     sha256 = email_sha256("ada@example.com")
-    keys = {person_key(sha256, rule_id=pk) for pk in range(1, 1_000)}
+    keys = {counted_person_key(sha256, rule_id=pk) for pk in range(1, 1_000)}
 
     assert len(keys) == 999
     assert all(-(2**63) <= key < 2**63 for key in keys)

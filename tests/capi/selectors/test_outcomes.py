@@ -247,7 +247,7 @@ def test_what_was_sent_so_long_ago_that_its_log_is_gone_is_not_denied(client_as,
     assert not ConversionEvent.objects.exists()
     for page in pages:
         assert page.context["timeline"].outcome.tone == "plain"
-        told = [note.text for entry in page.context["timeline"].entries for note in entry.notes]
+        told = [note.text for entry in page.context["timeline"].entries for note in entry.outcomes]
         assert {text_of(page), *told} == {LOG_GONE}
         assert NO_RULE not in page.content.decode()
     assert [column(page) for page in lists] == [{"Ada": LOG_GONE}, {"Forty licences": LOG_GONE}]
@@ -262,7 +262,7 @@ def test_what_no_rule_was_for_hides_nothing_whose_log_is_gone(client_as, sales, 
 
     page = client_as(sales).get(lead.get_absolute_url())
 
-    assert [entry.notes[0].text for entry in page.context["timeline"].entries] == [NO_RULE, LOG_GONE]
+    assert [entry.outcomes[0].text for entry in page.context["timeline"].entries] == [NO_RULE, LOG_GONE]
     assert text_of(page) == LOG_GONE
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def notes_of(lead) -> list[tuple[str, str]]:
     """Text and tone of each note, oldest first."""
     events = list(CrmEvent.objects.filter(lead=lead).order_by("pk"))
-    by_id = timeline.notes(events)
+    by_id = timeline.outcomes(events)
     return [(note.text, note.tone) for event in events for note in by_id[event.pk]]
 
 
@@ -115,7 +115,7 @@ def test_all_notes_together_take_one_query(company, make_rule, django_assert_num
     events = list(CrmEvent.objects.all())
 
     with django_assert_num_queries(1):
-        notes = timeline.notes(events)
+        notes = timeline.outcomes(events)
 
     assert len(notes) == 2
 

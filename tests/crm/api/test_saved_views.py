@@ -179,7 +179,7 @@ def test_a_colleague_changes_no_shared_view_and_an_admin_does(
 
     assert [answer.status_code for answer in refused] == [409, 409]
     assert refused[0].json() == {
-        "detail": "This view can be changed by whoever made it, and by admins if it is shared."
+        "detail": "Only the person who made this view can change it, or an admin if it is shared."
     }
     assert member(admin).patch(f"{URL}{view.pk}/", {"name": "Fairs"}).status_code == 200
     view.refresh_from_db()
@@ -233,7 +233,7 @@ def test_a_change_writes_what_it_names_and_leaves_the_rest(script: APIClient, ma
             "Choose from: organisation, owner, source, created, updated, title, phone, type, custom.plan."
         ]}),
         ({"columns": ["phone"] * 7}, {"columns": ["Enter 6 entries at most."]}),
-        ({"is_shared": False}, {"is_shared": ["Only a person has views of their own. What a key makes is shared."]}),
+        ({"is_shared": False}, {"is_shared": ["Only people can have private views. A key's view is always shared."]}),
         ({"owner": 1}, {"owner": ["This field is read-only."]}),
         ({"query": "type=inbound"}, {"query": ["There is no such field."]}),
         ({"company": 1}, {"company": ["There is no such field."]}),

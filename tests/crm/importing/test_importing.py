@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DataError, OperationalError, connection
 
@@ -14,6 +15,7 @@ from capi.models.functions import database_now
 from capi.services import backfills
 from crm.importing import work
 from crm.models import (
+    AuditEntry,
     Change,
     CrmEvent,
     ImportState,
@@ -317,6 +319,21 @@ def test_undo_leaves_a_lead_that_somebody_has_planned_a_task_about(sales: Member
 
     assert names() == ["Ines Moreau"]
     assert Task.objects.get().lead == ines
+
+
+def test_an_import_can_be_undone_for_seven_days_and_no_longer(sales: Membership) -> None:
+    done = run(upload(sales, PEOPLE), sales)
+    LeadImport.objects.filter(pk=done.pk).update(finished_at=database_now() - timedelta(days=7, seconds=1))
+
+    with pytest.raises(ValidationError, match=r"This import can no longer be undone\."):
+        lead_imports.undo(lead_import=done, user=sales.user)
+
+    assert work_on(done).state == ImportState.DONE
+    assert names() == ["Aisha Rahman", "Ines Moreau", "Tomas Berg"]
+    assert not AuditEntry.objects.filter(action="import_undone").exists()
+    LeadImport.objects.filter(pk=done.pk).update(finished_at=database_now() - timedelta(days=7, minutes=-1))
+    assert lead_imports.undo(lead_import=done, user=sales.user)
+    assert work_on(done).state == ImportState.UNDONE
 
 
 def test_undo_stops_what_was_not_sent_and_counts_what_was(sales: Membership, rules: list[Any]) -> None:

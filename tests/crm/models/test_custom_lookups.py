@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crm.forms.custom_filters import FROM, UNTIL, custom_filters
 from crm.models import Company, CustomField, Lead
-from crm.models.custom_lookups import has_value, merged
+from crm.models.custom_lookups import has_value, with_keys_set
 from crm.models.custom_values import Value, form_field
 from crm.models.search import folded
 from tests.conftest import make_lead
@@ -86,7 +86,7 @@ def test_filters_combine(company: Company) -> None:
 def test_a_merge_sets_and_removes_its_keys_and_leaves_the_others(company: Company) -> None:
     lead = make_lead(company, custom={"a": "1", "b": ["x", "y"], "c": True})
 
-    Lead.objects.filter(pk=lead.pk).update(custom=merged({"a": None, "b": ["z"], "d": "2", "e": False}))
+    Lead.objects.filter(pk=lead.pk).update(custom=with_keys_set({"a": None, "b": ["z"], "d": "2", "e": False}))
 
     lead.refresh_from_db()
     assert lead.custom == {"b": ["z"], "c": True, "d": "2", "e": False}

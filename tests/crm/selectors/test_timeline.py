@@ -6,7 +6,7 @@ from django.utils import timezone
 from crm.models import Change, Note, Stage
 from crm.models.tracking import acting_as
 from crm.selectors import timeline
-from crm.selectors.timeline import TimelineNote
+from crm.selectors.timeline import EventOutcome
 from tests.conftest import make_deal, make_lead, make_note
 
 pytestmark = pytest.mark.django_db
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
     """Nobody else has something to tell."""
-    monkeypatch.setattr(timeline, "timeline_notes", [])
+    monkeypatch.setattr(timeline, "event_outcomes", [])
 
 
 def test_it_tells_of_the_lead_and_its_deals_newest_first(company, sales):
@@ -45,8 +45,8 @@ def test_a_deals_timeline_leaves_out_its_lead(company):
 
 @pytest.fixture
 def note(monkeypatch):
-    note = TimelineNote("Sent to somebody", "good", "/somewhere/")
-    monkeypatch.setattr(timeline, "timeline_notes", [lambda events: {events[0].pk: [note]}, lambda events: {}])
+    note = EventOutcome("Sent to somebody", "good", "/somewhere/")
+    monkeypatch.setattr(timeline, "event_outcomes", [lambda events: {events[0].pk: [note]}, lambda events: {}])
     return note
 
 
@@ -55,7 +55,7 @@ def test_notes_of_others_stand_with_their_event(client_as, admin, company, note)
 
     response = client_as(admin).get(f"/leads/{lead.pk}/")
 
-    assert response.context["timeline"].entries[0].notes == [note]
+    assert response.context["timeline"].entries[0].outcomes == [note]
     assert '<a class="badge good" href="/somewhere/">Sent to somebody</a>' in response.content.decode()
 
 

@@ -31,7 +31,7 @@ from crm.models.lead_duplicate import likely_duplicates
 from crm.models.recorder import acting_as
 from crm.selectors import timeline
 from crm.services.editing import ChangedMeanwhile, delete, move_deal, unchanged_since
-from crm.services.erasure import erase_lead, person_kept
+from crm.services.erasure import erase_lead, locking_person
 from crm.services.lead_merges import MergeRefused, merge_leads, version_of_both
 from crm.services.merge_undo import undo_merge
 from crm.services.notes import add_note
@@ -245,7 +245,7 @@ def test_nothing_is_written_to_a_merged_lead_by_a_form_that_was_open(kept, gone,
     form.title, form.share_with_ad_platforms = "Chair", False
     with pytest.raises(LeadMerged), transaction.atomic():
         form.save(update_fields=fields)
-    with pytest.raises(LeadMerged), person_kept(gone.pk):
+    with pytest.raises(LeadMerged), locking_person(gone.pk):
         pass
 
     assert (again(gone).merged_into, again(gone).title) == (kept, "Head of Fleet")

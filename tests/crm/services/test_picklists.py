@@ -172,7 +172,7 @@ def test_a_step_is_not_deleted_into_another_meaning_company_or_the_archive(
     lead = make_lead(company, status=qualified)
 
     for target in (None, contacted, archived, qualified, status(other_company, "Qualified")):
-        with pytest.raises(ValidationError, match="Choose where to move"):
+        with pytest.raises(ValidationError, match="Choose another entry of this list"):
             delete_entry(entry=qualified, move_to=target)
 
     lead.refresh_from_db()
@@ -336,7 +336,7 @@ def test_what_an_undo_may_need_is_archived_and_not_deleted(
     needed = former if what == "the former one" else present
 
     assert "Archive it, or delete it in 10 minutes." in why_not_yet(needed)
-    with pytest.raises(ValidationError, match=f"just changed a {subject} from or to it"):
+    with pytest.raises(ValidationError, match=f"just moved a {subject} into or out of it"):
         delete_entry(entry=needed, move_to=target)
     archive_entry(entry=needed)
 

@@ -265,7 +265,7 @@ def test_leads_that_match_since_are_asked_about_again(
     Lead.objects.filter(pk=late.pk).update(source="Fair")
     again = client.post(asked, answer, follow=True)
 
-    assert "by now, it is about more leads" in again.content.decode()
+    assert "numbers or rules may be different now" in again.content.decode()
     assert f"Set the status of {count + 1} leads to Qualified?" in again.content.decode()
     assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
     assert not BulkChange.objects.exists()
@@ -312,7 +312,7 @@ def test_leads_that_come_to_match_after_the_question_are_not_swapped_in(
 
     answer = client.post(asked, confirmed(page), follow=True)
 
-    assert "none of these leads is left that nobody has changed since you were asked." in answer.content.decode()
+    assert "others have changed or deleted all of these leads since you were asked." in answer.content.decode()
     assert Lead.objects.exclude(status=qualified).count() == 2
 
 
@@ -482,6 +482,12 @@ def test_the_list_takes_as_many_queries_for_many_as_for_one(
 
     with django_assert_max_num_queries(12):
         client.get(reverse("bulk_changes"))
+
+
+def test_the_empty_list_says_what_appears_there(client: Client) -> None:
+    page = " ".join(client.get(reverse("bulk_changes")).content.decode().split())
+
+    assert "a change of more than 100 leads appears here, and every one that a script asks for." in page
 
 
 def test_those_of_another_company_are_not_found(client: Client, other_company: Company, company: Company) -> None:

@@ -1,16 +1,21 @@
 """The pages of an import: what people see and choose, without a script and for each state."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import strip_tags
 
 from crm.accounts.bodies import UPLOAD_PATHS
 from crm.models import AuditEntry, ImportState, Lead, LeadImport, LeadImportRow, Membership
 from crm.services import lead_imports
+from tests.conftest import make_note
 from tests.crm.importing.uploading import HEADER, PEOPLE, run, upload, work_on
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +35,10 @@ def send(client: Client, content: bytes, name: str = "leads.csv") -> Any:
 def do(client: Client, lead_import: LeadImport, what: str, **values: str) -> str:
     address = reverse(f"lead_import_{what}", args=[lead_import.pk])
     return client.post(address, values, follow=True).content.decode()
+
+
+def text_of(page: Any) -> str:
+    return re.sub(r"\s+", " ", strip_tags(page.content.decode()))
 
 
 def test_the_address_that_the_web_server_knows_is_the_pages() -> None:
@@ -158,6 +167,30 @@ def test_undo_from_the_report(client: Client, sales: Membership) -> None:
     page = client.get(done.get_absolute_url()).content.decode()
     assert "3 new leads were removed" in page
     assert AuditEntry.objects.filter(action="import_undone").count() == 1
+
+
+def test_what_the_undo_leaves_and_why(client: Client, sales: Membership) -> None:
+    done = run(upload(sales, PEOPLE), sales)
+    make_note(sales, Lead.objects.get(first_name="Ines"))
+    before = text_of(client.get(done.get_absolute_url()))
+    do(client, done, "undo")
+    work_on(done)
+
+    page = text_of(client.get(done.get_absolute_url()))
+
+    assert "A new lead that has a deal, task, note or file by then, or was changed, stays." in before
+    assert "1 stayed, because someone has changed it since, or added a deal, task, note or file." in page
+
+
+def test_after_seven_days_no_undo_is_offered_and_a_page_left_open_says_so(client: Client, sales: Membership) -> None:
+    done = run(upload(sales, PEOPLE), sales)
+    LeadImport.objects.filter(pk=done.pk).update(finished_at=timezone.now() - timedelta(days=8))
+
+    page = client.get(done.get_absolute_url()).content.decode()
+
+    assert "Undo this import" not in page
+    assert "This import can no longer be undone." in do(client, done, "undo")
+    assert Lead.objects.count() == 3
 
 
 def test_another_file_deletes_the_one_before(client: Client, sales: Membership) -> None:

@@ -188,6 +188,6 @@ def test_who_deletes_or_erases_a_lead_is_told_what_was_merged_into_it(client_as,
 
     page = client.get(reverse(name, args=[kept.pk]))
 
-    assert "What was merged into this lead" not in text_of(before)
-    assert "What was merged into this lead" in text_of(page)
+    assert "Leads that were merged into this one" not in text_of(before)
+    assert "Leads that were merged into this one" in text_of(page)
     assert "<bdi>P. Dekker</bdi>" in text_of(page)

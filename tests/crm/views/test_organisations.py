@@ -278,7 +278,7 @@ def test_too_many_leads_are_refused_before_any_question(client, acme, monkeypatc
 
     assert answer.redirect_chain == [(acme.organisation_url, 302)]
     assert "Nothing was renamed: more than" in text_of(answer)
-    assert "through the API" in text_of(answer)
+    assert "Use the API to rename so many leads." in text_of(answer)
 
 
 @pytest.mark.parametrize("name", ["", "   ", "\u3000", "\u200b\u00ad", "\ufeff \U0010ffff", "a" * 161, "a\0b"])

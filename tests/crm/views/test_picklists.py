@@ -222,11 +222,11 @@ def test_an_undo_finds_both_statuses_of_its_change(
     event = CrmEvent.objects.get(kind="lead_qualified")
     door = f"{LISTS}statuses/{status(company, removed).pk}/delete/"
 
-    assert "Someone has just changed a lead from or to it" in text_of(client.get(door))
+    assert "Someone has just moved a lead into or out of it" in text_of(client.get(door))
     refused = client.post(door, {"move_to": status(company, "Very good").pk}, follow=True)
     client.post(f"/undo/{event.action}/")
 
-    assert f"{removed} was not deleted. Someone has just changed a lead" in text_of(refused)
+    assert f"{removed} was not deleted. Someone has just moved a lead" in text_of(refused)
     lead.refresh_from_db()
     event.refresh_from_db()
     assert (lead.status, event.taken_back_at is None) == (warm, False)

@@ -229,7 +229,7 @@ def test_the_deals_of_a_deleted_stage_move_within_their_pipeline(client, company
     client.post(url, {"move_to": stage(renewals, "Discovery").pk})
 
     assert {target.pipeline for target in offered} == {renewals}
-    assert "Choose where to move what uses it" in refused.content.decode()
+    assert "Choose another entry of this list" in refused.content.decode()
     deal.refresh_from_db()
     assert deal.stage == stage(renewals, "Discovery")
 

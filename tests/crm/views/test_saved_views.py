@@ -83,7 +83,7 @@ def test_a_view_of_a_key_is_an_admins_to_change_and_stays_shared(client_as, comp
 
     assert client_as(sales).post(address, {"name": "Mine", "is_shared": "on"}).status_code == 404
     refused = client_as(admin).post(address, {"name": "Hidden"})
-    assert "What a key makes is shared." in refused.content.decode()
+    assert "Only people can have private views." in refused.content.decode()
     assert client_as(admin).post(address, {"name": "Ours", "is_shared": "on"}).status_code == 302
 
     view.refresh_from_db()
