@@ -260,7 +260,7 @@ def test_a_preview_says_which_of_the_ids_are_not_among_the_leads(
     assert found["left_out"] == [
         f"Lead {gone.pk} was merged into lead {kept.pk}. To change that one, send its id.",
         f"Lead {erased.pk} was erased.",
-        "Ids that are of no lead of your company: 2.",
+        "Your company has no leads with these ids: 2.",
     ]
     assert by_filter["left_out"] == []
 
