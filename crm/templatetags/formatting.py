@@ -18,7 +18,7 @@ from django.forms import BaseForm, BoundField, CheckboxInput
 from django.urls import reverse
 from django.utils import dateformat, timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from crm.models import User
 from crm.models.bidi import without_bidi_controls
@@ -238,10 +238,8 @@ def as_options(rows: Iterable[Model], chosen: Model) -> SafeString:
     """
     offered = list(rows)
     shown = offered if chosen in offered else [*offered, chosen]
-    selected = {chosen.pk: mark_safe(" selected")}
-    return format_html_join(
-        "\n", '<option value="{}"{}>{}</option>', ((r.pk, selected.get(r.pk, ""), r) for r in shown)
-    )
+    options = ((row.pk, " selected" if row == chosen else "", row) for row in shown)
+    return format_html_join("\n", '<option value="{}"{}>{}</option>', options)
 
 
 @register.filter

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0024_files_on_notes'),
+        ('crm', '0025_indexes_of_pages'),
     ]
 
     operations = [
