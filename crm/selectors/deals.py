@@ -156,7 +156,7 @@ def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, *, 
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
     deals = deals.filter(stage__in=columns)
     on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
-    shown = (_ranked if is_searched else _first_of_each)(columns, deals.filter(on_board))
+    shown = (_ranked if is_searched else _first_of_each)(company, columns, deals.filter(on_board))
     _add_cards(company, columns, shown)
     by_stage = deals.order_by().values_list("stage_id", "currency")
     counts = {"count_ever": Count("pk"), "count": Count("pk", filter=on_board)}
@@ -176,22 +176,23 @@ def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: Deal
         columns[deal.stage_id].cards.append(card)
 
 
-def _first_of_each(stages: Iterable[int], deals: DealQuerySet) -> DealQuerySet:
+def _first_of_each(company: Company, stages: Iterable[int], deals: DealQuerySet) -> DealQuerySet:
     """The deals of each stage that were changed last.
 
     A query for each, all of them in one: ranked within their stages, PostgreSQL would sort every deal. Each is in a
     query of its own, as SQLite has no LIMIT in a part of a UNION.
     """
     first = [deals.filter(stage=stage).order_by(*LAST_CHANGED).values("pk")[:CARDS_PER_STAGE] for stage in stages]
-    parts = [Deal.objects.order_by().filter(pk__in=part).values("pk") for part in first]
-    return Deal.objects.filter(pk__in=parts[0].union(*parts[1:], all=True)) if parts else deals.none()
+    own = Deal.objects.for_company(company).order_by()
+    parts = [own.filter(pk__in=part).values("pk") for part in first]
+    return own.filter(pk__in=parts[0].union(*parts[1:], all=True)) if parts else own.none()
 
 
-def _ranked(stages: Iterable[int], deals: DealQuerySet) -> DealQuerySet:
+def _ranked(company: Company, stages: Iterable[int], deals: DealQuerySet) -> DealQuerySet:
     """As `_first_of_each`, if each query took long: a search would be done once more for every stage."""
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
     ranked = deals.order_by().annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE)
-    return Deal.objects.filter(pk__in=ranked.values("pk"))
+    return Deal.objects.for_company(company).filter(pk__in=ranked.values("pk"))
 
 
 def _closed_lately(company: Company) -> Q:

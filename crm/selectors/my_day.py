@@ -101,7 +101,7 @@ def _tasks(membership: Membership, now: datetime) -> tuple[Section[TaskRow], Sec
     open_tasks = Task.objects.for_company(membership.company).open().filter(owner=membership.user).in_order()
     late = _first(open_tasks.filter(due_on__lt=now.date()), TASKS_AT_MOST)
     today = _first(open_tasks.filter(due_on=now.date()), TASKS_AT_MOST)
-    rows = _by_key(Task.objects.select_related(*SUBJECTS), late, today)
+    rows = _by_key(Task.objects.for_company(membership.company).select_related(*SUBJECTS), late, today)
     return late.with_rows(task_rows, rows), today.with_rows(task_rows, rows)
 
 
@@ -115,7 +115,7 @@ def _leads(membership: Membership, now: datetime) -> Section[WaitingLead]:
     touches = [kind.objects.filter(lead=OuterRef("pk")) for kind in (Task, Note, Attachment, Deal)]
     untouched = own.filter(*(~Exists(touch) for touch in touches))
     found = _first(untouched.order_by("created_at", "pk"), ROWS_AT_MOST)
-    rows = _by_key(Lead.objects.all(), found)
+    rows = _by_key(Lead.objects.for_company(membership.company), found)
     return found.with_rows(lambda leads: [WaitingLead(lead, now) for lead in leads], rows)
 
 
@@ -127,7 +127,7 @@ def _deals(membership: Membership, now: datetime) -> tuple[Section[DealRow], Sec
     past = _first(deals.filter(is_past).order_by("expected_close", "pk"), ROWS_AT_MOST)
     not_past = deals.filter(Q(expected_close=None) | ~is_past)
     idle = _first(not_past.filter(~Exists(tasks)).order_by("updated_at", "pk"), ROWS_AT_MOST)
-    rows = _by_key(Deal.objects.select_related("lead"), past, idle)
+    rows = _by_key(Deal.objects.for_company(membership.company).select_related("lead"), past, idle)
 
     def since_close(deals: Iterable[Deal]) -> list[DealRow]:
         return [DealRow(deal, (now.date() - (deal.expected_close or now.date())).days) for deal in deals]

@@ -61,6 +61,8 @@ REASONED = {
     ("capi/forms/backfills.py", "ConversionRule.none"): "none, until the form knows its company",
     ("capi/selectors/rules.py", "ConversionEvent.select_related"): "ids that a query of the company's own rules found",
     ("capi/selectors/expected_conversions.py", "ConversionEvent.filter"): "of one of the company's own rules",
+    ("crm/selectors/my_day.py", "Task.open"): "a subquery about the member's own deals",
+    ("capi/selectors/dashboard.py", "Lead.order_by"): "those in the company's own statuses",
     ("crm/selectors/deals.py", "CrmEvent.filter"): "a subquery about the company's own deals",
     ("capi/selectors/event_actions.py", "ConversionEvent.filter"): "the event that was found a moment ago, by its id",
     ("capi/selectors/reconcile.py", "ConversionRule.in_bulk"): "ids that a query of the company's own rules has found",
