@@ -94,6 +94,7 @@ class Batch:
     sendable: Sequence[Sendable]
     unsendable: Mapping[NotSendable, Sequence[Row]]
     is_test: bool = False
+    is_all: bool = False  # nothing else of the company was due when it was read
 
 
 def next_test(company_id: int) -> Batch | None:
@@ -121,21 +122,23 @@ def next_batch(
     `behind` are the primary keys of events that are on the wire, which are left out. With `since`, only events that
     have become due since then.
     """
-    rules = rules_with_due_events(behind=behind, since=since)
-    rule = rules.filter(company=company_id).order_by(F("oldest")).first()
-    if rule is None:
+    rules = rules_with_due_events(behind=behind, since=since).filter(company=company_id).order_by(F("oldest"))[:2]
+    if not rules:
         return None
+    rule = rules[0]
     due = due_events(behind=behind, since=since).filter(rule=rule)
     gate = EligibilityCheck(rule, now=now)
     sendable: list[Sendable] = []
     unsendable: defaultdict[NotSendable, list[Row]] = defaultdict(list)
-    for row in _rows(due.order_by("next_attempt_at", "pk")[:size], rule):
+    rows = list(_rows(due.order_by("next_attempt_at", "pk")[:size], rule))
+    for row in rows:
         checked = gate.check(row)
         if isinstance(checked, NotSendable):
             unsendable[checked].append(row)
         else:
             sendable.append(checked)
-    return Batch(rule, sendable, unsendable) if sendable or unsendable else None
+    is_all = since is None and len(rules) == 1 and len(rows) < size
+    return Batch(rule, sendable, unsendable, is_all=is_all) if rows else None
 
 
 # What decides whether and how a rule's events are sent.

@@ -1,12 +1,16 @@
 """After a pause the oldest go first, and what happens meanwhile does not wait for all of them."""
 
+import random
 from datetime import timedelta
 from itertools import count
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from capi import services
+from capi.delivery.deliver import deliver
 from capi.delivery.scheduling import NEW_EVERY
 from capi.linkedin import payload
 from capi.models import ConversionEvent
@@ -91,3 +95,40 @@ def test_new_events_are_sent_in_order_too(company, connected, sandbox, make_rule
 
     planned = list(ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True))
     assert [event_id for ids in requests(sandbox) for event_id in ids] == planned
+
+
+def reads_of_the_lane(queries) -> int:
+    return sum("has_backfill" in query["sql"] for query in queries)
+
+
+def test_a_turn_of_one_small_batch_reads_the_lane_once(company, connected, sandbox, make_rule, monkeypatch) -> None:
+    monkeypatch.setattr(random, "randrange", lambda end: 0)
+    make_rule("lead_created")
+    for number in range(3):
+        make_lead(company, email=f"{number}@example.com")
+
+    with CaptureQueriesContext(connection) as queries:
+        assert deliver(company.pk).states == {"accepted": 3}
+
+    assert [len(events) for events in requests(sandbox)] == [3]
+    assert reads_of_the_lane(queries) == 1
+
+
+def test_what_is_planned_while_a_small_batch_is_on_the_wire_goes_out_in_the_same_turn(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
+    monkeypatch.setattr(random, "randrange", lambda end: 0)
+    make_rule("lead_created")
+    make_lead(company)
+    encode, numbers = payload.encode, count()
+
+    def while_another_comes(conversions):
+        if (number := next(numbers)) < 2:
+            make_lead(company, email=f"{number}@example.com")
+        return encode(conversions)
+
+    monkeypatch.setattr(payload, "encode", while_another_comes)
+
+    assert deliver(company.pk).states == {"accepted": 3}
+
+    assert [len(events) for events in requests(sandbox)] == [1, 1, 1]
