@@ -38,7 +38,7 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
 
     class Meta:
         model = Tag
-        fields = ("id", "name", "colour", "position", "archived_at")
+        fields = ("id", "name", "position", "archived_at")
         read_only_fields = fields
 
 

@@ -156,6 +156,21 @@ def bulk_create(scene: Scene) -> None:
     Deal.objects.bulk_create([Deal(company=scene.company, lead=people[0], title="Ten licences", stage=scene.won)])
 
 
+@way("insert_like", fires="lead_created lead_created lead_qualified deal_created deal_won")
+def insert_like(scene: Scene) -> None:
+    rows = [{"first_name": "Grace"}, {"first_name": "Mary", "status_id": scene.qualified.pk}]
+    keys = Lead.objects.insert_like(
+        Lead(company=scene.company), [{**row, "email": f"{row['first_name']}@example.com"} for row in rows]
+    )
+    Deal.objects.insert_like(Deal(company=scene.company, lead_id=keys[0], title="Ten licences", stage=scene.won), [{}])
+
+
+@way("update_rows", fires="lead_qualified deal_won")
+def update_rows(scene: Scene) -> None:
+    Lead.objects.update_rows(["status_id"], {scene.lead.pk: [scene.qualified.pk]})
+    Deal.objects.update_rows(["stage_id"], {scene.deal.pk: [scene.won.pk]})
+
+
 @way("bulk_update", "abulk_update", fires="lead_qualified")
 def bulk_update(scene: Scene) -> None:
     scene.lead.status = scene.qualified
