@@ -17,6 +17,7 @@ from django.http import HttpRequest
 
 from crm.accounts.forms import AddressField
 from crm.forms.outcomes import OutcomeForm
+from crm.forms.row_forms import DealRowForm, OwnErrorsMixin
 from crm.models import (
     ApiKey,
     AuditEntry,
@@ -149,6 +150,9 @@ class LeadAdmin(DeletionOnRecordAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Lead | None = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or obj.is_current)
 
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": OwnErrorsMixin, **kwargs})
+
     @admin.action(description="Mark as qualified")
     def mark_as_qualified(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
         """Give each lead its company's first status with the meaning "qualified"."""
@@ -183,7 +187,7 @@ class DealAdmin(DeletionOnRecordAdmin):
         return super().has_change_permission(request, obj) and (obj is None or obj.lead.erased_at is None)
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().get_changelist_form(request, **{"form": OutcomeForm, **kwargs})
+        return super().get_changelist_form(request, **{"form": DealRowForm, **kwargs})
 
 
 @admin.register(CrmEvent)

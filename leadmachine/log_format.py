@@ -16,8 +16,9 @@ from capi.linkedin.parsing import MASK, mask
 # Log lines
 
 INDENT: Final = "    "
-# PostgreSQL adds the whole rejected row to an error, whose texts may contain line breaks.
-DETAIL: Final = re.compile(r"DETAIL:.*?(?=\n\n(?:The above exception|During handling of)|\Z)", re.DOTALL)
+# PostgreSQL adds the whole rejected row to an error, and the beginning of the row that a COPY was at. Their texts may
+# contain line breaks.
+DETAIL: Final = re.compile(r"(?:DETAIL|CONTEXT):.*?(?=\n\n(?:The above exception|During handling of)|\Z)", re.DOTALL)
 # User and password in the URL of a service. The host stays: an operator needs to know which one is down.
 CREDENTIALS: Final = re.compile(r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?|[\w.]+:Transport)://)[^\s/]*@")
 

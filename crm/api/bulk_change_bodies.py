@@ -28,7 +28,7 @@ OTHER_CHANGE: Final = "`confirm` is from the preview of another change. Preview 
 MORE_THAN_NAMED: Final = "`confirm` is from a preview of more leads than these. Preview these."
 MERGED: Final = "Lead {} was merged into lead {}. To change that one, send its id."
 ERASED: Final = "Lead {} was erased."
-UNKNOWN: Final = "Your company has no leads with these ids: {}."
+UNKNOWN: Final = "Your company has no lead {}."
 LEFT_OUT: Final = "There is nothing to choose here: leave it out."
 NO_SELECTION: Final = "Choose leads by their ids (leads) or by filters of the list (filters)."
 TWO_SELECTIONS: Final = "Choose leads by their ids or by filters, not both."
@@ -49,7 +49,7 @@ class AskedChangeSerializer(StrictBody):
     kind = serializers.ChoiceField(choices=BulkKind.choices, **one_of(BulkKind))
     target = WholeNumber(required=False, allow_null=True, min_value=1, max_value=MAX_ID)
     leads = serializers.ListField(
-        child=WholeNumber(min_value=1, max_value=MAX_ID), required=False, min_length=1, max_length=IDS_AT_MOST
+        child=WholeNumber(min_value=1, max_value=MAX_ID), required=False, allow_empty=False, max_length=IDS_AT_MOST
     )
     filters = ListFiltersField(required=False)
 
@@ -110,10 +110,10 @@ class AskedChangeSerializer(StrictBody):
         ids = set(self.validated_data.get("leads", ()))
         rows = Lead.objects.for_company(self.caller.company).filter(pk__in=ids).order_by("pk")
         found = list(rows.values_list("pk", "merged_into", "erased_at"))
-        left = [MERGED.format(pk, into) for pk, into, _ in found if into is not None]
-        left += [ERASED.format(pk) for pk, into, erased_at in found if into is None and erased_at is not None]
-        unknown = len(ids) - len(found)
-        return [*left, *([UNKNOWN.format(unknown)] if unknown else [])]
+        left = [MERGED.format(pk, into) for pk, into, erased_at in found if into is not None and erased_at is None]
+        left += [ERASED.format(pk) for pk, _, erased_at in found if erased_at is not None]
+        unknown = sorted(ids - {pk for pk, *_ in found})
+        return [*left, *(UNKNOWN.format(pk) for pk in unknown)]
 
     @property
     def filters_in_use(self) -> Sequence[str] | None:

@@ -16,7 +16,7 @@ from crm.exporting import archive, lists
 from crm.exporting.cells import as_csv, as_json
 from crm.exporting.spreadsheets import pack
 from crm.models import DataExport, ExportFormat, ExportKind, ExportPart, ExportState, Membership
-from crm.models.time_limits import TOO_SLOW, has_timed_out_too_often
+from crm.models.time_limits import TOO_SLOW, timed_out_too_often
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 logger = logging.getLogger(__name__)
@@ -34,11 +34,12 @@ def advance(pk: int) -> bool:
     try:
         return _write_chunk(pk) or pack(pk)
     except (OperationalError, InterfaceError) as error:
-        own = DataExport.objects.filter(pk=pk).at_work()
-        if not (took_too_long(error) and has_timed_out_too_often(own)):
+        if not took_too_long(error):
+            raise
+        own = timed_out_too_often(DataExport.objects.filter(pk=pk).at_work())
+        if not own.end_without_file(ExportState.FAILED, TOO_SLOW):
             raise
         logger.exception("Export %s has failed.", pk)
-        own.end_without_file(ExportState.FAILED, TOO_SLOW)
         return False
     except Exception:
         logger.exception("Export %s has failed.", pk)

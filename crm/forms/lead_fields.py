@@ -2,15 +2,14 @@
 
 from typing import Any, Final
 
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-
 from crm.forms.changes import ChangesForm
 from crm.forms.leads import LeadForm
+from crm.forms.row_forms import OwnErrorsMixin
 
 EDITED_IN_PLACE: Final = ("email", "phone", "organisation", "source", "type", "owner", "share_with_ad_platforms")
 
 
-class LeadFieldForm(ChangesForm, LeadForm):
+class LeadFieldForm(OwnErrorsMixin, ChangesForm, LeadForm):
     """One field of the lead's form. Refuses a change if someone has changed the same field meanwhile."""
 
     def __init__(self, *args: Any, field: str, **kwargs: Any) -> None:
@@ -20,9 +19,3 @@ class LeadFieldForm(ChangesForm, LeadForm):
             del self.fields[name]
         self.fields[field].help_text = ""  # there is no room in a row
         self.shown = self[field]
-
-    def _update_errors(self, errors: ValidationError) -> None:
-        """Say what is wrong with this field: another one can't be put right here."""
-        own = {name: each for name, each in errors.error_dict.items() if name in {*self.fields, NON_FIELD_ERRORS}}
-        if own:
-            super()._update_errors(ValidationError(own))  # type: ignore[misc]  # Django's, which its stubs leave out

@@ -26,7 +26,7 @@ from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImport
 from crm.models.lead_import import add_counts
 from crm.models.recorder import acting_as
 from crm.models.tag import add_links
-from crm.models.time_limits import TOO_SLOW, has_timed_out_too_often
+from crm.models.time_limits import TOO_SLOW, timed_out_too_often
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 logger = logging.getLogger(__name__)
@@ -53,15 +53,17 @@ def advance(pk: int, *, rows_at_once: int = MAX_ROWS) -> bool:
     except LeftToWorker:
         return False
     except Exception as error:
-        own = LeadImport.objects.filter(pk=pk).at_work()
-        is_too_slow = took_too_long(error) and has_timed_out_too_often(own)
-        if isinstance(error, DatabaseError) and not isinstance(error, DataError) and not is_too_slow:
+        own, problem = LeadImport.objects.filter(pk=pk).at_work(), FAILED
+        if took_too_long(error):
+            own, problem = timed_out_too_often(own), TOO_SLOW
+        elif isinstance(error, DatabaseError) and not isinstance(error, DataError):
             raise
-        logger.exception("Import %s has failed.", pk)
         with transaction.atomic():
-            problem = TOO_SLOW if is_too_slow else FAILED
-            own.update(state=ImportState.FAILED, problem=problem, finished_at=Now())
-            LeadImportFile.objects.filter(lead_import=pk).delete()
+            if own.update(state=ImportState.FAILED, problem=problem, finished_at=Now()):
+                LeadImportFile.objects.filter(lead_import=pk).delete()
+            elif problem == TOO_SLOW:
+                raise
+        logger.exception("Import %s has failed.", pk)
         return False
 
 

@@ -65,7 +65,7 @@ class DataExportQuerySet(CompanyQuerySet["DataExport"]):
     def end_without_file(self, state: ExportState, problem: str = "") -> bool:
         """End those that are at work, and drop what is written of them. False if there are none."""
         pks = list(self.at_work().values_list("pk", flat=True))
-        ended = DataExport.objects.filter(pk__in=pks).at_work()
+        ended = self.filter(pk__in=pks).at_work()  # asked again, for what another process has just done
         if not ended.update(state=state, problem=problem, finished_at=Now()):
             return False
         ExportPart.objects.filter(data_export__in=pks).delete()

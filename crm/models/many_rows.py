@@ -6,8 +6,10 @@ the ORM's statements, or one for each row. Nothing here is tracked: leads are wr
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
+from django.core.exceptions import FieldError
 from django.db import connections, models
 
 KEYS: Final = "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
@@ -68,9 +70,17 @@ def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[
     fields = [_field(model, name) for name in names]
     columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
     statement = COPY.format(table=connection.ops.quote_name(model._meta.db_table), columns=columns)
+    execute: Callable[..., int] = partial(_copy, _with_json(fields, rows))
+    for wrapper in reversed(connection.execute_wrappers):  # as Django does: the watchdog waits for a sign of life
+        execute = partial(wrapper, execute)
+    with connection.cursor() as cursor:
+        return execute(statement, None, False, {"connection": connection, "cursor": cursor})
+
+
+def _copy(rows: Iterable[Row], statement: str, params: None, many: bool, context: Mapping[str, Any]) -> int:
     count = 0
-    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
-        for row in _with_json(fields, rows):
+    with context["connection"].wrap_database_errors, context["cursor"].copy(statement) as copy:
+        for row in rows:
             copy.write_row(row)
             count += 1
     return count
@@ -94,7 +104,10 @@ def update_rows(
     value = "new.{column}" if can_copy(using) else "%s"
     changes = [f"{quote(field.column)} = {value.format(column=quote(field.column))}" for field in fields]
     for name, expression in (same or {}).items():
-        changes.append(f"{quote(_field(model, name).column)} = {compiler.compile(expression)[0]}")
+        sql, params = compiler.compile(expression)
+        if params:
+            raise FieldError("An expression for all rows can't have parameters.")
+        changes.append(f"{quote(_field(model, name).column)} = {sql}")
     parts = {"table": quote(model._meta.db_table), "key": quote(key.column), "changes": ", ".join(changes)}
     with connection.cursor() as cursor:
         if can_copy(using):
@@ -123,7 +136,7 @@ def _with_json(fields: Sequence[Any], rows: Iterable[Row]) -> Iterable[Row]:
     for row in rows:
         values = list(row)
         for index, encode in encoders:
-            values[index] = encode(values[index])
+            values[index] = None if values[index] is None else encode(values[index])
         yield values
 
 

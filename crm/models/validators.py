@@ -81,17 +81,24 @@ def is_number(text: str, *, digits: int = DIGITS_OF_AN_ID) -> bool:
 WEB_ADDRESS: Final = re.compile(r"://|\bwww\.", re.IGNORECASE)
 
 
-# Controls, what is not assigned, blanks, and marks, which need a letter before them.
-UNSEEN_CATEGORIES: Final = "CZM"
+# Controls, formats, halves of letters, blanks, and marks, which need a letter before them. Not what is not assigned:
+# that is often only newer than this Python, as an emoji of this year.
+UNSEEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc", "Me"})
+# What is not assigned and shown by no program: Default_Ignorable_Code_Point in
+# https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt, and what is never a character (section 23.7
+# of the standard).
+NEVER_ASSIGNED: Final = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+IGNORED: Final = re.compile(f"[\u2065\ufff0-\ufff8\U000e0000-\U000e0fff\ufdd0-\ufdef{NEVER_ASSIGNED}]")
 # Letters and a symbol that leave a blank: three Hangul fillers, the half-width one, and the empty Braille pattern.
 UNSEEN: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
-NOT_SEEN: Final = "Enter a name that can be seen: this one is made of invisible characters only."
+NOT_SEEN: Final = "Enter something that can be seen: these are invisible characters only."
 
 
 def is_seen(text: str) -> bool:
     """True if something of the text can be seen. A name that can't be seen is a link that no one finds."""
     return any(
-        unicodedata.category(character)[0] not in UNSEEN_CATEGORIES and character not in UNSEEN for character in text
+        unicodedata.category(character) not in UNSEEN_CATEGORIES and character not in UNSEEN
+        for character in IGNORED.sub("", text)
     )
 
 

@@ -154,9 +154,11 @@ def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, *, 
     An archived stage has a column while it has deals. `is_searched`: the deals are those that a search has found.
     """
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
-    deals = deals.filter(stage__in=columns)
+    parts, deals = deals, deals.filter(stage__in=columns)
     on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
-    shown = (_ranked if is_searched else _first_of_each)(company, columns, deals.filter(on_board))
+    shown = (
+        _ranked(company, deals.filter(on_board)) if is_searched else _first_of_each(company, columns.values(), parts)
+    )
     _add_cards(company, columns, shown)
     by_stage = deals.order_by().values_list("stage_id", "currency")
     counts = {"count_ever": Count("pk"), "count": Count("pk", filter=on_board)}
@@ -176,19 +178,21 @@ def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: Deal
         columns[deal.stage_id].cards.append(card)
 
 
-def _first_of_each(company: Company, stages: Iterable[int], deals: DealQuerySet) -> DealQuerySet:
-    """The deals of each stage that were changed last.
+def _first_of_each(company: Company, columns: Iterable[BoardColumn], deals: DealQuerySet) -> DealQuerySet:
+    """The deals of each column's stage that were changed last.
 
     A query for each, all of them in one: ranked within their stages, PostgreSQL would sort every deal. Each is in a
     query of its own, as SQLite has no LIMIT in a part of a UNION.
     """
-    first = [deals.filter(stage=stage).order_by(*LAST_CHANGED).values("pk")[:CARDS_PER_STAGE] for stage in stages]
+    lately = _closed_lately(company)
+    rows = [deals.filter(lately if each.is_closed else Q(), stage=each.stage) for each in columns]
+    first = [each.order_by(*LAST_CHANGED).values("pk")[:CARDS_PER_STAGE] for each in rows]
     own = Deal.objects.for_company(company).order_by()
     parts = [own.filter(pk__in=part).values("pk") for part in first]
     return own.filter(pk__in=parts[0].union(*parts[1:], all=True)) if parts else own.none()
 
 
-def _ranked(company: Company, stages: Iterable[int], deals: DealQuerySet) -> DealQuerySet:
+def _ranked(company: Company, deals: DealQuerySet) -> DealQuerySet:
     """As `_first_of_each`, if each query took long: a search would be done once more for every stage."""
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
     ranked = deals.order_by().annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE)

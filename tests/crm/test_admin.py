@@ -5,6 +5,7 @@ from allauth.account.models import EmailAddress
 
 from crm.models import ApiKey, AuditAction, AuditEntry, Company, CrmEvent, Deal, LeadStatus, LostReason, Stage
 from crm.services import audit
+from crm.services.erasure import erase_lead
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead, staff_client
 
@@ -195,3 +196,25 @@ def test_the_audit_log_is_for_looking_at_only(operator, company):
 
     assert [answer.status_code for answer in answers] == [403, 403, 403]
     assert AuditEntry.objects.get(pk=entry.pk).action == "erasure"
+
+
+def test_a_list_with_an_erased_lead_or_an_old_name_can_be_saved(operator, company):
+    """What their names lack can't be put right in a list that has no field for it."""
+    erased, ada = make_lead(company), make_lead(company, email="ada.b@example.com")
+    erase_lead(lead=erased)
+    deal = make_deal(ada)
+    Deal.objects.filter(pk=deal.pk).update(title="\u200b")
+    qualified = LeadStatus.objects.get(company=company, meaning="qualified")
+    won = Stage.objects.get(company=company, meaning="won")
+    erased.refresh_from_db()
+
+    leads = list_form("status", [ada, erased], **{"form-0-status": qualified.pk})
+    answers = [
+        operator.post("/admin/crm/lead/", leads),
+        operator.post("/admin/crm/deal/", list_form("stage", [deal], **{"form-0-stage": won.pk})),
+    ]
+
+    assert [answer.status_code for answer in answers] == [302, 302]
+    ada.refresh_from_db()
+    deal.refresh_from_db()
+    assert (ada.status, deal.stage) == (qualified, won)

@@ -249,9 +249,12 @@ def test_a_preview_says_which_of_the_ids_are_not_among_the_leads(
     script: APIClient, company: Company, other_company: Company, vip: Tag, leads: list[Lead]
 ):
     kept, gone, erased, one = leads
+    merged_into_erased = make_lead(company, email="")
+    merge_leads(kept=erased, gone=merged_into_erased)
     merge_leads(kept=kept, gone=gone)
     erase_lead(lead=erased)
-    ids = [gone.pk, erased.pk, one.pk, make_lead(other_company).pk, 10**15]
+    theirs = make_lead(other_company).pk
+    ids = [gone.pk, erased.pk, merged_into_erased.pk, one.pk, theirs, 10**15]
 
     found = script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "leads": ids}).json()
     by_filter = script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "filters": {}}).json()
@@ -260,7 +263,9 @@ def test_a_preview_says_which_of_the_ids_are_not_among_the_leads(
     assert found["left_out"] == [
         f"Lead {gone.pk} was merged into lead {kept.pk}. To change that one, send its id.",
         f"Lead {erased.pk} was erased.",
-        "Your company has no leads with these ids: 2.",
+        f"Lead {merged_into_erased.pk} was erased.",
+        f"Your company has no lead {theirs}.",
+        f"Your company has no lead {10**15}.",
     ]
     assert by_filter["left_out"] == []
 
@@ -632,7 +637,7 @@ NO_BODY = {"confirm": ["Enter a value: this field is required."]}
         ({"target": 10**30}, {"target": ["Enter 9223372036854775807 or less."]}),
         ({"kind": "delete"}, {"target": ["There is nothing to choose here: leave it out."]}),
         ({"leads": None}, {"leads": ["Enter a value, not null."]}),
-        ({"leads": []}, {"leads": ["Enter 1 entries at least."]}),
+        ({"leads": []}, {"leads": ["Enter a list that is not empty."]}),
         ({"leads": ["1"]}, {"leads": {"0": ["Enter a whole number, without quotes."]}}),
         ({"leads": [1.5]}, {"leads": {"0": ["Enter a whole number, without quotes."]}}),
         ({"leads": [0]}, {"leads": {"0": ["Enter 1 or more."]}}),

@@ -376,3 +376,11 @@ def test_the_columns_of_a_list_are_remembered(sales: Membership) -> None:
 
     assert again.columns == ["full_name", "email", ""]
     assert other.columns == ["", "email"]
+
+
+@pytest.mark.parametrize(("length", "outcome"), [(20_000, "new"), (20_001, "bad")])
+def test_a_background_may_be_as_long_as_in_the_form(sales: Membership, length: int, outcome: str) -> None:
+    upload(sales, f"First name,Background\nAda,{'x' * length}\n")
+
+    row = LeadImportRow.objects.get()
+    assert (row.outcome, row.problem) == (outcome, "too_long" if outcome == "bad" else "")

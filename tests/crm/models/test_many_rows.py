@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import LogRecord
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
@@ -25,6 +26,7 @@ from crm.models import (
 )
 from crm.models.tracking import acting_as
 from crm.signals import crm_events_recorded, lead_contact_changed
+from leadmachine.log_format import SafeFormatter
 from tests.conftest import make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -175,3 +177,33 @@ def test_one_of_many_texts_is_found_however_it_is_written(company: Company, text
 
     assert list(Lead.objects.filter(last_name__one_of_texts=[text, "x", "y"])) == [lead]
     assert not Lead.objects.filter(last_name__one_of_texts=[]).exists()
+
+
+def test_a_copy_is_a_statement_like_others(company: Company) -> None:
+    """To whoever counts them: the watchdog takes a worker without statements for stuck."""
+    statements = []
+
+    def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        statements.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(count):
+        Lead.objects.insert_like(Lead(company=company), [{"first_name": "Zoë"}])
+
+    wanted = "COPY" if connection.vendor == "postgresql" else "INSERT INTO"
+    assert any(sql.startswith(f'{wanted} "crm_lead" ') for sql in statements)
+
+
+def test_an_error_within_a_copy_tells_the_log_nothing_of_its_row(company: Company) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("PostgreSQL alone has COPY")
+    rows = [{"first_name": "Zoë", "phone": "555 0142", "last_name": "Lovelace" * 100}]
+    with pytest.raises(DatabaseError) as caught, transaction.atomic():
+        Lead.objects.insert_like(Lead(company=company), rows)
+
+    error = caught.value
+    logged = SafeFormatter().format(LogRecord("", 40, "", 1, "%s", (error,), (type(error), error, error.__traceback__)))
+
+    assert "COPY crm_lead" in str(error)
+    assert "value too long" in logged
+    assert not any(said in logged for said in ("Lovelace", "Zoë", "555 0142"))

@@ -37,14 +37,16 @@ INVISIBLE = "\u200b\u2060\u202e"
     "text",
     [
         "", " ", "\u00a0\u3000", "\u200b", "\u200d\u200c", "\u202e\u2066", "\ufeff\u00ad", "\u034f\ufe0f", "\u0301",
-        "\u3164\u115f\u1160\uffa0", "\u2800", "\U000e0041\U000e007f",
+        "\u3164\u115f\u1160\uffa0", "\u2800", "\U000e0041\U000e007f", "\ufff0\u2065",
     ],
 )  # fmt: skip
 def test_nothing_of_it_is_seen(text: str) -> None:
     assert not is_seen(text)
 
 
-@pytest.mark.parametrize("text", ["a", "\u200bVIP", "é", "e\u0301", "مهم", "重要", "가", "💥", "❤\ufe0f", "#1"])
+@pytest.mark.parametrize(
+    "text", ["a", "\u200bVIP", "é", "e\u0301", "مهم", "重要", "가", "💥", "❤\ufe0f", "#1", "\U0001fa77", "\uf8ff"]
+)
 def test_something_of_it_is_seen(text: str) -> None:
     assert is_seen(text)
 

@@ -312,7 +312,7 @@ def test_leads_that_come_to_match_after_the_question_are_not_swapped_in(
 
     answer = client.post(asked, confirmed(page), follow=True)
 
-    assert "others have changed or deleted all of these leads since you were asked." in answer.content.decode()
+    assert "none of these leads is as it was when you were asked." in answer.content.decode()
     assert Lead.objects.exclude(status=qualified).count() == 2
 
 

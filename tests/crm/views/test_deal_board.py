@@ -53,6 +53,18 @@ def test_each_stage_has_its_deals_last_changed_first_with_their_sums(client_as, 
     assert "3 open deals, €3,000.50 in EUR, €750 weighted" in text
 
 
+def test_a_pipeline_of_two_hundred_stages_is_shown(client_as, sales, company, won):
+    deal = make_deal(make_lead(company))
+    for number in range(200 - Stage.objects.for_company(company).filter(pipeline=won.pipeline).count()):
+        meaning = "open" if number % 2 else "lost"
+        Stage.objects.create(company=company, pipeline=won.pipeline, name=f"Stage {number}", meaning=meaning)
+
+    response = client_as(sales).get("/deals/")
+
+    assert len(response.context["board"].columns) == 200
+    assert titles(response, "Discovery") == [deal.title]
+
+
 def test_a_long_column_is_cut_and_leads_to_the_whole_list(client_as, sales, company, monkeypatch):
     monkeypatch.setattr(deals, "CARDS_PER_STAGE", 2)
     lead = make_lead(company)
