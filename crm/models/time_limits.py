@@ -1,11 +1,11 @@
 """Background work whose statements reach their time limit: it is tried again, but not without end."""
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.db import models
 from django.db.models import F, QuerySet
 
-M = TypeVar("M", bound=models.Model)
+Q = TypeVar("Q", bound=QuerySet[Any])
 TRIES: Final = 5  # in a row that reach the limit; then the work ends
 TOO_SLOW: Final = (
     "The database took too long, five times in a row. Try again later, or ask your operator to look at it."
@@ -21,7 +21,7 @@ class TimeLimited(models.Model):
         abstract = True
 
 
-def timed_out_too_often(work: QuerySet[M]) -> QuerySet[M]:
+def timed_out_too_often(work: Q) -> Q:
     """Count one more try of this work that has reached the time limit. Returns it if that should be the last one.
 
     Not the work that another process has done a step of meanwhile, which counts anew.
