@@ -12,9 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from crm.exporting import lists, spreadsheets, work
-from crm.models import DataExport, Deal, ExportPart, Lead, Membership, Tag
+from crm.models import DataExport, Deal, ExportPart, ExportState, Lead, Membership, Tag
 from crm.models.tag import add_links
-from crm.models.time_limits import TOO_SLOW, TRIES
+from crm.models.time_limits import TOO_SLOW, TRIES, timed_out_too_often
 from crm.services import data_exports
 from tests.conftest import make_deal, make_lead
 from tests.crm.exporting.reading import ask, content, rows
@@ -98,6 +98,17 @@ def test_a_chunk_in_time_begins_the_count_again(
         assert work.advance(made.pk)
 
     assert [row[0] for row in rows(client, made)[1:]] == ["P0", "P1", "P2", "P3", "P4"]
+
+
+def test_one_that_another_process_has_taken_further_meanwhile_is_not_ended(made: DataExport) -> None:
+    DataExport.objects.update(timeouts=TRIES - 1)
+    late = timed_out_too_often(DataExport.objects.filter(pk=made.pk))
+    DataExport.objects.update(timeouts=0)
+
+    assert not late.end_without_file(ExportState.FAILED, TOO_SLOW)
+
+    made.refresh_from_db()
+    assert made.state == ExportState.WRITING
 
 
 def test_a_worker_that_dies_while_it_packs_is_followed_by_another_once_its_lease_has_ended(

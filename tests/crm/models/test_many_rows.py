@@ -7,7 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.exceptions import FieldError
 from django.db import DatabaseError, connection, transaction
+from django.db.models import Value
 from django.db.models.functions import Now
 from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
@@ -207,3 +209,13 @@ def test_an_error_within_a_copy_tells_the_log_nothing_of_its_row(company: Compan
     assert "COPY crm_lead" in str(error)
     assert "value too long" in logged
     assert not any(said in logged for said in ("Lovelace", "Zoë", "555 0142"))
+
+
+def test_an_expression_for_all_rows_has_no_values_of_its_own(company: Company) -> None:
+    lead = make_lead(company)
+
+    with pytest.raises(FieldError), transaction.atomic():
+        Lead.objects.update_rows(["first_name"], {lead.pk: ["Zoë"]}, notes=Value("alike"))
+
+    lead.refresh_from_db()
+    assert lead.first_name == "Ada"
