@@ -9,20 +9,17 @@ const isUnsaved = (select) => select.value !== saved(select).value;
 
 const LIST_CLOSED_MS = 500; // longer than anyone holds Escape down
 let opener = null; // the last input on a select: "key", "mouse", "touch" or "pen"; null if it was on another element
-let atKey = false; // true while a key event is being handled
-let undecided = null; // the select whose list has just closed on another option
+let undecided = null; // the select on which a key or its list has just chosen another option
 let sent = null; // the select whose request is pending, and its value
 const next = new Set(); // ids of selects to save after it: a response redraws them all, and must include each change
 
-// On a closed select, browsers fire a change for each key while they handle it (for a letter, during keypress). An open
-// list fires one when it closes. Which keys open it differs (Space, Alt+Down, on a Mac the arrows), so the timing
-// decides, not the key.
+// On a closed select, browsers fire a change for each key. An open list fires one when it closes. Which keys open it
+// differs (Space, Alt+Down, on a Mac the arrows), and on a busy machine the list closes before a timer that its first
+// key has set. So what follows the change decides, not the key and not the time.
 for (const kind of ["keydown", "keypress", "pointerdown"]) {
   document.addEventListener(kind, ({ target, pointerType = "key" }) => {
     opener = quickSelect(target) && pointerType;
     undecided = null;
-    atKey = pointerType === "key";
-    setTimeout(() => { atKey = false; });
   }, true);
 }
 
@@ -31,14 +28,14 @@ document.addEventListener("change", ({ target }) => {
   if (!select) return;
   next.delete(select.id);
   if (sent?.select === select) select.value = sent.value;
-  else if (atKey) showHint(select);
-  else if (opener === "key" || opener === "mouse") listClosed(select);
+  else if (opener === "key" || opener === "mouse") chosen(select);
   else save(select); // phones fire one change at the end; a dragged deal or voice control opens no list
 });
 
 // In Chromium, Escape also closes the list on the chosen option. Unlike after Enter or the mouse there is no click, and
-// the page only gets the keyup of Escape. Other browsers revert on Escape, and not all of them fire a click.
-function listClosed(select) {
+// the page only gets the keyup of Escape. Other browsers revert on Escape, and not all of them fire a click. The keyup
+// of any other key belongs to a closed select, on which only a keydown decides.
+function chosen(select) {
   undecided = select;
   showHint(select);
   if (opener === "mouse") setTimeout(() => undecided === select && save(select), LIST_CLOSED_MS);
@@ -51,7 +48,8 @@ document.addEventListener("click", ({ target }) => {
 document.addEventListener("keyup", ({ target, key }) => {
   if (!undecided || undecided !== target) return;
   if (key === "Enter") save(target);
-  if (key === "Escape") restore(target);
+  else if (key === "Escape") restore(target);
+  else if (opener === "key") undecided = null;
 });
 
 document.addEventListener("keydown", (event) => {

@@ -240,6 +240,32 @@ def test_escape_in_the_open_list_saves_nothing(open_list):
     open_list.nothing_happened()
 
 
+# A list that opens and closes before the page has handled anything else, as on a busy machine. Chromium's own events.
+AT_ONCE = """(select, last) => {
+  const key = (kind, key) => select.dispatchEvent(new KeyboardEvent(kind, { key, bubbles: true, cancelable: true }));
+  key("keydown", "ArrowDown");
+  select.selectedIndex = 4;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+  if (last === "Enter") select.click();
+  key("keyup", last); }"""
+
+
+def test_enter_saves_however_fast_the_list_opens_and_closes(on_the_board):
+    on_the_board.select.evaluate(AT_ONCE, "Enter")
+
+    on_the_board.happened_once()
+
+
+def test_escape_saves_nothing_however_fast_the_list_opens_and_closes(on_the_board):
+    on_the_board.select.focus()
+
+    on_the_board.select.evaluate(AT_ONCE, "Escape")
+
+    on_the_board.shows(on_the_board.saved)
+    on_the_board.page.keyboard.press("Tab")
+    on_the_board.nothing_happened()
+
+
 def test_closing_the_list_with_alt_and_up_only_chooses(on_the_board):
     for key in ("Alt+ArrowDown", *on_the_board.keys, "Alt+ArrowUp"):
         on_the_board.select.press(key)
