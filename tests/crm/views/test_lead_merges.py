@@ -1,6 +1,7 @@
 """The page that merges two leads, and the undo on the page of the one that was kept."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.urls import reverse
@@ -191,3 +192,14 @@ def test_who_deletes_or_erases_a_lead_is_told_what_was_merged_into_it(client_as,
     assert "Leads that were merged into this one" not in text_of(before)
     assert "Leads that were merged into this one" in text_of(page)
     assert "<bdi>P. Dekker</bdi>" in text_of(page)
+
+
+def test_the_day_on_which_a_lead_was_added_is_one_of_the_readers_time_zone(client, sales, leads):
+    user = sales.user
+    user.time_zone = "Pacific/Auckland"
+    user.save()
+    Lead.objects.filter(pk=leads[0].pk).update(created_at=datetime(2025, 3, 12, 18, tzinfo=UTC))
+
+    page = client.get(URL, both(*leads))
+
+    assert re.search(r"Added\s+<time[^>]*>13 Mar 2025</time>", text_of(page))
