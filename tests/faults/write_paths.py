@@ -32,7 +32,7 @@ from crm.services.editing import change_status, move_deal
 from crm.services.erasure import erase_lead
 from crm.services.lead_changes import Confirmed
 from tests.capi.conftest import send_all
-from tests.conftest import join, staff_client
+from tests.conftest import client_of, join, staff_client
 from tests.crm.api.calling import caller
 
 
@@ -51,9 +51,7 @@ class Scene:
 
     @cached_property
     def web(self) -> Client:
-        client = Client()
-        client.force_login(self.member.user, backend="crm.accounts.adapter.EmailBackend")
-        return client
+        return client_of(self.member.user)
 
     @cached_property
     def operator(self) -> Client:

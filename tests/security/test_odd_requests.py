@@ -13,10 +13,10 @@ from django.contrib import admin
 from django.db.models import AutoField
 from django.test import Client
 
-from crm.models import Invitation, User
+from crm.models import Invitation
 from crm.models.people import sha256
 from crm.models.roles import Role
-from tests.conftest import PASSWORD, give_password, join, staff_client
+from tests.conftest import PASSWORD, client_of, give_password, join, staff_client
 from tests.faults import figures
 from tests.security.matrix import Open, row_of
 from tests.security.odd_requests import Door, Names, compose
@@ -120,7 +120,7 @@ FOUND_IN_THE_ADMINISTRATION = [
 
 
 def test_what_broke_a_page_breaks_none_any_more(ours: World) -> None:
-    member, staff = signed_in(ours.members[Role.ADMIN].user), staff_client()
+    member, staff = client_of(ours.members[Role.ADMIN].user), staff_client()
 
     answers = [getattr(member, method)(path, data).status_code for method, path, data in FOUND_ON_PAGES]
     answers += [getattr(staff, method)(path, data).status_code for method, path, data in FOUND_IN_THE_ADMINISTRATION]
@@ -138,7 +138,7 @@ def test_every_row_of_the_administration_has_a_number() -> None:
 
 def doors_of(ours: World) -> list[Door]:
     """Every address, for somebody who gets in."""
-    member = give_password(signed_in(ours.members[Role.ADMIN].user))
+    member = give_password(client_of(ours.members[Role.ADMIN].user))
     staff, half = staff_client(), half_signed_in(ours)
     Invitation.objects.filter(pk=ours.ids["invitation"]).update(token_sha256=sha256(TOKEN))
     likely = likely_values(ours)
@@ -188,12 +188,6 @@ def likely_values(ours: World) -> dict[str, Any]:
         "action": "delete_selected", "select_across": "0", "_selected_action": "1", "grace_seconds": "60",
         "ad_account_id": "512345678", "token": "M" * 40, "form_key": "0" * 32,
     }  # fmt: skip
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user, backend="crm.accounts.adapter.EmailBackend")
-    return client
 
 
 def half_signed_in(ours: World) -> Client:

@@ -48,7 +48,7 @@ from crm.services import audit
 from crm.services.attachments import add_files, stored
 from crm.services.calendar_feeds import renew_feed
 from crm.services.custom_fields import add_field
-from tests.conftest import join
+from tests.conftest import client_of, join
 
 TOKEN_END = "x7Qz"
 NEIGHBOURS_NUMBER = "8822088220"  # longer than the fraction of a second, which a page shows too
@@ -199,6 +199,4 @@ def everybody(world: World) -> list[Caller]:
 
 
 def _session(user: User) -> tuple[tuple[str, str], ...]:
-    client = Client()
-    client.force_login(user, backend="crm.accounts.adapter.EmailBackend")
-    return tuple((name, morsel.value) for name, morsel in client.cookies.items())
+    return tuple((name, morsel.value) for name, morsel in client_of(user).cookies.items())

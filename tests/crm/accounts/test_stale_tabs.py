@@ -7,7 +7,7 @@ from django.test import Client
 
 from crm.models import Lead, LeadStatus, Membership
 from crm.services import people
-from tests.conftest import make_lead
+from tests.conftest import client_of, make_lead
 
 pytestmark = pytest.mark.django_db
 
@@ -15,9 +15,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def both(sales, other_company):
     Membership.objects.create(company=other_company, user=sales.user, role="admin")
-    client = Client(enforce_csrf_checks=True)
-    client.force_login(sales.user, backend="crm.accounts.adapter.EmailBackend")
-    return client
+    return client_of(sales.user, Client(enforce_csrf_checks=True))
 
 
 def token_in(page):

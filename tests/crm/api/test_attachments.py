@@ -4,7 +4,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from crm.models import ApiKey, Attachment
-from tests.conftest import make_deal, make_lead, make_note
+from tests.conftest import client_of, make_deal, make_lead, make_note
 from tests.crm.api.calling import ADMIN_AND_SALES, caller
 from tests.crm.files import AWAY, CONTENT, content_of, make_file, names_stored, upload
 
@@ -187,8 +187,7 @@ def test_a_full_company_is_a_400(script, deal, settings):
 
 
 def test_a_session_needs_its_csrf_token(client_as, sales, deal):
-    client = APIClient(enforce_csrf_checks=True)
-    client.force_login(sales.user, backend="crm.accounts.adapter.EmailBackend")
+    client = client_of(sales.user, APIClient(enforce_csrf_checks=True))
 
     assert send(client, lead=deal.lead_id).status_code == 403
     client.get(f"/leads/{deal.lead_id}/")

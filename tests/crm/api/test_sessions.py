@@ -3,13 +3,11 @@ from django.middleware.csrf import _get_new_csrf_string
 from rest_framework.test import APIClient
 
 from crm.models import AuditEntry, Lead, Membership
-from tests.conftest import make_lead
+from tests.conftest import client_of, make_lead
 
 
 def signed_in(membership):
-    client = APIClient(enforce_csrf_checks=True)
-    client.force_login(membership.user, backend="crm.accounts.adapter.EmailBackend")
-    return client
+    return client_of(membership.user, APIClient(enforce_csrf_checks=True))
 
 
 def test_a_signed_in_member_reads(company, sales):

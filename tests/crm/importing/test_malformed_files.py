@@ -33,7 +33,7 @@ from crm.models import (
 )
 from crm.models.roles import Role
 from crm.services import lead_imports
-from tests.conftest import join, make_lead
+from tests.conftest import client_of, join, make_lead
 from tests.crm.custom_values import make_field
 from tests.crm.importing.malformed_files import MAKERS, SEED, MalformedFile, keep_seeds, kept_seeds, malformed_file
 from tests.faults import figures
@@ -88,8 +88,7 @@ def broken_by(seeds: Iterable[int]) -> dict[int, str]:
 def go_through(file: MalformedFile) -> None:
     """Upload it, choose columns, import the rows and undo that, as far as it gets."""
     member, dice = somebody(file.seed), random.Random(-file.seed)
-    client = Client()
-    client.force_login(member.user, backend="crm.accounts.adapter.EmailBackend")
+    client = client_of(member.user)
     upload = SimpleUploadedFile(file.name, file.content, file.content_type)
     page = client.post(UPLOAD, {"file": upload}, follow=True)
     lead_import = LeadImport.objects.for_company(member.company_id).first()

@@ -5,7 +5,7 @@ from django.test import Client
 
 from crm.models import ApiKey, Company, CrmEvent, Deal, Lead, LeadStatus, Membership, Stage, User
 from crm.models.roles import Role
-from tests.conftest import join, make_deal, make_lead
+from tests.conftest import client_of, join, make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
 
@@ -139,8 +139,7 @@ def test_lists_show_the_own_company_only(client_as, admin, company, other_compan
 
 
 def test_whoever_belongs_to_no_company_is_told_so(db):
-    client = Client()
-    client.force_login(User.objects.create(username="new@example.com"), backend="crm.accounts.adapter.EmailBackend")
+    client = client_of(User.objects.create(username="new@example.com"))
 
     response = client.get("/leads/")
 

@@ -11,7 +11,7 @@ from capi.models import Alert, Connection, ConversionEvent, ConversionRule
 from capi.models.choices import AlertKind, Reason
 from crm.models import User
 from leadmachine.help.pages import all_pages
-from tests.conftest import TOKEN, make_lead
+from tests.conftest import TOKEN, client_of, make_lead
 
 pytestmark = pytest.mark.django_db
 
@@ -31,8 +31,7 @@ def test_everybody_reads_every_page(client_as, request, role):
 
 
 def test_somebody_without_a_company_reads_it_too(db):
-    client = Client()
-    client.force_login(User.objects.create(email="new@example.com"), backend="crm.accounts.adapter.EmailBackend")
+    client = client_of(User.objects.create(email="new@example.com"))
 
     assert client.get("/help/").status_code == client.get(TROUBLESHOOTING).status_code == 200
 
