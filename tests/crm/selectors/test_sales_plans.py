@@ -35,7 +35,7 @@ def test_the_board_reads_the_deals_that_it_shows_and_sorts_no_others(seller):
     with plans(is_measured=True) as found:
         board = board_of(seller.company, stages, deals)
 
-    cards = found[0]
+    (cards,) = (plan for plan in found if "crm_lead" in read(plan))
     assert sum(len(column.cards) for column in board.columns) == 5 * CARDS_PER_STAGE
     assert "WindowAgg" not in str(cards)
     assert "deal_board" in indexes(cards)
@@ -76,14 +76,38 @@ def test_deals_by_lead_follow_an_index_of_leads(seller, sort):
     assert rows_read(found, "crm_lead") < LEADS / 10
 
 
-def test_a_word_that_every_lead_has_is_looked_for_once_for_each_deal(seller):
+def test_a_search_of_deals_reads_no_lead(seller):
     own = Deal.objects.for_company(seller.company)
 
     with plans(is_measured=True) as found:
         count = search(own, seller.company, "example").count()
 
     assert count > own.count() / 2
-    assert rows_read(found, "crm_lead") <= LEADS + 2_000
+    assert "crm_lead" not in read(found)
+
+
+def test_a_rare_word_in_a_deal_is_found_by_an_index(seller):
+    lead = Lead.objects.for_company(seller.company).exclude(deals=None).exclude(email="").latest("pk")
+
+    with plans(is_measured=True) as found:
+        deals = list(search(Deal.objects.for_company(seller.company), seller.company, lead.email))
+
+    assert deals == [lead.deals.get()]
+    assert "deal_search" in indexes(found)
+    assert rows_read(found, "crm_deal") <= 5
+
+
+def test_a_board_of_very_many_found_deals_reads_the_leads_of_its_cards_alone(seller, monkeypatch):
+    monkeypatch.setattr("crm.selectors.deals.RANKED_AT_MOST", 100)
+    stages = list(Stage.objects.for_company(seller.company))
+    deals = search(Deal.objects.for_company(seller.company), seller.company, "example")
+
+    with plans(is_measured=True) as found:
+        board = board_of(seller.company, stages, deals, is_searched=True)
+
+    assert len(found) <= 6
+    assert sum(len(column.cards) for column in board.columns) == 5 * CARDS_PER_STAGE
+    assert rows_read(found, "crm_lead") == 5 * CARDS_PER_STAGE
 
 
 def test_what_is_done_is_listed_by_an_index(seller):
