@@ -1,17 +1,21 @@
 """PostgreSQL reads no more for the pages of a sales rep than they show and count, however large the company is."""
 
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from capi.selectors.dashboard import lead_numbers
 from crm.models import Deal, Lead, Membership, Stage
 from crm.models.roles import Role
 from crm.selectors.deal_list import DEALS_PER_PAGE, deals_page
 from crm.selectors.deals import CARDS_PER_STAGE, board_of, search
-from crm.selectors.my_day import my_day_of
+from crm.selectors.forecasts import forecast_of
+from crm.selectors.my_day import ROWS_AT_MOST, my_day_of
 from crm.selectors.tasks import open_tasks_of, tasks_of
+from crm.selectors.timeline import news_of
 from tests.plans import indexes, plans, read, read_whole, rows_read
 
 # Not in a transaction: only after VACUUM does PostgreSQL believe what is in an index.
@@ -64,6 +68,38 @@ def test_a_lead_reads_its_own_deals_for_its_tasks(seller):
     assert {row.task.deal_id for row in tasks} <= {None, lead.deals.get().pk}
     assert rows_read(found, "crm_deal") <= 1 + len(tasks)
     assert rows_read(found, "crm_task") <= 10
+
+
+def test_what_others_did_is_read_newest_first(seller):
+    with plans(is_measured=True) as found:
+        news = news_of(seller, since=timezone.now() - timedelta(days=700), at_most=ROWS_AT_MOST)
+
+    assert len(news) == ROWS_AT_MOST
+    assert {"crm_event_by_time", "changes_of_company"} <= indexes(found)
+    assert rows_read(found, "crm_crmevent") + rows_read(found, "crm_change") < LEADS / 10
+
+
+def test_the_list_of_deals_reads_the_deals_that_it_shows_and_counts_in_an_index(seller):
+    with plans(is_measured=True) as found:
+        page = deals_page(Deal.objects.for_company(seller.company), seller.company, "", None)
+        assert len(page.object_list) == DEALS_PER_PAGE
+
+    assert "crm_deal" not in read_whole(found)
+    (shown,) = (plan for plan in found if "deal_by_change" in indexes(plan) and "Limit" in str(plan))
+    assert rows_read(shown, "crm_deal") == DEALS_PER_PAGE
+
+
+def test_the_forecast_reads_no_deal_but_an_index(seller):
+    stages = list(Stage.objects.for_company(seller.company))
+
+    with plans(is_measured=True) as found:
+        forecast = forecast_of(
+            seller.company, stages, Deal.objects.for_company(seller.company), timezone.localdate(), ""
+        )
+
+    assert forecast.total.own.count > LEADS / 10
+    assert "crm_deal" not in read_whole(found)
+    assert "deal_board" in indexes(found)
 
 
 @pytest.mark.parametrize("sort", ["organisation", "-organisation"])
