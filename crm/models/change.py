@@ -65,6 +65,7 @@ class Change(models.Model):
     class Meta:
         ordering = ["-changed_at", "-pk"]
         indexes = [
+            models.Index(fields=["company", "-changed_at", "-id"], name="changes_of_company"),
             models.Index(fields=["deal"], name="changes_of_deal", condition=Q(deal__isnull=False)),
             models.Index(fields=["action"], name="changes_by_action", condition=Q(action__isnull=False)),
             models.Index(fields=["api_key"], name="changes_by_api_key", condition=Q(api_key__isnull=False)),

@@ -89,12 +89,14 @@ class Deal(Tracked):
     class Meta(Tracked.Meta):
         ordering = ["-pk"]
         indexes = [
-            # The board reads its counts and sums in here.
+            # The board and the forecast read their counts and sums in here.
             models.Index(
                 fields=["company", "stage", "-updated_at", "-id"],
                 name="deal_board",
-                include=["owner", "currency", "amount"],
+                include=["owner", "currency", "amount", "expected_close"],
             ),
+            # For the list in its usual order, and for searches that find many (`crm.selectors.deal_list`).
+            models.Index(fields=["company", "-updated_at", "-id"], name="deal_by_change"),
             # For an owner's open deals (`crm.selectors.my_day`), which are counted without reading a deal.
             models.Index(
                 fields=["owner", "stage", "expected_close", "id"],

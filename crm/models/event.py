@@ -58,6 +58,8 @@ class CrmEvent(models.Model):
         ordering = ["-occurred_at", "-pk"]
         indexes = [
             models.Index(fields=["company", "kind", "occurred_at"], name="crm_event_by_kind"),
+            # For what is new to a member (`crm.selectors.timeline`), of events and of changes.
+            models.Index(fields=["company", "-occurred_at", "-id"], name="crm_event_by_time"),
             models.Index(fields=["api_key"], name="crm_event_by_api_key", condition=Q(api_key__isnull=False)),
             models.Index(fields=["action"], name="crm_event_by_action", condition=Q(action__isnull=False)),
             models.Index(fields=["taken_back_by"], name="crm_event_by_taker", condition=Q(taken_back_by__isnull=False)),

@@ -6,6 +6,7 @@ organisation, job title and the digits of the phone number, folded to lower case
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db.models import BooleanField, F, Func, Q, TextField
@@ -100,7 +101,24 @@ def matches(text: str) -> Q:
     return words | Q(Contains(digits)) if digits else words
 
 
+def deal_matches(text: str) -> Q:
+    """As `matches`, of deals: in the title or about the lead. A number among the words may be a phone number, too."""
+    if is_unfindable(text):
+        return NOTHING
+    words = Q(*(_deal_matches(part, phone_digits(part.strip())) for part in parts_of(text)))
+    digits = phone_digits(text)
+    return words | Q(DealContains(digits)) if digits else words
+
+
+def _deal_matches(part: str, digits: str) -> Q:
+    return Q(DealContains(part)) | Q(DealContains(digits)) if digits and digits != part else Q(DealContains(part))
+
+
 IN_TABLE: Final = "{key} IN (SELECT rowid FROM crm_lead_search WHERE {found})"  # of SQLite; neither holds a value
+IN_DEAL: Final = (
+    "(instr(' ' || folded({title}), %s) OR {lead} IN "
+    "(SELECT id FROM crm_lead WHERE erased_at IS NULL AND merged_into_id IS NULL AND {in_table}))"
+)
 
 
 class Contains(Func):
@@ -111,20 +129,38 @@ class Contains(Func):
     """
 
     output_field = BooleanField()
+    sources: tuple[F, ...] = (F("pk"),)
 
     def __init__(self, text: str, **extra: Any) -> None:
-        super().__init__(F("pk"), text=text, **extra)
+        super().__init__(*self.sources, text=text, **extra)
 
     def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[str]]:  # type: ignore[override]
         """A comparison with the search text; in SQLite, where the index is a table, a subquery of it."""
-        key: Any = self.get_source_expressions()[0]
+        columns: list[Any] = self.get_source_expressions()
         text = self.extra["text"]
         if connection.vendor == "postgresql":
             pattern = re.sub(r"([\\%_])", r"\\\1", text)
-            return f'{compiler.quote_name_unless_alias(key.alias)}."search_text" LIKE %s', [f"%{pattern}%"]
+            return f'{compiler.quote_name_unless_alias(columns[0].alias)}."search_text" LIKE %s', [f"%{pattern}%"]
+        return self.in_sqlite([compiler.compile(column)[0] for column in columns], text)
+
+    def in_sqlite(self, columns: Sequence[str], text: str) -> tuple[str, list[str]]:
+        (key,) = columns
         found, param = ("crm_lead_search MATCH %s", _quoted(text)) if len(text) >= SHORT else ("instr(text, %s)", text)
-        sql, _params = compiler.compile(key)
-        return IN_TABLE.format(key=sql, found=found), [param]
+        return IN_TABLE.format(key=key, found=found), [param]
+
+
+class DealContains(Contains):
+    """True if the deal's title, or the search text of its lead, contains this folded text (`crm.models.deal_search`).
+
+    Nothing is found of a lead that is erased, or merged into another one.
+    """
+
+    sources = (F("title"), F("lead"))
+
+    def in_sqlite(self, columns: Sequence[str], text: str) -> tuple[str, list[str]]:
+        title, lead = columns
+        in_table, params = Contains(text).in_sqlite(["id"], text)
+        return IN_DEAL.format(title=title, lead=lead, in_table=in_table), [text, *params]
 
 
 def _quoted(text: str) -> str:

@@ -44,7 +44,7 @@ ORDERS: Final = {column.key: column.order for column in COLUMNS if column.order}
 def deals_page(deals: DealQuerySet, company: Company, sort: str, page: str | None) -> Page[Deal]:
     """A page of these deals of the company, in the order of a column's key.
 
-    Numbered pages: a company has few deals next to its leads, and none of these orders has an index.
+    Numbered pages: a company has few deals next to its leads, and only the usual order has an index.
     """
     pages = Paginator(in_order(deals, company, sort).prefetch_related(*SHOWN), DEALS_PER_PAGE)
     pages.count = deals.count()  # the order has a condition that is of no use here

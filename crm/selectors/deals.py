@@ -6,40 +6,30 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, Sum, Window
+from django.db.models import Count, F, Max, Q, Sum, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, Stage, StageMeaning
+from crm.models import Company, CrmEvent, CrmEventKind, Deal, Stage, StageMeaning
 from crm.models.deal import DealQuerySet
-from crm.models.search import is_unfindable, words_of
+from crm.models.search import deal_matches
 from crm.selectors.tasks import TaskRow, next_tasks
 
 CARDS_PER_STAGE: Final = 50
-FOUND_AT_MOST: Final = 5_000  # by a search, whose keys are handed on
+RANKED_AT_MOST: Final = 5_000  # of what a search has found; of more, each stage soon has its cards
 CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
 LAST_CHANGED: Final = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
 CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEventKind.DEAL_LOST))
 
 
 def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
-    """Those of the company's deals whose title or lead contains every word of `text`, ignoring case."""
-    if is_unfindable(text):
-        return deals.none()
-    own_lead = Lead.objects.for_company(company).current().filter(pk=OuterRef("lead"))
-    for word in words_of(text):
-        # Not `lead__in`: where a word is in more leads than PostgreSQL keeps in memory, each deal would read them all.
-        deals = deals.filter(Q(title__icontains=word) | Exists(own_lead.search(word)))
-    return deals
+    """Those of the company's deals with every word of `text` in the title or about the lead, as leads are searched."""
+    return deals.filter(deal_matches(text), company=company)  # the index begins with the company
 
 
 def found_by(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
-    """As `search`, for a page that reads the deals several times: up to FOUND_AT_MOST are looked for only once."""
-    if not text:
-        return deals
-    found = search(deals, company, text)
-    keys = list(found.order_by().values_list("pk", flat=True)[: FOUND_AT_MOST + 1])
-    return found if len(keys) > FOUND_AT_MOST else Deal.objects.for_company(company).filter(pk__in=keys)
+    """As `search`; all of them if there is no text."""
+    return search(deals, company, text) if text else deals
 
 
 def weighted(total: Decimal, chance: int) -> Decimal:
@@ -149,21 +139,21 @@ class Board:
 
 
 def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, *, is_searched: bool = False) -> Board:
-    """The board with these of the company's deals, in five queries however many stages and deals there are.
+    """The board with these of the company's deals, in six queries at most, however many stages and deals there are.
 
     An archived stage has a column while it has deals. `is_searched`: the deals are those that a search has found.
     """
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
     parts, deals = deals, deals.filter(stage__in=columns)
     on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
-    shown = (
-        _ranked(company, deals.filter(on_board)) if is_searched else _first_of_each(company, columns.values(), parts)
-    )
-    _add_cards(company, columns, shown)
     by_stage = deals.order_by().values_list("stage_id", "currency")
     counts = {"count_ever": Count("pk"), "count": Count("pk", filter=on_board)}
     for pk, currency, count_ever, count, total in by_stage.annotate(**counts, total=Sum("amount", filter=on_board)):
         columns[pk].add(currency, count=count, count_ever=count_ever, total=total)
+    if is_searched and sum(column.count_ever for column in columns.values()) <= RANKED_AT_MOST:
+        _add_cards(company, columns, _ranked(company, deals.filter(on_board)))
+    else:
+        _add_cards(company, columns, _first_of_each(company, columns.values(), parts))
     return Board([column for column in columns.values() if column.stage.archived_at is None or column.count_ever])
 
 
@@ -193,10 +183,13 @@ def _first_of_each(company: Company, columns: Iterable[BoardColumn], deals: Deal
 
 
 def _ranked(company: Company, deals: DealQuerySet) -> DealQuerySet:
-    """As `_first_of_each`, if each query took long: a search would be done once more for every stage."""
+    """As `_first_of_each` for few deals that a search has found: it would be done once more for every stage.
+
+    Two queries: PostgreSQL can't know how few are left of each stage, and would read every lead for the cards.
+    """
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
     ranked = deals.order_by().annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE)
-    return Deal.objects.for_company(company).filter(pk__in=ranked.values("pk"))
+    return Deal.objects.for_company(company).filter(pk__in=list(ranked.values_list("pk", flat=True)))
 
 
 def _closed_lately(company: Company) -> Q:

@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, F, Model, OuterRef, Q, QuerySet, Win
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from crm.models import Attachment, Deal, Lead, LeadMeaning, LeadStatus, Membership, Note, Task
+from crm.models import Attachment, Deal, Lead, LeadMeaning, LeadStatus, Membership, Note, Stage, StageMeaning, Task
 from crm.selectors.tasks import SUBJECTS, TaskRow, task_rows
 from crm.selectors.timeline import TimelineEntry, news_of
 
@@ -122,7 +122,11 @@ def _leads(membership: Membership, now: datetime) -> Section[WaitingLead]:
 def _deals(membership: Membership, now: datetime) -> tuple[Section[DealRow], Section[DealRow]]:
     """The member's open deals that are past their close date, and the others without an open task."""
     tasks = Task.objects.open().filter(deal=OuterRef("pk"))
-    deals = Deal.objects.for_company(membership.company).open().filter(owner=membership.user)
+    # The stages first, as the statuses of leads: joined, the tasks of all deals would be read.
+    stages = Stage.objects.for_company(membership.company).filter(meaning=StageMeaning.OPEN).order_by()
+    deals = Deal.objects.for_company(membership.company).filter(
+        owner=membership.user, stage__in=list(stages.values_list("pk", flat=True))
+    )
     is_past = Q(expected_close__lt=now.date())
     past = _first(deals.filter(is_past).order_by("expected_close", "pk"), ROWS_AT_MOST)
     not_past = deals.filter(Q(expected_close=None) | ~is_past)

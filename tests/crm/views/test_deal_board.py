@@ -201,8 +201,8 @@ def test_the_board_is_searched_without_the_text_in_the_address(client_as, sales,
     assert ("No matching deals." in response.content.decode()) == (not found)
 
 
-def test_a_search_that_finds_too_many_to_remember_shows_the_same(client_as, sales, three, monkeypatch):
-    monkeypatch.setattr(deals, "FOUND_AT_MOST", 1)
+def test_a_search_that_finds_too_many_to_rank_shows_the_same(client_as, sales, three, monkeypatch):
+    monkeypatch.setattr(deals, "RANKED_AT_MOST", 1)
     client = client_as(sales)
 
     board = client.post("/deals/", {"search": "licences", "owner": ""}, follow=True)
