@@ -13,6 +13,7 @@ from crm.models import Company, CustomField, Deal, FieldSubject, FieldType, Lead
 from crm.models.custom_values import Value
 
 BETWEEN: Final = ", "  # tags or choices in a cell; no tag has a comma
+TAGS: Final = "listed_tags"  # the attribute of an exported row that has its tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _owner(row: Lead | Deal) -> str:
 
 
 def _tags(row: Lead | Deal) -> str:
-    return BETWEEN.join(tag.name for tag in row.tags.all())
+    return BETWEEN.join(tag.name for tag in getattr(row, TAGS))
 
 
 _LEAD: Final = (
