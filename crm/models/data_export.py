@@ -1,4 +1,4 @@
-"""Exports: files of leads, of deals or of a whole company, written in the background and kept for a day.
+"""Exports: files of a list or of a whole company, written in the background and kept for a day.
 
 A file is stored in parts, compressed: web servers and workers may be on different machines, and an erasure reaches it.
 """
@@ -28,6 +28,8 @@ class ExportKind(models.TextChoices):
 
     LEADS = "leads", "Leads"
     DEALS = "deals", "Deals"
+    TASKS = "tasks", "Tasks"
+    ORGANISATIONS = "organisations", "Organisations"
     COMPANY = "company", "Whole company"
 
 
@@ -50,11 +52,6 @@ class ExportState(models.TextChoices):
 
 
 AT_WORK: Final = (ExportState.WRITING, ExportState.PACKING)
-NEEDED_FOR: Final = {
-    ExportKind.LEADS: Action.EXPORT_LEADS,
-    ExportKind.DEALS: Action.EXPORT_LEADS,
-    ExportKind.COMPANY: Action.MANAGE_COMPANY,
-}
 
 
 class DataExportQuerySet(CompanyQuerySet["DataExport"]):
@@ -93,7 +90,7 @@ class DataExport(TimeLimited):
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="data_exports", db_index=False)
     made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
-    kind = models.CharField(max_length=10, choices=ExportKind.choices)
+    kind = models.CharField(max_length=20, choices=ExportKind.choices)
     format = models.CharField(max_length=4, choices=ExportFormat.choices)
     state = models.CharField(max_length=10, choices=ExportState.choices, default=ExportState.WRITING)
     problem = models.CharField(max_length=300, blank=True, default="", db_default="")  # why it failed, in a sentence
@@ -129,7 +126,7 @@ class DataExport(TimeLimited):
     @property
     def needs(self) -> Action:
         """What one has to be allowed to do, to make it and to download it."""
-        return NEEDED_FOR[ExportKind(self.kind)]
+        return Action.MANAGE_COMPANY if self.kind == ExportKind.COMPANY else Action.EXPORT_LEADS
 
     @property
     def file_name(self) -> str:

@@ -22,8 +22,11 @@ from crm.selectors import data_exports as selector
 from crm.selectors.custom_fields import fields_in_use
 from crm.selectors.deal_list import COLUMNS, in_order
 from crm.selectors.leads import all_columns, order_of
+from crm.selectors.organisations import oldest_leads
 from crm.selectors.saved_views import tabs_of
+from crm.selectors.tasks import tasks_of
 from crm.services import data_exports
+from crm.services.searches import recall_search
 from crm.views.deals import filtered_deals
 from crm.views.downloads import download
 from crm.views.filtering import filters_in_use, list_address
@@ -45,7 +48,7 @@ class FilteredList:
 
     @property
     def noun(self) -> str:
-        return "lead" if self.kind == ExportKind.LEADS else "deal"
+        return self.kind.label.lower().removesuffix("s")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -86,8 +89,36 @@ def deal_export(request: MemberRequest) -> HttpResponse:
     return _export_page(request, rows)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.EXPORT_LEADS)
+def task_export(request: MemberRequest) -> HttpResponse:
+    """Export the member's tasks: the open ones or, with `?done=1`, the others."""
+    done = request.GET.get("done") == "1"
+    found = tasks_of(request.membership, done=done)
+    keys = found.values_list("pk", flat=True).iterator(chunk_size=10_000)
+    columns = ["task", "due", "subject", *(["done"] if done else [])]
+    back = list_address("tasks", request.GET.urlencode())
+    rows = FilteredList(ExportKind.TASKS, found.order_by().count(), keys, columns, ["owner", "done"], back)
+    return _export_page(request, rows)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.EXPORT_LEADS)
+def organisation_export(request: MemberRequest) -> HttpResponse:
+    """Export the organisations that the search in the URL finds."""
+    text = recall_search(request.membership, request.GET.get("search", ""))
+    back = list_address("organisations", request.GET.urlencode())
+    if request.GET.get("search") and not text:
+        messages.error(request, BROKEN)
+        return redirect(back)
+    keys = list(oldest_leads(request.membership.company, text))
+    columns = ["organisation", "leads", "deals", "amount", "activity"]
+    asked = filters_in_use(request, ())
+    return _export_page(request, FilteredList(ExportKind.ORGANISATIONS, len(keys), keys, columns, asked, back))
+
+
 def _export_page(request: MemberRequest, rows: FilteredList) -> HttpResponse:
-    form = ExportForm(request.POST or None)
+    form = ExportForm(request.POST or None, kind=rows.kind)
     if not form.is_valid():
         return render(request, "crm/data_exports/list_form.html", {"form": form, "rows": rows})
     try:

@@ -203,6 +203,8 @@ ROWS: dict[str, Row] = {
     "lead_import_bad_rows": _do(Action.IMPORT_LEADS, "lead_import"),
     "lead_export": _form(Action.EXPORT_LEADS, body=_export),
     "deal_export": _form(Action.EXPORT_LEADS, body=_export),
+    "task_export": _form(Action.EXPORT_LEADS, body=_export),
+    "organisation_export": _form(Action.EXPORT_LEADS, body=_export),
     "data_exports": _see(Action.EXPORT_LEADS),
     "data_export_download": _see(Action.EXPORT_LEADS, "data_export"),
     "data_export_cancel": _do(Action.EXPORT_LEADS, "data_export"),
