@@ -11,6 +11,7 @@ from crm.models.search import Contains, folded, is_unfindable, parts_of
 from crm.models.validators import is_number
 
 ORGANISATIONS_PER_PAGE: Final = 25
+COLUMNS: Final = ("organisation", "leads", "deals", "amount", "activity")  # of an export
 SUGGESTED: Final = 10
 # Leads with the words of a text, whose organisations are then compared with it.
 SUGGESTED_FROM: Final = 2_000

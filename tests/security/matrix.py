@@ -308,6 +308,12 @@ ROWS: dict[str, Row] = {
     "api-bulk-change-detail": _see(Action.EDIT_LEADS, "bulk_change"),
     "api-bulk-change-preview": _do(Action.EDIT_LEADS, body=_bulk_change),
     "api-bulk-change-cancel": _do(Action.EDIT_LEADS, "bulk_change"),
+    "api-data-export-list": Row(
+        {"GET": Action.EXPORT_LEADS, "POST": Action.EXPORT_LEADS}, body=lambda world: {"kind": "leads", "format": "csv"}
+    ),
+    "api-data-export-detail": Row({"GET": Action.EXPORT_LEADS, "DELETE": Action.EXPORT_LEADS}, "data_export"),
+    "api-data-export-content": _see(Action.EXPORT_LEADS, "data_export"),
+    "api-data-export-cancel": _do(Action.EXPORT_LEADS, "data_export"),
     # A view of others: tests/crm/api/test_saved_views.py
     "api-saved-view-list": Row({"GET": Action.SEE_LEADS, "POST": Action.EDIT_LEADS}, body=lambda world: VIEW),
     "api-saved-view-detail": Row(
