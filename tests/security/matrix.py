@@ -314,6 +314,12 @@ ROWS: dict[str, Row] = {
     "api-data-export-detail": Row({"GET": Action.EXPORT_LEADS, "DELETE": Action.EXPORT_LEADS}, "data_export"),
     "api-data-export-content": _see(Action.EXPORT_LEADS, "data_export"),
     "api-data-export-cancel": _do(Action.EXPORT_LEADS, "data_export"),
+    "api-merge-list": _see(Action.EDIT_LEADS),
+    "api-merge-detail": _see(Action.EDIT_LEADS, "merge"),
+    "api-merge-undo": _do(Action.EDIT_LEADS, "merge"),
+    "api-duplicate-list": _see(Action.EDIT_LEADS),
+    "api-duplicate-detail": _see(Action.EDIT_LEADS, "lead_duplicate"),
+    "api-duplicate-dismiss": _do(Action.EDIT_LEADS, "lead_duplicate"),
     # A view of others: tests/crm/api/test_saved_views.py
     "api-saved-view-list": Row({"GET": Action.SEE_LEADS, "POST": Action.EDIT_LEADS}, body=lambda world: VIEW),
     "api-saved-view-detail": Row(
