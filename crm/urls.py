@@ -46,6 +46,7 @@ urlpatterns = [
     path("tasks/<int:pk>/edit/", tasks.task_edit, name="task_edit"),
     path("tasks/<int:pk>/step/", tasks.task_step, name="task_step"),
     path("tasks/<int:pk>/delete/", tasks.task_delete, name="task_delete"),
+    path("tasks/export/", data_exports.task_export, name="task_export"),
     path("tasks/calendar/", calendar_feeds.calendar, name="calendar"),
     path("tasks/calendar/remove/", calendar_feeds.calendar_remove, name="calendar_remove"),
     path("calendar/<str:token>.ics", calendar_feeds.calendar_feed, name="calendar_feed"),
@@ -117,6 +118,8 @@ urlpatterns = [
     path("notes/<int:pk>/files/", attachments.note_files, name="note_files"),
     path("deals/<int:pk>/tags/", tags.deal_tags, name="deal_tags"),
     path("exports/", data_exports.overview, name="data_exports"),
+    # Not below organisations/, where one of them may have this name.
+    path("exports/organisations/", data_exports.organisation_export, name="organisation_export"),
     path("exports/<int:pk>/download/", data_exports.export_download, name="data_export_download"),
     path("exports/<int:pk>/cancel/", data_exports.export_cancel, name="data_export_cancel"),
     path("exports/<int:pk>/delete/", data_exports.export_delete, name="data_export_delete"),

@@ -8,6 +8,9 @@ from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
 from crm.api.attachments import FileViewSet
 from crm.api.bulk_changes import BulkChangeViewSet
 from crm.api.custom_fields import CustomFieldViewSet
+from crm.api.duplicates import LeadDuplicateViewSet
+from crm.api.exports import DataExportViewSet
+from crm.api.merges import LeadMergeViewSet
 from crm.api.notes import NoteViewSet
 from crm.api.organisations import OrganisationViewSet
 from crm.api.picklists import LeadSourceViewSet, LeadStatusViewSet, LeadTypeViewSet, TagViewSet
@@ -26,6 +29,9 @@ router.register("notes", NoteViewSet, basename="api-note")
 router.register("files", FileViewSet, basename="api-file")
 router.register("saved-views", SavedViewViewSet, basename="api-saved-view")
 router.register("bulk-changes", BulkChangeViewSet, basename="api-bulk-change")
+router.register("exports", DataExportViewSet, basename="api-data-export")
+router.register("merges", LeadMergeViewSet, basename="api-merge")
+router.register("duplicates", LeadDuplicateViewSet, basename="api-duplicate")
 router.register("custom-fields", CustomFieldViewSet, basename="api-custom-field")
 router.register("organisations", OrganisationViewSet, basename="api-organisation")
 router.register("pipelines", DealPipelineViewSet, basename="api-pipeline")

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.forms import BaseForm
 from django.utils import timezone
+from django_filters import FilterSet
 from rest_framework import serializers
 
 from crm.api.authentication import Caller
@@ -58,14 +59,15 @@ def filtered(caller: Caller, found: LeadFilter) -> LeadQuerySet:
     return leads
 
 
-def check_filters(found: LeadFilter, filters: Mapping[str, str], *, keeps_texts: bool) -> None:
+def check_filters(found: FilterSet, filters: Mapping[str, str], *, keeps_texts: bool) -> None:
     """Raise ValidationError for what is no filter or has no valid value: without it there would be more leads.
 
     `keeps_texts`: what is searched for may be among them.
     """
     errors: dict[str, list[str]] = {}
+    custom = found.custom if isinstance(found, LeadFilter) else {}
     for name in filters:
-        is_text = name == SEARCH or (name in found.custom and found.custom[name].is_text)
+        is_text = name == SEARCH or (name in custom and custom[name].is_text)
         if is_text and not keeps_texts:
             errors[name] = [NOT_KEPT]
         elif name == SEARCH:

@@ -14,8 +14,9 @@ from crm.api.filters import KeysetPagination
 from crm.api.viewsets import CompanyViewSet
 from crm.models import Company, Lead, Membership
 from crm.models.organisation import OrganisationConverter
+from crm.models.organisation_figures import Organisation
 from crm.models.roles import Action
-from crm.selectors.organisations import Organisation, OrganisationPage, organisation_of, organisations_page
+from crm.selectors.organisations import OrganisationPage, organisation_of, organisations_page
 from crm.services.audit import record_reading_on
 
 WHAT: Final = "organisations"

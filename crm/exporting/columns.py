@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from crm.importing.columns import FIELDS
 from crm.importing.custom_columns import CUSTOM
-from crm.models import Company, CustomField, Deal, FieldSubject, FieldType, Lead, LeadType
+from crm.models import Company, CustomField, Deal, FieldSubject, FieldType, Lead, LeadType, Task
 from crm.models.custom_values import Value
+from crm.models.organisation_figures import Organisation
 
 BETWEEN: Final = ", "  # tags or choices in a cell; no tag has a comma
+TAGS: Final = "listed_tags"  # the attribute of an exported row that has its tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,16 @@ def deal_columns(company: Company, keys: Sequence[str] = (), *, with_archived: b
     return _chosen([*_DEAL, *custom, *_DEAL_TIMES], keys)
 
 
+def task_columns(company: Company, keys: Sequence[str] = ()) -> list[ExportColumn]:
+    """The columns for these keys of the list of tasks, in that order, or all columns."""
+    return _chosen(_TASK, keys)
+
+
+def organisation_columns(company: Company, keys: Sequence[str] = ()) -> list[ExportColumn]:
+    """The columns for these keys of the list of organisations, in that order, or all columns."""
+    return _chosen(_ORGANISATION, keys)
+
+
 def _chosen(columns: Sequence[ExportColumn], keys: Sequence[str]) -> list[ExportColumn]:
     """Those for the keys. A key that no column has is left out: its custom field may have been removed."""
     return [column for key in keys for column in columns if column.of == key] if keys else [*columns]
@@ -79,12 +91,21 @@ def _custom_value(field: CustomField, value: Value | None) -> object:
     return value
 
 
-def _owner(row: Lead | Deal) -> str:
+def _owner(row: Lead | Deal | Task) -> str:
     return str(row.owner or "")
 
 
+def _of_person(name: str) -> Callable[[Task], object]:
+    """Reads the attribute of the lead that a task is about, directly or through its deal; nothing without one."""
+    return lambda task: getattr(task.person, name, None)
+
+
+def _sums(organisation: Organisation) -> str:
+    return BETWEEN.join(f"{amount} {currency}" for currency, amount in organisation.sums)
+
+
 def _tags(row: Lead | Deal) -> str:
-    return BETWEEN.join(tag.name for tag in row.tags.all())
+    return BETWEEN.join(tag.name for tag in getattr(row, TAGS))
 
 
 _LEAD: Final = (
@@ -129,3 +150,32 @@ _TIMES: Final = (
 )
 # On the page of deals, "created" is the key of another column.
 _DEAL_TIMES: Final = tuple(replace(column, of="") for column in _TIMES)
+_TASK: Final = (
+    ExportColumn("Task number", attrgetter("pk")),
+    ExportColumn("Task", attrgetter("title"), "task"),
+    ExportColumn("Kind", lambda task: task.get_kind_display(), "task"),
+    ExportColumn("Due", attrgetter("due_on"), "due"),
+    ExportColumn("Time", attrgetter("due_time"), "due"),
+    ExportColumn("Lead number", attrgetter("person_id")),
+    ExportColumn("Lead", _of_person("name"), "subject"),
+    ExportColumn("Organisation", _of_person("organisation"), "subject"),
+    ExportColumn("E-mail", _of_person("email")),
+    ExportColumn("Phone", _of_person("phone")),
+    ExportColumn("May be shared", _of_person("share_with_ad_platforms")),
+    ExportColumn("Deal number", attrgetter("deal_id")),
+    ExportColumn("Deal", lambda task: task.deal.title if task.deal else None, "subject"),
+    ExportColumn("Owner", _owner),
+    ExportColumn("Reminder", attrgetter("reminder")),
+    ExportColumn("Done", attrgetter("done_at"), "done"),
+    *_DEAL_TIMES,
+)
+# Of a very large one, the leads are counted as far as on its page, and the deals are those of its newest leads.
+_ORGANISATION: Final = (
+    ExportColumn("Organisation", attrgetter("name"), "organisation"),
+    ExportColumn("Leads", attrgetter("counted_up_to"), "leads"),
+    ExportColumn("Has more leads", lambda organisation: not organisation.is_counted, "leads"),
+    ExportColumn("Open deals", attrgetter("deal_count"), "deals"),
+    ExportColumn("Amount", _sums, "amount"),
+    ExportColumn("Last activity", attrgetter("last_activity_at"), "activity"),
+    ExportColumn("Number of the oldest lead", attrgetter("first_lead_id")),
+)

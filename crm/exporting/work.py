@@ -15,7 +15,8 @@ from django.utils import timezone
 from crm.exporting import archive, lists
 from crm.exporting.cells import as_csv, as_json
 from crm.exporting.spreadsheets import pack
-from crm.models import DataExport, ExportFormat, ExportKind, ExportPart, ExportState, Membership
+from crm.models import ApiKey, DataExport, ExportFormat, ExportKind, ExportPart, ExportState, Membership
+from crm.models.contribution import Author
 from crm.models.time_limits import TOO_SLOW, timed_out_too_often
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 FAILED: Final = "Something went wrong on our side. Export again, or ask your operator to check the log."
 NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer export this."
+KEY_NO_LONGER_ALLOWED: Final = "The API key that asked for it no longer works, or may no longer export this."
 
 
 def advance(pk: int) -> bool:
@@ -54,7 +56,8 @@ def _write_chunk(pk: int) -> bool:
         if data_export is None:
             return False
         if not _may_go_on(data_export):
-            return DataExport.objects.filter(pk=pk).end_without_file(ExportState.FAILED, NO_LONGER_ALLOWED)
+            problem = KEY_NO_LONGER_ALLOWED if data_export.api_key_id else NO_LONGER_ALLOWED
+            return DataExport.objects.filter(pk=pk).end_without_file(ExportState.FAILED, problem)
         with timezone.override(data_export.company.time_zone), statements_may_take(LONG_SECONDS):
             _write(data_export)
             data_export.timeouts = 0
@@ -63,10 +66,14 @@ def _write_chunk(pk: int) -> bool:
 
 
 def _may_go_on(data_export: DataExport) -> bool:
-    """False if the person has been deactivated or has another role by now, or the company was switched off."""
-    members = Membership.objects.for_company(data_export.company_id).active().of_open_companies()
-    member = members.filter(user=data_export.made_by_id).first()
-    return member is not None and member.may(data_export.needs)
+    """False if the person or key has been deactivated or has another role by now, or the company was switched off."""
+    author: Author | None
+    if data_export.api_key_id is not None:
+        author = ApiKey.objects.active().filter(pk=data_export.api_key_id).first()
+    else:
+        members = Membership.objects.for_company(data_export.company_id).active().of_open_companies()
+        author = members.filter(user=data_export.made_by_id).first()
+    return author is not None and author.may(data_export.needs)
 
 
 def _write(data_export: DataExport) -> None:

@@ -1,22 +1,31 @@
 """What an export of a list holds, and in which format."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from django import forms
 
-from crm.models import ExportFormat
+from crm.models import ExportFormat, ExportKind
 
 SHOWN, ALL = "shown", "all"
 FORMATS: Final = [
     (ExportFormat.CSV.value, "CSV, for other programs and for importing it again"),
     (ExportFormat.XLSX.value, "XLSX, for Excel and other spreadsheets"),
 ]
-COLUMNS: Final = [
-    (SHOWN, "The columns of the list"),
-    (ALL, "All columns, with e-mail, phone, consent, tags and custom fields"),
-]
+OF_PEOPLE: Final = "e-mail, phone, consent, tags and custom fields"
+MORE: Final[Mapping[str, str]] = {
+    ExportKind.LEADS: OF_PEOPLE,
+    ExportKind.DEALS: OF_PEOPLE,
+    ExportKind.TASKS: "the e-mail and phone of the lead, and times",
+    ExportKind.ORGANISATIONS: "the number of the oldest lead",
+}
 
 
 class ExportForm(forms.Form):
     format = forms.ChoiceField(choices=FORMATS, widget=forms.RadioSelect, initial=ExportFormat.CSV)
-    columns = forms.ChoiceField(choices=COLUMNS, widget=forms.RadioSelect, initial=SHOWN)
+    columns = forms.ChoiceField(widget=forms.RadioSelect, initial=SHOWN)
+
+    def __init__(self, *args: Any, kind: ExportKind, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        columns: Any = self.fields["columns"]
+        columns.choices = [(SHOWN, "The columns of the list"), (ALL, f"All columns, with {MORE[kind]}")]

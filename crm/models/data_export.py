@@ -1,4 +1,4 @@
-"""Exports: files of leads, of deals or of a whole company, written in the background and kept for a day.
+"""Exports: files of a list or of a whole company, written in the background and kept for a day.
 
 A file is stored in parts, compressed: web servers and workers may be on different machines, and an erasure reaches it.
 """
@@ -14,8 +14,9 @@ from django.db.models.functions import Now
 from django.utils.timezone import localdate
 
 from crm.models.company import Company
+from crm.models.contribution import Author
 from crm.models.key_selection import KeySelection
-from crm.models.people import Membership
+from crm.models.people import ApiKey, Membership, User
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.time_limits import TimeLimited
@@ -28,6 +29,8 @@ class ExportKind(models.TextChoices):
 
     LEADS = "leads", "Leads"
     DEALS = "deals", "Deals"
+    TASKS = "tasks", "Tasks"
+    ORGANISATIONS = "organisations", "Organisations"
     COMPANY = "company", "Whole company"
 
 
@@ -50,11 +53,6 @@ class ExportState(models.TextChoices):
 
 
 AT_WORK: Final = (ExportState.WRITING, ExportState.PACKING)
-NEEDED_FOR: Final = {
-    ExportKind.LEADS: Action.EXPORT_LEADS,
-    ExportKind.DEALS: Action.EXPORT_LEADS,
-    ExportKind.COMPANY: Action.MANAGE_COMPANY,
-}
 
 
 class DataExportQuerySet(CompanyQuerySet["DataExport"]):
@@ -75,16 +73,20 @@ class DataExportQuerySet(CompanyQuerySet["DataExport"]):
         """Those that have not expired, whether or not the housekeeping has deleted the others yet."""
         return self.filter(Q(finished_at=None) | Q(finished_at__gt=Now() - KEPT_FOR))
 
-    def open_to(self, membership: Membership) -> Self:
-        """The member's own; for those who manage the company, everyone's."""
-        own = self.for_company(membership.company)
-        if membership.may(Action.MANAGE_COMPANY):
-            return own
-        return own.filter(made_by=membership.user).exclude(kind=ExportKind.COMPANY)
+    def by(self, author: Author) -> Self:
+        """Those that this member or this key has asked for."""
+        own = self.for_company(author.company)
+        return own.filter(made_by=author.user) if isinstance(author, Membership) else own.filter(api_key=author)
+
+    def open_to(self, author: Author) -> Self:
+        """The member's or the key's own; for those who manage the company, everyone's."""
+        if author.may(Action.MANAGE_COMPANY):
+            return self.for_company(author.company)
+        return self.by(author).exclude(kind=ExportKind.COMPANY)
 
 
 class DataExport(TimeLimited):
-    """A file that someone has asked for, and how far the work on it has come.
+    """A file that someone has asked for, `made_by` or `api_key`, and how far the work on it has come.
 
     `columns` are the keys of the columns of the file that is written, which all of its rows have. `reached` counts
     rows, of `row_count`. A worker continues after the row `after` of the file `file`: both are 0 except in an archive.
@@ -92,8 +94,11 @@ class DataExport(TimeLimited):
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="data_exports", db_index=False)
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
-    kind = models.CharField(max_length=10, choices=ExportKind.choices)
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
+    kind = models.CharField(max_length=20, choices=ExportKind.choices)
     format = models.CharField(max_length=4, choices=ExportFormat.choices)
     state = models.CharField(max_length=10, choices=ExportState.choices, default=ExportState.WRITING)
     problem = models.CharField(max_length=300, blank=True, default="", db_default="")  # why it failed, in a sentence
@@ -112,11 +117,25 @@ class DataExport(TimeLimited):
 
     class Meta:
         ordering = ["-pk"]
-        constraints = [models.UniqueConstraint(fields=["company", "id"], name="data_export_of_company")]
-        indexes = [models.Index(fields=["state"], name="exports_at_work", condition=Q(state__in=AT_WORK))]
+        constraints = [
+            models.UniqueConstraint(fields=["company", "id"], name="data_export_of_company"),
+            models.CheckConstraint(
+                condition=Q(made_by=None, api_key__isnull=False) | Q(made_by__isnull=False, api_key=None),
+                name="data_export_by_person_or_key",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state"], name="exports_at_work", condition=Q(state__in=AT_WORK)),
+            models.Index(fields=["api_key"], name="exports_by_api_key", condition=Q(api_key__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"Export {self.pk}"
+
+    @property
+    def author(self) -> User | ApiKey | None:
+        """The person or key that has asked for it."""
+        return self.made_by or self.api_key
 
     @property
     def is_at_work(self) -> bool:
@@ -129,7 +148,7 @@ class DataExport(TimeLimited):
     @property
     def needs(self) -> Action:
         """What one has to be allowed to do, to make it and to download it."""
-        return NEEDED_FOR[ExportKind(self.kind)]
+        return Action.MANAGE_COMPANY if self.kind == ExportKind.COMPANY else Action.EXPORT_LEADS
 
     @property
     def file_name(self) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import Final
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from django.http import StreamingHttpResponse
 from django.utils.timezone import localtime
 
 from crm.exporting import archive
 from crm.models import DataExport, ExportFormat, ExportPart, Membership
+from crm.selectors.downloads import in_time, streamed, take_place
 
 LISTED: Final = 50
 README: Final = "README.txt"
@@ -24,7 +26,19 @@ class FileGone(Exception):
 
 def exports_of(membership: Membership) -> list[DataExport]:
     """The exports that the member may see, the newest first. One query."""
-    return list(DataExport.objects.open_to(membership).kept().select_related("made_by")[:LISTED])
+    return list(DataExport.objects.open_to(membership).kept().select_related("made_by", "api_key")[:LISTED])
+
+
+def download_of(data_export: DataExport) -> StreamingHttpResponse:
+    """The response with the file. Raises TooOften if the company downloads too many at a time."""
+    place = take_place(data_export.company_id)
+    return streamed(
+        in_time(content_of(data_export)),
+        place,
+        name=data_export.file_name,
+        content_type=CONTENT_TYPES[ExportFormat(data_export.format)],
+        size=None if data_export.format == ExportFormat.ZIP else data_export.size,
+    )
 
 
 def content_of(data_export: DataExport) -> Iterator[bytes]:

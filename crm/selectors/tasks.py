@@ -12,6 +12,7 @@ from crm.models import Company, Deal, Lead, Membership, Task
 from crm.models.task import IN_ORDER
 
 SUBJECTS = ("lead", "deal__lead")
+COLUMNS = ("task", "due", "subject", "done")  # of an export
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,13 @@ from crm.models import (
     ExportState,
     Membership,
 )
+from crm.models.contribution import Author
 from crm.models.key_selection import packed_keys
 from crm.services import audit, background, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_A_TIME: Final = 2  # of a company
-KEPT_AT_MOST: Final = 10  # of a member
+KEPT_AT_MOST: Final = 10  # of a member or a key
 CHUNKS_AT_ONCE: Final = 3  # of an export that is written while its member waits
 NOTHING: Final = "There is nothing to export: no row matches these filters."
 BUSY: Final = f"Your company is making {AT_A_TIME} exports at the moment. Wait until one is done, or cancel it."
@@ -37,20 +38,20 @@ ERASED_SINCE: Final = "Someone who may be in this file has been erased. Export a
 
 def export_list(
     *,
-    membership: Membership,
+    author: Author,
     kind: ExportKind,
     file_format: ExportFormat,
     keys: Iterable[int],
     columns: Sequence[str],
     filters: Sequence[str],
 ) -> DataExport:
-    """Export the leads or deals with these ids, in their order. A short file is written at once, others by a worker.
+    """Let a worker export the rows of a list that have these ids, in their order.
 
     `columns` are keys of the list's columns, none for all columns; `filters` the names of those in use, for the audit
-    log. Raises ValidationError.
+    log. Raises ValidationError, and TooOften if the company asks too often.
     """
-    _check_rate(membership.company)
-    _refuse_if_busy(membership.company)
+    _check_rate(author.company)
+    _refuse_if_busy(author.company)
     with statements_may_take(LONG_SECONDS):
         packed, count = packed_keys(keys)
     if not count:
@@ -58,16 +59,16 @@ def export_list(
     if file_format == ExportFormat.XLSX and count > MAX_ROWS:
         raise ValidationError(TOO_LONG)
     details: audit.Details = {"columns": "shown" if columns else "all", "filters": list(filters)}
-    fixed = [column.key for column in lists.list_columns(kind, membership.company, columns)]
+    fixed = [column.key for column in lists.list_columns(kind, author.company, columns)]
     new = DataExport(kind=kind, format=file_format, row_count=count, columns=fixed)
     with transaction.atomic():
-        _add(new, membership, details)
-        ExportSelection.objects.create(company=membership.company, data_export=new, keys=packed)
-    return _while_waiting(new)
+        _add(new, author, details)
+        ExportSelection.objects.create(company=author.company, data_export=new, keys=packed)
+    return new
 
 
 def export_company(*, membership: Membership) -> DataExport:
-    """Export all that the company has as a ZIP archive, in a worker if it is long. Raises ValidationError."""
+    """Let a worker export all that the company has as a ZIP archive. Raises ValidationError and TooOften."""
     _check_rate(membership.company)
     _refuse_if_busy(membership.company)
     with statements_may_take(LONG_SECONDS):
@@ -78,17 +79,19 @@ def export_company(*, membership: Membership) -> DataExport:
     return new
 
 
-def _add(new: DataExport, membership: Membership, details: audit.Details) -> None:
+def _add(new: DataExport, author: Author, details: audit.Details) -> None:
     """Add the export, with its entry in the audit log, unless there are too many."""
-    Company.objects.hold(membership.company_id)
-    _refuse_if_busy(membership.company)
-    new.company, new.made_by = membership.company, membership.user
+    Company.objects.hold(author.company_id)
+    _refuse_if_busy(author.company)
+    new.company = author.company
+    if isinstance(author, Membership):
+        new.made_by = author.user
+    else:
+        new.api_key = author
     new.save()
     details = {"what": new.get_kind_display().lower(), "format": new.format, "rows": new.row_count, **details}
-    audit.record(
-        company=membership.company, action=AuditAction.EXPORT, about=new, details=details, actor=membership.user
-    )
-    own = DataExport.objects.for_company(membership.company).filter(made_by=membership.user)
+    audit.record(company=author.company, action=AuditAction.EXPORT, about=new, details=details, actor=new.author)
+    own = DataExport.objects.by(author)
     oldest = own.exclude(pk=new.pk).order_by("-pk").values_list("pk", flat=True)[KEPT_AT_MOST - 1 :]
     own.filter(pk__in=list(oldest), finished_at__isnull=False).delete()
 
@@ -99,10 +102,7 @@ def _refuse_if_busy(company: Company) -> None:
 
 
 def _check_rate(company: Company) -> None:
-    try:
-        rate_limits.check("exports", company_id=company.pk, at_most=settings.EXPORTS_PER_MINUTE)
-    except rate_limits.TooOften as error:
-        raise ValidationError(str(error)) from None
+    rate_limits.check("exports", company_id=company.pk, at_most=settings.EXPORTS_PER_MINUTE)
 
 
 def cancel(*, data_export: DataExport) -> bool:
@@ -139,7 +139,8 @@ def forget_people(company_id: int) -> None:
         ExportPart.objects.filter(data_export__in=exports.values("pk")).delete()
 
 
-def _while_waiting(data_export: DataExport) -> DataExport:
+def write_if_short(*, data_export: DataExport) -> DataExport:
+    """Write a short file at once, for a member who waits; a worker writes the others."""
     if data_export.row_count <= CHUNKS_AT_ONCE * lists.CHUNK:
         while advance(data_export.pk):
             pass

@@ -22,8 +22,14 @@ from crm.selectors import data_exports as selector
 from crm.selectors.custom_fields import fields_in_use
 from crm.selectors.deal_list import COLUMNS, in_order
 from crm.selectors.leads import all_columns, order_of
+from crm.selectors.organisations import COLUMNS as ORGANISATION_COLUMNS
+from crm.selectors.organisations import oldest_leads
 from crm.selectors.saved_views import tabs_of
+from crm.selectors.tasks import COLUMNS as TASK_COLUMNS
+from crm.selectors.tasks import tasks_of
 from crm.services import data_exports
+from crm.services.rate_limits import TooOften
+from crm.services.searches import recall_search
 from crm.views.deals import filtered_deals
 from crm.views.downloads import download
 from crm.views.filtering import filters_in_use, list_address
@@ -45,7 +51,7 @@ class FilteredList:
 
     @property
     def noun(self) -> str:
-        return "lead" if self.kind == ExportKind.LEADS else "deal"
+        return self.kind.label.lower().removesuffix("s")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -86,23 +92,56 @@ def deal_export(request: MemberRequest) -> HttpResponse:
     return _export_page(request, rows)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.EXPORT_LEADS)
+def task_export(request: MemberRequest) -> HttpResponse:
+    """Export the member's tasks: the open ones or, with `?done=1`, the others."""
+    done = request.GET.get("done") == "1"
+    found = tasks_of(request.membership, done=done)
+    keys = found.values_list("pk", flat=True).iterator(chunk_size=10_000)
+    columns = TASK_COLUMNS if done else TASK_COLUMNS[:-1]
+    back = list_address("tasks", request.GET.urlencode())
+    rows = FilteredList(ExportKind.TASKS, found.order_by().count(), keys, columns, ["owner", "done"], back)
+    return _export_page(request, rows)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Action.EXPORT_LEADS)
+def organisation_export(request: MemberRequest) -> HttpResponse:
+    """Export the organisations that the search in the URL finds."""
+    text = recall_search(request.membership, request.GET.get("search", ""))
+    back = list_address("organisations", request.GET.urlencode())
+    if request.GET.get("search") and not text:
+        messages.error(request, BROKEN)
+        return redirect(back)
+    keys = list(oldest_leads(request.membership.company, text))
+    asked = filters_in_use(request, ())
+    return _export_page(
+        request, FilteredList(ExportKind.ORGANISATIONS, len(keys), keys, ORGANISATION_COLUMNS, asked, back)
+    )
+
+
 def _export_page(request: MemberRequest, rows: FilteredList) -> HttpResponse:
-    form = ExportForm(request.POST or None)
+    form = ExportForm(request.POST or None, kind=rows.kind)
     if not form.is_valid():
         return render(request, "crm/data_exports/list_form.html", {"form": form, "rows": rows})
     try:
         made = data_exports.export_list(
-            membership=request.membership,
+            author=request.membership,
             kind=rows.kind,
             file_format=ExportFormat(form.cleaned_data["format"]),
             keys=rows.keys,
             columns=rows.columns if form.cleaned_data["columns"] == SHOWN else (),
             filters=rows.filters,
         )
-    except ValidationError as error:
-        messages.error(request, error.message)
+    except (ValidationError, TooOften) as refusal:
+        messages.error(request, _why(refusal))
         return redirect(rows.page)
-    return _to_exports(made)
+    return _to_exports(data_exports.write_if_short(data_export=made))
+
+
+def _why(refusal: ValidationError | TooOften) -> str:
+    return str(refusal.message if isinstance(refusal, ValidationError) else refusal)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -113,8 +152,8 @@ def company_export(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             return _to_exports(data_exports.export_company(membership=request.membership))
-        except ValidationError as error:
-            messages.error(request, error.message)
+        except (ValidationError, TooOften) as refusal:
+            messages.error(request, _why(refusal))
             return redirect("data_exports")
     return render(request, "crm/data_exports/company.html", {"files": archive.FILES})
 
@@ -144,14 +183,7 @@ def export_download(request: MemberRequest, pk: int) -> HttpResponseBase:
     if not data_export.is_ready:
         messages.error(request, "This file is not ready, or no longer there.")
         return redirect("data_exports")
-    return download(
-        request,
-        selector.content_of(data_export),
-        name=data_export.file_name,
-        content_type=selector.CONTENT_TYPES[ExportFormat(data_export.format)],
-        size=None if data_export.format == ExportFormat.ZIP else data_export.size,
-        back_to="data_exports",
-    )
+    return download(request, data_export, back_to="data_exports")
 
 
 @require_POST

@@ -10,10 +10,11 @@ from crm.forms.organisations import RenameForm, SuggestionsForm
 from crm.models import Deal, Lead
 from crm.models.bidi import without_bidi_controls
 from crm.models.organisation import organisation_key
+from crm.models.organisation_figures import Organisation
 from crm.models.roles import Action
 from crm.selectors import timeline
 from crm.selectors.keyset import ByFields, page_of
-from crm.selectors.organisations import Organisation, names_like, organisation_of, organisations_page
+from crm.selectors.organisations import names_like, organisation_of, organisations_page
 from crm.services.editing import ChangedMeanwhile
 from crm.services.organisations import RenameRefused, leads_joined, leads_to_rename, rename_organisation
 from crm.services.searches import recall_search

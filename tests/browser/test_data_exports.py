@@ -35,9 +35,10 @@ def exports_in_each_state(admin: Membership) -> list[DataExport]:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(page: Page, admin: Membership, size: Any) -> None:
-    make_lead(admin.company)
+    make_lead(admin.company, organisation="Harbour & Sons")
     sign_in(page, admin)
-    for address in (f"{reverse('lead_export')}?sort=name", reverse("deal_export"), EXPORTS):
+    lists_of_pages = [reverse(f"{noun}_export") for noun in ("deal", "task", "organisation")]
+    for address in (f"{reverse('lead_export')}?sort=name", *lists_of_pages, reverse("organisations"), EXPORTS):
         open_page(page, address, size)
         assert_fit_to_use(page)
     for made in exports_in_each_state(admin):

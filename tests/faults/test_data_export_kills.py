@@ -27,7 +27,7 @@ def test_an_export_that_is_killed_twice_has_each_lead_once_in_its_order(world) -
     expected = list(Lead.objects.order_by("-pk").values_list("first_name", flat=True))
 
     made = data_exports.export_list(
-        membership=member, kind=ExportKind.LEADS, file_format=ExportFormat.CSV, keys=keys, columns=["name"], filters=[]
+        author=member, kind=ExportKind.LEADS, file_format=ExportFormat.CSV, keys=keys, columns=["name"], filters=[]
     )
     world.start_worker()
     for share in (0.3, 0.8):

@@ -9,6 +9,7 @@ from crm.models import (
     ApiKey,
     Attachment,
     CrmEvent,
+    DataExport,
     Deal,
     Lead,
     LeadDuplicate,
@@ -40,6 +41,7 @@ TIES = {
     ("crm_attachment", "deal_id"): Deal,
     ("crm_attachment", "note_id"): Note,
     ("crm_attachment", "api_key_id"): ApiKey,
+    ("crm_dataexport", "api_key_id"): ApiKey,
     ("crm_leadmerge", "kept_id"): Lead,
     ("crm_leadmerge", "gone_id"): Lead,
     ("crm_leadduplicate", "first_id"): Lead,
@@ -77,7 +79,8 @@ def fill(company):
     LeadDuplicate.objects.create(company=company, first=lead, second=lead, reason="name")
     LostReason.objects.create(company=company, name="Price")
     Task.objects.create(company=company, title="Call", due_on="2026-03-10")
-    ApiKey.objects.issue(company=company, role="sales", name="Nightly import")
+    key, _ = ApiKey.objects.issue(company=company, role="sales", name="Nightly import")
+    DataExport.objects.create(company=company, api_key=key, kind="leads", format="csv", row_count=1)
     assert ConversionEvent.objects.for_company(company).get().deal is not None
     Attempt.objects.create(company=company, rule=rule, linkedin_id="1", api_version="202609")
     Backfill.objects.create(company=company, rule=rule, since=Now(), until=Now())

@@ -203,6 +203,8 @@ ROWS: dict[str, Row] = {
     "lead_import_bad_rows": _do(Action.IMPORT_LEADS, "lead_import"),
     "lead_export": _form(Action.EXPORT_LEADS, body=_export),
     "deal_export": _form(Action.EXPORT_LEADS, body=_export),
+    "task_export": _form(Action.EXPORT_LEADS, body=_export),
+    "organisation_export": _form(Action.EXPORT_LEADS, body=_export),
     "data_exports": _see(Action.EXPORT_LEADS),
     "data_export_download": _see(Action.EXPORT_LEADS, "data_export"),
     "data_export_cancel": _do(Action.EXPORT_LEADS, "data_export"),
@@ -306,6 +308,18 @@ ROWS: dict[str, Row] = {
     "api-bulk-change-detail": _see(Action.EDIT_LEADS, "bulk_change"),
     "api-bulk-change-preview": _do(Action.EDIT_LEADS, body=_bulk_change),
     "api-bulk-change-cancel": _do(Action.EDIT_LEADS, "bulk_change"),
+    "api-data-export-list": Row(
+        {"GET": Action.EXPORT_LEADS, "POST": Action.EXPORT_LEADS}, body=lambda world: {"kind": "leads", "format": "csv"}
+    ),
+    "api-data-export-detail": Row({"GET": Action.EXPORT_LEADS, "DELETE": Action.EXPORT_LEADS}, "data_export"),
+    "api-data-export-content": _see(Action.EXPORT_LEADS, "data_export"),
+    "api-data-export-cancel": _do(Action.EXPORT_LEADS, "data_export"),
+    "api-merge-list": _see(Action.EDIT_LEADS),
+    "api-merge-detail": _see(Action.EDIT_LEADS, "merge"),
+    "api-merge-undo": _do(Action.EDIT_LEADS, "merge"),
+    "api-duplicate-list": _see(Action.EDIT_LEADS),
+    "api-duplicate-detail": _see(Action.EDIT_LEADS, "lead_duplicate"),
+    "api-duplicate-dismiss": _do(Action.EDIT_LEADS, "lead_duplicate"),
     # A view of others: tests/crm/api/test_saved_views.py
     "api-saved-view-list": Row({"GET": Action.SEE_LEADS, "POST": Action.EDIT_LEADS}, body=lambda world: VIEW),
     "api-saved-view-detail": Row(

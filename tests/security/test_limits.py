@@ -8,8 +8,8 @@ from django.urls import reverse
 from capi.models import ConversionEvent
 from crm.models import AuditEntry
 from crm.models.roles import Role
+from crm.selectors import downloads
 from crm.services import rate_limits
-from crm.views import downloads
 from tests.conftest import join
 
 pytestmark = pytest.mark.django_db

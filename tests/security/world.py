@@ -148,7 +148,9 @@ def _fill(world: World, number: str) -> None:
     BulkSelection.objects.create(company=company, bulk_change=bulk_change, keys=packed_keys([lead.pk])[0])
     with acting_as(None, history_only=True):
         merged = Lead.objects.create(company=company, first_name=mark, last_name=f"{mark}ssen", merged_into=lead)
-    LeadMerge.objects.create(company=company, kept=lead, gone=merged, before={"title": f"{mark} seller"}, written={})
+    merge = LeadMerge.objects.create(
+        company=company, kept=lead, gone=merged, before={"title": f"{mark} seller"}, written={}
+    )
     pair = LeadDuplicate.objects.create(company=company, first=lead, second=merged, reason="name")
     view = SavedView.objects.create(company=company, owner=owner, name=f"{mark} view", is_shared=True)
     audit.record(company=company, action=AuditAction.RULE_CREATED, about=rule, actor=world.members[Role.ADMIN].user)
@@ -165,6 +167,7 @@ def _fill(world: World, number: str) -> None:
         "organisation": "".join(f"~{byte:02x}" for byte in lead.organisation.encode()),
         "lead_source": source.pk, "lead_type": LeadType.objects.for_company(company)[0].pk,
         "pipeline": pipeline.pk, "lost_reason": reason.pk, "lead_duplicate": pair.pk,
+        "merge": merge.pk,
     }  # fmt: skip
 
 

@@ -7,6 +7,9 @@ from crm.api.attachments import FileSerializer
 from crm.api.bulk_change_bodies import AskedChangeSerializer, BulkChangeSerializer, ConfirmedChangeSerializer
 from crm.api.custom_fields import CustomFieldSerializer
 from crm.api.deals import DealSerializer
+from crm.api.duplicates import LeadDuplicateSerializer
+from crm.api.export_bodies import AskedExportSerializer, DataExportSerializer
+from crm.api.merges import LeadMergeSerializer
 from crm.api.notes import NoteSerializer
 from crm.api.saved_views import SavedViewSerializer
 from crm.api.serializers import LeadSerializer, TaskSerializer
@@ -48,6 +51,10 @@ WRITABLE = {
     AskedChangeSerializer: {"kind", "target", "leads", "filters"},
     ConfirmedChangeSerializer: {"kind", "target", "leads", "filters", "confirm"},
     BulkChangeSerializer: set(),
+    AskedExportSerializer: {"kind", "format", "filters", "sort", "columns"},
+    DataExportSerializer: set(),
+    LeadMergeSerializer: set(),
+    LeadDuplicateSerializer: set(),
     SavedViewSerializer: {"name", "filters", "sort", "columns", "is_shared"},
     ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
     ConversionEventDetailSerializer: set(),

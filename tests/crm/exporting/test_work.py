@@ -1,5 +1,6 @@
 """The work on exports: by any number of workers, of which any may die at any moment."""
 
+import gc
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -170,6 +171,31 @@ def test_a_chunk_of_many_rows_takes_as_many_queries_as_one_of_a_few(
         return len(captured)
 
     assert queries(1) == queries(5)
+
+
+@pytest.mark.parametrize("page", ["lead_export", "deal_export"])
+def test_the_rows_of_a_chunk_are_freed_without_a_garbage_collection(
+    client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """A worker collects rarely, and would keep those of dozens of chunks until then."""
+    monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
+    monkeypatch.setattr(lists, "CHUNK", 20)
+    tag = Tag.objects.create(company=sales.company, name="VIP")
+    for _ in range(40):
+        deal = make_deal(make_lead(sales.company, owner=sales.user), owner=sales.user)
+        add_links(Lead, sales.company.pk, [(deal.lead_id, tag)])
+        add_links(Deal, sales.company.pk, [(deal.pk, tag)])
+    made = ask(client, page, columns="all")
+    work.advance(made.pk)  # what is loaded once, and kept
+    gc.collect()
+    gc.disable()
+    try:
+        assert work.advance(made.pk)
+        unreachable = gc.collect()
+    finally:
+        gc.enable()
+
+    assert unreachable < 20
 
 
 def test_a_save_of_a_lead_waits_for_no_chunk(made: DataExport, sales: Membership) -> None:

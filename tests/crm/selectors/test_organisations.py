@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from crm.models import Lead, Stage
+from crm.models import Lead, Stage, organisation_figures
 from crm.selectors import organisations
 from crm.selectors.organisations import names_like, organisation_of, organisations_page
 from crm.services.erasure import erase_lead
@@ -173,7 +173,7 @@ def test_ten_at_most_are_suggested(company):
 
 
 def test_the_leads_of_a_large_organisation_are_not_counted_to_the_end(company, monkeypatch):
-    monkeypatch.setattr(organisations, "COUNTED_UP_TO", 3)
+    monkeypatch.setattr(organisation_figures, "COUNTED_UP_TO", 3)
     named(company, *["Large"] * 5, *["Small"] * 3)
 
     large, small = organisations_page(company).rows
@@ -183,7 +183,7 @@ def test_the_leads_of_a_large_organisation_are_not_counted_to_the_end(company, m
 
 
 def test_the_open_deals_of_a_large_organisation_are_those_of_its_newest_leads(company, monkeypatch):
-    monkeypatch.setattr(organisations, "COUNTED_UP_TO", 3)
+    monkeypatch.setattr(organisation_figures, "COUNTED_UP_TO", 3)
     for lead in named(company, *["Large"] * 5, *["Small"] * 3):
         make_deal(lead, amount="0.1")
 

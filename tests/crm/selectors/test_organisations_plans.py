@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 
 from crm.models import Company, Deal, Lead, Membership
+from crm.models.organisation_figures import COUNTED_UP_TO
 from crm.selectors.organisations import (
-    COUNTED_UP_TO,
     SEARCHED_AT_MOST,
     SUGGESTED_FROM,
     names_like,

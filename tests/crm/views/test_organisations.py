@@ -196,7 +196,7 @@ def test_the_deals_of_a_large_one_say_of_how_many_leads_they_are(client, company
     assert "of the newest" not in text_of(client.get(acme.organisation_url))
     assert "of the newest" not in text_of(client.get("/organisations/"))
 
-    monkeypatch.setattr("crm.selectors.organisations.COUNTED_UP_TO", 1)
+    monkeypatch.setattr("crm.models.organisation_figures.COUNTED_UP_TO", 1)
 
     assert "of the newest 1 lead" in " ".join(text_of(client.get(acme.organisation_url)).split())
     assert "of the newest leads" in text_of(client.get("/organisations/"))

@@ -1,0 +1,155 @@
+"""What a request for an export says, and what the answers about one have."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from django.utils import timezone
+from django_filters import FilterSet
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from crm.api.authentication import Caller
+from crm.api.fields import Text
+from crm.api.filters import TaskFilter
+from crm.api.list_filters import NO_FILTER, SEARCH, FilterRequest, ListFiltersField, check_filters, list_filter
+from crm.api.serializers import StrictBody
+from crm.forms.deal_filters import DealFilter
+from crm.forms.filters import filters_in_words
+from crm.models import DataExport, Deal, ExportFormat, ExportKind, FieldSubject, Lead, Task
+from crm.models.task import TaskQuerySet
+from crm.selectors import deal_list
+from crm.selectors.custom_fields import fields_in_use
+from crm.selectors.deals import search
+from crm.selectors.leads import COLUMNS, SORTABLE, all_columns, columns_of, order_of
+from crm.selectors.organisations import COLUMNS as ORGANISATION_COLUMNS
+from crm.selectors.organisations import oldest_leads
+from crm.selectors.tasks import COLUMNS as TASK_COLUMNS
+
+COLUMNS_AT_MOST: Final = 30
+KINDS: Final = [choice for choice in ExportKind.choices if choice[0] != ExportKind.COMPANY]
+FORMATS: Final = [choice for choice in ExportFormat.choices if choice[0] != ExportFormat.ZIP]
+FIXED: Final = [column.key for column in COLUMNS if column.is_fixed]
+NOT_SORTED: Final = "This list has one order: leave it out."
+SORTED: Final = "Choose one of: {}. A - in front of it sorts the other way round."
+
+Filters = Mapping[str, str]
+
+
+def _choose(choices: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    return {"invalid_choice": f"Choose one of: {', '.join(value for value, _ in choices)}."}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportableList:
+    """A list as a request may ask for it: the orders and columns to choose from, and the ids of its rows in order.
+
+    `keys` raises ValidationError for a filter that is none, or has no valid value.
+    """
+
+    sorts: Collection[str]
+    columns: Callable[[Caller], Sequence[str]]
+    keys: Callable[[Caller, Request, Filters, str], Iterable[int]]
+
+
+def _leads(caller: Caller, request: Request, filters: Filters, sort: str) -> Iterable[int]:
+    found = list_filter(caller, filters, Lead.objects.for_company(caller.company).current())
+    check_filters(found, filters, keeps_texts=True)
+    with timezone.override(caller.company.time_zone):
+        querysets = list(order_of(sort, caller.company).whole(found.qs))
+    return (pk for rows in querysets for pk in rows.values_list("pk", flat=True).iterator(chunk_size=10_000))
+
+
+def _deals(caller: Caller, request: Request, filters: Filters, sort: str) -> Iterable[int]:
+    found = DealFilter(dict(filters), queryset=Deal.objects.for_company(caller.company), request=FilterRequest(caller))
+    check_filters(found, filters, keeps_texts=True)
+    with timezone.override(caller.company.time_zone):
+        deals = search(found.qs, caller.company, filters.get(SEARCH, ""))
+    return deal_list.in_order(deals, caller.company, sort).values_list("pk", flat=True).iterator(chunk_size=10_000)
+
+
+def _tasks(caller: Caller, request: Request, filters: Filters, sort: str) -> Iterable[int]:
+    found = TaskFilter(dict(filters), queryset=Task.objects.for_company(caller.company), request=request)
+    if SEARCH in filters:
+        raise serializers.ValidationError({SEARCH: [NO_FILTER]})
+    check_filters(found, filters, keeps_texts=True)
+    tasks: TaskQuerySet = found.qs
+    return tasks.in_order().values_list("pk", flat=True).iterator(chunk_size=10_000)
+
+
+def _organisations(caller: Caller, request: Request, filters: Filters, sort: str) -> Iterable[int]:
+    check_filters(FilterSet(queryset=Lead.objects.none()), filters, keeps_texts=True)
+    return oldest_leads(caller.company, filters.get(SEARCH, ""))
+
+
+def _lead_columns(caller: Caller) -> Sequence[str]:
+    offered = all_columns(caller.company, fields_in_use(caller.company, FieldSubject.LEAD))
+    return [column.key for column in columns_of([column.key for column in offered], offered)]
+
+
+LISTS: Final[Mapping[str, ExportableList]] = {
+    ExportKind.LEADS: ExportableList(SORTABLE, _lead_columns, _leads),
+    ExportKind.DEALS: ExportableList(deal_list.ORDERS, lambda caller: [*deal_list.ORDERS], _deals),
+    ExportKind.TASKS: ExportableList((), lambda caller: TASK_COLUMNS, _tasks),
+    ExportKind.ORGANISATIONS: ExportableList((), lambda caller: ORGANISATION_COLUMNS, _organisations),
+}
+
+
+class AskedExportSerializer(StrictBody):
+    """Which list, and as which file. `filters`, `sort` and `columns` of leads are those of a saved view.
+
+    `columns` are keys of the columns on the page of the list: none for all that a file can have.
+    """
+
+    kind = serializers.ChoiceField(choices=KINDS, error_messages=_choose(KINDS))
+    format = serializers.ChoiceField(choices=FORMATS, error_messages=_choose(FORMATS))
+    filters = ListFiltersField(required=False)
+    sort = Text(required=False, allow_blank=True, max_length=20)
+    columns = serializers.ListField(child=Text(max_length=60), required=False, max_length=COLUMNS_AT_MOST)
+
+    def validate(self, attrs: Any) -> Any:
+        """Raise ValidationError unless the list has this order, these columns and these filters."""
+        request: Request = self.context["request"]
+        caller = cast(Caller, request.auth)
+        asked, filters, sort = LISTS[attrs["kind"]], attrs.get("filters", {}), attrs.get("sort", "")
+        if sort and sort.removeprefix("-") not in asked.sorts:
+            raise serializers.ValidationError(
+                {"sort": [SORTED.format(", ".join(asked.sorts)) if asked.sorts else NOT_SORTED]}
+            )
+        offered = asked.columns(caller)
+        if set(attrs.get("columns", ())) - set(offered):
+            raise serializers.ValidationError({"columns": [f"Choose from: {', '.join(offered)}."]})
+        try:
+            return {**attrs, "keys": asked.keys(caller, request, filters, sort)}
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({"filters": error.detail}) from error
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What the service wants to know."""
+        valid = self.validated_data
+        columns = dict.fromkeys(valid.get("columns", ()))
+        if columns and valid["kind"] == ExportKind.LEADS:
+            columns = {**dict.fromkeys(FIXED), **columns}  # as on the page, and so with a saved view's
+        return {
+            "kind": ExportKind(valid["kind"]),
+            "file_format": ExportFormat(valid["format"]),
+            "keys": valid["keys"],
+            "columns": [*columns],
+            "filters": filters_in_words(valid.get("filters", {})),
+        }
+
+
+class DataExportSerializer(serializers.ModelSerializer[DataExport]):
+    """An export. `reached` counts rows, of `row_count`; `size` is in bytes; `problem` says why it failed.
+
+    `made_by` is a user, null if a key has asked for it.
+    """
+
+    class Meta:
+        model = DataExport
+        fields = (
+            "id", "kind", "format", "state", "problem", "row_count", "reached", "size", "made_by", "created_at",
+            "finished_at", "kept_until",
+        )  # fmt: skip
+        read_only_fields = fields

@@ -1,0 +1,78 @@
+"""`/api/v1/merges/`: the merges of two leads of the last day, and their undo."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.api.filters import IdFilter
+from crm.api.schema import DETAIL
+from crm.api.viewsets import CompanyViewSet, Conflict
+from crm.models import LeadMerge
+from crm.models.lead_merge import UNDO_FOR
+from crm.models.roles import Action
+from crm.services.lead_merges import MergeRefused
+from crm.services.merge_undo import SeparatedLeads, undo_merge
+
+
+class LeadMergeSerializer(serializers.ModelSerializer[LeadMerge]):
+    """A merge of the lead `gone` into the lead `kept`. `merged_by` is a user, null if a key has merged them."""
+
+    class Meta:
+        model = LeadMerge
+        fields = ("id", "kept", "gone", "merged_by", "merged_at", "undo_until")
+        read_only_fields = fields
+
+
+class SeparatedLeadsSerializer(serializers.Serializer[SeparatedLeads]):
+    """The two leads again. `changed_since` has in words what was changed since the merge, and stays as it is now.
+
+    `opted_out_since`: the person has opted out since the merge, and neither lead is shared with ad platforms.
+    """
+
+    kept = serializers.IntegerField(source="kept.pk")
+    gone = serializers.IntegerField(source="gone.pk")
+    changed_since = serializers.ListField(child=serializers.CharField())
+    opted_out_since = serializers.BooleanField()
+
+
+class MergeFilter(filters.FilterSet):  # type: ignore[misc]
+    """`?kept=` and `?gone=`. An invalid value is a 400."""
+
+    kept, gone = IdFilter("kept"), IdFilter("gone")
+
+    class Meta:
+        model = LeadMerge
+        fields = ("kept", "gone")
+
+
+class LeadMergeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[LeadMerge]):
+    """The merges that can still be undone, newest first: those of the last day, until they are undone."""
+
+    queryset = LeadMerge.objects.all()
+    serializer_class = LeadMergeSerializer
+    filterset_class = MergeFilter
+    actions = dict.fromkeys(("list", "retrieve", "undo"), Action.EDIT_LEADS)
+
+    def get_queryset(self) -> QuerySet[LeadMerge]:
+        return super().get_queryset().filter(merged_at__gt=Now() - UNDO_FOR)
+
+    @extend_schema(request=None, responses={200: SeparatedLeadsSerializer, 409: DETAIL})
+    @action(detail=True, methods=["post"])
+    def undo(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Make the lead that is gone one of its own again, with what it had. The merge is a 404 from then on.
+
+        409 if one of the two has been merged into another lead since, or was erased.
+        """
+        merge: LeadMerge = self.get_object()
+        try:
+            separated = undo_merge(merge=merge)
+        except MergeRefused as refused:
+            raise Conflict(str(refused)) from refused
+        return Response(SeparatedLeadsSerializer(separated).data)

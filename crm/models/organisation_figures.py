@@ -1,0 +1,148 @@
+"""Organisations as their leads have them: one key after the other in an index, and what the leads of each come to.
+
+There are no rows of them. Each is a run of equal keys in one index, and a list goes from one key to the next in there:
+DISTINCT would read every lead.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection
+
+from crm.models.company import Company
+from crm.models.lead import Lead
+from crm.models.organisation import key_of_column
+from crm.models.steps import StageMeaning
+
+COUNTED_UP_TO: Final = 1_000  # leads of one organisation
+AFTER_ANY: Final = "\U0010ffff"  # behind whatever follows a prefix
+
+# The literals are the condition of the index. An erased lead has no organisation.
+OWN: Final = "FROM crm_lead WHERE company_id = %s AND organisation > '' AND merged_into_id IS NULL AND {key}"
+KEYS: Final = """
+WITH RECURSIVE found (key) AS (
+    SELECT (SELECT {key} {own} {first} %s {within} ORDER BY {key} {way} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {key} {own} {than} found.key {within} ORDER BY {key} {way} LIMIT 1)
+    FROM found WHERE found.key IS NOT NULL
+)
+SELECT key FROM found WHERE key IS NOT NULL LIMIT %s
+"""
+FIGURES: Final = """
+WITH asked (key) AS (VALUES {rows})
+SELECT key,
+    (SELECT id {own} = asked.key ORDER BY id LIMIT 1),
+    (SELECT organisation {own} = asked.key ORDER BY id LIMIT 1),
+    (SELECT count(*) FROM (SELECT 1 {own} = asked.key LIMIT {one_more}) AS newest),
+    (SELECT id FROM (SELECT id, updated_at {own} = asked.key ORDER BY id DESC LIMIT {at_most}) AS newest
+     ORDER BY updated_at DESC LIMIT 1)
+FROM asked
+"""
+# The first id of the newest leads, and not their ids: only PostgreSQL could join those to their key.
+OPEN_DEALS: Final = """
+WITH asked (key) AS (VALUES {rows}),
+newest (key, since) AS MATERIALIZED (
+    SELECT key, COALESCE((SELECT id {own} = asked.key ORDER BY id DESC LIMIT 1 OFFSET {at_most} - 1), 0) FROM asked
+)
+SELECT newest.key, deal.currency, count(*), sum(deal.amount)
+FROM newest
+JOIN (SELECT {key} AS key, id {own} > '') AS lead ON lead.key = newest.key AND lead.id >= newest.since
+JOIN crm_deal AS deal ON deal.lead_id = lead.id AND deal.company_id = %s
+JOIN crm_stage AS stage ON stage.id = deal.stage_id AND stage.meaning = '{open}'
+GROUP BY newest.key, deal.currency
+"""
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """What leads have in common that name the same organisation. It is called as the first of them is written.
+
+    `lead_count` stops at COUNTED_UP_TO + 1, and the last activity and the open deals are then those of the newest
+    leads. `sums` are those of the open deals, by currency. `first_lead_id` is that of the oldest one.
+    """
+
+    key: str
+    first_lead_id: int
+    name: str
+    lead_count: int
+    last_activity_at: datetime
+    deal_count: int = 0
+    sums: Sequence[tuple[str, Decimal]] = ()
+
+    @property
+    def is_counted(self) -> bool:
+        return self.lead_count <= COUNTED_UP_TO
+
+    @property
+    def counted_up_to(self) -> int:
+        return min(self.lead_count, COUNTED_UP_TO)
+
+
+def open_deals_of(company: Company, keys: Sequence[str]) -> "Mapping[str, OpenDeals]":
+    """The open deals of the newest COUNTED_UP_TO leads of each of these organisations, by key."""
+    found: defaultdict[str, OpenDeals] = defaultdict(OpenDeals)
+    for key, currency, count, total in asked(OPEN_DEALS, company, keys):
+        found[key].count += count
+        if total:
+            found[key].sums.append((currency, round(Decimal(str(total)), 2)))  # SQLite has no decimals
+    return found
+
+
+@dataclass
+class OpenDeals:
+    """How many there are, and their sums by currency."""
+
+    count: int = 0
+    sums: list[tuple[str, Decimal]] = field(default_factory=list)
+
+
+def described(company: Company, keys: Sequence[str], *, has_deals: bool = True) -> list[Organisation]:
+    """The organisations with these keys, in this order. Those that no lead has any more are left out."""
+    if not keys:
+        return []
+    figures = {row[0]: row[1:] for row in asked(FIGURES, company, keys) if row[3]}
+    latest = Lead.objects.for_company(company).filter(pk__in=[pk for *_, pk in figures.values()])
+    active_at = dict(latest.values_list("pk", "updated_at"))
+    deals = open_deals_of(company, keys) if has_deals else {}
+    none = OpenDeals()
+    described = ((key, *figures[key], deals.get(key, none)) for key in keys if key in figures)
+    return [
+        Organisation(key, first, name, count, active_at[pk], own.count, sorted(own.sums))
+        for key, first, name, count, pk, own in described
+        if pk in active_at
+    ]
+
+
+def asked(statement: str, company: Company, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The rows of a statement about these keys."""
+    rows = ", ".join(["(CAST(%s AS text))"] * len(keys))
+    sql = _sql(statement, rows=rows, at_most=COUNTED_UP_TO, one_more=COUNTED_UP_TO + 1, open=StageMeaning.OPEN)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*keys, *[company.pk] * (sql.count("%s") - len(keys))])
+        return list(cursor.fetchall())
+
+
+def _sql(statement: str, **parts: Any) -> str:
+    key = key_of_column(connection)
+    return statement.format(key=key, own=OWN.format(key=key), **parts)
+
+
+def next_keys(
+    company: Company, count: int, beginning: str = "", *, beyond: str = "", is_descending: bool = False
+) -> list[str]:
+    """The next keys after this one, or before it, of all or of those with this beginning."""
+    if is_descending:
+        way, than, first, start = "DESC", "<", "<", min(beyond, beginning + AFTER_ANY) if beginning else beyond
+        within, bound = ">=", beginning
+    else:
+        way, than, first, start = "ASC", ">", ">" if beyond >= beginning else ">=", max(beyond, beginning)
+        within, bound = "<", beginning + AFTER_ANY
+    within, bounds = (f"AND {key_of_column(connection)} {within} %s", [bound]) if beginning else ("", [])
+    with connection.cursor() as cursor:
+        sql = _sql(KEYS, first=first, than=than, within=within, way=way)
+        cursor.execute(sql, [company.pk, start, *bounds, company.pk, *bounds, count])
+        return [key for (key,) in cursor.fetchall()]

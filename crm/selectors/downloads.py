@@ -1,0 +1,58 @@
+"""Files that are streamed, so that they can be of any size: how many at a time of a company, and for how long."""
+
+import time
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
+from django.http import StreamingHttpResponse
+
+from crm.services import rate_limits
+
+# While a reader is behind, an export keeps a thread and a cursor (docs/decisions/slow-clients-cost-no-thread.md).
+AT_A_TIME: Final = 2  # of a company
+EXPORT_SECONDS: Final = 15 * 60
+
+P = TypeVar("P", str, bytes)
+
+
+class ReaderTooSlow(Exception):
+    """Ends an export. The web server closes the connection without the end of the file."""
+
+
+class _File:
+    """The pieces of a file. `close` also gives its place back if nobody has read one."""
+
+    def __init__(self, pieces: Iterator[str] | Iterator[bytes], place: str) -> None:
+        self._pieces, self._place = pieces, place
+
+    def __iter__(self) -> Iterator[str] | Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        rate_limits.leave_place(self._place)
+
+
+def take_place(company_id: int) -> str:
+    """The place of a download. Raises TooOften if the company has no more."""
+    return rate_limits.take_place("exports", company_id=company_id, places=AT_A_TIME, seconds=EXPORT_SECONDS)
+
+
+def streamed(
+    pieces: Iterator[str] | Iterator[bytes], place: str, *, name: str, content_type: str, size: int | None = None
+) -> StreamingHttpResponse:
+    """The response with this file, of `size` bytes if that is known. It gives its place back when it is closed."""
+    response = StreamingHttpResponse(_File(pieces, place), content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store"
+    if size is not None:
+        response["Content-Length"] = str(size)
+    return response
+
+
+def in_time(pieces: Iterator[P]) -> Iterator[P]:
+    """The pieces. Raises ReaderTooSlow once they have taken EXPORT_SECONDS."""
+    end = time.monotonic() + EXPORT_SECONDS
+    for piece in pieces:
+        if time.monotonic() > end:
+            raise ReaderTooSlow(f"The export took more than {EXPORT_SECONDS} seconds.")
+        yield piece
