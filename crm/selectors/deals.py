@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, Sum, Window
 from django.db.models.functions import RowNumber
@@ -13,12 +13,17 @@ from django.utils import timezone
 from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, Stage, StageMeaning
 from crm.models.deal import DealQuerySet
 from crm.models.search import is_unfindable, words_of
+from crm.models.validators import is_number
+from crm.selectors.keyset import ByFields
 from crm.selectors.tasks import TaskRow, next_tasks
 
-CARDS_PER_STAGE: Final = 50
+CARDS_PER_STAGE: Final = 50  # at first, and with each "Show more"
+SHOWN_AT_MOST: Final = 1_000  # in a column that is drawn again: a response to a move has all that were shown
 FOUND_AT_MOST: Final = 5_000  # by a search, whose keys are handed on
 CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
 LAST_CHANGED: Final = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
+BY_CHANGE: Final = ByFields(("updated_at",))  # the same, to read on from a position
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEventKind.DEAL_LOST))
 
 
@@ -81,6 +86,7 @@ class BoardColumn:
     stage: Stage
     currency: str  # the company's
     cards: list[BoardCard] = field(default_factory=list)
+    more: int = 0  # how many cards follow with the next "Show more"
     count: int = 0
     count_ever: int = 0
     sums: dict[str, Decimal] = field(default_factory=dict)
@@ -99,6 +105,16 @@ class BoardColumn:
     @property
     def is_cut(self) -> bool:
         return self.count_ever > len(self.cards)
+
+    @property
+    def end(self) -> str:
+        """Where its cards end, for `cards_after`: when the last one's deal was changed, and the deal's id.
+
+        Not the id alone: that deal may be moved to the top of another column, and reading on from there would begin
+        with what is shown already.
+        """
+        deal = self.cards[-1].deal
+        return f"{(deal.updated_at - EPOCH) // timedelta(microseconds=1)}.{deal.pk}"
 
     @property
     def total(self) -> Decimal | None:
@@ -148,23 +164,55 @@ class Board:
         return [column for column in self.columns if not column.is_closed]
 
 
-def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, *, is_searched: bool = False) -> Board:
+def board_of(
+    company: Company,
+    stages: Sequence[Stage],
+    deals: DealQuerySet,
+    *,
+    shown: Mapping[int, int] | None = None,
+    is_searched: bool = False,
+) -> Board:
     """The board with these of the company's deals, in five queries however many stages and deals there are.
 
-    An archived stage has a column while it has deals. `is_searched`: the deals are those that a search has found.
+    An archived stage has a column while it has deals. `shown`: how many cards a column has, by its stage's id, where
+    more than its first were shown. `is_searched`: the deals are those that a search has found.
     """
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
+    sizes = {pk: min(max((shown or {}).get(pk, 0), CARDS_PER_STAGE), SHOWN_AT_MOST) for pk in columns}
     parts, deals = deals, deals.filter(stage__in=columns)
     on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
-    shown = (
-        _ranked(company, deals.filter(on_board)) if is_searched else _first_of_each(company, columns.values(), parts)
-    )
-    _add_cards(company, columns, shown)
+    if is_searched:
+        _add_cards(company, columns, _ranked(company, deals.filter(on_board), sizes))
+    else:
+        _add_cards(company, columns, _first_of_each(company, columns.values(), parts, sizes))
     by_stage = deals.order_by().values_list("stage_id", "currency")
     counts = {"count_ever": Count("pk"), "count": Count("pk", filter=on_board)}
     for pk, currency, count_ever, count, total in by_stage.annotate(**counts, total=Sum("amount", filter=on_board)):
         columns[pk].add(currency, count=count, count_ever=count_ever, total=total)
+    for column in columns.values():
+        column.more = min(CARDS_PER_STAGE, column.count - len(column.cards)) if column.cards else 0
     return Board([column for column in columns.values() if column.stage.archived_at is None or column.count_ever])
+
+
+def cards_after(company: Company, stage: Stage, deals: DealQuerySet, end: Sequence[Any] | None) -> BoardColumn:
+    """The next cards of a column with these of the company's deals, from where it ended (`end_in`), or its first.
+
+    Without the column's counts and sums. Five queries, however long the column is.
+    """
+    column = BoardColumn(stage, company.currency)
+    # Twice as many, to know how many follow: ids, which are in the index of the order.
+    keys = [deal.pk for deal in BY_CHANGE.take(_of(column, company, deals).only("pk"), 2 * CARDS_PER_STAGE, beyond=end)]
+    _add_cards(company, {stage.pk: column}, Deal.objects.for_company(company).filter(pk__in=keys[:CARDS_PER_STAGE]))
+    column.more = len(keys[CARDS_PER_STAGE:])
+    return column
+
+
+def end_in(text: str) -> tuple[datetime, int] | None:
+    """A `BoardColumn.end` from a URL; None if it is none."""
+    moment, _, pk = text.partition(".")
+    if not (is_number(moment, digits=17) and is_number(pk)):
+        return None
+    return EPOCH + timedelta(microseconds=int(moment)), int(pk)
 
 
 def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> None:
@@ -178,24 +226,32 @@ def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: Deal
         columns[deal.stage_id].cards.append(card)
 
 
-def _first_of_each(company: Company, columns: Iterable[BoardColumn], deals: DealQuerySet) -> DealQuerySet:
+def _of(column: BoardColumn, company: Company, deals: DealQuerySet) -> DealQuerySet:
+    return deals.filter(_closed_lately(company) if column.is_closed else Q(), stage=column.stage)
+
+
+def _first_of_each(
+    company: Company, columns: Iterable[BoardColumn], deals: DealQuerySet, sizes: Mapping[int, int]
+) -> DealQuerySet:
     """The deals of each column's stage that were changed last.
 
     A query for each, all of them in one: ranked within their stages, PostgreSQL would sort every deal. Each is in a
     query of its own, as SQLite has no LIMIT in a part of a UNION.
     """
-    lately = _closed_lately(company)
-    rows = [deals.filter(lately if each.is_closed else Q(), stage=each.stage) for each in columns]
-    first = [each.order_by(*LAST_CHANGED).values("pk")[:CARDS_PER_STAGE] for each in rows]
+    rows = [(_of(each, company, deals), sizes[each.stage.pk]) for each in columns]
+    first = [each.order_by(*LAST_CHANGED).values("pk")[:size] for each, size in rows]
     own = Deal.objects.for_company(company).order_by()
     parts = [own.filter(pk__in=part).values("pk") for part in first]
     return own.filter(pk__in=parts[0].union(*parts[1:], all=True)) if parts else own.none()
 
 
-def _ranked(company: Company, deals: DealQuerySet) -> DealQuerySet:
+def _ranked(company: Company, deals: DealQuerySet, sizes: Mapping[int, int]) -> DealQuerySet:
     """As `_first_of_each`, if each query took long: a search would be done once more for every stage."""
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
-    ranked = deals.order_by().annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE)
+    is_shown = Q(rank__lte=CARDS_PER_STAGE)
+    for pk, size in sizes.items():
+        is_shown |= Q(stage=pk, rank__lte=size) if size > CARDS_PER_STAGE else Q()
+    ranked = deals.order_by().annotate(rank=by_change).filter(is_shown)
     return Deal.objects.for_company(company).filter(pk__in=ranked.values("pk"))
 
 
