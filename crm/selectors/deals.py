@@ -10,19 +10,25 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Q, Sum, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, Stage, StageMeaning
+from crm.models import Company, CrmEvent, CrmEventKind, Deal, Lead, Stage, StageMeaning, Tag
 from crm.models.deal import DealQuerySet
 from crm.models.search import is_unfindable, words_of
 from crm.models.validators import is_number
 from crm.selectors.keyset import ByFields
+from crm.selectors.tags import tags_of
 from crm.selectors.tasks import TaskRow, next_tasks
 
-CARDS_PER_STAGE: Final = 50  # at first, and with each "Show more"
+CARDS_PER_STAGE: Final = 25  # at first, and with each "Show more"
 SHOWN_AT_MOST: Final = 1_000  # in a column that is drawn again: a response to a move has all that were shown
 FOUND_AT_MOST: Final = 5_000  # by a search, whose keys are handed on
 CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
 LAST_CHANGED: Final = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
 BY_CHANGE: Final = ByFields(("updated_at",))  # the same, to read on from a position
+ON_A_CARD: Final = (
+    *("title", "amount", "currency", "expected_close", "created_at", "updated_at", "stage_id"),
+    *(f"lead__{name}" for name in ("first_name", "last_name", "email", "organisation", "erased_at")),
+    *(f"owner__{name}" for name in ("first_name", "last_name", "email", "username")),
+)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEventKind.DEAL_LOST))
 
@@ -64,6 +70,12 @@ class BoardCard:
     deal: Deal
     closed_on: date | None
     next_task: TaskRow | None = None
+    tags: Sequence[Tag] = ()
+
+    @property
+    def name(self) -> str:
+        """Whose deal it is: an organisation's or a person's."""
+        return self.deal.lead.organisation or self.deal.lead.name
 
     @property
     def close_date(self) -> date | None:
@@ -216,13 +228,14 @@ def end_in(text: str) -> tuple[datetime, int] | None:
 
 
 def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> None:
-    shown = list(deals.order_by(*LAST_CHANGED).select_related("lead", "owner").prefetch_related("tags"))
+    shown = list(deals.order_by(*LAST_CHANGED).select_related("lead", "owner").only(*ON_A_CARD))
     closed = CLOSINGS.filter(deal__in=[deal.pk for deal in shown if columns[deal.stage_id].is_closed])
     closed_at = dict(closed.order_by().values_list("deal_id").annotate(Max("occurred_at")))
     tasks = next_tasks(company, [deal for deal in shown if not columns[deal.stage_id].is_closed])
+    tags = tags_of(company, shown)
     for deal in shown:
         moment = closed_at.get(deal.pk)
-        card = BoardCard(deal, moment and timezone.localdate(moment), tasks.get(deal.pk))
+        card = BoardCard(deal, moment and timezone.localdate(moment), tasks.get(deal.pk), tags.get(deal.pk, ()))
         columns[deal.stage_id].cards.append(card)
 
 

@@ -141,6 +141,21 @@ def test_cards_that_follow_have_all_that_the_others_have(client_as, sales, seven
     assert "<html" not in text
 
 
+def test_the_select_on_each_card_is_that_of_its_deal(client_as, sales, company):
+    lead, stage = make_lead(company), Stage.objects.for_company(company).get(name="Discovery")
+    named = [make_deal(lead, title=title) for title in ("Plain", '"><b>\u202eBold', "&amp;")]
+
+    text = client_as(sales).get("/deals/").content.decode()
+
+    for deal, name in zip(named, ("Plain", "&quot;&gt;&lt;b&gt;Bold", "&amp;amp;"), strict=True):
+        card = text.split(f'id="deal-{deal.pk}"')[1].split("</li>")[0]
+        assert card.count(f'="/deals/{deal.pk}/move/"') == 2
+        assert card.count(f'"stage-{deal.pk}"') == 1
+        assert card.count(f'"stage-{deal.pk}-hint"') == 2
+        assert f'aria-label="Move {name} to"' in card
+        assert f'<option value="{stage.pk}" selected>' in card
+
+
 def test_without_scripts_the_same_link_leads_to_a_board_with_a_longer_column(client_as, sales, seven):
     client = client_as(sales)
 
