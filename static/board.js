@@ -39,7 +39,7 @@ function moveTo(card, move) {
 // there are, for whatever redraws the board: a response to a move or an undo, or loading the page again.
 
 document.addEventListener("htmx:afterSwap", ({ target: card, detail }) => {
-  const isFirst = detail.requestConfig.elt.matches("[data-more]") && document.activeElement === document.body;
+  const isFirst = detail.requestConfig?.elt.matches("[data-more]") && document.activeElement === document.body;
   if (isFirst) card.querySelector("a")?.focus();
 });
 

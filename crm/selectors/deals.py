@@ -19,7 +19,7 @@ from crm.selectors.tags import tags_of
 from crm.selectors.tasks import TaskRow, next_tasks
 
 CARDS_PER_STAGE: Final = 25  # at first, and with each "Show more"
-SHOWN_AT_MOST: Final = 1_000  # in a column that is drawn again: a response to a move has all that were shown
+FURTHER_AT_MOST: Final = 1_000  # in all columns together, when the board is drawn again with all that it showed
 FOUND_AT_MOST: Final = 5_000  # by a search, whose keys are handed on
 CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
 LAST_CHANGED: Final = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
@@ -190,7 +190,7 @@ def board_of(
     more than its first were shown. `is_searched`: the deals are those that a search has found.
     """
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
-    sizes = {pk: min(max((shown or {}).get(pk, 0), CARDS_PER_STAGE), SHOWN_AT_MOST) for pk in columns}
+    sizes = _sizes(columns, shown or {})
     parts, deals = deals, deals.filter(stage__in=columns)
     on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
     if is_searched:
@@ -202,7 +202,8 @@ def board_of(
     for pk, currency, count_ever, count, total in by_stage.annotate(**counts, total=Sum("amount", filter=on_board)):
         columns[pk].add(currency, count=count, count_ever=count_ever, total=total)
     for column in columns.values():
-        column.more = min(CARDS_PER_STAGE, column.count - len(column.cards)) if column.cards else 0
+        following = max(0, column.count - len(column.cards))  # the two are not read at the same moment
+        column.more = min(CARDS_PER_STAGE, following) if column.cards else 0
     return Board([column for column in columns.values() if column.stage.archived_at is None or column.count_ever])
 
 
@@ -225,6 +226,16 @@ def end_in(text: str) -> tuple[datetime, int] | None:
     if not (is_number(moment, digits=17) and is_number(pk)):
         return None
     return EPOCH + timedelta(microseconds=int(moment)), int(pk)
+
+
+def _sizes(stages: Iterable[int], shown: Mapping[int, int]) -> dict[int, int]:
+    """How many cards each column has, by its stage's id: the first ones, and further ones that were shown."""
+    left, sizes = FURTHER_AT_MOST, {}
+    for pk in stages:
+        further = min(max(shown.get(pk, 0) - CARDS_PER_STAGE, 0), left)
+        left -= further
+        sizes[pk] = CARDS_PER_STAGE + further
+    return sizes
 
 
 def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> None:

@@ -230,12 +230,15 @@ def test_each_column_keeps_how_much_it_shows(client_as, sales, company, seven):
     )
 
 
-def test_a_column_is_drawn_again_up_to_a_bound(client_as, sales, seven, monkeypatch):
-    monkeypatch.setattr(deals, "SHOWN_AT_MOST", 5)
+def test_further_cards_are_drawn_again_up_to_a_bound_for_all_columns(client_as, sales, company, seven, monkeypatch):
+    monkeypatch.setattr(deals, "FURTHER_AT_MOST", 4)
+    proposal = Stage.objects.for_company(company).get(name="Proposal")
+    for number in range(5):
+        make_deal(make_lead(company), title=f"Deal {number}", stage=proposal)
 
-    response = client_as(sales).get(f"/deals/?shown={seven.pk}.{'9' * 15}")
+    response = client_as(sales).get(f"/deals/?shown={proposal.pk}.{'9' * 15}&shown={seven.pk}.5")
 
-    assert len(titles(response, "Discovery")) == 5
+    assert [len(titles(response, name)) for name in ("Discovery", "Proposal")] == [5, 3]
 
 
 def test_cards_of_another_companys_stage_and_after_nonsense_are_not_found(client_as, sales, other_company, seven):
