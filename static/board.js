@@ -35,6 +35,29 @@ function moveTo(card, move) {
   if (focused) focused.focus({ preventScroll: true }); // a node that moves loses the focus
 }
 
+// Further cards of a column take the place of the link to them, and the first one its focus. The address keeps how many
+// there are, for whatever redraws the board: a response to a move or an undo, or loading the page again.
+
+document.addEventListener("htmx:afterSwap", ({ target: card, detail }) => {
+  const isFirst = detail.requestConfig?.elt.matches("[data-more]") && document.activeElement === document.body;
+  if (isFirst) card.querySelector("a")?.focus();
+});
+
+document.addEventListener("htmx:afterOnLoad", ({ target: cards, detail }) => {
+  const { more: stage } = detail.requestConfig.elt.dataset;
+  if (!stage || !detail.successful) return;
+  const url = new URL(location);
+  const others = url.searchParams.getAll("shown").filter((each) => !each.startsWith(`${stage}.`));
+  url.searchParams.delete("shown");
+  for (const each of [...others, `${stage}.${cards.querySelectorAll(".deal").length}`]) url.searchParams.append("shown", each);
+  history.replaceState(history.state, "", url);
+});
+
+// A form that was drawn before leads back to the board as it was then.
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (frame() && detail.parameters.next) detail.parameters.next = location.pathname + location.search;
+});
+
 // Dragging
 
 let press = null; // the pointer that is down on a card: its id, type, start and position, and the id of the card

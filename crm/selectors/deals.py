@@ -2,23 +2,34 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Count, F, Max, Q, Sum, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from crm.models import Company, CrmEvent, CrmEventKind, Deal, Stage, StageMeaning
+from crm.models import Company, CrmEvent, CrmEventKind, Deal, Stage, StageMeaning, Tag
 from crm.models.deal import DealQuerySet
 from crm.models.search import deal_matches
+from crm.models.validators import is_number
+from crm.selectors.keyset import ByFields
+from crm.selectors.tags import tags_of
 from crm.selectors.tasks import TaskRow, next_tasks
 
-CARDS_PER_STAGE: Final = 50
+CARDS_PER_STAGE: Final = 25  # at first, and with each "Show more"
+FURTHER_AT_MOST: Final = 1_000  # in all columns together, when the board is drawn again with all that it showed
 RANKED_AT_MOST: Final = 5_000  # of what a search has found; of more, each stage soon has its cards
 CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
 LAST_CHANGED: Final = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
+BY_CHANGE: Final = ByFields(("updated_at",))  # the same, to read on from a position
+ON_A_CARD: Final = (
+    *("title", "amount", "currency", "expected_close", "created_at", "updated_at", "stage_id"),
+    *(f"lead__{name}" for name in ("first_name", "last_name", "email", "organisation", "erased_at")),
+    *(f"owner__{name}" for name in ("first_name", "last_name", "email", "username")),
+)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEventKind.DEAL_LOST))
 
 
@@ -49,6 +60,12 @@ class BoardCard:
     deal: Deal
     closed_on: date | None
     next_task: TaskRow | None = None
+    tags: Sequence[Tag] = ()
+
+    @property
+    def name(self) -> str:
+        """Whose deal it is: an organisation's or a person's."""
+        return self.deal.lead.organisation or self.deal.lead.name
 
     @property
     def close_date(self) -> date | None:
@@ -71,6 +88,7 @@ class BoardColumn:
     stage: Stage
     currency: str  # the company's
     cards: list[BoardCard] = field(default_factory=list)
+    more: int = 0  # how many cards follow with the next "Show more"
     count: int = 0
     count_ever: int = 0
     sums: dict[str, Decimal] = field(default_factory=dict)
@@ -89,6 +107,16 @@ class BoardColumn:
     @property
     def is_cut(self) -> bool:
         return self.count_ever > len(self.cards)
+
+    @property
+    def end(self) -> str:
+        """Where its cards end, for `cards_after`: when the last one's deal was changed, and the deal's id.
+
+        Not the id alone: that deal may be moved to the top of another column, and reading on from there would begin
+        with what is shown already.
+        """
+        deal = self.cards[-1].deal
+        return f"{(deal.updated_at - EPOCH) // timedelta(microseconds=1)}.{deal.pk}"
 
     @property
     def total(self) -> Decimal | None:
@@ -138,12 +166,21 @@ class Board:
         return [column for column in self.columns if not column.is_closed]
 
 
-def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, *, is_searched: bool = False) -> Board:
-    """The board with these of the company's deals, in six queries at most, however many stages and deals there are.
+def board_of(
+    company: Company,
+    stages: Sequence[Stage],
+    deals: DealQuerySet,
+    *,
+    shown: Mapping[int, int] | None = None,
+    is_searched: bool = False,
+) -> Board:
+    """The board with these of the company's deals, in seven queries at most, however many stages and deals there are.
 
-    An archived stage has a column while it has deals. `is_searched`: the deals are those that a search has found.
+    An archived stage has a column while it has deals. `shown`: how many cards a column has, by its stage's id, where
+    more than its first were shown. `is_searched`: the deals are those that a search has found.
     """
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
+    sizes = _sizes(columns, shown or {})
     parts, deals = deals, deals.filter(stage__in=columns)
     on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
     by_stage = deals.order_by().values_list("stage_id", "currency")
@@ -151,44 +188,87 @@ def board_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, *, 
     for pk, currency, count_ever, count, total in by_stage.annotate(**counts, total=Sum("amount", filter=on_board)):
         columns[pk].add(currency, count=count, count_ever=count_ever, total=total)
     if is_searched and sum(column.count_ever for column in columns.values()) <= RANKED_AT_MOST:
-        _add_cards(company, columns, _ranked(company, deals.filter(on_board)))
+        _add_cards(company, columns, _ranked(company, deals.filter(on_board), sizes))
     else:
-        _add_cards(company, columns, _first_of_each(company, columns.values(), parts))
+        _add_cards(company, columns, _first_of_each(company, columns.values(), parts, sizes))
+    for column in columns.values():
+        following = max(0, column.count - len(column.cards))  # the two are not read at the same moment
+        column.more = min(CARDS_PER_STAGE, following) if column.cards else 0
     return Board([column for column in columns.values() if column.stage.archived_at is None or column.count_ever])
 
 
+def cards_after(company: Company, stage: Stage, deals: DealQuerySet, end: Sequence[Any] | None) -> BoardColumn:
+    """The next cards of a column with these of the company's deals, from where it ended (`end_in`), or its first.
+
+    Without the column's counts and sums. Five queries, however long the column is.
+    """
+    column = BoardColumn(stage, company.currency)
+    # Twice as many, to know how many follow: ids, which are in the index of the order.
+    keys = [deal.pk for deal in BY_CHANGE.take(_of(column, company, deals).only("pk"), 2 * CARDS_PER_STAGE, beyond=end)]
+    _add_cards(company, {stage.pk: column}, Deal.objects.for_company(company).filter(pk__in=keys[:CARDS_PER_STAGE]))
+    column.more = len(keys[CARDS_PER_STAGE:])
+    return column
+
+
+def end_in(text: str) -> tuple[datetime, int] | None:
+    """A `BoardColumn.end` from a URL; None if it is none."""
+    moment, _, pk = text.partition(".")
+    if not (is_number(moment, digits=17) and is_number(pk)):
+        return None
+    return EPOCH + timedelta(microseconds=int(moment)), int(pk)
+
+
+def _sizes(stages: Iterable[int], shown: Mapping[int, int]) -> dict[int, int]:
+    """How many cards each column has, by its stage's id: the first ones, and further ones that were shown."""
+    left, sizes = FURTHER_AT_MOST, {}
+    for pk in stages:
+        further = min(max(shown.get(pk, 0) - CARDS_PER_STAGE, 0), left)
+        left -= further
+        sizes[pk] = CARDS_PER_STAGE + further
+    return sizes
+
+
 def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> None:
-    shown = list(deals.order_by(*LAST_CHANGED).select_related("lead", "owner").prefetch_related("tags"))
+    shown = list(deals.order_by(*LAST_CHANGED).select_related("lead", "owner").only(*ON_A_CARD))
     closed = CLOSINGS.filter(deal__in=[deal.pk for deal in shown if columns[deal.stage_id].is_closed])
     closed_at = dict(closed.order_by().values_list("deal_id").annotate(Max("occurred_at")))
     tasks = next_tasks(company, [deal for deal in shown if not columns[deal.stage_id].is_closed])
+    tags = tags_of(company, shown)
     for deal in shown:
         moment = closed_at.get(deal.pk)
-        card = BoardCard(deal, moment and timezone.localdate(moment), tasks.get(deal.pk))
+        card = BoardCard(deal, moment and timezone.localdate(moment), tasks.get(deal.pk), tags.get(deal.pk, ()))
         columns[deal.stage_id].cards.append(card)
 
 
-def _first_of_each(company: Company, columns: Iterable[BoardColumn], deals: DealQuerySet) -> DealQuerySet:
+def _of(column: BoardColumn, company: Company, deals: DealQuerySet) -> DealQuerySet:
+    return deals.filter(_closed_lately(company) if column.is_closed else Q(), stage=column.stage)
+
+
+def _first_of_each(
+    company: Company, columns: Iterable[BoardColumn], deals: DealQuerySet, sizes: Mapping[int, int]
+) -> DealQuerySet:
     """The deals of each column's stage that were changed last.
 
     A query for each, all of them in one: ranked within their stages, PostgreSQL would sort every deal. Each is in a
     query of its own, as SQLite has no LIMIT in a part of a UNION.
     """
-    lately = _closed_lately(company)
-    rows = [deals.filter(lately if each.is_closed else Q(), stage=each.stage) for each in columns]
-    first = [each.order_by(*LAST_CHANGED).values("pk")[:CARDS_PER_STAGE] for each in rows]
+    rows = [(_of(each, company, deals), sizes[each.stage.pk]) for each in columns]
+    first = [each.order_by(*LAST_CHANGED).values("pk")[:size] for each, size in rows]
     own = Deal.objects.for_company(company).order_by()
     parts = [own.filter(pk__in=part).values("pk") for part in first]
     return own.filter(pk__in=parts[0].union(*parts[1:], all=True)) if parts else own.none()
 
 
-def _ranked(company: Company, deals: DealQuerySet) -> DealQuerySet:
+def _ranked(company: Company, deals: DealQuerySet, sizes: Mapping[int, int]) -> DealQuerySet:
     """As `_first_of_each` for few deals that a search has found: it would be done once more for every stage.
 
     Two queries: PostgreSQL can't know how few are left of each stage, and would read every lead for the cards.
     """
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
-    ranked = deals.order_by().annotate(rank=by_change).filter(rank__lte=CARDS_PER_STAGE)
+    is_shown = Q(rank__lte=CARDS_PER_STAGE)
+    for pk, size in sizes.items():
+        is_shown |= Q(stage=pk, rank__lte=size) if size > CARDS_PER_STAGE else Q()
+    ranked = deals.order_by().annotate(rank=by_change).filter(is_shown)
     return Deal.objects.for_company(company).filter(pk__in=list(ranked.values_list("pk", flat=True)))
 
 

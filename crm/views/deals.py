@@ -1,4 +1,4 @@
-"""Deals: the board, the list, and viewing, editing and deleting a deal."""
+"""Deals: the list, and viewing, editing and deleting a deal."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
-from crm.forms.deal_filters import BoardFilter, DealFilter
+from crm.forms.deal_filters import DealFilter
 from crm.forms.deals import DealForm
 from crm.forms.filters import SearchForm
 from crm.models import Deal, FieldSubject, Lead, Stage
@@ -18,7 +18,7 @@ from crm.selectors import timeline
 from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.deal_list import COLUMNS, deals_page
-from crm.selectors.deals import CLOSED_DAYS, board_of, found_by, search
+from crm.selectors.deals import found_by, search
 from crm.selectors.pipelines import by_pipeline, choice_of, first_open_stages
 from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
@@ -29,34 +29,11 @@ from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, to_filtered
 from crm.views.notes import new_note
-from crm.views.pipeline_choice import chosen_pipeline, with_pipeline
 from crm.views.shell import with_outcomes
 
 LEADS_OFFERED = 20
 EDITED_WITH = ("lead__company", "stage")
 UNFOLDING_FILTERS = ("tag", "meaning", "lost_reason", "close_from", "close_until", "dated", "currency")
-
-
-@member(Action.SEE_LEADS)
-def deals(request: MemberRequest) -> HttpResponse:
-    """The board of one pipeline, filtered by the URL. The filter form is posted here and redirects to such a URL."""
-    if request.method == "POST":
-        return to_filtered(request, BoardFilter.base_filters)
-    company, choice = request.membership.company, chosen_pipeline(request)
-    own = Deal.objects.for_company(company)
-    data = with_pipeline(request, choice)
-    filtered = BoardFilter(data, queryset=own, request=request, pipelines=choice.pipelines)
-    text = recall_search(request.membership, request.GET.get("search", ""))
-    board = board_of(company, choice.stages, found_by(filtered.qs, company, text), is_searched=bool(text))
-    context = {
-        **filter_bar(filtered.form),
-        "search": text,
-        "board": board,
-        "stages": choice.offered,
-        "closed_days": CLOSED_DAYS,
-        "is_narrowed": bool(text or request.GET.get("owner") or request.GET.get("tag")),
-    }
-    return render(request, "crm/deals/board.html", context)
 
 
 @member(Action.SEE_LEADS)

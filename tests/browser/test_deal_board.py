@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import CDPSession, Locator, Page, Route, expect
 
 from crm.models import CrmEvent, Deal, LostReason, Stage
+from crm.selectors import deals as board_selectors
 from tests.browser.looks import SIZES, show_at
 from tests.conftest import make_deal, make_lead, sign_in
 
@@ -225,6 +226,45 @@ def test_the_keyboard_moves_a_card_and_stays_on_its_select(board, moved, held):
     expect(board.get_by_role("status")).to_contain_text("is now in Proposal.")
     expect(select).to_be_focused()
     assert len(held) == 1
+
+
+# --- further cards of a column ---
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sales, company, monkeypatch, size):
+    monkeypatch.setattr(board_selectors, "CARDS_PER_STAGE", 3)
+    lead = make_lead(company)
+    deals = [make_deal(lead, title=f"Licences {n}") for n in range(8)][::-1]
+    show_at(page, size)
+    sign_in(page, sales)
+    page.goto(page.server_url + "/deals/")
+    discovery = stage(page, "Discovery")
+
+    page.get_by_role("link", name="Show 3 more deals of Discovery").focus()
+    page.keyboard.press("Enter")
+
+    expect(card(page, deals[3]).get_by_role("link")).to_be_focused()
+    expect(page.locator("#board-says")).to_have_text("3 more deals of Discovery")
+    expect(discovery.locator(".deal")).to_have_count(6)
+    assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
+
+    card(page, deals[4]).get_by_role("combobox").select_option("Won")
+    shows_in(page, deals[4], "Won")
+    expect(page.get_by_role("status")).to_contain_text("is now in Won.")
+    expect(discovery.locator(".count")).to_have_text("7")
+    expect(discovery.locator(".deal")).to_have_count(6)
+    page.get_by_role("link", name="Show 1 more deal of Discovery").click()
+    expect(discovery.locator(".deal")).to_have_count(7)
+    page.get_by_role("button", name="Undo").click()
+
+    expect(discovery.locator(".count")).to_have_text("8")
+    expect(discovery.locator(".deal")).to_have_count(7)
+    page.reload()
+    expect(discovery.locator(".deal")).to_have_count(7)
+    page.get_by_label("Search deals").press_sequentially("licences 1")
+    expect(discovery.locator(".deal")).to_have_count(1)
+    assert "shown" not in page.url
 
 
 # --- dropped while another one is on its way ---

@@ -215,6 +215,7 @@ ROWS: dict[str, Row] = {
     "organisation_rename": _form(Action.EDIT_LEADS, "organisation", lambda world: {"name": "Mallory"}),
     "organisation_suggestions": _do(Action.EDIT_LEADS, body=lambda world: {"organisation": "Mallory"}),
     "deals": _form(Action.SEE_LEADS),
+    "deal_cards": _see(Action.SEE_LEADS, "stage"),
     "deal_list": _form(Action.SEE_LEADS),
     "forecast": _form(Action.SEE_LEADS),
     "deal": _see(Action.SEE_LEADS, "deal"),

@@ -11,7 +11,7 @@ from capi.selectors.dashboard import lead_numbers
 from crm.models import Deal, Lead, Membership, Stage
 from crm.models.roles import Role
 from crm.selectors.deal_list import DEALS_PER_PAGE, deals_page
-from crm.selectors.deals import CARDS_PER_STAGE, board_of, search
+from crm.selectors.deals import BY_CHANGE, CARDS_PER_STAGE, LAST_CHANGED, board_of, cards_after, end_in, search
 from crm.selectors.forecasts import forecast_of
 from crm.selectors.my_day import ROWS_AT_MOST, my_day_of
 from crm.selectors.tasks import open_tasks_of, tasks_of
@@ -44,6 +44,24 @@ def test_the_board_reads_the_deals_that_it_shows_and_sorts_no_others(seller):
     assert "WindowAgg" not in str(cards)
     assert "deal_board" in indexes(cards)
     assert rows_read(cards, "crm_lead") == 5 * CARDS_PER_STAGE
+
+
+def test_further_cards_are_found_in_the_index_wherever_they_begin(seller):
+    stages = list(Stage.objects.for_company(seller.company))
+    deals = Deal.objects.for_company(seller.company)
+    open_stage = deals.filter(stage=stages[0])
+    middle = open_stage.order_by(*LAST_CHANGED)[open_stage.count() // 2]
+    ends = [(column.stage, end_in(column.end)) for column in board_of(seller.company, stages, deals).columns]
+
+    for stage, end in [(stages[0], BY_CHANGE.position(middle)), *ends]:
+        with plans(is_measured=True) as found:
+            further = cards_after(seller.company, stage, deals, end)
+
+        assert "deal_board" in indexes(found[0])
+        assert rows_read(found, "crm_lead") == len(further.cards) == CARDS_PER_STAGE
+        if stage.is_open:  # of the others, those that were closed lately are looked for among all
+            assert rows_read(found[0], "crm_deal") == 2 * CARDS_PER_STAGE
+            assert "Sort" not in str(found[0])
 
 
 def test_my_day_reads_of_the_leads_the_new_ones_of_the_member(seller):

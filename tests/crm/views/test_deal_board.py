@@ -1,7 +1,9 @@
 """The board of deals by stage, and moving a deal."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from django.utils import timezone
@@ -26,6 +28,10 @@ def column(response, name):
 
 def titles(response, name):
     return [card.deal.title for card in column(response, name).cards]
+
+
+def squeezed(response):
+    return re.sub(r"\s*\n\s*", "", response.content.decode())
 
 
 def closed(deal, *, days_ago):
@@ -79,6 +85,183 @@ def test_a_long_column_is_cut_and_leads_to_the_whole_list(client_as, sales, comp
     assert titles(board, "Discovery") == ["Third", "Second"]
     assert f'<a href="/deals/list/?stage={stage.pk}">Show all 3</a>' in board.content.decode()
     assert [deal.title for deal in everything.context["page"]] == ["Third", "Second", "First"]
+
+
+# --- further cards of a column ---
+
+
+@pytest.fixture
+def seven(company, sales, monkeypatch):
+    """Deals in Discovery, two of them at first, of which only "Deal 4" is a colleague's."""
+    monkeypatch.setattr(deals, "CARDS_PER_STAGE", 2)
+    lead = make_lead(company)
+    for number in range(7):
+        make_deal(lead, title=f"Deal {number}", owner=None if number == 4 else sales.user, amount="100")
+    return Stage.objects.for_company(company).get(name="Discovery")
+
+
+LINK = re.compile(r'href="(?P<board>/deals/\?[^"]*)"\s+hx-get="(?P<cards>[^"]*)"')
+NUMBER = re.compile(r"Show (\d+) more<span")
+
+
+def link_to_more(response):
+    """The addresses of the board and of the cards alone, and how many cards the link promises; None without a link."""
+    text = unescape(response.content.decode())
+    link = LINK.search(text)
+    return link and (link["board"].partition("#")[0], link["cards"], int(NUMBER.search(text)[1]))
+
+
+def shown_titles(response):
+    return re.findall(r"<bdi>(Deal \d)</bdi>", response.content.decode())
+
+
+def test_a_column_goes_on_from_its_last_card_in_pages(client_as, sales, seven):
+    client = client_as(sales)
+    shown, promised = [], []
+    response = client.get("/deals/")
+
+    while link := link_to_more(response):
+        promised.append(link[2])
+        response = client.get(link[1])
+        shown += shown_titles(response)
+
+    assert promised == [2, 2, 1]
+    assert shown == [f"Deal {number}" for number in (4, 3, 2, 1, 0)]
+    assert '<p id="board-says" hx-swap-oob="innerHTML">1 more deal of Discovery</p>' in squeezed(response)
+
+
+def test_cards_that_follow_have_all_that_the_others_have(client_as, sales, seven):
+    client = client_as(sales)
+    _, cards, _ = link_to_more(client.get("/deals/"))
+
+    text = client.get(cards).content.decode()
+
+    assert text.count("data-draggable") == text.count("data-quick-select") == text.count('hx-target="#board"') == 2
+    assert text.count("selected>Discovery</option>") == 2
+    assert "<html" not in text
+
+
+def test_the_select_on_each_card_is_that_of_its_deal(client_as, sales, company):
+    lead, stage = make_lead(company), Stage.objects.for_company(company).get(name="Discovery")
+    named = [make_deal(lead, title=title) for title in ("Plain", '"><b>\u202eBold', "&amp;")]
+
+    text = client_as(sales).get("/deals/").content.decode()
+
+    for deal, name in zip(named, ("Plain", "&quot;&gt;&lt;b&gt;Bold", "&amp;amp;"), strict=True):
+        card = text.split(f'id="deal-{deal.pk}"')[1].split("</li>")[0]
+        assert card.count(f'="/deals/{deal.pk}/move/"') == 2
+        assert card.count(f'"stage-{deal.pk}"') == 1
+        assert card.count(f'"stage-{deal.pk}-hint"') == 2
+        assert f'aria-label="Move {name} to"' in card
+        assert f'<option value="{stage.pk}" selected>' in card
+
+
+def test_without_scripts_the_same_link_leads_to_a_board_with_a_longer_column(client_as, sales, seven):
+    client = client_as(sales)
+
+    longer = client.get(link_to_more(client.get("/deals/"))[0])
+    longest = client.get(link_to_more(longer)[0])
+
+    assert titles(longer, "Discovery") == [f"Deal {number}" for number in (6, 5, 4, 3)]
+    assert titles(longest, "Discovery") == [f"Deal {number}" for number in (6, 5, 4, 3, 2, 1)]
+    assert (column(longest, "Discovery").count, column(longest, "Discovery").total) == (7, Decimal(700))
+
+
+def test_a_move_leads_back_to_all_that_was_shown(client_as, sales, seven, won):
+    client = client_as(sales)
+    board, _, _ = link_to_more(client.get("/deals/"))
+
+    moved = client.post(
+        f"/deals/{Deal.objects.get(title='Deal 3').pk}/move/", {"stage": won.pk, "next": board}, follow=True
+    )
+
+    assert titles(moved, "Discovery") == [f"Deal {number}" for number in (6, 5, 4, 2)]
+    assert (titles(moved, "Won"), column(moved, "Discovery").count) == (["Deal 3"], 6)
+
+
+def test_further_cards_stay_right_when_the_last_one_shown_is_moved(client_as, sales, seven, won):
+    client = client_as(sales)
+    _, cards, _ = link_to_more(client.get("/deals/"))
+    client.post(f"/deals/{Deal.objects.get(title='Deal 5').pk}/move/", {"stage": won.pk})
+
+    assert shown_titles(client.get(cards)) == ["Deal 4", "Deal 3"]
+
+
+@pytest.mark.parametrize("found_at_most", [1, 5_000])
+def test_the_filter_and_the_search_go_on_with_the_column(client_as, sales, seven, monkeypatch, found_at_most):
+    monkeypatch.setattr(deals, "FOUND_AT_MOST", found_at_most)
+    client = client_as(sales)
+
+    found = client.post("/deals/", {"search": "deal", "owner": sales.user.pk}, follow=True)
+    board, cards, _ = link_to_more(found)
+
+    assert titles(found, "Discovery") == ["Deal 6", "Deal 5"]
+    assert shown_titles(client.get(cards)) == ["Deal 3", "Deal 2"]
+    assert titles(client.get(board), "Discovery") == ["Deal 6", "Deal 5", "Deal 3", "Deal 2"]
+
+
+def test_a_won_stage_goes_on_within_its_30_days(client_as, sales, company, seven, won):
+    lead = make_lead(company)
+    for number in range(4):
+        closed(make_deal(lead, title=f"Deal {number}", stage=won), days_ago=40 if number == 0 else 3)
+    Deal.objects.filter(stage=seven).delete()
+    client = client_as(sales)
+
+    board = client.get("/deals/")
+    further = client.get(link_to_more(board)[1])
+
+    assert shown_titles(board) == ["Deal 3", "Deal 2"]
+    assert (shown_titles(further), link_to_more(further)) == (["Deal 1"], None)
+    assert "Show all 4" in board.content.decode()
+
+
+def test_each_column_keeps_how_much_it_shows(client_as, sales, company, seven):
+    lead, proposal = make_lead(company), Stage.objects.for_company(company).get(name="Proposal")
+    for number in range(5):
+        make_deal(lead, title=f"Deal {number}", stage=proposal)
+
+    response = client_as(sales).get(
+        f"/deals/?shown={seven.pk}.3&shown={proposal.pk}.4&shown=nonsense&shown=0.x&shown=."
+    )
+
+    assert [len(titles(response, name)) for name in ("Discovery", "Proposal")] == [3, 4]
+    assert link_to_more(response)[0].endswith(
+        f"shown={proposal.pk}.4&shown=nonsense&shown=0.x&shown=.&shown={seven.pk}.5"
+    )
+
+
+def test_further_cards_are_drawn_again_up_to_a_bound_for_all_columns(client_as, sales, company, seven, monkeypatch):
+    monkeypatch.setattr(deals, "FURTHER_AT_MOST", 4)
+    proposal = Stage.objects.for_company(company).get(name="Proposal")
+    for number in range(5):
+        make_deal(make_lead(company), title=f"Deal {number}", stage=proposal)
+
+    response = client_as(sales).get(f"/deals/?shown={proposal.pk}.{'9' * 15}&shown={seven.pk}.5")
+
+    assert [len(titles(response, name)) for name in ("Discovery", "Proposal")] == [5, 3]
+
+
+def test_cards_of_another_companys_stage_and_after_nonsense_are_not_found(client_as, sales, other_company, seven):
+    theirs = Stage.objects.for_company(other_company).earliest("pk")
+    client = client_as(sales)
+
+    assert client.get(f"/deals/board/{theirs.pk}/").status_code == 404
+    for after in ("nonsense", "1.", ".1", "1.x", "9" * 30 + ".1", f"1.{'9' * 30}", "-1.1", "\x00"):
+        assert client.get(f"/deals/board/{seven.pk}/", {"after": after}).status_code == 404, after
+    assert shown_titles(client.get(f"/deals/board/{seven.pk}/", {"after": f"{'9' * 17}.1"})) == ["Deal 6", "Deal 5"]
+
+
+def test_further_cards_take_the_same_queries_however_many(
+    client_as, sales, seven, django_assert_num_queries, monkeypatch
+):
+    client = client_as(sales)
+    _, cards, _ = link_to_more(client.get("/deals/"))
+
+    # session, user, memberships, stages, which cards follow, these cards with tags, tasks
+    for size in (2, 1):
+        monkeypatch.setattr(deals, "CARDS_PER_STAGE", size)
+        with django_assert_num_queries(8):
+            client.get(cards)
 
 
 def test_the_name_of_each_stage_leads_to_the_list_of_its_deals(client_as, sales, company):
