@@ -12,7 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.api.list_filters import filtered, list_filter
-from crm.models import Company, Lead, LeadStatus, Membership, SavedView, Tag
+from crm.models import (
+    Company,
+    Deal,
+    FunnelStep,
+    Lead,
+    LeadMeaning,
+    LeadStatus,
+    Membership,
+    SavedView,
+    Stage,
+    StageMeaning,
+    Tag,
+)
 from crm.models.search import parts_of, phone_digits, search_text
 from crm.models.tag import add_links
 from crm.services.saved_views import save_view
@@ -39,6 +51,7 @@ class Known:
     statuses: list[int]
     owners: list[int | None]
     tags: list[int]
+    qualified: set[int]  # of the statuses
 
 
 def moments() -> st.SearchStrategy[datetime]:
@@ -60,6 +73,8 @@ def leads(known: Known) -> st.SearchStrategy[dict[str, Any]]:
             "source": st.sampled_from(("", *SOURCES)),
             "type": st.sampled_from(TYPES),
             "status_id": st.sampled_from(known.statuses),
+            "first_status_id": st.sampled_from(known.statuses),
+            "deals": st.lists(st.sampled_from(StageMeaning.values), max_size=2),
             "owner_id": st.sampled_from(known.owners),
             "share_with_ad_platforms": st.booleans(),
             "tags": st.sets(st.sampled_from(known.tags)),
@@ -80,6 +95,8 @@ def questions(draw: st.DrawFn, known: Known) -> tuple[list[dict[str, Any]], dict
         "source": one["source"] or SOURCES[0],
         "tag": min(one["tags"], default=known.tags[0]),
         "type": one["type"],
+        "reached": draw(st.sampled_from(FunnelStep.values)),
+        "has_source": bool(one["source"]),
         "has_email": bool(one["email"]),
         "shared": one["share_with_ad_platforms"],
         **{f"{field}_{end}": near(draw, one[f"{field}_at"]) for field in ("created", "updated") for end in ENDS},
@@ -87,7 +104,15 @@ def questions(draw: st.DrawFn, known: Known) -> tuple[list[dict[str, Any]], dict
     other = {"status": draw(st.sampled_from(known.statuses)), "source": draw(st.sampled_from(SOURCES)), "shared": True}
     values = draw(st.sampled_from((of_one, of_one, {**of_one, **other})))
     chosen = draw(st.sets(st.sampled_from(sorted(values)), max_size=3))
-    return made, {name: str(values[name]) for name in sorted(chosen)}, draw(st.sampled_from(SEARCHES))
+    asked = {name: str(values[name]) for name in sorted(chosen)}
+    return [{**lead, "reached": reached(lead, known)} for lead in made], asked, draw(st.sampled_from(SEARCHES))
+
+
+def reached(lead: Mapping[str, Any], known: Known) -> set[str]:
+    """The steps of the funnel that it has come to."""
+    is_qualified = bool(known.qualified & {lead["first_status_id"], lead["status_id"]})
+    steps = {"qualified": is_qualified or bool(lead["deals"]), "deal": bool(lead["deals"])}
+    return {name for name, is_there in {**steps, "won": "won" in lead["deals"]}.items() if is_there}
 
 
 def near(draw: st.DrawFn, moment: datetime) -> date:
@@ -103,6 +128,8 @@ def is_found(lead: Mapping[str, Any], asked: Mapping[str, str], text: str) -> bo
         "source": lambda value: lead["source"] == value,
         "tag": lambda value: int(value) in lead["tags"],
         "type": lambda value: lead["type"] == value,
+        "reached": lambda value: value in lead["reached"],
+        "has_source": lambda value: bool(lead["source"]) == (value == "True"),
         "has_email": lambda value: bool(lead["email"]) == (value == "True"),
         "shared": lambda value: lead["share_with_ad_platforms"] == (value == "True"),
         **{f"{field}_from": lambda value, field=field: days[field] >= value for field in days},
@@ -126,8 +153,10 @@ def known(company: Company, sales: Membership, admin: Membership) -> Known:
     tags = [Tag.objects.create(company=company, name=name, position=at).pk for at, name in enumerate(("VIP", "Fair"))]
     for source in SOURCES:  # of a lead that no filter finds by anything else
         make_lead(company, source=source, first_name="Nobody")
-    statuses = LeadStatus.objects.for_company(company).values_list("pk", flat=True)
-    return Known(list(statuses), [None, sales.user_id, admin.user_id], tags)
+    statuses = LeadStatus.objects.for_company(company)
+    qualified = statuses.filter(meaning=LeadMeaning.QUALIFIED).values_list("pk", flat=True)
+    owners = [None, sales.user_id, admin.user_id]
+    return Known(list(statuses.values_list("pk", flat=True)), owners, tags, set(qualified))
 
 
 def test_filters_searches_and_views_find_what_python_finds(
@@ -159,11 +188,21 @@ def test_filters_searches_and_views_find_what_python_finds(
 
 def store(company: Company, made: Sequence[Mapping[str, Any]]) -> list[int]:
     """Write leads with these values, and return their keys."""
-    own = [{name: value for name, value in values.items() if name != "tags"} for values in made]
-    rows = Lead.objects.bulk_create(Lead(company=company, **values) for values in own)
+    columns = {field.attname for field in Lead._meta.concrete_fields}
+    own = [{name: value for name, value in values.items() if name in columns} for values in made]
+    first = [{**each, "status_id": values["first_status_id"]} for each, values in zip(own, made, strict=True)]
+    rows = Lead.objects.bulk_create(Lead(company=company, **values) for values in first)
     for row, values in zip(rows, own, strict=True):  # the rows have been given the time of now
-        row.created_at, row.updated_at = values["created_at"], values["updated_at"]
-    Lead.objects.bulk_update(rows, ["created_at", "updated_at"])
+        row.created_at, row.updated_at, row.status_id = (
+            values[name] for name in ("created_at", "updated_at", "status_id")
+        )
+    Lead.objects.bulk_update(rows, ["created_at", "updated_at", "status_id"])
+    stages = {stage.meaning: stage for stage in Stage.objects.for_company(company)}
+    Deal.objects.bulk_create(
+        Deal(company=company, lead=row, title="Seats", stage=stages[meaning])
+        for row, values in zip(rows, made, strict=True)
+        for meaning in values["deals"]
+    )
     by_pk = Tag.objects.in_bulk()
     add_links(
         Lead, company.pk, [(row.pk, by_pk[pk]) for row, each in zip(rows, made, strict=True) for pk in each["tags"]]
