@@ -79,7 +79,7 @@ class UntilFilter(django_filters.DateFilter):  # type: ignore[misc]
 ISO: Final = ["%Y-%m-%d"]
 
 
-def _days(field_name: str, label: str) -> dict[str, Any]:
+def days(field_name: str, label: str) -> dict[str, Any]:
     widget = forms.DateInput({"type": "date"})
     return {"field_name": field_name, "label": label, "widget": widget, "input_formats": ISO}  # as browsers send it
 
@@ -112,10 +112,10 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     shared = django_filters.ChoiceFilter(
         field_name="share_with_ad_platforms", label="Shared with ads", choices=YES_OR_NO, empty_label="Either"
     )
-    created_from = SinceFilter(**_days("created_at", "Created from"))
-    created_until = UntilFilter(**_days("created_at", "Until"))
-    updated_from = SinceFilter(**_days("updated_at", "Last activity from"))
-    updated_until = UntilFilter(**_days("updated_at", "Until"))
+    created_from = SinceFilter(**days("created_at", "Created from"))
+    created_until = UntilFilter(**days("created_at", "Until"))
+    updated_from = SinceFilter(**days("updated_at", "Last activity from"))
+    updated_until = UntilFilter(**days("updated_at", "Until"))
 
     def __init__(
         self,
