@@ -1,87 +1,26 @@
 """The list of leads: filters, searches and saved views find in the database the rows that Python finds."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.api.list_filters import filtered, list_filter
-from crm.models import (
-    Company,
-    Deal,
-    FunnelStep,
-    Lead,
-    LeadMeaning,
-    LeadStatus,
-    Membership,
-    SavedView,
-    Stage,
-    StageMeaning,
-    Tag,
-)
+from crm.models import Company, FunnelStep, Lead, Membership, SavedView
 from crm.models.search import parts_of, phone_digits, search_text
-from crm.models.tag import add_links
 from crm.services.saved_views import save_view
 from tests.conftest import make_lead
+from tests.crm.drawn_leads import SOURCES, ZONE, Known, known_of, leads, reached, store
 from tests.size import sized
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.sized]
 
-ZONE = ZoneInfo("Europe/Amsterdam")  # whose clocks change twice in these days
-FIRST, LAST = date(2026, 3, 27), date(2026, 10, 28)
-SOURCES = ("Web", "web", "Trade fair", "a&b=c", "“Met”")
-TYPES = ("inbound", "outbound", "partner")
-NAMES = ("Zoë", "Müller", "O'Brien", "100%", "a_b", "Jo", "ΣΊΣΥΦΟΣ", "")
-PHONES = ("", "+31 (20) 555-01 42", "0031 20 5550142", "n/a")
 ENDS = ("from", "until")
 SEARCHES = ("", "", "", "zoe", "mul", "jo", "0%", "a_b", "example", "20 555", "σίσ", "3m zoë")
-ADDRESSES = ("", "zoe@example.com", "Mueller@Example.com")
-
-
-@dataclass(frozen=True)
-class Known:
-    """What leads can have, and be filtered by."""
-
-    statuses: list[int]
-    owners: list[int | None]
-    tags: list[int]
-    qualified: set[int]  # of the statuses
-
-
-def moments() -> st.SearchStrategy[datetime]:
-    """Moments around the beginnings of days, where a filter decides."""
-    days = st.dates(FIRST, LAST)
-    seconds = st.sampled_from((-1, 0, 3 * 3600))
-    starts = days.map(lambda day: datetime(day.year, day.month, day.day, tzinfo=ZONE).astimezone(UTC))
-    return st.builds(lambda start, second: start + timedelta(seconds=second), starts, seconds)
-
-
-def leads(known: Known) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
-        {
-            "first_name": st.sampled_from(NAMES),
-            "last_name": st.sampled_from(NAMES),
-            "email": st.sampled_from(ADDRESSES),
-            "phone": st.sampled_from(PHONES),
-            "organisation": st.sampled_from(("", "Müller & Söhne AG", "3M")),
-            "source": st.sampled_from(("", *SOURCES)),
-            "type": st.sampled_from(TYPES),
-            "status_id": st.sampled_from(known.statuses),
-            "first_status_id": st.sampled_from(known.statuses),
-            "deals": st.lists(st.sampled_from(StageMeaning.values), max_size=2),
-            "owner_id": st.sampled_from(known.owners),
-            "share_with_ad_platforms": st.booleans(),
-            "tags": st.sets(st.sampled_from(known.tags)),
-            "created_at": moments(),
-            "updated_at": moments(),
-        }
-    )
 
 
 @st.composite
@@ -106,13 +45,6 @@ def questions(draw: st.DrawFn, known: Known) -> tuple[list[dict[str, Any]], dict
     chosen = draw(st.sets(st.sampled_from(sorted(values)), max_size=3))
     asked = {name: str(values[name]) for name in sorted(chosen)}
     return [{**lead, "reached": reached(lead, known)} for lead in made], asked, draw(st.sampled_from(SEARCHES))
-
-
-def reached(lead: Mapping[str, Any], known: Known) -> set[str]:
-    """The steps of the funnel that it has come to."""
-    is_qualified = bool(known.qualified & {lead["first_status_id"], lead["status_id"]})
-    steps = {"qualified": is_qualified or bool(lead["deals"]), "deal": bool(lead["deals"])}
-    return {name for name, is_there in {**steps, "won": "won" in lead["deals"]}.items() if is_there}
 
 
 def near(draw: st.DrawFn, moment: datetime) -> date:
@@ -148,15 +80,7 @@ def says(lead: Mapping[str, Any], text: str) -> bool:
 
 @pytest.fixture
 def known(company: Company, sales: Membership, admin: Membership) -> Known:
-    company.time_zone = str(ZONE)
-    company.save()
-    tags = [Tag.objects.create(company=company, name=name, position=at).pk for at, name in enumerate(("VIP", "Fair"))]
-    for source in SOURCES:  # of a lead that no filter finds by anything else
-        make_lead(company, source=source, first_name="Nobody")
-    statuses = LeadStatus.objects.for_company(company)
-    qualified = statuses.filter(meaning=LeadMeaning.QUALIFIED).values_list("pk", flat=True)
-    owners = [None, sales.user_id, admin.user_id]
-    return Known(list(statuses.values_list("pk", flat=True)), owners, tags, set(qualified))
+    return known_of(company, sales, admin)
 
 
 def test_filters_searches_and_views_find_what_python_finds(
@@ -184,27 +108,3 @@ def test_filters_searches_and_views_find_what_python_finds(
         assert sorted(by_view.values_list("pk", flat=True)) == of_view
 
     agree()
-
-
-def store(company: Company, made: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Write leads with these values, and return their keys."""
-    columns = {field.attname for field in Lead._meta.concrete_fields}
-    own = [{name: value for name, value in values.items() if name in columns} for values in made]
-    first = [{**each, "status_id": values["first_status_id"]} for each, values in zip(own, made, strict=True)]
-    rows = Lead.objects.bulk_create(Lead(company=company, **values) for values in first)
-    for row, values in zip(rows, own, strict=True):  # the rows have been given the time of now
-        row.created_at, row.updated_at, row.status_id = (
-            values[name] for name in ("created_at", "updated_at", "status_id")
-        )
-    Lead.objects.bulk_update(rows, ["created_at", "updated_at", "status_id"])
-    stages = {stage.meaning: stage for stage in Stage.objects.for_company(company)}
-    Deal.objects.bulk_create(
-        Deal(company=company, lead=row, title="Seats", stage=stages[meaning])
-        for row, values in zip(rows, made, strict=True)
-        for meaning in values["deals"]
-    )
-    by_pk = Tag.objects.in_bulk()
-    add_links(
-        Lead, company.pk, [(row.pk, by_pk[pk]) for row, each in zip(rows, made, strict=True) for pk in each["tags"]]
-    )
-    return [row.pk for row in rows]
