@@ -1,11 +1,13 @@
 """The page of the funnel: who sees it, what leads where, and what it says if there is nothing."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
+from django.utils import timezone
 
-from crm.models import LeadStatus, Stage
+from crm.models import Lead, LeadStatus, Stage
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
@@ -64,3 +66,23 @@ def test_what_is_not_valid_is_ignored_and_named(client_as, sales, leads):
 
     assert answer.context["funnel"].total.steps[0].count == 4
     assert "Not valid, so ignored" in answer.content.decode()
+
+
+@pytest.mark.parametrize(("role", "sees_it"), [("admin", True), ("sales", False)])
+def test_my_day_shows_admins_the_leads_of_this_month(client_as, request, company, role, sees_it):
+    last = make_lead(company)
+    Lead.objects.filter(pk=last.pk).update(created_at=timezone.now() - timedelta(days=32))
+    make_deal(make_lead(company))
+    client = client_as(request.getfixturevalue(role))
+
+    answer = client.get("/my-day/")
+
+    assert ("Leads of this month" in answer.content.decode()) == sees_it
+    if sees_it:
+        assert [step.count for step in answer.context["funnel"].total.steps] == [1, 1, 1, 0]
+
+
+def test_my_day_says_that_no_lead_has_been_created_this_month(client_as, admin):
+    content = client_as(admin).get("/my-day/").content.decode()
+
+    assert "No lead has been created this month yet." in content
