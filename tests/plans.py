@@ -57,3 +57,11 @@ def rows_read(plan: Any, table: str) -> int:
         each = sum(plan.get(name, 0) for name in MEASURED) if plan.get("Relation Name") == table else 0
         return round(each * plan.get("Actual Loops", 1)) + sum(rows_read(part, table) for part in plan.values())
     return sum(rows_read(part, table) for part in plan) if isinstance(plan, list | tuple) else 0
+
+
+def nodes(plan: Any, table: str) -> list[dict[str, Any]]:
+    """The nodes that read the table itself or an index of it, and return its rows."""
+    if isinstance(plan, dict):
+        here = [plan] if plan.get("Relation Name") == table else []
+        return here + [node for part in plan.values() for node in nodes(part, table)]
+    return [node for part in plan for node in nodes(part, table)] if isinstance(plan, list | tuple) else []

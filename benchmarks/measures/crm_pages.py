@@ -89,6 +89,8 @@ def _pages() -> dict[str, UrlOf]:
         "duplicates": lambda member: "/leads/duplicates/",
         "forecast": lambda member: "/deals/forecast/",
         "forecast_of_owner": lambda member: f"/deals/forecast/?owner={member.user_id}",
+        "funnel": lambda member: "/deals/funnel/",
+        "funnel_of_a_year": lambda member: "/deals/funnel/?period=last_12_months",
     }
     for sort in SORTS:
         urls[f"sort_{sort}"] = lambda member, sort=sort: f"/leads/?sort={sort}"  # type: ignore[misc]

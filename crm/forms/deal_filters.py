@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from crm.accounts.decorators import MemberRequest
 from crm.accounts.forms import CURRENCY_CHOICES
-from crm.forms.filters import colleagues, tags
+from crm.forms.filters import YES_OR_NO, SinceFilter, UntilFilter, colleagues, days, source_choices, tags
 from crm.forms.stage_field import StageChoiceField
 from crm.models import LostReason, Pipeline, Stage, StageMeaning
 from crm.models.deal import DealQuerySet
@@ -75,6 +75,22 @@ class DealFilter(django_filters.FilterSet):  # type: ignore[misc]
         method="_with_close_date", label="Close date", choices=[("yes", "Set"), ("no", "None")], empty_label="Either"
     )
     currency = django_filters.ChoiceFilter(choices=CURRENCY_CHOICES, empty_label="Any currency")
+    # Of the deal's lead, named as in the list of leads.
+    lead_source = django_filters.ChoiceFilter(
+        field_name="lead__source", label="Source of the lead", empty_label="Any source"
+    )
+    lead_has_source = django_filters.ChoiceFilter(
+        method="_with_source", label="Lead has source", choices=YES_OR_NO, empty_label="Either"
+    )
+    lead_owner = django_filters.ModelChoiceFilter(
+        field_name="lead__owner",
+        label="Owner of the lead",
+        queryset=colleagues,
+        empty_label="Any owner",
+        null_label="No owner",
+    )
+    lead_created_from = SinceFilter(**days("lead__created_at", "Lead created from"))
+    lead_created_until = UntilFilter(**days("lead__created_at", "Until"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -82,6 +98,18 @@ class DealFilter(django_filters.FilterSet):  # type: ignore[misc]
             del self.filters["pipeline"]
         if not reasons(self.request).exists():
             del self.filters["lost_reason"]
+        asked = (self.data or {}).get("lead_source", "")
+        self.filters["lead_source"].extra["choices"] = source_choices(self.request.membership.company, asked)
+
+    def filter_queryset(self, deals: DealQuerySet) -> DealQuerySet:
+        found: DealQuerySet = super().filter_queryset(deals)
+        asked = self.form.cleaned_data
+        # An erased lead is in no list, and nothing is known of it.
+        is_about_leads = any(asked.get(name) for name in self.filters if name.startswith("lead_"))
+        return found.filter(lead__erased_at=None) if is_about_leads else found
+
+    def _with_source(self, deals: DealQuerySet, name: str, has_source: str) -> DealQuerySet:
+        return deals.exclude(lead__source="") if has_source == "True" else deals.filter(lead__source="")
 
     def _in_pipeline(self, deals: DealQuerySet, name: str, pipeline: Pipeline) -> DealQuerySet:
         return deals.in_pipeline(pipeline)

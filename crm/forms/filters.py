@@ -11,9 +11,10 @@ from django.db.models import QuerySet
 from crm.forms.custom_fields import PREFIX
 from crm.forms.custom_filters import custom_filters
 from crm.forms.leads import company_people
-from crm.models import Company, CustomField, Lead, LeadSource, LeadStatus, LeadType, Tag, User
+from crm.models import Company, CustomField, FunnelStep, Lead, LeadSource, LeadStatus, LeadType, Tag, User
 from crm.models.bidi import without_bidi_controls
 from crm.models.dates import start_of
+from crm.models.funnel import has_reached
 from crm.models.lead import LeadQuerySet
 from crm.models.picklist import PicklistQuerySet
 from crm.models.search import WORDS_AT_MOST
@@ -43,6 +44,17 @@ def tags(request: FilterRequest) -> PicklistQuerySet[Tag]:
     return Tag.objects.for_company(request.membership.company)
 
 
+def source_choices(company: Company, asked: str) -> list[tuple[str, str]]:
+    """The sources to choose from: those of the list, and of leads. More leads may have than are offered, so the one
+    that is asked for is among them if any lead has it.
+    """
+    listed = LeadSource.objects.for_company(company).values_list("name", flat=True)
+    sources = {*listed, *sources_of(company)}
+    if asked and "\0" not in asked and asked not in sources:
+        sources |= {*Lead.objects.for_company(company).filter(source=asked).values_list("source", flat=True)[:1]}
+    return [(source, without_bidi_controls(source)) for source in sorted(sources, key=str.casefold)]
+
+
 def colleagues(request: FilterRequest) -> QuerySet[User]:
     """The members of the company, past and present."""
     return company_people(request.membership.company)
@@ -67,7 +79,7 @@ class UntilFilter(django_filters.DateFilter):  # type: ignore[misc]
 ISO: Final = ["%Y-%m-%d"]
 
 
-def _days(field_name: str, label: str) -> dict[str, Any]:
+def days(field_name: str, label: str) -> dict[str, Any]:
     widget = forms.DateInput({"type": "date"})
     return {"field_name": field_name, "label": label, "widget": widget, "input_formats": ISO}  # as browsers send it
 
@@ -90,16 +102,20 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     source = django_filters.ChoiceFilter(empty_label="Any source")
     tag = django_filters.ModelChoiceFilter(field_name="tags", queryset=tags, empty_label="Any tag")
     type = django_filters.ChoiceFilter(empty_label="Any")
+    reached = django_filters.ChoiceFilter(choices=FunnelStep.choices, empty_label="Any", method="filter_by_step")
+    has_source = django_filters.ChoiceFilter(
+        field_name="source", label="Has source", choices=YES_OR_NO, empty_label="Either", method="filter_by_source"
+    )
     has_email = django_filters.ChoiceFilter(
         field_name="email", label="Has e-mail", choices=YES_OR_NO, empty_label="Either", method="filter_by_email"
     )
     shared = django_filters.ChoiceFilter(
         field_name="share_with_ad_platforms", label="Shared with ads", choices=YES_OR_NO, empty_label="Either"
     )
-    created_from = SinceFilter(**_days("created_at", "Created from"))
-    created_until = UntilFilter(**_days("created_at", "Until"))
-    updated_from = SinceFilter(**_days("updated_at", "Last activity from"))
-    updated_until = UntilFilter(**_days("updated_at", "Until"))
+    created_from = SinceFilter(**days("created_at", "Created from"))
+    created_until = UntilFilter(**days("created_at", "Until"))
+    updated_from = SinceFilter(**days("updated_at", "Last activity from"))
+    updated_until = UntilFilter(**days("updated_at", "Until"))
 
     def __init__(
         self,
@@ -123,9 +139,7 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
         super().__init__(data, request=request, **kwargs)
         self.filters |= self.custom
         company = request.membership.company
-        listed = LeadSource.objects.for_company(company).values_list("name", flat=True)
-        sources = sorted({*listed, *sources_of(company)}, key=str.casefold)
-        self.filters["source"].extra["choices"] = [(source, without_bidi_controls(source)) for source in sources]
+        self.filters["source"].extra["choices"] = source_choices(company, data.get("source", ""))
         types = LeadType.objects.for_company(company)
         self.filters["type"].extra["choices"] = [(each.code, str(each)) for each in types]
 
@@ -134,6 +148,12 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     def filter_queryset(self, leads: LeadQuerySet) -> LeadQuerySet:
         found: LeadQuerySet = super().filter_queryset(leads)
         return leads.none() if self.broken else found.search(self.search)
+
+    def filter_by_step(self, leads: LeadQuerySet, name: str, step: str) -> LeadQuerySet:
+        return leads.filter(has_reached(FunnelStep(step)))
+
+    def filter_by_source(self, leads: LeadQuerySet, name: str, has_source: str) -> LeadQuerySet:
+        return leads.exclude(source="") if has_source == "True" else leads.filter(source="")
 
     def filter_by_email(self, leads: LeadQuerySet, name: str, has_email: str) -> LeadQuerySet:
         return leads.exclude(email="") if has_email == "True" else leads.with_address("")

@@ -17,6 +17,7 @@ from crm.models.data_export import (
 )
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent, CrmEventKind
+from crm.models.funnel import FunnelStep
 from crm.models.idempotency import IdempotencyRecord
 from crm.models.lead import Lead, LeadSearch
 from crm.models.lead_duplicate import DuplicateReason, DuplicateSearch, LeadDuplicate
@@ -70,6 +71,7 @@ __all__ = [
     "ExportState",
     "FieldSubject",
     "FieldType",
+    "FunnelStep",
     "IdempotencyRecord",
     "ImportState",
     "Invitation",

@@ -63,6 +63,12 @@ class CrmEvent(models.Model):
             models.Index(fields=["api_key"], name="crm_event_by_api_key", condition=Q(api_key__isnull=False)),
             models.Index(fields=["action"], name="crm_event_by_action", condition=Q(action__isnull=False)),
             models.Index(fields=["taken_back_by"], name="crm_event_by_taker", condition=Q(taken_back_by__isnull=False)),
+            # For the leads that were ever qualified (`crm.models.funnel`), which are found without reading an event.
+            models.Index(
+                fields=["company", "lead"],
+                name="qualified_leads",
+                condition=Q(kind=CrmEventKind.LEAD_QUALIFIED, taken_back_at=None),
+            ),
         ]
 
     def __str__(self) -> str:

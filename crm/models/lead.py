@@ -134,7 +134,12 @@ class Lead(Tracked):
             models.Index(fields=["company", "last_name", "first_name", "id"], name="lead_by_name"),
             models.Index(fields=["company", "organisation", "id"], name="lead_by_organisation"),
             models.Index(fields=["company", "source", "id"], name="lead_by_source"),
-            models.Index(fields=["company", "created_at", "id"], name="lead_by_creation"),
+            # The funnel (`crm.selectors.funnels`) counts in here, without reading a lead.
+            models.Index(
+                fields=["company", "created_at", "id"],
+                name="lead_by_creation",
+                include=["source", "owner", "erased_at", "merged_into"],
+            ),
             models.Index(fields=["company", "updated_at", "id"], name="lead_by_activity"),
             # For an owner's new leads (`crm.selectors.my_day`), which are found without reading a lead.
             models.Index(

@@ -1,4 +1,7 @@
-"""The geometry of a stacked bar chart per day or month; `templates/_parts/bar_chart.html` draws it as SVG."""
+"""The geometry of charts, which the templates draw as SVG: `_parts/bar_chart.html` and `_parts/funnel_chart.html`.
+
+The former is a stacked bar chart per day or month, the latter the steps of a funnel.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +11,8 @@ from itertools import count
 WIDTH, HEIGHT = 720, 230
 LEFT, RIGHT, TOP, BOTTOM = 44, 16, 10, 26
 LABELS_AT_MOST = 8
+LABEL_WIDTH, COUNT_WIDTH = 170, 110  # left and right of the steps of a funnel
+STEP_HEIGHT, STEP_GAP = 40, 16
 
 
 @dataclass(frozen=True)
@@ -117,3 +122,54 @@ def _y(value: int, top: int) -> float:
 
 def _number(value: float) -> str:
     return f"{value:.1f}"
+
+
+@dataclass(frozen=True)
+class FunnelBar:
+    """A step of a funnel, in SVG units: its bar, and the corners of what leads to the next one ("" for the last)."""
+
+    label: str
+    count: int
+    x: str
+    y: str
+    width: str
+    middle: str
+    narrowing: str
+
+
+@dataclass(frozen=True)
+class FunnelChart:
+    """The steps of a funnel, each as wide as its share of the first one."""
+
+    bars: Sequence[FunnelBar]
+    height: int
+    width: int = WIDTH
+    bar_height: int = STEP_HEIGHT
+    label_end: int = LABEL_WIDTH - 16
+
+
+def funnel_chart(steps: Sequence[tuple[str, int]]) -> FunnelChart:
+    """A chart of these steps and their numbers, of which none is higher than the one before."""
+    most = max((number for _, number in steps), default=0) or 1
+    centre, widest = (LABEL_WIDTH + WIDTH - COUNT_WIDTH) / 2, WIDTH - LABEL_WIDTH - COUNT_WIDTH
+    widths = [widest * number / most for _, number in steps]
+    tops = [at * (STEP_HEIGHT + STEP_GAP) for at in range(len(steps))]
+    bars = [
+        FunnelBar(
+            label,
+            number,
+            x=_number(centre - width / 2),
+            y=_number(top),
+            width=_number(width),
+            middle=_number(top + STEP_HEIGHT / 2),
+            narrowing=" ".join(_corners(centre, width, below, top + STEP_HEIGHT) for below in widths[at + 1 : at + 2]),
+        )
+        for at, ((label, number), width, top) in enumerate(zip(steps, widths, tops, strict=True))
+    ]
+    return FunnelChart(bars, tops[-1] + STEP_HEIGHT if tops else 0)
+
+
+def _corners(centre: float, upper: float, lower: float, top: float) -> str:
+    """The corners of what narrows from one bar to the next one."""
+    sides = ((-upper, top), (upper, top), (lower, top + STEP_GAP), (-lower, top + STEP_GAP))
+    return " ".join(f"{_number(centre + width / 2)},{_number(y)}" for width, y in sides)

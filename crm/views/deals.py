@@ -33,7 +33,10 @@ from crm.views.shell import with_outcomes
 
 LEADS_OFFERED = 20
 EDITED_WITH = ("lead__company", "stage")
-UNFOLDING_FILTERS = ("tag", "meaning", "lost_reason", "close_from", "close_until", "dated", "currency")
+UNFOLDING_FILTERS = (
+    "tag", "meaning", "lost_reason", "close_from", "close_until", "dated", "currency", "lead_source", "lead_has_source",
+    "lead_owner", "lead_created_from", "lead_created_until",
+)  # fmt: skip
 
 
 @member(Action.SEE_LEADS)

@@ -41,7 +41,8 @@ from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
 
 UNFOLDING_FILTERS = (
-    "tag", "type", "has_email", "shared", "created_from", "created_until", "updated_from", "updated_until",
+    "tag", "type", "reached", "has_source", "has_email", "shared", "created_from", "created_until", "updated_from",
+    "updated_until",
 )  # fmt: skip
 OF_THIS_PAGE = ("after", "before")
 DUPLICATES_SHOWN = 5

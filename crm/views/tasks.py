@@ -22,6 +22,7 @@ from crm.selectors.my_day import my_day_of
 from crm.selectors.tasks import task_rows, tasks_of
 from crm.services.tasks import delete_task, finish_task, move_task, reopen_task, save_task
 from crm.views.editing import add_once, form_key, was_submitted
+from crm.views.funnels import funnel_of_this_month
 from crm.views.shell import back_to
 
 TASKS_PER_PAGE: Final = 25
@@ -30,10 +31,16 @@ TASKS_PER_PAGE: Final = 25
 @require_safe
 @member(Action.EDIT_LEADS)
 def my_day(request: MemberRequest) -> HttpResponse:
-    """What waits for the member: tasks, new leads, deals that need something, and what others have changed."""
-    return render(
-        request, "crm/my_day/page.html", {"day": my_day_of(request.membership), "today": timezone.localdate()}
-    )
+    """What waits for the member: tasks, new leads, deals that need something, and what others have changed.
+
+    Admins, who answer for the company's numbers, also see how far the leads of this month have come.
+    """
+    context = {
+        "day": my_day_of(request.membership),
+        "today": timezone.localdate(),
+        "funnel": funnel_of_this_month(request) if request.membership.may(Action.MANAGE_COMPANY) else None,
+    }
+    return render(request, "crm/my_day/page.html", context)
 
 
 @require_safe

@@ -54,6 +54,7 @@ def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, com
         f"/deals/list/?stage={deal.stage_id}",
         "/deals/list/?meaning=won",
         "/deals/forecast/",
+        "/deals/funnel/",
         f"/deals/{deal.pk}/lost/?stage={lost.pk}",
         "/deals/new/",
         f"/deals/new/?lead={ada.pk}",

@@ -1,72 +1,26 @@
 """The list of leads: filters, searches and saved views find in the database the rows that Python finds."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.api.list_filters import filtered, list_filter
-from crm.models import Company, Lead, LeadStatus, Membership, SavedView, Tag
+from crm.models import Company, FunnelStep, Lead, Membership, SavedView
 from crm.models.search import parts_of, phone_digits, search_text
-from crm.models.tag import add_links
 from crm.services.saved_views import save_view
 from tests.conftest import make_lead
+from tests.crm.drawn_leads import SOURCES, ZONE, Known, known_of, leads, reached, store
 from tests.size import sized
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.sized]
 
-ZONE = ZoneInfo("Europe/Amsterdam")  # whose clocks change twice in these days
-FIRST, LAST = date(2026, 3, 27), date(2026, 10, 28)
-SOURCES = ("Web", "web", "Trade fair", "a&b=c", "“Met”")
-TYPES = ("inbound", "outbound", "partner")
-NAMES = ("Zoë", "Müller", "O'Brien", "100%", "a_b", "Jo", "ΣΊΣΥΦΟΣ", "")
-PHONES = ("", "+31 (20) 555-01 42", "0031 20 5550142", "n/a")
 ENDS = ("from", "until")
 SEARCHES = ("", "", "", "zoe", "mul", "jo", "0%", "a_b", "example", "20 555", "σίσ", "3m zoë")
-ADDRESSES = ("", "zoe@example.com", "Mueller@Example.com")
-
-
-@dataclass(frozen=True)
-class Known:
-    """What leads can have, and be filtered by."""
-
-    statuses: list[int]
-    owners: list[int | None]
-    tags: list[int]
-
-
-def moments() -> st.SearchStrategy[datetime]:
-    """Moments around the beginnings of days, where a filter decides."""
-    days = st.dates(FIRST, LAST)
-    seconds = st.sampled_from((-1, 0, 3 * 3600))
-    starts = days.map(lambda day: datetime(day.year, day.month, day.day, tzinfo=ZONE).astimezone(UTC))
-    return st.builds(lambda start, second: start + timedelta(seconds=second), starts, seconds)
-
-
-def leads(known: Known) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
-        {
-            "first_name": st.sampled_from(NAMES),
-            "last_name": st.sampled_from(NAMES),
-            "email": st.sampled_from(ADDRESSES),
-            "phone": st.sampled_from(PHONES),
-            "organisation": st.sampled_from(("", "Müller & Söhne AG", "3M")),
-            "source": st.sampled_from(("", *SOURCES)),
-            "type": st.sampled_from(TYPES),
-            "status_id": st.sampled_from(known.statuses),
-            "owner_id": st.sampled_from(known.owners),
-            "share_with_ad_platforms": st.booleans(),
-            "tags": st.sets(st.sampled_from(known.tags)),
-            "created_at": moments(),
-            "updated_at": moments(),
-        }
-    )
 
 
 @st.composite
@@ -80,6 +34,8 @@ def questions(draw: st.DrawFn, known: Known) -> tuple[list[dict[str, Any]], dict
         "source": one["source"] or SOURCES[0],
         "tag": min(one["tags"], default=known.tags[0]),
         "type": one["type"],
+        "reached": draw(st.sampled_from(FunnelStep.values)),
+        "has_source": bool(one["source"]),
         "has_email": bool(one["email"]),
         "shared": one["share_with_ad_platforms"],
         **{f"{field}_{end}": near(draw, one[f"{field}_at"]) for field in ("created", "updated") for end in ENDS},
@@ -87,7 +43,8 @@ def questions(draw: st.DrawFn, known: Known) -> tuple[list[dict[str, Any]], dict
     other = {"status": draw(st.sampled_from(known.statuses)), "source": draw(st.sampled_from(SOURCES)), "shared": True}
     values = draw(st.sampled_from((of_one, of_one, {**of_one, **other})))
     chosen = draw(st.sets(st.sampled_from(sorted(values)), max_size=3))
-    return made, {name: str(values[name]) for name in sorted(chosen)}, draw(st.sampled_from(SEARCHES))
+    asked = {name: str(values[name]) for name in sorted(chosen)}
+    return [{**lead, "reached": reached(lead, known)} for lead in made], asked, draw(st.sampled_from(SEARCHES))
 
 
 def near(draw: st.DrawFn, moment: datetime) -> date:
@@ -103,6 +60,8 @@ def is_found(lead: Mapping[str, Any], asked: Mapping[str, str], text: str) -> bo
         "source": lambda value: lead["source"] == value,
         "tag": lambda value: int(value) in lead["tags"],
         "type": lambda value: lead["type"] == value,
+        "reached": lambda value: value in lead["reached"],
+        "has_source": lambda value: bool(lead["source"]) == (value == "True"),
         "has_email": lambda value: bool(lead["email"]) == (value == "True"),
         "shared": lambda value: lead["share_with_ad_platforms"] == (value == "True"),
         **{f"{field}_from": lambda value, field=field: days[field] >= value for field in days},
@@ -121,13 +80,7 @@ def says(lead: Mapping[str, Any], text: str) -> bool:
 
 @pytest.fixture
 def known(company: Company, sales: Membership, admin: Membership) -> Known:
-    company.time_zone = str(ZONE)
-    company.save()
-    tags = [Tag.objects.create(company=company, name=name, position=at).pk for at, name in enumerate(("VIP", "Fair"))]
-    for source in SOURCES:  # of a lead that no filter finds by anything else
-        make_lead(company, source=source, first_name="Nobody")
-    statuses = LeadStatus.objects.for_company(company).values_list("pk", flat=True)
-    return Known(list(statuses), [None, sales.user_id, admin.user_id], tags)
+    return known_of(company, sales, admin)
 
 
 def test_filters_searches_and_views_find_what_python_finds(
@@ -155,17 +108,3 @@ def test_filters_searches_and_views_find_what_python_finds(
         assert sorted(by_view.values_list("pk", flat=True)) == of_view
 
     agree()
-
-
-def store(company: Company, made: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Write leads with these values, and return their keys."""
-    own = [{name: value for name, value in values.items() if name != "tags"} for values in made]
-    rows = Lead.objects.bulk_create(Lead(company=company, **values) for values in own)
-    for row, values in zip(rows, own, strict=True):  # the rows have been given the time of now
-        row.created_at, row.updated_at = values["created_at"], values["updated_at"]
-    Lead.objects.bulk_update(rows, ["created_at", "updated_at"])
-    by_pk = Tag.objects.in_bulk()
-    add_links(
-        Lead, company.pk, [(row.pk, by_pk[pk]) for row, each in zip(rows, made, strict=True) for pk in each["tags"]]
-    )
-    return [row.pk for row in rows]

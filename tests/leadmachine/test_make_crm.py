@@ -44,9 +44,15 @@ def test_what_has_happened_is_for_the_history_alone(settings):
 
     large = Company.objects.get(name="Measured 1")
     events, deals = CrmEvent.objects.for_company(large), Deal.objects.for_company(large)
-    kinds = ("lead_created", "deal_created", "deal_won", "deal_lost")
+    kinds = ("lead_created", "lead_qualified", "deal_created", "deal_won", "deal_lost")
     counts = [events.filter(kind=kind).count() for kind in kinds]
-    assert counts == [300, 30, *(deals.filter(stage__meaning=meaning).count() for meaning in ("won", "lost"))]
+    qualified = Lead.objects.for_company(large).filter(status__meaning="qualified").count()
+    assert counts == [
+        300,
+        qualified,
+        30,
+        *(deals.filter(stage__meaning=meaning).count() for meaning in ("won", "lost")),
+    ]
     assert all(counts)
     moved_on = Lead.objects.for_company(large).exclude(status__name="New")
     assert Change.objects.for_company(large).count() == moved_on.count()

@@ -218,6 +218,7 @@ ROWS: dict[str, Row] = {
     "deal_cards": _see(Action.SEE_LEADS, "stage"),
     "deal_list": _form(Action.SEE_LEADS),
     "forecast": _form(Action.SEE_LEADS),
+    "funnel": _form(Action.SEE_LEADS),
     "deal": _see(Action.SEE_LEADS, "deal"),
     "deal_new": _form(Action.EDIT_LEADS, body=_deal),
     "deal_edit": _form(Action.EDIT_LEADS, "deal", _deal),

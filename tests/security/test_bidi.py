@@ -90,7 +90,8 @@ def pages(lead: Lead) -> list[str]:
     rule, stage = ConversionRule.objects.all()[0], deal.stage
     return [
         "/dashboard/", "/my-day/", "/tasks/", "/tasks/new/", "/tasks/calendar/",
-        "/leads/", "/leads/new/", "/deals/", f"/deals/list/?stage={stage.pk}", "/deals/forecast/", "/deals/new/",
+        "/leads/", "/leads/new/", "/deals/", f"/deals/list/?stage={stage.pk}", "/deals/forecast/", "/deals/funnel/",
+        "/deals/new/",
         f"/deals/new/?lead={lead.pk}", f"/leads/status/?status={lead.status_id}&lead={lead.pk}",
         "/organisations/", *(f"{lead.organisation_url}{page}" for page in ("", "rename/")),
         *(f"/leads/{lead.pk}/{page}" for page in ("", "edit/", "delete/", "erase/")),

@@ -44,6 +44,7 @@ TABLES: Final = {
     "task": Task._meta.db_table,
     "note": Note._meta.db_table,
     "duplicate": LeadDuplicate._meta.db_table,
+    "status": LeadStatus._meta.db_table,
     "stage": Stage._meta.db_table,
     "event": CrmEvent._meta.db_table,
     "change": Change._meta.db_table,
@@ -109,6 +110,10 @@ SELECT %(company)s, kind, lead_id, deal_id, (%(owners)s::bigint[])[1 + lead_id %
 FROM (SELECT 'lead_created' AS kind, id AS lead_id, NULL::bigint AS deal_id, created_at AS moment,
              NULL::numeric AS amount, '' AS currency
       FROM {lead} WHERE company_id = %(company)s
+      UNION ALL
+      SELECT 'lead_qualified', lead.id, NULL, updated_at, NULL, ''
+      FROM {lead} AS lead JOIN {status} AS status ON status.id = status_id
+      WHERE lead.company_id = %(company)s AND status.meaning = 'qualified'
       UNION ALL
       SELECT 'deal_created', lead_id, id, created_at, amount, currency FROM {deal} WHERE company_id = %(company)s
       UNION ALL

@@ -8,15 +8,17 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from capi.selectors.dashboard import lead_numbers
-from crm.models import Deal, Lead, Membership, Stage
+from crm.models import CrmEvent, CrmEventKind, Deal, FunnelStep, Lead, Membership, Stage
+from crm.models.funnel import has_reached
 from crm.models.roles import Role
 from crm.selectors.deal_list import DEALS_PER_PAGE, deals_page
 from crm.selectors.deals import BY_CHANGE, CARDS_PER_STAGE, LAST_CHANGED, board_of, cards_after, end_in, search
 from crm.selectors.forecasts import forecast_of
+from crm.selectors.funnels import funnel_of
 from crm.selectors.my_day import ROWS_AT_MOST, my_day_of
 from crm.selectors.tasks import open_tasks_of, tasks_of
 from crm.selectors.timeline import news_of
-from tests.plans import indexes, plans, read, read_whole, rows_read
+from tests.plans import indexes, nodes, plans, read, read_whole, rows_read
 
 # Not in a transaction: only after VACUUM does PostgreSQL believe what is in an index.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
@@ -75,6 +77,34 @@ def test_my_day_reads_of_the_leads_the_new_ones_of_the_member(seller):
     assert rows_read(untouched, "crm_lead") == new
     assert any("deal_by_owner" in indexes(plan) for plan in found)
     assert not any("WindowAgg" in str(plan) and {"crm_lead", "crm_deal"} <= read(plan) for plan in found[:2])
+
+
+def test_a_funnel_counts_leads_in_indexes_and_reads_none(seller):
+    since = timezone.now() - timedelta(days=30)
+    leads = Lead.objects.for_company(seller.company).current().filter(created_at__gte=since)
+    count = leads.count()
+
+    with plans(is_measured=True) as found:
+        funnel = funnel_of(seller.company, leads, {})
+
+    created, qualified, *others = found[:5]
+    assert funnel.total.leads[""] == count == rows_read(created, "crm_lead") > 400
+    for plan in (created, qualified, *others):
+        assert "lead_by_creation" in indexes(plan)
+        assert {node["Node Type"] for node in nodes(plan, "crm_lead")} == {"Index Only Scan"}
+    assert "qualified_leads" in indexes(qualified)
+    own = CrmEvent.objects.for_company(seller.company).filter(kind=CrmEventKind.LEAD_QUALIFIED)
+    assert rows_read(qualified, "crm_crmevent") <= own.count()
+
+
+def test_a_page_of_leads_that_were_qualified_reads_the_events_of_no_others(seller):
+    leads = Lead.objects.for_company(seller.company).current().filter(has_reached(FunnelStep.QUALIFIED))
+
+    with plans(is_measured=True) as found:
+        assert len(leads.order_by("-created_at", "-pk")[:25]) == 25
+
+    assert rows_read(found, "crm_lead") < 200
+    assert rows_read(found, "crm_crmevent") + rows_read(found, "crm_deal") < 200
 
 
 def test_a_lead_reads_its_own_deals_for_its_tasks(seller):

@@ -5,7 +5,8 @@ from datetime import date, timedelta
 import pytest
 from django.utils import timezone
 
-from crm.models import LostReason, Pipeline, Stage
+from crm.models import Lead, LostReason, Pipeline, Stage
+from crm.models.lead import PERSONAL
 from crm.services.pipelines import add_pipeline
 from tests.conftest import make_deal, make_lead
 
@@ -91,6 +92,29 @@ def test_each_row_offers_the_stages_of_its_own_pipeline(client_as, sales, four, 
     assert {stage.pipeline.name for stage in rows["Open"]} == {"Sales"}
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("lead_source=Fair", {"Of the fair"}),
+        ("lead_has_source=False", {"Of nobody"}),
+        ("lead_has_source=True", {"Of the fair"}),
+        ("lead_owner=null", {"Of nobody"}),
+        ("lead_created_from=2999-01-01", set()),
+        ("lead_created_until=2999-01-01", {"Of the fair", "Of nobody"}),
+    ],
+)
+def test_deals_are_found_by_what_is_known_of_their_leads(client_as, sales, company, query, expected):
+    make_deal(make_lead(company, source="Fair", owner=sales.user), title="Of the fair")
+    make_deal(make_lead(company), title="Of nobody")
+    erased = make_deal(make_lead(company), title="Of an erased one").lead
+    nothing = {"share_with_ad_platforms": False, **dict.fromkeys(PERSONAL, "")}
+    Lead.objects.filter(pk=erased.pk).update(erased_at=timezone.now(), **nothing)
+
+    page = client_as(sales).get(f"/deals/list/?{query}").context["page"]
+
+    assert {deal.title for deal in page} == expected
+
+
 def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, company, four, django_assert_num_queries):
     client = client_as(sales)
     client.get("/deals/list/")
@@ -99,8 +123,9 @@ def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, co
         make_deal(lead, expected_close=timezone.localdate() + timedelta(days=days))
 
     # session, user, memberships; whether there are pipelines and reasons to choose from, these, owners, stages and
-    # tags; count, page, its leads, owners, stages, reasons and tags, stages to move to
-    with django_assert_num_queries(18):
+    # tags, and of leads sources, twice, and owners; count, page, its leads, owners, stages, reasons and tags, stages to
+    # move to
+    with django_assert_num_queries(21):
         client.get("/deals/list/")
 
 

@@ -94,16 +94,31 @@ def test_filters_narrow_the_list_and_stay_in_the_address(client_as, sales, compa
         ("updated_until=9999-12-31", ["Grace", "Ada"]),
         ("has_email=True", ["Ada"]),
         ("has_email=False", ["Grace"]),
+        ("has_source=True", ["Grace"]),
+        ("has_source=False", ["Ada"]),
+        ("reached=qualified", []),
     ],
 )
 def test_each_filter_narrows(client_as, sales, company, query, expected):
     make_lead(company, first_name="Ada")
-    fields = {"owner": sales.user, "type": "referral", "email": "", "share_with_ad_platforms": False}
+    fields = {"owner": sales.user, "type": "referral", "email": "", "source": "Fair", "share_with_ad_platforms": False}
     make_lead(company, first_name="Grace", **fields)
 
     response = client_as(sales).get(f"/leads/?{query}")
 
     assert names(response) == expected
+
+
+def test_a_source_that_is_not_offered_among_many_can_be_asked_for(
+    client_as, sales, company, other_company, monkeypatch
+):
+    monkeypatch.setattr("crm.selectors.leads.SOURCES_OFFERED", 1)
+    for owner, source in ((company, "Fair"), (company, "Web"), (other_company, "Zoo")):
+        make_lead(owner, source=source)
+    client = client_as(sales)
+
+    assert len(names(client.get("/leads/?source=Web"))) == 1
+    assert "Source</bdi>." in client.get("/leads/?source=Zoo").content.decode()
 
 
 @pytest.mark.parametrize(

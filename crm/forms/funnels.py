@@ -1,0 +1,78 @@
+"""The filters of the funnel: when leads were created, from which source, and whose they are."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any, Final
+
+import django_filters
+from django import forms
+from django.http import QueryDict
+from django.utils import timezone
+
+from crm.forms.filters import FilterRequest, SinceFilter, UntilFilter, colleagues, days, source_choices
+from crm.models.lead import LeadQuerySet
+
+Days = tuple[date, date]  # the first and the last one
+
+
+def _month(year: int, month: int, *, months: int = 1) -> Days:
+    """The days of this many months from one on. Months below 1 and above 12 are those of other years."""
+    first, after = (year * 12 + number - 1 for number in (month, month + months))
+    return date(first // 12, first % 12 + 1, 1), date(after // 12, after % 12 + 1, 1) - timedelta(days=1)
+
+
+def _quarter(today: date) -> int:
+    """The first month of the day's quarter."""
+    return today.month - (today.month - 1) % 3
+
+
+THIS_MONTH: Final = "this_month"
+PERIODS: Final[dict[str, tuple[str, Callable[[date], Days]]]] = {
+    THIS_MONTH: ("This month", lambda today: _month(today.year, today.month)),
+    "last_month": ("Last month", lambda today: _month(today.year, today.month - 1)),
+    "this_quarter": ("This quarter", lambda today: _month(today.year, _quarter(today), months=3)),
+    "last_quarter": ("Last quarter", lambda today: _month(today.year, _quarter(today) - 3, months=3)),
+    "this_year": ("This year", lambda today: _month(today.year, 1, months=12)),
+    "last_12_months": ("Last 12 months", lambda today: _month(today.year, today.month - 11, months=12)),
+}
+
+
+class FunnelFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """The leads of a funnel: those created in a period or between two dates, which take precedence.
+
+    An invalid value filters nothing. `asked` has the filters of the list of leads that find the same leads.
+    """
+
+    period = django_filters.ChoiceFilter(
+        choices=[(name, label) for name, (label, _) in PERIODS.items()],
+        label="Created",
+        empty_label="Other dates",
+        widget=forms.Select({"data-unfolds": ""}),  # the dates: app.js
+        method="_leave_all",
+    )
+    source = django_filters.ChoiceFilter(empty_label="Any source")
+    owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
+    since = SinceFilter(**days("created_at", "Created from"))
+    until = UntilFilter(**days("created_at", "Until"))
+
+    def __init__(self, data: QueryDict, *, request: FilterRequest, **kwargs: Any) -> None:
+        has_dates = bool(data.get("since") or data.get("until"))
+        period = "" if has_dates else data.get("period") or THIS_MONTH
+        super().__init__({**data.dict(), "period": period}, request=request, **kwargs)
+        self.filters["source"].extra["choices"] = source_choices(request.membership.company, data.get("source", ""))
+        self.form.full_clean()
+        cleaned = self.form.cleaned_data
+        if not (cleaned.get("since") or cleaned.get("until")):
+            _, days_of = PERIODS[cleaned.get("period") or THIS_MONTH]
+            cleaned["since"], cleaned["until"] = days_of(timezone.localdate())
+
+    @property
+    def asked(self) -> dict[str, str]:
+        cleaned = self.form.cleaned_data
+        names = {"since": "created_from", "until": "created_until", "source": "source"}
+        asked = {name: str(cleaned[own]) for own, name in names.items() if cleaned.get(own)}
+        owner = cleaned.get("owner")
+        return {**asked, "owner": str(getattr(owner, "pk", owner))} if owner else asked
+
+    def _leave_all(self, leads: LeadQuerySet, name: str, value: str) -> LeadQuerySet:
+        return leads

@@ -1,0 +1,88 @@
+"""The page of the funnel: who sees it, what leads where, and what it says if there is nothing."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.utils import timezone
+
+from crm.models import Lead, LeadStatus, Stage
+from tests.conftest import make_deal, make_lead
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def leads(company, sales):
+    qualified = LeadStatus.objects.for_company(company).get(name="Qualified")
+    made = [
+        make_lead(company, source=source, owner=owner, status=status)
+        for source, owner, status in (
+            ("Fair", sales.user, qualified),
+            ("Fair", None, None),
+            ("", sales.user, None),
+            ("a&b=<c>", None, qualified),
+        )
+    ]
+    make_deal(made[1], stage=Stage.objects.usual_of(company).get(name="Won"))
+    make_deal(made[2], currency="CHF")
+    return made
+
+
+def test_each_number_on_the_page_leads_to_as_many_rows(client_as, sales, leads):
+    client = client_as(sales)
+    content = client.get("/deals/funnel/").content.decode()
+
+    links = re.findall(r'href="(/(?:leads|deals/list)/\?[^"]+)"\s*>([^<]+)</a>', content)
+
+    found = [(text, client.get(unescape(url)).context["page"]) for url, text in links]
+    numbers = [(int(text), len(page.rows)) for text, page in found if text.isdigit()]
+    assert len(numbers) >= 15
+    assert all(number == behind for number, behind in numbers)
+    sums = {text: [deal.currency for deal in page] for text, page in found if not text.isdigit()}
+    assert sums == {"€1,250": ["EUR"], "1,250\N{NO-BREAK SPACE}CHF": ["CHF"]}
+
+
+def test_it_can_be_narrowed_to_a_source_and_an_owner(client_as, ops, sales, leads):
+    client = client_as(ops)
+
+    answer = client.post("/deals/funnel/", {"period": "this_year", "source": "Fair", "owner": sales.user_id})
+
+    assert answer.url == f"/deals/funnel/?period=this_year&source=Fair&owner={sales.user_id}"
+    total = client.get(answer.url).context["funnel"].total
+    assert [step.count for step in total.steps] == [1, 1, 0, 0]
+
+
+def test_without_leads_it_says_so(client_as, sales, leads):
+    content = client_as(sales).get("/deals/funnel/?since=2999-01-01").content.decode()
+
+    assert "No leads from then" in content
+    assert 'class="chart' not in content
+
+
+def test_what_is_not_valid_is_ignored_and_named(client_as, sales, leads):
+    answer = client_as(sales).get("/deals/funnel/?source=%00&owner=x&since=yesterday&period=never")
+
+    assert answer.context["funnel"].total.steps[0].count == 4
+    assert "Not valid, so ignored" in answer.content.decode()
+
+
+@pytest.mark.parametrize(("role", "sees_it"), [("admin", True), ("sales", False)])
+def test_my_day_shows_admins_the_leads_of_this_month(client_as, request, company, role, sees_it):
+    last = make_lead(company)
+    Lead.objects.filter(pk=last.pk).update(created_at=timezone.now() - timedelta(days=32))
+    make_deal(make_lead(company))
+    client = client_as(request.getfixturevalue(role))
+
+    answer = client.get("/my-day/")
+
+    assert ("Leads of this month" in answer.content.decode()) == sees_it
+    if sees_it:
+        assert [step.count for step in answer.context["funnel"].total.steps] == [1, 1, 1, 0]
+
+
+def test_my_day_says_that_no_lead_has_been_created_this_month(client_as, admin):
+    content = client_as(admin).get("/my-day/").content.decode()
+
+    assert "No lead has been created this month yet." in content
