@@ -165,13 +165,17 @@ class RuleConversionsSerializer(serializers.Serializer[Any]):
 
 
 class BelongingsSerializer(serializers.Serializer[Any]):
-    """What is deleted along with the leads. `merged` are leads that were merged into them."""
+    """What is deleted along with the leads. `merged` are leads that were merged into them.
+
+    `shared_deals` is how many deals of other leads have them as further people, and stay.
+    """
 
     deals = serializers.IntegerField()
     tasks = serializers.IntegerField()
     notes = serializers.IntegerField()
     files = serializers.IntegerField()
     merged = serializers.IntegerField()
+    shared_deals = serializers.IntegerField()
 
 
 class PreviewSerializer(serializers.Serializer[BulkQuestion]):
