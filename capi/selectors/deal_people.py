@@ -6,10 +6,8 @@ from capi.delivery.deal_people import told_about
 from capi.models.choices import State
 from crm.models import Deal
 
-TOLD: Final = "LinkedIn has been told about this deal, so the person that it is told about can't be changed any more."
-PERHAPS: Final = (
-    "LinkedIn may have been told about this deal, so the person that it is told about can't be changed any more."
-)
+TOLD: Final = "LinkedIn has been told about this deal, so its main person can't be changed any more."
+PERHAPS: Final = "LinkedIn may have been told about this deal, so its main person can't be changed any more."
 NOT_NOW: Final = "Nothing was changed: LinkedIn may be told about this deal at this moment. Try again in a minute."
 
 

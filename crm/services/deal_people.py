@@ -48,6 +48,12 @@ def remove_person(*, deal: Deal, lead: Lead) -> None:
         _write(deal, removed=[lead.pk])
 
 
+def hold_people(*, deal: Deal, leads: Collection[int]) -> None:
+    """Lock the deal's lead and these in the order of all changes, before one of them is locked alone."""
+    rows = Lead.objects.for_company(deal.company_id).filter(pk__in=[deal.lead_id, *leads]).order_by("pk")
+    list(rows.select_for_update(no_key=True).values_list("pk"))
+
+
 @transaction.atomic
 def replace_people(*, deal: Deal, leads: Collection[int]) -> None:
     """Give the deal these further people, by key, and no others. Raises as `add_person`."""

@@ -1,9 +1,12 @@
 """The people of a deal: who is added and removed, what the history says, and what is refused."""
 
+import uuid
+
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from crm.models import Change, ChangedField, CrmEvent, Deal, DealPerson, Lead
+from crm.importing.undoing import undo_chunk
+from crm.models import Change, ChangedField, CrmEvent, Deal, DealPerson, Lead, LeadImport, LeadImportRow
 from crm.models.lead import DealReassigned, LeadMerged, PersonErased
 from crm.models.recorder import acting_as
 from crm.selectors import timeline
@@ -22,6 +25,7 @@ from crm.services.editing import delete
 from crm.services.erasure import erase_lead
 from crm.services.lead_merges import merge_leads
 from crm.services.merge_undo import undo_merge
+from crm.services.undo import undo
 from tests.conftest import make_deal, make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -162,6 +166,24 @@ def test_the_question_before_leads_are_deleted_counts_the_deals_of_others(compan
 
     assert belongings_of(company, Lead.objects.filter(pk=grace.pk)).shared_deals == 1
     assert belongings_of(company, Lead.objects.filter(pk=grace.pk)).deals == 0
+
+
+def test_neither_an_undo_nor_that_of_an_import_removes_a_lead_that_is_on_a_deal(company, deal):
+    action = uuid.uuid4()
+    with acting_as(None, action=action):
+        mary = make_lead(company, first_name="Mary", email="mary@example.com")
+    DealPerson.objects.create(company=company, deal=deal, lead=mary)
+    lead_import = LeadImport.objects.create(company=company, file_name="fair.csv", size=1, reached=1)
+    row = LeadImportRow.objects.create(
+        company=company, lead_import=lead_import, number=1, cells=[], outcome="new", lead=mary
+    )
+
+    undo_chunk(lead_import, 10)
+    undone = undo(company=company, action=action)
+
+    assert again(row).undo == "kept"
+    assert undone.changed_since == [mary]
+    assert Lead.objects.filter(pk=mary.pk).exists()
 
 
 @pytest.mark.django_db(transaction=True)
