@@ -7,11 +7,12 @@ from typing import Any
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
-from capi.delivery import cancellation, merges, planning
+from capi.delivery import cancellation, deal_people, merges, planning
 from capi.delivery.recall import recall_on_commit
 from capi.delivery.wakeup import wake_on_commit
 from capi.linkedin import failpoints
 from capi.models.choices import State
+from capi.selectors.deal_people import NOT_NOW, why_lead_stays
 from capi.selectors.explanations.explain import already_told
 from crm.models import CrmEvent, Deal, Lead, LeadMerge
 from crm.signals import (
@@ -20,6 +21,7 @@ from crm.signals import (
     company_reopened,
     crm_events_recorded,
     crm_events_taken_back,
+    deal_lead_changed,
     lead_contact_changed,
     lead_erased,
     leads_merged,
@@ -86,6 +88,13 @@ def separate_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_changed:
         since=merge.merged_at,
         sharing_changed=sharing_changed,
     )
+
+
+@receiver(deal_lead_changed)
+def follow_deal_lead(deal: Deal, was: int, **kwargs: Any) -> str:
+    """Let the deal's events be about its new lead. Returns why they can't."""
+    ids = {"company_id": deal.company_id, "deal_id": deal.pk}
+    return "" if deal_people.follow_lead(**ids, was=was, now=deal.lead_id) else why_lead_stays(deal) or NOT_NOW
 
 
 @receiver(company_closed)

@@ -12,6 +12,9 @@ them. `without_address` are those of the two that had no e-mail address before. 
 follow, send nothing more for it, and return a list of what they have ended, as JSON, which an undo gives back.
 `merge_undone(sender, merge, crm_events, sharing_changed)`: these CRM events are their former lead's again.
 What the merge had `ended` may go on. `sharing_changed`: somebody has opted the person out or in since the merge.
+`deal_lead_changed(sender, deal, was)`: the deal is about another lead now (`deal.lead_id`, before: `was`), and so are
+its CRM events. Receivers let what has not gone out follow. Where something has, or may have, they change nothing and
+return why the lead must stay, in a sentence; all of it is then rolled back.
 `company_closed(sender, company_id)`, `company_reopened(sender, company_id)`: the operator switched a company off or on.
 """
 
@@ -37,5 +40,6 @@ lead_contact_changed = Signal()
 lead_erased = Signal()
 leads_merged = Signal()
 merge_undone = Signal()
+deal_lead_changed = Signal()
 company_closed = Signal()
 company_reopened = Signal()

@@ -183,6 +183,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.DuplicateSearch": Kept("one row for each company"),
     "crm.LeadMerge": (Expires(Period("1 day", lambda: UNDO_FOR.days), "the merge", where(LeadMerge, at="merged_at")),),
     "crm.LeadTag": Kept("as long as its lead and its tag"),
+    "crm.DealPerson": Kept("as long as its deal and its lead, or until somebody of the company removes that person"),
     "crm.DealTag": Kept("as long as its deal and its tag"),
     "crm.Lead": Kept(
         "until somebody of the company deletes it, or what it was merged into; erased, its empty row stays"

@@ -80,7 +80,7 @@ def follow_undo(
     places.reopen_in_place(by_merge, {pk: key for pk, key in keys.items() if key is not None})
     places.reopen(by_merge)
     if not sharing_changed:
-        _reopen_unshared(settled_since)
+        reopen_unshared(settled_since)
     skipped = settled_since.filter(state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
     places.reopen(skipped.filter(~places.is_counted_otherwise(), rule__frequency__in=FREQUENCIES_THAT_SKIP))
     for lead in (kept, gone):
@@ -139,7 +139,7 @@ def _leave_places(events: Events, *, of: int) -> None:
     repeats.update(once_key=None)
 
 
-def _reopen_unshared(events: Events) -> None:
+def reopen_unshared(events: Events) -> None:
     """Queue those of these events again that were skipped for an opt-out which is not one of their lead."""
     unshared = events.filter(state=State.SKIPPED, reason=Reason.OPTED_OUT, lead__share_with_ad_platforms=True)
     places.reopen(unshared)

@@ -9,7 +9,6 @@ from rest_framework.exceptions import PermissionDenied
 
 from crm.api.authentication import Caller
 from crm.api.fields import Moment, WholeNumber
-from crm.api.filters import MAX_ID
 from crm.api.list_filters import ListFiltersField, check_filters, filtered, list_filter
 from crm.api.messages import REQUIRED
 from crm.api.permissions import RolePermission
@@ -17,6 +16,7 @@ from crm.api.serializers import NO_COLLEAGUE, StrictBody, one_of
 from crm.forms.filters import filters_in_words
 from crm.models import BulkChange, BulkKind, Lead, LeadChange, LeadResult
 from crm.models.lead import LeadQuerySet
+from crm.models.validators import MAX_ID
 from crm.selectors.bulk_changes import title_of
 from crm.selectors.bulk_questions import BulkQuestion
 from crm.services.lead_changes import Confirmed, TargetArchived, TargetGone, lead_change
@@ -165,13 +165,17 @@ class RuleConversionsSerializer(serializers.Serializer[Any]):
 
 
 class BelongingsSerializer(serializers.Serializer[Any]):
-    """What is deleted along with the leads. `merged` are leads that were merged into them."""
+    """What is deleted along with the leads. `merged` are leads that were merged into them.
+
+    `shared_deals` is how many deals of other leads have them as further people, and stay.
+    """
 
     deals = serializers.IntegerField()
     tasks = serializers.IntegerField()
     notes = serializers.IntegerField()
     files = serializers.IntegerField()
     merged = serializers.IntegerField()
+    shared_deals = serializers.IntegerField()
 
 
 class PreviewSerializer(serializers.Serializer[BulkQuestion]):

@@ -1,5 +1,6 @@
 """The serializer of deals."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
@@ -7,25 +8,37 @@ from django.db import transaction
 from rest_framework import serializers
 
 from crm.api.custom_values import WithCustomValues
-from crm.api.fields import LeadField, OfferedRowField, OwnRowField
+from crm.api.fields import LeadField, OfferedRowField, OwnRowField, PeopleField
 from crm.api.serializers import NO_COLLEAGUE, TAGS, TaggedSerializer
 from crm.forms.leads import company_people
-from crm.models import Deal, LostReason, Stage, StageMeaning
+from crm.models import Deal, Lead, LostReason, Stage, StageMeaning
+from crm.services.deal_people import (
+    IS_LEAD,
+    PEOPLE_AT_MOST,
+    PeopleRefused,
+    change_lead,
+    hold_people,
+    replace_people,
+)
 from crm.services.editing import OUTCOME, lock_outcome
 from crm.services.erasure import lock_deal, locking_person
 
 PERSONAL: Final = {"title", "outcome_note", "custom"}  # no other field of a deal may name a person
 LEAD: Final = "lead"
+PEOPLE: Final = "people"
 TOO_LARGE: Final = "Enter at most 12 digits before the decimal point."
 
 
 class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
     """A deal. `stage` defaults to the first open one of the default pipeline, `currency` to the company's.
 
+    `lead` is the person whom conversions are about. It can be changed until one has been sent about the deal; those
+    pending are then about the new lead. If that was one of the further `people`, the former lead takes its place.
     `lost_reason` is cleared when a deal leaves its lost stage. `outcome_note` is why it was won or lost.
     """
 
     lead = LeadField()
+    people = PeopleField(required=False, max_length=PEOPLE_AT_MOST)
     stage = OfferedRowField(
         rows=lambda company: Stage.objects.for_company(company),
         required=False,
@@ -43,7 +56,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         model = Deal
         fields = (
             "id", "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "lost_reason",
-            "outcome_note", "tags", "custom", "created_at", "updated_at",
+            "outcome_note", "people", "tags", "custom", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {
@@ -60,6 +73,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
 
     def validate(self, attrs: Any) -> Any:
         self._refuse_a_reason_unless_lost(attrs)
+        self._refuse_the_lead_as_a_person(attrs)
         return super().validate(attrs)
 
     def _refuse_a_reason_unless_lost(self, attrs: Any) -> None:
@@ -69,25 +83,61 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         if stage is None or stage.meaning != StageMeaning.LOST:
             raise serializers.ValidationError({"lost_reason": ["Only a deal in a lost stage has a lost reason."]})
 
+    def _refuse_the_lead_as_a_person(self, attrs: Any) -> None:
+        lead = attrs[LEAD].pk if LEAD in attrs else self.instance and self.instance.lead_id
+        if lead in attrs.get(PEOPLE, ()):
+            raise serializers.ValidationError({PEOPLE: [IS_LEAD]})
+
+    def _candidate(self, attrs: Mapping[str, Any]) -> Deal:
+        return super()._candidate({name: value for name, value in attrs.items() if name != PEOPLE})
+
     def _stage(self, attrs: Any) -> Stage | None:
         """The stage that the deal will be in. None for a new one without, which gets the default."""
         return attrs.get("stage") or (self.instance.stage if self.instance else None)
 
+    @transaction.atomic
     def create(self, validated_data: Any) -> Deal:
-        with locking_person(validated_data["lead"].pk):
-            return super().create({"currency": self.company.currency, **validated_data})
+        lead, people = validated_data[LEAD], validated_data.pop(PEOPLE, [])
+        if people:
+            hold_people(deal=Deal(company=self.company, lead=lead), leads=people)
+        with locking_person(lead.pk):
+            deal = super().create({"currency": self.company.currency, **validated_data})
+            if people:
+                self._replace_people(deal, people)
+        return deal
 
     def update(self, instance: Deal, validated_data: Any) -> Deal:
+        lead, people = validated_data.pop(LEAD, None), validated_data.pop(PEOPLE, None)
         # Tags, too: who sets them locks the lead, which comes before the deal in the order of all locks.
         leads = {instance.lead_id} if (PERSONAL | {TAGS}) & validated_data.keys() else set()
-        if LEAD in validated_data:
-            leads.add(validated_data[LEAD].pk)
         with ExitStack() as stack:
-            for lead in sorted(leads):
-                stack.enter_context(locking_person(lead))
+            stack.enter_context(transaction.atomic())
+            if lead is not None or people is not None:
+                hold_people(deal=instance, leads=[*(people or ()), *([lead.pk] if lead else ())])
+            for pk in sorted({*leads, lead.pk} if lead else leads):
+                stack.enter_context(locking_person(pk))
             if instance.lead_id in leads:
                 lock_deal(instance.pk, lead_id=instance.lead_id)
-            return self._save(instance, validated_data)
+            if lead is not None:
+                self._change_lead(instance, lead)
+            deal = self._save(instance, validated_data)
+            if people is not None:
+                self._replace_people(deal, people)
+            if lead is not None or people is not None:
+                deal.refresh_from_db(fields=["updated_at"])
+        return deal
+
+    def _change_lead(self, deal: Deal, lead: Lead) -> None:
+        try:
+            change_lead(deal=deal, lead=lead)
+        except PeopleRefused as refused:
+            raise serializers.ValidationError({LEAD: [str(refused)]}) from refused
+
+    def _replace_people(self, deal: Deal, people: list[int]) -> None:
+        try:
+            replace_people(deal=deal, leads=people)
+        except PeopleRefused as refused:
+            raise serializers.ValidationError({PEOPLE: [str(refused)]}) from refused
 
     def _save(self, deal: Deal, validated_data: Any) -> Deal:
         given = {name: validated_data[name] for name in OUTCOME if name in validated_data}

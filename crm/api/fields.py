@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from crm.models import Company, Deal, Lead, LeadType
 from crm.models.picklist import FIRST_TYPE
+from crm.models.validators import MAX_ID
 
 
 class Text(serializers.CharField):
@@ -96,6 +97,25 @@ class LeadField(OwnRowField):
             return own.filter(erased_at=None) if with_merged else own.current()
 
         super().__init__(rows=rows, otherwise="Choose one of your company's leads.", **kwargs)
+
+
+class PeopleField(serializers.ListField):
+    """The ids of a deal's further people, in the order of their ids. Written, they replace those that it has."""
+
+    child = WholeNumber(min_value=1, max_value=MAX_ID)
+    default_error_messages = {"not_yours": "Choose your company's leads: it has none with the id {id}."}
+
+    def to_internal_value(self, data: Any) -> list[int]:
+        ids = list(dict.fromkeys(super().to_internal_value(data)))
+        own = Lead.objects.for_company(self.context["request"].auth.company).current()
+        found = set(own.filter(pk__in=ids).values_list("pk", flat=True))
+        for pk in ids:
+            if pk not in found:
+                self.fail("not_yours", id=pk)
+        return ids
+
+    def to_representation(self, data: Any) -> list[int]:
+        return sorted(lead.pk for lead in data.all() if lead.pk != data.instance.lead_id)
 
 
 class DealField(OwnRowField):

@@ -18,7 +18,7 @@ from crm.models import Company, Deal, Lead, Membership, Pipeline, SavedView, Tas
 from crm.models.addresses import NO_ADDRESS
 from crm.models.deal import DealQuerySet
 from crm.models.lead import LeadQuerySet
-from crm.models.validators import is_number
+from crm.models.validators import MAX_ID, is_number
 
 
 class NotEmpty(forms.Field):
@@ -91,9 +91,6 @@ class DoneFilter(filters.Filter):  # type: ignore[misc]
 
 class IdField(NotEmpty, forms.IntegerField):
     pass
-
-
-MAX_ID: Final = 2**63 - 1
 
 
 @extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_ID})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Prefetch, QuerySet
 from django.http import Http404
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
@@ -203,6 +203,11 @@ class DealViewSet(PipelineViewSet[Deal]):
     queryset = Deal.objects.all()
     serializer_class = DealSerializer
     filterset_class = DealFilter
+
+    def get_queryset(self) -> QuerySet[Deal]:
+        deals = super().get_queryset()
+        people = Prefetch("people", Lead.objects.only("pk"))
+        return deals.prefetch_related(people) if self.action == "list" else deals
 
 
 class TaskViewSet(WritableViewSet[Task]):

@@ -17,6 +17,7 @@ from crm.models import (
     CrmEvent,
     CustomField,
     DataExport,
+    DealPerson,
     LeadSource,
     LeadStatus,
     LeadType,
@@ -179,7 +180,8 @@ FILES: Final = [
     ArchiveFile(
         "history.csv",
         "Each change of a lead or deal. “Old” and “New” are numbers of lead-statuses.csv, stages.csv, people.csv, "
-        "leads.csv or lost-reasons.csv, or an amount, or on and off. Of an e-mail address, only that it was changed.",
+        "leads.csv or lost-reasons.csv, or an amount, or on and off. Of an e-mail address, only that it was changed. "
+        "Of a further person, “New” if they were added, and “Old” if they were removed.",
         columns_of(
             changed_at="Time", lead_id="Lead number", deal_id="Deal number", get_field_display="Field", old="Old",
             new="New", actor="By", api_key__name="By API key", is_undo="Undo",
@@ -219,5 +221,13 @@ FILES: Final = [
         "The files on leads, deals and notes, each with where to download it. They themselves are not in this archive.",
         _file_columns,
         rows_of(Attachment, "actor", "api_key"),
+    ),
+    ArchiveFile(
+        "deal-people.csv",
+        "The further people of deals, besides the lead that deals.csv has of each.",
+        columns_of(
+            deal_id="Deal number", lead_id="Lead number", created_at="Added", added_by="By",
+        ),
+        rows_of(DealPerson, "added_by"),
     ),
 ]  # fmt: skip

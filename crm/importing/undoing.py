@@ -20,6 +20,7 @@ from crm.models import (
     Change,
     CrmEvent,
     Deal,
+    DealPerson,
     Lead,
     LeadImport,
     LeadImportRow,
@@ -32,7 +33,7 @@ from crm.models import (
 from crm.models.custom_lookups import with_keys_set
 from crm.models.recorder import take_back_with_counts
 
-WORK: Final[tuple[Any, ...]] = (Change, Deal, Task, Note, Attachment)  # of somebody, on a lead
+WORK: Final[tuple[Any, ...]] = (Change, Deal, DealPerson, Task, Note, Attachment)  # of somebody, on a lead
 JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a lead and its last change, if that was all
 
 

@@ -16,6 +16,7 @@ from crm.models.data_export import (
     ExportState,
 )
 from crm.models.deal import Deal
+from crm.models.deal_person import DealPerson
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.funnel import FunnelStep
 from crm.models.idempotency import IdempotencyRecord
@@ -61,6 +62,7 @@ __all__ = [
     "CustomField",
     "DataExport",
     "Deal",
+    "DealPerson",
     "DealTag",
     "DuplicateReason",
     "DuplicateSearch",

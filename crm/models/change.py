@@ -25,6 +25,7 @@ class ChangedField(models.TextChoices):
     LEAD = "lead", "Lead"
     LOST_REASON = "reason", "Lost reason"
     MERGE = "merge", "Merge"
+    PERSON = "person", "Person"
 
 
 STEPS = (ChangedField.STATUS, ChangedField.STAGE)
@@ -40,7 +41,8 @@ class Change(models.Model):
     """A change of one field of a lead or deal.
 
     `old` and `new` are the key of a status, stage, user, lead or lost reason, or an amount with its currency, or "on"
-    and "off". Of a merge they are the lead that went and the one that was kept.
+    and "off". Of a merge they are the lead that went and the one that was kept. Of a further person of a deal, who is
+    the `lead` of that change, one of the two has their key: `new` if they were added, `old` if they were removed.
     `lead` is null in the change of a deal whose lead at that time has been deleted.
     Written only by `crm.models.recorder`, in the transaction of the change.
     """

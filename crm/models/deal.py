@@ -34,7 +34,10 @@ class DealQuerySet(TrackedQuerySet["Deal"]):
 
 
 class Deal(Tracked):
-    """A deal with one lead. The meaning of its stage decides which CRM events fire."""
+    """A deal. Its CRM events are about its `lead`, and none of the further `people`.
+
+    The meaning of its stage decides which CRM events fire.
+    """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="deals", db_index=False)
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="deals")
@@ -65,6 +68,7 @@ class Deal(Tracked):
         max_length=NOTE_LENGTH, blank=True, default="", db_default="", editable=False
     )
     tags = models.ManyToManyField("crm.Tag", through="crm.DealTag", related_name="deals", editable=False)
+    people = models.ManyToManyField(Lead, through="crm.DealPerson", related_name="further_deals", editable=False)
     custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)  # see `custom_field`
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from crm.models.attachment import Attachment
 from crm.models.company import Company
 from crm.models.deal import Deal
+from crm.models.deal_person import DealPerson
 from crm.models.event import CrmEvent
 from crm.models.lead import Lead
 from crm.models.note import Note
@@ -23,7 +24,7 @@ UNDO_FOR: Final = timedelta(days=1)
 # before any CRM event is read.
 FOLLOWING: Final[Sequence[tuple[type[models.Model], str]]] = (
     (Deal, "lead"), (CrmEvent, "lead"), (Task, "lead"), (Note, "lead"), (Attachment, "lead"), (LeadTag, "lead"),
-    (Lead, "merged_into"),
+    (DealPerson, "lead"), (Lead, "merged_into"),
 )  # fmt: skip
 
 
@@ -31,8 +32,9 @@ class LeadMerge(models.Model):
     """One lead (`gone`) was merged into another (`kept`).
 
     `before` and `written` have the fields of the kept lead that the merge changed, as they were and as it left them.
-    `moved` has the keys of the rows that followed, by model. `dropped_tags` are those that both leads had. `ended` is
-    what the receivers of `leads_merged` have ended.
+    `moved` has the keys of the rows that followed, by model. `dropped_tags` are those that both leads had, and
+    `dropped_people` the places on deals that one of them has twice now. `ended` is what the receivers of `leads_merged`
+    have ended.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -42,6 +44,7 @@ class LeadMerge(models.Model):
     written = models.JSONField(default=dict)
     moved = models.JSONField(default=dict)
     dropped_tags = models.JSONField(default=list)
+    dropped_people = models.JSONField(default=list, db_default=[])  # lists of the deal, the lead and who added it
     ended = models.JSONField(default=list)
     merged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False

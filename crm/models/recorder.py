@@ -152,6 +152,20 @@ def record_merge(*, kept_id: int, gone_id: int, company_id: int, of_leads: Colle
     )
 
 
+def record_person(*, deal_id: int, lead_id: int, company_id: int, is_added: bool) -> None:
+    """Write into the history of both that the lead was added to the people of the deal, or removed from them."""
+    old, new = ("", str(lead_id)) if is_added else (str(lead_id), "")
+    Change.objects.create(
+        company_id=company_id,
+        lead_id=lead_id,
+        deal_id=deal_id,
+        field=ChangedField.PERSON,
+        old=old,
+        new=new,
+        **_actor_columns(_origin.get()),
+    )
+
+
 def take_back(events: QuerySet[CrmEvent], *, sender: type) -> list[str]:
     """Mark these CRM events as taken back, and have what has not gone out stopped. Returns what has, in sentences."""
     return [sentence for each in take_back_with_counts(events, sender=sender) for sentence in each.sentences]

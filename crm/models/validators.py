@@ -70,6 +70,7 @@ def validate_time_zone(name: str) -> None:
 
 
 DIGITS_OF_AN_ID: Final = 18  # fit a bigint
+MAX_ID: Final = 2**63 - 1
 
 
 def is_number(text: str, *, digits: int = DIGITS_OF_AN_ID) -> bool:

@@ -13,6 +13,7 @@ from crm.models import (
     BulkKind,
     Company,
     Deal,
+    DealPerson,
     Lead,
     LeadResult,
     LeadStatus,
@@ -142,17 +143,18 @@ def _names(company: Company, rows: Sequence[BulkChange]) -> dict[str, dict[int, 
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """How many rows are deleted along with leads."""
+    """How many rows are deleted along with leads, and `shared_deals`, which only lose them."""
 
     deals: int
     tasks: int
     notes: int
     files: int
     merged: int  # leads that were merged into them
+    shared_deals: int  # of other leads, with them as further people
 
 
 def belongings_of(company: Company, leads: LeadQuerySet) -> Belongings:
-    """What belongs to these leads of the company. Eight queries, each of which finds the leads again."""
+    """What belongs to these leads of the company. Nine queries, each of which finds the leads again."""
     keys = leads.order_by().values("pk")
     with statements_may_take(LONG_SECONDS):
         return Belongings(
@@ -161,6 +163,7 @@ def belongings_of(company: Company, leads: LeadQuerySet) -> Belongings:
             notes=_on(Note.objects.for_company(company), keys),
             files=_on(Attachment.objects.for_company(company), keys),
             merged=Lead.objects.for_company(company).filter(merged_into__in=keys).count(),
+            shared_deals=DealPerson.objects.for_company(company).filter(lead__in=keys).count(),
         )
 
 

@@ -20,6 +20,7 @@ REFERENCES: Final[Mapping[str, type[Model]]] = {
     ChangedField.LEAD: Lead,
     ChangedField.LOST_REASON: LostReason,
     ChangedField.MERGE: Lead,
+    ChangedField.PERSON: Lead,
 }
 GONE: Final = "(deleted)"
 
@@ -44,6 +45,9 @@ def _described(change: Change, names: Mapping[str, Mapping[str, str]]) -> str:
         return "E-mail address changed"
     if field == ChangedField.SHARING:
         return f"{field.label} switched {change.new}"
+    if field == ChangedField.PERSON:
+        name = names[field].get(change.new or change.old, GONE)
+        return f"Added {name} to the deal" if change.new else f"Removed {name} from the deal"
     old, new = (_value(field, value, names) for value in (change.old, change.new))
     return f"{'Undone: ' if change.is_undo else ''}{field.label}: {old}{ARROW}{new}"
 

@@ -27,6 +27,7 @@ from crm.models import (
     Company,
     CustomField,
     Deal,
+    DealPerson,
     FieldSubject,
     Lead,
     LeadDuplicate,
@@ -111,7 +112,8 @@ def _erase(lead: Lead) -> list[int]:
     for contributions in (Note.objects, Attachment.objects):
         contributions.for_company(lead.company_id).filter(Q(lead=lead) | Q(deal__in=deals)).delete()
     forget_source(lead)
-    LeadTag.objects.for_company(lead.company_id).filter(lead=lead).delete()
+    for links in (LeadTag.objects, DealPerson.objects):
+        links.for_company(lead.company_id).filter(lead=lead).delete()
     Lead.objects.filter(pk=lead.pk).update(
         erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")
     )

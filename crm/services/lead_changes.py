@@ -15,6 +15,7 @@ from crm.models import (
     BulkKind,
     Company,
     Deal,
+    DealPerson,
     Lead,
     LeadChange,
     LeadResult,
@@ -147,7 +148,11 @@ def _changed_since(change: LeadChange, held: Collection[int], asked_at: datetime
     changed = Q(updated_at__gt=asked_at)
     if change.kind == BulkKind.DELETE:
         on_lead, on_its_deal = Q(lead=OuterRef("pk")), Q(deal__lead=OuterRef("pk"))
-        for kind, is_on in ((Deal, on_lead), *((kind, on_lead | on_its_deal) for kind in (Task, Note, Attachment))):
+        for kind, is_on in (
+            (Deal, on_lead),
+            (DealPerson, on_lead),
+            *((kind, on_lead | on_its_deal) for kind in (Task, Note, Attachment)),
+        ):
             changed |= Q(Exists(kind._default_manager.filter(is_on, created_at__gt=asked_at)))
     return set(Lead.objects.filter(changed, pk__in=held).values_list("pk", flat=True))
 

@@ -7,7 +7,18 @@ from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
 
-from crm.models import AuditAction, CustomField, Deal, FieldSubject, Lead, LeadDuplicate, LeadMerge, LeadTag, User
+from crm.models import (
+    AuditAction,
+    CustomField,
+    Deal,
+    DealPerson,
+    FieldSubject,
+    Lead,
+    LeadDuplicate,
+    LeadMerge,
+    LeadTag,
+    User,
+)
 from crm.models.lead_merge import FOLLOWING
 from crm.models.merge_fields import CHOSEN, CUSTOM, KNOWN_BY, NOTES, as_columns, result_of, value_of
 from crm.models.recorder import current_actor, record_merge
@@ -57,6 +68,7 @@ def merge_leads(*, kept: Lead, gone: Lead, taken: Collection[str] = (), version:
         before={column: value_of(kept, column) for column in written},
         written=written,
         dropped_tags=_drop_common_tags(kept, gone),
+        dropped_people=_drop_common_people(kept, gone),
     )
     merge.moved = {model._meta.label: move(model, column, gone, kept) for model, column in FOLLOWING}
     Lead.objects.filter(pk=kept.pk).update_without_events(**as_columns(kept, written), updated_at=Now())
@@ -122,6 +134,21 @@ def _drop_common_tags(kept: Lead, gone: Lead) -> list[int]:
     dropped = list(common.values_list("tag", flat=True))
     LeadTag.objects.filter(lead=gone, tag__in=dropped).delete()
     return dropped
+
+
+def _drop_common_people(kept: Lead, gone: Lead) -> list[tuple[int, int, int | None]]:
+    """Take one of two places from those who will be one person on a deal: as its lead, they need no other.
+
+    Returns the deals, the leads, and who had added them.
+    """
+    links = DealPerson.objects.for_company(kept.company_id)
+    is_lead_of = Deal.objects.filter(lead__in=[kept, gone]).values("pk")
+    of_both = links.filter(lead=kept).values("deal")
+    is_one_too_many = Q(lead__in=[kept, gone], deal__in=is_lead_of) | Q(lead=gone, deal__in=of_both)
+    rows = links.filter(is_one_too_many).order_by("pk").values_list("pk", "deal_id", "lead_id", "added_by_id")
+    dropped = {pk: (deal, lead, added_by) for pk, deal, lead, added_by in rows}
+    links.filter(pk__in=list(dropped)).delete()
+    return list(dropped.values())
 
 
 def move(model: type[Model], column: str, gone: Lead, kept: Lead, pks: Sequence[int] | None = None) -> list[int]:

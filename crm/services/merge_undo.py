@@ -15,6 +15,7 @@ from crm.models import (
     CrmEvent,
     CustomField,
     Deal,
+    DealPerson,
     FieldSubject,
     Lead,
     LeadMerge,
@@ -36,7 +37,7 @@ UNDONE_BEFORE: Final = "There is nothing to undo: this merge has been undone, or
 ERASED: Final = "Not undone: the person was erased, and nothing about them is restored."
 MERGED_SINCE: Final = "Not undone: {gone} has been merged into {kept} since. Undo that first."
 HISTORY: Final = (CrmEvent, Note, Attachment)  # goes back with the deals that it is about
-NAMED: Final = {Deal: "deal", Task: "task", LeadTag: "tag"}
+NAMED: Final = {Deal: "deal", Task: "task", LeadTag: "tag", DealPerson: "shared deal"}
 
 
 @dataclass(slots=True)
@@ -149,6 +150,20 @@ def _move_back(merge: LeadMerge, result: SeparatedLeads) -> None:
     tags = Tag.objects.for_company(merge.company_id).filter(pk__in=merge.dropped_tags)
     links = [LeadTag(company_id=merge.company_id, lead=result.gone, tag=tag) for tag in tags]
     LeadTag.objects.bulk_create(links, ignore_conflicts=True)
+    _places_back(merge)
+
+
+def _places_back(merge: LeadMerge) -> None:
+    """Let both be people of the deals again where the merge had left one place, but not of those that are theirs."""
+    places = {deal: (lead, added_by) for deal, lead, added_by in merge.dropped_people}
+    deals = dict(Deal.objects.for_company(merge.company_id).filter(pk__in=places).values_list("pk", "lead"))
+    people = set(User.objects.filter(pk__in=[by for _, by in places.values()]).values_list("pk", flat=True))
+    links = [
+        DealPerson(company_id=merge.company_id, deal_id=deal, lead_id=lead, added_by_id=by if by in people else None)
+        for deal, (lead, by) in places.items()
+        if deals.get(deal) not in (None, lead)
+    ]
+    DealPerson.objects.bulk_create(links, ignore_conflicts=True)
 
 
 def _history_back(

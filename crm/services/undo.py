@@ -11,7 +11,19 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from crm.models import Attachment, Change, ChangedField, Company, CrmEvent, Deal, Lead, LostReason, Note, StageMeaning
+from crm.models import (
+    Attachment,
+    Change,
+    ChangedField,
+    Company,
+    CrmEvent,
+    Deal,
+    DealPerson,
+    Lead,
+    LostReason,
+    Note,
+    StageMeaning,
+)
 from crm.models.change import STEPS
 from crm.models.recorder import Occasion, occasion, take_back, undoing
 from crm.models.tracking import Tracked
@@ -213,5 +225,5 @@ def _is_untouched(row: Lead | Deal, events: QuerySet[CrmEvent]) -> bool:
     is_about = {"deal" if isinstance(row, Deal) else "lead": row}
     about = CrmEvent._base_manager.filter(**is_about)
     has_history = row.changes.exists() or about.exclude(pk__in=events.values("pk")).exists()
-    has_more = any(kind.objects.filter(**is_about).exists() for kind in (Note, Attachment))
+    has_more = any(kind.objects.filter(**is_about).exists() for kind in (Note, Attachment, DealPerson))
     return not has_deals and not has_history and not has_more and row.updated_at - row.created_at < JUST_ADDED

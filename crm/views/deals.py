@@ -18,6 +18,7 @@ from crm.selectors import timeline
 from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.deal_list import COLUMNS, deals_page
+from crm.selectors.deal_people import people_of
 from crm.selectors.deals import found_by, search
 from crm.selectors.pipelines import by_pipeline, choice_of, first_open_stages
 from crm.selectors.tags import tag_choices
@@ -79,13 +80,14 @@ def choose_lead(request: MemberRequest) -> HttpResponse:
 @require_safe
 @member(Action.SEE_LEADS)
 def deal(request: MemberRequest, pk: int) -> HttpResponse:
-    """The deal's page: its fields, its lead and its timeline."""
+    """The deal's page: its fields, its people and its timeline."""
     instance = own_or_404(Deal.objects.select_related("stage", "owner", "lead", "lost_reason"), request, pk)
     company = request.membership.company
     stages = Stage.objects.for_company(company).offered(instance.stage_id).in_order()
     choice = choice_of(stages, str(instance.stage.pipeline_id or ""))
     context = {
         "deal": instance,
+        "people": people_of(instance),
         "tasks": open_tasks_of(instance),
         "files": files_on(instance, request.membership),
         "timeline": timeline.of_deal(instance, request.membership, before=request.GET.get("before", "")),

@@ -25,6 +25,7 @@ from crm.models.validators import is_number
 from crm.selectors import timeline
 from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
+from crm.selectors.deal_people import further_deals_of
 from crm.selectors.lead_merges import undoable_merge
 from crm.selectors.leads import LeadColumn, all_columns, columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
@@ -139,6 +140,7 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
         {
             "lead": instance,
             "deals": instance.deals.select_related("stage"),
+            "further_deals": further_deals_of(instance),
             "tasks": open_tasks_of(instance),
             "files": files_on(instance, request.membership),
             "timeline": timeline.of_lead(instance, request.membership, before=request.GET.get("before", "")),
@@ -195,7 +197,13 @@ def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
             request, f"Lead {instance.pk} was erased. The audit log keeps a receipt with the lead's number."
         )
         return redirect(instance)
-    return render(request, "crm/leads/erase.html", {"lead": instance, "merged": _merged_into(instance), "form": form})
+    context = {
+        "lead": instance,
+        "merged": _merged_into(instance),
+        "further_deals": further_deals_of(instance),
+        "form": form,
+    }
+    return render(request, "crm/leads/erase.html", context)
 
 
 @require_POST

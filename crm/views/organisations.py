@@ -13,6 +13,7 @@ from crm.models.organisation import organisation_key
 from crm.models.organisation_figures import Organisation
 from crm.models.roles import Action
 from crm.selectors import timeline
+from crm.selectors.deal_people import deals_with
 from crm.selectors.keyset import ByFields, page_of
 from crm.selectors.organisations import names_like, organisation_of, organisations_page
 from crm.services.editing import ChangedMeanwhile
@@ -47,7 +48,7 @@ def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
     leads = Lead.objects.for_company(company).of_organisation(found.key)
     # With the ids, PostgreSQL reads the deals of these leads. With a subquery, it may look for them among all deals.
     known = list(leads.values_list("pk", flat=True)) if found.is_counted else leads
-    deals = Deal.objects.for_company(company).filter(lead__in=known)
+    deals = deals_with(company, known)
     people = page_of(
         leads.select_related("status"),
         ByFields(),

@@ -303,6 +303,19 @@ def tags(scene: Scene) -> None:
     assert (scene.lead.tags.count(), scene.deal.tags.count()) == (0, 1)
 
 
+@way("POST deal_people", fires="lead_created deal_created")
+def the_people_of_a_deal(scene: Scene) -> None:
+    """They cause no event, and the deal of another lead is still one deal; LinkedIn has been told about the first."""
+    other = Lead.objects.create(company=scene.company, **scene.grace)
+    untold = Deal.objects.create(company=scene.company, lead=scene.lead, title="Renewal")
+    for deal in (scene.deal, untold):
+        for change in ("add", "main"):
+            scene.web.post(f"/deals/{deal.pk}/people/", {change: other.pk})
+    assert [Deal.objects.get(pk=deal.pk).lead for deal in (scene.deal, untold)] == [scene.lead, other]
+    scene.web.post(f"/deals/{untold.pk}/people/", {"remove": scene.lead.pk})
+    assert not untold.people.exists()
+
+
 @way("POST undo", fires="deal_won")
 def the_undo_of_a_move_away_from_a_win(scene: Scene) -> None:
     negotiation = Stage.objects.get(company=scene.company, name="Negotiation")

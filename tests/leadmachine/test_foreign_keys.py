@@ -24,6 +24,7 @@ EXEMPT: Final = {
     "crm_task.owner_id": ONE_BY_ONE,
     "crm_note.actor_id": ONE_BY_ONE,
     "crm_attachment.actor_id": ONE_BY_ONE,
+    "crm_dealperson.added_by_id": ONE_BY_ONE,
     "crm_leadmerge.merged_by_id": ONE_BY_ONE,
     "crm_leadimport.owner_id": ONE_BY_ONE,
     "crm_leadimport.uploaded_by_id": ONE_BY_ONE,
@@ -36,7 +37,10 @@ EXEMPT: Final = {
         ["crm_exportpart.company_id", "crm_exportselection.company_id"], "they are few, and go with their exports"
     ),
     "crm_change.company_id": "a company is deleted by the operator, if ever, and its changes with their leads",
-    **dict.fromkeys(["crm_leadtag.company_id", "crm_dealtag.company_id"], "they go with their leads and deals"),
+    **dict.fromkeys(
+        ["crm_leadtag.company_id", "crm_dealtag.company_id", "crm_dealperson.company_id"],
+        "they go with their leads and deals",
+    ),
     **dict.fromkeys(["crm_leadmerge.company_id", "crm_leadduplicate.company_id"], "they go with their leads"),
     "capi_mail.company_id": "mails are few, and a company is deleted by the operator, if ever",
     "capi_conversionevent.last_attempt_id": "on the path of each batch; retention looks by company and id instead",

@@ -11,6 +11,7 @@ from crm.models import (
     CrmEvent,
     DataExport,
     Deal,
+    DealPerson,
     Lead,
     LeadDuplicate,
     LeadMerge,
@@ -31,6 +32,8 @@ TIES = {
     ("crm_deal", "lead_id"): Lead,
     ("crm_deal", "stage_id"): Stage,
     ("crm_deal", "lost_reason_id"): LostReason,
+    ("crm_dealperson", "deal_id"): Deal,
+    ("crm_dealperson", "lead_id"): Lead,
     ("crm_stage", "pipeline_id"): Pipeline,
     ("crm_task", "lead_id"): Lead,
     ("crm_task", "deal_id"): Deal,
@@ -73,6 +76,7 @@ def fill(company):
     rule = ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="1", name="Deal")
     lead = make_deal(make_lead(company)).lead
     note = Note.objects.create(company=company, lead=lead, text="Called")
+    DealPerson.objects.create(company=company, deal=lead.deals.get(), lead=lead)
     file = {"name": "Offer.pdf", "size": 1, "stored_as": str(company.pk)}
     Attachment.objects.create(company=company, lead=lead, note=note, **file)
     LeadMerge.objects.create(company=company, kept=lead, gone=lead)

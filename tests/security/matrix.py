@@ -222,6 +222,7 @@ ROWS: dict[str, Row] = {
     "deal": _see(Action.SEE_LEADS, "deal"),
     "deal_new": _form(Action.EDIT_LEADS, body=_deal),
     "deal_edit": _form(Action.EDIT_LEADS, "deal", _deal),
+    "deal_people": _form(Action.EDIT_LEADS, "deal", lambda world: {"search": "Mallory"}),
     "deal_move": _do(Action.EDIT_LEADS, "deal", lambda world: {"stage": world.ids["stage"]}),
     "deal_lost": _form(Action.EDIT_LEADS, "deal", lambda world: {"stage": world.ids["stage"]}),
     "deal_delete": _form(Action.DELETE_LEADS, "deal"),

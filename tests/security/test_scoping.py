@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 TENANT_ROWS = re.compile(
-    r"\b(Lead|Deal|LeadStatus|Stage|Pipeline|LostReason|Membership|ApiKey|Invitation|AuditEntry|CrmEvent|Connection|ConversionRule"
+    r"\b(Lead|Deal|DealPerson|LeadStatus|Stage|Pipeline|LostReason|Membership|ApiKey|Invitation|AuditEntry|CrmEvent|Connection|ConversionRule"
     r"|Task|Note|Attachment|CalendarFeed|ConversionEvent|Attempt|DayCount|CountedLog|Checkup|Backfill|Alert|MailChoice|Mail|SignInProvider)"
     r"\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
 )

@@ -39,8 +39,8 @@ WRITABLE = {
         "share_with_ad_platforms", "notes", "tags", "custom",
     },
     DealSerializer: {
-        "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "lost_reason", "outcome_note",
-        "tags", "custom",
+        "lead", "people", "title", "amount", "currency", "stage", "owner", "expected_close", "lost_reason",
+        "outcome_note", "tags", "custom",
     },
     CustomFieldSerializer: {
         "subject", "name", "type", "help_text", "is_required", "is_listed", "choices", "is_archived",

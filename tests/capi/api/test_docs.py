@@ -69,6 +69,7 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         "expected_close": ("date", "optional"),
         "lost_reason": ("integer", "optional"),
         "outcome_note": ("string", "optional"),
+        "people": ("array", "optional"),
         "tags": ("array", "optional"),
         "custom": ("object", "optional"),
         "created_at": ("date and time", "no"),

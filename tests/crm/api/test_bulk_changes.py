@@ -132,7 +132,7 @@ def test_the_preview_of_a_deletion_has_what_goes_along(company: Company, admin: 
     found = caller(company).post(PREVIEW, {"kind": "delete", "leads": [leads[0].pk, leads[1].pk]}).json()
 
     assert (found["title"], found["confirm"]["leads"]) == ("Delete 2 leads", 2)
-    assert found["belongings"] == {"deals": 1, "tasks": 1, "notes": 1, "files": 0, "merged": 0}
+    assert found["belongings"] == {"deals": 1, "tasks": 1, "notes": 1, "files": 0, "merged": 0, "shared_deals": 0}
 
 
 def test_what_is_confirmed_is_done_by_a_worker_and_reported(

@@ -47,6 +47,7 @@ def test_a_deal_is_shown_in_full(company, client, ada):
         "expected_close": None,
         "lost_reason": None,
         "outcome_note": "",
+        "people": [],
         "tags": [],
         "custom": {},
         "created_at": deal.created_at.isoformat().replace("+00:00", "Z"),
@@ -155,7 +156,7 @@ def test_a_list_costs_the_same_however_long_it_is(company, client, ada, django_a
     for _ in range(20):
         make_deal(ada)
 
-    with django_assert_num_queries(4):  # the key and its company, the deals, their tags, the custom fields
+    with django_assert_num_queries(5):  # the key and its company, the deals, their people and tags, the custom fields
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20

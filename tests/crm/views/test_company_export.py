@@ -17,6 +17,7 @@ from crm.models import AuditEntry, CustomField, DataExport, ExportPart, Lead, Me
 from crm.models.tag import add_links
 from crm.services import data_exports
 from crm.services.custom_fields import add_field, set_archived
+from crm.services.deal_people import add_person
 from crm.services.erasure import erase_lead
 from tests.conftest import PASSWORD, TOKEN, make_deal, make_lead, make_task
 from tests.crm.exporting.reading import content
@@ -93,6 +94,7 @@ def test_each_file_has_the_companys_rows_and_nobody_elses(
     make_task(sales, title="Call", deal=deal)
     Note.objects.create(company=company, lead=leads[0], deal=deal, actor=sales.user, text="Likes blue")
     file = make_file(sales, deal, "=Offer.pdf")
+    add_person(deal=deal, lead=leads[1])
     make_lead(other_company, first_name="Theirs")
 
     files = exported(client)
@@ -105,6 +107,9 @@ def test_each_file_has_the_companys_rows_and_nobody_elses(
     assert [(row["Text"], row["Deal number"]) for row in files["notes.csv"]] == [("Likes blue", str(deal.pk))]
     assert [(row["Name"], row["Bytes"], row["Deal number"], row["Download"]) for row in files["files.csv"]] == [
         ("'=Offer.pdf", str(file.size), str(deal.pk), f"{django_settings.SITE_URL}/files/{file.pk}/download/")
+    ]
+    assert [(row["Deal number"], row["Lead number"]) for row in files["deal-people.csv"]] == [
+        (str(deal.pk), str(leads[1].pk))
     ]
     assert {row["Event"] for row in files["crm-events.csv"]} == {"Lead created", "Deal created"}
     assert [row["Event id"] for row in files["conversion-events.csv"]] == [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0026_timeouts'),
+        ('crm', '0030_deal_people'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from crm.models.deal_search import deal_search_column
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0026_timeouts'),
+        ('crm', '0028_exports_of_keys'),
     ]
 
     operations = [

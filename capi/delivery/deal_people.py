@@ -1,0 +1,52 @@
+"""Conversion events of a deal that gets another lead: none is made, lost or doubled, and each is about one person.
+
+What may have been sent was about the former lead, so the deal has to keep them: LinkedIn would be told about two people
+for one deal, or, by a retry under the same id, about either. Until then all of it follows, whatever state it is in, and
+is checked again for the new lead.
+"""
+
+from typing import Final
+
+from django.db.models import Q
+
+from capi.delivery import merges, places, planning
+from capi.delivery.recall import may_be_in, recall_unsent
+from capi.delivery.wakeup import wake_on_commit
+from capi.models import ConversionEvent
+from capi.models import ConversionEventQuerySet as Events
+from capi.models.choices import Frequency, Reason, State
+
+# LinkedIn has it, or may have it.
+MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
+
+
+def told_about(deal_id: int, company_id: int) -> Events:
+    """The events of the deal that LinkedIn has or may have received."""
+    return _of_deal(deal_id, company_id).filter(MAY_HAVE_ARRIVED)
+
+
+def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
+    """Let the deal's events be about another lead. Returns False, and changes nothing, if one may have been sent.
+
+    Call it inside the transaction of the change, which has locked both leads and the deal.
+    """
+    on_the_wire = may_be_in(recall_unsent([company_id]))
+    if _of_deal(deal_id, company_id).filter(MAY_HAVE_ARRIVED | on_the_wire).exists():
+        return False
+    if not _of_deal(deal_id, company_id).filter(lead=was).update(lead=now):
+        return True
+    events = _of_deal(deal_id, company_id).filter(lead=now)
+    planning.skip(events)
+    # What was skipped for the former lead alone is checked again for this one: so a choice that is corrected loses
+    # nothing. Whether a person was counted is found out when it is sent.
+    merges.reopen_unshared(events)
+    is_of_person = Q(rule__frequency=Frequency.PER_PERSON, state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
+    places.reopen(events.filter(is_of_person))
+    planning.wait_for_address(planning.of_leads(Q(email=""), events))
+    planning.release_waiting(events)
+    wake_on_commit(company_id)
+    return True
+
+
+def _of_deal(deal_id: int, company_id: int) -> Events:
+    return ConversionEvent.objects.for_company(company_id).filter(deal=deal_id, is_test=False)

@@ -1,0 +1,19 @@
+"""Why a deal has to keep the lead that its conversions are about."""
+
+from typing import Final
+
+from capi.delivery.deal_people import told_about
+from capi.models.choices import State
+from crm.models import Deal
+
+TOLD: Final = "LinkedIn has been told about this deal, so its main person can't be changed any more."
+PERHAPS: Final = "LinkedIn may have been told about this deal, so its main person can't be changed any more."
+NOT_NOW: Final = "Nothing was changed: LinkedIn may be told about this deal at this moment. Try again in a minute."
+
+
+def why_lead_stays(deal: Deal) -> str:
+    """The reason, in a sentence; "" if nothing about the deal has been sent, nor may have been. One query."""
+    states = set(told_about(deal.pk, deal.company_id).values_list("state", flat=True))
+    if not states:
+        return ""
+    return TOLD if State.ACCEPTED in states else PERHAPS

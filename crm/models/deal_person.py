@@ -1,0 +1,46 @@
+"""The further people of a deal: leads who have a say in it, besides the one that its conversions are about."""
+
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F
+from django.db.models.functions import Now
+
+from crm.models.company import Company
+from crm.models.deal import Deal
+from crm.models.lead import Lead
+from crm.models.tenancy import CompanyQuerySet
+
+
+class DealPersonQuerySet(CompanyQuerySet["DealPerson"]):
+    def further(self) -> Self:
+        """Without those who have become the main person of their deal by a script that knows nothing of this table."""
+        return self.exclude(deal__lead=F("lead"))
+
+
+class DealPerson(models.Model):
+    """A further person of a deal. The main one is the deal's `lead`.
+
+    Written only by `crm.services.deal_people`, and by merges, which keep the two apart.
+    """
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    deal = models.ForeignKey(Deal, on_delete=models.CASCADE, related_name="+", db_index=False)
+    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="+", db_index=False)
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[DealPersonQuerySet] = DealPersonQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = "person of a deal"
+        verbose_name_plural = "people of deals"
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["deal", "lead"], name="deal_has_person_once")]
+        indexes = [models.Index(fields=["lead", "deal"], name="deals_by_person")]
+
+    def __str__(self) -> str:
+        return f"Lead {self.lead_id} of deal {self.deal_id}"

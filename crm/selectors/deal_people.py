@@ -1,0 +1,47 @@
+"""The further people of deals, for the pages of deals, leads and organisations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from crm.models import Company, Deal, DealPerson, Lead
+from crm.models.deal import DealQuerySet
+from crm.services.deal_people import why_lead_stays
+
+
+@dataclass(frozen=True, slots=True)
+class DealPeople:
+    """The further people of a deal in the order in which they were added, and why it has to keep its lead, or ""."""
+
+    further: Sequence[Lead]
+    why_lead_stays: str = ""
+
+    @property
+    def count(self) -> int:
+        """With the lead."""
+        return len(self.further) + 1
+
+
+def people_of(deal: Deal) -> DealPeople:
+    """Two queries, one for a deal with its lead alone."""
+    links = DealPerson.objects.for_company(deal.company_id).filter(deal=deal).exclude(lead=deal.lead_id)
+    further = [link.lead for link in links.select_related("lead").order_by("pk")]
+    return DealPeople(further, why_lead_stays(deal) if further else "")
+
+
+def further_deals_of(lead: Lead) -> QuerySet[Deal]:
+    """The deals of others that have this lead among their people, newest first, with their leads."""
+    links = DealPerson.objects.for_company(lead.company_id).filter(lead=lead)
+    deals = Deal.objects.for_company(lead.company_id).filter(pk__in=links.values("deal")).exclude(lead=lead)
+    return deals.select_related("stage", "lead")
+
+
+def deals_with(company: Company, leads: "QuerySet[Lead] | Sequence[int]") -> DealQuerySet:
+    """The company's deals that have one of these leads as their lead or among their further people.
+
+    Two queries in one: with OR, PostgreSQL reads every deal to find out whose it is.
+    """
+    own = Deal.objects.for_company(company).order_by()
+    links = DealPerson.objects.for_company(company).order_by().filter(lead__in=leads)
+    return own.filter(pk__in=own.filter(lead__in=leads).values("pk").union(links.values("deal"), all=True))

@@ -1,0 +1,138 @@
+"""The people of a deal: its lead, which its conversions are about, and the further ones."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from crm.models import CrmEvent, Deal, DealPerson, Lead, User
+from crm.models.lead import LeadMerged, PersonErased
+from crm.models.recorder import current_actor, record_person
+from crm.services.deadlocks import tried_again
+from crm.services.erasure import lock_deal
+from crm.signals import deal_lead_changed
+
+PEOPLE_AT_MOST: Final = 20  # of a deal, besides its lead
+TOO_MANY: Final = f"A deal can have {PEOPLE_AT_MOST} people besides its lead. Remove one first."
+IS_LEAD: Final = "The lead of a deal can't be one of its further people too."
+
+# crm imports no other app. An app that reports deals appends a function at start-up, which returns why a deal must keep
+# its lead, in a sentence, or "". It may be asked too early: `deal_lead_changed` decides.
+reasons_to_keep_lead: Final[list[Callable[[Deal], str]]] = []
+
+
+class PeopleRefused(Exception):
+    """Why the people of a deal can't be changed so, in a sentence. Nothing was changed."""
+
+
+def why_lead_stays(deal: Deal) -> str:
+    """Why the deal can't get another lead any more, in a sentence. "" if it can."""
+    return next(filter(None, (reason(deal) for reason in reasons_to_keep_lead)), "")
+
+
+@tried_again
+def add_person(*, deal: Deal, lead: Lead) -> None:
+    """Add a further person. Raises PeopleRefused, and PersonErased, LeadMerged, DealReassigned or DeletedMeanwhile."""
+    with _locked(deal, [deal.lead_id, lead.pk]):
+        if lead.pk == deal.lead_id:
+            raise PeopleRefused(IS_LEAD)
+        _write(deal, added=[lead.pk])
+
+
+@tried_again
+def remove_person(*, deal: Deal, lead: Lead) -> None:
+    """Remove a further person. Raises PersonErased, DealReassigned or DeletedMeanwhile."""
+    with _locked(deal, [deal.lead_id]):
+        _write(deal, removed=[lead.pk])
+
+
+def hold_people(*, deal: Deal, leads: Collection[int]) -> None:
+    """Lock the deal's lead and these in the order of all changes, before one of them is locked alone."""
+    rows = Lead.objects.for_company(deal.company_id).filter(pk__in=[deal.lead_id, *leads]).order_by("pk")
+    list(rows.select_for_update(no_key=True).values_list("pk"))
+
+
+@transaction.atomic
+def replace_people(*, deal: Deal, leads: Collection[int]) -> None:
+    """Give the deal these further people, by key, and no others. Raises as `add_person`."""
+    with _locked(deal, [deal.lead_id, *leads]):
+        if deal.lead_id in leads:
+            raise PeopleRefused(IS_LEAD)
+        had = set(DealPerson.objects.filter(deal=deal).values_list("lead", flat=True))
+        _write(deal, removed=had.difference(leads), added=[pk for pk in leads if pk not in had])
+
+
+@tried_again
+@transaction.atomic
+def change_lead(*, deal: Deal, lead: Lead) -> None:
+    """Let the deal be another lead's, with all that was recorded and has not been sent about it.
+
+    If that is one of its people, the former lead takes their place. Raises PeopleRefused if something may have been
+    sent, and otherwise as `add_person`.
+    """
+    was = deal.lead_id
+    if lead.pk == was:
+        return
+    is_erased = _lock_leads(deal, [was, lead.pk], but_erased=was)
+    lock_deal(deal.pk, lead_id=was)
+    had_place, _ = DealPerson.objects.filter(deal=deal, lead=lead).delete()
+    if had_place and not is_erased:
+        DealPerson.objects.create(company_id=deal.company_id, deal=deal, lead_id=was, added_by=_actor())
+    # What happened to it stays the former lead's if they were erased: nobody else is to be reported for that.
+    if not is_erased:
+        CrmEvent.objects.for_company(deal.company_id).filter(deal=deal, lead=was).update(lead=lead)
+    Deal.objects.filter(pk=deal.pk).update_without_events(lead=lead, updated_at=Now())
+    changed = Deal.objects.get(pk=deal.pk)
+    for _, refusal in deal_lead_changed.send(sender=Deal, deal=changed, was=was):
+        if refusal:
+            raise PeopleRefused(refusal)
+    deal.lead = lead
+
+
+@contextmanager
+def _locked(deal: Deal, leads: Collection[int]) -> Iterator[None]:
+    """Lock the leads and then the deal, in the order of all changes, so that nobody of them is erased meanwhile."""
+    with transaction.atomic():
+        _lock_leads(deal, leads)
+        lock_deal(deal.pk, lead_id=deal.lead_id)
+        yield
+
+
+def _lock_leads(deal: Deal, pks: Collection[int], *, but_erased: int | None = None) -> bool:
+    """Lock these leads of the deal's company. Raises PersonErased, also for one that is deleted, or LeadMerged.
+
+    Returns whether `but_erased` is, which is no error.
+    """
+    rows = Lead.objects.for_company(deal.company_id).select_for_update(no_key=True).filter(pk__in=pks).order_by("pk")
+    found = {pk: state for pk, *state in rows.values_list("pk", "erased_at", "merged_into")}
+    for pk in pks:
+        erased_at, merged_into = found.get(pk, (True, None))
+        if erased_at and pk != but_erased:
+            raise PersonErased
+        if merged_into:
+            raise LeadMerged
+    return but_erased is not None and bool(found[but_erased][0])
+
+
+def _write(deal: Deal, *, removed: Collection[int] = (), added: Collection[int] = ()) -> None:
+    """Write it for the deal, which is locked, and into the history. It counts as a change of the deal."""
+    links = DealPerson.objects.filter(deal=deal)
+    gone = sorted(links.filter(lead__in=removed).values_list("lead", flat=True))
+    links.filter(lead__in=gone).delete()
+    had = set(links.values_list("lead", flat=True))
+    new = [pk for pk in dict.fromkeys(added) if pk not in had]
+    if len(had) + len(new) > PEOPLE_AT_MOST:
+        raise PeopleRefused(TOO_MANY)
+    DealPerson.objects.bulk_create(
+        DealPerson(company_id=deal.company_id, deal=deal, lead_id=pk, added_by=_actor()) for pk in new
+    )
+    for pk in (*gone, *new):
+        record_person(deal_id=deal.pk, lead_id=pk, company_id=deal.company_id, is_added=pk in new)
+    if gone or new:
+        Deal.objects.filter(pk=deal.pk).update(updated_at=Now())  # no event depends on it
+
+
+def _actor() -> User | None:
+    return actor if isinstance(actor := current_actor(), User) else None
