@@ -187,9 +187,9 @@ def test_further_cards_stay_right_when_the_last_one_shown_is_moved(client_as, sa
     assert shown_titles(client.get(cards)) == ["Deal 4", "Deal 3"]
 
 
-@pytest.mark.parametrize("found_at_most", [1, 5_000])
-def test_the_filter_and_the_search_go_on_with_the_column(client_as, sales, seven, monkeypatch, found_at_most):
-    monkeypatch.setattr(deals, "FOUND_AT_MOST", found_at_most)
+@pytest.mark.parametrize("ranked_at_most", [1, 5_000])
+def test_the_filter_and_the_search_go_on_with_the_column(client_as, sales, seven, monkeypatch, ranked_at_most):
+    monkeypatch.setattr(deals, "RANKED_AT_MOST", ranked_at_most)
     client = client_as(sales)
 
     found = client.post("/deals/", {"search": "deal", "owner": sales.user.pk}, follow=True)
