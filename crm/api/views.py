@@ -206,7 +206,7 @@ class DealViewSet(PipelineViewSet[Deal]):
 
     def get_queryset(self) -> QuerySet[Deal]:
         deals = super().get_queryset()
-        people = Prefetch("people", Lead.objects.only("pk"))
+        people = Prefetch("people", Lead.objects.for_company(self.caller.company).only("pk"))
         return deals.prefetch_related(people) if self.action == "list" else deals
 
 

@@ -9,7 +9,20 @@ from django.core import mail
 from capi import services
 from capi.models import ConversionEvent, ConversionRule
 from crm.accounts import mails
-from crm.models import ApiKey, Attachment, Company, CustomField, Deal, Lead, LeadStatus, Membership, Note, Stage, Task
+from crm.models import (
+    ApiKey,
+    Attachment,
+    Company,
+    CustomField,
+    Deal,
+    DealPerson,
+    Lead,
+    LeadStatus,
+    Membership,
+    Note,
+    Stage,
+    Task,
+)
 from tests.conftest import TOKEN, give_password, make_deal, make_lead, make_task
 from tests.crm.custom_values import make_field
 
@@ -76,6 +89,8 @@ def lead(company: Company, admin: Membership) -> Lead:
         custom=values, organisation=f"Acme{TURN}", source=f"Fair{TURN}", notes=f"Called.{TURN}", owner=admin.user,
     )  # fmt: skip
     deal = make_deal(lead, title=f"Forty{TURN} licences", owner=admin.user, custom=values)
+    other = make_lead(company, first_name=f"Grace{TURN}", title=f"CFO{TURN}", email="grace@example.com")
+    DealPerson.objects.create(company=company, deal=deal, lead=other)
     for about in ({"lead": lead}, {"deal": deal}, {}):
         make_task(admin, title=f"Call{TURN} Ada", **about)
     Note.objects.create(company=company, lead=lead, deal=deal, text=f"Called{TURN} Ada.", actor=admin.user)
@@ -98,7 +113,7 @@ def pages(lead: Lead) -> list[str]:
         *(f"/tasks/{task.pk}/{page}/" for task in Task.objects.all() for page in ("edit", "delete")),
         *(f"/notes/{note.pk}/{page}/" for note in Note.objects.all() for page in ("edit", "delete")),
         *(f"/files/{file.pk}/delete/" for file in Attachment.objects.all()),
-        *(f"/deals/{deal.pk}/{page}" for page in ("", "edit/", "delete/")),
+        *(f"/deals/{deal.pk}/{page}" for page in ("", "edit/", "delete/", "people/")),
         *(f"{linkedin}{page}/" for page in ("events", "overview", "reconcile", "alerts", "backfill", "token")),
         linkedin, f"{linkedin}rules/new/", f"{linkedin}dry-run/", f"{linkedin}dry-run/?lead={lead.pk}&rule={rule.pk}",
         f"{linkedin}backfill/plan/?rule={rule.pk}&period=30", f"{linkedin}events/retry/", f"{linkedin}events/cancel/",

@@ -15,7 +15,20 @@ from django.utils import timezone
 from capi import services
 from capi.models import Attempt, ConversionEvent, ConversionRule
 from crm.accounts import mails
-from crm.models import ApiKey, Attachment, Company, CustomField, Deal, Lead, LeadStatus, Membership, Note, Stage, Task
+from crm.models import (
+    ApiKey,
+    Attachment,
+    Company,
+    CustomField,
+    Deal,
+    DealPerson,
+    Lead,
+    LeadStatus,
+    Membership,
+    Note,
+    Stage,
+    Task,
+)
 from tests.conftest import TOKEN, sign_in, staff_client
 from tests.crm.custom_values import make_field
 from tests.security.xss import PAYLOADS
@@ -63,6 +76,10 @@ def full(company: Company, admin: Membership) -> Company:
         Deal(company=company, lead=lead, title=payload[:160], stage=Stage.objects.first_for(company, "open"))
         for lead, payload in zip(leads, TYPED, strict=True)
     )  # fmt: skip
+    DealPerson.objects.bulk_create(
+        DealPerson(company=company, deal=deal, lead=lead)
+        for deal, lead in zip(Deal.objects.order_by("pk"), [*leads[1:], leads[0]], strict=True)
+    )
     Task.objects.bulk_create(
         Task(company=company, title=payload[:160], deal=deal, owner=admin.user, due_on=timezone.localdate())
         for deal, payload in zip(Deal.objects.all(), TYPED, strict=True)
@@ -102,7 +119,7 @@ def addresses(company: Company) -> list[str]:
         *(f"/tasks/{task.pk}/{page}/" for task in Task.objects.all()[:4] for page in ("edit", "delete")),
         *(f"/notes/{note.pk}/{page}/" for note in Note.objects.all()[:4] for page in ("edit", "delete")),
         *(f"/files/{file.pk}/delete/" for file in Attachment.objects.for_company(company)[:4]),
-        *(f"/deals/{deal.pk}/{page}/" for deal in deals[:4] for page in ("edit", "delete")),
+        *(f"/deals/{deal.pk}/{page}/" for deal in deals[:4] for page in ("edit", "delete", "people")),
     ]  # fmt: skip
 
 
