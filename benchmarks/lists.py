@@ -41,7 +41,7 @@ def _import(pk: int) -> dict[str, Any]:
     lead_import = LeadImport.objects.get(pk=pk)
     user = lead_import.uploaded_by
     assert user is not None
-    assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, user=user)
+    assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=user)
     lead_imports.work_through(lambda: True)
     done = time.perf_counter()
     lead_import.refresh_from_db()

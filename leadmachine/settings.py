@@ -242,6 +242,8 @@ SPECTACULAR_SETTINGS = {
         "StageMeaningEnum": "crm.models.steps.StageMeaning",
         "BulkKindEnum": "crm.models.bulk_change.BulkKind",
         "BulkStateEnum": "crm.models.bulk_change.BulkState",
+        "ExportStateEnum": "crm.models.data_export.ExportState",
+        "ImportStateEnum": "crm.models.lead_import.ImportState",
     },
 }
 

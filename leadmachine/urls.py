@@ -10,6 +10,7 @@ from crm.api.bulk_changes import BulkChangeViewSet
 from crm.api.custom_fields import CustomFieldViewSet
 from crm.api.duplicates import LeadDuplicateViewSet
 from crm.api.exports import DataExportViewSet
+from crm.api.imports import LeadImportViewSet
 from crm.api.merges import LeadMergeViewSet
 from crm.api.notes import NoteViewSet
 from crm.api.organisations import OrganisationViewSet
@@ -29,6 +30,7 @@ router.register("notes", NoteViewSet, basename="api-note")
 router.register("files", FileViewSet, basename="api-file")
 router.register("saved-views", SavedViewViewSet, basename="api-saved-view")
 router.register("bulk-changes", BulkChangeViewSet, basename="api-bulk-change")
+router.register("imports", LeadImportViewSet, basename="api-lead-import")
 router.register("exports", DataExportViewSet, basename="api-data-export")
 router.register("merges", LeadMergeViewSet, basename="api-merge")
 router.register("duplicates", LeadDuplicateViewSet, basename="api-duplicate")

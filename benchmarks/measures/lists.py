@@ -89,7 +89,7 @@ def _import(name: str, rows: int) -> dict[str, Any]:
     user = User.objects.create(username=f"{name}@example.com", email=f"{name}@example.com")
     Membership.objects.create(company=company, user=user, role=Role.SALES)
     file = SimpleUploadedFile("leads.csv", dirty(rows))
-    waiting = lead_imports.upload(company=company, file=file, user=user)
+    waiting = lead_imports.upload(company=company, file=file, actor=user)
     report = _in_a_process("import", waiting.pk)
     outcomes = {outcome: report[outcome] for outcome in ("new", "update", "duplicate", "bad")}
     assert outcomes == {"new": rows * 15 // 20, "update": rows // 20, "duplicate": rows // 10, "bad": rows // 10}

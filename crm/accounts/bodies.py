@@ -16,7 +16,7 @@ AROUND: Final = 64 * KB  # what a form sends besides its files
 LONGEST_IMPORT: Final = 20 * KB * KB + AROUND
 LONGEST_UPLOAD: Final = 25 * KB * KB + AROUND
 # The proxy has the same: deploy/caddy/Caddyfile.
-UPLOAD_PATHS: Final = re.compile(r"/(leads/import|(leads|deals|notes)/[0-9]+/files|api/v1/files)/")
+UPLOAD_PATHS: Final = re.compile(r"/(leads/import|(leads|deals|notes)/[0-9]+/files|api/v1/(files|imports))/")
 
 
 @dataclass(frozen=True)

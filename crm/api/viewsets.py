@@ -74,6 +74,7 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
     actions: ClassVar[dict[str, Action]] = {}
     parser_classes: tuple[type[BaseParser], ...] = (BoundedJSONParser,)
     takes_grace: ClassVar[bool] = False  # True where a write may cause a conversion
+    paged: ClassVar[tuple[str, ...]] = ("list",)  # the operations that answer page by page
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Set the API key as the actor of this request's changes. For a session, the middleware has set the user."""
@@ -91,9 +92,10 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
     def _reject_unknown_parameters(self, request: Request) -> None:
         # Otherwise a mistyped filter would return everything.
         known = {api_settings.URL_FORMAT_OVERRIDE}
+        if self.action in self.paged:
+            known |= {KeysetPagination.cursor_query_param, KeysetPagination.page_size_query_param}
         if self.action == "list":
-            filters = getattr(getattr(self, "filterset_class", None), "base_filters", ())
-            known |= {KeysetPagination.cursor_query_param, KeysetPagination.page_size_query_param, *filters}
+            known.update(getattr(getattr(self, "filterset_class", None), "base_filters", ()))
         elif self.takes_grace and self.action in WRITES:
             known.add(GRACE)
         unknown = sorted(set(request.query_params) - known)

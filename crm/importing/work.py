@@ -155,7 +155,7 @@ def _run(lead_import: LeadImport) -> None:
     judged = _judge_next(lead_import)
     new = [row for row in judged if row.outcome == RowOutcome.NEW]
     updates = [row for row in judged if row.outcome == RowOutcome.UPDATE]
-    with acting_as(lead_import.uploaded_by, history_only=not lead_import.tells_platforms):
+    with acting_as(lead_import.author, history_only=not lead_import.tells_platforms):
         leads = {**_add(new, lead_import), **_fill(updates, lead_import)}
     lead_import.done = add_counts(lead_import.done, count(judged))
     _save_rows(judged, leads)
@@ -222,7 +222,7 @@ def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> dict[int, int
 
 
 def _undo(lead_import: LeadImport) -> None:
-    with acting_as(lead_import.uploaded_by, history_only=True):
+    with acting_as(lead_import.author, history_only=True):
         if not undo_chunk(lead_import, CHUNK):
             lead_import.state = ImportState.UNDONE
 

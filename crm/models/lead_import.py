@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from crm.models.company import Company
 from crm.models.lead import Lead
+from crm.models.people import ApiKey, User
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.time_limits import TimeLimited
 
@@ -96,6 +97,7 @@ class LeadImportQuerySet(CompanyQuerySet["LeadImport"]):
 class LeadImport(TimeLimited):
     """An upload and the work on its rows.
 
+    `uploaded_by` or `api_key` has uploaded it, or started it since: both are null once that is gone.
     `columns` has a field of a lead, or "", for each name in `header`. `planned` and `done` count rows by `RowOutcome`,
     bad ones also by `RowProblem`, and conversions by CRM event: as checked, and so far. `reached` is the number of the
     last row that the current work has finished.
@@ -121,6 +123,7 @@ class LeadImport(TimeLimited):
     uploaded_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -134,13 +137,21 @@ class LeadImport(TimeLimited):
                 fields=["company"], condition=Q(state__in=WRITING), name="one_import_at_a_time_per_company"
             ),
         ]
-        indexes = [models.Index(fields=["state"], name="imports_at_work", condition=Q(state__in=AT_WORK))]
+        indexes = [
+            models.Index(fields=["state"], name="imports_at_work", condition=Q(state__in=AT_WORK)),
+            models.Index(fields=["api_key"], name="imports_by_api_key", condition=Q(api_key__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"Import {self.pk}"
 
     def get_absolute_url(self) -> str:
         return reverse("lead_import", args=[self.pk])
+
+    @property
+    def author(self) -> User | ApiKey | None:
+        """The person or key that has uploaded or started it; None if that is gone."""
+        return self.uploaded_by or self.api_key
 
     @property
     def is_at_work(self) -> bool:

@@ -1,7 +1,7 @@
 """Imports of leads, as people steer them: upload, map, start, cancel and undo. The work itself: `crm.importing`."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
@@ -13,11 +13,22 @@ from crm.importing.matching import NAMED_BY
 from crm.importing.reading import MAX_BYTES
 from crm.importing.values import person_key
 from crm.importing.work import CHUNK, advance
-from crm.models import AuditAction, Company, ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, User
+from crm.models import (
+    ApiKey,
+    AuditAction,
+    Company,
+    ImportState,
+    Lead,
+    LeadImport,
+    LeadImportFile,
+    LeadImportRow,
+    User,
+)
 from crm.models.bidi import file_name
 from crm.models.lead_import import ENDED, ROWS_KEPT_FOR, WRITING
 from crm.services import audit, background
 
+Actor = User | ApiKey
 SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while their sender waits, unless in many rows
 CHUNKS_AT_ONCE: Final = 5
 LONGEST_FILE_NAME: Final = 120
@@ -26,8 +37,13 @@ TOO_LATE: Final = "This import can no longer be undone."
 ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload it again, if they are not in it."
 
 
-def upload(*, company: Company, file: UploadedFile, user: User) -> LeadImport:  # type: ignore[type-arg]
+def upload(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport:  # type: ignore[type-arg]
     """Store a file. A small one is read and checked at once, others by a worker. Raises ValidationError."""
+    return _while_waiting(store(company=company, file=file, actor=actor))
+
+
+def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport:  # type: ignore[type-arg]
+    """Store a file, which a worker reads and checks. Raises ValidationError."""
     if not file.size:
         raise ValidationError("This file is empty. Choose one that has a row for each lead.")
     if file.size > MAX_BYTES:
@@ -37,11 +53,19 @@ def upload(*, company: Company, file: UploadedFile, user: User) -> LeadImport:  
             company=company,
             file_name=file_name(file.name or "", longest=LONGEST_FILE_NAME),
             size=file.size,
-            uploaded_by=user,
-            owner=user,
+            owner=actor if isinstance(actor, User) else None,
+            **_by(actor),
         )
+        file.seek(0)  # its fingerprint may have been taken
         LeadImportFile.objects.create(company=company, lead_import=lead_import, content=file.read())
-    return _while_waiting(lead_import)
+    return lead_import
+
+
+def _by(actor: Actor) -> dict[str, Any]:
+    return {
+        "uploaded_by": actor if isinstance(actor, User) else None,
+        "api_key": actor if isinstance(actor, ApiKey) else None,
+    }
 
 
 def map_columns(*, lead_import: LeadImport, columns: Sequence[str]) -> LeadImport:
@@ -55,30 +79,30 @@ def map_columns(*, lead_import: LeadImport, columns: Sequence[str]) -> LeadImpor
     return _while_waiting(locked)
 
 
-def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool, user: User) -> bool:
+def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool, actor: Actor) -> bool:
     """Import the rows, in a worker. Returns False if it isn't ready. Raises ValidationError if another is running."""
     try:
         with transaction.atomic():
             changed = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.READY).update(
                 state=ImportState.RUNNING, reached=0, done={}, owner=owner, tells_platforms=tells_platforms,
-                started_at=Now(), uploaded_by=user,
+                started_at=Now(), **_by(actor),
             )  # fmt: skip
             if changed:
                 details: audit.Details = {"rows": lead_import.row_count, "tells_ad_platforms": tells_platforms}
-                _record(lead_import, AuditAction.IMPORT, user, details)
+                _record(lead_import, AuditAction.IMPORT, actor, details)
     except IntegrityError:
         raise ValidationError(BUSY) from None
     return bool(changed)
 
 
-def cancel(*, lead_import: LeadImport, user: User) -> bool:
+def cancel(*, lead_import: LeadImport, actor: Actor) -> bool:
     """End it after the current chunk. Leads imported by then are kept. Returns False if it is not running."""
     with transaction.atomic():
         changed = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.RUNNING).update(
             state=ImportState.CANCELLED, finished_at=Now()
         )
         if changed:
-            _record(lead_import, AuditAction.IMPORT_CANCELLED, user)
+            _record(lead_import, AuditAction.IMPORT_CANCELLED, actor)
     return bool(changed)
 
 
@@ -88,7 +112,7 @@ def discard(*, lead_import: LeadImport) -> bool:
     return bool(LeadImport.objects.filter(pk=lead_import.pk).exclude(written).delete()[0])
 
 
-def undo(*, lead_import: LeadImport, user: User) -> bool:
+def undo(*, lead_import: LeadImport, actor: Actor) -> bool:
     """Take back what the import wrote, in a worker. Returns False if it has been undone or has not ended.
 
     Raises ValidationError if it is too late, or another one is running.
@@ -100,7 +124,7 @@ def undo(*, lead_import: LeadImport, user: User) -> bool:
                 raise ValidationError(TOO_LATE)
             changed = ended.update(state=ImportState.UNDOING, timeouts=0)
             if changed:
-                _record(lead_import, AuditAction.IMPORT_UNDONE, user)
+                _record(lead_import, AuditAction.IMPORT_UNDONE, actor)
     except IntegrityError:
         raise ValidationError(BUSY) from None
     return bool(changed)
@@ -137,5 +161,5 @@ def _while_waiting(lead_import: LeadImport) -> LeadImport:
     return lead_import
 
 
-def _record(lead_import: LeadImport, action: AuditAction, user: User, details: audit.Details | None = None) -> None:
-    audit.record(company=lead_import.company_id, action=action, about=lead_import, details=details, actor=user)
+def _record(lead_import: LeadImport, action: AuditAction, actor: Actor, details: audit.Details | None = None) -> None:
+    audit.record(company=lead_import.company_id, action=action, about=lead_import, details=details, actor=actor)

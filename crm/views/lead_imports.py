@@ -34,10 +34,10 @@ def overview(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         try:
             file = form.cleaned_data["file"]
-            return redirect(lead_imports.upload(company=request.membership.company, file=file, user=request.user))
+            return redirect(lead_imports.upload(company=request.membership.company, file=file, actor=request.user))
         except ValidationError as error:
             form.add_error("file", error)
-    own = LeadImport.objects.for_company(request.membership.company).select_related("uploaded_by")
+    own = LeadImport.objects.for_company(request.membership.company).select_related("uploaded_by", "api_key")
     page = Paginator(own, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "crm/lead_imports/list.html", {"form": form, "page": page})
 
@@ -85,7 +85,7 @@ def start(request: MemberRequest, pk: int) -> HttpResponse:
             lead_import=lead_import,
             owner=form.cleaned_data["owner"],
             tells_platforms=form.tells_platforms,
-            user=request.user,
+            actor=request.user,
         )
     except ValidationError as error:
         messages.error(request, error.message)
@@ -96,7 +96,7 @@ def start(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.IMPORT_LEADS)
 def cancel(request: MemberRequest, pk: int) -> HttpResponse:
     lead_import = _own(request, pk)
-    if lead_imports.cancel(lead_import=lead_import, user=request.user):
+    if lead_imports.cancel(lead_import=lead_import, actor=request.user):
         messages.success(request, "Cancelled. Leads imported so far are kept; you can undo the import.")
     return redirect(lead_import)
 
@@ -106,7 +106,7 @@ def cancel(request: MemberRequest, pk: int) -> HttpResponse:
 def undo(request: MemberRequest, pk: int) -> HttpResponse:
     lead_import = _own(request, pk)
     try:
-        lead_imports.undo(lead_import=lead_import, user=request.user)
+        lead_imports.undo(lead_import=lead_import, actor=request.user)
     except ValidationError as error:
         messages.error(request, error.message)
     return redirect(lead_import)
@@ -154,6 +154,6 @@ def _check_page(
 
 
 def _own(request: MemberRequest, pk: int) -> LeadImport:
-    lead_import = own_or_404(LeadImport.objects.select_related("company", "uploaded_by"), request, pk)
+    lead_import = own_or_404(LeadImport.objects.select_related("company", "uploaded_by", "api_key"), request, pk)
     assert isinstance(lead_import, LeadImport)
     return lead_import

@@ -29,11 +29,11 @@ def test_an_import_that_is_killed_twice_adds_and_tells_each_lead_once(world) -> 
     user = User.objects.create(username="importer@example.com", email="importer@example.com")
     Membership.objects.create(company=company, user=user, role="sales")
     file = SimpleUploadedFile("leads.csv", dirty(rows))
-    lead_import = lead_imports.upload(company=company, file=file, user=user)
+    lead_import = lead_imports.upload(company=company, file=file, actor=user)
     world.start_worker()
     wait_until(lead_import, lambda now: now.state == ImportState.READY)
 
-    assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=True, user=user)
+    assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=True, actor=user)
     for share in (0.3, 0.8):
         wait_until(lead_import, lambda now, share=share: now.processed >= share * rows)
         world.kill("worker1")

@@ -272,7 +272,15 @@ def test_a_head_that_is_too_long_and_a_body_that_is_too_large_are_refused_before
 
 
 @pytest.mark.parametrize(
-    "path", [b"/leads/import/", b"/leads/7/files/", b"/deals/7/files/", b"/notes/7/files/", b"/api/v1/files/"]
+    "path",
+    [
+        b"/leads/import/",
+        b"/leads/7/files/",
+        b"/deals/7/files/",
+        b"/notes/7/files/",
+        b"/api/v1/files/",
+        b"/api/v1/imports/",
+    ],
 )
 def test_a_file_may_be_larger_and_slower_than_any_other_body(web, path) -> None:
     head = b"POST %s%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n"

@@ -44,7 +44,7 @@ def test_an_upload_that_was_checked_before_brings_nobody_back(sales: Membership)
 def test_a_file_that_was_not_read_yet_is_dropped(sales: Membership) -> None:
     run(upload(sales, f"{HEADER}\n{ADA}\n"), sales)
     file = SimpleUploadedFile("leads.csv", ADA.encode() * 10_000)
-    unread = lead_imports.upload(company=sales.company, file=file, user=sales.user)
+    unread = lead_imports.upload(company=sales.company, file=file, actor=sales.user)
     assert unread.state == ImportState.READING
 
     erase_lead(lead=Lead.objects.get())
@@ -58,7 +58,7 @@ def test_undo_leaves_an_erased_lead_as_it_is(sales: Membership) -> None:
     done = run(upload(sales, f"{PEOPLE}{ADA}\n"), sales)
     erase_lead(lead=Lead.objects.get(first_name="Ada"))
 
-    lead_imports.undo(lead_import=done, user=sales.user)
+    lead_imports.undo(lead_import=done, actor=sales.user)
     work_on(done)
 
     assert Lead.objects.get().erased_at is not None

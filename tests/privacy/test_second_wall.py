@@ -14,6 +14,7 @@ from crm.models import (
     DealPerson,
     Lead,
     LeadDuplicate,
+    LeadImport,
     LeadMerge,
     LeadStatus,
     LostReason,
@@ -45,6 +46,7 @@ TIES = {
     ("crm_attachment", "note_id"): Note,
     ("crm_attachment", "api_key_id"): ApiKey,
     ("crm_dataexport", "api_key_id"): ApiKey,
+    ("crm_leadimport", "api_key_id"): ApiKey,
     ("crm_leadmerge", "kept_id"): Lead,
     ("crm_leadmerge", "gone_id"): Lead,
     ("crm_leadduplicate", "first_id"): Lead,
@@ -84,6 +86,7 @@ def fill(company):
     LostReason.objects.create(company=company, name="Price")
     Task.objects.create(company=company, title="Call", due_on="2026-03-10")
     key, _ = ApiKey.objects.issue(company=company, role="sales", name="Nightly import")
+    LeadImport.objects.create(company=company, api_key=key, file_name="leads.csv", size=1)
     DataExport.objects.create(company=company, api_key=key, kind="leads", format="csv", row_count=1)
     assert ConversionEvent.objects.for_company(company).get().deal is not None
     Attempt.objects.create(company=company, rule=rule, linkedin_id="1", api_version="202609")

@@ -88,6 +88,10 @@ def _file(world: World) -> dict[str, Any]:
     return {"file": SimpleUploadedFile("Mallory.pdf", b"Mallory")}
 
 
+def _import_file(world: World) -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("Mallory.csv", b"First name\nMallory\n")}
+
+
 def _file_on_lead(world: World) -> dict[str, Any]:
     return {**_file(world), "lead": world.ids["lead"]}
 
@@ -317,6 +321,15 @@ ROWS: dict[str, Row] = {
     "api-data-export-detail": Row({"GET": Action.EXPORT_LEADS, "DELETE": Action.EXPORT_LEADS}, "data_export"),
     "api-data-export-content": _see(Action.EXPORT_LEADS, "data_export"),
     "api-data-export-cancel": _do(Action.EXPORT_LEADS, "data_export"),
+    "api-lead-import-list": Row(
+        {"GET": Action.IMPORT_LEADS, "POST": Action.IMPORT_LEADS}, body=_import_file, files=True
+    ),
+    "api-lead-import-detail": Row({"GET": Action.IMPORT_LEADS, "DELETE": Action.IMPORT_LEADS}, "lead_import"),
+    "api-lead-import-bad-rows": _see(Action.IMPORT_LEADS, "lead_import"),
+    "api-lead-import-columns": _do(Action.IMPORT_LEADS, "lead_import", lambda world: {"columns": ["first_name"]}),
+    "api-lead-import-start": _do(Action.IMPORT_LEADS, "lead_import"),
+    "api-lead-import-cancel": _do(Action.IMPORT_LEADS, "lead_import"),
+    "api-lead-import-undo": _do(Action.IMPORT_LEADS, "lead_import"),
     "api-merge-list": _see(Action.EDIT_LEADS),
     "api-merge-detail": _see(Action.EDIT_LEADS, "merge"),
     "api-merge-undo": _do(Action.EDIT_LEADS, "merge"),

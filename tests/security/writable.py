@@ -9,6 +9,14 @@ from crm.api.custom_fields import CustomFieldSerializer
 from crm.api.deals import DealSerializer
 from crm.api.duplicates import LeadDuplicateSerializer
 from crm.api.export_bodies import AskedExportSerializer, DataExportSerializer
+from crm.api.import_bodies import (
+    ImportColumnsSerializer,
+    LeadImportDetailSerializer,
+    LeadImportRowSerializer,
+    LeadImportSerializer,
+    StartSerializer,
+    UploadSerializer,
+)
 from crm.api.merges import LeadMergeSerializer
 from crm.api.notes import NoteSerializer
 from crm.api.saved_views import SavedViewSerializer
@@ -53,6 +61,12 @@ WRITABLE = {
     BulkChangeSerializer: set(),
     AskedExportSerializer: {"kind", "format", "filters", "sort", "columns"},
     DataExportSerializer: set(),
+    LeadImportSerializer: set(),
+    LeadImportDetailSerializer: set(),
+    LeadImportRowSerializer: set(),
+    UploadSerializer: {"file"},
+    ImportColumnsSerializer: {"columns"},
+    StartSerializer: {"owner", "tells_platforms"},
     LeadMergeSerializer: set(),
     LeadDuplicateSerializer: set(),
     SavedViewSerializer: {"name", "filters", "sort", "columns", "is_shared"},

@@ -26,7 +26,7 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
     parts = {part.title: part for part in answer.context["parts"]}
     assert list(parts) == [
         "Bulk changes", "Conversion events", "Conversion rules", "Custom fields", "Deals", "Duplicates", "Exports",
-        "Files", "Lead sources", "Lead statuses", "Lead types", "Leads", "Lost reasons", "Merges", "Notes",
+        "Files", "Imports", "Lead sources", "Lead statuses", "Lead types", "Leads", "Lost reasons", "Merges", "Notes",
         "Organisations", "Pipelines", "Saved views", "Tags", "Tasks",
     ]  # fmt: skip
     assert parts["Conversion events"].operations == (

@@ -86,7 +86,7 @@ def test_only_empty_values_are_filled_and_an_undo_empties_them_again(sales: Memb
     assert outcomes(done) == [("update", ""), ("duplicate", "")]
     again = upload(sales, text)
     assert outcomes(again) == [("duplicate", ""), ("duplicate", "")]
-    lead_imports.undo(lead_import=done, user=sales.user)
+    lead_imports.undo(lead_import=done, actor=sales.user)
     work_on(done)
 
     lead.refresh_from_db()

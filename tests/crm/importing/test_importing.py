@@ -77,7 +77,7 @@ def test_what_the_database_refuses_to_store_is_not_tried_again(
 ) -> None:
     monkeypatch.setattr(lead_imports, "SMALL_FILE", 0)
     waiting = lead_imports.upload(
-        company=sales.company, file=SimpleUploadedFile("a.csv", b"name\nAda\n"), user=sales.user
+        company=sales.company, file=SimpleUploadedFile("a.csv", b"name\nAda\n"), actor=sales.user
     )
     monkeypatch.setattr(work, "guess_columns", Mock(side_effect=error("no such text")))
 
@@ -94,7 +94,7 @@ def test_an_import_that_reaches_the_time_limit_each_time_ends(
     sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lead_import = upload(sales, PEOPLE)
-    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, user=sales.user)
+    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user)
     monkeypatch.setattr(work, "judge", take_too_long)
     for _ in range(TRIES - 1):
         with pytest.raises(OperationalError):
@@ -106,14 +106,14 @@ def test_an_import_that_reaches_the_time_limit_each_time_ends(
     assert (lead_import.state, lead_import.problem) == (ImportState.FAILED, TOO_SLOW)
     assert not Lead.objects.exists()
     assert not work.advance(lead_import.pk)
-    assert lead_imports.undo(lead_import=lead_import, user=sales.user)
+    assert lead_imports.undo(lead_import=lead_import, actor=sales.user)
     assert work_on(lead_import).state == ImportState.UNDONE
 
 
 def test_a_chunk_in_time_begins_the_count_again(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "CHUNK", 1)
     lead_import = upload(sales, PEOPLE)
-    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, user=sales.user)
+    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user)
     judges = work.judge
 
     for _ in range(3):
@@ -244,7 +244,7 @@ def test_a_worker_that_dies_changes_nothing_in_the_outcome(
     monkeypatch.setattr(work, "CHUNK", 2)
     text = "\n".join([HEADER, *(f"Ada,{n},a{n % 7}@example.com,,," for n in range(9))])
     lead_import = upload(sales, text)
-    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, user=sales.user)
+    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user)
     saved = work._save_rows
     chunks = iter(range(1, 100))
 
@@ -269,13 +269,13 @@ def test_a_worker_that_dies_changes_nothing_in_the_outcome(
 def test_cancel_keeps_what_is_in_and_undo_takes_it_back(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "CHUNK", 2)
     lead_import = upload(sales, PEOPLE)
-    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, user=sales.user)
+    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user)
     work.advance(lead_import.pk)
 
-    assert lead_imports.cancel(lead_import=lead_import, user=sales.user)
+    assert lead_imports.cancel(lead_import=lead_import, actor=sales.user)
     assert not work.advance(lead_import.pk)
     assert names() == ["Ines Moreau", "Tomas Berg"]
-    assert lead_imports.undo(lead_import=lead_import, user=sales.user)
+    assert lead_imports.undo(lead_import=lead_import, actor=sales.user)
     assert work_on(lead_import).state == ImportState.UNDONE
     assert names() == []
 
@@ -288,7 +288,7 @@ def test_undo_leaves_what_was_changed_since(sales: Membership) -> None:
     Lead.objects.filter(first_name="Tomas").update(updated_at=database_now() + timedelta(hours=1))
     Lead.objects.filter(pk=other.pk).update(title="Boss")
 
-    lead_imports.undo(lead_import=done, user=sales.user)
+    lead_imports.undo(lead_import=done, actor=sales.user)
     work_on(done)
 
     known.refresh_from_db()
@@ -302,7 +302,7 @@ def test_undo_leaves_a_lead_that_somebody_has_called(sales: Membership) -> None:
     done = run(upload(sales, PEOPLE), sales)
     note = make_note(sales, Lead.objects.get(first_name="Ines"), kind="call")
 
-    lead_imports.undo(lead_import=done, user=sales.user)
+    lead_imports.undo(lead_import=done, actor=sales.user)
     work_on(done)
 
     assert names() == ["Ines Moreau"]
@@ -314,7 +314,7 @@ def test_undo_leaves_a_lead_that_somebody_has_planned_a_task_about(sales: Member
     ines = Lead.objects.get(first_name="Ines")
     save_task(task=Task(company=sales.company, lead=ines, owner=sales.user, title="Call", due_on=date(2026, 12, 1)))
 
-    lead_imports.undo(lead_import=done, user=sales.user)
+    lead_imports.undo(lead_import=done, actor=sales.user)
     work_on(done)
 
     assert names() == ["Ines Moreau"]
@@ -326,13 +326,13 @@ def test_an_import_can_be_undone_for_seven_days_and_no_longer(sales: Membership)
     LeadImport.objects.filter(pk=done.pk).update(finished_at=database_now() - timedelta(days=7, seconds=1))
 
     with pytest.raises(ValidationError, match=r"This import can no longer be undone\."):
-        lead_imports.undo(lead_import=done, user=sales.user)
+        lead_imports.undo(lead_import=done, actor=sales.user)
 
     assert work_on(done).state == ImportState.DONE
     assert names() == ["Aisha Rahman", "Ines Moreau", "Tomas Berg"]
     assert not AuditEntry.objects.filter(action="import_undone").exists()
     LeadImport.objects.filter(pk=done.pk).update(finished_at=database_now() - timedelta(days=7, minutes=-1))
-    assert lead_imports.undo(lead_import=done, user=sales.user)
+    assert lead_imports.undo(lead_import=done, actor=sales.user)
     assert work_on(done).state == ImportState.UNDONE
 
 
@@ -340,7 +340,7 @@ def test_undo_stops_what_was_not_sent_and_counts_what_was(sales: Membership, rul
     done = run(upload(sales, PEOPLE), sales, tells_platforms=True)
     ConversionEvent.objects.filter(lead__first_name="Ines").update(state="accepted")
 
-    lead_imports.undo(lead_import=done, user=sales.user)
+    lead_imports.undo(lead_import=done, actor=sales.user)
     work_on(done)
 
     assert done.already_told == 1
@@ -350,10 +350,10 @@ def test_undo_stops_what_was_not_sent_and_counts_what_was(sales: Membership, rul
 
 def test_two_imports_of_a_company_don_t_write_at_once(sales: Membership) -> None:
     first, second = upload(sales, PEOPLE), upload(sales, PEOPLE)
-    lead_imports.start(lead_import=first, owner=None, tells_platforms=False, user=sales.user)
+    lead_imports.start(lead_import=first, owner=None, tells_platforms=False, actor=sales.user)
 
     with pytest.raises(Exception, match="Another import"):
-        lead_imports.start(lead_import=second, owner=None, tells_platforms=False, user=sales.user)
+        lead_imports.start(lead_import=second, owner=None, tells_platforms=False, actor=sales.user)
 
     assert LeadImport.objects.get(pk=second.pk).state == ImportState.READY
 

@@ -20,13 +20,13 @@ def upload(member: Membership, text: str | bytes, name: str = "leads.csv") -> Le
     """The import of an uploaded file, read and checked."""
     content = text if isinstance(text, bytes) else text.encode()
     file = SimpleUploadedFile(name, content)
-    return work_on(lead_imports.upload(company=member.company, file=file, user=member.user))
+    return work_on(lead_imports.upload(company=member.company, file=file, actor=member.user))
 
 
 def run(lead_import: LeadImport, member: Membership, **fields: Any) -> LeadImport:
     """The import, when it has ended."""
     choice = {"owner": None, "tells_platforms": False, **fields}
-    assert lead_imports.start(lead_import=lead_import, user=member.user, **choice)
+    assert lead_imports.start(lead_import=lead_import, actor=member.user, **choice)
     return work_on(lead_import)
 
 

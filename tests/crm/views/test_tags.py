@@ -207,7 +207,7 @@ def test_an_import_tags_new_and_known_leads_and_its_undo_takes_them_off(sales: M
     assert sorted(tags_of(known)) == ["Renewal", "VIP"]
     assert tags_of(Lead.objects.get(first_name="Grace")) == ["VIP"]
 
-    assert lead_imports.undo(lead_import=done, user=sales.user)
+    assert lead_imports.undo(lead_import=done, actor=sales.user)
     work_on(done)
 
     assert tags_of(known) == ["VIP"]
@@ -224,7 +224,7 @@ def test_an_undo_takes_off_a_tag_that_has_another_name_by_then_and_no_other_of_i
     later = Tag.objects.create(company=sales.company, name="VIP")
     put_tag(rows=Lead.objects.filter(pk=known.pk), tag=later)
 
-    lead_imports.undo(lead_import=done, user=sales.user)
+    lead_imports.undo(lead_import=done, actor=sales.user)
     work_on(done)
 
     assert tags_of(known) == ["VIP"]
@@ -238,7 +238,7 @@ def test_an_undo_keeps_a_tag_that_somebody_took_off_and_put_on_again(sales: Memb
     take_tag(rows=row, tag=vip)
     put_tag(rows=row, tag=vip)
 
-    lead_imports.undo(lead_import=done, user=sales.user)
+    lead_imports.undo(lead_import=done, actor=sales.user)
     work_on(done)
 
     assert tags_of(known) == ["VIP"]
@@ -253,7 +253,7 @@ def test_a_lead_that_somebody_tagged_stays_when_its_import_is_undone(
     Lead.objects.update(created_at="2026-03-01T00:00Z", updated_at="2026-03-01T00:00Z")
     client.post(f"/leads/{ada.pk}/tags/", {"add": vip.pk})
 
-    assert lead_imports.undo(lead_import=done, user=sales.user)
+    assert lead_imports.undo(lead_import=done, actor=sales.user)
     work_on(done)
 
     assert list(Lead.objects.all()) == [ada]

@@ -1,0 +1,146 @@
+"""What requests about an import say, and what the answers about one have."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from crm.api.bulk_change_bodies import RuleConversionsSerializer
+from crm.api.fields import OwnRowField, Switch, Text
+from crm.api.serializers import NO_COLLEAGUE, StrictBody
+from crm.forms.lead_imports import ColumnsForm
+from crm.forms.leads import company_people
+from crm.importing.columns import LEFT_OUT
+from crm.importing.judging import PROBLEM
+from crm.models import LeadImport, LeadImportRow, RowOutcome, RowProblem
+from crm.selectors.lead_imports import conversions, field_labels
+
+COLUMNS_AT_MOST: Final = 1_000
+NO_FIELD: Final = 'Choose from: {}. An empty string, "", leaves a column out.'
+OTHER_COUNT: Final = "Enter a field for each of the {} columns."
+
+
+class ImportColumnSerializer(serializers.Serializer[Any]):
+    """A column of the file: its name in there, and the field of a lead that it is, empty if it is left out."""
+
+    name = serializers.CharField()
+    field = serializers.CharField(allow_blank=True)
+
+
+class RowProblemSerializer(serializers.Serializer[Any]):
+    """How many rows are bad for this reason."""
+
+    problem = serializers.ChoiceField(choices=RowProblem.choices)
+    rows = serializers.IntegerField()
+
+
+class ImportTotalsSerializer(serializers.Serializer[Any]):
+    """How many rows have each outcome: together, they are those that have been looked at."""
+
+    new = serializers.IntegerField()
+    update = serializers.IntegerField()  # type: ignore[assignment]
+    duplicate = serializers.IntegerField()
+    bad = serializers.IntegerField()
+    problems = RowProblemSerializer(many=True)
+
+
+class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
+    """An import. `planned` is what its check says of the rows, and `done` what the import has done so far.
+
+    `notes` say in sentences what was guessed about the file, and `problem` why it failed. `owner` gets the new leads.
+    `uploaded_by` is a user, null if a key has uploaded or started it. It can be undone until `undo_until`, and
+    `already_told` then counts the conversions that an undo came too late for.
+    """
+
+    columns = serializers.SerializerMethodField()
+    planned = serializers.SerializerMethodField()
+    done = serializers.SerializerMethodField()
+
+    class Meta:
+        model = LeadImport
+        fields = (
+            "id", "file_name", "size", "state", "problem", "notes", "columns", "row_count", "planned", "done", "owner",
+            "tells_platforms", "already_told", "uploaded_by", "created_at", "started_at", "finished_at", "undo_until",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(ImportColumnSerializer(many=True))
+    def get_columns(self, lead_import: LeadImport) -> Any:
+        pairs = zip(lead_import.header, lead_import.columns, strict=True)
+        return ImportColumnSerializer([{"name": name, "field": field} for name, field in pairs], many=True).data
+
+    @extend_schema_field(ImportTotalsSerializer)
+    def get_planned(self, lead_import: LeadImport) -> Any:
+        return _totals(lead_import.planned)
+
+    @extend_schema_field(ImportTotalsSerializer)
+    def get_done(self, lead_import: LeadImport) -> Any:
+        return _totals(lead_import.done)
+
+
+def _totals(counts: Mapping[str, int]) -> Any:
+    problems = [
+        {"problem": problem.value, "rows": count} for problem in RowProblem if (count := counts.get(PROBLEM + problem))
+    ]
+    outcomes = {outcome.value: counts.get(outcome, 0) for outcome in RowOutcome}
+    return ImportTotalsSerializer({**outcomes, "problems": problems}).data
+
+
+class LeadImportDetailSerializer(LeadImportSerializer):
+    """An import, with the conversions that each rule would send of its new leads, if it tells ad platforms."""
+
+    conversions = serializers.SerializerMethodField()
+
+    class Meta:
+        model = LeadImport
+        fields = (*LeadImportSerializer.Meta.fields, "conversions")
+        read_only_fields = fields
+
+    @extend_schema_field(RuleConversionsSerializer(many=True))
+    def get_conversions(self, lead_import: LeadImport) -> Any:
+        return RuleConversionsSerializer(conversions(lead_import).rules, many=True).data
+
+
+class LeadImportRowSerializer(serializers.ModelSerializer[LeadImportRow]):
+    """A bad row: its `number` in the file, its cells, and the column (from 0) of the one with the `problem`, if any."""
+
+    class Meta:
+        model = LeadImportRow
+        fields = ("number", "cells", "problem", "column")
+        read_only_fields = fields
+
+
+class UploadSerializer(StrictBody):
+    """The file, as multipart/form-data: CSV, XLSX or ODS, whose first row has the names of the columns."""
+
+    file = serializers.FileField(allow_empty_file=True)
+
+
+class ImportColumnsSerializer(StrictBody):
+    """For each column of the file, in its order, the field that it is; empty to leave it out."""
+
+    columns = serializers.ListField(child=Text(allow_blank=True, max_length=80), max_length=COLUMNS_AT_MOST)
+
+    def validate_columns(self, columns: list[str]) -> list[str]:
+        """Raise ValidationError unless these are fields, each once, with a name among them."""
+        lead_import: LeadImport = self.context["lead_import"]
+        if len(columns) != len(lead_import.header):
+            raise serializers.ValidationError(OTHER_COUNT.format(len(lead_import.header)))
+        fields = field_labels(lead_import.company)
+        if set(columns) - {*fields, LEFT_OUT}:
+            raise serializers.ValidationError(NO_FIELD.format(", ".join(fields)))
+        form = ColumnsForm({f"column_{index}": field for index, field in enumerate(columns)}, lead_import=lead_import)
+        if not form.is_valid():
+            raise serializers.ValidationError([str(message) for message in form.non_field_errors()])
+        return columns
+
+
+class StartSerializer(StrictBody):
+    """Who gets the new leads, and whether ad platforms are told of them: no, unless it is said.
+
+    Without `owner`, it is the person who has uploaded the file, and no one if that was a key.
+    """
+
+    owner = OwnRowField(rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE)
+    tells_platforms = Switch(required=False, default=False)

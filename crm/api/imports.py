@@ -1,0 +1,162 @@
+"""`/api/v1/imports/`: lists of leads from a file: uploaded, checked, started, and undone."""
+
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError as ModelError
+from django.db.models import Model, QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.accounts.bodies import takes_import
+from crm.api.attachments import FIELD, ONE_EACH, FormParser
+from crm.api.filters import KeysetPagination
+from crm.api.import_bodies import (
+    ImportColumnsSerializer,
+    LeadImportDetailSerializer,
+    LeadImportRowSerializer,
+    LeadImportSerializer,
+    StartSerializer,
+    UploadSerializer,
+)
+from crm.api.schema import DETAIL
+from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
+from crm.api.viewsets import BoundedJSONParser, Conflict
+from crm.models import ApiKey, ImportState, LeadImport, LeadImportRow, RowOutcome, User
+from crm.models.roles import Action
+from crm.selectors.lead_imports import conversions
+from crm.services import lead_imports
+from crm.services.attachments import fingerprint
+
+NOT_READY: Final = "The rows have not been checked yet, or the import was started already. Its `state` says which."
+NOT_RUNNING: Final = "This import is not running."
+NOTHING_TO_UNDO: Final = "There is nothing to undo: this import has not ended, has written nothing, or is undone."
+STARTED: Final = "This import was started: it stays. Undo it instead."
+OPERATIONS: Final = (
+    "list", "retrieve", "create", "destroy", "bad_rows", "columns", "start", "cancel", "undo",
+)  # fmt: skip
+
+
+class RowPagination(KeysetPagination):
+    """In the order of the file, as the ids of the rows are."""
+
+    ordering = "pk"
+
+
+@extend_schema_view(
+    retrieve=extend_schema(responses=LeadImportDetailSerializer),
+    destroy=extend_schema(responses={204: None, 409: DETAIL}),
+)
+class LeadImportViewSet(AddableViewSet[LeadImport]):
+    """The company's imports, newest first. A file is sent as multipart/form-data.
+
+    A worker reads it and checks its rows; `columns` says what its columns are, and `start` imports it.
+    """
+
+    queryset = LeadImport.objects.select_related("company")
+    serializer_class = LeadImportSerializer
+    parser_classes = (FormParser,)
+    actions = dict.fromkeys(OPERATIONS, Action.IMPORT_LEADS)
+    paged = ("list", "bad_rows")
+
+    def get_serializer_class(self) -> Any:
+        return LeadImportSerializer if self.action == "list" else LeadImportDetailSerializer
+
+    @takes_import
+    @extend_schema(
+        request={"multipart/form-data": UploadSerializer},
+        responses={201: LeadImportDetailSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Upload a file of up to 20 MB and 100,000 rows. Nothing is imported before it is started.
+
+        With an Idempotency-Key, only once.
+        """
+        files = request.FILES.getlist(FIELD)
+        if len(files) > 1:
+            raise serializers.ValidationError({FIELD: [ONE_EACH]})
+        return self._created({**request.POST.dict(), FIELD: [fingerprint(file) for file in files]})
+
+    def _add(self) -> Model:
+        body = UploadSerializer(data=self.request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            return lead_imports.store(company=self.caller.company, file=body.validated_data[FIELD], actor=self._actor)
+        except ModelError as refusal:
+            raise serializers.ValidationError({FIELD: refusal.messages}) from refusal
+
+    @extend_schema(responses=LeadImportRowSerializer(many=True))
+    @action(detail=True, url_path="bad-rows", pagination_class=RowPagination)
+    def bad_rows(self, request: Request, pk: str) -> Response:
+        """The bad rows, in the order of the file. They are kept for a week."""
+        rows: QuerySet[LeadImportRow] = LeadImportRow.objects.of(self.get_object()).filter(outcome=RowOutcome.BAD)
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(LeadImportRowSerializer(page, many=True).data)
+
+    @extend_schema(request=ImportColumnsSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
+    @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
+    def columns(self, request: Request, pk: str) -> Response:
+        """Say what the columns are, and check all rows again. 409 once it was started, and before it is read."""
+        lead_import: LeadImport = self.get_object()
+        if lead_import.state not in (ImportState.CHECKING, ImportState.READY):
+            raise Conflict(NOT_READY)
+        body = ImportColumnsSerializer(data=request.data, context={"lead_import": lead_import})
+        body.is_valid(raise_exception=True)
+        mapped = lead_imports.map_columns(lead_import=lead_import, columns=body.validated_data["columns"])
+        return Response(self.get_serializer(mapped).data)
+
+    @extend_schema(request=StartSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
+    @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
+    def start(self, request: Request, pk: str) -> Response:
+        """Import the rows. 409 if they have not been checked, or another import of the company is running."""
+        lead_import: LeadImport = self.get_object()
+        body = StartSerializer(data=request.data, context=self.get_serializer_context())
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        try:
+            is_started = lead_imports.start(
+                lead_import=lead_import,
+                owner=asked.get("owner", lead_import.owner),
+                tells_platforms=asked["tells_platforms"] and bool(conversions(lead_import).count),
+                actor=self._actor,
+            )
+        except ModelError as refusal:
+            raise Conflict(refusal.message) from refusal
+        return self._done(lead_import, otherwise=None if is_started else NOT_READY)
+
+    @extend_schema(request=None, responses={200: LeadImportDetailSerializer, 409: DETAIL})
+    @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """End it after the current chunk; leads imported by then are kept. 409 if it is not running."""
+        lead_import: LeadImport = self.get_object()
+        is_cancelled = lead_imports.cancel(lead_import=lead_import, actor=self._actor)
+        return self._done(lead_import, otherwise=None if is_cancelled else NOT_RUNNING)
+
+    @extend_schema(request=None, responses={200: LeadImportDetailSerializer, 409: DETAIL})
+    @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
+    def undo(self, request: Request, pk: str) -> Response:
+        """Take back what it wrote, for a week. 409 if it has not ended, or is undone, or another one is running."""
+        lead_import: LeadImport = self.get_object()
+        try:
+            is_undone = lead_imports.undo(lead_import=lead_import, actor=self._actor)
+        except ModelError as refusal:
+            raise Conflict(refusal.message) from refusal
+        return self._done(lead_import, otherwise=None if is_undone else NOTHING_TO_UNDO)
+
+    def perform_destroy(self, instance: Any) -> None:
+        if not lead_imports.discard(lead_import=instance):
+            raise Conflict(STARTED)
+
+    @property
+    def _actor(self) -> User | ApiKey:
+        return self.caller if isinstance(self.caller, ApiKey) else self.caller.user
+
+    def _done(self, lead_import: LeadImport, *, otherwise: str | None) -> Response:
+        """The import as it is now. Raises Conflict with the reason why nothing was done."""
+        if otherwise:
+            raise Conflict(otherwise)
+        lead_import.refresh_from_db()
+        return Response(self.get_serializer(lead_import).data)

@@ -1,0 +1,248 @@
+"""Imports through the API: a file is uploaded, checked by a worker, started, and undone."""
+
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from rest_framework.test import APIClient
+
+from capi.models import ConversionEvent
+from crm.api.imports import NOT_READY, NOT_RUNNING, NOTHING_TO_UNDO, STARTED
+from crm.models import ApiKey, AuditEntry, Change, Company, CrmEvent, Lead, LeadImport, Membership
+from crm.services import lead_imports
+from tests.conftest import make_lead
+from tests.crm.api.calling import ADMIN_AND_SALES, caller
+from tests.crm.api.test_saved_views import member
+from tests.crm.importing.uploading import PEOPLE, run, upload
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+
+URL = "/api/v1/imports/"
+BAD = "First name,E-mail,Phone\nIda,ida@example.com,\nBo,not an address,1\n,x@example.com,\nCy,cy at home,\n"
+
+
+@pytest.fixture
+def script(company: Company) -> APIClient:
+    return caller(company, "sales")
+
+
+def send(script: APIClient, text: str = PEOPLE, key: str = "", **fields: Any) -> Any:
+    headers = {"Idempotency-Key": key} if key else {}
+    file = SimpleUploadedFile("leads.csv", text.encode())
+    return script.post(URL, {"file": file, **fields}, format="multipart", headers=headers)
+
+
+def sent(script: APIClient, text: str = PEOPLE) -> str:
+    """The address of an import whose file has been read and checked."""
+    answer = send(script, text)
+    assert answer.status_code == 201, answer.json()
+    lead_imports.work_through(lambda: True)
+    return f"{URL}{answer.json()['id']}/"
+
+
+@pytest.mark.parametrize("role", ["admin", "sales", "ops"])
+def test_a_role_may_what_the_matrix_says_and_no_more(company: Company, sales: Membership, role: str) -> None:
+    client, path = caller(company, role), f"{URL}{upload(sales, PEOPLE).pk}/"
+
+    answers = [client.get(URL), client.get(path), client.get(f"{path}bad-rows/"), send(client)]
+    answers += [client.post(f"{path}{step}/", {}) for step in ("columns", "cancel", "undo", "start")]
+    answers.append(client.delete(path))
+
+    expected = [200, 200, 200, 201, 400, 409, 409, 200, 409] if ADMIN_AND_SALES[role] else [403] * 9
+    assert [answer.status_code for answer in answers] == expected
+
+
+def test_a_key_uploads_starts_and_undoes_an_import(script: APIClient, company: Company, connected: Any) -> None:
+    added = send(script).json()
+    lead_imports.work_through(lambda: True)
+    path = f"{URL}{added['id']}/"
+    checked = script.get(path).json()
+
+    started = script.post(f"{path}start/", {})
+    lead_imports.work_through(lambda: True)
+    done = script.get(path).json()
+
+    key = ApiKey.objects.get()
+    assert (added["state"], added["file_name"], added["uploaded_by"]) == ("reading", "leads.csv", None)
+    assert (checked["state"], checked["row_count"], checked["planned"]["new"]) == ("ready", 3, 3)
+    assert checked["columns"][:3] == [
+        {"name": "First name", "field": "first_name"},
+        {"name": "Last name", "field": "last_name"},
+        {"name": "E-mail", "field": "email"},
+    ]
+    assert (started.status_code, started.json()["state"], started.json()["tells_platforms"]) == (200, "running", False)
+    assert (done["state"], done["done"]["new"], done["undo_until"] is None) == ("done", 3, False)
+    assert Lead.objects.filter(owner=None).count() == 3
+    assert {event.api_key for event in CrmEvent.objects.all()} == {key}
+    assert not ConversionEvent.objects.exists()
+    assert script.post(f"{path}undo/").json()["state"] == "undoing"
+    lead_imports.work_through(lambda: True)
+    assert script.get(path).json()["state"] == "undone"
+    assert not Lead.objects.exists()
+    actors = AuditEntry.objects.filter(action__in=["import", "import_undone"]).values_list("actor_kind", "actor_id")
+    assert list(actors) == [("api_key", key.pk)] * 2
+    assert not Change.objects.exists()
+
+
+def test_ad_platforms_are_told_of_new_leads_only_if_that_is_said(
+    script: APIClient, company: Company, connected: Any, make_rule: Any
+) -> None:
+    rule = make_rule(crm_event="lead_created")
+    path = sent(script)
+
+    expected = script.get(path).json()["conversions"]
+    answer = script.post(f"{path}start/", {"tells_platforms": True}).json()
+    lead_imports.work_through(lambda: True)
+
+    assert [(each["rule"], each["now"], each["later"]) for each in expected] == [(rule.name, 2, 1)]
+    assert answer["tells_platforms"] is True
+    assert ConversionEvent.objects.count() == 3
+
+
+def test_the_owner_is_a_colleague(script: APIClient, sales: Membership, other_company: Company) -> None:
+    path = sent(script)
+
+    strange = script.post(f"{path}start/", {"owner": 999_999})
+    script.post(f"{path}start/", {"owner": sales.user_id})
+    lead_imports.work_through(lambda: True)
+
+    assert (strange.status_code, set(strange.json())) == (400, {"owner"})
+    assert Lead.objects.filter(owner=sales.user).count() == 3
+
+
+def test_the_columns_are_said_and_the_rows_checked_again(script: APIClient) -> None:
+    path = sent(script, "Who,Where\nAda,Harbour Freight\n")
+
+    answer = script.post(f"{path}columns/", {"columns": ["first_name", "organisation"]})
+    lead_imports.work_through(lambda: True)
+    script.post(f"{path}start/", {})
+    lead_imports.work_through(lambda: True)
+
+    assert (answer.status_code, [each["field"] for each in answer.json()["columns"]]) == (
+        200, ["first_name", "organisation"],
+    )  # fmt: skip
+    assert Lead.objects.get().organisation == "Harbour Freight"
+    assert script.post(f"{path}columns/", {"columns": ["first_name", ""]}).json()["detail"] == NOT_READY
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["first_name"], "each of the 2 columns"),
+        (["first_name", "salary"], "Choose from: first_name"),
+        (["first_name", "first_name"], "chosen for two columns"),
+        (["", "email"], "needs a first or a last name"),
+        ("first_name", "Enter a list"),
+    ],
+)
+def test_columns_that_no_lead_has_are_a_400(script: APIClient, columns: Any, message: str) -> None:
+    path = sent(script, "Who,Where\nAda,Harbour Freight\n")
+
+    answer = script.post(f"{path}columns/", {"columns": columns})
+
+    assert (answer.status_code, message in str(answer.json()["columns"])) == (400, True)
+
+
+def test_the_totals_say_why_rows_are_bad_and_those_are_read_page_by_page(script: APIClient) -> None:
+    path = sent(script, BAD)
+
+    bad = script.get(path).json()["planned"]
+    first = script.get(f"{path}bad-rows/", {"page_size": 2}).json()
+    rest = script.get(first["next"]).json()
+
+    assert (bad["new"], bad["bad"]) == (1, 3)
+    assert {each["problem"]: each["rows"] for each in bad["problems"]} == {"email_invalid": 2, "name_missing": 1}
+    assert first["results"] == [
+        {"number": 3, "cells": ["Bo", "not an address", "1"], "problem": "email_invalid", "column": 1},
+        {"number": 4, "cells": ["", "x@example.com"], "problem": "name_missing", "column": 0},
+    ]
+    assert [row["number"] for row in rest["results"]] == [5]
+    assert script.get(f"{path}bad-rows/", {"outcome": "new"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "field"), [("", {}, "file"), (PEOPLE, {"owner": 1}, "owner"), (PEOPLE, {"file": "text"}, "file")]
+)
+def test_what_is_no_file_is_a_400_and_nothing_is_kept(
+    script: APIClient, text: str, fields: dict[str, Any], field: str
+) -> None:
+    answer = send(script, text, **fields)
+
+    assert (answer.status_code, set(answer.json())) == (400, {field})
+    assert not LeadImport.objects.exists()
+
+
+def test_a_repeat_with_its_idempotency_key_uploads_one_file(script: APIClient) -> None:
+    first, again = (send(script, key="nightly") for _ in range(2))
+    other = send(script, BAD, key="nightly")
+
+    assert first.json() == again.json() != other.json()
+    assert LeadImport.objects.count() == 2
+
+
+def test_what_can_not_be_done_now_is_a_409_that_says_why(script: APIClient) -> None:
+    path = f"{URL}{send(script).json()['id']}/"
+
+    unread = script.post(f"{path}start/", {})
+    lead_imports.work_through(lambda: True)
+    undone, cancelled = script.post(f"{path}undo/"), script.post(f"{path}cancel/")
+    other = sent(script, BAD)
+    script.post(f"{path}start/", {})
+    second, deleted = script.post(f"{other}start/", {}), script.delete(path)
+
+    assert [answer.status_code for answer in (unread, undone, cancelled, second, deleted)] == [409] * 5
+    assert [answer.json()["detail"] for answer in (unread, undone, cancelled, deleted)] == [
+        NOT_READY, NOTHING_TO_UNDO, NOT_RUNNING, STARTED,
+    ]  # fmt: skip
+
+
+def test_an_import_is_cancelled_while_it_runs_and_an_upload_deleted(script: APIClient) -> None:
+    path, other = sent(script), sent(script, BAD)
+    script.post(f"{path}start/", {})
+
+    answer = script.post(f"{path}cancel/")
+
+    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    assert script.delete(other).status_code == 204
+    assert not Lead.objects.exists()
+
+
+def test_another_companys_import_is_a_404(sales: Membership, other_company: Company) -> None:
+    theirs, path = caller(other_company, "admin"), f"{URL}{upload(sales, BAD).pk}/"
+
+    answers = [theirs.get(path), theirs.get(f"{path}bad-rows/"), theirs.delete(path)]
+    answers += [theirs.post(f"{path}{step}/", {}) for step in ("columns", "start", "cancel", "undo")]
+
+    assert [answer.status_code for answer in answers] == [404] * 7
+    assert theirs.get(URL).json()["results"] == []
+
+
+def test_a_list_of_imports_takes_as_many_queries_as_one(
+    script: APIClient, sales: Membership, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(3):
+        run(upload(sales, PEOPLE), sales)
+
+    with django_assert_max_num_queries(12):
+        answer = script.get(URL)
+
+    assert [each["uploaded_by"] for each in answer.json()["results"]] == [sales.user_id] * 3
+
+
+def test_a_member_uploads_by_session_and_gets_the_leads(sales: Membership) -> None:
+    session = member(sales)
+    path = sent(session)
+
+    session.post(f"{path}start/", {})
+    lead_imports.work_through(lambda: True)
+
+    assert Lead.objects.filter(owner=sales.user).count() == 3
+    assert make_lead(sales.company).owner is None
+
+
+def test_the_pages_show_which_key_has_uploaded_a_file(script: APIClient, sales: Membership, client_as: Any) -> None:
+    path = sent(script)
+    script.post(f"{path}start/", {})
+
+    for page in ("/leads/import/", LeadImport.objects.get().get_absolute_url()):
+        assert str(ApiKey.objects.get()) in client_as(sales).get(page).content.decode()
