@@ -9,7 +9,7 @@ from crm.models.tenancy import tie
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0028_exports_of_keys'),
+        ('crm', '0031_funnel_indexes'),
     ]
 
     operations = [
