@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.models import Count, Exists, F, Model, OuterRef, Q, QuerySet, Window
 from django.utils import timezone
 from django.utils.timesince import timesince
 
 from crm.models import Attachment, Deal, Lead, LeadMeaning, LeadStatus, Membership, Note, Stage, StageMeaning, Task
+from crm.models.lead import LeadQuerySet
 from crm.selectors.tasks import SUBJECTS, TaskRow, task_rows
 from crm.selectors.timeline import TimelineEntry, news_of
 
@@ -17,6 +20,7 @@ TASKS_AT_MOST: Final = 20
 ROWS_AT_MOST: Final = 8
 WAITS_LONG: Final = timedelta(days=2)
 WAITS: Final = timedelta(days=1)
+TOUCHES: Final[Sequence[type[Model]]] = (Task, Note, Attachment, Deal)  # what may have been done about a lead
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Model)
@@ -112,11 +116,40 @@ def _leads(membership: Membership, now: datetime) -> Section[WaitingLead]:
     # The statuses are read first, and what is about a lead is its company's anyway: so PostgreSQL finds all it needs
     # in indexes, and there no more than the new leads of the member.
     own = own.filter(status__in=list(new.values_list("pk", flat=True)))
-    touches = [kind.objects.filter(lead=OuterRef("pk")) for kind in (Task, Note, Attachment, Deal)]
-    untouched = own.filter(*(~Exists(touch) for touch in touches))
-    found = _first(untouched.order_by("created_at", "pk"), ROWS_AT_MOST)
+    found = _untouched(own)
     rows = _by_key(Lead.objects.for_company(membership.company), found)
     return found.with_rows(lambda leads: [WaitingLead(lead, now) for lead in leads], rows)
+
+
+# Kind by kind, of the leads that the kinds before have left. With an array, PostgreSQL reads on in the index from one
+# lead to the next; with NOT EXISTS it starts at its top for each: 75 ms for 25,000 leads instead of 16.
+STEP: Final = (
+    "{step} AS (SELECT id, created_at FROM {before} WHERE id NOT IN (SELECT lead_id FROM {table} WHERE {among}))"
+)
+AMONG: Final = {"postgresql": "lead_id = ANY(ARRAY(SELECT id FROM {before}))"}
+AMONG_ELSEWHERE: Final = "lead_id IN (SELECT id FROM {before})"
+FIRST_OF_STEPS: Final = (
+    "WITH own (id, created_at) AS ({own}), {steps} "
+    "SELECT id, count(*) OVER () FROM {last} ORDER BY created_at, id LIMIT {at_most}"
+)
+
+
+def _untouched(leads: LeadQuerySet) -> "_Keys":
+    """The keys of those leads about which there is nothing, oldest first. One query."""
+    try:
+        own, params = leads.order_by().values("pk", "created_at").query.sql_with_params()
+    except EmptyResultSet:  # the company has no status that means new
+        return _Keys([], 0)
+    among = AMONG.get(connection.vendor, AMONG_ELSEWHERE)
+    names = ["own", *(f"without_{kind._meta.model_name}" for kind in TOUCHES)]
+    steps = [
+        STEP.format(step=step, before=before, table=kind._meta.db_table, among=among.format(before=before))
+        for kind, before, step in zip(TOUCHES, names, names[1:], strict=False)
+    ]
+    statement = FIRST_OF_STEPS.format(own=own, steps=", ".join(steps), last=names[-1], at_most=ROWS_AT_MOST)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return _keys(cursor.fetchall())
 
 
 def _deals(membership: Membership, now: datetime) -> tuple[Section[DealRow], Section[DealRow]]:
@@ -155,7 +188,11 @@ class _Keys:
 
 def _first(rows: QuerySet[M], at_most: int) -> _Keys:
     """One query, for keys alone: counted with all that is shown of the first, every row would be read and joined."""
-    found = list(rows.values_list("pk", Window(Count(F("pk"))))[:at_most])
+    return _keys(list(rows.values_list("pk", Window(Count(F("pk"))))[:at_most]))
+
+
+def _keys(found: Sequence[tuple[int, int]]) -> _Keys:
+    """Of rows with a key and how many there are in all."""
     return _Keys([key for key, _ in found], found[0][1] if found else 0)
 
 

@@ -43,6 +43,14 @@ def test_tasks_are_those_of_today_and_before(sales, admin, today):
     assert day.task_count == 4
 
 
+def test_without_a_status_that_means_new_no_lead_waits(sales, company):
+    contacted = LeadStatus.objects.get(company=company, name="Contacted")
+    make_lead(company, owner=sales.user, status=contacted)
+    LeadStatus.objects.for_company(company).filter(meaning="new").delete()
+
+    assert (my_day_of(sales).leads.rows, my_day_of(sales).leads.total) == ([], 0)
+
+
 def test_new_leads_are_those_of_mine_that_nobody_has_touched(sales, admin, company):
     contacted = LeadStatus.objects.get(company=company, name="Contacted")
     first, second = (make_lead(company, first_name=name, owner=sales.user) for name in ("First", "Second"))
