@@ -162,6 +162,13 @@ def test_the_export_is_in_the_audit_log(
     assert entry.details == {"format": "csv", "rows": 1, "columns": "shown", **details}
 
 
+@pytest.mark.parametrize(("page", "can_be"), [("lead_export", True), ("task_export", False), ("deal_export", False)])
+def test_only_a_file_of_leads_is_said_to_be_for_an_import(client: Client, page: str, can_be: bool) -> None:
+    content = client.get(reverse(page)).content.decode()
+
+    assert [text in content for text in ("for importing it again", "an import takes it off")] == [can_be, can_be]
+
+
 @pytest.mark.parametrize("page", ["task_export", "organisation_export"])
 def test_a_chunk_of_many_rows_takes_as_many_queries_as_one_of_a_few(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch, page: str
