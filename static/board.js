@@ -53,6 +53,17 @@ document.addEventListener("htmx:afterOnLoad", ({ target: cards, detail }) => {
   history.replaceState(history.state, "", url);
 });
 
+// A board that was asked for before further cards came is drawn without them: they are read again.
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  if (detail.target.id !== "board") return;
+  for (const shown of new URL(location).searchParams.getAll("shown")) {
+    const [stage, count] = shown.split(".");
+    const column = frame().querySelector(`[data-stage="${CSS.escape(stage)}"]`);
+    const isShort = column && column.querySelectorAll(".deal").length < Number(count);
+    if (isShort) column.querySelector("[data-more]")?.click();
+  }
+});
+
 // A form that was drawn before leads back to the board as it was then.
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (frame() && detail.parameters.next) detail.parameters.next = location.pathname + location.search;

@@ -9,7 +9,16 @@ from django.db.models import QuerySet
 
 from crm.accounts.decorators import MemberRequest
 from crm.accounts.forms import CURRENCY_CHOICES
-from crm.forms.filters import YES_OR_NO, SinceFilter, UntilFilter, colleagues, days, source_choices, tags
+from crm.forms.filters import (
+    YES_OR_NO,
+    SinceFilter,
+    TextChoiceFilter,
+    UntilFilter,
+    colleagues,
+    days,
+    source_choices,
+    tags,
+)
 from crm.forms.stage_field import StageChoiceField
 from crm.models import LostReason, Pipeline, Stage, StageMeaning
 from crm.models.deal import DealQuerySet
@@ -34,7 +43,7 @@ class BoardFilter(django_filters.FilterSet):  # type: ignore[misc]
     `pipelines` are those to choose from. The pages show one at a time, so that this filter itself leaves all deals.
     """
 
-    pipeline = django_filters.ChoiceFilter(method="_leave_all", empty_label=None)
+    pipeline = django_filters.ChoiceFilter(label="Pipeline", method="_leave_all", empty_label=None)
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
     tag = django_filters.ModelChoiceFilter(field_name="tags", queryset=tags, empty_label="Any tag")
 
@@ -55,7 +64,9 @@ class StageFilter(django_filters.ModelChoiceFilter):  # type: ignore[misc]
 class DealFilter(django_filters.FilterSet):  # type: ignore[misc]
     """The filters of the list of all deals. An invalid value filters nothing."""
 
-    pipeline = django_filters.ModelChoiceFilter(method="_in_pipeline", queryset=pipelines, empty_label="Any pipeline")
+    pipeline = django_filters.ModelChoiceFilter(
+        label="Pipeline", method="_in_pipeline", queryset=pipelines, empty_label="Any pipeline"
+    )
     stage = StageFilter(queryset=stages, empty_label="Any stage")
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
     tag = django_filters.ModelChoiceFilter(field_name="tags", queryset=tags, empty_label="Any tag")
@@ -76,11 +87,9 @@ class DealFilter(django_filters.FilterSet):  # type: ignore[misc]
     )
     currency = django_filters.ChoiceFilter(choices=CURRENCY_CHOICES, empty_label="Any currency")
     # Of the deal's lead, named as in the list of leads.
-    lead_source = django_filters.ChoiceFilter(
-        field_name="lead__source", label="Source of the lead", empty_label="Any source"
-    )
+    lead_source = TextChoiceFilter(field_name="lead__source", label="Source of the lead", empty_label="Any source")
     lead_has_source = django_filters.ChoiceFilter(
-        method="_with_source", label="Lead has source", choices=YES_OR_NO, empty_label="Either"
+        method="_with_source", label="Lead has a source", choices=YES_OR_NO, empty_label="Either"
     )
     lead_owner = django_filters.ModelChoiceFilter(
         field_name="lead__owner",

@@ -60,11 +60,20 @@ def colleagues(request: FilterRequest) -> QuerySet[User]:
     return company_people(request.membership.company)
 
 
+class TextChoiceFilter(django_filters.ChoiceFilter):  # type: ignore[misc]
+    """A choice among texts of the company's own. One of them may be "null", which stands for NULL elsewhere."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(null_value="\0", **kwargs)
+
+
 class SinceFilter(django_filters.DateFilter):  # type: ignore[misc]
     """Rows since the beginning of a day, in the company's time zone; an index finds them, unlike with `__date`."""
 
     def filter(self, rows: QuerySet[Lead], day: date | None) -> QuerySet[Lead]:
-        return rows.filter(**{f"{self.field_name}__gte": start_of(day)}) if day else rows
+        if day is None or day == date.min:  # whose beginning may be before any time, in UTC
+            return rows
+        return rows.filter(**{f"{self.field_name}__gte": start_of(day)})
 
 
 class UntilFilter(django_filters.DateFilter):  # type: ignore[misc]
@@ -99,12 +108,14 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     status = django_filters.ModelChoiceFilter(queryset=statuses, empty_label="Any status")
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
-    source = django_filters.ChoiceFilter(empty_label="Any source")
+    source = TextChoiceFilter(empty_label="Any source")
     tag = django_filters.ModelChoiceFilter(field_name="tags", queryset=tags, empty_label="Any tag")
-    type = django_filters.ChoiceFilter(empty_label="Any")
-    reached = django_filters.ChoiceFilter(choices=FunnelStep.choices, empty_label="Any", method="filter_by_step")
+    type = TextChoiceFilter(empty_label="Any")
+    reached = django_filters.ChoiceFilter(
+        label="Reached", choices=FunnelStep.choices, empty_label="Any", method="filter_by_step"
+    )
     has_source = django_filters.ChoiceFilter(
-        field_name="source", label="Has source", choices=YES_OR_NO, empty_label="Either", method="filter_by_source"
+        field_name="source", label="Has a source", choices=YES_OR_NO, empty_label="Either", method="filter_by_source"
     )
     has_email = django_filters.ChoiceFilter(
         field_name="email", label="Has e-mail", choices=YES_OR_NO, empty_label="Either", method="filter_by_email"

@@ -9,7 +9,15 @@ from django import forms
 from django.http import QueryDict
 from django.utils import timezone
 
-from crm.forms.filters import FilterRequest, SinceFilter, UntilFilter, colleagues, days, source_choices
+from crm.forms.filters import (
+    FilterRequest,
+    SinceFilter,
+    TextChoiceFilter,
+    UntilFilter,
+    colleagues,
+    days,
+    source_choices,
+)
 from crm.models.lead import LeadQuerySet
 
 Days = tuple[date, date]  # the first and the last one
@@ -50,7 +58,7 @@ class FunnelFilter(django_filters.FilterSet):  # type: ignore[misc]
         widget=forms.Select({"data-unfolds": ""}),  # the dates: app.js
         method="_leave_all",
     )
-    source = django_filters.ChoiceFilter(empty_label="Any source")
+    source = TextChoiceFilter(empty_label="Any source")
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
     since = SinceFilter(**days("created_at", "Created from"))
     until = UntilFilter(**days("created_at", "Until"))

@@ -16,6 +16,8 @@ CREATE FUNCTION crm_deal_text(title text, of_lead text) RETURNS text LANGUAGE sq
     SELECT ' ' || {title} || coalesce(of_lead, '')
 $$
 """
+# The leads first, as a change of a lead does, which then reaches for its deals.
+LOCK: Final = "LOCK TABLE crm_lead IN SHARE ROW EXCLUSIVE MODE"
 COLUMN: Final = "ALTER TABLE crm_deal ADD COLUMN search_text text NOT NULL DEFAULT ''"
 FILL: Final = """
 UPDATE crm_deal SET search_text = crm_deal_text(title, (
@@ -74,7 +76,8 @@ def _add_column(apps: Any, editor: Any) -> None:
         return
     has_collation = editor.connection.pg_version >= STABLE_COLLATION
     text = TEXT.format(title=folded_sql("title", has_collation=has_collation))
-    for statement in (text, COLUMN, FILL, OF_DEAL, OF_LEAD, *TRIGGERS, INDEX):
+    # The triggers before the texts: a change of a lead meanwhile would be missed.
+    for statement in (LOCK, text, COLUMN, OF_DEAL, OF_LEAD, *TRIGGERS, FILL, INDEX):
         editor.execute(statement, None)
 
 

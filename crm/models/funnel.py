@@ -12,7 +12,7 @@ from crm.models.tenancy import CompanyQuerySet
 
 
 class FunnelStep(models.TextChoices):
-    """What a lead may have reached. Who has reached one has reached those before it."""
+    """What a lead may have reached. A lead that has reached one has also reached those before it."""
 
     QUALIFIED = "qualified", "Qualified"
     DEAL = "deal", "Deal"

@@ -34,13 +34,11 @@ CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEv
 
 
 def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
-    """Those of the company's deals with every word of `text` in the title or about the lead, as leads are searched."""
+    """Those of the company's deals with every word of `text` in the title or about the lead, as leads are searched.
+
+    All of them if there is no text.
+    """
     return deals.filter(deal_matches(text), company=company)  # the index begins with the company
-
-
-def found_by(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
-    """As `search`; all of them if there is no text."""
-    return search(deals, company, text) if text else deals
 
 
 def weighted(total: Decimal, chance: int) -> Decimal:
@@ -205,8 +203,10 @@ def cards_after(company: Company, stage: Stage, deals: DealQuerySet, end: Sequen
     column = BoardColumn(stage, company.currency)
     # Twice as many, to know how many follow: ids, which are in the index of the order.
     keys = [deal.pk for deal in BY_CHANGE.take(_of(column, company, deals).only("pk"), 2 * CARDS_PER_STAGE, beyond=end)]
-    _add_cards(company, {stage.pk: column}, Deal.objects.for_company(company).filter(pk__in=keys[:CARDS_PER_STAGE]))
-    column.more = len(keys[CARDS_PER_STAGE:])
+    # One of them may be moved before it is read.
+    still_here = Deal.objects.for_company(company).filter(pk__in=keys[:CARDS_PER_STAGE], stage=stage)
+    _add_cards(company, {stage.pk: column}, still_here)
+    column.more = len(keys[CARDS_PER_STAGE:]) if column.cards else 0
     return column
 
 
@@ -269,7 +269,8 @@ def _ranked(company: Company, deals: DealQuerySet, sizes: Mapping[int, int]) -> 
     for pk, size in sizes.items():
         is_shown |= Q(stage=pk, rank__lte=size) if size > CARDS_PER_STAGE else Q()
     ranked = deals.order_by().annotate(rank=by_change).filter(is_shown)
-    return Deal.objects.for_company(company).filter(pk__in=list(ranked.values_list("pk", flat=True)))
+    keys = list(ranked.values_list("pk", flat=True))
+    return Deal.objects.for_company(company).filter(pk__in=keys, stage__in=sizes)  # one may be moved before it is read
 
 
 def _closed_lately(company: Company) -> Q:

@@ -169,7 +169,7 @@ class _Groups:
             self.by_key[key].label = label
 
     def most(self) -> list[FunnelGroup]:
-        """Those with most leads, in order, and one of all others together, which no filter finds."""
+        """Those with the most leads, in order, and one of all others together, which no filter finds."""
         groups = sorted(self.by_key.values(), key=lambda group: (-group.leads[CREATED], group.label.casefold()))
         shown, rest = groups[:GROUPS_AT_MOST], groups[GROUPS_AT_MOST:]
         if rest:

@@ -11,7 +11,19 @@ from django.db.models import Count, Exists, F, Model, OuterRef, Q, QuerySet, Win
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from crm.models import Attachment, Deal, Lead, LeadMeaning, LeadStatus, Membership, Note, Stage, StageMeaning, Task
+from crm.models import (
+    Attachment,
+    Deal,
+    DealPerson,
+    Lead,
+    LeadMeaning,
+    LeadStatus,
+    Membership,
+    Note,
+    Stage,
+    StageMeaning,
+    Task,
+)  # fmt: skip
 from crm.models.lead import LeadQuerySet
 from crm.selectors.tasks import SUBJECTS, TaskRow, task_rows
 from crm.selectors.timeline import TimelineEntry, news_of
@@ -20,7 +32,13 @@ TASKS_AT_MOST: Final = 20
 ROWS_AT_MOST: Final = 8
 WAITS_LONG: Final = timedelta(days=2)
 WAITS: Final = timedelta(days=1)
-TOUCHES: Final[Sequence[type[Model]]] = (Task, Note, Attachment, Deal)  # what may have been done about a lead
+TOUCHES: Final[Sequence[type[Model]]] = (
+    Task,
+    Note,
+    Attachment,
+    Deal,
+    DealPerson,
+)  # what may have been done about a lead
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Model)

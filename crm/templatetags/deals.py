@@ -31,7 +31,7 @@ class Moves:
 @register.simple_tag(takes_context=True)
 def moves_from(context: RequestContext, stage: Stage, stages: Sequence[Stage]) -> Moves:
     """The selects of the deals in `stage`, which can be moved to `stages`."""
-    # By chance, so that no name of a stage and no address contains them.
+    # Random, so that no name of a stage and no address contains them.
     stand_in = Deal(pk=10**17 + secrets.randbelow(9 * 10**17), title=secrets.token_hex())
     options = {"deal": stand_in, "stage": stage, "moves": as_options(stages, stage)}
     move = context.template.engine.get_template("crm/deals/_move.html")  # type: ignore[union-attr]

@@ -12,7 +12,7 @@ from crm.forms.deal_filters import BoardFilter
 from crm.models import Deal, Pipeline
 from crm.models.roles import Action
 from crm.models.validators import is_number
-from crm.selectors.deals import CLOSED_DAYS, BoardColumn, board_of, cards_after, end_in, found_by
+from crm.selectors.deals import CLOSED_DAYS, BoardColumn, board_of, cards_after, end_in, search
 from crm.selectors.pipelines import choice_of, stages_on_boards
 from crm.services.searches import recall_search
 from crm.views.filtering import filter_bar, to_filtered
@@ -31,7 +31,7 @@ def deals(request: MemberRequest) -> HttpResponse:
     company, choice = request.membership.company, chosen_pipeline(request)
     filtered = _filtered(request, with_pipeline(request, choice), choice.pipelines)
     text = _searched_for(request)
-    found = found_by(filtered.qs, company, text)
+    found = search(filtered.qs, company, text)
     board = board_of(company, choice.stages, found, shown=shown_in(request.GET), is_searched=bool(text))
     context = {
         **filter_bar(filtered.form),
@@ -56,7 +56,10 @@ def deal_cards(request: MemberRequest, pk: int) -> HttpResponse:
         raise Http404
     choice = choice_of(stages, str(stage.pipeline_id or ""))
     filtered = _filtered(request, request.GET, choice.pipelines)
-    column = cards_after(company, stage, found_by(filtered.qs, company, _searched_for(request)), end)
+    if filtered.form.errors or (request.GET.get("search") and not _searched_for(request)):
+        # What the board was narrowed by is gone, so these cards would be of another list than those above them.
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    column = cards_after(company, stage, search(filtered.qs, company, _searched_for(request)), end)
     grown = _grown(request, column, shown_in(request.GET).get(pk, len(column.cards)))
     context = {"column": column, "grown": grown, "stages": choice.offered}
     return render(request, "crm/deals/more_cards.html", context)

@@ -19,7 +19,7 @@ from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.deal_list import COLUMNS, deals_page
 from crm.selectors.deal_people import people_of
-from crm.selectors.deals import found_by, search
+from crm.selectors.deals import search
 from crm.selectors.pipelines import by_pipeline, choice_of, first_open_stages
 from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
@@ -47,7 +47,7 @@ def deal_list(request: MemberRequest) -> HttpResponse:
         return to_filtered(request, [*DealFilter.base_filters, "sort"])
     company, sort = request.membership.company, request.GET.get("sort", "")
     filtered, text, _ = filtered_deals(request)
-    page = deals_page(found_by(filtered.qs, company, text), company, sort, request.GET.get("page"))
+    page = deals_page(search(filtered.qs, company, text), company, sort, request.GET.get("page"))
     options = by_pipeline(Stage.objects.for_company(company).offered().in_order())
     rows = with_outcomes(page, outcomes_of_deals, request)
     context = {

@@ -7,7 +7,7 @@ from crm.accounts.decorators import MemberRequest, member
 from crm.forms.funnels import FunnelFilter
 from crm.models import Lead
 from crm.models.roles import Action
-from crm.selectors.funnels import Funnel, funnel_of
+from crm.selectors.funnels import funnel_of
 from crm.views.filtering import filter_bar, to_filtered
 
 
@@ -27,12 +27,6 @@ def funnel(request: MemberRequest) -> HttpResponse:
         "is_narrowed": any(request.GET.get(name) for name in filtered.filters),
     }
     return render(request, "crm/deals/funnel.html", context)
-
-
-def funnel_of_this_month(request: MemberRequest) -> Funnel:
-    """What the page shows without filters."""
-    filtered = _filtered(request, QueryDict())
-    return funnel_of(request.membership.company, filtered.qs, filtered.asked)
 
 
 def _filtered(request: MemberRequest, data: QueryDict) -> FunnelFilter:

@@ -22,7 +22,6 @@ from crm.selectors.my_day import my_day_of
 from crm.selectors.tasks import task_rows, tasks_of
 from crm.services.tasks import delete_task, finish_task, move_task, reopen_task, save_task
 from crm.views.editing import add_once, form_key, was_submitted
-from crm.views.funnels import funnel_of_this_month
 from crm.views.shell import back_to
 
 TASKS_PER_PAGE: Final = 25
@@ -35,11 +34,7 @@ def my_day(request: MemberRequest) -> HttpResponse:
 
     Admins, who answer for the company's numbers, also see how far the leads of this month have come.
     """
-    context = {
-        "day": my_day_of(request.membership),
-        "today": timezone.localdate(),
-        "funnel": funnel_of_this_month(request) if request.membership.may(Action.MANAGE_COMPANY) else None,
-    }
+    context = {"day": my_day_of(request.membership), "today": timezone.localdate()}
     return render(request, "crm/my_day/page.html", context)
 
 

@@ -241,11 +241,11 @@ def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sa
     page.goto(page.server_url + "/deals/")
     discovery = stage(page, "Discovery")
 
-    page.get_by_role("link", name="Show 3 more deals of Discovery").focus()
+    page.get_by_role("link", name="Show 3 more deals in Discovery").focus()
     page.keyboard.press("Enter")
 
     expect(card(page, deals[3]).get_by_role("link")).to_be_focused()
-    expect(page.locator("#board-says")).to_have_text("3 more deals of Discovery")
+    expect(page.locator("#board-says")).to_have_text("3 more deals in Discovery")
     expect(discovery.locator(".deal")).to_have_count(6)
     assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
 
@@ -254,7 +254,7 @@ def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sa
     expect(page.get_by_role("status")).to_contain_text("is now in Won.")
     expect(discovery.locator(".count")).to_have_text("7")
     expect(discovery.locator(".deal")).to_have_count(6)
-    page.get_by_role("link", name="Show 1 more deal of Discovery").click()
+    page.get_by_role("link", name="Show 1 more deal in Discovery").click()
     expect(discovery.locator(".deal")).to_have_count(7)
     page.get_by_role("button", name="Undo").click()
 
@@ -265,6 +265,23 @@ def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sa
     page.get_by_label("Search deals").press_sequentially("licences 1")
     expect(discovery.locator(".deal")).to_have_count(1)
     assert "shown" not in page.url
+
+
+def test_further_cards_that_come_during_a_move_stay(page: Page, sales, company, monkeypatch, held):
+    monkeypatch.setattr(board_selectors, "CARDS_PER_STAGE", 3)
+    lead = make_lead(company)
+    deals = [make_deal(lead, title=f"Licences {n}") for n in range(8)][::-1]
+    sign_in(page, sales)
+    page.goto(page.server_url + "/deals/")
+    discovery = stage(page, "Discovery")
+
+    card(page, deals[0]).get_by_role("combobox").select_option("Won")
+    page.get_by_role("link", name="Show 3 more deals in Discovery").click()
+    expect(discovery.locator(".deal")).to_have_count(5)  # without the one that moves
+    held[0].continue_()
+
+    expect(page.get_by_role("status")).to_contain_text("is now in Won.")
+    expect(discovery.locator(".deal")).to_have_count(6)
 
 
 # --- dropped while another one is on its way ---

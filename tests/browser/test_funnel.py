@@ -18,7 +18,7 @@ def test_from_my_day_to_the_funnel_and_to_the_leads_behind_a_number(page: Page, 
     make_deal(deal.lead, currency="CHF")
     sign_in(page, admin)
     page.goto(page.server_url + "/my-day/")
-    expect(page.get_by_role("img", name="Leads of this month")).to_be_visible()
+    expect(page.get_by_role("img", name="Leads by what they have reached")).to_be_visible()
     assert_fit_to_use_in_each_look(page)
 
     page.get_by_role("link", name="Funnel", exact=True).press("Enter")
@@ -37,5 +37,5 @@ def test_without_leads_it_says_so(page: Page, admin, company):
     sign_in(page, admin)
     page.goto(page.server_url + "/deals/funnel/")
 
-    expect(page.get_by_role("heading", name="No leads from then")).to_be_visible()
+    expect(page.get_by_role("heading", name="No leads in this period")).to_be_visible()
     assert_fit_to_use_in_each_look(page)

@@ -14,7 +14,7 @@ from tests.conftest import make_lead
 
 ZONE = ZoneInfo("Europe/Amsterdam")  # whose clocks change twice in these days
 FIRST, LAST = date(2026, 3, 27), date(2026, 10, 28)
-SOURCES = ("Web", "web", "Trade fair", "a&b=c", "“Met”")
+SOURCES = ("Web", "web", "null", "Trade fair", "a&b=c", "“Met”")
 TYPES = ("inbound", "outbound", "partner")
 NAMES = ("Zoë", "Müller", "O'Brien", "100%", "a_b", "Jo", "ΣΊΣΥΦΟΣ", "")
 PHONES = ("", "+31 (20) 555-01 42", "0031 20 5550142", "n/a")

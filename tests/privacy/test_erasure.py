@@ -5,7 +5,7 @@ import json
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.management import call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from capi.delivery import sweep
 from capi.linkedin.identity import email_sha256
@@ -60,6 +60,28 @@ def test_nothing_of_the_person_is_left_in_a_dump(person, admin, tmp_path):
     blocks = b"".join(bytes(block) for block in Attempt.objects.values_list("sent_hashes", flat=True))
     assert [canary for canary in (*CANARIES.values(), "Quistgaard", "Looms", digest) if canary in text] == []
     assert bytes.fromhex(digest) not in blocks
+
+
+def test_nothing_of_the_person_is_left_in_any_column(person, admin):
+    """Also in those that are no fields of models, such as what a search compares."""
+    names = (*CANARIES.values(), "Quistgaard", "Looms")
+    assert set(found_anywhere(names)) >= {"crm_lead", "crm_deal", "crm_note"}
+
+    erase_lead(lead=person, user=admin.user)
+
+    assert found_anywhere(names) == {}
+
+
+def found_anywhere(names):
+    """The tables that have one of the names in a row, with the names."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f'SELECT * FROM "{table}"')
+            rows = str(cursor.fetchall()).lower()
+            if here := [name for name in names if name.lower() in rows]:
+                found[table] = here
+    return found
 
 
 def test_the_sandbox_forgets_the_person_as_well(person, sandbox, settings):

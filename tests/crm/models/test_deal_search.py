@@ -101,7 +101,7 @@ def test_a_save_of_a_deal_has_no_statement_more(company, django_assert_max_num_q
     assert titles(company, "seats") == ["Seats"]
 
 
-def test_of_a_lead_that_is_erased_or_merged_only_the_title_is_found(company):
+def test_of_a_lead_that_is_merged_only_the_title_is_found(company):
     ada, zoe = make_lead(company, first_name="Ada"), make_lead(company, first_name="Zoë", email="")
     make_deal(zoe, title="Licences")
 

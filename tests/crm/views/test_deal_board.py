@@ -127,7 +127,7 @@ def test_a_column_goes_on_from_its_last_card_in_pages(client_as, sales, seven):
 
     assert promised == [2, 2, 1]
     assert shown == [f"Deal {number}" for number in (4, 3, 2, 1, 0)]
-    assert '<p id="board-says" hx-swap-oob="innerHTML">1 more deal of Discovery</p>' in squeezed(response)
+    assert '<p id="board-says" hx-swap-oob="innerHTML">1 more deal in Discovery</p>' in squeezed(response)
 
 
 def test_cards_that_follow_have_all_that_the_others_have(client_as, sales, seven):
@@ -249,6 +249,31 @@ def test_cards_of_another_companys_stage_and_after_nonsense_are_not_found(client
     for after in ("nonsense", "1.", ".1", "1.x", "9" * 30 + ".1", f"1.{'9' * 30}", "-1.1", "\x00"):
         assert client.get(f"/deals/board/{seven.pk}/", {"after": after}).status_code == 404, after
     assert shown_titles(client.get(f"/deals/board/{seven.pk}/", {"after": f"{'9' * 17}.1"})) == ["Deal 6", "Deal 5"]
+
+
+def test_a_deal_that_is_moved_while_further_cards_are_read_is_left_out(client_as, sales, seven, won, monkeypatch):
+    _, cards, _ = link_to_more((client := client_as(sales)).get("/deals/"))
+    take = deals.BY_CHANGE.take
+
+    def and_move_one(*args, **kwargs):
+        found = take(*args, **kwargs)
+        Deal.objects.filter(pk=found[0].pk).update(stage=won)
+        return found
+
+    monkeypatch.setattr(type(deals.BY_CHANGE), "take", lambda self, *args, **kwargs: and_move_one(*args, **kwargs))
+
+    response = client.get(cards)
+
+    assert response.status_code == 200
+    assert len(shown_titles(response)) == deals.CARDS_PER_STAGE - 1
+
+
+@pytest.mark.parametrize("gone", [{"search": "A" * 22}, {"tag": "99999999"}, {"owner": "99999999"}])
+def test_further_cards_of_a_board_whose_filter_is_gone_load_the_board_again(client_as, sales, seven, gone):
+    response = client_as(sales).get(f"/deals/board/{seven.pk}/", gone)
+
+    assert response.headers["HX-Refresh"] == "true"
+    assert not response.content
 
 
 def test_further_cards_take_the_same_queries_however_many(
