@@ -180,7 +180,9 @@ class Walk:
         ]
 
     def _try(self, route: Route, row: Row, method: str, caller: Caller, whose: str) -> Try:
-        row_id = {"own": self.ours.ids, "the neighbour's": self.theirs.ids}.get(whose, {}).get(row.of, NOBODYS_ID)
+        ids = {"own": self.ours.ids, "the neighbour's": self.theirs.ids}.get(whose, {})
+        # Where each sees their own rows alone, keys have one of theirs.
+        row_id = (caller.is_key and ids.get(f"{row.of} of a key")) or ids.get(row.of, NOBODYS_ID)
         keys = {} if row.of == "organisation" else KEYS_OF_NOBODY
         values = {name: row.values.get(name, keys.get(name, row_id)) for name in route.parameters}
         if method in ("POST", "PUT", "PATCH", "DELETE"):

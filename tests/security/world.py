@@ -41,6 +41,7 @@ from crm.models import (
     User,
 )
 from crm.models.key_selection import packed_keys
+from crm.models.merge_fields import SHARING
 from crm.models.recorder import acting_as
 from crm.models.roles import Role
 from crm.models.tag import add_links
@@ -141,7 +142,12 @@ def _fill(world: World, number: str) -> None:
     data_export = DataExport.objects.create(
         company=company, made_by=owner, kind="leads", format="csv", state="done", row_count=1, finished_at=now()
     )
-    ExportPart(company=company, data_export=data_export).write(f"{mark} row\n".encode())
+    of_key = DataExport.objects.create(
+        company=company, api_key=ApiKey.objects.for_company(company).get(role=Role.SALES), kind="leads", format="csv",
+        state="done", row_count=1, finished_at=now(),
+    )  # fmt: skip
+    for each in (data_export, of_key):
+        ExportPart(company=company, data_export=each).write(f"{mark} row\n".encode())
     bulk_change = BulkChange.objects.create(
         company=company, made_by=owner, kind="add_tag", target=tag.pk, lead_count=1, refusals={f"{mark} reason": 1}
     )
@@ -149,8 +155,9 @@ def _fill(world: World, number: str) -> None:
     with acting_as(None, history_only=True):
         merged = Lead.objects.create(company=company, first_name=mark, last_name=f"{mark}ssen", merged_into=lead)
     merge = LeadMerge.objects.create(
-        company=company, kept=lead, gone=merged, before={"title": f"{mark} seller"}, written={}
-    )
+        company=company, kept=lead, gone=merged, before={"title": f"{mark} seller", SHARING: True},
+        written={"title": lead.title, SHARING: True},
+    )  # fmt: skip
     pair = LeadDuplicate.objects.create(company=company, first=lead, second=merged, reason="name")
     view = SavedView.objects.create(company=company, owner=owner, name=f"{mark} view", is_shared=True)
     audit.record(company=company, action=AuditAction.RULE_CREATED, about=rule, actor=world.members[Role.ADMIN].user)
@@ -167,7 +174,7 @@ def _fill(world: World, number: str) -> None:
         "organisation": "".join(f"~{byte:02x}" for byte in lead.organisation.encode()),
         "lead_source": source.pk, "lead_type": LeadType.objects.for_company(company)[0].pk,
         "pipeline": pipeline.pk, "lost_reason": reason.pk, "lead_duplicate": pair.pk,
-        "merge": merge.pk,
+        "merge": merge.pk, "data_export of a key": of_key.pk,
     }  # fmt: skip
 
 
