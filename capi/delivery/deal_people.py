@@ -7,11 +7,15 @@ is checked again for the new lead.
 
 from typing import Final
 
+from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 
 from capi.delivery import merges, places, planning
 from capi.delivery.recall import may_be_in, recall_unsent
+from capi.delivery.sent_hashes import forget_hashes
 from capi.delivery.wakeup import wake_on_commit
+from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Frequency, Reason, State
@@ -33,8 +37,13 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
     on_the_wire = may_be_in(recall_unsent([company_id]))
     if _of_deal(deal_id, company_id).filter(MAY_HAVE_ARRIVED | on_the_wire).exists():
         return False
-    if not _of_deal(deal_id, company_id).filter(lead=was).update(lead=now):
+    moved = dict(_of_deal(deal_id, company_id).filter(lead=was).values_list("pk", "event_id"))
+    if not moved:
         return True
+    # What LinkedIn plainly didn't take was about the former lead, too. An erasure finds it by the event's lead alone.
+    forget_hashes(set(moved))
+    transaction.on_commit(lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(moved.values()), robust=True)
+    _of_deal(deal_id, company_id).filter(lead=was).update(lead=now, message="")
     events = _of_deal(deal_id, company_id).filter(lead=now)
     planning.skip(events)
     # What was skipped for the former lead alone is checked again for this one: so a choice that is corrected loses

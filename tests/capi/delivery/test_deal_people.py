@@ -5,7 +5,7 @@ import pytest
 from capi.delivery import http_session, selection
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.sandbox.faults import Drop, Fault
-from capi.models import ConversionEvent
+from capi.models import Attempt, ConversionEvent
 from capi.selectors.deal_people import NOT_NOW, PERHAPS, TOLD
 from crm.models import Deal, Lead, Stage
 from crm.services.deal_people import PeopleRefused, add_person, change_lead, remove_person, why_lead_stays
@@ -204,3 +204,24 @@ def test_a_former_lead_can_be_erased_and_the_conversion_of_the_new_one_goes_on(c
 
     assert hashes(sandbox) == hashes_of(GRACE)
     assert not deal.people.exists()
+
+
+@pytest.mark.parametrize("status", [400, 401, 429])
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_left_of_a_former_lead_whose_conversion_linkedin_did_not_take(
+    company, deal, sandbox, settings, status
+) -> None:
+    settings.LINKEDIN_SANDBOX_LEDGER = sandbox.ledger.path
+    ada = deal.lead
+    sandbox.faults.add(Fault(status=status, body='{"message": "Not now"}'))
+    send_all(company)
+    [sha256] = hashes_of(ADA)
+    assert bytes.fromhex(sha256) in bytes(Attempt.objects.get().sent_hashes)
+
+    change_lead(deal=deal, lead=grace())
+    erase_lead(lead=ada)
+
+    assert bytes.fromhex(sha256) not in bytes(Attempt.objects.get().sent_hashes)
+    assert not any(sha256 in str(entry) for entry in sandbox.ledger.tail(10))
+    event = ConversionEvent.objects.get()
+    assert (event.lead, event.message) == (grace(), "")
