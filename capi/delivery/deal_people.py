@@ -5,6 +5,8 @@ for one deal, or, by a retry under the same id, about either. Until then all of 
 is checked again for the new lead.
 """
 
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
@@ -12,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from capi.delivery import merges, places, planning
-from capi.delivery.recall import may_be_in, recall_unsent
+from capi.delivery.recall import RequestInFlight, may_be_in, recall_unsent
 from capi.delivery.sent_hashes import forget_hashes
 from capi.delivery.wakeup import wake_on_commit
 from capi.linkedin.sandbox.request_log import RequestLog
@@ -22,6 +24,8 @@ from capi.models.choices import Frequency, Reason, State
 
 # LinkedIn has it, or may have it.
 MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
+# Between the time that is noted when an event ends and the commit that lets a sender see it.
+COMMIT_TAKES_AT_MOST: Final = timedelta(minutes=5)
 
 
 def told_about(deal_id: int, company_id: int) -> Events:
@@ -34,7 +38,7 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
 
     Call it inside the transaction of the change, which has locked both leads and the deal.
     """
-    on_the_wire = may_be_in(recall_unsent([company_id]))
+    on_the_wire = _may_have_been_in(recall_unsent([company_id]))
     if _of_deal(deal_id, company_id).filter(MAY_HAVE_ARRIVED | on_the_wire).exists():
         return False
     moved = dict(_of_deal(deal_id, company_id).filter(lead=was).values_list("pk", "event_id"))
@@ -55,6 +59,16 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
     planning.release_waiting(events)
     wake_on_commit(company_id)
     return True
+
+
+def _may_have_been_in(requests: Iterable[RequestInFlight]) -> Q:
+    """True for an event that one of these requests may contain, even if it has ended since that began."""
+    requests = list(requests)
+    found = may_be_in(requests)
+    for request in requests:
+        since = request.request_started_at - COMMIT_TAKES_AT_MOST
+        found |= Q(company=request.company_id, settled_at__gt=since)
+    return found
 
 
 def _of_deal(deal_id: int, company_id: int) -> Events:

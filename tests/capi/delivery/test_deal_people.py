@@ -5,8 +5,9 @@ import pytest
 from capi.delivery import http_session, selection
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.sandbox.faults import Drop, Fault
-from capi.models import Attempt, ConversionEvent
+from capi.models import Attempt, ConversionEvent, ConversionRule
 from capi.selectors.deal_people import NOT_NOW, PERHAPS, TOLD
+from capi.services.rules import delete_rule
 from crm.models import Deal, Lead, Stage
 from crm.services.deal_people import PeopleRefused, add_person, change_lead, remove_person, why_lead_stays
 from crm.services.editing import move_deal
@@ -126,6 +127,32 @@ def test_nothing_changes_while_a_request_may_have_it(company, deal, sandbox, mon
 
     assert refused == [NOT_NOW]
     assert hashes(sandbox) == hashes_of(ADA)
+
+
+@pytest.mark.parametrize("ending", ["opt-out", "rule"])
+@pytest.mark.django_db(transaction=True)
+def test_nor_if_it_has_ended_since_that_began(company, deal, sandbox, monkeypatch, ending) -> None:
+    refused, send = [], http_session.send
+
+    def send_and_change(**request):
+        monkeypatch.setattr(http_session, "send", send)
+        if ending == "opt-out":
+            Lead.objects.filter(pk=deal.lead_id).update(share_with_ad_platforms=False)
+            assert states(company) == ["skipped"]
+        else:
+            delete_rule(rule=ConversionRule.objects.get())
+        with pytest.raises(PeopleRefused) as error:
+            change_lead(deal=deal, lead=grace())
+        refused.append(str(error.value))
+        return send(**request)
+
+    monkeypatch.setattr(http_session, "send", send_and_change)
+    send_all(company)
+
+    assert refused == [NOT_NOW]
+    assert hashes(sandbox) == hashes_of(ADA)
+    event = ConversionEvent.objects.get()
+    assert (event.state, event.lead) == ("accepted", deal.lead)
 
 
 def test_what_was_read_for_a_request_that_has_not_begun_is_sent_for_the_new_lead(
