@@ -11,7 +11,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from capi.delivery import merges, places, planning
 from capi.delivery.recall import RequestInFlight, may_be_in, recall_unsent
@@ -21,6 +21,7 @@ from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Frequency, Reason, State
+from crm.models import Change, ChangedField
 
 # LinkedIn has it, or may have it.
 MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
@@ -50,9 +51,11 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
     _of_deal(deal_id, company_id).filter(lead=was).update(lead=now, message="")
     events = _of_deal(deal_id, company_id).filter(lead=now)
     planning.skip(events)
+    # As if it had been about this lead all along: it would have been skipped at their opt-out, and stayed so.
+    planning.end(events.filter(_has_sharing_changed_since()), State.SKIPPED, Reason.OPTED_OUT)
     # What was skipped for the former lead alone is checked again for this one: so a choice that is corrected loses
     # nothing. Whether a person was counted is found out when it is sent.
-    merges.reopen_unshared(events)
+    merges.reopen_unshared(events.exclude(_has_sharing_changed_since()))
     is_of_person = Q(rule__frequency=Frequency.PER_PERSON, state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
     places.reopen(events.filter(is_of_person))
     planning.wait_for_address(planning.of_leads(Q(email=""), events))
@@ -69,6 +72,12 @@ def _may_have_been_in(requests: Iterable[RequestInFlight]) -> Q:
         since = request.request_started_at - COMMIT_TAKES_AT_MOST
         found |= Q(company=request.company_id, settled_at__gt=since)
     return found
+
+
+def _has_sharing_changed_since() -> Q:
+    """True for an event whose lead has opted out or in since it was planned."""
+    changes = Change.objects.filter(lead=OuterRef("lead"), field=ChangedField.SHARING)
+    return Q(Exists(changes.filter(changed_at__gte=OuterRef("created_at"))))
 
 
 def _of_deal(deal_id: int, company_id: int) -> Events:

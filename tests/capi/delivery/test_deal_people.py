@@ -193,6 +193,29 @@ def test_a_new_lead_who_can_not_be_sent_is_not_and_a_corrected_choice_loses_noth
     assert (states(company), hashes(sandbox)) == (["accepted"], hashes_of(GRACE))
 
 
+@pytest.mark.parametrize("while_it_was", ["hers", "Ada's"])
+def test_who_opted_out_since_is_not_sent_what_happened_before_even_if_they_opted_in_again(
+    company, connected, make_rule, sandbox, while_it_was
+) -> None:
+    make_rule("deal_created", frequency="every_time")
+    ada, deal = make_lead(company), make_deal(make_lead(company, email=GRACE, first_name="Grace"))
+    if while_it_was == "Ada's":
+        change_lead(deal=deal, lead=ada)
+    for choice in (False, True):
+        Lead.objects.filter(pk=grace().pk).update(share_with_ad_platforms=choice)
+    if while_it_was == "hers":
+        assert states(company) == ["skipped"]
+        change_lead(deal=deal, lead=ada)
+    assert states(company) == ["pending"]
+
+    change_lead(deal=deal, lead=grace())
+    assert states(company) == ["skipped"]
+    change_lead(deal=deal, lead=ada)
+    send_all(company)
+
+    assert (states(company), hashes(sandbox)) == (["accepted"], hashes_of(ADA))
+
+
 def test_a_rule_that_counts_people_counts_the_new_lead(company, connected, make_rule, sandbox) -> None:
     make_rule("deal_created", frequency="per_person")
     ada = make_lead(company)
