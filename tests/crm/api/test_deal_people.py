@@ -41,7 +41,7 @@ def test_a_new_deal_has_the_people_that_are_sent(client, leads):
     answer = client.post(URL, {"lead": ada, "title": "Looms", "people": [mary, grace, mary]})
 
     assert (answer.status_code, answer.json()["people"]) == (201, [grace, mary])
-    assert client.get(f"{URL}{answer.json()['id']}/").json()["people"] == [grace, mary]
+    assert client.get(f"{URL}{answer.json()['id']}/").json() == answer.json()
     assert client.get(URL).json()["results"][0]["people"] == [grace, mary]
 
 
