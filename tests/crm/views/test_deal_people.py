@@ -56,6 +56,13 @@ def test_a_person_is_added_made_the_lead_and_removed(client_as, sales, deal, gra
     assert not DealPerson.objects.exists()
 
 
+def test_whoever_was_removed_meanwhile_does_not_become_the_lead(client_as, sales, deal, grace):
+    answer = client_as(sales).post(url(deal), {"main": grace.pk}, follow=True).content.decode()
+
+    assert "not one of the deal&#x27;s people any more" in answer
+    assert Deal.objects.get().lead == deal.lead
+
+
 def test_a_deal_that_linkedin_knows_says_why_its_lead_stays(client_as, sales, deal, grace, connected, make_rule):
     rule = make_rule("deal_created")
     ConversionEvent.objects.create(company=deal.company, rule=rule, deal=deal, lead=deal.lead, state="accepted")
