@@ -219,6 +219,12 @@ def test_the_question_before_leads_are_deleted_counts_the_deals_of_others(compan
 
     assert belongings_of(company, Lead.objects.filter(pk=grace.pk)).shared_deals == 1
     assert belongings_of(company, Lead.objects.filter(pk=grace.pk)).deals == 0
+    mary = make_lead(company, first_name="Mary", email="mary@example.com")
+    add_person(deal=deal, lead=mary)
+    others = Lead.objects.exclude(pk=deal.lead_id)
+    assert belongings_of(company, others).shared_deals == 1  # however many of its people go
+    everyone = belongings_of(company, Lead.objects.all())
+    assert (everyone.deals, everyone.shared_deals) == (1, 0)  # it goes with its lead
 
 
 def test_neither_an_undo_nor_that_of_an_import_removes_a_lead_that_is_on_a_deal(company, deal):
