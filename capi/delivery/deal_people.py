@@ -5,19 +5,28 @@ for one deal, or, by a retry under the same id, about either. Until then all of 
 is checked again for the new lead.
 """
 
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Final
 
-from django.db.models import Q
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 
 from capi.delivery import merges, places, planning
-from capi.delivery.recall import may_be_in, recall_unsent
+from capi.delivery.recall import RequestInFlight, may_be_in, recall_unsent
+from capi.delivery.sent_hashes import forget_hashes
 from capi.delivery.wakeup import wake_on_commit
+from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Frequency, Reason, State
+from crm.models import Change, ChangedField
 
 # LinkedIn has it, or may have it.
 MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
+# Between the time that is noted when an event ends and the commit that lets a sender see it.
+COMMIT_TAKES_AT_MOST: Final = timedelta(minutes=5)
 
 
 def told_about(deal_id: int, company_id: int) -> Events:
@@ -30,22 +39,45 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
 
     Call it inside the transaction of the change, which has locked both leads and the deal.
     """
-    on_the_wire = may_be_in(recall_unsent([company_id]))
+    on_the_wire = _may_have_been_in(recall_unsent([company_id]))
     if _of_deal(deal_id, company_id).filter(MAY_HAVE_ARRIVED | on_the_wire).exists():
         return False
-    if not _of_deal(deal_id, company_id).filter(lead=was).update(lead=now):
+    moved = dict(_of_deal(deal_id, company_id).filter(lead=was).values_list("pk", "event_id"))
+    if not moved:
         return True
+    # What LinkedIn plainly didn't take was about the former lead, too. An erasure finds it by the event's lead alone.
+    forget_hashes(set(moved))
+    transaction.on_commit(lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(moved.values()), robust=True)
+    _of_deal(deal_id, company_id).filter(lead=was).update(lead=now, message="")
     events = _of_deal(deal_id, company_id).filter(lead=now)
     planning.skip(events)
+    # As if it had been about this lead all along: it would have been skipped at their opt-out, and stayed so.
+    planning.end(events.filter(_has_sharing_changed_since()), State.SKIPPED, Reason.OPTED_OUT)
     # What was skipped for the former lead alone is checked again for this one: so a choice that is corrected loses
     # nothing. Whether a person was counted is found out when it is sent.
-    merges.reopen_unshared(events)
+    merges.reopen_unshared(events.exclude(_has_sharing_changed_since()))
     is_of_person = Q(rule__frequency=Frequency.PER_PERSON, state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
     places.reopen(events.filter(is_of_person))
     planning.wait_for_address(planning.of_leads(Q(email=""), events))
     planning.release_waiting(events)
     wake_on_commit(company_id)
     return True
+
+
+def _may_have_been_in(requests: Iterable[RequestInFlight]) -> Q:
+    """True for an event that one of these requests may contain, even if it has ended since that began."""
+    requests = list(requests)
+    found = may_be_in(requests)
+    for request in requests:
+        since = request.request_started_at - COMMIT_TAKES_AT_MOST
+        found |= Q(company=request.company_id, settled_at__gt=since)
+    return found
+
+
+def _has_sharing_changed_since() -> Q:
+    """True for an event whose lead has opted out or in since it was planned."""
+    changes = Change.objects.filter(lead=OuterRef("lead"), field=ChangedField.SHARING)
+    return Q(Exists(changes.filter(changed_at__gte=OuterRef("created_at"))))
 
 
 def _of_deal(deal_id: int, company_id: int) -> Events:

@@ -8,7 +8,7 @@ from crm.models import Deal
 
 TOLD: Final = "LinkedIn has been told about this deal, so its main person can't be changed any more."
 PERHAPS: Final = "LinkedIn may have been told about this deal, so its main person can't be changed any more."
-NOT_NOW: Final = "Nothing was changed: LinkedIn may be told about this deal at this moment. Try again in a minute."
+NOT_NOW: Final = "Nothing was changed: a request to LinkedIn may contain this deal right now. Try again in a minute."
 
 
 def why_lead_stays(deal: Deal) -> str:

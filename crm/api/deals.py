@@ -104,6 +104,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
             deal = super().create({"currency": self.company.currency, **validated_data})
             if people:
                 self._replace_people(deal, people)
+                deal.refresh_from_db(fields=["updated_at"])
         return deal
 
     def update(self, instance: Deal, validated_data: Any) -> Deal:

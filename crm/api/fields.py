@@ -103,7 +103,7 @@ class PeopleField(serializers.ListField):
     """The ids of a deal's further people, in the order of their ids. Written, they replace those that it has."""
 
     child = WholeNumber(min_value=1, max_value=MAX_ID)
-    default_error_messages = {"not_yours": "Choose your company's leads: it has none with the id {id}."}
+    default_error_messages = {"not_yours": "Your company has no lead with the id {id}. Choose another one."}
 
     def to_internal_value(self, data: Any) -> list[int]:
         ids = list(dict.fromkeys(super().to_internal_value(data)))

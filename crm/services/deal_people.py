@@ -16,6 +16,7 @@ from crm.signals import deal_lead_changed
 
 PEOPLE_AT_MOST: Final = 20  # of a deal, besides its lead
 TOO_MANY: Final = f"A deal can have {PEOPLE_AT_MOST} people besides its lead. Remove one first."
+NOT_THERE: Final = "This lead is not one of the deal's people any more. Add them again first."
 IS_LEAD: Final = "The lead of a deal can't be one of its further people too."
 
 # crm imports no other app. An app that reports deals appends a function at start-up, which returns why a deal must keep
@@ -44,40 +45,47 @@ def add_person(*, deal: Deal, lead: Lead) -> None:
 @tried_again
 def remove_person(*, deal: Deal, lead: Lead) -> None:
     """Remove a further person. Raises PersonErased, DealReassigned or DeletedMeanwhile."""
-    with _locked(deal, [deal.lead_id]):
+    with _locked(deal, [deal.lead_id], removed=[lead.pk]):
         _write(deal, removed=[lead.pk])
 
 
 def hold_people(*, deal: Deal, leads: Collection[int]) -> None:
-    """Lock the deal's lead and these in the order of all changes, before one of them is locked alone."""
-    rows = Lead.objects.for_company(deal.company_id).filter(pk__in=[deal.lead_id, *leads]).order_by("pk")
+    """Lock the deal's people and these in the order of all changes, before one of them is locked alone."""
+    pks = {deal.lead_id, *leads, *_further(deal)}
+    rows = Lead.objects.for_company(deal.company_id).filter(pk__in=pks).order_by("pk")
     list(rows.select_for_update(no_key=True).values_list("pk"))
 
 
 @transaction.atomic
 def replace_people(*, deal: Deal, leads: Collection[int]) -> None:
     """Give the deal these further people, by key, and no others. Raises as `add_person`."""
-    with _locked(deal, [deal.lead_id, *leads]):
+    # Whom somebody else adds at the same moment counts as added afterwards, and stays.
+    removed = _further(deal).difference(leads)
+    with _locked(deal, [deal.lead_id, *leads], removed=removed):
         if deal.lead_id in leads:
             raise PeopleRefused(IS_LEAD)
-        had = set(DealPerson.objects.filter(deal=deal).values_list("lead", flat=True))
-        _write(deal, removed=had.difference(leads), added=[pk for pk in leads if pk not in had])
+        _write(deal, removed=removed, added=leads)
 
 
 @tried_again
 @transaction.atomic
-def change_lead(*, deal: Deal, lead: Lead) -> None:
+def change_lead(*, deal: Deal, lead: Lead, of_people: bool = False) -> None:
     """Let the deal be another lead's, with all that was recorded and has not been sent about it.
 
     If that is one of its people, the former lead takes their place. Raises PeopleRefused if something may have been
-    sent, and otherwise as `add_person`.
+    sent, or if it is none `of_people` but has to be, and otherwise as `add_person`.
     """
     was = deal.lead_id
-    if lead.pk == was:
-        return
     is_erased = _lock_leads(deal, [was, lead.pk], but_erased=was)
     lock_deal(deal.pk, lead_id=was)
-    had_place, _ = DealPerson.objects.filter(deal=deal, lead=lead).delete()
+    if lead.pk == was:
+        return
+    # Of both: a script or the operator may have made one of the people the lead, and left them their place.
+    places = DealPerson.objects.filter(deal=deal, lead__in=[was, lead.pk])
+    had_place = places.filter(lead=lead).exists()
+    if of_people and not had_place:
+        raise PeopleRefused(NOT_THERE)
+    places.delete()
     if had_place and not is_erased:
         DealPerson.objects.create(company_id=deal.company_id, deal=deal, lead_id=was, added_by=_actor())
     # What happened to it stays the former lead's if they were erased: nobody else is to be reported for that.
@@ -91,21 +99,28 @@ def change_lead(*, deal: Deal, lead: Lead) -> None:
     deal.lead = lead
 
 
+def _further(deal: Deal) -> set[int]:
+    return set(DealPerson.objects.filter(deal=deal).values_list("lead", flat=True)) if deal.pk else set()
+
+
 @contextmanager
-def _locked(deal: Deal, leads: Collection[int]) -> Iterator[None]:
-    """Lock the leads and then the deal, in the order of all changes, so that nobody of them is erased meanwhile."""
+def _locked(deal: Deal, leads: Collection[int], *, removed: Collection[int] = ()) -> Iterator[None]:
+    """Lock the leads and then the deal, in the order of all changes, so that none of them is erased meanwhile."""
     with transaction.atomic():
-        _lock_leads(deal, leads)
+        _lock_leads(deal, leads, removed=removed)
         lock_deal(deal.pk, lead_id=deal.lead_id)
         yield
 
 
-def _lock_leads(deal: Deal, pks: Collection[int], *, but_erased: int | None = None) -> bool:
+def _lock_leads(
+    deal: Deal, pks: Collection[int], *, removed: Collection[int] = (), but_erased: int | None = None
+) -> bool:
     """Lock these leads of the deal's company. Raises PersonErased, also for one that is deleted, or LeadMerged.
 
-    Returns whether `but_erased` is, which is no error.
+    What those are who are `removed` doesn't matter. Returns whether `but_erased` is erased, which is no error.
     """
-    rows = Lead.objects.for_company(deal.company_id).select_for_update(no_key=True).filter(pk__in=pks).order_by("pk")
+    leads = Lead.objects.for_company(deal.company_id).filter(pk__in={*pks, *removed}).order_by("pk")
+    rows = leads.select_for_update(no_key=True)
     found = {pk: state for pk, *state in rows.values_list("pk", "erased_at", "merged_into")}
     for pk in pks:
         erased_at, merged_into = found.get(pk, (True, None))
@@ -113,7 +128,7 @@ def _lock_leads(deal: Deal, pks: Collection[int], *, but_erased: int | None = No
             raise PersonErased
         if merged_into:
             raise LeadMerged
-    return but_erased is not None and bool(found[but_erased][0])
+    return but_erased in found and bool(found[but_erased][0])
 
 
 def _write(deal: Deal, *, removed: Collection[int] = (), added: Collection[int] = ()) -> None:

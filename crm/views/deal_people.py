@@ -1,6 +1,7 @@
 """The people of a deal: finding a lead to add, removing one, and making one the lead."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from django.contrib import messages
@@ -20,7 +21,7 @@ LEADS_OFFERED: Final = 20
 CHANGES: Final[dict[str, tuple[Callable[..., None], str]]] = {
     "add": (add_person, "{lead} was added to the deal."),
     "remove": (remove_person, "{lead} was removed from the deal."),
-    "main": (change_lead, "{lead} is now the main person."),
+    "main": (partial(change_lead, of_people=True), "{lead} is now the main person."),
 }
 
 

@@ -25,7 +25,7 @@ from crm.models.validators import is_number
 from crm.selectors import timeline
 from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
-from crm.selectors.deal_people import further_deals_of
+from crm.selectors.deal_people import deals_that_may_name, further_deals_of
 from crm.selectors.lead_merges import undoable_merge
 from crm.selectors.leads import LeadColumn, all_columns, columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
@@ -200,7 +200,7 @@ def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
     context = {
         "lead": instance,
         "merged": _merged_into(instance),
-        "further_deals": further_deals_of(instance),
+        "deals_of_others": deals_that_may_name(instance),
         "form": form,
     }
     return render(request, "crm/leads/erase.html", context)

@@ -5,8 +5,9 @@ import pytest
 from capi.delivery import http_session, selection
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.sandbox.faults import Drop, Fault
-from capi.models import ConversionEvent
+from capi.models import Attempt, ConversionEvent, ConversionRule
 from capi.selectors.deal_people import NOT_NOW, PERHAPS, TOLD
+from capi.services.rules import delete_rule
 from crm.models import Deal, Lead, Stage
 from crm.services.deal_people import PeopleRefused, add_person, change_lead, remove_person, why_lead_stays
 from crm.services.editing import move_deal
@@ -128,6 +129,32 @@ def test_nothing_changes_while_a_request_may_have_it(company, deal, sandbox, mon
     assert hashes(sandbox) == hashes_of(ADA)
 
 
+@pytest.mark.parametrize("ending", ["opt-out", "rule"])
+@pytest.mark.django_db(transaction=True)
+def test_nor_if_it_has_ended_since_that_began(company, deal, sandbox, monkeypatch, ending) -> None:
+    refused, send = [], http_session.send
+
+    def send_and_change(**request):
+        monkeypatch.setattr(http_session, "send", send)
+        if ending == "opt-out":
+            Lead.objects.filter(pk=deal.lead_id).update(share_with_ad_platforms=False)
+            assert states(company) == ["skipped"]
+        else:
+            delete_rule(rule=ConversionRule.objects.get())
+        with pytest.raises(PeopleRefused) as error:
+            change_lead(deal=deal, lead=grace())
+        refused.append(str(error.value))
+        return send(**request)
+
+    monkeypatch.setattr(http_session, "send", send_and_change)
+    send_all(company)
+
+    assert refused == [NOT_NOW]
+    assert hashes(sandbox) == hashes_of(ADA)
+    event = ConversionEvent.objects.get()
+    assert (event.state, event.lead) == ("accepted", deal.lead)
+
+
 def test_what_was_read_for_a_request_that_has_not_begun_is_sent_for_the_new_lead(
     company, deal, sandbox, monkeypatch
 ) -> None:
@@ -164,6 +191,29 @@ def test_a_new_lead_who_can_not_be_sent_is_not_and_a_corrected_choice_loses_noth
     send_all(company)
 
     assert (states(company), hashes(sandbox)) == (["accepted"], hashes_of(GRACE))
+
+
+@pytest.mark.parametrize("while_it_was", ["hers", "Ada's"])
+def test_who_opted_out_since_is_not_sent_what_happened_before_even_if_they_opted_in_again(
+    company, connected, make_rule, sandbox, while_it_was
+) -> None:
+    make_rule("deal_created", frequency="every_time")
+    ada, deal = make_lead(company), make_deal(make_lead(company, email=GRACE, first_name="Grace"))
+    if while_it_was == "Ada's":
+        change_lead(deal=deal, lead=ada)
+    for choice in (False, True):
+        Lead.objects.filter(pk=grace().pk).update(share_with_ad_platforms=choice)
+    if while_it_was == "hers":
+        assert states(company) == ["skipped"]
+        change_lead(deal=deal, lead=ada)
+    assert states(company) == ["pending"]
+
+    change_lead(deal=deal, lead=grace())
+    assert states(company) == ["skipped"]
+    change_lead(deal=deal, lead=ada)
+    send_all(company)
+
+    assert (states(company), hashes(sandbox)) == (["accepted"], hashes_of(ADA))
 
 
 def test_a_rule_that_counts_people_counts_the_new_lead(company, connected, make_rule, sandbox) -> None:
@@ -204,3 +254,24 @@ def test_a_former_lead_can_be_erased_and_the_conversion_of_the_new_one_goes_on(c
 
     assert hashes(sandbox) == hashes_of(GRACE)
     assert not deal.people.exists()
+
+
+@pytest.mark.parametrize("status", [400, 401, 429])
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_left_of_a_former_lead_whose_conversion_linkedin_did_not_take(
+    company, deal, sandbox, settings, status
+) -> None:
+    settings.LINKEDIN_SANDBOX_LEDGER = sandbox.ledger.path
+    ada = deal.lead
+    sandbox.faults.add(Fault(status=status, body='{"message": "Not now"}'))
+    send_all(company)
+    [sha256] = hashes_of(ADA)
+    assert bytes.fromhex(sha256) in bytes(Attempt.objects.get().sent_hashes)
+
+    change_lead(deal=deal, lead=grace())
+    erase_lead(lead=ada)
+
+    assert bytes.fromhex(sha256) not in bytes(Attempt.objects.get().sent_hashes)
+    assert not any(sha256 in str(entry) for entry in sandbox.ledger.tail(10))
+    event = ConversionEvent.objects.get()
+    assert (event.lead, event.message) == (grace(), "")

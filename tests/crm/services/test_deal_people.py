@@ -4,15 +4,18 @@ import uuid
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from crm.importing.undoing import undo_chunk
 from crm.models import Change, ChangedField, CrmEvent, Deal, DealPerson, Lead, LeadImport, LeadImportRow
 from crm.models.lead import DealReassigned, LeadMerged, PersonErased
 from crm.models.recorder import acting_as
+from crm.models.tracking import DeletedMeanwhile
 from crm.selectors import timeline
 from crm.selectors.bulk_changes import belongings_of
 from crm.services.deal_people import (
     IS_LEAD,
+    NOT_THERE,
     PEOPLE_AT_MOST,
     TOO_MANY,
     PeopleRefused,
@@ -140,6 +143,56 @@ def test_a_lead_that_was_no_person_of_the_deal_leaves_the_former_none(deal, grac
     assert Change.objects.filter(field=ChangedField.LEAD).count() == 1
 
 
+@pytest.mark.parametrize("is_person", [True, False])
+def test_a_lead_whom_the_operator_left_a_place_can_be_replaced(company, deal, grace, is_person):
+    """The operator's admin knows nothing of people: it may have made one of them the lead."""
+    DealPerson.objects.create(company=company, deal=deal, lead=deal.lead)
+    if is_person:
+        add_person(deal=deal, lead=grace)
+
+    change_lead(deal=deal, lead=grace)
+
+    assert people(deal) == (grace.pk, {Lead.objects.get(first_name="Ada").pk} if is_person else set())
+
+
+def test_a_lead_who_has_to_be_one_of_the_people_is_refused_if_not(deal, grace):
+    with pytest.raises(PeopleRefused, match=NOT_THERE):
+        change_lead(deal=deal, lead=grace, of_people=True)
+    assert people(deal) == (deal.lead_id, set())
+
+    add_person(deal=deal, lead=grace)
+    for _ in range(2):  # as for two clicks
+        change_lead(deal=deal, lead=grace, of_people=True)
+
+    assert people(deal)[0] == grace.pk
+
+
+def test_a_deal_whose_lead_was_changed_or_deleted_meanwhile_is_not_said_to_have_the_one_asked_for(deal, grace):
+    ada, stale = deal.lead, again(deal)
+    change_lead(deal=deal, lead=grace)
+
+    with pytest.raises(DealReassigned):
+        change_lead(deal=stale, lead=ada)
+    delete(row=again(grace))
+    with pytest.raises(DeletedMeanwhile):
+        change_lead(deal=deal, lead=ada)
+
+
+@pytest.mark.parametrize("change", [lambda deal, lead: remove_person(deal=deal, lead=lead),
+                                    lambda deal, lead: replace_people(deal=deal, leads=[])])  # fmt: skip
+def test_whoever_is_removed_is_locked_with_the_lead_and_before_the_deal(deal, grace, change):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite locks no rows")
+    add_person(deal=deal, lead=grace)
+
+    with CaptureQueriesContext(connection) as queries:
+        change(deal, grace)
+
+    locks = [each["sql"] for each in queries if "FOR NO KEY UPDATE" in each["sql"]]
+    assert [("crm_lead" in sql, str(grace.pk) in sql) for sql in locks] == [(True, True), (False, False)]
+    assert not DealPerson.objects.exists()
+
+
 def test_what_happened_to_a_deal_of_an_erased_person_stays_theirs(deal, grace):
     ada = deal.lead
     add_person(deal=deal, lead=grace)
@@ -166,6 +219,12 @@ def test_the_question_before_leads_are_deleted_counts_the_deals_of_others(compan
 
     assert belongings_of(company, Lead.objects.filter(pk=grace.pk)).shared_deals == 1
     assert belongings_of(company, Lead.objects.filter(pk=grace.pk)).deals == 0
+    mary = make_lead(company, first_name="Mary", email="mary@example.com")
+    add_person(deal=deal, lead=mary)
+    others = Lead.objects.exclude(pk=deal.lead_id)
+    assert belongings_of(company, others).shared_deals == 1  # however many of its people go
+    everyone = belongings_of(company, Lead.objects.all())
+    assert (everyone.deals, everyone.shared_deals) == (1, 0)  # it goes with its lead
 
 
 def test_neither_an_undo_nor_that_of_an_import_removes_a_lead_that_is_on_a_deal(company, deal):

@@ -4,7 +4,8 @@ import pytest
 
 from capi.models import ConversionEvent
 from crm.models import Deal, DealPerson, Lead
-from crm.services.deal_people import add_person
+from crm.services.deal_people import add_person, change_lead, remove_person
+from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +57,13 @@ def test_a_person_is_added_made_the_lead_and_removed(client_as, sales, deal, gra
     assert not DealPerson.objects.exists()
 
 
+def test_whoever_was_removed_meanwhile_does_not_become_the_lead(client_as, sales, deal, grace):
+    answer = client_as(sales).post(url(deal), {"main": grace.pk}, follow=True).content.decode()
+
+    assert "not one of the deal&#x27;s people any more" in answer
+    assert Deal.objects.get().lead == deal.lead
+
+
 def test_a_deal_that_linkedin_knows_says_why_its_lead_stays(client_as, sales, deal, grace, connected, make_rule):
     rule = make_rule("deal_created")
     ConversionEvent.objects.create(company=deal.company, rule=rule, deal=deal, lead=deal.lead, state="accepted")
@@ -99,7 +107,7 @@ def test_a_lead_who_opted_out_is_not_said_to_be_reported(client_as, sales, deal)
 
     page = client_as(sales).get(f"/deals/{deal.pk}/").content.decode()
 
-    assert "LinkedIn is told nothing about the deal." in page
+    assert "LinkedIn is told nothing about the deal." in " ".join(page.split())
     assert "LinkedIn is told about this person alone." not in page
 
 
@@ -133,6 +141,37 @@ def test_whoever_erases_a_person_is_told_of_the_deals_of_others(client_as, admin
 
     asked = client.get(f"/leads/{grace.pk}/erase/").content.decode()
 
-    assert "check whether it names this person" in asked
+    assert "check whether they name this person" in asked
     assert f'href="/deals/{deal.pk}/"' in asked
     assert "check whether" not in client.get(f"/leads/{deal.lead_id}/erase/").content.decode()
+
+
+def test_so_they_are_of_deals_that_the_person_has_left(client_as, admin, company, deal, grace):
+    ada, mary = deal.lead, make_lead(company, first_name="Mary", email="mary@example.com")
+    gone = make_lead(company, first_name="G.", email="g@example.com")
+    for lead in (mary, gone):
+        add_person(deal=deal, lead=lead)
+        remove_person(deal=deal, lead=lead)
+    change_lead(deal=deal, lead=grace)
+    merge_leads(kept=mary, gone=gone)
+    client, link = client_as(admin), f'href="/deals/{deal.pk}/"'
+
+    listed = [link in client.get(f"/leads/{lead.pk}/erase/").content.decode() for lead in (ada, mary, grace)]
+
+    assert listed == [True, True, False]
+    make_deal(mary)
+    assert client.get(f"/leads/{mary.pk}/erase/").context["deals_of_others"] == [deal]
+
+
+def test_a_lead_who_opted_out_after_linkedin_was_told_is_said_to_be_reported_no_more(
+    client_as, sales, deal, grace, connected, make_rule
+):
+    rule = make_rule("deal_created")
+    ConversionEvent.objects.create(company=deal.company, rule=rule, deal=deal, lead=deal.lead, state="accepted")
+    add_person(deal=deal, lead=grace)
+    Lead.objects.filter(pk=deal.lead_id).update(share_with_ad_platforms=False)
+
+    page = " ".join(client_as(sales).get(f"/deals/{deal.pk}/").content.decode().split())
+
+    assert TOLD in page
+    assert "LinkedIn is told nothing more about the deal." in page
