@@ -109,7 +109,10 @@ def cancel(*, lead_import: LeadImport, actor: Actor) -> bool:
 def discard(*, lead_import: LeadImport) -> bool:
     """Delete an upload that was not started, with all of its rows. Returns False if it was."""
     written = Q(state__in=(*WRITING, ImportState.UNDONE)) | Q(state__in=ENDED, started_at__isnull=False)
-    return bool(LeadImport.objects.filter(pk=lead_import.pk).exclude(written).delete()[0])
+    with transaction.atomic():
+        own = LeadImport.objects.filter(pk=lead_import.pk)
+        list(own.select_for_update())  # a deletion goes by the keys that it has read: one started meanwhile would go, too
+        return bool(own.exclude(written).delete()[0])
 
 
 def undo(*, lead_import: LeadImport, actor: Actor) -> bool:
