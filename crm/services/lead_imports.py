@@ -111,7 +111,7 @@ def discard(*, lead_import: LeadImport) -> bool:
     written = Q(state__in=(*WRITING, ImportState.UNDONE)) | Q(state__in=ENDED, started_at__isnull=False)
     with transaction.atomic():
         own = LeadImport.objects.filter(pk=lead_import.pk)
-        list(own.select_for_update())  # a deletion goes by the keys that it has read: one started meanwhile would go, too
+        list(own.select_for_update())  # else what starts between the deletion's two statements is deleted
         return bool(own.exclude(written).delete()[0])
 
 
