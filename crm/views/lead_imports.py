@@ -19,6 +19,7 @@ from crm.models import ImportState, LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
 from crm.services import lead_imports
+from crm.services.rate_limits import TooOften
 from crm.views.downloads import export
 
 PER_PAGE: Final = 25
@@ -35,8 +36,8 @@ def overview(request: MemberRequest) -> HttpResponse:
         try:
             file = form.cleaned_data["file"]
             return redirect(lead_imports.upload(company=request.membership.company, file=file, actor=request.user))
-        except ValidationError as error:
-            form.add_error("file", error)
+        except (ValidationError, TooOften) as error:
+            form.add_error("file", error if isinstance(error, ValidationError) else str(error))
     own = LeadImport.objects.for_company(request.membership.company).select_related("uploaded_by", "api_key")
     page = Paginator(own, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "crm/lead_imports/list.html", {"form": form, "page": page})

@@ -180,6 +180,32 @@ def test_a_repeat_with_its_idempotency_key_uploads_one_file(script: APIClient) -
     assert LeadImport.objects.count() == 2
 
 
+def test_five_files_of_a_company_wait_to_be_read_and_checked_and_no_more(
+    script: APIClient, company: Company, other_company: Company
+) -> None:
+    answers = [send(caller(company, "sales")) for _ in range(7)]
+    theirs = send(caller(other_company, "sales"))
+    repeated = [send(script, key="nightly").status_code]
+    lead_imports.work_through(lambda: True)
+    repeated.append(send(script, key="nightly").status_code)
+
+    assert [answer.status_code for answer in answers] == [201] * 5 + [409] * 2
+    assert answers[-1].json()["detail"] == lead_imports.WAIT
+    assert theirs.status_code == 201
+    assert repeated == [409, 201]
+    assert LeadImport.objects.for_company(company).count() == 6
+
+
+def test_too_many_files_in_a_minute_are_a_429_and_a_repeat_is_none(script: APIClient, settings: Any) -> None:
+    settings.IMPORTS_PER_MINUTE = 2
+
+    answers = [send(script, key=key) for key in ("a", "a", "b", "c")]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+    assert int(answers[-1]["Retry-After"]) >= 1
+    assert LeadImport.objects.count() == 2
+
+
 def test_what_can_not_be_done_now_is_a_409_that_says_why(script: APIClient) -> None:
     path = f"{URL}{send(script).json()['id']}/"
 
