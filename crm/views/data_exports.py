@@ -137,7 +137,10 @@ def _export_page(request: MemberRequest, rows: FilteredList) -> HttpResponse:
     except (ValidationError, TooOften) as refusal:
         messages.error(request, _why(refusal))
         return redirect(rows.page)
-    return _to_exports(data_exports.write_if_short(data_export=made))
+    try:
+        return _to_exports(data_exports.write_if_short(data_export=made))
+    except DataExport.DoesNotExist:  # someone has just deleted it
+        return redirect("data_exports")
 
 
 def _why(refusal: ValidationError | TooOften) -> str:

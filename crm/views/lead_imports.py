@@ -5,7 +5,7 @@ from typing import Any, Final
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -71,7 +71,10 @@ def map_columns(request: MemberRequest, pk: int) -> HttpResponse:
     form = ColumnsForm(request.POST, lead_import=lead_import)
     if not form.is_valid():
         return _check_page(request, lead_import, form)
-    return redirect(lead_imports.map_columns(lead_import=lead_import, columns=form.columns()))
+    try:
+        return redirect(lead_imports.map_columns(lead_import=lead_import, columns=form.columns()))
+    except LeadImport.DoesNotExist:  # someone has just deleted it
+        raise Http404 from None
 
 
 @require_POST

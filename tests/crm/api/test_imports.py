@@ -222,6 +222,24 @@ def test_what_can_not_be_done_now_is_a_409_that_says_why(script: APIClient) -> N
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("step", ["columns", "start", "cancel", "undo"])
+def test_an_import_that_is_deleted_at_this_moment_is_a_404(
+    script: APIClient, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = sent(script)
+    service = "map_columns" if step == "columns" else step
+    done = getattr(lead_imports, service)
+
+    def deleted_first(*, lead_import: LeadImport, **asked: Any) -> Any:
+        LeadImport.objects.all().delete()
+        return done(lead_import=lead_import, **asked) or True
+
+    monkeypatch.setattr(lead_imports, service, deleted_first)
+
+    body = {"columns": ["full_name", *[""] * 5]} if step == "columns" else {}
+    assert script.post(f"{path}{step}/", body).status_code == 404
+
+
 def test_an_import_is_cancelled_while_it_runs_and_an_upload_deleted(script: APIClient) -> None:
     path, other = sent(script), sent(script, BAD)
     script.post(f"{path}start/", {})

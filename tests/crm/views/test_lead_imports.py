@@ -104,6 +104,23 @@ def test_another_choice_of_columns_is_checked_again(client: Client, sales: Membe
     assert "Chosen" in page
 
 
+def test_columns_of_an_upload_that_is_deleted_at_this_moment_are_a_404(
+    client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead_import, done = upload(sales, "Wer,Wo\nAda,ada@example.com\n"), lead_imports.map_columns
+
+    def deleted_first(**asked: Any) -> LeadImport:
+        LeadImport.objects.all().delete()
+        return done(**asked)
+
+    monkeypatch.setattr(lead_imports, "map_columns", deleted_first)
+
+    values = {"column_0": "first_name", "column_1": "email"}
+    answer = client.post(reverse("lead_import_columns", args=[lead_import.pk]), values)
+
+    assert answer.status_code == 404
+
+
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
