@@ -83,7 +83,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
             return download_of(data_export)
         except TooOften as error:
             refusal = Throttled(detail=str(error))  # which says to wait, but not for how long
-            refusal.wait = DOWNLOAD_WAIT
+            refusal.wait = DOWNLOAD_WAIT  # type: ignore[attr-defined]
             raise refusal from error
 
     @extend_schema(request=None, responses={200: DataExportSerializer, 409: DETAIL})
