@@ -79,7 +79,7 @@ class FileSerializer(ContributionSerializer[Attachment]):
 
 
 class FileRenderer(JSONRenderer):
-    """For whoever accepts nothing but the content of a file. What goes wrong is told as JSON all the same."""
+    """For clients that accept only the content of a file. Errors are JSON all the same."""
 
     media_type = CONTENT_TYPE
 

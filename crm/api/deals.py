@@ -10,6 +10,7 @@ from rest_framework import serializers
 from crm.api.custom_values import WithCustomValues
 from crm.api.fields import LeadField, OfferedRowField, OwnRowField, PeopleField
 from crm.api.serializers import NO_COLLEAGUE, TAGS, TaggedSerializer
+from crm.api.viewsets import Conflict
 from crm.forms.leads import company_people
 from crm.models import Deal, Lead, LostReason, Stage, StageMeaning
 from crm.services.deal_people import (
@@ -19,6 +20,7 @@ from crm.services.deal_people import (
     change_lead,
     hold_people,
     replace_people,
+    why_lead_stays,
 )
 from crm.services.editing import OUTCOME, lock_outcome
 from crm.services.erasure import lock_deal, locking_person
@@ -132,7 +134,9 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         try:
             change_lead(deal=deal, lead=lead)
         except PeopleRefused as refused:
-            raise serializers.ValidationError({LEAD: [str(refused)]}) from refused
+            if reason := why_lead_stays(deal):
+                raise serializers.ValidationError({LEAD: [reason]}) from refused
+            raise Conflict(str(refused)) from refused  # nothing is wrong with what was sent: it can be sent again
 
     def _replace_people(self, deal: Deal, people: list[int]) -> None:
         try:

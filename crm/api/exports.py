@@ -24,20 +24,21 @@ from crm.services import data_exports
 from crm.services.rate_limits import TooOften, seconds_left
 
 NOT_READY: Final = "This file is not ready: wait until the export is done."
-NO_FILE: Final = "This export has no file. Its `problem` says why; ask for it again."
+NO_FILE: Final = "This export was cancelled, or has failed: see `state` and `problem`. Ask for it again."
+DOWNLOAD_WAIT: Final = 10  # seconds until another try: nobody knows when a reader is done
 ENDED: Final = "This export has ended already."
 CSV, XLSX = (CONTENT_TYPES[each].partition(";")[0] for each in (ExportFormat.CSV, ExportFormat.XLSX))
 OPERATIONS: Final = ("list", "retrieve", "create", "destroy", "content", "cancel")
 
 
 class CsvRenderer(JSONRenderer):
-    """For whoever accepts CSV alone. What goes wrong is told as JSON all the same."""
+    """For clients that accept only CSV. Errors are JSON all the same."""
 
     media_type = CSV
 
 
 class XlsxRenderer(JSONRenderer):
-    """For whoever accepts a spreadsheet alone. What goes wrong is told as JSON all the same."""
+    """For clients that accept only a spreadsheet. Errors are JSON all the same."""
 
     media_type = XLSX
 
@@ -58,7 +59,8 @@ class DataExportViewSet(AddableViewSet[DataExport]):
     @extend_schema(request=AskedExportSerializer, parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Ask for a file of a list. With an Idempotency-Key, it is written once however often that is repeated."""
-        return super().create(request, *args, **kwargs)
+        # The caller is part of it: another one may not see the file that the first has asked for.
+        return self._created([self.caller._meta.model_name, self.caller.pk, request.data])
 
     def _add(self) -> Model:
         body = AskedExportSerializer(data=self.request.data, context=self.get_serializer_context())
@@ -80,7 +82,9 @@ class DataExportViewSet(AddableViewSet[DataExport]):
         try:
             return download_of(data_export)
         except TooOften as error:
-            raise Throttled(detail=str(error)) from error
+            refusal = Throttled(detail=str(error))  # which says to wait, but not for how long
+            refusal.wait = DOWNLOAD_WAIT  # type: ignore[attr-defined]
+            raise refusal from error
 
     @extend_schema(request=None, responses={200: DataExportSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"])

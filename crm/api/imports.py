@@ -7,6 +7,7 @@ from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.decorators import action
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -29,6 +30,7 @@ from crm.models.roles import Action
 from crm.selectors.lead_imports import conversions
 from crm.services import lead_imports
 from crm.services.attachments import fingerprint
+from crm.services.rate_limits import TooOften, seconds_left
 
 NOT_READY: Final = "The rows have not been checked yet, or the import was started already. Its `state` says which."
 NOT_RUNNING: Final = "This import is not running."
@@ -85,6 +87,10 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
         body.is_valid(raise_exception=True)
         try:
             return lead_imports.store(company=self.caller.company, file=body.validated_data[FIELD], actor=self._actor)
+        except TooOften as error:
+            raise Throttled(wait=seconds_left()) from error
+        except lead_imports.TooManyWaiting as refusal:
+            raise Conflict(refusal.message) from refusal
         except ModelError as refusal:
             raise serializers.ValidationError({FIELD: refusal.messages}) from refusal
 

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, ClassVar, Final, TypeVar, cast
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError
 from django.db.models import Model, QuerySet
 from rest_framework import status, viewsets
@@ -140,7 +141,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         error = Conflict(str(error))
     if isinstance(error, StorageFailed):
         error = ServiceUnavailable(str(error))
-    if isinstance(error, DeletedMeanwhile):
+    if isinstance(error, DeletedMeanwhile | ObjectDoesNotExist):  # it was there when this request began
         error = NotFound()
     if isinstance(error, IntegrityError) and "foreign key" in str(error).lower():
         error = Conflict(GONE)

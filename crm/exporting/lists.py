@@ -22,7 +22,7 @@ from crm.models.organisation_figures import Organisation, described
 
 CHUNK: Final = 1_000
 # In an attribute of its own. In its usual place each row would refer to a queryset that refers to the row: garbage that
-# no count of references frees, and a worker collects rarely. It had 40 MB of that.
+# no count of references frees, and a worker collects rarely. A worker held 40 MB of it.
 LISTED_TAGS: Final = Prefetch("tags", to_attr=TAGS)
 
 

@@ -15,8 +15,8 @@ from django.utils import timezone
 from crm.exporting import archive, lists
 from crm.exporting.cells import as_csv, as_json
 from crm.exporting.spreadsheets import pack
-from crm.models import ApiKey, DataExport, ExportFormat, ExportKind, ExportPart, ExportState, Membership
-from crm.models.contribution import Author
+from crm.models import DataExport, ExportFormat, ExportKind, ExportPart, ExportState
+from crm.models.contribution import active_author
 from crm.models.time_limits import TOO_SLOW, timed_out_too_often
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
@@ -67,12 +67,9 @@ def _write_chunk(pk: int) -> bool:
 
 def _may_go_on(data_export: DataExport) -> bool:
     """False if the person or key has been deactivated or has another role by now, or the company was switched off."""
-    author: Author | None
-    if data_export.api_key_id is not None:
-        author = ApiKey.objects.active().filter(pk=data_export.api_key_id).first()
-    else:
-        members = Membership.objects.for_company(data_export.company_id).active().of_open_companies()
-        author = members.filter(user=data_export.made_by_id).first()
+    author = active_author(
+        company_id=data_export.company_id, user_id=data_export.made_by_id, api_key_id=data_export.api_key_id
+    )
     return author is not None and author.may(data_export.needs)
 
 

@@ -23,8 +23,10 @@ from crm.importing.spreadsheets import UnreadableFile
 from crm.importing.undoing import undo_chunk
 from crm.importing.values import RowReader
 from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, LeadTag, RowOutcome, Tag, many_rows
+from crm.models.contribution import active_author
 from crm.models.lead_import import add_counts
 from crm.models.recorder import acting_as
+from crm.models.roles import Action
 from crm.models.tag import add_links
 from crm.models.time_limits import TOO_SLOW, timed_out_too_often
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
@@ -35,6 +37,12 @@ CHUNK: Final = 2_000
 REMEMBERED: Final = 20  # imports whose columns are remembered
 NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", "filled")
 FAILED: Final = "Something went wrong on our side. Undo the import, or ask your operator to check the log."
+
+
+NO_LONGER_ALLOWED: Final = (
+    "The person or API key that started it may no longer import leads. What was imported by then stays, unless you "
+    "undo it."
+)
 
 
 class LeftToWorker(Exception):
@@ -151,6 +159,9 @@ def _check(lead_import: LeadImport) -> None:
 
 def _run(lead_import: LeadImport) -> None:
     """Judge the next rows again, because leads may have been added since, and write them."""
+    if not _may_go_on(lead_import):
+        _end(lead_import, ImportState.FAILED, NO_LONGER_ALLOWED)
+        return
     many_rows.count_again(Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS)
     judged = _judge_next(lead_import)
     new = [row for row in judged if row.outcome == RowOutcome.NEW]
@@ -161,6 +172,14 @@ def _run(lead_import: LeadImport) -> None:
     _save_rows(judged, leads)
     if len(judged) < CHUNK:
         _end(lead_import, ImportState.DONE)
+
+
+def _may_go_on(lead_import: LeadImport) -> bool:
+    """False if the person or key has been deactivated or has another role by now, or the company was switched off."""
+    author = active_author(
+        company_id=lead_import.company_id, user_id=lead_import.uploaded_by_id, api_key_id=lead_import.api_key_id
+    )
+    return author is not None and author.may(Action.IMPORT_LEADS)
 
 
 def _judge_next(lead_import: LeadImport) -> list[JudgedRow]:

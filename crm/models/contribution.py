@@ -17,6 +17,16 @@ Author = Membership | ApiKey
 ON_SOMETHING: Final = Q(lead__isnull=False) | Q(deal__isnull=False)
 
 
+def active_author(*, company_id: int, user_id: int | None, api_key_id: int | None) -> Author | None:
+    """The person or key that has asked for something, if they still have access to the company.
+
+    None if they were deactivated, revoked or deleted, or the company was switched off.
+    """
+    if api_key_id is not None:
+        return ApiKey.objects.active().filter(pk=api_key_id).first()
+    return Membership.objects.for_company(company_id).active().of_open_companies().filter(user=user_id).first()
+
+
 class Contribution(models.Model):
     """Something on a lead, or on a deal and its lead.
 

@@ -39,7 +39,10 @@ class DealPerson(models.Model):
         verbose_name = "person of a deal"
         verbose_name_plural = "people of deals"
         ordering = ["pk"]
-        constraints = [models.UniqueConstraint(fields=["deal", "lead"], name="deal_has_person_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["deal", "lead"], name="deal_has_person_once"),
+            models.UniqueConstraint(fields=["company", "id"], name="deal_person_of_company"),
+        ]
         indexes = [models.Index(fields=["lead", "deal"], name="deals_by_person")]
 
     def __str__(self) -> str:

@@ -24,7 +24,7 @@ from crm.models import (
     LeadResult,
     Membership,
 )
-from crm.models.contribution import Author
+from crm.models.contribution import Author, active_author
 from crm.models.key_selection import packed_keys
 from crm.models.lead_import import add_counts
 from crm.models.recorder import acting_as
@@ -196,17 +196,12 @@ def _allowed_change(bulk_change: BulkChange) -> LeadChange:
     switched off.
     """
     kind = BulkKind(bulk_change.kind)
-    author = _author_with_access(bulk_change)
+    author = active_author(
+        company_id=bulk_change.company_id, user_id=bulk_change.made_by_id, api_key_id=bulk_change.api_key_id
+    )
     if author is None or not author.may(kind.needs):
         raise TargetGone(KEY_NO_LONGER_ALLOWED if bulk_change.api_key else NO_LONGER_ALLOWED)
     return lead_change(company=bulk_change.company, kind=kind, target=bulk_change.target)
-
-
-def _author_with_access(bulk_change: BulkChange) -> Author | None:
-    if bulk_change.api_key_id is not None:
-        return ApiKey.objects.active().filter(pk=bulk_change.api_key_id).first()
-    members = Membership.objects.for_company(bulk_change.company_id).active().of_open_companies()
-    return members.filter(user=bulk_change.made_by_id).first()
 
 
 def _change_next(bulk_change: BulkChange, change: LeadChange) -> None:

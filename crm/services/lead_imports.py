@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
@@ -26,29 +27,47 @@ from crm.models import (
 )
 from crm.models.bidi import file_name
 from crm.models.lead_import import ENDED, ROWS_KEPT_FOR, WRITING
-from crm.services import audit, background
+from crm.services import audit, background, rate_limits
 
 Actor = User | ApiKey
 SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while their sender waits, unless in many rows
 CHUNKS_AT_ONCE: Final = 5
 LONGEST_FILE_NAME: Final = 120
+UNCHECKED: Final = (ImportState.READING, ImportState.CHECKING)
+UNCHECKED_AT_MOST: Final = 5  # of a company
+WAIT: Final = (
+    f"{UNCHECKED_AT_MOST} files of your company are being read and checked. Wait until one is done, or delete one."
+)
 BUSY: Final = "Another import of your company is running. Wait until it ends, or cancel it."
 TOO_LATE: Final = "This import can no longer be undone."
 ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload it again, if they are not in it."
 
 
+class TooManyWaiting(ValidationError):
+    """The company has as many files as it may have that are still to be read and checked."""
+
+
 def upload(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport:  # type: ignore[type-arg]
-    """Store a file. A small one is read and checked at once, others by a worker. Raises ValidationError."""
+    """Store a file. A small one is read and checked at once, others by a worker. Raises as `store`."""
     return _while_waiting(store(company=company, file=file, actor=actor))
 
 
 def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport:  # type: ignore[type-arg]
-    """Store a file, which a worker reads and checks. Raises ValidationError."""
+    """Store a file, which a worker reads and checks.
+
+    Raises ValidationError, TooManyWaiting among them, and TooOften if the company uploads too often.
+    """
     if not file.size:
         raise ValidationError("This file is empty. Choose one that has a row for each lead.")
     if file.size > MAX_BYTES:
         raise ValidationError(f"This file has more than {MAX_BYTES // 2**20} MB. Split it, and import the parts.")
+    rate_limits.check("imports", company_id=company.pk, at_most=settings.IMPORTS_PER_MINUTE)
+    file.seek(0)  # its fingerprint may have been taken
+    content = file.read()
     with transaction.atomic():
+        Company.objects.hold(company.pk)
+        if LeadImport.objects.for_company(company).filter(state__in=UNCHECKED).count() >= UNCHECKED_AT_MOST:
+            raise TooManyWaiting(WAIT)
         lead_import = LeadImport.objects.create(
             company=company,
             file_name=file_name(file.name or "", longest=LONGEST_FILE_NAME),
@@ -56,8 +75,7 @@ def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport: 
             owner=actor if isinstance(actor, User) else None,
             **_by(actor),
         )
-        file.seek(0)  # its fingerprint may have been taken
-        LeadImportFile.objects.create(company=company, lead_import=lead_import, content=file.read())
+        LeadImportFile.objects.create(company=company, lead_import=lead_import, content=content)
     return lead_import
 
 
@@ -109,7 +127,10 @@ def cancel(*, lead_import: LeadImport, actor: Actor) -> bool:
 def discard(*, lead_import: LeadImport) -> bool:
     """Delete an upload that was not started, with all of its rows. Returns False if it was."""
     written = Q(state__in=(*WRITING, ImportState.UNDONE)) | Q(state__in=ENDED, started_at__isnull=False)
-    return bool(LeadImport.objects.filter(pk=lead_import.pk).exclude(written).delete()[0])
+    with transaction.atomic():
+        own = LeadImport.objects.filter(pk=lead_import.pk)
+        list(own.select_for_update())  # else what starts between the deletion's two statements is deleted
+        return bool(own.exclude(written).delete()[0])
 
 
 def undo(*, lead_import: LeadImport, actor: Actor) -> bool:

@@ -37,6 +37,7 @@ from crm.models.picklist import CODE_LENGTH, LAST_POSITION, PicklistEntry
 from crm.models.recorder import acting_as, current_actor
 from crm.models.steps import PipelineStep
 from crm.services import audit
+from crm.services.deadlocks import tried_again
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 ENTRIES_AT_MOST: Final = 200  # in a list, with archived ones: it is shown whole, on pages and in selects
@@ -154,6 +155,7 @@ def unarchive_entry(*, entry: PicklistEntry) -> None:
             _record(entry, "unarchived")
 
 
+@tried_again
 def delete_entry(*, entry: PicklistEntry, move_to: PicklistEntry | None) -> int:
     """Move what uses the entry to another one, and delete it. Returns how many leads or deals were moved.
 

@@ -40,10 +40,10 @@ BROKEN = "Nothing was exported: a filter of this list no longer works. Clear it 
 
 @dataclass(frozen=True)
 class FilteredList:
-    """A list as its page shows it. `keys` are read only when they are exported."""
+    """A list as its page shows it. `keys` are read only when they are exported. `count` is None if counting is slow."""
 
     kind: ExportKind
-    count: int
+    count: int | None
     keys: Iterable[int]
     columns: Sequence[str]
     filters: Sequence[str]
@@ -101,7 +101,7 @@ def task_export(request: MemberRequest) -> HttpResponse:
     keys = found.values_list("pk", flat=True).iterator(chunk_size=10_000)
     columns = TASK_COLUMNS if done else TASK_COLUMNS[:-1]
     back = list_address("tasks", request.GET.urlencode())
-    rows = FilteredList(ExportKind.TASKS, found.order_by().count(), keys, columns, ["owner", "done"], back)
+    rows = FilteredList(ExportKind.TASKS, found.order_by().count(), keys, columns, ["done" if done else "open"], back)
     return _export_page(request, rows)
 
 
@@ -114,11 +114,8 @@ def organisation_export(request: MemberRequest) -> HttpResponse:
     if request.GET.get("search") and not text:
         messages.error(request, BROKEN)
         return redirect(back)
-    keys = list(oldest_leads(request.membership.company, text))
-    asked = filters_in_use(request, ())
-    return _export_page(
-        request, FilteredList(ExportKind.ORGANISATIONS, len(keys), keys, ORGANISATION_COLUMNS, asked, back)
-    )
+    keys, asked = oldest_leads(request.membership.company, text), filters_in_use(request, ())
+    return _export_page(request, FilteredList(ExportKind.ORGANISATIONS, None, keys, ORGANISATION_COLUMNS, asked, back))
 
 
 def _export_page(request: MemberRequest, rows: FilteredList) -> HttpResponse:
@@ -137,7 +134,10 @@ def _export_page(request: MemberRequest, rows: FilteredList) -> HttpResponse:
     except (ValidationError, TooOften) as refusal:
         messages.error(request, _why(refusal))
         return redirect(rows.page)
-    return _to_exports(data_exports.write_if_short(data_export=made))
+    try:
+        return _to_exports(data_exports.write_if_short(data_export=made))
+    except DataExport.DoesNotExist:  # someone has just deleted it
+        return redirect("data_exports")
 
 
 def _why(refusal: ValidationError | TooOften) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -19,6 +19,7 @@ from crm.models import ImportState, LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
 from crm.services import lead_imports
+from crm.services.rate_limits import TooOften
 from crm.views.downloads import export
 
 PER_PAGE: Final = 25
@@ -35,8 +36,8 @@ def overview(request: MemberRequest) -> HttpResponse:
         try:
             file = form.cleaned_data["file"]
             return redirect(lead_imports.upload(company=request.membership.company, file=file, actor=request.user))
-        except ValidationError as error:
-            form.add_error("file", error)
+        except (ValidationError, TooOften) as error:
+            form.add_error("file", error if isinstance(error, ValidationError) else str(error))
     own = LeadImport.objects.for_company(request.membership.company).select_related("uploaded_by", "api_key")
     page = Paginator(own, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "crm/lead_imports/list.html", {"form": form, "page": page})
@@ -70,7 +71,10 @@ def map_columns(request: MemberRequest, pk: int) -> HttpResponse:
     form = ColumnsForm(request.POST, lead_import=lead_import)
     if not form.is_valid():
         return _check_page(request, lead_import, form)
-    return redirect(lead_imports.map_columns(lead_import=lead_import, columns=form.columns()))
+    try:
+        return redirect(lead_imports.map_columns(lead_import=lead_import, columns=form.columns()))
+    except LeadImport.DoesNotExist:  # someone has just deleted it
+        raise Http404 from None
 
 
 @require_POST

@@ -36,11 +36,7 @@ EXEMPT: Final = {
     **dict.fromkeys(
         ["crm_exportpart.company_id", "crm_exportselection.company_id"], "they are few, and go with their exports"
     ),
-    "crm_change.company_id": "a company is deleted by the operator, if ever, and its changes with their leads",
-    **dict.fromkeys(
-        ["crm_leadtag.company_id", "crm_dealtag.company_id", "crm_dealperson.company_id"],
-        "they go with their leads and deals",
-    ),
+    **dict.fromkeys(["crm_leadtag.company_id", "crm_dealtag.company_id"], "they go with their leads and deals"),
     **dict.fromkeys(["crm_leadmerge.company_id", "crm_leadduplicate.company_id"], "they go with their leads"),
     "capi_mail.company_id": "mails are few, and a company is deleted by the operator, if ever",
     "capi_conversionevent.last_attempt_id": "on the path of each batch; retention looks by company and id instead",

@@ -8,6 +8,7 @@ from capi.models import ConversionEvent
 from crm.models import Change, CrmEvent, Deal, DealPerson
 from crm.services.deal_people import IS_LEAD, PEOPLE_AT_MOST, add_person
 from crm.services.erasure import erase_lead
+from crm.signals import deal_lead_changed
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller
 
@@ -83,6 +84,20 @@ def test_once_it_was_sent_the_lead_stays_and_nothing_else_is_written(client, dea
     assert "LinkedIn has been told about this deal" in answer.json()["lead"][0]
     assert (people(deal), Deal.objects.get().title) == ((leads[0].pk, set()), "Forty licences")
     assert client.patch(f"{URL}{deal.pk}/", {"lead": leads[0].pk, "people": [leads[2].pk]}).status_code == 200
+
+
+def test_while_linkedin_may_be_told_another_lead_is_a_409_and_nothing_is_written(client, deal, leads):
+    def refuse(sender, **change) -> str:
+        return "Try again in a minute."
+
+    deal_lead_changed.connect(refuse)
+    try:
+        answer = client.patch(f"{URL}{deal.pk}/", {"lead": leads[1].pk, "title": "Looms", "people": [leads[2].pk]})
+    finally:
+        deal_lead_changed.disconnect(refuse)
+
+    assert (answer.status_code, answer.json()) == (409, {"detail": "Try again in a minute."})
+    assert (people(deal), Deal.objects.get().title) == ((leads[0].pk, set()), "Forty licences")
 
 
 @pytest.mark.parametrize("method", ["post", "patch"])

@@ -9,6 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from crm.api.exports import DOWNLOAD_WAIT, NO_FILE
 from crm.exporting import work
 from crm.models import ApiKey, AuditEntry, Company, DataExport, ExportPart, Lead, Membership, Tag
 from crm.models.data_export import KEPT_FOR
@@ -156,6 +157,33 @@ def test_a_repeat_with_its_idempotency_key_asks_for_one_file(company: Company, s
     assert DataExport.objects.count() == 1
 
 
+def test_two_keys_with_the_same_idempotency_key_have_a_file_each(company: Company, script: APIClient) -> None:
+    make_lead(company)
+    other = caller(company, "sales")
+
+    answers = [each.post(URL, LEADS, headers={"Idempotency-Key": "nightly"}) for each in (script, other, other)]
+
+    assert [answer.status_code for answer in answers] == [201] * 3
+    assert answers[0].json()["id"] != answers[1].json()["id"] == answers[2].json()["id"]
+
+
+def test_too_many_downloads_at_a_time_are_a_429_that_says_when_to_try_again(
+    company: Company, script: APIClient
+) -> None:
+    make_lead(company)
+    path = f"{URL}{script.post(URL, LEADS).json()['id']}/content/"
+    data_exports.work_through(lambda: True)
+
+    open_ones = [script.get(path) for _ in range(2)]
+    refused = script.get(path)
+    for close in open_ones[0]._resource_closers:
+        close()
+
+    assert (refused.status_code, refused["Retry-After"]) == (429, str(DOWNLOAD_WAIT))
+    assert refused.json()["detail"].endswith("Wait until one is done, then try again.")
+    assert script.get(path).status_code == 200
+
+
 def test_the_progress_and_the_end_are_read(company: Company, script: APIClient) -> None:
     make_lead(company)
     made = script.post(URL, LEADS).json()
@@ -193,7 +221,7 @@ def test_a_cancelled_export_leaves_no_file_and_can_be_cancelled_again(company: C
     data_exports.work_through(lambda: True)
 
     assert [(each.status_code, each.json()["state"]) for each in answers] == [(200, "cancelled")] * 2
-    assert "no file" in script.get(f"{path}content/").json()["detail"]
+    assert script.get(f"{path}content/").json()["detail"] == NO_FILE
     assert not ExportPart.objects.exists()
 
 

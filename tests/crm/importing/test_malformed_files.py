@@ -48,7 +48,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _small_limits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    settings.EXPORTS_PER_MINUTE = 10_000
+    settings.EXPORTS_PER_MINUTE = settings.IMPORTS_PER_MINUTE = 10_000
     monkeypatch.setattr(reading, "MAX_ROWS", MOST_ROWS)
     monkeypatch.setattr(work, "CHUNK", 50)
 

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import OperationalError
 from django.utils import timezone
 
 from capi.models import ConversionEvent
@@ -27,6 +29,7 @@ from crm.models import (
 from crm.models.company import MAX_GRACE_SECONDS
 from crm.models.recorder import acting_as
 from crm.models.tag import add_links
+from crm.services import picklists
 from crm.services.picklists import (
     ENTRIES_AT_MOST,
     add_entry,
@@ -382,3 +385,27 @@ def test_each_change_is_in_the_audit_log(company: Company) -> None:
     entries = AuditEntry.objects.for_company(company).order_by("pk")
     assert [entry.details["change"] for entry in entries] == ["added", "changed", "archived", "unarchived", "deleted"]
     assert {entry.details["kind"] for entry in entries} == {"tags"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deletion_that_the_database_has_ended_for_another_transaction_is_tried_once_more(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fair, website = (LeadSource.objects.create(company=company, name=name) for name in ("A fair", "A website"))
+    make_lead(company, source=fair.name)
+    move, deadlock = picklists._rewrite, OperationalError("deadlock detected")
+    deadlock.__cause__ = psycopg.errors.DeadlockDetected()
+    raised = [deadlock]
+
+    def ended_once(old: Any, new: Any) -> int:
+        moved = move(old, new)
+        if raised:
+            raise raised.pop()
+        return moved
+
+    monkeypatch.setattr(picklists, "_rewrite", ended_once)
+
+    assert delete_entry(entry=fair, move_to=website) == 1
+    assert Lead.objects.get().source == website.name
+    assert not LeadSource.objects.filter(pk=fair.pk).exists()
+    assert AuditEntry.objects.filter(action="steps_changed").count() == 1

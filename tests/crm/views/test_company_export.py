@@ -8,6 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -137,3 +138,15 @@ def test_it_is_on_the_audit_log(client: Client, admin: Membership) -> None:
     entry = AuditEntry.objects.get(action="export")
     assert entry.details["what"] == "whole company"
     assert entry.actor_id == admin.user_id
+
+
+def test_no_file_is_read_from_the_rows_of_other_companies(admin: Membership) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has the constraints of the models alone.")
+    tables = {file.rows(admin.company).model._meta.db_table for file in archive.FILES}
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_indexes WHERE indexdef LIKE '%(company_id%'")
+        by_company = {table for (table,) in cursor.fetchall()}
+
+    assert tables - by_company == set()

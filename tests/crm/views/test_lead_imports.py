@@ -45,6 +45,19 @@ def test_the_address_that_the_web_server_knows_is_the_pages() -> None:
     assert UPLOAD_PATHS.fullmatch(UPLOAD)
 
 
+def test_too_many_uploads_are_refused_in_a_sentence(
+    client: Client, sales: Membership, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IMPORTS_PER_MINUTE = 6
+    monkeypatch.setattr(lead_imports, "SMALL_FILE", 0)  # a worker reads them
+
+    pages = [send(client, PEOPLE.encode()).content.decode() for _ in range(7)]
+
+    assert [lead_imports.WAIT in page for page in pages] == [False] * 5 + [True, False]
+    assert "Your company may do this 6 times a minute." in pages[-1]
+    assert LeadImport.objects.count() == 5
+
+
 def test_from_the_file_to_the_report(client: Client, sales: Membership) -> None:
     page = send(client, PEOPLE.encode() + b",,bad@,,,\n").content.decode()
     lead_import = LeadImport.objects.get()
@@ -89,6 +102,23 @@ def test_another_choice_of_columns_is_checked_again(client: Client, sales: Membe
     lead_import.refresh_from_db()
     assert lead_import.planned == {"new": 1, "lead_created": 1}
     assert "Chosen" in page
+
+
+def test_columns_of_an_upload_that_is_deleted_at_this_moment_are_a_404(
+    client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead_import, done = upload(sales, "Wer,Wo\nAda,ada@example.com\n"), lead_imports.map_columns
+
+    def deleted_first(**asked: Any) -> LeadImport:
+        LeadImport.objects.all().delete()
+        return done(**asked)
+
+    monkeypatch.setattr(lead_imports, "map_columns", deleted_first)
+
+    values = {"column_0": "first_name", "column_1": "email"}
+    answer = client.post(reverse("lead_import_columns", args=[lead_import.pk]), values)
+
+    assert answer.status_code == 404
 
 
 @pytest.mark.parametrize(

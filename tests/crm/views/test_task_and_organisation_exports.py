@@ -1,6 +1,6 @@
 """Exports of tasks and of organisations: as their pages list them, through the work that leads and deals have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ from django.utils import timezone
 from crm.exporting import lists
 from crm.models import AuditEntry, DataExport, Membership, Task
 from crm.models.roles import Role
+from crm.selectors.organisations import oldest_leads
 from crm.services import data_exports
 from crm.services.lead_merges import merge_leads
 from crm.services.searches import remember_search
@@ -129,6 +130,43 @@ def test_a_search_for_organisations_that_no_longer_works_exports_nothing(client:
     assert not DataExport.objects.exists()
 
 
+def test_organisations_are_walked_for_an_export_alone_and_not_while_the_company_is_busy(
+    client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
+    make_lead(sales.company, organisation="Moss Ltd")
+    walked = []
+
+    def walk(*asked: Any) -> Iterator[int]:
+        walked.append(asked)
+        yield from oldest_leads(*asked)
+
+    monkeypatch.setattr("crm.views.data_exports.oldest_leads", walk)
+
+    page = client.get(reverse("organisation_export")).content.decode()
+    assert walked == []
+    for _ in range(data_exports.AT_A_TIME):
+        ask(client, "organisation_export")
+    refused = client.post(reverse("organisation_export"), {"format": "csv", "columns": "shown"}, follow=True)
+
+    assert "disabled" not in page
+    assert data_exports.BUSY in refused.content.decode()
+    assert len(walked) == data_exports.AT_A_TIME
+
+
+@pytest.mark.parametrize(
+    ("query", "words"), [("", "1 task, filtered by open"), ("?done=1", "2 tasks, filtered by done")]
+)
+def test_the_page_says_which_tasks_it_exports(client: Client, sales: Membership, query: str, words: str) -> None:
+    make_task(sales)
+    for _ in range(2):
+        make_task(sales, done_at=timezone.now())
+
+    page = client.get(reverse("task_export") + query).content.decode()
+
+    assert words in " ".join(page.split())
+
+
 def test_an_organisation_that_is_gone_when_its_chunk_is_written_has_no_row_and_none_has_two(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +185,7 @@ def test_an_organisation_that_is_gone_when_its_chunk_is_written_has_no_row_and_n
 @pytest.mark.parametrize(
     ("page", "query", "details"),
     [
-        ("task_export", "", {"what": "tasks", "filters": ["owner", "done"]}),
+        ("task_export", "", {"what": "tasks", "filters": ["open"]}),
         ("organisation_export", "?search={search}", {"what": "organisations", "filters": ["search"]}),
     ],
 )
