@@ -114,8 +114,8 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         # Tags, too: who sets them locks the lead, which comes before the deal in the order of all locks.
         leads = {instance.lead_id} if (PERSONAL | {TAGS}) & validated_data.keys() else set()
         with ExitStack() as stack:
-            stack.enter_context(transaction.atomic())
             if lead is not None or people is not None:
+                stack.enter_context(transaction.atomic())
                 hold_people(deal=instance, leads=[*(people or ()), *([lead.pk] if lead else ())])
             for pk in sorted({*leads, lead.pk} if lead else leads):
                 stack.enter_context(locking_person(pk))

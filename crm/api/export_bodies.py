@@ -78,7 +78,7 @@ def _tasks(caller: Caller, request: Request, filters: Filters, sort: str) -> Ite
 
 
 def _organisations(caller: Caller, request: Request, filters: Filters, sort: str) -> Iterable[int]:
-    check_filters(FilterSet(queryset=Lead.objects.none()), filters, keeps_texts=True)
+    check_filters(FilterSet(queryset=Lead.objects.for_company(caller.company).none()), filters, keeps_texts=True)
     return oldest_leads(caller.company, filters.get(SEARCH, ""))
 
 

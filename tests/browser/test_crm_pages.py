@@ -234,7 +234,7 @@ class TestWithoutJavaScript:
         page.goto(page.server_url + "/leads/")
 
         page.get_by_text("More filters").click()
-        page.get_by_label("Source").select_option("Fair")
+        page.get_by_role("combobox", name="Source", exact=True).select_option("Fair")
         page.get_by_label("Search").fill("hopper")
         page.get_by_role("button", name="Apply").click()
 

@@ -62,7 +62,7 @@ def test_from_the_filtered_list_to_the_file(
     sign_in(page, sales)
     open_page(page, reverse("leads"))
 
-    page.get_by_label("Source").select_option("Fair")
+    page.get_by_role("combobox", name="Source", exact=True).select_option("Fair")
     expect(page.get_by_text("Bea")).to_have_count(0)
     page.get_by_role("link", name="Export").click()
     expect(page.get_by_text("filtered by source")).to_be_visible()

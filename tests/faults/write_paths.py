@@ -20,6 +20,7 @@ from crm.models import (
     Lead,
     LeadChange,
     LeadDuplicate,
+    LeadMerge,
     LeadStatus,
     LostReason,
     Membership,
@@ -388,11 +389,21 @@ def deleting_over_the_api(scene: Scene) -> None:
     scene.api.delete(f"/api/v1/leads/{scene.lead.pk}/")
 
 
-@way("POST api-lead-merge", fires="lead_created")
-def merging_over_the_api(scene: Scene) -> None:
+@way("POST api-lead-merge", "POST api-merge-undo", fires="lead_created")
+def merging_over_the_api_and_its_undo(scene: Scene) -> None:
     other = Lead.objects.create(company=scene.company, **scene.grace)
     scene.api.post(f"/api/v1/leads/{scene.lead.pk}/merge/", {"lead": other.pk, "take": ["email"]})
     assert Lead.objects.current().get() == scene.lead
+    scene.api.post(f"/api/v1/merges/{LeadMerge.objects.get().pk}/undo/")
+    assert Lead.objects.current().count() == 2
+
+
+@way("POST api-duplicate-dismiss", fires="lead_created")
+def saying_over_the_api_that_two_leads_are_two_people(scene: Scene) -> None:
+    other = Lead.objects.create(company=scene.company, **scene.grace)
+    pair = LeadDuplicate.objects.create(company=scene.company, first=scene.lead, second=other, reason="name")
+    scene.api.post(f"/api/v1/duplicates/{pair.pk}/dismiss/")
+    assert not LeadDuplicate.objects.open().exists()
 
 
 # --- the operator's admin --------------------------------------------------------------------------------------------
