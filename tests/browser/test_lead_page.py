@@ -75,11 +75,13 @@ def test_a_row_that_is_edited_stays_so_while_another_is_saved(page: Page, sales,
     phone.fill("+31 20 555 0100")
     page.get_by_role("link", name="Edit source").click()
     source.fill("Webinar")
+    settled(page)
 
     source.press("Enter")
 
     expect(page.get_by_role("link", name="Edit source")).to_be_focused()
     expect(phone).to_have_value("+31 20 555 0100")
+    settled(page)
     phone.press("Enter")
     expect(page.get_by_role("link", name="+31 20 555 0100")).to_be_visible()
     lead.refresh_from_db()
