@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from crm.accounts.decorators import MemberRequest
 from crm.accounts.forms import CURRENCY_CHOICES
 from crm.forms.filters import (
-    YES_OR_NO,
+    HasTextFilter,
     SinceFilter,
     TextChoiceFilter,
     UntilFilter,
@@ -88,9 +88,7 @@ class DealFilter(django_filters.FilterSet):  # type: ignore[misc]
     currency = django_filters.ChoiceFilter(choices=CURRENCY_CHOICES, empty_label="Any currency")
     # Of the deal's lead, named as in the list of leads.
     lead_source = TextChoiceFilter(field_name="lead__source", label="Source of the lead", empty_label="Any source")
-    lead_has_source = django_filters.ChoiceFilter(
-        method="_with_source", label="Lead has a source", choices=YES_OR_NO, empty_label="Either"
-    )
+    lead_has_source = HasTextFilter(field_name="lead__source", label="Lead has a source")
     lead_owner = django_filters.ModelChoiceFilter(
         field_name="lead__owner",
         label="Owner of the lead",
@@ -116,9 +114,6 @@ class DealFilter(django_filters.FilterSet):  # type: ignore[misc]
         # An erased lead is in no list, and nothing is known of it.
         is_about_leads = any(asked.get(name) for name in self.filters if name.startswith("lead_"))
         return found.filter(lead__erased_at=None) if is_about_leads else found
-
-    def _with_source(self, deals: DealQuerySet, name: str, has_source: str) -> DealQuerySet:
-        return deals.exclude(lead__source="") if has_source == "True" else deals.filter(lead__source="")
 
     def _in_pipeline(self, deals: DealQuerySet, name: str, pipeline: Pipeline) -> DealQuerySet:
         return deals.in_pipeline(pipeline)

@@ -67,6 +67,19 @@ class TextChoiceFilter(django_filters.ChoiceFilter):  # type: ignore[misc]
         super().__init__(null_value="\0", **kwargs)
 
 
+class HasTextFilter(django_filters.ChoiceFilter):  # type: ignore[misc]
+    """Rows that have some text, or none, in a field."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=YES_OR_NO, empty_label="Either", **kwargs)
+
+    def filter(self, rows: QuerySet[Any], has_text: str) -> QuerySet[Any]:
+        if not has_text:
+            return rows
+        none = {self.field_name: ""}
+        return rows.exclude(**none) if has_text == "True" else rows.filter(**none)
+
+
 class SinceFilter(django_filters.DateFilter):  # type: ignore[misc]
     """Rows since the beginning of a day, in the company's time zone; an index finds them, unlike with `__date`."""
 
@@ -114,9 +127,7 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     reached = django_filters.ChoiceFilter(
         label="Reached", choices=FunnelStep.choices, empty_label="Any", method="filter_by_step"
     )
-    has_source = django_filters.ChoiceFilter(
-        field_name="source", label="Has a source", choices=YES_OR_NO, empty_label="Either", method="filter_by_source"
-    )
+    has_source = HasTextFilter(field_name="source", label="Has a source")
     has_email = django_filters.ChoiceFilter(
         field_name="email", label="Has e-mail", choices=YES_OR_NO, empty_label="Either", method="filter_by_email"
     )
@@ -162,9 +173,6 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     def filter_by_step(self, leads: LeadQuerySet, name: str, step: str) -> LeadQuerySet:
         return leads.filter(has_reached(FunnelStep(step)))
-
-    def filter_by_source(self, leads: LeadQuerySet, name: str, has_source: str) -> LeadQuerySet:
-        return leads.exclude(source="") if has_source == "True" else leads.filter(source="")
 
     def filter_by_email(self, leads: LeadQuerySet, name: str, has_email: str) -> LeadQuerySet:
         return leads.exclude(email="") if has_email == "True" else leads.with_address("")

@@ -18,9 +18,8 @@ from crm.services.searches import recall_search
 from crm.views.filtering import filter_bar, to_filtered
 from crm.views.pipeline_choice import chosen_pipeline, with_pipeline
 
-SHOWN: Final = (
-    "shown"  # in the URL, for each column that shows more than its first cards: stage and number, as "12.100"
-)
+# In the URL, for each column that shows more than its first cards: stage and number, as "12.100".
+SHOWN: Final = "shown"
 
 
 @member(Action.SEE_LEADS)
