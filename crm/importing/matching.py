@@ -9,7 +9,7 @@ from django.db.models.functions import Concat, Lower, Trim
 
 from crm.importing.custom_columns import CUSTOM, value_of
 from crm.importing.values import TEXTS, person_key
-from crm.models import Lead, LeadImport
+from crm.models import Lead, LeadImport, LeadImportRow
 from crm.models.lead import LeadQuerySet
 
 NAMED_BY: Final = ("first_name", "last_name", "phone", "organisation")
@@ -27,15 +27,24 @@ def existing_leads(lead_import: LeadImport, wanted: Wanted) -> dict[str, Lead]:
     left out: two rows about one person are found by their keys.
     """
     own = Lead.objects.for_company(lead_import.company_id).filter(erased_at=None)
-    others = own.exclude(import_rows__lead_import=lead_import)
     pks: set[int] = set()
     if addresses := [values["email"] for values in wanted.values() if "email" in values]:
-        by_address = others.alias(address=Lower("email")).filter(address__one_of_texts=_lower(addresses))
+        by_address = own.alias(address=Lower("email")).filter(address__one_of_texts=_lower(addresses))
         pks |= set(by_address.values_list("pk", flat=True))
     if names := [_name(values) for values in wanted.values() if "email" not in values]:
         whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
-        pks |= set(others.alias(whole=whole).filter(whole__one_of_texts=_lower(names)).values_list("pk", flat=True))
-    return _by_key(_locked(own, pks), wanted)
+        pks |= set(own.alias(whole=whole).filter(whole__one_of_texts=_lower(names)).values_list("pk", flat=True))
+    return _by_key(_locked(own, pks - _written(lead_import, pks)), wanted)
+
+
+def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:
+    """Those of these leads that the import has written by now.
+
+    Their rows are picked out here. PostgreSQL knows nothing of a new import, so where it is to look for its rows it
+    takes them for one, and reads all of them again for each lead: 46 seconds for 50,000 rows, 4 without.
+    """
+    rows = LeadImportRow.objects.for_company(lead_import.company_id).filter(lead__in=pks)
+    return {lead for lead, import_id in rows.values_list("lead", "lead_import") if lead and import_id == lead_import.pk}
 
 
 def _locked(own: LeadQuerySet, pks: set[int]) -> dict[int, Lead]:

@@ -1,0 +1,44 @@
+"""PostgreSQL checks a file at the same cost for each row, also where it knows nothing of the import yet."""
+
+import pytest
+from django.db import connection
+
+from crm.importing.work import advance
+from crm.models import Company, ImportState, Lead, LeadImportRow, Membership
+from crm.models.roles import Role
+from tests.conftest import join, make_lead
+from tests.crm.importing.uploading import run, upload, work_on
+from tests.plans import plans, rows_read
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROWS, KNOWN = 1_500, 100
+
+
+def _file(word: str) -> str:
+    rows = (f"Row {number},{word}{number}@example.com" for number in range(ROWS))
+    return "\n".join(("Name,E-mail", *rows))
+
+
+def test_a_second_file_is_checked_without_reading_its_rows_again_for_each_known_lead(
+    sales: Membership, other_company: Company
+) -> None:
+    first = join(other_company, Role.SALES, email="first@example.com")
+    run(upload(first, _file("first")), first)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE crm_lead, crm_leadimportrow")  # as autovacuum does, now and then
+    for number in range(KNOWN):
+        make_lead(sales.company, email=f"second{number}@example.com", phone="")
+    second = upload(sales, _file("second"))
+    assert second.planned["new"] == ROWS - KNOWN
+
+    with plans(is_measured=True) as found:
+        second.state, second.reached, second.planned = ImportState.CHECKING, 0, {}
+        second.save()
+        assert advance(second.pk)
+
+    assert rows_read(found, "crm_leadimportrow") < 5 * ROWS
+    assert rows_read(found, "crm_lead") < 5 * (ROWS + KNOWN)
+    assert work_on(second).planned["new"] == ROWS - KNOWN
+    assert LeadImportRow.objects.count() == 2 * ROWS
+    assert Lead.objects.count() == ROWS + KNOWN
