@@ -39,7 +39,9 @@ JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a lead and i
 
 def undo_chunk(lead_import: LeadImport, size: int) -> bool:
     """Undo the newest rows, this many at most. False if there are none left."""
-    written = LeadImportRow.objects.of(lead_import).filter(
+    own = LeadImportRow.objects.for_company(lead_import.company_id)
+    written = own.filter(
+        lead_import=lead_import,
         outcome__in=(RowOutcome.NEW, RowOutcome.UPDATE),
         undo="",
         number__lte=lead_import.reached,
@@ -49,7 +51,9 @@ def undo_chunk(lead_import: LeadImport, size: int) -> bool:
     _remove([row for row in rows if row.outcome == RowOutcome.NEW], leads, lead_import)
     _empty([row for row in rows if row.outcome == RowOutcome.UPDATE], leads)
     for outcome in RowUndo:
-        written.filter(pk__in=[row.pk for row in rows if row.undo == outcome]).update(undo=outcome)
+        own.filter(pk__in=[row.pk for row in rows if row.undo == outcome]).update(undo=outcome)
+    if rows:
+        lead_import.reached = rows[-1].number - 1  # the next chunk doesn't read these again
     return bool(rows)
 
 

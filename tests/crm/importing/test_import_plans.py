@@ -1,10 +1,11 @@
 """PostgreSQL checks a file at the same cost for each row, also where it knows nothing of the import yet."""
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
+from crm.importing.undoing import undo_chunk
 from crm.importing.work import advance
-from crm.models import Company, ImportState, Lead, LeadImportRow, Membership
+from crm.models import Company, ImportState, Lead, LeadImportRow, Membership, RowUndo
 from crm.models.roles import Role
 from tests.conftest import join, make_lead
 from tests.crm.importing.uploading import run, upload, work_on
@@ -32,7 +33,7 @@ def test_a_second_file_is_checked_without_reading_its_rows_again_for_each_known_
     second = upload(sales, _file("second"))
     assert second.planned["new"] == ROWS - KNOWN
 
-    with plans(is_measured=True) as found:
+    with plans(is_measured=True) as found, transaction.atomic():
         second.state, second.reached, second.planned = ImportState.CHECKING, 0, {}
         second.save()
         assert advance(second.pk)
@@ -42,3 +43,15 @@ def test_a_second_file_is_checked_without_reading_its_rows_again_for_each_known_
     assert work_on(second).planned["new"] == ROWS - KNOWN
     assert LeadImportRow.objects.count() == 2 * ROWS
     assert Lead.objects.count() == ROWS + KNOWN
+
+
+def test_an_undo_reads_no_row_again_for_each_chunk(sales: Membership) -> None:
+    done = run(upload(sales, _file("undone")), sales)
+
+    with plans(is_measured=True) as found, transaction.atomic():
+        while undo_chunk(done, 100):
+            pass
+
+    assert rows_read(found, "crm_leadimportrow") < 10 * ROWS
+    assert not Lead.objects.exists()
+    assert set(LeadImportRow.objects.values_list("undo", flat=True)) == {RowUndo.REMOVED}
