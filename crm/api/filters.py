@@ -19,6 +19,7 @@ from crm.models.addresses import NO_ADDRESS
 from crm.models.deal import DealQuerySet
 from crm.models.lead import LeadQuerySet
 from crm.models.validators import MAX_ID, is_number
+from crm.selectors.deal_people import deals_with
 
 
 class NotEmpty(forms.Field):
@@ -113,6 +114,13 @@ class PipelineFilter(IdFilter):
         return deals.in_pipeline(pipeline) if pipeline else deals.none()
 
 
+class PersonFilter(IdFilter):
+    """The id of a lead, which finds the deals that have it as their lead or among their further people."""
+
+    def filter(self, deals: DealQuerySet, pk: int | None) -> DealQuerySet:
+        return deals if pk is None else deals.filter(pk__in=deals_with(self.parent.request.auth.company, [pk]))
+
+
 VIEW: Final = "view"
 VIEW_IS_BROKEN: Final = "A filter of this view no longer works: {}. Change the view, or choose another."
 
@@ -158,14 +166,15 @@ class OneOfFilter(filters.ChoiceFilter):  # type: ignore[misc]
 
 
 class DealFilter(filters.FilterSet):  # type: ignore[misc]
-    """`?lead=`, `?owner=`, `?stage=`, `?pipeline=`, `?lost_reason=`. An invalid value is a 400."""
+    """`?lead=`, `?person=`, `?owner=`, `?stage=`, `?pipeline=`, `?lost_reason=`. An invalid value is a 400."""
 
     lead, owner, stage, lost_reason = (IdFilter(name) for name in ("lead", "owner", "stage", "lost_reason"))
+    person = PersonFilter("person")
     pipeline = PipelineFilter("stage__pipeline")
 
     class Meta:
         model = Deal
-        fields = ("lead", "owner", "stage", "pipeline", "lost_reason")
+        fields = ("lead", "person", "owner", "stage", "pipeline", "lost_reason")
 
 
 class TaskFilter(filters.FilterSet):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from crm.models import Attachment, CrmEvent, CustomField, Deal, FieldSubject, Le
 from crm.models.lead_merge import UNDO_FOR
 from crm.models.merge_fields import CHOSEN, CUSTOM, LABELS, differs, is_empty
 from crm.selectors.custom_fields import as_text, fields_in_use
+from crm.selectors.deal_people import further_deals_of
 
 DEALS_NAMED: Final = 5
 
@@ -35,6 +36,8 @@ class MergePreview:
     fields: Sequence[MergeField]
     deals: Sequence[Deal]
     deal_count: int
+    further_deals: Sequence[Deal]
+    further_deal_count: int
     task_count: int
     note_count: int
     file_count: int
@@ -61,17 +64,20 @@ class MergePreview:
 
 
 def preview_of(kept: Lead, gone: Lead) -> MergePreview:
-    """Two leads with their statuses and owners loaded. Eight more queries."""
+    """Two leads with their statuses and owners loaded. Nine more queries."""
     custom = fields_in_use(kept.company, FieldSubject.LEAD)
     types = {each.code: str(each) for each in LeadType.objects.for_company(kept.company)}
     company = kept.company
     deals = list(Deal.objects.for_company(company).filter(lead=gone).select_related("stage").order_by("-pk"))
+    further_deals = list(further_deals_of(gone))
     return MergePreview(
         kept=kept,
         gone=gone,
         fields=[_field(kept, gone, key, types) for key in CHOSEN] + [_custom(kept, gone, each) for each in custom],
         deals=deals[:DEALS_NAMED],
         deal_count=len(deals),
+        further_deals=further_deals[:DEALS_NAMED],
+        further_deal_count=len(further_deals),
         task_count=Task.objects.for_company(company).filter(lead=gone).count(),
         note_count=Note.objects.for_company(company).filter(lead=gone).count(),
         file_count=Attachment.objects.for_company(company).filter(lead=gone).count(),

@@ -16,6 +16,7 @@ from crm.models import (
     CrmEvent,
     CrmEventKind,
     Deal,
+    DealPerson,
     Lead,
     LeadMeaning,
     LeadStatus,
@@ -195,6 +196,17 @@ def _date_rows(
         deal.created_at, deal.updated_at = deal_created[deal.pk], last[deal.lead_id, deal.pk]
         deal.expected_close = (deal.created_at + timedelta(days=CLOSE_IN_DAYS[deal.pk % 5])).date()
     Deal.objects.bulk_update(deals, ["created_at", "updated_at", "expected_close"])
+
+
+def add_people(company: Company) -> None:
+    """A colleague of the lead on every fourth open deal, and a second one on some: another lead of its organisation."""
+    salesperson = people.member(company, Role.SALES)
+    leads = Lead.objects.for_company(company)
+    DealPerson.objects.bulk_create(
+        DealPerson(company=company, deal=deal, lead=colleague, added_by=salesperson)
+        for deal in Deal.objects.for_company(company).open().select_related("lead").order_by("pk")[::4]
+        for colleague in leads.of_organisation(deal.lead.organisation).exclude(pk=deal.lead_id).order_by("pk")[:2]
+    )
 
 
 def add_tasks(company: Company, now: datetime, dice: random.Random) -> None:

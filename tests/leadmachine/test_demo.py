@@ -16,7 +16,7 @@ from capi.delivery.sent_hashes import hash_of
 from capi.linkedin.identity import email_sha256
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, DayCount
 from capi.models.choices import Frequency, State
-from crm.models import Company, CrmEvent, Deal, Lead, Stage, User
+from crm.models import Company, CrmEvent, Deal, DealPerson, Lead, Stage, User
 from leadmachine.demo.people import PASSWORD
 from tests.capi.conftest import received, send_all
 from tests.capi.counted import count_now
@@ -51,6 +51,14 @@ def test_it_prints_who_can_sign_in() -> None:
         "  olga@northwind.example   Ops    at Northwind BV\n"
         "  clara@contoso.example    Admin  at Contoso GmbH\n"
     )
+
+
+def test_some_open_deals_have_further_people_of_the_leads_organisation(northwind) -> None:
+    links = DealPerson.objects.for_company(northwind).select_related("deal__lead", "lead")
+
+    assert links.count() >= 5
+    assert all(link.deal.stage.is_open and link.lead_id != link.deal.lead_id for link in links)
+    assert {link.lead.organisation == link.deal.lead.organisation for link in links} == {True}
 
 
 def test_everybody_it_prints_can_sign_in(northwind) -> None:

@@ -143,3 +143,17 @@ def test_an_erased_persons_deal_moves_to_another_lead_and_what_happened_stays(cl
 
     assert (answer.status_code, answer.json()["lead"], answer.json()["people"]) == (200, leads[1].pk, [])
     assert set(CrmEvent.objects.filter(deal=deal).values_list("lead", flat=True)) == {leads[0].pk}
+
+
+def test_deals_are_found_by_each_of_their_people(client, company, other_company, deal, leads):
+    ada, _, mary = leads
+    shared, stranger = make_deal(mary), make_lead(other_company)
+    make_deal(stranger)
+    add_person(deal=shared, lead=ada)
+
+    def found(lead):
+        return [each["id"] for each in client.get(f"{URL}?person={lead.pk}").json()["results"]]
+
+    assert [found(lead) for lead in leads] == [[shared.pk, deal.pk], [], [shared.pk]]
+    assert found(stranger) == []
+    assert client.get(f"{URL}?person=ada").status_code == 400

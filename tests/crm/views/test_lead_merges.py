@@ -7,6 +7,7 @@ import pytest
 from django.urls import reverse
 
 from crm.models import Lead, LeadMerge, Note
+from crm.services.deal_people import add_person
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead
 
@@ -139,7 +140,7 @@ def test_the_number_of_queries_is_constant(client, leads, django_assert_max_num_
     for _ in range(8):
         make_deal(leads[1])
 
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         client.get(URL, both(*leads))
 
 
@@ -168,6 +169,17 @@ def test_the_page_counts_the_notes_that_come_along(client, company, leads):
 
     assert page.context["preview"].note_count == 1
     assert "1 note or" in text_of(page)
+
+
+def test_the_page_names_the_deals_of_others_that_the_lead_has_a_part_in(client, company, leads):
+    theirs = make_deal(make_lead(company, email="mary@example.com"), title="Looms for Mary")
+    add_person(deal=theirs, lead=leads[1])
+
+    page = client.get(URL, both(*leads))
+
+    assert "A part in 1 deal of others" in text_of(page)
+    assert list(page.context["preview"].further_deals) == [theirs]
+    assert theirs.get_absolute_url() in page.content.decode()
 
 
 def test_an_undo_says_that_neither_lead_is_shared_after_an_opt_out(client, leads):
