@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import connection
 
 MEASURED: Final = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
-PLANNED: Final = re.compile(r"\s*(SELECT|DELETE|UPDATE|WITH)\b")
+PLANNED: Final = re.compile(r"[\s(]*(SELECT|DELETE|UPDATE|WITH)\b")  # a UNION begins with a bracket
 
 
 @contextmanager

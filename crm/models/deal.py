@@ -101,11 +101,11 @@ class Deal(Tracked):
             ),
             # For the list in its usual order, and for searches that find many (`crm.selectors.deal_list`).
             models.Index(fields=["company", "-updated_at", "-id"], name="deal_by_change"),
-            # For an owner's open deals (`crm.selectors.my_day`), which are counted without reading a deal.
+            # For an owner's open deals (`crm.selectors.my_day`) and board, which are counted without reading a deal.
             models.Index(
                 fields=["owner", "stage", "expected_close", "id"],
                 name="deal_by_owner",
-                include=["company", "updated_at"],
+                include=["company", "updated_at", "currency", "amount"],
             ),
             models.Index(fields=["lost_reason"], name="deals_by_lost_reason", condition=Q(lost_reason__isnull=False)),
         ]

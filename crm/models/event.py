@@ -60,6 +60,12 @@ class CrmEvent(models.Model):
             models.Index(fields=["company", "kind", "occurred_at"], name="crm_event_by_kind"),
             # For what is new to a member (`crm.selectors.timeline`), of events and of changes.
             models.Index(fields=["company", "-occurred_at", "-id"], name="crm_event_by_time"),
+            # For the deals that were won or lost lately (`crm.selectors.deals`), found without reading an event.
+            models.Index(
+                fields=["company", "occurred_at", "deal"],
+                name="closed_deals",
+                condition=Q(kind__in=(CrmEventKind.DEAL_WON, CrmEventKind.DEAL_LOST), deal__isnull=False),
+            ),
             models.Index(fields=["api_key"], name="crm_event_by_api_key", condition=Q(api_key__isnull=False)),
             models.Index(fields=["action"], name="crm_event_by_action", condition=Q(action__isnull=False)),
             models.Index(fields=["taken_back_by"], name="crm_event_by_taker", condition=Q(taken_back_by__isnull=False)),

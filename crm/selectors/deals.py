@@ -1,12 +1,12 @@
 """The board of deals by stage, and which deals a search finds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Count, F, Max, Q, Sum, Window
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Q, QuerySet, Sum, Value, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -91,12 +91,13 @@ class BoardColumn:
     count_ever: int = 0
     sums: dict[str, Decimal] = field(default_factory=dict)
 
-    def add(self, currency: str, *, count: int, count_ever: int, total: Decimal | None) -> None:
-        """Add the deals in one currency to the counts and sums."""
-        self.count += count
-        self.count_ever += count_ever
-        if total:
-            self.sums[currency] = total
+    def add(self, currency: str, *, is_on_board: bool, count: int, total: Decimal | None) -> None:
+        """Add the deals in one currency to the counts and sums, those on the board or the others."""
+        self.count_ever += count
+        if is_on_board:
+            self.count += count
+            if total:
+                self.sums[currency] = total
 
     @property
     def is_closed(self) -> bool:
@@ -179,16 +180,13 @@ def board_of(
     """
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
     sizes = _sizes(columns, shown or {})
-    parts, deals = deals, deals.filter(stage__in=columns)
-    on_board = Q(stage__in=[pk for pk, column in columns.items() if not column.is_closed]) | _closed_lately(company)
-    by_stage = deals.order_by().values_list("stage_id", "currency")
-    counts = {"count_ever": Count("pk"), "count": Count("pk", filter=on_board)}
-    for pk, currency, count_ever, count, total in by_stage.annotate(**counts, total=Sum("amount", filter=on_board)):
-        columns[pk].add(currency, count=count, count_ever=count_ever, total=total)
+    for pk, currency, is_on_board, count, total in _numbers(company, columns, deals):
+        columns[pk].add(currency, is_on_board=is_on_board, count=count, total=total)
     if is_searched and sum(column.count_ever for column in columns.values()) <= RANKED_AT_MOST:
-        _add_cards(company, columns, _ranked(company, deals.filter(on_board), sizes))
+        on_board = Q(stage__in=_stages(columns, is_closed=False)) | _closed_lately(company)
+        _add_cards(company, columns, _ranked(company, deals.filter(on_board, stage__in=columns), sizes))
     else:
-        _add_cards(company, columns, _first_of_each(company, columns.values(), parts, sizes))
+        _add_cards(company, columns, _first_of_each(company, columns.values(), deals, sizes))
     for column in columns.values():
         following = max(0, column.count - len(column.cards))  # the two are not read at the same moment
         column.more = min(CARDS_PER_STAGE, following) if column.cards else 0
@@ -218,6 +216,28 @@ def end_in(text: str) -> tuple[datetime, int] | None:
     return EPOCH + timedelta(microseconds=int(moment)), int(pk)
 
 
+def _stages(columns: Mapping[int, BoardColumn], *, is_closed: bool) -> list[int]:
+    return [pk for pk, column in columns.items() if column.is_closed == is_closed]
+
+
+def _numbers(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> QuerySet[Deal, Any]:
+    """The stage and currency of deals, whether they are on the board, how many these are, and the sum of their amounts.
+
+    Open deals by themselves: together, PostgreSQL looks for each deal among those that were closed lately, and doesn't
+    see that all it needs is in an index.
+    """
+    numbers = {"count": Count("pk"), "total": Sum("amount")}
+    groups = [
+        deals.filter(stage__in=_stages(columns, is_closed=is_closed))
+        .order_by()
+        .annotate(is_on_board=ExpressionWrapper(is_on_board, BooleanField()))
+        .values_list("stage_id", "currency", "is_on_board")
+        .annotate(**numbers)
+        for is_closed, is_on_board in ((False, Value(True)), (True, _closed_lately(company)))
+    ]
+    return groups[0].union(groups[1], all=True)
+
+
 def _sizes(stages: Iterable[int], shown: Mapping[int, int]) -> dict[int, int]:
     """How many cards each column has, by its stage's id: the first ones, and further ones that were shown."""
     left, sizes = FURTHER_AT_MOST, {}
@@ -245,17 +265,26 @@ def _of(column: BoardColumn, company: Company, deals: DealQuerySet) -> DealQuery
 
 
 def _first_of_each(
-    company: Company, columns: Iterable[BoardColumn], deals: DealQuerySet, sizes: Mapping[int, int]
+    company: Company, columns: Collection[BoardColumn], deals: DealQuerySet, sizes: Mapping[int, int]
 ) -> DealQuerySet:
     """The deals of each column's stage that were changed last.
 
-    A query for each, all of them in one: ranked within their stages, PostgreSQL would sort every deal. Each is in a
-    query of its own, as SQLite has no LIMIT in a part of a UNION.
+    A query for each open stage, all of them in one: ranked within their stages, PostgreSQL would sort every deal. Each
+    is in a query of its own, as SQLite has no LIMIT in a part of a UNION. The closed ones are ranked: what was closed
+    lately is read once for all of them.
     """
-    rows = [(_of(each, company, deals), sizes[each.stage.pk]) for each in columns]
-    first = [each.order_by(*LAST_CHANGED).values("pk")[:size] for each, size in rows]
     own = Deal.objects.for_company(company).order_by()
-    parts = [own.filter(pk__in=part).values("pk") for part in first]
+    open_stages = [column for column in columns if not column.is_closed]
+    closed = [column.stage for column in columns if column.is_closed]
+    first = [
+        _of(column, company, deals).order_by(*LAST_CHANGED).values("pk")[: sizes[column.stage.pk]]
+        for column in open_stages
+    ]
+    parts = [own.filter(pk__in=each).values("pk") for each in first]
+    if closed:
+        lately = deals.filter(_closed_lately(company), stage__in=closed)
+        keys = _first_keys(lately, sizes)
+        parts.append(own.filter(pk__in=keys, stage__in=closed).values("pk"))  # one may be moved before it is read
     return own.filter(pk__in=parts[0].union(*parts[1:], all=True)) if parts else own.none()
 
 
@@ -264,13 +293,17 @@ def _ranked(company: Company, deals: DealQuerySet, sizes: Mapping[int, int]) -> 
 
     Two queries: PostgreSQL can't know how few are left of each stage, and would read every lead for the cards.
     """
+    keys = _first_keys(deals, sizes)
+    return Deal.objects.for_company(company).filter(pk__in=keys, stage__in=sizes)  # one may be moved before it is read
+
+
+def _first_keys(deals: DealQuerySet, sizes: Mapping[int, int]) -> list[int]:
+    """The keys of those that were changed last, as many of each stage as its column has cards. One query."""
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
     is_shown = Q(rank__lte=CARDS_PER_STAGE)
     for pk, size in sizes.items():
         is_shown |= Q(stage=pk, rank__lte=size) if size > CARDS_PER_STAGE else Q()
-    ranked = deals.order_by().annotate(rank=by_change).filter(is_shown)
-    keys = list(ranked.values_list("pk", flat=True))
-    return Deal.objects.for_company(company).filter(pk__in=keys, stage__in=sizes)  # one may be moved before it is read
+    return list(deals.order_by().annotate(rank=by_change).filter(is_shown).values_list("pk", flat=True))
 
 
 def _closed_lately(company: Company) -> Q:

@@ -41,11 +41,29 @@ def test_the_board_reads_the_deals_that_it_shows_and_sorts_no_others(seller):
     with plans(is_measured=True) as found:
         board = board_of(seller.company, stages, deals)
 
+    numbers, lately, *_ = found
     (cards,) = (plan for plan in found if "crm_lead" in read(plan))
+    for plan in (numbers, lately):  # what was closed lately is read in an index alone, once for all stages
+        assert [node["Node Type"] for node in nodes(plan, "crm_crmevent")] == ["Index Only Scan"]
+        assert "closed_deals" in indexes(plan)
+    assert {node["Node Type"] for node in nodes(numbers, "crm_deal")} == {"Index Only Scan"}
     assert sum(len(column.cards) for column in board.columns) == 5 * CARDS_PER_STAGE
     assert "WindowAgg" not in str(cards)
     assert "deal_board" in indexes(cards)
     assert rows_read(cards, "crm_lead") == 5 * CARDS_PER_STAGE
+
+
+def test_the_board_of_one_owner_counts_their_deals_in_an_index(seller):
+    stages = list(Stage.objects.for_company(seller.company))
+    deals = Deal.objects.for_company(seller.company).filter(owner=seller.user)
+    count = deals.count()
+
+    with plans(is_measured=True) as found:
+        board = board_of(seller.company, stages, deals)
+
+    assert sum(column.count_ever for column in board.columns) == count
+    assert rows_read(found[0], "crm_deal") == count
+    assert {node["Node Type"] for node in nodes(found[0], "crm_deal")} == {"Index Only Scan"}
 
 
 def test_further_cards_are_found_in_the_index_wherever_they_begin(seller):

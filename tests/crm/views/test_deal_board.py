@@ -268,6 +268,23 @@ def test_a_deal_that_is_moved_while_further_cards_are_read_is_left_out(client_as
     assert len(shown_titles(response)) == deals.CARDS_PER_STAGE - 1
 
 
+def test_a_closed_deal_that_leaves_the_board_while_it_is_read_is_left_out(
+    client_as, sales, company, won, renewals, monkeypatch
+):
+    deal = make_deal(make_lead(company), title="Closed", stage=won)
+    make_deal(make_lead(company), title="Closed too", stage=won)
+    first_keys = deals._first_keys
+
+    def and_move_one(*args):
+        keys = first_keys(*args)
+        Deal.objects.filter(pk=deal.pk).update(stage=Stage.objects.of(renewals)[0])
+        return keys
+
+    monkeypatch.setattr(deals, "_first_keys", and_move_one)
+
+    assert titles(client_as(sales).get("/deals/"), "Won") == ["Closed too"]
+
+
 @pytest.mark.parametrize("gone", [{"search": "A" * 22}, {"tag": "99999999"}, {"owner": "99999999"}])
 def test_further_cards_of_a_board_whose_filter_is_gone_load_the_board_again(client_as, sales, seven, gone):
     response = client_as(sales).get(f"/deals/board/{seven.pk}/", gone)
@@ -336,8 +353,9 @@ def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, co
         make_deal(lead, stage=stage)
     client = client_as(sales)
 
-    # session, user, memberships, owners and tags to filter by, stages, cards with tags, when they closed, tasks, sums
-    with django_assert_num_queries(11):
+    # session, user, memberships, owners and tags to filter by, stages, sums, which closed deals have a card, cards with
+    # tags, when they closed, tasks
+    with django_assert_num_queries(12):
         client.get("/deals/")
 
 
