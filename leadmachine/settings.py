@@ -58,7 +58,6 @@ INSTALLED_APPS = [
     "django.forms",
     "django_filters",
     "django_htmx",
-    "heroicons",
     "csp",
     "rest_framework",
     "drf_spectacular",
