@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from django.core.paginator import Page, Paginator
-from django.db.models import F, OrderBy
+from django.db.models import Case, F, IntegerField, OrderBy, When
 
-from crm.models import Company, Deal
+from crm.models import Company, Deal, Stage
 from crm.models.deal import DealQuerySet
 from crm.selectors.columns import Column
 from crm.selectors.deals import LAST_CHANGED
@@ -30,9 +30,18 @@ def _by_lead(company: Company, is_descending: bool) -> DealOrder:
     return [OrderBy(F(f"lead__{name}"), descending=is_descending) for name in ("last_name", "first_name")]
 
 
+def _by_stage(company: Company, is_descending: bool) -> DealOrder:
+    """By pipeline, and by the places of the stages in it. Their places are read first: joined, each deal would be."""
+    fields = [OrderBy(F(name), descending=is_descending, nulls_last=True) for name in ("pipeline", "position", "pk")]
+    stages = Stage.objects.for_company(company).order_by(*fields).values_list("pk", flat=True)
+    return [
+        OrderBy(Case(*(When(stage=pk, then=place) for place, pk in enumerate(stages)), output_field=IntegerField()))
+    ]
+
+
 COLUMNS: Final = (
     Column("deal", "Deal", _by("title")),
-    Column("status", "Stage", _by("stage__pipeline", "stage__position", "stage__pk")),
+    Column("status", "Stage", _by_stage),
     Column("organisation", "Lead", _by_lead),
     Column("owner", "Owner", _by("owner__first_name", "owner__last_name")),
     Column("created", "Close", _by("expected_close")),

@@ -178,6 +178,19 @@ def test_deals_by_lead_follow_an_index_of_leads(seller, sort):
     assert rows_read(found, "crm_lead") < LEADS / 10
 
 
+@pytest.mark.parametrize("sort", ["status", "-status"])
+def test_deals_by_stage_are_joined_with_no_stage(seller, sort):
+    stages = Stage.objects.for_company(seller.company).order_by("position")
+
+    with plans() as found:
+        page = deals_page(Deal.objects.for_company(seller.company), seller.company, sort, None)
+        deals = list(page.object_list)
+
+    assert {deal.stage for deal in deals} == {stages.last() if sort.startswith("-") else stages.first()}
+    assert [deal.pk for deal in deals] == sorted((deal.pk for deal in deals), reverse=True)
+    assert not any({"crm_deal", "crm_stage"} <= read(plan) for plan in found)
+
+
 def test_a_search_of_deals_reads_no_lead(seller):
     own = Deal.objects.for_company(seller.company)
 
