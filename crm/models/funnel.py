@@ -1,5 +1,7 @@
 """The funnel: how far a lead has come on its way to a won deal."""
 
+from dataclasses import dataclass
+
 from django.db import models
 from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
@@ -19,20 +21,33 @@ class FunnelStep(models.TextChoices):
     WON = "won", "Won deal"
 
 
-def was_qualified() -> Exists:
+@dataclass(frozen=True)
+class LeadKeys:
+    """The smallest and the largest of the keys of some leads."""
+
+    first: int
+    last: int
+
+    def among(self, relation: str = "lead") -> dict[str, int]:
+        """The condition that a row's lead may be one of them."""
+        return {f"{relation}__gte": self.first, f"{relation}__lte": self.last}
+
+
+def was_qualified(keys: LeadKeys) -> Exists:
     """Leads whose status means “qualified”, now or once. A CRM event says so, for as long as the lead is there.
 
-    What was taken back within the time to undo doesn't count, as for LinkedIn.
+    What was taken back within the time to undo doesn't count, as for LinkedIn. `keys`: those of the leads that are
+    asked about. Leads of one period have keys next to each other, so that PostgreSQL reads the events of no others.
     """
-    return Exists(_qualifications())
+    return Exists(_qualifications().filter(**keys.among()))
 
 
-def has_deal() -> Exists:
-    return Exists(_deals())
+def has_deal(keys: LeadKeys) -> Exists:
+    return Exists(_deals().filter(**keys.among()))
 
 
-def has_won_deal() -> Exists:
-    return Exists(_deals().filter(stage__meaning=StageMeaning.WON))
+def has_won_deal(keys: LeadKeys) -> Exists:
+    return Exists(_deals().filter(**keys.among(), stage__meaning=StageMeaning.WON))
 
 
 def has_reached(step: FunnelStep) -> Q:
@@ -45,9 +60,9 @@ def has_reached(step: FunnelStep) -> Q:
             )
             return Q(IsNull(one_of_both, False))
         case FunnelStep.DEAL:
-            return Q(has_deal())
+            return Q(Exists(_deals()))
         case FunnelStep.WON:
-            return Q(has_won_deal())
+            return Q(Exists(_deals().filter(stage__meaning=StageMeaning.WON)))
 
 
 def _qualifications() -> CompanyQuerySet[CrmEvent]:

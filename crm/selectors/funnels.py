@@ -4,13 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
-from django.db.models import Count, Sum
+from django.db.models import Aggregate, Count, Max, Min, Sum
 
 from crm.models import Company, FunnelStep, StageMeaning, User
-from crm.models.funnel import has_deal, has_won_deal, was_qualified
+from crm.models.funnel import LeadKeys, has_deal, has_won_deal, was_qualified
 from crm.models.lead import LeadQuerySet
 from crm.selectors.charts import FunnelChart, funnel_chart
 
@@ -125,17 +125,23 @@ def funnel_of(company: Company, leads: LeadQuerySet, asked: Mapping[str, str]) -
         yield sources.of(source, source or "No source", by_source)
         yield owners.of(owner, "No owner", {"owner": str(owner or "null")})
 
+    created = _counts(leads, first=Min("pk"), last=Max("pk"))
+    firsts, lasts = [first for *_, first, _ in created], [last for *_, last in created]
+    keys = LeadKeys(min(firsts, default=0), max(lasts, default=0))
     reached = {
-        (CREATED,): leads,
-        (FunnelStep.QUALIFIED,): leads.filter(was_qualified(), ~has_deal()),
-        (FunnelStep.QUALIFIED, FunnelStep.DEAL): leads.filter(has_deal()),
-        (FunnelStep.WON,): leads.filter(has_won_deal()),
+        (FunnelStep.QUALIFIED,): leads.filter(was_qualified(keys), ~has_deal(keys)),
+        (FunnelStep.QUALIFIED, FunnelStep.DEAL): leads.filter(has_deal(keys)),
+        (FunnelStep.WON,): leads.filter(has_won_deal(keys)),
     }
-    for steps, found in reached.items():
-        for source, owner, count in found.order_by().values_list("source", "owner").annotate(Count("pk")):
+    counted: dict[tuple[str, ...], Sequence[Any]] = {
+        (CREATED,): created,
+        **{steps: _counts(found) for steps, found in reached.items()},
+    }
+    for steps, counts in counted.items():
+        for source, owner, count, *_ in counts:
             for group in groups(source, owner):
                 group.leads.update(dict.fromkeys(steps, count))
-    for source, owner, meaning, currency, amount in _sums(leads):
+    for source, owner, meaning, currency, amount in _sums(leads, keys):
         for group in groups(source, owner):
             group.sums[FunnelStep.DEAL, currency] += amount
             if meaning == StageMeaning.WON:
@@ -145,9 +151,14 @@ def funnel_of(company: Company, leads: LeadQuerySet, asked: Mapping[str, str]) -
     return Funnel(total, sources.most(), owners.most(), chart)
 
 
-def _sums(leads: LeadQuerySet) -> Iterable[tuple[str, int | None, str, str, Decimal]]:
+def _counts(leads: LeadQuerySet, **keys: Aggregate) -> Sequence[Any]:
+    """Source and owner of the leads, how many they are, and what else is asked of their keys."""
+    return list(leads.order_by().values_list("source", "owner").annotate(Count("pk"), **keys))
+
+
+def _sums(leads: LeadQuerySet, keys: LeadKeys) -> Iterable[tuple[str, int | None, str, str, Decimal]]:
     """Source and owner of the leads, meaning and currency of their deals, and the sum of these."""
-    deals = leads.filter(deals__amount__isnull=False).order_by()
+    deals = leads.filter(deals__amount__isnull=False, **keys.among("deals__lead")).order_by()
     groups = deals.values_list("source", "owner", "deals__stage__meaning", "deals__currency")
     return groups.annotate(Sum("deals__amount"))
 

@@ -111,8 +111,11 @@ def test_a_funnel_counts_leads_in_indexes_and_reads_none(seller):
         assert "lead_by_creation" in indexes(plan)
         assert {node["Node Type"] for node in nodes(plan, "crm_lead")} == {"Index Only Scan"}
     assert "qualified_leads" in indexes(qualified)
-    own = CrmEvent.objects.for_company(seller.company).filter(kind=CrmEventKind.LEAD_QUALIFIED)
-    assert rows_read(qualified, "crm_crmevent") <= own.count()
+    # Nothing of the leads of other periods, whose keys are others.
+    events = CrmEvent.objects.filter(kind=CrmEventKind.LEAD_QUALIFIED, lead__in=leads)
+    assert rows_read(qualified, "crm_crmevent") <= events.count()
+    for plan in others:
+        assert rows_read(plan, "crm_deal") <= Deal.objects.filter(lead__in=leads).count()
 
 
 def test_a_page_of_leads_that_were_qualified_reads_the_events_of_no_others(seller):
