@@ -13,8 +13,8 @@ from django.db.models.functions import TruncMonth
 
 from crm.models import Company, Stage, StageMeaning, User
 from crm.models.deal import DealQuerySet
+from crm.selectors.boards import weighted, whole
 from crm.selectors.charts import BarChart, Series, bar_chart
-from crm.selectors.deals import weighted, whole
 
 MONTHS: Final = 12  # that have a row of their own
 

@@ -18,7 +18,7 @@ from crm.models import Deal, Stage, Tag, User
 from crm.templatetags.formatting import age, as_options, initials, money, short_day, without_bidi
 
 if TYPE_CHECKING:
-    from crm.selectors.deals import BoardCard, BoardColumn
+    from crm.selectors.boards import BoardCard, BoardColumn
     from crm.selectors.tasks import TaskRow
 
 register = template.Library()

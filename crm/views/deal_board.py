@@ -12,7 +12,8 @@ from crm.forms.deal_filters import BoardFilter
 from crm.models import Deal, Pipeline
 from crm.models.roles import Action
 from crm.models.validators import is_number
-from crm.selectors.deals import CLOSED_DAYS, BoardColumn, board_of, cards_after, end_in, search
+from crm.selectors.boards import BoardColumn
+from crm.selectors.deals import CLOSED_DAYS, board_of, cards_after, end_in, search
 from crm.selectors.pipelines import choice_of, stages_on_boards
 from crm.services.searches import recall_search
 from crm.views.filtering import filter_bar, to_filtered
