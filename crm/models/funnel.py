@@ -1,16 +1,20 @@
 """The funnel: how far a lead has come on its way to a won deal."""
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Case, Exists, Max, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import IsNull
 
+from crm.models.company import Company
 from crm.models.deal import Deal, DealQuerySet
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.steps import StageMeaning
 from crm.models.tenancy import CompanyQuerySet
+
+R = TypeVar("R", bound=QuerySet[Any])
 
 
 class FunnelStep(models.TextChoices):
@@ -23,7 +27,10 @@ class FunnelStep(models.TextChoices):
 
 @dataclass(frozen=True)
 class LeadKeys:
-    """The smallest and the largest of the keys of some leads."""
+    """The smallest and the largest of the keys of some leads.
+
+    Leads of one period have keys next to each other: with these, PostgreSQL reads the events and deals of few others.
+    """
 
     first: int
     last: int
@@ -33,21 +40,16 @@ class LeadKeys:
         return {f"{relation}__gte": self.first, f"{relation}__lte": self.last}
 
 
-def was_qualified(keys: LeadKeys) -> Exists:
-    """Leads whose status means “qualified”, now or once. A CRM event says so, for as long as the lead is there.
-
-    What was taken back within the time to undo doesn't count, as for LinkedIn. `keys`: those of the leads that are
-    asked about. Leads of one period have keys next to each other, so that PostgreSQL reads the events of no others.
-    """
-    return Exists(_qualifications().filter(**keys.among()))
+def qualified_leads(company: Company, keys: LeadKeys) -> QuerySet[CrmEvent, Any]:
+    """The keys of leads whose status means “qualified”, now or once."""
+    return _qualifications().for_company(company).filter(**keys.among()).values("lead").distinct()
 
 
-def has_deal(keys: LeadKeys) -> Exists:
-    return Exists(_deals().filter(**keys.among()))
-
-
-def has_won_deal(keys: LeadKeys) -> Exists:
-    return Exists(_deals().filter(**keys.among(), stage__meaning=StageMeaning.WON))
+def leads_with_deals(company: Company, keys: LeadKeys) -> QuerySet[Deal, Any]:
+    """The keys of leads with a deal, and 1 for those with one that is won, else 0."""
+    is_won = Case(When(stage__meaning=StageMeaning.WON, then=1), default=0)
+    deals = Deal.objects.for_company(company).order_by().filter(**keys.among())
+    return deals.values("lead").annotate(is_won=Max(is_won))
 
 
 def has_reached(step: FunnelStep) -> Q:
@@ -56,7 +58,7 @@ def has_reached(step: FunnelStep) -> Q:
         case FunnelStep.QUALIFIED:
             # Of two EXISTS with an OR, PostgreSQL would read the events and deals of all companies for a page of leads.
             one_of_both = Coalesce(
-                Subquery(_qualifications().values("lead")[:1]), Subquery(_deals().values("lead")[:1])
+                Subquery(_of_lead(_qualifications()).values("lead")[:1]), Subquery(_deals().values("lead")[:1])
             )
             return Q(IsNull(one_of_both, False))
         case FunnelStep.DEAL:
@@ -66,11 +68,17 @@ def has_reached(step: FunnelStep) -> Q:
 
 
 def _qualifications() -> CompanyQuerySet[CrmEvent]:
-    """Of a lead, in a subquery."""
-    events = CrmEvent.objects.filter(kind=CrmEventKind.LEAD_QUALIFIED, taken_back_at=None)
-    return events.order_by().filter(company=OuterRef("company"), lead=OuterRef("pk"))
+    """A CRM event says so, for as long as the lead is there.
+
+    What was taken back within the time to undo doesn't count, as for LinkedIn.
+    """
+    return CrmEvent.objects.order_by().filter(kind=CrmEventKind.LEAD_QUALIFIED, taken_back_at=None)
 
 
 def _deals() -> DealQuerySet:
-    """Of a lead, in a subquery."""
-    return Deal.objects.order_by().filter(company=OuterRef("company"), lead=OuterRef("pk"))
+    return _of_lead(Deal.objects.order_by())
+
+
+def _of_lead(rows: R) -> R:
+    """Those of a lead, in a subquery."""
+    return rows.filter(company=OuterRef("company"), lead=OuterRef("pk"))
