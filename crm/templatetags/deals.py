@@ -12,7 +12,7 @@ from django.template import RequestContext
 from django.urls import reverse
 from django.utils import dateformat, timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from crm.models import Deal, Stage, Tag, User
 from crm.templatetags.formatting import age, as_options, initials, money, short_day, without_bidi
@@ -71,31 +71,29 @@ def cards(context: RequestContext, column: "BoardColumn", stages: Sequence[Stage
     moves = _moves(context, column.stage, stages) if context["may"]["edit_leads"] and column.cards else None
     url, _, end_of_url = reverse("deal", args=[0]).rpartition("0")  # once, as it takes longer than a card
     owners: dict[int | None, SafeString | str] = {None: ""}
-    markup = []
-    for card in column.cards:
+
+    def values(card: "BoardCard") -> dict[str, object]:
         deal = card.deal
         if deal.owner_id not in owners:
             owners[deal.owner_id] = _owner(deal.owner)
-        markup.append(
-            format_html(
-                CARD,
-                pk=deal.pk,
-                draggable=" data-draggable" if moves else "",
-                url=f"{url}{deal.pk}{end_of_url}",
-                title=str(deal),
-                plain_name=without_bidi(card.name),
-                name=card.name,
-                added=_day(timezone.localdate(deal.created_at)),
-                age=age(deal.created_at),
-                tags=_tags(card.tags),
-                amount=money(deal.amount, deal.currency),
-                close=_close(card),
-                task=_task(card.next_task) if column.stage.is_open else "",
-                move=moves.of(deal) if moves else "",
-                owner=owners[deal.owner_id],
-            )
-        )
-    return mark_safe("".join(markup))  # noqa: S308 - each part is escaped
+        return {
+            "pk": deal.pk,
+            "draggable": " data-draggable" if moves else "",
+            "url": f"{url}{deal.pk}{end_of_url}",
+            "title": str(deal),
+            "plain_name": without_bidi(card.name),
+            "name": card.name,
+            "added": _day(timezone.localdate(deal.created_at)),
+            "age": age(deal.created_at),
+            "tags": _tags(card.tags),
+            "amount": money(deal.amount, deal.currency),
+            "close": _close(card),
+            "task": _task(card.next_task) if column.stage.is_open else "",
+            "move": moves.of(deal) if moves else "",
+            "owner": owners[deal.owner_id],
+        }
+
+    return format_html_join("", CARD, map(values, column.cards))
 
 
 def _moves(context: RequestContext, stage: Stage, stages: Sequence[Stage]) -> Moves:
