@@ -13,7 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -25,12 +26,12 @@ DECIDE: Final = (
 )  # fmt: skip
 
 
-def postgres() -> Path:
+def postgres() -> AbstractContextManager[Path]:
     """The data of a PostgreSQL with such a database. For `cp -a`, as they may belong to another user."""
     return _kept("postgres", _make_postgres)
 
 
-def sqlite() -> Path:
+def sqlite() -> AbstractContextManager[Path]:
     """Such a file of SQLite."""
     return _kept("sqlite3", lambda at: _migrate(f"sqlite:///{at}"))
 
@@ -60,8 +61,9 @@ def _migrate(url: str) -> None:
     )
 
 
-def _kept(kind: str, make: Callable[[Path], None]) -> Path:
-    """What is kept of this kind; the first of several processes makes it, and the others wait."""
+@contextmanager
+def _kept(kind: str, make: Callable[[Path], None]) -> Iterator[Path]:
+    """What is kept of this kind, to be copied; the first of several processes makes it, and the others wait."""
     KEPT.mkdir(parents=True, exist_ok=True)
     kept = KEPT / f"{_key()}.{kind}"
     with (KEPT / f"{kind}.lock").open("w") as lock:
@@ -74,7 +76,7 @@ def _kept(kind: str, make: Callable[[Path], None]) -> Path:
             half.unlink(missing_ok=True)
             make(half)
             half.rename(kept)
-    return kept
+        yield kept
 
 
 def _key() -> str:

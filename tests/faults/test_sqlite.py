@@ -37,7 +37,8 @@ class SmallInstallation(Processes):
 
     def __enter__(self):
         self.linkedin.clear()
-        shutil.copy(migrated.sqlite(), self.folder / "small.sqlite3")
+        with migrated.sqlite() as kept:
+            shutil.copy(kept, self.folder / "small.sqlite3")
         self.run(command("migrate"))
         self.key = self.job("prepare").strip()
         self.start("web", command("web"), LEADMACHINE_EMBEDDED_WORKER="on")
