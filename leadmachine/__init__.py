@@ -2,9 +2,9 @@
 
 import gc
 
-# For every process, before it imports the rest: with Python's 700 objects, garbage collection is a seventh of the start
-# of a web server, and a quarter of a migrate from nothing.
-gc.set_threshold(50_000, 20, 20)
+# Until the applications are loaded (`apps.py`), because what is imported stays. Before, `import leadmachine.wsgi` took
+# 1.45 s of CPU instead of 0.83.
+gc.disable()
 
 from leadmachine.celery import app as celery_app  # noqa: E402
 

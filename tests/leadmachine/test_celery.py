@@ -27,6 +27,7 @@ def test_a_new_process_is_watched_and_collects_garbage_rarely_and_without_what_s
 
     assert len(watchdogs) == 1
     assert gc.get_freeze_count() > 10_000
+    assert gc.isenabled()
     assert gc.get_threshold()[0] == 50_000
 
 
