@@ -57,10 +57,11 @@ quick: .venv/.to-develop
 	@$(PYTEST) -m "not browser and not processes and not faults and not sized" \
 	  $(or $(TESTS),$(shell $(BIN)/python scripts/tests_of_changes.py))
 
+TESTED := not faults or representative
 test: export SMALL_SIZE ?= 1
 test: .venv/.to-develop
 	@echo "All tests, and one fault test of each group:"
-	@$(PYTEST) -m "not faults or representative" $(TESTS)
+	@$(PYTEST) -m "$(TESTED)" $(TESTS)
 	@echo "The tests that SQLite differs in, again on SQLite:"
 	@$(ON_SQLITE) -m "sqlite and (not faults or representative)" $(call marked,sqlite)
 
@@ -76,7 +77,8 @@ RUNS ?= 10
 chaos: .venv/.to-develop
 	@$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long,--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
-# What make test has just done whole is not done again.
+# What make test has just done whole is not done again, and what make faults does in full is not done in part before.
+check: TESTED := (not faults or representative) and not sized
 check: FAULTS := faults and not representative
 check: static-checks test faults
 

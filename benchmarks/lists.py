@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from leadmachine.workers import collect_less_garbage
+from leadmachine.workers import ignore_what_stays
 
 MB = 2**20
 
@@ -24,7 +24,7 @@ def main() -> None:
     import django
 
     django.setup()
-    collect_less_garbage()
+    ignore_what_stays()
     before = psutil.Process().memory_info().rss / MB
     result = {"import": _import, "export": _export}[what](int(pk))
     print(json.dumps({**result, "growth_mb": _peak_mb() - before, "peak_mb": _peak_mb()}))

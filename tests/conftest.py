@@ -28,7 +28,7 @@ from crm.models.roles import Role
 from crm.services import rate_limits
 from crm.services.notes import add_note
 from crm.services.tasks import save_task
-from tests import emptying, pages, size
+from tests import emptying, pages, services, size
 
 pytest_plugins = ["tests.fixtures", "tests.faults.tally"]
 
@@ -80,6 +80,11 @@ def _is_second_look(item: pytest.Item) -> bool:
     """True for one of the two of what is done in both sizes, the one or the other by the name of the test."""
     size = item.callspec.params.get("size") if hasattr(item, "callspec") else None
     return size in SIZES and size != SIZES[crc32(item.originalname.encode()) % 2]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    services.let_tests_begin_with_a_copy()
 
 
 @pytest.fixture(scope="session", autouse=True)

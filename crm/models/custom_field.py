@@ -5,6 +5,7 @@ The definitions are rows. The values are in the column `custom` of the lead or d
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, ClassVar, Final, Self
 
 from django.core.exceptions import ValidationError
@@ -147,7 +148,7 @@ def free_key(name: str, taken: Iterable[str], *, longest: int = LONGEST_KEY, oth
     key = re.sub(r"[^a-z0-9]+", "_", slugify(name)).strip("_")
     key = key if key[:1].isalpha() else f"{otherwise}_{key}".strip("_")
     key, used = key[: longest - 4].strip("_"), set(taken)
-    return next(each for each in (key, *(f"{key}_{number}" for number in range(2, 10_000))) if each not in used)
+    return next(each for each in chain([key], (f"{key}_{number}" for number in range(2, 10_000))) if each not in used)
 
 
 def changed_choices(before: Sequence[Choice], labels: Sequence[tuple[str, str]]) -> list[Choice]:

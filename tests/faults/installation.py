@@ -9,15 +9,16 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import requests
 
+from tests import migrated, services
 from tests.faults.processes import COMPOSE, PATH, Processes, command, free_port, wait_for
 
 
-def create_database() -> str:
-    """The URL of a new, empty database in the PostgreSQL of this test run."""
+def create_database(template: str = "template1") -> str:
+    """The URL of a new database in the PostgreSQL of this test run: an empty one, or a copy."""
     url = urlsplit(os.environ["DATABASE_URL"])
     name = f"processes_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE {template}')
     return urlunsplit(url._replace(path=f"/{name}"))
 
 
@@ -31,7 +32,8 @@ class Installation(Processes):
     """The processes, their logs, and the address of the web server. Used as a context; it ends all it started."""
 
     def __init__(self, folder: Path, *, linkedin_url: str, redis_url: str, **environment: str) -> None:
-        self.database_url = create_database()
+        is_ours = "DATABASE_URL" in services._STARTED
+        self.database_url = create_database(migrated.NAME if is_ours else "template1")
         links = {"LINKEDIN_API_URL": linkedin_url, "DATABASE_URL": self.database_url, "REDIS_URL": redis_url}
         super().__init__(folder, port=free_port(), **links, **environment)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ class LinkedIn:
         self.path = folder / "ledger.jsonl"
         words = [sys.executable, "manage.py", "sandbox", "--port", "0", "--ledger", str(self.path)]
         self._process = subprocess.Popen(
-            words, cwd=settings.BASE_DIR, env={"PATH": PATH, "DEBUG": "on"}, stdout=subprocess.PIPE, text=True
+            words,
+            cwd=settings.BASE_DIR,
+            env={"PATH": PATH, "TMPDIR": tempfile.gettempdir(), "DEBUG": "on"},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._process.stdout
         first = self._process.stdout.readline()

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -59,6 +60,7 @@ class Processes:
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {
             "PATH": PATH,
+            "TMPDIR": tempfile.gettempdir(),  # by which it is found and ended after Ctrl-C: tests/services.py
             "DEBUG": "on",
             "PORT": str(port),
             "SECRET_KEY": "for-this-test-alone-" * 4,

@@ -1,6 +1,5 @@
 """The broker and the database, to be killed, frozen and started again."""
 
-import atexit
 import contextlib
 import os
 import shutil
@@ -9,7 +8,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
@@ -186,8 +184,6 @@ class Database:
                 pg_ctl(["-w", "-l", str(server.log), *words], pgdata=server.pgdata, user=server.system_user, timeout=30)
                 break
             time.sleep(0.2)
-        # What ends it with this process knows only the id that it began with.
-        atexit.register(services._stop, self._pid(), Path(server.pgdata).parent)
 
     def _pid(self) -> int:
         return int((self._server().pgdata / "postmaster.pid").read_text().split()[0])

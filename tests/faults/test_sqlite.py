@@ -1,11 +1,13 @@
 """The small installation under load: many who write into one SQLite file at once (F30)."""
 
 import json
+import shutil
 import threading
 from statistics import quantiles
 
 import pytest
 
+from tests import migrated
 from tests.faults import figures
 from tests.faults.processes import Processes, as_environment, command, free_port, job
 from tests.faults.world import SMALL, Api
@@ -35,6 +37,8 @@ class SmallInstallation(Processes):
 
     def __enter__(self):
         self.linkedin.clear()
+        with migrated.sqlite() as kept:
+            shutil.copy(kept, self.folder / "small.sqlite3")
         self.run(command("migrate"))
         self.key = self.job("prepare").strip()
         self.start("web", command("web"), LEADMACHINE_EMBEDDED_WORKER="on")

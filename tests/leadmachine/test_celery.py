@@ -17,11 +17,9 @@ from leadmachine.watchdog import Watchdog
 def watchdogs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Watchdog]]:
     """Those that were started. They don't run: one that did would end this process in a later test."""
     started: list[Watchdog] = []
-    thresholds = gc.get_threshold()
     monkeypatch.setattr(Watchdog, "start", lambda watchdog: started.append(watchdog))
     yield started
     gc.unfreeze()
-    gc.set_threshold(*thresholds)
 
 
 def test_a_new_process_is_watched_and_collects_garbage_rarely_and_without_what_stays(watchdogs) -> None:
@@ -29,6 +27,7 @@ def test_a_new_process_is_watched_and_collects_garbage_rarely_and_without_what_s
 
     assert len(watchdogs) == 1
     assert gc.get_freeze_count() > 10_000
+    assert gc.isenabled()
     assert gc.get_threshold()[0] == 50_000
 
 

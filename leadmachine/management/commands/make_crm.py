@@ -96,11 +96,12 @@ SELECT %(company)s, CASE WHEN (id + n) %% 3 = 0 THEN 'call' ELSE 'note' END,
        created_at + (updated_at - created_at) * n / (%(each)s + 1)
 FROM {lead}, generate_series(1, %(each)s::int) AS n WHERE company_id = %(company)s LIMIT %(count)s
 """
+# Each lead and the one after it. By a join, PostgreSQL would compare all with all: it has no statistics of new rows.
 DUPLICATES: Final = """
 INSERT INTO {duplicate} (company_id, first_id, second_id, reason, dismissed_at)
-SELECT %(company)s, one.id, other.id, 'name', CASE WHEN one.id %% 11 = 0 THEN now() END
-FROM {lead} AS one JOIN {lead} AS other ON other.id = one.id + 1 AND other.company_id = one.company_id
-WHERE one.company_id = %(company)s ORDER BY one.id LIMIT %(count)s
+SELECT %(company)s, id, next, 'name', CASE WHEN id %% 11 = 0 THEN now() END
+FROM (SELECT id, lead(id) OVER (ORDER BY id) AS next FROM {lead} WHERE company_id = %(company)s) AS pairs
+WHERE next = id + 1 ORDER BY id LIMIT %(count)s
 """
 EVENTS: Final = """
 INSERT INTO {event} (company_id, kind, lead_id, deal_id, actor_id, occurred_at, amount, currency, history_only,

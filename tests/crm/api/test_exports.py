@@ -276,7 +276,7 @@ def test_after_a_day_the_file_is_gone(company: Company, script: APIClient) -> No
 
 
 def test_too_many_in_a_minute_is_a_429_and_too_many_at_work_a_409(
-    company: Company, script: APIClient, settings: Any
+    company: Company, script: APIClient, settings: Any, one_minute: None
 ) -> None:
     settings.EXPORTS_PER_MINUTE = 4
     make_lead(company)

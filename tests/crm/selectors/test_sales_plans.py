@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.test import override_settings
 from django.utils import timezone
 
 from capi.selectors.dashboard import lead_numbers
@@ -20,17 +21,21 @@ from crm.selectors.tasks import open_tasks_of, tasks_of
 from crm.selectors.timeline import news_of
 from tests.plans import indexes, nodes, plans, read, read_whole, rows_read
 
-# Not in a transaction: only after VACUUM does PostgreSQL believe what is in an index.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 LEADS = 12_000
 
 
-@pytest.fixture
-def seller(settings):
-    settings.LINKEDIN_SANDBOX = True
+@pytest.fixture(scope="module")
+def large_company(committed):
+    """Committed, because only after VACUUM does PostgreSQL believe what is in an index; once, for it takes seconds."""
     sizes = {"leads": LEADS, "deals": LEADS // 2, "tasks": LEADS, "notes": LEADS, "files": 0, "companies": 3}
-    call_command("make_crm", stdout=StringIO(), history=True, **sizes)
+    with override_settings(LINKEDIN_SANDBOX=True), committed():
+        call_command("make_crm", stdout=StringIO(), history=True, **sizes)
+
+
+@pytest.fixture
+def seller(large_company):
     return Membership.objects.filter(company__name="Measured 1", role=Role.SALES).earliest("pk")
 
 
