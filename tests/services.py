@@ -26,6 +26,8 @@ from tests import migrated
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("LEADMACHINE_EMBEDDED_WORKER", "0")
 
+PIDS: list[int] = []  # of what was started here, for benchmarks
+
 
 def start() -> None:
     """Start what the environment names no other for."""
@@ -85,7 +87,9 @@ def start_postgres() -> str:
 
     with migrated.postgres() as kept:
         subprocess.run(["cp", "-a", str(kept), str(folder / "data")], check=True)
-    return get_server(folder / "data", cleanup_mode=None).get_uri()
+    server = get_server(folder / "data", cleanup_mode=None)
+    PIDS.append(server.get_pid())
+    return server.get_uri()
 
 
 def start_valkey() -> str:
@@ -98,6 +102,7 @@ def start_valkey() -> str:
     server = ValkeyServer(port=port)
     server.start()
     atexit.register(server.stop)
+    PIDS.append(server._process.pid)
     return f"redis://{server.host}:{server.port}/0"
 
 
