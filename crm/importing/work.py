@@ -30,6 +30,7 @@ from crm.models.roles import Action
 from crm.models.tag import add_links
 from crm.models.time_limits import TOO_SLOW, timed_out_too_often
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
+from postgresql.statistics import CHANGED_ROWS
 
 logger = logging.getLogger(__name__)
 
@@ -172,6 +173,8 @@ def _run(lead_import: LeadImport) -> None:
     _save_rows(judged, leads)
     if len(judged) < CHUNK:
         _end(lead_import, ImportState.DONE)
+        if lead_import.done.get(RowOutcome.NEW, 0) > CHANGED_ROWS:
+            many_rows.count_now(Lead, using=DEFAULT_DB_ALIAS)
 
 
 def _may_go_on(lead_import: LeadImport) -> bool:

@@ -53,8 +53,16 @@ def count_again(model: type[models.Model], added: int, *, using: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(COUNTED, [table])
         (counted,) = cursor.fetchone()
-        if GROWTH * counted < added:
-            cursor.execute(ANALYZE.format(table))
+    if GROWTH * counted < added:
+        count_now(model, using=using)
+
+
+def count_now(model: type[models.Model], *, using: str) -> None:
+    """Let PostgreSQL count a table to which many rows of a company were added, so that its pages are planned well."""
+    if can_copy(using):
+        connection = connections[using]
+        with connection.cursor() as cursor:
+            cursor.execute(ANALYZE.format(connection.ops.quote_name(model._meta.db_table)))
 
 
 def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[Row], *, using: str) -> int:

@@ -47,7 +47,7 @@ def board_of(
     shown: Mapping[int, int] | None = None,
     is_searched: bool = False,
 ) -> Board:
-    """The board with these of the company's deals, in seven queries at most, however many stages and deals there are.
+    """The board with these of the company's deals, in eight queries at most, however many stages and deals there are.
 
     An archived stage has a column while it has deals. `shown`: how many cards a column has, by its stage's id, where
     more than its first were shown. `is_searched`: the deals are those that a search has found.
@@ -141,25 +141,23 @@ def _of(column: BoardColumn, company: Company, deals: DealQuerySet) -> DealQuery
 def _first_of_each(
     company: Company, columns: Collection[BoardColumn], deals: DealQuerySet, sizes: Mapping[int, int]
 ) -> DealQuerySet:
-    """The deals of each column's stage that were changed last.
+    """The deals of each column's stage that were changed last. Two queries for the open stages, and one for the others.
 
-    A query for each open stage, all of them in one: ranked within their stages, PostgreSQL would sort every deal. Each
-    is in a query of its own, as SQLite has no LIMIT in a part of a UNION. The closed ones are ranked: what was closed
-    lately is read once for all of them.
+    The keys of all open stages are read in one: ranked within their stages, PostgreSQL would sort every deal. Each is
+    in a query of its own, as SQLite has no LIMIT in a part of a UNION. That names no company: PostgreSQL may take a new
+    one's deals for a single one, and would find the first of a stage again for each of them. The closed ones are
+    ranked: what was closed lately is read once for all of them.
     """
-    own = Deal.objects.for_company(company).order_by()
-    open_stages = [column for column in columns if not column.is_closed]
-    closed = [column.stage for column in columns if column.is_closed]
     first = [
         _of(column, company, deals).order_by(*LAST_CHANGED).values("pk")[: sizes[column.stage.pk]]
-        for column in open_stages
+        for column in columns
+        if not column.is_closed
     ]
-    parts = [own.filter(pk__in=each).values("pk") for each in first]
-    if closed:
-        lately = deals.filter(_closed_lately(company), stage__in=closed)
-        keys = _first_keys(lately, sizes)
-        parts.append(own.filter(pk__in=keys, stage__in=closed).values("pk"))  # one may be moved before it is read
-    return own.filter(pk__in=parts[0].union(*parts[1:], all=True)) if parts else own.none()
+    parts = [Deal.objects.filter(pk__in=each).order_by().values_list("pk", flat=True) for each in first]
+    keys = list(parts[0].union(*parts[1:], all=True)) if parts else []
+    if closed := [column.stage for column in columns if column.is_closed]:
+        keys += _first_keys(deals.filter(_closed_lately(company), stage__in=closed), sizes)
+    return Deal.objects.for_company(company).filter(pk__in=keys, stage__in=sizes)  # one may be moved before it is read
 
 
 def _ranked(company: Company, deals: DealQuerySet, sizes: Mapping[int, int]) -> DealQuerySet:
