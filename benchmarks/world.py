@@ -128,6 +128,30 @@ def servers() -> list[psutil.Process]:
     return [psutil.Process(pid) for pid in PIDS]
 
 
+@contextlib.contextmanager
+def written_through() -> Iterator[None]:
+    """Let PostgreSQL wait for the disk at each commit, as it does unless it is told otherwise. The tests tell it so."""
+    _wait_for_disk("on")
+    try:
+        yield
+    finally:
+        _wait_for_disk("off")
+
+
+def _wait_for_disk(value: str) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        for statement in (
+            f"ALTER SYSTEM SET fsync = {value}",
+            f"ALTER SYSTEM SET synchronous_commit = {value}",
+            "SELECT pg_reload_conf()",
+            "CHECKPOINT",
+        ):
+            cursor.execute(statement)
+    connection.close()
+
+
 def _accepts_connections(url: str) -> bool:
     with contextlib.suppress(OSError):
         host, _, port = url.rpartition("/")[2].partition(":")
