@@ -22,6 +22,7 @@ EDGE_FILES = (
 )
 # What is right without: where it stands, what it says, and why.
 REASONED = {
+    ("crm/selectors/deals.py", "Deal.filter"): "by keys that a query of the company's deals finds",
     ("capi/selectors/rule_duplicates.py", "ConversionRule.filter"): "filtered by the company of each rule",
     (
         "crm/accounts/company_sign_in.py",
