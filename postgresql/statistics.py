@@ -5,7 +5,7 @@ new in a large installation had pages that compared each of its leads with all o
 times as many. With 30,000 leads, its list of organisations took 8 seconds instead of 0.02.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -21,14 +21,10 @@ def count_often(*tables: str) -> RunPython:
 
     Settings of a table: https://www.postgresql.org/docs/current/sql-createtable.html#SQL-CREATETABLE-STORAGE-PARAMETERS
     """
-    return RunPython(_alter(tables, OFTEN), _alter(tables, AS_USUAL))
+    return RunPython(partial(_alter, tables, OFTEN), partial(_alter, tables, AS_USUAL))
 
 
-def _alter(tables: tuple[str, ...], change: str) -> Callable[[Any, Any], None]:
-    return partial(_alter_each, tables=tables, change=change)
-
-
-def _alter_each(apps: Any, editor: Any, *, tables: tuple[str, ...], change: str) -> None:
+def _alter(tables: Sequence[str], change: str, apps: Any, editor: Any) -> None:
     if editor.connection.vendor == "postgresql":
         for table in tables:
             editor.execute(f"ALTER TABLE {editor.quote_name(table)} {change}")

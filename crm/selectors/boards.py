@@ -51,8 +51,7 @@ class BoardCard:
 
 @dataclass
 class BoardColumn:
-    """A stage with its most recently changed deals. A won or lost stage only has those of the last CLOSED_DAYS
-    (`crm.selectors.deals`).
+    """A stage with its most recently changed deals. A won or lost stage only has those of the last days.
 
     `count` and the sums cover all of these. `count_ever` also covers deals that were won or lost earlier.
     """
