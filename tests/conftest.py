@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from zlib import crc32
 
@@ -28,7 +28,7 @@ from crm.models.roles import Role
 from crm.services import rate_limits
 from crm.services.notes import add_note
 from crm.services.tasks import save_task
-from tests import emptying, pages, services, size
+from tests import emptying, network, pages, services, size
 
 pytest_plugins = ["tests.fixtures", "tests.faults.tally"]
 
@@ -259,6 +259,12 @@ AT_REST = {"reduced_motion": "reduce"}
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
     return {**browser_context_args, **AT_REST}
+
+
+@pytest.fixture(autouse=True)
+def steady_network(request: pytest.FixtureRequest) -> Iterator[None]:
+    with network.staying_as_it_is() if request.node.get_closest_marker("browser") else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from postgresql.bounds import options
+from tests import network
 from tests.faults import figures
 from tests.faults.cuts import cut_under_load
 from tests.faults.invariants import extra_acceptances
@@ -25,7 +26,7 @@ ANY_PASSWORD = "any"  # production asks for one where the broker is elsewhere; V
 @pytest.fixture
 def wire():
     try:
-        with Wire() as wire:
+        with network.changing(), Wire() as wire:
             yield wire
     except NoWire as lack:
         pytest.skip(f"no network of its own: {lack}")
