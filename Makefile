@@ -63,14 +63,14 @@ test: .venv/.to-develop
 	@echo "All tests, and one fault test of each group:"
 	@$(PYTEST) -m "$(TESTED)" $(TESTS)
 	@echo "The tests that SQLite differs in, again on SQLite:"
-	@$(ON_SQLITE) -m "sqlite and (not faults or representative)" $(call marked,sqlite)
+	@$(ON_SQLITE) -m "sqlite and ($(TESTED))" $(call marked,sqlite)
 
 FAULTS := faults
 faults: .venv/.to-develop
 	@echo "All fault tests, and in full what make test does at a small size:"
 	@$(PYTEST) -m "$(FAULTS) or sized" $(call marked,faults|sized|thorough) $(if $(TESTS),,tests/browser)
-	@echo "The fault tests that SQLite differs in, again on SQLite:"
-	@$(ON_SQLITE) -m "sqlite and $(FAULTS)" $(call marked,sqlite)
+	@echo "Those that SQLite differs in, again on SQLite:"
+	@$(ON_SQLITE) -m "sqlite and ($(FAULTS) or sized)" $(call marked,sqlite)
 
 RUNS ?= 10
 

@@ -99,7 +99,7 @@ def test_two_open_invitations_of_one_person_are_named(company, other_company):
     assert str(refusal.value).count("are the same") == 1
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 def test_the_migration_stops_at_a_collision_and_goes_on_once_it_is_resolved():
     migrate("0004_what_undo_needs")
