@@ -39,14 +39,12 @@ class ConversionRuleSerializer(StrictSerializer[ConversionRule]):
         extra_kwargs = {"crm_event": one_of(CrmEventName), "frequency": one_of(Frequency)}
 
     def create(self, validated_data: Any) -> ConversionRule:
-        return self._save(self._candidate(validated_data))
+        with model_errors_answered():
+            return services.save_rule(rule=self._candidate(validated_data))
 
     def update(self, instance: ConversionRule, validated_data: Any) -> ConversionRule:
-        return self._save(self._candidate(validated_data))
-
-    def _save(self, rule: ConversionRule) -> ConversionRule:
         with model_errors_answered():
-            return services.save_rule(rule=rule)
+            return services.save_rule(rule=self._candidate(validated_data), fields=validated_data)
 
 
 class WordsSerializer(serializers.Serializer[Any]):

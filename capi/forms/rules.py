@@ -1,23 +1,25 @@
 """The form for one rule."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.utils import ErrorDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from capi.models import ConversionRule, CrmEventName, clean_linkedin_id
 from capi.models.choices import EVENTS_WITH_VALUE
 from capi.selectors.explanations.rules import EVENTS
+from crm.forms.changes import ChangesForm
 from crm.models import Company
 
 ID_WITH_PREFIX_MAX_LENGTH: Final = 100
 
 
-class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Step 2. The company is passed in; it is never a field."""
+class RuleForm(ChangesForm):
+    """Step 2. The company is passed in; it is never a field. A draft is shown again, and not validated."""
 
     crm_event = forms.ChoiceField(
         label="CRM event",
@@ -47,8 +49,9 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "is_active": "While off, events are not sent, except by a later backfill.",
         }
 
-    def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, company: Company, is_draft: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.is_draft = is_draft
         self.instance.company = company
         field = self.fields["crm_event"]
         assert isinstance(field, forms.ChoiceField)
@@ -57,13 +60,9 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             field.disabled = True
             field.help_text = "This can't be changed, so that the log stays correct. For another CRM event, add a rule."
 
-    @classmethod
-    def typed_values(cls, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The values typed so far, to show again without validation."""
-        if not data:
-            return {}
-        ticks = {name: name in data for name in ("send_value", "is_active")}
-        return {**{name: data[name] for name in cls.Meta.fields if name in data}, **ticks}
+    @property
+    def errors(self) -> Any:
+        return ErrorDict() if self.is_draft else super().errors
 
     def clean_send_value(self) -> bool:
         """Off where the form doesn't show it."""

@@ -1,7 +1,9 @@
 """Save, switch, resume, delete and test rules. Each is one transaction."""
 
+from collections.abc import Collection
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from capi.delivery import lane, places
@@ -21,6 +23,8 @@ NO_LINKEDIN_DATA: dict[str, object] = {
     "linkedin_enabled": None,
     "linkedin_read_at": None,
 }
+RESUMED: dict[str, object] = {"is_paused": False, "paused_reason": Reason.NONE, "paused_message": "", "paused_at": None}
+DELETED = "Nothing was saved: someone has just deleted this rule."
 RULE_FIELDS = ("crm_event", "linkedin_id", "name", "is_active", "send_value", "frequency")
 
 
@@ -33,24 +37,26 @@ def resume_rule(*, rule: ConversionRule) -> None:
         wake_on_commit(rule.company_id)
 
 
-def save_rule(*, rule: ConversionRule) -> ConversionRule:
+def save_rule(*, rule: ConversionRule, fields: Collection[str] = RULE_FIELDS) -> ConversionRule:
     """Save a new or edited rule. Editing resumes it: the edit may fix what LinkedIn rejected.
 
-    Raises ValidationError if the company already has an active rule for this CRM event and LinkedIn id.
+    Of an edited one only these `fields` are written, so that what someone has switched off meanwhile stays off. Raises
+    ValidationError if it has been deleted, or the company has an active rule for this CRM event and LinkedIn id.
     """
     rule.full_clean()
     with transaction.atomic():
         connection_of(rule.company)
         recall_unsent([rule.company_id])
         lane.request_alert_check(rule.company_id)
-        changed = _changed_fields(rule)
-        rule.is_paused, rule.paused_reason, rule.paused_message, rule.paused_at = False, Reason.NONE, "", None
-        if not rule._state.adding and "linkedin_id" in changed:
-            for field, empty in NO_LINKEDIN_DATA.items():
-                setattr(rule, field, empty)
         is_new = rule._state.adding
+        if not is_new and not ConversionRule.objects.filter(pk=rule.pk).exists():
+            raise ValidationError(DELETED)
+        changed = _changed_fields(rule, fields)
+        written = {**RESUMED, **(NO_LINKEDIN_DATA if not is_new and "linkedin_id" in changed else {})}
+        for field, value in written.items():
+            setattr(rule, field, value)
         action = AuditAction.RULE_CREATED if is_new else AuditAction.RULE_CHANGED
-        _write_rule(rule)
+        _write_rule(rule, **({} if is_new else {"update_fields": [*changed, *written]}))
         if not is_new and {"frequency", "crm_event"} & set(changed):
             _assign_places(rule)
         audit.record(company=rule.company_id, action=action, about=rule, details={"fields": changed})
@@ -105,10 +111,10 @@ def _assign_places(rule: ConversionRule) -> None:
         places.assign(rule)
 
 
-def _changed_fields(rule: ConversionRule) -> list[str]:
-    """The fields that differ from the database; all of them for a new rule."""
+def _changed_fields(rule: ConversionRule, fields: Collection[str]) -> list[str]:
+    """Those of the fields that differ from the database; all of them for a new rule."""
     saved: dict[str, object] = ConversionRule.objects.filter(pk=rule.pk).values(*RULE_FIELDS).first() or {}
-    return [field for field in RULE_FIELDS if saved.get(field) != getattr(rule, field)]
+    return [field for field in fields if saved.get(field) != getattr(rule, field)]
 
 
 def _write_rule(rule: ConversionRule, **options: Any) -> None:

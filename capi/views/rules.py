@@ -61,13 +61,11 @@ def edit(request: MemberRequest, pk: int) -> HttpResponse:
 
 def _save_or_show(request: MemberRequest, rule: ConversionRule, sentence: str, name: str = "") -> HttpResponse:
     """Save the rule, or show the form. For htmx, show only what its choices cause."""
-    if request.method == "POST" and "preview" not in request.POST:
-        form = RuleForm(request.POST, instance=rule, company=request.membership.company)
-        if form.is_valid() and _save(form):
-            messages.success(request, sentence.format(form.instance))
-            return _to_rules()
-    else:
-        form = RuleForm(instance=rule, company=request.membership.company, initial=RuleForm.typed_values(request.POST))
+    is_draft, company = "preview" in request.POST, request.membership.company
+    form = RuleForm(request.POST or None, instance=rule, company=company, is_draft=is_draft)
+    if not is_draft and form.is_valid() and _save(form):
+        messages.success(request, sentence.format(form.instance))
+        return _to_rules()
     consequences = _consequences(request, rule)
     if request.htmx:
         return render(request, "capi/rules/_consequences.html", consequences)
@@ -77,7 +75,7 @@ def _save_or_show(request: MemberRequest, rule: ConversionRule, sentence: str, n
 def _save(form: RuleForm) -> bool:
     """Returns False, with an error on the form, if someone else saved the same rule first."""
     try:
-        services.save_rule(rule=form.instance)
+        services.save_rule(rule=form.instance, fields=form.changed_data)
     except ValidationError as error:
         form.add_error(None, error)
         return False

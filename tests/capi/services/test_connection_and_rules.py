@@ -113,6 +113,27 @@ def test_a_deleted_rule_leaves_its_log_and_makes_room_for_a_new_one(company, mak
     assert make_rule("lead_created", "104012").pk != rule.pk
 
 
+def test_a_rule_that_someone_deletes_meanwhile_stays_deleted(make_rule) -> None:
+    rule = make_rule("lead_created", "104012")
+    services.delete_rule(rule=ConversionRule.objects.get(pk=rule.pk))
+
+    with pytest.raises(ValidationError, match="deleted"):
+        services.save_rule(rule=rule)
+
+    assert not ConversionRule.objects.exists()
+
+
+def test_only_the_fields_that_were_given_are_written(make_rule) -> None:
+    rule = make_rule("lead_created", "104012", name="New lead")
+    services.set_rule_active(rule=ConversionRule.objects.get(pk=rule.pk), active=False)
+    rule.name = "New contact"
+
+    services.save_rule(rule=rule, fields=["name"])
+
+    rule.refresh_from_db()
+    assert (rule.name, rule.is_active) == ("New contact", False)
+
+
 def test_a_company_can_be_deleted_with_all_it_has(company, make_rule) -> None:
     services.save_token(company=company, token=TOKEN)
     make_rule("lead_created")

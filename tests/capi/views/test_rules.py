@@ -1,5 +1,7 @@
 """Step 2 on the LinkedIn page: rules are added, edited, switched, resumed and deleted."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -21,6 +23,11 @@ FIELDS = {
 @pytest.fixture
 def web(client_as, admin):
     return client_as(admin)
+
+
+def hidden_values(page) -> dict[str, str]:
+    """What the form of a rule was opened with."""
+    return dict(re.findall(r'<input type="hidden" name="(initial-\w+)" value="([^"]*)"', page.content.decode()))
 
 
 def test_a_rule_is_added(web, company) -> None:
@@ -164,6 +171,41 @@ def test_an_edited_rule_goes_on_and_keeps_its_crm_event(web, make_rule) -> None:
 
     rule.refresh_from_db()
     assert (rule.crm_event, rule.linkedin_id, rule.is_paused) == ("deal_won", "104012", False)
+
+
+def test_a_form_that_was_opened_earlier_switches_nothing_on_again(web, make_rule) -> None:
+    rule = make_rule("deal_won", "104012", name="Purchase")
+    opened = hidden_values(web.get(page := reverse("rule_edit", args=[rule.pk])))
+    web.post(reverse("rule_active", args=[rule.pk]), {"active": "0"})
+
+    web.post(page, {**FIELDS, **opened, "name": "Won"})
+
+    rule.refresh_from_db()
+    assert (rule.name, rule.is_active) == ("Won", False)
+
+
+def test_what_two_admins_have_changed_at_once_is_not_overwritten_unseen(web, make_rule) -> None:
+    rule = make_rule("deal_won", "104012", name="Purchase")
+    opened = hidden_values(web.get(page := reverse("rule_edit", args=[rule.pk])))
+    web.post(page, {**FIELDS, **opened, "linkedin_id": "104013"})
+
+    refused = web.post(page, {**FIELDS, **opened, "linkedin_id": "104014"})
+    after_refusal = ConversionRule.objects.get().linkedin_id
+    web.post(page, {**FIELDS, **hidden_values(refused), "linkedin_id": "104014"})
+
+    assert "this was changed after you opened it" in refused.content.decode()
+    assert (after_refusal, ConversionRule.objects.get().linkedin_id) == ("104013", "104014")
+
+
+def test_a_look_at_how_often_a_rule_would_fire_loses_nothing_that_was_typed(web, make_rule) -> None:
+    rule = make_rule("deal_won", "104012", name="Purchase")
+    opened = hidden_values(web.get(page := reverse("rule_edit", args=[rule.pk])))
+
+    shown = web.post(page, {**FIELDS, **opened, "name": "Won", "preview": "1"})
+    web.post(page, {**FIELDS, **hidden_values(shown), "name": "Won"})
+
+    assert 'value="Won"' in shown.content.decode()
+    assert ConversionRule.objects.get().name == "Won"
 
 
 def test_a_rule_is_switched_off_and_on(web, make_rule) -> None:
