@@ -5,6 +5,7 @@ from typing import Any, Final
 from django import forms
 
 from crm.accounts.forms import CURRENCY_CHOICES, TIME_ZONE_CHOICES
+from crm.forms.changes import ChangesForm
 from crm.models import ApiKey, Company
 from crm.models.company import MAX_GRACE_SECONDS
 
@@ -19,7 +20,7 @@ GRACE_CHOICES: Final = (
 )
 
 
-class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
+class CompanyForm(ChangesForm):
     class Meta:
         model = Company
         fields = ("name", "currency", "time_zone", "requires_lost_reason")

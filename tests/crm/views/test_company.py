@@ -1,5 +1,7 @@
 """What an admin sees and changes about the company: name, people, API keys."""
 
+import re
+
 import pytest
 
 from crm.models import ApiKey
@@ -35,6 +37,21 @@ def test_a_company_without_name_or_with_an_unknown_currency_is_refused(client_as
     company.refresh_from_db()
     assert message in response.content.decode()
     assert (company.name, company.currency) == ("Northwind BV", "EUR")
+
+
+def test_a_page_that_was_opened_earlier_writes_only_what_was_changed_in_it(client_as, admin, company):
+    client = client_as(admin)
+    page = client.get("/company/").content.decode()
+    hidden = dict(re.findall(r'<input type="hidden" name="(initial-\w+)" value="([^"]*)"', page))
+    opened = {"name": "Northwind BV", "currency": "EUR", "time_zone": "UTC", **hidden}
+    client.post("/company/", {**opened, "currency": "USD", "requires_lost_reason": "on"})
+
+    client.post("/company/", {**opened, "name": "Southwind BV"})
+    refused = client.post("/company/", {**opened, "currency": "GBP"})
+
+    company.refresh_from_db()
+    assert (company.name, company.currency, company.requires_lost_reason) == ("Southwind BV", "USD", True)
+    assert "this was changed after you opened it" in refused.content.decode()
 
 
 def test_people_are_listed(client_as, admin, sales, company):
