@@ -6,6 +6,7 @@ import unicodedata
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+JOINERS: Final = "\u200c\u200d"
 _IS_HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -13,8 +14,12 @@ def normalise_email(address: str) -> str:
     """The address in the form that LinkedIn hashes: NFC, without white space (Unicode's included), in lower case.
 
     Dots and plus tags stay: LinkedIn documents lower case and no white space, and nothing else
-    (Microsoft Learn, "Conversions API schema").
+    (Microsoft Learn, "Conversions API schema"). Format characters such as a zero-width space go: no address has them,
+    they come along when one is copied, and the person's account at LinkedIn is without them. The two joiners stay,
+    because a domain may have them (RFC 5892, appendix A).
     """
+    if not address.isascii():
+        address = "".join(each for each in address if unicodedata.category(each) != "Cf" or each in JOINERS)
     return "".join(unicodedata.normalize("NFC", address).split()).lower()
 
 

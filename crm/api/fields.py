@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from crm.models import Company, Deal, Lead, LeadType
+from crm.models.addresses import without_formats
 from crm.models.picklist import FIRST_TYPE
 from crm.models.validators import MAX_ID
 
@@ -24,6 +25,9 @@ class Text(serializers.CharField):
 
 class EmailText(Text, serializers.EmailField):
     """An e-mail address."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(without_formats(data) if isinstance(data, str) else data)
 
 
 class Switch(serializers.BooleanField):

@@ -13,6 +13,7 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
 from crm.api.list_filters import filtered, list_filter
+from crm.forms.leads import AddressField as PersonAddressField
 from crm.forms.organisations import LONGEST_NAME
 from crm.models import Company, Deal, Lead, Membership, Pipeline, SavedView, Task
 from crm.models.addresses import NO_ADDRESS
@@ -30,7 +31,7 @@ class NotEmpty(forms.Field):
         return super().clean(value)
 
 
-class AddressField(NotEmpty, forms.EmailField):
+class AddressField(NotEmpty, PersonAddressField):
     default_error_messages = {"required": NO_ADDRESS, "invalid": NO_ADDRESS}
 
 

@@ -10,8 +10,16 @@ from crm.forms.custom_fields import WithCustomFields
 from crm.forms.organisations import OrganisationInput
 from crm.forms.picklists import Suggestions
 from crm.models import Company, FieldSubject, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType, User
+from crm.models.addresses import without_formats
 
 BACKGROUND: Final = "What is true of the person for good. What happens belongs in the history, as a note."
+
+
+class AddressField(forms.EmailField):
+    """The address of a person, as someone types or pastes it."""
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(without_formats(value) if isinstance(value, str) else value)
 
 
 class LeadForm(WithCustomFields):
@@ -35,6 +43,7 @@ class LeadForm(WithCustomFields):
             "share_with_ad_platforms",
             "notes",
         )
+        field_classes = {"email": AddressField}
         help_texts = {
             "email": "LinkedIn only ever receives a hash of it.",
             "source": "Where the lead came from.",

@@ -13,6 +13,7 @@ from django.core.validators import MaxLengthValidator
 from crm.importing.columns import NAMES
 from crm.importing.custom_columns import NO, YES, CellProblem, CellReader, custom_columns
 from crm.models import Company, Lead, LeadStatus, LeadType, RowProblem, Tag
+from crm.models.addresses import without_formats
 from crm.models.validators import is_seen
 
 TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
@@ -116,6 +117,8 @@ class TextReader:
     def __call__(self, cell: str) -> dict[str, str]:
         """The value by name of the field. Raises CellProblem."""
         value = cell if self._keeps_lines else " ".join(cell.split())
+        if self._name == "email":
+            value = without_formats(value)
         if len(value) > self._longest:
             raise CellProblem(RowProblem.TOO_LONG)
         try:

@@ -1,4 +1,7 @@
-"""The one normal form of an account's e-mail address. A lead's address is another thing: it stays as it was typed."""
+"""The one normal form of an account's e-mail address. A lead's address is another thing: it stays as it was typed.
+
+Only what nobody sees in it, and no address has, is left out when it is entered (`without_formats`).
+"""
 
 import unicodedata
 from typing import Any, Final
@@ -13,6 +16,18 @@ LONGEST_TYPED: Final = 320  # so that no work is done on a page of text
 NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 TOO_LONG: Final = f"Enter an e-mail address of at most {LONGEST} characters."
 ONLY_ASCII: Final = "Before the @, use only the letters a to z, digits and punctuation such as . - _ +."
+
+JOINERS: Final = "\u200c\u200d"  # a domain may have them
+
+
+def without_formats(address: str) -> str:
+    """The address without format characters, such as a zero-width space or the mark of a direction.
+
+    They come along when an address is copied. Nobody would see why it is not found, and not known to LinkedIn.
+    """
+    if address.isascii():
+        return address
+    return "".join(each for each in address if unicodedata.category(each) != "Cf" or each in JOINERS)
 
 
 def account_address(text: str) -> str:

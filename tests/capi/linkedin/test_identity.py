@@ -43,6 +43,17 @@ def test_white_space_of_every_kind_is_removed_everywhere(blank):
     assert email_sha256(f"{blank}test{blank}@example{blank}.com{blank}") == SHA256_OF_TEST
 
 
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u00ad", "\u2060", "\u202a", "\u202c", "\u200e"])
+def test_what_comes_along_unseen_when_an_address_is_copied_is_removed(unseen):
+    assert email_sha256(f"{unseen}test@exam{unseen}ple.com{unseen}") == SHA256_OF_TEST
+
+
+def test_a_joiner_that_a_domain_may_have_stays():
+    assert (
+        normalise_email("test@\u0646\u0627\u0645\u0647\u200c.example") == "test@\u0646\u0627\u0645\u0647\u200c.example"
+    )
+
+
 def test_dots_and_plus_tags_stay():
     assert normalise_email("Ada.Love+LinkedIn@Example.com") == "ada.love+linkedin@example.com"
 

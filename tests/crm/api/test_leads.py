@@ -116,6 +116,14 @@ def test_white_space_around_an_address_is_dropped_and_its_case_kept(client):
     assert Lead.objects.get().email == "Ada@Example.COM"
 
 
+def test_what_came_along_unseen_with_an_address_is_dropped_and_it_is_found(client):
+    client.post(URL, {"first_name": "Ada", "email": "\ufeffada@exam\u00adple.com\u200b"})
+
+    found = client.get(URL, {"email": "ada@example.com\u202c"}).json()["results"]
+
+    assert [lead["email"] for lead in found] == ["ada@example.com"]
+
+
 NAMELESS = {"first_name": ["Enter a first name or a last name."]}
 BAD_ADDRESS = {"email": ["Enter an e-mail address such as ada@example.com."]}
 NUL = ["Null characters are not allowed."]

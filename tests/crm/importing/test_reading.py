@@ -6,6 +6,7 @@ from crm.importing import reading
 from crm.importing.columns import Guess, guess_columns, looks_like_value
 from crm.importing.reading import read_table
 from crm.importing.spreadsheets import UnreadableFile
+from crm.importing.values import TextReader
 
 HEADER = "Vorname;Nachname;E-Mail\n"
 
@@ -87,6 +88,10 @@ def test_what_a_text_has_many_times_is_no_delimiter() -> None:
     table = read_table(b'first name,notes\nAda,"a|b\nc|d\ne|f\ng|h"\n')
 
     assert table.header == ["first name", "notes"]
+
+
+def test_an_address_is_read_without_what_came_along_unseen_when_it_was_copied() -> None:
+    assert TextReader("email")("\ufeffada@example.com\u200b") == {"email": "ada@example.com"}
 
 
 def test_a_long_text_is_no_address_and_is_not_tried_as_one() -> None:

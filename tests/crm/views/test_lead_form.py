@@ -32,6 +32,12 @@ def test_a_lead_is_added_with_its_crm_event_under_the_persons_name(client_as, sa
     assert (event.kind, event.lead, event.actor) == ("lead_created", lead, sales.user)
 
 
+def test_an_address_is_saved_without_what_came_along_unseen_when_it_was_copied(client_as, sales, company):
+    client_as(sales).post("/leads/new/", filled_in(company, email="\u202aada@example.com\u202c\u200b"))
+
+    assert Lead.objects.get().email == "ada@example.com"
+
+
 def test_the_form_begins_with_the_first_new_status_and_oneself_as_owner(client_as, sales, company):
     form = client_as(sales).get("/leads/new/").context["form"]
 
