@@ -8,6 +8,8 @@ const SHOWN_AT_MOST = 3;
 const toasts = document.getElementById("messages");
 
 function show(toast) {
+  // htmx would take care of its form only after 20 ms, on a busy machine later: an undo until then would load the page.
+  globalThis.htmx?.process(toast);
   toast.append(closeButton(toast));
   if (toast.dataset.seconds) toast.prepend(countdown());
   if (!toast.matches(".bad")) dismissLater(toast);

@@ -55,6 +55,13 @@ def undo(page: Page) -> None:
     expect(page.locator("#main")).to_be_focused()
 
 
+PRESS_AT_ONCE = """() => {
+  const press = () => document.querySelector("#messages .note:not(.bad) button:not(.close)")?.click();
+  new MutationObserver(() => queueMicrotask(press)).observe(document.getElementById("messages"), { childList: true });
+  window.isSamePage = true;
+}"""
+
+
 def choose_in_the_list(page: Page) -> None:
     page.goto(page.server_url + "/leads/")
     page.get_by_label("Status of Ada").select_option("Qualified")
@@ -87,6 +94,17 @@ def test_a_status_that_is_undone_is_never_received(
 
     assert set(Lead.objects.values_list("status__name", flat=True)) == {"New"}
     assert sent_after_grace(company, sandbox) == 0
+
+
+def test_an_undo_that_is_pressed_as_soon_as_it_is_there_leaves_the_page_and_its_focus(page: Page, leads) -> None:
+    page.goto(page.server_url + "/leads/")
+    page.evaluate(PRESS_AT_ONCE)
+
+    page.get_by_label("Status of Ada").select_option("Qualified")
+
+    expect(page.locator("#messages")).to_contain_text("Undone:")
+    expect(page.locator("#main")).to_be_focused()
+    assert page.evaluate("window.isSamePage")
 
 
 def test_a_card_that_was_dragged_to_won_goes_back(page: Page, deal, company, sandbox) -> None:
