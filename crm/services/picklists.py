@@ -4,7 +4,7 @@ None of it fires or stops an event: only the meaning of a status or stage decide
 entry gets one of the same meaning (docs/decisions/lists-of-a-company.md).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -106,7 +106,8 @@ def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
     return entry
 
 
-def change_entry(*, entry: PicklistEntry, fields: Iterable[str]) -> None:
+@tried_again
+def change_entry(*, entry: PicklistEntry, fields: Collection[str]) -> None:
     """Save these fields of an entry. A source that is renamed is renamed on its leads, too.
 
     Raises ValidationError for the meaning of a status or stage: a lead that gets it at this moment would have an event

@@ -387,9 +387,20 @@ def test_each_change_is_in_the_audit_log(company: Company) -> None:
     assert {entry.details["kind"] for entry in entries} == {"tags"}
 
 
+def delete(fair: LeadSource, website: LeadSource) -> None:
+    delete_entry(entry=fair, move_to=website)
+
+
+def rename(fair: LeadSource, website: LeadSource) -> None:
+    website.delete()
+    fair.name = website.name
+    change_entry(entry=fair, fields=["name"])
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_deletion_that_the_database_has_ended_for_another_transaction_is_tried_once_more(
-    company: Company, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", [delete, rename])
+def test_a_change_that_the_database_has_ended_for_another_transaction_is_tried_once_more(
+    change: Callable[..., None], company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fair, website = (LeadSource.objects.create(company=company, name=name) for name in ("A fair", "A website"))
     make_lead(company, source=fair.name)
@@ -405,7 +416,8 @@ def test_a_deletion_that_the_database_has_ended_for_another_transaction_is_tried
 
     monkeypatch.setattr(picklists, "_rewrite", ended_once)
 
-    assert delete_entry(entry=fair, move_to=website) == 1
+    change(fair, website)
+
     assert Lead.objects.get().source == website.name
-    assert not LeadSource.objects.filter(pk=fair.pk).exists()
+    assert not LeadSource.objects.filter(name="A fair").exists()
     assert AuditEntry.objects.filter(action="steps_changed").count() == 1
