@@ -8,7 +8,7 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from capi.delivery import cancellation, deal_people, merges, planning
-from capi.delivery.recall import recall_on_commit
+from capi.delivery.recall import recall_on_commit, recall_unsent
 from capi.delivery.wakeup import wake_on_commit
 from capi.linkedin import failpoints
 from capi.models.choices import State
@@ -19,6 +19,7 @@ from crm.signals import (
     AlreadyTold,
     company_closed,
     company_reopened,
+    crm_event_values_changing,
     crm_events_recorded,
     crm_events_taken_back,
     deal_lead_changed,
@@ -46,6 +47,12 @@ def take_back_conversions(
     counts = Counter((event.rule.get_crm_event_display(), event.state) for event in told.select_related("rule"))
     sentences = [already_told(name, State(state), count) for (name, state), count in sorted(counts.items())]
     return AlreadyTold(sentences, counts.total()) if sentences else None
+
+
+@receiver(crm_event_values_changing)
+def recall_values(company_ids: Collection[int], **kwargs: Any) -> None:
+    """Have every request that begins from now on wait for the new values."""
+    recall_unsent(company_ids)
 
 
 @receiver(lead_contact_changed)

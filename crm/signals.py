@@ -4,6 +4,8 @@
 for those of `history_only`: nothing may follow from them.
 `crm_events_taken_back(sender, company_ids, crm_event_ids)`: CRM events that were undone, or set back before their
 release. Receivers stop what has not gone out, and return an `AlreadyTold` for what has, or None.
+`crm_event_values_changing(sender, company_ids)`: the amount or currency of CRM events of these companies is about to be
+corrected before their release. Receivers see to it that nothing that begins later has the former one.
 `lead_contact_changed(sender, lead_ids)`: leads whose e-mail address or `share_with_ad_platforms` changed.
 `lead_erased(sender, company_id, lead_ids)`: people being erased. Receivers also delete what they have stored about
 them, and return only when nothing is still using it.
@@ -36,6 +38,7 @@ class AlreadyTold:
 
 crm_events_recorded = Signal()
 crm_events_taken_back = Signal()
+crm_event_values_changing = Signal()
 lead_contact_changed = Signal()
 lead_erased = Signal()
 leads_merged = Signal()

@@ -18,7 +18,13 @@ from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.people import ApiKey, User
 from crm.models.recorder_sql import insert
 from crm.models.snapshots import RowSnapshot, prepared_statements
-from crm.signals import AlreadyTold, crm_events_recorded, crm_events_taken_back, lead_contact_changed
+from crm.signals import (
+    AlreadyTold,
+    crm_event_values_changing,
+    crm_events_recorded,
+    crm_events_taken_back,
+    lead_contact_changed,
+)
 
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
@@ -105,12 +111,13 @@ def record(
     """Write what differs between the two snapshots, as `Change`s and `CrmEvent`s, and send the signals.
 
     `known` lists events (kind, lead id, deal id) that are already recorded. CRM events that are no longer true and not
-    yet released are taken back first. Raises ValidationError if a row refers to another company's status, stage or
+    yet released are taken back first, and those that have another amount now get it. Raises ValidationError if a row refers to another company's status, stage or
     lead.
     """
     _refuse_foreign_rows(model, after)
     both = {pk: (before[pk], now) for pk, now in after.items() if pk in before}
     _take_back_what_was_left(model, both.values(), using)
+    _correct_values(model, both.values(), using)
     origin = _origin.get()
     events = [
         _event(kind, now, origin)
@@ -197,6 +204,22 @@ def _take_back_what_was_left(
         told = take_back(unreleased.filter(taken_back_at=None), sender=model)
         if _origin.get().action is not None:  # `SYSTEM` is shared by all, and has nobody to tell
             told_all_the_same().extend(told)
+
+
+def _correct_values(model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, RowSnapshot]], using: str) -> None:
+    """Give the unreleased events of deals whose amount or currency has changed the new one: the old may be a slip."""
+    changed = {now.deal_id: now for was, now in both if (was.amount, was.currency) != (now.amount, now.currency)}
+    if not changed:
+        return
+    unreleased = CrmEvent._base_manager.using(using).filter(
+        deal__in=list(changed), release_at__gt=Now(), taken_back_at=None
+    )
+    found = list(unreleased.values_list("company", "deal").distinct())
+    if found:
+        crm_event_values_changing.send(sender=model, company_ids={company for company, _ in found})
+    for _, deal_id in found:  # what has been released meanwhile stays as it may have been sent
+        now = changed[deal_id]
+        unreleased.filter(deal=deal_id).update(amount=now.amount, currency=now.currency)
 
 
 def _of_leads(rows: Iterable[RowSnapshot]) -> Q:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from capi.delivery import cancellation, planning, retries
-from capi.models import ConversionEvent
+from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason, State
 from capi.models.lookups import IdList
 from crm.models import Change, Company, CrmEvent, Deal, Lead, LeadStatus, Stage
@@ -160,6 +161,46 @@ def test_a_stage_that_is_left_for_another_within_the_grace_period_is_taken_back_
 
     assert log("deal_won") == [TAKEN_BACK]
     assert log("deal_lost") == [QUEUED]
+
+
+def values(kind: str) -> list[tuple[str, str]]:
+    return [(str(each.amount), each.currency) for each in CrmEvent.objects.filter(kind=kind).order_by("pk")]
+
+
+@pytest.mark.parametrize("by_form", [True, False])
+def test_an_amount_that_is_corrected_within_the_grace_period_is_the_one_that_is_sent(
+    by_form: bool, patient, rules, person
+) -> None:
+    with person():
+        deal = make_deal(make_lead(patient), amount="90000.00", currency="EUR")
+        move(deal, "Won")
+    recalls = Connection.objects.get().recalls
+
+    with person():
+        if by_form:
+            deal.amount, deal.currency = Decimal("900.00"), "USD"
+            deal.save()
+        else:
+            Deal.objects.filter(pk=deal.pk).update(amount="900.00", currency="USD")
+
+    assert values("deal_created") == values("deal_won") == [("900.00", "USD")]
+    assert Connection.objects.get().recalls > recalls  # a batch that is being read is read again
+
+
+def test_an_amount_that_is_changed_later_or_of_another_deal_changes_no_event(patient, rules, person) -> None:
+    with person():
+        lead = make_lead(patient)
+        move(early := make_deal(lead, amount="90000.00"), "Won")
+    end_grace()
+    with person():
+        move(other := make_deal(lead, amount="5.00"), "Won")
+        move(other, "Discovery")
+        move(make_deal(lead, amount="7.00"), "Won")
+
+    with person():
+        Deal.objects.filter(pk__in=[early.pk, other.pk]).update(amount="900.00")
+
+    assert values("deal_won") == [("90000.00", "EUR"), ("5.00", "EUR"), ("7.00", "EUR")]
 
 
 def test_what_is_set_back_after_the_grace_period_stays(patient, rules, person) -> None:
