@@ -110,9 +110,9 @@ def record(
 ) -> None:
     """Write what differs between the two snapshots, as `Change`s and `CrmEvent`s, and send the signals.
 
-    `known` lists events (kind, lead id, deal id) that are already recorded. CRM events that are no longer true and not
-    yet released are taken back first, and those that have another amount now get it. Raises ValidationError if a row refers to another company's status, stage or
-    lead.
+    `known` lists events (kind, lead id, deal id) that are already recorded. Of CRM events that are not yet released,
+    those that are no longer true are taken back first, and those about a deal get its amount. Raises ValidationError if
+    a row refers to another company's status, stage or lead.
     """
     _refuse_foreign_rows(model, after)
     both = {pk: (before[pk], now) for pk, now in after.items() if pk in before}
