@@ -89,8 +89,23 @@ class StrictSerializer(serializers.ModelSerializer[M]):
     def validate(self, attrs: Any) -> Any:
         candidate = self._candidate(attrs)
         with model_errors_answered():
-            candidate.clean()
+            try:
+                candidate.clean()
+            except ModelError as error:
+                if not self._was_so_before(error, attrs):
+                    raise
         return attrs
+
+    def _was_so_before(self, error: ModelError, attrs: Mapping[str, Any]) -> bool:
+        """True if only fields that are not given are wrong, and as they are stored: from before it was refused."""
+        names = error.message_dict.keys()
+        if not isinstance(self.instance, Model) or names & attrs.keys():
+            return False
+        try:
+            copy(self.instance).clean()
+        except ModelError as earlier:
+            return earlier.message_dict.keys() == names
+        return False
 
     def _candidate(self, attrs: Mapping[str, Any]) -> M:
         """A copy of the row with the new values."""

@@ -217,10 +217,10 @@ class Lead(Tracked):
     def clean(self) -> None:
         """Raise ValidationError if the lead has no name that can be seen, or another company's status."""
         super().clean()
-        if not is_seen(self.first_name + self.last_name):
-            raise ValidationError({"first_name": "Enter a first name or a last name."})
         if self.status_id and self.company_id and self.status.company_id != self.company_id:
             raise ValidationError({"status": "Choose one of your company's statuses."})
+        if not is_seen(self.first_name + self.last_name):  # last, as in `Deal.clean`
+            raise ValidationError({"first_name": "Enter a first name or a last name."})
 
 
 class LeadSearch(models.Model):

@@ -80,9 +80,9 @@ class SavedView(models.Model):
     def clean(self) -> None:
         """Raise ValidationError for a view of nobody's own, or a name that can't be seen."""
         super().clean()
-        check_seen(name=self.name)
         if self.owner_id is None and not self.is_shared:
             raise ValidationError({"is_shared": NOBODYS})
+        check_seen(name=self.name)  # last, as in `Deal.clean`
 
     def stays_shared_for(self, caller: Membership | ApiKey) -> bool:
         """True if it is shared and someone else's: made private, the caller would not see it any more."""

@@ -139,7 +139,6 @@ class Task(models.Model):
         And for a title that can't be seen.
         """
         super().clean()
-        check_seen(title=self.title)
         if self.lead_id and self.deal_id:
             raise ValidationError({"deal": "Choose a lead or a deal, not both."})
         if self.lead and self.lead.company_id != self.company_id:
@@ -148,6 +147,7 @@ class Task(models.Model):
             raise ValidationError({"deal": "Choose one of your company's deals."})
         if self.due_on and not FIRST_YEAR <= self.due_on.year <= LAST_YEAR:
             raise ValidationError({"due_on": f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}."})
+        check_seen(title=self.title)  # last, as in `Deal.clean`
 
 
 def next_monday(today: date) -> date:

@@ -265,3 +265,13 @@ def test_a_note_about_an_erased_person_is_refused(client, ada):
 
     assert answer.status_code == 409
     assert Deal.objects.get().outcome_note == ""
+
+
+def test_a_title_that_was_stored_before_it_was_refused_is_in_nobodys_way_but_the_rest_is_checked(company, client):
+    deal = make_deal(make_lead(company), title="\u2060")
+    bodies = [{"amount": "5.00"}, {"expected_close": "1999-01-01"}, {"title": "\u200b"}]
+
+    answers = [client.patch(f"{URL}{deal.pk}/", body) for body in bodies]
+
+    assert [answer.status_code for answer in answers] == [200, 400, 400]
+    assert list(answers[1].json()) == ["expected_close"]

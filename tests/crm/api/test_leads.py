@@ -124,6 +124,15 @@ def test_what_came_along_unseen_with_an_address_is_dropped_and_it_is_found(clien
     assert [lead["email"] for lead in found] == ["ada@example.com"]
 
 
+def test_a_name_that_was_stored_before_it_was_refused_is_in_nobodys_way(company, client):
+    lead = make_lead(company, first_name="\u2060", last_name="")
+
+    answers = [client.patch(f"{URL}{lead.pk}/", body) for body in ({"phone": "1"}, {"first_name": "\u200b"})]
+
+    assert [answer.status_code for answer in answers] == [200, 400]
+    assert Lead.objects.get().phone == "1"
+
+
 NAMELESS = {"first_name": ["Enter a first name or a last name."]}
 BAD_ADDRESS = {"email": ["Enter an e-mail address such as ada@example.com."]}
 NUL = ["Null characters are not allowed."]
