@@ -70,6 +70,13 @@ def test_a_made_up_cursor_is_answered_with_404(company, client, position):
     assert answer.json() == {"detail": "Invalid cursor"}
 
 
+@pytest.mark.parametrize("cursor", ["!!", "\0", "%", "cD0", base64.b64encode(b"o=1").decode()])
+def test_a_garbled_cursor_is_not_the_first_page_again(company, client, cursor):
+    make_leads(company, 1)
+
+    assert client.get(URL, {"cursor": cursor}).status_code == 404
+
+
 def test_a_cursor_shows_no_row_of_the_neighbours(company, other_company, client):
     make_leads(other_company, 3)
     [own] = make_leads(company, 1)
