@@ -21,7 +21,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
-from crm.accounts.bodies import LONGEST_UPLOAD, UPLOAD_PATHS
+from crm.accounts.bodies import MAX_BODY_BYTES, MAX_UPLOAD_BODY_BYTES, UPLOAD_PATHS
 
 # Deadlines in seconds. The fault tests set them to small values.
 HEAD_SECONDS: float = 10  # from the first byte to the end of the head; for a new connection, from its start
@@ -37,7 +37,6 @@ IDLE_AT_STOP_SECONDS: Final = 1.0
 ARRIVING_AT_STOP_SECONDS: Final = 5.0
 
 LARGEST_HEAD: Final = 32 * 1024
-LARGEST_BODY: Final = 2 * 1024 * 1024  # views allow less: crm/accounts/bodies.py
 IN_MEMORY: Final = 64 * 1024  # of a body; the rest is in a temporary file
 # A response of up to this size frees its thread at once, however slowly it is read. The largest page has 0.2 MB.
 UNREAD_IN_MEMORY: Final = 256 * 1024
@@ -48,12 +47,12 @@ UNREAD: Final = 1024 * 1024
 def with_room_for_files(adjustments: Adjustments) -> Adjustments:
     """Return the same adjustments, with a limit for the body that files keep."""
     larger = copy.copy(adjustments)
-    larger.max_request_body_size = LONGEST_UPLOAD + 1
+    larger.max_request_body_size = MAX_UPLOAD_BODY_BYTES + 1
     return larger
 
 
 class RequestParser(HTTPRequestParser):
-    """A request as it arrives. Only UPLOAD_PATHS accept more than `LARGEST_BODY`."""
+    """A request as it arrives. Only UPLOAD_PATHS accept more than `MAX_BODY_BYTES`."""
 
     adj: Adjustments
     _is_upload = False
@@ -218,7 +217,7 @@ class WebWorker(Worker):
             connection_limit=self.cfg.worker_connections,
             cleanup_interval=1,
             max_request_header_size=LARGEST_HEAD,
-            max_request_body_size=LARGEST_BODY + 1,
+            max_request_body_size=MAX_BODY_BYTES + 1,
             inbuf_overflow=IN_MEMORY,
             outbuf_overflow=UNREAD_IN_MEMORY,
             outbuf_high_watermark=UNREAD,

@@ -10,11 +10,11 @@ from django.http import HttpRequest
 V = TypeVar("V", bound=Callable[..., Any])
 
 KB: Final = 1024
-SHORT: Final = 256 * KB
-LONGEST: Final = 2 * KB * KB  # leadmachine/web_worker.py lets no more in, except to UPLOAD_PATHS
-AROUND: Final = 64 * KB  # what a form sends besides its files
-LONGEST_IMPORT: Final = 20 * KB * KB + AROUND
-LONGEST_UPLOAD: Final = 25 * KB * KB + AROUND
+DEFAULT_BODY_BYTES: Final = 256 * KB
+MAX_BODY_BYTES: Final = 2 * KB * KB  # leadmachine/web_worker.py lets no more in, except to UPLOAD_PATHS
+FORM_OVERHEAD_BYTES: Final = 64 * KB  # what a form sends besides its files
+MAX_IMPORT_BODY_BYTES: Final = 20 * KB * KB + FORM_OVERHEAD_BYTES
+MAX_UPLOAD_BODY_BYTES: Final = 25 * KB * KB + FORM_OVERHEAD_BYTES
 # The proxy has the same: deploy/caddy/Caddyfile.
 UPLOAD_PATHS: Final = re.compile(r"/(leads/import|(leads|deals|notes)/[0-9]+/files|api/v1/(files|imports))/")
 
@@ -23,29 +23,29 @@ UPLOAD_PATHS: Final = re.compile(r"/(leads/import|(leads|deals|notes)/[0-9]+/fil
 class BodyRule:
     """`at_most` is in bytes. With `files`, the parts of a form may be files. What is not `read` may be of any kind."""
 
-    at_most: int = SHORT
+    at_most: int = DEFAULT_BODY_BYTES
     files: bool = False
     read: bool = True
 
 
 def takes_long_body(view: V) -> V:
     """Decorate a view, or the method of a viewset, whose body may have 2 MB."""
-    return _with(view, BodyRule(LONGEST))
+    return _with(view, BodyRule(MAX_BODY_BYTES))
 
 
 def takes_files(view: V) -> V:
     """Decorate the only views that files may be sent to, 2 MB in all. Everywhere else a file is a 400."""
-    return _with(view, BodyRule(LONGEST, files=True))
+    return _with(view, BodyRule(MAX_BODY_BYTES, files=True))
 
 
 def takes_import(view: V) -> V:
     """Decorate the view that takes a list of leads, of 20 MB. It has to be at one of UPLOAD_PATHS."""
-    return _with(view, BodyRule(LONGEST_IMPORT, files=True))
+    return _with(view, BodyRule(MAX_IMPORT_BODY_BYTES, files=True))
 
 
 def takes_uploads(view: V) -> V:
     """Decorate a view at one of UPLOAD_PATHS that takes files to keep, 25 MB in all."""
-    return _with(view, BodyRule(LONGEST_UPLOAD, files=True))
+    return _with(view, BodyRule(MAX_UPLOAD_BODY_BYTES, files=True))
 
 
 def rule_of(view: Callable[..., Any], request: HttpRequest) -> BodyRule:

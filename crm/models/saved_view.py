@@ -1,13 +1,14 @@
 """Saved views: filters, sorting and columns of the leads list under a name."""
 
 from typing import ClassVar, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.urls import reverse
 
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
@@ -61,6 +62,10 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return without_bidi_controls(self.name)
+
+    def get_absolute_url(self) -> str:
+        """The list with the filters and the sorting of the view, which the page names by `?view=`."""
+        return f"{reverse('leads')}?{urlencode([*parse_qsl(self.query), ('view', str(self.pk))])}"
 
     @property
     def filters(self) -> dict[str, str]:

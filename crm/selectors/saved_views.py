@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from django.urls import reverse
+
 from crm.models import Membership, SavedView
 from crm.models.roles import Action
 
 
 @dataclass(frozen=True)
 class Tab:
-    """A tab, with the query string that it leads to. `view` is None for those that everyone has."""
+    """A tab, with the address that it leads to. `view` is None for those that everyone has."""
 
     label: str
-    query: str
+    url: str
     is_current: bool
     view: SavedView | None = None
 
@@ -36,14 +38,16 @@ def tabs_of(membership: Membership, shown: Mapping[str, str], view_id: str) -> T
     views = list(SavedView.objects.visible_to(membership))
     current = next((view for view in views if str(view.pk) == view_id), None)
     query = urlencode(shown)
-    tabs = [Tab(label, address, current is None and query == address) for label, address in _for_everyone(membership)]
-    for view in views:
-        tabs.append(Tab(str(view), f"{view.query}&view={view.pk}".lstrip("&"), view == current, view))
+    tabs = [
+        Tab(label, f"{reverse('leads')}?{filters}".rstrip("?"), current is None and query == filters)
+        for label, filters in _for_everyone(membership)
+    ]
+    tabs += [Tab(str(view), view.get_absolute_url(), view == current, view) for view in views]
     may_change = current is not None and current.may_be_changed_by(membership)
     return Tabs(tabs, current, may_change, is_changed=current is not None and current.query != query)
 
 
 def _for_everyone(membership: Membership) -> list[tuple[str, str]]:
-    """The tabs that need not be saved. Those who may not edit leads own none."""
+    """The tabs that need not be saved, with their filters. Members who may not edit leads own none."""
     mine = [("My leads", urlencode({"owner": membership.user_id}))] if membership.may(Action.EDIT_LEADS) else []
     return [*mine, ("All leads", "")]

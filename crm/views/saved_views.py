@@ -1,7 +1,6 @@
 """Saved views of the leads list, and its columns."""
 
 from collections.abc import Collection
-from urllib.parse import parse_qsl, urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -24,6 +23,7 @@ from crm.services.saved_views import (
     query_of,
     save_view,
 )
+from crm.views.filtering import list_address
 from crm.views.leads import filtered_leads
 from crm.views.shell import back_to
 
@@ -40,8 +40,8 @@ def saved_view_new(request: MemberRequest) -> HttpResponse:
     view = SavedView(company=membership.company, owner=request.user, query=query, columns=columns)
     form = SavedViewForm(request.POST or None, instance=view, membership=membership)
     if form.is_valid() and _is_saved(form):
-        return redirect(_address(view))
-    return render(request, "crm/saved_views/form.html", {"form": form, "cancel_url": _list(view.query)})
+        return redirect(view)
+    return render(request, "crm/saved_views/form.html", {"form": form, "cancel_url": list_address("leads", view.query)})
 
 
 @member(Action.EDIT_LEADS)
@@ -50,8 +50,9 @@ def saved_view_edit(request: MemberRequest, pk: int) -> HttpResponse:
     view = _changeable(request, pk)
     form = SavedViewForm(request.POST or None, instance=view, membership=request.membership)
     if form.is_valid() and _is_saved(form, fields=form.changed_data):
-        return redirect(_address(view))
-    return render(request, "crm/saved_views/form.html", {"form": form, "view": view, "cancel_url": _address(view)})
+        return redirect(view)
+    context = {"form": form, "view": view, "cancel_url": view.get_absolute_url()}
+    return render(request, "crm/saved_views/form.html", context)
 
 
 @require_POST
@@ -65,7 +66,7 @@ def saved_view_update(request: MemberRequest, pk: int) -> HttpResponse:
     except ViewRefused as refusal:
         return _refused(request, refusal)
     messages.success(request, f"{view} now has these filters.")
-    return redirect(_address(view))
+    return redirect(view)
 
 
 @member(Action.EDIT_LEADS)
@@ -76,7 +77,7 @@ def saved_view_delete(request: MemberRequest, pk: int) -> HttpResponse:
         delete_view(view=view)
         messages.success(request, f"The view {view} was deleted.")
         return redirect("leads")
-    return render(request, "crm/saved_views/delete.html", {"view": view, "cancel_url": _address(view)})
+    return render(request, "crm/saved_views/delete.html", {"view": view, "cancel_url": view.get_absolute_url()})
 
 
 @require_POST
@@ -122,7 +123,7 @@ def shown_in(request: MemberRequest) -> str:
 def _refused(request: MemberRequest, refusal: ViewRefused) -> HttpResponse:
     """Back to the list with these filters, which says why they were not saved."""
     messages.error(request, str(refusal))
-    return redirect(_list(request.GET.urlencode()))
+    return redirect(list_address("leads", request.GET.urlencode()))
 
 
 def _changeable(request: MemberRequest, pk: int | str) -> SavedView:
@@ -131,11 +132,3 @@ def _changeable(request: MemberRequest, pk: int | str) -> SavedView:
     if not view.may_be_changed_by(request.membership):
         raise Http404
     return view
-
-
-def _address(view: SavedView) -> str:
-    return _list(urlencode([*parse_qsl(view.query), ("view", str(view.pk))]))
-
-
-def _list(query: str) -> str:
-    return f"{reverse('leads')}?{query}" if query else reverse("leads")

@@ -12,7 +12,7 @@ import yaml
 from django.conf import settings as product
 
 from capi.delivery import recall, shutdown
-from crm.accounts.bodies import LONGEST_UPLOAD, UPLOAD_PATHS
+from crm.accounts.bodies import MAX_UPLOAD_BODY_BYTES, UPLOAD_PATHS
 from leadmachine import gunicorn, web_worker
 from leadmachine.production_checks import broker_password
 
@@ -36,7 +36,7 @@ def test_the_proxy_lets_files_through_to_the_same_addresses_as_the_web_server() 
     caddyfile = (product.BASE_DIR / "deploy" / "caddy" / "Caddyfile").read_text()
 
     assert caddyfile.count(f"path_regexp ^{UPLOAD_PATHS.pattern}$") == 2
-    assert LONGEST_UPLOAD <= 26 * 2**20
+    assert MAX_UPLOAD_BODY_BYTES <= 26 * 2**20
     assert web_worker.UPLOAD_SECONDS == 300
 
 

@@ -12,7 +12,7 @@ import pytest
 from waitress import wasyncore
 from waitress.task import ThreadedTaskDispatcher
 
-from crm.accounts.bodies import LONGEST_UPLOAD
+from crm.accounts.bodies import MAX_UPLOAD_BODY_BYTES
 from leadmachine import web_worker
 from leadmachine.web_worker import (
     BODY_SECONDS,
@@ -265,7 +265,7 @@ def test_a_head_that_is_too_long_and_a_body_that_is_too_large_are_refused_before
     web.turn_until(lambda: not web.server.active_channels)
     assert long.recv(12)[9:] == b"431"
 
-    large = web.connect(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (web_worker.LARGEST_BODY + 1))
+    large = web.connect(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (web_worker.MAX_BODY_BYTES + 1))
     web.turn_until(lambda: not web.server.active_channels)
     assert large.recv(12)[9:] == b"413"
     assert web.served == []
@@ -285,10 +285,10 @@ def test_a_head_that_is_too_long_and_a_body_that_is_too_large_are_refused_before
 def test_a_file_may_be_larger_and_slower_than_any_other_body(web, path) -> None:
     head = b"POST %s%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
 
-    web.connect(head % (path, b"?x=1", LONGEST_UPLOAD))
+    web.connect(head % (path, b"?x=1", MAX_UPLOAD_BODY_BYTES))
     web.turn_until(lambda: web.server.active_channels and web.channel.request is not None)
     assert not web.after(UPLOAD_SECONDS + 1)
-    for more, size in ((b"1/", LONGEST_UPLOAD), (b"", LONGEST_UPLOAD + 1), (b"", 3 * 2**30)):
+    for more, size in ((b"1/", MAX_UPLOAD_BODY_BYTES), (b"", MAX_UPLOAD_BODY_BYTES + 1), (b"", 3 * 2**30)):
         refused = web.connect(head % (path, more, size))
         web.turn_until(lambda: not web.server.active_channels)
         assert refused.recv(12)[9:] == b"413"

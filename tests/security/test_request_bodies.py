@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import Client
 from django.urls import path
 
-from crm.accounts.bodies import LONGEST, LONGEST_IMPORT, SHORT, takes_files, takes_long_body
+from crm.accounts.bodies import DEFAULT_BODY_BYTES, MAX_BODY_BYTES, MAX_IMPORT_BODY_BYTES, takes_files, takes_long_body
 from crm.models import Lead
 from leadmachine import urls as product
 from leadmachine.request_bodies import DISK_FULL
@@ -66,7 +66,7 @@ def test_a_stranger_who_sends_400_mb_is_refused_unread(strict, address) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("size", [LONGEST_IMPORT + 1, 3 * 2**30], ids=["20 MB", "3 GB"])
+@pytest.mark.parametrize("size", [MAX_IMPORT_BODY_BYTES + 1, 3 * 2**30], ids=["20 MB", "3 GB"])
 def test_a_list_of_leads_that_is_too_long_is_refused_unread(client_as, sales, size) -> None:
     kind = "multipart/form-data; boundary=x"
 
@@ -82,7 +82,10 @@ def test_whose_session_has_ended_is_refused_too(client_as, sales) -> None:
     client.session.flush()
 
     answer = unread(
-        client, "/leads/new/", CONTENT_LENGTH=str(SHORT + 1), CONTENT_TYPE="multipart/form-data; boundary=x"
+        client,
+        "/leads/new/",
+        CONTENT_LENGTH=str(DEFAULT_BODY_BYTES + 1),
+        CONTENT_TYPE="multipart/form-data; boundary=x",
     )
 
     assert answer.status_code == 413
@@ -148,7 +151,9 @@ def test_too_many_fields_are_a_page_that_names_no_setting(client_as, sales, sett
 
 @pytest.mark.urls(__name__)
 @pytest.mark.parametrize(
-    ("size", "status"), [(300_000, 200), (LONGEST - 1000, 200), (LONGEST, 413)], ids=["small", "largest", "too large"]
+    ("size", "status"),
+    [(300_000, 200), (MAX_BODY_BYTES - 1000, 200), (MAX_BODY_BYTES, 413)],
+    ids=["small", "largest", "too large"],
 )
 def test_a_view_that_takes_files_says_so_in_one_line(client, size, status) -> None:
     answer = client.post("/file/", {"leads": SimpleUploadedFile("leads.csv", b"x" * size)})
@@ -159,7 +164,7 @@ def test_a_view_that_takes_files_says_so_in_one_line(client, size, status) -> No
 
 @pytest.mark.urls(__name__)
 def test_a_view_that_takes_much_text_takes_no_file(client) -> None:
-    assert client.post("/bulk/", {"text": "x" * 2 * SHORT}).content == str(2 * SHORT).encode()
+    assert client.post("/bulk/", {"text": "x" * 2 * DEFAULT_BODY_BYTES}).content == str(2 * DEFAULT_BODY_BYTES).encode()
     assert client.post("/bulk/", {"text": SimpleUploadedFile("leads.csv", b"x")}).status_code == 400
 
 
@@ -167,7 +172,7 @@ def test_a_view_that_takes_much_text_takes_no_file(client) -> None:
 
 
 def test_the_api_refuses_more_than_256_kb_unread(company) -> None:
-    headers = {"CONTENT_LENGTH": str(SHORT + 1), "CONTENT_TYPE": "application/json"}
+    headers = {"CONTENT_LENGTH": str(DEFAULT_BODY_BYTES + 1), "CONTENT_TYPE": "application/json"}
 
     answer = unread(caller(company), URL, **headers)
 
