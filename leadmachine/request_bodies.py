@@ -71,7 +71,7 @@ class SpooledFiles(TemporaryFileUploadHandler):
 
 
 class NoFiles(FileUploadHandler):
-    """Refuses each file before it is written (400). The handler of views that are not decorated with `takes_files`."""
+    """Refuses each file before it is written (400). The handler of all views but those that take files."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         raise MultiPartParserError("No files can be sent here.")

@@ -1,10 +1,9 @@
 """Conversion events: one row for each CRM event and rule."""
 
 import uuid
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from datetime import datetime
+from typing import ClassVar, Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -134,8 +133,3 @@ class ConversionEvent(models.Model):
         if self.pk is None or not is_new or self.next_attempt_at is None:
             return 0.0
         return max(0.0, (self.next_attempt_at - now).total_seconds())
-
-    @property
-    def expires_at(self) -> Any:
-        """When LinkedIn stops accepting the event: 90 days after it happened."""
-        return self.happened_at + timedelta(days=settings.EVENT_MAX_AGE_DAYS)

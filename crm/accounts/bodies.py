@@ -1,4 +1,4 @@
-"""What the body of a request may be: a short form or short JSON, unless its view says otherwise in one line."""
+"""What the body of a request may be: a short form or short JSON, unless the view is decorated as taking files."""
 
 import re
 from collections.abc import Callable
@@ -11,11 +11,10 @@ V = TypeVar("V", bound=Callable[..., Any])
 
 KB: Final = 1024
 DEFAULT_BODY_BYTES: Final = 256 * KB
-MAX_BODY_BYTES: Final = 2 * KB * KB  # leadmachine/web_worker.py lets no more in, except to UPLOAD_PATHS
 FORM_OVERHEAD_BYTES: Final = 64 * KB  # what a form sends besides its files
 MAX_IMPORT_BODY_BYTES: Final = 20 * KB * KB + FORM_OVERHEAD_BYTES
 MAX_UPLOAD_BODY_BYTES: Final = 25 * KB * KB + FORM_OVERHEAD_BYTES
-# The proxy has the same: deploy/caddy/Caddyfile.
+# Where leadmachine/web_worker.py lets long bodies in. The proxy has the same: deploy/caddy/Caddyfile.
 UPLOAD_PATHS: Final = re.compile(r"/(leads/import|(leads|deals|notes)/[0-9]+/files|api/v1/(files|imports))/")
 
 
@@ -28,23 +27,13 @@ class BodyRule:
     read: bool = True
 
 
-def takes_long_body(view: V) -> V:
-    """Decorate a view, or the method of a viewset, whose body may have 2 MB."""
-    return _with(view, BodyRule(MAX_BODY_BYTES))
-
-
-def takes_files(view: V) -> V:
-    """Decorate the only views that files may be sent to, 2 MB in all. Everywhere else a file is a 400."""
-    return _with(view, BodyRule(MAX_BODY_BYTES, files=True))
-
-
 def takes_import(view: V) -> V:
-    """Decorate the view that takes a list of leads, of 20 MB. It has to be at one of UPLOAD_PATHS."""
+    """Decorate a view, or the method of a viewset, that takes a list of leads, of 20 MB, at one of UPLOAD_PATHS."""
     return _with(view, BodyRule(MAX_IMPORT_BODY_BYTES, files=True))
 
 
 def takes_uploads(view: V) -> V:
-    """Decorate a view at one of UPLOAD_PATHS that takes files to keep, 25 MB in all."""
+    """Decorate a view, or the method of a viewset, that takes files to keep, 25 MB in all, at one of UPLOAD_PATHS."""
     return _with(view, BodyRule(MAX_UPLOAD_BODY_BYTES, files=True))
 
 

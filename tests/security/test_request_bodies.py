@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import Client
 from django.urls import path
 
-from crm.accounts.bodies import DEFAULT_BODY_BYTES, MAX_BODY_BYTES, MAX_IMPORT_BODY_BYTES, takes_files, takes_long_body
+from crm.accounts.bodies import DEFAULT_BODY_BYTES, MAX_IMPORT_BODY_BYTES, takes_import
 from crm.models import Lead
 from leadmachine import urls as product
 from leadmachine.request_bodies import DISK_FULL
@@ -24,18 +24,12 @@ URL = "/api/v1/leads/"
 
 
 @login_not_required
-@takes_files
+@takes_import
 def with_file(request: HttpRequest) -> HttpResponse:
     return JsonResponse({name: file.size for name, file in request.FILES.items()})
 
 
-@login_not_required
-@takes_long_body
-def in_bulk(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(str(len(request.POST["text"])))
-
-
-urlpatterns = [path("file/", with_file), path("bulk/", in_bulk), *product.urlpatterns]
+urlpatterns = [path("file/", with_file), *product.urlpatterns]
 
 
 class Unreadable:
@@ -152,7 +146,7 @@ def test_too_many_fields_are_a_page_that_names_no_setting(client_as, sales, sett
 @pytest.mark.urls(__name__)
 @pytest.mark.parametrize(
     ("size", "status"),
-    [(300_000, 200), (MAX_BODY_BYTES - 1000, 200), (MAX_BODY_BYTES, 413)],
+    [(300_000, 200), (MAX_IMPORT_BODY_BYTES - 1000, 200), (MAX_IMPORT_BODY_BYTES, 413)],
     ids=["small", "largest", "too large"],
 )
 def test_a_view_that_takes_files_says_so_in_one_line(client, size, status) -> None:
@@ -160,12 +154,6 @@ def test_a_view_that_takes_files_says_so_in_one_line(client, size, status) -> No
 
     assert answer.status_code == status
     assert status != 200 or answer.json() == {"leads": size}
-
-
-@pytest.mark.urls(__name__)
-def test_a_view_that_takes_much_text_takes_no_file(client) -> None:
-    assert client.post("/bulk/", {"text": "x" * 2 * DEFAULT_BODY_BYTES}).content == str(2 * DEFAULT_BODY_BYTES).encode()
-    assert client.post("/bulk/", {"text": SimpleUploadedFile("leads.csv", b"x")}).status_code == 400
 
 
 # --- the API ---
