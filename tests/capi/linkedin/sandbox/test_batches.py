@@ -1,4 +1,4 @@
-"""A batch is all or nothing (linkedin-capi.md, section 1.4)."""
+"""A batch is all or nothing."""
 
 import time
 

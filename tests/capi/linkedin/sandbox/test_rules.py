@@ -1,4 +1,4 @@
-"""The list of an ad account's conversion rules, as a finder of Rest.li gives it (linkedin-capi.md, 7.1)."""
+"""The list of an ad account's conversion rules, as a finder of Rest.li gives it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tokens and rule ids that choose the answer, each by exact status and body (linkedin-capi.md, section 5)."""
+"""Tokens and rule ids that choose the answer, each by exact status and body."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is refused in one event, and in which words (linkedin-capi.md, sections 2 and 5.1)."""
+"""What is refused in one event, and in which words."""
 
 from datetime import timedelta
 

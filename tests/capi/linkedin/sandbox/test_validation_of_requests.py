@@ -1,4 +1,4 @@
-"""What stops a request before anybody looks at the event (linkedin-capi.md, sections 1 and 5)."""
+"""What stops a request before anybody looks at the event."""
 
 from datetime import UTC, datetime
 
