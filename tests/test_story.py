@@ -14,7 +14,7 @@ from tests.faults.proxy import RecordingProxy
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
-ADA = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # test@example.com, linkedin-capi section 3
+ADA = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # of test@example.com
 
 
 def test_a_qualified_lead_and_a_won_deal_reach_linkedin(company, connected, sandbox, make_rule) -> None:

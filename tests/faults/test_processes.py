@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="several processes need PostgreSQL"),
 ]
 
-TEST_ADDRESS_HASH = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # linkedin-capi section 3
+TEST_ADDRESS_HASH = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # of test@example.com
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.conftest import TOKEN, make_deal, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ADA = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # test@example.com, linkedin-capi section 3
+ADA = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # of test@example.com
 
 
 @pytest.fixture
