@@ -12,7 +12,7 @@ help:
 	@echo "make faults   all fault tests; what make test does at a small size is done in full"
 	@echo "make chaos    the long fault runs (RUNS=10 times as much as in make faults; SEED=... repeats one; LONG=1: a release)"
 	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test and make faults: what CI runs"
-	@echo "make bench    the benchmarks, each beside its baseline; BENCH=--quick for a look, BENCH='--only drain' for one"
+	@echo "make bench    the benchmarks, each next to its baseline; BENCH=--quick for a look, BENCH='--only drain' for one"
 	@echo "make format   put all code into its usual form"
 	@echo "make lock     write the lock files again from pyproject.toml (needs uv)"
 	@echo "make sbom     write sbom.json: a bill of materials (CycloneDX) of what is installed to run"

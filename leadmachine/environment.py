@@ -32,8 +32,8 @@ VAR_DIR = private_folder(BASE_DIR / "var")  # leads, keys, and what the sandbox 
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
-# `make run` sets it: development is then the default. Neither the environment nor `.env` is overruled, and whoever has
-# set a SECRET_KEY has an installation of their own, in which nothing is switched on that production must not have.
+# `make run` sets it: development is then the default. Neither the environment nor `.env` is overruled. Where a
+# SECRET_KEY is set, it is an installation, in which nothing is switched on that production must not have.
 IS_MAKE_RUN: bool = env.bool("LEADMACHINE_MAKE_RUN", default=False)
 DEBUG: bool = env.bool("DEBUG", default=IS_MAKE_RUN and not env.str("SECRET_KEY", default=""))
 PORT: int = env.int("PORT", default=8000)

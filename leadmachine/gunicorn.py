@@ -91,7 +91,7 @@ def _check_settings() -> None:
 def _raise_file_limit() -> None:
     """Allow two descriptors for each connection, which may be sending or being sent a file.
 
-    systemd's default is 1,024, and half a million for whoever asks.
+    systemd's default is 1,024, and half a million for a process that asks.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 2 * worker_connections + FILES_BESIDES

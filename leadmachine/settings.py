@@ -126,7 +126,7 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
     # Tests use a file too: tables of a shared in-memory database lock each other without waiting.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
     if DATABASES["default"]["NAME"] != ":memory:":
-        private_file(Path(DATABASES["default"]["NAME"]))  # what SQLite puts beside it gets the same mode
+        private_file(Path(DATABASES["default"]["NAME"]))  # what SQLite puts next to it gets the same mode
 else:
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)

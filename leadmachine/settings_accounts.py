@@ -42,7 +42,7 @@ ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "5/15m/key",  # the key is an IP address and a user name: see AccountAdapter
     # Mails to an address that may be a stranger's, and to one whose owner may not have asked. A link for a new password
-    # is good for an hour, so whoever is refused one has one.
+    # is good for an hour, so anyone who is refused one still has one.
     "confirm_email": "1/3m/key,5/d/key",
     "manage_email": "10/m/user,20/d/user",
     "reset_password": "20/m/ip,5/h/key",
@@ -62,7 +62,7 @@ OUTBOUND_TO_LOOPBACK: bool = DEBUG
 MFA_ADAPTER = "crm.accounts.adapter.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a finger, face or PIN: whoever holds the device alone gets nowhere
+MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a finger, face or PIN: the device alone isn't enough
 MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # two requests for a sign-in; there is nothing to guess
 MFA_TOTP_TOLERANCE = 1  # one step of drift either way
 MFA_RECOVERY_CODES_SHOW_ONCE = True

@@ -1,4 +1,4 @@
-"""Lists of leads: an import beside a plain loop of saves, an export of all leads, and the memory that both take."""
+"""Lists of leads: an import next to a plain loop of saves, an export of all leads, and the memory that both take."""
 
 import csv
 import io

@@ -62,7 +62,7 @@ def _today(connection: Connection, now: datetime) -> date:
 
 # Write the changes: open and close alerts, and write a mail for each person who wants it, in one transaction.
 
-# Kinds whose end is news. Whoever moved a date or released events on hold knows already.
+# Kinds whose end is news. Anyone who moved a date or released events on hold knows already.
 END_IS_NEWS: Final = frozenset(
     {AlertKind.CONNECTION_PAUSED, AlertKind.RULE_PAUSED, AlertKind.RESTING, AlertKind.FAILING, AlertKind.SILENT}
 )

@@ -2,10 +2,10 @@
 
 Who a person is, is known only when a request is made: until then an address may be corrected, and the change behind an
 event undone. So the decision is made then, in the transaction that pays for the request. The first event of a person is
-noted in `CountedPerson`, and only then sent. If LinkedIn plainly did not take it, `settle.write` deletes the note with
-the answer. So whoever has one was counted, or may have been: LinkedIn accepted the event, or its answer is unknown or
-on its way. Other events of the person are skipped, however that event ends. They wait only while it is about to be sent
-again for the same person, and so never for an event that waits itself.
+noted in `CountedPerson`, and only then sent. If LinkedIn has certainly not received it, `settle.write` deletes the note
+with the answer. So a person with a note was counted, or may have been: LinkedIn accepted the event, or its answer is
+unknown or on its way. Other events of the person are skipped, however that event ends. They wait only while it is about
+to be sent again for the same person, and so never for an event that waits itself.
 
 A lane has one request at a time, and the transaction locks its row: two events of a person can't be noted at once. An
 event whose answer is unknown, and whose lead then gets another address, keeps the first place and needs a second.

@@ -101,7 +101,7 @@ class _Recall:
     company_id: int
 
     def __call__(self) -> None:
-        # Whoever takes the lane later reads what the change left.
+        # A worker that takes the lane later reads what the change left.
         leased = Connection.objects.filter(company=self.company_id, lease_id__isnull=False)
         leased.update(recalls=F("recalls") + 1)
 

@@ -26,7 +26,7 @@ class PlayProgress:
 QUEUED: Final = PlayProgress("queued", "Queued", "The result appears here")
 ASKING: Final = PlayProgress("asking", "Sending", "The result appears here")
 NO_WORKER: Final = PlayProgress(
-    "no-worker", "No worker is running", "Ask whoever runs LeadMachine to start one", is_stuck=True
+    "no-worker", "No worker is running", "Ask your operator to start one", is_stuck=True
 )
 
 

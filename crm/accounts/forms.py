@@ -139,7 +139,7 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
             del self.fields["time_zone"].widget.attrs["data-guess-time-zone"]  # keep what was chosen
 
     def clean(self) -> dict[str, Any]:
-        """Raises ValidationError beyond the sign-ups of a day: each sends a mail to whoever has the address."""
+        """Raises ValidationError beyond the sign-ups of a day: each sends a mail to the address."""
         data: dict[str, Any] = super().clean()
         if not self.errors and not self._may_sign_up(data["email"]):
             raise ValidationError(TOO_MANY_SIGN_UPS)
@@ -224,7 +224,7 @@ class NewPasswordForm(PlainLabelsMixin, account.ResetPasswordKeyForm):  # type: 
 class FewGuessesMixin:
     """Asks who is signed in for something secret. After five wrong answers in 15 minutes, the next ends the session.
 
-    Whoever guesses has found a session open, so nobody else is shut out.
+    The one who guesses has found a session open, so no one else is shut out.
     """
 
     guessed = "password"

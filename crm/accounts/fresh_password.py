@@ -86,8 +86,8 @@ def kept_fields(request: HttpRequest) -> dict[str, str]:
 def has_given_password_lately(request: HttpRequest) -> bool:
     """True if this session had a password, code or passkey within allauth's REAUTHENTICATION_TIMEOUT (5 minutes).
 
-    A company's provider gives none of them, and what was given before its word says nothing about whoever comes with
-    it: docs/decisions/a-provider-vouches-for-its-company.md.
+    A company's provider gives none of them. One that was given before the provider vouched for someone says nothing
+    about that person: docs/decisions/a-provider-vouches-for-its-company.md.
     """
     newest_first = reversed(get_authentication_records(request, request.user))
     times = [record["at"] for record in takewhile(lambda record: record["method"] != BY_PROVIDER, newest_first)]

@@ -211,7 +211,7 @@ class DealViewSet(PipelineViewSet[Deal]):
 
 
 class TaskViewSet(WritableViewSet[Task]):
-    """The company's tasks, newest first. Whoever may edit a lead may delete a task about it: it is no one's data."""
+    """The company's tasks, newest first. Anyone who may edit a lead may delete a task about it: it is no one's data."""
 
     queryset = Task.objects.select_related("lead", "deal")
     serializer_class = TaskSerializer

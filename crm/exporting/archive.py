@@ -80,7 +80,7 @@ point before the decimals. An apostrophe before =, +, - or @ is not part of the 
 calculating it. Numbers such as "Lead number" are the same in all files, and join their rows.
 
 The files on leads, deals and notes are listed in files.csv, and not included: they may have many gigabytes, which no
-single download would survive. "Download" in files.csv is the address of each, for whoever is signed in; a program
+single download would survive. "Download" in files.csv is the address of each, for anyone who is signed in; a program
 downloads them from /api/v1/files/ with an API key.
 
 Not included either: passwords and second factors, API keys and the access token, which nobody can read, the values of

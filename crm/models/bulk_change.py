@@ -51,7 +51,7 @@ class LeadChange:
 
 
 class LeadResult(models.TextChoices):
-    """What became of a lead."""
+    """The outcome of the change for a lead."""
 
     CHANGED = "changed", "Changed"
     UNCHANGED = "unchanged", "Already so"
@@ -113,9 +113,8 @@ class BulkChange(models.Model):
     reached = models.PositiveIntegerField(default=0, db_default=0)
     done = models.JSONField(default=dict)
     refusals = models.JSONField(default=dict)
-    asked_at = models.DateTimeField(
-        db_default=Now()
-    )  # when its member saw the question: what is changed later is left alone
+    # When its member saw the question: what is changed later is left alone.
+    asked_at = models.DateTimeField(db_default=Now())
     conversions = models.PositiveIntegerField(default=0, db_default=0)  # confirmed, and not used up by what is done
     rules = models.JSONField(null=True)  # the ids of those that may send them; null in rows of earlier versions
     created_at = models.DateTimeField(db_default=Now())

@@ -1,4 +1,4 @@
-"""What members and API keys add to a lead or a deal, beside its fields: notes and files."""
+"""What members and API keys add to a lead or a deal, besides its fields: notes and files."""
 
 from typing import Final
 

@@ -143,7 +143,7 @@ class InvitationQuerySet(CompanyQuerySet["Invitation"]):
     def find(self, token: str) -> "Invitation | None":
         """The open invitation whose last e-mail has this token and has not expired, or None.
 
-        Its link stops working when whoever invited is switched off, as do API keys.
+        Its link stops working once the member who sent it is deactivated, as do their API keys.
         """
         valid = self.open().filter(token_sha256=sha256(token), sent_at__gt=Now() - INVITATION_GOOD_FOR)
         valid = valid.exclude(invited_by__is_active=False)

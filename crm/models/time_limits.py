@@ -24,7 +24,7 @@ class TimeLimited(models.Model):
 def timed_out_too_often(work: Q) -> Q:
     """Count one more try of this work that has reached the time limit. Returns it if that should be the last one.
 
-    Not the work that another process has done a step of meanwhile, which counts anew.
+    Work of which another process has done a step meanwhile is not returned: its count starts again.
     """
     work.update(timeouts=F("timeouts") + 1)
     return work.filter(timeouts__gte=TRIES)

@@ -44,6 +44,6 @@ def files_on_notes(notes: Collection[Note], reader: Membership) -> Mapping[int, 
 
 
 def download_of(attachment: Attachment) -> FileResponse:
-    """The file, to be kept by whoever asked for it and never shown. Raises StorageFailed."""
+    """The file, as a download that no browser shows on a page. Raises StorageFailed."""
     content = open_stored(attachment.stored_as)
     return FileResponse(content, as_attachment=True, filename=str(attachment), content_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""What a worker does chunk by chunk, and company by company, beside sending."""
+"""What a worker does besides sending, chunk by chunk and company by company."""
 
 import logging
 from collections.abc import Callable, Iterator

@@ -97,7 +97,7 @@ def start(
     """
     company = author.company
     with transaction.atomic(), statements_may_take(LONG_SECONDS):
-        Company.objects.hold(company.pk)  # whoever is erased from now on is taken out of the selection
+        Company.objects.hold(company.pk)  # anyone erased from now on is taken out of the selection
         if BulkChange.objects.for_company(company).at_work().count() >= AT_WORK_AT_MOST:
             raise ValidationError(BUSY)
         packed, count = packed_keys(keys)

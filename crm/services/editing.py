@@ -32,8 +32,7 @@ def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: A
     """Move a deal to a stage, with its outcome, in one save. Writes nothing else, so concurrent changes stay.
 
     Raises PersonErased or DealReassigned if there is a note, which may name the person, and DeletedMeanwhile. With
-    `seen`, the key of the stage that the deal was in for whoever moves it, raises ChangedMeanwhile if it has been won
-    or lost since.
+    `seen`, the key of the stage in which the deal was shown, raises ChangedMeanwhile if it has been won or lost since.
     """
     is_personal = bool(outcome.get("outcome_note"))
     with locking_subject(lead_id=deal.lead_id, deal_id=deal.pk) if is_personal else transaction.atomic():
@@ -46,7 +45,7 @@ def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: A
 def lock_outcome(deal: Deal) -> None:
     """Lock the deal, and read again what a move depends on: another person may have moved it. Raises DeletedMeanwhile.
 
-    Whoever locks the lead too does so first, as an erasure does.
+    A caller that also locks the lead does so first, as an erasure does.
     """
     seen = deal.stage
     try:

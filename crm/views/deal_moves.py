@@ -46,7 +46,7 @@ def deal_move(request: MemberRequest, pk: int) -> HttpResponse:
 def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
     """Ask why the deal is lost, then move it to the lost stage in `?stage=`, with the reason, in one save.
 
-    An answer never replaces that of another person, or their win, unless whoever gives it has been told of that.
+    An answer never replaces that of another person, or their win, unless the page has said so before.
     """
     if request.method != "POST" and "stage" not in request.GET:  # where a sign-in in between leads back to
         return redirect(own_or_404(Deal.objects.all(), request, pk))
