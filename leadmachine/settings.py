@@ -146,9 +146,7 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="LeadMachine <leadmachine@localhost>")
 
 # Browser security
-FILE_UPLOAD_HANDLERS = [
-    "leadmachine.request_bodies.NoFiles"
-]  # for views that take no files: crm/accounts/bodies.py
+FILE_UPLOAD_HANDLERS = ["leadmachine.request_bodies.NoFiles"]  # for views that take no files: crm/accounts/bodies.py
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],

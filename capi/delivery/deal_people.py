@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from capi.delivery import merges, places, planning
+from capi.delivery.places import MAY_HAVE_ARRIVED
 from capi.delivery.recall import RequestInFlight, may_be_in, recall_unsent
 from capi.delivery.sent_hashes import forget_hashes
 from capi.delivery.wakeup import wake_on_commit
@@ -23,9 +24,7 @@ from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Frequency, Reason, State
 from crm.models import Change, ChangedField
 
-# LinkedIn has it, or may have it.
-MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
-# Between the time that is noted when an event ends and the commit that lets a sender see it.
+# From `settled_at`, when an event ends, to the commit that shows it to others.
 COMMIT_TAKES_AT_MOST: Final = timedelta(minutes=5)
 
 
@@ -45,7 +44,7 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
     moved = dict(_of_deal(deal_id, company_id).filter(lead=was).values_list("pk", "event_id"))
     if not moved:
         return True
-    # What LinkedIn plainly didn't take was about the former lead, too. An erasure finds it by the event's lead alone.
+    # What LinkedIn rejected had the former lead's hash, and an erasure finds hashes only by the event's lead.
     forget_hashes(set(moved))
     transaction.on_commit(lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(moved.values()), robust=True)
     _of_deal(deal_id, company_id).filter(lead=was).update(lead=now, message="")
@@ -65,7 +64,7 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
 
 
 def _may_have_been_in(requests: Iterable[RequestInFlight]) -> Q:
-    """True for an event that one of these requests may contain, even if it has ended since that began."""
+    """True for an event that one of these requests may contain, even if the event has ended since the request began."""
     requests = list(requests)
     found = may_be_in(requests)
     for request in requests:

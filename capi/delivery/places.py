@@ -41,6 +41,8 @@ TRIES: Final = 3
 NEEDED_KEY: Final = Coalesce("deal_id", "lead_id")
 # What an event that ends without an acceptance keeps of its place.
 KEY_AFTER_END: Final = Case(When(may_have_arrived=True, then=F("once_key")), output_field=BigIntegerField())
+# Events that LinkedIn has received, or may have.
+MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
 # Of events that are reported, may be, or are about to be.
 REPORTED: Final = Q(state__in=STATES_THAT_HOLD_ONCE) | Q(may_have_arrived=True)
 SKIPPED: Final = {"state": State.SKIPPED, "reason": Reason.ALREADY_COUNTED, "next_attempt_at": None, "once_key": None}
@@ -68,7 +70,7 @@ def is_counted_by_merge() -> Q:
 def is_counted_otherwise() -> Q:
     """True if its rule, which counts people, has reported the same lead or deal when it did not: nobody is noted."""
     same = ConversionEvent.objects.alias(about=NEEDED_KEY).filter(
-        Q(state=State.ACCEPTED) | Q(may_have_arrived=True),
+        MAY_HAVE_ARRIVED,
         rule=OuterRef("rule"),
         lead=OuterRef("lead"),
         about=Coalesce(OuterRef("deal_id"), OuterRef("lead_id")),
@@ -175,9 +177,13 @@ def _queue_in_place(pks: IdList, key: int) -> None:
 
 
 def _claim(pks: IdList) -> None:
-    has_or_may = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
     without_place = ConversionEvent.objects.filter(
-        has_or_may, pk__one_of=pks, once_key=None, lead__isnull=False, is_test=False, rule__frequency=Frequency.ONCE
+        MAY_HAVE_ARRIVED,
+        pk__one_of=pks,
+        once_key=None,
+        lead__isnull=False,
+        is_test=False,
+        rule__frequency=Frequency.ONCE,
     )
     # Accepted ones come last, and so they are those that stay.
     rows = without_place.annotate(needed_key=NEEDED_KEY, is_sure=Case(When(state=State.ACCEPTED, then=1), default=0))

@@ -12,14 +12,12 @@ from rest_framework.response import Response
 
 from crm.api.filters import KeysetPagination
 from crm.api.viewsets import CompanyViewSet
-from crm.models import Company, Lead, Membership
+from crm.models import Company, Lead
 from crm.models.organisation import OrganisationConverter
 from crm.models.organisation_figures import Organisation
 from crm.models.roles import Action
 from crm.selectors.organisations import OrganisationPage, organisation_of, organisations_page
-from crm.services.audit import record_reading_on
 
-WHAT: Final = "organisations"
 KEY: Final = OpenApiParameter(
     "key", str, OpenApiParameter.PATH, description="The `key` of an organisation, as the list has it."
 )
@@ -91,8 +89,7 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The organisations by name, with what their leads and open deals come to."""
-        if isinstance(self.caller, Membership) and KeysetPagination.cursor_query_param in request.query_params:
-            record_reading_on(membership=self.caller, what=WHAT)
+        self.record_reading_on("organisations")
         pagination = OrganisationPagination()
         rows = pagination.page_of(self.caller.company, request)
         return pagination.get_paginated_response(self.get_serializer(rows, many=True).data)

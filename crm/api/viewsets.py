@@ -108,10 +108,13 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
         return cast(Caller, self.request.auth)
 
     def paginate_queryset(self, queryset: Any) -> Any:
+        self.record_reading_on(str(self.queryset.model._meta.verbose_name_plural))
+        return super().paginate_queryset(queryset)
+
+    def record_reading_on(self, what: str) -> None:
         """Record that a session reads on from page to page: it takes the list with it, as an export does."""
         if isinstance(self.caller, Membership) and KeysetPagination.cursor_query_param in self.request.query_params:
-            record_reading_on(membership=self.caller, what=str(self.queryset.model._meta.verbose_name_plural))
-        return super().paginate_queryset(queryset)
+            record_reading_on(membership=self.caller, what=what)
 
     def get_queryset(self) -> QuerySet[M]:
         return cast(ByCompany, self.queryset).for_company(self.caller.company)

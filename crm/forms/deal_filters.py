@@ -18,6 +18,7 @@ from crm.forms.filters import (
     days,
     source_choices,
     tags,
+    unfiltered,
 )
 from crm.forms.stage_field import StageChoiceField
 from crm.models import LostReason, Pipeline, Stage, StageMeaning
@@ -43,7 +44,7 @@ class BoardFilter(django_filters.FilterSet):  # type: ignore[misc]
     `pipelines` are those to choose from. The pages show one at a time, so that this filter itself leaves all deals.
     """
 
-    pipeline = django_filters.ChoiceFilter(label="Pipeline", method="_leave_all", empty_label=None)
+    pipeline = django_filters.ChoiceFilter(label="Pipeline", method=unfiltered, empty_label=None)
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
     tag = django_filters.ModelChoiceFilter(field_name="tags", queryset=tags, empty_label="Any tag")
 
@@ -52,9 +53,6 @@ class BoardFilter(django_filters.FilterSet):  # type: ignore[misc]
         self.filters["pipeline"].extra["choices"] = [(pipeline.pk, str(pipeline)) for pipeline in pipelines]
         if len(pipelines) < 2:
             del self.filters["pipeline"]
-
-    def _leave_all(self, deals: DealQuerySet, name: str, value: str) -> DealQuerySet:
-        return deals
 
 
 class StageFilter(django_filters.ModelChoiceFilter):  # type: ignore[misc]

@@ -17,8 +17,8 @@ from crm.forms.filters import (
     colleagues,
     days,
     source_choices,
+    unfiltered,
 )
-from crm.models.lead import LeadQuerySet
 
 Days = tuple[date, date]  # the first and the last one
 
@@ -56,7 +56,7 @@ class FunnelFilter(django_filters.FilterSet):  # type: ignore[misc]
         label="Created",
         empty_label="Other dates",
         widget=forms.Select({"data-unfolds": ""}),  # the dates: app.js
-        method="_leave_all",
+        method=unfiltered,
     )
     source = TextChoiceFilter(empty_label="Any source")
     owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
@@ -81,6 +81,3 @@ class FunnelFilter(django_filters.FilterSet):  # type: ignore[misc]
         asked = {name: str(cleaned[own]) for own, name in names.items() if cleaned.get(own)}
         owner = cleaned.get("owner")
         return {**asked, "owner": str(getattr(owner, "pk", owner))} if owner else asked
-
-    def _leave_all(self, leads: LeadQuerySet, name: str, value: str) -> LeadQuerySet:
-        return leads

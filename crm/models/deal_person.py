@@ -15,7 +15,7 @@ from crm.models.tenancy import CompanyQuerySet
 
 class DealPersonQuerySet(CompanyQuerySet["DealPerson"]):
     def further(self) -> Self:
-        """Without those who have become the main person of their deal by a script that knows nothing of this table."""
+        """Without the main person of the deal, whom a script that doesn't know this table may have left in it."""
         return self.exclude(deal__lead=F("lead"))
 
 

@@ -87,8 +87,8 @@ def _drop_column(apps: Any, editor: Any) -> None:
             editor.execute(statement, None)
 
 
-def find_again(leads: Any, *, using: str) -> None:
-    """Write the texts of these leads' deals again. A fixture may bring a deal before its lead."""
+def rewrite_deal_texts(leads: Any, *, using: str) -> None:
+    """Write the search texts of these leads' deals again. A fixture may bring a deal before its lead."""
     if connections[using].vendor == "postgresql":
         with connections[using].cursor() as cursor:
             cursor.execute(f"{FILL} WHERE lead_id = ANY(%s)", [[*leads]])

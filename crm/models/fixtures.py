@@ -15,7 +15,7 @@ from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 
 from crm.models.deal import Deal
-from crm.models.deal_search import find_again
+from crm.models.deal_search import rewrite_deal_texts
 from crm.models.event import CrmEvent
 from crm.models.lead import Lead
 from crm.models.recorder import record
@@ -32,7 +32,7 @@ class _FixtureLoad:
         for model, before in self.before.items():
             existing = {pk: snapshot for pk, snapshot in before.items() if snapshot is not None}
             record(model, existing, snapshots(model, before, using=using), using=using, known=self.known)
-        find_again(self.before[Lead], using=using)
+        rewrite_deal_texts(self.before[Lead], using=using)
 
 
 _current_load: ContextVar[_FixtureLoad | None] = ContextVar("fixture_load", default=None)

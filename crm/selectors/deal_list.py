@@ -26,12 +26,12 @@ def _by(*fields: str) -> Callable[[Company, bool], DealOrder]:
 
 
 def _by_lead(company: Company, is_descending: bool) -> DealOrder:
-    """By names, which are never NULL: so either direction is that of an index of leads."""
+    """By names, which are never NULL: so an index of leads serves both directions."""
     return [OrderBy(F(f"lead__{name}"), descending=is_descending) for name in ("last_name", "first_name")]
 
 
 def _by_stage(company: Company, is_descending: bool) -> DealOrder:
-    """By pipeline, and by the places of the stages in it. Their places are read first: joined, each deal would be."""
+    """By pipeline, and by the places of the stages in it, which are read first: a join would read every deal."""
     fields = [OrderBy(F(name), descending=is_descending, nulls_last=True) for name in ("pipeline", "position", "pk")]
     stages = Stage.objects.for_company(company).order_by(*fields).values_list("pk", flat=True)
     return [
@@ -53,10 +53,10 @@ ORDERS: Final = {column.key: column.order for column in COLUMNS if column.order}
 def deals_page(deals: DealQuerySet, company: Company, sort: str, page: str | None) -> Page[Deal]:
     """A page of these deals of the company, in the order of a column's key.
 
-    Numbered pages: a company has few deals next to its leads, and only the usual order has an index.
+    The pages are numbered: a company has few deals compared with its leads, and only the usual order has an index.
     """
     pages = Paginator(in_order(deals, company, sort).prefetch_related(*SHOWN), DEALS_PER_PAGE)
-    pages.count = deals.count()  # the order has a condition that is of no use here
+    pages.count = deals.count()  # the order's condition would only slow it down
     return pages.get_page(page)
 
 

@@ -25,7 +25,7 @@ reasons_to_keep_lead: Final[list[Callable[[Deal], str]]] = []
 
 
 class PeopleRefused(Exception):
-    """Why the people of a deal can't be changed so, in a sentence. Nothing was changed."""
+    """The people of a deal were not changed; the message says why."""
 
 
 def why_lead_stays(deal: Deal) -> str:
@@ -59,7 +59,7 @@ def hold_people(*, deal: Deal, leads: Collection[int]) -> None:
 @transaction.atomic
 def replace_people(*, deal: Deal, leads: Collection[int]) -> None:
     """Give the deal these further people, by key, and no others. Raises as `add_person`."""
-    # Whom somebody else adds at the same moment counts as added afterwards, and stays.
+    # A person whom someone else adds at the same moment counts as added afterwards, and stays.
     removed = _further(deal).difference(leads)
     with _locked(deal, [deal.lead_id, *leads], removed=removed):
         if deal.lead_id in leads:
@@ -70,7 +70,7 @@ def replace_people(*, deal: Deal, leads: Collection[int]) -> None:
 @tried_again
 @transaction.atomic
 def change_lead(*, deal: Deal, lead: Lead, of_people: bool = False) -> None:
-    """Let the deal be another lead's, with all that was recorded and has not been sent about it.
+    """Give the deal another lead, and with it all that was recorded about the deal and has not been sent.
 
     If that is one of its people, the former lead takes their place. Raises PeopleRefused if something may have been
     sent, or if it is none `of_people` but has to be, and otherwise as `add_person`.
@@ -80,7 +80,7 @@ def change_lead(*, deal: Deal, lead: Lead, of_people: bool = False) -> None:
     lock_deal(deal.pk, lead_id=was)
     if lead.pk == was:
         return
-    # Of both: a script or the operator may have made one of the people the lead, and left them their place.
+    # Of both: a script or the operator may have made one of the people the lead, without removing them from the people.
     places = DealPerson.objects.filter(deal=deal, lead__in=[was, lead.pk])
     had_place = places.filter(lead=lead).exists()
     if of_people and not had_place:
@@ -88,7 +88,7 @@ def change_lead(*, deal: Deal, lead: Lead, of_people: bool = False) -> None:
     places.delete()
     if had_place and not is_erased:
         DealPerson.objects.create(company_id=deal.company_id, deal=deal, lead_id=was, added_by=_actor())
-    # What happened to it stays the former lead's if they were erased: nobody else is to be reported for that.
+    # The events stay with a former lead who was erased: nobody else is to be reported for them.
     if not is_erased:
         CrmEvent.objects.for_company(deal.company_id).filter(deal=deal, lead=was).update(lead=lead)
     Deal.objects.filter(pk=deal.pk).update_without_events(lead=lead, updated_at=Now())
@@ -117,7 +117,7 @@ def _lock_leads(
 ) -> bool:
     """Lock these leads of the deal's company. Raises PersonErased, also for one that is deleted, or LeadMerged.
 
-    What those are who are `removed` doesn't matter. Returns whether `but_erased` is erased, which is no error.
+    Those to be `removed` may be in any state. Returns whether `but_erased` is erased, which is no error.
     """
     leads = Lead.objects.for_company(deal.company_id).filter(pk__in={*pks, *removed}).order_by("pk")
     rows = leads.select_for_update(no_key=True)
@@ -132,7 +132,7 @@ def _lock_leads(
 
 
 def _write(deal: Deal, *, removed: Collection[int] = (), added: Collection[int] = ()) -> None:
-    """Write it for the deal, which is locked, and into the history. It counts as a change of the deal."""
+    """Remove and add these people, in the history too. The deal is locked, and counts as changed."""
     links = DealPerson.objects.filter(deal=deal)
     gone = sorted(links.filter(lead__in=removed).values_list("lead", flat=True))
     links.filter(lead__in=gone).delete()
