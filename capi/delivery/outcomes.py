@@ -83,7 +83,7 @@ def apply_decision(
 
 
 def apply_refusals(lease: Lease, bisection: BatchBisection, now: datetime) -> int:
-    """Write what becomes of the refused events of a batch. Returns how many were rejected. Raises LeaseLost.
+    """Write the outcomes of the refused events of a batch. Returns how many were rejected. Raises LeaseLost.
 
     If the batch was stopped they stay queued, unless other events were accepted and so the rule is not to blame.
     """

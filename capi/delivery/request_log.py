@@ -27,7 +27,7 @@ def linkedin_id(headers: Mapping[str, str]) -> str:
 
 
 def log_request(attempt: Attempt, updates: Iterable[EventUpdate], *, linkedin_id: str = "") -> None:
-    """Log one line about a request: its company and rule, the answer, and what became of how many events."""
+    """Log one line about a request: its company and rule, the answer, and how many events had which outcome."""
     counts = _counts(updates)
     counts["undecided"] = attempt.event_count - counts.total()
     logger.info(

@@ -79,7 +79,7 @@ class Sendable:
 
 
 class NotSendable(NamedTuple):
-    """What becomes of an event that can't be sent, and why."""
+    """The new state of an event that can't be sent, and why."""
 
     state: State
     reason: Reason

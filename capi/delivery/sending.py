@@ -1,4 +1,4 @@
-"""Sending one batch: as few requests as it takes to know what becomes of every event in it."""
+"""Sending one batch: as few requests as it takes to know the outcome of every event in it."""
 
 import logging
 from collections import Counter

@@ -59,7 +59,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class EventUpdate:
-    """What becomes of some events of a request."""
+    """The new state of some events of a request."""
 
     events: Sequence[Sendable]
     state: State
@@ -178,7 +178,7 @@ def hold_without_request(lease: Lease, batch: Batch, reason: Reason, connection:
 
 @transaction.atomic
 def close_unsendable(lease: Lease, unsendable: Mapping[NotSendable, Sequence[Row]]) -> None:
-    """Write what becomes of events that are not sent. Raises LeaseLost."""
+    """End the events that are not sent, each with its reason. Raises LeaseLost."""
     lane.renew(lease)
     for ending, rows in unsendable.items():
         _open(IdList(row.pk for row in rows)).update(**ending._asdict(), **_final(ending.state))

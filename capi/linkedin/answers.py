@@ -2,7 +2,7 @@
 
     201                   accepted, unless the body contradicts it; for a batch the body must confirm each element
     200                   accepted if the body confirms each element; for one event an empty body is enough
-    other 2xx             try later: what became of the events is unknown. A login page, `{"status": 500}`, 202, 204 and
+    other 2xx             try later: the outcome of the events is unknown. A login page, `{"status": 500}`, 202, 204 and
                           206 all come from something between us and LinkedIn, which never saw the events
     400, 409, 422         the data of some element, or the rule (409 is documented nowhere and treated the same)
     400 VERSION_MISSING   as 426
@@ -16,7 +16,7 @@
                           for that: the rule is paused as "refused" until a person has checked. (If such an answer names
                           elements, it is about data after all.)
     5xx, 1xx, 3xx         try later
-    no whole answer       try later: what became of the events is unknown
+    no whole answer       try later: the outcome of the events is unknown
 
 The status decides, then LinkedIn's code, and the text only where `parsing` has a pattern for it. Sources: Microsoft
 Learn, "Conversions API", and recorded answers; LinkedIn may change any wording.

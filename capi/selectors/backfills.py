@@ -1,4 +1,4 @@
-"""Backfills for their pages: what would become of past events, and progress."""
+"""Backfills for their pages: the outcomes that past events would have, and progress."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class PreviewRow:
 
 @dataclass(frozen=True, slots=True)
 class BackfillPreview:
-    """What would become of a rule's past events."""
+    """The outcomes that a rule's past events would have."""
 
     rule: ConversionRule
     lines: Sequence[PreviewRow]

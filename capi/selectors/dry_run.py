@@ -40,7 +40,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What would become of an event of the rule. `event` is the open one, if there is one already.
+    """The outcome that an event of the rule would have. `event` is the open one, if there is one already.
 
     `taken_by` is the earlier event under a rule that counts once. `address` is the person's, as it is
     hashed. If the event `is_refused`, `request` is what would be sent otherwise. `no_value` explains why the request

@@ -1,4 +1,4 @@
-"""What became of the events of some days, from the counts by day: a few milliseconds however long the log is.
+"""The outcomes of the events of some days, from the counts by day: a few milliseconds however long the log is.
 
 For the dashboard, Overview and the page of a rule. Test events are left out.
 """
@@ -39,7 +39,7 @@ class ReportPeriod:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What became of the events, as of `counted_at` (None: nothing has been counted yet)."""
+    """The outcomes of the events, as of `counted_at` (None: nothing has been counted yet)."""
 
     sent: int
     on_the_way: int
@@ -120,7 +120,7 @@ class ReportRow:
 
 
 def outcomes_of(company_id: int, period: ReportPeriod) -> Outcomes:
-    """What became of the events, in two queries."""
+    """The outcomes of the events, in two queries."""
     rows = _counts(company_id, period).values_list("day", "state").annotate(Sum("count"))
     counts = Counter({(day, state): count for day, state, count in rows})
     series = [

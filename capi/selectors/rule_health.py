@@ -1,4 +1,4 @@
-"""The health of one rule: when it last sent and failed, and what became of its events in the last 30 days.
+"""The health of one rule: when it last sent and failed, and the outcomes of its events in the last 30 days.
 
 Daily figures come from the counts by day, and single events from the newest `STRETCH` rows of the log, so the page
 costs the same however long the log is. For older events only the day is known.

@@ -1,4 +1,4 @@
-"""What became of CRM events, for the timeline of a lead or a deal."""
+"""The outcomes of CRM events, for the timeline of a lead or a deal."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -51,7 +51,7 @@ ENDED: Final = (ImportState.DONE, ImportState.CANCELLED, ImportState.FAILED)
 
 
 class RowOutcome(models.TextChoices):
-    """What becomes of a row. The four add up to the rows of the file."""
+    """The outcome of a row. The counts of the four add up to the rows of the file."""
 
     NEW = "new", "New"
     UPDATE = "update", "Update"

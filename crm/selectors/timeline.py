@@ -1,7 +1,7 @@
 """Timelines of leads and deals, newest first: CRM events, changes and what members have written down.
 
-crm imports no other app. An app that knows what became of CRM events (such as what LinkedIn did with them) appends a
-function to `event_outcomes` at start-up.
+crm imports no other app. An app that knows the outcomes of CRM events (such as those at LinkedIn) appends a function
+to `event_outcomes` at start-up.
 """
 
 from collections import defaultdict
@@ -32,7 +32,7 @@ DIGITS_OF_A_MOMENT: Final = 16  # microseconds since 1970, as far as the year 22
 
 @dataclass(frozen=True)
 class EventOutcome:
-    """What became of a CRM event, in a few words, with an optional `url` for details.
+    """The outcome of a CRM event in a few words, with an optional `url` for details.
 
     `label` says it in one or two words, for a list. `step` is what a user who may do `step_action` can do about it, at
     `step_url`. `is_nothing`: the event was not reported. `is_open`: that is about to change by itself.

@@ -124,7 +124,7 @@ def start(
 
 
 def _left_out(count: int, since: int) -> dict[str, int]:
-    """What became of so many confirmed leads that are not changed: together with those that are, it is all of them."""
+    """The results of the confirmed leads that are not changed. With those that are changed, they add up to all."""
     changed = min(count, since)  # others have come to match because of their change, and were never confirmed
     return {LeadResult.SINCE.value: changed, LeadResult.UNMATCHED.value: count - changed}
 

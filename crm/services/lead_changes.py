@@ -1,4 +1,4 @@
-"""One change of several leads: each is changed as it would be alone, and what became of it is counted."""
+"""One change of several leads: each is changed as it would be alone, and the results are counted."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping

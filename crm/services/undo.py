@@ -41,7 +41,7 @@ class NothingToUndo(Exception):
 
 @dataclass(slots=True)
 class Undone:
-    """The result of an undo: rows by what became of them, and what ad platforms have heard all the same (`told`)."""
+    """The result of an undo: rows by their outcome, and what ad platforms have been told all the same (`told`)."""
 
     put_back: list[Any] = field(default_factory=list)
     removed: list[Any] = field(default_factory=list)  # leads and deals that had been added

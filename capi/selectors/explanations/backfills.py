@@ -1,4 +1,4 @@
-"""Texts about backfills: their states, and what becomes of past events."""
+"""Texts about backfills: their states, and the outcomes of past events."""
 
 from collections.abc import Iterable
 from dataclasses import replace
