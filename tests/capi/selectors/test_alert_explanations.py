@@ -1,4 +1,4 @@
-"""Every kind of alert has its words, filled in with what it knows."""
+"""Every kind of alert has its texts, filled in with its facts."""
 
 from datetime import UTC, datetime
 
