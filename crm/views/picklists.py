@@ -51,7 +51,7 @@ def picklist_new(request: MemberRequest, kind: str) -> HttpResponse:
     if form.is_valid() and _saved(form, lambda: add_entry(entry=form.instance)):
         messages.success(request, f"{form.instance} was added.")
         return redirect(_list_url(entry))
-    return _form_page(request, picklist, form, title=f"Add a {TEXTS[picklist].noun}", button="Add")
+    return _form_page(request, form, title=f"Add a {TEXTS[picklist].noun}", button="Add")
 
 
 @member(Action.MANAGE_COMPANY)
@@ -64,7 +64,7 @@ def picklist_edit(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
     if form.is_valid() and _saved(form, lambda: change_entry(entry=entry, fields=form.changed_data)):
         messages.success(request, f"{entry} was saved.")
         return redirect(_list_url(entry))
-    return _form_page(request, picklist, form, title=title, button="Save")
+    return _form_page(request, form, title=title, button="Save")
 
 
 @require_POST
@@ -136,9 +136,7 @@ def _saved(form: PicklistForm, save: Callable[[], object]) -> bool:
     return True
 
 
-def _form_page(
-    request: MemberRequest, picklist: Picklist, form: PicklistForm, *, title: str, button: str
-) -> HttpResponse:
+def _form_page(request: MemberRequest, form: PicklistForm, *, title: str, button: str) -> HttpResponse:
     context = {"form": form, "title": title, "button": button, "cancel_url": _list_url(form.instance)}
     return render(request, "crm/picklists/form.html", context)
 
