@@ -23,6 +23,7 @@ from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, CreatableViewSet
 from crm.api.viewsets import Conflict
 from crm.models import BulkChange, BulkKind, BulkState
+from crm.models.key_selection import keys_of
 from crm.models.roles import Action
 from crm.selectors.bulk_questions import bulk_question, changed_since, confirmed_leads
 from crm.services import bulk_changes
@@ -84,7 +85,7 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
                 return bulk_changes.start(
                     author=self.caller,
                     change=asked.change,
-                    keys=leads.values_list("pk", flat=True).iterator(chunk_size=10_000),
+                    keys=keys_of(leads),
                     confirmed=asked.confirmed,
                     since=changed_since(asked.selected, asked.confirmed),
                     filters=asked.filters_in_use,

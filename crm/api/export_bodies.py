@@ -17,6 +17,7 @@ from crm.api.serializers import StrictBody
 from crm.forms.deal_filters import DealFilter
 from crm.forms.filters import filters_in_words
 from crm.models import DataExport, Deal, ExportFormat, ExportKind, FieldSubject, Lead, Task
+from crm.models.key_selection import keys_of
 from crm.models.task import TaskQuerySet
 from crm.selectors import deal_list
 from crm.selectors.custom_fields import fields_in_use
@@ -56,8 +57,7 @@ def _leads(caller: Caller, request: Request, filters: Filters, sort: str) -> Ite
     found = list_filter(caller, filters, Lead.objects.for_company(caller.company).current())
     check_filters(found, filters, keeps_texts=True)
     with timezone.override(caller.company.time_zone):
-        querysets = list(order_of(sort, caller.company).whole(found.qs))
-    return (pk for rows in querysets for pk in rows.values_list("pk", flat=True).iterator(chunk_size=10_000))
+        return keys_of(*order_of(sort, caller.company).whole(found.qs))
 
 
 def _deals(caller: Caller, request: Request, filters: Filters, sort: str) -> Iterable[int]:
@@ -65,7 +65,7 @@ def _deals(caller: Caller, request: Request, filters: Filters, sort: str) -> Ite
     check_filters(found, filters, keeps_texts=True)
     with timezone.override(caller.company.time_zone):
         deals = search(found.qs, caller.company, filters.get(SEARCH, ""))
-    return deal_list.in_order(deals, caller.company, sort).values_list("pk", flat=True).iterator(chunk_size=10_000)
+    return keys_of(deal_list.in_order(deals, caller.company, sort))
 
 
 def _tasks(caller: Caller, request: Request, filters: Filters, sort: str) -> Iterable[int]:
@@ -74,7 +74,7 @@ def _tasks(caller: Caller, request: Request, filters: Filters, sort: str) -> Ite
         raise serializers.ValidationError({SEARCH: [NO_FILTER]})
     check_filters(found, filters, keeps_texts=True)
     tasks: TaskQuerySet = found.qs
-    return tasks.in_order().values_list("pk", flat=True).iterator(chunk_size=10_000)
+    return keys_of(tasks.in_order())
 
 
 def _organisations(caller: Caller, request: Request, filters: Filters, sort: str) -> Iterable[int]:

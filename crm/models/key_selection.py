@@ -4,12 +4,15 @@ So neither a filter nor a search has to be kept, and no row is done twice or lef
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 from zlib import compress, decompress
 
 from django.db import models
 
 from crm.models.company import Company
+
+READ_AT_ONCE: Final = 10_000
 
 
 class KeySelection(models.Model):
@@ -24,6 +27,12 @@ class KeySelection(models.Model):
     def read(self) -> "array[int]":
         """The ids, 8 bytes each."""
         return array("q", decompress(bytes(self.keys)))
+
+
+def keys_of(*querysets: models.QuerySet[Any]) -> Iterator[int]:
+    """The ids of their rows, of one queryset after the other. Nothing is read before the first is asked for."""
+    for rows in querysets:
+        yield from rows.values_list("pk", flat=True).iterator(chunk_size=READ_AT_ONCE)
 
 
 def packed_keys(keys: Iterable[int]) -> tuple[bytes, int]:

@@ -17,6 +17,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404, require
 from crm.models import BulkChange, BulkKind, FieldSubject, LeadChange, LeadResult
+from crm.models.key_selection import keys_of
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
 from crm.models.validators import is_number
@@ -134,19 +135,19 @@ def _make(
     """
     rules = frozenset(int(each) for each in request.POST.get(RULES, "").split() if is_number(each))
     confirmed = Confirmed(number_in(request, COUNT, 0), number_in(request, CONVERSIONS, 0), _asked_at(request), rules)
-    keys = confirmed_leads(change, leads, confirmed).values_list("pk", flat=True)
+    due = confirmed_leads(change, leads, confirmed)
     if confirmed.leads > AT_ONCE:
         start = partial(
             bulk_changes.start,
             author=request.membership,
             change=change,
-            keys=keys.iterator(chunk_size=10_000),
+            keys=keys_of(due),
             confirmed=confirmed,
             since=changed_since(leads, confirmed),
             filters=filters,
         )
         return add_once(request, "bulk_change", start, told="The leads are being changed in the background.")
-    few = list(keys[: AT_ONCE + 1])
+    few = list(due.values_list("pk", flat=True)[: AT_ONCE + 1])
     if len(few) > confirmed.leads:
         raise MoreThanConfirmed
     if not few:

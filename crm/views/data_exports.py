@@ -17,6 +17,7 @@ from crm.accounts.fresh_password import fresh_password
 from crm.exporting import archive
 from crm.forms.data_exports import SHOWN, ExportForm
 from crm.models import DataExport, ExportFormat, ExportKind, FieldSubject
+from crm.models.key_selection import keys_of
 from crm.models.roles import Action
 from crm.selectors import data_exports as selector
 from crm.selectors.custom_fields import fields_in_use
@@ -68,8 +69,7 @@ def lead_export(request: MemberRequest) -> HttpResponse:
     view = tabs_of(request.membership, {}, request.GET.get("view", "")).view
     columns = [column.key for column in chosen_columns(request, view, all_columns(company, fields))]
     asked = filters_in_use(request, filtered.filters)
-    querysets = order_of(sort, company).whole(filtered.qs)
-    keys = (pk for rows in querysets for pk in rows.values_list("pk", flat=True).iterator(chunk_size=10_000))
+    keys = keys_of(*order_of(sort, company).whole(filtered.qs))
     rows = FilteredList(ExportKind.LEADS, filtered.qs.order_by().count(), keys, columns, asked, back)
     return _export_page(request, rows)
 
@@ -83,12 +83,10 @@ def deal_export(request: MemberRequest) -> HttpResponse:
     if filtered.form.errors or (request.GET.get("search") and not text):
         messages.error(request, BROKEN)
         return redirect(back)
-    keys = in_order(found, request.membership.company, request.GET.get("sort", "")).values_list("pk", flat=True)
+    keys = keys_of(in_order(found, request.membership.company, request.GET.get("sort", "")))
     columns = [column.key for column in COLUMNS]
     asked = filters_in_use(request, filtered.filters)
-    rows = FilteredList(
-        ExportKind.DEALS, found.order_by().count(), keys.iterator(chunk_size=10_000), columns, asked, back
-    )
+    rows = FilteredList(ExportKind.DEALS, found.order_by().count(), keys, columns, asked, back)
     return _export_page(request, rows)
 
 
@@ -98,7 +96,7 @@ def task_export(request: MemberRequest) -> HttpResponse:
     """Export the member's tasks: the open ones or, with `?done=1`, the others."""
     done = request.GET.get("done") == "1"
     found = tasks_of(request.membership, done=done)
-    keys = found.values_list("pk", flat=True).iterator(chunk_size=10_000)
+    keys = keys_of(found)
     columns = TASK_COLUMNS if done else TASK_COLUMNS[:-1]
     back = list_address("tasks", request.GET.urlencode())
     rows = FilteredList(ExportKind.TASKS, found.order_by().count(), keys, columns, ["done" if done else "open"], back)
