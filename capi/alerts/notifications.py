@@ -34,7 +34,7 @@ class MailTopic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MemberMails:
     """The mails a member gets."""
 
     membership: Membership
@@ -42,7 +42,7 @@ class Choice:
     weekly: bool
 
 
-def choices_of(company: Company | int) -> list[Choice]:
+def choices_of(company: Company | int) -> list[MemberMails]:
     """Everyone who may get mail about the company's connection, with their choice. Two queries."""
     members = Membership.objects.for_company(company).active().of_open_companies().select_related("user")
     chosen = {choice.user_id: choice for choice in MailChoice.objects.for_company(company)}
@@ -65,9 +65,9 @@ def may_still_read(company_id: int, user_id: int) -> bool:
     return any(choice.membership.user_id == user_id for choice in choices_of(company_id))
 
 
-def _choice(member: Membership, chosen: MailChoice | None) -> Choice:
+def _choice(member: Membership, chosen: MailChoice | None) -> MemberMails:
     by_role = member.role == Role.ADMIN
-    return Choice(member, *((chosen.alerts, chosen.weekly) if chosen else (by_role, by_role)))
+    return MemberMails(member, *((chosen.alerts, chosen.weekly) if chosen else (by_role, by_role)))
 
 
 # The mails, in plain text: the company, what happened, what to do and where. They contain no lead data.

@@ -11,7 +11,7 @@ from capi import services
 from capi.forms.rules import ID_WITH_PREFIX_MAX_LENGTH
 from capi.models import CrmEventName
 from capi.selectors.rule_import import ImportableRule
-from capi.services.rule_import import Chosen
+from capi.services.rule_import import ChosenRule
 
 PREFIX: Final = "event_"
 NOT_IMPORTED: Final = ("", "Don't import")
@@ -50,9 +50,9 @@ class ImportForm(forms.Form):
         if not selected:
             raise ValidationError("Choose a CRM event for at least one rule.")
 
-    def chosen(self) -> list[Chosen]:
+    def chosen(self) -> list[ChosenRule]:
         """The rules with a chosen CRM event."""
-        return [Chosen(self.offers[name].rule, event) for name, event in self.cleaned_data.items() if event]
+        return [ChosenRule(self.offers[name].rule, event) for name, event in self.cleaned_data.items() if event]
 
     def rows(self) -> Iterator[tuple[ImportableRule, BoundField]]:
         """Each importable rule with its field."""

@@ -16,7 +16,7 @@ LATELY: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewRow:
+class BackfillRow:
     """The number of past events with one outcome: `planned`, and `done` so far."""
 
     label: str
@@ -30,7 +30,7 @@ class BackfillPreview:
     """The outcomes that a rule's past events would have."""
 
     rule: ConversionRule
-    lines: Sequence[PreviewRow]
+    lines: Sequence[BackfillRow]
     total: int
     sendable: int
 
@@ -41,7 +41,7 @@ class ExplainedBackfill:
 
     backfill: Backfill
     words: Explanation
-    lines: Sequence[PreviewRow]
+    lines: Sequence[BackfillRow]
 
     @property
     def is_running(self) -> bool:
@@ -73,10 +73,10 @@ def explained_backfill(backfill: Backfill, connection: Connection | None) -> Exp
     return ExplainedBackfill(backfill, explain_backfill(backfill, connection), _lines(backfill.planned, backfill.done))
 
 
-def _lines(planned: Mapping[str, int], done: Mapping[str, int]) -> list[PreviewRow]:
+def _lines(planned: Mapping[str, int], done: Mapping[str, int]) -> list[BackfillRow]:
     """One row for each outcome; the rare one only if there are any."""
     return [
-        PreviewRow(outcome.label, OUTCOMES[outcome], planned.get(outcome, 0), done.get(outcome, 0))
+        BackfillRow(outcome.label, OUTCOMES[outcome], planned.get(outcome, 0), done.get(outcome, 0))
         for outcome in BackfillOutcome
         if outcome != BackfillOutcome.DEAL_DELETED or planned.get(outcome) or done.get(outcome)
     ]

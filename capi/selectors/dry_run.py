@@ -29,7 +29,7 @@ EVENT_ID_SHOWN: Final = "lm-{:032x}-{}"  # as long as a real one, which is creat
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingRequest:
     """The request as it would be sent, except for the token."""
 
     method: str
@@ -50,7 +50,7 @@ class DryRun:
     words: Explanation
     address: str = ""
     sha256: str = ""
-    request: Outgoing | None = None
+    request: OutgoingRequest | None = None
     event: ConversionEvent | None = None
     taken_by: ConversionEvent | None = None
     is_refused: bool = False
@@ -127,9 +127,9 @@ def _expected(rule: ConversionRule, connection: Connection | None) -> Explanatio
     return WOULD_BE_SENT if words == STATES[State.PENDING] else words
 
 
-def _outgoing(conversion: Conversion) -> Outgoing:
+def _outgoing(conversion: Conversion) -> OutgoingRequest:
     body = payload.encode([conversion])
     request = client().prepared(body=body, batch=False)
     url = request.url or ""
     headers = {"Host": urlsplit(url).netloc, **request.headers, "Authorization": AUTHORIZATION_SHOWN}
-    return Outgoing(request.method or "", url, list(headers.items()), body.decode())
+    return OutgoingRequest(request.method or "", url, list(headers.items()), body.decode())

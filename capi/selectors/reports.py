@@ -64,7 +64,7 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True)
-class WhyNot:
+class NotSentReason:
     """A reason why events were not sent, or not yet. `chip` and `reason` find them in Recent Events."""
 
     words: Explanation
@@ -106,7 +106,7 @@ class Details:
     """What Overview shows in addition to the outcomes."""
 
     tally: Tally
-    reasons: Sequence[WhyNot]
+    reasons: Sequence[NotSentReason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +175,8 @@ def _tally(rows: Iterable[tuple[str, int, int]]) -> Tally:
     return tally
 
 
-def _why_not(state: State, reason: str, count: int) -> WhyNot:
-    return WhyNot(explain_state(state, reason), count, StateFilter(state.value), reason)
+def _why_not(state: State, reason: str, count: int) -> NotSentReason:
+    return NotSentReason(explain_state(state, reason), count, StateFilter(state.value), reason)
 
 
 def _percent(part: int, whole: int) -> float | None:

@@ -17,7 +17,7 @@ from crm.models import Company
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenRule:
     """One of LinkedIn's rules, and the CRM event to send to it."""
 
     rule: LinkedInRule
@@ -38,7 +38,7 @@ class Imported:
     off: int = 0
 
 
-def import_rules(*, company: Company, chosen: Sequence[Chosen]) -> Imported:
+def import_rules(*, company: Company, chosen: Sequence[ChosenRule]) -> Imported:
     """Create the chosen rules, all or none. A rule with the same mapping stays as it is.
 
     Raises ValidationError if any rule can't be saved.
@@ -56,7 +56,7 @@ def import_rules(*, company: Company, chosen: Sequence[Chosen]) -> Imported:
     return Imported(added=len(new), off=sum(one.is_risky for one in new), existing=len(chosen) - len(new))
 
 
-def _rule(company: Company, chosen: Chosen, *, read_at: datetime) -> ConversionRule:
+def _rule(company: Company, chosen: ChosenRule, *, read_at: datetime) -> ConversionRule:
     source = chosen.rule
     name = source.name or f"Conversion {source.id}"
     rule = ConversionRule(

@@ -19,7 +19,7 @@ from crm.models.lead import LeadQuerySet
 from crm.models.validators import MAX_ID
 from crm.selectors.bulk_changes import title_of
 from crm.selectors.bulk_questions import BulkQuestion
-from crm.services.lead_changes import Confirmed, TargetArchived, TargetGone, lead_change
+from crm.services.lead_changes import Confirmation, TargetArchived, TargetGone, lead_change
 
 IDS_AT_MOST: Final = 10_000
 LARGEST_COUNT: Final = 2**31 - 1
@@ -151,9 +151,9 @@ class ConfirmedChangeSerializer(AskedChangeSerializer):
         return valid
 
     @property
-    def confirmed(self) -> Confirmed:
+    def confirmed(self) -> Confirmation:
         confirm = self.validated_data["confirm"]
-        return Confirmed(confirm["leads"], confirm["conversions"], confirm["asked_at"], frozenset(confirm["rules"]))
+        return Confirmation(confirm["leads"], confirm["conversions"], confirm["asked_at"], frozenset(confirm["rules"]))
 
 
 class RuleConversionsSerializer(serializers.Serializer[Any]):

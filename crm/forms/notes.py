@@ -10,7 +10,7 @@ from crm.models import Note
 TEXT_ATTRIBUTES: Final = {"rows": 3, "placeholder": "What should the team know?", "data-ctrl-enter": True}
 
 
-class Text(forms.Textarea):
+class NoteTextarea(forms.Textarea):
     """Browsers send a line break as two characters, and count it as one."""
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
@@ -24,7 +24,7 @@ class NoteForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Note
         fields = ("kind", "text")
-        widgets = {"kind": forms.RadioSelect, "text": Text(TEXT_ATTRIBUTES)}
+        widgets = {"kind": forms.RadioSelect, "text": NoteTextarea(TEXT_ATTRIBUTES)}
         error_messages = {
             "kind": {"invalid_choice": "Choose a note or a call."},
             "text": {"required": "Write something first."},

@@ -154,7 +154,7 @@ class DeletedMeanwhile(DatabaseError):
 
 
 @dataclass(slots=True)
-class Change:
+class RowChange:
     """The row before and after a save, by primary key. Empty where unknown."""
 
     before: dict[int, RowSnapshot] = field(default_factory=dict)
@@ -174,7 +174,7 @@ class Tracked(models.Model):
     watched: ClassVar[frozenset[str]]  # fields whose update() may cause an event
     snapshot_columns: ClassVar[tuple[str, ...]]  # columns of the row that go into a RowSnapshot
     writable: ClassVar[Q] = Q()  # the rows that a save may write: it is checked again after waiting for another change
-    _change: Change | None = None  # set only during a save
+    _change: RowChange | None = None  # set only during a save
 
     class Meta:
         abstract = True
@@ -209,7 +209,7 @@ class Tracked(models.Model):
         # No savepoint, as in Django's own save: after an error the caller must roll back its transaction.
         with transaction.atomic(using=using, savepoint=False):
             fill_in_steps([self])
-            outer, self._change = self._change, (change := Change())  # a receiver may save the same row again
+            outer, self._change = self._change, (change := RowChange())  # a receiver may save the same row again
             try:
                 super().save_base(**options)
             finally:

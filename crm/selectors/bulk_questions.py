@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm.models import BulkKind, Company, LeadChange, LeadStatus
 from crm.models.lead import LeadQuerySet
 from crm.selectors.bulk_changes import Belongings, belongings_of
-from crm.services.lead_changes import Confirmed, MoreThanConfirmed
+from crm.services.lead_changes import Confirmation, MoreThanConfirmed
 from crm.services.status_changes import StatusChange, status_change
 
 ANSWERED_WITHIN: Final = timedelta(days=1)
@@ -51,7 +51,7 @@ def bulk_question(company: Company, change: LeadChange, leads: LeadQuerySet) -> 
     )
 
 
-def confirmed_leads(change: LeadChange, leads: LeadQuerySet, confirmed: Confirmed) -> LeadQuerySet:
+def confirmed_leads(change: LeadChange, leads: LeadQuerySet, confirmed: Confirmation) -> LeadQuerySet:
     """Those of the leads that nobody has added or changed since the question, by id.
 
     Raises MoreThanConfirmed if more conversions or others would be sent by now, or if it was asked too long ago.
@@ -64,7 +64,7 @@ def confirmed_leads(change: LeadChange, leads: LeadQuerySet, confirmed: Confirme
     return leads.order_by("pk")
 
 
-def changed_since(leads: LeadQuerySet, confirmed: Confirmed) -> int:
+def changed_since(leads: LeadQuerySet, confirmed: Confirmation) -> int:
     """How many of the leads were there at the time of the question, and have been changed since."""
     asked_at = confirmed.asked_at
     return leads.order_by().filter(created_at__lte=asked_at, updated_at__gt=asked_at).count()

@@ -14,7 +14,7 @@ ORGANISATIONS_SHOWN: Final = 4
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResults:
     """The newest leads and deals that match, and the keys and names of organisations."""
 
     leads: Sequence[Lead] = ()
@@ -22,11 +22,11 @@ class Found:
     organisations: Sequence[tuple[str, str]] = ()
 
 
-def find(company: Company, text: str) -> Found:
+def find(company: Company, text: str) -> SearchResults:
     """The leads, deals and organisations with every word of the text; none for no text. Five queries at most."""
     if not text.strip():
-        return Found()
+        return SearchResults()
     leads = Lead.objects.for_company(company).current().search(text).order_by("-created_at", "-pk")
     deals = search(Deal.objects.for_company(company), company, text).select_related("lead", "stage").order_by("-pk")
     organisations = names_like(company, text, ORGANISATIONS_SHOWN)
-    return Found(list(leads[:LEADS_SHOWN]), list(deals[:DEALS_SHOWN]), organisations)
+    return SearchResults(list(leads[:LEADS_SHOWN]), list(deals[:DEALS_SHOWN]), organisations)

@@ -32,7 +32,7 @@ from crm.services import audit, background
 from crm.services.deadlocks import tried_again
 from crm.services.lead_changes import (
     ChangedLeads,
-    Confirmed,
+    Confirmation,
     MoreThanConfirmed,
     TargetGone,
     change_leads,
@@ -66,7 +66,7 @@ def change_at_once(
     membership: Membership,
     change: LeadChange,
     keys: Sequence[int],
-    confirmed: Confirmed | None = None,
+    confirmed: Confirmation | None = None,
     filters: Sequence[str] | None = None,
 ) -> ChangedLeads:
     """Change these few leads of the company now. `filters`: the names of those in use, if all that match are meant.
@@ -84,7 +84,7 @@ def start(
     author: Author,
     change: LeadChange,
     keys: Iterable[int],
-    confirmed: Confirmed,
+    confirmed: Confirmation,
     since: int = 0,
     filters: Sequence[str] | None = None,
 ) -> BulkChange:
@@ -208,7 +208,7 @@ def _change_next(bulk_change: BulkChange, change: LeadChange) -> None:
     keys = BulkSelection.objects.get(bulk_change=bulk_change).read()
     size = DELETED_CHUNK if change.kind == BulkKind.DELETE else CHUNK
     chunk = keys[bulk_change.reached : bulk_change.reached + size]
-    confirmed = Confirmed(len(chunk), bulk_change.conversions, bulk_change.asked_at, _rules(bulk_change))
+    confirmed = Confirmation(len(chunk), bulk_change.conversions, bulk_change.asked_at, _rules(bulk_change))
     done = change_leads(company=bulk_change.company, change=change, keys=chunk, confirmed=confirmed)
     bulk_change.state = BulkState.RUNNING
     bulk_change.reached += len(chunk)

@@ -41,7 +41,7 @@ LONGEST_REASON: Final = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class Confirmation:
     """What somebody has agreed to, and when they were asked. More than that is done to no one.
 
     `rules`: the ids of those that may send the conversions; None for what was confirmed before they were kept.
@@ -109,7 +109,7 @@ def _owner(company: Company, pk: int) -> User:
 
 @transaction.atomic
 def change_leads(
-    *, company: Company, change: LeadChange, keys: Collection[int], confirmed: Confirmed | None = None
+    *, company: Company, change: LeadChange, keys: Collection[int], confirmed: Confirmation | None = None
 ) -> ChangedLeads:
     """Change the company's leads with these keys, in one transaction.
 

@@ -40,7 +40,7 @@ class NothingToUndo(Exception):
 
 
 @dataclass(slots=True)
-class Undone:
+class UndoResult:
     """The result of an undo: rows by their outcome, and what ad platforms have been told all the same (`told`)."""
 
     put_back: list[Any] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Undone:
 
 
 @transaction.atomic
-def undo(*, company: Company, action: uuid.UUID) -> Undone:
+def undo(*, company: Company, action: uuid.UUID) -> UndoResult:
     """Put back the statuses and stages that the action changed, with their outcomes, and remove what it added.
 
     Rows that have been changed or erased since stay as they are. What has not gone out of the action's CRM events never
@@ -60,7 +60,7 @@ def undo(*, company: Company, action: uuid.UUID) -> Undone:
     """
     changes = Change.objects.for_company(company).filter(action=action, field__in=STEPS)
     events = CrmEvent.objects.for_company(company).filter(action=action, taken_back_at=None)
-    result = Undone()
+    result = UndoResult()
     _lock_all(changes, events)
     for model in MODELS:
         is_about = Q(deal__isnull=model is Lead)
@@ -105,7 +105,7 @@ class SortedRows:
         return [row for rows in self.by_former.values() for row in rows]
 
 
-def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[CrmEvent], result: Undone) -> None:
+def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[CrmEvent], result: UndoResult) -> None:
     rows = _sorted(model, changes, result)
     of_set_back = _of_rows(events, rows.set_back)
     left_open = set(of_set_back.values_list("deal" if model is Deal else "lead", flat=True))
@@ -116,7 +116,7 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
     result.put_back += [*rows.put_back, *(row for row in rows.set_back if row.pk in left_open)]
 
 
-def _sorted(model: type[Tracked], changes: QuerySet[Change], result: Undone) -> SortedRows:
+def _sorted(model: type[Tracked], changes: QuerySet[Change], result: UndoResult) -> SortedRows:
     """Lock the rows of these changes, and sort them. Adds those that stay as they are to the result."""
     change_of = {_pk_of(change): change for change in changes}
     former_of = _former_steps(model, changes)
@@ -180,7 +180,7 @@ def _newest_changes(model: type[Tracked], pks: Iterable[int]) -> dict[int, int]:
     return {_pk_of(change): change.pk for change in changes}
 
 
-def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: Undone) -> None:
+def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: UndoResult) -> None:
     added = events.filter(kind=model.created_kind).values_list("deal" if model is Deal else "lead", flat=True)
     untouched: list[Any] = []
     for row in _locked(model, list(added)):

@@ -28,7 +28,7 @@ from crm.services import bulk_changes
 from crm.services.bulk_changes import AT_ONCE
 from crm.services.lead_changes import (
     ChangedLeads,
-    Confirmed,
+    Confirmation,
     MoreThanConfirmed,
     TargetArchived,
     TargetGone,
@@ -134,7 +134,9 @@ def _make(
     Raises MoreThanConfirmed, and ValidationError.
     """
     rules = frozenset(int(each) for each in request.POST.get(RULES, "").split() if is_number(each))
-    confirmed = Confirmed(number_in(request, COUNT, 0), number_in(request, CONVERSIONS, 0), _asked_at(request), rules)
+    confirmed = Confirmation(
+        number_in(request, COUNT, 0), number_in(request, CONVERSIONS, 0), _asked_at(request), rules
+    )
     due = confirmed_leads(change, leads, confirmed)
     if confirmed.leads > AT_ONCE:
         start = partial(

@@ -16,7 +16,7 @@ from crm.models.change import STEPS
 from crm.models.recorder import current_action, told_all_the_same
 from crm.models.roles import Action
 from crm.selectors.timeline import outlooks
-from crm.services.undo import NothingToUndo, Undone, undo
+from crm.services.undo import NothingToUndo, UndoResult, undo
 from crm.templatetags.formatting import UNDO
 from crm.views.shell import back_to
 
@@ -54,13 +54,13 @@ def undo_action(request: MemberRequest, action: uuid.UUID) -> HttpResponse:
     return redirect(default if undone.removed else back_to(request, default=default))
 
 
-def undone_url(undone: Undone) -> str:
+def undone_url(undone: UndoResult) -> str:
     """The page of the first row that was put back, or else could not be."""
     url: str = (undone.put_back or undone.changed_since or undone.erased or undone.merged)[0].get_absolute_url()
     return url
 
 
-def _tell_result(request: HttpRequest, undone: Undone) -> None:
+def _tell_result(request: HttpRequest, undone: UndoResult) -> None:
     told = " ".join(undone.told)
     if undone.put_back:
         messages.success(request, f"Undone: {_put_back(undone.put_back)}. {told}".strip())

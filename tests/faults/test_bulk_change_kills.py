@@ -25,7 +25,7 @@ from crm.models import (
     User,
 )
 from crm.services import bulk_changes
-from crm.services.lead_changes import Confirmed
+from crm.services.lead_changes import Confirmation
 from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import make_deal
 from tests.faults import figures
@@ -42,7 +42,7 @@ def member_of(company, role: str = "admin") -> Membership:
 
 def ask(member: Membership, change: LeadChange) -> BulkChange:
     keys = Lead.objects.order_by("pk").values_list("pk", flat=True)
-    confirmed = Confirmed(keys.count(), keys.count(), timezone.now(), None)
+    confirmed = Confirmation(keys.count(), keys.count(), timezone.now(), None)
     return bulk_changes.start(author=member, change=change, keys=keys, confirmed=confirmed, filters=[])
 
 

@@ -11,7 +11,7 @@ from crm.models import BulkChange, BulkKind, BulkSelection, CrmEvent, Lead, Lead
 from crm.models.bulk_change import BulkSelectionQuerySet
 from crm.services import bulk_changes
 from crm.services.erasure import erase_lead
-from crm.services.lead_changes import Confirmed
+from crm.services.lead_changes import Confirmation
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_lead
 
@@ -33,7 +33,7 @@ def ask(member: Membership, leads: list[Lead]) -> BulkChange:
     status = LeadStatus.objects.for_company(member.company).get(name="Qualified")
     change, keys = LeadChange(BulkKind.STATUS, status), [lead.pk for lead in leads]
     return bulk_changes.start(
-        author=member, change=change, keys=keys, confirmed=Confirmed(len(keys), 0, timezone.now(), None), filters=[]
+        author=member, change=change, keys=keys, confirmed=Confirmation(len(keys), 0, timezone.now(), None), filters=[]
     )
 
 
@@ -91,7 +91,11 @@ def test_a_change_that_is_asked_for_during_an_erasure_waits_for_its_end(
             change = LeadChange(BulkKind.OWNER)
             made.append(
                 bulk_changes.start(
-                    author=sales, change=change, keys=keys, confirmed=Confirmed(5, 0, timezone.now(), None), filters=[]
+                    author=sales,
+                    change=change,
+                    keys=keys,
+                    confirmed=Confirmation(5, 0, timezone.now(), None),
+                    filters=[],
                 )
             )
         finally:

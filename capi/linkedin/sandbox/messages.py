@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 
 @dataclass(frozen=True)
-class Received:
+class IncomingRequest:
     """One request as received. The names of `headers` are lower-case."""
 
     method: str

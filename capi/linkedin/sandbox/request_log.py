@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from capi.linkedin.sandbox.messages import Received, Reply
+from capi.linkedin.sandbox.messages import IncomingRequest, Reply
 
 _BLOCK_BYTES = 1 << 20
 _MAX_TEXT = 2_000
@@ -40,7 +40,7 @@ class Entry:
     number: int = 0
 
     @classmethod
-    def of(cls, request: Received, reply: Reply, time: datetime, fault: dict[str, Any] | None = None) -> Self:
+    def of(cls, request: IncomingRequest, reply: Reply, time: datetime, fault: dict[str, Any] | None = None) -> Self:
         elements, text = _content(request)
         return cls(
             time, request.method, request.path, request.version, request.token_fingerprint, request.is_batch,
@@ -60,7 +60,7 @@ class Entry:
         return json.dumps(vars(self), default=datetime.isoformat, separators=(",", ":")).encode() + b"\n"
 
 
-def _content(request: Received) -> tuple[list[Any], str]:
+def _content(request: IncomingRequest) -> tuple[list[Any], str]:
     try:
         document = request.document
     except ValueError:

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-from capi.linkedin.sandbox.messages import Received, Reply, coded_refusal, json_reply, refusal
+from capi.linkedin.sandbox.messages import IncomingRequest, Reply, coded_refusal, json_reply, refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A sign (part of the token, or the whole id) and the answer that it causes.
+class Scenario:
+    """A part of the token, or a whole id, and the answer that it triggers.
 
     In the message `[…]` stands for the positions of the elements, and `{}` for the resource. A message about the
     schema is repeated for each element. A `status` of None is no answer at all. `only_reading` does not affect sending.
     """
 
-    sign: str
+    trigger: str
     status: int | None
     meaning: str
     message: str = ""
@@ -34,82 +34,84 @@ NOT_PERMITTED = "Not enough permissions to access: {}"
 SENDING, READING = "conversionEvents.CREATE", "conversions.FINDER-account"
 
 TOKENS: Final = (
-    Choice(
+    Scenario(
         "revoked", 401, "The token was revoked", "The token used in the request has been revoked by the user",
         "REVOKED_ACCESS_TOKEN", 65601,
     ),
-    Choice(
+    Scenario(
         "expired", 401, "The token has expired", "The token used in the request has expired",
         "EXPIRED_ACCESS_TOKEN", 65602,
     ),
-    Choice("invalid", 401, "The token is invalid", "Invalid access token", "INVALID_ACCESS_TOKEN", 65600),
-    Choice("norole", 403, "The token's owner has no role in the ad account", NOT_PERMITTED, "ACCESS_DENIED", 100),
-    Choice("sendonly", 403, "The token can send events, but can't read rules", NOT_PERMITTED, "ACCESS_DENIED", 100,
-           only_reading=True),
-    Choice(
+    Scenario("invalid", 401, "The token is invalid", "Invalid access token", "INVALID_ACCESS_TOKEN", 65600),
+    Scenario("norole", 403, "The token's owner has no role in the ad account", NOT_PERMITTED, "ACCESS_DENIED", 100),
+    Scenario("sendonly", 403, "The token can send events, but can't read rules", NOT_PERMITTED, "ACCESS_DENIED", 100,
+             only_reading=True),
+    Scenario(
         "throttled", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101
     ),
-    Choice("daylimit", 429, "Too many requests today", THROTTLED.format("DAY"), "TOO_MANY_REQUESTS", 101),
-    Choice("broken", 500, "LinkedIn has technical problems", "Internal Server Error"),
-    Choice("unavailable", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
+    Scenario("daylimit", 429, "Too many requests today", THROTTLED.format("DAY"), "TOO_MANY_REQUESTS", 101),
+    Scenario("broken", 500, "LinkedIn has technical problems", "Internal Server Error"),
+    Scenario("unavailable", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
 )  # fmt: skip
 
 REFUSING_RULES: Final = (
-    Choice("400400", 400, "The rule doesn't use the Conversions API",
-           "Conversion's method should be CONVERSIONS_API, indices […] (0-indexed)."),
-    Choice("400401", 400, "The rule is disabled",
-           "Conversion is disabled, which counts as deleted, and must be enabled, indices […] (0-indexed)."),
-    Choice("403403", 403, "Unknown rule, or a rule of another ad account", "No ad accounts found"),
-    Choice("404404", 404, "No such rule", "Could not find entity"),
-    Choice("408408", None, "No response: the connection hangs, then closes"),
-    Choice("422422", 422, "The data is rejected", "ERROR :: /conversion :: conversion does not take this event"),
-    Choice("426426", 426, "The API version is retired"),
-    Choice("429429", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101),
-    Choice("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
-    Choice("503503", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
+    Scenario("400400", 400, "The rule doesn't use the Conversions API",
+             "Conversion's method should be CONVERSIONS_API, indices […] (0-indexed)."),
+    Scenario("400401", 400, "The rule is disabled",
+             "Conversion is disabled, which counts as deleted, and must be enabled, indices […] (0-indexed)."),
+    Scenario("403403", 403, "Unknown rule, or a rule of another ad account", "No ad accounts found"),
+    Scenario("404404", 404, "No such rule", "Could not find entity"),
+    Scenario("408408", None, "No response: the connection hangs, then closes"),
+    Scenario("422422", 422, "The data is rejected", "ERROR :: /conversion :: conversion does not take this event"),
+    Scenario("426426", 426, "The API version is retired"),
+    Scenario("429429", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101),
+    Scenario("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
+    Scenario("503503", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
 )  # fmt: skip
 
-_BY_RULE: Final = {choice.sign: choice for choice in REFUSING_RULES}
+_BY_RULE: Final = {scenario.trigger: scenario for scenario in REFUSING_RULES}
 
 # Ad accounts that cause an answer when their rules are read. Every other one has LISTED_RULES.
 ACCOUNTS: Final = (
-    Choice("403403", 403, "The token's owner has no access to the ad account", "No ad accounts found"),
-    Choice("408408", None, "No response: the connection hangs, then closes"),
-    Choice("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
-    Choice("503503", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
+    Scenario("403403", 403, "The token's owner has no access to the ad account", "No ad accounts found"),
+    Scenario("408408", None, "No response: the connection hangs, then closes"),
+    Scenario("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
+    Scenario("503503", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
 )
 
-_BY_ACCOUNT: Final = {choice.sign: choice for choice in ACCOUNTS}
+_BY_ACCOUNT: Final = {scenario.trigger: scenario for scenario in ACCOUNTS}
 
 
-def for_account(account_id: str) -> Choice | None:
+def for_account(account_id: str) -> Scenario | None:
     """The answer to reading the rules of this ad account, None for a list of rules."""
     return _BY_ACCOUNT.get(account_id)
 
 
-def for_token(token: str, *, is_reading: bool = False) -> Choice | None:
+def for_token(token: str, *, is_reading: bool = False) -> Scenario | None:
     """The answer for this token, None for a good one."""
-    fitting = (choice for choice in TOKENS if is_reading or not choice.only_reading)
-    return next((choice for choice in fitting if choice.sign in token), None)
+    fitting = (scenario for scenario in TOKENS if is_reading or not scenario.only_reading)
+    return next((scenario for scenario in fitting if scenario.trigger in token), None)
 
 
-def for_rules(rule_ids: Sequence[str]) -> Choice | None:
+def for_rules(rule_ids: Sequence[str]) -> Scenario | None:
     """The answer for the first rule id that has one, None if all are good."""
     return next((_BY_RULE[rule_id] for rule_id in rule_ids if rule_id in _BY_RULE), None)
 
 
-def reply(choice: Choice, positions: Sequence[int] = (), *, is_batch: bool = False, is_reading: bool = False) -> Reply:
-    """The reply of a choice, about the elements at these positions."""
-    if choice.status is None:
+def reply(
+    scenario: Scenario, positions: Sequence[int] = (), *, is_batch: bool = False, is_reading: bool = False
+) -> Reply:
+    """The reply of a scenario, about the elements at these positions."""
+    if scenario.status is None:
         return Reply(None)
-    if choice.status == 503:
-        return Reply(503, choice.message.encode(), {"Content-Type": "text/html"})
-    if choice.code:
-        message = choice.message.replace("{}", READING if is_reading else SENDING)
-        return coded_refusal(choice.status, choice.code, message, choice.service_error_code)
-    if choice.status == 422:
-        return refusal(422, "".join(f"{prefix(at, is_batch)}{choice.message}\n" for at in positions))
-    return refusal(choice.status, choice.message.replace("[…]", str(list(positions))))
+    if scenario.status == 503:
+        return Reply(503, scenario.message.encode(), {"Content-Type": "text/html"})
+    if scenario.code:
+        message = scenario.message.replace("{}", READING if is_reading else SENDING)
+        return coded_refusal(scenario.status, scenario.code, message, scenario.service_error_code)
+    if scenario.status == 422:
+        return refusal(422, "".join(f"{prefix(at, is_batch)}{scenario.message}\n" for at in positions))
+    return refusal(scenario.status, scenario.message.replace("[…]", str(list(positions))))
 
 
 def prefix(position: int, is_batch: bool) -> str:
@@ -141,16 +143,16 @@ LISTED_RULES: Final = (
 )
 
 
-def rules_answer(request: Received) -> Reply:
+def rules_answer(request: IncomingRequest) -> Reply:
     """The requested page of rules. The request has passed `validation.refusal_at_the_door`."""
     raw_query = request.path.partition("?")[2]
     query = dict(parse_qsl(raw_query, keep_blank_values=True))
     account = _account(raw_query)
     if query.get("q") != "account" or account is None:
         return refusal(400, "Invalid query parameters passed to request")
-    choice = for_account(account)
-    if choice:
-        return reply(choice, is_reading=True)
+    scenario = for_account(account)
+    if scenario:
+        return reply(scenario, is_reading=True)
     start, count = _number(query.get("start", "0")), _number(query.get("count", str(DEFAULT_COUNT)))
     if start is None or not count:
         return refusal(400, "Invalid query parameters passed to request")

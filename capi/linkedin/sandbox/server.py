@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from capi.linkedin.sandbox import messages
 from capi.linkedin.sandbox.faults import NO_FAULT, Drop, Fault, Faults
-from capi.linkedin.sandbox.messages import Received, Reply, refusal
+from capi.linkedin.sandbox.messages import IncomingRequest, Reply, refusal
 from capi.linkedin.sandbox.request_log import Entry, RequestLog
 from capi.linkedin.sandbox.validation import answer_to
 
@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
         self.context.ledger.append(Entry.of(request, reply, now, fault.as_json()))
         self._answer(reply, fault)
 
-    def _received(self, *, reads_body: bool = True) -> Received | None:
+    def _received(self, *, reads_body: bool = True) -> IncomingRequest | None:
         """The request. None if the client closed the connection within the body."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         length = headers.get("content-length", "")
@@ -82,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         if reads_body and len(body) < int(length):
             self.close_connection = True
             return None
-        return Received(self.command, self.path, headers, body)
+        return IncomingRequest(self.command, self.path, headers, body)
 
     def _answer(self, reply: Reply, fault: Fault = NO_FAULT) -> None:
         context = self.context

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from capi.linkedin import versions
 from capi.linkedin.sandbox import scenarios, schema
-from capi.linkedin.sandbox.messages import Received, Reply, coded_refusal, gateway_refusal, json_reply, refusal
+from capi.linkedin.sandbox.messages import IncomingRequest, Reply, coded_refusal, gateway_refusal, json_reply, refusal
 
 MAX_ELEMENTS: Final = 5_000
 MAX_AGE: Final = timedelta(days=90)
 LEAD_ALONE_SINCE: Final = "202605"
 
 
-def answer_to(request: Received, *, now: datetime) -> Reply:
+def answer_to(request: IncomingRequest, *, now: datetime) -> Reply:
     """The answer to `request` at `now` (aware)."""
     refused = refusal_at_the_door(request, now.date())
     if refused:
@@ -31,7 +31,7 @@ def answer_to(request: Received, *, now: datetime) -> Reply:
     return _answer_batch(request, document, now) if request.is_batch else _answer_elements(request, [document], now)
 
 
-def _answer_batch(request: Received, document: Any, now: datetime) -> Reply:
+def _answer_batch(request: IncomingRequest, document: Any, now: datetime) -> Reply:
     if type(document) is not dict or type(document.get("elements")) is not list or len(document) != 1:
         return refusal(400, 'A batch is an object with the one field "elements", an array')
     elements = document["elements"]
@@ -42,7 +42,7 @@ def _answer_batch(request: Received, document: Any, now: datetime) -> Reply:
     return _answer_elements(request, elements, now)
 
 
-def _answer_elements(request: Received, elements: Sequence[Any], now: datetime) -> Reply:
+def _answer_elements(request: IncomingRequest, elements: Sequence[Any], now: datetime) -> Reply:
     return (
         _against_schema(request, elements)
         or _without_identifier(elements, request.version)
@@ -52,7 +52,7 @@ def _answer_elements(request: Received, elements: Sequence[Any], now: datetime) 
     )
 
 
-def _against_schema(request: Received, elements: Iterable[Any]) -> Reply | None:
+def _against_schema(request: IncomingRequest, elements: Iterable[Any]) -> Reply | None:
     errors = [
         scenarios.prefix(position, request.is_batch) + error
         for position, element in enumerate(elements)
@@ -87,18 +87,18 @@ def _epoch_ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _by_scenario(request: Received, elements: Sequence[Any]) -> Reply | None:
+def _by_scenario(request: IncomingRequest, elements: Sequence[Any]) -> Reply | None:
     rule_ids = [element["conversion"].removeprefix(schema.CONVERSION_PREFIX) for element in elements]
-    choice = scenarios.for_rules(rule_ids)
-    if choice is None:
+    scenario = scenarios.for_rules(rule_ids)
+    if scenario is None:
         return None
-    if choice.status == 426:
+    if scenario.status == 426:
         return retired(request.version)
-    positions = [at for at, rule_id in enumerate(rule_ids) if rule_id == choice.sign]
-    return scenarios.reply(choice, positions, is_batch=request.is_batch)
+    positions = [at for at, rule_id in enumerate(rule_ids) if rule_id == scenario.trigger]
+    return scenarios.reply(scenario, positions, is_batch=request.is_batch)
 
 
-def _accept(request: Received, elements: Sequence[Any]) -> Reply:
+def _accept(request: IncomingRequest, elements: Sequence[Any]) -> Reply:
     if request.is_batch:
         return json_reply(200, {"elements": [{"status": 201}] * len(elements)})
     number = int.from_bytes(hashlib.sha256(request.body).digest()[:6])  # an internal id, of no use to the caller
@@ -111,7 +111,7 @@ PATH = "/rest/conversionEvents"
 RULES_PATH = "/rest/conversions"
 
 
-def refusal_at_the_door(request: Received, today: date) -> Reply | None:
+def refusal_at_the_door(request: IncomingRequest, today: date) -> Reply | None:
     """The refusal of a request before it reaches an endpoint, None if it may pass."""
     return (
         _without_length(request)
@@ -122,7 +122,7 @@ def refusal_at_the_door(request: Received, today: date) -> Reply | None:
     )
 
 
-def is_about_rules(request: Received) -> bool:
+def is_about_rules(request: IncomingRequest) -> bool:
     """True for the other endpoint: the list of an account's conversion rules."""
     return request.path.partition("?")[0] == RULES_PATH
 
@@ -133,7 +133,7 @@ def retired(version: str) -> Reply:
     return gateway_refusal(426, "NONEXISTENT_VERSION", f"Requested version {version}{day} is not active")
 
 
-def _without_length(request: Received) -> Reply | None:
+def _without_length(request: IncomingRequest) -> Reply | None:
     if request.method != "POST" or "content-length" in request.headers:
         return None
     return refusal(411, "Content-Length is required")
@@ -147,22 +147,22 @@ def _wrong_version(version: str, today: date) -> Reply | None:
     return None if last_day and today < last_day else retired(version)
 
 
-def _wrong_token(request: Received) -> Reply | None:
+def _wrong_token(request: IncomingRequest) -> Reply | None:
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if not credentials.strip():
         return coded_refusal(401, "EMPTY_ACCESS_TOKEN", "Empty oauth2 access token")
     if scheme.lower() != "bearer" or not _is_token(request.token):
         return coded_refusal(401, "INVALID_ACCESS_TOKEN", "Invalid access token", 65600)
     is_reading = is_about_rules(request)
-    choice = scenarios.for_token(request.token, is_reading=is_reading)
-    return scenarios.reply(choice, is_reading=is_reading) if choice else None
+    scenario = scenarios.for_token(request.token, is_reading=is_reading)
+    return scenarios.reply(scenario, is_reading=is_reading) if scenario else None
 
 
 def _is_token(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text
 
 
-def _wrong_address(request: Received) -> Reply | None:
+def _wrong_address(request: IncomingRequest) -> Reply | None:
     if request.path != PATH and not is_about_rules(request):
         return coded_refusal(404, "RESOURCE_NOT_FOUND", "No virtual resource found")
     if request.method != ("GET" if is_about_rules(request) else "POST"):
@@ -170,7 +170,7 @@ def _wrong_address(request: Received) -> Reply | None:
     return None
 
 
-def _wrong_content(request: Received) -> Reply | None:
+def _wrong_content(request: IncomingRequest) -> Reply | None:
     if is_about_rules(request):
         return None
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

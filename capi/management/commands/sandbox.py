@@ -52,7 +52,7 @@ class Command(BaseCommand):
         self._print_table("Ad accounts that select a response when their rules are read:", scenarios.ACCOUNTS)
         self.stdout.flush()
 
-    def _print_table(self, title: str, table: Sequence[scenarios.Choice]) -> None:
+    def _print_table(self, title: str, table: Sequence[scenarios.Scenario]) -> None:
         self.stdout.write(title)
-        for choice in table:
-            self.stdout.write(f"  {choice.sign:12} {choice.status or '-'}  {choice.meaning}")
+        for scenario in table:
+            self.stdout.write(f"  {scenario.trigger:12} {scenario.status or '-'}  {scenario.meaning}")

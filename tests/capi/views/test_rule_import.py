@@ -12,7 +12,7 @@ from capi import services
 from capi.linkedin.rules import LinkedInRule
 from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionRule
-from capi.services.rule_import import Chosen, Imported, import_rules
+from capi.services.rule_import import ChosenRule, Imported, import_rules
 from crm.models import AuditEntry
 from crm.models.roles import Role
 from tests.conftest import join, make_deal, make_lead
@@ -221,7 +221,7 @@ def test_one_bad_row_keeps_all_from_being_saved(company, connect) -> None:
     bad = LinkedInRule("x", "Bad", "LEAD", "CONVERSIONS_API", True)
 
     with pytest.raises(Exception, match="digits"):
-        import_rules(company=company, chosen=[Chosen(good, "lead_created"), Chosen(bad, "lead_created")])
+        import_rules(company=company, chosen=[ChosenRule(good, "lead_created"), ChosenRule(bad, "lead_created")])
 
     assert rules() == []
 
@@ -424,7 +424,7 @@ def test_the_page_asks_the_database_as_often_for_many_rules_as_for_few(
 def test_two_admins_who_import_at_once_make_each_rule_once(company, connect) -> None:
     connect()
     chosen = [
-        Chosen(LinkedInRule(str(number), f"Rule {number}", "LEAD", "CONVERSIONS_API", True), "lead_created")
+        ChosenRule(LinkedInRule(str(number), f"Rule {number}", "LEAD", "CONVERSIONS_API", True), "lead_created")
         for number in range(1, 21)
     ]
     gate, done = threading.Barrier(2), []

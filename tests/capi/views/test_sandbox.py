@@ -128,7 +128,7 @@ def test_it_lists_every_choice_of_an_answer(client_as, ops, switched_on) -> None
     page = client_as(ops).get(PAGE).content.decode()
 
     for choice in (*REFUSING_RULES, *TOKENS, *ACCOUNTS):
-        assert f"<code>{choice.sign}</code>" in page
+        assert f"<code>{choice.trigger}</code>" in page
 
 
 def test_htmx_gets_the_requests_alone(client_as, ops, switched_on) -> None:

@@ -29,7 +29,7 @@ from crm.models.roles import Role
 from crm.services import bulk_changes, lead_changes
 from crm.services.bulk_changes import advance, cancel, start, work_through
 from crm.services.editing import change_status
-from crm.services.lead_changes import Confirmed, MoreThanConfirmed
+from crm.services.lead_changes import Confirmation, MoreThanConfirmed
 from crm.services.lead_merges import merge_leads
 from crm.services.picklists import archive_entry
 from tests.conftest import join, make_deal, make_lead, make_note, make_task
@@ -60,7 +60,7 @@ def leads(company: Company) -> list[Lead]:
 
 def ask(member: Membership, change: LeadChange, leads: Sequence[Lead]) -> BulkChange:
     keys = [lead.pk for lead in leads]
-    confirmed = Confirmed(len(keys), len(keys), timezone.now(), None)
+    confirmed = Confirmation(len(keys), len(keys), timezone.now(), None)
     return start(author=member, change=change, keys=keys, confirmed=confirmed, filters=["status"])
 
 
@@ -337,7 +337,7 @@ def test_more_leads_than_were_confirmed_are_not_changed(
             author=sales,
             change=LeadChange(BulkKind.STATUS, qualified),
             keys=keys,
-            confirmed=Confirmed(4, 4, timezone.now(), None),
+            confirmed=Confirmation(4, 4, timezone.now(), None),
             filters=[],
         )
 

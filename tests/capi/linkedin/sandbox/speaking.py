@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from capi.linkedin.sandbox.messages import Received
+from capi.linkedin.sandbox.messages import IncomingRequest
 from capi.linkedin.sandbox.validation import answer_to
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -47,7 +47,7 @@ def headers(**changes):
 
 def received(content, *, method="POST", path=PATH, **changes):
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return Received(method, path, headers(**{"content_length": str(len(body))} | changes), body)
+    return IncomingRequest(method, path, headers(**{"content_length": str(len(body))} | changes), body)
 
 
 def send(content, **changes):

@@ -3,7 +3,7 @@
 import pytest
 
 from capi.linkedin.sandbox import scenarios
-from capi.linkedin.sandbox.messages import Received
+from capi.linkedin.sandbox.messages import IncomingRequest
 from capi.linkedin.sandbox.validation import answer_to
 from tests.capi.linkedin.sandbox.speaking import NOW, answer, headers
 
@@ -13,7 +13,7 @@ QUERY = f"?q=account&{ACCOUNT}&start=0&count=100"
 
 
 def ask(query=QUERY, *, path=PATH, method="GET", **changes):
-    return answer_to(Received(method, path + query, headers(**{"content_type": None} | changes), b""), now=NOW)
+    return answer_to(IncomingRequest(method, path + query, headers(**{"content_type": None} | changes), b""), now=NOW)
 
 
 def of_account(account, **changes):

@@ -101,10 +101,10 @@ def test_an_unavailable_linkedin_answers_in_html(reply):
     assert (reply.status, reply.headers["Content-Type"], reply.body) == (503, "text/html", DOWN)
 
 
-def test_every_choice_of_the_table_is_tested_here():
-    signs = {choice.sign for choice in (*scenarios.TOKENS, *scenarios.REFUSING_RULES)}
+def test_every_scenario_of_the_table_is_tested_here():
+    triggers = {scenario.trigger for scenario in (*scenarios.TOKENS, *scenarios.REFUSING_RULES)}
 
-    assert signs == BY_TOKEN.keys() | BY_RULE.keys() | {"unavailable", "503503", "sendonly"}
+    assert triggers == BY_TOKEN.keys() | BY_RULE.keys() | {"unavailable", "503503", "sendonly"}
 
 
 @pytest.mark.parametrize("rule_id", ["1", "403", "4034030", "104012", "99999999999999999999"])
