@@ -107,8 +107,7 @@ def _usual(offered: Sequence[LeadColumn]) -> list[LeadColumn]:
 
 def is_sorted_by(sort: str) -> bool:
     """True for the key of a column that can be sorted by, with or without a leading "-"."""
-    column = SORTABLE.get(sort.removeprefix("-"))
-    return column is not None
+    return sort.removeprefix("-") in SORTABLE
 
 
 def order_of(sort: str, company: Company) -> Order:
