@@ -33,6 +33,7 @@ def stage_of(deal: Deal) -> str:
 
 
 @pytest.mark.sized
+@pytest.mark.timeout(600)
 def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, company, ada):
     deal = make_deal(ada)
     LostReason.objects.create(company=company, name="Price")

@@ -83,6 +83,7 @@ def known(company: Company, sales: Membership, admin: Membership) -> Known:
     return known_of(company, sales, admin)
 
 
+@pytest.mark.timeout(600)
 def test_filters_searches_and_views_find_what_python_finds(
     company: Company, other_company: Company, sales: Membership, known: Known
 ) -> None:

@@ -44,6 +44,7 @@ def names() -> Iterator[Names]:
 
 @pytest.mark.sized
 @pytest.mark.timeout(1800)
+@pytest.mark.timeout(600)
 def test_odd_values_break_no_page(ours: World, names: Names) -> None:
     chance = random.Random(random.getrandbits(32))
 

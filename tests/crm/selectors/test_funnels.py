@@ -83,6 +83,7 @@ def sums(inside: Sequence[dict[str, Any]]) -> dict[tuple[str, str], Decimal]:
 
 
 @pytest.mark.sized
+@pytest.mark.timeout(600)
 def test_each_number_is_true_and_that_of_the_leads_behind_its_link(
     company: Company, sales: Membership, admin: Membership
 ) -> None:
