@@ -29,6 +29,7 @@ class ChangedField(models.TextChoices):
 
 
 STEPS = (ChangedField.STATUS, ChangedField.STAGE)
+OF_PEOPLE = (ChangedField.LEAD, ChangedField.PERSON)  # of a deal
 
 
 def delete_unless_of_deal(collector: Any, field: Any, rows: QuerySet[Any], using: str) -> None:
@@ -69,6 +70,12 @@ class Change(models.Model):
         indexes = [
             models.Index(fields=["company", "-changed_at", "-id"], name="changes_of_company"),
             models.Index(fields=["deal"], name="changes_of_deal", condition=Q(deal__isnull=False)),
+            # For the deals that may name someone who is to be erased (`crm.selectors.deal_people`).
+            models.Index(
+                fields=["company", "old"],
+                name="former_people_of_deals",
+                condition=Q(field__in=OF_PEOPLE, deal__isnull=False),
+            ),
             models.Index(fields=["action"], name="changes_by_action", condition=Q(action__isnull=False)),
             models.Index(fields=["api_key"], name="changes_by_api_key", condition=Q(api_key__isnull=False)),
         ]

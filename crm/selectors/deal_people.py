@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from crm.models import Change, ChangedField, Company, Deal, DealPerson, Lead
+from crm.models import Change, Company, Deal, DealPerson, Lead
+from crm.models.change import OF_PEOPLE
 from crm.models.deal import DealQuerySet
 from crm.services.deal_people import why_lead_stays
-from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,14 @@ def further_deals_of(lead: Lead) -> QuerySet[Deal]:
 def deals_that_may_name(lead: Lead) -> list[Deal]:
     """The deals of others that have this person among their people, or had, or were theirs once, newest first.
 
-    An erasure leaves what is written there. Four queries; one reads the company's history, which has no index for it.
+    An erasure leaves what is written there. Four queries.
     """
     company = lead.company_id
     pks = list(Lead.objects.for_company(company).of_person(lead).values_list("pk", flat=True))
     theirs = Change.objects.for_company(company).filter(
-        deal__isnull=False, field__in=[ChangedField.LEAD, ChangedField.PERSON], old__in=[str(pk) for pk in pks]
+        deal__isnull=False, field__in=OF_PEOPLE, old__in=[str(pk) for pk in pks]
     )
-    with statements_may_take(LONG_SECONDS):
-        found = set(theirs.order_by().values_list("deal", flat=True))
+    found = set(theirs.order_by().values_list("deal", flat=True))
     found |= set(DealPerson.objects.for_company(company).filter(lead__in=pks).values_list("deal", flat=True))
     deals = Deal.objects.for_company(company).filter(pk__in=found).exclude(lead__in=pks)
     return list(deals.select_related("stage", "lead"))
