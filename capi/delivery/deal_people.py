@@ -11,7 +11,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from capi.delivery import merges, places, planning
 from capi.delivery.places import MAY_HAVE_ARRIVED
@@ -24,13 +24,20 @@ from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Frequency, Reason, State
 from crm.models import Change, ChangedField
 
+# When the company's last request began of which nobody knows the end. Whatever was due then may have been in it, until
+# it is sent again: what a worker that is killed has sent is not written down beforehand.
+INTERRUPTED: Final = F("company__linkedin_connection__interrupted_at")
+MAY_HAVE_BEEN_INTERRUPTED: Final = Q(created_at__lte=INTERRUPTED) & (
+    Q(state=State.PENDING, next_attempt_at__lte=INTERRUPTED) | Q(settled_at__gte=INTERRUPTED)
+)
+KEEPS_LEAD: Final = MAY_HAVE_ARRIVED | MAY_HAVE_BEEN_INTERRUPTED
 # From `settled_at`, when an event ends, to the commit that shows it to others.
 COMMIT_TAKES_AT_MOST: Final = timedelta(minutes=5)
 
 
 def told_about(deal_id: int, company_id: int) -> Events:
     """The events of the deal that LinkedIn has or may have received."""
-    return _of_deal(deal_id, company_id).filter(MAY_HAVE_ARRIVED)
+    return _of_deal(deal_id, company_id).filter(KEEPS_LEAD)
 
 
 def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
@@ -39,7 +46,7 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
     Call it inside the transaction of the change, which has locked both leads and the deal.
     """
     on_the_wire = _may_have_been_in(recall_unsent([company_id]))
-    if _of_deal(deal_id, company_id).filter(MAY_HAVE_ARRIVED | on_the_wire).exists():
+    if _of_deal(deal_id, company_id).filter(KEEPS_LEAD | on_the_wire).exists():
         return False
     moved = dict(_of_deal(deal_id, company_id).filter(lead=was).values_list("pk", "event_id"))
     if not moved:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from capi.linkedin import payload
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
@@ -36,11 +36,15 @@ class LeaseLost(Exception):
 
 
 def take_lease(company_id: int) -> Lease | None:
-    """Lease the lane, or return None while another worker has it. One counted UPDATE: of two workers one wins."""
+    """Lease the lane, or return None while another worker has it. One counted UPDATE: of two workers one wins.
+
+    A request that is noted as begun by then was never answered: its worker is gone.
+    """
     lease = Lease(company_id, uuid.uuid4())
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
     lane = Connection.objects.for_company(company_id).filter(free)
-    return lease if lane.update(lease_id=lease.lease_id, leased_until=_lease_end()) else None
+    interrupted = {"interrupted_at": Coalesce("request_started_at", "interrupted_at")}
+    return lease if lane.update(lease_id=lease.lease_id, leased_until=_lease_end(), **interrupted) else None
 
 
 @dataclass(frozen=True, slots=True)

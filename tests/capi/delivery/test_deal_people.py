@@ -1,11 +1,14 @@
 """No conversion is made, lost or doubled by the people of a deal, and each is about its lead alone."""
 
-import pytest
+from datetime import timedelta
 
-from capi.delivery import http_session, selection
+import pytest
+from django.db.models.functions import Now
+
+from capi.delivery import http_session, lane, selection
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.sandbox.faults import Drop, Fault
-from capi.models import Attempt, ConversionEvent, ConversionRule
+from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
 from capi.selectors.deal_people import NOT_NOW, PERHAPS, TOLD
 from capi.services.rules import delete_rule
 from crm.models import Deal, Lead, Stage
@@ -110,6 +113,22 @@ def test_so_it_does_if_linkedin_may_have_got_it(company, deal, sandbox) -> None:
     send_all(company)
 
     assert set(hashes(sandbox)) == set(hashes_of(ADA))
+
+
+def test_so_it_does_after_a_worker_has_died_in_the_middle_of_a_request(company, deal, sandbox) -> None:
+    lane.take_lease(company.pk)
+    a_minute_ago = Now() - timedelta(minutes=1)
+    Connection.objects.update(request_started_at=Now(), leased_until=a_minute_ago, is_paused=True)
+    send_all(company)  # takes the lane over, and sends nothing
+
+    assert why_lead_stays(deal) == PERHAPS
+    with pytest.raises(PeopleRefused, match=PERHAPS):
+        change_lead(deal=deal, lead=grace())
+    later = make_deal(deal.lead)
+    change_lead(deal=later, lead=grace())
+
+    assert ConversionEvent.objects.get(deal=deal).lead == deal.lead
+    assert ConversionEvent.objects.get(deal=later).lead == grace()
 
 
 def test_nothing_changes_while_a_request_may_have_it(company, deal, sandbox, monkeypatch) -> None:
