@@ -1,5 +1,6 @@
 """A member's open tasks as iCalendar (RFC 5545)."""
 
+import re
 from datetime import UTC, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -16,6 +17,9 @@ from crm.services.outbox import site_host
 ICALENDAR: Final = "text/calendar; charset=utf-8"
 TASKS_AT_MOST: Final = 1_000
 READ_EVERY: Final = timedelta(hours=1)
+# RFC 5545 forbids them in a text: of a calendar with one, strict programs show nothing at all. Pasted texts have them,
+# such as the line breaks of a word processor (U+000B).
+CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 LENGTH: Final = timedelta(minutes=30)  # of a task with a time, which says only when it begins
 
 
@@ -34,7 +38,7 @@ def calendar_of(membership: Membership) -> bytes:
     calendar = Calendar()
     calendar.add("prodid", "-//LeadMachine//Tasks//EN")
     calendar.add("version", "2.0")
-    calendar.add("x-wr-calname", f"Tasks at {membership.company}")
+    calendar.add("x-wr-calname", _text(f"Tasks at {membership.company}"))
     calendar.add("refresh-interval", READ_EVERY, parameters={"value": "DURATION"})
     tasks = Task.objects.for_company(membership.company).open().filter(owner=membership.user)
     zone = ZoneInfo(membership.company.time_zone)
@@ -47,7 +51,7 @@ def _event(task: Task, zone: ZoneInfo) -> Event:
     event = Event()
     event.add("uid", f"task-{task.pk}@{site_host()}")
     event.add("dtstamp", task.updated_at.astimezone(UTC))
-    event.add("summary", without_bidi_controls(f"{task.get_kind_display()}: {task.title}"))
+    event.add("summary", _text(f"{task.get_kind_display()}: {task.title}"))
     event.add("url", f"{settings.SITE_URL}{reverse('task_edit', args=[task.pk])}")
     starts_at = task.starts_at(zone)
     if starts_at is None:
@@ -58,3 +62,7 @@ def _event(task: Task, zone: ZoneInfo) -> Event:
         event.add("dtstart", starts_at.astimezone(UTC))
         event.add("dtend", (starts_at + LENGTH).astimezone(UTC))
     return event
+
+
+def _text(text: str) -> str:
+    return CONTROLS.sub(" ", without_bidi_controls(text).replace("\r\n", "\n"))

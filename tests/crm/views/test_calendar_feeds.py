@@ -1,5 +1,6 @@
 """The calendar under a secret link: what is in it, who gets it, and how a link ends."""
 
+import re
 from datetime import date, time
 
 import pytest
@@ -41,6 +42,17 @@ def test_it_has_the_open_tasks_of_its_owner_alone(sales, admin, company):
     assert demo["dtstart"].dt.isoformat() == "2099-03-12T13:30:00+00:00"
     assert (str(write["summary"]), write["dtstart"].dt) == ("Task: Write", FAR)
     assert b"Byron" not in answer.content
+
+
+def test_no_title_makes_a_calendar_that_strict_programs_refuse(sales, company):
+    company.name = "Northwind\x1b BV"
+    company.save()
+    make_task(sales, title="Call\x0bback\x07\r\nsoon\rnow\x7f", due_on=FAR)
+
+    content = read(renew_feed(membership=sales)).content
+
+    assert not re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)", content)
+    assert b"SUMMARY:Task: Call back" in content
 
 
 def test_a_new_link_ends_the_old_one_and_only_a_hash_is_stored(sales):
