@@ -35,9 +35,11 @@ class ChangesForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.is_new:
             return
         changed = [name for name in self.cleaned_data if name in self.changed_data]
-        current = {name: self.initial.get(name) for name in self.cleaned_data}
-        self.cleaned_data |= {name: value for name, value in current.items() if name not in changed}
-        self._refuse({self.add_initial_prefix(name): current[name] for name in changed if self._is_stale(name)})
+        # From the row, which no field has been written to yet: of another row, such as an owner, `initial` has the key.
+        unchanged = [name for name in self.cleaned_data if name not in changed]
+        self.cleaned_data |= {name: getattr(self.instance, name) for name in unchanged}
+        stale = [name for name in changed if self._is_stale(name)]
+        self._refuse({self.add_initial_prefix(name): self.initial.get(name) for name in stale})
 
     def _is_stale(self, name: str) -> bool:
         """True unless the value that is saved now is still the one that the form was opened with, or as entered."""

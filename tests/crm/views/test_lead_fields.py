@@ -40,6 +40,20 @@ def test_a_detail_is_saved_alone(client_as, sales, lead, field, entered, saved):
     assert Lead.objects.values(*others).get() == before
 
 
+@pytest.mark.parametrize("field", EDITED_IN_PLACE)
+def test_a_detail_that_is_saved_as_it_was_stays_so(client_as, sales, lead, field):
+    before, client = Lead.objects.values().get(), client_as(sales)
+    row = client.get(f"/leads/{lead.pk}/fields/{field}/", headers=HTMX)
+    shown = row.context["form"][field].value()
+
+    answer = client.post(
+        f"/leads/{lead.pk}/fields/{field}/", {field: shown, f"initial-{field}": str(shown)}, headers=HTMX
+    )
+
+    assert answer.url == f"/leads/{lead.pk}/"
+    assert Lead.objects.values().get() == before
+
+
 def test_without_htmx_the_pencil_leads_to_the_form_of_the_whole_lead(client_as, sales, lead):
     answer = client_as(sales).get(f"/leads/{lead.pk}/fields/phone/")
 
