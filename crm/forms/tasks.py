@@ -4,11 +4,12 @@ from typing import Any
 
 from django import forms
 
+from crm.forms.changes import ChangesForm
 from crm.forms.leads import company_people, limit_to_company
 from crm.models import Company, Task
 
 
-class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
+class TaskForm(ChangesForm):
     """A task of the given company. What it is about is not a field: the page that adds it knows."""
 
     class Meta:

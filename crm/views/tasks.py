@@ -80,7 +80,7 @@ def task_edit(request: MemberRequest, pk: int) -> HttpResponse:
     title, back = str(task), _back(request, task)  # read first, because even an invalid form changes the instance
     form = TaskForm(request.POST or None, company=request.membership.company, instance=task)
     if form.is_valid():
-        save_task(task=form.instance, fields=form.Meta.fields)
+        save_task(task=form.instance, fields=form.changed_data)
         messages.success(request, f"{task} was saved.")
         return redirect(back)
     context = {"form": form, "task": task, "title": title, "subject": task.subject, "cancel_url": back, "back": back}

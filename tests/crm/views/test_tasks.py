@@ -1,6 +1,7 @@
 """The pages of tasks: adding, ticking off, moving, one's own list, and where each person's day begins."""
 
-from datetime import date, timedelta
+import re
+from datetime import date, time, timedelta
 
 import pytest
 from django.utils import timezone
@@ -123,6 +124,26 @@ def test_a_task_is_edited_and_deleted(client_as, sales):
     assert (edited.title, edited.due_on, edited.reminder) == ("Write to Ada", date(2099, 3, 12), True)
     assert "Delete <bdi>Write to Ada</bdi>?" in asked.content.decode()
     assert not Task.objects.exists()
+
+
+def test_of_two_who_edit_a_task_at_once_nobody_overwrites_the_other_unseen(client_as, sales, admin):
+    client, task = client_as(sales), make_task(sales, due_on=date(2099, 3, 12), due_time=time(14, 30))
+    page = f"/tasks/{task.pk}/edit/"
+    hidden = re.findall(
+        r'<input type="hidden" name="(initial-\w+)"(?: value="([^"]*)")?', client.get(page).content.decode()
+    )
+    opened = {"title": task.title, "kind": task.kind, "due_on": "2099-03-12", "due_time": "14:30", **dict(hidden)}
+    client_as(admin).post(page, {**opened, "owner": admin.user_id, "due_on": "2099-03-13"})
+
+    saved = client.post(page, {**opened, "owner": sales.user_id, "title": "Call Ada"})
+    refused = client.post(page, {**opened, "owner": sales.user_id, "due_on": "2099-03-14"})
+
+    task.refresh_from_db()
+    assert saved.status_code == 302
+    assert (task.title, task.owner, task.due_on, task.due_time) == (
+        "Call Ada", admin.user, date(2099, 3, 13), time(14, 30)
+    )  # fmt: skip
+    assert "this was changed after you opened it" in refused.content.decode()
 
 
 def test_the_pages_of_lead_and_deal_show_their_open_tasks(client_as, sales, company):
