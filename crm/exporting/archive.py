@@ -108,7 +108,12 @@ def _reader(name: str) -> Callable[[Any], object]:
 
 
 def rows_of(model: Any, *related: str) -> Callable[[Company], QuerySet[Any]]:
-    return lambda company: model.objects.for_company(company).select_related(*related)
+    """The company's rows of the model, for which the related ones are fetched on their own.
+
+    Joined, PostgreSQL may read all rows of the company for each chunk, to have those of each user together: 0.3 s for
+    500,000 tasks that it hasn't counted yet, and 2 ms without.
+    """
+    return lambda company: model.objects.for_company(company).prefetch_related(*related)
 
 
 def _fields(company: Company) -> QuerySet[Any]:

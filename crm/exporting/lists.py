@@ -24,6 +24,7 @@ CHUNK: Final = 1_000
 # In an attribute of its own. In its usual place each row would refer to a queryset that refers to the row: garbage that
 # no count of references frees, and a worker collects rarely. A worker held 40 MB of it.
 LISTED_TAGS: Final = Prefetch("tags", to_attr=TAGS)
+Rows = Callable[[Company, Sequence[int]], Mapping[int, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class ExportedList:
     """A list as a file: its columns, for keys of the columns on its page or none for all, and its rows by their ids."""
 
     columns: Callable[[Company, Sequence[str]], list[ExportColumn]]
-    rows: Callable[[Company, Sequence[int]], Mapping[int, Any]]
+    rows: Rows
 
 
 def list_columns(kind: str, company: Company, keys: Sequence[str] = ()) -> list[ExportColumn]:
@@ -58,28 +59,28 @@ def next_rows(data_export: DataExport) -> list[Row]:
 # Related rows are fetched on their own, not joined: a thousand leads have a handful of owners and statuses.
 
 
-def exported_leads(company: Company) -> QuerySet[Any]:
-    """The company's leads, with the related rows that their columns read."""
-    return Lead.objects.for_company(company).current().prefetch_related("status", "owner", LISTED_TAGS)
+def exported_leads(company: Company, keys: Sequence[int] | None = None) -> QuerySet[Any]:
+    """The company's leads, or those with these keys, with the related rows that their columns read."""
+    return Lead.objects.for_company(company, keys=keys).current().prefetch_related("status", "owner", LISTED_TAGS)
 
 
-def exported_deals(company: Company) -> QuerySet[Any]:
-    """The company's deals, with the related rows that their columns read."""
+def exported_deals(company: Company, keys: Sequence[int] | None = None) -> QuerySet[Any]:
+    """The company's deals, or those with these keys, with the related rows that their columns read."""
     related = ("lead", "owner", "stage__pipeline", "lost_reason", LISTED_TAGS)
-    return Deal.objects.for_company(company).prefetch_related(*related)
+    return Deal.objects.for_company(company, keys=keys).prefetch_related(*related)
 
 
-def _exported_tasks(company: Company) -> QuerySet[Any]:
-    return Task.objects.for_company(company).prefetch_related("owner", "lead", "deal__lead")
+def _exported_tasks(company: Company, keys: Sequence[int]) -> QuerySet[Any]:
+    return Task.objects.for_company(company, keys=keys).prefetch_related("owner", "lead", "deal__lead")
 
 
-def _by_id(exported: Callable[[Company], QuerySet[Any]]) -> Callable[[Company, Sequence[int]], Mapping[int, Any]]:
-    return lambda company, keys: {row.pk: row for row in exported(company).filter(pk__in=keys)}
+def _by_id(exported: Callable[[Company, Sequence[int]], QuerySet[Any]]) -> Rows:
+    return lambda company, keys: {row.pk: row for row in exported(company, keys)}
 
 
 def _organisations(company: Company, keys: Sequence[int]) -> Mapping[int, Organisation]:
     """The organisations whose oldest leads have these ids."""
-    leads = Lead.objects.for_company(company).in_organisations().filter(pk__in=keys)
+    leads = Lead.objects.for_company(company, keys=keys).in_organisations()
     names = {*leads.values_list(OrganisationKey("organisation"), flat=True)}
     return {each.first_lead_id: each for each in described(company, sorted(names))}
 

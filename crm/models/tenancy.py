@@ -1,9 +1,11 @@
 """Tenancy: querysets by company, and database constraints that keep companies apart."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import migrations, models
+from django.db.models.lookups import Exact
 
 if TYPE_CHECKING:
     from crm.models.company import Company
@@ -14,9 +16,24 @@ M = TypeVar("M", bound=models.Model, covariant=True)
 class CompanyQuerySet(models.QuerySet[M]):
     """Rows that belong to a company. Always query them through `for_company`."""
 
-    def for_company(self, company: "Company | int") -> Self:
-        """Only the rows of this company (or company id)."""
-        return self.filter(company=company)
+    def for_company(self, company: "Company | int", *, keys: Collection[int] | None = None) -> Self:
+        """Only the rows of this company (or company id), and only those with these keys.
+
+        With keys, PostgreSQL looks for nothing but these: of a company that it hasn't counted yet it expects a single
+        row, and would read all of them in an index of the company: 35 ms for each 500 of 500,000 leads.
+        """
+        if keys is None:
+            return self.filter(company=company)
+        pk = company if isinstance(company, int) else company.pk
+        return self.filter(Exact(NotInIndex("company"), pk), pk__in=keys)
+
+
+class NotInIndex(models.Func):
+    """The same number, for which the database uses no index."""
+
+    template = "(%(expressions)s + 0)"
+    arity = 1
+    output_field = models.BigIntegerField()
 
 
 # Constraints: a row can't refer to another company's row

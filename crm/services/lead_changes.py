@@ -117,7 +117,7 @@ def change_leads(
     changed, each is tried alone. What others have done since somebody was asked stands. Raises MoreThanConfirmed.
     """
     held = _locked(company, change, keys)
-    since = _changed_since(change, held, confirmed.asked_at) if confirmed else set()
+    since = _changed_since(change, held, confirmed.asked_at) if confirmed else ()
     due = [pk for pk in held if pk not in since]
     expected = _expected(change, due)
     if confirmed and not confirmed.covers(expected):
@@ -133,28 +133,41 @@ def change_leads(
     return ChangedLeads({**left, **counts}, {}, conversions)
 
 
-def _locked(company: Company, change: LeadChange, keys: Collection[int]) -> list[int]:
-    """Those of the leads that are current. Those that were merged into them are locked too where they are deleted."""
-    rows = Lead.objects.for_company(company).order_by("pk").select_for_update(no_key=True)
-    merged = Q(merged_into__in=keys) if change.kind == BulkKind.DELETE else Q()
-    found = rows.filter(Q(pk__in=keys) | merged).values_list("pk", "merged_into", "erased_at")
-    return [pk for pk, merged_into, erased_at in found if merged_into is None and erased_at is None]
+def _locked(company: Company, change: LeadChange, keys: Collection[int]) -> dict[int, datetime]:
+    """Those of the leads that are current, and when each was changed last.
+
+    Those that were merged into them are locked too where they are deleted.
+    """
+    is_deleted = change.kind == BulkKind.DELETE
+    merged = Lead.objects.filter(merged_into__in=keys).values_list("pk", flat=True) if is_deleted else ()
+    rows = Lead.objects.for_company(company, keys=[*keys, *merged]).order_by("pk").select_for_update(no_key=True)
+    found = rows.values_list("pk", "updated_at", "merged_into", "erased_at")
+    return {pk: moment for pk, moment, merged_into, erased_at in found if merged_into is None and erased_at is None}
 
 
-def _changed_since(change: LeadChange, held: Collection[int], asked_at: datetime) -> set[int]:
-    """Those that someone has changed since, or, where they are deleted, given anything. A tag is in nobody's way."""
+def _changed_since(change: LeadChange, held: Mapping[int, datetime], asked_at: datetime) -> set[int]:
+    """Those that someone has changed since, or, where they are deleted, given anything. A tag is in nobody's way.
+
+    The times are compared here. PostgreSQL knows of no lead that was changed so lately, and would read all of them in
+    an index: what the chunks before have changed, too.
+    """
     if change.kind in (BulkKind.ADD_TAG, BulkKind.REMOVE_TAG):
         return set()
-    changed = Q(updated_at__gt=asked_at)
-    if change.kind == BulkKind.DELETE:
-        on_lead, on_its_deal = Q(lead=OuterRef("pk")), Q(deal__lead=OuterRef("pk"))
-        for kind, is_on in (
-            (Deal, on_lead),
-            (DealPerson, on_lead),
-            *((kind, on_lead | on_its_deal) for kind in (Task, Note, Attachment)),
-        ):
-            changed |= Q(Exists(kind._default_manager.filter(is_on, created_at__gt=asked_at)))
-    return set(Lead.objects.filter(changed, pk__in=held).values_list("pk", flat=True))
+    changed = {pk for pk, moment in held.items() if moment > asked_at}
+    return changed | _given_since(held, asked_at) if change.kind == BulkKind.DELETE else changed
+
+
+def _given_since(held: Collection[int], asked_at: datetime) -> set[int]:
+    """Those that have got a deal since, or a task, a note or a file, also on a deal of theirs."""
+    given = Q()
+    on_lead, on_its_deal = Q(lead=OuterRef("pk")), Q(deal__lead=OuterRef("pk"))
+    for kind, is_on in (
+        (Deal, on_lead),
+        (DealPerson, on_lead),
+        *((kind, on_lead | on_its_deal) for kind in (Task, Note, Attachment)),
+    ):
+        given |= Q(Exists(kind._default_manager.filter(is_on, created_at__gt=asked_at)))
+    return set(Lead.objects.filter(given, pk__in=held).values_list("pk", flat=True))
 
 
 def _expected(change: LeadChange, due: Collection[int]) -> StatusChange | None:

@@ -48,8 +48,8 @@ class StatusChange:
 
 
 def status_change(leads: LeadQuerySet, status: LeadStatus) -> StatusChange:
-    """What giving these leads the status would do."""
-    own = leads.for_company(status.company_id).current()
+    """What giving these leads of its company the status would do."""
+    own = leads.current()
     changing = own.exclude(status=status).count()
     kind = Lead.kinds_by_meaning.get(status.meaning)
     if kind is None or not changing:

@@ -1,0 +1,121 @@
+"""PostgreSQL finds the leads of a chunk by their keys, also where it takes the whole company for a single row."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from crm.exporting.archive import FILES
+from crm.exporting.work import advance as write_chunk
+from crm.models import (
+    BulkChange,
+    BulkKind,
+    Company,
+    Deal,
+    ExportFormat,
+    ExportKind,
+    Lead,
+    LeadChange,
+    LeadStatus,
+    Membership,
+    Tag,
+)
+from crm.services.bulk_changes import advance, start
+from crm.services.data_exports import export_list
+from crm.services.lead_changes import Confirmed
+from tests.conftest import make_deal
+from tests.plans import indexes, plans, read, read_whole
+
+pytestmark = pytest.mark.django_db
+
+LEADS = 1_200
+OF_COMPANY = {
+    index.name for model in (Lead, Deal) for index in model._meta.indexes if index.fields[:1] == ["company"]
+} | {f"{name}_of_company" for name in ("lead", "crm_deal")}
+
+
+def _add_leads(company: Company, count: int) -> list[Lead]:
+    return Lead.objects.bulk_create(Lead(company=company, first_name=f"P{number}") for number in range(count))
+
+
+@pytest.fixture
+def leads(company: Company, other_company: Company) -> Iterator[list[Lead]]:
+    """Of a company that PostgreSQL hasn't counted yet."""
+    _add_leads(other_company, LEADS)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        cursor.execute("SET enable_seqscan = off")  # of a table as small as here it may read all rows
+        yield _add_leads(company, LEADS)
+        cursor.execute("RESET enable_seqscan")
+
+
+CHANGES: dict[str, Callable[[Membership], LeadChange]] = {
+    "owner": lambda member: LeadChange(BulkKind.OWNER, member.user),
+    "status": lambda member: LeadChange(
+        BulkKind.STATUS, LeadStatus.objects.for_company(member.company).get(name="Qualified")
+    ),
+    "tag": lambda member: LeadChange(BulkKind.ADD_TAG, Tag.objects.create(company=member.company, name="Fair")),
+    "deletion": lambda member: LeadChange(BulkKind.DELETE),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_chunk_of_a_bulk_change_reads_no_index_of_the_company(
+    admin: Membership, leads: list[Lead], change: Callable[[Membership], LeadChange]
+) -> None:
+    keys = [lead.pk for lead in leads]
+    confirmed = Confirmed(LEADS, LEADS, timezone.now() + timedelta(minutes=1), None)
+    begun = start(author=admin, change=change(admin), keys=keys, confirmed=confirmed)
+
+    with plans() as found:
+        assert advance(begun.pk)
+
+    assert BulkChange.objects.get(pk=begun.pk).done["changed"] in (25, 500)
+    assert _of_rows(found) & OF_COMPANY == set()
+
+
+@pytest.mark.parametrize(("kind", "model"), [("leads", Lead), ("deals", Deal)])
+def test_a_chunk_of_an_export_reads_no_index_of_the_company(
+    sales: Membership, leads: list[Lead], kind: str, model: Any
+) -> None:
+    make_deal(leads[0])
+    keys = [*model.objects.for_company(sales.company).values_list("pk", flat=True)]
+    asked = export_list(
+        author=sales, kind=ExportKind(kind), file_format=ExportFormat.CSV, keys=keys, columns=[], filters=[]
+    )
+
+    with plans() as found:
+        assert write_chunk(asked.pk)
+
+    asked.refresh_from_db()
+    assert asked.reached == min(len(keys), 1_000)
+    assert _of_rows(found) & OF_COMPANY == set()
+
+
+@pytest.mark.parametrize("name", ["leads.csv", "deals.csv", "tasks.csv", "crm-events.csv", "notes.csv"])
+def test_a_chunk_of_a_company_is_read_in_the_order_of_its_keys(company: Company, leads: list[Lead], name: str) -> None:
+    (file,) = (file for file in FILES if file.name == name)
+
+    with plans() as found:
+        list(file.rows(company).filter(pk__gt=leads[0].pk).order_by("pk")[:100])
+
+    assert len(read(found[0])) == 1  # no other table, whose rows could be read first
+    assert "Sort" not in str(found[0])
+
+
+def _of_rows(found: list[Any]) -> set[str]:
+    """The indexes that are used."""
+    assert "crm_lead" not in read_whole(found)
+    return indexes(found)
+
+
+def test_keys_of_another_company_find_nothing(company: Company, other_company: Company) -> None:
+    (own,), (other,) = _add_leads(company, 1), _add_leads(other_company, 1)
+    keys = [own.pk, other.pk]
+
+    assert [*Lead.objects.for_company(company, keys=keys)] == [own]
+    assert [*Lead.objects.for_company(company.pk, keys=keys)] == [own]
+    assert [*Lead.objects.for_company(company, keys=[])] == []
