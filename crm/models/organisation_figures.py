@@ -42,8 +42,19 @@ SELECT key,
      ORDER BY updated_at DESC LIMIT 1)
 FROM asked
 """
-# The first id of the newest leads, and not their ids: only PostgreSQL could join those to their key.
+# From each key to its leads, and from these to their deals, whatever PostgreSQL expects. Joined freely, a company that
+# it hasn't counted yet was a single lead to it, and all deals were read again for each: minutes instead of 1 ms.
 OPEN_DEALS: Final = """
+WITH asked (key) AS (VALUES {rows})
+SELECT asked.key, deal.currency, count(*), sum(deal.amount)
+FROM asked
+CROSS JOIN LATERAL (SELECT id {own} = asked.key ORDER BY id DESC LIMIT {at_most}) AS lead
+JOIN crm_deal AS deal ON deal.lead_id = lead.id
+JOIN crm_stage AS stage ON stage.id = deal.stage_id AND stage.meaning = '{open}'
+GROUP BY asked.key, deal.currency
+"""
+# The first id of the newest leads, and not their ids: only PostgreSQL could join those to their key.
+OPEN_DEALS_ELSEWHERE: Final = """
 WITH asked (key) AS (VALUES {rows}),
 newest (key, since) AS MATERIALIZED (
     SELECT key, COALESCE((SELECT id {own} = asked.key ORDER BY id DESC LIMIT 1 OFFSET {at_most} - 1), 0) FROM asked
@@ -85,7 +96,8 @@ class Organisation:
 def open_deals_of(company: Company, keys: Sequence[str]) -> "Mapping[str, OpenDeals]":
     """The open deals of the newest COUNTED_UP_TO leads of each of these organisations, by key."""
     found: defaultdict[str, OpenDeals] = defaultdict(OpenDeals)
-    for key, currency, count, total in asked(OPEN_DEALS, company, keys):
+    statement = OPEN_DEALS if connection.vendor == "postgresql" else OPEN_DEALS_ELSEWHERE
+    for key, currency, count, total in asked(statement, company, keys):
         found[key].count += count
         if total:
             found[key].sums.append((currency, round(Decimal(str(total)), 2)))  # SQLite has no decimals
@@ -105,7 +117,7 @@ def described(company: Company, keys: Sequence[str], *, has_deals: bool = True) 
     if not keys:
         return []
     figures = {row[0]: row[1:] for row in asked(FIGURES, company, keys) if row[3]}
-    latest = Lead.objects.for_company(company).filter(pk__in=[pk for *_, pk in figures.values()])
+    latest = Lead.objects.for_company(company, keys=[pk for *_, pk in figures.values()])
     active_at = dict(latest.values_list("pk", "updated_at"))
     deals = open_deals_of(company, keys) if has_deals else {}
     none = OpenDeals()

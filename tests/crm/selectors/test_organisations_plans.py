@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from crm.models import Company, Deal, Lead, Membership
-from crm.models.organisation_figures import COUNTED_UP_TO
+from crm.models.organisation_figures import COUNTED_UP_TO, open_deals_of
 from crm.selectors.organisations import (
     SEARCHED_AT_MOST,
     SUGGESTED_FROM,
@@ -151,3 +151,23 @@ def test_a_page_of_the_list_reads_the_deals_of_the_newest_leads_alone(company: C
     assert row.deal_count == COUNTED_UP_TO
     deals = [plan for plan in found if "crm_deal" in read(plan)]
     assert rows_read(deals, "crm_lead") <= 2 * COUNTED_UP_TO
+
+
+def test_open_deals_of_a_company_that_is_not_counted_yet_are_read_once(
+    company: Company, other_company: Company
+) -> None:
+    others, own = (
+        Lead.objects.bulk_create(
+            Lead(company=each, first_name="Ada", organisation=f"Kestrel {n % 9}") for n in range(900)
+        )
+        for each in (other_company, company)
+    )
+    Deal.objects.bulk_create(Deal(company=other_company, lead=lead, title="Forty", amount=1) for lead in others)
+    analyse()
+    Deal.objects.bulk_create(Deal(company=company, lead=lead, title="Forty", amount=1) for lead in own)
+
+    with plans(is_measured=True) as found:
+        deals = open_deals_of(company, ["kestrel 1", "kestrel 2"])
+
+    assert {key: figures.count for key, figures in deals.items()} == {"kestrel 1": 100, "kestrel 2": 100}
+    assert rows_read(found, "crm_deal") == rows_read(found, "crm_lead") == 200
