@@ -21,6 +21,7 @@ CARDS_PER_STAGE: Final = 25  # at first, and with each "Show more"
 FURTHER_AT_MOST: Final = 1_000  # in all columns together, when the board is drawn again with all that it showed
 RANKED_AT_MOST: Final = 5_000  # of what a search has found; of more, each stage soon has its cards
 CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
+SINCE_THEY_WERE_FOUND: Final = timedelta(hours=1)  # more than a page takes: no card loses its day in between
 LAST_CHANGED: Final = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
 BY_CHANGE: Final = ByFields(("updated_at",))  # the same, to read on from a position
 ON_A_CARD: Final = (
@@ -76,7 +77,7 @@ def cards_after(company: Company, stage: Stage, deals: DealQuerySet, end: Sequen
     # Twice as many, to know how many follow: ids, which are in the index of the order.
     keys = [deal.pk for deal in BY_CHANGE.take(_of(column, company, deals).only("pk"), 2 * CARDS_PER_STAGE, beyond=end)]
     # One of them may be moved before it is read.
-    still_here = Deal.objects.for_company(company).filter(pk__in=keys[:CARDS_PER_STAGE], stage=stage)
+    still_here = Deal.objects.for_company(company, keys=keys[:CARDS_PER_STAGE]).filter(stage=stage)
     _add_cards(company, {stage.pk: column}, still_here)
     column.more = len(keys[CARDS_PER_STAGE:]) if column.cards else 0
     return column
@@ -124,14 +125,27 @@ def _sizes(stages: Iterable[int], shown: Mapping[int, int]) -> dict[int, int]:
 
 def _add_cards(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> None:
     shown = list(deals.order_by(*LAST_CHANGED).select_related("lead", "owner").only(*ON_A_CARD))
-    closed = CLOSINGS.filter(deal__in=[deal.pk for deal in shown if columns[deal.stage_id].is_closed])
-    closed_at = dict(closed.order_by().values_list("deal_id").annotate(Max("occurred_at")))
+    closed_at = _closed_at(company, [deal.pk for deal in shown if columns[deal.stage_id].is_closed])
     tasks = next_tasks(company, [deal for deal in shown if not columns[deal.stage_id].is_closed])
     tags = tags_of(company, shown)
     for deal in shown:
         moment = closed_at.get(deal.pk)
         card = BoardCard(deal, moment and timezone.localdate(moment), tasks.get(deal.pk), tags.get(deal.pk, ()))
         columns[deal.stage_id].cards.append(card)
+
+
+def _still_there(company: Company, keys: Collection[int], stages: Collection[int]) -> DealQuerySet:
+    """The deals with these keys. One may be moved to a stage without a column before it is read."""
+    return Deal.objects.for_company(company, keys=keys).filter(stage__in=stages)
+
+
+def _closed_at(company: Company, deals: Collection[int]) -> dict[int, datetime]:
+    """When deals that were closed lately were closed last. One query.
+
+    By company and time, as they were found: by deal alone, the index would be read for all companies and years.
+    """
+    closed = CLOSINGS.for_company(company).filter(deal__in=deals, occurred_at__gte=_lately() - SINCE_THEY_WERE_FOUND)
+    return dict(closed.order_by().values_list("deal_id").annotate(Max("occurred_at")))
 
 
 def _of(column: BoardColumn, company: Company, deals: DealQuerySet) -> DealQuerySet:
@@ -157,7 +171,7 @@ def _first_of_each(
     keys = list(parts[0].union(*parts[1:], all=True)) if parts else []
     if closed := [column.stage for column in columns if column.is_closed]:
         keys += _first_keys(deals.filter(_closed_lately(company), stage__in=closed), sizes)
-    return Deal.objects.for_company(company).filter(pk__in=keys, stage__in=sizes)  # one may be moved before it is read
+    return _still_there(company, keys, sizes)
 
 
 def _ranked(company: Company, deals: DealQuerySet, sizes: Mapping[int, int]) -> DealQuerySet:
@@ -166,7 +180,7 @@ def _ranked(company: Company, deals: DealQuerySet, sizes: Mapping[int, int]) -> 
     Two queries: PostgreSQL can't know how few are left of each stage, and would read every lead for the cards.
     """
     keys = _first_keys(deals, sizes)
-    return Deal.objects.for_company(company).filter(pk__in=keys, stage__in=sizes)  # one may be moved before it is read
+    return _still_there(company, keys, sizes)
 
 
 def _first_keys(deals: DealQuerySet, sizes: Mapping[int, int]) -> list[int]:
@@ -180,6 +194,9 @@ def _first_keys(deals: DealQuerySet, sizes: Mapping[int, int]) -> list[int]:
 
 def _closed_lately(company: Company) -> Q:
     """Deals that were won or lost in the last CLOSED_DAYS."""
-    since = timezone.now() - timedelta(days=CLOSED_DAYS)
-    closed = CLOSINGS.for_company(company).filter(occurred_at__gte=since, deal__isnull=False)
+    closed = CLOSINGS.for_company(company).filter(occurred_at__gte=_lately(), deal__isnull=False)
     return Q(pk__in=closed.values("deal"))
+
+
+def _lately() -> datetime:
+    return timezone.now() - timedelta(days=CLOSED_DAYS)

@@ -56,6 +56,9 @@ def test_the_board_reads_the_deals_that_it_shows_and_sorts_no_others(seller):
     assert "WindowAgg" not in str(first)
     assert "deal_board" in indexes(first)
     assert rows_read(cards, "crm_lead") == 5 * CARDS_PER_STAGE
+    (closed,) = (plan for plan in found if "Aggregate" in str(plan) and read(plan) == {"crm_crmevent"})
+    (node,) = nodes(closed, "crm_crmevent")
+    assert "company_id" in node["Index Cond"]  # not those of all companies, for the day of each card
 
 
 def test_the_board_of_one_owner_counts_their_deals_in_an_index(seller):
