@@ -190,6 +190,17 @@ def test_deals_by_lead_follow_an_index_of_leads(seller, sort):
     assert rows_read(found, "crm_lead") < LEADS / 10
 
 
+@pytest.mark.parametrize("sort", ["deal", "-amount", "created"])
+def test_deals_are_sorted_by_their_keys_and_only_those_of_the_page_are_read(seller, sort):
+    with plans(is_measured=True) as found:
+        page = deals_page(Deal.objects.for_company(seller.company), seller.company, sort, None)
+
+    order, shown, *_ = (plan for plan in found if "crm_deal" in read(plan) and "Aggregate" not in str(plan))
+    assert len(page.object_list) == DEALS_PER_PAGE
+    assert max(node["Plan Width"] for node in nodes(order, "crm_deal")) < 50
+    assert rows_read(shown, "crm_deal") == DEALS_PER_PAGE
+
+
 @pytest.mark.parametrize("sort", ["status", "-status"])
 def test_deals_by_stage_are_joined_with_no_stage(seller, sort):
     stages = Stage.objects.for_company(seller.company).order_by("position")

@@ -123,9 +123,9 @@ def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, co
         make_deal(lead, expected_close=timezone.localdate() + timedelta(days=days))
 
     # session, user, memberships; whether there are pipelines and reasons to choose from, these, owners, stages and
-    # tags, and of leads sources, twice, and owners; count, page, its leads, owners, stages, reasons and tags, stages to
-    # move to
-    with django_assert_num_queries(21):
+    # tags, and of leads sources, twice, and owners; count, keys and rows of the page, its leads, owners, stages,
+    # reasons and tags, stages to move to
+    with django_assert_num_queries(22):
         client.get("/deals/list/")
 
 
