@@ -15,7 +15,7 @@ from capi.models.choices import OPEN_STATES
 from capi.models.connection import is_sending
 from capi.selectors.event_counts import CountOf
 from capi.selectors.state_groups import StateFilter, filter_of
-from crm.models import Company, Deal, Lead, LeadMeaning, LeadStatus
+from crm.models import Company, Deal, Lead, LeadMeaning, LeadStatus, Stage, StageMeaning
 
 WEEK: Final = timedelta(days=7)
 
@@ -67,7 +67,10 @@ def lead_numbers(company: Company) -> LeadNumbers:
 
 
 def deal_numbers(company: Company) -> DealNumbers:
-    rows = Deal.objects.for_company(company).open().order_by().values("currency")
+    # The stages are read first: joined, those of all companies would be.
+    stages = Stage.objects.for_company(company).filter(meaning=StageMeaning.OPEN).order_by()
+    is_open = Deal.objects.for_company(company).filter(stage__in=list(stages.values_list("pk", flat=True)))
+    rows = is_open.order_by().values("currency")
     sums = {
         row["currency"]: (row["total"] or Decimal(0), row["deals"])
         for row in rows.annotate(total=Sum("amount"), deals=Count("pk"))
