@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q
 
 from crm.models import (
     Attachment,
@@ -36,6 +35,7 @@ TARGETS: Final[Mapping[BulkKind, Any]] = {
     BulkKind.ADD_TAG: Tag,
     BulkKind.REMOVE_TAG: Tag,
 }
+ON_LEADS_AND_DEALS: Final[tuple[Any, ...]] = (Task, Note, Attachment)
 OTHER_REASON: Final = "The database did not accept the change."
 LONGEST_REASON: Final = 200  # characters
 
@@ -158,16 +158,20 @@ def _changed_since(change: LeadChange, held: Mapping[int, datetime], asked_at: d
 
 
 def _given_since(held: Collection[int], asked_at: datetime) -> set[int]:
-    """Those that have got a deal since, or a task, a note or a file, also on a deal of theirs."""
-    given = Q()
-    on_lead, on_its_deal = Q(lead=OuterRef("pk")), Q(deal__lead=OuterRef("pk"))
-    for kind, is_on in (
-        (Deal, on_lead),
-        (DealPerson, on_lead),
-        *((kind, on_lead | on_its_deal) for kind in (Task, Note, Attachment)),
-    ):
-        given |= Q(Exists(kind._default_manager.filter(is_on, created_at__gt=asked_at)))
-    return set(Lead.objects.filter(given, pk__in=held).values_list("pk", flat=True))
+    """Those that have got a deal since, or a task, a note or a file, also on a deal of theirs.
+
+    Kind by kind, and each by its key: with an EXISTS for each, PostgreSQL read all tasks, notes and files of all
+    companies, 0.6 s for 25 leads.
+    """
+    deals = list(Deal.objects.filter(lead__in=held).order_by().values_list("pk", "lead", "created_at"))
+    lead_of = {pk: lead for pk, lead, _ in deals}
+    given = [(lead, moment) for _, lead, moment in deals]
+    for kind in (DealPerson, *ON_LEADS_AND_DEALS):
+        given += kind._default_manager.filter(lead__in=held).order_by().values_list("lead", "created_at")
+    for kind in ON_LEADS_AND_DEALS:
+        on_deals = kind._default_manager.filter(deal__in=lead_of).order_by().values_list("deal", "created_at")
+        given += [(lead_of[deal], moment) for deal, moment in on_deals]
+    return {lead for lead, moment in given if moment > asked_at}
 
 
 def _expected(change: LeadChange, due: Collection[int]) -> StatusChange | None:

@@ -19,15 +19,17 @@ from crm.models import (
     ExportKind,
     Lead,
     LeadChange,
+    LeadResult,
     LeadStatus,
     Membership,
     Tag,
+    Task,
 )
 from crm.services.bulk_changes import advance, start
 from crm.services.data_exports import export_list
-from crm.services.lead_changes import Confirmed
+from crm.services.lead_changes import Confirmed, change_leads
 from tests.conftest import make_deal
-from tests.plans import indexes, plans, read, read_whole
+from tests.plans import indexes, plans, read, read_whole, rows_read
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +77,21 @@ def test_a_chunk_of_a_bulk_change_reads_no_index_of_the_company(
 
     assert BulkChange.objects.get(pk=begun.pk).done["changed"] in (25, 500)
     assert _of_rows(found) & OF_COMPANY == set()
+
+
+def test_what_leads_have_got_since_the_question_is_read_of_these_alone(admin: Membership, leads: list[Lead]) -> None:
+    asked = Confirmed(25, 0, timezone.now(), None)
+    Task.objects.bulk_create(
+        Task(company=admin.company, lead=lead, title="Call", due_on=timezone.localdate()) for lead in leads
+    )
+    few = [lead.pk for lead in leads[:25]]
+
+    with plans(is_measured=True) as found:
+        done = change_leads(company=admin.company, change=LeadChange(BulkKind.DELETE), keys=few, confirmed=asked)
+
+    assert done[LeadResult.SINCE] == 25
+    assert rows_read(found, "crm_task") == 25
+    assert Lead.objects.count() == 2 * LEADS
 
 
 @pytest.mark.parametrize(("kind", "model"), [("leads", Lead), ("deals", Deal)])
