@@ -185,7 +185,8 @@ def _clear_deals(lead: Lead) -> list[int]:
 
 def _clear_tasks(lead: Lead) -> None:
     """Give the tasks about the lead and its deals neutral titles, and finish them: there is no one left to call."""
-    tasks = Task.objects.for_company(lead.company_id).about(lead)
+    about = Task.objects.for_company(lead.company_id).about(lead)
+    tasks = Task.objects.for_company(lead.company_id, keys=list(about.order_by().values_list("pk", flat=True)))
     TaskReminder.objects.filter(task__in=tasks.values("pk")).delete()
     title = Concat(Value("Task "), Cast("pk", models.CharField()))
     tasks.update(title=title, done_at=Coalesce("done_at", Now()), reminder=False, updated_at=Now())
