@@ -27,7 +27,7 @@ from crm.models import (
 )
 from crm.services.bulk_changes import advance, start
 from crm.services.data_exports import export_list
-from crm.services.lead_changes import Confirmed, change_leads
+from crm.services.lead_changes import Confirmation, change_leads
 from tests.conftest import make_deal
 from tests.plans import indexes, plans, read, read_whole, rows_read
 
@@ -69,7 +69,7 @@ def test_a_chunk_of_a_bulk_change_reads_no_index_of_the_company(
     admin: Membership, leads: list[Lead], change: Callable[[Membership], LeadChange]
 ) -> None:
     keys = [lead.pk for lead in leads]
-    confirmed = Confirmed(LEADS, LEADS, timezone.now() + timedelta(minutes=1), None)
+    confirmed = Confirmation(LEADS, LEADS, timezone.now() + timedelta(minutes=1), None)
     begun = start(author=admin, change=change(admin), keys=keys, confirmed=confirmed)
 
     with plans() as found:
@@ -80,7 +80,7 @@ def test_a_chunk_of_a_bulk_change_reads_no_index_of_the_company(
 
 
 def test_what_leads_have_got_since_the_question_is_read_of_these_alone(admin: Membership, leads: list[Lead]) -> None:
-    asked = Confirmed(25, 0, timezone.now(), None)
+    asked = Confirmation(25, 0, timezone.now(), None)
     Task.objects.bulk_create(
         Task(company=admin.company, lead=lead, title="Call", due_on=timezone.localdate()) for lead in leads
     )
