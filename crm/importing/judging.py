@@ -16,6 +16,7 @@ PROBLEM: Final = "bad:"  # before a problem in the counts
 
 KNOWN: Final = ("key", "outcome", "problem", "column", "of_row")
 STORED: Final = ("pk", "number", "cells", *KNOWN)
+UNKNOWN: Final = ("", "", "", None, None)  # the `KNOWN` of a row that is judged for the first time
 JUDGEMENT: Final = (*KNOWN, "filled")
 
 StoredRow = tuple[Any, ...]  # of a `LeadImportRow`, the fields of `STORED`
@@ -52,12 +53,15 @@ class JudgedRow:
         return bool(self.filled) or self.before != self.judgement[:-1]
 
 
-def judge(lead_import: LeadImport, rows: Sequence[StoredRow], reader: RowReader) -> list[JudgedRow]:
-    """What becomes of each row. The first of several rows about one person counts."""
+def judge(lead_import: LeadImport, rows: Sequence[StoredRow], reader: RowReader, *, locks: bool) -> list[JudgedRow]:
+    """What becomes of each row. The first of several rows about one person counts.
+
+    Where it `locks` the leads that the rows are about, they stay as they were judged until the transaction ends.
+    """
     judged = [_read(row, reader) for row in rows]
     first = _first_rows(lead_import, judged)
     leading = {row.key: row.values for row in judged if _leads(row, first)}
-    leads = existing_leads(lead_import, leading)
+    leads = existing_leads(lead_import, leading, locks=locks)
     for row in judged:
         if row.outcome != RowOutcome.BAD:
             _decide(row, first, leads, reader)

@@ -20,8 +20,8 @@ TAGS: Final = "tags"
 Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
 
 
-def existing_leads(lead_import: LeadImport, wanted: Wanted) -> dict[str, Lead]:
-    """The oldest lead about each of these people, by key. They stay locked until the transaction ends.
+def existing_leads(lead_import: LeadImport, wanted: Wanted, *, locks: bool) -> dict[str, Lead]:
+    """The oldest lead about each of these people, by key. Where it `locks` them, until the transaction ends.
 
     What a lead that was merged into another one is known by leads to that one. Leads that this import has added are
     left out: two rows about one person are found by their keys.
@@ -34,7 +34,7 @@ def existing_leads(lead_import: LeadImport, wanted: Wanted) -> dict[str, Lead]:
     if names := [_name(values) for values in wanted.values() if "email" not in values]:
         whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
         pks |= set(own.alias(whole=whole).filter(whole__one_of_texts=_lower(names)).values_list("pk", flat=True))
-    return _by_key(_locked(own, pks - _written(lead_import, pks)), wanted)
+    return _by_key(_with_kept(own, pks - _written(lead_import, pks), locks=locks), wanted)
 
 
 def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:
@@ -47,26 +47,28 @@ def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:
     return {lead for lead, import_id in rows.values_list("lead", "lead_import") if lead and import_id == lead_import.pk}
 
 
-def _locked(own: LeadQuerySet, pks: set[int]) -> dict[int, Lead]:
+def _with_kept(own: LeadQuerySet, pks: set[int], *, locks: bool) -> dict[int, Lead]:
     """These leads and those that they were merged into, also while this waited for their locks."""
-    leads = own.select_for_update(no_key=True).order_by("pk").prefetch_related(TAGS)
+    leads = own.order_by("pk").prefetch_related(TAGS)
+    if locks:
+        leads = leads.select_for_update(no_key=True)
     merged = own.filter(pk__in=pks, merged_into__isnull=False)
     wanted = pks | {pk for pk in merged.values_list("merged_into", flat=True) if pk}
     while True:
-        locked = {lead.pk: lead for lead in leads.filter(pk__in=wanted)}
-        missing = {lead.merged_into_id for lead in locked.values() if lead.merged_into_id} - wanted
+        found = {lead.pk: lead for lead in leads.filter(pk__in=wanted)}
+        missing = {lead.merged_into_id for lead in found.values() if lead.merged_into_id} - wanted
         if not missing:
-            return locked
+            return found
         wanted |= missing
 
 
-def _by_key(locked: Mapping[int, Lead], wanted: Wanted) -> dict[str, Lead]:
+def _by_key(leads: Mapping[int, Lead], wanted: Wanted) -> dict[str, Lead]:
     found: dict[str, Lead] = {}
-    for lead in locked.values():
+    for lead in leads.values():
         unnamed = {name: getattr(lead, name) for name in NAMED_BY}
         for key in (person_key({"email": lead.email}) if lead.email else "", person_key(unnamed)):
             if key in wanted:
-                found.setdefault(key, locked.get(lead.merged_into_id or lead.pk, lead))
+                found.setdefault(key, leads.get(lead.merged_into_id or lead.pk, lead))
     return found
 
 

@@ -1,22 +1,23 @@
-"""The work on imports, chunk by chunk: reading the file, checking its rows, importing them, and undoing that.
+"""The work on imports: reading the file and checking its rows, importing them chunk by chunk, and undoing that.
 
 A chunk is one transaction that holds the lock of the import's row: no two workers do the same one, and a process that
 dies has done the whole chunk or none of it. So does the cursor, which another worker continues from.
 """
 
 import logging
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, transaction
 from django.db.models.functions import Now
 
 from crm.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
 from crm.importing.custom_columns import as_columns, column_names, custom_columns
-from crm.importing.judging import JUDGEMENT, STORED, JudgedRow, count, judge
+from crm.importing.judging import JUDGEMENT, STORED, UNKNOWN, JudgedRow, count, judge
 from crm.importing.matching import SHARED, TAGS
 from crm.importing.reading import MAX_ROWS, FileRow, Table, read_table
 from crm.importing.spreadsheets import UnreadableFile
@@ -35,8 +36,9 @@ from postgresql.statistics import CHANGED_ROWS
 logger = logging.getLogger(__name__)
 
 CHUNK: Final = 2_000
+CHECKED_WHILE_READ: Final = 5.0  # seconds: the erasure of a person waits for a file that is being read
 REMEMBERED: Final = 20  # imports whose columns are remembered
-NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", "filled")
+NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", *JUDGEMENT)
 FAILED: Final = "Something went wrong on our side. Undo the import, or ask your operator to check the log."
 
 
@@ -114,22 +116,53 @@ def _read(lead_import: LeadImport, table: Table | UnreadableFile | None, rows_at
         if isinstance(table, UnreadableFile):
             raise table
         with transaction.atomic():
-            while added := _add_rows(lead_import, islice(table.rows, CHUNK)):
-                lead_import.row_count += added
-                if lead_import.row_count > rows_at_once:
-                    raise LeftToWorker
-            if not lead_import.row_count:
-                raise UnreadableFile("This file has the names of columns, but no leads below them.")
+            _add_rows(lead_import, table, rows_at_once)
     except UnreadableFile as error:
-        lead_import.row_count = 0
+        lead_import.header, lead_import.columns, lead_import.planned = [], [], {}
+        lead_import.row_count = lead_import.reached = 0
         _end(lead_import, ImportState.FAILED, str(error))
-    else:
-        sample = [row.cells for row in LeadImportRow.objects.of(lead_import)[:GUESSED_FROM]]
-        lead_import.header, lead_import.notes = list(table.header), table.notes
-        guesses = guess_columns(table.header, sample, custom_columns(lead_import.company))
-        lead_import.columns = _remembered(lead_import) or [guess.field for guess in guesses]
-        lead_import.state = ImportState.CHECKING
     LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).delete()
+
+
+def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
+    """Insert the rows of the file with their outcomes, for which the columns are guessed.
+
+    So each is written once, unless somebody maps the columns. Rows that come after CHECKED_WHILE_READ are checked
+    later, chunk by chunk: the transaction may not take as long as that.
+    """
+    rows = list(islice(table.rows, CHUNK))
+    if not rows:
+        raise UnreadableFile("This file has the names of columns, but no leads below them.")
+    lead_import.header, lead_import.notes = list(table.header), table.notes
+    lead_import.columns = _columns(lead_import, rows[:GUESSED_FROM])
+    reader, until = RowReader(lead_import.company, lead_import.columns), time.monotonic() + CHECKED_WHILE_READ
+    lead_import.state = ImportState.READY
+    while rows:
+        lead_import.row_count += len(rows)
+        if lead_import.row_count > rows_at_once:
+            raise LeftToWorker
+        judged: list[JudgedRow] = []
+        if time.monotonic() < until:
+            judged = judge(lead_import, [(0, row.number, row.cells, *UNKNOWN) for row in rows], reader, locks=False)
+            lead_import.planned = add_counts(lead_import.planned, count(judged))
+            lead_import.reached = rows[-1].number
+        else:
+            lead_import.state = ImportState.CHECKING
+        _insert(lead_import, rows, judged)
+        rows = list(islice(table.rows, CHUNK))
+
+
+def _insert(lead_import: LeadImport, rows: Sequence[FileRow], judged: Sequence[JudgedRow]) -> None:
+    judgements = [row.judgement for row in judged] or [(*UNKNOWN, {})] * len(rows)
+    both = zip(rows, judgements, strict=True)
+    new = ((lead_import.company_id, lead_import.pk, row.number, row.cells, *judgement) for row, judgement in both)
+    many_rows.insert_rows(LeadImportRow, NEW_ROW, new, using=DEFAULT_DB_ALIAS)
+
+
+def _columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> list[str]:
+    """Which field each column is: as the company's last import with these names had it, or else a guess."""
+    guesses = guess_columns(lead_import.header, [row.cells for row in sample], custom_columns(lead_import.company))
+    return _remembered(lead_import) or [guess.field for guess in guesses]
 
 
 def _remembered(lead_import: LeadImport) -> list[str]:
@@ -143,15 +176,9 @@ def _remembered(lead_import: LeadImport) -> list[str]:
     return []
 
 
-def _add_rows(lead_import: LeadImport, rows: Iterable[FileRow]) -> int:
-    company_id, pk = lead_import.company_id, lead_import.pk
-    new: Iterator[Sequence[Any]] = ((company_id, pk, row.number, row.cells, {}) for row in rows)
-    return many_rows.insert_rows(LeadImportRow, NEW_ROW, new, using=DEFAULT_DB_ALIAS)
-
-
 def _check(lead_import: LeadImport) -> None:
     """Judge the next rows, and write what would become of them."""
-    judged = _judge_next(lead_import)
+    judged = _judge_next(lead_import, locks=False)
     lead_import.planned = add_counts(lead_import.planned, count(judged))
     _save_rows(judged)
     if len(judged) < CHUNK:
@@ -164,7 +191,7 @@ def _run(lead_import: LeadImport) -> None:
         _end(lead_import, ImportState.FAILED, NO_LONGER_ALLOWED)
         return
     many_rows.count_again(Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS)
-    judged = _judge_next(lead_import)
+    judged = _judge_next(lead_import, locks=True)
     new = [row for row in judged if row.outcome == RowOutcome.NEW]
     updates = [row for row in judged if row.outcome == RowOutcome.UPDATE]
     with acting_as(lead_import.author, history_only=not lead_import.tells_platforms):
@@ -185,13 +212,13 @@ def _may_go_on(lead_import: LeadImport) -> bool:
     return author is not None and author.may(Action.IMPORT_LEADS)
 
 
-def _judge_next(lead_import: LeadImport) -> list[JudgedRow]:
+def _judge_next(lead_import: LeadImport, *, locks: bool) -> list[JudgedRow]:
     rest = LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)
     rows = list(rest.values_list(*STORED)[:CHUNK])
     if not rows:
         return []
     lead_import.reached = rows[-1][1]
-    return judge(lead_import, rows, RowReader(lead_import.company, lead_import.columns))
+    return judge(lead_import, rows, RowReader(lead_import.company, lead_import.columns), locks=locks)
 
 
 def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> dict[int, int]:

@@ -9,6 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DataError, OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from capi.models import ConversionEvent
 from capi.models.functions import database_now
@@ -45,6 +46,45 @@ def test_a_file_is_read_and_mapped_and_writes_no_lead_yet(sales: Membership) -> 
     assert checked.columns == ["first_name", "last_name", "email", "phone", "organisation", "title"]
     assert checked.planned == {"new": 3, "lead_created": 2, "lead_created:later": 1}
     assert not Lead.objects.exists()
+
+
+def test_a_check_writes_each_row_once_and_locks_no_lead(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "CHUNK", 2)
+    make_lead(sales.company, email="ines@harbour.example", title="")
+    repeated = f"{PEOPLE}Tomas,Berg,t.berg@fjord.example,,,\n"
+
+    with CaptureQueriesContext(connection) as read:
+        checked = upload(sales, repeated)
+    with CaptureQueriesContext(connection) as mapped:
+        again = work_on(lead_imports.map_columns(lead_import=checked, columns=checked.columns))
+
+    assert checked.planned == again.planned == {
+        "update": 1, "new": 2, "duplicate": 1, "lead_created": 1, "lead_created:later": 1
+    }  # fmt: skip
+    assert LeadImportRow.objects.get(number=5).of_row == 3
+    statements = [query["sql"] for query in (*read, *mapped)]
+    assert not [query for query in read if query["sql"].startswith('UPDATE "crm_leadimportrow"')]
+    assert not [sql for sql in statements if '"crm_lead"' in sql and "FOR NO KEY UPDATE" in sql]
+
+
+def test_a_file_whose_check_takes_long_is_read_first_and_then_checked_chunk_by_chunk(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "CHUNK", 1)
+    monkeypatch.setattr(lead_imports, "SMALL_FILE", 0)
+    clock = Mock(side_effect=[0, 0, 4, 6])
+    monkeypatch.setattr(work, "time", Mock(monotonic=clock))
+    waiting = lead_imports.upload(
+        company=sales.company, file=SimpleUploadedFile("a.csv", PEOPLE.encode()), actor=sales.user
+    )
+
+    assert work.advance(waiting.pk)
+
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.row_count, waiting.processed) == (ImportState.CHECKING, 3, 2)
+    assert list(LeadImportRow.objects.values_list("outcome", flat=True)) == ["new", "new", ""]
+    assert work_on(waiting).planned["new"] == 3
+    assert waiting.state == ImportState.READY
 
 
 def test_a_file_is_opened_while_nothing_is_locked(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
