@@ -1,7 +1,7 @@
 """Decides what becomes of the rows of a chunk: new, an update, a duplicate, or bad. Writes nothing."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,15 +53,38 @@ class JudgedRow:
         return bool(self.filled) or self.before != self.judgement[:-1]
 
 
-def judge(lead_import: LeadImport, rows: Sequence[StoredRow], reader: RowReader, *, locks: bool) -> list[JudgedRow]:
+@dataclass(frozen=True, slots=True)
+class Former:
+    """The chunk before, of which nothing is to be seen yet, because it is being written."""
+
+    after: int  # the number of the last row before it
+    first: Mapping[str, int]  # of each key in it, the number of the first row
+    leads: Collection[int]  # that it fills
+
+
+def former(after: int, judged: Iterable[JudgedRow]) -> Former:
+    """What the next chunk has to know of this one."""
+    rows = [row for row in judged if row.key]
+    filled = {row.lead.pk for row in rows if row.lead and row.outcome == RowOutcome.UPDATE}
+    return Former(after, {row.key: row.of_row or row.number for row in rows}, filled)
+
+
+def judge(
+    lead_import: LeadImport,
+    rows: Sequence[StoredRow],
+    reader: RowReader,
+    *,
+    locks: bool,
+    former: Former | None = None,
+) -> list[JudgedRow]:
     """What becomes of each row. The first of several rows about one person counts.
 
     Where it `locks` the leads that the rows are about, they stay as they were judged until the transaction ends.
     """
     judged = [_read(row, reader) for row in rows]
-    first = _first_rows(lead_import, judged)
+    first = _first_rows(lead_import, judged, former)
     leading = {row.key: row.values for row in judged if _leads(row, first)}
-    leads = existing_leads(lead_import, leading, locks=locks)
+    leads = existing_leads(lead_import, leading, locks=locks, but=former.leads if former else ())
     for row in judged:
         if row.outcome != RowOutcome.BAD:
             _decide(row, first, leads, reader)
@@ -95,13 +118,14 @@ def _read(row: StoredRow, reader: RowReader) -> JudgedRow:
     return JudgedRow(pk, number, tuple(before), read.values, read.key, outcome, read.problem, read.column)
 
 
-def _first_rows(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> dict[str, int]:
+def _first_rows(lead_import: LeadImport, judged: Sequence[JudgedRow], former: Former | None) -> dict[str, int]:
     """The number of the first row about each person, in this chunk or before it."""
     keys = {row.key for row in judged} - {""}
+    last = former.after if former else judged[0].number - 1
     before = LeadImportRow.objects.for_company(lead_import.company_id).filter(
-        lead_import=lead_import, key__one_of_texts=keys, number__lt=judged[0].number, of_row=None
+        lead_import=lead_import, key__one_of_texts=keys, number__lte=last, of_row=None
     )
-    first = dict(before.values_list("key", "number"))
+    first = {**(former.first if former else {}), **dict(before.values_list("key", "number"))}
     for row in judged:
         if row.key:
             first.setdefault(row.key, row.number)

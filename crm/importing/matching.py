@@ -1,7 +1,7 @@
 """Which leads of the company the rows of an import are about, and what they add to them."""
 
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from django.db.models import Value
@@ -20,11 +20,13 @@ TAGS: Final = "tags"
 Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
 
 
-def existing_leads(lead_import: LeadImport, wanted: Wanted, *, locks: bool) -> dict[str, Lead]:
+def existing_leads(
+    lead_import: LeadImport, wanted: Wanted, *, locks: bool, but: Collection[int] = ()
+) -> dict[str, Lead]:
     """The oldest lead about each of these people, by key. Where it `locks` them, until the transaction ends.
 
-    What a lead that was merged into another one is known by leads to that one. Leads that this import has added are
-    left out: two rows about one person are found by their keys.
+    What a lead that was merged into another one is known by leads to that one. Leads that this import has written, and
+    those of `but`, are left out: two rows about one person are found by their keys.
     """
     own = Lead.objects.for_company(lead_import.company_id).filter(erased_at=None)
     pks: set[int] = set()
@@ -34,7 +36,7 @@ def existing_leads(lead_import: LeadImport, wanted: Wanted, *, locks: bool) -> d
     if names := [_name(values) for values in wanted.values() if "email" not in values]:
         whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
         pks |= set(own.alias(whole=whole).filter(whole__one_of_texts=_lower(names)).values_list("pk", flat=True))
-    return _by_key(_with_kept(own, pks - _written(lead_import, pks), locks=locks), wanted)
+    return _by_key(_with_kept(own, pks - _written(lead_import, pks) - {*but}, locks=locks), wanted)
 
 
 def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:

@@ -6,29 +6,26 @@ dies has done the whole chunk or none of it. So does the cursor, which another w
 
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
-from types import MappingProxyType
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, transaction
 from django.db.models.functions import Now
 
 from crm.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
-from crm.importing.custom_columns import as_columns, column_names, custom_columns
-from crm.importing.judging import JUDGEMENT, STORED, UNKNOWN, JudgedRow, count, judge
-from crm.importing.matching import SHARED, TAGS
+from crm.importing.custom_columns import custom_columns
+from crm.importing.judging import JUDGEMENT, STORED, UNKNOWN, Former, JudgedRow, count, judge
 from crm.importing.reading import MAX_ROWS, FileRow, Table, read_table
 from crm.importing.spreadsheets import UnreadableFile
 from crm.importing.undoing import undo_chunk
 from crm.importing.values import RowReader
-from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, LeadTag, RowOutcome, Tag, many_rows
+from crm.importing.writing import save_rows, write
+from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, many_rows
 from crm.models.contribution import active_author
 from crm.models.lead_import import add_counts
 from crm.models.recorder import acting_as
 from crm.models.roles import Action
-from crm.models.tag import add_links
 from crm.models.time_limits import TOO_SLOW, timed_out_too_often
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 from postgresql.statistics import CHANGED_ROWS
@@ -178,33 +175,29 @@ def _remembered(lead_import: LeadImport) -> list[str]:
 
 def _check(lead_import: LeadImport) -> None:
     """Judge the next rows, and write what would become of them."""
-    judged = _judge_next(lead_import, locks=False)
+    judged = judge_next(lead_import, locks=False)
     lead_import.planned = add_counts(lead_import.planned, count(judged))
-    _save_rows(judged)
+    save_rows(judged)
     if len(judged) < CHUNK:
         lead_import.state = ImportState.READY
 
 
 def _run(lead_import: LeadImport) -> None:
     """Judge the next rows again, because leads may have been added since, and write them."""
-    if not _may_go_on(lead_import):
+    if not may_go_on(lead_import):
         _end(lead_import, ImportState.FAILED, NO_LONGER_ALLOWED)
         return
     many_rows.count_again(Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS)
-    judged = _judge_next(lead_import, locks=True)
-    new = [row for row in judged if row.outcome == RowOutcome.NEW]
-    updates = [row for row in judged if row.outcome == RowOutcome.UPDATE]
-    with acting_as(lead_import.author, history_only=not lead_import.tells_platforms):
-        leads = {**_add(new, lead_import), **_fill(updates, lead_import)}
+    judged = judge_next(lead_import, locks=True)
+    write(lead_import, judged)
     lead_import.done = add_counts(lead_import.done, count(judged))
-    _save_rows(judged, leads)
     if len(judged) < CHUNK:
         _end(lead_import, ImportState.DONE)
         if lead_import.done.get(RowOutcome.NEW, 0) > CHANGED_ROWS:
             many_rows.count_now(Lead, using=DEFAULT_DB_ALIAS)
 
 
-def _may_go_on(lead_import: LeadImport) -> bool:
+def may_go_on(lead_import: LeadImport) -> bool:
     """False if the person or key has been deactivated or has another role by now, or the company was switched off."""
     author = active_author(
         company_id=lead_import.company_id, user_id=lead_import.uploaded_by_id, api_key_id=lead_import.api_key_id
@@ -212,62 +205,14 @@ def _may_go_on(lead_import: LeadImport) -> bool:
     return author is not None and author.may(Action.IMPORT_LEADS)
 
 
-def _judge_next(lead_import: LeadImport, *, locks: bool) -> list[JudgedRow]:
+def judge_next(lead_import: LeadImport, *, locks: bool, former: Former | None = None) -> list[JudgedRow]:
+    """What becomes of the rows after `reached`, which moves on to the last of them."""
     rest = LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)
     rows = list(rest.values_list(*STORED)[:CHUNK])
     if not rows:
         return []
     lead_import.reached = rows[-1][1]
-    return judge(lead_import, rows, RowReader(lead_import.company, lead_import.columns), locks=locks)
-
-
-def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> dict[int, int]:
-    """Add the leads of these rows. Returns their keys, by those of the rows."""
-    template = Lead(company=lead_import.company, owner_id=lead_import.owner_id)
-    keys = Lead.objects.insert_like(template, [as_columns(row.values) for row in judged])
-    leads = {row.pk: key for row, key in zip(judged, keys, strict=True)}
-    _tag([row for row in judged if TAGS in row.values], leads, lead_import)
-    return leads
-
-
-def _tag(judged: Sequence[JudgedRow], leads: Mapping[int, int], lead_import: LeadImport) -> defaultdict[int, list[int]]:
-    """Put their tags on the leads of these rows. Returns the keys of the links that each row, by number, has added.
-
-    An undo takes those off: a tag may have another name by then, and one that was put on again is somebody's own.
-    """
-    known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)} if judged else {}
-    added: dict[tuple[int, Tag], int] = {}
-    for row in judged:
-        for name in (row.news or row.values)[TAGS]:
-            if name in known:
-                added.setdefault((leads[row.pk], known[name]), row.number)
-    links: defaultdict[int, list[int]] = defaultdict(list)
-    if not added:
-        return links
-    add_links(Lead, lead_import.company_id, added)
-    numbers = {(lead, tag.pk): number for (lead, tag), number in added.items()}
-    for pk, lead, tag_pk in LeadTag.objects.filter(lead__in={lead for lead, _ in added}).values_list(
-        "pk", "lead", "tag"
-    ):
-        if number := numbers.get((lead, tag_pk)):
-            links[number].append(pk)
-    return links
-
-
-def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> dict[int, int]:
-    """Fill the empty fields of existing leads. Returns their keys, by those of the rows."""
-    changed = {row.lead.pk: row.lead for row in judged if row.lead}
-    leads = {row.pk: row.lead.pk for row in judged if row.lead}
-    fields = sorted(set().union(*(column_names(row.news) for row in judged)) - {SHARED, TAGS})
-    if opted_out := [leads[row.pk] for row in judged if SHARED in row.news]:
-        Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
-    values = {pk: [getattr(lead, name) for name in fields] for pk, lead in changed.items()}
-    Lead.objects.update_rows(fields, values, updated_at=Now())
-    tagged = [row for row in judged if TAGS in row.news]
-    links = _tag(tagged, leads, lead_import)
-    for row in tagged:
-        row.filled = {**row.news, TAGS: links[row.number]}
-    return leads
+    return judge(lead_import, rows, RowReader(lead_import.company, lead_import.columns), locks=locks, former=former)
 
 
 def _undo(lead_import: LeadImport) -> None:
@@ -279,13 +224,6 @@ def _undo(lead_import: LeadImport) -> None:
 def _end(lead_import: LeadImport, state: ImportState, problem: str = "") -> None:
     lead_import.state, lead_import.problem = state, problem
     lead_import.finished_at = Now()
-
-
-def _save_rows(judged: Sequence[JudgedRow], leads: Mapping[int, int] = MappingProxyType({})) -> None:
-    """Write the judgement on rows where it has changed, and the leads of rows. Most rows of a run have but a lead."""
-    changed = {row.pk: row.judgement for row in judged if row.has_changed}
-    many_rows.update_rows(LeadImportRow, JUDGEMENT, changed, using=DEFAULT_DB_ALIAS)
-    many_rows.update_rows(LeadImportRow, ["lead"], {pk: [lead] for pk, lead in leads.items()}, using=DEFAULT_DB_ALIAS)
 
 
 WORK: Final[dict[ImportState, Callable[[LeadImport], None]]] = {

@@ -104,10 +104,13 @@ class TrackedQuerySet(CompanyQuerySet[T]):
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]
 
-    def insert_like(self, template: "Tracked", rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    def insert_like(
+        self, template: "Tracked", rows: Sequence[Mapping[str, Any]], *, keys: Sequence[int] | None = None
+    ) -> Sequence[int]:
         """Insert rows as the template, but each with these values by attribute. Returns their keys, in this order.
 
-        As `bulk_create`, in a third of its time, but without expressions as values.
+        As `bulk_create`, in a third of its time, but without expressions as values. `keys` are ones that the database
+        has given out before, where it can copy.
         """
         if not rows:
             return []
@@ -120,7 +123,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
             del usual["id"]
             if not many_rows.can_copy(self.db):
                 return [row.pk for row in self.bulk_create([self.model(**{**usual, **row}) for row in rows])]
-            keys = many_rows.new_keys(self.model, len(rows), using=self.db)
+            keys = keys or many_rows.new_keys(self.model, len(rows), using=self.db)
             values = ([key, *{**usual, **row}.values()] for key, row in zip(keys, rows, strict=True))
             many_rows.insert_rows(self.model, ["id", *usual], values, using=self.db)
             self._record_new(keys)

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from crm.importing.matching import NAMED_BY
 from crm.importing.reading import MAX_BYTES
+from crm.importing.side_by_side import import_chunks
 from crm.importing.values import person_key
 from crm.importing.work import CHUNK, advance
 from crm.models import (
@@ -152,8 +153,12 @@ def undo(*, lead_import: LeadImport, actor: Actor) -> bool:
 
 
 def work_through(go_on: Callable[[], bool]) -> None:
-    """Do the work on all imports, a chunk of each in turn, until there is none left or `go_on` says no."""
-    background.work_through(LeadImport.objects.at_work(), advance, go_on=go_on)
+    """Do the work on all imports, a chunk or some of each in turn, until there is none left or `go_on` says no."""
+
+    def step(pk: int) -> bool:
+        return import_chunks(pk, go_on) or advance(pk)
+
+    background.work_through(LeadImport.objects.at_work(), step, go_on=go_on)
 
 
 def forget_person(lead: Lead) -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from capi.models import ConversionEvent
-from crm.models import CrmEvent, ImportState, Lead, LeadImport, Membership, User
+from crm.models import CrmEvent, ImportState, Lead, LeadImport, LeadImportRow, Membership, User
 from crm.services import lead_imports
 from tests.faults import figures
 from tests.faults.processes import wait_for
@@ -24,6 +24,28 @@ def dirty(rows: int) -> bytes:
 @pytest.mark.timeout(900)
 @pytest.mark.covers("F59")
 def test_an_import_that_is_killed_twice_adds_and_tells_each_lead_once(world) -> None:
+    new = import_and_kill(world, tells_platforms=True)
+
+    world.wait_for_the_end(seconds=RECOVERY_SECONDS + 20)
+    assert Lead.objects.count() == CrmEvent.objects.count() == ConversionEvent.objects.count() == new
+    # A worker that imports also delivers, and may be killed while LinkedIn answers.
+    assert world.broken(Allowed(hidden_answers=2)) == []
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.covers("F59")
+def test_an_import_of_two_chunks_at_a_time_that_is_killed_twice_adds_each_lead_once(world) -> None:
+    new = import_and_kill(world, tells_platforms=False)
+
+    assert Lead.objects.count() == CrmEvent.objects.filter(history_only=True).count() == new
+    assert LeadImportRow.objects.values("lead").distinct().count() == new + 1  # and None, of all others
+    assert list(Lead.objects.order_by("pk").values_list("email", flat=True)) == sorted(
+        Lead.objects.values_list("email", flat=True), key=lambda email: int(email[3 : email.index("@")])
+    )
+
+
+def import_and_kill(world, *, tells_platforms: bool) -> int:
+    """How many leads an import whose worker is killed twice has added."""
     rows = figures.rounds(8_000, long=100_000)
     company = world.connect()
     user = User.objects.create(username="importer@example.com", email="importer@example.com")
@@ -33,7 +55,7 @@ def test_an_import_that_is_killed_twice_adds_and_tells_each_lead_once(world) -> 
     world.start_worker()
     wait_until(lead_import, lambda now: now.state == ImportState.READY)
 
-    assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=True, actor=user)
+    assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=tells_platforms, actor=user)
     for share in (0.3, 0.8):
         wait_until(lead_import, lambda now, share=share: now.processed >= share * rows)
         world.kill("worker1")
@@ -44,10 +66,7 @@ def test_an_import_that_is_killed_twice_adds_and_tells_each_lead_once(world) -> 
     counts = {outcome: lead_import.done[outcome] for outcome in ("new", "duplicate", "bad")}
     assert counts == {"new": rows * 8 // 10, "duplicate": rows // 10, "bad": rows // 10}
     assert lead_import.done == lead_import.planned
-    world.wait_for_the_end(seconds=RECOVERY_SECONDS + 20)
-    assert Lead.objects.count() == CrmEvent.objects.count() == ConversionEvent.objects.count() == counts["new"]
-    # A worker that imports also delivers, and may be killed while LinkedIn answers.
-    assert world.broken(Allowed(hidden_answers=2)) == []
+    return counts["new"]
 
 
 def wait_until(lead_import: LeadImport, condition) -> None:

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from capi.models import ConversionEvent
 from capi.models.functions import database_now
 from capi.services import backfills
-from crm.importing import work
+from crm.importing import work, writing
 from crm.models import (
     AuditEntry,
     Change,
@@ -285,7 +285,7 @@ def test_a_worker_that_dies_changes_nothing_in_the_outcome(
     text = "\n".join([HEADER, *(f"Ada,{n},a{n % 7}@example.com,,," for n in range(9))])
     lead_import = upload(sales, text)
     lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user)
-    saved = work._save_rows
+    saved = writing.save_rows
     chunks = iter(range(1, 100))
 
     class Killed(BaseException):
@@ -296,7 +296,7 @@ def test_a_worker_that_dies_changes_nothing_in_the_outcome(
         if next(chunks) == dies_in:
             raise Killed
 
-    monkeypatch.setattr(work, "_save_rows", die)
+    monkeypatch.setattr(writing, "save_rows", die)
     with pytest.raises(Killed):
         work_on(lead_import)
 
@@ -400,7 +400,7 @@ def test_two_imports_of_a_company_don_t_write_at_once(sales: Membership) -> None
 
 def test_our_own_failure_ends_the_import_with_a_sentence(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
     lead_import = upload(sales, PEOPLE)
-    monkeypatch.setattr(work, "_add", lambda *args: 1 / 0)
+    monkeypatch.setattr(writing, "_add", lambda *args: 1 / 0)
 
     failed = run(lead_import, sales)
 
