@@ -19,6 +19,8 @@ from crm.models.validators import is_seen
 TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
 DIFFERENT: Final = ("first_name", "last_name", "full_name", "email", "phone", "notes")  # in each row, so not cached
 REPEATED: Final = 1_000  # cells of each other column whose values are cached
+# Addresses that Django's validator accepts, in a tenth of its time. It decides about all others.
+_PLAIN_ADDRESS: Final = re.compile(r"[\w+-]+(\.[\w+-]+)*@([a-z0-9]{1,63}\.)+[a-z]{2,63}", re.ASCII | re.IGNORECASE)
 _BETWEEN_TAGS: Final = re.compile(r"[,;|]")
 # Our own exports put an apostrophe before what a spreadsheet would take for a formula.
 _DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
@@ -121,6 +123,8 @@ class TextReader:
             value = without_formats(value)
         if len(value) > self._longest:
             raise CellProblem(RowProblem.TOO_LONG)
+        if self._name == "email" and _PLAIN_ADDRESS.fullmatch(value):
+            return {self._name: value}
         try:
             for validate in self._validators:
                 validate(value)

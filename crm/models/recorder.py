@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from crm.models.change import STEPS, Change, ChangedField, differences
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.people import ApiKey, User
-from crm.models.recorder_sql import insert
+from crm.models.recorder_sql import insert, insert_history
 from crm.models.snapshots import RowSnapshot, prepared_statements
 from crm.signals import (
     AlreadyTold,
@@ -134,6 +134,20 @@ def record(
             insert(events, changes, using)
             if events and not origin.history_only:
                 crm_events_recorded.send(sender=model, events=events)
+
+
+def record_new(model: "type[Tracked]", rows: Mapping[int, RowSnapshot], *, using: str) -> None:
+    """As `record`, for rows that are new. What is for the history alone are no models: no receiver is to have them."""
+    origin = _origin.get()
+    if not origin.history_only or origin.action is not None or origin.reinstates is not None:
+        record(model, {}, rows, using=using)
+        return
+    _refuse_foreign_rows(model, rows)
+    actor = _actor_columns(origin)
+    own = ((now, kind) for now in rows.values() for kind in _kinds(model, None, now))
+    insert_history(
+        ((now.company_id, kind, now.lead_id, now.deal_id, now.amount, now.currency) for now, kind in own), actor, using
+    )
 
 
 def record_changes(before: Mapping[int, RowSnapshot], after: Mapping[int, RowSnapshot], *, using: str) -> None:

@@ -1,7 +1,7 @@
 """How CRM events and changes are inserted: on PostgreSQL in one statement, so that history costs no round trip."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from operator import attrgetter
 from typing import Any, Final
@@ -22,6 +22,7 @@ COLUMNS: Final = (
     ("api_key_id", "bigint"), ("amount", "numeric"), ("currency", "text"), ("public_id", "uuid"), ("action", "uuid"),
     ("history_only", "boolean"),
 )  # fmt: skip
+OF_HISTORY: Final = ("company_id", "kind", "lead_id", "deal_id", "amount", "currency")
 OF_CHANGE: Final = (
     ("company_id", "bigint"), ("lead_id", "bigint"), ("deal_id", "bigint"), ("field", "text"), ("old", "text"),
     ("new", "text"), ("actor_id", "bigint"), ("api_key_id", "bigint"), ("action", "uuid"), ("is_undo", "boolean"),
@@ -92,6 +93,13 @@ def _copy_events(events: Sequence[CrmEvent], using: str) -> None:
         event.pk = key
     names = ["id", *(name for name, _ in COLUMNS)]
     insert_rows(CrmEvent, names, ((event.pk, *EVENT_VALUES(event)) for event in events), using=using)
+
+
+def insert_history(rows: Iterable[Sequence[Any]], actor: Mapping[str, int | None], using: str) -> None:
+    """Insert CRM events of this actor that no ad platform will be told of, from their values of OF_HISTORY."""
+    names = (*OF_HISTORY, *actor, "public_id", "history_only")
+    values = ((*row, *actor.values(), uuid.uuid4(), True) for row in rows)
+    insert_rows(CrmEvent, names, values, using=using)
 
 
 def _by_column(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:

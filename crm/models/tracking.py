@@ -22,7 +22,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from crm.models import many_rows
 from crm.models.company import Company
 from crm.models.event import CrmEventKind
-from crm.models.recorder import acting_as, record, record_changes
+from crm.models.recorder import acting_as, record, record_changes, record_new
 from crm.models.snapshots import RowSnapshot, chunks, snapshots, supports_returning_old, update
 from crm.models.steps import StepQuerySet
 from crm.models.tenancy import CompanyQuerySet
@@ -149,7 +149,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
 
     def _record_new(self, keys: Sequence[int]) -> None:
         for pks in chunks(keys):
-            record(self.model, {}, snapshots(self.model, pks, using=self.db), using=self.db)
+            record_new(self.model, snapshots(self.model, pks, using=self.db), using=self.db)
 
 
 class DeletedMeanwhile(DatabaseError):

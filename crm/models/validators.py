@@ -92,12 +92,13 @@ NEVER_ASSIGNED: Final = "".join(chr(plane << 16 | last) for plane in range(17) f
 IGNORED: Final = re.compile(f"[\u2065\ufff0-\ufff8\U000e0000-\U000e0fff\ufdd0-\ufdef{NEVER_ASSIGNED}]")
 # Letters and a symbol that leave a blank: three Hangul fillers, the half-width one, and the empty Braille pattern.
 UNSEEN: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+PLAINLY_SEEN: Final = re.compile("[0-9A-Za-z]")  # most texts: that is found out in a tenth of the time
 NOT_SEEN: Final = "Enter something that can be seen: these are invisible characters only."
 
 
 def is_seen(text: str) -> bool:
     """True if something of the text can be seen. A name that can't be seen is a link that no one finds."""
-    return any(
+    return PLAINLY_SEEN.search(text) is not None or any(
         unicodedata.category(character) not in UNSEEN_CATEGORIES and character not in UNSEEN
         for character in IGNORED.sub("", text)
     )

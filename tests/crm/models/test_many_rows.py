@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.core.exceptions import FieldError
+from django.core.exceptions import FieldError, ValidationError
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Value
 from django.db.models.functions import Now
@@ -222,3 +222,32 @@ def test_an_expression_for_all_rows_has_no_values_of_its_own(company: Company) -
 
     lead.refresh_from_db()
     assert lead.first_name == "Ada"
+
+
+def test_history_that_nobody_is_told_of_is_the_same_as_any_other(company: Company, admin: Membership) -> None:
+    qualified = LeadStatus.objects.for_company(company).get(meaning="qualified")
+    rows = [{"last_name": "A"}, {"last_name": "B", "status_id": qualified.pk}]
+
+    for history_only in (False, True):
+        with acting_as(admin.user, history_only=history_only):
+            Lead.objects.insert_like(Lead(company=company), rows)
+
+    told, untold = (
+        list(events.order_by("lead", "kind").values_list("kind", "lead__last_name", "actor", "api_key", "amount"))
+        for events in (CrmEvent.objects.filter(history_only=False), CrmEvent.objects.filter(history_only=True))
+    )
+    assert told == untold
+    assert sorted(kind for kind, *_ in told) == ["lead_created", "lead_created", "lead_qualified"]
+    assert CrmEvent.objects.values("public_id").distinct().count() == 6
+
+
+def test_no_history_is_kept_of_a_lead_with_the_status_of_another_company(
+    company: Company, other_company: Company
+) -> None:
+    theirs = LeadStatus.objects.for_company(other_company).first()
+    assert theirs is not None
+
+    with pytest.raises(ValidationError, match="another"), transaction.atomic(), acting_as(None, history_only=True):
+        Lead.objects.insert_like(Lead(company=company), [{"last_name": "A", "status_id": theirs.pk}])
+
+    assert not Lead.objects.exists()
