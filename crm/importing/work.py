@@ -33,7 +33,7 @@ from postgresql.statistics import CHANGED_ROWS
 logger = logging.getLogger(__name__)
 
 CHUNK: Final = 2_000
-CHECKED_WHILE_READ: Final = 5.0  # seconds: the erasure of a person waits for a file that is being read
+CHECKED_WHILE_READ: Final = 6.0  # seconds: the erasure of a person waits for a file that is being read
 REMEMBERED: Final = 20  # imports whose columns are remembered
 NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", *JUDGEMENT)
 FAILED: Final = "Something went wrong on our side. Undo the import, or ask your operator to check the log."
@@ -147,6 +147,8 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
             lead_import.state = ImportState.CHECKING
         _insert(lead_import, rows, judged)
         rows = list(islice(table.rows, CHUNK))
+    if lead_import.row_count > CHANGED_ROWS:  # else PostgreSQL reads all rows of the file for each chunk of the import
+        many_rows.count_now(LeadImportRow, using=DEFAULT_DB_ALIAS)
 
 
 def _insert(lead_import: LeadImport, rows: Sequence[FileRow], judged: Sequence[JudgedRow]) -> None:

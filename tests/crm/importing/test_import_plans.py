@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection, transaction
 
+from crm.importing import work
 from crm.importing.undoing import undo_chunk
 from crm.importing.work import advance
-from crm.models import Company, ImportState, Lead, LeadImportRow, Membership, RowUndo
+from crm.models import Company, ImportState, Lead, LeadImportRow, Membership, RowUndo, many_rows
 from crm.models.roles import Role
 from tests.conftest import join, make_lead
 from tests.crm.importing.uploading import run, upload, work_on
@@ -54,6 +55,17 @@ def test_a_second_file_is_checked_without_reading_its_rows_again_for_each_known_
     assert work_on(second).planned["new"] == ROWS - KNOWN
     assert LeadImportRow.objects.count() == 2 * ROWS
     assert Lead.objects.count() == ROWS + KNOWN
+
+
+def test_postgresql_counts_the_rows_of_a_large_file(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60,000 that it doesn't know it reads all for each chunk: a tenth of its time for the import."""
+    monkeypatch.setattr(work, "CHANGED_ROWS", ROWS - 1)
+
+    upload(sales, _file("counted"))
+
+    with connection.cursor() as cursor:
+        cursor.execute(many_rows.COUNTED, ["crm_leadimportrow"])
+        assert cursor.fetchone() == (ROWS,)
 
 
 def test_an_undo_reads_no_row_again_for_each_chunk(sales: Membership) -> None:
