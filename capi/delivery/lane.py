@@ -43,8 +43,7 @@ def take_lease(company_id: int) -> Lease | None:
     lease = Lease(company_id, uuid.uuid4())
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
     lane = Connection.objects.for_company(company_id).filter(free)
-    interrupted = {"interrupted_at": Coalesce("request_started_at", "interrupted_at")}
-    return lease if lane.update(lease_id=lease.lease_id, leased_until=_lease_end(), **interrupted) else None
+    return lease if lane.update(lease_id=lease.lease_id, leased_until=_lease_end(), **INTERRUPTED) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +104,8 @@ def _extend(held: QuerySet[Connection], changes: Mapping[str, Any]) -> bool:
 
 
 def release(lease: Lease) -> None:
-    """Give the lane back, if it is still ours."""
-    _held(lease).update(lease_id=None, leased_until=None, **NO_REQUEST)
+    """Give the lane back, if it is still ours. A request whose result could not be written counts as interrupted."""
+    _held(lease).update(lease_id=None, leased_until=None, **{**INTERRUPTED, **NO_REQUEST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +192,7 @@ def request_alert_check(company_id: int) -> None:
 
 
 NO_REQUEST: dict[str, Any] = {"request_started_at": None}
+INTERRUPTED: dict[str, Any] = {"interrupted_at": Coalesce("request_started_at", "interrupted_at")}
 CHECK_ALERTS: dict[str, Any] = {"next_look_at": None}
 
 

@@ -44,7 +44,8 @@ class Connection(models.Model):
     leased_until = models.DateTimeField(null=True, editable=False)
     next_attempt_at = models.DateTimeField(null=True, editable=False)
     request_started_at = models.DateTimeField(null=True, editable=False)  # of the current request
-    # When the last request began whose worker died in the middle of it: nobody knows what LinkedIn has of it.
+    # When the last request began whose worker died in the middle of it, or could not write its result: nobody knows
+    # what LinkedIn has of it.
     interrupted_at = models.DateTimeField(null=True, editable=False)
     # Incremented when people must no longer be sent: batches read before that are then checked again.
     recalls = models.PositiveIntegerField(default=0, editable=False)

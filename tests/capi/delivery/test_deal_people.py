@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from django.db import DatabaseError
 from django.db.models.functions import Now
 
-from capi.delivery import http_session, lane, selection
+from capi.delivery import http_session, lane, selection, settle
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
@@ -36,6 +37,10 @@ def deal(company, connected, make_rule):
     found = make_deal(make_lead(company))
     add_person(deal=found, lead=make_lead(company, first_name="Grace", email=GRACE))
     return found
+
+
+def fail(write):
+    raise DatabaseError("The database is away.")
 
 
 def grace():
@@ -129,6 +134,16 @@ def test_so_it_does_after_a_worker_has_died_in_the_middle_of_a_request(company, 
 
     assert ConversionEvent.objects.get(deal=deal).lead == deal.lead
     assert ConversionEvent.objects.get(deal=later).lead == grace()
+
+
+def test_so_it_does_if_the_result_of_a_request_could_not_be_written(company, deal, sandbox, monkeypatch) -> None:
+    monkeypatch.setattr(settle, "until_written", fail)
+    with pytest.raises(DatabaseError):
+        send_all(company)
+
+    assert ConversionEvent.objects.get().state == "pending"
+    with pytest.raises(PeopleRefused, match=PERHAPS):
+        change_lead(deal=deal, lead=grace())
 
 
 def test_nothing_changes_while_a_request_may_have_it(company, deal, sandbox, monkeypatch) -> None:
