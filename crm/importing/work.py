@@ -145,13 +145,13 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
             lead_import.reached = rows[-1].number
         else:
             lead_import.state = ImportState.CHECKING
-        _insert(lead_import, rows, judged)
+        _store(lead_import, rows, judged)
         rows = list(islice(table.rows, CHUNK))
     if lead_import.row_count > CHANGED_ROWS:  # else PostgreSQL reads all rows of the file for each chunk of the import
         many_rows.count_now(LeadImportRow, using=DEFAULT_DB_ALIAS)
 
 
-def _insert(lead_import: LeadImport, rows: Sequence[FileRow], judged: Sequence[JudgedRow]) -> None:
+def _store(lead_import: LeadImport, rows: Sequence[FileRow], judged: Sequence[JudgedRow]) -> None:
     judgements = [row.judgement for row in judged] or [(*UNKNOWN, {})] * len(rows)
     both = zip(rows, judgements, strict=True)
     new = ((lead_import.company_id, lead_import.pk, row.number, row.cells, *judgement) for row, judgement in both)
