@@ -10,6 +10,7 @@ Nothing depends on it. A chunk that fails here, whatever for, leaves nothing, an
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Final
@@ -80,21 +81,23 @@ class Turns:
     def __init__(self, pk: int, go_on: Callable[[], bool]) -> None:
         self._pk, self._go_on = pk, go_on
         self._waiting: SimpleQueue[Chunk | None] = SimpleQueue()
-        self._handed_on, self._has_moved = 0, False
+        self._handed_on, self._has_moved, self._is_over = 0, False, False
         self.committed = 0
 
     def take(self, first: Chunk) -> None:
         """Do this chunk and those after it, in two threads. Returns when both have ended."""
         self._hand_on(first)
         threads = [threading.Thread(target=self._take_turns, daemon=True) for _ in range(2)]
-        for thread in threads:
-            thread.start()
         try:
+            with suppress(RuntimeError):  # one thread does them too, if the machine has no room for two
+                for thread in threads:
+                    thread.start()
             for thread in threads:
                 while thread.is_alive():
                     thread.join(LOOK_EVERY)
                     self._give_sign_of_life()
         finally:
+            self._is_over = True
             self._waiting.put(None)
 
     def _give_sign_of_life(self) -> None:
@@ -150,7 +153,8 @@ class Turns:
 
     def _hand_on(self, chunk: Chunk) -> None:
         self._handed_on += 1
-        self._waiting.put(chunk if self._handed_on <= AT_ONCE and self._go_on() else None)
+        goes_on = self._handed_on <= AT_ONCE and not self._is_over and self._go_on()
+        self._waiting.put(chunk if goes_on else None)
 
     def _wait_for(self, former: Chunk | None) -> None:
         """Wait until the chunk before is committed. Raises GaveWay if it isn't in the end, or somebody waits for us.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from crm.importing import side_by_side, work
 from crm.importing.judging import JudgedRow
@@ -248,3 +248,45 @@ def test_what_is_told_to_ad_platforms_is_done_one_after_the_other(sales: Members
     lead_import = started(sales, tells_platforms=tells_platforms)
 
     assert import_chunks(lead_import.pk, always) == (not tells_platforms)
+
+
+@pytest.mark.parametrize("room_for", [0, 1])
+def test_a_machine_without_room_for_two_threads_imports_all_the_same(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch, room_for: int
+) -> None:
+    lead_import = started(sales)
+    start, room = threading.Thread.start, iter([True] * room_for)
+
+    def start_if_there_is_room(thread: threading.Thread) -> None:
+        if not next(room, False):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start_if_there_is_room)
+        assert import_chunks(lead_import.pk, always) == bool(room_for)
+
+    assert work_on(lead_import).state == "done"
+    assert is_whole(lead_import)
+
+
+def test_a_claim_whose_connection_is_lost_ends_the_turns(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead_import = started(sales)
+    lost = threading.Event()
+
+    def lose(turns: Turns) -> None:
+        lost.set()
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(Turns, "_give_sign_of_life", lose)
+    before_writing(monkeypatch, 2, lambda: lost.wait(30))
+    before = threading.active_count()
+
+    with pytest.raises(OperationalError):
+        import_chunks(lead_import.pk, always)
+
+    wait_for(lambda: threading.active_count() == before, seconds=30, told="Both threads have ended.")
+    lead_import.refresh_from_db()
+    assert Lead.objects.count() == lead_import.done["new"] < ROWS
+    assert work_on(lead_import).state == "done"
+    assert is_whole(lead_import)
