@@ -96,7 +96,8 @@ def test_an_import_that_waited_for_a_merge_writes_to_the_lead_that_was_kept(comp
 
     def find() -> None:
         with transaction.atomic():
-            found.append(existing_leads(LeadImport.objects.create(company=company, size=1), {person_key(row): row}))
+            lead_import = LeadImport.objects.create(company=company, size=1)
+            found.append(existing_leads(lead_import, {person_key(row): row}, locks=True))
         connection.close()
 
     finding = threading.Thread(target=find)
