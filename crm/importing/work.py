@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 CHUNK: Final = 2_000
 CHECKED_WHILE_READ: Final = 6.0  # seconds: the erasure of a person waits for a file that is being read
 REMEMBERED: Final = 20  # imports whose columns are remembered
+CELLS: Final = STORED.index("cells")
 NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", *JUDGEMENT)
 FAILED: Final = "Something went wrong on our side. Undo the import, or ask your operator to check the log."
 
@@ -179,7 +180,7 @@ def _check(lead_import: LeadImport) -> None:
     """Judge the next rows, and write what would become of them."""
     judged = judge_next(lead_import, locks=False)
     lead_import.planned = add_counts(lead_import.planned, count(judged))
-    save_rows(judged)
+    save_rows(lead_import, judged)
     if len(judged) < CHUNK:
         lead_import.state = ImportState.READY
 
@@ -208,13 +209,20 @@ def may_go_on(lead_import: LeadImport) -> bool:
 
 
 def judge_next(lead_import: LeadImport, *, locks: bool, former: Former | None = None) -> list[JudgedRow]:
-    """What becomes of the rows after `reached`, which moves on to the last of them."""
+    """What becomes of the rows after `reached`, which moves on to the last of them.
+
+    Judged again if a person in them was erased meanwhile: their lead, no longer known by anything, would be added anew.
+    Once the leads are locked, an erasure waits for them.
+    """
     rest = LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)
-    rows = list(rest.values_list(*STORED)[:CHUNK])
-    if not rows:
-        return []
-    lead_import.reached = rows[-1][1]
-    return judge(lead_import, rows, RowReader(lead_import.company, lead_import.columns), locks=locks, former=former)
+    reader = RowReader(lead_import.company, lead_import.columns)
+    while rows := list(rest.values_list(*STORED)[:CHUNK]):
+        lead_import.reached = rows[-1][1]
+        judged = judge(lead_import, rows, reader, locks=locks, former=former)
+        emptied = rest.filter(number__lte=lead_import.reached, cells=[])
+        if not locks or emptied.count() == sum(not row[CELLS] for row in rows):
+            return judged
+    return []
 
 
 def _undo(lead_import: LeadImport) -> None:

@@ -24,14 +24,23 @@ def write(lead_import: LeadImport, judged: Sequence[JudgedRow], *, keys: Sequenc
     updates = [row for row in judged if row.outcome == RowOutcome.UPDATE]
     with acting_as(lead_import.author, history_only=not lead_import.tells_platforms):
         leads = {**_add(new, lead_import, keys), **_fill(updates, lead_import)}
-    save_rows(judged, leads)
+    save_rows(lead_import, judged, leads)
 
 
-def save_rows(judged: Sequence[JudgedRow], leads: Mapping[int, int] = MappingProxyType({})) -> None:
-    """Write the judgement on rows where it has changed, and the leads of rows. Most rows of a run have but a lead."""
+def save_rows(
+    lead_import: LeadImport, judged: Sequence[JudgedRow], leads: Mapping[int, int] = MappingProxyType({})
+) -> None:
+    """Write the judgement on rows where it has changed, and the leads of rows. Most rows of a run have but a lead.
+
+    Of a row that an erasure has emptied since it was read, nothing is kept of what it said.
+    """
     changed = {row.pk: row.judgement for row in judged if row.has_changed}
     many_rows.update_rows(LeadImportRow, JUDGEMENT, changed, using=DEFAULT_DB_ALIAS)
     many_rows.update_rows(LeadImportRow, ["lead"], {pk: [lead] for pk, lead in leads.items()}, using=DEFAULT_DB_ALIAS)
+    if changed:
+        own = LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import)
+        these = own.filter(number__range=(judged[0].number, judged[-1].number))
+        these.filter(cells=[]).update(key="", filled={})
 
 
 def _add(judged: Sequence[JudgedRow], lead_import: LeadImport, keys: Sequence[int] | None) -> dict[int, int]:

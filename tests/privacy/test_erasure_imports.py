@@ -1,12 +1,21 @@
 """An erasure reaches the rows of imports, whatever has become of them, and files that nobody has read yet."""
 
+import threading
+from typing import Any
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 
+from crm.importing import work
+from crm.importing.side_by_side import import_chunks
 from crm.models import ImportState, Lead, LeadImportFile, LeadImportRow, Membership
-from crm.services import lead_imports
+from crm.services import erasure, lead_imports
 from crm.services.erasure import erase_lead
+from tests.capi.delivery.test_result_stands import somebody_waits
+from tests.conftest import make_lead
 from tests.crm.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
+from tests.faults.processes import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -62,3 +71,55 @@ def test_undo_leaves_an_erased_lead_as_it_is(sales: Membership) -> None:
     work_on(done)
 
     assert Lead.objects.get().erased_at is not None
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_an_import_that_waits_for_the_erasure_brings_nobody_back(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite writes one transaction after the other.")
+    monkeypatch.setattr(work, "CHUNK", 2)
+    ada = make_lead(sales.company, last_name="Müller", title="")
+    lead_import = upload(sales, f"{PEOPLE}{ADA}\n")
+    assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user)
+    finish, is_under_way = erasure._forget_in_admin_log, threading.Event()
+
+    def finish_later(*about: Any) -> None:
+        is_under_way.set()
+        wait_for(somebody_waits, seconds=30, told="The import has come to wait for the lead.")
+        finish(*about)
+
+    def erase() -> None:
+        erase_lead(lead=ada)
+        connection.close()
+
+    monkeypatch.setattr(erasure, "_forget_in_admin_log", finish_later)
+    erasing = threading.Thread(target=erase)
+    erasing.start()
+    assert is_under_way.wait(30)
+    assert at_once == 1 or import_chunks(lead_import.pk, lambda: True)
+    done = work_on(lead_import)
+    erasing.join()
+
+    assert done.done["bad:erased"] == 1
+    assert "Ada Müller" not in names()
+    assert traces() == []
+
+
+def test_a_check_leaves_rows_empty_that_an_erasure_has_emptied_meanwhile(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_lead(sales.company, last_name="Müller", phone="")
+    save_rows = work.save_rows
+    checked = upload(sales, f"{HEADER}\n{ADA}\n")
+    assert checked.planned["update"] == 1
+
+    def save_later(*judged: Any) -> None:
+        LeadImportRow.objects.update(cells=[], key="", filled={})  # as `forget_person` does
+        save_rows(*judged)
+
+    monkeypatch.setattr(work, "save_rows", save_later)
+    lead_imports.map_columns(lead_import=checked, columns=[*checked.columns[:-1], ""])
+
+    assert LeadImportRow.objects.values_list("cells", "key", "filled").get() == ([], "", {})
