@@ -90,12 +90,13 @@ def _by(actor: Actor) -> dict[str, Any]:
 def map_columns(*, lead_import: LeadImport, columns: Sequence[str]) -> LeadImport:
     """Read the columns as these fields from now on, and check all rows again."""
     with transaction.atomic():
-        locked = LeadImport.objects.select_for_update().get(pk=lead_import.pk)
-        if locked.state in (ImportState.CHECKING, ImportState.READY):
+        unstarted = LeadImport.objects.filter(pk=lead_import.pk, state__in=(ImportState.CHECKING, ImportState.READY))
+        locked = unstarted.select_for_update().first()  # no other: a running one is let go only after many chunks
+        if locked:
             locked.columns, locked.planned, locked.reached = list(columns), {}, 0
             locked.state = ImportState.CHECKING
             locked.save()
-    return _while_waiting(locked)
+    return _while_waiting(locked or lead_import)
 
 
 def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool, actor: Actor) -> bool:
@@ -129,9 +130,9 @@ def discard(*, lead_import: LeadImport) -> bool:
     """Delete an upload that was not started, with all of its rows. Returns False if it was."""
     written = Q(state__in=(*WRITING, ImportState.UNDONE)) | Q(state__in=ENDED, started_at__isnull=False)
     with transaction.atomic():
-        own = LeadImport.objects.filter(pk=lead_import.pk)
-        list(own.select_for_update())  # else what starts between the deletion's two statements is deleted
-        return bool(own.exclude(written).delete()[0])
+        own = LeadImport.objects.filter(pk=lead_import.pk).exclude(written)
+        # Else what starts between the deletion's two statements is deleted. A running one is let go after many chunks.
+        return bool(list(own.select_for_update()) and own.delete()[0])
 
 
 def undo(*, lead_import: LeadImport, actor: Actor) -> bool:

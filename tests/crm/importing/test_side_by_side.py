@@ -126,6 +126,25 @@ def test_a_chunk_that_finds_another_one_done_writes_nothing(sales: Membership) -
     assert is_whole(lead_import)
 
 
+@pytest.mark.parametrize("does", ["discard", "map_columns"])
+def test_who_comes_too_late_for_an_upload_waits_for_no_chunk(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    lead_import = started(sales)
+    options = {"discard": {}, "map_columns": {"columns": ["first_name"] * 6}}[does]
+    answers: list[Any] = []
+
+    def try_it() -> None:
+        answers.append(in_another_thread(lambda: getattr(lead_imports, does)(lead_import=lead_import, **options)))
+
+    before_writing(monkeypatch, 2 + CHUNK, try_it)
+
+    assert import_chunks(lead_import.pk, always)
+
+    assert answers == [False if does == "discard" else lead_import]
+    assert is_whole(lead_import)
+
+
 def test_an_error_in_a_chunk_leaves_nothing_of_it_or_the_next_one(
     sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
