@@ -60,6 +60,7 @@ def import_chunks(pk: int, go_on: Callable[[], bool]) -> bool:
         lead_import.refresh_from_db()
         turns = Turns(pk, go_on)
         turns.take(Chunk(lead_import.reached, lead_import.done.get(RowOutcome.NEW, 0)))
+    turns.wait()
     return turns.committed > 0
 
 
@@ -81,30 +82,43 @@ class Turns:
     def __init__(self, pk: int, go_on: Callable[[], bool]) -> None:
         self._pk, self._go_on = pk, go_on
         self._waiting: SimpleQueue[Chunk | None] = SimpleQueue()
-        self._handed_on, self._has_moved, self._is_over = 0, False, False
+        self._threads = [threading.Thread(target=self._take_turns, daemon=True) for _ in range(2)]
+        self._handed_on, self._has_moved, self._looks, self._is_over = 0, False, 0, False
         self.committed = 0
 
     def take(self, first: Chunk) -> None:
-        """Do this chunk and those after it, in two threads. Returns when both have ended."""
+        """Do this chunk and those after it, in two threads.
+
+        Returns when both have ended, or somebody waits for the claim: a chunk may wait for them, of which no database
+        knows that the claim waits for it.
+        """
         self._hand_on(first)
-        threads = [threading.Thread(target=self._take_turns, daemon=True) for _ in range(2)]
         try:
             with suppress(RuntimeError):  # one thread does them too, if the machine has no room for two
-                for thread in threads:
+                for thread in self._threads:
                     thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(LOOK_EVERY)
-                    self._give_sign_of_life()
+            self.wait(unless=self._give_sign_of_life)
         finally:
             self._is_over = True
             self._waiting.put(None)
 
-    def _give_sign_of_life(self) -> None:
-        """Keep the connection of the claim, and whatever counts this thread's statements, from running out of time."""
-        if self._has_moved:
-            self._has_moved = False
-            _answer("SELECT 1")
+    def wait(self, unless: Callable[[], bool] = bool) -> None:
+        """Wait until both have ended, `unless` that says yes."""
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(LOOK_EVERY)
+                if unless():
+                    return
+
+    def _give_sign_of_life(self) -> bool:
+        """True if somebody waits for the claim.
+
+        Keeps its connection, and whatever counts this thread's statements, from running out of time, unless neither
+        thread has moved for longer than a statement may take.
+        """
+        self._looks = 0 if self._has_moved else self._looks + 1
+        self._has_moved = False
+        return self._looks * LOOK_EVERY < LONG_SECONDS and _answer(SOMEBODY_WAITS)
 
     def _take_turns(self) -> None:
         try:

@@ -13,6 +13,7 @@ from crm.importing.side_by_side import Chunk, Turns, import_chunks
 from crm.models import Company, CrmEvent, Lead, LeadImport, LeadImportRow, Membership
 from crm.models.roles import Role
 from crm.services import lead_imports
+from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import join, make_lead
 from tests.crm.importing.uploading import HEADER, upload, work_on
 from tests.faults.processes import wait_for
@@ -142,6 +143,33 @@ def test_who_comes_too_late_for_an_upload_waits_for_no_chunk(
     assert import_chunks(lead_import.pk, always)
 
     assert answers == [False if does == "discard" else lead_import]
+    assert is_whole(lead_import)
+
+
+def test_who_deletes_the_company_waits_for_no_chunk_that_waits_for_them(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL can't see this deadlock either: the claim waits in Python for the chunk."""
+    lead_import = started(sales)
+    wants_it, waits = threading.Event(), []
+
+    def delete() -> None:
+        with transaction.atomic():
+            Company.objects.select_for_update().get(pk=sales.company_id)  # a new lead of the company waits for this
+            wants_it.set()
+            wait_for(somebody_waits, seconds=30, told="The chunk has come to wait for the company.")
+            LeadImport.objects.select_for_update().get(pk=lead_import.pk)
+            waits.append(somebody_waits())
+        connection.close()
+
+    deleting = threading.Thread(target=delete)
+    before_writing(monkeypatch, 2 + CHUNK, lambda: (deleting.start(), wants_it.wait(30)))
+
+    import_chunks(lead_import.pk, always)
+
+    deleting.join(30)
+    assert waits == [True]  # the chunk still did
+    assert work_on(lead_import).state == "done"
     assert is_whole(lead_import)
 
 
