@@ -169,7 +169,7 @@ def test_it_takes_the_same_queries_however_much_there_is(
         make_deal(make_lead(company, email=f"p{number}@example.com"))
     web = client_as(admin)
 
-    # Session, person, company; line; statuses, leads, stages, deals; the counts, and how new they are; open ones; the latest;
-    # four first steps; the rules, and what is on hold.
+    # Session, person, company; line; statuses, leads, stages, deals; the counts, and how new they are; open ones; the
+    # latest; four first steps; the rules, and what is on hold.
     with django_assert_num_queries(18):
         web.get("/dashboard/")
