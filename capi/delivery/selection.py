@@ -22,6 +22,7 @@ from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import Reason, State
 from capi.models.lookups import NO_IDS, IdList
 from crm.models import CrmEvent, Lead
+from postgresql.results import send_as_binary
 
 logger = logging.getLogger(__name__)
 
@@ -247,11 +248,9 @@ def fetch(rows: QuerySet[Model], columns: tuple[str | Expression, ...]) -> list[
     values = rows.values_list(*columns)
     if connection.vendor != "postgresql":
         return list(values)
-    from psycopg.pq import Format
-
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(IN_INDEX_ORDER)
-        cursor.cursor.format = Format.BINARY
+        send_as_binary(cursor)
         cursor.execute(*values.query.sql_with_params())
         fetched: list[tuple[Any, ...]] = cursor.fetchall()
     return fetched

@@ -14,30 +14,34 @@ LATER: Final = ":later"  # after a CRM event in the counts: leads that have no e
 PROBLEM: Final = "bad:"  # before a problem in the counts
 
 
-KNOWN: Final = ("key", "outcome", "problem", "column", "of_row")
+KNOWN: Final = ("key", "outcome", "problem", "column", "of_row", "lead_id")
 STORED: Final = ("pk", "number", "cells", *KNOWN)
-UNKNOWN: Final = ("", "", "", None, None)  # the `KNOWN` of a row that is judged for the first time
+UNKNOWN: Final = ("", "", "", None, None, None)  # the `KNOWN` of a row that is judged for the first time
 JUDGEMENT: Final = (*KNOWN, "filled")
+
+OUTCOME: Final = KNOWN.index("outcome")
+LEAD: Final = KNOWN.index("lead_id")
 
 StoredRow = tuple[Any, ...]  # of a `LeadImportRow`, the fields of `STORED`
 
 
 @dataclass(slots=True)
 class JudgedRow:
-    """A row and its outcome, as `LeadImportRow` has them, what it says, and the existing lead that it is about.
+    """A row and its outcome, as `LeadImportRow` has them, what it says, and the existing `lead` that it is about.
 
     `news` is what it adds to that lead. Not a model: Django takes longer to make one than to judge it.
     """
 
     pk: int
     number: int
-    before: tuple[object, ...]  # its `KNOWN`
+    before: tuple[Any, ...]  # its `KNOWN`
     values: dict[str, Any]
     key: str = ""
     outcome: str = ""
     problem: str = ""
     column: int | None = None
     of_row: int | None = None
+    lead_id: int | None = None
     filled: dict[str, Any] = field(default_factory=dict)
     lead: Lead | None = None
     news: dict[str, Any] = field(default_factory=dict)
@@ -45,7 +49,16 @@ class JudgedRow:
     @property
     def judgement(self) -> tuple[object, ...]:
         """The values of `JUDGEMENT`."""
-        return self.key, self.outcome, self.problem, self.column, self.of_row, self.filled
+        return self.key, self.outcome, self.problem, self.column, self.of_row, self.lead_id, self.filled
+
+    @property
+    def is_new(self) -> bool:
+        return self.outcome == RowOutcome.NEW
+
+    @property
+    def reserved(self) -> int | None:
+        """The key that its lead was to get when it was judged before, if it was new then."""
+        return self.before[LEAD] if self.before[OUTCOME] == RowOutcome.NEW else None
 
     @property
     def has_changed(self) -> bool:
@@ -55,11 +68,11 @@ class JudgedRow:
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """The chunk before, of which nothing is to be seen yet, because it is being written."""
+    """Rows before the chunk that needn't be looked for, or can't be seen yet, because they are being written."""
 
-    after: int  # the number of the last row before it
-    first: Mapping[str, int]  # of each key in it, the number of the first row
-    leads: Collection[int]  # that it fills
+    after: int  # the number of the last row before them, 0 if they are all
+    first: Mapping[str, int]  # of each key in them, the number of the first row
+    leads: Collection[int] = ()  # that they fill
 
 
 def former(after: int, judged: Iterable[JudgedRow]) -> Former:
@@ -98,7 +111,7 @@ def count(judged: Iterable[JudgedRow]) -> Counter[str]:
         counts[row.outcome] += 1
         if row.outcome == RowOutcome.BAD:
             counts[PROBLEM + row.problem] += 1
-        elif row.outcome == RowOutcome.NEW and row.values.get(SHARED, True):
+        elif row.is_new and row.values.get(SHARED, True):
             later = "" if row.values.get("email") else LATER
             for kind in _kinds(row.values):
                 counts[kind + later] += 1
@@ -122,10 +135,12 @@ def _first_rows(lead_import: LeadImport, judged: Sequence[JudgedRow], former: Fo
     """The number of the first row about each person, in this chunk or before it."""
     keys = {row.key for row in judged} - {""}
     last = former.after if former else judged[0].number - 1
-    before = LeadImportRow.objects.for_company(lead_import.company_id).filter(
-        lead_import=lead_import, key__one_of_texts=keys, number__lte=last, of_row=None
-    )
-    first = {**(former.first if former else {}), **dict(before.values_list("key", "number"))}
+    first = dict(former.first) if former else {}
+    if last:
+        before = LeadImportRow.objects.for_company(lead_import.company_id).filter(
+            lead_import=lead_import, key__one_of_texts=keys, number__lte=last, of_row=None
+        )
+        first |= before.values_list("key", "number")
     for row in judged:
         if row.key:
             first.setdefault(row.key, row.number)
@@ -147,7 +162,7 @@ def _decide(row: JudgedRow, first: dict[str, int], leads: dict[str, Lead], reade
         row.outcome, row.problem, row.key = RowOutcome.BAD.value, RowProblem.REQUIRED.value, ""
         return
     if row.lead is None:
-        row.outcome = RowOutcome.NEW.value
+        row.outcome, row.lead_id = RowOutcome.NEW.value, row.reserved
         return
     row.news = row.filled = news_for(row.lead, row.values)
     row.outcome = RowOutcome.UPDATE.value if row.news else RowOutcome.DUPLICATE.value

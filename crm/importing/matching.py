@@ -25,8 +25,8 @@ def existing_leads(
 ) -> dict[str, Lead]:
     """The oldest lead about each of these people, by key. Where it `locks` them, until the transaction ends.
 
-    What a lead that was merged into another one is known by leads to that one. Leads that this import has written, and
-    those of `but`, are left out: two rows about one person are found by their keys.
+    What a lead that was merged into another one is known by leads to that one. Leads that this import has written,
+    which it does where it locks, and those of `but` are left out: two rows about one person are found by their keys.
     """
     own = Lead.objects.for_company(lead_import.company_id).filter(erased_at=None)
     pks: set[int] = set()
@@ -36,7 +36,8 @@ def existing_leads(
     if names := [_name(values) for values in wanted.values() if "email" not in values]:
         whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
         pks |= set(own.alias(whole=whole).filter(whole__one_of_texts=_lower(names)).values_list("pk", flat=True))
-    return _by_key(_with_kept(own, pks - _written(lead_import, pks) - {*but}, locks=locks), wanted)
+    written = _written(lead_import, pks) if locks else set()
+    return _by_key(_with_kept(own, pks - written - {*but}, locks=locks), wanted)
 
 
 def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:

@@ -9,6 +9,7 @@ Nothing depends on it. A chunk that fails here, whatever for, leaves nothing, an
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
 from crm.importing import work
-from crm.importing.judging import Former, JudgedRow, count, former
+from crm.importing.judging import Former, count, former
 from crm.importing.writing import write
 from crm.models import ImportState, Lead, LeadImport, RowOutcome, many_rows
 from crm.models.lead_import import add_counts
@@ -26,7 +27,7 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE: Final = 10  # chunks, before another import has its turn
+AT_ONCE: Final = 30  # chunks, before another import has its turn
 LOOK_EVERY: Final = 1.0  # seconds
 # For as long as its transaction lasts, no other process has the import to itself, or does two chunks of it at a time.
 # A cancel, and the chunks of the process that has it, write the row all the same.
@@ -46,13 +47,13 @@ class GaveWay(Exception):
 def import_chunks(pk: int, go_on: Callable[[], bool]) -> bool:
     """Do the next chunks of a running import, two at a time, as long as `go_on` says yes. False if that is not one.
 
-    Of one that tells ad platforms, chunks are done one after the other: two would lock the same rows of theirs. So are
-    its last rows, and all rows where the database is not PostgreSQL.
+    Of one that tells ad platforms, chunks are done one after the other: two would lock the same rows of theirs. So they
+    are where the database is not PostgreSQL. The end of an import is always left to `advance`.
     """
     if connection.vendor != "postgresql" or connection.in_atomic_block:
         return False
     lead_import = LeadImport.objects.filter(pk=pk, state=ImportState.RUNNING, tells_platforms=False).first()
-    if lead_import is None or lead_import.row_count - lead_import.processed < 2 * work.CHUNK:
+    if lead_import is None or lead_import.row_count - lead_import.processed <= work.CHUNK:
         return False
     with transaction.atomic():
         if not _answer(CLAIM, [pk]):
@@ -142,28 +143,30 @@ class Turns:
     def _do(self, chunk: Chunk) -> None:
         try:
             with transaction.atomic(), statements_may_take(LONG_SECONDS):
-                judged = self._write(chunk)
+                reached, counts = self._write(chunk)
                 connection.check_constraints()  # now, so that the next chunk's commit doesn't wait for it
                 self._wait_for(chunk.follows)
-                self._move_on(chunk, judged)
+                self._move_on(chunk, reached, counts)
             chunk.is_committed, chunk.follows = True, None
             self.committed += 1
         finally:
             chunk.has_ended.set()
 
-    def _write(self, chunk: Chunk) -> list[JudgedRow]:
+    def _write(self, chunk: Chunk) -> tuple[int, Counter[str]]:
+        """Write the chunk. Returns the number of its last row, and its counts."""
         lead_import = LeadImport.objects.get(pk=self._pk)
         lead_import.reached = chunk.after
         many_rows.count_again(Lead, chunk.added, using=DEFAULT_DB_ALIAS)
         judged = work.judge_next(lead_import, locks=True, former=chunk.former)
-        if len(judged) < work.CHUNK:
+        if not judged:
             raise GaveWay
-        new = sum(row.outcome == RowOutcome.NEW for row in judged)
-        keys = many_rows.new_keys(Lead, new, using=DEFAULT_DB_ALIAS)  # before the next chunk takes its own
+        new = sum(row.is_new for row in judged)
         known = former(chunk.after, judged)
+        if len(judged) < work.CHUNK:
+            self._is_over = True
         self._hand_on(Chunk(lead_import.reached, chunk.added + new, former=known, follows=chunk))
-        write(lead_import, judged, keys=keys)
-        return judged
+        write(lead_import, judged)
+        return lead_import.reached, count(judged)
 
     def _hand_on(self, chunk: Chunk) -> None:
         self._handed_on += 1
@@ -183,13 +186,13 @@ class Turns:
         if former is not None and not former.is_committed:
             raise GaveWay
 
-    def _move_on(self, chunk: Chunk, judged: list[JudgedRow]) -> None:
+    def _move_on(self, chunk: Chunk, reached: int, counts: Counter[str]) -> None:
         own = LeadImport.objects.filter(pk=self._pk, state=ImportState.RUNNING, reached=chunk.after)
         lead_import = own.select_for_update(no_key=True).first()
         if lead_import is None or not work.may_go_on(lead_import):
             raise GaveWay
-        lead_import.reached, lead_import.timeouts = judged[-1].number, 0
-        lead_import.done = add_counts(lead_import.done, count(judged))
+        lead_import.reached, lead_import.timeouts = reached, 0
+        lead_import.done = add_counts(lead_import.done, counts)
         lead_import.save(update_fields=["reached", "done", "timeouts"])
 
 

@@ -7,20 +7,20 @@ dies has done the whole chunk or none of it. So does the cursor, which another w
 import logging
 import time
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, connection, transaction
 from django.db.models.functions import Now
 
 from crm.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
 from crm.importing.custom_columns import custom_columns
-from crm.importing.judging import JUDGEMENT, STORED, UNKNOWN, Former, JudgedRow, count, judge
+from crm.importing.judging import JUDGEMENT, STORED, UNKNOWN, Former, JudgedRow, count, former, judge
 from crm.importing.reading import MAX_ROWS, FileRow, Table, read_table
 from crm.importing.spreadsheets import UnreadableFile
 from crm.importing.undoing import undo_chunk
 from crm.importing.values import RowReader
-from crm.importing.writing import save_rows, write
+from crm.importing.writing import reserve_keys, save_rows, write
 from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, many_rows
 from crm.models.contribution import active_author
 from crm.models.lead_import import add_counts
@@ -28,15 +28,17 @@ from crm.models.recorder import acting_as
 from crm.models.roles import Action
 from crm.models.time_limits import TOO_SLOW, timed_out_too_often
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
+from postgresql.results import send_as_binary
 from postgresql.statistics import CHANGED_ROWS
 
 logger = logging.getLogger(__name__)
 
-CHUNK: Final = 2_000
+CHUNK: Final = 4_000
 CHECKED_WHILE_READ: Final = 6.0  # seconds: the erasure of a person waits for a file that is being read
 REMEMBERED: Final = 20  # imports whose columns are remembered
 CELLS: Final = STORED.index("cells")
 NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", *JUDGEMENT)
+LOOKED_FOR: Final = ("company", "lead_import", "number", "key", "outcome", "lead")
 FAILED: Final = "Something went wrong on our side. Undo the import, or ask your operator to check the log."
 
 
@@ -98,11 +100,16 @@ def _open_file(pk: int) -> Table | UnreadableFile | None:
     Without a lock: a spreadsheet is read by another process, for up to half a minute. In SQLite nobody could save
     anything meanwhile, and an erasure would wait.
     """
-    file = LeadImportFile.objects.filter(lead_import=pk, lead_import__state=ImportState.READING).first()
-    if file is None:
+    files = LeadImportFile.objects.filter(lead_import=pk, lead_import__state=ImportState.READING)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            send_as_binary(cursor)
+        cursor.execute(*files.values_list("content").query.sql_with_params())
+        row = cursor.fetchone()
+    if row is None:
         return None
     try:
-        return read_table(bytes(file.content))
+        return read_table(bytes(row[0]))
     except UnreadableFile as error:
         return error
 
@@ -128,28 +135,41 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     So each is written once, unless somebody maps the columns. Rows that come after CHECKED_WHILE_READ are checked
     later, chunk by chunk: the transaction may not take as long as that.
     """
-    rows = list(islice(table.rows, CHUNK))
-    if not rows:
+    sample = list(islice(table.rows, GUESSED_FROM))
+    if not sample:
         raise UnreadableFile("This file has the names of columns, but no leads below them.")
     lead_import.header, lead_import.notes = list(table.header), table.notes
-    lead_import.columns = _columns(lead_import, rows[:GUESSED_FROM])
+    lead_import.columns = _columns(lead_import, sample)
     reader, until = RowReader(lead_import.company, lead_import.columns), time.monotonic() + CHECKED_WHILE_READ
     lead_import.state = ImportState.READY
-    while rows:
-        lead_import.row_count += len(rows)
-        if lead_import.row_count > rows_at_once:
+    rows, first = chain(sample, table.rows), dict[str, int]()
+    for chunk in iter(lambda: list(islice(rows, CHUNK)), []):
+        if lead_import.row_count + len(chunk) > rows_at_once:
             raise LeftToWorker
-        judged: list[JudgedRow] = []
-        if time.monotonic() < until:
-            judged = judge(lead_import, [(0, row.number, row.cells, *UNKNOWN) for row in rows], reader, locks=False)
-            lead_import.planned = add_counts(lead_import.planned, count(judged))
-            lead_import.reached = rows[-1].number
-        else:
-            lead_import.state = ImportState.CHECKING
-        _store(lead_import, rows, judged)
-        rows = list(islice(table.rows, CHUNK))
+        _add_chunk(lead_import, chunk, reader, first, checks=time.monotonic() < until)
     if lead_import.row_count > CHANGED_ROWS:  # else PostgreSQL reads all rows of the file for each chunk of the import
-        many_rows.count_now(LeadImportRow, using=DEFAULT_DB_ALIAS)
+        many_rows.count_now(LeadImportRow, *LOOKED_FOR, using=DEFAULT_DB_ALIAS)
+
+
+def _add_chunk(
+    lead_import: LeadImport, rows: Sequence[FileRow], reader: RowReader, first: dict[str, int], *, checks: bool
+) -> None:
+    """Insert these rows, with their outcomes if it `checks` them. `first` has the first row of each key, and gets more.
+
+    Each key of the file is in memory, 20 MB for the most rows that a file may have: to look for them takes longer.
+    """
+    lead_import.row_count += len(rows)
+    judged: list[JudgedRow] = []
+    if checks:
+        unknown = [(0, row.number, row.cells, *UNKNOWN) for row in rows]
+        judged = judge(lead_import, unknown, reader, locks=False, former=Former(0, first))
+        first |= former(0, judged).first
+        reserve_keys(judged)
+        lead_import.planned = add_counts(lead_import.planned, count(judged))
+        lead_import.reached = rows[-1].number
+    else:
+        lead_import.state = ImportState.CHECKING
+    _store(lead_import, rows, judged)
 
 
 def _store(lead_import: LeadImport, rows: Sequence[FileRow], judged: Sequence[JudgedRow]) -> None:
@@ -179,6 +199,7 @@ def _remembered(lead_import: LeadImport) -> list[str]:
 def _check(lead_import: LeadImport) -> None:
     """Judge the next rows, and write what would become of them."""
     judged = judge_next(lead_import, locks=False)
+    reserve_keys(judged)
     lead_import.planned = add_counts(lead_import.planned, count(judged))
     save_rows(lead_import, judged)
     if len(judged) < CHUNK:

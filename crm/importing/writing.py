@@ -1,8 +1,7 @@
 """Writes what was decided about the rows of a chunk: new leads, what is added to known ones, and the rows."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models.functions import Now
@@ -15,44 +14,52 @@ from crm.models.recorder import acting_as
 from crm.models.tag import add_links
 
 
-def write(lead_import: LeadImport, judged: Sequence[JudgedRow], *, keys: Sequence[int] | None = None) -> None:
-    """Add the leads of these rows, or fill those that they are about, and write the rows where they have changed.
+def reserve_keys(judged: Sequence[JudgedRow]) -> None:
+    """Give new rows the keys that their leads will have. So a row needn't be written again once it has its lead.
 
-    New leads get these `keys`, or else the next ones.
+    Databases that don't give out keys before the rows have theirs when the leads are added.
     """
-    new = [row for row in judged if row.outcome == RowOutcome.NEW]
+    if many_rows.can_copy(DEFAULT_DB_ALIAS):
+        without = [row for row in judged if row.is_new and row.lead_id is None]
+        for row, key in zip(without, many_rows.new_keys(Lead, len(without), using=DEFAULT_DB_ALIAS), strict=True):
+            row.lead_id = key
+
+
+def write(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:
+    """Add the leads of these rows, or fill those that they are about, and write the rows where they have changed."""
+    reserve_keys(judged)
+    new = [row for row in judged if row.is_new]
     updates = [row for row in judged if row.outcome == RowOutcome.UPDATE]
     with acting_as(lead_import.author, history_only=not lead_import.tells_platforms):
-        leads = {**_add(new, lead_import, keys), **_fill(updates, lead_import)}
-    save_rows(lead_import, judged, leads)
+        _add(new, lead_import)
+        _fill(updates, lead_import)
+    save_rows(lead_import, judged)
 
 
-def save_rows(
-    lead_import: LeadImport, judged: Sequence[JudgedRow], leads: Mapping[int, int] = MappingProxyType({})
-) -> None:
-    """Write the judgement on rows where it has changed, and the leads of rows. Most rows of a run have but a lead.
+def save_rows(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:
+    """Write the judgement on rows where it has changed.
 
     Of a row that an erasure has emptied since it was read, nothing is kept of what it said.
     """
     changed = {row.pk: row.judgement for row in judged if row.has_changed}
     many_rows.update_rows(LeadImportRow, JUDGEMENT, changed, using=DEFAULT_DB_ALIAS)
-    many_rows.update_rows(LeadImportRow, ["lead"], {pk: [lead] for pk, lead in leads.items()}, using=DEFAULT_DB_ALIAS)
     if changed:
         own = LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import)
         these = own.filter(number__range=(judged[0].number, judged[-1].number))
         these.filter(cells=[]).update(key="", filled={})
 
 
-def _add(judged: Sequence[JudgedRow], lead_import: LeadImport, keys: Sequence[int] | None) -> dict[int, int]:
-    """Add the leads of these rows. Returns their keys, by those of the rows."""
+def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
+    """Add the leads of these rows."""
     template = Lead(company=lead_import.company, owner_id=lead_import.owner_id)
-    keys = Lead.objects.insert_like(template, [as_columns(row.values) for row in judged], keys=keys)
-    leads = {row.pk: key for row, key in zip(judged, keys, strict=True)}
-    _tag([row for row in judged if TAGS in row.values], leads, lead_import)
-    return leads
+    reserved = [row.lead_id for row in judged if row.lead_id]
+    keys = Lead.objects.insert_like(template, [as_columns(row.values) for row in judged], keys=reserved)
+    for row, key in zip(judged, keys, strict=True):
+        row.lead_id = key
+    _tag([row for row in judged if TAGS in row.values], lead_import)
 
 
-def _tag(judged: Sequence[JudgedRow], leads: Mapping[int, int], lead_import: LeadImport) -> defaultdict[int, list[int]]:
+def _tag(judged: Sequence[JudgedRow], lead_import: LeadImport) -> defaultdict[int, list[int]]:
     """Put their tags on the leads of these rows. Returns the keys of the links that each row, by number, has added.
 
     An undo takes those off: a tag may have another name by then, and one that was put on again is somebody's own.
@@ -61,8 +68,8 @@ def _tag(judged: Sequence[JudgedRow], leads: Mapping[int, int], lead_import: Lea
     added: dict[tuple[int, Tag], int] = {}
     for row in judged:
         for name in (row.news or row.values)[TAGS]:
-            if name in known:
-                added.setdefault((leads[row.pk], known[name]), row.number)
+            if name in known and row.lead_id:
+                added.setdefault((row.lead_id, known[name]), row.number)
     links: defaultdict[int, list[int]] = defaultdict(list)
     if not added:
         return links
@@ -76,17 +83,17 @@ def _tag(judged: Sequence[JudgedRow], leads: Mapping[int, int], lead_import: Lea
     return links
 
 
-def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> dict[int, int]:
-    """Fill the empty fields of existing leads. Returns their keys, by those of the rows."""
+def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
+    """Fill the empty fields of existing leads."""
     changed = {row.lead.pk: row.lead for row in judged if row.lead}
-    leads = {row.pk: row.lead.pk for row in judged if row.lead}
+    for row in judged:
+        row.lead_id = row.lead.pk if row.lead else None
     fields = sorted(set().union(*(column_names(row.news) for row in judged)) - {SHARED, TAGS})
-    if opted_out := [leads[row.pk] for row in judged if SHARED in row.news]:
+    if opted_out := [row.lead_id for row in judged if row.lead_id and SHARED in row.news]:
         Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
     values = {pk: [getattr(lead, name) for name in fields] for pk, lead in changed.items()}
     Lead.objects.update_rows(fields, values, updated_at=Now())
     tagged = [row for row in judged if TAGS in row.news]
-    links = _tag(tagged, leads, lead_import)
+    links = _tag(tagged, lead_import)
     for row in tagged:
         row.filled = {**row.news, TAGS: links[row.number]}
-    return leads

@@ -59,16 +59,20 @@ def count_again(model: type[models.Model], added: int, *, using: str) -> None:
         cursor.execute(COUNTED, [table])
         (counted,) = cursor.fetchone()
         if GROWTH * counted < added:
-            key: Any = model._meta.pk  # of the other columns nothing has to be known, which takes much longer
-            cursor.execute(ANALYZE.format(f"{table} ({connection.ops.quote_name(key.column)})"))
+            count_now(model, "id", using=using)  # of the other columns nothing has to be known
 
 
-def count_now(model: type[models.Model], *, using: str) -> None:
-    """Let PostgreSQL count a table to which many rows of a company were added, so that its pages are planned well."""
+def count_now(model: type[models.Model], *names: str, using: str) -> None:
+    """Let PostgreSQL count a table to which many rows of a company were added, so that its pages are planned well.
+
+    Given the names of fields, it looks at no others, which may be long texts.
+    """
     if can_copy(using):
         connection = connections[using]
+        quoted = map(connection.ops.quote_name, (_field(model, name).column for name in names))
+        columns = f" ({', '.join(quoted)})" if names else ""
         with connection.cursor() as cursor:
-            cursor.execute(ANALYZE.format(connection.ops.quote_name(model._meta.db_table)))
+            cursor.execute(ANALYZE.format(connection.ops.quote_name(model._meta.db_table) + columns))
 
 
 def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[Row], *, using: str) -> int:

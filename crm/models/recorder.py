@@ -15,9 +15,10 @@ from django.db.models.functions import Now
 
 from crm.models.change import STEPS, Change, ChangedField, differences
 from crm.models.event import CrmEvent, CrmEventKind
+from crm.models.many_rows import can_copy
 from crm.models.people import ApiKey, User
 from crm.models.recorder_sql import insert, insert_history
-from crm.models.snapshots import RowSnapshot, prepared_statements
+from crm.models.snapshots import RowSnapshot, prepared_statements, snapshots
 from crm.signals import (
     AlreadyTold,
     crm_event_values_changing,
@@ -136,18 +137,17 @@ def record(
                 crm_events_recorded.send(sender=model, events=events)
 
 
-def record_new(model: "type[Tracked]", rows: Mapping[int, RowSnapshot], *, using: str) -> None:
-    """As `record`, for rows that are new. What is for the history alone are no models: no receiver is to have them."""
+def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> None:
+    """As `record`, for rows that are new. What is for the history alone is inserted where it can be without a read."""
     origin = _origin.get()
-    if not origin.history_only or origin.action is not None or origin.reinstates is not None:
-        record(model, {}, rows, using=using)
-        return
-    _refuse_foreign_rows(model, rows)
-    actor = _actor_columns(origin)
-    own = ((now, kind) for now in rows.values() for kind in _kinds(model, None, now))
-    insert_history(
-        ((now.company_id, kind, now.lead_id, now.deal_id, now.amount, now.currency) for now, kind in own), actor, using
-    )
+    if origin.history_only and origin.action is None and origin.reinstates is None and can_copy(using):
+        actor = _actor_columns(origin)
+        if insert_history(model, model.created_kind, pks, actor, using) < len(pks):
+            raise _refers_to_another_company(model)
+        for meaning, kind in model.kinds_by_meaning.items():
+            insert_history(model, kind, pks, actor, using, meaning=meaning)
+    else:
+        record(model, {}, snapshots(model, pks, using=using), using=using)
 
 
 def record_changes(before: Mapping[int, RowSnapshot], after: Mapping[int, RowSnapshot], *, using: str) -> None:
@@ -285,7 +285,11 @@ def _actor_columns(origin: Origin) -> dict[str, int | None]:
 def _refuse_foreign_rows(model: "type[Tracked]", after: Mapping[int, RowSnapshot]) -> None:
     for now in after.values():
         if now.owners - {now.company_id}:
-            raise ValidationError(f"This {model._meta.verbose_name} refers to another company's row.")
+            raise _refers_to_another_company(model)
+
+
+def _refers_to_another_company(model: "type[Tracked]") -> ValidationError:
+    return ValidationError(f"This {model._meta.verbose_name} refers to another company's row.")
 
 
 def _kinds(model: "type[Tracked]", before: RowSnapshot | None, after: RowSnapshot) -> Iterator[CrmEventKind]:

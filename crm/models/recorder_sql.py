@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from operator import attrgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections
 from django.db.models.functions import Now
@@ -15,6 +15,9 @@ from crm.models.event import CrmEvent
 from crm.models.many_rows import insert_rows, new_keys
 from crm.models.snapshots import CHUNK
 
+if TYPE_CHECKING:
+    from crm.models.tracking import Tracked
+
 # PostgreSQL: one statement for whatever a save changes. The SQL text hardly varies: the single event and the single
 # change of most saves, or many of them with an array per column, for which psycopg takes longer.
 COLUMNS: Final = (
@@ -22,7 +25,6 @@ COLUMNS: Final = (
     ("api_key_id", "bigint"), ("amount", "numeric"), ("currency", "text"), ("public_id", "uuid"), ("action", "uuid"),
     ("history_only", "boolean"),
 )  # fmt: skip
-OF_HISTORY: Final = ("company_id", "kind", "lead_id", "deal_id", "amount", "currency")
 OF_CHANGE: Final = (
     ("company_id", "bigint"), ("lead_id", "bigint"), ("deal_id", "bigint"), ("field", "text"), ("old", "text"),
     ("new", "text"), ("actor_id", "bigint"), ("api_key_id", "bigint"), ("action", "uuid"), ("is_undo", "boolean"),
@@ -34,6 +36,16 @@ SELECT {names}, CASE WHEN action IS NOT NULL THEN statement_timestamp() + (
   SELECT make_interval(secs => company.grace_seconds) FROM crm_company company WHERE company.id = company_id
 ) END FROM {rows} AS new ({names}) RETURNING id, public_id
 """
+# Of rows that are new, of which nothing is read for it.
+HISTORY: Final = """
+INSERT INTO crm_crmevent
+  (company_id, kind, lead_id, deal_id, amount, currency, actor_id, api_key_id, public_id, history_only)
+SELECT new.company_id, %s, {values}, %s, %s, gen_random_uuid(), true
+FROM {table} AS new JOIN {steps} AS step ON (step.company_id, step.id) = (new.company_id, new.{step}_id)
+WHERE new.id = ANY(%s::bigint[]) AND step.meaning = COALESCE(%s, step.meaning) ORDER BY new.id
+"""
+OF_LEAD: Final = "new.id, NULL, NULL, ''"
+OF_DEAL: Final = "new.lead_id, new.id, new.amount, new.currency"
 CHANGES: Final = "INSERT INTO crm_change ({names}) SELECT * FROM {rows}"
 
 
@@ -95,11 +107,21 @@ def _copy_events(events: Sequence[CrmEvent], using: str) -> None:
     insert_rows(CrmEvent, names, ((event.pk, *EVENT_VALUES(event)) for event in events), using=using)
 
 
-def insert_history(rows: Iterable[Sequence[Any]], actor: Mapping[str, int | None], using: str) -> None:
-    """Insert CRM events of this actor that no ad platform will be told of, from their values of OF_HISTORY."""
-    names = (*OF_HISTORY, *actor, "public_id", "history_only")
-    values = ((*row, *actor.values(), uuid.uuid4(), True) for row in rows)
-    insert_rows(CrmEvent, names, values, using=using)
+def insert_history(
+    model: "type[Tracked]", kind: str, pks: Sequence[int], actor: Mapping[str, int | None], using: str, *,
+    meaning: str | None = None,
+) -> int:  # fmt: skip
+    """Insert an event of each of these new leads or deals, or of those whose step has this meaning; say of how many.
+
+    No ad platform will be told of them. There is none of a row that has the step of another company. PostgreSQL only.
+    """
+    statement = HISTORY.format(
+        values=OF_DEAL if model.step == "stage" else OF_LEAD,
+        table=model._meta.db_table, steps=model.step_model()._meta.db_table, step=model.step,
+    )  # fmt: skip
+    with connections[using].cursor() as cursor:
+        cursor.execute(statement, [kind, actor["actor_id"], actor["api_key_id"], [*pks], meaning])
+        return int(cursor.rowcount)
 
 
 def _by_column(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:

@@ -149,7 +149,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
 
     def _record_new(self, keys: Sequence[int]) -> None:
         for pks in chunks(keys):
-            record_new(self.model, snapshots(self.model, pks, using=self.db), using=self.db)
+            record_new(self.model, pks, using=self.db)
 
 
 class DeletedMeanwhile(DatabaseError):

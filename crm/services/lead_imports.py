@@ -32,7 +32,7 @@ from crm.services import audit, background, rate_limits
 
 Actor = User | ApiKey
 SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while their sender waits, unless in many rows
-CHUNKS_AT_ONCE: Final = 5
+CHUNKS_AT_ONCE: Final = 3
 LONGEST_FILE_NAME: Final = 120
 UNCHECKED: Final = (ImportState.READING, ImportState.CHECKING)
 UNCHECKED_AT_MOST: Final = 5  # of a company
