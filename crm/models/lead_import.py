@@ -218,7 +218,7 @@ class LeadImportRow(models.Model):
     problem = models.CharField(max_length=20, choices=RowProblem.choices, blank=True, default="", db_default="")
     column = models.PositiveSmallIntegerField(null=True)
     of_row = models.PositiveIntegerField(null=True)
-    # Without a constraint, because a new row has the key of its lead from the check on, before there is the lead.
+    # A new row has the key of its lead from the check on, before there is the lead: so the database can't check it.
     lead = models.ForeignKey(
         Lead, null=True, on_delete=models.SET_NULL, related_name="import_rows", db_constraint=False
     )

@@ -177,6 +177,47 @@ def test_an_import_adds_each_lead_with_its_owner_and_its_history(sales: Membersh
     assert set(CrmEvent.objects.values_list("kind", "history_only", "actor")) == {("lead_created", True, sales.user_id)}
 
 
+def test_a_new_row_has_the_key_of_its_lead_before_there_is_the_lead(sales: Membership) -> None:
+    """So it isn't written again. SQLite gives a key to a lead when it is added."""
+    if connection.vendor != "postgresql":
+        pytest.skip("its rows get the keys of their leads when they are imported")
+    checked = upload(sales, PEOPLE)
+    reserved = list(LeadImportRow.objects.of(checked).values_list("lead", flat=True))
+    assert None not in reserved
+
+    with CaptureQueriesContext(connection) as statements:
+        run(checked, sales)
+
+    assert list(Lead.objects.order_by("pk").values_list("pk", flat=True)) == reserved
+    assert not [each for each in statements if each["sql"].startswith('UPDATE "crm_leadimportrow"')]
+
+
+def test_a_row_whose_lead_was_deleted_after_the_check_gets_another_key(sales: Membership) -> None:
+    known = make_lead(sales.company, email="ines@harbour.example", title="")
+    checked = upload(sales, PEOPLE)
+    former = known.pk
+    known.delete()
+
+    done = run(checked, sales)
+
+    assert done.done["new"] == 3
+    assert former not in Lead.objects.values_list("pk", flat=True)
+    assert set(LeadImportRow.objects.of(done).values_list("lead", flat=True)) == set(
+        Lead.objects.values_list("pk", flat=True)
+    )
+
+
+def test_a_row_whose_person_was_added_after_the_check_is_about_that_lead(sales: Membership) -> None:
+    checked = upload(sales, PEOPLE)
+    known = make_lead(sales.company, email="ines@harbour.example", title="")
+
+    done = run(checked, sales)
+
+    assert (done.done["new"], done.done["update"]) == (2, 1)
+    assert [row.lead for row in LeadImportRow.objects.of(done).filter(outcome="update")] == [known]
+    assert Lead.objects.count() == 3
+
+
 def test_the_same_file_twice_adds_nothing(sales: Membership) -> None:
     run(upload(sales, PEOPLE), sales)
 
