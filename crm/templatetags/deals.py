@@ -1,21 +1,16 @@
 """The cards of the board. In Python: as a template with its tags, a hundred of them took half of the page's time."""
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from django import template
 from django.template import RequestContext
-from django.urls import reverse
-from django.utils import dateformat, timezone
-from django.utils.html import format_html, format_html_join
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from crm.models import Deal, Stage, Tag, User
-from crm.templatetags.formatting import age, as_options, initials, money, short_day, without_bidi
+from crm.templatetags.formatting import age, as_options, full_day, initials, money, short_day, without_bidi
+from crm.templatetags.row_templates import UrlOfRow, as_format, fill, joined, stand_in_key, stand_in_text
 
 if TYPE_CHECKING:
     from crm.selectors.boards import BoardCard, BoardColumn
@@ -52,24 +47,11 @@ NO_TASK: Final = SafeString(
 OWNER: Final = '<abbr class="initials" title="{}">{}</abbr>'
 
 
-@dataclass(frozen=True)
-class Moves:
-    """The selects by which the deals of a column are moved: `_move.html`, rendered once, with a stand-in for the deal.
-
-    Rendered for each card, its tags would take longer than all the rest of the page.
-    """
-
-    template: str  # for format_html, which escapes the title
-
-    def of(self, deal: Deal) -> SafeString:
-        return format_html(self.template, pk=deal.pk, title=without_bidi(deal.title))
-
-
 @register.simple_tag(takes_context=True)
 def cards(context: RequestContext, column: "BoardColumn", stages: Sequence[Stage]) -> SafeString:
     """The cards of a column of the board, whose deals can be moved to `stages` by those who may edit them."""
-    moves = _moves(context, column.stage, stages) if context["may"]["edit_leads"] and column.cards else None
-    url, _, end_of_url = reverse("deal", args=[0]).rpartition("0")  # once, as it takes longer than a card
+    moves = _moves(context, column.stage, stages) if context["may"]["edit_leads"] and column.cards else ""
+    url_of = UrlOfRow("deal")
     owners: dict[int | None, SafeString | str] = {None: ""}
 
     def values(card: "BoardCard") -> dict[str, object]:
@@ -79,55 +61,48 @@ def cards(context: RequestContext, column: "BoardColumn", stages: Sequence[Stage
         return {
             "pk": deal.pk,
             "draggable": " data-draggable" if moves else "",
-            "url": f"{url}{deal.pk}{end_of_url}",
+            "url": url_of(deal.pk),
             "title": str(deal),
             "plain_name": without_bidi(card.name),
             "name": card.name,
-            "added": _day(timezone.localdate(deal.created_at)),
+            "added": full_day(timezone.localdate(deal.created_at)),
             "age": age(deal.created_at),
             "tags": _tags(card.tags),
             "amount": money(deal.amount, deal.currency),
             "close": _close(card),
             "task": _task(card.next_task) if column.stage.is_open else "",
-            "move": moves.of(deal) if moves else "",
+            "move": fill(moves, pk=deal.pk, title=without_bidi(deal.title)) if moves else "",
             "owner": owners[deal.owner_id],
         }
 
-    return format_html_join("", CARD, map(values, column.cards))
+    return joined(fill(CARD, **values(card)) for card in column.cards)
 
 
-def _moves(context: RequestContext, stage: Stage, stages: Sequence[Stage]) -> Moves:
-    # Random, so that no name of a stage and no address contains them.
-    stand_in = Deal(pk=10**17 + secrets.randbelow(9 * 10**17), title=secrets.token_hex())
-    options = {"deal": stand_in, "stage": stage, "moves": as_options(stages, stage)}
-    move = context.template.engine.get_template("crm/deals/_move.html")  # type: ignore[union-attr]
-    with context.push(**options, target="#board", also=",#board-totals"):
-        markup = move.render(context).replace("{", "{{").replace("}", "}}")
-    return Moves(markup.replace(str(stand_in.pk), "{pk}").replace(stand_in.title, "{title}"))
-
-
-@lru_cache(maxsize=1_000)  # a board has few days
-def _day(value: date) -> str:
-    return dateformat.format(value, "j F Y")
+def _moves(context: RequestContext, stage: Stage, stages: Sequence[Stage]) -> str:
+    """The select by which a deal of the column is moved: a format for its `pk` and `title`."""
+    stand_in = Deal(pk=stand_in_key(), title=stand_in_text())
+    slots = {"pk": str(stand_in.pk), "title": stand_in.title}
+    options = {"stage": stage, "moves": as_options(stages, stage), "target": "#board", "also": ",#board-totals"}
+    return as_format(context, "crm/deals/_move.html", {"deal": stand_in, **options}, slots)
 
 
 def _tags(tags: Sequence[Tag]) -> SafeString | str:
-    return format_html(TAGS, format_html_join("", TAG, ((tag.tone, tag) for tag in tags))) if tags else ""
+    return fill(TAGS, joined(fill(TAG, tag.tone, tag) for tag in tags)) if tags else ""
 
 
 def _close(card: "BoardCard") -> SafeString | str:
     if card.close_date is None:
         return ""
     label = "Closed" if card.closed_on else "Expected close"
-    return format_html(CLOSE, "late" if card.is_late else "", label, short_day(card.close_date))
+    return fill(CLOSE, "late" if card.is_late else "", label, short_day(card.close_date))
 
 
 def _task(row: "TaskRow | None") -> SafeString:
     if row is None:
         return NO_TASK
     due = ", late" if row.is_late else ", today" if row.is_today else ""
-    return format_html(TASK, task=str(row.task), tone=row.tone, due=due)
+    return fill(TASK, task=str(row.task), tone=row.tone, due=due)
 
 
 def _owner(owner: User | None) -> SafeString | str:
-    return format_html(OWNER, owner, initials(owner)) if owner else ""
+    return fill(OWNER, owner, initials(owner)) if owner else ""

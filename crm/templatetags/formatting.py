@@ -27,7 +27,6 @@ from crm.models.people import DateStyle
 register = template.Library()
 
 NO_BREAK_SPACE = "\u00a0"
-FULL = "j F Y, H:i:s e"
 SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$"}
 UNITS = ((86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 SORT_ICONS = {"ascending": "chevron-up", "descending": "chevron-down"}
@@ -86,7 +85,7 @@ def ago(moment: datetime | None) -> SafeString | str:
         return when(moment)
     local = _local(moment)
     past = f"{minutes // 60}{NO_BREAK_SPACE}h ago" if minutes >= 60 else f"{minutes}{NO_BREAK_SPACE}min ago"
-    return _time(local.isoformat(), dateformat.format(local, FULL), past if minutes > 0 else "just now")
+    return _time(local.isoformat(), _full(local), past if minutes > 0 else "just now")
 
 
 @register.filter
@@ -140,10 +139,21 @@ def _day_pattern(local: datetime) -> str:
 
 
 def _moment(local: datetime, pattern: str) -> SafeString:
-    return _time(local.isoformat(), dateformat.format(local, FULL), dateformat.format(local, pattern))
+    return _time(local.isoformat(), _full(local), dateformat.format(local, pattern))
+
+
+def _full(local: datetime) -> str:
+    """As "24 November 2026, 15:00:30 CET"."""
+    return f"{full_day(local.date())}, {local:%H:%M:%S} {local.tzname()}"
 
 
 @lru_cache(maxsize=1_000)  # a board or a list has few days, and each takes as long as the rest of a row's texts
+def full_day(value: date) -> str:
+    """A date as "24 November 2026"."""
+    return dateformat.format(value, "j F Y")
+
+
+@lru_cache(maxsize=1_000)
 def _day(value: date, pattern: str) -> SafeString:
     return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, pattern))
 

@@ -1,0 +1,81 @@
+"""The rows of long lists: a template is rendered once, and filled in for each row. It has no tags of its own.
+
+Rendered for each row, forty tasks took half of the time of *My day*, and a hundred cards that of the board.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Final
+
+from django.template import RequestContext
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+FIRST_KEY: Final = 10**17
+
+
+def stand_in_key() -> int:
+    """A key in place of which another one can be put. Random, so that no text and no address contains it."""
+    return FIRST_KEY + secrets.randbelow(9 * FIRST_KEY)
+
+
+def stand_in_text() -> str:
+    """The same, for a text."""
+    return secrets.token_hex()
+
+
+def as_format(context: RequestContext, name: str, values: Mapping[str, object], slots: Mapping[str, str]) -> str:
+    """The template `name` for `fill`, which escapes what it puts into the slots: where their stand-ins were."""
+    template = context.template.engine.get_template(name)  # type: ignore[union-attr]
+    with context.push(dict(values)):
+        markup = template.render(context).replace("{", "{{").replace("}", "}}")
+    for slot, stand_in in slots.items():
+        markup = markup.replace(stand_in, f"{{{slot}}}")
+    return str(markup)
+
+
+def fill(markup: str, *args: object, **values: object) -> SafeString:
+    """As `format_html`, for what is filled in hundreds of times: that takes three times as long.
+
+    It looks at each value for other ways to be safe or to be evaluated late, and rows have neither.
+    """
+    return SafeString(markup.format(*map(_escaped, args), **{name: _escaped(each) for name, each in values.items()}))
+
+
+def _escaped(value: object) -> str:
+    return value if isinstance(value, SafeString) else escape(str(value))
+
+
+class RowTemplate:
+    """A template of a row: it takes `pk`, these further `texts`, and what makes one variant of it unlike another."""
+
+    def __init__(self, context: RequestContext, template: str, *texts: str, **same: object) -> None:
+        self._context, self._template, self._same = context, template, same
+        self._stand_ins: dict[str, int | str] = {"pk": stand_in_key(), **{text: stand_in_text() for text in texts}}
+        self._formats: dict[tuple[bool, ...], str] = {}
+
+    def filled(self, values: Mapping[str, object], **variant: bool) -> SafeString:
+        """The row with these values of `pk` and the texts."""
+        key = tuple(variant.values())
+        if key not in self._formats:
+            slots = {name: str(stand_in) for name, stand_in in self._stand_ins.items()}
+            same = {**self._stand_ins, **self._same, **variant}
+            self._formats[key] = as_format(self._context, self._template, same, slots)
+        return fill(self._formats[key], **values)
+
+
+def joined(rows: Iterable[SafeString]) -> SafeString:
+    """The rows of a list, one after the other."""
+    return SafeString("".join(rows))
+
+
+class UrlOfRow:
+    """The URLs of many rows: `reverse` takes as long as the rest of a row."""
+
+    def __init__(self, name: str) -> None:
+        stand_in = stand_in_key()
+        self._before, _, self._after = reverse(name, args=[stand_in]).partition(str(stand_in))
+
+    def __call__(self, pk: int) -> str:
+        return f"{self._before}{pk}{self._after}"
