@@ -13,9 +13,9 @@ from django.utils import timezone
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import OPEN_STATES
 from capi.models.connection import is_sending
-from capi.selectors.event_counts import CountOf
 from capi.selectors.state_groups import StateFilter, filter_of
 from crm.models import Company, Deal, Lead, LeadMeaning, LeadStatus, Stage, StageMeaning
+from crm.selectors.counts import CountOf
 
 WEEK: Final = timedelta(days=7)
 

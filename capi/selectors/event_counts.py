@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from django.db.models import IntegerField, QuerySet, Subquery
+from django.db.models import QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from capi.models import Connection, ConversionEvent, DayCount
@@ -14,6 +14,7 @@ from capi.selectors import events as log
 from capi.selectors.events import NO_REASON, EventFilter
 from capi.selectors.state_groups import PARTS, STATES, StateFilter
 from crm.models import Company
+from crm.selectors.counts import CountOf
 
 COUNT_LIMIT: Final = 1_000
 
@@ -27,14 +28,6 @@ class BoundedCount:
 
     def __str__(self) -> str:
         return f"{self.count:,}{'+' if self.is_more else ''}"
-
-
-class CountOf(Subquery):
-    """The number of rows of a query."""
-
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
-    output_field = IntegerField()
-    empty_result_set_value = 0
 
 
 def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | None) -> dict[str, BoundedCount]:

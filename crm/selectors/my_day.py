@@ -25,7 +25,8 @@ from crm.models import (
     Task,
 )  # fmt: skip
 from crm.models.lead import LeadQuerySet
-from crm.selectors.tasks import SUBJECTS, TaskRow, task_rows
+from crm.selectors.counts import CountOf
+from crm.selectors.tasks import ON_A_ROW, SUBJECTS, TaskRow, task_rows
 from crm.selectors.timeline import TimelineEntry, news_of
 
 TASKS_AT_MOST: Final = 20
@@ -40,6 +41,14 @@ TOUCHES: Final[Sequence[type[Model]]] = (
     Deal,
     DealPerson,
 )  # what may have been done about a lead
+# What the page shows of them: the rows have twice as many columns.
+OF_A_LEAD: Final = (
+    *("first_name", "last_name", "email", "phone", "organisation", "source", "created_at", "erased_at"),
+)
+OF_A_DEAL: Final = (
+    *("title", "amount", "currency", "expected_close", "updated_at"),
+    *(f"lead__{name}" for name in ("first_name", "last_name", "email", "organisation", "erased_at")),
+)
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Model)
@@ -134,7 +143,8 @@ def _tasks(membership: Membership, now: datetime) -> tuple[Section[TaskRow], Sec
     open_tasks = Task.objects.for_company(membership.company).open().filter(owner=membership.user).in_order()
     late = _first(open_tasks.filter(due_on__lt=now.date()), TASKS_AT_MOST)
     today = _first(open_tasks.filter(due_on=now.date()), TASKS_AT_MOST)
-    rows = _by_key(Task.objects.for_company(membership.company).select_related(*SUBJECTS), late, today)
+    shown = Task.objects.for_company(membership.company).select_related(*SUBJECTS).only(*ON_A_ROW)
+    rows = _by_key(shown, late, today)
     return late.with_rows(task_rows, rows), today.with_rows(task_rows, rows)
 
 
@@ -149,7 +159,7 @@ def _leads(membership: Membership, now: datetime) -> NewLeads:
     # in indexes, and there no more than the new leads of the member.
     own = own.filter(status__in=list(new.values_list("pk", flat=True)))
     found, looked_through = _untouched(own)
-    rows = _by_key(Lead.objects.for_company(membership.company), found)
+    rows = _by_key(Lead.objects.for_company(membership.company).only(*OF_A_LEAD), found)
     section = found.with_rows(lambda leads: [WaitingLead(lead, now) for lead in leads], rows)
     return NewLeads(section.rows, section.total, looked_through if looked_through == LEADS_AT_MOST else None)
 
@@ -204,8 +214,8 @@ def _deals(membership: Membership, now: datetime) -> tuple[Section[DealRow], Sec
     is_past = Q(expected_close__lt=now.date())
     past = _first(deals.filter(is_past).order_by("expected_close", "pk"), ROWS_AT_MOST)
     not_past = deals.filter(Q(expected_close=None) | ~is_past)
-    idle = _first(not_past.filter(~Exists(tasks)).order_by("updated_at", "pk"), ROWS_AT_MOST)
-    rows = _by_key(Deal.objects.for_company(membership.company).select_related("lead"), past, idle)
+    idle = _first_of_few(not_past.filter(~Exists(tasks)).order_by("updated_at", "pk"), ROWS_AT_MOST)
+    rows = _by_key(Deal.objects.for_company(membership.company).select_related("lead").only(*OF_A_DEAL), past, idle)
 
     def since_close(deals: Iterable[Deal]) -> list[DealRow]:
         return [DealRow(deal, (now.date() - (deal.expected_close or now.date())).days) for deal in deals]
@@ -228,7 +238,15 @@ class _Keys:
 
 
 def _first(rows: QuerySet[M], at_most: int) -> _Keys:
-    """One query, for keys alone: counted with all that is shown of the first, every row would be read and joined."""
+    """One query, for keys alone: counted with all that is shown of the first, every row would be read and joined.
+
+    Counted apart, rows of which an index has all that is asked are not read at all, but for the first.
+    """
+    return _keys(list(rows.values_list("pk", CountOf(rows.order_by().values("pk")))[:at_most]))
+
+
+def _first_of_few(rows: QuerySet[M], at_most: int) -> _Keys:
+    """The same where it takes longest to find out which rows there are: they are found once, and counted."""
     return _keys(list(rows.values_list("pk", Window(Count(F("pk"))))[:at_most]))
 
 

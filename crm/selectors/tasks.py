@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
@@ -12,6 +13,15 @@ from crm.models import Company, Deal, Lead, Membership, Task
 from crm.models.task import IN_ORDER
 
 SUBJECTS = ("lead", "deal__lead")
+# What a row shows: read whole, a task with its deal and lead has sixty columns.
+ON_A_ROW: Final = (
+    *("title", "kind", "due_on", "due_time", "done_at", "deal__title"),
+    *(
+        f"{lead}__{name}"
+        for lead in SUBJECTS
+        for name in ("first_name", "last_name", "email", "organisation", "erased_at")
+    ),
+)
 COLUMNS = ("task", "due", "subject", "done")  # of an export
 
 

@@ -26,6 +26,14 @@ from crm.selectors.notes import ShownNote, shown_notes
 ENTRIES_AT_MOST: Final = 50  # on a page
 LEADS_CONSIDERED: Final = 500  # of an organisation
 MICROSECOND: Final = timedelta(microseconds=1)
+# What is told as news: the rows and what they refer to have ninety columns.
+OF_AN_EVENT: Final = ("kind", "occurred_at", "taken_back_at", "public_id")
+OF_A_CHANGE: Final = ("field", "old", "new", "is_undo", "caused", "changed_at")
+OF_ITS_SUBJECT: Final = (
+    *(f"actor__{name}" for name in ("first_name", "last_name", "email", "username")),
+    *(f"lead__{name}" for name in ("first_name", "last_name", "email", "erased_at")),
+    *("api_key__name", "deal__title"),
+)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DIGITS_OF_A_MOMENT: Final = 16  # microseconds since 1970, as far as the year 2286
 
@@ -160,14 +168,15 @@ def of_deal(deal: Deal, viewer: Membership | None = None, *, before: str = "") -
 
 
 def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequence[TimelineEntry]:
-    """What others have done since then with the member's leads and deals, newest first."""
+    """What others have done since then with the member's leads and deals, newest first. Without outcomes."""
     user, company_id = membership.user, membership.company_id
     theirs = (Q(lead__owner=user) | Q(deal__owner=user)) & (Q(actor=None) | ~Q(actor=user))
     events = CrmEvent.objects.for_company(company_id).filter(theirs, occurred_at__gte=since)
     changes = Change.objects.for_company(company_id).filter(theirs, changed_at__gte=since)
     # Enough for that many entries: of twice as many changes, half are alone, or else that many events are newer.
-    newest = list(_newest(events, "lead")[:at_most]), list(_newest(changes, "lead")[: 2 * at_most])
-    return _newest_first(_merged(*newest))[:at_most]
+    newest_events = _newest(events, "lead").only(*OF_AN_EVENT, *OF_ITS_SUBJECT)[:at_most]
+    newest_changes = _newest(changes, "lead").only(*OF_A_CHANGE, *OF_ITS_SUBJECT)[: 2 * at_most]
+    return _newest_first(_merged(list(newest_events), list(newest_changes), has_outcomes=False))[:at_most]
 
 
 def outcomes_of_leads(leads: Sequence[Lead]) -> Mapping[int, EventOutcome]:
@@ -256,12 +265,12 @@ def _newest_first(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
     return sorted(entries, key=attrgetter("occurred_at"), reverse=True)
 
 
-def _merged(events: Sequence[CrmEvent], changes: Sequence[Change]) -> list[TimelineEntry]:
+def _merged(events: Sequence[CrmEvent], changes: Sequence[Change], *, has_outcomes: bool = True) -> list[TimelineEntry]:
     """An entry for each event, with the change that caused it, and one for each other change."""
     words = described(changes)
     causes = {change.caused: words[change.pk] for change in changes if change.caused}
     recorded = {event.public_id for event in events}
-    by_source = [outcomes_of(events) for outcomes_of in event_outcomes]
+    by_source = [outcomes_of(events) for outcomes_of in event_outcomes if has_outcomes]
     entries = [
         TimelineEntry(
             f"{event.get_kind_display()}{' (taken back)' if event.taken_back_at else ''}",
