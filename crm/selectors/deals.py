@@ -55,11 +55,12 @@ def board_of(
     """
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
     sizes = _sizes(columns, shown or {})
-    for pk, currency, is_on_board, count, total in _numbers(company, columns, deals):
+    numbers_of = _numbers_of_found if is_searched else _numbers
+    for pk, currency, is_on_board, count, total in numbers_of(company, columns, deals):
         columns[pk].add(currency, is_on_board=is_on_board, count=count, total=total)
     if is_searched and sum(column.count_ever for column in columns.values()) <= RANKED_AT_MOST:
-        on_board = Q(stage__in=_stages(columns, is_closed=False)) | _closed_lately(company)
-        _add_cards(company, columns, _ranked(company, deals.filter(on_board, stage__in=columns), sizes))
+        on_board = deals.filter(_on_board(company, columns), stage__in=columns)
+        _add_cards(company, columns, _ranked(company, on_board, sizes))
     else:
         _add_cards(company, columns, _first_of_each(company, columns.values(), deals, sizes))
     for column in columns.values():
@@ -101,16 +102,20 @@ def _numbers(company: Company, columns: Mapping[int, BoardColumn], deals: DealQu
     Open deals by themselves: together, PostgreSQL looks for each deal among those that were closed lately, and doesn't
     see that all it needs is in an index.
     """
-    numbers = {"count": Count("pk"), "total": Sum("amount")}
-    groups = [
-        deals.filter(stage__in=_stages(columns, is_closed=is_closed))
-        .order_by()
-        .annotate(is_on_board=ExpressionWrapper(is_on_board, BooleanField()))
-        .values_list("stage_id", "currency", "is_on_board")
-        .annotate(**numbers)
-        for is_closed, is_on_board in ((False, Value(True)), (True, _closed_lately(company)))
-    ]
-    return groups[0].union(groups[1], all=True)
+    open_deals, closed = (deals.filter(stage__in=_stages(columns, is_closed=each)) for each in (False, True))
+    return _counted(open_deals, Value(True)).union(_counted(closed, _closed_lately(company)), all=True)
+
+
+def _numbers_of_found(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> QuerySet[Deal, Any]:
+    """The same for deals that a search has found, which are read for it anyway: once, and not once more if closed."""
+    on_board = _on_board(company, columns)
+    return _counted(deals.filter(stage__in=columns), on_board)
+
+
+def _counted(deals: DealQuerySet, is_on_board: Q | Value) -> QuerySet[Deal, Any]:
+    groups = deals.order_by().annotate(is_on_board=ExpressionWrapper(is_on_board, BooleanField()))
+    by_group = groups.values_list("stage_id", "currency", "is_on_board")
+    return by_group.annotate(count=Count("pk"), total=Sum("amount"))
 
 
 def _sizes(stages: Iterable[int], shown: Mapping[int, int]) -> dict[int, int]:
@@ -196,6 +201,11 @@ def _closed_lately(company: Company) -> Q:
     """Deals that were won or lost in the last CLOSED_DAYS."""
     closed = CLOSINGS.for_company(company).filter(occurred_at__gte=_lately(), deal__isnull=False)
     return Q(pk__in=closed.values("deal"))
+
+
+def _on_board(company: Company, columns: Mapping[int, BoardColumn]) -> Q:
+    """Open deals, and closed ones that were closed lately."""
+    return Q(stage__in=_stages(columns, is_closed=False)) | _closed_lately(company)
 
 
 def _lately() -> datetime:

@@ -43,8 +43,8 @@ TOUCHES: Final[Sequence[type[Model]]] = (
 )  # what may have been done about a lead
 # What the page shows of them: the rows have twice as many columns.
 OF_A_LEAD: Final = (
-    *("first_name", "last_name", "email", "phone", "organisation", "source", "created_at", "erased_at"),
-)
+    "first_name", "last_name", "email", "phone", "organisation", "source", "created_at", "erased_at",
+)  # fmt: skip
 OF_A_DEAL: Final = (
     *("title", "amount", "currency", "expected_close", "updated_at"),
     *(f"lead__{name}" for name in ("first_name", "last_name", "email", "organisation", "erased_at")),

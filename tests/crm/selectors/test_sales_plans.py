@@ -254,6 +254,7 @@ def test_a_board_of_very_many_found_deals_reads_the_leads_of_its_cards_alone(sel
         board = board_of(seller.company, stages, deals, is_searched=True)
 
     assert len(found) <= 7
+    assert len(nodes(found[0], "crm_deal")) == 1  # not once for open deals and once more for the others
     assert sum(len(column.cards) for column in board.columns) == 5 * CARDS_PER_STAGE
     assert rows_read(found, "crm_lead") == 5 * CARDS_PER_STAGE
 

@@ -439,6 +439,23 @@ def test_a_search_that_finds_too_many_to_rank_shows_the_same(client_as, sales, t
     assert [deal.title for deal in listed.context["page"]] == ["Ten licences", "Forty licences"]
 
 
+def test_a_search_that_finds_all_counts_as_the_board_does(client_as, sales, company, won):
+    for days, currency in ((1, "EUR"), (2, "CHF"), (400, "EUR")):
+        closed(make_deal(make_lead(company), currency=currency, stage=won), days_ago=days)
+    make_deal(make_lead(company), amount=None)
+    make_deal(make_lead(company), currency="CHF")
+    client = client_as(sales)
+
+    boards = [client.get("/deals/"), client.post("/deals/", {"search": "licences", "owner": ""}, follow=True)]
+
+    whole, found = (
+        [(each.stage, each.count, each.count_ever, each.sums) for each in board.context["board"].columns]
+        for board in boards
+    )
+    assert found == whole
+    assert (won, 2, 3, {"EUR": Decimal(1250), "CHF": Decimal(1250)}) in whole
+
+
 def test_the_board_and_the_list_of_a_stage_are_filtered_by_owner(client_as, sales, company, three):
     client, stage = client_as(sales), Stage.objects.for_company(company).get(name="Discovery")
 
