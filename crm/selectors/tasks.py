@@ -73,5 +73,5 @@ def next_tasks(company: Company, deals: Sequence[Deal]) -> dict[int, TaskRow]:
     """The next open task of each of the company's deals that has one, by the deal's id. One query."""
     tasks = Task.objects.for_company(company).open().filter(deal__in=[deal.pk for deal in deals])
     by_day = Window(RowNumber(), partition_by=F("deal"), order_by=IN_ORDER)
-    first = tasks.annotate(rank=by_day).filter(rank=1)
+    first = tasks.annotate(rank=by_day).filter(rank=1).only("title", "due_on", "due_time", "done_at", "deal")
     return {row.task.deal_id: row for row in task_rows(first) if row.task.deal_id is not None}
