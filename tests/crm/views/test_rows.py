@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from crm.models import Lead
+from crm.models import Lead, Stage
 from crm.models.recorder import acting_as
 from crm.services.tasks import finish_task
 from crm.templatetags.row_templates import fill
@@ -94,3 +94,20 @@ def test_a_row_says_what_its_task_is_about_and_on_the_page_of_that_whose_it_is(c
     ]
     assert of_lead == [f"Meeting: Call Ada Forty licences · {sales.user}", f"Call Ada {sales.user}"]
     assert of_deal == [f"Meeting: Call Ada {sales.user}"]
+
+
+def test_what_is_in_the_address_is_no_slot(client_as, sales):
+    make_task(sales)
+
+    page = client_as(sales).get("/tasks/", {"page": "{pk}{0}"}).content.decode()
+
+    assert page.count('<input type="hidden" name="next" value="/tasks/?page=%7Bpk%7D%7B0%7D">') >= 1
+
+
+def test_what_stands_in_a_template_is_no_slot(client_as, sales, company):
+    Stage.objects.for_company(company).filter(name="Discovery").update(name="{pk}{0} <b>")
+    make_deal(make_lead(company))
+
+    page = client_as(sales).get("/deals/").content.decode()
+
+    assert "{pk}{0} &lt;b&gt;</option>" in page
