@@ -3,7 +3,8 @@
     planning    in the transaction of the change: one ConversionEvent for each active rule
     ═══════════ commit, then a wake-up that may get lost ═══════════
     deliver     one turn of a company's lane: lease ─▶ select ─▶ send ─▶ settle, until nothing is due
-      lane        the lease, the rest, and the request budget
+      lane        the lease, the rest, the request budget, and which events the current request contains
+      interruption  what a worker that died in the middle of a request leaves to the next one
       selection   the next batch of one rule, with each event checked again
       sending     sends the batch
       bisection   halves a refused batch until the bad events are known, or the rule is to blame

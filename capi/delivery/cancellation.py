@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from capi.delivery.persons import forget_people
 from capi.delivery.places import free_given_up
 from capi.delivery.planning import end, end_and_pass_on
-from capi.delivery.recall import may_be_in, recall_unsent, wait_on_commit
+from capi.delivery.recall import is_in, recall_unsent, wait_on_commit
 from capi.delivery.sent_hashes import forget_hashes
 from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import Backfill, Connection, ConversionEvent
@@ -66,16 +66,16 @@ def cancel_backfill(backfill: Backfill) -> int | None:
 def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> Events:
     """Cancel the open conversion events of these CRM events. Returns those that LinkedIn has or may have received.
 
-    Call it inside a transaction. An event that was due when a request began may be in it. It keeps its place and is
-    marked: no later request contains it, and without an acceptance it ends with that answer (`settle.write`) or when
-    its turn comes (`selection.EligibilityCheck`).
+    Call it inside a transaction. An event that is in a request keeps its place and is marked: no later request contains
+    it, and without an acceptance it ends with that answer (`settle.write`) or, if none comes, when the lane is taken
+    over (`interruption`).
     """
-    may_be_in_one = may_be_in(recall_unsent(company_ids))
+    in_one = is_in(recall_unsent(company_ids)) & Q(state=State.PENDING)
     events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)
-    events.filter(may_be_in_one).update(reason=Reason.TAKEN_BACK)
+    events.filter(in_one).update(reason=Reason.TAKEN_BACK)
     free_given_up(events)
-    end_and_pass_on(events.exclude(may_be_in_one), State.CANCELLED, Reason.TAKEN_BACK)
-    without_answer = Q(reason=Reason.TAKEN_BACK, last_attempt__isnull=False)
+    end_and_pass_on(events.exclude(in_one), State.CANCELLED, Reason.TAKEN_BACK)
+    without_answer = Q(reason=Reason.TAKEN_BACK) & (Q(last_attempt__isnull=False) | Q(may_have_arrived=True))
     return events.filter(Q(state__in=[State.ACCEPTED, State.PENDING, State.EXHAUSTED]) | without_answer)
 
 

@@ -5,17 +5,13 @@ for one deal, or, by a retry under the same id, about either. Until then all of 
 is checked again for the new lead.
 """
 
-from collections.abc import Iterable
-from datetime import timedelta
-from typing import Final
-
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 
 from capi.delivery import merges, places, planning
 from capi.delivery.places import MAY_HAVE_ARRIVED
-from capi.delivery.recall import RequestInFlight, may_be_in, recall_unsent
+from capi.delivery.recall import is_in, recall_unsent
 from capi.delivery.sent_hashes import forget_hashes
 from capi.delivery.wakeup import wake_on_commit
 from capi.linkedin.sandbox.request_log import RequestLog
@@ -24,20 +20,10 @@ from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Frequency, Reason, State
 from crm.models import Change, ChangedField
 
-# When the company's last request began of which nobody knows the end. Whatever was due then may have been in it, until
-# it is sent again: what a worker that is killed has sent is not written down beforehand.
-INTERRUPTED: Final = F("company__linkedin_connection__interrupted_at")
-MAY_HAVE_BEEN_INTERRUPTED: Final = Q(created_at__lte=INTERRUPTED) & (
-    Q(state=State.PENDING, next_attempt_at__lte=INTERRUPTED) | Q(settled_at__gte=INTERRUPTED)
-)
-KEEPS_LEAD: Final = MAY_HAVE_ARRIVED | MAY_HAVE_BEEN_INTERRUPTED
-# From `settled_at`, when an event ends, to the commit that shows it to others.
-COMMIT_TAKES_AT_MOST: Final = timedelta(minutes=5)
-
 
 def told_about(deal_id: int, company_id: int) -> Events:
     """The events of the deal that LinkedIn has or may have received."""
-    return _of_deal(deal_id, company_id).filter(KEEPS_LEAD)
+    return _of_deal(deal_id, company_id).filter(MAY_HAVE_ARRIVED)
 
 
 def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
@@ -45,8 +31,8 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
 
     Call it inside the transaction of the change, which has locked both leads and the deal.
     """
-    on_the_wire = _may_have_been_in(recall_unsent([company_id]))
-    if _of_deal(deal_id, company_id).filter(KEEPS_LEAD | on_the_wire).exists():
+    on_the_wire = is_in(recall_unsent([company_id]))
+    if _of_deal(deal_id, company_id).filter(MAY_HAVE_ARRIVED | on_the_wire).exists():
         return False
     moved = dict(_of_deal(deal_id, company_id).filter(lead=was).values_list("pk", "event_id"))
     if not moved:
@@ -68,16 +54,6 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
     planning.release_waiting(events)
     wake_on_commit(company_id)
     return True
-
-
-def _may_have_been_in(requests: Iterable[RequestInFlight]) -> Q:
-    """True for an event that one of these requests may contain, even if the event has ended since the request began."""
-    requests = list(requests)
-    found = may_be_in(requests)
-    for request in requests:
-        since = request.request_started_at - COMMIT_TAKES_AT_MOST
-        found |= Q(company=request.company_id, settled_at__gt=since)
-    return found
 
 
 def _has_sharing_changed_since() -> Q:

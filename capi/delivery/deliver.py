@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from capi.delivery import backfill, lane, selection, settle, shutdown
+from capi.delivery import backfill, interruption, lane, selection, settle, shutdown
 from capi.delivery.lane import LaneSnapshot, Lease, LeaseLost
 from capi.delivery.scheduling import BatchQueue, ReadAhead
 from capi.delivery.selection import Batch
@@ -54,6 +54,7 @@ def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
             result.more_in = 0.0
             return
         snapshot = lane.read_lane(lease)
+        interruption.follow_up(lease, snapshot.connection)
         # Taken before the batch is read, so that `recall.spend_unless_recalled` notices any later recall.
         recalls = snapshot.connection.recalls
         if snapshot.has_test:

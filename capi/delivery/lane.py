@@ -5,7 +5,7 @@ All times are the database's.
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from capi.linkedin import payload
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.models.choices import RestCause
-from capi.models.lookups import NO_IDS, IdList, without
+from capi.models.lookups import NO_IDS, IdList, pack_ids, without
 
 NO_CHANGES: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -38,12 +38,12 @@ class LeaseLost(Exception):
 def take_lease(company_id: int) -> Lease | None:
     """Lease the lane, or return None while another worker has it. One counted UPDATE: of two workers one wins.
 
-    A request that is noted as begun by then was never answered: its worker is gone.
+    A request that is still noted by then has no known result: its worker is gone. See `interruption`.
     """
     lease = Lease(company_id, uuid.uuid4())
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
     lane = Connection.objects.for_company(company_id).filter(free)
-    return lease if lane.update(lease_id=lease.lease_id, leased_until=_lease_end(), **INTERRUPTED) else None
+    return lease if lane.update(lease_id=lease.lease_id, leased_until=_lease_end()) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ def _extend(held: QuerySet[Connection], changes: Mapping[str, Any]) -> bool:
 
 
 def release(lease: Lease) -> None:
-    """Give the lane back, if it is still ours. A request whose result could not be written counts as interrupted."""
-    _held(lease).update(lease_id=None, leased_until=None, **{**INTERRUPTED, **NO_REQUEST})
+    """Give the lane back, if it is still ours. A request whose result could not be written stays noted."""
+    _held(lease).update(lease_id=None, leased_until=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +167,8 @@ def read_lane(lease: Lease) -> LaneSnapshot:
     return LaneSnapshot(connection, connection.now, connection.has_test, connection.has_backfill, read_at)
 
 
-def spend_request(lease: Lease, snapshot: LaneSnapshot, **unless_changed: Any) -> bool:
-    """Take one request from the budget, note that it begins, and extend the lease. One counted UPDATE.
+def spend_request(lease: Lease, snapshot: LaneSnapshot, pks: Iterable[int], **unless_changed: Any) -> bool:
+    """Take one request from the budget, note that it begins with these events, and extend the lease. One UPDATE.
 
     Returns False if the lease is lost, the token or the pause is no longer that of the snapshot, or the lane no longer
     matches `unless_changed`. So a snapshot that was read before the batch is good enough to send by.
@@ -182,6 +182,7 @@ def spend_request(lease: Lease, snapshot: LaneSnapshot, **unless_changed: Any) -
             requests_left=snapshot.request_budget - 1,
             requests_counted_at=snapshot.now,
             request_started_at=Now(),
+            request_events=pack_ids(pks),
         )
     )
 
@@ -191,13 +192,12 @@ def request_alert_check(company_id: int) -> None:
     Connection.objects.for_company(company_id).update(**CHECK_ALERTS)
 
 
-NO_REQUEST: dict[str, Any] = {"request_started_at": None}
-INTERRUPTED: dict[str, Any] = {"interrupted_at": Coalesce("request_started_at", "interrupted_at")}
+NO_REQUEST: dict[str, Any] = {"request_started_at": None, "request_events": None}
 CHECK_ALERTS: dict[str, Any] = {"next_look_at": None}
 
 
 def due_lanes() -> QuerySet[Connection]:
-    """The connections that have something to send and no worker."""
+    """The connections that have something to send, or a request to follow up (`interruption`), and no worker."""
     company = OuterRef("company")
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
     rested = Q(next_attempt_at=None) | Q(next_attempt_at__lte=Now())
@@ -205,7 +205,8 @@ def due_lanes() -> QuerySet[Connection]:
     has_test = Exists(_tests().filter(company=company))
     has_due = Exists(rules_with_due_events().filter(company=company))
     has_backfill = Exists(Backfill.objects.ready().filter(company=company))
-    return Connection.objects.filter(free).filter(has_test | (sending & (has_due | has_backfill))).order_by("pk")
+    has_work = Q(request_started_at__isnull=False) | has_test | (sending & (has_due | has_backfill))
+    return Connection.objects.filter(free).filter(has_work).order_by("pk")
 
 
 def are_any_leased() -> bool:

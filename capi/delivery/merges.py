@@ -12,7 +12,7 @@ from typing import Final
 from django.db.models import Exists, OuterRef, Q
 
 from capi.delivery import places, planning
-from capi.delivery.recall import may_be_in, recall_unsent
+from capi.delivery.recall import is_in, recall_unsent
 from capi.delivery.settle import PASSING_ON
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent
@@ -34,7 +34,7 @@ def follow_merge(*, company_id: int, kept: int, gone: int, without_address: Coll
     `without_address` has those of the two leads that had none before the merge. Call it inside the transaction of the
     merge, which has locked both leads and their deals.
     """
-    on_the_wire = may_be_in(recall_unsent([company_id]))
+    on_the_wire = is_in(recall_unsent([company_id]))
     moved = IdList(_of_lead(company_id, gone).values_list("pk", flat=True))
     for lead in without_address:
         # It may have lost it since they were queued. So they wait now, as their next turn would have found.
@@ -66,7 +66,7 @@ def follow_undo(
     Those that the merge ended are open again. What was skipped since, or not tried because of the other lead, moves up;
     if somebody has opted the person out or in since (`sharing_changed`), not what was skipped for an opt-out.
     """
-    on_the_wire = may_be_in(recall_unsent([company_id]))
+    on_the_wire = is_in(recall_unsent([company_id]))
     back = IdList(_of_lead(company_id, kept).filter(crm_event__in=crm_events).values_list("pk", flat=True))
     returning = ConversionEvent.objects.for_company(company_id).filter(pk__one_of=back)
     returning.update(lead=gone)

@@ -60,7 +60,7 @@ def spend_for_people(
     if division.waiting:
         waiting = ConversionEvent.objects.pending().filter(pk__one_of=[event.row.pk for event in division.waiting])
         waiting.update(reason=Reason.ALREADY_COUNTED, next_attempt_at=Now() + LATER)
-    if division.first and not lane.spend_request(lease, snapshot):
+    if division.first and not lane.spend_request(lease, snapshot, (event.row.pk for event in division.first)):
         transaction.set_rollback(True)  # nothing is sent, so nobody is counted
         return [], []
     places = [CountedPerson(rule=rule, person=keys[event.row.pk], event_id=event.row.pk) for event in division.first]

@@ -16,7 +16,7 @@ paying and sending, and then resumes it.
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,7 +30,7 @@ from capi.delivery import lane, selection
 from capi.delivery.lane import LaneSnapshot, Lease
 from capi.delivery.selection import Sendable
 from capi.models import Connection, ConversionRule
-from capi.models.choices import State
+from capi.models.lookups import IdList, unpack_ids
 
 FIRST_CHECK_SECONDS = 0.02
 LONGEST_CHECK_SECONDS = 0.25
@@ -45,22 +45,26 @@ def spend_unless_recalled(
     Returns those to send, as they are to be sent. Returns none, and pays nothing, if none may go, or if the token or
     the pause has changed since the snapshot: the events then stay due. Raises LeaseLost.
     """
-    if lane.spend_request(lease, snapshot, recalls=recalls):
+    if lane.spend_request(lease, snapshot, _keys(part), recalls=recalls):
         return part
     with transaction.atomic():
         lane.renew(lease)  # locks the row until the commit, so that nobody is recalled meanwhile
         left = selection.read_again(rule, part, now=snapshot.now)
-        return left if left and lane.spend_request(lease, snapshot) else []
+        return left if left and lane.spend_request(lease, snapshot, _keys(left)) else []
+
+
+def _keys(part: Sequence[Sendable]) -> Iterator[int]:
+    return (event.row.pk for event in part)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestInFlight:
-    """A request that had begun when someone was recalled."""
+    """A request that had begun when someone was recalled, and whose result is not written: it may never be."""
 
     connection_id: int
-    company_id: int
-    lease_id: uuid.UUID
+    lease_id: uuid.UUID | None  # None: its worker could not write the result
     request_started_at: datetime
+    events: IdList
 
 
 @transaction.atomic
@@ -71,17 +75,16 @@ def recall_unsent(company_ids: Collection[int]) -> list[RequestInFlight]:
     first and then the events.
     """
     connections = Connection.objects.filter(company__in=company_ids).order_by("pk").select_for_update(no_key=True)
-    rows = list(connections.values_list("pk", "company", "lease_id", "request_started_at"))
+    rows = list(connections.values_list("pk", "lease_id", "request_started_at", "request_events"))
     Connection.objects.filter(pk__in=[pk for pk, *_ in rows]).update(recalls=F("recalls") + 1)
-    return [RequestInFlight(pk, company, lease, began) for pk, company, lease, began in rows if lease and began]
+    return [RequestInFlight(pk, lease, began, unpack_ids(packed)) for pk, lease, began, packed in rows if began]
 
 
-def may_be_in(requests: Iterable[RequestInFlight]) -> Q:
-    """True for an event that one of these requests may contain: it was due when that began."""
+def is_in(requests: Iterable[RequestInFlight]) -> Q:
+    """True for an event that one of these requests contains."""
     found = Q(pk=None)
     for request in requests:
-        is_due = Q(state=State.PENDING, next_attempt_at__lte=request.request_started_at)
-        found |= is_due & Q(company=request.company_id)
+        found |= Q(pk__one_of=request.events)
     return found
 
 

@@ -43,10 +43,9 @@ class Connection(models.Model):
     lease_id = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
     next_attempt_at = models.DateTimeField(null=True, editable=False)
-    request_started_at = models.DateTimeField(null=True, editable=False)  # of the current request
-    # When the last request began whose worker died in the middle of it, or could not write its result: nobody knows
-    # what LinkedIn has of it.
-    interrupted_at = models.DateTimeField(null=True, editable=False)
+    # Of the current request: since when, and its events (`pack_ids`). If its worker dies, they stay for the next one.
+    request_started_at = models.DateTimeField(null=True, editable=False)
+    request_events = models.BinaryField(null=True, editable=False)
     # Incremented when people must no longer be sent: batches read before that are then checked again.
     recalls = models.PositiveIntegerField(default=0, editable=False)
     # Each kind of failure is counted separately, and any other response resets the count.

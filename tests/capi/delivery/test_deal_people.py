@@ -1,12 +1,13 @@
 """No conversion is made, lost or doubled by the people of a deal, and each is about its lead alone."""
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.db import DatabaseError
 from django.db.models.functions import Now
 
-from capi.delivery import http_session, lane, selection, settle
+from capi.delivery import http_session, lane, selection, settle, sweep
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
@@ -120,10 +121,12 @@ def test_so_it_does_if_linkedin_may_have_got_it(company, deal, sandbox) -> None:
     assert set(hashes(sandbox)) == set(hashes_of(ADA))
 
 
-def test_so_it_does_after_a_worker_has_died_in_the_middle_of_a_request(company, deal, sandbox) -> None:
-    lane.take_lease(company.pk)
-    a_minute_ago = Now() - timedelta(minutes=1)
-    Connection.objects.update(request_started_at=Now(), leased_until=a_minute_ago, is_paused=True)
+def test_so_it_does_after_a_worker_has_died_in_the_middle_of_a_request(company, deal, sandbox, monkeypatch) -> None:
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(http_session, "send", Mock(side_effect=RuntimeError))
+        patched.setattr(lane, "release", lambda lease: None)
+        send_all(company)
+    Connection.objects.update(leased_until=Now() - timedelta(minutes=1), is_paused=True)
     send_all(company)  # takes the lane over, and sends nothing
 
     assert why_lead_stays(deal) == PERHAPS
@@ -142,6 +145,11 @@ def test_so_it_does_if_the_result_of_a_request_could_not_be_written(company, dea
         send_all(company)
 
     assert ConversionEvent.objects.get().state == "pending"
+    with pytest.raises(PeopleRefused, match=NOT_NOW):
+        change_lead(deal=deal, lead=grace())
+    Connection.objects.update(is_paused=True)
+    assert sweep.due_companies() == [company.pk]
+    send_all(company)
     with pytest.raises(PeopleRefused, match=PERHAPS):
         change_lead(deal=deal, lead=grace())
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from capi.delivery import cancellation, planning, retries
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason, State
-from capi.models.lookups import IdList
+from capi.models.lookups import IdList, pack_ids
 from crm.models import Change, Company, CrmEvent, Deal, Lead, LeadStatus, Stage
 from crm.models.recorder import acting_as
 from crm.services.editing import change_status, move_deal
@@ -525,12 +525,18 @@ def test_a_lead_that_was_qualified_at_once_is_not_removed_with_that(patient, rul
     assert log("lead_qualified") == [QUEUED]
 
 
-def test_what_is_due_while_a_request_is_in_flight_is_left_to_its_answer(patient, rules, person, token) -> None:
+def begin_a_request(token, *events) -> None:
+    packed = pack_ids(event.pk for event in events)
+    began = {"lease_id": uuid.uuid4(), "leased_until": Now(), "request_started_at": Now()}
+    type(token).objects.update(**began, request_events=packed)
+
+
+def test_what_is_in_a_request_in_flight_is_left_to_its_answer(patient, rules, person, token) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
     end_grace()
-    type(token).objects.update(lease_id=uuid.uuid4(), leased_until=Now(), request_started_at=Now())
+    begin_a_request(token, *ConversionEvent.objects.all())
 
     undone = undo(company=patient, action=person.action)
 
@@ -542,13 +548,12 @@ def test_what_is_due_while_a_request_is_in_flight_is_left_to_its_answer(patient,
     assert log("lead_qualified") == [TAKEN_BACK]
 
 
-def test_what_became_due_after_a_request_began_is_taken_back(patient, rules, person, token) -> None:
+def test_what_is_due_but_in_no_request_is_taken_back(patient, rules, person, token) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
-    began = Now() - timedelta(seconds=20)
-    type(token).objects.update(lease_id=uuid.uuid4(), leased_until=Now(), request_started_at=began)
     end_grace()
+    begin_a_request(token)
 
     undo(company=patient, action=person.action)
 

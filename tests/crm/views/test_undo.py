@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason, State
+from capi.models.lookups import pack_ids
 from crm.models import Change, Company, CrmEvent, Deal, Lead, LeadStatus, Stage
 from tests.conftest import make_deal, make_lead
 
@@ -202,7 +203,10 @@ def test_what_linkedin_may_get_of_a_status_that_was_set_back_by_hand_is_told_too
     qualify(client, lead)
     # A request that began while the change waited for the lane's row.
     began = Now() + timedelta(minutes=1)
-    Connection.objects.update(lease_id=uuid.uuid4(), leased_until=began, request_started_at=began)
+    packed = pack_ids([ConversionEvent.objects.get().pk])
+    Connection.objects.update(
+        lease_id=uuid.uuid4(), leased_until=began, request_started_at=began, request_events=packed
+    )
 
     response = client.post(f"/leads/{lead.pk}/status/", {"status": lead.status_id}, follow=True)
 
