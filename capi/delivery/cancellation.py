@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from capi.delivery.persons import forget_people
-from capi.delivery.places import free_given_up
+from capi.delivery.places import free_given_up, pass_on
 from capi.delivery.planning import end, end_and_pass_on
 from capi.delivery.recall import is_in, recall_unsent, wait_on_commit
 from capi.delivery.sent_hashes import forget_hashes
@@ -17,6 +17,8 @@ from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import Backfill, Connection, ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import OPEN_STATES, Reason, State
+from capi.models.lookups import IdList
+from crm.models.snapshots import chunks
 
 
 def forget_leads(*, company_id: int, lead_ids: Collection[int]) -> None:
@@ -74,7 +76,11 @@ def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> 
     events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)
     events.filter(in_one).update(reason=Reason.TAKEN_BACK)
     free_given_up(events)
-    end_and_pass_on(events.exclude(in_one), State.CANCELLED, Reason.TAKEN_BACK)
+    others = events.exclude(in_one)
+    end(others, State.CANCELLED, Reason.TAKEN_BACK)
+    # Also what had ended before: it may have left a place or an id just now.
+    for pks in chunks(list(others.exclude(state=State.ACCEPTED).values_list("pk", flat=True))):
+        pass_on(IdList(pks))
     without_answer = Q(reason=Reason.TAKEN_BACK) & (Q(last_attempt__isnull=False) | Q(may_have_arrived=True))
     return events.filter(Q(state__in=[State.ACCEPTED, State.PENDING, State.EXHAUSTED]) | without_answer)
 

@@ -5,11 +5,14 @@ that is planned gets it. It keeps it while it may still be sent, once it was acc
 if LinkedIn may have it (`may_have_arrived`). Otherwise its place is free when it ends, and the oldest event that was
 skipped for it takes its place.
 
+One whose change was taken back is never sent again. So if LinkedIn may have it, the oldest event that was skipped for
+it takes its place and its event id: LinkedIn gets the one conversion, whether or not the request arrived.
+
 A merge of two leads can skip an event under any other rule as well (Reason.MERGED, see `merges`). It moves up in the
 same way, once nothing of the lead is reported or about to be.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -45,6 +48,10 @@ KEY_AFTER_END: Final = Case(When(may_have_arrived=True, then=F("once_key")), out
 MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
 # Of events that are reported, may be, or are about to be.
 REPORTED: Final = Q(state__in=STATES_THAT_HOLD_ONCE) | Q(may_have_arrived=True)
+# Ended events of which LinkedIn may have the first and only request: see `_hand_over`.
+GIVES_ID: Final = Q(may_have_arrived=True, once_key__isnull=False, crm_event__taken_back_at__isnull=False) & ~Q(
+    state__in=[*OPEN_STATES, State.ACCEPTED]
+)
 SKIPPED: Final = {"state": State.SKIPPED, "reason": Reason.ALREADY_COUNTED, "next_attempt_at": None, "once_key": None}
 QUEUED: Final = {"state": State.PENDING, "reason": Reason.NONE, "settled_at": None}
 
@@ -100,8 +107,18 @@ def claim(pks: IdList) -> None:
     _until_nobody_interferes(lambda: _claim(pks))
 
 
+def take_over(crm_event_ids: Sequence[int]) -> None:
+    """Give the events of these CRM events that were skipped as they were planned the places and ids that are left."""
+    skipped = ConversionEvent.objects.filter(crm_event__in=crm_event_ids, **SKIPPED, rule__frequency=Frequency.ONCE)
+    places = list(skipped.values_list("rule", NEEDED_KEY).distinct())
+    if places:
+        rules, keys = ({place[at] for place in places} for at in (0, 1))
+        _until_nobody_interferes(lambda: _hand_over(ConversionEvent.objects.filter(rule__in=rules, once_key__in=keys)))
+
+
 def pass_on(pks: IdList) -> None:
     """Queue, for each of these events that has ended and left its place, the oldest event that was skipped for it."""
+    _until_nobody_interferes(lambda: _hand_over(ConversionEvent.objects.filter(pk__one_of=pks)))
     merged = _others_of_lead().filter(state=State.SKIPPED, reason=Reason.MERGED)
     has_heir = Q(rule__frequency=Frequency.ONCE) | Q(Exists(merged), deal=None)
     left = ConversionEvent.objects.filter(has_heir, pk__one_of=pks, once_key=None, is_test=False)
@@ -158,6 +175,7 @@ def assign(rule: ConversionRule) -> None:
     others.filter(is_about_it, state__in=OPEN_STATES).update(**SKIPPED, settled_at=Now())
     others.filter(once_key__isnull=False).update(once_key=None)
     events.filter(pk__one_of=first).update(once_key=NEEDED_KEY)
+    _hand_over(events.filter(pk__one_of=first))
 
 
 def _until_nobody_interferes(work: Callable[[], None]) -> None:
@@ -219,6 +237,37 @@ def _may_move_up() -> Q:
         crm_event__taken_back_at=None,
         happened_at__gt=Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS),
     )
+
+
+def _hand_over(holders: QuerySet[ConversionEvent]) -> None:
+    """Queue the oldest event that was skipped for one of these, in its place and under its event id, if it GIVES_ID."""
+    left = {(rule, key): pk for pk, rule, key in holders.filter(GIVES_ID).values_list("pk", "rule", "once_key")}
+    if not left:
+        return
+    leads = ConversionEvent.objects.filter(pk__in=left.values(), lead__isnull=False).values("lead")
+    once = Q(rule__frequency=Frequency.ONCE, rule__in={rule for rule, _ in left})
+    skipped = ConversionEvent.objects.filter(_may_move_up(), once, **SKIPPED, lead__in=leads)
+    rows = skipped.annotate(needed_key=NEEDED_KEY).order_by("-happened_at", "-pk")
+    # The oldest of each place comes last, and so it is the one that stays.
+    first = {
+        (rule, key): (pk, company)
+        for rule, key, pk, company in rows.values_list("rule", "needed_key", "pk", "company")
+        if (rule, key) in left
+    }
+    heirs = ConversionEvent.objects.filter(pk__in=[pk for pk, _ in first.values()], state=State.SKIPPED)
+    locked = set(heirs.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+    heirs = ConversionEvent.objects.filter(pk__in=locked)
+    holder = ConversionEvent.objects.filter(
+        rule=OuterRef("rule"), once_key=Coalesce(OuterRef("deal"), OuterRef("lead"))
+    )
+    heirs.update(
+        **QUEUED, next_attempt_at=due_again(), event_id=Subquery(holder.values("event_id")[:1]), may_have_arrived=True
+    )
+    left_behind = [left[place] for place, (pk, _) in first.items() if pk in locked]
+    ConversionEvent.objects.filter(pk__in=left_behind).update(once_key=None)
+    heirs.update(once_key=NEEDED_KEY)
+    for company_id in {company for pk, company in first.values() if pk in locked}:
+        wake_on_commit(company_id)
 
 
 def _queue_first(heirs: QuerySet[ConversionEvent]) -> None:

@@ -31,7 +31,7 @@ def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> dict[int, f
     due: dict[int, float] = {}
     for ids in chunks(crm_event_ids):
         statements, chosen = planning_sql.planning(ids, using)
-        due |= _run(statements, [chosen], using)
+        due |= _run(statements, [chosen], ids, using)
     return due
 
 
@@ -41,13 +41,18 @@ def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:
     As with `plan`, a CRM event that has one gets no second.
     """
     statements = planning_sql.planning_backfill(about_deal=backfill.rule.is_about_deal)
-    _run(statements, [backfill.pk, planning_sql.one_of(crm_event_ids), backfill.rule_id])
+    _run(statements, [backfill.pk, planning_sql.one_of(crm_event_ids), backfill.rule_id], crm_event_ids)
 
 
-def _run(statements: Planning, parameters: Sequence[Any], using: str = "default") -> dict[int, float]:
+def _run(
+    statements: Planning, parameters: Sequence[Any], crm_event_ids: Sequence[int], using: str = "default"
+) -> dict[int, float]:
     run = _plan_at_once if connections[using].vendor == "postgresql" else _plan_in_steps
     with connections[using].cursor() as cursor:
-        return dict(run(cursor, statements, parameters))
+        rows = run(cursor, statements, parameters)
+    if any(wait is None for _, wait in rows):
+        places.take_over(crm_event_ids)
+    return {company: wait for company, wait in rows if wait is not None}
 
 
 def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:
@@ -141,18 +146,23 @@ def _connected_companies(lead_ids: Sequence[int], using: str) -> set[int]:
     return set(connections.values_list("company", flat=True).distinct())
 
 
-def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int, float]]:
+# A company with the seconds until something of it is due; or with None, if something was skipped as a duplicate.
+Planned = list[tuple[int, float | None]]
+
+
+def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> Planned:
     """PostgreSQL: everything in one statement."""
     cursor.execute(planning.at_once, parameters)
     return cursor.fetchall()  # type: ignore[no-any-return]
 
 
-def _plan_in_steps(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> list[tuple[int, float]]:
+def _plan_in_steps(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> Planned:
     """SQLite, which can't insert inside a WITH."""
     cursor.execute(planning.insert, parameters)
     made = cursor.rowcount
     cursor.execute(planning.insert_counted, parameters)
+    counted: Planned = [(0, None)] if cursor.rowcount else []
     if not made:
-        return []
+        return counted
     cursor.execute(planning.due, [ids for ids in parameters if isinstance(ids, str)])
-    return cursor.fetchall()  # type: ignore[no-any-return]
+    return [*counted, *cursor.fetchall()]

@@ -66,12 +66,18 @@ NOT_IN_TABLE = """NOT EXISTS (
 AT_ONCE = """
 WITH pairs AS ({pairs}),
      made AS ({insert} RETURNING company_id, crm_event_id, rule_id, state, next_attempt_at),
-     counted AS ({insert_counted})
+     counted AS ({insert_counted} RETURNING company_id)
 SELECT company_id, {wait} FROM made WHERE {to_wake_for} GROUP BY company_id
+UNION ALL SELECT company_id, NULL FROM counted GROUP BY company_id
 """
 # A waiting event that gets its address within the grace period is due at its end.
 TO_WAKE_FOR = "(state = 'pending' OR state = 'waiting' AND next_attempt_at > {now})"
 DUE = "SELECT company_id, {wait} FROM {event} WHERE {to_wake_for} AND crm_event_id {one_of} GROUP BY company_id"
+# As `places.GIVES_ID`.
+HOLDER_GIVES_ID = """(
+              holder.may_have_arrived AND holder.state NOT IN ('pending', 'waiting', 'accepted') AND EXISTS (
+                SELECT 1 FROM {crm_event} back WHERE back.id = holder.crm_event_id AND back.taken_back_at IS NOT NULL
+              ))"""
 # What the statements above would do with one rule's past CRM events, and how many have lost their lead or deal. Those
 # that would be sent come by address where the rule counts people.
 PREVIEW = """
@@ -81,7 +87,7 @@ SELECT outcome, address, COUNT(*) FROM (
            (SELECT made.state FROM {event} made
             WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id) AS made,
            (SELECT holder.id FROM {event} holder
-            WHERE holder.rule_id = pairs.rule_id AND holder.once_key = pairs.once_key) AS holder
+            WHERE holder.rule_id = pairs.rule_id AND holder.once_key = pairs.once_key AND NOT {gives_id}) AS holder
     FROM ({pairs}) AS pairs
   )
   SELECT CASE WHEN made = 'accepted' THEN 'sent' WHEN made IS NOT NULL THEN 'known'
@@ -196,7 +202,8 @@ def _preview(dialect: Dialect, about: str, about_deal: bool, days: int) -> str:
     names, is_gone = _names(dialect), _is_gone(about_deal)
     about = about.format(**names)
     pairs = _pairs(dialect, f"{about} AND r.id = %s AND NOT ({is_gone})", NO_BACKFILL, days, ADDRESS_OF_PERSON)
-    return PREVIEW.format(pairs=pairs, about=about, is_gone=f"({is_gone})", **names)
+    gives_id = HOLDER_GIVES_ID.format(**names)
+    return PREVIEW.format(pairs=pairs, about=about, is_gone=f"({is_gone})", gives_id=gives_id, **names)
 
 
 def _pairs(dialect: Dialect, which: str, backfill: str, days: int, address: str = NO_ADDRESS) -> str:

@@ -49,7 +49,8 @@ class ConversionEventQuerySet(CompanyQuerySet["ConversionEvent"]):
 class ConversionEvent(models.Model):
     """One CRM event for one rule: a row of Recent Events.
 
-    `event_id` is sent to LinkedIn as `eventId`. It is created with the row and never changes.
+    `event_id` is sent to LinkedIn as `eventId`. It is created with the row, and never changes once it has been sent: an
+    event that takes the place of one that LinkedIn may have gets that one's before (`capi.delivery.places`).
     """
 
     company = models.ForeignKey(

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from capi.delivery import selection
 from capi.delivery.http_session import client
 from capi.delivery.persons import event_of_person
+from capi.delivery.places import GIVES_ID
 from capi.delivery.selection import NotSendable, Row, Sendable
 from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256, normalise_email
@@ -100,7 +101,7 @@ def _counted_by(rule: ConversionRule, own: ConversionEventQuerySet, lead: Lead) 
     """The earlier event by which the rule has counted this lead or deal, or its person."""
     if rule.counts_people:
         return event_of_person(rule, lead.email)
-    return own.exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None
+    return own.filter(~GIVES_ID).exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None
 
 
 def _row(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Row:

@@ -1,5 +1,6 @@
 """F76: a slip that is put right in time never goes out, and everything else goes out at the end of its grace period."""
 
+import signal
 import time
 import uuid
 
@@ -13,6 +14,7 @@ from crm.models import Company, Lead, LeadStatus
 from crm.models.recorder import acting_as
 from crm.services.editing import change_status
 from crm.services.undo import undo
+from tests.faults import figures
 from tests.faults.processes import wait_for
 from tests.faults.world import make_leads
 
@@ -39,13 +41,7 @@ def qualify(world, patient, settings):
     settings.REDIS_URL = world.environment["REDIS_URL"]
     wakeup._broker_connection.cache_clear()
 
-    def change(leads) -> uuid.UUID:
-        action = uuid.uuid4()
-        with acting_as(None, action=action):
-            change_status(leads=leads, status=LeadStatus.objects.get(company=patient, meaning="qualified"))
-        return action
-
-    yield change
+    yield set_to_qualified
     publisher.flush(10)
     wakeup._broker_connection.cache_clear()
 
@@ -78,3 +74,33 @@ def test_what_is_undone_in_time_never_goes_out_though_the_worker_was_woken_for_i
     ended = ConversionEvent.objects.filter(lead__in=[ada, bob]).values_list("reason", flat=True)
     assert list(ended) == [Reason.TAKEN_BACK] * 2
     assert world.broken() == []
+
+
+@pytest.mark.parametrize("point", ["half_body_sent", "body_sent", "answer_read"])
+@pytest.mark.covers("F11", "F76")
+def test_what_is_undone_and_made_again_after_a_kill_reaches_linkedin_once(point, world) -> None:
+    company = world.connect(rules=("lead_qualified",))
+    Company.objects.update(grace_seconds=0)
+    make_leads(company, 20)
+    action = set_to_qualified(Lead.objects.all())
+    world.arm(point)
+    assert world.deliveries.run(company.pk) == -signal.SIGKILL
+    figures.count("kills")
+
+    undo(company=company, action=action)
+    world.let_leases_lapse()
+    assert world.deliveries.run(company.pk) == 0
+    set_to_qualified(Lead.objects.all())
+    assert world.deliveries.run(company.pk) == 0
+
+    taken = [element["eventId"] for entry in world.ledger.entries() for element in entry.elements if not entry.fault]
+    assert len(set(taken)) == 20
+    assert sorted(ConversionEvent.objects.values_list("state", flat=True)) == ["accepted"] * 20 + ["cancelled"] * 20
+    assert set(ConversionEvent.objects.filter(state="accepted").values_list("event_id", flat=True)) == set(taken)
+
+
+def set_to_qualified(leads) -> uuid.UUID:
+    action = uuid.uuid4()
+    with acting_as(None, action=action):
+        change_status(leads=leads, status=LeadStatus.objects.get(meaning="qualified"))
+    return action

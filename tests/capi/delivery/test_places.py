@@ -9,13 +9,16 @@ import pytest
 from django.db.models.functions import Now
 
 from capi import services
-from capi.delivery import cancellation, http_session, sweep
+from capi.delivery import backfill, cancellation, http_session, sweep
 from capi.linkedin.decisions import Answer, TransportError
 from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Backfill, Connection, ConversionEvent
 from capi.models.choices import Reason
+from capi.models.functions import database_now
+from capi.selectors.dry_run import dry_run
+from capi.selectors.expected_conversions import of_leads
 from capi.selectors.explanations.explain import explain
-from crm.models import CrmEvent, Lead, LeadStatus
+from crm.models import CrmEvent, CrmEventKind, Lead, LeadStatus
 from crm.models.recorder import acting_as
 from crm.services.editing import change_status
 from crm.services.undo import undo
@@ -43,6 +46,14 @@ def pick(lead: Lead, meaning: str) -> uuid.UUID:
     with acting_as(None, action=action):
         status = LeadStatus.objects.get(company=lead.company, meaning=meaning)
         change_status(leads=Lead.objects.filter(pk=lead.pk), status=status)
+    return action
+
+
+def qualify_all(company) -> uuid.UUID:
+    action = uuid.uuid4()
+    with acting_as(None, action=action):
+        status = LeadStatus.objects.get(company=company, meaning="qualified")
+        change_status(leads=Lead.objects.filter(company=company), status=status)
     return action
 
 
@@ -83,6 +94,10 @@ def during_the_request(monkeypatch, do: Callable[[], None]) -> None:
     monkeypatch.setattr(http_session, "send", send_meanwhile)
 
 
+def event_ids(sandbox) -> set[str]:
+    return {element["eventId"] for element in received(sandbox)}
+
+
 def send_all_in_the_end(company) -> None:
     for _ in range(2):
         Connection.objects.update(next_attempt_at=None, resting_since=None, is_paused=False, paused_reason="")
@@ -105,7 +120,7 @@ def test_what_was_made_again_during_a_request_that_failed_is_sent(company, lead,
     assert states(company) == ["cancelled", "accepted"]
 
 
-def test_what_was_made_again_during_a_request_without_an_answer_is_not_sent(
+def test_what_was_made_again_during_a_request_without_an_answer_is_sent_under_its_id(
     company, lead, sandbox, monkeypatch
 ) -> None:
     action = pick(lead, "qualified")
@@ -115,13 +130,13 @@ def test_what_was_made_again_during_a_request_without_an_answer_is_not_sent(
     send_all(company)
     send_all_in_the_end(company)
 
-    assert states(company) == ["cancelled", "skipped"]
-    assert len(received(sandbox)) == 1
+    assert states(company) == ["cancelled", "accepted"]
+    assert (len(received(sandbox)), len(event_ids(sandbox))) == (2, 1)
 
 
-@pytest.mark.parametrize(("fault", "left"), [(Fault(status=503), "accepted"), (NO_ANSWER, "skipped")])
-def test_what_was_given_up_and_undone_leaves_its_place_unless_linkedin_may_have_it(
-    company, lead, sandbox, fault, left
+@pytest.mark.parametrize(("fault", "requests"), [(Fault(status=503), 1), (NO_ANSWER, 2)])
+def test_what_was_given_up_and_undone_leaves_its_place_and_its_id_if_linkedin_may_have_it(
+    company, lead, sandbox, fault, requests
 ) -> None:
     action = pick(lead, "qualified")
     ConversionEvent.objects.update(attempts=100)
@@ -131,7 +146,81 @@ def test_what_was_given_up_and_undone_leaves_its_place_unless_linkedin_may_have_
     undo_and_qualify_again(lead, action)
     send_all_in_the_end(company)
 
-    assert states(company) == ["exhausted", left]
+    assert states(company) == ["exhausted", "accepted"]
+    assert (len(received(sandbox)), len(event_ids(sandbox))) == (requests, 1)
+
+
+def test_what_is_made_again_after_an_unclear_answer_and_an_undo_is_sent_under_the_same_id(
+    company, lead, sandbox
+) -> None:
+    action = pick(lead, "qualified")
+    sandbox.faults.add(NO_ANSWER)
+    send_all(company)
+
+    for _ in range(2):  # the second time, the one that took the id is undone in its turn
+        undo(company=company, action=action)
+        action = pick(lead, "qualified")
+    send_all_in_the_end(company)
+
+    assert states(company) == ["cancelled", "cancelled", "accepted"]
+    assert (len(received(sandbox)), len(event_ids(sandbox))) == (2, 1)
+    assert ConversionEvent.objects.get(state="accepted").once_key == lead.pk
+
+
+@pytest.mark.parametrize("fault", [Fault(status=503), NO_ANSWER])
+def test_what_had_ended_before_its_undo_leaves_its_place_to_what_came_after_it(company, lead, sandbox, fault) -> None:
+    action = pick(lead, "qualified")
+    ConversionEvent.objects.update(attempts=100)
+    sandbox.faults.add(fault)
+    send_all(company)
+    qualify_again(lead)
+    pick(lead, "new")
+
+    undo(company=company, action=action)
+    send_all_in_the_end(company)
+
+    assert states(company) == ["exhausted", "accepted"]
+    assert len(event_ids(sandbox)) == 1
+
+
+def test_what_leaves_its_id_stands_in_the_way_of_no_preview_and_no_backfill(
+    company, lead, rule, connected, sandbox
+) -> None:
+    services.set_rule_active(rule=rule, active=False)
+    pick(lead, "qualified")  # which a backfill finds
+    pick(lead, "new")
+    services.set_rule_active(rule=rule, active=True)
+    action = pick(lead, "qualified")
+    sandbox.faults.add(NO_ANSWER)
+    send_all(company)
+    undo(company=company, action=action)
+    since, until = database_now() - timedelta(days=1), database_now()
+
+    [expected] = of_leads(company, Lead.objects.filter(pk=lead.pk), CrmEventKind.LEAD_QUALIFIED)
+    tried = dry_run(rule, lead, None, connected)
+    found = backfill.preview(rule, since=since, until=until)
+    Backfill.objects.create(company=company, rule=rule, since=since, until=until)
+    send_all_in_the_end(company)
+
+    assert (expected.now, tried.taken_by, found["goes"]) == (1, None, 1)
+    assert sorted(states(company)) == ["accepted", "cancelled"]
+    assert len(event_ids(sandbox)) == 1
+
+
+def test_many_that_are_made_again_take_over_each_its_own(company, rule, sandbox) -> None:
+    leads = [make_lead(company, email=f"lead{number}@example.com") for number in range(3)]
+    action = qualify_all(company)
+    sandbox.faults.add(NO_ANSWER)
+    send_all(company)
+    undo(company=company, action=action)
+
+    qualify_all(company)
+    send_all_in_the_end(company)
+
+    assert states(company) == ["cancelled"] * 3 + ["accepted"] * 3
+    assert len(event_ids(sandbox)) == 3
+    taken = ConversionEvent.objects.filter(state="accepted").values_list("lead", "once_key")
+    assert sorted(taken) == [(lead.pk, lead.pk) for lead in leads]
 
 
 # --- what LinkedIn has or may have keeps its place ---
