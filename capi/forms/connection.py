@@ -1,7 +1,7 @@
 """The form for the access token, its ad account and its expiry date."""
 
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -10,13 +10,22 @@ from capi import services
 from capi.forms.reports import DATE_LIMITS
 from capi.forms.rules import ID_WITH_PREFIX_MAX_LENGTH
 from capi.models.functions import days_ago
+from crm.forms.changes import ChangesMixin, with_opened
+
+ACCOUNT_CHANGED: Final = (
+    "The ad account was not saved: it was changed after you opened the form. Your change is below. Save again to "
+    "overwrite the current one, or cancel to see it."
+)
 
 
-class TokenForm(forms.Form):
+class TokenForm(ChangesMixin, forms.Form):
     """Step 1. Neither the form nor its errors ever show the token again, so a good one is saved whatever else is wrong.
 
-    With a `fingerprint`, that of the saved token, the field may stay empty: the token is then kept.
+    With an initial `saved_token`, the fingerprint of the saved one, the field may stay empty: the token is then kept.
     """
+
+    write_only: ClassVar[frozenset[str]] = frozenset({"token"})
+    together: ClassVar[frozenset[str]] = frozenset({"expires_on", "saved_token"})
 
     token = forms.CharField(
         label="Access token",
@@ -42,17 +51,24 @@ class TokenForm(forms.Form):
         validators=DATE_LIMITS,
         error_messages={"invalid": "Enter a date, such as 2027-03-31."},
     )
+    saved_token = forms.CharField(widget=forms.HiddenInput, required=False)
     error_heading = ""  # "Nothing was saved." unless the token was
 
-    def __init__(self, *args: Any, fingerprint: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if fingerprint:
+        if fingerprint := self.initial.get("saved_token"):
             self.keep_token(fingerprint)
 
     def keep_token(self, fingerprint: str) -> None:
         """Let the field stay empty."""
         self.fields["token"].required = False
         self["token"].help_text = f"Leave it empty to keep the saved token, {fingerprint}."
+
+    def token_was_saved(self, fingerprint: str) -> None:
+        """Show the form again, for what was wrong with the other fields."""
+        self.keep_token(fingerprint)
+        seen = dict.fromkeys(with_opened("saved_token"), fingerprint)
+        self.data = {**{name: self.data[name] for name in self.data}, **seen}
 
     def clean_expires_on(self) -> date | None:
         day: date | None = self.cleaned_data["expires_on"]
@@ -66,3 +82,18 @@ class TokenForm(forms.Form):
 
     def clean_ad_account_id(self) -> str:
         return services.clean_ad_account_id(self.cleaned_data["ad_account_id"])
+
+    def clean(self) -> None:
+        """Raise ValidationError if someone has changed the same meanwhile. When a new token expires is its own."""
+        is_new_token = bool(self.cleaned_data.get("token"))
+        of_token = {name: self.cleaned_data[name] for name in self.together & self.cleaned_data.keys() if is_new_token}
+        try:
+            super().clean()
+        except ValidationError as error:
+            raise ValidationError(ACCOUNT_CHANGED) if is_new_token else error from None
+        finally:
+            self.cleaned_data |= of_token
+
+    def _is_stale(self, name: str) -> bool:
+        is_of_new_token = name in self.together and bool(self.cleaned_data.get("token"))
+        return not is_of_new_token and super()._is_stale(name)

@@ -11,6 +11,7 @@ from capi.models.functions import days_ago, monday_of
 from capi.selectors.event_counts import reason_choices
 from capi.selectors.events import NO_REASON, EventFilter
 from capi.selectors.state_groups import StateFilter
+from crm.forms.changes import ChangesMixin
 from crm.forms.filters import SearchableSelect
 from crm.models import Company
 from crm.models.dates import start_of
@@ -95,7 +96,7 @@ class BeforeForm(forms.Form):
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
 
-class MailChoiceForm(forms.Form):
+class MailChoiceForm(ChangesMixin, forms.Form):
     """Which mails a person wants. An unticked box means no."""
 
     alerts = forms.BooleanField(label="When something changes: one mail per change", required=False)

@@ -12,12 +12,13 @@ from capi.forms.rules import ID_WITH_PREFIX_MAX_LENGTH
 from capi.models import CrmEventName
 from capi.selectors.rule_import import ImportableRule
 from capi.services.rule_import import ChosenRule
+from crm.forms.changes import ChangesMixin
 
 PREFIX: Final = "event_"
 NOT_IMPORTED: Final = ("", "Don't import")
 
 
-class AdAccountForm(forms.Form):
+class AdAccountForm(ChangesMixin, forms.Form):
     """The ad account to read rules from."""
 
     ad_account_id = forms.CharField(

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -91,16 +92,27 @@ def save_ad_account(*, company: Company, ad_account_id: str) -> Connection:
     return _save_details(company, {"ad_account_id": clean_ad_account_id(ad_account_id)})
 
 
-def save_token_details(*, company: Company, ad_account_id: str, expires_on: date | None) -> Connection:
-    """Save what belongs to the current token. An empty `ad_account_id` changes nothing. Raises ValidationError."""
+def save_token_details(
+    *, company: Company, fields: Collection[str], ad_account_id: str, expires_on: date | None
+) -> Connection:
+    """Save those of these `fields` that belong to the current token. An empty `ad_account_id` changes nothing.
+
+    Raises ValidationError.
+    """
     ad_account_id = clean_ad_account_id(ad_account_id)
-    account = {"ad_account_id": ad_account_id} if ad_account_id else {}
-    return _save_details(company, {**account, "token_expires_on": expires_on})
+    values: dict[str, Any] = {}
+    if ad_account_id and "ad_account_id" in fields:
+        values["ad_account_id"] = ad_account_id
+    if "expires_on" in fields:
+        values["token_expires_on"] = expires_on
+    return _save_details(company, values)
 
 
 def _save_details(company: Company, values: dict[str, Any]) -> Connection:
     with transaction.atomic():
         connection = connection_of(company)
+        if not values:
+            return connection
         for name, value in values.items():
             setattr(connection, name, value)
         connection.save(update_fields=list(values))

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from capi.alerts.notifications import choices_of, choose
+from capi.alerts.notifications import MemberMails, choices_of, choose
 from capi.forms.events import BeforeForm, MailChoiceForm
 from capi.selectors.alerts import open_alerts, past_alerts
 from capi.selectors.connection import connection_status
@@ -25,13 +25,12 @@ def alerts(request: MemberRequest) -> HttpResponse:
     form.is_valid()
     before = form.cleaned_data.get("before")
     people = choices_of(company)
-    own = next(choice for choice in people if choice.membership == request.membership)
     context: dict[str, Any] = {
         "open": open_alerts(company.pk, rest=connection_status(request).rest) if before is None else [],
         "past": past_alerts(company.pk, before=before),
         "is_first_page": before is None,
         "people": people,
-        "form": MailChoiceForm(initial={"alerts": own.alerts, "weekly": own.weekly}),
+        "form": MailChoiceForm(initial=_own_choice(request, people)),
     }
     return render(request, "capi/alerts/list.html", context)
 
@@ -40,8 +39,13 @@ def alerts(request: MemberRequest) -> HttpResponse:
 @member(Action.SEE_CONNECTION)
 def choose_mail(request: MemberRequest) -> HttpResponse:
     """Save which mails this person wants from this company."""
-    form = MailChoiceForm(request.POST)
+    form = MailChoiceForm(request.POST, initial=_own_choice(request, choices_of(request.membership.company)))
     form.is_valid()  # always valid: an unticked box means no
     choose(company=request.membership.company, user=request.user, **form.cleaned_data)
     messages.success(request, "Your choice was saved.")
     return redirect(reverse("alerts") + "#mail")
+
+
+def _own_choice(request: MemberRequest, people: list[MemberMails]) -> dict[str, bool]:
+    own = next(choice for choice in people if choice.membership == request.membership)
+    return {"alerts": own.alerts, "weekly": own.weekly}

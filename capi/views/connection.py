@@ -24,6 +24,7 @@ from capi.selectors.rules import rule_rows
 from capi.services import connection_of
 from crm.accounts.decorators import MemberRequest, member
 from crm.accounts.fresh_password import fresh_password, kept_fields
+from crm.forms.changes import CHANGED_HERE, with_opened
 from crm.forms.company import GraceForm
 from crm.models import Company
 from crm.models.roles import Action
@@ -68,28 +69,30 @@ def setup_context(request: MemberRequest) -> dict[str, Any]:
 
 @sensitive_post_parameters("token")
 @member(Action.CHANGE_CONNECTION)
-@fresh_password(kept=("ad_account_id", "expires_on"))
+@fresh_password(kept=with_opened("ad_account_id", "expires_on", "saved_token"))
 def token(request: MemberRequest) -> HttpResponse:
     """The form for the token, its ad account and its expiry date. A good token is saved even if another field isn't."""
     connection = connection_status(request).connection
-    saved = connection.token_fingerprint if connection is not None else ""
+    saved = _token_details(connection)
     if request.method != "POST":
-        form = TokenForm(initial={**_token_details(connection), **kept_fields(request)}, fingerprint=saved)
+        form = TokenForm(initial=saved, typed=kept_fields(request))
         return render(request, "capi/connection/token.html", {"form": form, "connection": connection})
-    form = TokenForm(request.POST, fingerprint=saved)
+    form = TokenForm(request.POST, initial=saved)
     if form.is_valid():
         messages.success(request, _save_token_form(request, form))
         return redirect("linkedin")
     if form.cleaned_data.get("token"):
         form.error_heading = _save_token_form(request, form)
-        form.keep_token(connection_of(request.membership.company).token_fingerprint)
+        form.token_was_saved(connection_of(request.membership.company).token_fingerprint)
     return render(request, "capi/connection/token.html", {"form": form, "connection": connection})
 
 
 def _token_details(connection: Connection | None) -> dict[str, Any]:
-    if connection is None:
-        return {}
-    return {"ad_account_id": connection.ad_account_id, "expires_on": connection.token_expires_on}
+    return {
+        "ad_account_id": connection.ad_account_id if connection else "",
+        "expires_on": connection.token_expires_on if connection else None,
+        "saved_token": connection.token_fingerprint if connection else "",
+    }
 
 
 def _save_token_form(request: MemberRequest, form: TokenForm) -> str:
@@ -97,7 +100,7 @@ def _save_token_form(request: MemberRequest, form: TokenForm) -> str:
     company, fields = request.membership.company, form.cleaned_data
     details = {"ad_account_id": fields.get("ad_account_id", ""), "expires_on": fields.get("expires_on")}
     if not fields["token"]:
-        services.save_token_details(company=company, **details)
+        services.save_token_details(company=company, fields=form.changed_data, **details)
         return f"Saved. {_try_token(company)}".strip()
     held = open_events(company, connection_status(request).connection).on_hold
     connection = services.save_token(company=company, user=request.user, token=fields["token"], **details)
@@ -153,7 +156,9 @@ def resume(request: MemberRequest) -> HttpResponse:
 def save_grace(request: MemberRequest) -> HttpResponse:
     """Save how long a change can be taken back before LinkedIn is told."""
     form = GraceForm(request.POST, instance=request.membership.company)
-    if form.is_valid():
+    if form.non_field_errors():
+        messages.error(request, CHANGED_HERE.format(what="the time to undo was"))
+    elif form.is_valid():
         save_company(company=form.instance, fields=form.changed_data)
         messages.success(request, "Time to undo saved. It applies to changes from now on.")
     else:

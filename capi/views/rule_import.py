@@ -45,18 +45,24 @@ def choose(request: MemberRequest) -> HttpResponse:
 @member(Action.CHANGE_CONNECTION)
 def save_account(request: MemberRequest) -> HttpResponse:
     """Save the ad account id. LinkedIn lists no rules without it."""
-    form = AdAccountForm(request.POST)
+    form = AdAccountForm(request.POST, initial=_account(request))
     if not form.is_valid():
         return _page(request, account_form=form)
     services.save_ad_account(company=request.membership.company, **form.cleaned_data)
     return redirect("rule_import")
 
 
+def _account(request: MemberRequest) -> dict[str, str]:
+    connection = connection_status(request).connection
+    return {"ad_account_id": connection.ad_account_id if connection else ""}
+
+
 def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> HttpResponse:
     connection = connection_status(request).connection
-    account = connection.ad_account_id if connection else ""
+    saved = _account(request)
+    account = saved["ad_account_id"]
     context: dict[str, Any] = {
-        "account_form": account_form or AdAccountForm(initial={"ad_account_id": account}),
+        "account_form": account_form or AdAccountForm(initial=saved),
         "account": account,
         "has_token": connection is not None and connection.has_token,
     }

@@ -36,7 +36,7 @@ class CompanyForm(ChangesForm):
         }
 
 
-class GraceForm(forms.ModelForm):  # type: ignore[type-arg]
+class GraceForm(ChangesForm):
     """How long a change in the browser can be taken back before LinkedIn is told."""
 
     grace_seconds = forms.TypedChoiceField(label="Time to undo", coerce=int, choices=GRACE_CHOICES)

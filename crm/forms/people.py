@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from crm.accounts.forms import GOOD_PASSWORD, AddressField
+from crm.forms.changes import ChangesForm
 from crm.models import Company, Invitation, Membership, User
 from crm.models.roles import Role
 
@@ -33,7 +34,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
         return email
 
 
-class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
+class RoleForm(ChangesForm):
     class Meta:
         model = Membership
         fields = ("role",)

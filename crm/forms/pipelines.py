@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from django import forms
 from django.core.exceptions import ValidationError
 
+from crm.forms.changes import ChangesForm
 from crm.models import Company, Pipeline
 from crm.models.picklist import named_alike
 
 
-class PipelineForm(forms.ModelForm):  # type: ignore[type-arg]
+class PipelineForm(ChangesForm):
     """The name of a pipeline of the given company."""
 
     class Meta:

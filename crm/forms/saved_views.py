@@ -1,17 +1,18 @@
 """The form of a saved view, and the choice of the columns of the leads list."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
 
+from crm.forms.changes import ChangesForm, ChangesMixin
 from crm.models import Membership, SavedView
 from crm.models.saved_view import SOMEONE_ELSES
 from crm.selectors.leads import COLUMNS_AT_MOST, LeadColumn
 
 
-class SavedViewForm(forms.ModelForm):  # type: ignore[type-arg]
+class SavedViewForm(ChangesForm):
     """A view's name, and whether it is shared."""
 
     class Meta:
@@ -34,8 +35,13 @@ class SavedViewForm(forms.ModelForm):  # type: ignore[type-arg]
 HIDDEN: Final = ("", "Not shown")
 
 
-class ColumnsForm(forms.Form):
-    """One choice for each place in the table, from left to right: a column may be moved without scripts, too."""
+class ColumnsForm(ChangesMixin, forms.Form):
+    """One choice for each place in the table, from left to right: a column may be moved without scripts, too.
+
+    `shown` are the columns as they are saved.
+    """
+
+    together: ClassVar[frozenset[str]] = frozenset(f"column_{place}" for place in range(1, COLUMNS_AT_MOST + 1))
 
     def __init__(
         self, *args: Any, shown: Sequence[LeadColumn] = (), offered: Sequence[LeadColumn], **kwargs: Any
@@ -50,6 +56,8 @@ class ColumnsForm(forms.Form):
                 initial=keys[place - 1] if place <= len(keys) else "",
                 required=False,
             )
+        self.initial = {name: field.initial for name, field in self.fields.items()}
+        self.repeat_opened()
 
     @property
     def chosen(self) -> list[str]:

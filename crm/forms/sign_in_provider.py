@@ -1,11 +1,12 @@
 """The form for a company's sign-in provider."""
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from allauth.socialaccount.models import SocialAccount
 from django import forms
 from django.core.exceptions import ValidationError
 
+from crm.forms.changes import ChangesForm
 from crm.models import SignInProvider
 from crm.services.openid import is_safe_address
 
@@ -13,7 +14,10 @@ LONGEST_SECRET: Final = 500  # characters
 IDENTITY: Final = {"issuer", "client_id"}  # another one of these is another provider
 
 
-class SignInProviderForm(forms.ModelForm):  # type: ignore[type-arg]
+class SignInProviderForm(ChangesForm):
+    write_only: ClassVar[frozenset[str]] = frozenset({"secret"})
+    together: ClassVar[frozenset[str]] = frozenset({*IDENTITY, "secret"})  # of one application
+
     secret = forms.CharField(
         label="Client secret",
         max_length=LONGEST_SECRET,
@@ -51,12 +55,12 @@ class SignInProviderForm(forms.ModelForm):  # type: ignore[type-arg]
             raise ValidationError("Enter an address that begins with https://")
         return issuer
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> None:
         """Raises ValidationError for a stored secret that would go to another address, or an untried requirement."""
+        super().clean()
         is_other = not self.instance.pk or bool(IDENTITY & {*self.changed_data})
         if is_other and not self.cleaned_data.get("secret"):
             self.add_error("secret", "Enter the secret of this application.")
         is_tried = SocialAccount.objects.filter(provider=self.instance.code).exists() and not is_other
         if self.cleaned_data.get("is_required") and not is_tried:
             self.add_error("is_required", "First sign in with it yourself, so that you know it works.")
-        return self.cleaned_data

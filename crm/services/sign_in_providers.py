@@ -10,7 +10,9 @@ from crm.services.openid import discover
 
 
 def save_provider(*, provider: SignInProvider, secret: str, fields: list[str]) -> None:
-    """Save the provider once it has answered. An empty `secret` keeps the stored one. Raises OpenIdError.
+    """Save the provider once it has answered; of one that was saved before, these `fields`. Raises OpenIdError.
+
+    An empty `secret` keeps the stored one.
 
     If the issuer or the application is another one, the people it knew are forgotten, and their sessions end: the same
     id may be someone else.
@@ -21,7 +23,8 @@ def save_provider(*, provider: SignInProvider, secret: str, fields: list[str]) -
     with transaction.atomic():
         if {"issuer", "client_id"} & {*fields}:
             SocialAccount.objects.filter(provider=provider.code).delete()
-        provider.save()
+        written = [*fields, "sealed_secret"] if secret else fields
+        provider.save(update_fields=None if provider._state.adding else written)
         audit.record(
             company=provider.company_id,
             action=AuditAction.SIGN_IN_PROVIDER_SAVED,

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.accounts.fresh_password import ask_for_password, kept_fields
 from crm.accounts.sessions import provider_of
+from crm.forms.changes import CHANGED_HERE
 from crm.forms.people import InvitationForm, NewMemberForm, RoleForm
 from crm.models import Invitation, Membership, User
 from crm.models.roles import Action, Role
@@ -83,7 +84,10 @@ def invitation_revoke(request: MemberRequest, pk: int) -> HttpResponse:
 def member_role(request: MemberRequest, pk: int) -> HttpResponse:
     """Change a member's role."""
     person = own_or_404(Membership.objects.all(), request, pk)
-    form = RoleForm(request.POST)
+    form = RoleForm(request.POST, instance=person)
+    if form.non_field_errors():
+        messages.error(request, CHANGED_HERE.format(what=f"the role of {person.user} was"))
+        return redirect("people")
     if not form.is_valid():
         messages.error(request, "Nothing was changed: there is no such role.")
         return redirect("people")

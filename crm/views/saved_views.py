@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.forms.changes import CHANGED_HERE
 from crm.forms.saved_views import ColumnsForm, SavedViewForm
 from crm.models import FieldSubject, SavedView
 from crm.models.roles import Action
@@ -24,7 +25,7 @@ from crm.services.saved_views import (
     save_view,
 )
 from crm.views.filtering import list_address
-from crm.views.leads import filtered_leads
+from crm.views.leads import chosen_columns, filtered_leads
 from crm.views.shell import back_to
 
 
@@ -86,8 +87,11 @@ def lead_columns(request: MemberRequest) -> HttpResponse:
     """Choose the columns of the list: those of the view in `?view=`, or else the member's own."""
     view = _changeable(request, request.GET["view"]) if request.GET.get("view") else None
     company = request.membership.company
-    form = ColumnsForm(request.POST, offered=all_columns(company, fields_in_use(company, FieldSubject.LEAD)))
-    if not form.is_valid():
+    offered = all_columns(company, fields_in_use(company, FieldSubject.LEAD))
+    form = ColumnsForm(request.POST, shown=chosen_columns(request, view, offered), offered=offered)
+    if form.non_field_errors():
+        messages.error(request, CHANGED_HERE.format(what="the columns were"))
+    elif not form.is_valid():
         messages.error(request, "Choose columns from the list. Nothing was changed.")
     elif view is not None:
         change_columns(view=view, columns=form.chosen)

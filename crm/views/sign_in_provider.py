@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from crm.accounts.adapter import at_our_site
 from crm.accounts.decorators import MemberRequest, checked_again, member
 from crm.accounts.fresh_password import fresh_password, kept_fields
+from crm.forms.changes import with_opened
 from crm.forms.sign_in_provider import SignInProviderForm
 from crm.models import SignInProvider
 from crm.models.crypto import KeyState
@@ -24,7 +25,7 @@ NEW_CODE: Final = "new_sign_in_provider"  # session key: its code, which the pro
 
 @never_cache
 @member(Action.MANAGE_COMPANY)
-@fresh_password(kept=("name", "issuer", "client_id"))
+@fresh_password(kept=with_opened("name", "issuer", "client_id"))
 @checked_again
 def sign_in_provider(request: MemberRequest) -> HttpResponse:
     """The provider's settings. POST saves them once the provider has answered."""
@@ -32,7 +33,7 @@ def sign_in_provider(request: MemberRequest) -> HttpResponse:
     provider = SignInProvider.objects.for_company(company).first() or SignInProvider(
         company=company, code=request.session.setdefault(NEW_CODE, new_code())
     )
-    form = SignInProviderForm(request.POST or None, instance=provider, initial=kept_fields(request))
+    form = SignInProviderForm(request.POST or None, instance=provider, typed=kept_fields(request))
     if form.is_valid():
         fields = [name for name in form.changed_data if name != "secret"]
         try:

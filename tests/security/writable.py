@@ -40,7 +40,7 @@ WRITABLE = {
     TaskForm: {"title", "kind", "due_on", "due_time", "owner", "reminder"},
     NoteForm: {"kind", "text"},
     RuleForm: {"crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active"},
-    TokenForm: {"token", "ad_account_id", "expires_on"},
+    TokenForm: {"token", "ad_account_id", "expires_on", "saved_token"},
     ApiKeyForm: {"name", "role"},
     LeadSerializer: {
         "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
