@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -107,11 +108,13 @@ def _pages_as_read() -> None:
 def _files(tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the files that a test stores be its own, and no storage that was away in another have any effect."""
     monkeypatch.setattr(file_storage, "_rests_until", 0.0)
-    storage = {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(tmp_path / "files")},
-    }
-    settings.STORAGES = {**settings.STORAGES, "attachments": storage}
+    settings.STORAGES = storages_with(tmp_path / "files")
+
+
+def storages_with(folder: Path) -> dict[str, Any]:
+    """The setting STORAGES, with the files of leads and deals in this folder."""
+    storage = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(folder)}}
+    return {**settings.STORAGES, "attachments": storage}
 
 
 @pytest.fixture

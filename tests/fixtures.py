@@ -1,11 +1,13 @@
 """A company that is connected to a strict stand-in for LinkedIn on a real socket, and rows of a whole module."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import TransactionTestCase
+from django.db import transaction
+from django.test import TransactionTestCase, override_settings
 
 from capi import services
 from capi.delivery import http_session
@@ -14,7 +16,7 @@ from capi.linkedin.sandbox.server import SandboxServer
 from capi.models import Connection, ConversionRule
 from crm.models import Company
 from tests import emptying
-from tests.conftest import TOKEN
+from tests.conftest import TOKEN, storages_with
 
 GOOD_RULE = "104012"
 
@@ -53,3 +55,20 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callabl
     yield django_db_blocker.unblock
     with django_db_blocker.unblock():
         emptying.empty(TransactionTestCase())
+
+
+@pytest.fixture(scope="module")
+def made_once(
+    committed: Callable[[], AbstractContextManager[None]], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], AbstractContextManager[Path]]:
+    """As `committed`, in one transaction, with the folder of the files. As after a test, its commit wakes nobody."""
+
+    @contextmanager
+    def making() -> Iterator[Path]:
+        folder = tmp_path_factory.mktemp("files")
+        own = {"STORAGES": storages_with(folder), "LINKEDIN_SANDBOX": False}
+        with committed(), override_settings(**own), transaction.atomic():
+            yield folder
+            transaction.get_connection().run_on_commit.clear()
+
+    return making

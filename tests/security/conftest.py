@@ -1,15 +1,39 @@
-"""Two companies side by side: ours, and the neighbour's, of which nobody of ours may see or change anything."""
+"""Two companies side by side: ours, and the neighbour's, of which nobody of ours may see or change anything.
+
+They are made once for each module. Each test begins with them as they were made, for its transaction is rolled back.
+"""
+
+import shutil
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.security.world import NEIGHBOURS_NUMBER, World, build
 
+Both = tuple[World, World]
+
+
+@pytest.fixture(scope="module")
+def made(made_once: Any) -> tuple[Both, Path]:
+    with made_once() as files:
+        return (build("Kestrel", "7711"), build("Plover", NEIGHBOURS_NUMBER)), files
+
 
 @pytest.fixture
-def ours(db: None) -> World:
-    return build("Kestrel", "7711")
+def both(made: tuple[Both, Path], db: None, tmp_path: Path) -> Both:
+    """Copies for this test alone, which may change what it holds in memory and what is in the files, too."""
+    worlds, files = made
+    shutil.copytree(files, tmp_path / "files")
+    return deepcopy(worlds)
 
 
 @pytest.fixture
-def theirs(db: None) -> World:
-    return build("Plover", NEIGHBOURS_NUMBER)
+def ours(both: Both) -> World:
+    return both[0]
+
+
+@pytest.fixture
+def theirs(both: Both) -> World:
+    return both[1]
