@@ -103,26 +103,26 @@ def test_neither_does_a_page_of_one_nor_what_one_types(company: Company, leads: 
     assert INDEX in index_only(found)
 
 
-@pytest.mark.parametrize("text", ["com", "by", "byron", "exa byron"])
 def test_a_word_that_all_leads_have_elsewhere_reads_no_more_of_them_than_are_compared(
-    company: Company, only_leads: list[Lead], text: str
+    company: Company, only_leads: list[Lead]
 ) -> None:
-    with plans(is_measured=True) as found:
-        assert names_like(company, text) == []
+    for text in ("com", "by", "byron", "exa byron"):
+        with plans(is_measured=True) as found:
+            assert names_like(company, text) == []
 
-    assert 0 < rows_read(found, "crm_lead") <= SUGGESTED_FROM + A_FEW
+        assert 0 < rows_read(found, "crm_lead") <= SUGGESTED_FROM + A_FEW, text
 
 
-@pytest.mark.parametrize("text", ["com", "byron", "nobody"])
-def test_neither_does_a_search_of_the_list(company: Company, only_leads: list[Lead], text: str) -> None:
+def test_neither_does_a_search_of_the_list(company: Company, only_leads: list[Lead]) -> None:
     Lead.objects.filter(pk__in=[lead.pk for lead in only_leads[:3]]).update(last_name="Nobody")
 
-    with plans(is_measured=True) as found:
-        page = organisations_page(company, text)
+    for text in ("com", "byron", "nobody"):
+        with plans(is_measured=True) as found:
+            page = organisations_page(company, text)
 
-    assert page.rows == []
-    assert page.is_cut is (text != "nobody")
-    assert 0 < rows_read(found, "crm_lead") <= (SEARCHED_AT_MOST if page.is_cut else 3) + A_FEW
+        assert page.rows == []
+        assert page.is_cut is (text != "nobody")
+        assert 0 < rows_read(found, "crm_lead") <= (SEARCHED_AT_MOST if page.is_cut else 3) + A_FEW, text
 
 
 def test_the_page_of_one_without_deals_does_not_look_for_any_among_all(
