@@ -28,6 +28,9 @@ DECIDE: Final = (
 
 def postgres() -> AbstractContextManager[Path]:
     """The data of a PostgreSQL with such a database. For `cp -a`, as they may belong to another user."""
+    if _is_being_made("postgres"):
+        with sqlite():  # made meanwhile, on another processor: tests of small installations copy it later
+            pass
     return _kept("postgres", _make_postgres)
 
 
@@ -77,6 +80,18 @@ def _kept(kind: str, make: Callable[[Path], None]) -> Iterator[Path]:
             make(half)
             half.rename(kept)
         yield kept
+
+
+def _is_being_made(kind: str) -> bool:
+    """True if another process makes what isn't there yet."""
+    if not KEPT.exists() or (KEPT / f"{_key()}.{kind}").exists():
+        return False
+    with (KEPT / f"{kind}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _key() -> str:
