@@ -57,6 +57,9 @@ quick: .venv/.to-develop
 	@$(PYTEST) -m "not browser and not processes and not faults and not sized" \
 	  $(or $(TESTS),$(shell $(BIN)/python scripts/tests_of_changes.py))
 
+# Where the environment forbids to keep bytecode, each worker of each run would compile all tests again.
+quick test faults: export PYTHONDONTWRITEBYTECODE :=
+
 TESTED := not faults or representative
 test: export SMALL_SIZE ?= 1
 test: .venv/.to-develop
