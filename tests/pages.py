@@ -7,14 +7,16 @@ from typing import Any, Final
 from django.http import FileResponse
 
 KEPT: Final = re.compile(r"(<(pre|textarea|script)\b.*?</\2>)", re.DOTALL)
-TAG: Final = re.compile(r"<[a-zA-Z/!](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
+REST_OF_TAG: Final = r"(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+>"
+TAG: Final = re.compile(rf"<[a-zA-Z/!]{REST_OF_TAG}")
+LOOSE: Final = re.compile(r"[^\S ]|  | >")  # in most tags there is nothing of it
 VALUE_OR_SPACE: Final = re.compile(r"(\"[^\"]*\"|'[^']*')|\s+")
-TAG_OR_SPACE: Final = re.compile(rf"({TAG.pattern})|[ \t\r\n\f]+")
+TAG_OR_SPACE: Final = re.compile(rf"({TAG.pattern})|[ \t\r\n\f]{{2,}}|[\t\r\n\f]")  # one blank stays as it is
 BLOCKS: Final = (  # a <small> too is a line of its own wherever there is one
     "article|aside|body|dd|details|div|dl|dt|fieldset|footer|form|g|h1|h2|h3|head|header|html|legend|li|line|link|main|"
     "meta|nav|ol|option|p|path|pre|rect|script|section|select|small|summary|table|tbody|td|text|th|thead|title|tr|ul"
 )
-AROUND_BLOCK: Final = re.compile(rf" ?(</?(?:{BLOCKS})\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>) ?")
+AROUND_BLOCK: Final = re.compile(rf" ?(</?(?:{BLOCKS})\b{REST_OF_TAG}) ?")
 
 
 def as_read(html: str) -> str:
@@ -24,6 +26,8 @@ def as_read(html: str) -> str:
 
 
 def _tight(tag: re.Match[str]) -> str:
+    if not LOOSE.search(tag[0]):
+        return tag[0]
     return VALUE_OR_SPACE.sub(lambda found: found[1] or " ", tag[0]).replace(" >", ">")
 
 
