@@ -24,6 +24,9 @@ READS = sorted(path for path, item in SCHEMA["paths"].items() if "get" in item)
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", sized(25, small=3)))
 # The phase of coverage alone makes 4,000 requests, however small the rest is.
 PHASES = "examples,fuzzing,stateful" if SMALL else "examples,coverage,fuzzing,stateful"
+NO_KEYS = (
+    "", "Bearer", "Bearer ", "Bearer lm_", "Bearer \xff", "Basic YTpi", "Token x", "Bearer lm_x lm_y", "bearer null",
+)  # fmt: skip
 # A body of the right shape may still name a lead that nobody has: no schema can tell.
 LEFT_OUT = "positive_data_acceptance"
 
@@ -70,14 +73,11 @@ def test_requests_made_from_the_schema_find_nothing_and_leave_the_neighbour_alon
 
 
 @pytest.mark.parametrize("path", READS)
-@pytest.mark.parametrize(
-    "header",
-    ["", "Bearer", "Bearer ", "Bearer lm_", "Bearer \xff", "Basic YTpi", "Token x", "Bearer lm_x lm_y", "bearer null"],
-)
-def test_nobody_gets_in_without_a_key_that_lives(ours: World, path: str, header: str) -> None:
-    client = APIClient(headers={"Authorization": header} if header else {})
+def test_nobody_gets_in_without_a_key_that_lives(ours: World, path: str) -> None:
+    for header in NO_KEYS:
+        client = APIClient(headers={"Authorization": header} if header else {})
 
-    assert client.get(address(path, ours)).status_code == 401
+        assert client.get(address(path, ours)).status_code == 401, header
 
 
 def test_a_key_that_was_revoked_is_dead_at_once(ours: World) -> None:
