@@ -4,7 +4,7 @@ import string
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from django.db.models import Value
+from django.db.models import Prefetch, Value
 from django.db.models.functions import Concat, Lower, Trim
 
 from crm.importing.custom_columns import CUSTOM, value_of
@@ -16,6 +16,7 @@ NAMED_BY: Final = ("first_name", "last_name", "phone", "organisation")
 ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 SHARED: Final = "share_with_ad_platforms"
 TAGS: Final = "tags"
+LISTED_TAGS: Final = "listed_tags"  # of a lead: `tags` would refer to it, and both wait for the garbage collection
 
 Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
 
@@ -52,7 +53,7 @@ def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:
 
 def _with_kept(own: LeadQuerySet, pks: set[int], *, locks: bool) -> dict[int, Lead]:
     """These leads and those that they were merged into, also while this waited for their locks."""
-    leads = own.order_by("pk").prefetch_related(TAGS)
+    leads = own.order_by("pk").prefetch_related(Prefetch(TAGS, to_attr=LISTED_TAGS))
     if locks:
         leads = leads.select_for_update(no_key=True)
     merged = own.filter(pk__in=pks, merged_into__isnull=False)
@@ -84,7 +85,7 @@ def news_for(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:
     news = {name: value for name, value in fillable.items() if value_of(lead, name) in (None, "")}
     if values.get(SHARED) is False and lead.share_with_ad_platforms:
         news[SHARED] = False
-    has = {tag.name for tag in lead.tags.all()} if TAGS in values else ()
+    has = {tag.name for tag in getattr(lead, LISTED_TAGS)} if TAGS in values else ()
     if new_tags := [name for name in values.get(TAGS, ()) if name not in has]:
         news[TAGS] = new_tags
     return news

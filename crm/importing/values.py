@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
 from crm.importing.columns import NAMES
-from crm.importing.custom_columns import NO, YES, CellProblem, CellReader, custom_columns
+from crm.importing.custom_columns import NO, YES, CellProblem, CellReader, custom_columns, let_go_of_rows
 from crm.models import Company, Lead, LeadStatus, LeadType, RowProblem, Tag
 from crm.models.addresses import without_formats
 from crm.models.validators import is_seen
@@ -128,7 +128,8 @@ class TextReader:
         try:
             for validate in self._validators:
                 validate(value)
-        except ValidationError:
+        except ValidationError as error:
+            let_go_of_rows(error)
             raise CellProblem(RowProblem.EMAIL_INVALID if self._name == "email" else RowProblem.TOO_LONG) from None
         return {self._name: value}
 

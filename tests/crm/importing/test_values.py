@@ -1,13 +1,17 @@
 """What is read in a shorter way than Django's or json's is read the same."""
 
+import gc
 import json
+import weakref
+from collections.abc import Callable
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from crm.importing.custom_columns import CellProblem
+from crm.importing.custom_columns import CellProblem, CellReader
 from crm.importing.values import TextReader
+from crm.models import CustomField, FieldSubject, FieldType
 from crm.models.lead_import import ReadableJSONEncoder
 
 ADDRESSES = (
@@ -34,6 +38,34 @@ def test_an_address_is_accepted_as_django_accepts_it(address: str) -> None:
         assert is_accepted
     except CellProblem:
         assert not is_accepted
+
+
+class Rows(list[str]):
+    """The rows of a chunk, to which a reference can be weak."""
+
+
+def rows_after(read: Callable[[str], object], cell: str) -> Rows | None:
+    """What is left of the rows of which the reader has refused a cell, without a garbage collection."""
+
+    def read_rows() -> weakref.ref[Rows]:
+        rows = Rows([cell])
+        for each in rows:
+            with pytest.raises(CellProblem):
+                read(each)
+        return weakref.ref(rows)
+
+    gc.disable()
+    try:
+        return read_rows()()
+    finally:
+        gc.enable()
+
+
+def test_a_refused_cell_keeps_no_row_in_memory() -> None:
+    number = CustomField(subject=FieldSubject.LEAD, key="size", name="Size", type=FieldType.NUMBER)
+
+    assert rows_after(TextReader("email"), "ada at example.com") is None
+    assert rows_after(CellReader(number), "seven") is None
 
 
 @pytest.mark.parametrize(
