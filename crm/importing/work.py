@@ -33,7 +33,7 @@ from postgresql.statistics import CHANGED_ROWS
 
 logger = logging.getLogger(__name__)
 
-CHUNK: Final = 4_000
+CHUNK: Final = 5_000
 CHECKED_WHILE_READ: Final = 6.0  # seconds: the erasure of a person waits for a file that is being read
 REMEMBERED: Final = 20  # imports whose columns are remembered
 CELLS: Final = STORED.index("cells")

@@ -119,8 +119,9 @@ def insert_history(
         values=OF_DEAL if model.step == "stage" else OF_LEAD,
         table=model._meta.db_table, steps=model.step_model()._meta.db_table, step=model.step,
     )  # fmt: skip
+    keys = f"{{{','.join(map(str, pks))}}}"  # as text, which psycopg writes in a fraction of the time
     with connections[using].cursor() as cursor:
-        cursor.execute(statement, [kind, actor["actor_id"], actor["api_key_id"], [*pks], meaning])
+        cursor.execute(statement, [kind, actor["actor_id"], actor["api_key_id"], keys, meaning])
         return int(cursor.rowcount)
 
 
