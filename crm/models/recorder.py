@@ -142,8 +142,8 @@ def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> Non
     origin = _origin.get()
     if origin.history_only and origin.action is None and origin.reinstates is None and can_copy(using):
         actor = _actor_columns(origin)
-        if insert_history(model, model.created_kind, pks, actor, using) < len(pks):
-            raise _refers_to_another_company(model)
+        if insert_history(model, model.created_kind, pks, actor, using) < len(pks):  # a step is not theirs, or is gone
+            _refuse_foreign_rows(model, snapshots(model, pks, using=using))
         for meaning, kind in model.kinds_by_meaning.items():
             insert_history(model, kind, pks, actor, using, meaning=meaning)
     else:
@@ -285,11 +285,7 @@ def _actor_columns(origin: Origin) -> dict[str, int | None]:
 def _refuse_foreign_rows(model: "type[Tracked]", after: Mapping[int, RowSnapshot]) -> None:
     for now in after.values():
         if now.owners - {now.company_id}:
-            raise _refers_to_another_company(model)
-
-
-def _refers_to_another_company(model: "type[Tracked]") -> ValidationError:
-    return ValidationError(f"This {model._meta.verbose_name} refers to another company's row.")
+            raise ValidationError(f"This {model._meta.verbose_name} refers to another company's row.")
 
 
 def _kinds(model: "type[Tracked]", before: RowSnapshot | None, after: RowSnapshot) -> Iterator[CrmEventKind]:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from crm.importing import side_by_side, work
 from crm.importing.judging import JudgedRow
 from crm.importing.side_by_side import Chunk, Turns, import_chunks
-from crm.models import Company, CrmEvent, Lead, LeadImport, LeadImportRow, Membership
+from crm.models import Company, CrmEvent, Lead, LeadImport, LeadImportRow, LeadStatus, Membership
 from crm.models.roles import Role
 from crm.services import lead_imports
 from tests.capi.delivery.test_result_stands import somebody_waits
@@ -337,3 +337,24 @@ def test_a_claim_whose_connection_is_lost_ends_the_turns(sales: Membership, monk
     assert Lead.objects.count() == lead_import.done["new"] < ROWS
     assert work_on(lead_import).state == "done"
     assert is_whole(lead_import)
+
+
+def test_a_status_that_is_deleted_while_leads_with_it_are_added_has_the_chunk_done_again(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = LeadStatus.objects.create(company=sales.company, name="Warm", meaning="contacted", position=9)
+    lead_import = started(sales, "Name,Status\nAda A,Warm\nBea B,New")
+    write = work.write
+
+    def delete_and_write(lead_import: LeadImport, judged: list[JudgedRow]) -> None:
+        monkeypatch.setattr(work, "write", write)
+        in_another_thread(status.delete)
+        write(lead_import, judged)
+
+    monkeypatch.setattr(work, "write", delete_and_write)
+    with pytest.raises(IntegrityError):
+        work_on(lead_import)
+
+    done = work_on(lead_import)
+
+    assert (done.state, done.done["new"], done.done["bad:status_unknown"]) == ("done", 1, 1)
