@@ -20,7 +20,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
 from crm.importing import work
 from crm.importing.judging import Former, count, former
-from crm.importing.writing import write
+from crm.importing.writing import renew_keys, write
 from crm.models import ImportState, Lead, LeadImport, RowOutcome, many_rows
 from crm.models.lead_import import add_counts
 from postgresql.bounds import LONG_SECONDS, statements_may_take
@@ -71,6 +71,7 @@ class Chunk:
 
     after: int
     added: int  # leads, before it
+    newest: int = 0  # the highest key of these
     former: Former | None = None
     follows: "Chunk | None" = None
     has_ended: threading.Event = field(default_factory=threading.Event)
@@ -160,11 +161,12 @@ class Turns:
         judged = work.judge_next(lead_import, locks=True, former=chunk.former)
         if not judged:
             raise GaveWay
-        new = sum(row.is_new for row in judged)
+        newest = renew_keys(lead_import, judged, after=chunk.newest)  # before the next chunk takes its own
+        added = chunk.added + sum(row.is_new for row in judged)
         known = former(chunk.after, judged)
         if len(judged) < work.CHUNK:
             self._is_over = True
-        self._hand_on(Chunk(lead_import.reached, chunk.added + new, former=known, follows=chunk))
+        self._hand_on(Chunk(lead_import.reached, added, newest, former=known, follows=chunk))
         write(lead_import, judged)
         return lead_import.reached, count(judged)
 

@@ -20,7 +20,7 @@ from crm.importing.reading import MAX_ROWS, FileRow, Table, read_table
 from crm.importing.spreadsheets import UnreadableFile
 from crm.importing.undoing import undo_chunk
 from crm.importing.values import RowReader
-from crm.importing.writing import reserve_keys, save_rows, write
+from crm.importing.writing import renew_keys, reserve_keys, save_rows, write
 from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, many_rows
 from crm.models.contribution import active_author
 from crm.models.lead_import import add_counts
@@ -213,6 +213,7 @@ def _run(lead_import: LeadImport) -> None:
         return
     many_rows.count_again(Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS)
     judged = judge_next(lead_import, locks=True)
+    renew_keys(lead_import, judged)
     write(lead_import, judged)
     lead_import.done = add_counts(lead_import.done, count(judged))
     if len(judged) < CHUNK:

@@ -14,20 +14,36 @@ from crm.models.recorder import acting_as
 from crm.models.tag import add_links
 
 
-def reserve_keys(judged: Sequence[JudgedRow]) -> None:
+def reserve_keys(judged: Sequence[JudgedRow], *, after: int = 0) -> int:
     """Give new rows the keys that their leads will have. So a row needn't be written again once it has its lead.
 
-    Databases that don't give out keys before the rows have theirs when the leads are added.
+    They are in the order of the file, and higher than `after`: from the first row on that has none which is, all get
+    others. Returns the highest. Databases that don't give out keys beforehand have theirs when the leads are added.
     """
-    if many_rows.can_copy(DEFAULT_DB_ALIAS):
-        without = [row for row in judged if row.is_new and row.lead_id is None]
-        for row, key in zip(without, many_rows.new_keys(Lead, len(without), using=DEFAULT_DB_ALIAS), strict=True):
-            row.lead_id = key
+    new = [row for row in judged if row.is_new] if many_rows.can_copy(DEFAULT_DB_ALIAS) else []
+    for index, row in enumerate(new):
+        if (row.lead_id or 0) <= after:
+            keys = many_rows.new_keys(Lead, len(new) - index, using=DEFAULT_DB_ALIAS)
+            for other, key in zip(new[index:], keys, strict=True):
+                other.lead_id = key
+            return keys[-1]
+        after = row.lead_id or 0
+    return after
+
+
+def renew_keys(lead_import: LeadImport, judged: Sequence[JudgedRow], *, after: int = 0) -> int:
+    """As `reserve_keys`, when the leads are about to be added: no key is lower than those of leads added since.
+
+    The API lists leads by key, and whoever reads the newest would never see one with a lower key.
+    """
+    if reserved := [row.lead_id for row in judged if row.is_new and row.lead_id]:
+        newer = Lead.objects.for_company(lead_import.company_id).filter(pk__gte=min(reserved))
+        after = max(after, newer.order_by("-pk").values_list("pk", flat=True).first() or 0)
+    return reserve_keys(judged, after=after)
 
 
 def write(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:
     """Add the leads of these rows, or fill those that they are about, and write the rows where they have changed."""
-    reserve_keys(judged)
     new = [row for row in judged if row.is_new]
     updates = [row for row in judged if row.outcome == RowOutcome.UPDATE]
     with acting_as(lead_import.author, history_only=not lead_import.tells_platforms):

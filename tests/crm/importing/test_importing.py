@@ -207,6 +207,18 @@ def test_a_row_whose_lead_was_deleted_after_the_check_gets_another_key(sales: Me
     )
 
 
+def test_leads_that_were_added_after_the_check_are_older_than_those_of_the_file(sales: Membership) -> None:
+    """Lists have leads by key: a program that reads the newest would never see the others."""
+    known = make_lead(sales.company, email="ines@harbour.example", title="")
+    checked = upload(sales, PEOPLE)
+    make_lead(sales.company, first_name="Zoe", email="zoe@example.com")
+    known.delete()
+
+    run(checked, sales)
+
+    assert list(Lead.objects.order_by("pk").values_list("first_name", flat=True)) == ["Zoe", "Ines", "Tomas", "Aisha"]
+
+
 def test_a_row_whose_person_was_added_after_the_check_is_about_that_lead(sales: Membership) -> None:
     checked = upload(sales, PEOPLE)
     known = make_lead(sales.company, email="ines@harbour.example", title="")

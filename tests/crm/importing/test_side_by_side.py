@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
-from crm.importing import side_by_side, work
+from crm.importing import side_by_side, work, writing
 from crm.importing.judging import JudgedRow
 from crm.importing.side_by_side import Chunk, Turns, import_chunks
 from crm.models import Company, CrmEvent, Lead, LeadImport, LeadImportRow, LeadStatus, Membership
@@ -337,6 +337,40 @@ def test_a_claim_whose_connection_is_lost_ends_the_turns(sales: Membership, monk
     assert Lead.objects.count() == lead_import.done["new"] < ROWS
     assert work_on(lead_import).state == "done"
     assert is_whole(lead_import)
+
+
+def test_rows_without_keys_get_them_in_the_order_of_the_file(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those that were checked by a former version, and those that are new only by now."""
+    lead_import = started(sales)
+    LeadImportRow.objects.update(lead=None)
+    second = threading.Event()
+    before_writing(monkeypatch, 2, lambda: second.wait(10))
+    save_rows = writing.save_rows
+
+    def save_and_tell(lead_import: LeadImport, judged: list[JudgedRow]) -> None:
+        save_rows(lead_import, judged)
+        if judged[0].number == 2 + CHUNK:
+            second.set()
+
+    monkeypatch.setattr(writing, "save_rows", save_and_tell)
+
+    assert import_chunks(lead_import.pk, always)
+
+    assert is_whole(lead_import)
+
+
+def test_leads_of_two_chunks_are_newer_than_one_that_was_added_after_the_check(sales: Membership) -> None:
+    lead_import = started(sales)
+    older = make_lead(sales.company, email="older@example.com")
+
+    assert import_chunks(lead_import.pk, always)
+
+    added = Lead.objects.exclude(pk=older.pk).order_by("pk").values_list("pk", "email")
+    assert older.pk < added[0][0]
+    assert [email for _, email in added] == [f"a{number}@example.com" for number in range(ROWS)]
+    assert work_on(lead_import).state == "done"
 
 
 def test_a_status_that_is_deleted_while_leads_with_it_are_added_has_the_chunk_done_again(
