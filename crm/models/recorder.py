@@ -142,7 +142,8 @@ def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> Non
     origin = _origin.get()
     if origin.history_only and origin.action is None and origin.reinstates is None and can_copy(using):
         actor = _actor_columns(origin)
-        if insert_history(model, model.created_kind, pks, actor, using) < len(pks):  # a step is not theirs, or is gone
+        if insert_history(model, model.created_kind, pks, actor, using) < len(pks):
+            # If it is not another's, what they refer to has gone. The database refuses that at the commit, as ever.
             _refuse_foreign_rows(model, snapshots(model, pks, using=using))
         for meaning, kind in model.kinds_by_meaning.items():
             insert_history(model, kind, pks, actor, using, meaning=meaning)

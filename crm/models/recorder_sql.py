@@ -41,11 +41,12 @@ HISTORY: Final = """
 INSERT INTO crm_crmevent
   (company_id, kind, lead_id, deal_id, amount, currency, actor_id, api_key_id, public_id, history_only)
 SELECT new.company_id, %s, {values}, %s, %s, gen_random_uuid(), true
-FROM {table} AS new JOIN {steps} AS step ON (step.company_id, step.id) = (new.company_id, new.{step}_id)
+FROM {table} AS new JOIN {steps} AS step ON (step.company_id, step.id) = (new.company_id, new.{step}_id) {and_lead}
 WHERE new.id = ANY(%s::bigint[]) AND step.meaning = COALESCE(%s, step.meaning) ORDER BY new.id
 """
 OF_LEAD: Final = "new.id, NULL, NULL, ''"
 OF_DEAL: Final = "new.lead_id, new.id, new.amount, new.currency"
+AND_LEAD: Final = "JOIN crm_lead AS lead ON (lead.company_id, lead.id) = (new.company_id, new.lead_id)"  # of deals
 CHANGES: Final = "INSERT INTO crm_change ({names}) SELECT * FROM {rows}"
 
 
@@ -113,10 +114,11 @@ def insert_history(
 ) -> int:  # fmt: skip
     """Insert an event of each of these new leads or deals, or of those whose step has this meaning; say of how many.
 
-    No ad platform will be told of them. There is none of a row that has the step of another company. PostgreSQL only.
+    No ad platform will be told of them. There is none of a row that refers to another company's. PostgreSQL only.
     """
+    is_deal = model.step == "stage"
     statement = HISTORY.format(
-        values=OF_DEAL if model.step == "stage" else OF_LEAD,
+        values=OF_DEAL if is_deal else OF_LEAD, and_lead=AND_LEAD if is_deal else "",
         table=model._meta.db_table, steps=model.step_model()._meta.db_table, step=model.step,
     )  # fmt: skip
     keys = f"{{{','.join(map(str, pks))}}}"  # as text, which psycopg writes in a fraction of the time

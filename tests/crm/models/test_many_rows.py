@@ -19,6 +19,7 @@ from crm.models import (
     Change,
     Company,
     CrmEvent,
+    Deal,
     Lead,
     LeadImport,
     LeadImportRow,
@@ -251,3 +252,14 @@ def test_no_history_is_kept_of_a_lead_with_the_status_of_another_company(
         Lead.objects.insert_like(Lead(company=company), [{"last_name": "A", "status_id": theirs.pk}])
 
     assert not Lead.objects.exists()
+
+
+def test_no_history_is_kept_of_a_deal_with_the_lead_of_another_company(
+    company: Company, other_company: Company
+) -> None:
+    theirs = make_lead(other_company)
+
+    with pytest.raises(ValidationError, match="another"), transaction.atomic(), acting_as(None, history_only=True):
+        Deal.objects.insert_like(Deal(company=company, lead=theirs, title="Ten licences"), [{}])
+
+    assert not Deal.objects.exists()
