@@ -218,6 +218,8 @@ class KeysetPagination(CursorPagination):
         return min(size, SESSION_PAGE_SIZE) if size and isinstance(request.auth, Membership) else size
 
     def decode_cursor(self, request: Request) -> Cursor | None:
+        if not request.query_params.get(self.cursor_query_param):  # as left out: the first page
+            return None
         cursor = super().decode_cursor(request)
         # The position is compared with an id: 18 digits fit every database's integer. Ours have one: a garbled cursor
         # without would be the first page, and whoever follows `next` would never come to the end.

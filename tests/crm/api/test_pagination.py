@@ -77,6 +77,12 @@ def test_a_garbled_cursor_is_not_the_first_page_again(company, client, cursor):
     assert client.get(URL, {"cursor": cursor}).status_code == 404
 
 
+def test_an_empty_cursor_is_the_first_page(company, client):
+    leads = make_leads(company, 2)
+
+    assert ids(client.get(URL, {"cursor": ""})) == [lead.pk for lead in reversed(leads)]
+
+
 def test_a_cursor_shows_no_row_of_the_neighbours(company, other_company, client):
     make_leads(other_company, 3)
     [own] = make_leads(company, 1)
