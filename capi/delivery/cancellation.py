@@ -75,11 +75,13 @@ def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> 
     in_one = is_in(recall_unsent(company_ids)) & Q(state=State.PENDING)
     events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)
     events.filter(in_one).update(reason=Reason.TAKEN_BACK)
-    free_given_up(events)
     others = events.exclude(in_one)
+    # What leaves a place or an id now: also what had ended, but kept its place. What was skipped had none to leave.
+    leaving = others.filter(Q(state__in=OPEN_STATES) | Q(once_key__isnull=False)).exclude(state=State.ACCEPTED)
+    leaving_pks = list(leaving.values_list("pk", flat=True))
+    free_given_up(events)
     end(others, State.CANCELLED, Reason.TAKEN_BACK)
-    # Also what had ended before: it may have left a place or an id just now.
-    for pks in chunks(list(others.exclude(state=State.ACCEPTED).values_list("pk", flat=True))):
+    for pks in chunks(leaving_pks):
         pass_on(IdList(pks))
     without_answer = Q(reason=Reason.TAKEN_BACK) & (Q(last_attempt__isnull=False) | Q(may_have_arrived=True))
     return events.filter(Q(state__in=[State.ACCEPTED, State.PENDING, State.EXHAUSTED]) | without_answer)

@@ -117,11 +117,15 @@ def take_over(crm_event_ids: Sequence[int]) -> None:
 
 
 def pass_on(pks: IdList) -> None:
-    """Queue, for each of these events that has ended and left its place, the oldest event that was skipped for it."""
+    """Queue, for each of these events that has ended and left its place, the oldest event that was skipped for it.
+
+    Not for one that a person has cancelled: they have decided about its lead or deal.
+    """
     _until_nobody_interferes(lambda: _hand_over(ConversionEvent.objects.filter(pk__one_of=pks)))
     merged = _others_of_lead().filter(state=State.SKIPPED, reason=Reason.MERGED)
     has_heir = Q(rule__frequency=Frequency.ONCE) | Q(Exists(merged), deal=None)
     left = ConversionEvent.objects.filter(has_heir, pk__one_of=pks, once_key=None, is_test=False)
+    left = left.exclude(reason=Reason.CANCELLED_BY_HAND)
     freed = list(left.filter(lead__isnull=False).values_list("rule", "lead").distinct())
     if freed:
         rules, leads = ({pair[at] for pair in freed} for at in (0, 1))

@@ -341,6 +341,33 @@ def test_what_a_person_cancelled_lets_no_other_one_go(company, lead, sandbox) ->
     assert states(company) == ["cancelled", "skipped"]
 
 
+def test_nor_does_the_undo_of_another_one_later(company, lead, sandbox) -> None:
+    Connection.objects.update(is_paused=True)
+    pick(lead, "qualified")
+    qualify_again(lead)
+    pick(lead, "new")
+    action = pick(lead, "qualified")
+    cancellation.cancel(company_id=company.pk, pks=[ConversionEvent.objects.earliest("pk").pk])
+
+    undo(company=company, action=action)
+    send_all_in_the_end(company)
+
+    assert states(company) == ["cancelled", "skipped", "skipped"]
+
+
+def test_nor_does_the_failure_of_the_request_that_contained_it(company, lead, sandbox, monkeypatch) -> None:
+    monkeypatch.setattr("capi.delivery.recall.wait_for", lambda requests: None)
+    pick(lead, "qualified")
+    qualify_again(lead)
+    during_the_request(monkeypatch, lambda: cancel(lead))
+    sandbox.faults.add(Fault(status=503))
+
+    send_all(company)
+    send_all_in_the_end(company)
+
+    assert states(company) == ["cancelled", "skipped"]
+
+
 def test_nobody_who_was_undone_or_opted_out_inherits(company, lead, sandbox) -> None:
     pick(lead, "qualified")
     pick(lead, "new")
