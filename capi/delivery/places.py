@@ -245,18 +245,19 @@ def _may_move_up() -> Q:
 
 def _hand_over(holders: QuerySet[ConversionEvent]) -> None:
     """Queue the oldest event that was skipped for one of these, in its place and under its event id, if it GIVES_ID."""
-    left = {(rule, key): pk for pk, rule, key in holders.filter(GIVES_ID).values_list("pk", "rule", "once_key")}
+    giving = holders.filter(GIVES_ID, lead__isnull=False).values_list("pk", "lead", "rule", "once_key")
+    # With the lead: an id that was sent about one person is never sent about another, not even for the same deal.
+    left = {(rule, key, lead): pk for pk, lead, rule, key in giving}
     if not left:
         return
-    leads = ConversionEvent.objects.filter(pk__in=left.values(), lead__isnull=False).values("lead")
-    once = Q(rule__frequency=Frequency.ONCE, rule__in={rule for rule, _ in left})
-    skipped = ConversionEvent.objects.filter(_may_move_up(), once, **SKIPPED, lead__in=leads)
+    once = Q(rule__frequency=Frequency.ONCE, rule__in={rule for rule, *_ in left})
+    skipped = ConversionEvent.objects.filter(_may_move_up(), once, **SKIPPED, lead__in={lead for *_, lead in left})
     rows = skipped.annotate(needed_key=NEEDED_KEY).order_by("-happened_at", "-pk")
     # The oldest of each place comes last, and so it is the one that stays.
     first = {
-        (rule, key): (pk, company)
-        for rule, key, pk, company in rows.values_list("rule", "needed_key", "pk", "company")
-        if (rule, key) in left
+        (rule, key, lead): (pk, company)
+        for rule, key, lead, pk, company in rows.values_list("rule", "needed_key", "lead", "pk", "company")
+        if (rule, key, lead) in left
     }
     heirs = ConversionEvent.objects.filter(pk__in=[pk for pk, _ in first.values()], state=State.SKIPPED)
     locked = set(heirs.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))

@@ -18,9 +18,10 @@ from capi.models.functions import database_now
 from capi.selectors.dry_run import dry_run
 from capi.selectors.expected_conversions import of_leads
 from capi.selectors.explanations.explain import explain
-from crm.models import CrmEvent, CrmEventKind, Lead, LeadStatus
+from crm.models import CrmEvent, CrmEventKind, Deal, Lead, LeadStatus, Stage
 from crm.models.recorder import acting_as
 from crm.services.editing import change_status
+from crm.services.erasure import erase_lead
 from crm.services.undo import undo
 from tests.capi.conftest import received, send_all, states, wait_is_over
 from tests.conftest import make_deal, make_lead
@@ -54,6 +55,14 @@ def qualify_all(company) -> uuid.UUID:
     with acting_as(None, action=action):
         status = LeadStatus.objects.get(company=company, meaning="qualified")
         change_status(leads=Lead.objects.filter(company=company), status=status)
+    return action
+
+
+def win(company) -> uuid.UUID:
+    action = uuid.uuid4()
+    with acting_as(None, action=action):
+        stage = Stage.objects.filter(company=company, meaning="won").first()
+        Deal.objects.filter(company=company).update(stage=stage)
     return action
 
 
@@ -221,6 +230,24 @@ def test_many_that_are_made_again_take_over_each_its_own(company, rule, sandbox)
     assert len(event_ids(sandbox)) == 3
     taken = ConversionEvent.objects.filter(state="accepted").values_list("lead", "once_key")
     assert sorted(taken) == [(lead.pk, lead.pk) for lead in leads]
+
+
+def test_an_event_id_of_someone_who_was_erased_is_left_to_nobody_else(company, connected, make_rule, sandbox) -> None:
+    make_rule("deal_won", frequency="once")
+    ada, bob = make_lead(company), make_lead(company, email="bob@example.com")
+    deals = [make_deal(ada), make_deal(bob)]
+    action = win(company)
+    sandbox.faults.add(NO_ANSWER)
+    send_all(company)
+    undo(company=company, action=action)
+    erase_lead(lead=ada)
+
+    Deal.objects.filter(pk=deals[0].pk).update(lead=bob)
+    win(company)
+    send_all_in_the_end(company)
+
+    won_by_bob = ConversionEvent.objects.filter(lead=bob, crm_event__taken_back_at=None).order_by("pk")
+    assert list(won_by_bob.values_list("deal", "state")) == [(deals[0].pk, "skipped"), (deals[1].pk, "accepted")]
 
 
 # --- what LinkedIn has or may have keeps its place ---
