@@ -162,17 +162,17 @@ def free_given_up(events: QuerySet[ConversionEvent]) -> None:
     events.filter(state=State.EXHAUSTED, may_have_arrived=False).update(once_key=None)
 
 
-def assign(rule: ConversionRule) -> None:
+def assign(rule: ConversionRule, on_the_wire: Q) -> None:
     """Give out the places of a rule that has just begun to count once, and skip open events that get none.
 
-    What LinkedIn has comes first, then what it may have, then the oldest. Call it after `recall_unsent`.
+    What LinkedIn has comes first, then what it may have or is about to get, then the oldest. Call it after
+    `recall_unsent`, which knows what is `on_the_wire` (`recall.is_in`).
     """
     is_about_it = Q(deal__isnull=not rule.is_about_deal, lead__isnull=False, is_test=False)
     events = ConversionEvent.objects.for_company(rule.company_id).filter(rule=rule)
     candidates = events.filter(is_about_it, REPORTED)
-    rank = Case(
-        When(state=State.ACCEPTED, then=0), When(state__in=OPEN_STATES, may_have_arrived=False, then=2), default=1
-    )
+    is_unsent = Q(state__in=OPEN_STATES, may_have_arrived=False) & ~on_the_wire
+    rank = Case(When(state=State.ACCEPTED, then=0), When(is_unsent, then=2), default=1)
     number = Window(RowNumber(), partition_by=NEEDED_KEY, order_by=[rank, "happened_at", "pk"])
     first = list(candidates.annotate(number=number).filter(number=1).values_list("pk", flat=True))
     others = events.exclude(pk__one_of=first)

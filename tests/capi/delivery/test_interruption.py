@@ -137,6 +137,26 @@ def test_only_the_events_of_the_request_count_as_doubtful(
     assert states(company) == ["accepted"] * 4
 
 
+@ARRIVES
+def test_it_comes_first_if_the_rule_begins_to_count_once(
+    company, lead, rule, sandbox, settings, kill_in_mid_request, arrives
+) -> None:
+    settings.BATCH_SIZE = 1
+    rule.frequency = "every_time"
+    services.save_rule(rule=rule)
+    pick(lead, "qualified")
+    qualify_again(lead)
+    older, younger = ConversionEvent.objects.order_by("pk")
+    ConversionEvent.objects.filter(pk=older.pk).update(next_attempt_at=Now() + timedelta(minutes=1))
+    kill_in_mid_request(arrives)
+
+    rule.frequency = "once"
+    services.save_rule(rule=rule)
+    resume(company)
+
+    assert (states(company), ids(sandbox)) == (["skipped", "accepted"], [younger.event_id])
+
+
 # --- other ends ---
 
 
