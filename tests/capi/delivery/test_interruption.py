@@ -157,6 +157,19 @@ def test_it_comes_first_if_the_rule_begins_to_count_once(
     assert (states(company), ids(sandbox)) == (["skipped", "accepted"], [younger.event_id])
 
 
+def test_a_note_that_nobody_can_read_stops_neither_the_lane_nor_a_change(
+    company, lead, sandbox, kill_in_mid_request
+) -> None:
+    pick(lead, "qualified")
+    kill_in_mid_request(True)
+    Connection.objects.update(request_events=b"of a later version")
+
+    undo(company=company, action=pick(make_lead(company, email="bob@example.com"), "qualified"))
+    resume(company)
+
+    assert states(company) == ["accepted", "cancelled"]
+
+
 # --- other ends ---
 
 
