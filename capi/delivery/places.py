@@ -52,6 +52,8 @@ REPORTED: Final = Q(state__in=STATES_THAT_HOLD_ONCE) | Q(may_have_arrived=True)
 GIVES_ID: Final = Q(may_have_arrived=True, once_key__isnull=False, crm_event__taken_back_at__isnull=False) & ~Q(
     state__in=[*OPEN_STATES, State.ACCEPTED]
 )
+# Taken back while they were in a request: the answer to it decides.
+ENDING: Final = Q(state=State.PENDING, reason=Reason.TAKEN_BACK)
 SKIPPED: Final = {"state": State.SKIPPED, "reason": Reason.ALREADY_COUNTED, "next_attempt_at": None, "once_key": None}
 QUEUED: Final = {"state": State.PENDING, "reason": Reason.NONE, "settled_at": None}
 
@@ -64,9 +66,7 @@ def once_key_expression() -> Case:
 
 def is_already_counted() -> Q:
     """True if another event has the `once_key` that this one needs."""
-    key = Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
-    others = ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key).exclude(pk=OuterRef("pk"))
-    return Q(Exists(others), rule__frequency=Frequency.ONCE)
+    return Q(Exists(_holders().exclude(pk=OuterRef("pk"))), rule__frequency=Frequency.ONCE)
 
 
 def is_counted_by_merge() -> Q:
@@ -85,6 +85,12 @@ def is_counted_otherwise() -> Q:
         is_test=False,
     )
     return Q(Exists(same.exclude(pk=OuterRef("pk"))), rule__frequency=Frequency.PER_PERSON)
+
+
+def _holders() -> QuerySet[ConversionEvent]:
+    """The event that has the place which another one needs."""
+    key = Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
+    return ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key)
 
 
 def _others_of_lead() -> QuerySet[ConversionEvent]:
@@ -107,13 +113,20 @@ def claim(pks: IdList) -> None:
     _until_nobody_interferes(lambda: _claim(pks))
 
 
-def take_over(crm_event_ids: Sequence[int]) -> None:
-    """Give the events of these CRM events that were skipped as they were planned the places and ids that are left."""
-    skipped = ConversionEvent.objects.filter(crm_event__in=crm_event_ids, **SKIPPED, rule__frequency=Frequency.ONCE)
-    places = list(skipped.values_list("rule", NEEDED_KEY).distinct())
-    if places:
-        rules, keys = ({place[at] for place in places} for at in (0, 1))
-        _until_nobody_interferes(lambda: _hand_over(ConversionEvent.objects.filter(rule__in=rules, once_key__in=keys)))
+def take_over(crm_event_ids: Sequence[int]) -> list[int]:
+    """Give the events of these CRM events that were skipped as they were planned the places and ids that are left.
+
+    Returns the keys of those whose place may be left at this moment, for a second look (`planning`).
+    """
+    once = ConversionEvent.objects.filter(rule__frequency=Frequency.ONCE)
+    skipped = list(once.filter(crm_event__in=crm_event_ids, **SKIPPED).values_list("pk", "rule", NEEDED_KEY))
+    rules, keys = ({row[at] for row in skipped} for at in (1, 2))
+    holders = ConversionEvent.objects.filter(rule__in=rules, once_key__in=keys)
+    left = list(holders.filter(GIVES_ID | ENDING).values_list("rule", "once_key", "state"))
+    if any(state != State.PENDING for *_, state in left):
+        _until_nobody_interferes(lambda: _hand_over(holders))
+    ending = {(rule, key) for rule, key, state in left if state == State.PENDING}
+    return [pk for pk, rule, key in skipped if (rule, key) in ending]
 
 
 def pass_on(pks: IdList) -> None:
@@ -262,12 +275,8 @@ def _hand_over(holders: QuerySet[ConversionEvent]) -> None:
     heirs = ConversionEvent.objects.filter(pk__in=[pk for pk, _ in first.values()], state=State.SKIPPED)
     locked = set(heirs.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
     heirs = ConversionEvent.objects.filter(pk__in=locked)
-    holder = ConversionEvent.objects.filter(
-        rule=OuterRef("rule"), once_key=Coalesce(OuterRef("deal"), OuterRef("lead"))
-    )
-    heirs.update(
-        **QUEUED, next_attempt_at=due_again(), event_id=Subquery(holder.values("event_id")[:1]), may_have_arrived=True
-    )
+    given = Subquery(_holders().values("event_id")[:1])
+    heirs.update(**QUEUED, next_attempt_at=due_again(), event_id=given, may_have_arrived=True)
     left_behind = [left[place] for place, (pk, _) in first.items() if pk in locked]
     ConversionEvent.objects.filter(pk__in=left_behind).update(once_key=None)
     heirs.update(once_key=NEEDED_KEY)

@@ -4,9 +4,10 @@ A rule with the frequency `once` counts each lead or deal once: see `places`.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.db.models.lookups import IsNull
@@ -50,9 +51,22 @@ def _run(
     run = _plan_at_once if connections[using].vendor == "postgresql" else _plan_in_steps
     with connections[using].cursor() as cursor:
         rows = run(cursor, statements, parameters)
-    if any(wait is None for _, wait in rows):
-        places.take_over(crm_event_ids)
+    if any(wait is None for _, wait in rows) and (left := places.take_over(crm_event_ids)):
+        transaction.on_commit(partial(_look_again, left), using=using, robust=True)
     return {company: wait for company, wait in rows if wait is not None}
+
+
+@transaction.atomic
+def _look_again(pks: Sequence[int]) -> None:
+    """Whoever wrote the end of what these were skipped for, before they were committed, has not seen them.
+
+    Locks the connection, as everybody does who writes such an end.
+    """
+    skipped = ConversionEvent.objects.filter(pk__one_of=pks)
+    lanes = Connection.objects.filter(company__in=skipped.values("company")).order_by("pk")
+    list(lanes.select_for_update(no_key=True).values_list("pk"))
+    places.take_over(list(skipped.values_list("crm_event", flat=True)))
+    places.pass_on(IdList(pks))
 
 
 def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:
