@@ -17,8 +17,8 @@ def follow_up(lease: Lease, connection: Connection) -> None:
 
     Its events stay queued and are sent again under their ids. However they end, they keep their places.
     """
-    if connection.request_started_at is None:
-        return
+    if connection.request_started_at is None and connection.request_events is None:
+        return  # only one of them: a worker of the version before, which knows no note, has had the lane since
     pks = unpack_ids(connection.request_events)
     with transaction.atomic():
         lane.renew(lease)  # which also deletes the note
