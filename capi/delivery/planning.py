@@ -125,11 +125,12 @@ def end_taken_back(events: QuerySet[ConversionEvent]) -> int:
 
 
 def end_and_pass_on(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
-    """As `end`. The places that become free go to events that were skipped for these."""
+    """As `end`. The places that become free go to events that were skipped for these, in the same transaction."""
     pks = list(events.filter(state__in=OPEN_STATES).values_list("pk", flat=True))
     for part in chunks(pks):
-        end(ConversionEvent.objects.filter(pk__one_of=part), state, reason)
-        places.pass_on(IdList(part))
+        with transaction.atomic(savepoint=False):
+            end(ConversionEvent.objects.filter(pk__one_of=part), state, reason)
+            places.pass_on(IdList(part))
     return len(pks)
 
 

@@ -331,6 +331,22 @@ def test_the_first_expires_and_the_younger_one_takes_its_place(company, lead, sa
     assert states(company) == ["expired", "accepted"]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_it_does_so_although_the_sweep_was_killed_on_the_way(company, lead, sandbox, monkeypatch) -> None:
+    Connection.objects.update(is_paused=True)
+    pick(lead, "qualified")
+    qualify_again(lead)
+    ConversionEvent.objects.filter(state="pending").update(happened_at=Now() - timedelta(days=91))
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr("capi.delivery.places.pass_on", Mock(side_effect=RuntimeError))
+        sweep.tidy()
+
+    sweep.tidy()
+    send_all_in_the_end(company)
+
+    assert states(company) == ["expired", "accepted"]
+
+
 @pytest.mark.parametrize("leads", [1, 2])
 def test_the_first_is_rejected_and_the_next_takes_its_place(company, lead, sandbox, leads) -> None:
     if leads == 2:
