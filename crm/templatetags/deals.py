@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 from django import template
 from django.template import RequestContext
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from crm.models import Deal, Stage, Tag, User
 from crm.templatetags.formatting import age, as_options, full_day, initials, money, short_day, without_bidi
-from crm.templatetags.row_templates import UrlOfRow, as_format, fill, joined, stand_in_key, stand_in_text
+from crm.templatetags.row_templates import UrlOfRow, as_format, joined, stand_in_key, stand_in_text
 
 if TYPE_CHECKING:
     from crm.selectors.boards import BoardCard, BoardColumn
@@ -71,11 +72,11 @@ def cards(context: RequestContext, column: "BoardColumn", stages: Sequence[Stage
             "amount": money(deal.amount, deal.currency),
             "close": _close(card),
             "task": _task(card.next_task) if column.stage.is_open else "",
-            "move": fill(moves, pk=deal.pk, title=without_bidi(deal.title)) if moves else "",
+            "move": format_html(moves, pk=deal.pk, title=without_bidi(deal.title)) if moves else "",
             "owner": owners[deal.owner_id],
         }
 
-    return joined(fill(CARD, **values(card)) for card in column.cards)
+    return joined(format_html(CARD, **values(card)) for card in column.cards)
 
 
 def _moves(context: RequestContext, stage: Stage, stages: Sequence[Stage]) -> str:
@@ -87,22 +88,22 @@ def _moves(context: RequestContext, stage: Stage, stages: Sequence[Stage]) -> st
 
 
 def _tags(tags: Sequence[Tag]) -> SafeString | str:
-    return fill(TAGS, joined(fill(TAG, tag.tone, tag) for tag in tags)) if tags else ""
+    return format_html(TAGS, joined(format_html(TAG, tag.tone, tag) for tag in tags)) if tags else ""
 
 
 def _close(card: "BoardCard") -> SafeString | str:
     if card.close_date is None:
         return ""
     label = "Closed" if card.closed_on else "Expected close"
-    return fill(CLOSE, "late" if card.is_late else "", label, short_day(card.close_date))
+    return format_html(CLOSE, "late" if card.is_late else "", label, short_day(card.close_date))
 
 
 def _task(row: "TaskRow | None") -> SafeString:
     if row is None:
         return NO_TASK
     due = ", late" if row.is_late else ", today" if row.is_today else ""
-    return fill(TASK, task=str(row.task), tone=row.tone, due=due)
+    return format_html(TASK, task=str(row.task), tone=row.tone, due=due)
 
 
 def _owner(owner: User | None) -> SafeString | str:
-    return fill(OWNER, owner, initials(owner)) if owner else ""
+    return format_html(OWNER, owner, initials(owner)) if owner else ""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from django import template
 from django.template import RequestContext
 from django.utils import dateformat
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from heroicons.templatetags.heroicons import heroicon_mini
 
 from crm.models import Deal, Lead, Task, TaskKind
 from crm.templatetags.formatting import clock, short_day, when
-from crm.templatetags.row_templates import RowTemplate, UrlOfRow, fill, joined
+from crm.templatetags.row_templates import RowTemplate, UrlOfRow, joined
 
 if TYPE_CHECKING:
     from crm.selectors.tasks import TaskRow
@@ -61,16 +62,18 @@ def _about(task: Task, urls: dict[Any, UrlOfRow]) -> SafeString | str:
     person = task.person
     if person is None:
         return ""
-    deal = fill(DEAL, task.deal) if task.deal else ""
+    deal = format_html(DEAL, task.deal) if task.deal else ""
     url = urls[Deal](task.deal.pk) if task.deal else urls[Lead](person.pk)
-    organisation = fill(ORGANISATION, person.organisation) if person.organisation else ""
-    return fill(ABOUT, url, deal, person, organisation)
+    organisation = format_html(ORGANISATION, person.organisation) if person.organisation else ""
+    return format_html(ABOUT, url, deal, person, organisation)
 
 
 def _owner(task: Task, subject: Lead | Deal, urls: dict[Any, UrlOfRow]) -> SafeString:
     """Whose it is, and on the page of a lead the deal that it is about."""
     deal = task.deal if task.deal and task.deal != subject else None
-    return fill(OWNER, fill(OTHER_DEAL, urls[Deal](deal.pk), deal) if deal else "", task.owner or "No owner")
+    return format_html(
+        OWNER, format_html(OTHER_DEAL, urls[Deal](deal.pk), deal) if deal else "", task.owner or "No owner"
+    )
 
 
 def _due(row: "TaskRow") -> SafeString | str:
@@ -83,12 +86,12 @@ def _due(row: "TaskRow") -> SafeString | str:
     if row.is_late:
         return _late(task.due_on, row.days_late)
     parts = [_day_of_week(task.due_on), short_day(task.due_on), *([clock(task.due_time)] if task.due_time else [])]
-    return fill(", ".join(["{}"] * len(parts)), *parts)
+    return format_html(", ".join(["{}"] * len(parts)), *parts)
 
 
 @lru_cache(maxsize=1_000)  # a list has few days
 def _late(due_on: date, days: int) -> SafeString:
-    return fill(LATE, _day_of_week(due_on), days, "" if days == 1 else "s")
+    return format_html(LATE, _day_of_week(due_on), days, "" if days == 1 else "s")
 
 
 @lru_cache(maxsize=1_000)
@@ -100,4 +103,4 @@ def _day_of_week(day: date) -> str:
 def _icon(kind: str) -> SafeString | str:
     if kind not in ICONS:
         return ""
-    return fill(ICON, heroicon_mini(ICONS[TaskKind(kind)], size=16), TaskKind(kind).label)
+    return format_html(ICON, heroicon_mini(ICONS[TaskKind(kind)], size=16), TaskKind(kind).label)

@@ -6,13 +6,10 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from crm.models import Lead, Stage
 from crm.models.recorder import acting_as
 from crm.services.tasks import finish_task
-from crm.templatetags.row_templates import fill
 from tests.conftest import make_deal, make_lead, make_task
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -31,13 +28,6 @@ def texts(page, element, css):
     """What the elements with this class say."""
     found = re.findall(rf'<{element} class="{css}[^"]*">(.*?)</{element}>', page.content.decode(), re.DOTALL)
     return [" ".join(re.sub("<[^>]+>", " ", each).split()).replace(" ,", ",") for each in found]
-
-
-def test_what_is_filled_in_is_escaped_as_by_format_html():
-    values = {"typed": TYPED, "safe": SafeString("<br>"), "number": 12, "nothing": None}
-
-    assert fill("{typed}{safe}{number}{nothing}", **values) == format_html("{typed}{safe}{number}{nothing}", **values)
-    assert fill("{} {}", TYPED, SafeString("<br>")) == f"{ESCAPED} <br>"
 
 
 def test_rows_show_what_was_typed(client_as, sales, admin, company, today):
