@@ -73,7 +73,7 @@ def pages(*, leads: int) -> Iterator[Figure]:
     admins = (_member(f"CRM pages {number}", Role.ADMIN) for number in (1, 2))
     yield _next_to_small("dashboard", *admins, lambda member: "/dashboard/", f"{leads:,} leads and {FEW:,}")
     for text in SEARCHES:
-        url = f"/leads/?search={remember_search(large, text)}"
+        url = _search_of_leads(large, text)
         (ours,) = _times_in_turn([(large, lambda member, url=url: url)])
         (plain,) = _plain_times(large, url)
         yield _figure(
@@ -114,7 +114,13 @@ def _pages() -> dict[str, UrlOf]:
         urls[f"filter_{query.replace('=', '_').translate(NO_BRACES)}"] = lambda member, query=query: (  # type: ignore[misc]
             "/leads/?" + query.format(status=_status(member), owner=member.user_id)
         )
+    for text in SEARCHES:
+        urls[f"leads_search_{text.replace(' ', '_')}"] = lambda member, text=text: _search_of_leads(member, text)  # type: ignore[misc]
     return urls
+
+
+def _search_of_leads(member: Membership, text: str) -> str:
+    return f"/leads/?search={remember_search(member, text)}"
 
 
 def _deals() -> dict[str, UrlOf]:
