@@ -52,8 +52,6 @@ REPORTED: Final = Q(state__in=STATES_THAT_HOLD_ONCE) | Q(may_have_arrived=True)
 GIVES_ID: Final = Q(may_have_arrived=True, once_key__isnull=False, crm_event__taken_back_at__isnull=False) & ~Q(
     state__in=[*OPEN_STATES, State.ACCEPTED]
 )
-# Taken back while they were in a request: the answer to it decides.
-ENDING: Final = Q(state=State.PENDING, reason=Reason.TAKEN_BACK)
 SKIPPED: Final = {"state": State.SKIPPED, "reason": Reason.ALREADY_COUNTED, "next_attempt_at": None, "once_key": None}
 QUEUED: Final = {"state": State.PENDING, "reason": Reason.NONE, "settled_at": None}
 
@@ -116,17 +114,16 @@ def claim(pks: IdList) -> None:
 def take_over(crm_event_ids: Sequence[int]) -> list[int]:
     """Give the events of these CRM events that were skipped as they were planned the places and ids that are left.
 
-    Returns the keys of those whose place may be left at this moment, for a second look (`planning`).
+    Returns the keys of those whose place is left, or may be at this moment, for a second look (`planning`).
     """
     once = ConversionEvent.objects.filter(rule__frequency=Frequency.ONCE)
     skipped = list(once.filter(crm_event__in=crm_event_ids, **SKIPPED).values_list("pk", "rule", NEEDED_KEY))
     rules, keys = ({row[at] for row in skipped} for at in (1, 2))
     holders = ConversionEvent.objects.filter(rule__in=rules, once_key__in=keys)
-    left = list(holders.filter(GIVES_ID | ENDING).values_list("rule", "once_key", "state"))
-    if any(state != State.PENDING for *_, state in left):
+    kept = set(holders.exclude(state__in=OPEN_STATES).values_list("rule", "once_key"))
+    if holders.filter(GIVES_ID).exists():
         _until_nobody_interferes(lambda: _hand_over(holders))
-    ending = {(rule, key) for rule, key, state in left if state == State.PENDING}
-    return [pk for pk, rule, key in skipped if (rule, key) in ending]
+    return [pk for pk, *place in skipped if tuple(place) not in kept]
 
 
 def pass_on(pks: IdList) -> None:

@@ -58,15 +58,19 @@ def _run(
 
 @transaction.atomic
 def _look_again(pks: Sequence[int]) -> None:
-    """Whoever wrote the end of what these were skipped for, before they were committed, has not seen them.
+    """Let these skipped events take a place that has become free between their planning and their commit.
 
-    Locks the connection, as everybody does who writes such an end.
+    The transaction that ended the other event could not see them. Locks the connection, as every writer of a request's
+    result does.
     """
     skipped = ConversionEvent.objects.filter(pk__one_of=pks)
     lanes = Connection.objects.filter(company__in=skipped.values("company")).order_by("pk")
     list(lanes.select_for_update(no_key=True).values_list("pk"))
-    places.take_over(list(skipped.values_list("crm_event", flat=True)))
-    places.pass_on(IdList(pks))
+    same = ConversionEvent.objects.filter(rule=OuterRef("rule"), lead=OuterRef("lead"))
+    cancelled = same.filter(reason=Reason.CANCELLED_BY_HAND, settled_at__gte=OuterRef("created_at"))
+    left = dict(skipped.filter(~Exists(cancelled)).values_list("pk", "crm_event"))
+    places.take_over(list(left.values()))
+    places.pass_on(IdList(left))
 
 
 def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:
