@@ -33,14 +33,18 @@ class Watchdog:
     """Checks once a second that every watched thread has sent a beat within the setting STANDSTILL_SECONDS.
 
     As long as all have, it touches the file `alive`, if there is one. If one has not, the process logs that and exits:
-    first by SIGTERM, if it has `grace_seconds` for that, then by force together with its `children`.
+    first by SIGTERM, if it has `termination_seconds` for that, then by force together with its `children`.
     """
 
     def __init__(
-        self, *, alive: Path | None = None, grace_seconds: float = 0.0, children: Callable[[], Iterable[int]] = tuple
+        self,
+        *,
+        alive: Path | None = None,
+        termination_seconds: float = 0.0,
+        children: Callable[[], Iterable[int]] = tuple,
     ) -> None:
         self.is_triggered = False  # True once a thread is stuck
-        self._alive, self._grace_seconds, self._children = alive, grace_seconds, children
+        self._alive, self._termination_seconds, self._children = alive, termination_seconds, children
         self._checked_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -64,9 +68,9 @@ class Watchdog:
         while not self.is_triggered:
             time.sleep(EVERY_SECONDS)
             self.check()
-        if self._grace_seconds:
+        if self._termination_seconds:
             os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(self._grace_seconds)
+            time.sleep(self._termination_seconds)
         try:
             for pid in self._children():
                 with contextlib.suppress(ProcessLookupError):

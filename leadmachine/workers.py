@@ -11,7 +11,7 @@ from typing import Any
 from celery import bootsteps, signals
 
 
-class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
+class Timers(bootsteps.StartStopStep):  # type: ignore[misc]
     """Starts the timers of each worker, so that no event waits for a message that was lost.
 
     They start after the pool but before the connection to the broker, which takes for ever if the broker is down.
@@ -38,7 +38,7 @@ class Sweep(bootsteps.StartStopStep):  # type: ignore[misc]
             timer.start()
         self._watchdog = Watchdog(
             alive=alive_file(),
-            grace_seconds=shutdown.seconds(),
+            termination_seconds=shutdown.seconds(),
             children=lambda: worker.pool.info.get("processes", ()),
         )
         self._watchdog.start()

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from leadmachine import housekeeping, timers
+
 ROOT: Path = settings.BASE_DIR
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -166,3 +168,15 @@ def test_every_decision_is_in_the_list_of_decisions() -> None:
     listed = re.findall(r"^\| \[.+\]\((.+\.md)\)", (folder / "README.md").read_text(), re.MULTILINE)
 
     assert sorted([*listed, "README.md"]) == sorted(path.name for path in folder.glob("*.md"))
+
+
+def test_the_architecture_names_each_timer_of_a_worker() -> None:
+    both = (timers, housekeeping)
+    there = {name for module in both for name, value in vars(module).items() if is_timer(value)}
+
+    assert len(there) > 5
+    assert there <= set(NAME.findall(prose("docs/architecture.md")))
+
+
+def is_timer(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, timers.Repeating) and value is not timers.Repeating

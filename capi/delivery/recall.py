@@ -34,7 +34,7 @@ from capi.models.lookups import IdList, unpack_ids
 
 FIRST_CHECK_SECONDS = 0.02
 LONGEST_CHECK_SECONDS = 0.25
-GRACE_SECONDS = 2.0  # between paying for a request and the start of its clock
+START_SECONDS = 2.0  # between paying for a request and the start of its clock
 
 
 def spend_unless_recalled(
@@ -130,5 +130,5 @@ def _is_in_flight(request: RequestInFlight) -> bool:
     if connection is None:
         return False
     is_the_same = (connection.lease_id, connection.request_started_at) == (request.lease_id, request.request_started_at)
-    longest = timedelta(seconds=settings.SEND_TIMEOUT_SECONDS + GRACE_SECONDS)
+    longest = timedelta(seconds=settings.SEND_TIMEOUT_SECONDS + START_SECONDS)
     return is_the_same and connection.now < request.request_started_at + longest

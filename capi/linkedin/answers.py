@@ -7,7 +7,8 @@
     400, 409, 422         the data of some element, or the rule (409 is documented nowhere and treated the same)
     400 VERSION_MISSING   as 426
     401                   the token: pause the connection
-    403, 404              the rule id is unknown, or out of the token's reach: pause the rule
+    403, 404              the rule id is unknown, or out of the token's reach: pause the rule. Of some elements of a
+                          batch only, it is about them: they are sent again
     413                   send half of the bytes; a body under 256 KB can't be too large: a gateway's trouble
     426                   our API version has been retired: pause every connection
     429                   too many requests

@@ -147,7 +147,7 @@ def delete(request: MemberRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @member(Action.TEST_RULES)
-def test(request: MemberRequest, pk: int) -> HttpResponse:
+def send_test(request: MemberRequest, pk: int) -> HttpResponse:
     """Send a test event. The returned fragment polls until the test has ended."""
     rule = _own_rule(request, pk)
     try:

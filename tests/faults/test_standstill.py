@@ -17,14 +17,14 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 STANDSTILL_SECONDS = 3 * SMALL["SWEEP_SECONDS"]
 SHORT = {"LEADMACHINE_STANDSTILL_SECONDS": str(STANDSTILL_SECONDS)}
-GRACE_SECONDS = SMALL["SEND_TIMEOUT_SECONDS"] + 10  # capi.delivery.shutdown.seconds()
+SHUTDOWN_SECONDS = SMALL["SEND_TIMEOUT_SECONDS"] + 10  # capi.delivery.shutdown.seconds()
 STANDS_STILL = r"CRITICAL leadmachine\.watchdog"
 
 
 def wait_for_the_end_of(world, name: str) -> tuple[int, list[psutil.Process]]:
     """How the worker ended by itself, and those of its children that outlived it."""
     children = world.children(name)
-    code = world.running[name].wait(STANDSTILL_SECONDS + GRACE_SECONDS + 10)
+    code = world.running[name].wait(STANDSTILL_SECONDS + SHUTDOWN_SECONDS + 10)
     del world.running[name]  # not before: what doesn't end by itself is ended with the world
     _, left = psutil.wait_procs(children, timeout=1)  # SIGKILL takes a moment
     return code, [child for child in left if child.status() != psutil.STATUS_ZOMBIE]
@@ -109,7 +109,7 @@ def test_a_web_process_whose_embedded_worker_stands_still_ends_and_gunicorn_star
 
     wait_for(
         lambda: not before.is_running() and world.children("web"),
-        seconds=STANDSTILL_SECONDS + GRACE_SECONDS + 10, told="gunicorn has started another process",
+        seconds=STANDSTILL_SECONDS + SHUTDOWN_SECONDS + 10, told="gunicorn has started another process",
     )  # fmt: skip
     world.wait_for_web()
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 10)

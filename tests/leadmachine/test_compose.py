@@ -113,7 +113,7 @@ def test_docker_waits_longer_than_a_process_takes_to_end_in_good_order(name) -> 
     grace = re.fullmatch(r"(\d+)s", SERVICES[name]["stop_grace_period"])
 
     assert grace
-    assert int(grace[1]) > gunicorn.graceful_timeout > product.SEND_TIMEOUT_SECONDS + recall.GRACE_SECONDS
+    assert int(grace[1]) > gunicorn.graceful_timeout > product.SEND_TIMEOUT_SECONDS + recall.START_SECONDS
     assert int(grace[1]) > shutdown.seconds() > product.SEND_TIMEOUT_SECONDS
 
 

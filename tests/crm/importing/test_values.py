@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from crm.importing.custom_columns import CellProblem, CellReader
-from crm.importing.values import TextReader
+from crm.importing.values import TextReader, person_key
 from crm.models import CustomField, FieldSubject, FieldType
 from crm.models.lead_import import ReadableJSONEncoder
 
@@ -73,3 +73,35 @@ def test_a_refused_cell_keeps_no_row_in_memory() -> None:
 )
 def test_cells_are_encoded_as_json_encodes_them(value: object) -> None:
     assert ReadableJSONEncoder().encode(value) == json.dumps(value, ensure_ascii=False)
+
+
+ADA = {"first_name": "Ada", "last_name": "Lovelace"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({**ADA, "email": "Ada@Example.com"}, {"first_name": "A.", "email": "ada@example.com"}),
+        ({**ADA, "phone": "+44 20 7946-0018"}, {"first_name": "ADA", "last_name": "lovelace", "phone": "442079460018"}),
+        ({**ADA, "organisation": "Analytical Engines"}, {**ADA, "organisation": "analytical engines"}),
+        ({**ADA, "phone": "1", "organisation": "Engines"}, {**ADA, "phone": "1", "organisation": "Looms"}),
+        (ADA, ADA),
+    ],
+)
+def test_two_rows_are_one_person(one: dict[str, str], other: dict[str, str]) -> None:
+    assert person_key(one) == person_key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({**ADA, "email": "ada@example.com"}, {**ADA, "email": "ada@example.org"}),
+        ({**ADA, "email": "ada@example.com"}, ADA),
+        ({**ADA, "phone": "1"}, {**ADA, "phone": "2"}),
+        ({**ADA, "phone": "1"}, {"first_name": "Bob", "phone": "1"}),
+        ({**ADA, "organisation": "Engines"}, {**ADA, "organisation": "Looms"}),
+        ({**ADA, "organisation": "Engines"}, ADA),
+    ],
+)
+def test_two_rows_are_two_people(one: dict[str, str], other: dict[str, str]) -> None:
+    assert person_key(one) != person_key(other)
