@@ -42,7 +42,7 @@ def plan_conversions(events: Sequence[CrmEvent], **kwargs: Any) -> None:
 def take_back_conversions(
     company_ids: Collection[int], crm_event_ids: Sequence[int], **kwargs: Any
 ) -> AlreadyTold | None:
-    """Cancel the conversion events of these CRM events that have not gone out, and name those that have."""
+    """Cancel the unsent conversion events of these CRM events. Returns what LinkedIn was already told, if anything."""
     told = cancellation.take_back(company_ids=company_ids, crm_event_ids=crm_event_ids)
     counts = Counter((event.rule.get_crm_event_display(), event.state) for event in told.select_related("rule"))
     sentences = [already_told(name, State(state), count) for (name, state), count in sorted(counts.items())]
@@ -51,7 +51,7 @@ def take_back_conversions(
 
 @receiver(crm_event_values_changing)
 def recall_values(company_ids: Collection[int], **kwargs: Any) -> None:
-    """Have every request that begins from now on wait for the new values."""
+    """Make every request that begins from now on wait for the new values."""
     recall_unsent(company_ids)
 
 
@@ -65,7 +65,7 @@ def follow_contact(lead_ids: Sequence[int], **kwargs: Any) -> None:
 @receiver(post_delete, sender=Lead)
 @receiver(post_delete, sender=Deal)
 def recall_deleted(instance: Lead | Deal, using: str, **kwargs: Any) -> None:
-    """Have no request that begins later contain a lead or deal that is deleted."""
+    """Keep the deleted lead or deal out of every request that begins later."""
     recall_on_commit([instance.company_id], using=using)
 
 
@@ -77,7 +77,7 @@ def forget_leads(company_id: int, lead_ids: Sequence[int], **kwargs: Any) -> Non
 
 @receiver(leads_merged)
 def merge_leads(merge: LeadMerge, without_address: Collection[int], **kwargs: Any) -> list[merges.Ended]:
-    """Let the events of the lead that goes follow. Returns those that are not sent because of it."""
+    """Move the events of the lead that goes to the lead that is kept. Returns those that the merge ended."""
     return merges.follow_merge(
         company_id=merge.company_id, kept=merge.kept_id, gone=merge.gone_id, without_address=without_address
     )
@@ -85,7 +85,7 @@ def merge_leads(merge: LeadMerge, without_address: Collection[int], **kwargs: An
 
 @receiver(merge_undone)
 def separate_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_changed: bool, **kwargs: Any) -> None:
-    """Let the events go back to their former lead."""
+    """Move the events back to their former lead."""
     merges.follow_undo(
         company_id=merge.company_id,
         kept=merge.kept_id,
@@ -99,7 +99,7 @@ def separate_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_changed:
 
 @receiver(deal_lead_changed)
 def follow_deal_lead(deal: Deal, was: int, **kwargs: Any) -> str:
-    """Let the deal's events be about its new lead. Returns why they can't."""
+    """Move the deal's events to its new lead. Returns why that can't be done; "" if it was."""
     ids = {"company_id": deal.company_id, "deal_id": deal.pk}
     return "" if deal_people.follow_lead(**ids, was=was, now=deal.lead_id) else why_lead_stays(deal) or NOT_NOW
 

@@ -22,9 +22,10 @@ from crm.models.snapshots import chunks
 
 
 def forget_leads(*, company_id: int, lead_ids: Collection[int]) -> None:
-    """Cancel the open events of these leads, and blank what requests, and the sandbox's log of them, kept of them.
+    """Cancel these leads' open events, and erase what is kept of them: hashes, counted people, the sandbox's log.
 
-    Call it inside the transaction that erases them. The outermost `atomic` returns once no request contains them.
+    Call it inside the transaction that erases them. The outermost `atomic` returns once no request in flight contains
+    them.
     """
     wait_on_commit(recall_unsent([company_id]))
     events = ConversionEvent.objects.for_company(company_id).filter(lead__in=lead_ids)
@@ -33,12 +34,12 @@ def forget_leads(*, company_id: int, lead_ids: Collection[int]) -> None:
     end(events, State.CANCELLED, Reason.ERASED)
     forget_people(company_id=company_id, lead_ids=lead_ids)
     forget_hashes(set(events.values_list("pk", flat=True)))
-    # Without its lead an event gets no hash any more, not even from a request that is in flight.
+    # No hash is stored for an event without a lead, not even by a request that is in flight now.
     events.update(lead=None, message="")
 
 
 def close_company(*, company_id: int) -> None:
-    """Cancel the company's open events, and send nothing more. Returns when `forget_leads` does."""
+    """Cancel the company's open events, and stop sending. Waits for requests in flight, as `forget_leads` does."""
     wait_on_commit(recall_unsent([company_id]))
     Connection.objects.for_company(company_id).update(
         is_paused=True, paused_reason=Reason.COMPANY_CLOSED, paused_at=Now(), next_look_at=None
@@ -54,7 +55,7 @@ def reopen_company(*, company_id: int) -> None:
 
 
 def cancel_backfill(backfill: Backfill) -> int | None:
-    """Cancel a backfill and its open events. Returns how many events that was; None if the backfill had ended.
+    """Cancel a backfill and its open events. Returns the number of events, or None if the backfill had ended already.
 
     An event in a request that is in flight can't be recalled: LinkedIn's answer decides. Call it inside a transaction.
     """
@@ -68,15 +69,15 @@ def cancel_backfill(backfill: Backfill) -> int | None:
 def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> Events:
     """Cancel the open conversion events of these CRM events. Returns those that LinkedIn has or may have received.
 
-    Call it inside a transaction. An event that is in a request keeps its place and is marked: no later request contains
-    it, and without an acceptance it ends with that answer (`settle.write`) or, if none comes, when the lane is taken
-    over (`interruption`).
+    Call it inside a transaction. An event in a request in flight is marked and keeps its place: no later request
+    contains it. Unless LinkedIn accepts it, it ends when the answer is written (`settle.write`), or, if none comes,
+    when another worker takes over the lane (`interruption`).
     """
     in_one = is_in(recall_unsent(company_ids)) & Q(state=State.PENDING)
     events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)
     events.filter(in_one).update(reason=Reason.TAKEN_BACK)
     others = events.exclude(in_one)
-    # What leaves a place or an id now: also what had ended, but kept its place. What was skipped had none to leave.
+    # These give up a place or an event id now, even those that had ended but kept it. Skipped events had none.
     leaving = others.filter(Q(state__in=OPEN_STATES) | Q(once_key__isnull=False)).exclude(state=State.ACCEPTED)
     leaving_pks = list(leaving.values_list("pk", flat=True))
     free_given_up(events)
@@ -91,15 +92,15 @@ CANCELLABLE: Final = Q(state__in=OPEN_STATES, is_test=False)
 
 
 def cancellable(events: Events) -> Events:
-    """The events that may still be sent, without tests: those end by themselves."""
+    """The events that may still be sent, except test events, which end on their own."""
     return events.filter(CANCELLABLE)
 
 
 def cancel(*, company_id: int, pks: Sequence[int]) -> int:
-    """Cancel the open ones of the company's events. Returns how many there were.
+    """Cancel those of the company's events that are open. Returns how many there were.
 
-    Call it inside a transaction. Its commit returns once the request in flight has its answer: events that LinkedIn
-    accepted in it stay sent, and no later request contains any of them.
+    Call it inside a transaction, whose commit returns once the request in flight has its answer. Events that LinkedIn
+    accepted in that request stay sent, and no later request contains any of the events.
     """
     wait_on_commit(recall_unsent([company_id]))
     events = ConversionEvent.objects.for_company(company_id).filter(pk__one_of=pks)

@@ -1,8 +1,8 @@
-"""Conversion events of a deal that gets another lead: none is made, lost or doubled, and each is about one person.
+"""Moves a deal's conversion events when it gets another lead: none is made, lost or doubled, all are about one person.
 
-What may have been sent was about the former lead, so the deal has to keep them: LinkedIn would be told about two people
-for one deal, or, by a retry under the same id, about either. Until then all of it follows, whatever state it is in, and
-is checked again for the new lead.
+Once an event about the former lead may have been sent, the deal must keep that lead. Otherwise LinkedIn would be told
+about two people for one deal or, by a retry under the same id, about either of them. Until then all of the deal's
+events follow, whatever their state, and are checked again for the new lead.
 """
 
 from django.conf import settings
@@ -27,7 +27,7 @@ def told_about(deal_id: int, company_id: int) -> Events:
 
 
 def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
-    """Let the deal's events be about another lead. Returns False, and changes nothing, if one may have been sent.
+    """Move the deal's events to another lead. Returns False, and changes nothing, if one of them may have been sent.
 
     Call it inside the transaction of the change, which has locked both leads and the deal.
     """
@@ -37,16 +37,16 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
     moved = dict(_of_deal(deal_id, company_id).filter(lead=was).values_list("pk", "event_id"))
     if not moved:
         return True
-    # What LinkedIn rejected had the former lead's hash, and an erasure finds hashes only by the event's lead.
+    # Rejected events were sent with the former lead's hash, and an erasure finds hashes only by the event's lead.
     forget_hashes(set(moved))
     transaction.on_commit(lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(moved.values()), robust=True)
     _of_deal(deal_id, company_id).filter(lead=was).update(lead=now, message="")
     events = _of_deal(deal_id, company_id).filter(lead=now)
     planning.skip(events)
-    # As if it had been about this lead all along: it would have been skipped at their opt-out, and stayed so.
+    # As if each event had always been about this lead: at their opt-out it would have been skipped for good.
     planning.end(events.filter(_has_sharing_changed_since()), State.SKIPPED, Reason.OPTED_OUT)
-    # What was skipped for the former lead alone is checked again for this one: so a choice that is corrected loses
-    # nothing. Whether a person was counted is found out when it is sent.
+    # Events skipped only because of the former lead are checked again for this one, so that correcting a wrong choice
+    # loses nothing. Whether the person was counted is checked when they are sent.
     merges.reopen_unshared(events.exclude(_has_sharing_changed_since()))
     is_of_person = Q(rule__frequency=Frequency.PER_PERSON, state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
     places.reopen(events.filter(is_of_person))

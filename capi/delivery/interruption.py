@@ -1,7 +1,7 @@
-"""A request whose result nobody will ever know: its worker died in the middle of it, or could not write it.
+"""Follows up a request whose result will never be known: its worker died in the middle of it, or could not write it.
 
-Which events it contained is noted on the lane's row with the payment for it, and the note goes when the result is
-written. So whoever finds one at the beginning of a turn knows: LinkedIn may have these events, and no others.
+The UPDATE that pays for a request also notes its events on the lane's row, and writing the result deletes the note. So
+if a worker finds a note at the beginning of its turn, LinkedIn may have these events, and no others.
 """
 
 from django.db import transaction
@@ -18,7 +18,7 @@ def follow_up(lease: Lease, connection: Connection) -> None:
     Its events stay queued and are sent again under their ids. However they end, they keep their places.
     """
     if connection.request_started_at is None and connection.request_events is None:
-        return  # only one of them: a worker of the version before, which knows no note, has had the lane since
+        return  # if only one is null, a worker of the previous version, which knows no notes, has had the lane since
     pks = unpack_ids(connection.request_events)
     with transaction.atomic():
         lane.renew(lease)  # which also deletes the note

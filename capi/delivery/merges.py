@@ -1,8 +1,8 @@
-"""Conversion events of two leads that are merged, and of a merge that is undone: none is made, lost or doubled.
+"""Moves conversion events when two leads are merged or a merge is undone: none is made, lost or doubled.
 
-Events follow the CRM events that caused them, so that they are sent under the address of the lead that is kept, and not
-after its opt-out. They keep their ids, times, states and places. docs/decisions/merging-leads.md says what that means
-for each state.
+Events follow the CRM events that caused them: they are sent under the address of the lead that is kept, and not after
+its opt-out. They keep their ids, times, states and places. docs/decisions/merging-leads.md says what that means for
+each state.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -23,21 +23,21 @@ from capi.models.lookups import IdList
 ENDED_BY_MERGE: Final = (Reason.MERGED, Reason.OPTED_OUT)
 ENDED_FOR_HEIRS: Final = (*PASSING_ON, Reason.BACKFILL_CANCELLED)
 FREQUENCIES_THAT_SKIP: Final = (Frequency.ONCE, Frequency.PER_PERSON)
-Ended = tuple[int, int | None]  # an event, and the `once_key` that it had
-# Later than this much before: SQLite compares texts, and its times of the database's clock are shorter.
+Ended = tuple[int, int | None]  # an event's primary key, and its former `once_key`
+# Subtracted before a comparison: SQLite compares times as text, and those of its own clock have fewer digits.
 MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def follow_merge(*, company_id: int, kept: int, gone: int, without_address: Collection[int]) -> list[Ended]:
-    """Let the events of one lead be another's, whose CRM events they belong to now. Returns those that this ended.
+    """Move the events of the lead that goes to the lead that is kept. Returns the events that this ended.
 
-    `without_address` has those of the two leads that had none before the merge. Call it inside the transaction of the
+    `without_address`: which of the two leads had no address before the merge. Call it inside the transaction of the
     merge, which has locked both leads and their deals.
     """
     on_the_wire = is_in(recall_unsent([company_id]))
     moved = IdList(_of_lead(company_id, gone).values_list("pk", flat=True))
     for lead in without_address:
-        # It may have lost it since they were queued. So they wait now, as their next turn would have found.
+        # The lead may have lost its address since its events were queued. They wait now, as they would have anyway.
         planning.wait_for_address(_of_lead(company_id, lead).exclude(on_the_wire))
     _of_lead(company_id, gone).update(lead=kept)
     events = _of_lead(company_id, kept)
@@ -61,10 +61,11 @@ def follow_undo(
     since: datetime,
     sharing_changed: bool,
 ) -> None:
-    """Let the events of these CRM events be their former lead's again.
+    """Move the events of these CRM events back to their former lead.
 
-    Those that the merge ended are open again. What was skipped since, or not tried because of the other lead, moves up;
-    if somebody has opted the person out or in since (`sharing_changed`), not what was skipped for an opt-out.
+    Events that the merge ended are open again, and so are those skipped since because of the other lead. If someone
+    has opted the person out or in since (`sharing_changed`), those skipped for an opt-out stay skipped. Places that
+    were not passed on because of the other lead are passed on now.
     """
     on_the_wire = is_in(recall_unsent([company_id]))
     back = IdList(_of_lead(company_id, kept).filter(crm_event__in=crm_events).values_list("pk", flat=True))
@@ -99,11 +100,11 @@ def _ids(events: Events) -> IdList:
 
 
 def _end_repeats(events: Events, moved: IdList) -> None:
-    """End what waits for an address, about one of the two leads, if its rule has reported the other or is about to.
+    """End one lead's events that wait for an address, if their rule has reported the other lead or is about to.
 
-    Where both only wait, the events of the lead that is kept go on waiting, unless LinkedIn may have the other's alone:
-    a retry under its own id is counted once in any case. A rule that counts people finds out itself, by the address,
-    when it sends.
+    If the events of both only wait, those of the lead that is kept go on waiting, unless LinkedIn may have only the
+    other's: a retry under its own id is counted once in any case. A rule that counts people doesn't need this: it
+    compares addresses when it sends.
     """
     about_lead = events.filter(deal=None).exclude(rule__frequency=Frequency.PER_PERSON)
     of_gone, of_kept = about_lead.filter(pk__one_of=moved), about_lead.exclude(pk__one_of=moved)
@@ -114,33 +115,36 @@ def _end_repeats(events: Events, moved: IdList) -> None:
     )
     for waiting, others in yielding:
         rules = set(others.filter(places.REPORTED).values_list("rule", flat=True))
-        # By their keys: `end` takes no join.
+        # By primary key: `end` must not be given a join.
         repeats = _ids(waiting.filter(state=State.WAITING, rule__in=rules))
         planning.end(ConversionEvent.objects.filter(pk__one_of=repeats), State.SKIPPED, Reason.MERGED)
 
 
 def _give_each_its_place(events: Events) -> None:
-    """Give these events of two leads their places, if a rule that began to count once since gave the two only one."""
+    """Give each of the two leads its place, if a rule began to count once while they were merged and gave only one."""
     without = events.filter(places.REPORTED, rule__frequency=Frequency.ONCE, once_key=None)
     for rule in without.values_list("rule", flat=True).order_by("rule").distinct():
         places.claim(_ids(events.filter(rule=rule)))
 
 
 def _take_free_places(events: Events, *, was: int, now: int) -> None:
-    """Give the places of one lead that these events have to the other, where that one has none."""
+    """Turn the places that these events have for the lead `was` into places for `now`, where it has none yet."""
     taken = ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=now)
     events.filter(~Exists(taken), deal=None, once_key=was).update(once_key=now)
 
 
 def _leave_places(events: Events, *, of: int) -> None:
-    """Take this lead's places from events that are another one's, which has an event in its own place already."""
+    """Take this lead's places away from events of the other lead, whose own place another event has already."""
     repeats = events.filter(deal=None, once_key=of)
     planning.end(repeats.filter(may_have_arrived=False), State.SKIPPED, Reason.ALREADY_COUNTED)
     repeats.update(once_key=None)
 
 
 def reopen_unshared(events: Events) -> None:
-    """Queue those of these events again that were skipped for an opt-out which is not one of their lead."""
+    """Queue events again that were skipped for an opt-out, if their present lead has not opted out.
+
+    Duplicates among them stay skipped, as duplicates.
+    """
     unshared = events.filter(state=State.SKIPPED, reason=Reason.OPTED_OUT, lead__share_with_ad_platforms=True)
     places.reopen(unshared)
     repeats = unshared.filter(places.is_already_counted() | places.is_counted_by_merge())

@@ -1,14 +1,15 @@
 """Rules that count each person once: which of a person's events is sent.
 
-Who a person is, is known only when a request is made: until then an address may be corrected, and the change behind an
-event undone. So the decision is made then, in the transaction that pays for the request. The first event of a person is
-noted in `CountedPerson`, and only then sent. If LinkedIn has certainly not received it, `settle.write` deletes the note
-with the answer. So a person with a note was counted, or may have been: LinkedIn accepted the event, or its answer is
-unknown or on its way. Other events of the person are skipped, however that event ends. They wait only while it is about
-to be sent again for the same person, and so never for an event that waits itself.
+The person behind an event is certain only when a request is made: until then, the address may be corrected or the
+change undone. So the transaction that pays for the request decides. It adds a row for a person's first event to
+`CountedPerson`, and only then is the event sent. If LinkedIn has certainly not received it, `settle.write` deletes the
+row when it writes the answer. So a person with a row was counted, or may have been: LinkedIn accepted the event, or its
+answer is unknown or pending. The person's other events are skipped, however the first one ends. They wait only while
+the first is about to be sent again for the same person, and so never for an event that is itself waiting.
 
-A lane has one request at a time, and the transaction locks its row: two events of a person can't be noted at once. An
-event whose answer is unknown, and whose lead then gets another address, keeps the first place and needs a second.
+A lane has one request at a time, and the transaction locks the lane's row, so two events of a person can't get a row at
+once. If an event's answer is unknown and its lead then gets another address, the event keeps its first place and needs
+a second one.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -35,9 +36,9 @@ COUNTED: Final = NotSendable(State.SKIPPED, Reason.ALREADY_COUNTED)
 
 @dataclass(slots=True)
 class _Division:
-    """The events of a part: the first of each person, those of people who are counted, and those that wait."""
+    """The events of a part: each person's first event, events of people already counted, and events that wait."""
 
-    noted: set[int]  # the people who had a place before
+    noted: set[int]  # the people who already had a place
     first: list[Sendable] = field(default_factory=list)
     counted: list[Sendable] = field(default_factory=list)
     waiting: list[Sendable] = field(default_factory=list)
@@ -47,9 +48,9 @@ class _Division:
 def spend_for_people(
     lease: Lease, snapshot: LaneSnapshot, rule: ConversionRule, part: Sequence[Sendable], *, recalls: int
 ) -> tuple[Sequence[Sendable], Sequence[CountedPerson]]:
-    """As `recall.spend_unless_recalled`, for a rule that counts people: returns one event of each, if any may go.
+    """As `recall.spend_unless_recalled`, for a rule that counts people: sends at most one event of each person.
 
-    Also returns the people who had not been noted before. Raises LeaseLost.
+    Returns the events to send, and the new rows of people. Both are empty if nothing may be sent. Raises LeaseLost.
     """
     unchanged = lane.renew_and_compare(lease, recalls=recalls)
     events = part if unchanged else selection.read_again(rule, part, now=snapshot.now)
@@ -61,7 +62,7 @@ def spend_for_people(
         waiting = ConversionEvent.objects.pending().filter(pk__one_of=[event.row.pk for event in division.waiting])
         waiting.update(reason=Reason.ALREADY_COUNTED, next_attempt_at=Now() + LATER)
     if division.first and not lane.spend_request(lease, snapshot, (event.row.pk for event in division.first)):
-        transaction.set_rollback(True)  # nothing is sent, so nobody is counted
+        transaction.set_rollback(True)  # nothing is sent, so no one is counted
         return [], []
     places = [CountedPerson(rule=rule, person=keys[event.row.pk], event_id=event.row.pk) for event in division.first]
     new = [each for each in places if each.person not in division.noted]
@@ -93,18 +94,18 @@ def _holders(rule: ConversionRule, people: Iterable[int]) -> dict[int, tuple[int
 
 
 def people_of(rule: ConversionRule, addresses: Iterable[str]) -> set[int]:
-    """The keys of the people with these addresses, without those that have no hash."""
+    """The keys of the people with these addresses. Addresses without a hash are left out."""
     return {person for address in addresses for person in _people([rule.pk], address)}
 
 
 def counted_people(rule: ConversionRule, people: Collection[int]) -> set[int]:
-    """Those of the people whom the rule has counted."""
+    """Which of these people the rule has counted."""
     found = (_counted(rule, keys).values_list("person", flat=True) for keys in chunks(list(people)))
     return {person for part in found for person in part}
 
 
 def people_to_count(rule: ConversionRule, addresses: Iterable[str]) -> set[int]:
-    """Those of the people with these addresses who are not counted yet, and have no open event either."""
+    """The people with these addresses who are not counted yet, and have no open event either."""
     people = people_of(rule, addresses)
     if not people:
         return people
@@ -120,7 +121,7 @@ def event_of_person(rule: ConversionRule, address: str) -> ConversionEvent | Non
 
 
 def forget_people(*, company_id: int, lead_ids: Collection[int]) -> None:
-    """Delete what is kept to recognise these leads' people, unless another lead has the address.
+    """Delete the rows by which these leads' people are recognised, unless another lead has the address.
 
     Call it while the leads still have their addresses.
     """
@@ -130,7 +131,7 @@ def forget_people(*, company_id: int, lead_ids: Collection[int]) -> None:
     people = {person for address in own for person in _people(rules, address)}
     places = CountedPerson.objects.filter(Q(event__lead__in=lead_ids) | Q(person__in=people), rule__in=rules)
     gone = dict(places.values_list("person", "rule"))
-    # Only their keys say whose they are: an address may have changed since, or be written in another way.
+    # Only the keys identify the person: an address may have changed since, or be written differently.
     others = leads.exclude(pk__in=lead_ids).exclude(email="").values_list("email", flat=True)
     for address in others.iterator() if gone else ():
         for person in _people(set(gone.values()), address):
@@ -139,7 +140,7 @@ def forget_people(*, company_id: int, lead_ids: Collection[int]) -> None:
 
 
 def _people(rule_ids: Iterable[int], address: str | None) -> set[int]:
-    """The keys of the person with this address under these rules. None if it has no hash."""
+    """The keys of the person with this address under these rules. Empty if the address has no hash."""
     sha256 = email_sha256(address)
     return set() if sha256 is None else {counted_person_key(sha256, rule_id=rule_id) for rule_id in rule_ids}
 

@@ -1,15 +1,15 @@
 """The one place that each lead or deal has under a rule with the frequency `once`.
 
-The event that has it bears the key of the lead or deal in `once_key`, which is unique within the rule. The first event
-that is planned gets it. It keeps it while it may still be sent, once it was accepted or given up, and, however it ends,
-if LinkedIn may have it (`may_have_arrived`). Otherwise its place is free when it ends, and the oldest event that was
-skipped for it takes its place.
+The event that has it stores the key of its lead or deal in `once_key`, which is unique within the rule. The first event
+planned gets the place. It keeps it while it may still be sent, once it is accepted or given up, and, however it ends,
+if LinkedIn may have it (`may_have_arrived`). Otherwise the place becomes free when the event ends, and the oldest event
+that was skipped for it takes the place.
 
-One whose change was taken back is never sent again. So if LinkedIn may have it, the oldest event that was skipped for
-it takes its place and its event id: LinkedIn gets the one conversion, whether or not the request arrived.
+An event whose change was taken back is never sent again. So if LinkedIn may have it, the oldest event that was skipped
+for it takes both its place and its event id: LinkedIn gets one conversion, whether or not the request arrived.
 
-A merge of two leads can skip an event under any other rule as well (Reason.MERGED, see `merges`). It moves up in the
-same way, once nothing of the lead is reported or about to be.
+A merge of two leads can skip events under any other rule, too (Reason.MERGED, see `merges`). They move up in the same
+way, once no event of the lead is reported or about to be.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,13 +42,13 @@ from crm.models import CrmEvent
 
 TRIES: Final = 3
 NEEDED_KEY: Final = Coalesce("deal_id", "lead_id")
-# What an event that ends without an acceptance keeps of its place.
+# The `once_key` of an event that ends without being accepted.
 KEY_AFTER_END: Final = Case(When(may_have_arrived=True, then=F("once_key")), output_field=BigIntegerField())
 # Events that LinkedIn has received, or may have.
 MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
-# Of events that are reported, may be, or are about to be.
+# Events that are reported, may be, or are about to be.
 REPORTED: Final = Q(state__in=STATES_THAT_HOLD_ONCE) | Q(may_have_arrived=True)
-# Ended events of which LinkedIn may have the first and only request: see `_hand_over`.
+# Ended events that LinkedIn may have, and that are never sent again: see `_hand_over`.
 GIVES_ID: Final = Q(may_have_arrived=True, once_key__isnull=False, crm_event__taken_back_at__isnull=False) & ~Q(
     state__in=[*OPEN_STATES, State.ACCEPTED]
 )
@@ -73,7 +73,7 @@ def is_counted_by_merge() -> Q:
 
 
 def is_counted_otherwise() -> Q:
-    """True if its rule, which counts people, has reported the same lead or deal when it did not: nobody is noted."""
+    """True if its rule reported the same lead or deal before it began to count people: no person was recorded then."""
     same = ConversionEvent.objects.alias(about=NEEDED_KEY).filter(
         MAY_HAVE_ARRIVED,
         rule=OuterRef("rule"),
@@ -86,7 +86,7 @@ def is_counted_otherwise() -> Q:
 
 
 def _holders() -> QuerySet[ConversionEvent]:
-    """The event that has the place which another one needs."""
+    """The event that has the place needed by the event of the outer query."""
     key = Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
     return ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key)
 
@@ -103,18 +103,19 @@ def due_again() -> Func:
 
 
 def claim(pks: IdList) -> None:
-    """Give those events of a request their places back that were ended during it, if LinkedIn has or may have them.
+    """Give events that ended during their request their places back, if LinkedIn has or may have them.
 
-    An event that took such a place meanwhile is skipped. Call it while the lane's row is locked: it can't be in a
-    request then.
+    An event that took such a place meanwhile is skipped. Call it while the lane's row is locked, so that this event
+    can't be in a request.
     """
     _until_nobody_interferes(lambda: _claim(pks))
 
 
 def take_over(crm_event_ids: Sequence[int]) -> list[int]:
-    """Give the events of these CRM events that were skipped as they were planned the places and ids that are left.
+    """Let events of these CRM events that were skipped when planned take the places and event ids that are left.
 
-    Returns the keys of those whose place is left, or may be at this moment, for a second look (`planning`).
+    Returns the primary keys of those whose place no ended event keeps. It may become free at this moment, so `planning`
+    looks again after the commit.
     """
     once = ConversionEvent.objects.filter(rule__frequency=Frequency.ONCE)
     skipped = list(once.filter(crm_event__in=crm_event_ids, **SKIPPED).values_list("pk", "rule", NEEDED_KEY))
@@ -127,9 +128,9 @@ def take_over(crm_event_ids: Sequence[int]) -> list[int]:
 
 
 def pass_on(pks: IdList) -> None:
-    """Queue, for each of these events that has ended and left its place, the oldest event that was skipped for it.
+    """For each of these events that has ended and left its place, queue the oldest event that was skipped for it.
 
-    Not for one that a person has cancelled: they have decided about its lead or deal.
+    An event that a person cancelled passes nothing on: that person has decided about the lead or deal.
     """
     _until_nobody_interferes(lambda: _hand_over(ConversionEvent.objects.filter(pk__one_of=pks)))
     merged = _others_of_lead().filter(state=State.SKIPPED, reason=Reason.MERGED)
@@ -143,7 +144,7 @@ def pass_on(pks: IdList) -> None:
 
 
 def reopen(skipped: QuerySet[ConversionEvent]) -> None:
-    """Queue these skipped events again, of those that need one place the oldest, if it is free.
+    """Queue these skipped events again. If several need the same place, the oldest gets it, provided that it is free.
 
     They go through every check again before they are sent.
     """
@@ -157,9 +158,9 @@ def reopen(skipped: QuerySet[ConversionEvent]) -> None:
 
 
 def reopen_in_place(skipped: QuerySet[ConversionEvent], keys: Mapping[int, int]) -> None:
-    """Queue these skipped events again, each in the place that it had: `once_key` by event. One that is taken stays so.
+    """Queue these skipped events again, each in its former place (`keys`: `once_key` by event), unless that is taken.
 
-    Two events about one lead may have places: its own, and that of a lead that was merged into it.
+    Two events about one lead may have places: the lead's own, and that of a lead that was merged into it.
     """
     able = set(skipped.filter(_may_move_up(), rule__frequency=Frequency.ONCE).values_list("pk", flat=True))
     for key in sorted({keys[pk] for pk in able & keys.keys()}):
@@ -168,15 +169,15 @@ def reopen_in_place(skipped: QuerySet[ConversionEvent], keys: Mapping[int, int])
 
 
 def free_given_up(events: QuerySet[ConversionEvent]) -> None:
-    """Free the places of those of these events that were given up although LinkedIn can't have them."""
+    """Free the places of events that were given up, if LinkedIn can't have them."""
     events.filter(state=State.EXHAUSTED, may_have_arrived=False).update(once_key=None)
 
 
 def assign(rule: ConversionRule, on_the_wire: Q) -> None:
     """Give out the places of a rule that has just begun to count once, and skip open events that get none.
 
-    What LinkedIn has comes first, then what it may have or is about to get, then the oldest. Call it after
-    `recall_unsent`, which knows what is `on_the_wire` (`recall.is_in`).
+    Events that LinkedIn has come first, then those that it may have or is about to get, then the oldest. Call it after
+    `recall_unsent`, whose requests make up `on_the_wire` (by `recall.is_in`).
     """
     is_about_it = Q(deal__isnull=not rule.is_about_deal, lead__isnull=False, is_test=False)
     events = ConversionEvent.objects.for_company(rule.company_id).filter(rule=rule)
@@ -198,7 +199,7 @@ def _until_nobody_interferes(work: Callable[[], None]) -> None:
             with transaction.atomic():
                 return work()
         except IntegrityError:
-            continue  # an event that was planned at this moment has taken a place: look again
+            continue  # an event planned at this very moment has taken a place: try again
     return None
 
 
@@ -217,7 +218,7 @@ def _claim(pks: IdList) -> None:
         is_test=False,
         rule__frequency=Frequency.ONCE,
     )
-    # Accepted ones come last, and so they are those that stay.
+    # Accepted events come last, so the dict keeps them.
     rows = without_place.annotate(needed_key=NEEDED_KEY, is_sure=Case(When(state=State.ACCEPTED, then=1), default=0))
     first = {
         (rule, key): pk for rule, key, pk in rows.order_by("is_sure", "-pk").values_list("rule", "needed_key", "pk")
@@ -234,7 +235,7 @@ def _claim(pks: IdList) -> None:
 def _heirs() -> QuerySet[ConversionEvent]:
     """The events that were skipped for another one, and whose place is free now.
 
-    They go through every check again: an event of a rule that is off, say, ends for that and not as a duplicate.
+    They go through every check again: an event of a rule that is off, say, ends for that reason, not as a duplicate.
     """
     once = Q(~is_already_counted(), ~is_counted_by_merge(), rule__frequency=Frequency.ONCE)
     nothing_reported = ~Exists(_others_of_lead().filter(REPORTED))
@@ -244,7 +245,7 @@ def _heirs() -> QuerySet[ConversionEvent]:
 
 
 def _may_move_up() -> Q:
-    """True unless the event could not be sent any more, had it not been skipped."""
+    """True if the event could still be sent, had it not been skipped."""
     return Q(
         ~Q(backfill__state=BackfillState.CANCELLED),
         rule__deleted_at=None,
@@ -254,16 +255,16 @@ def _may_move_up() -> Q:
 
 
 def _hand_over(holders: QuerySet[ConversionEvent]) -> None:
-    """Queue the oldest event that was skipped for one of these, in its place and under its event id, if it GIVES_ID."""
+    """For each of these that GIVES_ID, queue the oldest event that was skipped for it, in its place, under its id."""
     giving = holders.filter(GIVES_ID, lead__isnull=False).values_list("pk", "lead", "rule", "once_key")
-    # With the lead: an id that was sent about one person is never sent about another, not even for the same deal.
+    # The lead is in the key: an id that was sent about one person is never sent about another, even for the same deal.
     left = {(rule, key, lead): pk for pk, lead, rule, key in giving}
     if not left:
         return
     once = Q(rule__frequency=Frequency.ONCE, rule__in={rule for rule, *_ in left})
     skipped = ConversionEvent.objects.filter(_may_move_up(), once, **SKIPPED, lead__in={lead for *_, lead in left})
     rows = skipped.annotate(needed_key=NEEDED_KEY).order_by("-happened_at", "-pk")
-    # The oldest of each place comes last, and so it is the one that stays.
+    # The oldest of each place comes last, so the dict keeps it.
     first = {
         (rule, key, lead): (pk, company)
         for rule, key, lead, pk, company in rows.values_list("rule", "needed_key", "lead", "pk", "company")
@@ -282,13 +283,13 @@ def _hand_over(holders: QuerySet[ConversionEvent]) -> None:
 
 
 def _queue_first(heirs: QuerySet[ConversionEvent]) -> None:
-    # The oldest of each place comes last, and so it is the one that stays.
+    # The oldest of each place comes last, so the dict keeps it.
     rows = heirs.annotate(needed_key=NEEDED_KEY).order_by("-happened_at", "-pk")
     first = {
         (rule, key): (pk, company) for rule, key, pk, company in rows.values_list("rule", "needed_key", "pk", "company")
     }
     pks = [pk for pk, _ in first.values()]
-    # Their state again, without a join: otherwise PostgreSQL would not notice that a row has just changed.
+    # Checks their state again, without a join: otherwise PostgreSQL would not notice that a row has just changed.
     skipped = ConversionEvent.objects.filter(pk__one_of=pks, state=State.SKIPPED)
     if pks and skipped.update(**QUEUED, next_attempt_at=due_again(), once_key=once_key_expression()):
         for company_id in {company for _, company in first.values()}:

@@ -26,8 +26,8 @@ from crm.models.snapshots import chunks
 def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> dict[int, float]:
     """Create a conversion event for each of these CRM events and each active rule of its kind.
 
-    Returns the companies that have something to send, and in how many seconds: 0 or less is at once. Call it inside the
-    transaction that made the CRM events. Planning the same event again creates nothing.
+    Returns, for each company with something to send, in how many seconds it is due: 0 or less means now. Call it inside
+    the transaction that made the CRM events. Planning the same event again creates nothing.
     """
     due: dict[int, float] = {}
     for ids in chunks(crm_event_ids):
@@ -39,7 +39,7 @@ def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> dict[int, f
 def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:
     """Create one conversion event of the backfill's rule for each of these past CRM events (CHUNK at most).
 
-    As with `plan`, a CRM event that has one gets no second.
+    As with `plan`, a CRM event that has one already gets no second one.
     """
     statements = planning_sql.planning_backfill(about_deal=backfill.rule.is_about_deal)
     _run(statements, [backfill.pk, planning_sql.one_of(crm_event_ids), backfill.rule_id], crm_event_ids)
@@ -58,9 +58,9 @@ def _run(
 
 @transaction.atomic
 def _look_again(pks: Sequence[int]) -> None:
-    """Let these skipped events take a place that has become free between their planning and their commit.
+    """Let these skipped events take places that became free between their planning and their commit.
 
-    The transaction that ended the other event could not see them. Locks the connection, as every writer of a request's
+    The transaction that ended the other event could not see them. This one locks the connection, as writing a request's
     result does.
     """
     skipped = ConversionEvent.objects.filter(pk__one_of=pks)
@@ -89,33 +89,34 @@ def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[i
 
 
 def release_waiting(events: QuerySet[ConversionEvent]) -> set[int]:
-    """Make the waiting events pending whose lead now has an address. Returns their companies."""
+    """Make waiting events pending if their lead has an address now. Returns their companies."""
     with_address = ~Q(email="") & Q(share_with_ad_platforms=True)
     ready = of_leads(with_address, events.filter(state=State.WAITING))
     companies = set(ready.order_by().values_list("company", flat=True).distinct())
     if companies:
-        # Not before the end of the grace period, which is the time that a waiting event has had since it was planned.
+        # Not before the end of the grace period, which a waiting event has had in `next_attempt_at` since its planning.
         due_at = Greatest(Coalesce("next_attempt_at", Now()), Now())
         ready.update(state=State.PENDING, reason=Reason.NONE, next_attempt_at=due_at)
     return companies
 
 
 def wait_for_address(events: QuerySet[ConversionEvent]) -> None:
-    """Make the pending ones of these events wait, which are not on the wire and whose lead has no address.
+    """Make the pending events among these wait for an address.
 
-    As for `end`, they must not be joined to another table.
+    The caller leaves out events that are on the wire or whose lead has an address. As for `end`, `events` must not be
+    joined to another table.
     """
     pending = events.filter(state=State.PENDING).exclude(reason=Reason.TAKEN_BACK)
     pending.update(state=State.WAITING, reason=Reason.NO_EMAIL)
 
 
 def skip(events: QuerySet[ConversionEvent]) -> int:
-    """Skip the open ones of these events whose lead opted out. Returns how many there were."""
+    """Skip the open events among these whose lead opted out. Returns how many there were."""
     return end(of_leads(Q(share_with_ad_platforms=False), events), State.SKIPPED, Reason.OPTED_OUT)
 
 
 def tidy_after_recall(pks: IdList) -> None:
-    """What remains to be done for events of a request during which somebody or something was recalled."""
+    """Tidy up the events of a request during which something was recalled: their places, and changes taken back."""
     places.claim(pks)
     events = ConversionEvent.objects.filter(pk__one_of=pks)
     places.free_given_up(events.filter(_is_taken_back()))
@@ -124,7 +125,7 @@ def tidy_after_recall(pks: IdList) -> None:
 
 
 def end_taken_back(events: QuerySet[ConversionEvent]) -> int:
-    """End the open ones of these events whose change was taken back. Returns how many there were."""
+    """End the open events among these whose change was taken back. Returns how many there were."""
     return end_and_pass_on(events.filter(_is_taken_back()), State.CANCELLED, Reason.TAKEN_BACK)
 
 
@@ -139,7 +140,7 @@ def end_and_pass_on(events: QuerySet[ConversionEvent], state: State, reason: Rea
 
 
 def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
-    """End the open ones of these events without a request. Returns how many there were.
+    """End the open events among these without a request. Returns how many there were.
 
     `events` must not be joined to another table. If a worker writes a result at the same time, PostgreSQL checks the
     row again, but not the rows that it was joined to: the result would be overwritten.
@@ -165,7 +166,7 @@ def _connected_companies(lead_ids: Sequence[int], using: str) -> set[int]:
     return set(connections.values_list("company", flat=True).distinct())
 
 
-# A company with the seconds until something of it is due; or with None, if something was skipped as a duplicate.
+# Each company with the seconds until one of its events is due, or with None if an event was skipped as a duplicate.
 Planned = list[tuple[int, float | None]]
 
 

@@ -18,8 +18,8 @@ NO_ADDRESS = "CAST(NULL AS text)"
 ADDRESS_OF_PERSON = """(
   SELECT l.email FROM {lead} l WHERE l.id = e.lead_id AND r.frequency = 'per_person')"""
 
-# Every CRM event that has a lead with every active rule of its kind, as the columns of a conversion event. The lead is
-# looked up by its key and not joined (see `selection.lead_of_event`), and once for each pair, as it is materialized.
+# Pairs each CRM event that has a lead with each active rule of its kind, as the columns of a conversion event. The lead
+# is looked up by its key and not joined (see `selection.lead_of_event`), and only once for each pair: MATERIALIZED.
 PAIRS = """
 WITH found AS {materialized} (
   SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
@@ -58,8 +58,9 @@ SELECT company_id, rule_id, crm_event_id, lead_id, deal_id, happened_at, event_i
        'already_counted', NULL, {now}, 0, '', false, {now}
 FROM {pairs} AS pairs WHERE {is_not_made} ON CONFLICT DO NOTHING
 """
-# By a hash table, as PostgreSQL always evaluates NOT IN. For NOT EXISTS it expects a CTE to be short, may compare each
-# pair with each, and 5,000 CRM events took a second. (On a table, NOT IN would trip over NULL; no hashing is needed.)
+# NOT IN, because PostgreSQL always evaluates it by a hash table. For NOT EXISTS it expects a CTE to be short and may
+# compare every pair with every row: 5,000 CRM events took a second. (On a table, NOT IN would trip over NULL, and no
+# hashing is needed.)
 NOT_AMONG_MADE = "(pairs.crm_event_id, pairs.rule_id) NOT IN (SELECT crm_event_id, rule_id FROM made)"
 NOT_IN_TABLE = """NOT EXISTS (
   SELECT 1 FROM {event} AS made WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)"""
@@ -70,7 +71,7 @@ WITH pairs AS ({pairs}),
 SELECT company_id, {wait} FROM made WHERE {to_wake_for} GROUP BY company_id
 UNION ALL SELECT company_id, NULL FROM counted GROUP BY company_id
 """
-# A waiting event that gets its address within the grace period is due at its end.
+# A waiting event that gets its address within the grace period is due at the end of that period.
 TO_WAKE_FOR = "(state = 'pending' OR state = 'waiting' AND next_attempt_at > {now})"
 DUE = "SELECT company_id, {wait} FROM {event} WHERE {to_wake_for} AND crm_event_id {one_of} GROUP BY company_id"
 # As `places.GIVES_ID`.
@@ -78,8 +79,8 @@ HOLDER_GIVES_ID = """(
               holder.may_have_arrived AND holder.state NOT IN ('pending', 'waiting', 'accepted') AND EXISTS (
                 SELECT 1 FROM {crm_event} back WHERE back.id = holder.crm_event_id AND back.taken_back_at IS NOT NULL
               ))"""
-# What the statements above would do with one rule's past CRM events, and how many have lost their lead or deal. Those
-# that would be sent come by address where the rule counts people.
+# What the statements above would do with one rule's past CRM events, and how many have lost their lead or deal. If the
+# rule counts people, events that would be sent are grouped by address.
 PREVIEW = """
 SELECT outcome, address, COUNT(*) FROM (
   WITH met AS {materialized} (
@@ -127,7 +128,7 @@ POSTGRESQL = Dialect(
     "= ANY(%s::bigint[])",
     materialized="MATERIALIZED",
 )
-# For the one event of a save: for an array of unknown length PostgreSQL plans the query each time, which takes longer.
+# For the one event of a save: with an array of unknown length, PostgreSQL plans the query each time, which is slower.
 POSTGRESQL_ONE = replace(POSTGRESQL, one_of="= %s")
 SQLITE = Dialect(
     "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
@@ -135,7 +136,7 @@ SQLITE = Dialect(
     "MAX(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'), COALESCE(e.release_at, ''))",
     "(julianday(MIN(next_attempt_at)) - julianday('now')) * 86400",
     "IN (SELECT value FROM json_each(%s))",
-    materialized="",  # SQLite knows the word since 3.35, and Django supports SQLite since 3.31
+    materialized="",  # SQLite has known the word since 3.35, and Django supports SQLite from 3.31
 )
 
 

@@ -1,15 +1,15 @@
-"""Recalling what was read for sending: a request that begins after a recall sends what is true after it.
+"""Recalls events that were read for sending: a request that begins after a recall sends what is true after it.
 
-A batch is read first and paid for later, in several requests perhaps. In between a person may be erased or opt out, a
-change be undone, an address be corrected, a rule be edited or deleted. Both sides write the connection's row:
+A batch is read first and paid for later, perhaps in several requests. In between, a person may be erased or opt out, a
+change may be undone, an address corrected, a rule edited or deleted. So both sides write the connection's row:
 
 - A recall locks the row, raises `recalls`, makes the change and commits. (A lead that opts out or gets another address
   does so right after its own commit, and before the call that saved it returns.)
-- A sender pays by an UPDATE of the row, on condition that `recalls` is what it was before the batch was read. If not,
-  the events are read again while the row is locked, and only those that are left go out.
+- A sender pays by an UPDATE of the row, provided that `recalls` is what it was before the batch was read. If it isn't,
+  the events are read again while the row is locked, and only those that may still be sent are sent.
 
-So a request that is paid for after that commit is without the recalled people. One that was paid for before may be in
-flight: an erasure waits for it, outside every transaction, before it returns. A request ends by its own clock after
+So a request paid for after that commit does not contain the recalled people. One paid for before may be in flight: an
+erasure waits for it, outside any transaction, before it returns. A request ends by its own clock after
 SEND_TIMEOUT_SECONDS. One case can't be ruled out: the operating system suspends a process for longer than that, between
 paying and sending, and then resumes it.
 """
@@ -40,15 +40,15 @@ START_SECONDS = 2.0  # between paying for a request and the start of its clock
 def spend_unless_recalled(
     lease: Lease, snapshot: LaneSnapshot, rule: ConversionRule, part: Sequence[Sendable], *, recalls: int
 ) -> Sequence[Sendable]:
-    """Pay for a request with these events of the rule, which were read when the lane's `recalls` was this.
+    """Pay for a request with these events of the rule. `recalls` is the lane's, from before they were read.
 
-    Returns those to send, as they are to be sent. Returns none, and pays nothing, if none may go, or if the token or
+    Returns the events to send, as they are now. Returns none, and pays nothing, if none may be sent, or if the token or
     the pause has changed since the snapshot: the events then stay due. Raises LeaseLost.
     """
     if lane.spend_request(lease, snapshot, _keys(part), recalls=recalls):
         return part
     with transaction.atomic():
-        lane.renew(lease)  # locks the row until the commit, so that nobody is recalled meanwhile
+        lane.renew(lease)  # locks the row until the commit, so that nothing is recalled meanwhile
         left = selection.read_again(rule, part, now=snapshot.now)
         return left if left and lane.spend_request(lease, snapshot, _keys(left)) else []
 
@@ -59,7 +59,7 @@ def _keys(part: Sequence[Sendable]) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class RequestInFlight:
-    """A request that had begun when someone was recalled, and whose result is not written: it may never be."""
+    """A request that had begun before a recall, and whose result has not been written. It may never be."""
 
     connection_id: int
     lease_id: uuid.UUID | None  # None: its worker could not write the result
@@ -69,9 +69,9 @@ class RequestInFlight:
 
 @transaction.atomic
 def recall_unsent(company_ids: Collection[int]) -> list[RequestInFlight]:
-    """Have every event that was read for sending checked again. Returns the requests that have begun.
+    """Make senders check again every event that they have read. Returns the requests in flight.
 
-    Inside the transaction of a change, call it before any event is touched: writing a result also locks the connection
+    Inside the transaction of a change, call it before any event is written: writing a result also locks the connection
     first and then the events.
     """
     connections = Connection.objects.filter(company__in=company_ids).order_by("pk").select_for_update(no_key=True)
@@ -91,7 +91,7 @@ def is_in(requests: Iterable[RequestInFlight]) -> Q:
 def recall_on_commit(company_ids: Collection[int], *, using: str = "default") -> None:
     """As `recall_unsent`, but right after the commit: once for each company, however often this is called before it.
 
-    After it, so that nothing waits for a lead's row while it holds the lock of a connection.
+    It waits for the commit so that no transaction waits for a lead's row while it holds the lock of a connection.
     """
     for company_id in company_ids:
         recall = _Recall(company_id)
@@ -104,7 +104,7 @@ class _Recall:
     company_id: int
 
     def __call__(self) -> None:
-        # A worker that takes the lane later reads what the change left.
+        # A free lane needs no recall: a worker that leases it later reads the changed data.
         leased = Connection.objects.filter(company=self.company_id, lease_id__isnull=False)
         leased.update(recalls=F("recalls") + 1)
 
@@ -125,7 +125,7 @@ def wait_for(requests: Sequence[RequestInFlight]) -> None:
 
 
 def _is_in_flight(request: RequestInFlight) -> bool:
-    # Compared here and not in the query: SQLite writes its own times in another format than the one it compares with.
+    # Compared here and not in the query: SQLite writes its own times in a different format from the one it compares.
     connection = Connection.objects.annotate(now=Now()).filter(pk=request.connection_id).first()
     if connection is None:
         return False
