@@ -4,7 +4,7 @@
     ═══════════ commit, then a wake-up that may get lost ═══════════
     deliver     one turn of a company's lane: lease ─▶ select ─▶ send ─▶ settle, until nothing is due
       lane        the lease, the rest, the request budget, and which events the current request contains
-      interruption  what a worker that died in the middle of a request leaves to the next one
+      interruption  follows up a request whose worker died in the middle of it
       selection   the next batch of one rule, with each event checked again
       sending     sends the batch
       bisection   halves a refused batch until the bad events are known, or the rule is to blame
@@ -13,5 +13,5 @@
       backfill    when nothing is due: plans the next chunk of past events
     sweep       in every worker: finds lanes that are due and have no worker
 
-Of crm it imports the models only, and all HTTP goes through `capi.linkedin`.
+From crm it imports only the models; all HTTP goes through `capi.linkedin`.
 """

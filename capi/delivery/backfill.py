@@ -1,8 +1,8 @@
 """Plans past CRM events chunk by chunk, while nothing new is due.
 
-The worker that leases the lane plans a chunk once nothing is due. A chunk is at most one batch, so that a new event
-waits for one batch and no more. Chunk, cursor and counts are one transaction: a worker that dies has done the whole
-chunk or none of it.
+The worker that leases the lane plans a chunk once nothing is due. A chunk is at most one batch, so a new event waits
+for no more than one. Chunk, cursor and counts are written in one transaction: a worker that dies leaves the whole chunk
+or nothing.
 """
 
 from collections import Counter
@@ -36,11 +36,11 @@ def preview(rule: ConversionRule, *, since: datetime, until: datetime) -> Counte
 
 @transaction.atomic
 def plan_next_chunk(lease: Lease) -> bool:
-    """Plan the next chunk of the company's oldest backfill that may go on. False where there is none.
+    """Plan the next chunk of the company's oldest backfill that is ready for one. Returns False if there is none.
 
     Raises LeaseLost.
     """
-    lane.renew(lease)  # locks the row until the commit: nobody is recalled, and no company is closed
+    lane.renew(lease)  # locks the row until the commit: until then, no one is recalled and the company isn't closed
     ready = Backfill.objects.for_company(lease.company_id).ready()
     backfill = ready.select_related("rule").select_for_update(of=("self",)).order_by("pk").first()
     if backfill is None:

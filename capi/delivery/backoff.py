@@ -1,4 +1,4 @@
-"""When to try again. All durations are settings; the defaults are 30 s, 2 min, 10 min … 6 h, for three days."""
+"""When to retry. All durations are settings; the defaults are 30 s, 2 min, 10 min … 6 h, for three days."""
 
 import random
 from dataclasses import dataclass
@@ -47,10 +47,11 @@ def trouble_rest(now: datetime, failures: int, *, retry_after: float | None) -> 
 
 
 def throttle_rest(now: datetime, throttles: int, *, retry_after: float | None, day_limit: bool) -> Rest:
-    """The lane's rest after a 429 that follows so many others without a Retry-After.
+    """How long the lane rests after a 429; `throttles` counts those without a Retry-After just before it.
 
-    As long as LinkedIn's Retry-After. Until midnight UTC, when daily limits start again, only if LinkedIn names the
-    daily limit, or has answered 429 five times in a row without a Retry-After.
+    As long as LinkedIn's Retry-After. Until midnight UTC, when daily limits are reset, only if LinkedIn names the daily
+    limit, or has answered 429 five times in a row without a Retry-After. Otherwise THROTTLE_SECONDS, doubled for each
+    429 before this one, and 15 minutes at most.
     """
     if seconds := _capped(retry_after):
         return Rest(now + timedelta(seconds=seconds), RestCause.ASKED)

@@ -1,8 +1,8 @@
 """Heartbeats of this process's threads: when each of them last made progress.
 
-They are kept in memory only, so that neither the database nor the broker can delay a beat. Each statement that ends,
-successful or not, is a beat. So a round that is long but makes progress is not taken for one that hangs. Work that runs
-no statement for long (it waits for an answer, or rests) has a time limit, or announces its rest.
+They are kept in memory only, so that neither the database nor the broker can delay a beat. Each SQL statement that
+ends, successfully or not, is a beat, so a long round that makes progress doesn't look as if it hangs. Work that runs no
+statement for a while (it waits for an answer, or rests) has a time limit, or announces its rest.
 """
 
 import threading
@@ -16,7 +16,7 @@ from django.db import connection
 
 from postgresql import bounds
 
-# By thread. Of nested work the innermost is last, and counts.
+# By thread. If work is nested, the innermost is last, and only that one counts.
 _watched: dict[threading.Thread, list["Watched"]] = {}
 
 
@@ -48,7 +48,7 @@ def unwatch() -> None:
 
 
 def beat(*, rest_seconds: float = 0.0) -> None:
-    """Record that this thread makes progress, and rests for so long now. Does nothing if it is not watched."""
+    """Record that this thread makes progress, and now rests for `rest_seconds`. Does nothing if it is not watched."""
     if watched := _watched.get(threading.current_thread()):
         watched[-1].beat_at = time.monotonic() + rest_seconds
 
@@ -76,7 +76,7 @@ def forget() -> None:
 
 
 def _more_than_usual() -> float:
-    """How many seconds more than usual a statement of this thread may take, as in the housekeeping."""
+    """How many seconds longer than usual a statement of this thread may take: in the housekeeping, for example."""
     return max(0.0, (bounds.seconds() or 0.0) - settings.WORKER_STATEMENT_SECONDS)
 
 

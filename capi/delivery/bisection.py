@@ -1,9 +1,9 @@
-"""Finding the bad events of a batch that LinkedIn refuses.
+"""Finds the bad events of a batch that LinkedIn refuses.
 
-LinkedIn accepts a batch whole or not at all. Where it names the bad elements, they are dropped and the rest is sent
-again; where it names none, the batch is halved; where the batch is too large, less of it is sent. What LinkedIn accepts
-is written at once. Refusals are kept until the end: if everything is refused for one reason, the rule is wrong, and no
-event is rejected for it.
+LinkedIn accepts a batch whole or not at all. If it names the bad elements, they are dropped and the rest is sent again;
+if it names none, the batch is halved; if the batch is too large, less of it is sent. What LinkedIn accepts is written
+at once. Refusals are kept until the end: if everything is refused for one reason, the rule is wrong, and no event is
+rejected for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from capi.models import Attempt
 from capi.models.choices import Reason
 
 REFUSALS_BEFORE_PROBE = 3
-CLOCKS_DIFFER_BY = timedelta(minutes=10)  # at most; an event that LinkedIn finds too new by more is a wrong event
+CLOCKS_DIFFER_BY = timedelta(minutes=10)  # at most: if LinkedIn refuses the time of an older event, the event is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class BatchBisection:
     def next_part(self) -> Sequence[Sendable] | None:
         """What to send next. None once every event of the batch has its answer, or the batch was stopped.
 
-        Usually a part. While everything so far was refused, one event of the untouched part, as a probe: to go on
-        halving 5,000 events of a rule that is switched off would take 10,000 requests.
+        Usually a part. If everything so far was refused, one event of the untouched part, as a probe: halving all
+        5,000 events of a rule that is switched off would take 10,000 requests.
         """
         if self.is_stopped or not self.parts:
             return None
@@ -67,7 +67,10 @@ class BatchBisection:
         return RefusedUnnamed("") if looks_like_rule and self.anything_accepted and len(part) > 1 else decision
 
     def record(self, decision: Decision, part: Sequence[Sendable], attempt: Attempt, *, body_limit: int | None) -> None:
-        """Work out what to send next after this decision about the part. Any but an acceptance or refusal stops it."""
+        """Work out what to send next after this decision about the part.
+
+        Any decision except an acceptance, a refusal or TooLarge stops the batch.
+        """
         match decision:
             case Accepted() | PerElement():
                 self.anything_accepted = True
@@ -81,7 +84,7 @@ class BatchBisection:
                 self.stop()
 
     def refused(self, part: Sequence[Sendable], reasons: Mapping[int, str], attempt: Attempt) -> None:
-        """These elements of the part, by index, were named. The others are sent again."""
+        """Keep the refusals of the elements that were named, by index, and send the others again."""
         self.refusals += [Refusal(part[index], reason, attempt) for index, reason in sorted(reasons.items())]
         rest = [event for index, event in enumerate(part) if index not in reasons]
         if rest:
@@ -93,16 +96,16 @@ class BatchBisection:
         self.parts += [part[middle:], part[:middle]]
 
     def cut(self, fitting: Sequence[Sendable]) -> None:
-        """The part was too large: send these of it next. The others stay due, for batches of the size that fits."""
+        """The part was too large: send only `fitting` next. The other events stay due, for batches of that size."""
         self.parts = [fitting]
 
     def stop(self) -> None:
-        """Send nothing more of the batch. What has no answer stays due."""
+        """Send nothing more of the batch. Events without an answer stay due."""
         self.is_stopped = True
 
     @property
     def blames_rule(self) -> bool:
-        """True if LinkedIn refuses the rule, and not some events."""
+        """True if LinkedIn refuses the rule itself, not some of its events."""
         if self.anything_accepted or len(self.refusals) < 2:
             return False
         if self._probe:

@@ -18,13 +18,13 @@ from capi.linkedin import failpoints
 
 logger = logging.getLogger(__name__)
 
-LONGEST_SLEEP_SECONDS = 1.0  # before a longer wait the worker is given back
+LONGEST_SLEEP_SECONDS = 1.0  # for a longer wait, the turn ends and the worker is free for other companies
 
 
 def deliver(company_id: int, *, seconds: float = math.inf) -> DeliveryResult:
     """Send what is due for the company, for about `seconds`. Does nothing while another worker has the lane.
 
-    Nothing either once this worker is shutting down: the result then says that there is more to do.
+    Nor does it do anything once this worker is shutting down: the result then reports that there is more to do.
     """
     result = DeliveryResult()
     if shutdown.has_begun():
@@ -40,7 +40,7 @@ def deliver(company_id: int, *, seconds: float = math.inf) -> DeliveryResult:
             break
         finally:
             lane.release(lease)
-        # What was committed just before the release found the lane leased, and its wake-up is spent: check again.
+        # The wake-up of an event committed just before the release found the lane leased, and is spent: check again.
         if result.more_in is not None or not lane.due_lanes().filter(company=company_id).exists():
             break
     return result
@@ -55,7 +55,7 @@ def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
             return
         snapshot = lane.read_lane(lease)
         interruption.follow_up(lease, snapshot.connection)
-        # Taken before the batch is read, so that `recall.spend_unless_recalled` notices any later recall.
+        # Read before the batch, so that `recall.spend_unless_recalled` notices any later recall.
         recalls = snapshot.connection.recalls
         if snapshot.has_test:
             batch = selection.next_test(lease.company_id)
@@ -70,16 +70,16 @@ def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
             if batch.sendable:
                 fitting = selection.fitting_events(batch.sendable, snapshot.connection.body_limit)
                 BatchSender(lease, result, replace(batch, sendable=fitting), snapshot, recalls, ahead).run()
-            # Most turns are one small batch. `deliver` queries whether more is due in any case, after the release: to
-            # read the lane and its rules again before that takes a tenth of such a turn's CPU time.
+            # Most turns are one small batch. `deliver` checks after the release in any case whether more is due, and
+            # reading the lane and its rules again before that would take a tenth of such a turn's CPU time.
             if batch.is_all and result.requests == 1 and not snapshot.has_backfill:
                 return
 
 
 def _may_go_on(lease: Lease, snapshot: LaneSnapshot, result: DeliveryResult, until: float) -> bool:
-    """True if the lane may send ordinary events in this turn, after a short wait where its budget needs one.
+    """True if the lane may send ordinary events now. Sleeps first if the request budget requires a short wait.
 
-    For a longer wait the lane rests, and the worker is given back.
+    If the wait is longer, the lane rests instead, and the turn ends.
     """
     if not snapshot.may_send:
         return False

@@ -19,7 +19,7 @@ _local = threading.local()
 
 
 class SandboxClient(Client):
-    """Has the sandbox prove itself before each request: another program may have its port by now. It takes 0.3 ms."""
+    """Makes the sandbox prove itself before each request, in 0.3 ms: another program may have its port by now."""
 
     def send(self, *, token: str, body: bytes, batch: bool) -> Answer:
         return super().send(token=token, body=body, batch=batch) if _sandbox_is_ours() else NOT_SENT
@@ -38,7 +38,7 @@ def _sandbox_is_ours() -> bool:
 
 
 def client() -> Client:
-    """The thread's client. A new one once a setting that it depends on has changed."""
+    """This thread's client: a new one if a setting that it depends on has changed."""
     kind = SandboxClient if own_sandbox.is_used() else Client
     options: dict[str, Any] = {
         "base_url": settings.LINKEDIN_API_URL,

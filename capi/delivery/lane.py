@@ -36,9 +36,9 @@ class LeaseLost(Exception):
 
 
 def take_lease(company_id: int) -> Lease | None:
-    """Lease the lane, or return None while another worker has it. One counted UPDATE: of two workers one wins.
+    """Lease the lane, or return None while another worker has it. It is one UPDATE, so only one worker can win.
 
-    A request that is still noted by then has no known result: its worker is gone. See `interruption`.
+    If a request is still noted on the lane, its worker is gone and its result is unknown: see `interruption`.
     """
     lease = Lease(company_id, uuid.uuid4())
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
@@ -48,7 +48,7 @@ def take_lease(company_id: int) -> Lease | None:
 
 @dataclass(frozen=True, slots=True)
 class LaneUpdate:
-    """What an answer changes about the lane. The defaults: the lane is awake, and nothing has failed in a row."""
+    """What an answer changes about the lane. By default the lane is awake, and no failures are counted."""
 
     next_attempt_at: datetime | None = None
     resting_since: datetime | None = None
@@ -76,7 +76,7 @@ def renew(lease: Lease) -> None:
 def renew_and_compare(lease: Lease, *, recalls: int, changes: Mapping[str, Any] = NO_CHANGES) -> bool:
     """As `renew`. Returns False if anything has been recalled since the lane's `recalls` had this value.
 
-    The row is locked by then, so it needs no second read.
+    Either way the row is locked by then, so it needs no second read.
     """
     if _extend(_held(lease).filter(recalls=recalls), changes):
         return True
@@ -90,7 +90,7 @@ def finish_request(lease: Lease, update: LaneUpdate | None, *, recalls: int) -> 
 
 
 def wait_until(lease: Lease, moment: datetime) -> None:
-    """Let nobody send for the company before this moment, to spare its budget. Raises LeaseLost."""
+    """Let no worker send for the company before this moment, to save its request budget. Raises LeaseLost."""
     _renew(lease, {"next_attempt_at": moment})
 
 
@@ -104,7 +104,7 @@ def _extend(held: QuerySet[Connection], changes: Mapping[str, Any]) -> bool:
 
 
 def release(lease: Lease) -> None:
-    """Give the lane back, if it is still ours. A request whose result could not be written stays noted."""
+    """Release the lease, if it is still ours. A request whose result could not be written stays noted."""
     _held(lease).update(lease_id=None, leased_until=None)
 
 
@@ -115,29 +115,29 @@ class LaneSnapshot:
     connection: Connection
     now: datetime
     has_test: bool  # a test event is pending
-    has_backfill: bool  # a backfill may go on
-    read_at: float  # by time.monotonic(), just before `now` was asked for: a rest is rather too long than too short
+    has_backfill: bool  # a backfill is ready for its next chunk
+    read_at: float  # by time.monotonic(), just before `now` was queried: a rest may be too long, but never too short
 
     def at_present(self) -> "LaneSnapshot":
-        """The same lane with `now` brought forward, without a query. Rests count from an answer, not its request."""
+        """The same lane with `now` brought forward, without a query. Rests count from the answer, not the request."""
         read_at = time.monotonic()
         return replace(self, now=self.now + timedelta(seconds=read_at - self.read_at), read_at=read_at)
 
     @property
     def may_send(self) -> bool:
-        """True if ordinary events may go: there is a token, and the lane neither is paused nor rests."""
+        """True if ordinary events may be sent: there is a token, and the lane is neither paused nor resting."""
         resting = self.connection.next_attempt_at is not None and self.connection.next_attempt_at > self.now
         return self.connection.is_sending and not resting
 
     @property
     def batch_size(self) -> int:
-        """How many events to read for a request: fewer while so many are known to be too large for LinkedIn."""
+        """How many events to read for a request: fewer while a full batch is known to be too large for LinkedIn."""
         limit = self.connection.body_limit
         return settings.BATCH_SIZE if limit is None else min(settings.BATCH_SIZE, payload.most_in(limit))
 
     @property
     def request_budget(self) -> float:
-        """How many requests may be made at once, from a bucket that fills up within a minute."""
+        """How many requests may be made right now, from a bucket that refills within a minute."""
         full = float(settings.REQUESTS_PER_MINUTE)
         if self.connection.requests_left is None or self.connection.requests_counted_at is None:
             return full
@@ -159,7 +159,7 @@ class LaneSnapshot:
 def read_lane(lease: Lease) -> LaneSnapshot:
     """Read the lane: token, pause, rest and budget may have changed since the last request."""
     read_at = time.monotonic()
-    # Not whether events are due: that takes 8 to 40 ms where 100,000 are, and `next_batch` finds out anyway.
+    # Whether events are due is not queried: with 100,000 due it takes 8 to 40 ms, and `next_batch` finds out anyway.
     has_test = Exists(_tests().filter(company=lease.company_id))
     has_backfill = Exists(Backfill.objects.ready().filter(company=lease.company_id))
     connections = Connection.objects.annotate(now=Now(), has_test=has_test, has_backfill=has_backfill)
@@ -168,10 +168,10 @@ def read_lane(lease: Lease) -> LaneSnapshot:
 
 
 def spend_request(lease: Lease, snapshot: LaneSnapshot, pks: Iterable[int], **unless_changed: Any) -> bool:
-    """Take one request from the budget, note that it begins with these events, and extend the lease. One UPDATE.
+    """Take one request from the budget, note its start and its events, and extend the lease, in one UPDATE.
 
-    Returns False if the lease is lost, the token or the pause is no longer that of the snapshot, or the lane no longer
-    matches `unless_changed`. So a snapshot that was read before the batch is good enough to send by.
+    Returns False if the lease is lost, the token or the pause has changed since the snapshot, or the lane no longer
+    matches `unless_changed`. So it is safe to use a snapshot that was read before the batch.
     """
     unchanged = {name: getattr(snapshot.connection, name) for name in ("token_version", "is_paused")} | unless_changed
     return bool(
@@ -188,7 +188,7 @@ def spend_request(lease: Lease, snapshot: LaneSnapshot, pks: Iterable[int], **un
 
 
 def request_alert_check(company_id: int) -> None:
-    """Have a pause, or its end, checked for alerts soon (`capi.alerts.evaluate`)."""
+    """Request a check for alerts soon (`capi.alerts.evaluate`), after a pause or its end."""
     Connection.objects.for_company(company_id).update(**CHECK_ALERTS)
 
 
@@ -224,7 +224,7 @@ def due_events(*, behind: IdList = NO_IDS, since: datetime | None = None) -> Que
 
 
 def rules_with_due_events(*, behind: IdList = NO_IDS, since: datetime | None = None) -> QuerySet[ConversionRule]:
-    """Rules that have something due, deleted ones too, with the time of the oldest as `oldest`.
+    """Rules that have due events, deleted rules included. `oldest` is when the first of these events became due.
 
     Queried per rule and not over the events, so that the 10,000 events of a paused rule are never read to find the one
     behind them.

@@ -1,4 +1,4 @@
-"""A company's conversion rules as LinkedIn has them, and the facts that we keep with our rules."""
+"""A company's conversion rules as LinkedIn has them, and the facts about them that we save with our own rules."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import astuple
@@ -22,8 +22,8 @@ FACTS: Final = ("linkedin_type", "linkedin_method", "linkedin_enabled", "linkedi
 def fetch_rules(connection: Connection, *, seconds: float = READ_SECONDS) -> RulesRead:
     """Read the rules of the connection's ad account from LinkedIn. Nothing is written.
 
-    The connection must have a token and an ad account. Raises `token.UnreadableToken`; for a refusal or a missing
-    answer it returns a `RulesRead` as well. Never call it in a transaction: it may take `seconds`.
+    The connection must have a token and an ad account. Returns a `RulesRead` even if LinkedIn refuses or doesn't
+    answer; raises `token.UnreadableToken`. Never call it in a transaction: it may take `seconds`.
     """
     token = unseal(company_id=connection.company_id, sealed=connection.sealed_token)
     return read_rules(client(), token=token, ad_account_id=connection.ad_account_id, seconds=seconds)
@@ -64,7 +64,7 @@ def save_facts(*, company_id: int, rules: Collection[LinkedInRule]) -> None:
 def set_all_facts(
     own: Iterable[ConversionRule], rules: Iterable[LinkedInRule], *, read_at: datetime
 ) -> list[ConversionRule]:
-    """Set LinkedIn's facts on those of our rules that it listed, and return these. They are not saved."""
+    """Set LinkedIn's facts on our rules that it listed. Returns these rules, which are not saved."""
     by_id = {rule.id: rule for rule in rules}
     listed = [rule for rule in own if rule.linkedin_id in by_id]
     for rule in listed:
@@ -73,7 +73,7 @@ def set_all_facts(
 
 
 def set_facts(rule: ConversionRule, facts: LinkedInRule, *, read_at: datetime) -> None:
-    """Set LinkedIn's facts on the rule, which is not saved."""
+    """Set LinkedIn's facts on the rule without saving it."""
     rule.linkedin_type, rule.linkedin_method, rule.linkedin_enabled = facts.type, facts.method, facts.enabled
     rule.linkedin_read_at = read_at
 

@@ -3,7 +3,7 @@
 `capi.linkedin.answers` turns the answer into a decision, and `apply_decision` does all that follows:
 
     Accepted         201       the events are sent
-    PerElement       200       each by its own status: sent, rejected, or tried again later
+    PerElement       200       each by its own status: sent, rejected, or retried later
     RefusedNamed     400, 422  the named events are kept for `apply_refusals`, the others are sent again
     RefusedUnnamed   400, 422  the batch is halved and sent again
     TooLarge         413       half of the bytes are sent; the lane's requests are smaller from now on
@@ -11,7 +11,7 @@
     PauseConnection  401       the connection is paused, all of its events stay queued
     VersionRetired   426       every connection is paused
     Throttled        429       the lane rests, the events stay queued
-    TryLater         5xx       the events are tried again later, up to a limit; the lane rests
+    TryLater         5xx       the events are retried later, up to a limit; the lane rests
 """
 
 import logging
@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 Part = Sequence[Sendable]
 
-LARGEST_BODY_BYTES = 4 * 1024 * 1024  # 5,000 of the longest elements are half of it
+LARGEST_BODY_BYTES = 4 * 1024 * 1024  # 5,000 of the longest elements take half of it
 CREATED = 201  # LinkedIn's status of each accepted element of a batch, under a 200 for the whole
 
 
@@ -105,7 +105,7 @@ def apply_refusals(lease: Lease, bisection: BatchBisection, now: datetime) -> in
 def outcome_of(decision: Decision, request: Request, snapshot: LaneSnapshot) -> RequestOutcome:
     """What to write in the transaction of this request.
 
-    It leaves the events alone where the whole request was refused: the bisection goes on with them.
+    If the whole request was refused, its events are left alone: the bisection goes on with them.
     """
     outcome = _outcome(decision, request, snapshot)
     return _of_test(decision, request, snapshot, outcome) if request.is_test else outcome
@@ -142,8 +142,8 @@ def _of_test(decision: Decision, request: Request, snapshot: LaneSnapshot, outco
     passing = isinstance(decision, TryLater | Throttled)
     state = State.EXHAUSTED if passing else State.REJECTED
     update = EventUpdate(request.events, state, reason, request.api_message.message)
-    # A test must not make the lane rest because LinkedIn was slow once; a throttle is LinkedIn's own word. Nor must it
-    # wake a lane that rests.
+    # A test must not make the lane rest because LinkedIn was slow once, unless LinkedIn explicitly asks for fewer
+    # requests (429). Nor may it wake a lane that rests.
     rests = isinstance(decision, Throttled) and snapshot.may_send
     return replace(outcome, updates=[update], lane=outcome.lane if rests else None)
 
@@ -156,7 +156,7 @@ def lane_after(decision: Decision, request: Request, snapshot: LaneSnapshot) -> 
         case Throttled(retry_after=retry_after, until_midnight=day_limit):
             before = connection.throttles_in_a_row if continues else 0
             rest = backoff.throttle_rest(snapshot.now, before, retry_after=retry_after, day_limit=day_limit)
-            # One with a Retry-After, and the rest until midnight, end the run: the next failure starts a new one.
+            # A 429 with a Retry-After, or a rest until midnight, ends the run: the next 429 starts a new one.
             throttles = before + 1 if rest.cause == RestCause.THROTTLED else 0
             return _resting(rest, snapshot, continues, throttles_in_a_row=throttles, body_limit=limit)
         case TryLater(retry_after=retry_after):
@@ -171,9 +171,9 @@ def lane_after(decision: Decision, request: Request, snapshot: LaneSnapshot) -> 
 
 
 def _continues(part: Part, snapshot: LaneSnapshot) -> bool:
-    """True if this failure continues the last one: the lane tried as soon as it might, or an event has failed before.
+    """True if this failure continues the last one: the lane retried as soon as it could, or an event has failed before.
 
-    Where the events that had failed are gone (deleted, opted out), a failure hours later is a new one.
+    If the events that failed are gone (deleted, opted out), a failure hours later is a new one.
     """
     connection = snapshot.connection
     if connection.failing_since(snapshot.now) is None:
@@ -189,7 +189,7 @@ def _resting(rest: Rest, snapshot: LaneSnapshot, continues: bool, **changes: Any
 
 
 def _held(part: Part, reason: Reason) -> EventUpdate:
-    """The events stay pending and due, held by a pause or the lane's rest. It counts as no attempt."""
+    """The events stay pending and due, held by a pause or the lane's rest. This doesn't count as an attempt."""
     return EventUpdate(part, State.PENDING, reason, counts_attempt=False)
 
 

@@ -1,4 +1,4 @@
-"""The sandbox of this installation: where it listens, and whether it is the process that listens there."""
+"""The sandbox of this installation: where it listens, and whether it really is the process that listens there."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""Pauses what can't be sent until somebody acts: a rule, a connection, or all of them."""
+"""Pauses whatever can't send until someone acts: a rule, a connection, or all connections."""
 
 import logging
 from functools import partial
@@ -14,7 +14,7 @@ from capi.models.choices import Reason
 
 logger = logging.getLogger(__name__)
 
-# What only the operator can fix, once for each pause.
+# Logged once for each pause that only the operator can fix.
 VERSION_IS_RETIRED: Final = (
     "LinkedIn no longer serves version %s of its API: all sending is paused (companies: %s). "
     "Set LINKEDIN_API_VERSION to a newer version and restart; what is on hold then goes out."
@@ -28,7 +28,7 @@ REQUESTS_ARE_REFUSED: Final = (
 @transaction.atomic
 def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
     """Pause the rule, unless its LinkedIn id has changed since `rule` was read. Returns True if it was paused."""
-    lane.request_alert_check(rule.company_id)  # first: resuming a rule also locks the connection before it
+    lane.request_alert_check(rule.company_id)  # first: resuming a rule also locks the connection before the rule
     same = ConversionRule._base_manager.filter(pk=rule.pk, linkedin_id=rule.linkedin_id, is_paused=False)
     paused = bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
     if paused and reason == Reason.REFUSED:
@@ -57,8 +57,8 @@ def pause_all_for_version(version: str) -> int:
 def pause_connection(lease: Lease, reason: Reason, token_version: int) -> None:
     """Pause the connection, if the refused token is still the current one.
 
-    A 401 for the old token says nothing about the new. A pause for the same reason, which a test event may meet again,
-    keeps its start.
+    A 401 for an old token says nothing about the new one. If the connection is already paused for this reason (a test
+    event may be refused again), the pause keeps its start.
     """
     current = Connection.objects.filter(company=lease.company_id, token_version=token_version)
     current.exclude(is_paused=True, paused_reason=reason).update(

@@ -1,6 +1,6 @@
 """The log lines about requests to LinkedIn: ids and counts, never a name or an address.
 
-A request's number is the id of its `Attempt`. Recent Events shows it, and lists its events by it.
+A request's number is the id of its `Attempt`. Recent Events shows it, and lists the request's events by it.
 """
 
 import logging

@@ -1,6 +1,6 @@
-"""What the Retry button does: sends events again that have ended or are waiting for their next attempt.
+"""What the Retry button does: queues ended events again, and hurries those that wait for their next attempt.
 
-Both work in statements and not row by row, and skip events that have changed meanwhile: a second call does nothing.
+Neither works row by row, and both skip events that have changed meanwhile: a second call does nothing.
 """
 
 from collections.abc import Sequence
@@ -31,15 +31,15 @@ def retryable(events: Events) -> Events:
 
 
 def retry(*, company_id: int, pks: Sequence[int]) -> int:
-    """Queue the company's events again that have no obstacle. Returns how many there were.
+    """Queue again those of the company's events that have no obstacle. Returns how many there were.
 
-    Attempts and delays start again, the event id stays. Of several events that need one `once_key` the first gets it.
+    Attempts and delays start again; the event id stays. If several events need the same `once_key`, the first gets it.
     """
     events = ConversionEvent.objects.for_company(company_id).filter(pk__one_of=pks)
     for _ in range(TRIES):
         try:
             with transaction.atomic():
-                # An undo locks it too: it either ends what is put back here, or is seen here as an obstacle.
+                # An undo locks the row, too: it either ends what is queued here, or is seen here as an obstacle.
                 Connection.objects.for_company(company_id).select_for_update(no_key=True).first()
                 return _put_back(events)
         except IntegrityError:
@@ -48,9 +48,9 @@ def retry(*, company_id: int, pks: Sequence[int]) -> int:
 
 
 def hurry(*, company_id: int) -> int:
-    """Make one chunk of the company's events due that wait for their next try, the oldest first. Returns how many."""
+    """Bring one chunk of the company's retries forward to now, the earliest first. Returns how many there were."""
     waiting = ConversionEvent.objects.for_company(company_id).pending().filter(next_attempt_at__gt=Now())
-    waiting = waiting.exclude(crm_event__release_at__gt=Now())  # its grace period is the person's who made the change
+    waiting = waiting.exclude(crm_event__release_at__gt=Now())  # the person who made the change can still undo it
     oldest = waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:HURRIED_AT_ONCE]
     # `pending` again, so that a row that was settled meanwhile is not touched.
     return ConversionEvent.objects.pending().filter(pk__one_of=list(oldest)).update(next_attempt_at=Now())
@@ -58,7 +58,7 @@ def hurry(*, company_id: int) -> int:
 
 def _put_back(events: Events) -> int:
     free = retryable(events).filter(Q(obstacle="")).annotate(needed_key=places.once_key_expression()).order_by("-pk")
-    # The lowest of each key comes last, and so it is the one that stays.
+    # The lowest id of each key comes last, so the dict keeps it.
     first = {(rule, key or -pk): pk for pk, rule, key in free.values_list("pk", "rule_id", "needed_key")}
     # ENDED again, without a join: otherwise PostgreSQL would not notice that a row has just changed.
     return ConversionEvent.objects.filter(ENDED, pk__one_of=list(first.values())).update(

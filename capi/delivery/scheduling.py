@@ -16,12 +16,12 @@ from capi.models.lookups import NO_IDS, IdList
 
 NEW_EVERY = 4
 NEW = timedelta(minutes=5)  # longer than NEW_EVERY of the slowest requests
-FRESH_SECONDS = 3.0  # behind a slow answer it is read again: rules and addresses may have been fixed meanwhile
+FRESH_SECONDS = 3.0  # after a slow answer, the batch is read again: rules and addresses may have been fixed meanwhile
 
 
 @dataclass(slots=True)
 class BatchQueue:
-    """The order of one turn's batches. It begins anywhere in the round, since a turn may be shorter than one."""
+    """The order of one turn's batches, in rounds of NEW_EVERY. Starts at random, as a turn may be shorter than that."""
 
     _count: int = field(default_factory=lambda: random.randrange(NEW_EVERY))  # noqa: S311 - no secret
 
@@ -46,7 +46,7 @@ class ReadAhead:
     _read_at: float = 0.0
 
     def read(self, snapshot: LaneSnapshot, *, behind: IdList) -> None:
-        """Read the batch that follows these events, which are on the wire. `snapshot` is from before it."""
+        """Read the batch that follows these events, which are on the wire. `snapshot` is from before this read."""
         # Whatever the database does now, the answer on the wire must be read and written.
         with contextlib.suppress(Error):
             self._read_at = time.monotonic()
@@ -54,7 +54,7 @@ class ReadAhead:
             self._batch = (batch, snapshot.connection.recalls) if batch else None
 
     def pop(self) -> tuple[Batch, int] | None:
-        """The batch and the `recalls` from before it was read: once, and only while it is fresh."""
+        """Hand over the batch, with the `recalls` from before it was read. None without one, or if it is too old."""
         batch, self._batch = self._batch, None
         return batch if time.monotonic() < self._read_at + FRESH_SECONDS else None
 

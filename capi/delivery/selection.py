@@ -27,13 +27,13 @@ from postgresql.results import send_as_binary
 logger = logging.getLogger(__name__)
 
 # PostgreSQL can hold times that Python can't (-infinity, years before Christ), and one of them would fail its whole
-# batch. Anything older than this is read as this, which is far too old as well.
+# batch. Anything older than this is read as this, which is far too old to send in any case.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 TEST_ADDRESS = "{event_id}@leadmachine.invalid"  # RFC 2606 reserves .invalid: such a name never exists
 
 
 class Row(NamedTuple):
-    """A due event with the columns of its lead that decide or are sent. No name, no phone."""
+    """A due event, with the columns of its lead that are checked or sent. No name, no phone."""
 
     pk: int
     event_id: str
@@ -50,7 +50,7 @@ class Row(NamedTuple):
 
 
 def columns(*, with_value: bool) -> tuple[str | Expression, ...]:
-    """The columns of a `Row`. The value is only read for rules that send it: it costs as much as all the others."""
+    """The columns of a `Row`. The value is only read for rules that send it: reading it costs as much as all others."""
     of_event = (
         "pk", "event_id", Greatest("happened_at", Value(EARLIEST)), "attempts", "reason", "last_attempt_id", "lead_id",
         "deal_id",
@@ -64,9 +64,9 @@ def columns(*, with_value: bool) -> tuple[str | Expression, ...]:
 def lead_of_event() -> QuerySet[Lead]:
     """The lead of an event, for a subquery in a query over events.
 
-    It is looked up by its key for each event. A join of thousands can be twice as fast, but while PostgreSQL believes
-    its tables to be empty, as it does after an import, a join compares all events with all leads: for seconds then, or
-    minutes.
+    It is looked up by its key for each event. A join of thousands can be twice as fast. But while PostgreSQL believes
+    that its tables are empty, as it does after an import, a join compares all events with all leads, which takes
+    seconds or minutes.
     """
     return Lead._base_manager.filter(pk=OuterRef("lead_id")).order_by()
 
@@ -149,7 +149,7 @@ DECISIVE: Final = ("crm_event", "linkedin_id", "send_value", "frequency", "is_ac
 def read_again(rule: ConversionRule, part: Sequence[Sendable], *, now: datetime) -> list[Sendable]:
     """Those of the rule's events that may still be sent, as they are now. Call it while the lane's row is locked.
 
-    None if the rule has changed since it was read, and none for a test: they stay due, and the next batch has them.
+    Empty if the rule has changed since it was read, and for a test event: the events stay due for the next batch.
     """
     unchanged = {name: getattr(rule, name) for name in DECISIVE}
     if not ConversionRule._base_manager.filter(pk=rule.pk, **unchanged).exists():
@@ -162,7 +162,7 @@ def read_again(rule: ConversionRule, part: Sequence[Sendable], *, now: datetime)
 
 
 def fitting_events(events: Sequence[Sendable], body_limit: int | None) -> Sequence[Sendable]:
-    """The first of these events, as many as one request may hold; the others stay due."""
+    """The first of these events, as many as fit into one request. The others stay due."""
     if body_limit is None:
         return events
     return events[: payload.fitting([event.conversion for event in events], limit=body_limit)]
@@ -238,12 +238,12 @@ IN_INDEX_ORDER: Final = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCA
 
 
 def fetch(rows: QuerySet[Model], columns: tuple[str | Expression, ...]) -> list[tuple[Any, ...]]:
-    """Return the columns of these rows, as `values_list` does. An index must have the rows in their order.
+    """Return the columns of these rows, as `values_list` does. An index must have the rows in the requested order.
 
-    On PostgreSQL they come in the binary format, of which psycopg reads 5,000 events in 3 ms (16 ms as text). Parallel
-    workers are off: to start one takes longer (9 ms) than to read 5,000 rows by their index. Sorting is off, too: the
-    planner takes the state and the rule of an event to be independent, expects few rows where 100,000 are due, and
-    reads and sorts all of them for each batch (285 ms; 9 ms by the index).
+    On PostgreSQL they come in binary format: psycopg reads 5,000 events in 3 ms (16 ms as text). Parallel workers are
+    off: starting one takes longer (9 ms) than reading 5,000 rows by index. Sorting is off, too: the planner assumes
+    that an event's state and rule are independent, expects few rows when 100,000 are due, and would read and sort all
+    of them for each batch (285 ms; 9 ms by index).
     """
     values = rows.values_list(*columns)
     if connection.vendor != "postgresql":

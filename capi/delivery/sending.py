@@ -1,4 +1,4 @@
-"""Sending one batch: as few requests as it takes to know the outcome of every event in it."""
+"""Sends one batch, in as few requests as it takes to know the outcome of every event in it."""
 
 import logging
 from collections import Counter
@@ -46,8 +46,8 @@ class BatchSender:
 
     def run(self) -> None:
         bisection = BatchBisection([self.batch.sendable])
-        # The snapshot from before the batch serves for the first request: `spend_request` refuses it if the token, a
-        # pause or a recall has come since. Each further request gets its own, as the last one changed the lane.
+        # The first request uses the snapshot from before the batch: `spend_request` refuses it if the token, the pause
+        # or `recalls` has changed since. Each further request reads its own, as the last one changed the lane.
         unused: LaneSnapshot | None = self.snapshot.at_present()
         while (part := bisection.next_part()) is not None:
             if shutdown.has_begun():
@@ -67,7 +67,7 @@ class BatchSender:
             self.result.states[State.REJECTED] += rejected
 
     def _token(self, snapshot: LaneSnapshot) -> str | None:
-        """The token, if this batch may still go. Pauses the connection if the token can't be opened."""
+        """The token, or None if this batch may no longer be sent. Pauses the connection if the token can't be read."""
         connection = snapshot.connection
         if not self.batch.is_test and not connection.is_sending:
             return None
@@ -83,7 +83,7 @@ class BatchSender:
     def _spend(
         self, snapshot: LaneSnapshot, part: Sequence[Sendable]
     ) -> tuple[Sequence[Sendable], Sequence[CountedPerson]]:
-        """Those of the part that go now, and the people who were noted for it."""
+        """The events of the part to send now, and the rows of the people who were counted for it."""
         if self.batch.rule.counts_people and not self.batch.is_test:
             return persons.spend_for_people(self.lease, snapshot, self.batch.rule, part, recalls=self.recalls)
         return recall.spend_unless_recalled(self.lease, snapshot, self.batch.rule, part, recalls=self.recalls), ()
@@ -114,7 +114,7 @@ class BatchSender:
         return request, decision
 
     def _meanwhile(self, part: Sequence[Sendable], snapshot: LaneSnapshot) -> Callable[[], None] | None:
-        """What to do while this part is on the wire: behind a full batch there may be another to read."""
+        """What to do while this part is on the wire: read the next batch, if this is a full one. Otherwise None."""
         if len(part) < settings.BATCH_SIZE:
             return None
         return partial(self.ahead.read, snapshot, behind=IdList(event.row.pk for event in part))

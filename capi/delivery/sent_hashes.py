@@ -22,7 +22,7 @@ def pack_hashes(hashes: Iterable[tuple[int, str]]) -> bytes:
 
 
 def hash_of(block: bytes, event_pk: int) -> str:
-    """The hash of this event in the block, in hex; "" if it has none, or none any more."""
+    """The hash of this event in the block, in hex; "" if it has none, or if it was blanked."""
     for pk, sha256 in ENTRY.iter_unpack(block):
         if pk == event_pk:
             return "" if sha256 == BLANK else sha256.hex()

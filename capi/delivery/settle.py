@@ -1,6 +1,6 @@
-"""Writing down what LinkedIn answered, even if the database is away at that very moment.
+"""Writes down LinkedIn's answer, even if the database is unavailable at that very moment.
 
-What LinkedIn has accepted can't be queried later: without the result, the whole request would go out a second time.
+What LinkedIn has accepted can't be queried later: without the result, the whole request would be sent a second time.
 """
 
 import logging
@@ -30,7 +30,7 @@ from capi.models.lookups import IdList
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.25
-# Ends of one event, and not of all others of its lead, deal or rule as well.
+# Reasons that end one event, and not all other events of its lead, deal or rule as well.
 PASSING_ON: Final = (Reason.TOO_OLD, Reason.TAKEN_BACK, Reason.DATA_REFUSED)
 # InternalError: a database that is read-only for a while (a standby that is not promoted yet), or that has ended our
 # transaction because this process was frozen in it.
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that was made, as the log keeps it. `http_status` is None where no whole answer came."""
+    """One request that was made, as the log keeps it. `http_status` is None if no complete answer came."""
 
     rule: ConversionRule
     api_version: str
@@ -54,7 +54,7 @@ class Request:
     token_version: int
     recalls: int  # of the connection, when these events were last checked
     linkedin_id: str = ""  # LinkedIn's own id of the request, where the answer has one
-    counted: Sequence[CountedPerson] = ()  # the people who were noted for this request, and not before it
+    counted: Sequence[CountedPerson] = ()  # the people who were first counted for this request
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class EventUpdate:
     reason: Reason = Reason.NONE
     message: str = ""
     counts_attempt: bool = True
-    next_attempt_at: datetime | None = None  # for those that stay pending; None leaves theirs alone
+    next_attempt_at: datetime | None = None  # for events that stay pending; None leaves it unchanged
     is_unknown: bool = False  # LinkedIn may have them
-    http_status: int | None = None  # of the element, where a batch's answer has one for each; None: the request's
+    http_status: int | None = None  # of the element, if a batch's answer has one for each; None: the request's
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ AppliedUpdate = tuple[Attempt, EventUpdate]
 def until_written(write: Callable[[bool], T]) -> T:
     """Return what `write` returns, and retry it on new connections for as long as a lease lasts.
 
-    The argument of `write` is True on a retry: the commit that failed may have gone through all the same. Raises what
-    `write` raises in the end; at once if it is not about the database connection, such as LeaseLost.
+    The argument of `write` is True on a retry: the commit that failed may have gone through all the same. If the last
+    retry fails, its error is raised. Errors that aren't about the connection, such as LeaseLost, are raised at once.
     """
     ends_at = time.monotonic() + settings.LEASE_SECONDS
     try:
@@ -111,7 +111,7 @@ def until_written(write: Callable[[bool], T]) -> T:
 def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Attempt:
     """Write the outcome in one short transaction. Raises LeaseLost, and then nothing is written.
 
-    `again`: an earlier try failed, perhaps only after its commit. What it wrote then stays, and nothing is added.
+    With `again`, an earlier try failed, perhaps only after its commit. If it was committed, nothing more is written.
     """
     request = outcome.request
     if again and (earlier := _logged(lease.company_id, request)) is not None:
@@ -166,7 +166,7 @@ def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **changes: Any) -
 
 @transaction.atomic
 def hold_without_request(lease: Lease, batch: Batch, reason: Reason, connection: Connection) -> None:
-    """Pause the connection, as no token can be read. A test event ends with the reason. Raises LeaseLost."""
+    """Pause the connection if its token can't be read. A test event ends with the reason. Raises LeaseLost."""
     lane.renew(lease)
     if reason == Reason.TOKEN_UNREADABLE:
         pauses.pause_connection(lease, reason, connection.token_version)
@@ -178,7 +178,7 @@ def hold_without_request(lease: Lease, batch: Batch, reason: Reason, connection:
 
 @transaction.atomic
 def close_unsendable(lease: Lease, unsendable: Mapping[NotSendable, Sequence[Row]]) -> None:
-    """End the events that are not sent, each with its reason. Raises LeaseLost."""
+    """Write the new state and the reason of events that can't be sent. Raises LeaseLost."""
     lane.renew(lease)
     for ending, rows in unsendable.items():
         _open(IdList(row.pk for row in rows)).update(**ending._asdict(), **_final(ending.state))
@@ -187,7 +187,7 @@ def close_unsendable(lease: Lease, unsendable: Mapping[NotSendable, Sequence[Row
 
 
 def _logged(company_id: int, request: Request) -> Attempt | None:
-    # A lane sends one request at a time, so that its start identifies it.
+    # A lane sends one request at a time, so the start of a request identifies it.
     logged = Attempt.objects.for_company(company_id).filter(rule=request.rule, started_at=request.started_at)
     return logged.order_by("-pk").first()
 
@@ -236,8 +236,8 @@ def _apply(update: EventUpdate, attempt: Attempt) -> int:
             changes["next_attempt_at"] = update.next_attempt_at
     count = _open(pks).update(**changes)
     if count < len(pks):
-        # An acceptance is a fact even where the event was ended meanwhile (opted out, cancelled), and so is the doubt.
-        # Any other outcome leaves that ending as it is.
+        # An acceptance is a fact, even if the event was ended meanwhile (opted out, cancelled), and so is an unknown
+        # outcome. Any other outcome leaves the event as it ended.
         ended = ConversionEvent.objects.filter(pk__one_of=pks).exclude(state__in=[update.state, *OPEN_STATES])
         if update.state == State.ACCEPTED:
             ended.update(**changes)
@@ -252,7 +252,7 @@ def _pass_on(rows: Iterable[Row]) -> None:
 
 
 def _free_places(request: Request, updates: Iterable[EventUpdate]) -> None:
-    """Let go of the people whom this request noted, and whose event LinkedIn plainly did not take."""
+    """Delete the rows of people first counted for this request whose event LinkedIn certainly did not accept."""
     kept = [update.events for update in updates if update.state == State.ACCEPTED or update.is_unknown]
     pks = {event.row.pk for events in kept for event in events}
     if free := IdList(place.pk for place in request.counted if place.event_id not in pks):

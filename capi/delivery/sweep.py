@@ -19,7 +19,7 @@ def due_companies() -> list[int]:
 
 
 def note_round() -> None:
-    """Record that a worker has made its round: in one row for all workers on all machines."""
+    """Record that a worker has finished a round, in one row for all workers on all machines."""
     Heartbeat.objects.beat(SWEEP)
 
 
@@ -30,7 +30,7 @@ def tidy() -> None:
     about_deals = ConversionRule._base_manager.filter(crm_event__startswith="deal_")
     deleted = ConversionRule._base_manager.filter(deleted_at__isnull=False)
     closed = Company._base_manager.filter(is_active=False)
-    # A lead may get its address while the transaction that plans its event is open: neither sees the other's change.
+    # A lead may get its address while the transaction that plans its event is open. Neither sees the other's change.
     planning.release_waiting(events)
     planning.end_and_pass_on(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)
     planning.end_taken_back(events)
@@ -43,7 +43,7 @@ def tidy() -> None:
 
 
 def _resume_after_version_change() -> None:
-    """Resume the connections that were paused for an API version which is no longer ours."""
+    """Resume the connections that were paused for an API version that we no longer use."""
     stopped = Connection.objects.filter(is_paused=True, paused_reason=Reason.VERSION_RETIRED)
     stopped.filter(~Q(paused_version=settings.LINKEDIN_API_VERSION)).update(
         is_paused=False,

@@ -52,7 +52,7 @@ breaker = Breaker()
 
 
 def wake(company_id: int, *, after_seconds: float = 0.0) -> bool:
-    """Have any worker deliver for the company. Returns False if the broker is unreachable; nothing is lost then.
+    """Wake a worker to deliver for the company. Returns False if the broker is unreachable; nothing is lost then.
 
     Never raises, and takes at most WAKE_TIMEOUT_SECONDS for each step of the exchange with the broker.
     """
@@ -71,7 +71,7 @@ def wake(company_id: int, *, after_seconds: float = 0.0) -> bool:
 
 @lru_cache(maxsize=1)
 def _broker_connection() -> Connection:
-    """A separate connection to the broker: the workers' have long timeouts, a save must not wait."""
+    """A separate connection to the broker: those of the workers have long timeouts, but a save must not wait."""
     seconds = settings.WAKE_TIMEOUT_SECONDS
     own: dict[str, Any] = {
         "socket_timeout": seconds,
@@ -90,10 +90,10 @@ FOLDED_SECONDS = 0.2  # wake-ups within this time are sent as one: each costs us
 
 
 class Publisher:
-    """The thread that sends wake-ups, each company's once, in the order in which they were first requested.
+    """The thread that sends wake-ups, one for each company, in the order in which they were first requested.
 
-    The first is sent at once. While saves follow each other, each company gets one in FOLDED_SECONDS. A process that is
-    killed loses its unsent wake-ups: the sweep finds those lanes.
+    The first is sent at once. During a run of saves, each company gets one per FOLDED_SECONDS. A process that is killed
+    loses its unsent wake-ups, but the sweep finds those lanes.
     """
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Publisher:
         self._is_flushing = threading.Event()
 
     def request(self, company_id: int, *, after_seconds: float = 0.0) -> None:
-        """Have the company's lane woken soon, or `after_seconds`. Returns at once."""
+        """Request a wake-up of the company's lane, soon or `after_seconds`. Returns at once."""
         with self._changed:
             self._requested[company_id, after_seconds] = None
             if self._thread is None:
@@ -118,7 +118,7 @@ class Publisher:
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until every requested wake-up was sent or has failed. Returns False if that takes longer."""
+        """Wait until every requested wake-up was sent or has failed. Returns False if `seconds` pass before that."""
         with self._changed:
             self._is_flushing.set()
             done = self._changed.wait_for(lambda: not self._requested and not self._is_sending, seconds)
@@ -149,7 +149,7 @@ publisher = Publisher()
 def wake_on_commit(company_id: int, *, after_seconds: float = 0.0, using: str = "default") -> None:
     """Wake the company's lane after the commit: once, however often this is called in the transaction.
 
-    With `after_seconds`, that long after it, in whole seconds and never early.
+    With `after_seconds`, that long after the commit, rounded up to whole seconds.
     """
     wake_up = _WakeUp(company_id, float(math.ceil(max(0.0, after_seconds))))
     connection = connections[using]
