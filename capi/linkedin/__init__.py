@@ -2,7 +2,7 @@
 
     identity   hashes an e-mail address
     payload    turns a conversion into JSON
-    client     sends one request and returns one answer, without an exception for what the network does
+    client     sends one request and returns one answer; it raises nothing, whatever the network does
     transport  the connections of the client, with a time limit for the whole exchange
     parsing    reads the body and headers of an answer
     answers    turns an answer into a decision

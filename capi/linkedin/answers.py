@@ -7,9 +7,9 @@
     400, 409, 422         the data of some element, or the rule (409 is documented nowhere and treated the same)
     400 VERSION_MISSING   as 426
     401                   the token: pause the connection
-    403, 404              the rule id is unknown, or out of the token's reach: pause the rule. Of some elements of a
-                          batch only, it is about them: they are sent again
-    413                   send half of the bytes; a body under 256 KB can't be too large: a gateway's trouble
+    403, 404              the rule id is unknown, or the token has no access to it: pause the rule. If only some
+                          elements of a batch have this status, they are retried
+    413                   send half of the bytes; a body under 256 KB can't be too large: that is a gateway's fault
     426                   our API version has been retired: pause every connection
     429                   too many requests
     408, 421, 423, 425    try later

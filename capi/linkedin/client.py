@@ -43,8 +43,8 @@ class Client:
     def send(self, *, token: str, body: bytes, batch: bool) -> Answer:
         """POST the body with this token once. Retries are up to the caller.
 
-        Raises nothing whatever the network or LinkedIn does. Raises ValueError, without the token in it, for a token
-        that is no valid header value.
+        Raises nothing, whatever the network or LinkedIn does, except ValueError if the token is not a valid header
+        value. Its message does not contain the token.
         """
         if not _IS_SENDABLE_TOKEN.fullmatch(token):
             token = ""  # error reports show the locals of each frame
@@ -58,7 +58,7 @@ class Client:
         return request
 
     def get(self, *, token: str, target: str, seconds: float) -> Answer:
-        """GET this path and query, which are encoded already, with this token, within so many seconds.
+        """GET this path and query, which must be encoded already, with this token, within `seconds`.
 
         Raises as `send` does.
         """
@@ -111,9 +111,9 @@ class Client:
 
 
 class _Session(requests.Session):
-    """A session for one host, without environment (.netrc, proxies) and redirects.
+    """A session for one host, which ignores the environment (.netrc, proxies) and redirects.
 
-    It gets prepared requests, and so adds nothing to them: no cookie from another company's answer.
+    It only gets prepared requests, so it adds nothing to them, such as a cookie from another company's answer.
     """
 
     def __init__(self, base_url: str, pool: HTTPConnectionPool) -> None:

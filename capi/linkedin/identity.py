@@ -14,9 +14,9 @@ def normalise_email(address: str) -> str:
     """The address in the form that LinkedIn hashes: NFC, without white space (Unicode's included), in lower case.
 
     Dots and plus tags stay: LinkedIn documents lower case and no white space, and nothing else
-    (Microsoft Learn, "Conversions API schema"). Format characters such as a zero-width space go: no address has them,
-    they come along when one is copied, and the person's account at LinkedIn is without them. The two joiners stay,
-    because a domain may have them (RFC 5892, appendix A).
+    (Microsoft Learn, "Conversions API schema"). Format characters such as a zero-width space are removed: no address
+    has them, they come with text that is copied, and the person's LinkedIn account doesn't have them. The two joiners
+    stay, because a domain may have them (RFC 5892, appendix A).
     """
     if not address.isascii():
         address = "".join(each for each in address if unicodedata.category(each) != "Cf" or each in JOINERS)
@@ -26,8 +26,8 @@ def normalise_email(address: str) -> str:
 def email_sha256(address: str | None) -> str | None:
     """Lower-case hex SHA-256 of the normalised address, or None if there is nothing to hash.
 
-    There is nothing to hash in None, an empty text, blanks, a hash, and a text without a UTF-8 form. LinkedIn accepts
-    any text as a hash, so the hash of nothing, or of a hash, would silently never match.
+    There is nothing to hash in None, an empty text, blanks, a hash, or a text that can't be encoded as UTF-8. LinkedIn
+    accepts any text as a hash, so the hash of nothing, or of a hash, would silently never match.
     """
     normalised = normalise_email(address or "")
     if not normalised or _IS_HASH.fullmatch(normalised):
@@ -39,10 +39,10 @@ def email_sha256(address: str | None) -> str | None:
 
 
 def counted_person_key(sha256: str, *, rule_id: int) -> int:
-    """64 bits that are the same for the same person under the same rule, for a column of the database.
+    """A 64-bit key for one person under one rule, to be stored in the database.
 
-    With the rule, so that rows of two rules or companies can't be matched. Of a million people two have the same key
-    with a probability of 1 in 37 million.
+    The rule is part of it, so that rows of two rules or companies can't be matched. Among a million people, the
+    probability that any two have the same key is 1 in 37 million.
     """
     return int.from_bytes(hashlib.sha256(f"{rule_id} {sha256}".encode()).digest()[:8], signed=True)
 

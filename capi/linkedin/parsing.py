@@ -34,7 +34,7 @@ def api_message(answer: Answer) -> ApiMessage:
 
 
 def code(answer: Answer) -> str:
-    """LinkedIn's `code`, or its `serviceErrorCode`, as in the body."""
+    """The body's `code`, or else its `serviceErrorCode`; "" if it has neither."""
     fields = json_object(answer.body)
     for name in ("code", "serviceErrorCode"):
         value = fields.get(name)
@@ -53,7 +53,7 @@ def message(answer: Answer) -> str:
 
 
 def _page_text(page: str) -> str:
-    """The title of an HTML page, or without one its text."""
+    """The title of an HTML page, or its text if it has no title."""
     title = _TITLE.search(page)
     text = title[1] if title and title[1].strip() else _TAG.sub(" ", page)
     return " ".join(unescape(text).split())
@@ -92,7 +92,7 @@ _TOKEN = re.compile(r"(?<![\w-])(?=[A-Za-z_-]*+[0-9])[\w-]{41,}+")
 def mask(text: str, *, readable: Container[str] = ()) -> str:
     """The text on one line, with `•••` for anything like an e-mail address, a hash or a token. Not shortened.
 
-    `readable`: names that look like one of these but are none.
+    `readable`: names that look like one of these but aren't, and stay.
     """
     text = printable(text)
     text = _BEARER.sub(f"Bearer {MASK}", text)
@@ -109,7 +109,7 @@ def _unless(readable: Container[str]) -> Callable[[re.Match[str]], str]:
 
 
 def printable(text: str) -> str:
-    """The text on one line, without control characters and those that reverse or hide text."""
+    """The text on one line, without control characters or characters that reverse or hide text."""
     return _UNPRINTABLE.sub(" ", text).strip()
 
 
@@ -159,7 +159,7 @@ def named_elements(text: str, *, count: int) -> dict[int, str]:
 def is_one_reason(reasons: Collection[str]) -> bool:
     """True if two or more elements are refused in the same words, apart from numbers and quoted values.
 
-    Never for a time: a whole batch of fresh events is refused for it if LinkedIn's clock is behind ours.
+    Never if the reason is a time: LinkedIn refuses a whole batch of fresh events for that if its clock is behind ours.
     """
     if len(reasons) < 2 or any(map(is_about_time, reasons)):
         return False
@@ -197,8 +197,8 @@ _IS_SECONDS = re.compile(r"[0-9]{1,10}")
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds of `Retry-After`, which may be a number or an HTTP date; None without a valid one.
 
-    A date counts from the answer's own `Date`, so that our clock may be wrong. LinkedIn documents no Retry-After at
-    all. There is no upper limit here: the caller has one.
+    A date is compared with the answer's own `Date`, so it doesn't matter if our clock is wrong. LinkedIn documents no
+    Retry-After at all. There is no upper limit here: the caller has one.
     """
     value = headers.get("retry-after", "").strip()
     if _IS_SECONDS.fullmatch(value):

@@ -1,6 +1,6 @@
 """The JSON of a conversion: these keys and no others.
 
-LinkedIn answers an unknown key with 422, and a person has the right that nothing else is sent. So the element is built
+LinkedIn answers an unknown key with 422, and people have a right to nothing else being sent. So the element is built
 from a whitelist, never from whatever columns a row has.
 """
 
@@ -81,7 +81,7 @@ def most_in(limit: int) -> int:
 
 
 def problem(conversion: Conversion, *, now: datetime, max_age: timedelta) -> str | None:
-    """Why LinkedIn would refuse this conversion, or None. One bad element has its whole batch refused."""
+    """Why LinkedIn would refuse this conversion, or None. For one bad element, LinkedIn refuses the whole batch."""
     if not _IS_LINKEDIN_ID.fullmatch(conversion.linkedin_id):
         return "The LinkedIn rule id is not a number."
     if not _IS_HASH.fullmatch(conversion.email_sha256):

@@ -1,7 +1,7 @@
 """Reads the conversion rules of an ad account, if the access token may.
 
 `GET /rest/conversions?q=account` (Microsoft Learn, "Conversions API", and LinkedIn's Postman collection). Whether a
-Direct API token may read at all is documented nowhere. So a 403 is no error, but `CANNOT_TELL`.
+Direct API token may read at all is documented nowhere. So a 403 is not an error, but `CANNOT_TELL`.
 """
 
 import re
@@ -40,7 +40,7 @@ class ReadStatus(StrEnum):
     REFUSED = "refused"  # any other 4xx
     SERVER_TROUBLE = "server_trouble"  # 429, 5xx
     UNREACHABLE = "unreachable"  # no answer, or not in time
-    UNREADABLE = "unreadable"  # the answer is no list of rules
+    UNREADABLE = "unreadable"  # the answer is not a list of rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class RulesRead:
 def read_rules(client: Client, *, token: str, ad_account_id: str, seconds: float) -> RulesRead:
     """Read all rules of the account, page by page, within `seconds` in total.
 
-    Raises nothing whatever the network or LinkedIn does, but ValueError as `Client.get` does.
+    Raises nothing, whatever the network or LinkedIn does, except ValueError as `Client.get` does.
     """
     ends_at = monotonic() + seconds
     found: dict[str, LinkedInRule] = {}

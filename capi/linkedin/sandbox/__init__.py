@@ -2,6 +2,6 @@
 
     server ─▶ faults (scripted by a test) ─▶ validation ─▶ schema · scenarios ─▶ request_log ─▶ the answer
 
-It shares only the table of API versions with the rest of `capi.linkedin`, so that no code that both use can hide a
-mistake in the client.
+It shares only the table of API versions with the rest of `capi.linkedin`, so that no shared code can hide a mistake in
+the client.
 """

@@ -25,7 +25,7 @@ class Fault:
 
     `status`, `body` and `headers` replace the answer. Without the first two the request is validated as usual, and its
     answer is delayed, cut after `cut_after` bytes (with status line and headers; a negative number counts from the
-    end) or sent byte by byte. Bytes that are no text are in `body` as Python's "surrogateescape" writes them. A
+    end) or sent byte by byte. Bytes that aren't text are in `body` as Python's "surrogateescape" writes them. A
     `Content-Length` or `Transfer-Encoding` in `headers` is sent as it is, true or not.
     """
 
@@ -40,7 +40,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, content: Any) -> Self:
-        """The fault of this JSON. Raises ValueError, with a sentence, if it is none."""
+        """The fault that this JSON describes. Raises ValueError, with a sentence, if it isn't one."""
         if not isinstance(content, dict):
             raise ValueError("A fault is a JSON object.")
         unknown = content.keys() - {item.name for item in fields(cls)}

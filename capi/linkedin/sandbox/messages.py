@@ -24,7 +24,7 @@ class IncomingRequest:
 
     @cached_property
     def document(self) -> Any:
-        """The JSON of the body. Raises ValueError if it is no JSON, or contains NaN or Infinity."""
+        """The JSON of the body. Raises ValueError if it isn't JSON, or contains NaN or Infinity."""
         try:
             return json.loads(self.body.decode(), parse_constant=_refuse_constant)
         except RecursionError:
@@ -56,7 +56,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. A `status` of None is no answer at all: the connection is kept open, then closed."""
+    """One answer. A `status` of None means no answer at all: the connection is kept open, then closed."""
 
     status: int | None
     body: bytes = b""

@@ -22,8 +22,8 @@ _MAX_TEXT = 2_000
 class Entry:
     """One request and its answer.
 
-    `token` is a fingerprint, never the token. `elements` are as received; if the body was no JSON they are empty, and
-    `text` is its beginning. A `status` of None is no answer. `fault` was scripted by a test.
+    `token` is a fingerprint, never the token. `elements` are as received; if the body was not JSON, they are empty and
+    `text` is its beginning. A `status` of None means no answer. `fault` was scripted by a test.
     """
 
     time: datetime
@@ -88,7 +88,7 @@ class RequestLog:
             return numbered
 
     def tail(self, count: int) -> list[Entry]:
-        """The last `count` entries, newest first. A torn line, which a kill has left, is skipped."""
+        """The last `count` entries, newest first. A torn line, left behind by a kill, is skipped."""
         try:
             with self.path.open("rb") as file:
                 entries = (Entry.from_line(line) for line in _lines_backwards(file) if line)
@@ -154,7 +154,7 @@ class RequestLog:
 
 
 def _blank(path: Path, is_to_go: Callable[[bytes], bool]) -> int:
-    """Write spaces over these lines, where they are: other processes may be adding lines to the end."""
+    """Overwrite these lines with spaces in place, as other processes may be appending lines. Returns how many."""
     blanked = at = 0
     with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
         for line in file:

@@ -16,7 +16,7 @@ class Scenario:
     """A part of the token, or a whole id, and the answer that it triggers.
 
     In the message `[…]` stands for the positions of the elements, and `{}` for the resource. A message about the
-    schema is repeated for each element. A `status` of None is no answer at all. `only_reading` does not affect sending.
+    schema is repeated for each element. A `status` of None means no answer. `only_reading` does not affect sending.
     """
 
     trigger: str

@@ -141,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(Reply(204))
 
     def _refusal_of_control(self) -> Reply | None:
-        """Why this is no test on this machine: another machine, or a page that a browser here has open."""
+        """The refusal of a request that isn't from a test on this machine: from another one, or a page in a browser."""
         length = self.headers.get("Content-Length", "")
         if not is_loopback(self.client_address[0]):
             return refusal(403, "Only from this machine")
@@ -217,7 +217,7 @@ class SandboxServer:
 
 
 class Listener(socketserver.TCPServer):
-    """The listening socket. It keeps its connections, so that none outlives it."""
+    """The listening socket. It keeps track of its connections, so that none outlives it."""
 
     allow_reuse_address = True
     request_queue_size = 128

@@ -1,6 +1,6 @@
 """LinkedIn's answer to a request. Pure: the time is an argument.
 
-A batch is all or nothing: it is refused whole for one bad element, and the answer names the bad ones.
+A batch is all or nothing: for one bad element the whole batch is refused, and the answer names the bad ones.
 """
 
 import hashlib
