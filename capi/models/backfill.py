@@ -31,7 +31,7 @@ class BackfillQuerySet(CompanyQuerySet["Backfill"]):
         return running.filter(~full, rule__deleted_at=None)
 
     def cancel(self, reason: Reason = Reason.NONE) -> int:
-        """Cancel those that are unfinished and return how many. (Their events: `capi.delivery.cancellation`.)"""
+        """Cancel the unfinished ones and return how many there were. (Their events: `capi.delivery.cancellation`.)"""
         return self.unfinished().update(state=BackfillState.CANCELLED, reason=reason, finished_at=Now())
 
 

@@ -27,8 +27,8 @@ class Frequency(models.TextChoices):
 
 
 OPEN_STATES = (State.PENDING, State.WAITING)
-# States in which an event is the only one that its lead or deal may have under a `once` rule. (In any other state it is
-# so if LinkedIn may have it: see `capi.delivery.places`.)
+# States in which an event has the one place of its lead or deal under a `once` rule. (In other states it has the place
+# if LinkedIn may have the event: see `capi.delivery.places`.)
 STATES_THAT_HOLD_ONCE = (State.PENDING, State.WAITING, State.ACCEPTED, State.EXHAUSTED)
 
 
@@ -151,7 +151,7 @@ class CrmEventName(models.TextChoices):
         return self.value.startswith("deal_")
 
 
-# Where forms offer to send the deal's value: a lead has none, and that of a lost deal is no revenue.
+# CRM events for which forms offer to send the deal's value. A lead has none, and that of a lost deal is no revenue.
 EVENTS_WITH_VALUE = (CrmEventName.DEAL_CREATED, CrmEventName.DEAL_WON)
 
 MAX_ID_DIGITS = 19

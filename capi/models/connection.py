@@ -43,10 +43,10 @@ class Connection(models.Model):
     lease_id = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
     next_attempt_at = models.DateTimeField(null=True, editable=False)
-    # Of the current request: since when, and its events (`pack_ids`). If its worker dies, they stay for the next one.
+    # The start of the current request, and its events (`pack_ids`). If its worker dies, they stay for the next worker.
     request_started_at = models.DateTimeField(null=True, editable=False)
     request_events = models.BinaryField(null=True, editable=False)
-    # Incremented when people must no longer be sent: batches read before that are then checked again.
+    # Incremented by each recall (capi.delivery.recall): batches read before that are then checked again.
     recalls = models.PositiveIntegerField(default=0, editable=False)
     # Each kind of failure is counted separately, and any other response resets the count.
     failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)

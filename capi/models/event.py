@@ -35,7 +35,7 @@ class ConversionEventQuerySet(CompanyQuerySet["ConversionEvent"]):
         return pending.filter(rule__is_paused=True) if is_sending(connection) else pending
 
     def queued(self, connection: Connection | None) -> Self:
-        """The other pending events, which are sent automatically."""
+        """Pending events that are not on hold: they are sent automatically. Excludes test events."""
         return self.pending().counted().filter(rule__is_paused=False) if is_sending(connection) else self.none()
 
     def due(self) -> Self:
@@ -49,8 +49,8 @@ class ConversionEventQuerySet(CompanyQuerySet["ConversionEvent"]):
 class ConversionEvent(models.Model):
     """One CRM event for one rule: a row of Recent Events.
 
-    `event_id` is sent to LinkedIn as `eventId`. It is created with the row, and never changes once it has been sent: an
-    event that takes the place of one that LinkedIn may have gets that one's before (`capi.delivery.places`).
+    `event_id` is sent to LinkedIn as `eventId`. It is created with the row, and never changes once it has been sent.
+    Before that, an event that takes the place of one that LinkedIn may have takes its id, too (`capi.delivery.places`).
     """
 
     company = models.ForeignKey(
@@ -75,7 +75,7 @@ class ConversionEvent(models.Model):
     message = models.TextField(blank=True)  # LinkedIn's message about this event, masked
     attempts = models.PositiveSmallIntegerField(default=0)
     http_status = models.PositiveSmallIntegerField(null=True)
-    # A request with it had no clear answer, so that LinkedIn may have it. It keeps its `once_key`, however it ends.
+    # A request with this event had no clear answer, so LinkedIn may have it. It keeps its `once_key`, however it ends.
     may_have_arrived = models.BooleanField(default=False, db_default=False, editable=False)
     next_attempt_at = models.DateTimeField(null=True, db_default=Now())
     is_test = models.BooleanField(default=False)

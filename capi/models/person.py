@@ -9,8 +9,8 @@ from capi.models.rule import ConversionRule
 class CountedPerson(models.Model):
     """The one conversion that a person has under a rule: LinkedIn has this event of theirs, or may have it.
 
-    A row is written with the payment for a request, and deleted if LinkedIn plainly took nothing. So it counts whatever
-    becomes of its event. `person` is `capi.linkedin.identity.counted_person_key` of the address as it was sent.
+    A row is written when a request is paid for, and deleted if LinkedIn certainly accepted nothing. So it counts,
+    however its event ends. `person` is `capi.linkedin.identity.counted_person_key` of the address as it was sent.
     """
 
     rule = models.ForeignKey(ConversionRule, on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -49,7 +49,7 @@ class ConversionRule(models.Model):
         default=True, help_text="For deal events: send the deal's amount and currency as the conversion value."
     )
     frequency = models.CharField(max_length=10, choices=Frequency.choices, default=Frequency.ONCE)
-    # As read from LinkedIn last; "" and null if the rule was never read.
+    # As last read from LinkedIn; "" and null if the rule was never read.
     linkedin_type = models.CharField(max_length=40, blank=True, editable=False)
     linkedin_method = models.CharField(max_length=40, blank=True, editable=False)
     linkedin_enabled = models.BooleanField(null=True, editable=False)
@@ -95,13 +95,13 @@ class ConversionRule(models.Model):
     def sends_value(self) -> bool:
         """True if the rule sends a conversion value: it is set to, and its CRM event is one with a value.
 
-        Whatever was saved: a rule for another event may have been saved with a value, by the API or long ago.
+        `send_value` alone is not enough: it may have been saved for any other event, by the API or long ago.
         """
         return self.send_value and self.crm_event in EVENTS_WITH_VALUE
 
     @property
     def counts_people(self) -> bool:
-        """True if the rule counts each person once, however many leads and deals they are."""
+        """True if the rule counts each person once, however many leads and deals they have."""
         return self.frequency == Frequency.PER_PERSON
 
     def is_on_hold(self, connection: Connection | None) -> bool:
