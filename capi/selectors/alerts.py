@@ -14,7 +14,7 @@ ROWS_PER_PAGE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class ExplainedAlert:
-    """An alert with the text from its beginning; for an open one about a rest, the current text."""
+    """An alert and its text: as of its opening, or for an open alert about a rest, the current one."""
 
     alert: Alert
     told: AlertText
@@ -31,7 +31,7 @@ class AlertPage:
 def open_alerts(company_id: int, *, rest: Explanation | None) -> list[ExplainedAlert]:
     """Open alerts, newest first, at most one for each kind and rule.
 
-    `rest` is the banner's text while sending rests: each failed attempt moves the next and may change the cause.
+    `rest` is the banner's current text about a rest: each failed attempt delays the next and may change the cause.
     """
     alerts = Alert.objects.for_company(company_id).still_open().select_related("rule")
     return [ExplainedAlert(alert, _current_text(alert, rest)) for alert in alerts.order_by("-pk")]

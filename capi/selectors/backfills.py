@@ -74,7 +74,7 @@ def explained_backfill(backfill: Backfill, connection: Connection | None) -> Exp
 
 
 def _lines(planned: Mapping[str, int], done: Mapping[str, int]) -> list[BackfillRow]:
-    """One row for each outcome; the rare one only if there are any."""
+    """One row for each outcome; DEAL_DELETED is rare, and left out if there are none."""
     return [
         BackfillRow(outcome.label, OUTCOMES[outcome], planned.get(outcome, 0), done.get(outcome, 0))
         for outcome in BackfillOutcome

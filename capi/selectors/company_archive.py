@@ -1,4 +1,4 @@
-"""The conversion events in the export of a whole company. What was sent of people's addresses is not in it."""
+"""The conversion events in the export of a whole company. The address hashes that were sent are not included."""
 
 from typing import Final
 

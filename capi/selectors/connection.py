@@ -25,9 +25,10 @@ PAUSED: Final = ConversionRule.objects.active().filter(is_paused=True)
 
 
 class ConnectionStatus:
-    """The connection to LinkedIn of the current company. Reading it costs one query, and no more while all is sending.
-    If rules are paused they cost one more, and on the pages about LinkedIn the numbers of open alerts and of events on
-    hold another each.
+    """The current company's connection to LinkedIn.
+
+    Reading it takes one query, plus one if rules are paused. On the pages about LinkedIn, counting open alerts takes
+    another, and so does counting events on hold, if anything is paused.
     """
 
     def __init__(self, request: HttpRequest) -> None:
@@ -43,21 +44,21 @@ class ConnectionStatus:
 
     @property
     def pause(self) -> Explanation | None:
-        """Why sending is paused, None if it isn't or the user may not know."""
+        """Why sending is paused. None if it isn't or the user may not see it."""
         if not self._may(Action.SEE_CONNECTION) or self.connection is None or not self.connection.is_paused:
             return None
         return explain_pause(self.connection.paused_reason)
 
     @property
     def rest(self) -> Explanation | None:
-        """Why the lane rests for long, None if it doesn't or the user may not know."""
+        """Why the lane is in a long rest. None if it isn't or the user may not see it."""
         if not self._may(Action.SEE_CONNECTION) or self.connection is None:
             return None
         return explain_rest(self.connection, timezone.now())
 
     @cached_property
     def paused_rules(self) -> list[ConversionRule]:
-        """The active rules that LinkedIn's responses have paused. Empty if the user may not know."""
+        """The active rules that LinkedIn's responses have paused. Empty if the user may not see them."""
         if not self._may(Action.SEE_CONNECTION) or self.connection is None:
             return []
         has_any = getattr(self.connection, "has_paused_rules", False)
@@ -65,14 +66,14 @@ class ConnectionStatus:
 
     @cached_property
     def open_alerts(self) -> int:
-        """How many alerts are open, for the tabs of the pages about LinkedIn. 0 if the user may not know."""
+        """How many alerts are open, for the tabs of the pages about LinkedIn. 0 if the user may not see them."""
         if self.membership is None or not self._may(Action.SEE_CONNECTION):
             return 0
         return Alert.objects.for_company(self.membership.company_id).still_open()[:ALERTS_COUNTED].count()
 
     @cached_property
     def held(self) -> OnHold | None:
-        """Events on hold, only on the pages about LinkedIn. None if the user may not know."""
+        """Events on hold, only on the pages about LinkedIn. None if the user may not see them."""
         is_linkedin_page = self._path.startswith(reverse("linkedin"))
         if not is_linkedin_page or not self._may(Action.SEE_CONNECTION) or self.connection is None:
             return None
@@ -97,12 +98,12 @@ class ConnectionStatus:
 
     @property
     def other_address(self) -> str:
-        """The address that events go to if it is neither LinkedIn nor the sandbox, otherwise ""."""
+        """The URL that events are sent to if it isn't LinkedIn's, otherwise "". It may be the sandbox's."""
         return "" if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL else settings.LINKEDIN_API_URL
 
 
 def connection_status(request: HttpRequest) -> ConnectionStatus:
-    """The connection's status for this request. View and banners share it and its one query."""
+    """The connection's status for this request. The view and the banners share it and its query."""
     if not hasattr(request, "linkedin_status"):
         request.linkedin_status = ConnectionStatus(request)  # type: ignore[attr-defined]
     return request.linkedin_status  # type: ignore[attr-defined, no-any-return]

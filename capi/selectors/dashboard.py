@@ -22,7 +22,7 @@ WEEK: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class LeadNumbers:
-    """Open leads are those not unqualified."""
+    """Open leads are all except unqualified ones."""
 
     open: int
     new_this_week: int
@@ -48,9 +48,9 @@ class OpenEvents:
 
 
 def lead_numbers(company: Company) -> LeadNumbers:
-    """Counted in indexes: no row of a lead is read for it, but those of the week.
+    """Counted in indexes: the only rows read are those of the week's new leads.
 
-    The statuses are the company's own, and few leads are no longer current, so these are counted apart.
+    A status belongs to one company, so leads are counted by status. Few are no longer current: these are subtracted.
     """
     statuses = LeadStatus.objects.for_company(company).exclude(meaning=LeadMeaning.UNQUALIFIED).order_by()
     in_status = Lead.objects.order_by().filter(status__in=list(statuses.values_list("pk", flat=True)))
@@ -67,7 +67,7 @@ def lead_numbers(company: Company) -> LeadNumbers:
 
 
 def deal_numbers(company: Company) -> DealNumbers:
-    # The stages are read first: joined, those of all companies would be.
+    # The stages are read first: a join would read those of all companies.
     stages = Stage.objects.for_company(company).filter(meaning=StageMeaning.OPEN).order_by()
     is_open = Deal.objects.for_company(company).filter(stage__in=list(stages.values_list("pk", flat=True)))
     rows = is_open.order_by().values("currency")

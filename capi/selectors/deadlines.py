@@ -18,7 +18,7 @@ TOKEN_MARKS: Final = (14, 7, 3, 1)
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The day on which sending stops unless someone acts before.
+    """The day on which sending stops unless someone acts before then.
 
     `mark` is the last mark reached: 0 from the day itself on, None while the day is far off.
     """

@@ -12,7 +12,7 @@ NOT_NOW: Final = "Nothing was changed: a request to LinkedIn may contain this de
 
 
 def why_lead_stays(deal: Deal) -> str:
-    """The reason, in a sentence; "" if nothing about the deal has been sent, nor may have been. One query."""
+    """The reason, in a sentence; "" if LinkedIn can't have received anything about the deal. One query."""
     states = set(told_about(deal.pk, deal.company_id).values_list("state", flat=True))
     if not states:
         return ""

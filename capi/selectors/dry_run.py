@@ -41,11 +41,11 @@ class OutgoingRequest:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """The outcome that an event of the rule would have. `event` is the open one, if there is one already.
+    """The outcome that an event of the rule would have. `event` is the open event, if there already is one.
 
-    `taken_by` is the earlier event under a rule that counts once. `address` is the person's, as it is
-    hashed. If the event `is_refused`, `request` is what would be sent otherwise. `no_value` explains why the request
-    has no value although the deal has an amount.
+    `taken_by` is the earlier event, if the rule counts once and has already counted. `address` is the person's, in the
+    form that is hashed. If `is_refused`, `request` is the one that would be sent otherwise. `no_value` explains why the
+    request has no value although the deal has an amount.
     """
 
     words: Explanation
@@ -81,7 +81,7 @@ def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Con
 
 
 def _if_eligible(check: selection.EligibilityCheck, row: Row, refused: NotSendable) -> Conversion | None:
-    """The conversion for an event that isn't sent, None if it can't be built."""
+    """The conversion that would be sent if the event were eligible, None if it can't be built."""
     digest = email_sha256(row.email)
     return None if digest is None or refused.reason == Reason.DATA_REFUSED else check.conversion(row, digest)
 
@@ -98,7 +98,7 @@ def _own_events(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Conversi
 
 
 def _counted_by(rule: ConversionRule, own: ConversionEventQuerySet, lead: Lead) -> ConversionEvent | None:
-    """The earlier event by which the rule has counted this lead or deal, or its person."""
+    """The earlier event with which the rule counted this lead, deal or person, None if it hasn't."""
     if rule.counts_people:
         return event_of_person(rule, lead.email)
     return own.filter(~GIVES_ID).exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None

@@ -1,4 +1,4 @@
-"""Retry and cancel before confirmation: how many events it would affect, and why not the others."""
+"""Previews of retry and cancel: how many events would be affected, and why the others would not."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -19,14 +19,14 @@ from capi.selectors.explanations.states import TEST_EVENT, Explanation
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_MOST: Final = 100_000  # at once; the page then offers the next ones
-LEFT_OUT_AT_MOST: Final = 1_000  # counted, of those that can't be retried or cancelled at all
+LEFT_OUT_AT_MOST: Final = 1_000  # of the events that can't be retried or cancelled, no more are counted
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenEvents:
     """The selected events, oldest first. `is_cut` if there are more than can be processed at once.
 
-    `pks` leaves out those of `events` that can't be retried, or else cancelled, if they were chosen by a filter.
+    If a filter selected them, `events` are all that match, and `pks` only those that can be retried (or cancelled).
     """
 
     pks: Sequence[int]
@@ -41,9 +41,9 @@ class ChosenEvents:
 
 @dataclass(frozen=True, slots=True)
 class BulkPreview:
-    """How many of the selected events it would affect, and how many it leaves out, by reason.
+    """How many of the selected events the action would affect, and how many it leaves out, by reason.
 
-    `is_more` if even more are left out than were counted.
+    `is_more` if it leaves out more than were counted.
     """
 
     following: int
@@ -65,7 +65,7 @@ def chosen_by_id(company_id: int, pks: Collection[int]) -> ChosenEvents:
 def chosen_by_filter(
     company_id: int, wanted: EventFilter, connection: Connection | None, *, retry: bool
 ) -> ChosenEvents:
-    """The company's events that match, after the last id processed, and can be retried, or else cancelled."""
+    """The company's matching events after the last processed id that can be retried, or if not `retry`, cancelled."""
     matched = matching(company_id, wanted, connection).filter(pk__gt=wanted.after or 0)
     events = retries.retryable(matched) if retry else cancellation.cancellable(matched)
     pks = list(events.order_by("pk").values_list("pk", flat=True)[: AT_MOST + 1])
@@ -103,7 +103,7 @@ def _events(company_id: int, choice: ChosenEvents) -> Events:
 
 @dataclass(frozen=True, slots=True)
 class AllowedActions:
-    """What a person can do with an event. `obstacle` is why a final one can't be retried, if that can be fixed."""
+    """What a person can do with an event. `obstacle` is why a final event can't be retried, if that can be fixed."""
 
     retry: bool = False
     cancel: bool = False

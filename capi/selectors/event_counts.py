@@ -1,4 +1,4 @@
-"""Recent Events: how many events each state has, and which reasons occur. Neither reads a whole log."""
+"""Recent Events: how many events each state has, and which reasons occur. Neither reads the whole log."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class BoundedCount:
 def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | None) -> dict[str, BoundedCount]:
     """The number of events in each state that match the other filters, in one statement.
 
-    Empty for a week: all of its events would have to be read for each state.
+    Empty for a filter by week: it would have to read all of the week's events for each state.
     """
     if wanted.week is not None:
         return {}
@@ -53,7 +53,7 @@ def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | N
 
 
 def _floor(events: Events, wanted: EventFilter) -> QuerySet[ConversionEvent] | None:
-    """The newest id that is not looked at, as a query, if no index leads to the rows."""
+    """A query for the newest id outside the scan. None if the scan needs no limit."""
     needs_rule = wanted.chip in (StateFilter.QUEUED, StateFilter.ON_HOLD)
     if not (needs_rule or log.is_searched(wanted)) or wanted.request is not None:
         return None
@@ -86,7 +86,7 @@ def _sum(parts: Iterable[BoundedCount]) -> BoundedCount:
     return BoundedCount(min(total, COUNT_LIMIT), total > COUNT_LIMIT or any(part.is_more for part in counts))
 
 
-# The reasons to filter by, as Reason's docstring groups them
+# The reasons to filter by, in groups. OTHERS has all reasons that no group has.
 
 _GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
     "Lead or deal": (
@@ -109,7 +109,7 @@ Choices = Sequence[tuple[str, str | Sequence[tuple[str, str]]]]
 
 
 def reason_choices(company_id: int, chosen: str) -> Choices:
-    """The reasons that the company's events have, and the `chosen` one, in groups. Read from the daily counts."""
+    """The reasons in the company's daily counts, and the `chosen` one, in groups."""
     counted = DayCount.objects.for_company(company_id).order_by().values_list("reason", flat=True).distinct()
     occurring = {*counted, chosen}
     grouped = {reason for group in _GROUPS.values() for reason in group}

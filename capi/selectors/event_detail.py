@@ -21,9 +21,9 @@ HASH_GONE = "(no longer kept)"
 
 @dataclass(frozen=True, slots=True)
 class RequestPreview:
-    """The JSON that was sent, or would be sent now. If none would be, `nothing` explains why.
+    """The JSON that was sent, or would be sent now. If there is none, `nothing` explains why.
 
-    `no_value` explains why it has no value although there is an amount.
+    `no_value` explains why the JSON has no value although the CRM event has an amount.
     """
 
     text: str = ""

@@ -1,8 +1,8 @@
 """Recent Events: a page of the log, newest first.
 
 A page costs the same whether the log has a thousand rows or five million. It follows an index; for filters without one
-it scans `STRETCH` rows and returns the id to continue from. Only the filter by week searches all of the week, through
-the index of CRM events.
+it scans `STRETCH` rows and returns the id to continue from. Only the filter by week reads the whole week, through the
+index of CRM events.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ NO_REASON: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """A filter for the log. `before` and `after` are ids: rows older, or newer, than that one.
+    """A filter for the log. `before` and `after` are ids: they select the rows older, or newer, than that row.
 
     `since` and `until` limit when an event was recorded, `week` (its Monday, in the company's time zone) when its CRM
     event happened. NO_REASON selects events without one. `request` is the number of a request to LinkedIn. `search` is
@@ -143,7 +143,7 @@ def _events_in_request(company_id: int, request: int) -> list[int]:
 
 
 def narrowed(events: Events, company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
-    """The events that match the other filters. Of states that STATES lists, only the conditions it doesn't express."""
+    """The events that match the other filters. If STATES lists the state, the caller still has to filter by it."""
     if wanted.chip == StateFilter.TEST:
         events = events.filter(is_test=True)
     elif wanted.chip == StateFilter.SENT:
@@ -166,7 +166,7 @@ def narrowed(events: Events, company_id: int, wanted: EventFilter, connection: C
 
 
 def is_searched(wanted: EventFilter) -> bool:
-    """True if no index leads to the rows, so that others have to be read."""
+    """True if no index leads to the rows, so other rows have to be read too."""
     by_state = wanted.chip in (StateFilter.SENT, StateFilter.TEST)
     return by_state or bool(wanted.rule or wanted.crm_event or wanted.reason or wanted.search)
 
@@ -197,8 +197,8 @@ def _fetch(company_id: int, events: Events, wanted: EventFilter, *, order: str) 
 
 def _first(company_id: int, events: Events, wanted: EventFilter, *, order: str) -> list[ConversionEvent]:
     if wanted.week is not None:
-        # Ordering by a sum, which no index has, stops PostgreSQL from searching for an old week from the newest event
-        # on. Leads and rules are read only for the rows of the page.
+        # No index has this sum: ordering by it stops PostgreSQL from scanning back from the newest event to an old
+        # week. Leads and rules are read only for the rows of the page.
         by_sum = (F("pk") + 0).asc() if order == "pk" else (F("pk") + 0).desc()
         page = events.order_by(by_sum).values("pk")[: ROWS_PER_PAGE + 1]
         events = ConversionEvent.objects.for_company(company_id).filter(pk__in=page)

@@ -1,4 +1,4 @@
-"""How many conversions a CRM event of many leads would send, before it happens."""
+"""How many conversions a CRM event would send for many leads, before it happens."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,15 @@ from crm.services.status_changes import ExpectedConversions
 
 
 def of_leads(company: Company, leads: LeadQuerySet, kind: CrmEventKind) -> Sequence[ExpectedConversions]:
-    """A row for each of the company's active rules that would send any, in one query each, four if it counts people."""
+    """A row for each active rule that would send any. One query per rule, four if the rule counts people."""
     rules = ConversionRule.objects.for_company(company).active().filter(crm_event=kind)
     return [row for rule in rules if (row := _of_rule(rule, leads)).total]
 
 
 def of_new_leads(company: Company, kind: CrmEventKind, now: int, later: int) -> Sequence[ExpectedConversions]:
-    """A row for each of the company's active rules, for leads that are about to be added. At most that many are sent:
-    a rule that counts people may know some of theirs.
+    """A row for each of the company's active rules, for leads that are about to be added.
+
+    The numbers are upper limits: a rule that counts people may have counted some of these.
     """
     rules = ConversionRule.objects.for_company(company).active().filter(crm_event=kind)
     return [ExpectedConversions(rule.pk, str(rule), now, later) for rule in rules if now + later]

@@ -49,7 +49,7 @@ class ExplainedEvent:
 
     @property
     def next_try(self) -> datetime | None:
-        """When the event is next sent: not before the company's lane has rested. None if that is at once."""
+        """When the event is next sent: not before the lane's rest ends. None if at once, or if not `is_moving`."""
         if not self.is_moving or self.event.next_attempt_at is None:
             return None
         if self.lane_rests_until is None:

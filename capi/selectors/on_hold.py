@@ -31,7 +31,7 @@ class OnHold:
 
     @property
     def is_more(self) -> bool:
-        """True if there are more events than `count`, where counting stops."""
+        """True if there may be more events than `count`: counting stops at COUNT_LIMIT."""
         return self.count == COUNT_LIMIT
 
 

@@ -1,4 +1,4 @@
-"""What a test event that is not settled waits for, from the press of the play button to the end."""
+"""What a pending test event waits for, from the press of the play button to its result."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from django.conf import settings
 from capi.models import SWEEP, Connection, ConversionEvent, Heartbeat
 from capi.models.functions import database_now
 
-SILENT_AFTER: Final = 10  # seconds without an answer until the page says so, and again after as many
+SILENT_AFTER: Final = 10  # seconds without a response until the page says so, and between its updates
 MISSED_SWEEPS: Final = 4  # until the workers count as late
 
 
@@ -29,7 +29,7 @@ NO_WORKER: Final = PlayProgress("no-worker", "No worker is running", "Ask your o
 
 
 def play_progress(event: ConversionEvent, connection: Connection | None) -> PlayProgress:
-    """What this pending test waits for, in three queries."""
+    """What this pending test waits for, in at most three queries."""
     now, earlier = database_now(), _earlier_test(event)
     is_leased = connection is not None and connection.leased_until is not None and connection.leased_until > now
     if not is_leased and now - event.created_at > timedelta(seconds=SILENT_AFTER) and not _has_worker(now):
@@ -53,6 +53,6 @@ def _earlier_test(event: ConversionEvent) -> ConversionEvent | None:
 
 
 def _has_worker(now: datetime) -> bool:
-    """True if a worker has shown a sign of life lately."""
+    """True if a worker has made a sweep recently."""
     last = Heartbeat.objects.last_of(SWEEP)
     return last is not None and now - last < MISSED_SWEEPS * timedelta(seconds=settings.SWEEP_SECONDS)

@@ -1,4 +1,4 @@
-"""The outcomes of the events of some days, from the counts by day: a few milliseconds however long the log is.
+"""The outcomes of the events in a period, from the counts by day: a few milliseconds, however long the log is.
 
 For the dashboard, Overview and the page of a rule. Test events are left out.
 """

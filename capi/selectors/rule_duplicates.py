@@ -7,7 +7,7 @@ from capi.models import ConversionRule
 
 
 class RuleGroups:
-    """The company's rules by what they may have in common. Rules that are off send nothing, and share only a name."""
+    """The company's rules by what they may share. Rules that are off send nothing, so only their names are compared."""
 
     def __init__(self, rules: Iterable[ConversionRule]) -> None:
         self._by_id: defaultdict[str, list[ConversionRule]] = defaultdict(list)
@@ -20,7 +20,7 @@ class RuleGroups:
                 self._by_event[rule.crm_event].append(rule)
 
     def warnings(self, rule: ConversionRule) -> list[str]:
-        """What repeats this rule, saved or not, and what that causes. A sentence or two each."""
+        """How other rules repeat this one, saved or not, and the consequences. A sentence or two each."""
         return [*self._same_id(rule), *self._same_event(rule), *self._same_name(rule)] if rule.is_active else []
 
     def _same_id(self, rule: ConversionRule) -> Iterator[str]:
@@ -45,7 +45,7 @@ class RuleGroups:
 
 
 def earlier_rules(rules: Iterable[ConversionRule]) -> list[str]:
-    """Which rules that are deleted or off may have counted what these rules count again. A sentence or two each."""
+    """The deleted or inactive rules whose events these rules may count again. A sentence or two each."""
     found = []
     for rule in rules:
         same = ConversionRule._base_manager.filter(

@@ -29,7 +29,7 @@ DAYS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class RuleHealth:
-    """A rule's row on the LinkedIn page, and more. `last_failed_on` is set if the event is too far back to find."""
+    """A rule's row on the LinkedIn page, with details. `last_failed_on` is set if the event is too far back to find."""
 
     row: RuleRow
     outcomes: Outcomes
@@ -82,7 +82,7 @@ COUNTED_AT_MOST: Final = 20_000  # beyond that the exact figure doesn't matter, 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """The number of CRM events, and of their leads, deals or people (`subjects`). `is_more`: there are more."""
+    """The number of CRM events, and of their leads, deals or people (`subjects`). `is_more` if there are more."""
 
     crm_event: str
     frequency: str
@@ -112,18 +112,18 @@ class Firing:
 
 
 def firing_of_each(company: Company) -> list[Firing]:
-    """The figures for a new rule, for each CRM event, in one query each however many rules there are."""
+    """The figures for a new rule that counts once, for each CRM event: one query each, however many rules there are."""
     each = (firing_of(company, crm_event=event, frequency=Frequency.ONCE) for event in CrmEventName)
     return [firing for firing in each if firing is not None]
 
 
 def firing_of(company: Company, *, crm_event: str, frequency: str, linkedin_type: str = "") -> Firing | None:
-    """The figures for such a rule, in one query. None if no CRM event is chosen."""
+    """The figures for a rule with these settings, in one query. None if no CRM event is chosen."""
     if crm_event not in CrmEventName:
         return None
     since = timezone.now() - timedelta(days=FIRING_DAYS)
     recent = CrmEvent.objects.for_company(company).filter(kind=crm_event, occurred_at__gte=since, history_only=False)
-    # In index order: without one, a prepared plan scans the whole table for a rare kind.
+    # In index order: without an order, a prepared plan scans the whole table for a rare kind.
     recent = recent.order_by("-occurred_at")
     subjects = recent.values(subject=_subject(frequency))[: COUNTED_AT_MOST + 1]
     counts = subjects.aggregate(events=Count("*"), subjects=Count("subject", distinct=True))
@@ -138,7 +138,7 @@ def firing_of(company: Company, *, crm_event: str, frequency: str, linkedin_type
 
 
 def _subject(frequency: str) -> Coalesce:
-    """What counts once: a deal or else a lead, or a person, who without an address is known by the lead."""
+    """What counts once: the deal, or else the lead. For people: the address, or else the lead."""
     if frequency != Frequency.PER_PERSON:
         return Coalesce("deal_id", "lead_id")
     return Coalesce(NullIf(Lower("lead__email"), Value("")), Cast("lead_id", CharField()))

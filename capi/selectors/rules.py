@@ -25,7 +25,7 @@ HEALTH_ROWS: Final = 20_000  # the company's newest events; older ones say littl
 
 @dataclass(frozen=True, slots=True)
 class LastResult:
-    """The label and tone of what happened last, when, and the test if it was one."""
+    """The latest result: its label, tone and time, and the event if it was a test."""
 
     label: str
     tone: Tone
@@ -47,11 +47,11 @@ class RuleRow:
     on_hold: int
     last_test: ExplainedEvent | None
     warnings: Sequence[str] = ()  # about rules that repeat this one
-    progress: PlayProgress | None = None  # of the last test, while it is on its way
+    progress: PlayProgress | None = None  # of the last test, while it is pending
 
     @property
     def last_result(self) -> LastResult | None:
-        """What happened last: an event or a test was sent or failed. None if nothing did so far."""
+        """The latest event or test that was sent or failed, None if there is none yet."""
         results = [LastResult("Sent", "good", self.last_sent_at), LastResult("Failed", "bad", self.last_failed_at)]
         if self.last_test is not None and self.progress is None:
             words = self.last_test.words
@@ -97,7 +97,7 @@ class RuleRow:
 
 
 def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
-    """The company's rules, oldest first, in at most six queries, and two for each test that is on its way."""
+    """The company's rules, oldest first, in at most six queries, plus up to three for each pending test."""
     rules = list(ConversionRule.objects.for_company(company_id))
     health = _health(company_id)
     on_hold = _on_hold_by_rule(company_id, connection)
@@ -114,7 +114,7 @@ def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
 
 
 def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
-    """One rule as `rule_rows` returns it, in at most five queries."""
+    """One rule as `rule_rows` returns it, in at most five queries, plus up to three for a pending test."""
     by_rule = _health(rule.company_id, rule)
     health = by_rule.get(rule.pk, {})
     test = ConversionEvent.objects.for_company(rule.company_id).filter(pk=health.get("last_test") or 0).first()
@@ -124,7 +124,7 @@ def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
 
 
 def last_days(company_id: int, rules: Iterable[ConversionRule], states: Collection[State]) -> dict[int, date]:
-    """By rule, the day of its last event in one of the states, from the counts by day: however far back."""
+    """By rule: the day of its last event in one of the states, however far back, from the counts by day."""
     counts = DayCount.objects.for_company(company_id).filter(rule__in=rules, state__in=states, count__gt=0).order_by()
     return dict(counts.values_list("rule").annotate(Max("day")))
 
@@ -170,7 +170,7 @@ def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, di
 def _days_of_last_sent(
     company_id: int, rules: Sequence[ConversionRule], health: Mapping[int, Mapping[str, Any]]
 ) -> dict[int, date]:
-    """The day of the last sent event, for rules whose time is not known."""
+    """By rule: the day of its last sent event, for the rules whose last sent time is unknown."""
     unknown = [rule for rule in rules if health.get(rule.pk, {}).get("last_sent_at") is None]
     return last_days(company_id, unknown, [State.ACCEPTED]) if unknown else {}
 

@@ -1,4 +1,4 @@
-"""How states group into sent, on the way, on hold, failed and not sent. Every page, mail and export counts by this."""
+"""How states group into sent, on the way, on hold, failed and not sent. All pages, mails and exports use it."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -36,7 +36,7 @@ WHOLES: Final = {part: whole for whole, parts in PARTS.items() for part in parts
 FAILED: Final = tuple(State(part.value) for part in PARTS[StateFilter.FAILED])
 NOT_SENT: Final = tuple(State(part.value) for part in PARTS[StateFilter.NOT_SENT])
 
-# The states behind each filter, except SENT: its index leaves sent events out, so they are found among all others.
+# The states behind each filter, except SENT: the index by state leaves sent events out, so they have to be searched.
 STATES: Final[dict[str, Sequence[State]]] = {
     StateFilter.QUEUED: [State.PENDING],
     StateFilter.ON_HOLD: [State.PENDING],
@@ -54,7 +54,7 @@ GROUPS: Final = {
     ("not sent", "plain"): NOT_SENT,
 }
 NEED_A_REASON: Final = (State.WAITING, *FAILED, *NOT_SENT)
-# Sent, or to be sent if the lead had an address.
+# Events that were sent or are to be sent, including those that lack an address.
 TO_BE_SENT: Final = (State.ACCEPTED, State.REJECTED, State.EXHAUSTED, *OPEN_STATES)
 
 

@@ -39,7 +39,7 @@ def outcomes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[EventOutcome]]
 def _outcome_without_log(event: CrmEvent) -> EventOutcome:
     if event.history_only:
         return IMPORTED
-    # The conversion event of one this old may have been sent and then deleted from the log.
+    # Its conversion event may have been sent and since deleted from the log.
     days = settings.RETENTION_DAYS
     if event.occurred_at < timezone.now() - timedelta(days=days):
         return EventOutcome(f"More than {days} day{pluralize(days)} ago: its log is no longer kept", label="Not kept")
@@ -57,7 +57,7 @@ def _outcome(event: ConversionEvent) -> EventOutcome:
         address = reverse("lead_edit", args=[event.lead_id])
         return EventOutcome(f"{words.label} ({rule})", words.tone, url, "Enter an address", address, label=label)
     if event.is_on_hold(connection):
-        # The reason means nothing to people without a LinkedIn page, and has nothing to do with this lead.
+        # The reason means nothing to people who don't see the LinkedIn page, and has nothing to do with this lead.
         text = f"On hold ({rule}): an admin needs to check the LinkedIn page"
         cancel = f"{reverse('events_cancel')}?event={event.pk}"
         return EventOutcome(text, "wait", url, "Cancel it", cancel, Action.CHANGE_EVENTS, label=ON_HOLD.label)
@@ -67,7 +67,7 @@ def _outcome(event: ConversionEvent) -> EventOutcome:
 
 
 def outlook(company_id: int, action: UUID) -> Outlook | None:
-    """What LinkedIn will be told of an action; None if it causes no conversion."""
+    """What LinkedIn will be told about an action, None if it causes no conversion."""
     events = ConversionEvent.objects.for_company(company_id).filter(crm_event__action=action, state__in=OPEN_STATES)
     first = events.select_related("rule").order_by("state", "pk").first()
     count = events.count() - _repeats(events)
@@ -84,7 +84,10 @@ def outlook(company_id: int, action: UUID) -> Outlook | None:
 
 
 def _repeats(events: ConversionEventQuerySet) -> int:
-    """How many of these open events will be skipped, because their rule counts people and has counted theirs."""
+    """How many of these open events will be skipped, because their rule counts people.
+
+    Either it has already counted theirs, or several of these events are about the same person.
+    """
     addresses: defaultdict[int, list[str]] = defaultdict(list)
     of_people = events.filter(rule__frequency=Frequency.PER_PERSON, lead__email__gt="")
     for rule_id, address in of_people.values_list("rule", "lead__email"):

@@ -56,7 +56,7 @@ ABOUT: Final[dict[AlertKind, Explanation]] = {
     ),
 }
 
-# The facts of an alert in braces: rule, failed, ended, days, per_week, left, on, version.
+# Placeholders for the facts of an alert: rule, failed, ended, days, per_week, left, on, version.
 OPENED: Final[dict[AlertKind, AlertText]] = {
     AlertKind.CONNECTION_PAUSED: AlertText("sending to LinkedIn is paused", "{what}", "{next_step}", topic="{topic}"),
     AlertKind.RULE_PAUSED: AlertText("the rule “{rule}” is paused", "{what}", "{next_step}", topic="{topic}"),
@@ -118,12 +118,12 @@ CLOSED: Final[dict[AlertKind, AlertText]] = {
 
 
 def explain_opening(alert: Alert) -> AlertText:
-    """The text about its beginning, with the numbers at that time. `alert.rule` should be loaded."""
+    """The text about the alert's opening, with the numbers at that time. `alert.rule` should be loaded."""
     return _filled(OPENED[AlertKind(alert.kind)], alert)
 
 
 def explain_closing(alert: Alert) -> AlertText:
-    """The text about its end, for the kinds of alert that report it."""
+    """The text about the alert's closing, for the kinds of alert that report it."""
     return _filled(CLOSED[AlertKind(alert.kind)], alert)
 
 

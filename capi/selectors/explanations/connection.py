@@ -54,7 +54,7 @@ def _on(day: date, days_left: int) -> str:
     return f"on {dateformat.format(day, 'j F Y')}{', ' if when else ''}{when}"
 
 
-# Why sending rests, for pages, doctor and alerts. Times in braces: since, until.
+# Why sending rests, for pages, the doctor and alerts. Placeholders for times: since, until.
 WHY: Final[dict[RestCause, str]] = {
     RestCause.ASKED: "LinkedIn asked us to wait. Sending continues {until}.",
     RestCause.DAY_LIMIT: (

@@ -57,7 +57,7 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
         if reason == Reason.ALREADY_COUNTED:
             return SAME_PERSON_FIRST
         if reason not in TRANSIENT:
-            return STATES[state]  # the reason for its hold is fixed
+            return STATES[state]  # what put it on hold has been fixed
     words = _refused_with(event) or explain_state(state, reason)
     if event.may_have_arrived and state in (State.CANCELLED, State.SKIPPED, State.EXPIRED):
         step = "No action needed." if reason == Reason.TAKEN_BACK else words.next_step
@@ -81,7 +81,7 @@ def explain_grace(seconds: float) -> Explanation:
 
 
 def already_told(crm_event: str, state: State, count: int) -> str:
-    """What LinkedIn has heard of `count` events in this state whose change was undone. `crm_event` is the label."""
+    """What LinkedIn may know of `count` events in this state whose change was undone. `crm_event` is the label."""
     name = f"“{crm_event}”{f' ({count:,} conversions)' if count > 1 else ''}"
     if state == State.ACCEPTED:
         return f"{name} had already been sent to LinkedIn."
@@ -100,7 +100,7 @@ def explain_state(state: State, reason: str) -> Explanation:
 
 
 def countdown(expires_on: date, today: date) -> str:
-    """By when to act before the first event on hold is too old for LinkedIn."""
+    """By when to fix the cause: after `expires_on`, the first event on hold is too old for LinkedIn."""
     days = (expires_on - today).days
     day = f"{expires_on.day} {expires_on:%B}"
     if days > 0:
@@ -168,7 +168,7 @@ NO_EVENT: Final = Explanation(
 
 
 def became(state: str | None, reason: str, *, is_on_hold: bool) -> Explanation:
-    """The explanation for CRM events whose conversion events have this state and reason. None: they have none."""
+    """The explanation for CRM events by the state of their conversion events. `state` is None if they have none."""
     if state is None:
         return NO_EVENT
     if state == State.PENDING:

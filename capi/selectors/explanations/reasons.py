@@ -180,7 +180,7 @@ _REASONS: Final[dict[Reason, Explanation]] = {
 }
 REASONS: Final = {reason: replace(words, topic=f"reason-{reason}") for reason, words in _REASONS.items()}
 
-# The same reason for each status: a lead can be corrected, the time of an event can't.
+# DATA_REFUSED, by response status: a lead can be corrected, the time of an event can't.
 REFUSED_WITH: Final[dict[int, Explanation]] = {
     400: Explanation(
         "Rejected",

@@ -14,7 +14,7 @@ Tone = Literal["good", "wait", "bad", "plain"]
 class Explanation:
     """What happened, in plain words, and what to do about it ("" if nothing).
 
-    `ask_admin` is what to do for those who can't do `next_step`, as it needs an admin ("" if it doesn't).
+    `ask_admin` is the next step for non-admins, where `next_step` needs an admin ("" if it doesn't).
     `http_status` is LinkedIn's response status, for reasons that have one. `topic` is the section of the help page.
     """
 
