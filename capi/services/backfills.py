@@ -39,7 +39,7 @@ def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User 
 def start_all(
     *, rules: Iterable[ConversionRule], since: datetime, until: datetime, user: User | None = None
 ) -> tuple[list[Backfill], list[str]]:
-    """Start a backfill for each rule, where possible. Returns them, and why the others were not started."""
+    """Start a backfill for each rule, where possible. Returns the started ones, and why the others were not started."""
     started, refused = [], []
     for rule in rules:
         try:

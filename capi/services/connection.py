@@ -95,9 +95,9 @@ def save_ad_account(*, company: Company, ad_account_id: str) -> Connection:
 def save_token_details(
     *, company: Company, fields: Collection[str], ad_account_id: str, expires_on: date | None
 ) -> Connection:
-    """Save those of these `fields` that belong to the current token. An empty `ad_account_id` changes nothing.
+    """Save the details of the current token that `fields` names. An empty `ad_account_id` changes nothing.
 
-    Raises ValidationError.
+    Raises ValidationError if the account id is invalid.
     """
     ad_account_id = clean_ad_account_id(ad_account_id)
     values: dict[str, Any] = {}
@@ -139,14 +139,14 @@ def resume_connection(*, company: Company) -> None:
     """
     with transaction.atomic():
         own = Connection.objects.for_company(company)
-        # Only an answer from LinkedIn can end LinkedIn's trouble, so `resting_since` stays.
+        # Without a pause, `resting_since` stays: only a response from LinkedIn shows that its trouble is over.
         if not own.filter(is_paused=True).update(**RESUMED):
             own.update(**RETRY_NOW)
         audit.record(company=company, action=AuditAction.CONNECTION_RESUMED, about=connection_of(company))
     until = time.monotonic() + STEP_SECONDS
     while retries.hurry(company_id=company.pk) and time.monotonic() < until:
         pass
-    wake_on_commit(company.pk)  # only once they are due: a fast worker would find nothing
+    wake_on_commit(company.pk)  # not before they are due: a fast worker would find nothing
 
 
 def clean_token(token: str) -> str:

@@ -26,7 +26,7 @@ class BulkResult:
 
 
 def retry_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> BulkResult:
-    """Queue again those of the company's events that may be sent again, for about STEP_SECONDS.
+    """Queue again those of the company's events that may be sent again. Stops after about STEP_SECONDS.
 
     `pks` are in ascending order.
     """
@@ -34,9 +34,9 @@ def retry_events(*, company: Company, pks: Sequence[int], about: ConversionEvent
 
 
 def cancel_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> BulkResult:
-    """Cancel those of the company's events that may still be sent, for about STEP_SECONDS.
+    """Cancel those of the company's events that may still be sent. Stops after about STEP_SECONDS.
 
-    `pks` are in ascending order. Waits for the request in flight, for slightly more than SEND_TIMEOUT_SECONDS at most:
+    `pks` are in ascending order. Waits for the request in flight, at most slightly longer than SEND_TIMEOUT_SECONDS:
     events that LinkedIn accepts in it stay sent.
     """
     return _in_chunks(cancellation.cancel, AuditAction.CANCEL, company, pks, about)

@@ -1,4 +1,4 @@
-"""Which key seals each secret, and sealing all of them again under the newest key."""
+"""Report which key seals each secret, and reseal all secrets under the newest key."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ def take_inventory() -> Inventory:
 
 
 def rotate() -> int:
-    """Seal again under the newest key whatever an older key seals. Returns how many secrets were resealed.
+    """Reseal under the newest key every secret that an older key seals. Returns how many were resealed.
 
     Unreadable secrets stay as they are. Deliveries continue meanwhile, and the next run finishes an interrupted one.
     """

@@ -1,6 +1,6 @@
 """Retention of the log: which events and attempts ended before a given time, and which attempts are still in use.
 
-Both are found by company and id, as the log is in order of time: an index on times would slow down every batch, and
+Both are found by company and a range of ids, which follow the time: an index on times would slow down every batch, and
 without either, each statement would read the whole log.
 """
 
@@ -18,8 +18,8 @@ from crm.models import Company
 def count_for_good(before: datetime, renew: Callable[[], None]) -> None:
     """Count every day again, and seal the counts of days that are about to lose rows.
 
-    Calls `renew` before each day and once after the last, and raises what it raises: a count interrupted by the end of
-    its worker is not sealed.
+    Calls `renew` before each day and once after the last. Its exceptions pass through: if they interrupt the count,
+    nothing is sealed.
     """
     recount_days(renew)
     renew()
@@ -34,10 +34,10 @@ def ended_events(before: datetime) -> Iterator[ConversionEventQuerySet]:
 
 
 def attempts_in_use(before: datetime) -> Callable[[Sequence[int]], set[int]]:
-    """Returns a function that returns which attempts an event still refers to, as its last or an earlier one.
+    """Returns a function that finds which attempts an event still refers to, as its last or an earlier one.
 
-    For attempts that started before this time. Their events were recorded even earlier. Call it after deleting
-    `ended_events`: few events are left to search then.
+    The attempts must have started before this time: their events were recorded even earlier. Call it after deleting
+    `ended_events`, when few events are left to search.
     """
     recorded = cache(lambda company_id: _recorded_before(company_id, before))
 

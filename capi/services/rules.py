@@ -29,7 +29,7 @@ RULE_FIELDS = ("crm_event", "linkedin_id", "name", "is_active", "send_value", "f
 
 
 def resume_rule(*, rule: ConversionRule) -> None:
-    """Resume a rule that LinkedIn's answer paused. Its events on hold go out, oldest first."""
+    """Resume a rule that LinkedIn's response paused. Its events on hold are sent, oldest first."""
     with transaction.atomic():
         lane.request_alert_check(rule.company_id)
         resume_rules(ConversionRule.objects.filter(pk=rule.pk))
@@ -40,8 +40,8 @@ def resume_rule(*, rule: ConversionRule) -> None:
 def save_rule(*, rule: ConversionRule, fields: Collection[str] = RULE_FIELDS) -> ConversionRule:
     """Save a new or edited rule. Editing resumes it: the edit may fix what LinkedIn rejected.
 
-    Of an edited one only these `fields` are written, so that what someone has switched off meanwhile stays off. Raises
-    ValidationError if it has been deleted, or the company has an active rule for this CRM event and LinkedIn id.
+    For an edited rule, only these `fields` are written: if someone has switched it off meanwhile, it stays off. Raises
+    ValidationError if it has been deleted, or if another active rule has the same CRM event and LinkedIn id.
     """
     rule.full_clean()
     with transaction.atomic():
@@ -91,7 +91,7 @@ def delete_rule(*, rule: ConversionRule) -> None:
 
 
 def send_test_event(*, rule: ConversionRule, user: User | None = None) -> ConversionEvent:
-    """Send one test event through the pipeline, ahead of the queue. It gets one try and is left out of all figures.
+    """Send one test event through the pipeline, ahead of the queue. It gets one attempt and is left out of all figures.
 
     Raises NotConnected if there is no token.
     """
@@ -112,7 +112,7 @@ def _assign_places(rule: ConversionRule, requests: Iterable[RequestInFlight]) ->
 
 
 def _changed_fields(rule: ConversionRule, fields: Collection[str]) -> list[str]:
-    """Those of the fields that differ from the database; all of them for a new rule."""
+    """The fields that differ from the database: all of them for a new rule."""
     saved: dict[str, object] = ConversionRule.objects.filter(pk=rule.pk).values(*RULE_FIELDS).first() or {}
     return [field for field in fields if saved.get(field) != getattr(rule, field)]
 

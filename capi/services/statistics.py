@@ -1,10 +1,10 @@
-"""Count the log by day, so that no page has to: see docs/decisions/days-are-counted.md.
+"""Count the log by day, so no page has to: see docs/decisions/days-are-counted.md.
 
-A run counts again those days of a company that may have changed. Each day is counted from the log, in its own
-transaction, so a run may be repeated, run twice at once, or be interrupted anywhere. A day may have changed if events
-were recorded since the last run, or if its open events differ from those when it was counted: every change to an event
-starts or ends in an open state. Rare exceptions, such as the acceptance of a cancelled event, are corrected within a
-day: every day is counted again before the log is pruned.
+A run recounts the days of a company that may have changed. It counts each day from the log, in its own transaction, so
+a run can be repeated, overlap with another, or be interrupted anywhere. A day may have changed if events were recorded
+since the last run, or if its open events differ from those at its last count: every change to an event starts or ends
+in an open state. Rare exceptions, such as the acceptance of a cancelled event, are corrected within a day: all days are
+recounted before the log is pruned.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ from capi.models.statistics import bucket_between
 from crm.models.dates import start_of
 
 COUNT_EVERY_SECONDS: Final = 30
-# How far ids may be out of order with times: a long statement gives all its rows its start time.
+# How far ids and times may be out of order: all rows of a long statement have its start time.
 MARGIN: Final = timedelta(hours=1)
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -38,7 +38,7 @@ def refresh_counts() -> None:
 
 
 def recount_days(renew: Callable[[], None] = lambda: None) -> None:
-    """Count again every day that is still complete in the log. Calls `renew` before each, and raises what it raises."""
+    """Recount every day that is still complete in the log. Calls `renew` before each; its exceptions pass through."""
     for log in _logs():
         _count_log(log, everything=True, renew=renew)
 
@@ -153,7 +153,7 @@ def _counts_of(company_id: int, day: date) -> Iterator[DayCount]:
 
 
 def _reset(log: CountedLog) -> None:
-    """Delete the counts that can be made again: the company's time zone has changed, and its days with it."""
+    """Delete all counts that are not sealed: the company's time zone has changed, and with it the days."""
     log.time_zone, log.counted_at, log.open_by_day = log.company.time_zone, None, {}
     counts = DayCount.objects.for_company(log.company_id)
     with transaction.atomic():
