@@ -19,9 +19,9 @@ ACCOUNT_CHANGED: Final = (
 
 
 class TokenForm(ChangesMixin, forms.Form):
-    """Step 1. Neither the form nor its errors ever show the token again, so a good one is saved whatever else is wrong.
+    """Step 1. Neither the form nor its errors ever show the token again, so a valid one is saved despite other errors.
 
-    With an initial `saved_token`, the fingerprint of the saved one, the field may stay empty: the token is then kept.
+    If `initial` has `saved_token`, the fingerprint of the saved token, the field may stay empty: that token is kept.
     """
 
     write_only: ClassVar[frozenset[str]] = frozenset({"token"})
@@ -65,7 +65,7 @@ class TokenForm(ChangesMixin, forms.Form):
         self["token"].help_text = f"Leave it empty to keep the saved token, {fingerprint}."
 
     def token_was_saved(self, fingerprint: str) -> None:
-        """Show the form again, for what was wrong with the other fields."""
+        """Prepare the form to be shown again, with the errors of the other fields."""
         self.keep_token(fingerprint)
         seen = dict.fromkeys(with_opened("saved_token"), fingerprint)
         self.data = {**{name: self.data[name] for name in self.data}, **seen}
@@ -84,7 +84,7 @@ class TokenForm(ChangesMixin, forms.Form):
         return services.clean_ad_account_id(self.cleaned_data["ad_account_id"])
 
     def clean(self) -> None:
-        """Raise ValidationError if someone has changed the same meanwhile. When a new token expires is its own."""
+        """Raise ValidationError if someone has changed the same meanwhile. A new token keeps its own expiry date."""
         is_new_token = bool(self.cleaned_data.get("token"))
         of_token = {name: self.cleaned_data[name] for name in self.together & self.cleaned_data.keys() if is_new_token}
         try:

@@ -18,7 +18,7 @@ from crm.models.dates import start_of
 
 
 class HashForm(forms.Form):
-    """An address to hash. Any text is valid: the page explains why one has no hash."""
+    """An address to hash. Any text is valid: if it has no hash, the page explains why."""
 
     address = forms.CharField(
         label="E-mail address",
@@ -69,7 +69,7 @@ class EventFilterForm(PeriodForm):
         self.fields["reason"].widget.choices = reason_choices(company.pk, self["reason"].value() or "")
 
     def to_filter(self, search: str = "") -> EventFilter:
-        """The filter, without invalid values. A period takes precedence over dates. `search` is a text to look for."""
+        """The filter, without invalid values. A period takes precedence over dates. `search` is the text to find."""
         self.is_valid()
         data = self.cleaned_data
         since, until = data.get("since"), data.get("until")
@@ -97,7 +97,7 @@ class BeforeForm(forms.Form):
 
 
 class MailChoiceForm(ChangesMixin, forms.Form):
-    """Which mails a person wants. An unticked box means no."""
+    """Which mails a person wants. An unselected box means no."""
 
     alerts = forms.BooleanField(label="When something changes: one mail per change", required=False)
     weekly = forms.BooleanField(label="On Monday mornings: last week's reconcile", required=False)

@@ -65,7 +65,7 @@ class RuleForm(ChangesForm):
         return ErrorDict() if self.is_draft else super().errors
 
     def clean_send_value(self) -> bool:
-        """Off where the form doesn't show it."""
+        """False for a CRM event without a value, whatever was posted."""
         event = self.instance.crm_event or self.cleaned_data.get("crm_event", "")
         return event in EVENTS_WITH_VALUE and self.cleaned_data["send_value"]
 

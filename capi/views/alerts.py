@@ -40,7 +40,7 @@ def alerts(request: MemberRequest) -> HttpResponse:
 def choose_mail(request: MemberRequest) -> HttpResponse:
     """Save which mails this person wants from this company."""
     form = MailChoiceForm(request.POST, initial=_own_choice(request, choices_of(request.membership.company)))
-    form.is_valid()  # always valid: an unticked box means no
+    form.is_valid()  # always valid: an unselected box means no
     choose(company=request.membership.company, user=request.user, **form.cleaned_data)
     messages.success(request, "Your choice was saved.")
     return redirect(reverse("alerts") + "#mail")

@@ -71,7 +71,7 @@ def setup_context(request: MemberRequest) -> dict[str, Any]:
 @member(Action.CHANGE_CONNECTION)
 @fresh_password(kept=with_opened("ad_account_id", "expires_on", "saved_token"))
 def token(request: MemberRequest) -> HttpResponse:
-    """The form for the token, its ad account and its expiry date. A good token is saved even if another field isn't."""
+    """The form for the token, ad account and expiry date. A valid token is saved even if another field is invalid."""
     connection = connection_status(request).connection
     saved = _token_details(connection)
     if request.method != "POST":
@@ -96,7 +96,7 @@ def _token_details(connection: Connection | None) -> dict[str, Any]:
 
 
 def _save_token_form(request: MemberRequest, form: TokenForm) -> str:
-    """Save the valid fields, and try the token where possible. Returns what happened, in a sentence or two."""
+    """Save the valid fields, and test the token if possible. Returns what happened, in a sentence or two."""
     company, fields = request.membership.company, form.cleaned_data
     details = {"ad_account_id": fields.get("ad_account_id", ""), "expires_on": fields.get("expires_on")}
     if not fields["token"]:
@@ -110,7 +110,7 @@ def _save_token_form(request: MemberRequest, form: TokenForm) -> str:
 
 
 def _try_token(company: Company) -> str:
-    """Ask LinkedIn with the saved token. Returns what it says, "" if it can't be asked without an ad account id."""
+    """Test the saved token with LinkedIn. Returns the result, "" without an ad account id or after too many checks."""
     before = connection_of(company)
     if not before.ad_account_id:
         return ""
@@ -138,7 +138,7 @@ def remove_token(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member(Action.CHANGE_CONNECTION)
 def resume(request: MemberRequest) -> HttpResponse:
-    """Resume after a pause, or retry now what is waiting for LinkedIn."""
+    """Resume sending after a pause, or retry now if it is delayed."""
     connection = connection_status(request).connection
     services.resume_connection(company=request.membership.company)
     if connection is not None and connection.is_paused:
@@ -154,7 +154,7 @@ def resume(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member(Action.CHANGE_CONNECTION)
 def save_grace(request: MemberRequest) -> HttpResponse:
-    """Save how long a change can be taken back before LinkedIn is told."""
+    """Save how long a change can be undone before LinkedIn is told."""
     form = GraceForm(request.POST, instance=request.membership.company)
     if form.non_field_errors():
         messages.error(request, CHANGED_HERE.format(what="the time to undo was"))

@@ -153,7 +153,7 @@ def events(request: MemberRequest) -> HttpResponse:
 
 
 def _filter(request: MemberRequest, data: QueryDict) -> tuple[EventFilterForm, EventFilter]:
-    """The form and filter of these parameters, in which `search` is the key of a search. An unknown key is ignored."""
+    """The form and filter for these parameters. `search` is the key of a stored search; an unknown key is ignored."""
     text, known = recall_search(request.membership, data.get("search", "")), data.copy()
     if not text:
         known.pop("search", None)
@@ -184,7 +184,7 @@ def _chips(chosen: str, counts: Mapping[str, BoundedCount]) -> dict[str, Any]:
 @require_POST
 @member(Action.SEE_EVENT_LOG)
 def events_export(request: MemberRequest) -> HttpResponseBase:
-    """All events that match the filters, as CSV. Of leads, only their ids."""
+    """All events that match the filters, as CSV. Leads appear only by id."""
     company_id, connection = request.membership.company_id, connection_status(request).connection
     _, event_filter = _filter(request, request.POST)
     rows = map(_row, all_rows(company_id, event_filter, connection))

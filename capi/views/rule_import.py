@@ -84,7 +84,7 @@ def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> 
 
 
 def _read(connection: Connection, request: MemberRequest) -> RulesRead | None:
-    """The list as it was last read. Only a POST asks LinkedIn: None if a GET finds no list."""
+    """The list as it was last read. Only a POST queries LinkedIn: a GET without a stored list returns None."""
     known = None if READ in request.POST else cached_rules(connection)
     if known is None and request.method == "POST":
         rate_limits.check("rule-reads", company_id=connection.company_id, at_most=READS_PER_MINUTE)

@@ -60,7 +60,7 @@ def edit(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _save_or_show(request: MemberRequest, rule: ConversionRule, sentence: str, name: str = "") -> HttpResponse:
-    """Save the rule, or show the form. For htmx, show only what its choices cause."""
+    """Save the rule, or show the form. For htmx, show only the consequences of its choices."""
     is_draft, company = "preview" in request.POST, request.membership.company
     form = RuleForm(request.POST or None, instance=rule, company=company, is_draft=is_draft)
     if not is_draft and form.is_valid() and _save(form):
@@ -73,7 +73,7 @@ def _save_or_show(request: MemberRequest, rule: ConversionRule, sentence: str, n
 
 
 def _save(form: RuleForm) -> bool:
-    """Returns False, with an error on the form, if someone else saved the same rule first."""
+    """Returns False, with an error on the form, if someone else has just saved the same rule or deleted this one."""
     try:
         services.save_rule(rule=form.instance, fields=form.changed_data)
     except ValidationError as error:
@@ -83,7 +83,7 @@ def _save(form: RuleForm) -> bool:
 
 
 def _consequences(request: MemberRequest, rule: ConversionRule) -> dict[str, Any]:
-    """How often the rule would have fired as it is chosen now, and which rules it repeats."""
+    """How often the rule would have fired with the chosen settings, and which rules it repeats."""
     data, company = request.POST or request.GET, request.membership.company
     chosen = data.get("crm_event", "")
     event = rule.crm_event or (chosen if chosen in CrmEventName.values else "")
@@ -127,7 +127,7 @@ def set_active(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @member(Action.CHANGE_RULES)
 def resume(request: MemberRequest, pk: int) -> HttpResponse:
-    """Resume a rule that LinkedIn's answer paused."""
+    """Resume a rule that LinkedIn's response paused."""
     rule = _own_rule(request, pk)
     services.resume_rule(rule=rule)
     messages.success(request, f"{rule} resumed. If LinkedIn gives the same answer again, it pauses again.")
@@ -164,7 +164,7 @@ def send_test(request: MemberRequest, pk: int) -> HttpResponse:
 @require_safe
 @member(Action.TEST_RULES)
 def test_result(request: MemberRequest, pk: int) -> HttpResponse:
-    """How far a test event is. 204 if that is `shown` already, so that screen readers don't repeat themselves."""
+    """The progress of a test event. 204 if it is `shown` already, so screen readers don't repeat it."""
     tests = ConversionEvent.objects.for_company(request.membership.company_id).filter(is_test=True)
     event = get_object_or_404(tests.select_related("rule", "last_attempt"), pk=pk)
     return _test_part(request, event, shown=request.GET.get("shown", "")) if request.htmx else redirect(event)
