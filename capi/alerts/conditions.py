@@ -49,7 +49,7 @@ def compare(
     """The changes that bring the open alerts into line with the conditions.
 
     `standing` contains the ids of active rules, and None if there is a token: an alert about anything else is closed as
-    gone, not as over.
+    GONE, not as FIXED.
     """
     current = {condition.subject: condition for condition in conditions}
     opened: list[Condition] = []
@@ -95,7 +95,7 @@ def _resting(connection: Connection, now: datetime) -> Iterator[Condition]:
         facts: Facts = {"since": _iso(connection.resting_since), "until": _iso(connection.next_attempt_at)}
         yield Condition(AlertKind.RESTING, reason=connection.rest_cause, facts=facts)
     elif connection.is_paused or connection.failing_since(now) is not None:
-        # Neither a pause nor the time between two tries means that the trouble is over.
+        # Neither a pause nor the time between two attempts means that the trouble is over.
         yield Condition(AlertKind.RESTING, only_keeps=True)
 
 

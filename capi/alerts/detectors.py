@@ -1,4 +1,4 @@
-"""Conditions that have to be counted: before the transaction, with queries that read a bounded number of rows.
+"""Conditions that need counting. The queries run before the transaction and read a bounded number of rows.
 
 Counts mean nothing while a connection or a rule is on hold: open alerts then stay as they are.
 """
@@ -44,8 +44,8 @@ def _unchanged(rules: Sequence[ConversionRule]) -> list[Condition]:
 # Failing: too many of a rule's events fail.
 
 WINDOW: Final = timedelta(days=30)
-ENOUGH_ENDED: Final = 20  # ended events: with this many, a fifth is significant
-FEW: Final = 5  # for a rule with no more, half is significant; with fewer, no share is
+ENOUGH_ENDED: Final = 20  # ended events: with at least this many, 20 % failures are significant
+FEW: Final = 5  # with at least this many, 50 % are; with fewer, no share is
 OPENS_AT_PERCENT: Final = {ENOUGH_ENDED: 20, FEW: 50}
 CLOSES_BELOW_PERCENT: Final = 10
 FAILED: Final = (State.REJECTED, State.EXHAUSTED)
@@ -69,9 +69,8 @@ class EndedCount:
 def failing_rules(company_id: int, rules: Sequence[ConversionRule], *, now: datetime) -> Iterator[Condition]:
     """The rules with too many failures among their newest ended events.
 
-    The newest are those of the last days with 20 ended events, and 20 % failures are too many. A rule with fewer in
-    30 days is judged by the last days with 5 of them, and 50 % are too many. An open alert stays until the share is
-    below 10 %, and while nothing ends.
+    The newest are those of the last days that reach 20 ended events; 20 % failures are then too many. For a rule with
+    fewer in 30 days, it is 5 events and 50 %. An open alert stays until the share is below 10 %, and while none end.
     """
     ended = _ended_by_day(company_id, since=(now - WINDOW).date())
     for rule in rules:
@@ -116,10 +115,10 @@ def _ended_by_day(company_id: int, *, since: date) -> defaultdict[int, list[Ende
 WEEK: Final = timedelta(weeks=1)
 SHORTEST: Final = timedelta(days=1)
 WEEKS_OF_HISTORY: Final = range(4, 9)
-EXPECTED: Final = 7  # of a Poisson distribution with this mean, 0 has a probability of 0.09 %
+EXPECTED: Final = 7  # in a Poisson distribution with this mean, 0 has a probability of 0.09 %
 ENOUGH: Final = 100  # a larger count changes nothing
 
-# Events that got as far as being sent, unlike those waiting for an address, skipped or cancelled.
+# Events that got at least as far as the queue, unlike those waiting for an address, skipped or cancelled.
 ON_ITS_WAY: Final = (State.PENDING, State.ACCEPTED, State.REJECTED, State.EXHAUSTED)
 
 
@@ -176,7 +175,7 @@ DAYS: Final = (3, 14)
 
 
 def hold_ending(connection: Connection, *, now: datetime) -> Iterator[Condition]:
-    """The condition that an event on hold is too old in 14 days, or in 3."""
+    """The condition that an event on hold will be too old within 14 days, or within 3."""
     oldest = _oldest_on_hold(connection)
     if oldest is None:
         return

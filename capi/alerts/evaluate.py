@@ -27,8 +27,8 @@ def due_companies() -> list[int]:
 def evaluate(company_id: int, *, now: datetime) -> bool:
     """Open and close the company's alerts according to its state. Returns False if another worker just did.
 
-    Counting comes first, to keep the transaction short, as it locks the connection's row. The transaction then reads
-    the state again: a pause has its actual start, and no evaluation can overtake another.
+    Counting comes first, to keep the transaction short, as it locks the connection's row. Pauses and dates are read
+    inside the transaction, so a pause has its actual start, and no evaluation can overtake another.
     """
     counted = measures_of(company_id, now=now)
     with transaction.atomic():
@@ -45,7 +45,7 @@ def evaluate(company_id: int, *, now: datetime) -> bool:
 
 
 def _claim(company_id: int) -> Connection | None:
-    """The connection, locked, or None if it is not due: of two workers at the same time, one finds it done."""
+    """The connection, locked, or None if it is not due: if two workers try at once, the second gets None."""
     due = Connection.objects.for_company(company_id).filter(DUE)
     if not due.update(next_look_at=Now() + EVERY):
         return None
@@ -69,7 +69,7 @@ END_IS_NEWS: Final = frozenset(
 
 
 def write_changes(company_id: int, changes: Changes) -> None:
-    """Call it in the transaction that found the changes."""
+    """Write the changes and their mails. Call it in the transaction that found the changes."""
     for alert, resolution in changes.closed:
         Alert.objects.filter(pk=alert.pk).update(closed_at=Now(), ending=resolution)
     opened = [_open(company_id, condition) for condition in changes.opened]

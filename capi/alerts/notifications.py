@@ -156,7 +156,7 @@ def _message(mail: Mail) -> EmailMessage | None:
     if not may_still_read(mail.company_id, mail.user_id):
         return None
     content = mail_content(mail)
-    # The same for each try, so that a mail server can recognise duplicates.
+    # The same for each attempt, so that a mail server can recognise duplicates.
     message_id = f"<alert-mail-{mail.pk}@{outbox.site_host()}>"
     headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
     return EmailMessage(content.subject, content.text, to=[mail.user.email], headers=headers)

@@ -1,4 +1,4 @@
-"""All checks of the doctor: examined at once, and in a check-up, which stores the findings for the LinkedIn page.
+"""All checks of the doctor. A check-up runs them and stores the findings for the LinkedIn page.
 
     token · version · account · rules      already loaded by the LinkedIn page, which shows their current state
     queue · worker · leads                 a few more queries
@@ -42,7 +42,7 @@ AT_HAND: Final = {
 def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
     """All findings about the company, worst first. Times are in the company's time zone.
 
-    `notes_facts` saves what LinkedIn returns about the company's rules.
+    With `notes_facts`, it saves what LinkedIn returns about the company's rules.
     """
     with timezone.override(company.time_zone):
         connection = Connection.objects.for_company(company).first()
@@ -170,6 +170,6 @@ def report_of(company_id: int, connection: Connection | None, rows: Sequence[Rul
 
 
 def _predates_token(checkup: Checkup, connection: Connection | None) -> bool:
-    """True if a token was saved since: LinkedIn's answer to the old one is worthless now."""
+    """True if a token was saved since: LinkedIn's response to the old one no longer counts."""
     saved_at = connection.token_saved_at if connection is not None else None
     return saved_at is not None and saved_at > checkup.ran_at

@@ -53,8 +53,9 @@ ICONS: Final[dict[Level, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check: a sentence, what to do (`fix`), where (`link`), and the `topic` in the help. These
-    three may be "".
+    """The result of one check: a sentence, what to do (`fix`), where (`link`), and the `topic` in the help.
+
+    `fix`, `link` and `topic` may be "".
     """
 
     check: Check
@@ -63,7 +64,7 @@ class Finding:
     fix: str = ""
     link: str = ""
     topic: str = ""
-    checked_at: datetime | None = None  # if that is not now
+    checked_at: datetime | None = None  # None: just now
 
     @property
     def links(self) -> list[str]:
@@ -115,7 +116,7 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def as_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
-    """For the database, which keeps the time of the check-up and not of each finding."""
+    """The findings for the database, which stores the time of the check-up, not of each finding."""
     stored = [field.name for field in fields(Finding) if field.name != "checked_at"]
     return [{name: getattr(finding, name) for name in stored} for finding in findings]
 
@@ -132,7 +133,7 @@ def _finding(stored: dict[str, Any], checked_at: datetime | None) -> Finding:
 
 
 def step(number: int) -> str:
-    """The URL of one of the first two steps. The third only explains: what to press is in the second."""
+    """The URL of step 1 or 2 of the LinkedIn page. Step 3 only explains: what to press is in step 2."""
     return reverse("linkedin") + ("#connect", "#map")[number - 1]
 
 

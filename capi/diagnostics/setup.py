@@ -43,7 +43,7 @@ def account_findings(connection: Connection | None, rows: Sequence[RuleRow]) -> 
 
 
 def _connected(connection: Connection, rows: Sequence[RuleRow]) -> Finding:
-    """Whether it still is: only LinkedIn's answers to the current token count."""
+    """Whether LinkedIn has confirmed the account: only its responses to the current token count."""
     name, hold = f"Account {connection.ad_account_id}", hold_of_connection(connection)
     if hold is not None:
         sentence = f"{name}. It can't be checked while nothing is sent."
