@@ -100,7 +100,7 @@ def explain_state(state: State, reason: str) -> Explanation:
 
 
 def countdown(expires_on: date, today: date) -> str:
-    """By when to fix the cause: after `expires_on`, the first event on hold is too old for LinkedIn."""
+    """By when to fix the cause: on `expires_on`, the first event on hold gets too old for LinkedIn."""
     days = (expires_on - today).days
     day = f"{expires_on.day} {expires_on:%B}"
     if days > 0:
