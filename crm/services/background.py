@@ -1,4 +1,4 @@
-"""What a worker does besides sending, chunk by chunk and company by company."""
+"""A worker's jobs other than sending, chunk by chunk and company by company."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def work_through(waiting: QuerySet[Any], advance: Callable[[int], bool], *, go_on: Callable[[], bool]) -> None:
-    """Do a chunk of each waiting row in turn, until there is none left or `go_on` says no.
+    """Do a chunk of each pending row in turn, until none is left or `go_on` returns False.
 
     `advance` takes the key of a row, and returns False if there was nothing to do.
     """
@@ -22,16 +22,16 @@ def work_through(waiting: QuerySet[Any], advance: Callable[[int], bool], *, go_o
 
 
 def _in_turn(waiting: QuerySet[Any], go_on: Callable[[], bool]) -> Iterator[int]:
-    # In any order: one that fails each time ends a round, and may not be in front of the others in the next.
+    # In random order: a row that always fails ends the round, and must not block the others in the next one too.
     pks = list(waiting.order_by("?").values_list("pk", flat=True))
     return (pk for pk in pks if go_on())
 
 
 def tried(step: Callable[[], R], *, failure: str, passing: tuple[type[Exception], ...] = ()) -> R | None:
-    """Return what `step` returns, or log `failure` and return None: one step keeps no other from its turn.
+    """Return what `step` returns. If it fails, log `failure` and return None: the next steps still get their turn.
 
-    Errors in `passing` are raised. So is any other while the database is away: each of the steps would fail, after its
-    time limit.
+    Errors in `passing` are raised. So is any error while the database is unreachable: every other step would fail too,
+    each after its time limit.
     """
     try:
         return step()

@@ -1,7 +1,7 @@
 """Bulk changes of leads: a few at once, all others in the background, chunk by chunk.
 
-A chunk is one transaction that holds the lock of the change's row: no two workers do the same one, and a process that
-dies has done the whole chunk or none of it, with the count and the place to go on from.
+A chunk is one transaction, which locks the change's row. So no two workers do the same chunk, and if a process dies,
+the chunk is done completely or not at all, along with the count and the position to continue from.
 """
 
 import logging
@@ -42,10 +42,10 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE: Final = 100  # leads that are changed while their member waits
+AT_ONCE: Final = 100  # leads that are changed while the member waits
 CHUNK: Final = 500
-DELETED_CHUNK: Final = 25  # a lead goes with its deals, notes and files, in some twenty statements
-AT_WORK_AT_MOST: Final = 5  # of a company: one that runs, and those that wait for it
+DELETED_CHUNK: Final = 25  # a lead is deleted with its deals, notes and files, in some twenty statements
+AT_WORK_AT_MOST: Final = 5  # per company: one that is running, and the others queued behind it
 NOTHING: Final = "No lead matches these filters now."
 NONE_LEFT: Final = "Nothing was changed: none of these leads is as it was when you were asked."
 BUSY: Final = f"Your company has {AT_WORK_AT_MOST} bulk changes at work. Wait until one is done, or cancel it."
@@ -69,7 +69,7 @@ def change_at_once(
     confirmed: Confirmation | None = None,
     filters: Sequence[str] | None = None,
 ) -> ChangedLeads:
-    """Change these few leads of the company now. `filters`: the names of those in use, if all that match are meant.
+    """Change these few leads of the company now. `filters`: the names of the filters in use, if all matches are meant.
 
     Raises MoreThanConfirmed.
     """
@@ -88,12 +88,12 @@ def start(
     since: int = 0,
     filters: Sequence[str] | None = None,
 ) -> BulkChange:
-    """Let a worker change the company's leads with these keys. Those confirmed that are not among them are left out.
+    """Queue a change of the company's leads with these keys. Confirmed leads that are not among them are left out.
 
-    `since`: how many others match, and were changed since the question. `filters`: the names of those in use, if all
-    that match are meant.
+    `since`: how many other matching leads have been changed since the question. `filters`: the names of the filters in
+    use, if all matching leads are meant.
 
-    Raises MoreThanConfirmed, and ValidationError if there are none, or too many changes at work.
+    Raises MoreThanConfirmed, and ValidationError if no leads are left, or if too many changes are pending.
     """
     company = author.company
     with transaction.atomic(), statements_may_take(LONG_SECONDS):
@@ -124,13 +124,13 @@ def start(
 
 
 def _left_out(count: int, since: int) -> dict[str, int]:
-    """The results of the confirmed leads that are not changed. With those that are changed, they add up to all."""
-    changed = min(count, since)  # others have come to match because of their change, and were never confirmed
+    """The confirmed leads that are not changed, counted by result. With the changed ones they add up to all."""
+    changed = min(count, since)  # others match only because they were changed, and were never confirmed
     return {LeadResult.SINCE.value: changed, LeadResult.UNMATCHED.value: count - changed}
 
 
 def cancel(*, bulk_change: BulkChange) -> bool:
-    """End it after the current chunk; what is changed by then stays. Returns False if it has ended."""
+    """Stop the change after the current chunk; leads changed by then stay so. Returns False if it has already ended."""
     with transaction.atomic():
         is_cancelled = BulkChange.objects.filter(pk=bulk_change.pk).end(BulkState.CANCELLED)
         if is_cancelled:
@@ -139,14 +139,14 @@ def cancel(*, bulk_change: BulkChange) -> bool:
 
 
 def work_through(go_on: Callable[[], bool]) -> None:
-    """Do the work on all bulk changes, a chunk of each in turn, until there is none left or `go_on` says no."""
+    """Work on all bulk changes, a chunk of each in turn, until none is left or `go_on` returns False."""
     background.work_through(BulkChange.objects.at_work(), advance, go_on=go_on)
 
 
 def advance(pk: int) -> bool:
-    """Do the next chunk of a bulk change. False if there is none, or it has to wait.
+    """Do the next chunk of a bulk change. Returns False if there is none, or if the change has to wait.
 
-    An error ends the change, because it would come again with each try; but not that of a database that is away.
+    An error stops the change, because a retry would fail too. Errors of an unreachable database are raised.
     """
     try:
         return _next_chunk_or_reason(pk)
@@ -164,7 +164,7 @@ def advance(pk: int) -> bool:
 def _next_chunk_or_reason(pk: int) -> bool:
     try:
         return _next_chunk(pk)
-    except IntegrityError:  # the status or tag was deleted in this moment. Looked for again, it is gone
+    except IntegrityError:  # the status or tag has just been deleted: the second attempt finds that it is gone
         return _next_chunk(pk)
 
 
@@ -190,10 +190,10 @@ def _next_chunk(pk: int) -> bool:
 
 
 def _allowed_change(bulk_change: BulkChange) -> LeadChange:
-    """What is to be done. Raises TargetGone if it can't be any more.
+    """The change to make. Raises TargetGone if it is no longer possible or allowed.
 
-    The person may have been deactivated or have another role by now, the key may have been revoked, or the company was
-    switched off.
+    By now, the person may have been deactivated or have another role, the key may have been revoked, or the company
+    deactivated.
     """
     kind = BulkKind(bulk_change.kind)
     author = active_author(
@@ -229,7 +229,7 @@ def _record(
     filters: Sequence[str] | None,
     about: BulkChange | None = None,
 ) -> None:
-    """Write it into the audit log, with the number of the new status, owner or tag."""
+    """Record the change in the audit log, with the id of the new status, owner or tag."""
     details: audit.Details = {"change": change.kind.value, "leads": count}
     if change.target is not None:
         details["to"] = change.target.pk

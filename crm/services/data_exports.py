@@ -1,4 +1,4 @@
-"""Exports, as people steer them: ask for one, cancel it, delete it. The work itself: `crm.exporting`."""
+"""Requesting, cancelling and deleting exports. The work itself is in `crm.exporting`."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -28,8 +28,8 @@ from crm.services import audit, background, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_A_TIME: Final = 2  # of a company
-KEPT_AT_MOST: Final = 10  # of a member or a key
-CHUNKS_AT_ONCE: Final = 3  # of an export that is written while its member waits
+KEPT_AT_MOST: Final = 10  # per member or API key
+CHUNKS_AT_ONCE: Final = 3  # of an export that is written while the member waits
 NOTHING: Final = "There is nothing to export: no row matches these filters."
 BUSY: Final = f"Your company is making {AT_A_TIME} exports at the moment. Wait until one is done, or cancel it."
 TOO_LONG: Final = f"A sheet has room for {MAX_ROWS:,} rows. Choose CSV, or narrow the list down."
@@ -45,10 +45,10 @@ def export_list(
     columns: Sequence[str],
     filters: Sequence[str],
 ) -> DataExport:
-    """Let a worker export the rows of a list that have these ids, in their order.
+    """Queue an export of the rows of a list with these ids, in this order.
 
-    `columns` are keys of the list's columns, none for all columns; `filters` the names of those in use, for the audit
-    log. Raises ValidationError, and TooOften if the company asks too often.
+    `columns`: the keys of the list's columns to export, or none for all. `filters`: the names of the filters in use,
+    for the audit log. Raises ValidationError, and TooOften if the company exports too often.
     """
     _check_rate(author.company)
     _refuse_if_busy(author.company)
@@ -68,7 +68,7 @@ def export_list(
 
 
 def export_company(*, membership: Membership) -> DataExport:
-    """Let a worker export all that the company has as a ZIP archive. Raises ValidationError and TooOften."""
+    """Queue an export of all the company's data as a ZIP archive. Raises ValidationError and TooOften."""
     _check_rate(membership.company)
     _refuse_if_busy(membership.company)
     with statements_may_take(LONG_SECONDS):
@@ -80,7 +80,7 @@ def export_company(*, membership: Membership) -> DataExport:
 
 
 def _add(new: DataExport, author: Author, details: audit.Details) -> None:
-    """Add the export, with its entry in the audit log, unless there are too many."""
+    """Save the export and its audit log entry, and delete the author's finished ones beyond KEPT_AT_MOST."""
     Company.objects.hold(author.company_id)
     _refuse_if_busy(author.company)
     new.company = author.company
@@ -106,28 +106,28 @@ def _check_rate(company: Company) -> None:
 
 
 def cancel(*, data_export: DataExport) -> bool:
-    """End it after the current chunk; nothing of it is kept. Returns False if it has ended."""
+    """Stop the export after the current chunk; nothing of it is kept. Returns False if it has already ended."""
     with transaction.atomic():
         return DataExport.objects.filter(pk=data_export.pk).end_without_file(ExportState.CANCELLED)
 
 
 def discard(*, data_export: DataExport) -> None:
-    """Delete it with its file."""
+    """Delete the export with its file."""
     with transaction.atomic():
         own = DataExport.objects.filter(pk=data_export.pk)
-        list(own.select_for_update())  # before its parts, as an erasure and the work on it do
+        list(own.select_for_update())  # before its parts, as in an erasure and in the worker
         own.delete()
 
 
 def work_through(go_on: Callable[[], bool]) -> None:
-    """Do the work on all exports, a chunk of each in turn, until there is none left or `go_on` says no."""
+    """Work on all exports, a chunk of each in turn, until none is left or `go_on` returns False."""
     background.work_through(DataExport.objects.at_work(), advance, go_on=go_on)
 
 
 def forget_people(company_id: int) -> None:
-    """Drop the files of the company, which may have a person who is being erased; those being written begin again.
+    """Delete the company's export files, which may contain a person who is being erased, and restart running exports.
 
-    The transaction has to hold the company's row, so that no chunk is written meanwhile.
+    The caller's transaction must hold the lock on the company's row: no chunk is written meanwhile.
     """
     exports = DataExport.objects.for_company(company_id)
     exports.filter(state=ExportState.DONE).update(state=ExportState.FAILED, problem=ERASED_SINCE)
@@ -140,7 +140,7 @@ def forget_people(company_id: int) -> None:
 
 
 def write_if_short(*, data_export: DataExport) -> DataExport:
-    """Write a short file at once, for a member who waits; a worker writes the others."""
+    """Write a short file at once, while the member waits; a worker writes longer ones."""
     if data_export.row_count <= CHUNKS_AT_ONCE * lists.CHUNK:
         while advance(data_export.pk):
             pass

@@ -1,4 +1,4 @@
-"""Trying a transaction once more that the database has ended for the sake of another one."""
+"""Retries, once, a transaction that the database has aborted in favour of a concurrent one."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,7 +6,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from django.db import IntegrityError, OperationalError, connection
 
-# Of PostgreSQL: a deadlock, a serialization failure, and a row with a key that was free when it was looked for.
+# SQLSTATEs: a deadlock, a serialization failure, and a unique key that was still free when it was checked.
 OF_TWO_AT_ONCE: Final = frozenset({"40P01", "40001", "23505"})
 
 P = ParamSpec("P")
@@ -14,9 +14,9 @@ R = TypeVar("R")
 
 
 def tried_again(work: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a transaction that locks several leads: where two at once get in each other's way, run it once more.
+    """Decorate a transaction that locks several leads: if it conflicts with a concurrent one, it is run once more.
 
-    Inside a larger transaction the error is raised: that one has to begin again as a whole.
+    Inside a larger transaction the error is raised: that transaction has to be retried as a whole.
     """
 
     @wraps(work)

@@ -42,9 +42,9 @@ LONGEST_REASON: Final = 200  # characters
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What somebody has agreed to, and when they were asked. More than that is done to no one.
+    """What someone has agreed to, and when they were asked. Nothing beyond that is done.
 
-    `rules`: the ids of those that may send the conversions; None for what was confirmed before they were kept.
+    `rules`: the ids of the rules that may send the conversions; None for a confirmation from before these were stored.
     """
 
     leads: int
@@ -61,9 +61,9 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class ChangedLeads:
-    """How many leads had each `LeadResult`, and for how many there was each reason to refuse the change.
+    """How many leads had each `LeadResult`, and how many were refused for each reason.
 
-    `conversions`: how many will be sent because of it.
+    `conversions`: how many will be sent because of the change.
     """
 
     counts: Mapping[str, int]
@@ -79,7 +79,7 @@ class MoreThanConfirmed(Exception):
 
 
 class TargetGone(Exception):
-    """The status, the owner or the tag can't be chosen any more. The message is for the user."""
+    """The status, the owner or the tag can no longer be chosen. The message is for the user."""
 
 
 class TargetArchived(TargetGone):
@@ -113,8 +113,9 @@ def change_leads(
 ) -> ChangedLeads:
     """Change the company's leads with these keys, in one transaction.
 
-    They are locked first, in the order of all changes: so what is counted is what happens. If one of them can't be
-    changed, each is tried alone. What others have done since somebody was asked stands. Raises MoreThanConfirmed.
+    They are locked first, in the common lock order, so the counts match what happens. If one of them can't be changed,
+    each is tried alone. Leads that others have changed since the question was asked stay as they are. Raises
+    MoreThanConfirmed.
     """
     held = _locked(company, change, keys)
     since = _changed_since(change, held, confirmed.asked_at) if confirmed else ()
@@ -134,9 +135,9 @@ def change_leads(
 
 
 def _locked(company: Company, change: LeadChange, keys: Collection[int]) -> dict[int, datetime]:
-    """Those of the leads that are current, and when each was changed last.
+    """The leads with these keys that are current, locked, and when each was last changed.
 
-    Those that were merged into them are locked too where they are deleted.
+    For a deletion, the leads merged into them are locked too.
     """
     is_deleted = change.kind == BulkKind.DELETE
     merged = Lead.objects.filter(merged_into__in=keys).values_list("pk", flat=True) if is_deleted else ()
@@ -146,10 +147,10 @@ def _locked(company: Company, change: LeadChange, keys: Collection[int]) -> dict
 
 
 def _changed_since(change: LeadChange, held: Mapping[int, datetime], asked_at: datetime) -> set[int]:
-    """Those that someone has changed since, or, where they are deleted, given anything. A tag is in nobody's way.
+    """The leads changed since then and, for a deletion, those given anything. None for a tag, which harms nothing.
 
-    The times are compared here. PostgreSQL knows of no lead that was changed so lately, and would read all of them in
-    an index: what the chunks before have changed, too.
+    The times are compared in Python. PostgreSQL's statistics know of no lead changed so recently, so it would read all
+    of these from an index, including what the previous chunks have changed.
     """
     if change.kind in (BulkKind.ADD_TAG, BulkKind.REMOVE_TAG):
         return set()
@@ -158,10 +159,10 @@ def _changed_since(change: LeadChange, held: Mapping[int, datetime], asked_at: d
 
 
 def _given_since(held: Collection[int], asked_at: datetime) -> set[int]:
-    """Those that have got a deal since, or a task, a note or a file, also on a deal of theirs.
+    """The leads that have since got a deal, a task, a note or a file, including those on their deals.
 
-    Kind by kind, and each by its key: with an EXISTS for each, PostgreSQL read all tasks, notes and files of all
-    companies, 0.6 s for 25 leads.
+    A query for each kind, by key: with an EXISTS for each, PostgreSQL read all tasks, notes and files of all companies,
+    0.6 s for 25 leads.
     """
     deals = list(Deal.objects.filter(lead__in=held).order_by().values_list("pk", "lead", "created_at"))
     lead_of = {pk: lead for pk, lead, _ in deals}
@@ -193,7 +194,7 @@ def _one_by_one(change: LeadChange, held: Collection[int]) -> tuple[Counter[str]
 
 
 def _reason(error: ValidationError | IntegrityError) -> str:
-    """In a sentence. That of the database itself may have what is in the row."""
+    """The reason as a sentence. The database's own message is not shown: it may contain the row's data."""
     if isinstance(error, ValidationError):
         return str(error.messages[0])
     return str(error) if isinstance(error, PersonErased) else OTHER_REASON
@@ -201,7 +202,7 @@ def _reason(error: ValidationError | IntegrityError) -> str:
 
 @transaction.atomic
 def _change(change: LeadChange, keys: Collection[int]) -> int:
-    """Returns how many leads had been different."""
+    """Make the change. Returns how many leads it changed."""
     return STEPS[change.kind](Lead.objects.filter(pk__in=keys), change.target)
 
 

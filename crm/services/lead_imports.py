@@ -1,4 +1,4 @@
-"""Imports of leads, as people steer them: upload, map, start, cancel and undo. The work itself: `crm.importing`."""
+"""Uploading, mapping, starting, cancelling and undoing imports of leads. The work itself is in `crm.importing`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -31,7 +31,7 @@ from crm.models.lead_import import ENDED, ROWS_KEPT_FOR, WRITING
 from crm.services import audit, background, rate_limits
 
 Actor = User | ApiKey
-SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while their sender waits, unless in many rows
+SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while the user waits, unless in many rows
 CHUNKS_AT_ONCE: Final = 3
 LONGEST_FILE_NAME: Final = 120
 UNCHECKED: Final = (ImportState.READING, ImportState.CHECKING)
@@ -45,25 +45,25 @@ ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload 
 
 
 class TooManyWaiting(ValidationError):
-    """The company has as many files as it may have that are still to be read and checked."""
+    """The company already has UNCHECKED_AT_MOST files that are still to be read and checked."""
 
 
 def upload(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport:  # type: ignore[type-arg]
-    """Store a file. A small one is read and checked at once, others by a worker. Raises as `store`."""
+    """Store a file. A small one is read and checked at once, others by a worker. Raises the same as `store`."""
     return _while_waiting(store(company=company, file=file, actor=actor))
 
 
 def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport:  # type: ignore[type-arg]
     """Store a file, which a worker reads and checks.
 
-    Raises ValidationError, TooManyWaiting among them, and TooOften if the company uploads too often.
+    Raises ValidationError or its subclass TooManyWaiting, and TooOften if the company uploads too often.
     """
     if not file.size:
         raise ValidationError("This file is empty. Choose one that has a row for each lead.")
     if file.size > MAX_BYTES:
         raise ValidationError(f"This file has more than {MAX_BYTES // 2**20} MB. Split it, and import the parts.")
     rate_limits.check("imports", company_id=company.pk, at_most=settings.IMPORTS_PER_MINUTE)
-    file.seek(0)  # its fingerprint may have been taken
+    file.seek(0)  # the file may have been read for its fingerprint
     content = file.read()
     with transaction.atomic():
         Company.objects.hold(company.pk)
@@ -88,10 +88,10 @@ def _by(actor: Actor) -> dict[str, Any]:
 
 
 def map_columns(*, lead_import: LeadImport, columns: Sequence[str]) -> LeadImport:
-    """Read the columns as these fields from now on, and check all rows again."""
+    """Map the columns to these fields, and check all rows again."""
     with transaction.atomic():
         unstarted = LeadImport.objects.filter(pk=lead_import.pk, state__in=(ImportState.CHECKING, ImportState.READY))
-        locked = unstarted.select_for_update().first()  # no other: a running one is let go only after many chunks
+        locked = unstarted.select_for_update().first()  # no other: a running one stays locked for many chunks
         if locked:
             locked.columns, locked.planned, locked.reached = list(columns), {}, 0
             locked.state = ImportState.CHECKING
@@ -100,7 +100,7 @@ def map_columns(*, lead_import: LeadImport, columns: Sequence[str]) -> LeadImpor
 
 
 def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool, actor: Actor) -> bool:
-    """Import the rows, in a worker. Returns False if it isn't ready. Raises ValidationError if another is running."""
+    """Queue the import of the rows. Returns False if it isn't ready. Raises ValidationError if another is running."""
     try:
         with transaction.atomic():
             changed = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.READY).update(
@@ -116,7 +116,7 @@ def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool,
 
 
 def cancel(*, lead_import: LeadImport, actor: Actor) -> bool:
-    """End it after the current chunk. Leads imported by then are kept. Returns False if it is not running."""
+    """Stop the import after the current chunk. Leads imported by then are kept. Returns False if it isn't running."""
     with transaction.atomic():
         changed = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.RUNNING).update(
             state=ImportState.CANCELLED, finished_at=Now()
@@ -127,16 +127,17 @@ def cancel(*, lead_import: LeadImport, actor: Actor) -> bool:
 
 
 def discard(*, lead_import: LeadImport) -> bool:
-    """Delete an upload that was not started, with all of its rows. Returns False if it was."""
+    """Delete an upload that was not started, with all of its rows. Returns False if it was started."""
     written = Q(state__in=(*WRITING, ImportState.UNDONE)) | Q(state__in=ENDED, started_at__isnull=False)
     with transaction.atomic():
         own = LeadImport.objects.filter(pk=lead_import.pk).exclude(written)
-        # Else what starts between the deletion's two statements is deleted. A running one is let go after many chunks.
+        # Locked: otherwise an import that starts between the deletion's two statements would be deleted. Running
+        # imports are left out, because they stay locked for many chunks.
         return bool(list(own.select_for_update()) and own.delete()[0])
 
 
 def undo(*, lead_import: LeadImport, actor: Actor) -> bool:
-    """Take back what the import wrote, in a worker. Returns False if it has been undone or has not ended.
+    """Queue the undo of what the import wrote. Returns False if it has been undone or has not ended.
 
     Raises ValidationError if it is too late, or another one is running.
     """
@@ -154,7 +155,7 @@ def undo(*, lead_import: LeadImport, actor: Actor) -> bool:
 
 
 def work_through(go_on: Callable[[], bool]) -> None:
-    """Do the work on all imports, a chunk or some of each in turn, until there is none left or `go_on` says no."""
+    """Work on all imports, one or more chunks of each in turn, until none is left or `go_on` returns False."""
 
     def step(pk: int) -> bool:
         return import_chunks(pk, go_on) or advance(pk)
@@ -174,7 +175,7 @@ def forget_person(lead: Lead) -> None:
     about = Q(lead=lead) | Q(key__in=[person_key(named), person_key({"email": lead.email})])
     if lead.email:
         about |= Q(cells__icontains=lead.email)
-    if lead.first_name and lead.last_name:  # a row without a good address may be about somebody else of this name
+    if lead.first_name and lead.last_name:  # a row without a valid address may be about someone else of this name
         about |= Q(cells__icontains=lead.first_name) & Q(cells__icontains=lead.last_name)
     rows.filter(about).update(cells=[], key="", filled={})
 

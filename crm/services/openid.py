@@ -1,7 +1,7 @@
-"""OpenID Connect: what a provider says about itself, and whether an ID token of it says what it has to.
+"""OpenID Connect: reads a provider's discovery document, and validates its ID tokens.
 
-allauth (65.21) asks for no nonce, believes the provider's own word for who it is, and leaves out the signature of
-tokens that it fetched itself. Here each of them is checked.
+allauth (65.21) sends no nonce, trusts the issuer that the provider claims, and doesn't verify the signature of tokens
+that it fetched itself. Here all three are checked.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,10 @@ from django.utils.crypto import constant_time_compare
 
 from crm.services.outbound import get_json
 
-# Signed with a private key. HS256 and its like would take a public key, or a client secret that others know, for it.
+# Signed with a private key. HS256 and its like would accept a public key, or a client secret that others know, as the
+# key.
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-LEEWAY_SECONDS: Final = 60  # that our clocks may differ by
+LEEWAY_SECONDS: Final = 60  # by which the clocks may differ
 LONGEST_SUBJECT: Final = 191  # characters: the column of allauth
 GOOGLE: Final = "https://accounts.google.com"
 MICROSOFT: Final = "https://login.microsoftonline.com/"
@@ -44,9 +45,9 @@ def discover(issuer: str) -> Provider:
     try:
         answer = get_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     except requests.RequestException:
-        # Nothing of the reason: an admin must not learn from it what answers in our network.
+        # Without the reason, which could show an admin what answers in our network.
         raise OpenIdError("The provider's settings could not be read at this address.") from None
-    # Some providers end their issuer with a slash. Beyond that, it has to be the very same.
+    # Some providers end their issuer with a slash. Apart from that, it has to be identical.
     if str(answer.get("issuer")).rstrip("/") != issuer.rstrip("/"):
         raise OpenIdError("The provider reports a different issuer. Copy it exactly.")
     names = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -106,7 +107,7 @@ def vouched_address(claims: Mapping[str, Any], *, issuer: str) -> str:
 
     Anyone can have a Google account with a company's address, even after leaving: Google vouches for it only in the
     company's own Workspace (`hd`) or for Gmail. Microsoft sends `xms_edov` instead of `email_verified`, if it is asked
-    to: without it, any administrator of any tenant can write any address.
+    to: without it, any administrator of any tenant can set any address.
     """
     email = claims.get("email")
     if not isinstance(email, str) or not email.isascii() or "@" not in email:

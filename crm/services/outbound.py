@@ -1,7 +1,7 @@
 """Requests to addresses that people enter: only to the internet, over HTTPS, and never for long.
 
-An address that someone enters could be one of our own network: a database, a cloud's metadata service. So each host is
-resolved once, every address of it has to be public, and the connection goes to the address that was checked. A second
+An address that someone enters could be in our own network: a database, a cloud's metadata service. So each host is
+resolved once, all its addresses have to be public, and the connection goes to the address that was checked. A second
 look-up could return another one.
 """
 
@@ -22,9 +22,9 @@ from crm.services.socket_deadline import SocketDeadline
 
 TIMEOUT_SECONDS: Final = 3  # for the look-up of the name, each connection attempt and each read
 EXCHANGE_SECONDS: Final = 5.0  # from the connection to the last byte
-AT_A_TIME: Final = 3  # in a process: a host that takes its time must not keep all of its threads
-MAX_BYTES: Final = 512_000  # Microsoft's keys, the longest of the usual answers, take 20,000
-# They hold an IPv4 address that a gateway may send on to: NAT64, 6to4 and Teredo.
+AT_A_TIME: Final = 3  # per process: a slow host must not block all of its threads
+MAX_BYTES: Final = 512_000  # Microsoft's keys, the longest of the usual responses, take 20,000
+# They contain an IPv4 address to which a gateway may forward: NAT64, 6to4 and Teredo.
 TUNNELS: Final = [ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
 
 
@@ -45,7 +45,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 class GuardedConnection(HTTPConnection):
-    """Replaces what urllib3 (2.8) connects with, so that only checked addresses are connected to."""
+    """Replaces the connection of urllib3 (2.8), and connects only to checked addresses."""
 
     _deadline: SocketDeadline | None = None
 
@@ -64,7 +64,7 @@ class GuardedConnection(HTTPConnection):
 
 
 def _look_up(host: str, port: int) -> list[Any]:
-    """As `socket.getaddrinfo`, which has no time limit: the host's name server may never answer. Raises OSError."""
+    """`socket.getaddrinfo` with a time limit, because the host's name server may never answer. Raises OSError."""
     found: Future[list[Any]] = Future()
 
     def look_up() -> None:
@@ -113,7 +113,7 @@ class GuardedAdapter(HTTPAdapter):
 
 
 class GuardedSession(requests.Session):
-    """Follows no redirect, reads no proxy or password from the environment, and at most MAX_BYTES of an answer.
+    """Follows no redirect, reads no proxy or password from the environment, and at most MAX_BYTES of a response.
 
     Every failure is a `requests.RequestException`.
     """

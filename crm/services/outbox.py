@@ -57,5 +57,5 @@ def _try_again(mails: QuerySet[Any], mail: OutgoingMail) -> None:
 
 
 def site_host() -> str:
-    """The host of our address, for ids that are the same each time: a program then recognises what it has seen."""
+    """The host of our address, for ids that stay the same: a program then recognises what it has seen."""
     return settings.SITE_URL.rpartition("/")[2].partition(":")[0]

@@ -1,4 +1,4 @@
-"""Limits per minute, hour or day, and at a time, counted in the cache across all web processes."""
+"""Limits per minute, hour or day, and for what runs at a time, counted in the cache across all web processes."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def is_within(name: str, *, at_most: int, seconds: int | None = None) -> bool:
 
 
 def are_within(limits: Mapping[str, int], *, seconds: int | None = None) -> bool:
-    """As `is_within`, for several names in one round trip. What one name refuses is not counted for those after it."""
+    """Like `is_within`, for several names in one round trip. If one name refuses, those after it count nothing."""
     window = seconds or WINDOW_SECONDS
     counters = {f"{name}:{int(time.time()) // window}": at_most for name, at_most in limits.items()}
     counts = cast(Counter, cache).count([*counters], 2 * window)
@@ -58,7 +58,7 @@ def check(what: str, *, company_id: int, at_most: int) -> None:
 def take_place(what: str, *, company_id: int, places: int, seconds: int) -> str:
     """Take one of a company's places for something that lasts. Returns its name, for `leave_place`.
 
-    Raises TooOften if all are taken. A place whose process was killed is free again after so many seconds.
+    Raises TooOften if all are taken. A place whose process was killed is free again after `seconds`.
     """
     for number in range(places):
         place = f"company:{company_id}:{what}:place:{number}"

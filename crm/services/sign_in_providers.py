@@ -10,12 +10,12 @@ from crm.services.openid import discover
 
 
 def save_provider(*, provider: SignInProvider, secret: str, fields: list[str]) -> None:
-    """Save the provider once it has answered; of one that was saved before, these `fields`. Raises OpenIdError.
+    """Save the provider once it has answered; of an existing one, only these `fields`. Raises OpenIdError.
 
     An empty `secret` keeps the stored one.
 
-    If the issuer or the application is another one, the people it knew are forgotten, and their sessions end: the same
-    id may be someone else.
+    If the issuer or the client id changes, people's links to it are deleted and their sessions end: the same id may be
+    someone else.
     """
     provider.issuer = discover(provider.issuer).issuer
     if secret:
@@ -34,7 +34,7 @@ def save_provider(*, provider: SignInProvider, secret: str, fields: list[str]) -
 
 @transaction.atomic
 def remove_provider(*, company: Company) -> None:
-    """Remove the provider. Sessions that it made end with it, and everybody signs in with password or passkey again."""
+    """Remove the provider. Sessions that it made end with it, and everyone signs in with password or passkey again."""
     for provider in SignInProvider.objects.for_company(company):
         SocialAccount.objects.filter(provider=provider.code).delete()
         provider.delete()
@@ -48,12 +48,12 @@ def secret_states() -> list[tuple[str, KeyState]]:
 
 
 def rotate_secrets() -> int:
-    """Encrypt secrets with an older key again with the newest. Returns how many were changed."""
+    """Encrypt secrets that have an older key with the newest one. Returns how many were changed."""
     return sum(map(_rotate, SignInProvider.objects.order_by("pk")))
 
 
 def secret_state(provider: SignInProvider) -> KeyState:
-    """Which key decrypts its secret. Another company's is UNREADABLE, whatever its key."""
+    """Which key decrypts its secret. Another company's secret is UNREADABLE, whatever its key."""
     try:
         _ = provider.secret
     except Unreadable:

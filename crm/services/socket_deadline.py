@@ -1,4 +1,4 @@
-"""A limit on everything that happens on a socket. Timeouts apply to each read: one byte a second goes on for ever."""
+"""A limit on everything that happens on a socket. Timeouts apply to each read: a byte a second could go on for ever."""
 
 import socket
 import threading
