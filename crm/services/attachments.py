@@ -1,8 +1,7 @@
-"""Files on leads, deals and notes: adding and deleting them, who may, and the sweep of what no row refers to.
+"""Files on leads, deals and notes: adding and deleting them, permissions, and the sweep of files without a row.
 
-The content is on a storage that knows no transactions (`crm.models.file_storage`). So it is stored first, and a row
-says afterwards that it is there: whatever happens in between, no row is without its file, and nobody can read a file
-without a row.
+The storage (`crm.models.file_storage`) has no transactions. So the content is stored first, and its row is written
+afterwards: whatever happens in between, every row has its file, and no one can read a file without a row.
 """
 
 import hashlib
@@ -47,11 +46,12 @@ class StoredFile:
 
 @contextmanager
 def stored(files: Sequence["UploadedFile[Any]"], *, company: Company) -> Iterator[list[StoredFile]]:
-    """Put the files on the storage while their rows are written. What has no row in the end is deleted again.
+    """Store the files while their rows are written. Files that have no row in the end are deleted again.
 
-    If the connection to the database fails, it is left to the sweep: its rows may still be committed.
+    If the connection to the database fails, that is left to the sweep: the rows may still be committed.
 
-    Not part of a transaction, which would last as long as the storage takes. Raises ValidationError and StorageFailed.
+    Don't use it in a transaction, which would stay open for as long as the storage takes. Raises ValidationError and
+    StorageFailed.
     """
     _refuse_unless_right(files)
     _refuse_beyond_limit(company.pk, sum(file.size or 0 for file in files))
@@ -79,11 +79,11 @@ def add_files(*, subject: Lead | Deal | Note, files: Sequence[StoredFile], autho
     deal = subject.deal if isinstance(subject, Note) else subject if isinstance(subject, Deal) else None
     lead = subject if isinstance(subject, Lead) else subject.lead
     with transaction.atomic():
-        Company.objects.hold(subject.company_id)  # of two uploads, the second sees how much the first has taken
+        Company.objects.hold(subject.company_id)  # of two concurrent uploads, the second sees what the first has used
         _refuse_beyond_limit(subject.company_id, sum(file.size for file in files))
         if Attachment.objects.on(subject).count() + len(files) > (MAX_ON_NOTE if note else MAX_FILES):
             raise ValidationError(TOO_MANY_ON_NOTE if note else TOO_MANY)
-        holder = deal.lead if deal else lead  # a note stays with the lead that its deal was with
+        holder = deal.lead if deal else lead  # a note stays with the former lead of its deal
         with locking_subject(lead_id=holder.pk if holder else None, deal_id=deal.pk if deal else None):
             if note and not Note.objects.select_for_update(no_key=True).filter(pk=note.pk).exists():
                 raise ValidationError(NOTE_GONE)
@@ -105,12 +105,12 @@ def delete_file(*, attachment: Attachment) -> None:
 
 
 def may_delete(attachment: Attachment, author: Author) -> bool:
-    """True for a file of one's own, and for any to an admin."""
+    """True for the author's own file, and for an admin any file."""
     return author.may(Action.DELETE_LEADS) or (author.may(Action.EDIT_LEADS) and attachment.is_by(author))
 
 
 def fingerprint(file: "UploadedFile[Any]") -> str:
-    """The hash of name and content, which is read piece by piece. Two uploads with the same one are the same."""
+    """The SHA-256 of the file's name and content, in hex, read in chunks. Uploads with the same hash are the same."""
     digest = hashlib.sha256(f"{file.name}/".encode(errors="surrogatepass"))
     for piece in file.chunks():
         digest.update(piece)
@@ -118,9 +118,9 @@ def fingerprint(file: "UploadedFile[Any]") -> str:
 
 
 def sweep(step: Callable[[], None]) -> int:
-    """Delete what is on the storage without a row: left by a crash, by a storage that was away, or by a restore.
+    """Delete stored files without a row: left by a crash, by an outage of the storage, or by a restore.
 
-    Returns how many. `step` is called before each request to the storage, and may raise.
+    Returns how many were deleted. `step` is called before each request to the storage, and may raise.
     """
     before = datetime.now(UTC).date() - SWEPT_AFTER
     deleted = 0
@@ -147,7 +147,7 @@ def _refuse_unless_right(files: Sequence["UploadedFile[Any]"]) -> None:
 
 
 def _refuse_beyond_limit(company_id: int, more: int) -> None:
-    """Raise ValidationError if the company's files would have more bytes than it may keep."""
+    """Raise ValidationError if `more` bytes would exceed the company's limit."""
     limit = settings.FILES_MB_PER_COMPANY * 2**20
     used = Attachment.objects.for_company(company_id).bytes_stored()
     if used + more > limit:
@@ -159,13 +159,13 @@ def _refuse_beyond_limit(company_id: int, more: int) -> None:
 
 
 def _unused(names: Iterable[str]) -> set[str]:
-    """Those of the names on the storage that no row has."""
+    """The stored names that no row refers to."""
     wanted = set(names)
     return wanted - set(Attachment.objects.filter(stored_as__in=wanted).values_list("stored_as", flat=True))
 
 
 def _discard_unused(names: Sequence[str]) -> None:
-    """Delete those that got no row. What can't be asked for now, the sweep will delete."""
+    """Delete the stored files that got no row. If the database can't be queried now, the sweep deletes them later."""
     try:
         unused = _unused(names) if names else ()
     except NO_ANSWER:

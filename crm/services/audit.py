@@ -33,7 +33,7 @@ def record(
 
 
 def record_in_each(companies: Iterable[int], *, action: AuditAction, about: User, actor: User | None = None) -> None:
-    """Add an entry to the log of each of these companies, in one statement: its time would tell how many they are."""
+    """Add an entry to each of these companies' logs, in one statement: the time taken doesn't reveal their number."""
     AuditEntry.objects.bulk_create([_entry(company, action, about, None, actor) for company in companies])
 
 

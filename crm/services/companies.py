@@ -13,7 +13,7 @@ from crm.services import audit
 from crm.services.people import confirm_address
 from crm.signals import company_closed, company_reopened
 
-KEYS_AT_MOST: Final = 50  # API keys of a company that work
+KEYS_AT_MOST: Final = 50  # active API keys of a company
 
 
 @transaction.atomic
@@ -62,10 +62,10 @@ class TooManyKeys(Exception):
 def issue_api_key(*, company: Company, role: str, name: str, user: User | None = None) -> tuple[ApiKey, str]:
     """Create a key. Returns it with its text, which is not stored.
 
-    Raises TooManyKeys if the company has KEYS_AT_MOST keys that work.
+    Raises TooManyKeys if the company has KEYS_AT_MOST active keys.
     """
     with transaction.atomic():
-        Company.objects.hold(company.pk)  # two admins at once don't exceed it either
+        Company.objects.hold(company.pk)  # two admins at once can't exceed the limit either
         if ApiKey.objects.for_company(company).filter(revoked_at=None).count() >= KEYS_AT_MOST:
             raise TooManyKeys(f"There are {KEYS_AT_MOST} API keys, as many as a company may have. Revoke one first.")
         key, text = ApiKey.objects.issue(company=company, role=role, name=name, user=user)
@@ -88,8 +88,8 @@ def deactivate_company(*, company: Company) -> None:
     with transaction.atomic(durable=True):
         if Company.objects.filter(pk=company.pk, is_active=True).update(is_active=False):
             company_closed.send(sender=Company, company_id=company.pk)
-            # An undo would open again what a merge has ended, and with it all else ends here. A merge that the signal's
-            # receivers have waited for has left its record by now.
+            # Undoing a merge would reopen events that the merge has ended, but here everything ends. Any merge that the
+            # signal's receivers have waited for has written its record by now.
             LeadMerge.objects.for_company(company.pk).delete()
             _record_switch(company, active=False)
 

@@ -1,6 +1,6 @@
-"""Custom fields, as admins change them, and removing the values of deleted ones in the background.
+"""Custom fields: how admins change them, and how the values of deleted ones are removed in the background.
 
-None of it touches a lead or deal, but the removal, which takes a key out of `custom` and changes nothing else.
+Only the removal touches leads and deals: it takes a key out of `custom` and changes nothing else.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,14 +23,14 @@ Labels = Sequence[tuple[str, str]]  # the key, "" for a new one, and the label o
 
 FIELDS_AT_MOST: Final = 50  # for leads, and for deals; archived ones included, because their values stay
 CHUNK: Final = 1_000  # rows in a statement
-LONGEST_REQUEST: Final = timedelta(minutes=10)  # one that read the field before it was deleted may still write a value
+LONGEST_REQUEST: Final = timedelta(minutes=10)  # a request that read it before its deletion may still write a value
 SUBJECTS: Final[dict[str, type[Lead] | type[Deal]]] = {FieldSubject.LEAD: Lead, FieldSubject.DEAL: Deal}
 
 
 @transaction.atomic
 def add_field(*, field: CustomField, labels: Labels = ()) -> CustomField:
-    """Save a new field as the last one. Raises ValidationError if there are as many as there may be."""
-    Company.objects.hold(field.company.pk)  # two admins at once don't make one key or name twice either
+    """Save a new field as the last one. Raises ValidationError, also if there are FIELDS_AT_MOST already."""
+    Company.objects.hold(field.company.pk)  # two admins at once can't create the same key or name either
     _check_name(field)
     siblings = CustomField.objects.of(field.company, field.subject)
     existing = list(siblings.not_removed())
@@ -49,7 +49,7 @@ def add_field(*, field: CustomField, labels: Labels = ()) -> CustomField:
 
 @transaction.atomic
 def change_field(*, field: CustomField, fields: Sequence[str], labels: Labels | None = None) -> CustomField:
-    """Save these columns of the field, and its choices if `labels` has them. Raises ValidationError."""
+    """Save these columns of the field, and its choices if there are `labels`. Raises ValidationError."""
     Company.objects.hold(field.company_id)
     _check_name(field)
     if labels is not None and field.type in WITH_CHOICES:
@@ -63,7 +63,7 @@ def change_field(*, field: CustomField, fields: Sequence[str], labels: Labels | 
 
 @transaction.atomic
 def set_archived(*, field: CustomField, archived: bool) -> None:
-    """Archive the field, or use it again. Its values stay."""
+    """Archive the field, or restore it. Its values stay."""
     rows = CustomField.objects.filter(pk=field.pk, archived_at__isnull=archived)
     if rows.update(archived_at=Now() if archived else None):
         _record(field, AuditAction.CUSTOM_FIELD_CHANGED, {"archived": archived})
@@ -87,7 +87,7 @@ def move_field(*, field: CustomField, place: Callable[[int], int]) -> None:
 
 @transaction.atomic
 def delete_field(*, field: CustomField) -> None:
-    """Delete the field: it is nowhere from now on, and a worker removes its values."""
+    """Delete the field: it disappears at once, and a worker removes its values."""
     if CustomField.objects.filter(pk=field.pk, removed_at=None).update(removed_at=Now()):
         _record(field, AuditAction.CUSTOM_FIELD_DELETED)
 
@@ -99,7 +99,7 @@ def rows_with_value(field: CustomField) -> QuerySet[Any]:
 
 
 def remove_values(*, go_on: Callable[[], bool]) -> None:
-    """Remove the values of deleted fields, chunk by chunk, and then the fields, until `go_on` says no."""
+    """Remove the values of deleted fields, chunk by chunk, and then the fields, until `go_on` returns False."""
     for field in CustomField.objects.exclude(removed_at=None).order_by("removed_at"):
         last, removed = 0, 0
         while pks := _remove_chunk(field, after=last):
@@ -112,7 +112,7 @@ def remove_values(*, go_on: Callable[[], bool]) -> None:
 
 @transaction.atomic
 def _remove_chunk(field: CustomField, after: int) -> list[int]:
-    """Remove the next values. Returns the keys of their rows, which are locked in order, as in any change of many."""
+    """Remove the next chunk of values. Returns the ids of its rows, locked in order, as in bulk changes."""
     rows = rows_with_value(field).filter(pk__gt=after).order_by("pk").select_for_update(no_key=True)
     pks = list(rows.values_list("pk", flat=True)[:CHUNK])
     SUBJECTS[field.subject].objects.filter(pk__in=pks).update(custom=with_keys_set({field.key: None}))

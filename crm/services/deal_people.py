@@ -1,4 +1,4 @@
-"""The people of a deal: its lead, which its conversions are about, and the further ones."""
+"""The people of a deal: its lead, whom its conversions are about, and the further people."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -19,8 +19,8 @@ TOO_MANY: Final = f"A deal can have {PEOPLE_AT_MOST} people besides its lead. Re
 NOT_THERE: Final = "This lead is not one of the deal's people any more. Add them again first."
 IS_LEAD: Final = "The lead of a deal can't be one of its further people too."
 
-# crm imports no other app. An app that reports deals appends a function at start-up, which returns why a deal must keep
-# its lead, in a sentence, or "". It may be asked too early: `deal_lead_changed` decides.
+# crm imports no other app. At start-up, an app that reports deals appends a function that returns why a deal must keep
+# its lead, as a sentence, or "". The answer may be out of date when the lead is changed: `deal_lead_changed` decides.
 reasons_to_keep_lead: Final[list[Callable[[Deal], str]]] = []
 
 
@@ -29,7 +29,7 @@ class PeopleRefused(Exception):
 
 
 def why_lead_stays(deal: Deal) -> str:
-    """Why the deal can't get another lead any more, in a sentence. "" if it can."""
+    """Why the deal can no longer get another lead, as a sentence; "" if it can."""
     return next(filter(None, (reason(deal) for reason in reasons_to_keep_lead)), "")
 
 
@@ -50,7 +50,7 @@ def remove_person(*, deal: Deal, lead: Lead) -> None:
 
 
 def hold_people(*, deal: Deal, leads: Collection[int]) -> None:
-    """Lock the deal's people and these in the order of all changes, before one of them is locked alone."""
+    """Lock the deal's people and these leads in the common lock order, before any of them is locked alone."""
     pks = {deal.lead_id, *leads, *_further(deal)}
     rows = Lead.objects.for_company(deal.company_id).filter(pk__in=pks).order_by("pk")
     list(rows.select_for_update(no_key=True).values_list("pk"))
@@ -58,7 +58,7 @@ def hold_people(*, deal: Deal, leads: Collection[int]) -> None:
 
 @transaction.atomic
 def replace_people(*, deal: Deal, leads: Collection[int]) -> None:
-    """Give the deal these further people, by key, and no others. Raises as `add_person`."""
+    """Give the deal these further people, by key, and no others. Raises the same as `add_person`."""
     # A person whom someone else adds at the same moment counts as added afterwards, and stays.
     removed = _further(deal).difference(leads)
     with _locked(deal, [deal.lead_id, *leads], removed=removed):
@@ -70,17 +70,17 @@ def replace_people(*, deal: Deal, leads: Collection[int]) -> None:
 @tried_again
 @transaction.atomic
 def change_lead(*, deal: Deal, lead: Lead, of_people: bool = False) -> None:
-    """Give the deal another lead, and with it all that was recorded about the deal and has not been sent.
+    """Give the deal another lead, to whom everything recorded about the deal and not yet sent is transferred.
 
-    If that is one of its people, the former lead takes their place. Raises PeopleRefused if something may have been
-    sent, or if it is none `of_people` but has to be, and otherwise as `add_person`.
+    If the new lead is one of its further people, the former lead takes their place. Raises PeopleRefused if something
+    may have been sent, or if the new lead has to be one `of_people` and isn't; otherwise the same as `add_person`.
     """
     was = deal.lead_id
     is_erased = _lock_leads(deal, [was, lead.pk], but_erased=was)
     lock_deal(deal.pk, lead_id=was)
     if lead.pk == was:
         return
-    # Of both: a script or the operator may have made one of the people the lead, without removing them from the people.
+    # For both leads: a script or the operator may have made one of the people the lead without removing their place.
     places = DealPerson.objects.filter(deal=deal, lead__in=[was, lead.pk])
     had_place = places.filter(lead=lead).exists()
     if of_people and not had_place:
@@ -88,7 +88,7 @@ def change_lead(*, deal: Deal, lead: Lead, of_people: bool = False) -> None:
     places.delete()
     if had_place and not is_erased:
         DealPerson.objects.create(company_id=deal.company_id, deal=deal, lead_id=was, added_by=_actor())
-    # The events stay with a former lead who was erased: nobody else is to be reported for them.
+    # The events stay with a former lead who was erased: no one else may be reported for them.
     if not is_erased:
         CrmEvent.objects.for_company(deal.company_id).filter(deal=deal, lead=was).update(lead=lead)
     Deal.objects.filter(pk=deal.pk).update_without_events(lead=lead, updated_at=Now())
@@ -105,7 +105,7 @@ def _further(deal: Deal) -> set[int]:
 
 @contextmanager
 def _locked(deal: Deal, leads: Collection[int], *, removed: Collection[int] = ()) -> Iterator[None]:
-    """Lock the leads and then the deal, in the order of all changes, so that none of them is erased meanwhile."""
+    """Lock the leads and then the deal, in the common lock order: none of them can be erased meanwhile."""
     with transaction.atomic():
         _lock_leads(deal, leads, removed=removed)
         lock_deal(deal.pk, lead_id=deal.lead_id)
@@ -115,9 +115,9 @@ def _locked(deal: Deal, leads: Collection[int], *, removed: Collection[int] = ()
 def _lock_leads(
     deal: Deal, pks: Collection[int], *, removed: Collection[int] = (), but_erased: int | None = None
 ) -> bool:
-    """Lock these leads of the deal's company. Raises PersonErased, also for one that is deleted, or LeadMerged.
+    """Lock these leads of the deal's company. Raises PersonErased, also for a deleted lead, or LeadMerged.
 
-    Those to be `removed` may be in any state. Returns whether `but_erased` is erased, which is no error.
+    Leads to be `removed` may be in any state. Returns True if the lead `but_erased` is erased, which is not an error.
     """
     leads = Lead.objects.for_company(deal.company_id).filter(pk__in={*pks, *removed}).order_by("pk")
     rows = leads.select_for_update(no_key=True)
@@ -132,7 +132,7 @@ def _lock_leads(
 
 
 def _write(deal: Deal, *, removed: Collection[int] = (), added: Collection[int] = ()) -> None:
-    """Remove and add these people, in the history too. The deal is locked, and counts as changed."""
+    """Remove and add these people, and record it in the history. The deal has to be locked; it counts as changed."""
     links = DealPerson.objects.filter(deal=deal)
     gone = sorted(links.filter(lead__in=removed).values_list("lead", flat=True))
     links.filter(lead__in=gone).delete()

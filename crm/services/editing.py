@@ -31,8 +31,8 @@ def change_owner(*, leads: LeadQuerySet, owner: User | None) -> int:
 def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: Any) -> None:
     """Move a deal to a stage, with its outcome, in one save. Writes nothing else, so concurrent changes stay.
 
-    Raises PersonErased or DealReassigned if there is a note, which may name the person, and DeletedMeanwhile. With
-    `seen`, the key of the stage in which the deal was shown, raises ChangedMeanwhile if it has been won or lost since.
+    Raises DeletedMeanwhile and, with a note, which may name the person, PersonErased or DealReassigned. `seen` is the
+    key of the stage in which the deal was shown: raises ChangedMeanwhile if the deal has been won or lost since.
     """
     is_personal = bool(outcome.get("outcome_note"))
     with locking_subject(lead_id=deal.lead_id, deal_id=deal.pk) if is_personal else transaction.atomic():
@@ -45,7 +45,7 @@ def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: A
 def lock_outcome(deal: Deal) -> None:
     """Lock the deal, and read again what a move depends on: another person may have moved it. Raises DeletedMeanwhile.
 
-    A caller that also locks the lead does so first, as an erasure does.
+    A caller that also locks the lead has to do so first, as an erasure does.
     """
     seen = deal.stage
     try:
@@ -61,7 +61,7 @@ def lock_outcome(deal: Deal) -> None:
 def delete(*, row: Lead | Deal) -> None:
     """Delete a deal, or a lead with its deals and what was merged into it. The audit log keeps their numbers.
 
-    Raises LeadMerged for a lead that has been merged into another one: an undo of other merges has to know of it.
+    Raises LeadMerged for a lead that has been merged into another one: the undo of another merge has to find it.
     """
     if isinstance(row, Lead):
         person = dict(Lead.objects.of_person(row).select_for_update().values_list("pk", "merged_into"))
@@ -74,7 +74,7 @@ def delete(*, row: Lead | Deal) -> None:
     else:
         details = {"lead": row.lead_id}
         audit.record(company=row.company_id, action=AuditAction.DEAL_DELETED, about=row, details=details)
-    type(row)._base_manager.filter(pk=row.pk).delete()  # `row` keeps its key, for another try
+    type(row)._base_manager.filter(pk=row.pk).delete()  # `row` keeps its key, for a retry
 
 
 class ChangedMeanwhile(Exception):
@@ -82,7 +82,7 @@ class ChangedMeanwhile(Exception):
 
 
 def version_of(row: Lead | Deal | Note) -> str:
-    """A string that changes with every change of the row, and with its source, which is renamed for many at once."""
+    """A string that changes with every change of the row, and when its source is renamed, for many leads at once."""
     text = f"{row.updated_at.isoformat()} {row.source if isinstance(row, Lead) else ''}"
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -91,8 +91,8 @@ def version_of(row: Lead | Deal | Note) -> str:
 def unchanged_since(version: str, row: Lead | Deal) -> Iterator[None]:
     """Lock the row and its lead while the row is saved. A version of "" matches any.
 
-    Raises ChangedMeanwhile if the version differs, or a deal is another lead's now, PersonErased, and DoesNotExist if
-    the row has been deleted.
+    Raises ChangedMeanwhile if the version differs or a deal now belongs to another lead, PersonErased, and DoesNotExist
+    if the row has been deleted.
     """
     with locking_person(row.pk if isinstance(row, Lead) else row.lead_id):
         current = type(row)._base_manager.select_for_update(no_key=True).get(pk=row.pk)

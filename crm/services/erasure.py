@@ -61,11 +61,11 @@ ERASED_LINE: Final = re.compile(r"Erased lead (\d{1,18}) of company (\d{1,18}), 
 def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
     """Erase the person behind a lead. Returns the receipt, or None if they had been erased before.
 
-    Raises LeadMerged if it has been merged into another lead, which has most of what there is of the person.
+    Raises LeadMerged if it has been merged into another lead, which has most of the person's data.
 
     Runs in one transaction. When this returns, no request to an ad platform contains the person, nor will any later
     one: it waits for a request in flight, for slightly more than SEND_TIMEOUT_SECONDS at most. It can't be part of a
-    larger transaction, because the wait would have to last until the end of that.
+    larger transaction, because the wait would have to last until that one ends.
     """
     with transaction.atomic(durable=True):
         Company.objects.hold(lead.company_id)  # no export that has read the person is stored after this
@@ -75,7 +75,7 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         pks = [each.pk for each in leads]
         # Their deals too, before the receivers lock rows of their own, as every change of a deal does.
         list(Deal.objects.select_for_update(no_key=True).filter(lead__in=pks).order_by("pk").values_list("pk"))
-        # Before the signal's receivers, who wait after the commit for requests in flight.
+        # Before the signal's receivers, which wait for requests in flight after the commit.
         for each in leads:
             report = partial(logger.info, ERASED, each.pk, each.company_id, each.created_at.isoformat())
             transaction.on_commit(report)
@@ -85,27 +85,27 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         deals = [pk for each in leads for pk in _erase(each)]
         LeadDuplicate.objects.of(pks).delete()
         LeadMerge.objects.for_company(lead.company_id).filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()
-        LeadSearch.objects.for_company(lead.company_id).delete()  # a search may have their name or address
+        LeadSearch.objects.for_company(lead.company_id).delete()  # a search may contain their name or address
         return audit.record(
             company=lead.company_id, action=AuditAction.ERASURE, about=lead, details={"deals": deals}, actor=user
         )
 
 
 def _locked(lead: Lead) -> list[Lead]:
-    """The leads of the person: this one and those that were merged into it, without any that were erased before.
+    """The person's leads, locked: this one and those merged into it, except any that were erased before.
 
-    They are locked first, as every change of a lead does, so that changes run one after the other. Raises LeadMerged.
+    The lock comes first, as in every change of a lead: changes run one after the other. Raises LeadMerged.
     """
     person = Lead.objects.of_person(lead).select_for_update(no_key=True).filter(erased_at=None)
     list(person)
-    leads = list(person.all())  # read again: with what was merged into it while this waited. Nothing more can be now
+    leads = list(person.all())  # read again, with any merged into it while this waited. No more can be now
     if any(each == lead and not each.is_current for each in leads):
         raise LeadMerged
     return leads
 
 
 def _erase(lead: Lead) -> list[int]:
-    """Empty what there is of one lead. Returns its deals."""
+    """Erase the data of one lead. Returns the ids of its deals."""
     forget_person(lead)
     deals = _clear_deals(lead)
     _clear_tasks(lead)
@@ -122,10 +122,10 @@ def _erase(lead: Lead) -> list[int]:
 
 
 def erased_earlier(lines: Iterable[str]) -> Iterator[Lead]:
-    """The people whose erasure these log lines report, and whom a restored backup has brought back.
+    """The people whom a restored backup has brought back, although these log lines report their erasure.
 
-    The time when a lead was added tells it from a later one, which may have the same number. Those that the backup has
-    merged into other leads come last, and only without these: who erases the others erases them.
+    The time when a lead was added tells it from a later one, which may have the same id. Leads that are merged into
+    others in the backup come last, and only if the other lead is not among these: erasing that one erases them too.
     """
     found: list[Lead] = []
     for lead_id, company_id, added in dict.fromkeys(found for line in lines for found in ERASED_LINE.findall(line)):
@@ -138,7 +138,7 @@ def erased_earlier(lines: Iterable[str]) -> Iterator[Lead]:
 
 @contextmanager
 def locking_person(lead_id: int) -> Iterator[None]:
-    """Lock the lead, so that the person can't be erased while it is written. Raises PersonErased or LeadMerged."""
+    """Lock the lead: the person can't be erased while it is written. Raises PersonErased or LeadMerged."""
     with transaction.atomic():
         lead = Lead.objects.select_for_update(no_key=True).filter(pk=lead_id, erased_at=None).first()
         if lead is None:
@@ -150,7 +150,7 @@ def locking_person(lead_id: int) -> Iterator[None]:
 
 @contextmanager
 def locking_subject(*, lead_id: int | None, deal_id: int | None) -> Iterator[None]:
-    """Lock what a text is about, a lead or a deal and its lead, so that it can't be erased or deleted meanwhile.
+    """Lock what a text is about, a lead or a deal and its lead: it can't be erased or deleted meanwhile.
 
     Raises PersonErased, DealReassigned, and DeletedMeanwhile if the deal has been deleted.
     """
@@ -164,7 +164,7 @@ def locking_subject(*, lead_id: int | None, deal_id: int | None) -> Iterator[Non
 
 
 def lock_deal(deal_id: int, *, lead_id: int | None) -> None:
-    """Lock the deal of this lead. Raises DeletedMeanwhile, and DealReassigned if it is another lead's now."""
+    """Lock the deal of this lead. Raises DeletedMeanwhile, and DealReassigned if it now belongs to another lead."""
     deals = Deal.objects.select_for_update(no_key=True).filter(pk=deal_id)
     now = deals.values_list("lead", flat=True).first()
     if now is None:

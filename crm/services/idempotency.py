@@ -15,7 +15,7 @@ KEPT_FOR: Final = timedelta(days=7)
 def save_once(*, company: Company, sha256: str, save: Callable[[], Model]) -> tuple[int, Model | None]:
     """Save, unless the company has submitted this before. Returns the row's id, and the row if it is new.
 
-    Of two at once, the second waits for the first; if the first fails, the second saves.
+    Of two concurrent submissions, the second waits for the first; if the first fails, the second saves.
     """
     added = None
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Looking for leads that may be one person, a few at a time, whenever leads have been added or changed."""
+"""Finds leads that may be the same person, a few at a time, after leads have been added or changed."""
 
 import time
 from collections import deque
@@ -18,17 +18,17 @@ from crm.services.background import tried
 
 AT_ONCE: Final = 50  # leads in a transaction, of up to four short queries each
 ROUND_SECONDS: Final = 10.0
-PAIRS_AT_MOST: Final = 10  # of a lead: dozens may share the number of one office
-# Times are of the beginning of a change: one that is committed later than this after it is not looked at again.
+PAIRS_AT_MOST: Final = 10  # of a lead: dozens may share an office's phone number
+# A change has the time at which it began. If it is committed later than this after its beginning, it is missed.
 SETTLED: Final = timedelta(minutes=1)
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def look_for_duplicates(*, go_on: Callable[[], bool], is_sending: Callable[[], bool]) -> None:
-    """Look at leads that were added or changed since the last round, of each company in turn, for ROUND_SECONDS.
+    """Check the leads added or changed since the last round, of each company in turn, for ROUND_SECONDS.
 
-    While `is_sending` says that some lane is at work, at AT_ONCE leads and no more: the conversions of a bulk import
-    come first. Not at none, as in a large installation lanes may be at work all day.
+    While `is_sending` returns True, because some lane is busy, check AT_ONCE leads and no more: the conversions of a
+    bulk import come first. Never check none: in a large installation, lanes may be busy all day.
     """
     until = time.monotonic() + ROUND_SECONDS
     behind = deque(_behind())
@@ -42,7 +42,7 @@ def look_for_duplicates(*, go_on: Callable[[], bool], is_sending: Callable[[], b
 
 
 def look_at_some(company_id: int) -> bool:
-    """Look at the next AT_ONCE leads. Returns False if there were fewer, or another worker is at it."""
+    """Check the next AT_ONCE leads. Returns False if there were fewer, or if another worker is checking them."""
     with transaction.atomic():
         DuplicateSearch.objects.get_or_create(company_id=company_id, defaults={"reached_at": BEGINNING})
         search = DuplicateSearch.objects.select_for_update(skip_locked=True).filter(company=company_id).first()
@@ -59,22 +59,22 @@ def look_at_some(company_id: int) -> bool:
 
 
 def dismiss(*, pair: LeadDuplicate) -> None:
-    """Remember that the two are not one person."""
+    """Remember that the two are not the same person."""
     LeadDuplicate.objects.filter(pk=pair.pk, dismissed_at=None).update(dismissed_at=Now())
 
 
 def _behind() -> list[int]:
     search = DuplicateSearch.objects.filter(company=OuterRef(OuterRef("pk")))
     reached_at, reached_id = Coalesce(search.values("reached_at")[:1], BEGINNING), search.values("reached_id")[:1]
-    # Not a comparison of tuples, as Django's takes no subquery. The first condition has the index.
+    # Not a comparison of tuples, because Django's accepts no subquery. The first condition uses the index.
     beyond = Q(updated_at__gte=reached_at) & (Q(updated_at__gt=reached_at) | Q(pk__gt=reached_id))
     changed = Lead.objects.filter(beyond, company=OuterRef("pk"), updated_at__lt=Now() - SETTLED)
-    # In any order: a round may end after the first.
+    # In random order: a round may end after the first.
     return list(Company.objects.filter(Exists(changed)).order_by("?").values_list("pk", flat=True))
 
 
 def _note(company_id: int, leads: Sequence[Lead]) -> None:
-    """Write the pairs that these leads are in now. One that was called two people stays so."""
+    """Save the pairs that these leads are in now. A dismissed pair stays dismissed."""
     alike: set[tuple[int, int]] = set()
     pairs: dict[tuple[int, int], LeadDuplicate] = {}
     for lead in leads:
@@ -91,7 +91,7 @@ def _note(company_id: int, leads: Sequence[Lead]) -> None:
 
 
 def _are_alike(first: int, second: int) -> bool:
-    """Look from either side: of many candidates, one of the two may have found only others."""
+    """Check from both sides: if there are many candidates, one of the two may have found only others."""
     leads = Lead.objects.current().filter(pk__in=[first, second])
     return len(leads) == 2 and any(
         other.lead.pk in (first, second) for lead in leads for other in likely_duplicates(lead)

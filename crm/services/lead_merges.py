@@ -1,4 +1,4 @@
-"""Merging two leads that are one person, and undoing it: docs/decisions/merging-leads.md has the reasons."""
+"""Merging two leads that are one person: docs/decisions/merging-leads.md has the reasons."""
 
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -51,7 +51,7 @@ def version_of_both(kept: Lead, gone: Lead) -> str:
 def merge_leads(*, kept: Lead, gone: Lead, taken: Collection[str] = (), version: str = "") -> LeadMerge:
     """Merge one lead into another of the company, which gets the `taken` fields of the first.
 
-    A version of "" matches any; else raises ChangedMeanwhile if the leads have another one. Raises MergeRefused.
+    Raises ChangedMeanwhile if the version differs; "" matches any. Raises MergeRefused.
     """
     if kept.pk == gone.pk:
         raise MergeRefused(ITSELF)
@@ -73,7 +73,7 @@ def merge_leads(*, kept: Lead, gone: Lead, taken: Collection[str] = (), version:
     merge.moved = {model._meta.label: move(model, column, gone, kept) for model, column in FOLLOWING}
     Lead.objects.filter(pk=kept.pk).update_without_events(**as_columns(kept, written), updated_at=Now())
     Lead.objects.filter(pk=gone.pk).update(merged_into=kept, updated_at=Now())
-    without_address = [lead.pk for lead in (kept, gone) if not lead.email]  # as they were read, before all this
+    without_address = [lead.pk for lead in (kept, gone) if not lead.email]  # as they were read, before the merge
     told = leads_merged.send(sender=Lead, merge=merge, without_address=without_address)
     merge.ended = [each for _, ended in told for each in ended or ()]
     merge.save()
@@ -83,7 +83,7 @@ def merge_leads(*, kept: Lead, gone: Lead, taken: Collection[str] = (), version:
 
 
 def locked_leads(kept: Lead, gone: Lead) -> tuple[Lead, Lead]:
-    """Both leads, locked with those that were merged into them, in the order of all changes.
+    """Both leads, locked with those merged into them, in the common lock order.
 
     Raises MergeRefused if one of the two has been deleted.
     """
@@ -122,14 +122,14 @@ def _named(lead: Lead) -> bool:
 
 
 def _known(lead: Lead, taken: Collection[str]) -> list[str]:
-    """Those of the names that are fields: a custom field may have been deleted while the page was open."""
+    """The names in `taken` that are still fields: a custom field may have been deleted while the page was open."""
     fields = CustomField.objects.of(lead.company_id, FieldSubject.LEAD).in_use()
     known = {*CHOSEN, *(f"{CUSTOM}{key}" for key in fields.values_list("key", flat=True))}
     return [field for field in taken if field in known]
 
 
 def _drop_common_tags(kept: Lead, gone: Lead) -> list[int]:
-    """Take the tags off one lead that the other has too. Returns their keys."""
+    """Remove from `gone` the tags that `kept` has too. Returns their keys."""
     common = LeadTag.objects.filter(lead=gone, tag__in=LeadTag.objects.filter(lead=kept).values("tag"))
     dropped = list(common.values_list("tag", flat=True))
     LeadTag.objects.filter(lead=gone, tag__in=dropped).delete()
@@ -137,9 +137,9 @@ def _drop_common_tags(kept: Lead, gone: Lead) -> list[int]:
 
 
 def _drop_common_people(kept: Lead, gone: Lead) -> list[tuple[int, int, int | None]]:
-    """Take one of two places from those who will be one person on a deal: as its lead, they need no other.
+    """Remove a place on a deal if the other lead has one there too, or if one of the two is the deal's lead.
 
-    Returns the deals, the leads, and who had added them.
+    Returns the deal, the lead and who had added it, for each place.
     """
     links = DealPerson.objects.for_company(kept.company_id)
     is_lead_of = Deal.objects.filter(lead__in=[kept, gone]).values("pk")
@@ -152,7 +152,7 @@ def _drop_common_people(kept: Lead, gone: Lead) -> list[tuple[int, int, int | No
 
 
 def move(model: type[Model], column: str, gone: Lead, kept: Lead, pks: Sequence[int] | None = None) -> list[int]:
-    """Let the rows of one lead, or those of them with these keys, be the other's. Returns their keys."""
+    """Move the rows of `gone`, or only those with these keys, to `kept`. Returns the keys of the moved rows."""
     rows: QuerySet[Model] = model._default_manager.filter(**{column: gone.pk}).order_by("pk")
     rows = rows if pks is None else rows.filter(pk__in=pks)
     if model is Deal:

@@ -56,7 +56,7 @@ class SeparatedLeads:
 @tried_again
 @transaction.atomic
 def undo_merge(*, merge: LeadMerge) -> SeparatedLeads:
-    """Make the merged lead one of its own again, with what it had. Raises MergeRefused."""
+    """Make the merged lead a separate one again, with what it had. Raises MergeRefused."""
     kept, gone = locked_leads(merge.kept, merge.gone)
     found = LeadMerge.objects.select_for_update().filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR).first()
     _refuse(kept, gone, found)
@@ -75,7 +75,7 @@ def undo_merge(*, merge: LeadMerge) -> SeparatedLeads:
     merge_undone.send(sender=Lead, merge=merge, crm_events=crm_events, sharing_changed=sharing_changed)
     if opted_out_since:
         _tell_earlier_merges(gone)
-    LeadMerge.objects.filter(pk=merge.pk).delete()  # `merge` keeps its key, for another try
+    LeadMerge.objects.filter(pk=merge.pk).delete()  # `merge` keeps its key, for a retry
     for lead in (kept, gone):
         lead.refresh_from_db()
     return result
@@ -88,7 +88,7 @@ def _refuse(kept: Lead, gone: Lead, merge: LeadMerge | None) -> None:
         raise MergeRefused(MERGED_SINCE.format(gone=kept, kept=kept.merged_into))
     if merge is None or gone.merged_into_id != kept.pk:
         raise MergeRefused(UNDONE_BEFORE)
-    # Each has noted the values and the open events that the one before had left.
+    # Each merge has stored the values and the open events that the previous one left.
     if later := LeadMerge.objects.filter(kept=kept, pk__gt=merge.pk).select_related("gone").first():
         raise MergeRefused(MERGED_SINCE.format(gone=later.gone, kept=kept))
 
@@ -123,7 +123,7 @@ def _still_exists(lead: Lead, column: str, value: Any, custom_names: dict[str, s
 
 def _has_sharing_changed_since(merge: LeadMerge, kept: Lead) -> bool:
     """True if the person opted out, or in, while the leads were one: an opt-out holds for both."""
-    # By their keys: the merge has written its own change of it before the one that tells of the merge.
+    # By key: the merge recorded its own change of the sharing before the change that records the merge.
     of_merge = kept.changes.filter(field=ChangedField.MERGE, old=str(merge.gone_id)).order_by("pk").last()
     since = kept.changes.filter(field=ChangedField.SHARING, pk__gt=of_merge.pk if of_merge else 0)
     return kept.share_with_ad_platforms != merge.written[SHARING] or since.exists()
@@ -132,7 +132,7 @@ def _has_sharing_changed_since(merge: LeadMerge, kept: Lead) -> bool:
 def _tell_earlier_merges(lead: Lead) -> None:
     """Let the undo of each merge into this lead see that the person has opted out since.
 
-    The history has it with the other lead, and this one may not have been shared before.
+    The opt-out is in the history of the other lead, and this one may not have been shared before.
     """
     for merge in LeadMerge.objects.filter(kept=lead):
         merge.written[SHARING] = True
@@ -154,7 +154,7 @@ def _move_back(merge: LeadMerge, result: SeparatedLeads) -> None:
 
 
 def _places_back(merge: LeadMerge) -> None:
-    """Let both be people of the deals again where the merge had left one place, but not of those that are theirs."""
+    """Restore the places on deals that the merge removed, unless the person is the deal's lead by now."""
     places = {deal: (lead, added_by) for deal, lead, added_by in merge.dropped_people}
     deals = dict(Deal.objects.for_company(merge.company_id).filter(pk__in=places).values_list("pk", "lead"))
     people = set(User.objects.filter(pk__in=[by for _, by in places.values()]).values_list("pk", flat=True))
@@ -169,7 +169,7 @@ def _places_back(merge: LeadMerge) -> None:
 def _history_back(
     model: type[CrmEvent] | type[Note] | type[Attachment], merge: LeadMerge, kept: Lead, gone: Lead
 ) -> list[int]:
-    """Let this part of the history be the former lead's again, with what its deals have had since. Returns its keys."""
+    """Give this part of the history back to the separated lead, with what its deals got since. Returns the keys."""
     since = Q(deal__in=Deal.objects.filter(lead=gone, pk__in=merge.moved_keys(Deal)).values("pk"))
     rows: QuerySet[Any] = model._default_manager.filter(Q(pk__in=merge.moved_keys(model)) | since, lead=kept)
     pks = list(rows.values_list("pk", flat=True))

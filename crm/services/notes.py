@@ -49,7 +49,7 @@ def edit_note(*, note: Note, author: Author, version: str = "") -> Note:
 @transaction.atomic
 def delete_note(*, note: Note) -> None:
     """Delete it with its files."""
-    list(Note.objects.select_for_update().filter(pk=note.pk))  # first: nobody adds a file meanwhile
+    list(Note.objects.select_for_update().filter(pk=note.pk))  # first: no one can add a file meanwhile
     note.delete()
 
 
@@ -62,10 +62,10 @@ def refuse_unless_editable(note: Note, author: Author) -> None:
 
 
 def may_edit(note: Note, author: Author) -> bool:
-    """True for one's own note of the last hour."""
+    """True for the author's own note of the last hour."""
     return author.may(Action.EDIT_LEADS) and note.is_recent and note.is_by(author)
 
 
 def may_delete(note: Note, author: Author) -> bool:
-    """True for one's own note of the last hour, and for an admin at any time."""
+    """True for the author's own note of the last hour, and for an admin at any time."""
     return author.may(Action.DELETE_LEADS) or may_edit(note, author)

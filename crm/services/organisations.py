@@ -1,4 +1,4 @@
-"""Renaming an organisation, which is a name: all leads that have it get another one."""
+"""Renaming an organisation. It is only a name: all leads that have it get the new one."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,7 +16,7 @@ from crm.services.deadlocks import tried_again
 from crm.services.editing import ChangedMeanwhile
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
-RENAMED_AT_MOST: Final = 10_000  # leads in one transaction: some seconds, in which nobody else can save them
+RENAMED_AT_MOST: Final = 10_000  # leads in one transaction: some seconds, in which no one else can save them
 TOO_MANY: Final = (
     f"Nothing was renamed: more than {RENAMED_AT_MOST:,} leads have this organisation. Use the API to rename so many "
     "leads."
@@ -37,7 +37,7 @@ def leads_to_rename(*, company: Company, organisation: str) -> int:
 
 
 def leads_joined(*, company: Company, organisation: str, name: str) -> int:
-    """How many leads another organisation has that is called so already, up to RENAMED_AT_MOST + 1."""
+    """How many leads are in another organisation that already has this name, up to RENAMED_AT_MOST + 1."""
     leads = Lead.objects.for_company(company).of_organisation(name).alias(key=OrganisationKey("organisation"))
     others = leads.exclude(key=OrganisationKey(Value(organisation)))
     return others.order_by()[: RENAMED_AT_MOST + 1].count()
@@ -49,18 +49,18 @@ def leads_joined(*, company: Company, organisation: str, name: str) -> int:
 def rename_organisation(
     *, company: Company, organisation: str, name: str, lead_count: int, joined_count: int = 0
 ) -> int:
-    """Give the leads of the organisation, which is a name or its key, this name. Returns how many had another one.
+    """Rename the organisation, given by name or key, on its leads. Returns how many had another name.
 
-    Raises ChangedMeanwhile if there are not as many leads as expected, or not as many of the organisation that it
-    becomes one with, and RenameRefused if there are too many. No CRM event depends on the name.
+    Raises ChangedMeanwhile if its number of leads, or that of the organisation it is joined with, is not the expected
+    one, and RenameRefused if there are too many. No CRM event depends on the name.
     """
     leads_to_rename(company=company, organisation=organisation)
     own = Lead.objects.for_company(company)
     found = list(own.of_organisation(organisation).values_list("pk", flat=True))
-    # With those that were merged into them: the undo of a merge would bring the old organisation back.
+    # With the leads merged into them: undoing a merge would bring the old organisation back.
     named = own.alias(key=OrganisationKey("organisation")).filter(key=OrganisationKey(Value(organisation)))
     merged = named.filter(merged_into__in=found).values_list("pk", flat=True)
-    # All of them before the first is written, in the order of all changes.
+    # All are locked before the first is written, in the common lock order.
     rows = named.filter(pk__in=[*found, *merged]).select_for_update(no_key=True).order_by("pk")
     kept_by_pk = dict(rows.values_list("pk", "merged_into_id"))
     pks = [pk for pk, kept in kept_by_pk.items() if kept is None]
@@ -71,7 +71,7 @@ def rename_organisation(
     renamed = _write(others, pks, name)
     _write(others, [pk for pk, kept in kept_by_pk.items() if kept in kept_ones], name)
     if renamed:
-        # Not the names, which would outlive an erasure: an organisation may be called as the person is.
+        # Not the names, which would outlive an erasure: an organisation may have the person's name.
         audit.record(company=company, action=AuditAction.ORGANISATION_RENAMED, details={"leads": renamed})
     return renamed
 

@@ -1,4 +1,4 @@
-"""The people of a company: its members, of whom one is always an active admin, and invitations to join it."""
+"""The people of a company: its members, at least one of them an active admin, and invitations to join it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ class LastAdmin(Exception):
 
 
 def change_role(*, membership: Membership, role: str) -> None:
-    """Change a member's role. If they may no longer manage the company, end what they set up. Raises LastAdmin."""
+    """Change a member's role. If they may no longer manage the company, revoke what they set up. Raises LastAdmin."""
     with _keep_an_admin(membership.company):
         Membership.objects.filter(pk=membership.pk).update(role=role)
         _record(AuditAction.ROLE_CHANGED, membership, {"role": role})
@@ -35,7 +35,7 @@ def show_outcomes(*, membership: Membership, shown: bool) -> None:
 
 
 def deactivate(*, membership: Membership) -> None:
-    """End a member's access from their next request on, and what they set up. Raises LastAdmin."""
+    """End a member's access from their next request on, and revoke what they set up. Raises LastAdmin."""
     with _keep_an_admin(membership.company):
         Membership.objects.filter(pk=membership.pk).update(is_active=False)
         _record(AuditAction.MEMBER_DEACTIVATED, membership)

@@ -1,7 +1,7 @@
 """Changing a company's lists: adding, renaming, ordering, archiving and deleting their entries.
 
-None of it fires or stops an event: only the meaning of a status or stage decides those, and what is moved to another
-entry gets one of the same meaning (docs/decisions/lists-of-a-company.md).
+None of this fires or stops a CRM event: only the meaning of a status or stage does, and leads and deals are moved only
+to an entry with the same meaning (docs/decisions/lists-of-a-company.md).
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -40,7 +40,7 @@ from crm.services import audit
 from crm.services.deadlocks import tried_again
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
-ENTRIES_AT_MOST: Final = 200  # in a list, with archived ones: it is shown whole, on pages and in selects
+ENTRIES_AT_MOST: Final = 200  # in a list, archived ones included: pages and selects show all of it
 FULL: Final = f"This list has {ENTRIES_AT_MOST} entries, as many as it may have. Delete one first."
 GIVEN_MEANWHILE: Final = "Someone has just given it to another lead or deal. Delete it again."
 FIXED: Final = "Its meaning was fixed when it was added."
@@ -93,7 +93,7 @@ def offered_next_to(entry: PicklistEntry) -> QuerySet[Any]:
 def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
     """Add an entry at the end of its list. Raises ValidationError if the list is full."""
     with list_locked(entry.company_id):
-        entry.company.ensure_steps()  # of a company that was restored, or made by a process of a former version
+        entry.company.ensure_steps()  # for a company that was restored, or made by a process of a former version
         positions = list(_list_of(entry).values_list("position", flat=True))
         if len(positions) >= ENTRIES_AT_MOST:
             raise ValidationError(FULL)
@@ -108,10 +108,10 @@ def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
 
 @tried_again
 def change_entry(*, entry: PicklistEntry, fields: Collection[str]) -> None:
-    """Save these fields of an entry. A source that is renamed is renamed on its leads, too.
+    """Save these fields of an entry. Renaming a source renames it on its leads, too.
 
-    Raises ValidationError for the meaning of a status or stage: a lead that gets it at this moment would have an event
-    of the other meaning, or none.
+    Raises ValidationError for the meaning of a status or stage: a lead that gets the entry at the same moment would
+    have the event of the other meaning, or none.
     """
     changed = list(fields)
     if not changed:
@@ -127,7 +127,7 @@ def change_entry(*, entry: PicklistEntry, fields: Collection[str]) -> None:
 
 
 def move_entry(*, entry: PicklistEntry, place: Callable[[int], int]) -> None:
-    """Move an entry in the order of those that are not archived. `place` turns its index there into the new one."""
+    """Move an entry among those that are not archived. `place` turns its index there into the new one."""
     with list_locked(entry.company_id):
         offered = list(_list_of(entry).offered())
         if entry not in offered:
@@ -141,7 +141,7 @@ def move_entry(*, entry: PicklistEntry, place: Callable[[int], int]) -> None:
 
 
 def archive_entry(*, entry: PicklistEntry) -> None:
-    """Offer it no longer. It stays where it is used. Raises ValidationError if the list can't be without it."""
+    """Archive the entry. It stays where it is used. Raises ValidationError if the list can't be without it."""
     with list_locked(entry.company_id):
         _refuse_if_needed(_current(entry))
         if _list_of(entry).filter(pk=entry.pk, archived_at=None).update(archived_at=Now()):
@@ -149,7 +149,7 @@ def archive_entry(*, entry: PicklistEntry) -> None:
 
 
 def unarchive_entry(*, entry: PicklistEntry) -> None:
-    """Offer it again."""
+    """Offer an archived entry again."""
     with list_locked(entry.company_id):
         _current(entry)
         if _list_of(entry).filter(pk=entry.pk).exclude(archived_at=None).update(archived_at=None):
@@ -158,14 +158,14 @@ def unarchive_entry(*, entry: PicklistEntry) -> None:
 
 @tried_again
 def delete_entry(*, entry: PicklistEntry, move_to: PicklistEntry | None) -> int:
-    """Move what uses the entry to another one, and delete it. Returns how many leads or deals were moved.
+    """Move the leads and deals with this entry to another one, and delete it. Returns how many were moved.
 
     Tags are taken off instead. Raises ValidationError if the list can't be without the entry, if an undo may need it
     (`why_not_yet`), or if it is used and `move_to` isn't one of its `targets`.
     """
     picklist = picklist_of(entry)
     with list_locked(entry.company_id), statements_may_take(LONG_SECONDS):
-        # Not locked yet: whoever gives a lead this status holds the lead, and waits for the status when they commit.
+        # Not locked yet: anyone who gives a lead this status locks the lead, and waits for the status on commit.
         entry = _current(entry)
         _refuse_if_needed(entry)
         _refuse_if_just_changed(entry)
@@ -175,7 +175,7 @@ def delete_entry(*, entry: PicklistEntry, move_to: PicklistEntry | None) -> int:
             if target is None:
                 raise ValidationError(NO_TARGET)
             moved = _rewrite(entry, target)
-        # From here on nobody else can commit that they gave it to a lead. Who did while leads were moved is seen.
+        # From here on, no other transaction that gives it to a lead can commit. One that has done so is found.
         list(_list_of(entry).select_for_update(of=("self",)).filter(pk=entry.pk))
         _refuse_if_just_changed(entry)
         _record(entry, "deleted", moved=moved)
@@ -187,17 +187,17 @@ def delete_entry(*, entry: PicklistEntry, move_to: PicklistEntry | None) -> int:
 
 
 def _rewrite(old: PicklistEntry, new: PicklistEntry) -> int:
-    """Give all that has the old entry the new one. Statuses and stages are tracked: it is in each row's history."""
+    """Replace the old entry with the new one in all rows. A change of status or stage is in each row's history."""
     picklist = picklist_of(old)
     with acting_as(current_actor()):  # no action: it can't be undone
         return sum(rows.update(**{picklist.field: getattr(new, picklist.key)}) for rows in picklist.uses(old))
 
 
 def why_not_yet(entry: PicklistEntry) -> str:
-    """Why it can't be deleted now, in a sentence, or ""."""
+    """Why the entry can't be deleted now, as a sentence; "" if it can."""
     since = timezone.now() - timedelta(seconds=MAX_GRACE_SECONDS)
     if isinstance(entry, LeadType):
-        # Leads hold its code, which no key checks: whoever was offered it has to have saved their lead before it goes.
+        # Leads hold its code without a foreign key: anyone who was offered it must have saved their lead before.
         if entry.archived_at is None:
             return "Archive it first, and delete it in 10 minutes: someone may be saving a lead with it."
         reason = "It was archived only now, and someone may be saving a lead with it. Delete it"
@@ -210,13 +210,13 @@ def why_not_yet(entry: PicklistEntry) -> str:
 
 
 def _until(time: datetime, since: datetime, reason: str) -> str:
-    """The reason with the minutes until `time` is as long ago as `since`, or ""."""
+    """The reason with the minutes until `time` is as long ago as `since`; "" if it already is."""
     minutes = ceil((time - since).total_seconds() / 60)
     return f"{reason} in {minutes} minute{'' if minutes == 1 else 's'}." if minutes > 0 else ""
 
 
 def _last_change(entry: PipelineStep, since: datetime) -> datetime | None:
-    """When someone last changed a lead or deal from or to it, or added one with it, and can still undo that."""
+    """When someone last moved a lead or deal into or out of the step, or added one in it, and can still undo that."""
     (model,) = picklist_of(entry).users
     changes = Change.objects.for_company(entry.company_id).filter(changed_at__gt=since, field=model.step)
     named = changes.exclude(action=None).filter(Q(old=str(entry.pk)) | Q(new=str(entry.pk)))
@@ -227,7 +227,7 @@ def _last_change(entry: PipelineStep, since: datetime) -> datetime | None:
 
 
 def _list_of(entry: PicklistEntry) -> Any:
-    """All entries of its list: of a stage, those of its pipeline."""
+    """All entries of its list; for a stage, those of its pipeline."""
     return type(entry).objects.beside(entry)
 
 
@@ -240,7 +240,7 @@ def list_locked(company_id: int) -> Iterator[None]:
 
 
 def _current(entry: PicklistEntry) -> Any:
-    """The entry as it is now."""
+    """The entry as it is now. Raises ValidationError if it has been deleted."""
     found = _list_of(entry).filter(pk=entry.pk).first()
     if found is None:
         raise ValidationError("Someone has just deleted it.")

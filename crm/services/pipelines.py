@@ -1,6 +1,6 @@
-"""Changing a company's pipelines. No deal changes with them, so that no CRM event is recorded.
+"""Changing a company's pipelines. No deal changes with them, so no CRM event is recorded.
 
-Their stages are changed as any other list is (`crm/services/picklists.py`), while the same row is held.
+Their stages are changed like any other list (`crm/services/picklists.py`), under the same lock.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from crm.models.steps import add_usual_stages, free_name
 from crm.services import audit
 from crm.services.picklists import list_locked
 
-PIPELINES_AT_MOST: Final = 20  # of a company, with archived ones: pages show them all, with their stages
+PIPELINES_AT_MOST: Final = 20  # of a company, archived ones included: pages show them all, with their stages
 FULL: Final = f"There are {PIPELINES_AT_MOST} pipelines, as many as a company may have. Rename one instead."
 
 
@@ -21,9 +21,9 @@ class PipelineError(Exception):
 
 
 def complete_pipelines(*, company: Company) -> None:
-    """Give the company its default pipeline, and put the stages that are in none into it.
+    """Create the company's default pipeline if it has none, and put the stages without a pipeline into it.
 
-    They are in none if a process of a former version has written them, during a deploy, or a dump has.
+    A stage has none if it comes from a process of a former version, during a deploy, or from a dump.
     """
     with list_locked(company.pk):
         company.ensure_steps()
@@ -56,7 +56,7 @@ def rename_pipeline(*, pipeline: Pipeline) -> None:
 
 
 def make_default(*, pipeline: Pipeline) -> None:
-    """Make this the pipeline of deals that are added without a stage. An archived one is offered again by that.
+    """Make this the pipeline of deals that are added without a stage. An archived one is offered again.
 
     Raises PipelineError if it offers no open stage: such a deal would be won or lost at once.
     """
@@ -70,7 +70,7 @@ def make_default(*, pipeline: Pipeline) -> None:
 
 
 def archive_pipeline(*, pipeline: Pipeline) -> None:
-    """Offer it no longer; its deals stay. Raises PipelineError for the default one, or one with open deals."""
+    """Archive the pipeline; its deals stay. Raises PipelineError for the default one, or one with open deals."""
     with list_locked(pipeline.company_id):
         if Pipeline.objects.filter(pk=pipeline.pk, is_default=True).exists():
             raise PipelineError(f"{pipeline} is the default pipeline. Make another one the default first.")

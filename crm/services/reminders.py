@@ -20,7 +20,7 @@ def send_due(*, is_stopping: Callable[[], bool] = lambda: False) -> int:
 
 
 def _compose(reminder: TaskReminder) -> EmailMessage | None:
-    """The message; None if the task is done or its day over, or if its owner has no access any more."""
+    """The message; None if the task is done, its day is over, or its owner no longer has access."""
     task = reminder.task
     today = timezone.localdate(timezone=ZoneInfo(task.company.time_zone))
     if task.is_done or task.owner is None or task.due_on < today or not _has_access(task):
@@ -29,7 +29,7 @@ def _compose(reminder: TaskReminder) -> EmailMessage | None:
     context = {"task": task, "zone": task.company.time_zone, **page}
     subject = " ".join(f"{task.get_kind_display()}: {task}".split())
     text = render_to_string("crm/mail/reminder_message.txt", context)
-    # The same for each try, so that a mail server can recognise duplicates.
+    # The same for each attempt: a mail server can recognise duplicates.
     headers = {"Message-ID": f"<task-{task.pk}-{task.due_on}@{outbox.site_host()}>", "Auto-Submitted": "auto-generated"}
     return EmailMessage(subject, text, to=[task.owner.email], headers=headers)
 

@@ -10,7 +10,7 @@ from crm.models import Company, Lead, LeadSource, Membership, SavedView
 from crm.models.saved_view import LONGEST_QUERY, SORT
 
 NO_SOURCE: Final = " "  # no lead can have it
-VIEWS_AT_MOST: Final = 30  # of one member, and of all keys of a company: they are tabs
+VIEWS_AT_MOST: Final = 30  # per member, and for all API keys of a company: they are tabs
 TOO_MANY: Final = f"You have {VIEWS_AT_MOST} views. Delete one that you no longer need first."
 TOO_MANY_OF_KEYS: Final = f"Your company's API keys have made {VIEWS_AT_MOST} views. Delete one first."
 GONE: Final = "This view has been deleted in the meantime."
@@ -33,11 +33,11 @@ class ViewGone(ViewRefused):
 
 @transaction.atomic
 def save_view(*, view: SavedView, fields: Collection[str] | None = None) -> SavedView:
-    """Save a new or changed view; of the latter, only these `fields` if they are named.
+    """Save a new or changed view; of a changed one, only these `fields` if they are given.
 
-    Raises ViewRefused for a second one of a name, one too many, or a source that is gone, and ViewGone.
+    Raises ViewRefused if the name is taken, there are too many views or the source no longer exists, and ViewGone.
     """
-    Company.objects.hold(view.company_id)  # as an erasure does, so no source comes back that it takes out of views
+    Company.objects.hold(view.company_id)  # as an erasure does: no source that it removes from views can come back
     is_of_keys = view.owner_id is None
     others = SavedView.objects.for_company(view.company_id).filter(owner=view.owner_id).exclude(pk=view.pk)
     if others.filter(name=view.name).exists():
@@ -65,9 +65,9 @@ def change_columns(*, view: SavedView, columns: Sequence[str]) -> None:
 
 
 def forget_source(lead: Lead) -> None:
-    """Remove the source of a person who is being erased from the filters of views, unless others or a list have it.
+    """Remove an erased person's source from the filters of views, unless another lead or the list has it.
 
-    The filter stays, of no source that there is: without it the view would have all leads.
+    The filter stays, with a source that no lead can have: without a filter, the view would show all leads.
     """
     company, source = lead.company_id, lead.source
     others = Lead.objects.for_company(company).filter(source=source).exclude(pk=lead.pk)
@@ -81,7 +81,7 @@ def forget_source(lead: Lead) -> None:
 
 
 def _has_source(view: SavedView) -> bool:
-    """False if it filters by a source that no lead and no list has any more."""
+    """False if the view filters by a source that neither a lead nor the list still has."""
     source, company = view.filters.get("source", NO_SOURCE), view.company_id
     return (
         source == NO_SOURCE

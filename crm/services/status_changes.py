@@ -1,4 +1,4 @@
-"""What setting one status on many leads would do, so that people see it before they do it.
+"""What setting one status on many leads would do, for people to see beforehand.
 
 crm imports no other app. An app that reports CRM events appends a function to `expected_conversions` at start-up.
 """

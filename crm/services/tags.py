@@ -63,7 +63,7 @@ def replace_tags(*, row: Lead | Deal, tags: Sequence[Tag]) -> None:
 def tags_named(*, company: Company, names: Iterable[str], may_add: bool, has: Iterable[Tag] = ()) -> list[Tag]:
     """The company's tags with these names, ignoring case. Unknown ones are added for anyone who `may_add` them.
 
-    Raises ValidationError for others, and for archived ones and too many, except those that the lead or deal `has`.
+    Raises ValidationError if others are unknown, archived or too many, except for those that the lead or deal `has`.
     """
     wanted = {name.casefold(): name for name in (" ".join(name.split()) for name in names) if name}
     known = _tags_by_name(company) if wanted else {}
@@ -101,7 +101,7 @@ def _new_tag(company: Company, name: str) -> Tag:
 
 
 def _locked(rows: "QuerySet[Any]") -> list[int]:
-    """The keys of those whose person has not been erased, locked, so that no erasure comes in between."""
+    """The keys of the rows whose lead is neither erased nor merged, locked: no erasure can come in between."""
     leads: QuerySet[Any] = rows if rows.model is Lead else Lead.objects.filter(deals__in=rows)
     kept = Lead.objects.filter(pk__in=leads.values("pk"), erased_at=None, merged_into=None).order_by("pk")
     held = list(kept.select_for_update(no_key=True).values_list("pk", flat=True))
@@ -121,5 +121,5 @@ def _having(model: type[Lead] | type[Deal], pks: Collection[int], tag: Tag) -> s
 
 
 def _touch(model: type[Lead] | type[Deal], pks: Collection[int]) -> None:
-    """Let it count as a change, which the undo of an import must not take away. No event depends on this column."""
+    """Count it as a change, which the undo of an import must not take away. No event depends on this column."""
     model._default_manager.filter(pk__in=pks).update(updated_at=Now())

@@ -45,7 +45,7 @@ def delete_task(*, task: Task) -> None:
 
 
 def _set_reminder(task: Task) -> None:
-    """Have the owner reminded as the task now says. One whose time has passed is not written."""
+    """Save or delete the owner's reminder, as the task now says. A reminder whose time has passed is not saved."""
     task.refresh_from_db()
     remind_at = task.remind_at(ZoneInfo(task.company.time_zone))
     if task.reminder and not task.is_done and remind_at > timezone.now():

@@ -32,7 +32,7 @@ from crm.services.editing import delete
 
 MODELS: Final[tuple[type[Tracked], ...]] = (Deal, Lead)
 FORMER_NOTE: Final[dict[str, Any]] = {"outcome_note": F("former_outcome_note"), "former_outcome_note": ""}
-JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a row and its last change, if that was all
+JUST_ADDED: Final = timedelta(seconds=1)  # at most, from the creation to the last change of a row that was only added
 
 
 class NothingToUndo(Exception):
@@ -55,8 +55,8 @@ class UndoResult:
 def undo(*, company: Company, action: uuid.UUID) -> UndoResult:
     """Put back the statuses and stages that the action changed, with their outcomes, and remove what it added.
 
-    Rows that have been changed or erased since stay as they are. What has not gone out of the action's CRM events never
-    will, and what the action had taken back is recorded again. Raises NothingToUndo.
+    Rows that have been changed or erased since stay as they are. The action's CRM events that have not been sent never
+    will be, and those that it took back are recorded again. Raises NothingToUndo.
     """
     changes = Change.objects.for_company(company).filter(action=action, field__in=STEPS)
     events = CrmEvent.objects.for_company(company).filter(action=action, taken_back_at=None)
@@ -81,7 +81,7 @@ def _lock_all(changes: QuerySet[Change], events: QuerySet[CrmEvent]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FormerStep:
-    """What rows had before an action: the key of a status or stage and, of a deal, its lost reason and its note."""
+    """What rows had before an action: the key of a status or stage and, for a deal, its lost reason and its note."""
 
     step: str
     lost_reason: int | None
@@ -95,7 +95,7 @@ class FormerStep:
 
 @dataclass(slots=True)
 class SortedRows:
-    """The rows of an action that are put back, by what they had, and those that someone has set back before."""
+    """The rows of an action to put back, by what they had, and those that someone has already set back."""
 
     by_former: defaultdict[FormerStep, list[Tracked]] = field(default_factory=lambda: defaultdict(list))
     set_back: list[Tracked] = field(default_factory=list)
@@ -140,7 +140,7 @@ def _sorted(model: type[Tracked], changes: QuerySet[Change], result: UndoResult)
 
 
 def _former_steps(model: type[Tracked], changes: QuerySet[Change]) -> Callable[[Tracked, Change], FormerStep | None]:
-    """What a row had before its change; None where that status or stage has been deleted since."""
+    """A function that returns what a row had before its change, or None if that step has been deleted since."""
     keys = {key for change in changes for key in (change.old, change.new)}
     steps = model.step_model()._default_manager.filter(pk__in=keys)
     meanings = {str(pk): meaning for pk, meaning in steps.values_list("pk", "meaning")}
@@ -162,7 +162,7 @@ def _former_reasons(changes: QuerySet[Change]) -> dict[int | None, int | None]:
     """The lost reason that each deal had before the action of these changes, where it changed that."""
     same_action = Change._base_manager.filter(action__in=changes.values("action"), field=ChangedField.LOST_REASON)
     former = {deal_id: int(old) if old else None for deal_id, old in same_action.values_list("deal_id", "old")}
-    # One that has been deleted since can't be brought back.
+    # A reason that has been deleted since can't be restored.
     found = set(LostReason.objects.filter(pk__in=filter(None, former.values())).values_list("pk", flat=True))
     return {deal_id: pk if pk in found else None for deal_id, pk in former.items()}
 
@@ -174,7 +174,7 @@ def _pk_of(change: Change) -> int:
 
 
 def _newest_changes(model: type[Tracked], pks: Iterable[int]) -> dict[int, int]:
-    """The newest change of the step of each row: only that can be undone, or an old page would undo another's."""
+    """The newest change of each row's step: only that can be undone, or an old page would undo someone else's."""
     of_rows = Q(deal__in=pks) if model is Deal else Q(lead__in=pks, deal=None)
     changes = Change._base_manager.filter(of_rows, field__in=STEPS).order_by("pk")
     return {_pk_of(change): change.pk for change in changes}
@@ -193,7 +193,7 @@ def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: UndoResult
             untouched.append(row)
         else:
             result.changed_since.append(row)
-    result.told += take_back(_of_rows(events, untouched), sender=model)  # of all at once: a sentence says how many
+    result.told += take_back(_of_rows(events, untouched), sender=model)  # all at once: a sentence says how many
     for row in untouched:
         result.removed.append(str(row))
         delete(row=row)
