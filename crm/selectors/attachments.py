@@ -13,7 +13,7 @@ from crm.models.file_storage import open_stored
 from crm.models.roles import Action
 from crm.services.attachments import may_delete
 
-CONTENT_TYPE: Final = "application/octet-stream"  # whatever it is: no browser shows it on our origin
+CONTENT_TYPE: Final = "application/octet-stream"  # whatever the file is: no browser shows it on our origin
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ShownFile:
 
 
 def files_on(subject: Lead | Deal | Note, reader: Membership) -> list[ShownFile]:
-    """The files on a note, or on a deal or lead itself, newest first; none for those who may see none. One query."""
+    """The files on a note, or on a deal or lead itself, newest first; none for a reader who may see none. One query."""
     if not reader.may(Action.SEE_FILES):
         return []
     files = Attachment.objects.on(subject).select_related("actor", "api_key")[:MAX_FILES]

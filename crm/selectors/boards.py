@@ -15,12 +15,12 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def weighted(total: Decimal, chance: int) -> Decimal:
-    """An amount by its chance in per cent."""
+    """An amount weighted by its chance, in per cent."""
     return total * chance / 100
 
 
 def whole(amount: Decimal) -> Decimal:
-    """A weighted amount to show: more digits would promise too much."""
+    """A weighted amount, rounded to show it: more digits would promise too much."""
     return amount.quantize(Decimal(1))
 
 
@@ -51,7 +51,7 @@ class BoardCard:
 
 @dataclass
 class BoardColumn:
-    """A stage with its most recently changed deals. A won or lost stage only has those of the last days.
+    """A stage with its most recently changed deals. A won or lost stage only has those of the last CLOSED_DAYS.
 
     `count` and the sums cover all of these. `count_ever` also covers deals that were won or lost earlier.
     """
@@ -84,8 +84,8 @@ class BoardColumn:
     def end(self) -> str:
         """Where its cards end, for `cards_after`: when the last one's deal was changed, and the deal's id.
 
-        Not the id alone: that deal may be moved to the top of another column, and reading on from there would begin
-        with what is shown already.
+        Not the id alone: the deal may be moved to the top of another column, and reading on from there would repeat
+        cards that are shown.
         """
         deal = self.cards[-1].deal
         return f"{(deal.updated_at - EPOCH) // timedelta(microseconds=1)}.{deal.pk}"
@@ -126,7 +126,7 @@ class Board:
 
     @property
     def open_weighted(self) -> Decimal:
-        """The sum of the open deals by the chance of their stages, in the company's currency."""
+        """The sum of the open deals, weighted by the chance of their stages, in the company's currency."""
         return whole(sum((column.weighted or Decimal(0) for column in self._open), Decimal(0)))
 
     @property

@@ -1,4 +1,4 @@
-"""Bulk changes for their pages: what is done in words, what goes along with leads that are deleted, and the totals."""
+"""Bulk changes for their pages: a description in words, what is deleted along with leads, and the totals."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 LISTED: Final = 50
 NO_OWNER: Final = "no one"
-# Of what is done to so many leads, and of what has been done.
+# What is done to so many leads and, below, what has been done.
 TITLES: Final[Mapping[str, str]] = {
     BulkKind.STATUS: "Set the status of {leads} to {target}",
     BulkKind.OWNER: "Set the owner of {leads} to {target}",
@@ -88,7 +88,7 @@ def sentence_of(kind: str, target: object, count: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResultTotal:
-    """How many leads had one result. `outcome` is that of an import which has its colour."""
+    """How many leads had one result. `outcome` is the outcome of an import that has the same colour."""
 
     label: str
     count: int
@@ -97,7 +97,7 @@ class ResultTotal:
 
 @dataclass(frozen=True, slots=True)
 class ListedChange:
-    """A bulk change with its title, its totals, and the reasons of refusals with their numbers, most frequent first."""
+    """A bulk change with its title, its totals, and the reasons for refusals with their counts, most frequent first."""
 
     row: BulkChange
     title: str
@@ -111,7 +111,7 @@ def changes_of(company: Company) -> list[ListedChange]:
 
 
 def listed_change(bulk_change: BulkChange) -> ListedChange:
-    """This one. One query at most."""
+    """One bulk change, as `changes_of` returns it. One query at most."""
     return _listed(bulk_change.company, [bulk_change])[0]
 
 
@@ -143,7 +143,7 @@ def _names(company: Company, rows: Sequence[BulkChange]) -> dict[str, dict[int, 
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """How many rows are deleted along with leads, and `shared_deals`, which only lose them."""
+    """How many rows are deleted along with leads, and how many `shared_deals` only lose them."""
 
     deals: int
     tasks: int
@@ -156,7 +156,7 @@ class Belongings:
 def belongings_of(company: Company, leads: LeadQuerySet) -> Belongings:
     """What belongs to these leads of the company. Nine queries, each of which finds the leads again."""
     keys = leads.order_by().values("pk")
-    # Not with NOT IN, which compares each with each where the leads don't fit into the memory of a statement.
+    # Not with NOT IN, which compares every pair if the leads don't fit into a statement's memory.
     are_deleted = Exists(leads.order_by().filter(pk=OuterRef("deal__lead")))
     shared = DealPerson.objects.for_company(company).order_by().filter(lead__in=keys)
     with statements_may_take(LONG_SECONDS):
@@ -171,5 +171,5 @@ def belongings_of(company: Company, leads: LeadQuerySet) -> Belongings:
 
 
 def _on(rows: QuerySet[Any], keys: QuerySet[Any]) -> int:
-    """Those on the leads themselves, and on their deals. In two queries: one with OR would compare each with each."""
+    """How many are on the leads themselves or their deals. Two queries: one with OR would compare every pair."""
     return rows.filter(lead__in=keys, deal=None).count() + rows.filter(deal__lead__in=keys).count()

@@ -1,4 +1,4 @@
-"""The question before a bulk change: what it would do. And those of its leads about which the answer still holds."""
+"""The question before a bulk change, with what it would do, and the leads for which the answer still holds."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,9 +17,9 @@ ANSWERED_WITHIN: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class BulkQuestion:
-    """To how many leads something would be done, what that sends, and what is deleted along.
+    """How many leads would be changed, what that would send, and what would be deleted with them.
 
-    `expected` is None where it is no status, and `belongings` where nothing is deleted.
+    `expected` is None unless a status is set, and `belongings` unless leads are deleted.
     """
 
     change: LeadChange
@@ -52,9 +52,9 @@ def bulk_question(company: Company, change: LeadChange, leads: LeadQuerySet) -> 
 
 
 def confirmed_leads(change: LeadChange, leads: LeadQuerySet, confirmed: Confirmation) -> LeadQuerySet:
-    """Those of the leads that nobody has added or changed since the question, by id.
+    """The leads that no one has added or changed since the question, by id.
 
-    Raises MoreThanConfirmed if more conversions or others would be sent by now, or if it was asked too long ago.
+    Raises MoreThanConfirmed if more or other conversions would be sent by now, or if the question is too old.
     """
     if not timedelta() <= timezone.now() - confirmed.asked_at < ANSWERED_WITHIN:
         raise MoreThanConfirmed

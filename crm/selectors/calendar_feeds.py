@@ -17,8 +17,8 @@ from crm.services.outbox import site_host
 ICALENDAR: Final = "text/calendar; charset=utf-8"
 TASKS_AT_MOST: Final = 1_000
 READ_EVERY: Final = timedelta(hours=1)
-# RFC 5545 forbids them in a text: of a calendar with one, strict programs show nothing at all. Pasted texts have them,
-# such as the line breaks of a word processor (U+000B).
+# RFC 5545 forbids these in a text: strict programs show nothing at all of a calendar that has one. Pasted texts have
+# them, such as the line breaks of a word processor (U+000B).
 CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 LENGTH: Final = timedelta(minutes=30)  # of a task with a time, which says only when it begins
 
@@ -31,7 +31,7 @@ def reader_of(feed: CalendarFeed) -> Membership | None:
 
 
 def calendar_of(membership: Membership) -> bytes:
-    """The member's open tasks, the first ones due first. It names no lead: a calendar may be kept by others.
+    """The member's open tasks, earliest due first. The calendar names no lead: others may store it.
 
     Tasks are events, because calendar programs don't subscribe to to-do items.
     """

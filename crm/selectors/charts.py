@@ -70,7 +70,7 @@ class BarChart:
 
     @property
     def table(self) -> list[tuple[date, list[int]]]:
-        """The same numbers for screen readers: the newest day first, but months, which are to come, in their order."""
+        """The same numbers for screen readers: days with the newest first, and months, which are to come, in order."""
         rows = [(day, [series.values[at] for series in self.series]) for at, day in enumerate(self.days)]
         return rows if self.is_monthly else rows[::-1]
 
@@ -126,7 +126,7 @@ def _number(value: float) -> str:
 
 @dataclass(frozen=True)
 class FunnelBar:
-    """A step of a funnel, in SVG units: its bar, and the corners of what leads to the next one ("" for the last)."""
+    """A step of a funnel, in SVG units: its bar, and the corners of the shape below it ("" for the last)."""
 
     label: str
     count: int
@@ -149,7 +149,7 @@ class FunnelChart:
 
 
 def funnel_chart(steps: Sequence[tuple[str, int]]) -> FunnelChart:
-    """A chart of these steps and their numbers, of which none is higher than the one before."""
+    """A chart of these steps and their numbers, none of them higher than the one before."""
     most = max((number for _, number in steps), default=0) or 1
     centre, widest = (LABEL_WIDTH + WIDTH - COUNT_WIDTH) / 2, WIDTH - LABEL_WIDTH - COUNT_WIDTH
     widths = [widest * number / most for _, number in steps]
@@ -170,6 +170,6 @@ def funnel_chart(steps: Sequence[tuple[str, int]]) -> FunnelChart:
 
 
 def _corners(centre: float, upper: float, lower: float, top: float) -> str:
-    """The corners of what narrows from one bar to the next one."""
+    """The corners of the shape that narrows from one bar to the next."""
     sides = ((-upper, top), (upper, top), (lower, top + STEP_GAP), (-lower, top + STEP_GAP))
     return " ".join(f"{_number(centre + width / 2)},{_number(y)}" for width, y in sides)

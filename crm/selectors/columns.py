@@ -11,7 +11,7 @@ Sorting = TypeVar("Sorting")
 
 @dataclass(frozen=True)
 class Column(Generic[Sorting]):
-    """A column, sorted by `order` if it has one: that of a company's rows, descending if the flag is set."""
+    """A column. `order`, if it has one, returns the order of a company's rows, descending if the flag is set."""
 
     key: str
     label: str
@@ -19,7 +19,7 @@ class Column(Generic[Sorting]):
 
     @property
     def css(self) -> str:
-        """What its class in the stylesheet ends with: custom fields share one."""
+        """The end of its class in the stylesheet: custom fields share one."""
         return self.key.partition(".")[0]
 
     def toggled(self, sort: str) -> str:

@@ -28,7 +28,7 @@ class ShownValue:
 
 
 def fields_in_use(company: Company, subject: FieldSubject) -> list[CustomField]:
-    """What is shown and asked of the company's leads or deals, in order. One query."""
+    """The fields of the company's leads or deals that aren't archived, in order. One query."""
     return list(CustomField.objects.of(company, subject).in_use())
 
 

@@ -21,7 +21,7 @@ CONTENT_TYPES: Final = {
 
 
 class FileGone(Exception):
-    """The file was dropped while it was read: its reader has to notice, and not to take a part for the whole."""
+    """The file was deleted while it was read. The reader must not mistake the part for the whole."""
 
 
 def exports_of(membership: Membership) -> list[DataExport]:
@@ -42,7 +42,7 @@ def download_of(data_export: DataExport) -> StreamingHttpResponse:
 
 
 def content_of(data_export: DataExport) -> Iterator[bytes]:
-    """The file, piece by piece. Raises FileGone if it is dropped meanwhile."""
+    """The file, piece by piece. Raises FileGone if it is deleted meanwhile."""
     return _archive(data_export) if data_export.format == ExportFormat.ZIP else _parts(data_export, 0)
 
 
@@ -56,7 +56,7 @@ def _parts(data_export: DataExport, file: int) -> Iterator[bytes]:
 
 
 class _Outbox:
-    """A file that can't be read: what is written to it is taken out at once."""
+    """A write-only file: what is written to it is taken out at once."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

@@ -12,7 +12,7 @@ from crm.selectors.columns import Column
 from crm.selectors.deals import LAST_CHANGED
 
 DEALS_PER_PAGE: Final = 25
-SHOWN: Final = ("lead", "owner", "stage", "lost_reason", "tags")  # of one page: joined, all leads would be read
+SHOWN: Final = ("lead", "owner", "stage", "lost_reason", "tags")  # of one page: with a join, all leads would be read
 DealOrder = Sequence[OrderBy]
 
 
@@ -54,7 +54,7 @@ def deals_page(deals: DealQuerySet, company: Company, sort: str, page: str | Non
     """A page of these deals of the company, in the order of a column's key.
 
     The pages are numbered: a company has few deals compared with its leads, and only the usual order has an index. Keys
-    are read first: sorting 100,000 deals with everything that is in them takes PostgreSQL 26 ms, and 14 without.
+    are read first: sorting 100,000 deals with all their columns takes PostgreSQL 26 ms, and with keys alone 14 ms.
     """
     pages = Paginator(in_order(deals, company, sort).values_list("pk", flat=True), DEALS_PER_PAGE)
     pages.count = deals.count()  # the order's condition would only slow it down
@@ -66,8 +66,8 @@ def deals_page(deals: DealQuerySet, company: Company, sort: str, page: str | Non
 
 
 def in_order(deals: DealQuerySet, company: Company, sort: str) -> DealQuerySet:
-    """The deals in the order of a column's key, or else those changed last first."""
+    """The deals in the order of a column's key, or else the last changed first."""
     order = ORDERS.get(sort.removeprefix("-"))
     if order is _by_lead:
-        deals = deals.filter(lead__company=company)  # true of each: the index begins with it
+        deals = deals.filter(lead__company=company)  # true of every deal: the index begins with it
     return deals.order_by(*([*order(company, sort.startswith("-")), "-pk"] if order else LAST_CHANGED))

@@ -20,28 +20,28 @@ class DealPeople:
 
     @property
     def count(self) -> int:
-        """With the lead."""
+        """How many people the deal has, with its lead."""
         return len(self.further) + 1
 
 
 def people_of(deal: Deal) -> DealPeople:
-    """Two queries, one for a deal with its lead alone."""
+    """The people of a deal. Two queries; one if the deal only has its lead."""
     links = DealPerson.objects.for_company(deal.company_id).filter(deal=deal).exclude(lead=deal.lead_id)
     further = [link.lead for link in links.select_related("lead").order_by("pk")]
     return DealPeople(further, why_lead_stays(deal) if further else "")
 
 
 def further_deals_of(lead: Lead) -> QuerySet[Deal]:
-    """The deals of others that have this lead among their people, newest first, with their leads."""
+    """Other leads' deals with this lead among their people, newest first, with their leads."""
     links = DealPerson.objects.for_company(lead.company_id).filter(lead=lead)
     deals = Deal.objects.for_company(lead.company_id).filter(pk__in=links.values("deal")).exclude(lead=lead)
     return deals.select_related("stage", "lead")
 
 
 def deals_that_may_name(lead: Lead) -> list[Deal]:
-    """The deals of others that have this person among their people, or had, or were theirs once, newest first.
+    """Other leads' deals that have or had this person among their people or as their lead, newest first.
 
-    An erasure leaves what is written there. Four queries.
+    An erasure leaves the texts of these deals as they are. Four queries.
     """
     company = lead.company_id
     pks = list(Lead.objects.for_company(company).of_person(lead).values_list("pk", flat=True))
@@ -57,7 +57,7 @@ def deals_that_may_name(lead: Lead) -> list[Deal]:
 def deals_with(company: Company, leads: "QuerySet[Lead] | Sequence[int]") -> DealQuerySet:
     """The company's deals that have one of these leads as their lead or among their further people.
 
-    Two queries in one: with OR, PostgreSQL reads every deal to find out whose it is.
+    A UNION of two queries: with OR, PostgreSQL reads every deal to find out whose it is.
     """
     own = Deal.objects.for_company(company).order_by()
     links = DealPerson.objects.for_company(company).order_by().filter(lead__in=leads)

@@ -19,9 +19,9 @@ from crm.selectors.tasks import next_tasks
 
 CARDS_PER_STAGE: Final = 25  # at first, and with each "Show more"
 FURTHER_AT_MOST: Final = 1_000  # in all columns together, when the board is drawn again with all that it showed
-RANKED_AT_MOST: Final = 5_000  # of what a search has found; of more, each stage soon has its cards
+RANKED_AT_MOST: Final = 5_000  # found by a search; with more, each stage soon has its cards
 CLOSED_DAYS: Final = 30  # how long a won or lost deal stays on the board
-SINCE_THEY_WERE_FOUND: Final = timedelta(hours=1)  # more than a page takes: no card loses its day in between
+SINCE_THEY_WERE_FOUND: Final = timedelta(hours=1)  # longer than a page takes: no card loses its day in between
 LAST_CHANGED: Final = ("-updated_at", "-pk")  # a deal that was just moved is at the top of its new stage
 BY_CHANGE: Final = ByFields(("updated_at",))  # the same, to read on from a position
 ON_A_CARD: Final = (
@@ -33,9 +33,9 @@ CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEv
 
 
 def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
-    """Those of the company's deals with every word of `text` in the title or about the lead, as leads are searched.
+    """The company's deals with every word of `text` in the title or in the fields of the lead that are searched.
 
-    All of them if there is no text.
+    All deals if there is no text.
     """
     return deals.filter(deal_matches(text), company=company)  # the index begins with the company
 
@@ -51,7 +51,7 @@ def board_of(
     """The board with these of the company's deals, in eight queries at most, however many stages and deals there are.
 
     An archived stage has a column while it has deals. `shown`: how many cards a column has, by its stage's id, where
-    more than its first were shown. `is_searched`: the deals are those that a search has found.
+    more than its first were shown. `is_searched`: the deals were found by a search.
     """
     columns = {stage.pk: BoardColumn(stage, company.currency) for stage in stages}
     sizes = _sizes(columns, shown or {})
@@ -75,7 +75,7 @@ def cards_after(company: Company, stage: Stage, deals: DealQuerySet, end: Sequen
     Without the column's counts and sums. Five queries, however long the column is.
     """
     column = BoardColumn(stage, company.currency)
-    # Twice as many, to know how many follow: ids, which are in the index of the order.
+    # Twice as many, to know how many follow. Only ids, which are in the index of the order.
     keys = [deal.pk for deal in BY_CHANGE.take(_of(column, company, deals).only("pk"), 2 * CARDS_PER_STAGE, beyond=end)]
     # One of them may be moved before it is read.
     still_here = Deal.objects.for_company(company, keys=keys[:CARDS_PER_STAGE]).filter(stage=stage)
@@ -85,7 +85,7 @@ def cards_after(company: Company, stage: Stage, deals: DealQuerySet, end: Sequen
 
 
 def end_in(text: str) -> tuple[datetime, int] | None:
-    """A `BoardColumn.end` from a URL; None if it is none."""
+    """A `BoardColumn.end` from a URL; None if it isn't one."""
     moment, _, pk = text.partition(".")
     if not (is_number(moment, digits=17) and is_number(pk)):
         return None
@@ -97,17 +97,17 @@ def _stages(columns: Mapping[int, BoardColumn], *, is_closed: bool) -> list[int]
 
 
 def _numbers(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> QuerySet[Deal, Any]:
-    """The stage and currency of deals, whether they are on the board, how many these are, and the sum of their amounts.
+    """The count of deals and the sum of their amounts, by stage, currency and whether they are on the board.
 
-    Open deals by themselves: together, PostgreSQL looks for each deal among those that were closed lately, and doesn't
-    see that all it needs is in an index.
+    Open deals have their own part of the query: together, PostgreSQL would look for each deal among the recently closed
+    ones, and wouldn't see that an index has all it needs.
     """
     open_deals, closed = (deals.filter(stage__in=_stages(columns, is_closed=each)) for each in (False, True))
     return _counted(open_deals, Value(True)).union(_counted(closed, _closed_lately(company)), all=True)
 
 
 def _numbers_of_found(company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet) -> QuerySet[Deal, Any]:
-    """The same for deals that a search has found, which are read for it anyway: once, and not once more if closed."""
+    """The same for deals found by a search: all are read for it anyway, so one part of a query is enough."""
     on_board = _on_board(company, columns)
     return _counted(deals.filter(stage__in=columns), on_board)
 
@@ -145,9 +145,9 @@ def _still_there(company: Company, keys: Collection[int], stages: Collection[int
 
 
 def _closed_at(company: Company, deals: Collection[int]) -> dict[int, datetime]:
-    """When deals that were closed lately were closed last. One query.
+    """When these recently closed deals were last closed. One query.
 
-    By company and time, as they were found: by deal alone, the index would be read for all companies and years.
+    By company and time, as the deals were found: by deal alone, the index would be read for all companies and years.
     """
     closed = CLOSINGS.for_company(company).filter(deal__in=deals, occurred_at__gte=_lately() - SINCE_THEY_WERE_FOUND)
     return dict(closed.order_by().values_list("deal_id").annotate(Max("occurred_at")))
@@ -160,12 +160,12 @@ def _of(column: BoardColumn, company: Company, deals: DealQuerySet) -> DealQuery
 def _first_of_each(
     company: Company, columns: Collection[BoardColumn], deals: DealQuerySet, sizes: Mapping[int, int]
 ) -> DealQuerySet:
-    """The deals of each column's stage that were changed last. Two queries for the open stages, and one for the others.
+    """The last changed deals of each column's stage. Two queries for the open stages, and one for the closed ones.
 
-    The keys of all open stages are read in one: ranked within their stages, PostgreSQL would sort every deal. Each is
-    in a query of its own, as SQLite has no LIMIT in a part of a UNION. That names no company: PostgreSQL may take a new
-    one's deals for a single one, and would find the first of a stage again for each of them. The closed ones are
-    ranked: what was closed lately is read once for all of them.
+    A UNION reads the keys for all open stages: to rank deals within their stages, PostgreSQL would sort all of them.
+    Each stage has a subquery, because SQLite allows no LIMIT in a part of a UNION. The part itself names no company:
+    PostgreSQL may estimate that a new company has a single deal, and would run the subquery again for each deal. Closed
+    deals are ranked: the recently closed ones are read once for all stages.
     """
     first = [
         _of(column, company, deals).order_by(*LAST_CHANGED).values("pk")[: sizes[column.stage.pk]]
@@ -180,16 +180,16 @@ def _first_of_each(
 
 
 def _ranked(company: Company, deals: DealQuerySet, sizes: Mapping[int, int]) -> DealQuerySet:
-    """As `_first_of_each` for few deals that a search has found: it would be done once more for every stage.
+    """Like `_first_of_each`, for the few deals found by a search: the search would run again for every stage.
 
-    Two queries: PostgreSQL can't know how few are left of each stage, and would read every lead for the cards.
+    Two queries: PostgreSQL can't know how few deals each stage has left, and would read every lead for the cards.
     """
     keys = _first_keys(deals, sizes)
     return _still_there(company, keys, sizes)
 
 
 def _first_keys(deals: DealQuerySet, sizes: Mapping[int, int]) -> list[int]:
-    """The keys of those that were changed last, as many of each stage as its column has cards. One query."""
+    """The keys of the last changed deals, as many of each stage as its column has cards. One query."""
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
     is_shown = Q(rank__lte=CARDS_PER_STAGE)
     for pk, size in sizes.items():

@@ -1,4 +1,4 @@
-"""Files that are streamed, so that they can be of any size: how many at a time of a company, and for how long."""
+"""Streaming files of any size, with limits: how many at a time for a company, and for how long."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class ReaderTooSlow(Exception):
 
 
 class _File:
-    """The pieces of a file. `close` also gives its place back if nobody has read one."""
+    """The pieces of a file. `close` gives its place back, even if no piece was read."""
 
     def __init__(self, pieces: Iterator[str] | Iterator[bytes], place: str) -> None:
         self._pieces, self._place = pieces, place
@@ -33,7 +33,7 @@ class _File:
 
 
 def take_place(company_id: int) -> str:
-    """The place of a download. Raises TooOften if the company has no more."""
+    """Take a place for a download, and return it. Raises TooOften if the company has none left."""
     return rate_limits.take_place("exports", company_id=company_id, places=AT_A_TIME, seconds=EXPORT_SECONDS)
 
 

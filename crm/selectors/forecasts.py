@@ -21,7 +21,7 @@ MONTHS: Final = 12  # that have a row of their own
 
 @dataclass
 class Sums:
-    """Deals in one currency: how many, their total, and their total by the chance of their stages."""
+    """Deals in one currency: how many, their total, and their total weighted by the chance of their stages."""
 
     count: int = 0
     total: Decimal = Decimal(0)
@@ -41,7 +41,7 @@ class Sums:
 class ForecastRow:
     """The deals of a month, of an owner, or of another group. `query` finds them in the list of all deals.
 
-    Those in other currencies than the company's are in `others`, by currency, and in no sum of it.
+    Deals in other currencies than the company's are in `others`, by currency, and in no sum of the company's.
     """
 
     label: str
@@ -61,7 +61,7 @@ class ForecastRow:
 
 @dataclass(frozen=True)
 class Forecast:
-    """The months to come, then what is later; apart from these the overdue deals, and those without a date."""
+    """The months to come, then later ones; and `apart` from these, the overdue deals and those without a date."""
 
     currency: str
     months: Sequence[ForecastRow]
@@ -100,7 +100,7 @@ def forecast_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, 
 
 
 class _Month(TruncMonth):
-    """As TruncMonth, of a day, in half of the time that PostgreSQL needs to find when it begins in a time zone."""
+    """TruncMonth of a date, in half the time: PostgreSQL doesn't look up when the day begins in a time zone."""
 
     def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, Sequence[Any]]:
         day, params = compiler.compile(self.lhs)

@@ -50,7 +50,7 @@ class StepNumbers:
 
 @dataclass
 class FunnelGroup:
-    """The leads of a source, of an owner, or of all: those that have come to each step, and the sums of their deals.
+    """The leads of a source, of an owner, or of all: how many have come to each step, and the sums of their deals.
 
     `filters` find them in the list of leads; None if no filters do. `sums` are by step and currency: there is no sum of
     two currencies.
@@ -141,13 +141,13 @@ def funnel_of(company: Company, leads: LeadQuerySet, asked: Mapping[str, str]) -
 
 
 def _keys(leads: LeadQuerySet) -> LeadKeys:
-    """Their smallest and largest key. As a group: else PostgreSQL looks for them from the ends of all keys on."""
+    """The leads' smallest and largest key. Grouped: otherwise PostgreSQL looks for them from both ends of all keys."""
     found = leads.order_by().values_list("company").annotate(Min("pk"), Max("pk"))
     return next((LeadKeys(first, last) for _, first, last in found), LeadKeys(0, 0))
 
 
-# In one statement, which reads each of the indexes of leads, CRM events and deals once. With conditions of the ORM,
-# PostgreSQL would look for the events and the deals of each lead.
+# One statement, which reads each of the indexes of leads, CRM events and deals once. With the ORM's conditions,
+# PostgreSQL would look up the events and the deals of each lead.
 COUNTS: Final = """
 WITH leads (id, source, owner) AS ({leads}), qualified (lead) AS ({qualified}), dealt (lead, is_won) AS ({dealt})
 SELECT source, owner, count(*), count(coalesce(qualified.lead, dealt.lead)), count(dealt.lead), coalesce(sum(is_won), 0)
@@ -197,7 +197,7 @@ class _Groups:
             self.by_key[key].label = label
 
     def most(self) -> list[FunnelGroup]:
-        """Those with the most leads, in order, and one of all others together, which no filter finds."""
+        """The groups with the most leads, in order, and one group of all the others, which no filter finds."""
         groups = sorted(self.by_key.values(), key=lambda group: (-group.leads[CREATED], group.label.casefold()))
         shown, rest = groups[:GROUPS_AT_MOST], groups[GROUPS_AT_MOST:]
         if rest:

@@ -1,7 +1,7 @@
 """Pages of a long list, each found by the row where the last one ended.
 
-Every page costs the same, however far into the list, and rows that are added in between move none. The URL names that
-row by its id: what it is sorted by may be a person's name.
+Every page costs the same, however far into the list, and rows added meanwhile shift no page. The URL names the row by
+its id: the values that the list is sorted by may be names of people.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ class ByFields:
         is_descending = self.is_descending != is_reversed
         names = (*self.fields, "pk")
         if beyond is not None:
-            # One comparison of tuples, which PostgreSQL finds in an index. Comparisons joined by OR it would not.
+            # One comparison of tuples, for which PostgreSQL uses an index. It would not for comparisons joined by OR.
             lookup = TupleLessThan if is_descending else TupleGreaterThan
             rows = rows.filter(lookup(Tuple(*map(F, names)), tuple(beyond)))
         return list(rows.order_by(*(f"-{name}" if is_descending else name for name in names))[:count])
@@ -62,7 +62,7 @@ class ByFields:
 class ByGroup:
     """By a foreign key, in the order of `groups`, its values (None for NULL), and then by id.
 
-    A query for each group until there are enough rows: sorted by a column of the other table, all would be read.
+    A query for each group until there are enough rows: sorted by a column of the other table, all rows would be read.
     """
 
     field: str
@@ -99,7 +99,7 @@ class ByGroup:
 
 @dataclass(frozen=True)
 class KeysetPage(Generic[M]):
-    """A page of rows. `previous` and `next`: the ids to read backwards and on from, where there is more.
+    """A page of rows. `previous` and `next`: the ids to read backwards and on from; None if there is no more.
 
     `count` stops at COUNTED_UP_TO + 1.
     """
@@ -126,8 +126,8 @@ def page_of(
 ) -> KeysetPage[M]:
     """The page after or before the row with this id, or the first one.
 
-    The row is looked for among `known`, because it may have left the list since. One that is gone altogether, or that
-    is another company's, leads to the first page.
+    The row is looked for among `known`, because it may have left the list since. If it is gone altogether, or is
+    another company's, the first page is returned.
     """
     row = _row(known, after or before)
     is_backwards = row is not None and not after
@@ -135,7 +135,7 @@ def page_of(
     found = order.take(rows, size + 1, beyond=beyond, is_reversed=is_backwards)
     has_more, found = len(found) > size, found[:size]
     if beyond is not None and (not found or (is_backwards and not has_more)):
-        # Nothing is left there, or fewer rows than a page has: the first page, which is whole.
+        # No rows are left there, or fewer than a page has: return the first page, which is full.
         return page_of(rows, order, size=size, known=known)
     if is_backwards:
         found.reverse()

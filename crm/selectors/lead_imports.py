@@ -64,7 +64,7 @@ class PreviewRow:
     row: LeadImportRow
     cells: Sequence[PreviewCell]
     badge: str
-    problem: str = ""  # if it is none of a cell that is shown
+    problem: str = ""  # if it isn't that of a cell shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Conversions:
 
 
 def totals(counts: Mapping[str, int], *, with_problems: bool = True) -> list[OutcomeTotal]:
-    """The four outcomes, in one order everywhere. They add up to the rows."""
+    """The four outcomes, always in the same order. Their counts add up to the number of rows."""
     whole = sum(counts.get(outcome, 0) for outcome in RowOutcome) or 1
     result, start = [], 0
     for outcome in RowOutcome:
@@ -184,7 +184,7 @@ def bad_rows(lead_import: LeadImport) -> Iterator[list[str]]:
 
 
 def undone(lead_import: LeadImport) -> dict[str, int]:
-    """How many rows an undo has dealt with, by what it did, in one query each."""
+    """How many rows an undo has processed, by result, in one query each."""
     rows = LeadImportRow.objects.of(lead_import)
     return {outcome.value: rows.filter(undo=outcome).count() for outcome in RowUndo}
 

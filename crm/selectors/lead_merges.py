@@ -1,4 +1,4 @@
-"""What a merge of two leads would do, for the page that asks, and the merges of a lead that can be undone."""
+"""What a merge of two leads would do, for the page that asks, and the merge of a lead that can be undone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DEALS_NAMED: Final = 5
 
 @dataclass(frozen=True)
 class MergeField:
-    """A field of both leads, as text. `takes_other`: at first, the value of the lead that goes is chosen."""
+    """A field of both leads, as text. `takes_other`: the value of the lead that goes is preselected."""
 
     key: str
     label: str
@@ -29,7 +29,7 @@ class MergeField:
 
 @dataclass(frozen=True)
 class MergePreview:
-    """Two leads side by side, and what follows to the one that is kept."""
+    """Two leads side by side, and what moves to the one that is kept."""
 
     kept: Lead
     gone: Lead
@@ -64,7 +64,7 @@ class MergePreview:
 
 
 def preview_of(kept: Lead, gone: Lead) -> MergePreview:
-    """Two leads with their statuses and owners loaded. Nine more queries."""
+    """The preview for two leads whose statuses and owners are loaded. Nine more queries."""
     custom = fields_in_use(kept.company, FieldSubject.LEAD)
     types = {each.code: str(each) for each in LeadType.objects.for_company(kept.company)}
     company = kept.company
@@ -107,6 +107,6 @@ def _compared(kept: Lead, gone: Lead, key: str, label: str, ours: str, theirs: s
 
 
 def undoable_merge(lead: Lead) -> LeadMerge | None:
-    """The newest merge into this lead, which can be undone. Those before it are offered after it, in turn."""
+    """The newest merge into this lead, which can be undone. Earlier ones are offered after it, in turn."""
     recent = LeadMerge.objects.for_company(lead.company_id).filter(kept=lead, merged_at__gt=Now() - UNDO_FOR)
     return recent.select_related("gone", "merged_by").first()

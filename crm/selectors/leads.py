@@ -18,7 +18,7 @@ from crm.selectors.keyset import ByFields, ByGroup, KeysetPage, Order, page_of
 
 LEADS_PER_PAGE: Final = 25
 COLUMNS_AT_MOST: Final = 6  # without the fixed ones
-LISTED_AT_MOST: Final = 2  # custom fields that have a column without being chosen, in the place of the source
+LISTED_AT_MOST: Final = 2  # custom fields with a column by default, in place of the source
 LONGEST_CUSTOM: Final = 80  # characters
 SOURCES_OFFERED: Final = 50
 NEWEST_FIRST: Final = ByFields(["created_at"])
@@ -76,7 +76,7 @@ SORTABLE: Final = {column.key: column for column in COLUMNS if column.order}
 
 
 def all_columns(company: Company, custom_fields: Iterable[CustomField]) -> list[LeadColumn]:
-    """All columns that can be chosen, with one for each custom field. The usual ones have those that are listed."""
+    """All columns that can be chosen, with one for each custom field. Those of listed fields are shown by default."""
     return [*COLUMNS, *(_custom_column(company, field) for field in custom_fields)]
 
 
@@ -88,7 +88,7 @@ def _custom_column(company: Company, field: CustomField) -> LeadColumn:
 
 
 def columns_of(keys: Sequence[str], offered: Sequence[LeadColumn]) -> list[LeadColumn]:
-    """The columns with these keys, in this order, after those that are fixed. The usual ones for none.
+    """The columns with these keys, in this order, after the fixed ones. The usual ones if there are no keys.
 
     A key that no offered column has is left out: its custom field may have been removed.
     """
@@ -99,7 +99,7 @@ def columns_of(keys: Sequence[str], offered: Sequence[LeadColumn]) -> list[LeadC
 
 
 def _usual(offered: Sequence[LeadColumn]) -> list[LeadColumn]:
-    """Those without a choice: no more than leave room for what is in them."""
+    """The columns shown if none are chosen: few enough to leave room for their content."""
     usual = [column for column in offered if column.is_default]
     custom = [column for column in usual if column.css == "custom"][:LISTED_AT_MOST]
     return [column for column in usual if column.css not in ("custom", *(["source"] if custom else []))] + custom
@@ -131,7 +131,7 @@ def leads_page(leads: LeadQuerySet, company: Company, sort: str, *, after: str, 
     )
 
 
-# From one source to the next in the index: DISTINCT would read every lead. Erased leads have none.
+# Jumps from one source to the next in the index: DISTINCT would read every lead. Erased leads have no source.
 SOURCES: Final = """
 WITH RECURSIVE found (source) AS (
     SELECT min(source) FROM crm_lead WHERE company_id = %s AND source > ''

@@ -31,7 +31,7 @@ from crm.selectors.timeline import TimelineEntry, news_of
 
 TASKS_AT_MOST: Final = 20
 ROWS_AT_MOST: Final = 8
-LEADS_AT_MOST: Final = 5_000  # that are looked through for untouched ones: 4 ms, where 25,000 take 20
+LEADS_AT_MOST: Final = 5_000  # that are checked for untouched ones: 4 ms, where 25,000 take 20 ms
 WAITS_LONG: Final = timedelta(days=2)
 WAITS: Final = timedelta(days=1)
 TOUCHES: Final[Sequence[type[Model]]] = (
@@ -68,7 +68,7 @@ class Section(Generic[R]):
 
 @dataclass(frozen=True)
 class WaitingLead:
-    """A new lead to whom nothing has been done yet."""
+    """A new lead that no one has touched yet."""
 
     lead: Lead
     now: datetime
@@ -86,9 +86,9 @@ class WaitingLead:
 
 @dataclass(frozen=True)
 class NewLeads(Section[WaitingLead]):
-    """The untouched ones among a member's new leads. `newest`: of how many, the newest, if not all were looked through.
+    """A member's untouched new leads. `newest`: how many of the newest were checked; None if all were.
 
-    No row of a lead says that it is untouched.
+    No column of a lead says that it is untouched.
     """
 
     newest: int | None
@@ -104,7 +104,7 @@ class DealRow:
 
 @dataclass(frozen=True)
 class MyDay:
-    """What the page shows, each deal once: one that is past its close date is not listed as one without a task."""
+    """What the page shows, each deal once: one past its close date isn't listed as one without a task."""
 
     late: Section[TaskRow]
     today: Section[TaskRow]
@@ -149,14 +149,14 @@ def _tasks(membership: Membership, now: datetime) -> tuple[Section[TaskRow], Sec
 
 
 def _leads(membership: Membership, now: datetime) -> NewLeads:
-    """The member's leads that are still new, without task, note, file or deal; those that wait longest first.
+    """The member's leads that are still new, without task, note, file or deal, longest waiting first.
 
-    Of more than LEADS_AT_MOST new leads, the newest are looked through.
+    Of more than LEADS_AT_MOST new leads, the newest are checked.
     """
     new = LeadStatus.objects.for_company(membership.company).filter(meaning=LeadMeaning.NEW)
     own = Lead.objects.for_company(membership.company).current().filter(owner=membership.user)
-    # The statuses are read first, and what is about a lead is its company's anyway: so PostgreSQL finds all it needs
-    # in indexes, and there no more than the new leads of the member.
+    # The statuses are read first, and what is about a lead belongs to its company anyway: so PostgreSQL finds all it
+    # needs in indexes, and reads no more there than the member's new leads.
     own = own.filter(status__in=list(new.values_list("pk", flat=True)))
     found, looked_through = _untouched(own)
     rows = _by_key(Lead.objects.for_company(membership.company).only(*OF_A_LEAD), found)
@@ -164,9 +164,9 @@ def _leads(membership: Membership, now: datetime) -> NewLeads:
     return NewLeads(section.rows, section.total, looked_through if looked_through == LEADS_AT_MOST else None)
 
 
-# Kind by kind, of the leads that the kinds before have left. With an array, PostgreSQL reads on in the index from one
-# lead to the next; with NOT EXISTS it starts at its top for each: 75 ms for 25,000 leads instead of 16. A row comes
-# even if none is left, as it also has how many were looked through.
+# One step for each kind, with the leads that the steps before have left. With an array, PostgreSQL reads on in the
+# index from one lead to the next; with NOT EXISTS it starts at the root for each: 75 ms for 25,000 leads instead of 16.
+# There is a row even if no lead is left, because it also says how many were checked.
 STEP: Final = (
     "{step} AS (SELECT id, created_at FROM {before} WHERE id NOT IN (SELECT lead_id FROM {table} WHERE {among}))"
 )
@@ -181,7 +181,7 @@ FIRST_OF_STEPS: Final = (
 
 
 def _untouched(leads: LeadQuerySet) -> tuple["_Keys", int]:
-    """The keys of those leads about which there is nothing, oldest first, and how many were looked through.
+    """The keys of the untouched leads, oldest first, and how many leads were checked.
 
     One query.
     """
@@ -206,7 +206,7 @@ def _untouched(leads: LeadQuerySet) -> tuple["_Keys", int]:
 def _deals(membership: Membership, now: datetime) -> tuple[Section[DealRow], Section[DealRow]]:
     """The member's open deals that are past their close date, and the others without an open task."""
     tasks = Task.objects.open().filter(deal=OuterRef("pk"))
-    # The stages first, as the statuses of leads: joined, the tasks of all deals would be read.
+    # The stages are read first, like the statuses of leads: with a join, the tasks of all deals would be read.
     stages = Stage.objects.for_company(membership.company).filter(meaning=StageMeaning.OPEN).order_by()
     deals = Deal.objects.for_company(membership.company).filter(
         owner=membership.user, stage__in=list(stages.values_list("pk", flat=True))
@@ -238,23 +238,23 @@ class _Keys:
 
 
 def _first(rows: QuerySet[M], at_most: int) -> _Keys:
-    """One query, for keys alone: counted with all that is shown of the first, every row would be read and joined.
+    """The first keys and the count, in one query. With all that the page shows, every row would be read and joined.
 
-    Counted apart, rows of which an index has all that is asked are not read at all, but for the first.
+    The count is a subquery: if an index has all it needs, no rows are read except the first ones.
     """
     return _keys(list(rows.values_list("pk", CountOf(rows.order_by().values("pk")))[:at_most]))
 
 
 def _first_of_few(rows: QuerySet[M], at_most: int) -> _Keys:
-    """The same where it takes longest to find out which rows there are: they are found once, and counted."""
+    """The same where finding the rows takes longest: they are found once, and counted in the same pass."""
     return _keys(list(rows.values_list("pk", Window(Count(F("pk"))))[:at_most]))
 
 
 def _keys(found: Sequence[tuple[int, int]]) -> _Keys:
-    """Of rows with a key and how many there are in all."""
+    """The keys from rows of a key and the count of all rows."""
     return _Keys([key for key, _ in found], found[0][1] if found else 0)
 
 
 def _by_key(rows: QuerySet[M], *found: _Keys) -> dict[int, M]:
-    """What is shown, in one query, if there is anything."""
+    """The rows that are shown, by key, in one query, if there are any."""
     return rows.in_bulk([key for keys in found for key in keys.first])

@@ -1,4 +1,4 @@
-"""Organisations: the list, one of them, and those that someone may mean who types."""
+"""Organisations: the list, a single one, and suggestions for what someone types."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from crm.models.validators import is_number
 ORGANISATIONS_PER_PAGE: Final = 25
 COLUMNS: Final = ("organisation", "leads", "deals", "amount", "activity")  # of an export
 SUGGESTED: Final = 10
-# Leads with the words of a text, whose organisations are then compared with it.
+# How many leads with the words of a text are read, to compare their organisations with it.
 SUGGESTED_FROM: Final = 2_000
 SEARCHED_AT_MOST: Final = 5_000
 WALKED_AT_ONCE: Final = 1_000
@@ -33,9 +33,9 @@ FROM asked
 class OrganisationPage:
     """A page of organisations by key. `previous` and `next`: where to read backwards and on from; None for no more.
 
-    That is the id of a lead of the organisation there: the key may be what someone has searched for.
+    They are ids of leads of the organisations there: a key may be what someone has searched for.
 
-    `is_cut`: more leads have the words of a search than are looked through, so some organisations may be missing.
+    `is_cut`: more leads have the words of a search than are checked, so some organisations may be missing.
     """
 
     rows: Sequence[Organisation]
@@ -71,7 +71,7 @@ def organisations_page(
 
 
 def organisation_of(company: Company, name: str, *, has_deals: bool = True) -> Organisation | None:
-    """The organisation with this name or key, without its open deals if told so; None if no lead has it."""
+    """The organisation with this name or key, with its open deals if `has_deals`; None if no lead has it."""
     leads = Lead.objects.for_company(company).of_organisation(name)
     key = leads.values_list(OrganisationKey("organisation"), flat=True).first()
     return next(iter(described(company, [key] if key else [], has_deals=has_deals)), None)
@@ -80,7 +80,7 @@ def organisation_of(company: Company, name: str, *, has_deals: bool = True) -> O
 def oldest_leads(company: Company, text: str = "") -> Iterator[int]:
     """The id of the oldest lead of each organisation by name, of all or of those with every word of the text.
 
-    Unlike the list, it misses none for a common word: it goes through all organisations, two statements for a thousand.
+    Unlike the list, it misses none for a common word: it goes through all organisations, two statements per thousand.
     """
     if is_unfindable(text):
         return
@@ -96,7 +96,7 @@ def oldest_leads(company: Company, text: str = "") -> Iterator[int]:
 def names_like(company: Company, text: str, at_most: int = SUGGESTED) -> list[tuple[str, str]]:
     """Keys and names of organisations that begin with the text, and then of those that have each of its words.
 
-    Of a word that very many leads have, if only in their addresses (“com”), those that begin with it are certain alone.
+    For a word that very many leads have, if only in their addresses (“com”), only the former are sure to be found.
     """
     beginning = organisation_key(text)
     if not beginning:
@@ -125,7 +125,7 @@ def _found(
 ) -> tuple[list[str], bool]:
     """The next keys of organisations that have every word of the text, and whether some may be missing.
 
-    Not in the order of the index, where each lead of the company would be read for a word that few have.
+    Not searched in the order of the index: every lead of the company would be read for a word that few have.
     """
     keys, is_cut = _with_words(company, text, SEARCHED_AT_MOST)
     if is_cut:
@@ -135,10 +135,10 @@ def _found(
 
 
 def _with_words(company: Company, text: str, at_most: int) -> tuple[set[str], bool]:
-    """The keys of organisations that have every word of the text, and whether not all leads with these were read.
+    """The keys of organisations that have every word of the text, and True if not all leads with them were read.
 
-    The index of search texts finds leads by more than their organisation. So many are read, in no order, and then
-    compared: an order, or a limit on what is left, would have all of them read for a common word.
+    The index of search texts finds leads by more than their organisation. So `at_most` of them are read, in no order,
+    and then compared: with an order, or a limit on what is left, all of them would be read for a common word.
     """
     if is_unfindable(text):
         return set(), False

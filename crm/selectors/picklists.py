@@ -83,7 +83,7 @@ class PicklistRow:
 class PicklistSection:
     """A list with its entries in order, and those that are archived. Stages have a list in each `pipeline`.
 
-    `pipeline` is None for other lists, and where the company has but one, which need not be named.
+    `pipeline` is None for other lists, and if the company has only one, which need not be named.
     """
 
     kind: str
@@ -128,7 +128,7 @@ def _sections(company: Company, picklist: Picklist, told: Collection[str]) -> It
 
 
 def _is_in(stage: Stage, pipeline: Pipeline | None) -> bool:
-    """True for a stage of this pipeline; for None, of the only one that there is."""
+    """True for a stage of this pipeline. None stands for the only one that there is."""
     return pipeline is None or stage.pipeline_id == pipeline.pk or (pipeline.is_default and stage.pipeline_id is None)
 
 
@@ -173,7 +173,7 @@ def _is_told(picklist: Picklist, entry: PicklistEntry, told: Collection[str]) ->
 
 @dataclass(frozen=True)
 class Removal:
-    """What deleting an entry would take: what uses it, and where that can be moved. `why_kept`: why it can't be now."""
+    """What uses an entry that is to be deleted, and where that can be moved. `why_kept`: why it has to stay for now."""
 
     uses: Sequence[Use]
     targets: Sequence[PicklistEntry]
@@ -186,7 +186,7 @@ class Removal:
 
     @property
     def in_use(self) -> Sequence[Use]:
-        """The uses that there are: of a tag by leads alone, say."""
+        """The uses that occur: a tag may be on leads alone."""
         return [use for use in self.uses if use.count]
 
     @property
@@ -195,7 +195,7 @@ class Removal:
 
 
 def removal_of(entry: PicklistEntry, picklist: Picklist) -> Removal:
-    """What deleting the entry would take. Erased leads count, too: they have a status."""
+    """What uses the entry, and where that can be moved. Erased leads count, too: they have a status."""
     counted = zip(picklist.users, picklist.uses(entry), strict=True)
     uses = [
         _use(picklist, model, entry, Counter({getattr(entry, picklist.key): rows.count()})) for model, rows in counted

@@ -42,14 +42,14 @@ def _counted(rows: Any, field: str) -> dict[int | None, int]:
 
 
 def _keys(pipeline: Pipeline) -> tuple[int | None, ...]:
-    """The ids that its stages may have for it: stages without one are in the default pipeline."""
+    """The pipeline ids that its stages may have: stages without one are in the default pipeline."""
     return (pipeline.pk, None) if pipeline.is_default else (pipeline.pk,)
 
 
 def stages_on_boards(company: Company) -> StageQuerySet:
     """The stages of the pipelines that are offered, and of each archived one that has an open deal.
 
-    It can get one by an undo, or by a move in the moment in which it is archived.
+    An archived one can get an open deal by an undo, or by a move at the moment at which it is archived.
     """
     open_deals = Deal.objects.open().filter(stage__pipeline=OuterRef("pipeline"))
     return Stage.objects.for_company(company).filter(IN_USE | Exists(open_deals)).in_order()
@@ -91,7 +91,7 @@ def by_pipeline(stages: Iterable[Stage]) -> dict[int | None, list[Stage]]:
 
 
 def first_open_stages(stages: Iterable[Stage], *, besides: Pipeline | None) -> list[Stage]:
-    """The first open stage of each pipeline but one: where a deal goes that is moved to that pipeline."""
+    """The first open stage of each pipeline except `besides`: a deal that is moved to the pipeline goes there."""
     first: dict[int, Stage] = {}
     for stage in stages:
         if stage.is_open and stage.pipeline and stage.pipeline != besides:

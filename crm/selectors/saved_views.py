@@ -1,4 +1,4 @@
-"""The tabs above the leads list: one's own leads, all of them, and the saved views."""
+"""The tabs above the leads list: the member's own leads, all leads, and the saved views."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from crm.models.roles import Action
 
 @dataclass(frozen=True)
 class Tab:
-    """A tab, with the address that it leads to. `view` is None for those that everyone has."""
+    """A tab and its URL. `view` is None for those that everyone has."""
 
     label: str
     url: str
@@ -24,7 +24,7 @@ class Tab:
 class Tabs:
     """The tabs, and the saved view that is open, if one is.
 
-    `is_changed`: the page is filtered or sorted in another way than that view, so there is something to save.
+    `is_changed`: the page is filtered or sorted differently from that view, so there is something to save.
     """
 
     tabs: list[Tab]

@@ -42,7 +42,7 @@ class TaskRow:
 
     @property
     def days_late(self) -> int:
-        """0 today."""
+        """How many days ago the task was due: 0 today."""
         return (self.now.date() - self.task.due_on).days
 
     @property

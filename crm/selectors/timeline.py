@@ -26,7 +26,7 @@ from crm.selectors.notes import ShownNote, shown_notes
 ENTRIES_AT_MOST: Final = 50  # on a page
 LEADS_CONSIDERED: Final = 500  # of an organisation
 MICROSECOND: Final = timedelta(microseconds=1)
-# What is told as news: the rows and what they refer to have ninety columns.
+# What the news shows: the rows and what they refer to have ninety columns.
 OF_AN_EVENT: Final = ("kind", "occurred_at", "taken_back_at", "public_id")
 OF_A_CHANGE: Final = ("field", "old", "new", "is_undo", "caused", "changed_at")
 OF_ITS_SUBJECT: Final = (
@@ -43,7 +43,7 @@ class EventOutcome:
     """The outcome of a CRM event in a few words, with an optional `url` for details.
 
     `label` says it in one or two words, for a list. `step` is what a user who may do `step_action` can do about it, at
-    `step_url`. `is_nothing`: the event was not reported. `is_open`: that is about to change by itself.
+    `step_url`. `is_nothing`: the event was not reported. `is_open`: the outcome is about to change by itself.
     """
 
     text: str
@@ -85,7 +85,7 @@ TONES_BY_PRIORITY: Final = ("bad", "wait", "good", "plain")
 class TimelineEntry:
     """A CRM event with its outcomes and the change that caused it, a change alone, or what a member has written.
 
-    `detail` is the change in words. An entry has a `source` of one of these kinds, for who and when.
+    `detail` is the change in words. `source` is the event, change or note, and says who did it and when.
     """
 
     title: str
@@ -173,7 +173,7 @@ def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequenc
     theirs = (Q(lead__owner=user) | Q(deal__owner=user)) & (Q(actor=None) | ~Q(actor=user))
     events = CrmEvent.objects.for_company(company_id).filter(theirs, occurred_at__gte=since)
     changes = Change.objects.for_company(company_id).filter(theirs, changed_at__gte=since)
-    # Enough for that many entries: of twice as many changes, half are alone, or else that many events are newer.
+    # Enough for that many entries: of twice as many changes, half stand alone, or else that many events are newer.
     newest_events = _newest(events, "lead").only(*OF_AN_EVENT, *OF_ITS_SUBJECT)[:at_most]
     newest_changes = _newest(changes, "lead").only(*OF_A_CHANGE, *OF_ITS_SUBJECT)[: 2 * at_most]
     return _newest_first(_merged(list(newest_events), list(newest_changes), has_outcomes=False))[:at_most]
@@ -233,7 +233,7 @@ def _timeline(company_id: int, of_row: Q, viewer: Membership | None, before: str
     page, older = _cut(_newest_first(found))
     if moment is not None:
         return Timeline(page, older, is_first=False)
-    # Of all the events that were read: many notes may have taken their place on the page.
+    # From all the events that were read: many notes may have pushed them off the page.
     by_event = [entry.outcomes for entry in found if entry.event]
     is_open = any(outcome.is_open for outcomes in by_event for outcome in outcomes)
     return Timeline(page, older, outcome=_outcome(by_event), is_open=is_open)
@@ -245,14 +245,14 @@ def _moment(text: str) -> datetime | None:
 
 
 def _until(field: str, moment: datetime | None) -> Q:
-    """Before that moment. Not by `__lt`: SQLite compares texts, and its times of the database's clock are shorter."""
+    """Before that moment. Not by `__lt`: SQLite compares text, and times from its own clock are shorter."""
     return Q() if moment is None else Q(**{f"{field}__lte": moment - MICROSECOND})
 
 
 def _cut(entries: Sequence[TimelineEntry]) -> tuple[Sequence[TimelineEntry], str]:
     """The entries of one page, and where the next one begins.
 
-    What happened at one moment is on one page, as the next one has what happened before it.
+    Entries of the same moment are on one page, because the next page begins before that moment.
     """
     if len(entries) <= ENTRIES_AT_MOST:
         return entries, ""
