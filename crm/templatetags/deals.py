@@ -80,7 +80,7 @@ def cards(context: RequestContext, column: "BoardColumn", stages: Sequence[Stage
 
 
 def _moves(context: RequestContext, stage: Stage, stages: Sequence[Stage]) -> str:
-    """The select by which a deal of the column is moved: a format for its `pk` and `title`."""
+    """The select that moves a deal of the column, as a format for its `pk` and `title`."""
     stand_in = Deal(pk=stand_in_key(), title=stand_in_text())
     slots = {"pk": str(stand_in.pk), "title": stand_in.title}
     options = {"stage": stage, "moves": as_options(stages, stage), "target": "#board", "also": ",#board-totals"}

@@ -79,7 +79,7 @@ def when(moment: datetime | None) -> SafeString | str:
 
 @register.filter
 def ago(moment: datetime | None) -> SafeString | str:
-    """How long ago a time was: "just now", "12 min ago", "3 h ago"; from a day on as `when`. The full time as there."""
+    """How long ago: "just now", "12 min ago", "3 h ago"; from a day on like `when`. The full time is in the title."""
     minutes = int((timezone.now() - moment).total_seconds() // 60) if moment is not None else 0
     if moment is None or minutes >= 24 * 60:
         return when(moment)
@@ -210,7 +210,7 @@ def tone(level: str) -> str:
 
 @register.filter
 def allows(may: Mapping[str, bool], action: str) -> bool:
-    """True if the member may do this action. `may` is that of the context."""
+    """True if the member may do this action. `may` comes from the context."""
     return may.get(action, False)
 
 
@@ -234,7 +234,7 @@ def ignored_filters(form: BaseForm) -> list[str]:
 
 @register.filter
 def without_bidi(text: str) -> str:
-    """A text that somebody typed, for an attribute or a title; in an element, a <bdi> keeps it apart."""
+    """A text that someone typed, for an attribute or a title; in an element, a <bdi> isolates it."""
     return without_bidi_controls(text)
 
 
@@ -242,7 +242,7 @@ def without_bidi(text: str) -> str:
 def as_options(rows: Iterable[Model], chosen: Model) -> SafeString:
     """The options of a select with these rows, and with the one that is chosen, even if it is not among them.
 
-    As a loop of the template, they took half of the time of a board with 250 cards.
+    As a loop in the template, they took half of the time of a board with 250 cards.
     """
     offered = list(rows)
     shown = offered if chosen in offered else [*offered, chosen]

@@ -1,6 +1,7 @@
-"""The tags of heroicons, which draw each icon once: heroicons itself writes its XML each time it is shown.
+"""The tags of heroicons, cached: heroicons itself writes the XML of an icon each time it is shown.
 
-A page has 15 to 70 icons, of 0.04 ms each. The package is no installed app: its tags would have the same name.
+A page has 15 to 70 icons, which take 0.04 ms each. The package isn't an installed app, because its tags would have the
+same names.
 """
 
 from functools import lru_cache

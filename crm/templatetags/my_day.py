@@ -1,4 +1,4 @@
-"""The rows of *My day* that are no tasks, each as a template in `crm/my_day/`."""
+"""The rows of *My day* that aren't tasks, each from a template in `crm/my_day/`."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def deal_rows(context: RequestContext, rows: Iterable["DealRow"], remedy: str) -> SafeString:
-    """The rows of open deals that need something, which is another close date ("date") or a task ("task")."""
+    """The rows of open deals that need a `remedy`: another close date ("date") or a task ("task")."""
     row_template = RowTemplate(context, "crm/my_day/_deal.html", "title", "name", "amount", "days", remedy=remedy)
 
     def filled(row: "DealRow") -> SafeString:
@@ -40,7 +40,7 @@ def deal_rows(context: RequestContext, rows: Iterable["DealRow"], remedy: str) -
 
 @register.simple_tag(takes_context=True)
 def lead_rows(context: RequestContext, rows: Iterable["WaitingLead"]) -> SafeString:
-    """The rows of new leads to whom nothing has been done yet."""
+    """The rows of new leads that no one has touched yet."""
     texts = ("name", "organisation", "source", "tone", "waiting", "phone", "email")
     row_template = RowTemplate(context, "crm/my_day/_lead.html", *texts)
 

@@ -1,4 +1,4 @@
-"""The rows of long lists: a template is rendered once, and filled in for each row. It has no tags of its own.
+"""The rows of long lists: a template is rendered once, and filled in for each row. There are no tags here.
 
 Rendered for each row, forty tasks took half of the time of *My day*, and a hundred cards that of the board.
 """
@@ -16,12 +16,12 @@ FIRST_KEY: Final = 10**17
 
 
 def stand_in_key() -> int:
-    """A key in place of which another one can be put. Random, so that no text and no address contains it."""
+    """A placeholder for a key. It is random: no text and no URL contains it."""
     return FIRST_KEY + secrets.randbelow(9 * FIRST_KEY)
 
 
 def stand_in_text() -> str:
-    """The same, for a text."""
+    """A placeholder for a text."""
     return secrets.token_hex()
 
 
@@ -36,7 +36,7 @@ def as_format(context: RequestContext, name: str, values: Mapping[str, object], 
 
 
 class RowTemplate:
-    """A template of a row: it takes `pk`, these further `texts`, and what makes one variant of it unlike another."""
+    """A template of a row. Its context: `pk`, these `texts`, what is the `same` for all rows, and a variant's flags."""
 
     def __init__(self, context: RequestContext, template: str, *texts: str, **same: object) -> None:
         self._context, self._template, self._same = context, template, same
@@ -59,7 +59,7 @@ def joined(rows: Iterable[SafeString]) -> SafeString:
 
 
 class UrlOfRow:
-    """The URLs of many rows: `reverse` takes as long as the rest of a row."""
+    """The URLs of many rows. A `reverse` for each would take as long as the rest of the row."""
 
     def __init__(self, name: str) -> None:
         stand_in = stand_in_key()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 register = template.Library()
 
-ICONS: Final = {TaskKind.CALL: "phone", TaskKind.MEETING: "calendar"}  # of other kinds there is none
+ICONS: Final = {TaskKind.CALL: "phone", TaskKind.MEETING: "calendar"}  # other kinds have none
 ICON: Final = '{}<span class="visually-hidden">{}: </span>'
 ABOUT: Final = '<small><a class="quiet" href="{}">{}<bdi>{}</bdi>{}</a></small>'
 DEAL: Final = "<bdi>{}</bdi> · "
@@ -35,7 +35,7 @@ LATE: Final = '{}, {} day{}<span class="visually-hidden"> late</span>'
 def task_rows(
     context: RequestContext, rows: Iterable["TaskRow"], target: str, subject: Lead | Deal | None = None
 ) -> SafeString:
-    """The rows of a list of tasks. `target`: the part of the page that the answer to a button replaces.
+    """The rows of a list of tasks. `target`: the part of the page that the response to a button replaces.
 
     On the page of a lead or deal (`subject`), each has its owner in place of what it is about.
     """
