@@ -62,10 +62,10 @@ def note_files(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _add(request: MemberRequest, subject: Lead | Deal | Note) -> HttpResponse:
-    """Add the files, all or none, and go back to their page: what has been chosen can't stay in a form."""
+    """Add all the files or none, and go back to their page: a browser can't show chosen files in a form again."""
     files = request.FILES.getlist(FIELD)
     back = (subject.subject if isinstance(subject, Note) else subject).get_absolute_url()
-    contents = [fingerprint(file) for file in files]  # first: a storage may take the file itself away
+    contents = [fingerprint(file) for file in files]  # read first: a storage may move the file away
     told = f"{len(files)} files were added." if len(files) > 1 else ""
     try:
         with stored(files, company=request.membership.company) as kept:
@@ -98,7 +98,7 @@ def file_download(request: MemberRequest, pk: int) -> HttpResponseBase:
 
 @member(Action.EDIT_LEADS)
 def file_delete(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask for confirmation, then delete the file: one's own or, for an admin, any."""
+    """Ask for confirmation, then delete the file. Members may delete their own files, admins any."""
     attachment = _own(request, pk)
     if not may_delete(attachment, request.membership):
         raise PermissionDenied(NOT_DELETABLE)

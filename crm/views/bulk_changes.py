@@ -47,7 +47,7 @@ MORE: Final = "Nothing was changed yet: numbers or rules may be different now. C
 
 
 def question_address(filters: str, change: LeadChange) -> str:
-    """The address of the question about all leads that these filters, a query string, find."""
+    """The address of the page that asks to confirm a change of all leads that match `filters`, a query string."""
     query = [(name, value) for name, value in parse_qsl(filters) if name not in (CHANGE, TO)]
     target = str(change.target.pk) if change.target else ""
     return f"{reverse('bulk_change_new')}?{urlencode([*query, (CHANGE, change.kind.value), (TO, target)])}"
@@ -57,7 +57,7 @@ def question_address(filters: str, change: LeadChange) -> str:
 @member(Action.EDIT_LEADS)
 @checked_again
 def bulk_change_new(request: MemberRequest) -> HttpResponse:
-    """Ask about a change of all leads that the filters in the URL find, and make it."""
+    """Ask for confirmation, then change all leads that match the filters in the URL."""
     back = list_address("leads", query_without(request, (CHANGE, TO)))
     if CHANGE not in request.GET:
         return redirect(back)
@@ -83,10 +83,10 @@ def bulk_change_new(request: MemberRequest) -> HttpResponse:
 
 
 def asked_change(request: MemberRequest, kind: str, target: str) -> LeadChange:
-    """The change that somebody has chosen.
+    """The chosen change.
 
-    Raises ValidationError if the status or tag was archived; Http404 for no kind or target of the company, and
-    PermissionDenied.
+    Raises ValidationError if the status or tag was archived, Http404 if the kind or the company's target doesn't exist,
+    and PermissionDenied if the member's role may not make the change.
     """
     if kind not in BulkKind or (target and not is_number(target)):
         raise Http404
@@ -103,7 +103,7 @@ def asked_change(request: MemberRequest, kind: str, target: str) -> LeadChange:
 def _question(
     request: MemberRequest, change: LeadChange, leads: LeadQuerySet, filters: Sequence[str], back: str
 ) -> dict[str, Any]:
-    """The context of the question. Raises ValidationError if no lead matches."""
+    """The context of the confirmation page. Raises ValidationError if no lead matches."""
     question = bulk_question(request.membership.company, change, leads)
     if not question.lead_count:
         raise ValidationError(bulk_changes.NOTHING)
@@ -129,9 +129,9 @@ def _question(
 def _make(
     request: MemberRequest, change: LeadChange, leads: LeadQuerySet, filters: Sequence[str], back: str
 ) -> HttpResponse:
-    """Make the change: of a few leads at once, of more in the background. What was added or changed since is left out.
+    """Change a few leads at once, or more in the background, without those added or changed since the confirmation.
 
-    Raises MoreThanConfirmed, and ValidationError.
+    Raises MoreThanConfirmed, and ValidationError if no lead is left.
     """
     rules = frozenset(int(each) for each in request.POST.get(RULES, "").split() if is_number(each))
     confirmed = Confirmation(
@@ -162,7 +162,7 @@ def _make(
 
 
 def _asked_at(request: MemberRequest) -> datetime:
-    """When the question was asked. Raises MoreThanConfirmed if it was never."""
+    """When the confirmation page was shown. Raises MoreThanConfirmed if the form has no valid time."""
     try:
         asked_at = datetime.fromisoformat(request.POST.get(ASKED_AT, ""))
     except ValueError:
@@ -173,7 +173,7 @@ def _asked_at(request: MemberRequest) -> datetime:
 
 
 def tell_changed(request: MemberRequest, change: LeadChange, done: ChangedLeads) -> None:
-    """Add a message about what was changed, with an offer to undo it, and one for each reason of a refusal."""
+    """Add a message about what was changed, with an offer to undo it, and one for each reason why leads were not."""
     if done[LeadResult.CHANGED] or done[LeadResult.UNCHANGED]:
         tell(request, selector.sentence_of(change.kind, change.target, done[LeadResult.CHANGED]))
     if left := done[LeadResult.GONE] + done[LeadResult.SINCE]:
@@ -196,7 +196,7 @@ def overview(request: MemberRequest) -> HttpResponse:
 @vary_on_headers("HX-Request")
 @member(Action.EDIT_LEADS)
 def detail(request: MemberRequest, pk: int) -> HttpResponse:
-    """The progress of a bulk change, and its result from its end on."""
+    """The progress of a bulk change and, once it has ended, its result."""
     change = selector.listed_change(_own(request, pk))
     template = "_progress" if request.htmx and change.row.is_at_work else "progress"
     return render(request, f"crm/bulk_changes/{template}.html", {"change": change, "row": change.row})
@@ -205,7 +205,7 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @member(Action.EDIT_LEADS)
 def cancel(request: MemberRequest, pk: int) -> HttpResponse:
-    """Cancel it. While a worker changes some leads, this waits for it, as long as any page may."""
+    """Cancel it. If a worker is changing a chunk of leads, wait for it, up to the statement limit of any page."""
     bulk_change = _own(request, pk)
     try:
         if bulk_changes.cancel(bulk_change=bulk_change):

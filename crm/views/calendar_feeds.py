@@ -16,7 +16,7 @@ from crm.services.calendar_feeds import remove_feed, renew_feed
 
 @member(Action.EDIT_LEADS)
 def calendar(request: MemberRequest) -> HttpResponse:
-    """Explain the link. A POST makes a new one, which ends the old one, and shows it this once."""
+    """Explain the link. A POST replaces it with a new one, and shows that only once."""
     url = ""
     if request.method == "POST":
         token = renew_feed(membership=request.membership)

@@ -34,7 +34,7 @@ class Page:
     url_name: str
     icon: str
     action: Action
-    # The roles that have it among the tabs of a phone, which has room for five. It is also in the account menu.
+    # The roles that have it as a tab on a phone, where five tabs fit. It is also in the account menu.
     on_phones_of: frozenset[str] = frozenset(Role)
 
 

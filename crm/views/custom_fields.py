@@ -24,7 +24,7 @@ from crm.services.custom_fields import (
     set_archived,
 )
 
-ROW_BUTTONS: Final = ("move", "drop", "more")  # of the choices: they show the form again
+ROW_BUTTONS: Final = ("move", "drop", "more")  # the buttons of the choices, which only show the form again
 STEPS: Final[dict[str, Callable[[int], int]]] = {"up": lambda place: place - 1, "down": lambda place: place + 1}
 DIGITS: Final = 3  # of a place
 
@@ -93,7 +93,7 @@ def _form(request: MemberRequest, **kwargs: Any) -> CustomFieldForm:
 
 
 def _is_saved(form: CustomFieldForm, save: Callable[[CustomField], object]) -> bool:
-    """Save a valid form, unless someone has changed something meanwhile that makes it invalid."""
+    """Save the form if it is valid. Returns False otherwise, also if someone else's change has made it invalid."""
     if not form.is_bound or form.is_draft or not form.is_valid():
         return False
     try:
@@ -105,7 +105,7 @@ def _is_saved(form: CustomFieldForm, save: Callable[[CustomField], object]) -> b
 
 
 def _posted(request: MemberRequest) -> QueryDict | None:
-    """What was posted, after the button of a choice has moved or removed it."""
+    """The posted data, with the choice moved or removed if its button was pressed."""
     if request.method != "POST":
         return None
     data = request.POST.copy()

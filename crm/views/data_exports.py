@@ -1,4 +1,4 @@
-"""Exports: asking for one of a list or of the whole company, those that a member has, and their download."""
+"""Exports: requesting one of a list or of the whole company, the list of a member's exports, and the download."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -48,7 +48,7 @@ def deals(request: MemberRequest) -> HttpResponse:
 @require_safe
 @member(Action.SEE_LEADS)
 def deal_cards(request: MemberRequest, pk: int) -> HttpResponse:
-    """The cards of a column of the board after those that it shows, filtered by the URL as the board is."""
+    """The next cards of a column of the board, filtered by the URL like the board itself."""
     company, after = request.membership.company, request.GET.get("after", "")
     stages = list(stages_on_boards(company))
     stage, end = next((each for each in stages if each.pk == pk), None), end_in(after)
@@ -57,7 +57,7 @@ def deal_cards(request: MemberRequest, pk: int) -> HttpResponse:
     choice = choice_of(stages, str(stage.pipeline_id or ""))
     filtered = _filtered(request, request.GET, choice.pipelines)
     if filtered.form.errors or (request.GET.get("search") and not _searched_for(request)):
-        # What the board was narrowed by is gone, so these cards would be of another list than those above them.
+        # A filter or search of the board no longer works, so these cards wouldn't belong with those above them.
         return HttpResponse(headers={"HX-Refresh": "true"})
     column = cards_after(company, stage, search(filtered.qs, company, _searched_for(request)), end)
     grown = _grown(request, column, shown_in(request.GET).get(pk, len(column.cards)))
@@ -75,13 +75,13 @@ def _searched_for(request: MemberRequest) -> str:
 
 
 def shown_in(query: QueryDict) -> dict[int, int]:
-    """How many cards a column shows, by the id of its stage, where the URL says so."""
+    """The numbers of cards shown that the URL has, by stage id."""
     pairs = [text.partition(".") for text in query.getlist(SHOWN)]
     return {int(stage): int(count) for stage, _, count in pairs if is_number(stage) and is_number(count)}
 
 
 def _grown(request: MemberRequest, column: BoardColumn, shown: int) -> str:
-    """The query string of the board with the column's next cards after the first `shown`."""
+    """The query string of the board once this column shows its next cards too, after the first `shown`."""
     query, pk = request.GET.copy(), column.stage.pk
     query.pop("after", None)
     others = [text for text in query.getlist(SHOWN) if not text.startswith(f"{pk}.")]

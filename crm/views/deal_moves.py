@@ -46,9 +46,9 @@ def deal_move(request: MemberRequest, pk: int) -> HttpResponse:
 def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
     """Ask why the deal is lost, then move it to the lost stage in `?stage=`, with the reason, in one save.
 
-    An answer never replaces that of another person, or their win, unless the page has said so before.
+    An answer never overwrites someone else's, or a win, unless the page has shown that outcome first.
     """
-    if request.method != "POST" and "stage" not in request.GET:  # where a sign-in in between leads back to
+    if request.method != "POST" and "stage" not in request.GET:  # as after signing in again, which leads back here
         return redirect(own_or_404(Deal.objects.all(), request, pk))
     deal, stage = _deal_and_stage(request, pk)
     back = back_to(request, default=reverse("deals"))
@@ -60,7 +60,7 @@ def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
     is_skipped = may_skip and "not_now" in request.POST
     form = LossForm(request.POST or None, deal=deal)
     is_answered = is_skipped or form.is_valid()
-    # In an archived stage the answer can't be saved, but it stays on the page, to be copied.
+    # An answer for an archived stage can't be saved, but it stays on the page, to be copied.
     if is_answered and not is_archived and _lose(request, form, stage, {} if is_skipped else form.cleaned_data):
         return redirect(back)
     context = {"deal": deal, "stage": stage, "form": form, "back": back, "may_skip": may_skip}
@@ -68,7 +68,7 @@ def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
 
 
 def _lose(request: MemberRequest, form: LossForm, stage: Stage, answer: dict[str, Any]) -> bool:
-    """Lose the deal. If it has another outcome since the page was opened, add an error and return False."""
+    """Lose the deal. If its outcome has changed since the page was opened, add an error and return False."""
     deal = form.deal
     try:
         move_deal(deal=deal, stage=stage, seen=request.POST.get("seen", ""), **answer)
@@ -93,7 +93,7 @@ def _deal_and_stage(request: MemberRequest, pk: int) -> tuple[Deal, Stage]:
 
 
 def _is_to_say_why(deal: Deal, stage: Stage) -> bool:
-    """True if the move loses the deal, and the company lists reasons."""
+    """True if the move loses the deal and the company has a list of lost reasons."""
     if stage.meaning != StageMeaning.LOST or deal.stage.meaning == StageMeaning.LOST:
         return False
     return LostReason.objects.for_company(deal.company_id).offered().exists()

@@ -17,7 +17,7 @@ from crm.selectors.deal_people import people_of
 from crm.services.deal_people import PeopleRefused, add_person, change_lead, remove_person
 
 LEADS_OFFERED: Final = 20
-# By the name of the button: what it does, and the message afterwards.
+# What each button does, by its name, and the message afterwards.
 CHANGES: Final[dict[str, tuple[Callable[..., None], str]]] = {
     "add": (add_person, "{lead} was added to the deal."),
     "remove": (remove_person, "{lead} was removed from the deal."),
@@ -29,7 +29,7 @@ CHANGES: Final[dict[str, tuple[Callable[..., None], str]]] = {
 @member(Action.EDIT_LEADS)
 @checked_again
 def deal_people(request: MemberRequest, pk: int) -> HttpResponse:
-    """The search for a lead to add, which is posted here. So is the lead to `add`, to `remove` or to make `main`."""
+    """Search for a lead to add. The form is posted here, as is the lead to `add`, to `remove` or to make `main`."""
     deal = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related("lead"), request, pk)
     for name in CHANGES:
         if name in request.POST:

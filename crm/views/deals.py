@@ -62,7 +62,7 @@ def deal_list(request: MemberRequest) -> HttpResponse:
 
 
 def filtered_deals(request: MemberRequest) -> tuple[DealFilter, str, DealQuerySet]:
-    """The filter of all deals as in the URL, what is searched for, and the deals that both find."""
+    """The filter of deals in the URL, the search text, and the deals that match both."""
     company = request.membership.company
     filtered = DealFilter(request.GET, queryset=Deal.objects.for_company(company), request=request)
     text = recall_search(request.membership, request.GET.get("search", ""))
@@ -70,7 +70,7 @@ def filtered_deals(request: MemberRequest) -> tuple[DealFilter, str, DealQuerySe
 
 
 def choose_lead(request: MemberRequest) -> HttpResponse:
-    """Choose the lead for a new deal by a search, because there may be too many leads for a list."""
+    """Search for the lead of a new deal, because there may be too many leads for a list."""
     form = SearchForm(request.POST or None)
     text = form.cleaned_data["search"] if form.is_valid() else ""
     leads = Lead.objects.for_company(request.membership.company).current().search(text)
@@ -93,7 +93,7 @@ def deal(request: MemberRequest, pk: int) -> HttpResponse:
         "timeline": timeline.of_deal(instance, request.membership, before=request.GET.get("before", "")),
         "stages": choice.stages,
         "pipeline": choice.chosen if len(choice.pipelines) > 1 else None,
-        # A closed deal is opened again in its own pipeline first: in another one, it would be won or lost once more.
+        # A closed deal has to be reopened in its own pipeline first: moved to another, it would be won or lost again.
         "other_pipelines": first_open_stages(stages, besides=choice.chosen) if instance.stage.is_open else [],
         "custom": shown_values(fields_in_use(company, FieldSubject.DEAL), instance.custom, company),
         **tag_choices(instance),

@@ -21,8 +21,8 @@ def export(
 ) -> HttpResponseBase:
     """The rows as a CSV file named after `what`. They are read only after the export is in the audit log.
 
-    If the company makes too many exports in this minute or at a time, redirect to `back_to` with the reason. An export
-    that lasts longer than EXPORT_SECONDS ends in the middle, and the browser reports it as incomplete.
+    If the company makes too many exports per minute or at once, redirect to `back_to` with the reason. An export that
+    takes longer than EXPORT_SECONDS breaks off, and the browser reports it as incomplete.
     """
     company_id = request.membership.company_id
     try:
@@ -37,7 +37,7 @@ def export(
 
 
 def download(request: MemberRequest, data_export: DataExport, *, back_to: str) -> HttpResponseBase:
-    """The file that a worker has written; with the limits of an export but how often."""
+    """The file that a worker has written. The limits of `export` apply, except the number per minute."""
     try:
         return download_of(data_export)
     except rate_limits.TooOften as error:

@@ -44,7 +44,7 @@ def saved_unless_changed(request: MemberRequest, form: LeadForm | DealForm) -> b
 
 
 def tell_dropped(request: MemberRequest, form: LeadForm | DealForm) -> None:
-    """Say what was not saved, because its field was archived or deleted while the form was open."""
+    """Add a message for each value that was not saved because its field was archived or deleted meanwhile."""
     for name in form.dropped:
         messages.warning(request, f"{name} is no longer asked for. What you entered there was not saved.")
 
@@ -92,7 +92,7 @@ def add_once(
 
 
 def number_in(request: MemberRequest, field: str, missing: int) -> int:
-    """The number in a field of the form, such as one that was confirmed; `missing` if there is none."""
+    """The number in a field of the form, such as a confirmed count; `missing` if it has none."""
     text = request.POST.get(field, "")
     return int(text) if is_number(text) else missing
 

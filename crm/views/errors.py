@@ -16,9 +16,9 @@ from postgresql.bounds import took_too_long
 logger = logging.getLogger(__name__)
 
 API = "/api/"
-# If the database goes away during a commit, nobody knows whether it saved, so the message doesn't claim to.
+# If the database goes away during a commit, its outcome is unknown, so the message claims nothing.
 SORRY = "Something went wrong. Your changes may not have been saved: check before you send them again."
-# Each service writes in one transaction, which has ended with the statement.
+# Each service writes in one transaction, which has been rolled back with the statement.
 TOO_LONG = (
     "The database took too long for this, so it was stopped. Nothing is half done: check what is there now, then try "
     "again in a moment, or do less at once."
@@ -59,7 +59,7 @@ def conflict(request: HttpRequest, sentence: str) -> HttpResponse:
 def took_long(request: HttpRequest) -> HttpResponse:
     if request.path_info.startswith(API):
         return JsonResponse({"detail": TOO_LONG}, status=503)
-    # Without the request, because context processors ask the database. Only a page can be asked for again by a link.
+    # Without the request, because context processors query the database. A link can only repeat a GET.
     again = request.get_full_path() if request.method == "GET" else ""
     return HttpResponse(render_to_string("503.html", {"sentence": TOO_LONG, "again": again}), status=503)
 
@@ -67,8 +67,8 @@ def took_long(request: HttpRequest) -> HttpResponse:
 class ExplainedErrorsMiddleware:
     """Turns a write to an erased lead into a 409 page with a message, and to a deleted row into a 404 page.
 
-    A NUL that no form has refused, and that PostgreSQL can't be asked with, is a bad request. A statement that reached
-    its time limit, in a page or in the API, becomes a 503 that says what to do.
+    A NUL that no form has rejected, and that psycopg doesn't send, becomes a 400. A statement that reached its time
+    limit, in a page or in the API, becomes a 503 that says what to do.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

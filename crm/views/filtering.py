@@ -1,4 +1,4 @@
-"""Filter forms of lists, which are posted so that the text that is searched for stays out of the URL."""
+"""Filter forms of lists. They are posted, to keep the search text out of the URL."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from crm.services.searches import remember_search
 
 
 def to_filtered(request: MemberRequest, names: Iterable[str], texts: Iterable[str] = ()) -> HttpResponseRedirect:
-    """Redirect to this page with the posted fields in the URL, without empty ones; the search and `texts` as keys."""
+    """Redirect to this page with the posted fields, unless empty, in the URL: the search and `texts` only as keys."""
     query = {name: request.POST[name] for name in names if request.POST.get(name)}
     for name in ("search", *texts):
         if key := _key_of(request, query.pop(name, "") or request.POST.get(name, "")):
@@ -25,7 +25,7 @@ def to_filtered(request: MemberRequest, names: Iterable[str], texts: Iterable[st
 
 
 def _key_of(request: MemberRequest, text: str) -> str:
-    """The key of a text that is searched for; "" if it is empty or no search."""
+    """The key that stands for the search text; "" if the text is empty or invalid."""
     form = SearchForm({"search": text})
     if not form.is_valid():
         messages.error(request, str(form.errors["search"][0]))
@@ -36,7 +36,7 @@ def _key_of(request: MemberRequest, text: str) -> str:
 def filter_bar(
     form: forms.BaseForm, *, unfolding: Sequence[str] = (), kept: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """The context of `_parts/filters.html`. The fields named in `unfolding` start unfolded if one of them is in use."""
+    """The context of `_parts/filters.html`. The fields named in `unfolding` are folded unless one of them is in use."""
     visible = form.visible_fields()
     more = [field for field in visible if field.name in unfolding]
     return {
@@ -49,7 +49,7 @@ def filter_bar(
 
 
 def filters_in_use(request: MemberRequest, filters: Iterable[str]) -> list[str]:
-    """The search and those of the filters that are in the URL, by name. Their values may be about a person."""
+    """The search and the filters in the URL, in words. Their values are left out: they may be about a person."""
     return filters_in_words(name for name in ("search", *filters) if request.GET.get(name))
 
 

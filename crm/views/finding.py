@@ -31,7 +31,7 @@ ACTIONS: Final = (
 def find_anything(request: MemberRequest) -> HttpResponse:
     """Leads, deals, pages and actions. The form is posted, and redirects to a URL without what was typed.
 
-    From the palette only the list is wanted, and nothing is kept of what is typed letter by letter.
+    The palette gets only the list, and what is typed into it letter by letter is not stored.
     """
     if request.method == "POST" and not request.htmx:
         return to_filtered(request, ())
@@ -49,7 +49,7 @@ def _context(request: MemberRequest, text: str) -> dict[str, object]:
 
 
 def _places(request: MemberRequest, text: str) -> list[NavigationItem]:
-    """The pages and actions whose names have every word; all of them for no text."""
+    """The pages and actions whose names contain every word; all of them if `text` is empty."""
     if is_unfindable(text):
         return []
     words = folded(text).split()

@@ -17,7 +17,7 @@ from crm.views.pipeline_choice import chosen_pipeline, with_pipeline
 
 @member(Action.SEE_LEADS)
 def forecast(request: MemberRequest) -> HttpResponse:
-    """The open deals by month of their expected close, of one pipeline and, if wanted, of one owner or with one tag."""
+    """The open deals of one pipeline by month of expected close, filtered by owner or tag on request."""
     if request.method == "POST":
         return to_filtered(request, BoardFilter.base_filters)
     company, choice = request.membership.company, chosen_pipeline(request)

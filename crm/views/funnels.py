@@ -13,7 +13,7 @@ from crm.views.filtering import filter_bar, to_filtered
 
 @member(Action.SEE_LEADS)
 def funnel(request: MemberRequest) -> HttpResponse:
-    """How far the leads of a period have come, of one source and one owner if wanted.
+    """How far the leads of a period have come, filtered by the URL.
 
     The filter form is posted here and redirects to such a URL.
     """

@@ -21,7 +21,7 @@ PAIRS_PER_PAGE: Final = 20
 @require_safe
 @member(Action.EDIT_LEADS)
 def lead_duplicates(request: MemberRequest) -> HttpResponse:
-    """The pairs that nobody has called two people, found last first."""
+    """The pairs that no one has dismissed, the latest first."""
     own = LeadDuplicate.objects.for_company(request.membership.company)
     page = page_of(
         own.open().select_related("first", "second"),

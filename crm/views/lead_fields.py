@@ -18,7 +18,7 @@ from crm.views.undo import tell
 @member(Action.EDIT_LEADS)
 @checked_again
 def lead_field(request: MemberRequest, pk: int, field: str) -> HttpResponse:
-    """The row of a detail as a form. Without htmx, that detail in the form of the whole lead."""
+    """The row of one detail as a form. Without htmx, redirect to that field in the form of the whole lead."""
     if field not in EDITED_IN_PLACE:
         raise Http404
     lead = own_or_404(Lead.objects.current(), request, pk)
@@ -31,7 +31,7 @@ def lead_field(request: MemberRequest, pk: int, field: str) -> HttpResponse:
 
 
 def _save(request: MemberRequest, lead: Lead, field: str) -> HttpResponse:
-    """Save the detail of the lead, which is locked, or show what is wrong with it in its row."""
+    """Save the detail, or show its errors in its row. The caller has locked the lead."""
     form = LeadFieldForm(request.POST, instance=lead, company=request.membership.company, field=field)
     if not form.is_valid():
         return retarget(reselect(_row(request, form), f"#row-{field}"), f"#row-{field}")

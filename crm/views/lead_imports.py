@@ -47,7 +47,7 @@ def overview(request: MemberRequest) -> HttpResponse:
 @vary_on_headers("HX-Request")
 @member(Action.IMPORT_LEADS)
 def detail(request: MemberRequest, pk: int) -> HttpResponse:
-    """The check before an import is started, and its progress and report from then on."""
+    """The check of an import before it is started, then its progress and its report."""
     lead_import = _own(request, pk)
     if lead_import.state == ImportState.READY:
         return _check_page(request, lead_import, ColumnsForm(lead_import=lead_import))

@@ -30,7 +30,7 @@ CHANGED = "Nothing was merged yet: one of the leads has been changed since. Chec
 @member(Action.EDIT_LEADS)
 @checked_again
 def lead_merge(request: MemberRequest) -> HttpResponse:
-    """Choose what the merged lead has, and merge. The bulk bar of the list posts the two leads alone."""
+    """Choose the values of the merged lead, then merge. The bulk bar of the list posts only the two leads' ids."""
     values = request.POST if request.method == "POST" else request.GET
     keys, back = sorted(set(selected_keys(values))), back_to(request, default=reverse("leads"))
     if len(keys) != 2:
@@ -55,7 +55,7 @@ def lead_merge(request: MemberRequest) -> HttpResponse:
 
 
 def _pair(request: MemberRequest, keys: list[str], kept: str) -> tuple[Lead, Lead]:
-    """The lead that is kept, which is the older one unless another is named, and the one that goes."""
+    """The lead to keep, the older one unless `kept` is the id of the other, and the lead to merge into it."""
     own = Lead.objects.for_company(request.membership.company).select_related("company", "status", "owner")
     leads = list(own.filter(pk__in=keys).order_by("created_at", "pk"))
     if len(leads) != 2:
@@ -78,7 +78,7 @@ def _merged(request: MemberRequest, kept: Lead, gone: Lead) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 @checked_again
 def lead_merge_undo(request: MemberRequest, pk: int) -> HttpResponse:
-    """Make this merged lead one of its own again, and say what stays with the other one."""
+    """Separate this lead from the one that it was merged into, and report what could not be restored."""
     lead = own_or_404(Lead.objects.all(), request, pk)
     merge = LeadMerge.objects.select_related("kept", "gone").filter(gone=lead).first()
     try:

@@ -1,6 +1,6 @@
-"""What is done to the selected leads of a list: a status, an owner, a tag, or to delete them.
+"""Changes of the selected leads of a list: giving them a status, an owner or a tag, or deleting them.
 
-Each form can also be about all leads that match the list. Then it leads to the page that asks about those.
+Each form can also apply to all leads that match the filters. It then redirects to the page that asks about those.
 """
 
 from typing import Any, Final
@@ -65,7 +65,7 @@ def lead_bulk_owner(request: MemberRequest) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 @checked_again
 def lead_bulk_tags(request: MemberRequest) -> HttpResponse:
-    """Put a tag on all selected leads, or take it off (`tag_change`)."""
+    """Add a tag to all selected leads, or remove it (`tag_change`)."""
     kind = BulkKind.REMOVE_TAG if request.POST.get("tag_change") == "remove" else BulkKind.ADD_TAG
     return _change_as_asked(request, kind, request.POST.get("tag", ""))
 
@@ -99,7 +99,7 @@ def lead_bulk_delete(request: MemberRequest) -> HttpResponse:
 
 
 def selected_leads(request: MemberRequest, values: QueryDict) -> LeadQuerySet:
-    """Those of the company's leads that are selected."""
+    """The selected leads, without ids that aren't the company's."""
     own = Lead.objects.for_company(request.membership.company).current()
     return own.filter(pk__in=selected_keys(values))
 

@@ -104,7 +104,7 @@ def filtered_leads(request: MemberRequest, fields: Sequence[CustomField]) -> Lea
 
 
 def chosen_columns(request: MemberRequest, view: SavedView | None, offered: Sequence[LeadColumn]) -> list[LeadColumn]:
-    """The columns of the saved view, or else those that the member has chosen."""
+    """The columns of the saved view or, without one, those that the member has chosen."""
     chosen = view.columns if view else request.membership.lead_columns
     return columns_of(chosen.split(), offered)
 
@@ -120,7 +120,7 @@ def selected_keys(values: QueryDict) -> list[str]:
 
 
 def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:
-    """True if the chosen status or stage is no longer offered, which the next page then says."""
+    """True, with a message for the next page, if the chosen status or stage is no longer offered."""
     if not step.is_offered:
         messages.error(request, f"Nothing was changed: {step} was archived. Choose another {step._meta.verbose_name}.")
     return not step.is_offered
@@ -129,7 +129,7 @@ def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:
 @require_safe
 @member(Action.SEE_LEADS)
 def lead(request: MemberRequest, pk: int) -> HttpResponse:
-    """The lead's page: its fields, its deals and its timeline. One that was merged leads to the one that was kept."""
+    """The lead's page: its fields, deals and timeline. A lead that was merged redirects to the one that was kept."""
     instance = own_or_404(Lead.objects.select_related("status", "owner"), request, pk)
     if instance.merged_into_id is not None:
         return redirect("lead", instance.merged_into_id)
@@ -157,14 +157,14 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 @checked_again
 def lead_new(request: MemberRequest) -> HttpResponse:
-    """Add a lead. If there may be one of the same person already, ask first."""
+    """Add a lead. If there seems to be a lead of the same person already, ask first."""
     company = request.membership.company
     form = LeadForm(request.POST or None, company=company, initial={"owner": request.user})
     duplicates: Sequence[Likeness] = []
     if form.is_valid():
         if ADD_ANYWAY not in request.POST:
             duplicates = likely_duplicates(form.instance)[:DUPLICATES_SHOWN]
-        # Looked up after them: what the first of two clicks has added is no duplicate of the second.
+        # Checked after the duplicates: the lead that the first of two clicks added is no duplicate for the second.
         if not duplicates or was_submitted(request):
             tell_dropped(request, form)
             return add_once(request, "lead", form.save)

@@ -51,7 +51,7 @@ def deal_note(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _add(request: MemberRequest, note: Note) -> HttpResponse:
-    """Save the note, or show its form. What can't be saved, because the person has been erased, stays in the form."""
+    """Save the note, or show its form. A text that can't be saved, because the person was erased, stays in the form."""
     if request.method != "POST" and note.lead and note.lead.erased_at is not None:
         raise Http404
     form, subject = _form(request, note), note.subject
@@ -69,7 +69,7 @@ def _add(request: MemberRequest, note: Note) -> HttpResponse:
 
 @member(Action.EDIT_LEADS)
 def note_edit(request: MemberRequest, pk: int) -> HttpResponse:
-    """Edit one's own note of the last hour. What can't be saved stays in the form."""
+    """Edit a note of the member's own, for an hour. A text that can't be saved stays in the form."""
     note = own_or_404(Note.objects.select_related("lead", "deal"), request, pk)
     form, back = _form(request, note), note.subject.get_absolute_url()
     is_valid = form.is_valid()
@@ -93,7 +93,7 @@ def note_edit(request: MemberRequest, pk: int) -> HttpResponse:
 
 @member(Action.EDIT_LEADS)
 def note_delete(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask for confirmation, then delete the note: one's own of the last hour or, for an admin, any."""
+    """Ask for confirmation, then delete the note. Members may delete their own for an hour, admins any."""
     note = own_or_404(Note.objects.select_related("lead", "deal"), request, pk)
     if not may_delete(note, request.membership):
         raise PermissionDenied(NOT_DELETABLE)

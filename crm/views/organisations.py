@@ -46,7 +46,7 @@ def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
     """The organisation's page: its leads, its deals, and what has happened to them."""
     company, found = request.membership.company, _own_or_404(request, organisation)
     leads = Lead.objects.for_company(company).of_organisation(found.key)
-    # With the ids, PostgreSQL reads the deals of these leads. With a subquery, it may look for them among all deals.
+    # Given the ids, PostgreSQL reads the deals of these leads. Given a subquery, it may search all deals for them.
     known = list(leads.values_list("pk", flat=True)) if found.is_counted else leads
     deals = deals_with(company, known)
     people = page_of(
@@ -77,7 +77,7 @@ def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EDIT_LEADS)
 def organisation_rename(request: MemberRequest, organisation: str) -> HttpResponse:
-    """Ask for another name, then whether so many leads shall have it, and give it to them."""
+    """Ask for a new name, then for confirmation with the number of leads, then rename it on all of them."""
     found = _own_or_404(request, organisation, has_deals=False)
     try:
         return _asked_or_renamed(request, found)
@@ -113,7 +113,7 @@ def _renamed(request: MemberRequest, found: Organisation, name: str) -> HttpResp
     company = request.membership.company
     asked = {count: number_in(request, count, -1) for count in ("lead_count", "joined_count")}
     renamed = rename_organisation(company=company, organisation=found.key, name=name, **asked)
-    # One that was there already is called as its oldest lead has it.
+    # If an organisation with this name exists, it keeps the spelling of its oldest lead.
     named = organisation_of(company, name, has_deals=False)
     called = named.name if named else name
     told = f"{renamed:,} lead{'s were' if renamed != 1 else ' was'} changed: the organisation is now called {called}."
@@ -132,7 +132,7 @@ def _own_or_404(request: MemberRequest, organisation: str, *, has_deals: bool = 
 @require_POST
 @member(Action.EDIT_LEADS)
 def organisation_suggestions(request: MemberRequest) -> HttpResponse:
-    """The organisations that someone may mean who has typed this, as options of a field. Nothing is kept of it."""
+    """The organisations that match what is typed, as options of a field. The typed text is not stored."""
     form = SuggestionsForm(request.POST)
     typed = form.cleaned_data["organisation"] if form.is_valid() else ""
     names = [name for _, name in names_like(request.membership.company, typed)]

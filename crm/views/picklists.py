@@ -42,7 +42,7 @@ def picklists(request: MemberRequest) -> HttpResponse:
 @member(Action.MANAGE_COMPANY)
 @checked_again
 def picklist_new(request: MemberRequest, kind: str) -> HttpResponse:
-    """Add an entry at the end of a list; a stage in the pipeline in `?pipeline=`, or else in the default one."""
+    """Add an entry at the end of a list. A stage joins the pipeline in `?pipeline=`, or else the default one."""
     picklist = _picklist(kind)
     entry: Any = picklist.model(company=request.membership.company)
     if isinstance(entry, Stage) and "pipeline" in request.GET:
@@ -98,7 +98,7 @@ def picklist_archive(request: MemberRequest, kind: str, pk: int) -> HttpResponse
 
 @member(Action.MANAGE_COMPANY)
 def picklist_delete(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
-    """Ask where to move what uses the entry, then move it and delete the entry."""
+    """Ask which entry replaces this one where it is used, then replace and delete it."""
     picklist, entry = _entry(request, kind, pk)
     if request.method == "POST":
         chosen = request.POST.get("move_to")
@@ -142,6 +142,6 @@ def _form_page(request: MemberRequest, form: PicklistForm, *, title: str, button
 
 
 def _list_url(entry: Any) -> str:
-    """Where the list of the entry is."""
+    """The URL of the entry's list, with its anchor."""
     pipeline = entry.pipeline if isinstance(entry, Stage) else None
     return f"{reverse('picklists')}#{anchor_of(picklist_of(entry).kind, pipeline)}"

@@ -1,4 +1,4 @@
-"""Which pipeline a page of deals shows: the one in the URL, or else the one that was shown last."""
+"""Which pipeline a page of deals shows: the one in the URL, or else the one shown last."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ PIPELINE: Final = "pipeline"  # in the URL, and in the session by company
 
 
 def chosen_pipeline(request: MemberRequest) -> PipelineChoice:
-    """The pipeline in the URL or in the session, or else the default one. What the URL says is remembered."""
+    """The pipeline in the URL or in the session, or else the default one. One from the URL is stored in the session."""
     stages = stages_on_boards(request.membership.company)
     remembered = request.session.get(PIPELINE, {})
     company = str(request.membership.company_id)
@@ -22,7 +22,7 @@ def chosen_pipeline(request: MemberRequest) -> PipelineChoice:
 
 
 def with_pipeline(request: MemberRequest, choice: PipelineChoice) -> QueryDict:
-    """The query of the URL, with the pipeline that is shown."""
+    """The parameters of the URL, with the pipeline that is shown."""
     query = request.GET.copy()
     if choice.chosen:
         query[PIPELINE] = str(choice.chosen.pk)

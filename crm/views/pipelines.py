@@ -61,7 +61,7 @@ def pipeline_default(request: MemberRequest, pk: int) -> HttpResponse:
 
 @member(Action.MANAGE_COMPANY)
 def pipeline_archive(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask for confirmation, then archive the pipeline. One that has open deals, or is the default, stays."""
+    """Ask for confirmation, then archive the pipeline. The default, and one with open deals, can't be archived."""
     row = own_or_404(Pipeline.objects.all(), request, pk)
     if request.method == "POST":
         _tell(request, lambda: archive_pipeline(pipeline=row), f"{row} was archived.")
@@ -80,7 +80,7 @@ def pipeline_restore(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _tell(request: MemberRequest, change: Callable[[], object], done: str) -> None:
-    """Make the change and say so, or why it was refused."""
+    """Make the change, and add the message `done`, or the reason why it was refused."""
     try:
         change()
     except PipelineError as error:

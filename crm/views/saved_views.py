@@ -59,7 +59,7 @@ def saved_view_edit(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @member(Action.EDIT_LEADS)
 def saved_view_update(request: MemberRequest, pk: int) -> HttpResponse:
-    """Give a view the filters and the sorting in the URL."""
+    """Replace the filters and the sorting of a view by those in the URL."""
     view = _changeable(request, pk)
     try:
         view.query = shown_in(request)
@@ -111,21 +111,21 @@ def _is_saved(form: SavedViewForm, fields: Collection[str] | None = None) -> boo
 
 
 def shown_in(request: MemberRequest) -> str:
-    """The filters and the sorting in the URL as a query string, and nothing else that is there.
+    """The filters and the sorting in the URL as a query string, without its other parameters.
 
-    Raises ViewRefused if a filter does not work, without which the view would have more leads, or if it is too long.
+    Raises ViewRefused if it is too long, or if a filter does not work: without it, the view would show more leads.
     """
     filtered = filtered_leads(request, fields_in_use(request.membership.company, FieldSubject.LEAD))
     if filtered.broken:
         raise ViewRefused(BROKEN)
-    texts = {name for name, each in filtered.custom.items() if each.is_text}  # what is searched for is not kept
+    texts = {name for name, each in filtered.custom.items() if each.is_text}  # texts may be about a person
     kept = [(name, request.GET[name]) for name in filtered.form.fields if name not in texts and request.GET.get(name)]
     sort = request.GET.get("sort", "")
     return query_of(kept, sort if is_sorted_by(sort) else "")
 
 
 def _refused(request: MemberRequest, refusal: ViewRefused) -> HttpResponse:
-    """Back to the list with these filters, which says why they were not saved."""
+    """Redirect to the list with these filters, and a message why they were not saved."""
     messages.error(request, str(refusal))
     return redirect(list_address("leads", request.GET.urlencode()))
 

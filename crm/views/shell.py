@@ -27,7 +27,7 @@ YEAR_SECONDS = 365 * 24 * 3600
 @require_safe
 @member(Action.SEE_LEADS)
 def home(request: MemberRequest) -> HttpResponse:
-    """Sales reps start with what waits for them; admins and ops, who answer for the whole, with its numbers."""
+    """Redirect sales reps to My day, and admins and ops, who answer for the company's numbers, to the dashboard."""
     return redirect("my_day" if request.membership.role == Role.SALES else "dashboard")
 
 
@@ -68,7 +68,7 @@ def outcomes_column(request: MemberRequest) -> HttpResponse:
 def work_in(request: HttpRequest, membership: Membership) -> None:
     """Make this the session's current company.
 
-    Rotates the CSRF token, so that a page of the previous company in another tab can't write: it is asked to reload.
+    Rotates the CSRF token: a page of the previous company in another tab can't write, and is asked to reload.
     """
     request.session[COMPANY_KEY] = membership.company_id
     rotate_token(request)
@@ -77,7 +77,7 @@ def work_in(request: HttpRequest, membership: Membership) -> None:
 def back_to(request: HttpRequest, default: str = "/") -> str:
     """The URL in `next`, from the form or the query string, if it is on this host; else `default`.
 
-    A bare word would be on this host too, but `redirect` takes it for the name of a view.
+    A bare word would be on this host too, but `redirect` would take it for the name of a view.
     """
     address = request.POST.get("next", request.GET.get("next", ""))
     is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())

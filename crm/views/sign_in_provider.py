@@ -20,7 +20,7 @@ from crm.models.sign_in_provider import new_code
 from crm.services.openid import OpenIdError
 from crm.services.sign_in_providers import remove_provider, save_provider, secret_state
 
-NEW_CODE: Final = "new_sign_in_provider"  # session key: its code, which the provider has to know before it is saved
+NEW_CODE: Final = "new_sign_in_provider"  # session key: its code, which the provider needs before it is saved
 
 
 @never_cache

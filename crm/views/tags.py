@@ -19,7 +19,7 @@ from crm.views.shell import back_to
 @member(Action.EDIT_LEADS)
 @checked_again
 def lead_tags(request: MemberRequest, pk: int) -> HttpResponse:
-    """Put the tag `add` on the lead, or take the tag `remove` off it."""
+    """Add the tag `add` to the lead, or remove the tag `remove`."""
     return _change(request, Lead.objects.for_company(request.membership.company).current(), pk)
 
 
@@ -27,7 +27,7 @@ def lead_tags(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 @checked_again
 def deal_tags(request: MemberRequest, pk: int) -> HttpResponse:
-    """Put the tag `add` on the deal, or take the tag `remove` off it."""
+    """Add the tag `add` to the deal, or remove the tag `remove`."""
     deals = Deal.objects.for_company(request.membership.company)
     return _change(request, deals.filter(lead__erased_at=None), pk)
 

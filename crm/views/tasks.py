@@ -1,4 +1,4 @@
-"""Tasks: one's own list, and adding, editing, finishing, moving and deleting a task."""
+"""Tasks: a member's list, and adding, editing, finishing, moving and deleting a task."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -30,7 +30,7 @@ TASKS_PER_PAGE: Final = 25
 @require_safe
 @member(Action.EDIT_LEADS)
 def my_day(request: MemberRequest) -> HttpResponse:
-    """What waits for the member: tasks, new leads, deals that need something, and what others have changed.
+    """What needs the member's attention: tasks, new leads, deals, and what others have changed.
 
     Admins, who answer for the company's numbers, also see how far the leads of this month have come.
     """
@@ -137,6 +137,6 @@ def task_delete(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _back(request: MemberRequest, task: Task) -> str:
-    """Where the member came from; else the page of what the task is about, or their list."""
+    """Where the member came from, or else the page of the task's lead or deal, or else the list of tasks."""
     subject: Any = task.subject
     return back_to(request, default=subject.get_absolute_url() if subject else reverse("tasks"))

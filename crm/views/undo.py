@@ -1,4 +1,4 @@
-"""Telling people what they have just done, and undoing it."""
+"""Messages about what someone has just done, and undoing it."""
 
 import uuid
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def _can_be_undone(company_id: int, action: uuid.UUID) -> bool:
 @require_POST
 @member(Action.EDIT_LEADS)
 def undo_action(request: MemberRequest, action: uuid.UUID) -> HttpResponse:
-    """Undo an action of this company, and say what came of it."""
+    """Undo an action of this company, and report the result."""
     try:
         undone = undo(company=request.membership.company, action=action)
     except NothingToUndo:
@@ -55,7 +55,7 @@ def undo_action(request: MemberRequest, action: uuid.UUID) -> HttpResponse:
 
 
 def undone_url(undone: UndoResult) -> str:
-    """The page of the first row that was put back, or else could not be."""
+    """The page of the first row that was restored or, if there is none, that could not be."""
     url: str = (undone.put_back or undone.changed_since or undone.erased or undone.merged)[0].get_absolute_url()
     return url
 
@@ -79,7 +79,7 @@ def _tell_result(request: HttpRequest, undone: UndoResult) -> None:
 
 
 def _put_back(rows: Sequence[Any]) -> str:
-    """What is as before: the status or stage alone, whatever else a form has changed with it."""
+    """What is as before. Only the status or stage is restored, whatever else the form changed."""
     if len(rows) > 1:
         return f"{_names(rows, '', 'have')} their former {rows[0].step} again"
     (row,) = rows
