@@ -55,7 +55,7 @@ def _network(proxy: str) -> IPv4Network | IPv6Network:
 
 
 def _parsed(text: str) -> Address | None:
-    """The address; as IPv4 if it is one within IPv6, as a socket for both names it, and without its interface."""
+    """The address without its interface; None if invalid. One mapped to IPv6, as by dual-stack sockets, is IPv4."""
     try:
         address = ip_address(text.strip().partition("%")[0])
     except ValueError:
@@ -74,8 +74,8 @@ WAYS_TO_CONFIRM: Final = {
 class EmailBackend(ModelBackend):
     """Signs in with an e-mail address, however it is spelled, or with a username that is no address.
 
-    A username that looks like an address is none to sign in with: it would be a second name for the account, counted
-    and confirmed for itself.
+    A username that looks like an address can't be used: it would be a second name for the account, with confirmation
+    and failed attempts of its own.
     """
 
     def authenticate(
@@ -124,7 +124,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """Confirm the address. Returns False, with a message, if another account has taken it since the link was sent.
 
-        allauth asks only for addresses that others have confirmed; the database also refuses those that they have.
+        allauth checks only addresses that others have confirmed; the database also rejects those that they use.
         """
         try:
             with transaction.atomic():
@@ -138,7 +138,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return is_confirmed
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        """Count failures per name *and* client address, so that nobody can lock out others from elsewhere."""
+        """Count failures per name *and* client address, so that no one can lock out others from elsewhere."""
         name = credentials.get("email") or credentials.get("username", "")
         return f"{truncate_ip(client_address(request))} {find_address(name) or name.casefold()}"
 
@@ -150,21 +150,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return at_our_site(super().get_email_confirmation_url(request, emailconfirmation))
 
     def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
-        """Send the link; to an address that another account has, only that: the page tells nobody who has one."""
+        """Send the link. If another account has the address, the mail says so instead: the page must not reveal it."""
         address = emailconfirmation.email_address
-        # A sign-up has looked already, and would differ by a query.
+        # A sign-up has checked this already. Another query would make its response time differ.
         if not signup and User.objects.filter(email=address.email).exclude(pk=address.user_id).exists():
             self.send_account_already_exists_mail(address.email)
         else:
             super().send_confirmation_mail(request, emailconfirmation, signup)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Have an e-mail from our templates sent, after this answer."""
+        """Queue an e-mail made from our templates. It is sent after the response."""
         mails.queue_message(mails.render(template_prefix, email, context))
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
-    """Second factors are encrypted in the database: a copy of it lets nobody sign in."""
+    """Encrypts second factors in the database: no one can sign in with a copy of it."""
 
     error_messages = {
         **DefaultMFAAdapter.error_messages,

@@ -1,4 +1,4 @@
-"""What the body of a request may be: a short form or short JSON, unless the view is decorated as taking files."""
+"""What the body of a request may be: a short form or short JSON, unless the view is decorated to accept files."""
 
 import re
 from collections.abc import Callable
@@ -14,13 +14,13 @@ DEFAULT_BODY_BYTES: Final = 256 * KB
 FORM_OVERHEAD_BYTES: Final = 64 * KB  # what a form sends besides its files
 MAX_IMPORT_BODY_BYTES: Final = 20 * KB * KB + FORM_OVERHEAD_BYTES
 MAX_UPLOAD_BODY_BYTES: Final = 25 * KB * KB + FORM_OVERHEAD_BYTES
-# Where leadmachine/web_worker.py lets long bodies in. The proxy has the same: deploy/caddy/Caddyfile.
+# Where leadmachine/web_worker.py accepts long bodies. The proxy has the same list: deploy/caddy/Caddyfile.
 UPLOAD_PATHS: Final = re.compile(r"/(leads/import|(leads|deals|notes)/[0-9]+/files|api/v1/(files|imports))/")
 
 
 @dataclass(frozen=True)
 class BodyRule:
-    """`at_most` is in bytes. With `files`, the parts of a form may be files. What is not `read` may be of any kind."""
+    """`at_most` is in bytes. With `files`, the parts of a form may be files. Unless `read`, a body may be anything."""
 
     at_most: int = DEFAULT_BODY_BYTES
     files: bool = False
@@ -28,17 +28,17 @@ class BodyRule:
 
 
 def takes_import(view: V) -> V:
-    """Decorate a view, or the method of a viewset, that takes a list of leads, of 20 MB, at one of UPLOAD_PATHS."""
+    """Decorate a view, or a viewset's method, that accepts a list of leads of up to 20 MB at one of UPLOAD_PATHS."""
     return _with(view, BodyRule(MAX_IMPORT_BODY_BYTES, files=True))
 
 
 def takes_uploads(view: V) -> V:
-    """Decorate a view, or the method of a viewset, that takes files to keep, 25 MB in all, at one of UPLOAD_PATHS."""
+    """Decorate a view, or a viewset's method, that accepts files of up to 25 MB in all at one of UPLOAD_PATHS."""
     return _with(view, BodyRule(MAX_UPLOAD_BODY_BYTES, files=True))
 
 
 def rule_of(view: Callable[..., Any], request: HttpRequest) -> BodyRule:
-    """Return what the view says about the bodies that it takes. A viewset says it of each method."""
+    """Return the view's rule for request bodies. A viewset has a rule for each method."""
     method = (request.method or "").lower()
     methods: dict[str, str] = getattr(view, "actions", None) or {}
     if methods and method not in methods:

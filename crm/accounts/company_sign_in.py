@@ -1,8 +1,8 @@
 """Signing in with a company's own provider (OpenID Connect), built on allauth's.
 
-The provider's word counts for the people of its company, in that company alone: anyone who runs it can claim to be any
-of them. So a session that it made is bound to it (`crm.accounts.sessions`), reaches no other company, and proves
-nothing about what belongs to the person rather than the company: their address, password, second factors and sessions.
+A provider is trusted for the people of its company, and only within that company: anyone who runs it can claim to be
+any of them. So a session that it has made is bound to it (`crm.accounts.sessions`), reaches no other company, and
+doesn't suffice for what belongs to the person, not the company: their address, password, second factors and sessions.
 """
 
 import logging
@@ -45,7 +45,7 @@ YEAR_SECONDS: Final = 365 * 24 * 3600
 
 
 class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
-    """Takes allauth's applications from our table, and lets in nobody but members of the provider's company."""
+    """Reads allauth's applications from our table, and lets in only members of the provider's company."""
 
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
@@ -54,7 +54,7 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         return [_app(found)] if found and client_id in (None, found.client_id) else []
 
     def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
-        """Raises ValueError if there is none any more: allauth expects that where it goes on with a sign-in."""
+        """The provider's application. Raises ValueError if it is gone, as allauth expects when it resumes a sign-in."""
         apps = self.list_apps(request, provider, client_id)
         if not apps:
             raise ValueError("This company has no provider.")
@@ -71,10 +71,10 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
 
     @transaction.atomic
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Find the member that the provider means. Redirects with an explanation if there is none."""
+        """Find the member whom the provider identifies. Redirects with an explanation if there is none."""
         provider = SignInProvider.objects.select_related("company").get(code=sociallogin.account.provider)
         if not sociallogin.is_existing:
-            # People come for the first time one after the other, so that one address is never two ids'.
+            # First sign-ins are handled one at a time, so an address is never connected to two of the provider's ids.
             SignInProvider.objects.select_for_update(no_key=True).get(pk=provider.pk)
             sociallogin.lookup()
         members = Membership.objects.for_company(provider.company).active().of_open_companies()
@@ -101,7 +101,7 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
 
 
 def _reason(error: object) -> str:
-    """Its own sentence, if it is ours: those of others may contain what the provider sent."""
+    """The message of an error of ours, or else only the type: other messages may contain what the provider sent."""
     return str(error) if isinstance(error, ProviderError) else type(error).__name__
 
 
@@ -111,7 +111,7 @@ def _refuse(request: HttpRequest, provider: SignInProvider, message: str) -> NoR
 
 
 def _app(provider: SignInProvider) -> SocialApp:
-    """What allauth needs to know of it, unsaved."""
+    """The provider as allauth's application, unsaved."""
     return SocialApp(
         provider="openid_connect",
         provider_id=provider.code,
@@ -132,7 +132,7 @@ def _secret(provider: SignInProvider) -> str:
 
 
 class ProviderError(OAuth2Error):  # type: ignore[misc]
-    """What allauth expects where a provider fails."""
+    """The error that allauth expects if a provider fails."""
 
 
 class CompanyOpenId(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
@@ -169,7 +169,7 @@ class CompanyOpenId(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             raise ProviderError(f"The provider's answer is no token: {type(error).__name__}.") from None
 
     def parse_token(self, data: dict[str, Any]) -> SocialToken:
-        return SocialToken()  # we use the ID token alone
+        return SocialToken()  # only the ID token is used
 
     def complete_login(self, request: HttpRequest, app: SocialApp, token: SocialToken, **kwargs: Any) -> SocialLogin:
         try:
@@ -187,7 +187,7 @@ class CompanyOpenId(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
 
 class _Callback(OAuth2CallbackView):  # type: ignore[misc]
-    """allauth's, which keeps the state to itself, and reads the provider's addresses outside of its own guard."""
+    """allauth's view, which doesn't expose the state, and doesn't catch errors when it reads the provider's URLs."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -206,7 +206,7 @@ class CompanyProvider(OpenIDConnectProvider):  # type: ignore[misc]
     oauth2_adapter_class = CompanyOpenId
 
     def serialize(self) -> dict[str, Any]:
-        """Names the company's provider. allauth's names only the protocol, which all companies' have in common."""
+        """Adds the code of the company's provider. allauth's has only the protocol, which all of them share."""
         return {**super().serialize(), "id": self.sub_id}
 
 
@@ -223,10 +223,10 @@ def choose_company(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_not_required
 def sign_in(request: HttpRequest, code: str) -> HttpResponse:
-    """The page of a company's sign-in link. POST goes on to its provider.
+    """The page of a company's sign-in link. POST responds with a page that continues to its provider.
 
-    A page of ours does that: the CSP lets no form end at another site, not even by a redirect. And a form it has to be,
-    because another site could sign its visitors in with a link.
+    The CSP lets no form lead to another site, not even by a redirect, so the form posts here first. It has to be a
+    form: with a plain link, another site could sign its visitors in.
     """
     provider = _provider_or_404(code)
     next_url = request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, ""))
@@ -252,7 +252,7 @@ def sign_in(request: HttpRequest, code: str) -> HttpResponse:
 
 
 def _begin(request: HttpRequest, provider: SignInProvider, next_url: str) -> str:
-    """Note state, nonce and PKCE verifier in the session. Returns where the provider signs people in."""
+    """Store state, nonce and PKCE verifier in the session. Returns the provider's sign-in URL."""
     nonce = secrets.token_urlsafe(24)
     response = CompanyProvider(request, app=_app(provider)).redirect(
         request, AuthProcess.LOGIN, next_url or None, auth_params={"nonce": nonce}, nonce=nonce
@@ -264,7 +264,7 @@ def _begin(request: HttpRequest, provider: SignInProvider, next_url: str) -> str
 @never_cache
 @login_not_required
 def callback(request: HttpRequest, code: str) -> HttpResponse:
-    """Where the provider sends people back to."""
+    """The page to which the provider sends people back."""
     _provider_or_404(code)
     response: HttpResponse = _Callback.adapter_view(CompanyOpenId(request, code))(request)
     return response

@@ -57,11 +57,11 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
 
 
 def checked_again(view: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a form's view: where someone else has just taken what was free when it was checked, or deleted what was
-    chosen, check it again.
+    """Decorate a form's view: run it again if a constraint fails because someone else has just taken a name, or deleted
+    a choice.
 
-    Of two who do the same at once, the database refuses the second. Checked again, the form finds what the first has
-    done, and says so in its own words. The view writes in one transaction, so that a refused attempt leaves nothing.
+    If two people do the same at once, the database rejects the second. When the view runs again, the form finds what
+    the first has done and explains it. The view writes in one transaction, so a rejected attempt leaves nothing behind.
     """
 
     @wraps(view)

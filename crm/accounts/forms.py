@@ -63,7 +63,7 @@ TOO_MANY_GUESSES: Final = "Too many failed attempts. You were signed out. Sign i
 MAILED_ENOUGH: Final = (
     "We have just sent a link to this address, or five today. Open the newest one, or try again later."
 )
-SIGN_UPS_OF_AN_ADDRESS: Final = 3  # a day: its owner may have wanted none of the mails
+SIGN_UPS_OF_AN_ADDRESS: Final = 3  # a day, because its owner may not have asked for the mails
 LABELS: Final = {
     "email": "E-mail address",
     "oldpassword": "Current password",
@@ -139,7 +139,7 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
             del self.fields["time_zone"].widget.attrs["data-guess-time-zone"]  # keep what was chosen
 
     def clean(self) -> dict[str, Any]:
-        """Raises ValidationError beyond the sign-ups of a day: each sends a mail to the address."""
+        """Raises ValidationError if the day's limit of sign-ups is reached: each sends a mail to the address."""
         data: dict[str, Any] = super().clean()
         if not self.errors and not self._may_sign_up(data["email"]):
             raise ValidationError(TOO_MANY_SIGN_UPS)
@@ -151,14 +151,14 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
         return are_within(most, seconds=DAY_SECONDS)
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
-        """Sign up, or have the owner of the address told that they have an account. Either takes the same time."""
+        """Sign up, or send a mail to the address that it has an account already. Either takes the same time."""
         if self.account_already_exists:
             self._rehearse(request)
         saved: tuple[User | None, HttpResponse | None] = super().try_save(request)
         return saved
 
     def _rehearse(self, request: HttpRequest) -> None:
-        """Do the work of a sign-up and take it back: hashing a password alone takes 150 ms, which would tell."""
+        """Do the work of a sign-up, then roll it back: the 150 ms for hashing the password alone would give it away."""
         given = self.cleaned_data
         with transaction.atomic():
             self.account_already_exists, self.cleaned_data = False, {**given, "email": f"{uuid4().hex}@example.invalid"}
@@ -195,7 +195,7 @@ class NewAddressForm(PlainLabelsMixin, account.AddEmailForm):  # type: ignore[mi
     email = AddressField()
 
     def clean_email(self) -> str:
-        """The address. Raises ValidationError if it may get no mail now: it may be a stranger's who wants none."""
+        """The address. Raises ValidationError if it has been sent enough mails: its owner may be a stranger."""
         email: str = super().clean_email()
         if not consume_email_verification_rate_limit(context.request, email, dry_run=True):
             raise ValidationError(MAILED_ENOUGH)
@@ -203,12 +203,12 @@ class NewAddressForm(PlainLabelsMixin, account.AddEmailForm):  # type: ignore[mi
 
 
 class ResetPasswordForm(PlainLabelsMixin, account.ResetPasswordForm):  # type: ignore[misc]
-    """Asks for a link. Whether somebody has the address is found out when it is sent: see `crm.accounts.mails`."""
+    """Requests a link. Whether the address has an account is checked only when it is sent: see `crm.accounts.mails`."""
 
     email = AddressField()
 
     def clean_email(self) -> str:
-        """The address. allauth's would look the user up here."""
+        """The address. allauth's method would query the user here."""
         return str(self.cleaned_data["email"])
 
     def save(self, request: HttpRequest, **kwargs: Any) -> str:
@@ -222,9 +222,9 @@ class NewPasswordForm(PlainLabelsMixin, account.ResetPasswordKeyForm):  # type: 
 
 
 class FewGuessesMixin:
-    """Asks who is signed in for something secret. After five wrong answers in 15 minutes, the next ends the session.
+    """Asks a signed-in user for something secret. After five wrong answers in 15 minutes, the next ends the session.
 
-    The one who guesses has found a session open, so no one else is shut out.
+    Only that session ends, because anyone who guesses has found it open. So no one else is locked out.
     """
 
     guessed = "password"

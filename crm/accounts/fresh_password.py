@@ -19,7 +19,7 @@ from crm.accounts.decorators import MemberRequest, MemberView, P, View
 from crm.accounts.sessions import BY_PROVIDER, provider_of
 from crm.models import User
 
-# An open form may be submitted for this long: what it asks for has to be fetched elsewhere, and may be shown only once.
+# For how long an open form may be submitted: its values come from another site, which may show them only once.
 FORM_SECONDS: Final = 1800
 OPEN_FOR_TOO_LONG: Final = "The form was open for too long. Enter your password, then fill it in again."
 YOURS_ALONE: Final = "Your account is yours alone, not your company's. Enter your password to continue."
@@ -27,13 +27,13 @@ NOTHING_TO_CONFIRM_WITH: Final = (
     "This needs a password of your own, and your account has none yet. Request a link by e-mail to set one."
 )
 OPENED: Final = "protected_form_opened_at"  # session key: by path, seconds since 1970
-KEPT: Final = "protected_form_kept"  # session key: by path, what was typed into fields that are no secret
+KEPT: Final = "protected_form_kept"  # session key: by path, the values of fields that are not secret
 
 
 def fresh_password(*, kept: tuple[str, ...] = ()) -> Callable[[MemberView[P]], MemberView[P]]:
     """Decorate a form's view: it asks for the password before the form is shown, unless it was given recently.
 
-    A form that was open for too long asks again. Of its fields only those named in `kept` survive that: `kept_fields`.
+    A form that was open for too long asks again. Only the fields named in `kept` keep their values (`kept_fields`).
     """
 
     def decorate(view: MemberView[P]) -> MemberView[P]:
@@ -55,8 +55,8 @@ def fresh_password(*, kept: tuple[str, ...] = ()) -> Callable[[MemberView[P]], M
 def ask_for_password(request: MemberRequest, *, form_at: str, kept: tuple[str, ...] = ()) -> HttpResponse | None:
     """The redirect that asks for the password; None if it was given recently.
 
-    For a form on a page that is shown without one (`form_at`): the user comes back to it, and submits the form again.
-    Its fields named in `kept` survive that: `kept_fields`.
+    For a form on a page that needs no password (`form_at`): the user returns to it, and submits the form again. The
+    fields named in `kept` keep their values (`kept_fields`).
     """
     if has_given_password_lately(request):
         return None
@@ -64,7 +64,7 @@ def ask_for_password(request: MemberRequest, *, form_at: str, kept: tuple[str, .
 
 
 def shown_by_oneself(view: View[P]) -> View[P]:
-    """Decorate a page about the user rather than a company: a session of a company's provider needs their password."""
+    """Decorate a page about the user, not the company: in a session from a provider, it asks for their password."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -76,7 +76,7 @@ def shown_by_oneself(view: View[P]) -> View[P]:
 
 
 def kept_fields(request: HttpRequest) -> dict[str, str]:
-    """What was typed into this form before the password was asked for. Returned once."""
+    """The values typed into this form before it asked for the password. They are returned only once."""
     kept: dict[str, dict[str, str]] = request.session.get(KEPT, {})
     fields = kept.pop(request.path, {})
     request.session.modified |= bool(fields)
@@ -86,8 +86,8 @@ def kept_fields(request: HttpRequest) -> dict[str, str]:
 def has_given_password_lately(request: HttpRequest) -> bool:
     """True if this session had a password, code or passkey within allauth's REAUTHENTICATION_TIMEOUT (5 minutes).
 
-    A company's provider gives none of them. One that was given before the provider vouched for someone says nothing
-    about that person: docs/decisions/a-provider-vouches-for-its-company.md.
+    A company's provider gives none of them. One that was given before a sign-in with the provider doesn't count,
+    because it may be another person's: docs/decisions/a-provider-vouches-for-its-company.md.
     """
     newest_first = reversed(get_authentication_records(request, request.user))
     times = [record["at"] for record in takewhile(lambda record: record["method"] != BY_PROVIDER, newest_first)]
@@ -104,7 +104,7 @@ def _note(request: HttpRequest, key: str, path: str, value: object) -> None:
 
 
 def _ask(request: HttpRequest, path: str, message: str, kept: tuple[str, ...] = ()) -> HttpResponse:
-    """Ask for the password, then lead to the form at this path. Who has none, nor another way, has to set one first."""
+    """Ask for the password, then go to the form at this path. A user with no way to confirm has to set one first."""
     if not get_adapter(request).get_reauthentication_methods(request.user):
         messages.warning(request, NOTHING_TO_CONFIRM_WITH)
         return redirect("account_reset_password")

@@ -1,6 +1,6 @@
-"""Mails to people about their accounts. A request only writes them down, and a worker sends them after the answer.
+"""Mails to people about their accounts. A request only queues them, and a worker sends them after the response.
 
-So no answer takes longer because somebody has an account, or because the mail server is slow.
+So no response takes longer because someone has an account, or because the mail server is slow.
 """
 
 import json
@@ -21,12 +21,12 @@ from crm.services import outbox
 
 
 def queue_message(message: EmailMessage) -> None:
-    """Have this message sent."""
+    """Queue this message. A worker sends it."""
     _queue({"to": message.to, "subject": message.subject, "body": message.body})
 
 
 def queue_password_reset(address: str) -> None:
-    """Have a link sent if somebody has this address. That is found out later, so that the answer can't tell."""
+    """Queue a link for the user with this address, if any. That is checked later, so the response reveals nothing."""
     _queue({"reset": address})
 
 

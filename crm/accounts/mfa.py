@@ -29,7 +29,7 @@ SECOND_FACTORS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 def second_factors(user: User) -> list[str]:
-    """The types of the user's second factors, one for each. Recovery codes only stand in for one."""
+    """The type of each of the user's second factors. Recovery codes don't count: they only replace a factor."""
     own = Authenticator.objects.filter(user=user, type__in=SECOND_FACTORS)
     return list(own.order_by("pk").values_list("type", flat=True))
 
@@ -63,14 +63,14 @@ def reset_second_factor(*, user: User) -> tuple[list[str], int]:
     return types, ended
 
 
-LAST_STEP: Final = "last_step"  # of an authenticator app's data: the time step of the last code that was used
+LAST_STEP: Final = "last_step"  # key in an authenticator app's data: the time step of the last code that was used
 
 
 class SingleUseTOTP(totp_auth.TOTP):  # type: ignore[misc]
     """An authenticator app whose codes count once. It rejects every code if its secret can't be decrypted.
 
-    allauth (65.21) remembers a used code as it was typed and for one period, but accepts it in three, with any dashes.
-    So the time step is stored, and each code of it or of an earlier one is refused, as RFC 6238 demands.
+    allauth (65.21) remembers a used code as typed and for one period, but accepts it in three, with any dashes. So we
+    store the time step and reject every code from that step or an earlier one, as RFC 6238 demands.
     """
 
     instance: Authenticator
@@ -86,7 +86,7 @@ class SingleUseTOTP(totp_auth.TOTP):  # type: ignore[misc]
 
 
 def step_of(secret: str, code: str) -> int | None:
-    """The time step that an app with this secret shows the code in, of those accepted now; None if it is wrong."""
+    """The time step, among those accepted now, in which an app with this secret shows the code; None if it is wrong."""
     for step in totp_auth.yield_hotp_counters_from_time():
         expected = totp_auth.format_hotp_value(totp_auth.hotp_value(secret, step))
         if compare_user_code(actual=code, expected=expected):
@@ -96,7 +96,7 @@ def step_of(secret: str, code: str) -> int | None:
 
 @transaction.atomic
 def use_step(user_id: int, step: int) -> bool:
-    """Note that the user's app was used with the code of this time step. False if it was, or with a later one."""
+    """Record that the code of this time step was used. Returns False if it, or a later one, had been used before."""
     app = Authenticator.objects.select_for_update().filter(user=user_id, type=Authenticator.Type.TOTP).first()
     if app is None or step <= app.data.get(LAST_STEP, 0):
         return False
@@ -207,7 +207,7 @@ SECRETS: Final = ("secret", "seed", "hashes")  # an authenticator app; recovery 
 
 
 def secret_state(authenticator: Authenticator) -> KeyState:
-    """Which key decrypts its secret."""
+    """Which key decrypts the authenticator's secret."""
     states = [state_of(value) for name, value in authenticator.data.items() if name in SECRETS]
     return max(states, key=list(KeyState).index, default=KeyState.NEWEST)
 
@@ -219,7 +219,7 @@ def secret_states() -> list[tuple[int, KeyState]]:
 
 
 def rotate_secrets() -> int:
-    """Encrypt secrets with an older key again with the newest. Returns the number of second factors changed."""
+    """Re-encrypt secrets that use an older key with the newest. Returns the number of second factors changed."""
     pks = list(Authenticator.objects.order_by("pk").values_list("pk", flat=True))
     return sum(map(_rotate_secrets, pks))
 

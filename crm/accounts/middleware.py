@@ -45,12 +45,12 @@ def end_sessions(user: User) -> int:
     return Session.objects.filter(pk__in=own).delete()[0]
 
 
-# What was typed into a form when the session ended, for the same user after they have signed in again
+# The values of a form that was submitted after its session had ended, kept until the same user has signed in again
 
 TYPED: Final = "typed"  # session key: the user's id, the form's address, and its encrypted values
 SECRET_FIELD: Final = re.compile("password|token|code|csrf", re.IGNORECASE)
 LONGEST_FORM: Final = 100_000  # characters
-KEEP: Final = "X-Keep-Typed"  # the header of a form that htmx sends, and that a whole page can be filled in with again
+KEEP: Final = "X-Keep-Typed"  # header of an htmx form whose values a whole page can be filled in with again
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _keep_typed(request: HttpRequest, user_id: int | None) -> None:
 
 
 def recall_typed(request: HttpRequest) -> TypedForm | None:
-    """The form that this user had submitted when their session ended. Once: then it is forgotten."""
+    """The form that this user submitted after their session had ended, if any. It is returned only once."""
     user_id, action, sealed = request.session.pop(TYPED, (None, "", ""))
     if user_id is None or user_id != request.user.pk:
         return None
@@ -82,7 +82,7 @@ def recall_typed(request: HttpRequest) -> TypedForm | None:
 class SessionLimitsMiddleware:
     """Ends a session after `SESSION_IDLE_SECONDS` without a request, or `SESSION_COOKIE_AGE` seconds in all.
 
-    The values of a form that was submitted then are kept until the user has signed in again.
+    The values of a form that was submitted too late are kept until the user has signed in again.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -157,7 +157,7 @@ def _current(request: HttpRequest, memberships: list[Membership]) -> Membership 
 
 
 def _company_changed(request: HttpRequest) -> bool:
-    """True if the user has lost access to the session's company, so that it moves to another one.
+    """True if the session moves to another company, because the user has lost access to its company.
 
     Open pages of the previous company must not write to the new one, so their CSRF token is rotated.
     """

@@ -21,7 +21,7 @@ BAD_CREDENTIAL: Final = (
 
 @contextmanager
 def _readable_passkey() -> Iterator[None]:
-    """Raises ValidationError for a credential that can't be parsed. fido2 (2.2) raises whatever it comes across."""
+    """Raises ValidationError for a credential that can't be parsed. fido2 (2.2) may raise any of BAD_CREDENTIAL."""
     try:
         yield
     except ValidationError as error:
@@ -33,7 +33,7 @@ def _readable_passkey() -> Iterator[None]:
 
 
 class _CredentialDecoder(json.JSONDecoder):
-    """Raises JSONDecodeError, the one error that JSONField knows, for too many digits and too deep nesting as well."""
+    """Also raises JSONDecodeError, the only error that JSONField handles, for too many digits and too deep nesting."""
 
     def decode(self, s: str, *args: Any) -> Any:
         try:

@@ -1,7 +1,7 @@
-"""Passkeys: a fingerprint, face or PIN of one's own device, as the second factor and for signing in without a password.
+"""Passkeys: the fingerprint, face or PIN of a device, as a second factor and for signing in without a password.
 
-allauth's views, with two differences. Each passkey is kept on the device and asks for the finger, face or PIN, so that
-it serves both purposes. And after an error, the user is on the page that they came from.
+allauth's views, with two differences. Each passkey is kept on the device and asks for the finger, face or PIN, so it
+serves both purposes. And after an error, the user is back on the page that they came from.
 """
 
 from typing import Any

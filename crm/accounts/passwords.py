@@ -7,16 +7,16 @@ from django.core.exceptions import ValidationError
 
 from crm.models import Membership, User
 
-# Of the product and what it is for. The names of the user's companies are added to them.
+# Words of the product and its purpose. The words in the names of the user's companies are added.
 CONTEXT_WORDS: Final = (
     "leadmachine", "lead", "machine", "linkedin", "conversions", "conversion", "campaign", "manager", "crm", "sales",
     "admin", "password", "welcome",
 )  # fmt: skip
-LETTERS_AT_LEAST: Final = 4  # besides these words
+LETTERS_AT_LEAST: Final = 4  # apart from these words
 
 
 class ContextWordsValidator:
-    """Refuses a password that is hardly more than words of the product or the company, and digits."""
+    """Rejects a password that is hardly more than digits and words of the product or the company."""
 
     def validate(self, password: str, user: User | None = None) -> None:
         words = sorted({*CONTEXT_WORDS, *_company_words(user)}, key=len, reverse=True)

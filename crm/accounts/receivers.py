@@ -38,9 +38,9 @@ def _sign_in_follows(user: User, from_email_address: EmailAddress, **kwargs: Any
 
 @receiver(email_confirmed)
 def _address_confirmed(request: HttpRequest, email_address: EmailAddress, **kwargs: Any) -> None:
-    """Count the sign-in that this completes as proved, as after a password: it was typed a moment ago, at sign-up.
+    """Record the sign-in that this completes as one with a password, which was typed a moment ago at sign-up.
 
-    Another browser only confirms the address. And a sign-in by a provider stays one.
+    In another browser, the link only confirms the address. A sign-in with a provider stays one.
     """
     user = email_address.user
     begun = None if request.user.is_authenticated else LoginStageController.enter(request, EmailVerificationStage.key)
@@ -50,7 +50,7 @@ def _address_confirmed(request: HttpRequest, email_address: EmailAddress, **kwar
 
 @receiver(pre_save, sender=User)
 def _address_changes(instance: User, update_fields: Any, **kwargs: Any) -> None:
-    """Delete the previous address, and one that waits to be confirmed, so that no link to either counts any more."""
+    """Delete the previous address, and one not confirmed yet, so that no link to either works any more."""
     if update_fields is not None and "email" not in update_fields:
         return
     if User.objects.filter(pk=instance.pk).exclude(email=instance.email).exists():

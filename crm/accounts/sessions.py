@@ -1,4 +1,4 @@
-"""Who vouched for the user of a session: they themselves, or a company's provider."""
+"""Who vouched for the user of a session: the user, by a password or passkey, or a company's provider."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,7 @@ BY_PROVIDER = "socialaccount"  # allauth's word in its records
 def provider_of(request: HttpRequest, user: User) -> str:
     """The code of the company's provider that made this session; "" if the user showed a password or passkey.
 
-    Whatever they confirm later changes nothing: the session stays bound to the company.
+    The session stays bound to the company, whatever the user confirms later.
     """
     return str(_word_of_provider(request, user).get("provider", ""))
 
@@ -35,7 +35,7 @@ def _is_first_factor(record: dict[str, object]) -> bool:
 def memberships_of(request: HttpRequest, user: User) -> MembershipQuerySet:
     """The user's memberships that this session may use.
 
-    None if its provider's word no longer counts: with another issuer or client id, the provider knows nobody any more.
+    Empty if its provider no longer knows the user, as after a change of the issuer or the client id.
     """
     own = Membership.objects.active().of_open_companies().filter(user=user).open_to(provider_of(request, user))
     word = _word_of_provider(request, user)

@@ -24,8 +24,8 @@ from crm.accounts.passkeys import (
 from crm.accounts.views import AddressView, CheckYourInboxView, SetUpAppView, SignInView, SignOutView
 from crm.accounts.views import account as account_page
 
-# All that is the person's own: shown by them alone, and changed with a fresh password. allauth's own check is not
-# enough, because it lets everybody through who has neither password nor second factor.
+# Pages about the person, not the company: only the person sees them, and changes need a fresh password. allauth's own
+# check is not enough, because it lets anyone through who has neither a password nor a second factor.
 own_account = shown_by_oneself(account_page)
 change = fresh_password()
 sign_in = SignInView.as_view()

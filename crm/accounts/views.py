@@ -36,7 +36,7 @@ class SignInView(LoginView):  # type: ignore[misc]
     def render_to_response(self, context: dict[str, Any], **response_kwargs: Any) -> HttpResponse:
         response: HttpResponse = super().render_to_response(context, **response_kwargs)
         if self.request.htmx:
-            # The session ended while a page was open: reload the page, instead of showing the form inside part of it.
+            # The session ended while a page was open: reload the page, rather than show the form inside part of it.
             response["HX-Refresh"] = "true"
         return response
 
@@ -76,7 +76,7 @@ class AddressView(EmailView):  # type: ignore[misc]
 
     @transaction.atomic
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Let a second request of the same person wait: its address replaces that of the first, as it would later."""
+        """Make a second request of the same user wait: its address then replaces that of the first, as it should."""
         User.objects.select_for_update().get(pk=cast(User, request.user).pk)
         response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         return response
@@ -84,7 +84,7 @@ class AddressView(EmailView):  # type: ignore[misc]
 
 @method_decorator(checked_again, name="dispatch")
 class SetUpAppView(ActivateTOTPView):  # type: ignore[misc]
-    """Sets up an authenticator app. The code that proves it can't be used to sign in as well."""
+    """Sets up an authenticator app. The code that confirms it can't be used again to sign in."""
 
     @transaction.atomic
     def form_valid(self, form: FirstCodeForm) -> HttpResponse:
