@@ -1,4 +1,4 @@
-"""What a person may enter, and the renderer of all forms."""
+"""The forms, and their renderer."""
 
 from django.forms.renderers import TemplatesSetting
 

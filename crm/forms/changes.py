@@ -1,4 +1,4 @@
-"""Forms of settings, of which two people may have the same one open."""
+"""Forms that two people may have open for the same row."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -12,14 +12,14 @@ CHANGED: Final = (
     "Nothing was saved: this was changed after you opened it. Your changes are below. Save again to overwrite "
     "the current version, or cancel to see it."
 )
-# Where the page that the form was on shows what is saved, and not what was entered.
+# For pages that show the saved values afterwards, not the entered ones.
 CHANGED_HERE: Final = "Nothing was saved: {what} changed after you opened the page. You now see the current version."
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-INITIAL: Final = "initial-"  # Django's prefix for the names of hidden inputs with what a form was opened with
+INITIAL: Final = "initial-"  # Django's prefix for hidden inputs that have the values that the form was opened with
 
 
 def with_opened(*names: str) -> tuple[str, ...]:
-    """The names of these fields, and of the hidden inputs that tell what they were when the form was opened."""
+    """The names of these fields, and of the hidden inputs with the values that they were opened with."""
     return (*names, *(INITIAL + name for name in names))
 
 
@@ -28,16 +28,16 @@ def _text(value: Any) -> str:
 
 
 class ChangesMixin(forms.BaseForm):
-    """Keeps what was changed in the form, and refuses that if someone has changed the same meanwhile.
+    """Saves only the fields that were changed in the form, unless someone else has changed them meanwhile.
 
-    The page repeats the values that it was opened with in hidden inputs. Without them, what is saved now is taken for
-    these: it has to be the form's `initial`, also of a form that is posted. `typed` fills an unbound form in again,
-    with both (`with_opened`).
+    The page has the values that it was opened with in hidden inputs. If they are missing, the saved values are used
+    instead. So `initial` must be the saved values, even when the form is posted. `typed` fills in an unbound form
+    again: with the values entered, and with those that it was opened with (`with_opened`).
     """
 
-    # Fields that never show what is saved, and so are compared with nothing.
+    # Fields that never show the saved value, so there is nothing to compare them with.
     write_only: ClassVar[frozenset[str]] = frozenset()
-    # Fields that make sense only as they were seen together: who changes one of them changes all.
+    # Fields that only make sense as a group: changing one of them counts as changing all.
     together: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, *args: Any, typed: Mapping[str, str] = NOTHING, **kwargs: Any) -> None:
@@ -50,7 +50,7 @@ class ChangesMixin(forms.BaseForm):
         self.repeat_opened()
 
     def repeat_opened(self) -> None:
-        """Have the page repeat what the form was opened with."""
+        """Make the page include the values that the form was opened with."""
         for name, field in self.fields.items():
             is_opened = not self.is_bound or self.add_initial_prefix(name) in self.data
             field.show_hidden_initial = is_opened and not self.is_new and name not in self.write_only
@@ -60,11 +60,11 @@ class ChangesMixin(forms.BaseForm):
         return False
 
     def saved_value(self, name: str) -> Any:
-        """What is saved now, as the form would have cleaned it."""
+        """The saved value, as the form would clean it."""
         return self.initial.get(name)
 
     def clean(self) -> None:
-        """Raise ValidationError if someone has changed the same meanwhile."""
+        """Raise ValidationError if someone else has changed a field that is changed here."""
         super().clean()
         if self.is_new:
             return
@@ -72,7 +72,7 @@ class ChangesMixin(forms.BaseForm):
         chosen = {*self.changed_data}
         if chosen & self.together:
             chosen |= self.together
-        # From the row, which no field has been written to yet: of another row, such as an owner, `initial` has the key.
+        # Unchanged fields get the value of the row, which is not written yet. (`initial` has only the key of an owner.)
         self.cleaned_data |= {name: self.saved_value(name) for name in compared if name not in chosen}
         stale = [name for name in compared if name in chosen and self._is_stale(name)]
         for name in stale:
@@ -80,16 +80,16 @@ class ChangesMixin(forms.BaseForm):
         self._refuse({self.add_initial_prefix(name): self.initial.get(name) for name in stale})
 
     def _is_stale(self, name: str) -> bool:
-        """True unless the value that is saved now is still the one that the form was opened with, or as entered."""
+        """True if the saved value is neither the one that the form was opened with nor the one entered."""
         field, current = self.fields[name], self.initial.get(name)
         was = self.data.get(self.add_initial_prefix(name), current)
         return field.has_changed(current, was) and field.has_changed(current, self[name].data)
 
     def _refuse(self, current: dict[str, Any]) -> None:
-        """Raise ValidationError if there are any of these, after which the form counts as opened with them."""
+        """Raise ValidationError if `current` has any values. The form then counts as opened with those."""
         if not current:
             return
-        data: Any = copy(self.data)  # what was posted can't be changed
+        data: Any = copy(self.data)  # posted data is immutable
         for opened_with, value in current.items():
             data[opened_with] = _text(value)
         self.data = data
@@ -97,7 +97,7 @@ class ChangesMixin(forms.BaseForm):
 
 
 class ChangesForm(ChangesMixin, forms.ModelForm):  # type: ignore[type-arg]
-    """As the mixin, for a row."""
+    """The mixin for a model form."""
 
     @property
     def is_new(self) -> bool:

@@ -37,7 +37,7 @@ class CompanyForm(ChangesForm):
 
 
 class GraceForm(ChangesForm):
-    """How long a change in the browser can be taken back before LinkedIn is told."""
+    """How long a change in the browser can be undone before LinkedIn is told."""
 
     grace_seconds = forms.TypedChoiceField(label="Time to undo", coerce=int, choices=GRACE_CHOICES)
 
@@ -48,7 +48,7 @@ class GraceForm(ChangesForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         current = self.instance.grace_seconds
-        if current not in dict(GRACE_CHOICES):  # set in the administration, in other steps than ours
+        if current not in dict(GRACE_CHOICES):  # set in the administration, to a value that we don't offer
             choices = sorted([*GRACE_CHOICES, (current, f"{current} seconds")])
             self.fields["grace_seconds"].choices = choices  # type: ignore[attr-defined]
 

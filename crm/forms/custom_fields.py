@@ -25,9 +25,9 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
     custom_fields: list[CustomField]
 
     def add_custom_fields(self, company: Company, subject: FieldSubject) -> None:
-        """Add the fields that are in use now. One query.
+        """Add the fields that are in use now, with one query.
 
-        One that the page did not show is left as it is, unless it is required and has no value.
+        A field that the page did not show keeps its value, unless it is required and has none.
         """
         self.custom_fields = []
         for field in fields_in_use(company, subject):
@@ -39,7 +39,7 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
                 self.initial.setdefault(name, current)
 
     def _was_shown(self, name: str, made: forms.Field) -> bool:
-        """True unless someone has added the field, or used it again, while the form was open."""
+        """False if someone has added or restored the field while the form was open."""
         return not (self.is_bound and made.widget.value_omitted_from_data(self.data, self.files, name))
 
     @property
@@ -48,7 +48,7 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
         return {field.key: self.cleaned_data[PREFIX + field.key] for field in self.custom_fields}
 
     def save(self, commit: bool = True) -> Any:
-        """Write the values of these fields alone: those of others stay, even if someone has written them meanwhile."""
+        """Write only the values of these fields, so concurrent changes of other fields stay."""
         values, is_new = self.custom_values, self.instance._state.adding
         if is_new:
             self.instance.custom = {key: value for key, value in values.items() if value is not None}
@@ -56,12 +56,12 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
             self.instance.custom = with_keys_set(values)
         saved = super().save(commit)
         if values and not is_new:
-            del saved.custom  # an expression: the values are read when someone asks for them
+            del saved.custom  # an expression: the values are read again on the next access
         return saved
 
     @property
     def dropped(self) -> list[str]:
-        """The names of the fields that were filled in, and have been archived or deleted since the form was opened."""
+        """The names of fields that were filled in, but were archived or deleted while the form was open."""
         names = [name for name in self.data if name.startswith(PREFIX) and name not in self.fields and self.data[name]]
         if not names:
             return []
@@ -71,10 +71,10 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class CustomFieldForm(ChangesForm):
-    """A custom field of the given company. What has it, and its type, are chosen once.
+    """A custom field of the given company. Its subject (lead or deal) and its type can't be changed later.
 
     The choices are repeated inputs in their order: `choice_key`, empty for a new one, and `choice`, its label. A draft
-    is shown again with one of them moved, removed or added, and not validated.
+    is shown again with a choice moved, removed or added, without validation.
     """
 
     class Meta:
@@ -108,12 +108,12 @@ class CustomFieldForm(ChangesForm):
 
     @property
     def has_choices(self) -> bool:
-        """True if there may be any. The stylesheet hides those of a new field until its type has some."""
+        """True if the field can have choices. On a new one, the stylesheet hides them until its type has some."""
         return self.is_new or self.instance.type in WITH_CHOICES
 
     @property
     def choice_rows(self) -> list[tuple[str, str]]:
-        """The keys and labels in the form: as entered or as saved, and a few empty ones."""
+        """The keys and labels of the choices, as entered or as saved, and a few empty rows."""
         entered = [pair for pair in self._entered if any(pair)] if self.is_bound else self.instance.offered
         return [*entered, *[("", "")] * NEW_CHOICES]
 
@@ -126,7 +126,7 @@ class CustomFieldForm(ChangesForm):
         return " ".join(self.cleaned_data["name"].split())
 
     def clean(self) -> None:
-        """Raise ValidationError for choices that can't be, or that someone has changed meanwhile."""
+        """Raise ValidationError for invalid choices, or if someone else has changed them meanwhile."""
         super().clean()
         if self.cleaned_data.get("type", self.instance.type) in WITH_CHOICES and not self._are_choices_as_opened:
             changed_choices(self.instance.choices, self._entered)
@@ -135,7 +135,7 @@ class CustomFieldForm(ChangesForm):
 
     @property
     def labels(self) -> Sequence[tuple[str, str]] | None:
-        """The choices as they were entered; None if nothing about them has changed."""
+        """The choices as entered; None if they are unchanged."""
         if self.instance.type not in WITH_CHOICES or self._are_choices_as_opened:
             return None
         has_changed = self.instance.choices != changed_choices(self.instance.choices, self._entered)

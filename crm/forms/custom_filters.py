@@ -13,13 +13,13 @@ from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_lookups import between, contains_text, holds
 from crm.models.custom_values import form_field
 
-# Not a key: those have no two underscores in a row.
+# These can't be part of a key: keys have no two underscores in a row.
 FROM, UNTIL = "__from", "__until"
 RANGES: Final = (FieldType.NUMBER, FieldType.MONEY, FieldType.DATE)
 
 
 class CustomFilter(django_filters.Filter):  # type: ignore[misc]
-    """A filter with this form field and this condition. `is_text`: what is typed may be about a person."""
+    """A filter with this form field and this condition. `is_text`: its value may be about a person."""
 
     def __init__(self, field: forms.Field, condition: Callable[[Any], Q], *, is_text: bool = False) -> None:
         super().__init__()

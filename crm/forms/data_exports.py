@@ -1,4 +1,4 @@
-"""What an export of a list holds, and in which format."""
+"""The columns and the format of an export of a list."""
 
 from collections.abc import Mapping
 from typing import Any, Final

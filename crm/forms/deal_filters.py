@@ -1,4 +1,4 @@
-"""The filters of deals: of the board, the list and the forecast."""
+"""The filters of deals: for the board, the list and the forecast."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def reasons(request: MemberRequest) -> QuerySet[LostReason]:
 class BoardFilter(django_filters.FilterSet):  # type: ignore[misc]
     """The filter of the board and of the forecast. An invalid value filters nothing.
 
-    `pipelines` are those to choose from. The pages show one at a time, so that this filter itself leaves all deals.
+    `pipelines` are the choices. The pages themselves show one pipeline at a time, so this filter keeps all deals.
     """
 
     pipeline = django_filters.ChoiceFilter(label="Pipeline", method=unfiltered, empty_label=None)
@@ -109,7 +109,7 @@ class DealFilter(django_filters.FilterSet):  # type: ignore[misc]
     def filter_queryset(self, deals: DealQuerySet) -> DealQuerySet:
         found: DealQuerySet = super().filter_queryset(deals)
         asked = self.form.cleaned_data
-        # An erased lead is in no list, and nothing is known of it.
+        # An erased lead is in no list, and its data is gone.
         is_about_leads = any(asked.get(name) for name in self.filters if name.startswith("lead_"))
         return found.filter(lead__erased_at=None) if is_about_leads else found
 

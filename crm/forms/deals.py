@@ -58,7 +58,7 @@ class DealForm(WithCustomFields, OutcomeForm):
         self.add_custom_fields(company, FieldSubject.DEAL)
 
     def _ask_for_the_outcome(self) -> None:
-        """Ask why a deal is won or lost; for a new one only what the company requires, and only where it lists any."""
+        """Ask why a deal is won or lost. For the reason only if any are listed, on a new deal only if it is required."""
         company, is_new = self.instance.company, self.instance._state.adding
         reasons = LostReason.objects.for_company(company).offered(self.instance.lost_reason_id)
         if is_new:
@@ -77,7 +77,7 @@ class DealForm(WithCustomFields, OutcomeForm):
         return super().clean()
 
     def _needs_reason(self, stage: Stage | None) -> bool:
-        """True unless it is not to be lost, or has been lost without one, as a script may do it."""
+        """True if the deal will be lost and needs a reason. One that a script has lost without a reason may stay so."""
         deal = self.instance
         if not deal.company.requires_lost_reason or stage is None or stage.meaning != StageMeaning.LOST:
             return False

@@ -30,7 +30,7 @@ class OfCompany(Protocol):
 
 
 class FilterRequest(Protocol):
-    """What filters have to know of a request: whose statuses, tags and colleagues can be chosen."""
+    """What filters need from a request: the company whose statuses, tags and colleagues can be chosen."""
 
     @property
     def membership(self) -> OfCompany: ...
@@ -45,8 +45,8 @@ def tags(request: FilterRequest) -> PicklistQuerySet[Tag]:
 
 
 def source_choices(company: Company, asked: str) -> list[tuple[str, str]]:
-    """The sources to choose from: those of the list, and of leads. More leads may have than are offered, so the one
-    that is asked for is among them if any lead has it.
+    """The choices of a source: those of the company's list, and those of leads. Leads may have more than are offered,
+    so `asked` is always among the choices if any lead has it.
     """
     listed = LeadSource.objects.for_company(company).values_list("name", flat=True)
     sources = {*listed, *sources_of(company)}
@@ -61,14 +61,14 @@ def colleagues(request: FilterRequest) -> QuerySet[User]:
 
 
 class TextChoiceFilter(django_filters.ChoiceFilter):  # type: ignore[misc]
-    """A choice among texts of the company's own. One of them may be "null", which stands for NULL elsewhere."""
+    """A choice among the company's own texts. "null" is one like any other here: elsewhere it stands for NULL."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(null_value="\0", **kwargs)
 
 
 class HasTextFilter(django_filters.ChoiceFilter):  # type: ignore[misc]
-    """Rows that have some text, or none, in a field."""
+    """Rows whose field has a text, or is empty."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=YES_OR_NO, empty_label="Either", **kwargs)
@@ -81,10 +81,10 @@ class HasTextFilter(django_filters.ChoiceFilter):  # type: ignore[misc]
 
 
 class SinceFilter(django_filters.DateFilter):  # type: ignore[misc]
-    """Rows since the beginning of a day, in the company's time zone; an index finds them, unlike with `__date`."""
+    """Rows since the start of a day, in the company's time zone. Unlike `__date`, this can use an index."""
 
     def filter(self, rows: QuerySet[Lead], day: date | None) -> QuerySet[Lead]:
-        if day is None or day == date.min:  # whose beginning may be before any time, in UTC
+        if day is None or day == date.min:  # its start in UTC may be out of range
             return rows
         return rows.filter(**{f"{self.field_name}__gte": start_of(day)})
 
@@ -102,7 +102,7 @@ ISO: Final = ["%Y-%m-%d"]
 
 
 def unfiltered(rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-    """All rows: the method of a filter whose value is used elsewhere."""
+    """Return all rows: the method of a filter whose value is used elsewhere."""
     return rows
 
 
@@ -119,9 +119,9 @@ EXPIRED: Final = "a search that has expired or is not yours"
 class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
     """The search and the filters of the leads page, with those of the company's custom fields.
 
-    `recall` returns the text that is searched for, of the key that stands for it in a URL; "" if there is none.
-    `broken` has those that no longer work, by their names in the URL: their values are invalid, or what they are about
-    is gone. They find no lead, because without them there would be more leads than somebody has asked for.
+    `recall` returns the search text for its key in a URL, or "" if there is none. `broken` has the filters that no
+    longer work, by their names in the URL: the value is invalid, or its row is gone. They match no lead: ignoring them
+    would show more leads than were asked for.
     """
 
     status = django_filters.ModelChoiceFilter(queryset=statuses, empty_label="Any status")
@@ -184,12 +184,12 @@ class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 
 def filters_in_words(names: Iterable[str]) -> list[str]:
-    """What the filters with these names in the URL are about."""
+    """The filters with these names in the URL, in words."""
     return [name.removeprefix(PREFIX).replace("_", " ").strip() for name in names]
 
 
 class SearchableSelect(forms.RadioSelect):
-    """A choice among many: a button with what is chosen, which unfolds the choices and a field to search in them."""
+    """A choice among many: a button with the current one, which opens a list of choices with a search field."""
 
     template_name = "forms/searchable_select.html"
 

@@ -1,4 +1,4 @@
-"""The filters of the funnel: when leads were created, from which source, and whose they are."""
+"""The filters of the funnel: when leads were created, their source and their owner."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -24,7 +24,7 @@ Days = tuple[date, date]  # the first and the last one
 
 
 def _month(year: int, month: int, *, months: int = 1) -> Days:
-    """The days of this many months from one on. Months below 1 and above 12 are those of other years."""
+    """The days of this many months, starting with `month`. Months below 1 and above 12 are in other years."""
     first, after = (year * 12 + number - 1 for number in (month, month + months))
     return date(first // 12, first % 12 + 1, 1), date(after // 12, after % 12 + 1, 1) - timedelta(days=1)
 
@@ -46,16 +46,16 @@ PERIODS: Final[dict[str, tuple[str, Callable[[date], Days]]]] = {
 
 
 class FunnelFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """The leads of a funnel: those created in a period or between two dates, which take precedence.
+    """The leads of a funnel: those created in a period or, if there are any, between two dates.
 
-    An invalid value filters nothing. `asked` has the filters of the list of leads that find the same leads.
+    An invalid value filters nothing. `asked` has the filters with which the list of leads shows the same leads.
     """
 
     period = django_filters.ChoiceFilter(
         choices=[(name, label) for name, (label, _) in PERIODS.items()],
         label="Created",
         empty_label="Other dates",
-        widget=forms.Select({"data-unfolds": ""}),  # the dates: app.js
+        widget=forms.Select({"data-unfolds": ""}),  # app.js shows the dates
         method=unfiltered,
     )
     source = TextChoiceFilter(empty_label="Any source")

@@ -1,4 +1,4 @@
-"""One field of a lead, edited where it stands."""
+"""One field of a lead, edited in place."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ EDITED_IN_PLACE: Final = ("email", "phone", "organisation", "source", "type", "o
 
 
 class LeadFieldForm(OwnErrorsMixin, ChangesForm, LeadForm):
-    """One field of the lead's form. Refuses a change if someone has changed the same field meanwhile."""
+    """One field of the lead's form. Rejects a change if someone else has changed the field meanwhile."""
 
     def __init__(self, *args: Any, field: str, **kwargs: Any) -> None:
         super().__init__(*args, auto_id="edit_%s", **kwargs)

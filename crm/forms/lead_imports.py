@@ -1,4 +1,4 @@
-"""Importing leads: the file, which field each column is, and what to do with the new leads."""
+"""Importing leads: the file, the field of each column, and what to do with the new leads."""
 
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ NO, YES = "no", "yes"
 
 
 class UploadForm(forms.Form):
-    """The file. What is in it is judged when it is read."""
+    """The file. Its content is checked when a worker reads it."""
 
     file = forms.FileField(
         label="File",
@@ -57,7 +57,7 @@ class ColumnsForm(forms.Form):
 
 
 class StartForm(forms.Form):
-    """The owner of the new leads, and whether LinkedIn is told of them: no, unless someone says yes."""
+    """The owner of the new leads, and whether LinkedIn is told about them, which defaults to no."""
 
     owner = forms.ModelChoiceField(
         label="Owner of the new leads",

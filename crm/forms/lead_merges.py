@@ -11,7 +11,7 @@ SIDES: Final = ((KEPT, KEPT), (GONE, GONE))
 
 
 class MergeForm(forms.Form):
-    """A choice between the two leads for each field in which they differ. One that is missing is the kept lead's."""
+    """A choice between the two leads for each field in which they differ. The default is the kept lead's value."""
 
     def __init__(self, *args: Any, preview: MergePreview, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -20,5 +20,5 @@ class MergeForm(forms.Form):
 
     @property
     def taken(self) -> list[str]:
-        """The fields whose values are those of the lead that goes."""
+        """The fields that take the value of the other lead, which is merged into the kept one."""
         return [key for key, side in self.cleaned_data.items() if side == GONE]

@@ -16,7 +16,7 @@ BACKGROUND: Final = "What is true of the person for good. What happens belongs i
 
 
 class AddressField(forms.EmailField):
-    """The address of a person, as someone types or pastes it."""
+    """The address of a person, typed or pasted. Invisible formatting characters are removed."""
 
     def to_python(self, value: Any) -> Any:
         return super().to_python(without_formats(value) if isinstance(value, str) else value)

@@ -11,7 +11,7 @@ TEXT_ATTRIBUTES: Final = {"rows": 3, "placeholder": "What should the team know?"
 
 
 class NoteTextarea(forms.Textarea):
-    """Browsers send a line break as two characters, and count it as one."""
+    """Turns each line break, which browsers send as two characters, into the one that they count."""
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
         value = super().value_from_datadict(data, files, name)
@@ -19,7 +19,7 @@ class NoteTextarea(forms.Textarea):
 
 
 class NoteForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A note of the given company. What it is about is not a field: the page that adds it knows."""
+    """A note of the given company. The lead or deal is not a field: the page that adds the note sets it."""
 
     class Meta:
         model = Note

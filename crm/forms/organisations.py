@@ -15,10 +15,10 @@ NO_NAME: Final = "Enter the name of the organisation."
 
 
 class OrganisationInput(Suggestions):
-    """The name of an organisation, with those that leads have, found as someone types. Without scripts, a text."""
+    """The name of an organisation, with suggestions while it is typed. Without scripts, a plain text field."""
 
     def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
-        # What the form around it says of its own response is not meant for this one.
+        # Otherwise the input would inherit the attributes that the form has for its own response.
         return {
             **super().build_attrs(base_attrs, extra_attrs),
             "autocomplete": "off",
@@ -38,12 +38,12 @@ class SuggestionsForm(forms.Form):
 
 
 class RenameForm(forms.Form):
-    """Another name for an organisation."""
+    """A new name for an organisation."""
 
     name = forms.CharField(label="New name", max_length=LONGEST_NAME, error_messages={"required": NO_NAME})
 
     def clean_name(self) -> str:
-        """The name with single blanks. Raise ValidationError for one in which nothing can be seen."""
+        """The name with single blanks. Raise ValidationError if it has no visible character."""
         name = " ".join(self.cleaned_data["name"].split())
         if not is_seen(name):
             raise ValidationError(NO_NAME)

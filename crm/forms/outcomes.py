@@ -1,4 +1,4 @@
-"""The outcome of a deal: the form of a loss, and what each form that can move a deal does with it."""
+"""The outcome of a deal: the form for a loss, and the base of every form that can move a deal."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from crm.models.deal import NOTE_LENGTH
 
 
 class OutcomeForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A form of a deal in which a move to another stage changes the outcome as any move does."""
+    """A form of a deal in which a change of stage also changes the outcome, as any move does."""
 
     instance: Deal
 
@@ -26,9 +26,9 @@ class OutcomeForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class LossForm(forms.Form):
-    """Why a deal is lost: one of the company's reasons and, if wanted, a note.
+    """Why a deal is lost: one of the company's reasons and an optional note.
 
-    `dropped` has a sentence about each thing that was entered and can't be saved.
+    `dropped` has a sentence about each value that was entered and can't be saved.
     """
 
     lost_reason = forms.ModelChoiceField(

@@ -1,4 +1,4 @@
-"""The form of an entry of a list, and what leads' and deals' forms offer of the lists."""
+"""The form of an entry of a list, and the suggestions that the forms of leads and deals offer."""
 
 from collections.abc import Iterable
 from typing import Any, Final, cast
@@ -47,7 +47,7 @@ class PicklistForm(ChangesForm):
 
 
 def entry_form(model: type[PicklistEntry]) -> type[PicklistForm]:
-    """The form for entries of this list. Those without a colour on any page don't ask for one."""
+    """The form for entries of this list. It asks for a colour only if pages show one."""
     fields = ["name"]
     if model is Stage:
         fields += ["meaning", "chance", "colour"]
@@ -60,7 +60,7 @@ def entry_form(model: type[PicklistEntry]) -> type[PicklistForm]:
 
 
 class Suggestions(forms.TextInput):
-    """A text with suggestions, of which none has to be taken."""
+    """A text with suggestions. Any other text can be entered."""
 
     template_name = "forms/suggestions.html"
     suggestions: Iterable[str] = ()

@@ -1,4 +1,4 @@
-"""Forms of some fields of a lead or a deal, which say nothing about the others: these can't be put right there."""
+"""Forms of some fields of a lead or a deal. They ignore errors of other fields, which can't be corrected in them."""
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -7,10 +7,7 @@ from crm.forms.outcomes import OutcomeForm
 
 
 class OwnErrorsMixin(forms.ModelForm):  # type: ignore[type-arg]
-    """A form that passes over what the row's `clean` says about a field that the form lacks.
-
-    Django raises a ValueError for it.
-    """
+    """A form that ignores errors of the row's `clean` about fields that it lacks. Django raises a ValueError there."""
 
     def _update_errors(self, errors: ValidationError) -> None:
         own = {name: each for name, each in errors.error_dict.items() if name in {*self.fields, NON_FIELD_ERRORS}}

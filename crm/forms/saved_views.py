@@ -25,7 +25,7 @@ class SavedViewForm(ChangesForm):
         self.stays_shared = self.instance.owner_id is not None and self.instance.stays_shared_for(membership)
 
     def clean_is_shared(self) -> bool:
-        """Raise ValidationError if the view is someone else's, and would no longer be seen by the member."""
+        """Raise ValidationError if the view is someone else's and the member would no longer see it."""
         is_shared: bool = self.cleaned_data["is_shared"]
         if self.stays_shared and not is_shared:
             raise ValidationError(SOMEONE_ELSES)
@@ -36,9 +36,9 @@ HIDDEN: Final = ("", "Not shown")
 
 
 class ColumnsForm(ChangesMixin, forms.Form):
-    """One choice for each place in the table, from left to right: a column may be moved without scripts, too.
+    """One choice for each place in the table, from left to right, so columns can be moved without scripts too.
 
-    `shown` are the columns as they are saved.
+    `shown` are the saved columns.
     """
 
     together: ClassVar[frozenset[str]] = frozenset(f"column_{place}" for place in range(1, COLUMNS_AT_MOST + 1))

@@ -11,12 +11,12 @@ from crm.models import SignInProvider
 from crm.services.openid import is_safe_address
 
 LONGEST_SECRET: Final = 500  # characters
-IDENTITY: Final = {"issuer", "client_id"}  # another one of these is another provider
+IDENTITY: Final = {"issuer", "client_id"}  # if one of these differs, it is another provider
 
 
 class SignInProviderForm(ChangesForm):
     write_only: ClassVar[frozenset[str]] = frozenset({"secret"})
-    together: ClassVar[frozenset[str]] = frozenset({*IDENTITY, "secret"})  # of one application
+    together: ClassVar[frozenset[str]] = frozenset({*IDENTITY, "secret"})  # they belong to one application
 
     secret = forms.CharField(
         label="Client secret",
@@ -56,7 +56,7 @@ class SignInProviderForm(ChangesForm):
         return issuer
 
     def clean(self) -> None:
-        """Raises ValidationError for a stored secret that would go to another address, or an untried requirement."""
+        """Add an error if the stored secret would be sent elsewhere, or if an untried provider is to be required."""
         super().clean()
         is_other = not self.instance.pk or bool(IDENTITY & {*self.changed_data})
         if is_other and not self.cleaned_data.get("secret"):

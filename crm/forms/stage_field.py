@@ -13,7 +13,7 @@ class StageIterator(fields.ModelChoiceIterator):  # type: ignore[misc]
     def __iter__(self) -> Iterator[Any]:
         choices = super().__iter__()
         if self.field.empty_label is not None:
-            yield next(choices)  # by itself: a widget that asks for the first choice needs no query
+            yield next(choices)  # yielded first: a widget that needs only the first choice then makes no query
         groups = [(name, list(group)) for name, group in groupby(choices, key=_pipeline_of)]
         if len(groups) == 1:
             yield from groups[0][1]

@@ -10,7 +10,7 @@ from crm.models import Company, Task
 
 
 class TaskForm(ChangesForm):
-    """A task of the given company. What it is about is not a field: the page that adds it knows."""
+    """A task of the given company. Its lead or deal is not a field: the page that adds the task sets it."""
 
     class Meta:
         model = Task
