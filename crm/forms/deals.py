@@ -58,7 +58,7 @@ class DealForm(WithCustomFields, OutcomeForm):
         self.add_custom_fields(company, FieldSubject.DEAL)
 
     def _ask_for_the_outcome(self) -> None:
-        """Ask why a deal is won or lost. For the reason only if any are listed, on a new deal only if it is required."""
+        """Ask why a deal is won or lost: for a lost reason only if any are listed, on a new deal only if required."""
         company, is_new = self.instance.company, self.instance._state.adding
         reasons = LostReason.objects.for_company(company).offered(self.instance.lost_reason_id)
         if is_new:
