@@ -1,6 +1,6 @@
 """The database backend. Django finds it by the name of this module: ENGINE = "postgresql".
 
-TCP alone does not notice a peer that has disappeared: a statement waits for its response for ever. Keepalives and
+TCP alone does not notice a peer that has disappeared: a statement would wait for its response for ever. Keepalives and
 TCP_USER_TIMEOUT (in the settings) help if the kernel gets no reply either. Behind a proxy, a pgbouncer or a NAT that
 drops packets, the kernel does get replies, and only a timeout of ours ends the wait.
 """
@@ -20,7 +20,7 @@ HEALTH_CHECK_SECONDS: Final = 3.0  # an idle connection that does not reply with
 INTERVAL_SECONDS: Final = 0.1  # psycopg's default, the interval at which it notices Ctrl-C
 RV = TypeVar("RV")
 
-# When this process last waited in vain, on the monotonic clock. All threads write it; the newest is right.
+# When this process last had a timeout, on the monotonic clock. All threads write it; the latest value counts.
 _last_timeout = float("-inf")
 
 
@@ -32,7 +32,7 @@ class Connection(psycopg.Connection[Any]):
     """
 
     def wait(self, gen: PQGen[RV], interval: float = INTERVAL_SECONDS, timeout: float | None = None) -> RV:
-        """Wait as psycopg does. Raises OperationalError on a timeout, and closes: the response may still arrive."""
+        """Wait as psycopg does. On a timeout, close, because the response may still arrive; raise OperationalError."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)  # psycopg's own timeout, which it handles itself
         bound = bounds.seconds()
@@ -69,9 +69,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return {**params, "options": bounds.before(params.get("options", ""), bounds.session_settings())}
 
     def ensure_connection(self) -> None:
-        """Replace a connection that timed out before the next statement, not only in the next request.
+        """Before the next statement, replace a connection that timed out. Django does so only in the next request.
 
-        Otherwise a worker could not even release its lane. Inside a transaction nothing is replaced: it has failed.
+        Otherwise a worker could not even release its lane. Inside a transaction, which has failed, nothing is replaced.
         """
         if self._timed_out:
             self.close()
@@ -80,7 +80,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def close_if_unusable_or_obsolete(self) -> None:
         """Close a connection that timed out, instead of reopening it to read its autocommit mode as Django does.
 
-        This is called after a response was sent. A database that is still down must not make it fail.
+        This is called after a response was sent, and must not fail if the database is still down.
         """
         if self._timed_out:
             self.close()
@@ -95,8 +95,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Check as Django does, within HEALTH_CHECK_SECONDS: a dead connection costs a request no more than that.
 
-        Connections die together. If another thread has waited in vain since this one was last checked, it is replaced
-        without being asked. Otherwise each thread of a web server would cost somebody those seconds.
+        Connections die together. If another thread has had a timeout since this connection was last checked, it counts
+        as dead without a check. Otherwise each thread of a web server would keep one user waiting for those seconds.
         """
         if self._found_usable_at < _last_timeout:
             return False

@@ -1,6 +1,6 @@
 """How long to wait for PostgreSQL: the limit of each statement, and the options that notice a vanished peer.
 
-Statements have a limit for this process and for each of its threads; those of management commands have none.
+The limit is set for a process or for one of its threads. Statements of management commands have none.
 """
 
 import threading
@@ -11,9 +11,9 @@ from typing import Any, Final
 from django.db import Error, connection
 
 SERVER_SHARE: Final = 0.9  # the server cancels a statement a little before its client stops waiting
-LONG_SECONDS: Final = 60.0  # for operations that users expect to be slow, such as an export of the whole log
+LONG_SECONDS: Final = 60.0  # for operations that users expect to be slow, such as exporting the whole log
 QUERY_CANCELED: Final = "57014"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
-HOUSEKEEPING_SECONDS: Final = 600.0  # nobody waits for it, and its statements read whole tables
+HOUSEKEEPING_SECONDS: Final = 600.0  # no one waits for it, and its statements read whole tables
 
 
 class _Bound(threading.local):
@@ -30,11 +30,11 @@ def seconds() -> float | None:
 
 
 def bound_process(seconds: float, *, idle_seconds: float) -> None:
-    """Set the limit for all threads of this process without a limit of their own.
+    """Set the limit for all threads of this process that have no limit of their own.
 
-    The server ends sessions that are idle for `idle_seconds`. If a connection dies unnoticed, a proxy or a NAT in
-    between may keep the server's half alive for ever, until no new ones are allowed. The health check replaces idle
-    connections that were not dead before their next statement.
+    The server ends sessions that are idle for `idle_seconds`. If a connection dies unnoticed, a proxy or a NAT may keep
+    the server's half alive for ever, until the server accepts no new ones. If an idle connection was not dead, the
+    health check replaces it before its next statement.
     """
     _Bound.seconds, _Bound.idle_seconds = seconds, idle_seconds
 
@@ -53,7 +53,7 @@ def session_settings() -> dict[str, int]:
 
 @contextmanager
 def statements_may_take(seconds: float) -> Iterator[None]:
-    """Raise the limit for each statement inside, on server and client, if this thread's limit is lower."""
+    """Within this block, raise the limit of each statement, on server and client, if this thread's limit is lower."""
     before = _bound.seconds
     if before is None or before >= seconds or connection.vendor != "postgresql":
         yield
@@ -64,14 +64,14 @@ def statements_may_take(seconds: float) -> Iterator[None]:
             yield
         finally:
             _bound.seconds = before
-            # In a failed transaction this fails, but is not needed: the rollback restores the setting.
+            # This fails in a failed transaction, where it is not needed: the rollback restores the setting.
             with suppress(Error):
                 _set_on_server()
 
 
 @contextmanager
 def waiting(seconds: float) -> Iterator[None]:
-    """Set this thread's limit on the client only, not on the server."""
+    """Within this block, set this thread's limit on the client only, not on the server."""
     before = _bound.seconds
     _bound.seconds = seconds
     try:

@@ -1,12 +1,12 @@
-"""How PostgreSQL sends what is selected."""
+"""The format in which PostgreSQL sends the rows of a query."""
 
 from typing import Any
 
 
 def send_as_binary(cursor: Any) -> None:
-    """Let PostgreSQL send what this cursor of Django's selects in its binary format.
+    """Make PostgreSQL send the results of this Django cursor in its binary format.
 
-    psycopg reads numbers and times of it in a fifth of the time, and bytes come in half the memory.
+    psycopg then reads numbers and times in a fifth of the time, and bytes take half the memory.
     """
     from psycopg.pq import Format
 
