@@ -15,10 +15,10 @@ class LeadMachineConfig(AppConfig):
 
 
 def collect_less_garbage() -> None:
-    """Let garbage collection, which `leadmachine` has disabled, ignore what was imported, and run less often.
+    """Enable garbage collection, which `leadmachine` has disabled, but less often and without the imported objects.
 
-    With Python's threshold of 700 objects, it was a third of the time of an import, and a quarter of a `migrate` from
-    nothing. A request or a batch leaves few cycles: reference counting frees the rest.
+    With Python's threshold of 700 objects, it took a third of the time of an import, and a quarter of a `migrate` of an
+    empty database. A request or a batch leaves few cycles: reference counting frees the rest.
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

@@ -1,4 +1,4 @@
-"""The cache that all web processes share. Its content may be lost at any time."""
+"""The cache that all web processes share. Its contents may be lost at any time."""
 
 import json
 import time

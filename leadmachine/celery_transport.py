@@ -29,7 +29,7 @@ POLL_SECONDS = 0.2
 class QoS(virtual.QoS):
     """Counts prefetched messages in this process only, so that no worker takes them all. Writes nothing to Redis.
 
-    Messages that were not started when the connection ends are lost. The sweep finds their companies.
+    Messages that have not been started when the connection ends are lost. The sweep finds their companies.
     """
 
     restore_at_shutdown = False

@@ -95,7 +95,7 @@ def mail(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def files_storage(**kwargs: Any) -> list[CheckMessage]:
-    """E012: the storage for files is one that Django can load. Whether it can be reached shows when it is used."""
+    """E012: Django can load the storage for files. Whether it can be reached shows only when it is used."""
     try:
         file_storage.storage()
     except Exception as error:  # each backend checks its options in its own way

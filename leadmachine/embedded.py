@@ -50,7 +50,7 @@ def _run_worker() -> None:
     from leadmachine.celery import app
 
     try:
-        # Not the worker of the command line, which installs signal handlers: those belong to the web server.
+        # The worker of the command line would install signal handlers, which here belong to the web server.
         worker = app.WorkController(pool="threads", concurrency=2)
         keep_readable(worker.hostname)
         worker.start()

@@ -20,7 +20,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def private_folder(folder: Path) -> Path:
-    """The folder, made and closed to other users of the machine. Left as it is where this user may not change it."""
+    """Create the folder and close it to other users of the machine, unless this user may not. Returns it."""
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
@@ -32,15 +32,15 @@ VAR_DIR = private_folder(BASE_DIR / "var")  # leads, keys, and what the sandbox 
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
-# `make run` sets it: development is then the default. Neither the environment nor `.env` is overruled. Where a
-# SECRET_KEY is set, it is an installation, in which nothing is switched on that production must not have.
+# Set by `make run`, to make development the default. The environment and `.env` take precedence. If SECRET_KEY is set,
+# this is an installation, and nothing is switched on that production must not have.
 IS_MAKE_RUN: bool = env.bool("LEADMACHINE_MAKE_RUN", default=False)
 DEBUG: bool = env.bool("DEBUG", default=IS_MAKE_RUN and not env.str("SECRET_KEY", default=""))
 PORT: int = env.int("PORT", default=8000)
 
 
 def private_file(path: Path) -> Path:
-    """The file, made empty if there is none, so that it is its owner's alone whatever program writes it."""
+    """Create the file empty if there is none, so that only its owner can read what other programs write. Returns it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -48,7 +48,7 @@ def private_file(path: Path) -> Path:
 
 
 def storage_entry(text: str) -> dict[str, Any]:
-    """The JSON as an entry of STORAGES. What is none is one that can't be used, so that the checks name the setting."""
+    """The JSON as an entry of STORAGES. If invalid, an entry that can't be loaded: a check then names the setting."""
     with contextlib.suppress(ValueError):
         entry = json.loads(text)
         if isinstance(entry, dict):
@@ -69,7 +69,7 @@ def dev_token_keys() -> list[str]:
 def _stored(path: Path, generate: Callable[[], str]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        fd, draft = tempfile.mkstemp(dir=path.parent)  # readable by its owner alone
+        fd, draft = tempfile.mkstemp(dir=path.parent)  # only its owner can read it
         with os.fdopen(fd, "w") as file:
             file.write(generate())
         # If two processes start at once, one link succeeds and both read the same key.

@@ -1,4 +1,4 @@
-"""What it means to keep rows, or to delete them a period after an event: the pieces of `leadmachine.retention`."""
+"""The parts of `leadmachine.retention`: rows that are kept, and rows that are deleted a period after an event."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Any
 from django.db.models import Model, Q, QuerySet
 
 Renew = Callable[[], None]  # renews the claim; raises if it is lost or the worker is stopping
-InUse = Callable[[Sequence[Any]], set[Any]]  # returns those of the keys whose rows are still needed
+InUse = Callable[[Sequence[Any]], set[Any]]  # returns the keys, among those given, of rows that are still needed
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A retention period, in words and in days. The operator sets the one of the log."""
+    """A retention period, in words and in days. The operator sets the log's."""
 
     words: str
     days: Callable[[], float]
@@ -23,8 +23,8 @@ class Period:
 class Expires:
     """Rows that are deleted a period after an event (`since`, in words).
 
-    `rows` returns the rows whose event was before a time, and `in_use` those of them that must stay (`needed_by`, in
-    words, says why). `first` runs before any row is deleted, and renews the claim as often as necessary.
+    `rows` returns the rows whose event was before a given time, and `in_use` selects those that must stay (`needed_by`
+    says why, in words). `first` runs before any row is deleted, and renews the claim as often as necessary.
     """
 
     period: Period
@@ -54,9 +54,9 @@ def where(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime], l
 
 
 def in_order(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime], list[QuerySet[Any]]]:
-    """As `where`, for a large table that is written in order of time: read only up to the first row that is too young.
+    """Like `where`, for a large table that is written in order of time: reads only up to the first row to keep.
 
-    An old row that was inserted after that one, as in the demo, is deleted together with it.
+    An old row that was inserted after that one, as in the demo, is deleted only when that one is.
     """
 
     def rows(before: datetime) -> list[QuerySet[Any]]:
@@ -68,5 +68,5 @@ def in_order(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime]
 
 
 def named_by(rows: QuerySet[Any], key: str) -> Callable[[datetime], InUse]:
-    """Return those of the keys that these rows reference in the column `key`."""
+    """Return the keys, among those given, that these rows reference in the column `key`."""
     return lambda before: lambda pks: set(rows.filter(**{f"{key}__in": pks}).order_by().values_list(key, flat=True))

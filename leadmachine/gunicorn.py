@@ -19,19 +19,19 @@ from leadmachine.environment import PORT
 bind = f"127.0.0.1:{PORT}"
 worker_class = "leadmachine.web_worker.WebWorker"  # waitress, with deadlines for slow clients
 threads = 8
-worker_connections = 4_000  # in each process; a slow one takes file descriptors and no thread
+worker_connections = 4_000  # in each process; a slow one holds file descriptors, but no thread
 # A stopping process may still wait for a request to LinkedIn, from an erasure or from the embedded worker.
 graceful_timeout = math.ceil(settings.SEND_TIMEOUT_SECONDS) + 15
 # How long a process may send no heartbeat before the master kills it. A stopping process sends none after its last
 # response, while its embedded worker has 55 seconds for the current request: gunicorn's default of 30 cut that off.
 timeout = 2 * graceful_timeout
-# Restart processes now and then, so that a slow leak never becomes an incident. It would cut off an embedded worker.
+# Restart processes now and then, so that a slow leak never becomes an incident. This would cut off an embedded worker.
 max_requests = 0 if settings.EMBEDDED_WORKER else 20_000
 max_requests_jitter = 2_000
 loglevel = "warning"
 control_socket_disable = True  # all installations on a machine would share one file
 
-FILES_BESIDES = 500  # connections to services, and what a process has open otherwise
+FILES_BESIDES = 500  # connections to services, and the other files of a process
 
 
 def on_starting(server: Any) -> None:
@@ -89,9 +89,9 @@ def _check_settings() -> None:
 
 
 def _raise_file_limit() -> None:
-    """Allow two descriptors for each connection, which may be sending or being sent a file.
+    """Allow two descriptors for each connection, because its request or response may be a file.
 
-    systemd's default is 1,024, and half a million for a process that asks.
+    systemd's default is 1,024, which a process may raise to half a million.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 2 * worker_connections + FILES_BESIDES

@@ -1,7 +1,7 @@
 """The daily housekeeping: one worker deletes the expired rows of all tables.
 
 Every worker checks each minute whether it is due, by the database's clock, and claims it in the database. No scheduler
-is needed. If a worker dies, another starts again from the first table, which costs nothing where rows are gone.
+is needed. If a worker dies, another starts again from the first table: tables that are done cost almost nothing.
 """
 
 import logging
@@ -29,8 +29,8 @@ from postgresql.bounds import HOUSEKEEPING_SECONDS, statements_may_take
 logger = logging.getLogger(__name__)
 
 CHECK_EVERY_SECONDS: Final = 60.0
-BATCH: Final = 1_000  # rows in a statement, which takes some 30 ms
-PAUSE_SECONDS: Final = 0.05  # between two statements, to leave the database to deliveries
+BATCH: Final = 1_000  # rows per statement, which takes some 30 ms
+PAUSE_SECONDS: Final = 0.05  # between two statements, to leave the database free for deliveries
 LEDGER_BYTES: Final = 64 * 2**20  # the size at which the sandbox's ledger is set aside
 
 
@@ -55,7 +55,7 @@ class Housekeeper(Repeating):
 
 
 def keep_house_if_due() -> bool:
-    """Delete expired rows, unless that was done within a day. Returns True if this call claimed the housekeeping."""
+    """Delete expired rows, unless that was done in the last day. Returns True if this call claimed the housekeeping."""
     claim_id = Housekeeping.objects.claim()
     if claim_id is None:
         return False
@@ -77,7 +77,7 @@ def _delete_expired(renew: Renew) -> bool:
     for label in RETENTIONS:
         renew()
         deleted[label] = _tried(partial(_delete_old_rows, label, renew), f"Old rows of {label}")
-    swept = _tried(partial(attachments.sweep, renew), "Files without a row")  # the storage may be away
+    swept = _tried(partial(attachments.sweep, renew), "Files without a row")  # the storage may be down
     if swept:
         logger.warning("The daily housekeeping deleted %s files that no row refers to.", f"{swept:,}")
     _prune_sandbox_log()
@@ -95,7 +95,7 @@ def _prune_sandbox_log() -> None:
     ledger = RequestLog(settings.LINKEDIN_SANDBOX_LEDGER)
     if settings.LINKEDIN_SANDBOX:
         ledger.set_aside(beyond_bytes=LEDGER_BYTES)
-    # Even if the sandbox has been switched off since: what it received is still there.
+    # Even if the sandbox has been switched off since: its ledger is still there.
     ledger.prune(database_now() - timedelta(days=settings.RETENTION_DAYS))
 
 
@@ -119,14 +119,14 @@ def _delete_old(expiry: Expires, renew: Renew) -> int:
 
 
 def _delete(rows: QuerySet[Any], in_use: InUse, renew: Renew) -> int:
-    """Delete in the order of keys, so that rows that stay are checked once. Returns the number of deleted rows."""
+    """Delete in key order, so that rows that stay are checked only once. Returns the number of deleted rows."""
     renew()
     deleted, keys = 0, rows.order_by("pk").values_list("pk", flat=True)
     pks = list(keys[:BATCH])
     while pks:
         old = set(pks) - in_use(pks)
-        # A plain QuerySet, because the managers of some models refuse to delete, or only mark a row. And only the keys:
-        # Django reads what it deletes, and a thousand attempts contain up to 160 MB of hashes.
+        # A plain QuerySet, because the managers of some models refuse to delete, or only mark a row. Only the keys,
+        # because Django reads the rows that it deletes, and a thousand attempts contain up to 160 MB of hashes.
         deleted += QuerySet(rows.model).filter(pk__in=old).only("pk").delete()[1].get(rows.model._meta.label, 0)
         time.sleep(PAUSE_SECONDS)
         renew()

@@ -17,7 +17,7 @@ IDENTITY = """
 
 @cache
 def name() -> str:
-    """Return a name that all processes on one database share, whatever address they use, and no other database has.
+    """Return a name that all processes on one database share, whatever its address, and that no other database has.
 
     Raises django.db.Error if the database can't be queried. Errors are not cached.
     """

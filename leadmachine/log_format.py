@@ -16,8 +16,8 @@ from capi.linkedin.parsing import MASK, mask
 # Log lines
 
 INDENT: Final = "    "
-# PostgreSQL adds the whole rejected row to an error, and the beginning of the row that a COPY was at. Their texts may
-# contain line breaks.
+# PostgreSQL adds to an error the whole rejected row, and the beginning of the row that a COPY was processing. Their
+# texts may contain line breaks.
 DETAIL: Final = re.compile(r"(?:DETAIL|CONTEXT):.*?(?=\n\n(?:The above exception|During handling of)|\Z)", re.DOTALL)
 # User and password in the URL of a service. The host stays: an operator needs to know which one is down.
 CREDENTIALS: Final = re.compile(r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?|[\w.]+:Transport)://)[^\s/]*@")
@@ -30,7 +30,7 @@ ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] 
 class SafeFormatter(logging.Formatter):
     """Keeps a message on one line, masks addresses, hashes and tokens, and indents tracebacks.
 
-    So no input can forge a log line, and a database's "Failing row contains …" leaks no address.
+    So no input can forge a log line, and the database's "Failing row contains …" leaks no address.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -39,7 +39,7 @@ class SafeFormatter(logging.Formatter):
         return super().format(record)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-        """The time with its offset: lines of machines in several time zones can be put in order."""
+        """The time with its UTC offset, so that lines of machines in several time zones can be put in order."""
         return datetime.fromtimestamp(record.created).astimezone().isoformat(sep=" ", timespec="milliseconds")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
@@ -95,7 +95,7 @@ URL_PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]*@")
 class ReportFilter(SafeExceptionReporterFilter):
     """Django's filter, extended to values of variables, request data, and passwords inside URLs.
 
-    It removes the values of all variables, not only of those that somebody remembered to mark as sensitive.
+    It removes the values of all variables, not only of those that someone remembered to mark as sensitive.
     """
 
     def cleanse_setting(self, key: Any, value: Any) -> Any:

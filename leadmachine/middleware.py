@@ -34,8 +34,8 @@ Next = Callable[[HttpRequest], HttpResponse]
 class ClosedByDefaultMiddleware:
     """Forbids browsers and proxies to cache a response, unless it sets its own header as static files do.
 
-    So "Back" after signing out shows nothing, and no shared cache shows one user another's page. It also states the
-    length of responses that did not come as far as CommonMiddleware: without it, the connection ends after them.
+    So "Back" after signing out shows nothing, and no shared cache shows one user another's page. It also adds a
+    Content-Length to responses that did not pass through CommonMiddleware: without one, the connection is closed.
     """
 
     def __init__(self, get_response: Next) -> None:
@@ -51,7 +51,7 @@ class ClosedByDefaultMiddleware:
 
 
 class GZipPagesMiddleware(GZipMiddleware):
-    """Compresses everything but files: only of an open file can the web server take care without a thread."""
+    """Compresses everything but files: only an open file can be sent by the web server without a thread."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         return response if isinstance(response, FileResponse) else super().process_response(request, response)
@@ -86,7 +86,7 @@ class PageMethodsMiddleware:
 
 
 def page_above(path: str) -> str:
-    """The nearest address above this one. A form is sent to an address below its page."""
+    """The nearest valid path above this one. A form is submitted to a path below its page."""
     while path != "/":
         path = path.rstrip("/").rpartition("/")[0] + "/"
         if is_valid_path(path):
@@ -95,11 +95,11 @@ def page_above(path: str) -> str:
 
 
 class NotAllowedPageMiddleware:
-    """Turns an empty 405 into something to read.
+    """Turns an empty 405 into a helpful response.
 
-    A GET of an address that only takes a form, for example after Enter in the address bar of its error page, redirects
-    to the page of the form. Other methods get a page, and the API gets JSON. It is the innermost middleware, so that
-    all others treat this as the view's response.
+    A GET of a URL that only accepts a form, for example after Enter in the address bar of its error page, redirects to
+    the page of the form. Other methods get a page, and the API gets JSON. It is the innermost middleware, so that all
+    others treat this as the view's response.
     """
 
     def __init__(self, get_response: Next) -> None:

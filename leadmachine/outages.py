@@ -19,13 +19,13 @@ from kombu.exceptions import OperationalError as BrokerError
 
 logger = logging.getLogger(__name__)
 
-# Failures that come and go, such as too many connections, count as one outage with one traceback.
+# Failures that come and go within this time, such as too many connections, count as one outage with one traceback.
 SAME_OUTAGE_SECONDS: Final = 60.0
 
 # PostgreSQL's codes for: shut down, crashed, starting up, idle too long, too many connections. An unreachable server
 # sends no code. Deadlocks, full disks and cancelled statements have other codes.
 CONNECTION_LOST: Final = ("57P01", "57P02", "57P03", "57P05", "53300")
-# redis-py treats these as connection errors, but Redis is reachable and a setting has to be changed.
+# redis-py treats these as connection errors, but Redis can be reached, and a setting has to be changed.
 REDIS_REFUSES: Final = (
     redis.exceptions.AuthenticationError,
     redis.exceptions.AuthorizationError,
@@ -66,7 +66,7 @@ class Outage:
 
         An idle process may learn of the end hours later, so the line also says how long ago the last failure was.
         """
-        if self._began_at is None:  # called for each new connection, so checked without the lock
+        if self._began_at is None:  # checked without the lock, because each new connection calls this
             return
         with self._lock:
             began_at, failures = self._began_at, self._failures

@@ -1,4 +1,4 @@
-"""System checks of what production must not start with. None of them reports anything with `DEBUG` on."""
+"""System checks of settings that production must not have. With `DEBUG` on, only E007 can be reported."""
 
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Check = Callable[..., list[CheckMessage]]
 
 
 def in_production(check: Check) -> Check:
-    """Decorate a check that development does without."""
+    """Decorate a check that is skipped in development."""
 
     def checked(**kwargs: Any) -> list[CheckMessage]:
         return [] if settings.DEBUG else check(**kwargs)
@@ -30,14 +30,14 @@ def in_production(check: Check) -> Check:
 
 
 def is_monotonous(key: str | bytes) -> bool:
-    """True for a key that is no random one, such as one letter repeated."""
+    """True for a key that can't be random, such as one letter repeated."""
     return len(set(key)) < DIFFERENT_CHARACTERS
 
 
 @register(Tags.security)
 @in_production
 def token_keys_are_random(**kwargs: Any) -> list[CheckMessage]:
-    """E104: no token key is made of a few different bytes."""
+    """E104: every token key has enough different bytes to be random."""
     numbers = [str(number) for number, key in enumerate(settings.TOKEN_KEYS, 1) if _is_monotonous_key(key)]
     if not numbers:
         return []
@@ -52,7 +52,7 @@ def token_keys_are_random(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security)
 @in_production
 def broker_password(**kwargs: Any) -> list[CheckMessage]:
-    """E005: a broker elsewhere has a password. Anyone who can write to it can start tasks."""
+    """E005: a broker on another machine has a password. Anyone who can write to it can start tasks."""
     broker = urlsplit(settings.REDIS_URL)
     if not broker.hostname or broker.password or broker.hostname in OWN_MACHINE:
         return []
@@ -63,7 +63,7 @@ def broker_password(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security)
 @in_production
 def plain_http_is_said(**kwargs: Any) -> list[CheckMessage]:
-    """E006: an installation that others reach over plain HTTP says so in its own address, too."""
+    """E006: an installation that others reach over plain HTTP also has http:// in LEADMACHINE_URL."""
     if settings.HTTPS or set(settings.ALLOWED_HOSTS) <= OWN_MACHINE or settings.SITE_URL.startswith("http://"):
         return []
     return [
@@ -79,11 +79,11 @@ def plain_http_is_said(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.database)
 @in_production
 def demo_people(**kwargs: Any) -> list[CheckMessage]:
-    """E011: nobody can sign in with the demo's password, which is public. No error while the database is down."""
+    """E011: no one can sign in with the demo's password, which is public. No error while the database is down."""
     emails = [person.email for company in (NORTHWIND, CONTOSO) for person in company.people]
     try:
         users = [*User.objects.filter(email__in=emails, is_active=True)]
-    except (OperationalError, InterfaceError, ProgrammingError):  # not there, or not migrated yet
+    except (OperationalError, InterfaceError, ProgrammingError):  # the database is down, or not migrated yet
         return []
     if not any(user.check_password(PASSWORD) for user in users):
         return []
@@ -105,7 +105,7 @@ def sandbox_is_on(**kwargs: Any) -> list[CheckMessage]:
     return [Warn("The sandbox is on: no event reaches LinkedIn.", hint=hint, id="capi.W112")]
 
 
-# Also in development: a wrong one would be an error at the first sign-in.
+# Also in development: an invalid one would cause an error at the first sign-in.
 
 
 @register(Tags.security)

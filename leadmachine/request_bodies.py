@@ -1,4 +1,4 @@
-"""Bodies that nobody asked for are refused before anything reads them: the CSRF check would parse a whole form."""
+"""Rejects request bodies that no view accepts before anything reads them: the CSRF check would parse a whole form."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class RequestBodiesMiddleware:
-    """Refuses a body that is too long (413) or of the wrong kind (415), before the first that might read it."""
+    """Rejects a body that is too long (413) or of the wrong type (415), before anything can read it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -45,7 +45,7 @@ class RequestBodiesMiddleware:
 
 
 class SpooledFiles(TemporaryFileUploadHandler):
-    """Writes each larger file to the disk for temporary files. If that is full, the form is refused (400)."""
+    """Writes each larger file to the disk for temporary files. If that is full, the form is rejected (400)."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         with self._refusing():
@@ -65,26 +65,26 @@ class SpooledFiles(TemporaryFileUploadHandler):
             yield
         except OSError as error:
             logger.exception("A file that was being uploaded could not be written.")
-            with suppress(OSError):  # once more, of what is still in its buffer
+            with suppress(OSError):  # may raise again, for what is still in its buffer
                 self.upload_interrupted()
             raise MultiPartParserError(DISK_FULL) from error
 
 
 class NoFiles(FileUploadHandler):
-    """Refuses each file before it is written (400). The handler of all views but those that take files."""
+    """Rejects each file before it is written (400). The handler of all views that accept no files."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         raise MultiPartParserError("No files can be sent here.")
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Nothing arrives here."""
+        """Never called."""
 
     def file_complete(self, file_size: int) -> None:
-        """Nor here."""
+        """Never called."""
 
 
 def _length(request: HttpRequest) -> int:
-    """Return the length of the body in bytes. A chunked one has a length, too: waitress has counted it."""
+    """Return the length of the body in bytes. A chunked body has one too: waitress has counted it."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isdecimal() else 0
 
@@ -96,7 +96,7 @@ def _kinds(request: HttpRequest, rule: BodyRule) -> tuple[str, ...]:
 
 
 def _is_utf_8(request: HttpRequest) -> bool:
-    """False for a body in another encoding, of which Python has some that raise where Django doesn't expect it."""
+    """False for a body in another encoding. Some of Python's raise errors where Django doesn't expect any."""
     charset = (request.content_params or {}).get("charset", "utf-8")
     return charset.strip().lower() in ("utf-8", "utf8")
 

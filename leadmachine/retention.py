@@ -51,7 +51,7 @@ def _days(count: int) -> Period:
 
 
 LOG: Final = Period("`LEADMACHINE_RETENTION_DAYS`", lambda: settings.RETENTION_DAYS)
-# At least as long as a backfill may look back, so that no backfill meets an event that is being deleted.
+# At least as far as a backfill may go back, so that no backfill reads an event that is being deleted.
 PAST: Final = Period(
     "`LEADMACHINE_RETENTION_DAYS`, 90 days at least,",
     lambda: max(settings.RETENTION_DAYS, settings.EVENT_MAX_AGE_DAYS),
@@ -60,7 +60,7 @@ AT_ONCE: Final = Period("by the next turn", lambda: 0)
 SESSION: Final = Period("7 days", lambda: settings.SESSION_COOKIE_AGE / 86_400)
 EXPORT: Final = Period("1 day", lambda: KEPT_FOR.days)
 CONFIRMATION: Final = Period("3 days", lambda: account_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS)
-# At least as long as the log that they are counted from: otherwise deleted days would be counted again every day.
+# At least as long as the log from which they are counted: otherwise deleted days would be counted again every day.
 COUNTS: Final = Period("3 years", lambda: max(3 * 366, settings.RETENTION_DAYS))
 RECORD: Final = Period("2 years", lambda: 2 * 366)
 UNCONFIRMED: Final = "a sign-up whose address nobody confirmed"
@@ -68,7 +68,7 @@ SIGN_INS: Final = (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED)
 
 
 def _api_keys_in_use(before: datetime) -> InUse:
-    """Return those of the API keys that a timeline or a file names."""
+    """Return the API keys that a timeline or a file names."""
     entries = (CrmEvent.objects.all(), Change.objects.all(), Note.objects.all(), Attachment.objects.all())
     named = [named_by(rows, "api_key")(before) for rows in entries]
     return lambda pks: set().union(*(keys(pks) for keys in named))
@@ -92,13 +92,13 @@ def _crm_events_in_use(before: datetime) -> InUse:
 
 
 def _import_rows(before: datetime) -> list[QuerySet[Any]]:
-    """Of imports that have ended, or that nobody started."""
+    """The rows of imports that have ended, or that no one started."""
     ended = Q(finished_at__lt=before) | Q(finished_at=None, created_at__lt=before)
     return [QuerySet(LeadImportRow).filter(lead_import__in=LeadImport.objects.filter(ended).exclude(state__in=AT_WORK))]
 
 
 def _declined_invitations(before: datetime) -> list[QuerySet[Any]]:
-    """Those of strangers: their addresses were never entered by themselves."""
+    """Invitations that were revoked or ran out: the people invited never entered their address themselves."""
     run_out = Q(accepted_at=None, revoked_at=None, sent_at__lt=before - INVITATION_GOOD_FOR)
     return [QuerySet(Invitation).filter(Q(revoked_at__lt=before) | run_out)]
 
@@ -118,7 +118,7 @@ def _unconfirmed_companies(before: datetime) -> list[QuerySet[Any]]:
 
 
 def _sessions_of_nobody(before: datetime) -> list[QuerySet[Any]]:
-    """The addresses of sessions that have ended: by signing out, or after their time."""
+    """The details of sessions that have ended, by signing out or by their time limit."""
     ongoing = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gte=before)
     return [QuerySet(UserSession).filter(~Exists(ongoing))]
 

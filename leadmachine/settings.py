@@ -64,7 +64,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First, so that their headers are also on HTTPS redirects and static files, which others return early.
+    # First, so that HTTPS redirects and static files, which others return early, have their headers too.
     "leadmachine.middleware.ClosedByDefaultMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -126,7 +126,7 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
     # Tests use a file too: tables of a shared in-memory database lock each other without waiting.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
     if DATABASES["default"]["NAME"] != ":memory:":
-        private_file(Path(DATABASES["default"]["NAME"]))  # what SQLite puts next to it gets the same mode
+        private_file(Path(DATABASES["default"]["NAME"]))  # the files that SQLite puts next to it get the same mode
 else:
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
@@ -267,10 +267,10 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {
         **{name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("crm", "capi", "leadmachine")},
-        "crm.services.erasure": {"level": "INFO"},  # what has to be repeated after a backup is restored
+        "crm.services.erasure": {"level": "INFO"},  # erasures have to be repeated after a backup is restored
         "django": {"handlers": []},  # with DEBUG Django adds its own, and each line would come twice
         "django.request": {"filters": ["in_one_line"]},
-        "waitress.queue": {"level": "ERROR"},  # a line for each request that waits a moment for a thread
+        "waitress.queue": {"level": "ERROR"},  # it logs a line for each request that waits a moment for a thread
         # Never below INFO: at DEBUG urllib3 prints request lines, and headers with the token.
         "urllib3": {"level": "INFO"},
     },

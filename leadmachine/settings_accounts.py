@@ -41,8 +41,8 @@ ACCOUNT_USER_DISPLAY = str
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "5/15m/key",  # the key is an IP address and a user name: see AccountAdapter
-    # Mails to an address that may be a stranger's, and to one whose owner may not have asked. A link for a new password
-    # is good for an hour, so anyone who is refused one still has one.
+    # These mails may go to strangers, or to people who have not asked for them. A link for a new password works for an
+    # hour, so anyone who is refused another still has one.
     "confirm_email": "1/3m/key,5/d/key",
     "manage_email": "10/m/user,20/d/user",
     "reset_password": "20/m/ip,5/h/key",
@@ -57,13 +57,13 @@ ACCOUNT_FORMS = {
     "reauthenticate": "crm.accounts.forms.PasswordAgainForm",
 }
 SOCIALACCOUNT_ADAPTER = "crm.accounts.company_sign_in.CompanySignInAdapter"
-# A sign-in provider on this machine, to try one out. Nowhere else may an address that someone enters lead to it.
+# Allows a sign-in provider on this machine, to try one out. In production, no entered URL may lead to it.
 OUTBOUND_TO_LOOPBACK: bool = DEBUG
 MFA_ADAPTER = "crm.accounts.adapter.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a finger, face or PIN: the device alone isn't enough
-MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # two requests for a sign-in; there is nothing to guess
+MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # a sign-in takes two requests; there is nothing to guess
 MFA_TOTP_TOLERANCE = 1  # one step of drift either way
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_FORMS = {

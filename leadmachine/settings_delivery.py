@@ -76,8 +76,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
         **REDIS_KEEPALIVE,
         "socket_timeout": 3,
         "socket_connect_timeout": 3,
-        # No kernel notices packets that a proxy or a firewall drops. Redis answers a worker's read after a second at
-        # most. The read is given up after 3, checked every 2, so a worker misses wake-ups for 5 seconds at most.
+        # The kernel doesn't notice packets that a proxy or a firewall drops. Redis answers a worker's read within a
+        # second. A read times out after 3, checked every 2, so a worker misses wake-ups for 5 seconds at most.
         "health_check_interval": 2,
     }
     if REDIS_URL

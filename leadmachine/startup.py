@@ -23,7 +23,7 @@ def refusals() -> list[str]:
 def refuse_wrong_settings() -> None:
     """Exit this process with a line for each error if the settings are wrong. Leaves no connection open."""
     errors = refusals()
-    connections.close_all()  # of the thread that starts a process: it sits idle from here on
+    connections.close_all()  # the thread that starts a process doesn't use its connection any more
     if errors:
         sys.exit("\n".join(["LeadMachine does not start with these settings:", *errors]))
 
@@ -48,7 +48,7 @@ def bound_worker() -> None:
 
 
 def bound_web_server() -> None:
-    """Give requests a shorter limit, because a person waits for them. The other threads are an embedded worker's."""
+    """Give requests a shorter limit, because people wait for them. All other threads belong to an embedded worker."""
     bound_worker()
     request_started.connect(_bound_request, dispatch_uid="leadmachine.startup")
 

@@ -125,7 +125,7 @@ class Counter(Repeating):
 
 
 class Postman(Repeating):
-    """Every two seconds: sends mails about accounts, which somebody may be waiting for."""
+    """Every two seconds: sends mails about accounts, which someone may be waiting for."""
 
     name = "post"
 
@@ -137,7 +137,7 @@ class Postman(Repeating):
 
 
 class Importer(Repeating):
-    """Every two seconds: works on imports of leads, whose uploaders look on. Each statement of a chunk is a beat."""
+    """Every two seconds: works on imports of leads, for which people wait. Each statement of a chunk sends a beat."""
 
     name = "imports"
 
@@ -176,7 +176,7 @@ class Watcher(Repeating):
     """Every `SWEEP_SECONDS`: evaluates alerts, sends their mails and reminders of tasks, runs check-ups that are due,
     removes the values of deleted custom fields, and looks for duplicates among leads.
 
-    Separate from the sweep, because companies, mail servers and LinkedIn may be slow.
+    Separate from the sweep, which must not wait for many companies, a slow mail server or LinkedIn.
     """
 
     name = "watch"

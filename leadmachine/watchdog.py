@@ -32,8 +32,8 @@ FRAMES: Final = 25
 class Watchdog:
     """Checks once a second that every watched thread has sent a beat within the setting STANDSTILL_SECONDS.
 
-    As long as all have, it touches the file `alive`, if there is one. If one has not, the process logs that and exits:
-    first by SIGTERM, if it has `termination_seconds` for that, then by force together with its `children`.
+    As long as all have, it touches the file `alive`, if one is given. If a thread has not, it logs that and ends the
+    process: first by SIGTERM, if there are `termination_seconds` for it, then by force, together with its `children`.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""A web process: gunicorn starts, watches and ends it, waitress talks to its clients.
+"""A web process: gunicorn starts, watches and ends it; waitress talks to its clients.
 
-gunicorn's own threads read from a client and write to it, so nine slow clients stop a process for as long as they like.
-Waitress has one loop for all connections. A thread gets a request once all of it has arrived, and leaves its response
-in a buffer. What waitress lacks are deadlines that a byte now and then can't put off, and an end in good order: both
-are here. docs/decisions/slow-clients-cost-no-thread.md has the alternatives.
+gunicorn's own threads read from clients and write to them, so nine slow clients block a process for as long as they
+like. Waitress has one loop for all connections. A thread gets a request once all of it has arrived, and leaves the
+response in a buffer. Waitress lacks deadlines that a byte now and then can't put off, and a graceful stop: both are
+here. docs/decisions/slow-clients-cost-no-thread.md has the alternatives.
 """
 
 import copy
@@ -24,20 +24,20 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from crm.accounts.bodies import MAX_UPLOAD_BODY_BYTES, UPLOAD_PATHS
 
 # Deadlines in seconds. The fault tests set them to small values.
-HEAD_SECONDS: float = 10  # from the first byte to the end of the head; for a new connection, from its start
+HEAD_SECONDS: float = 10  # from the first byte, or the start of a new connection, to the end of the head
 BODY_SECONDS: float = 60  # for the body, of 2 MB at most
 UPLOAD_SECONDS: float = 300  # for one of 25 MB: files, or a list of leads
 IDLE_SECONDS: float = 30  # between two requests; a proxy must close its connections earlier
-# While a client is behind, it has to read so many bytes in each such period: 4 kB/s.
+# A client with an unread response has to read READ_BYTES in each such period: 4 kB/s.
 READ_SECONDS: float = 15
 READ_BYTES: Final = 60_000
 
-# A process that stops waits so long for a request of a client that has sent none yet, and of one that has begun.
+# For how long a stopping process waits for a client that has sent nothing of a request yet, and for one that has begun.
 IDLE_AT_STOP_SECONDS: Final = 1.0
 ARRIVING_AT_STOP_SECONDS: Final = 5.0
 
 LARGEST_HEAD: Final = 32 * 1024
-# The middleware refuses a shorter body with a page, or with JSON (crm/accounts/bodies.py); waitress a longer one.
+# Up to this length, the middleware rejects bodies with a page or JSON (crm/accounts/bodies.py); beyond it, waitress.
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
 IN_MEMORY: Final = 64 * 1024  # of a body; the rest is in a temporary file
 # A response of up to this size frees its thread at once, however slowly it is read. The largest page has 0.2 MB.
@@ -47,7 +47,7 @@ UNREAD: Final = 1024 * 1024
 
 @cache
 def with_room_for_files(adjustments: Adjustments) -> Adjustments:
-    """Return the same adjustments, with a limit for the body that files keep."""
+    """Return a copy of the adjustments with the body limit for uploads of files."""
     larger = copy.copy(adjustments)
     larger.max_request_body_size = MAX_UPLOAD_BODY_BYTES + 1
     return larger
@@ -71,10 +71,10 @@ class RequestParser(HTTPRequestParser):
 
 
 class Task(WSGITask):
-    """A request, whose response says that a process which stops closes the connection.
+    """A request. If the process is stopping, its response says that the connection will be closed.
 
-    After a HEAD, it sends no body. Django leaves that to its server, and waitress (3.0) to the application. On a
-    connection that a proxy keeps, the body would be read as the response to the next request, whoever sent that.
+    The response to a HEAD has no body. Django leaves that to its server, and waitress (3.0) to the application. On a
+    connection that a proxy keeps, a body would be read as the response to the next request, even another client's.
     """
 
     def get_environment(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Task(WSGITask):
     def write(self, data: bytes) -> None:
         super().write(b"" if self._is_head else data)
         if self._is_head:
-            self.chunked_response = False  # nor a last chunk
+            self.chunked_response = False  # so no last chunk is sent either
 
     @property
     def _is_head(self) -> bool:
@@ -99,12 +99,12 @@ class Task(WSGITask):
 
 
 class Channel(HTTPChannel):
-    """A connection, and the deadline for what its client has to do next."""
+    """A connection, and the deadline for the next step of its client."""
 
     task_class = Task
     parser_class = RequestParser
     _began = 0.0  # when the current request began to arrive
-    _behind_since = 0.0  # since when the client has something to read, or the current period of it began
+    _behind_since = 0.0  # when the client got something to read, or when the current period began
     _read = 0  # bytes that the client has read in this period
 
     def received(self, data: bytes) -> bool:
@@ -118,7 +118,7 @@ class Channel(HTTPChannel):
         return sent
 
     def stop_seconds(self) -> float:
-        """Return how long a process that stops waits for this connection: until a response is made and read."""
+        """Return how many seconds a stopping process waits for this connection; no limit while a response is due."""
         if self.requests or self.total_outbufs_len:
             return inf
         return IDLE_AT_STOP_SECONDS if self.request is None else ARRIVING_AT_STOP_SECONDS
@@ -149,7 +149,7 @@ class Server(TcpWSGIServer):
     def maintenance(self, now: float) -> None:
         """Close the connections of late clients. Called by waitress once per `cleanup_interval`.
 
-        At once, not by `will_close`: that waits until the client has read something.
+        Closes at once, because `will_close` would wait until the client has read something.
         """
         for channel in [*self.active_channels.values()]:
             if channel.is_late(now):
@@ -162,7 +162,7 @@ class Server(TcpWSGIServer):
 
 
 class WebWorker(Worker):
-    """A process of gunicorn's whose sockets are waitress's."""
+    """A gunicorn worker whose sockets waitress handles."""
 
     _servers: tuple[Server, ...] = ()
 
@@ -186,14 +186,14 @@ class WebWorker(Worker):
     def handle_exit(self, sig: int, frame: Any) -> None:
         super().handle_exit(sig, frame)
         for server in self._servers:
-            server.pull_trigger()  # or the loop would notice after a second
+            server.pull_trigger()  # otherwise the loop would notice only after a second
 
     def _turn(self, connections: dict[int, Any], seconds: float = 1.0) -> None:
         self.notify()
         wasyncore.loop(timeout=seconds, use_poll=True, map=connections, count=1)
 
     def _finish(self, connections: dict[int, Any]) -> None:
-        """Listen no longer, and end once each request that has arrived is answered. gunicorn limits the time."""
+        """Stop listening, and return once every request that has arrived has its response. gunicorn limits the time."""
         for server in self._servers:
             server.stop_listening()
         began = time.monotonic()
@@ -223,7 +223,7 @@ class WebWorker(Worker):
             inbuf_overflow=IN_MEMORY,
             outbuf_overflow=UNREAD_IN_MEMORY,
             outbuf_high_watermark=UNREAD,
-            # Django judges X-Forwarded-For and -Proto by itself (TRUSTED_PROXIES, SECURE_PROXY_SSL_HEADER).
+            # Django decides whether to trust X-Forwarded-For and -Proto (TRUSTED_PROXIES, SECURE_PROXY_SSL_HEADER).
             clear_untrusted_proxy_headers=False,
             ident="",  # no Server header
         )

@@ -14,7 +14,7 @@ from celery import bootsteps, signals
 class Timers(bootsteps.StartStopStep):  # type: ignore[misc]
     """Starts the timers of each worker, so that no event waits for a message that was lost.
 
-    They start after the pool but before the connection to the broker, which takes for ever if the broker is down.
+    They start after the pool but before connecting to the broker, which takes for ever if the broker is down.
     """
 
     requires = {"celery.worker.components:Pool"}
@@ -162,7 +162,7 @@ def start_child(**kwargs: Any) -> None:
 
 
 def ignore_what_stays() -> None:
-    """Let garbage collection ignore what a worker has imported and made since the applications were loaded.
+    """Let garbage collection ignore the objects that a worker has created since the applications were loaded.
 
     A batch of 5,000 events creates some 25,000 objects, which reference counting frees. Scanning them, and all
     permanent objects each time, took 22 ms of a batch's 140, and a third of the time of an import.

@@ -3,14 +3,13 @@
     people   the two companies and their users, and the names of leads: all synthetic, all at .example
     crm      leads and deals, spread over the last 94 days
     lists    sources, tags and a status of the company's own
-    notes    what was written down about leads and deals, and calls
+    notes    notes and calls about leads and deals
     attachments   a few files on leads and deals
-    custom_fields   what the companies want to know of leads and deals, and some values
+    custom_fields   the companies' custom fields, with some values
     capi     the connection to the sandbox, the conversion rules, and conversion events in every state
 
-The history is written to the database as already settled and is not sent. The sandbox would accept it, but then every
-attempt would have today's date, and the first start would begin with 400 old events. Only one event is left to send,
-and anything a user does from then on.
+The history is written to the database as already settled, and is not sent. The sandbox would accept it, but then every
+attempt would have today's date, and the first start would begin with 400 old events. Only one event is left to send.
 """
 
 import random

@@ -19,11 +19,11 @@ ON_DEALS: Final = (
     ("Offer.txt", "Forty licences for a year, with support on working days.\nValid for thirty days.\n"),
     ("Seats by team.csv", "Team,Seats\nSales,24\nSupport,10\nFinance,6\n"),
 )
-ROWS: Final = 6  # that many leads and deals have a file or two
+ROWS: Final = 6  # how many leads and deals have a file or two
 
 
 def add(company: Company, now: datetime, dice: random.Random) -> None:
-    """One or two files on some of the leads and deals, since they were added."""
+    """Add one or two files to some of the leads and deals, at a time after they were created."""
     seller = people.member(company, Role.SALES)
     leads = Lead.objects.for_company(company).order_by("-pk")[:ROWS]
     deals = Deal.objects.for_company(company).select_related("lead").order_by("-pk")[:ROWS]

@@ -34,7 +34,7 @@ FORBIDDEN_ID: Final = "403403"  # the sandbox answers 403 to it (capi/linkedin/s
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The five that work, one that LinkedIn has started to refuse, and one that was switched off."""
+    """The five rules that work, one that LinkedIn has started to refuse, and one that was switched off."""
 
     five: dict[str, ConversionRule]
     refused: ConversionRule
@@ -157,14 +157,14 @@ class Writer:
 
 
 def _settle_expired(events: Sequence[ConversionEvent], writer: Writer) -> None:
-    """Events that were too old when they were planned: they expired when they became so, and not just now."""
+    """Date events that were too old when they were planned: they expired when they became too old, not just now."""
     for event in events:
         too_old_at = event.happened_at + timedelta(days=settings.EVENT_MAX_AGE_DAYS)
         writer.end(event, State.EXPIRED, Reason.TOO_OLD, at=too_old_at)
 
 
 def _settle_waiting(events: Sequence[ConversionEvent], writer: Writer) -> None:
-    """Events of leads without an address: one lead was deleted, the others wait."""
+    """Settle events of leads without an address: one lead was deleted, the others wait."""
     deleted_lead = events[0].lead
     assert deleted_lead is not None
     for event in events:

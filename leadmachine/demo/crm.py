@@ -36,10 +36,10 @@ from leadmachine.demo import people
 
 DAYS = 94  # a little more than LinkedIn accepts, so that some events have expired
 STATUSES = ("New",) * 8 + ("Contacted",) * 6 + ("Qualified",) * 8 + ("Unqualified",) * 2
-TASK_FREE = 0.3  # of the deals and leads: My day shows deals without a next task
+TASK_FREE = 0.3  # the share of deals and leads without a task: My day shows deals without a next task
 UNTOUCHED = timedelta(days=5)
 DUE_IN_DAYS = (-3, -1, 0, 0, 2, 3, 5, 7, 9, 12, 16, 21)
-CLOSE_IN_DAYS = (45, 60, 90, 150, 240)  # after it was added
+CLOSE_IN_DAYS = (45, 60, 90, 150, 240)  # after the deal was added
 STAGES = ("Discovery", "Proposal", "Negotiation", "Won", "Won", "Lost")
 
 
@@ -92,7 +92,7 @@ def _leads(company: Company, owner: User, dice: random.Random, count: int) -> li
 
 
 def _make_alike(lead: Lead, twin: Lead) -> None:
-    """Let the second be the same person as the first, as someone else would have entered them."""
+    """Make the second lead the same person as the first, entered by someone else."""
     twin.first_name, twin.last_name = f"{lead.first_name[0]}.", lead.last_name
     twin.organisation, twin.phone, twin.title = lead.organisation, lead.phone, ""
 
@@ -199,7 +199,7 @@ def _date_rows(
 
 
 def add_people(company: Company) -> None:
-    """A colleague of the lead on every fourth open deal, and a second one on some: another lead of its organisation."""
+    """Add a colleague of the lead to every fourth open deal, and a second one to some, from its organisation."""
     salesperson = people.member(company, Role.SALES)
     leads = Lead.objects.for_company(company)
     DealPerson.objects.bulk_create(
@@ -210,9 +210,9 @@ def add_people(company: Company) -> None:
 
 
 def add_tasks(company: Company, now: datetime, dice: random.Random) -> None:
-    """Tasks for most of the open deals and some of the leads: a few late, a few for today, the others to come.
+    """Add tasks to most of the open deals and some of the leads: a few late, a few for today, the others to come.
 
-    One that is done is on each new lead of more than a few days ago, so that My day shows the latest ones as untouched.
+    Each new lead that is older than a few days gets a task that is done, so My day shows only the latest as untouched.
     """
     owner = people.member(company, Role.SALES)
     today = now.astimezone(ZoneInfo(company.time_zone)).date()
@@ -247,7 +247,7 @@ def add_tasks(company: Company, now: datetime, dice: random.Random) -> None:
 
 
 def add_view(company: Company) -> None:
-    """A view that the admin shares with everyone."""
+    """Add a view that the admin shares with everyone."""
     qualified = LeadStatus.objects.first_for(company, LeadMeaning.QUALIFIED)
     query = urlencode({"status": qualified.pk, "sort": "-updated"})
     SavedView.objects.create(

@@ -10,7 +10,7 @@ from crm.services.custom_fields import add_field
 
 REGIONS: Final = (("", "Benelux"), ("", "DACH"), ("", "Nordics"))
 INTERESTS: Final = (("", "Reporting"), ("", "Integrations"), ("", "Support"))
-EMPTY: Final = 0.25  # of the values
+EMPTY: Final = 0.25  # the share of values that are empty
 
 
 def add(company: Company, dice: random.Random) -> None:

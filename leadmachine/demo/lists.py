@@ -1,4 +1,4 @@
-"""What an admin has changed in the lists: sources, tags with colours, and a status of the company's own."""
+"""An admin's changes of the lists: sources, tags with colours, and a status of the company's own."""
 
 import random
 from typing import Final
@@ -10,11 +10,11 @@ from leadmachine.demo import people
 TAGS: Final = (
     ("VIP", Colour.PURPLE), ("Newsletter", Colour.BLUE), ("Needs a demo", Colour.AMBER), ("Renewal", Colour.GREEN),
 )  # fmt: skip
-TAGGED: Final = 0.3  # of the leads and deals
+TAGGED: Final = 0.3  # the share of leads and deals that have tags
 
 
 def fill(company: Company, dice: random.Random) -> None:
-    """Fill the lists, and tag some of the leads and deals. Call it once they are there."""
+    """Fill the lists, and tag some of the leads and deals, which must exist already."""
     LeadSource.objects.bulk_create(
         LeadSource(company=company, name=name, position=position)
         for position, name in enumerate(dict.fromkeys(people.SOURCES), start=1)

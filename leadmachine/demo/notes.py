@@ -1,4 +1,4 @@
-"""What the demo companies' people have written down, and the calls they have made."""
+"""The notes that the demo companies' people have written, and the calls that they have made."""
 
 import random
 from datetime import datetime, timedelta
@@ -21,12 +21,12 @@ ON_DEALS: Final = (
     (NoteKind.NOTE, "Legal wants our terms on their paper: two weeks at least."),
     (NoteKind.CALL, "Went through the offer line by line. One seat fewer, the rest stands."),
 )
-SHARE: Final = 0.5  # of the leads that somebody has spoken to, and of the deals
-LATELY: Final = timedelta(minutes=12)  # so that its author can still edit the latest one
+SHARE: Final = 0.5  # of the leads that someone has spoken to, and of the deals
+LATELY: Final = timedelta(minutes=12)  # the age of the latest note, which its author can still edit
 
 
 def add(company: Company, now: datetime, dice: random.Random) -> None:
-    """Up to three notes on half of the contacted leads and of the deals, since they were added."""
+    """Add up to three notes to half of the contacted leads and of the deals, at times after they were added."""
     seller = people.member(company, Role.SALES)
     leads = Lead.objects.for_company(company).exclude(status__name="New").order_by("pk")
     deals = Deal.objects.for_company(company).select_related("lead").order_by("pk")

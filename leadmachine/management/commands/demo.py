@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
 
 def _other_database() -> str:
-    """Return why nobody with a public password may be added without being asked for; "" if they may."""
+    """Return why users with a public password must not be added unasked; "" if they may be."""
     if Company.objects.filter(slug=NORTHWIND.slug).exists():
         return ""
     if env.str("DATABASE_URL", default=""):

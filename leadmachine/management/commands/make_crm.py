@@ -1,7 +1,7 @@
-"""`manage.py make_crm --leads N --deals N --tasks N --notes N --files N --companies N`: a large company, to measure.
+"""`manage.py make_crm --leads N --deals N --tasks N --notes N --files N --companies N`: a large company to measure.
 
-It is one among others. The rows are written by SQL, so that nothing is sent and nothing is planned: with `--history`,
-their CRM events are for the history alone. Only files are not: each has its content on the storage.
+It is one of several companies. SQL writes the rows directly, so no event is planned or sent: the CRM events that
+`--history` adds only show in timelines. Files are added by Python, because their content has to be on the storage.
 """
 
 from argparse import ArgumentParser
@@ -36,7 +36,7 @@ from leadmachine.demo.people import FIRST_NAMES, LAST_NAMES, ORGANISATIONS, SOUR
 LEADS_OF_THE_OTHERS: Final = 1_000
 SIZES_OF_THE_OTHERS: Final = {"deals": 200, "tasks": 1_000, "notes": 1_000, "duplicates": 100}
 FILES_OF_THE_OTHERS: Final = 10
-CHUNK: Final = 100_000  # rows a statement
+CHUNK: Final = 100_000  # rows per statement
 MEMBERS: Final = (Role.ADMIN, Role.SALES, Role.SALES, Role.OPS)
 TABLES: Final = {
     "lead": Lead._meta.db_table,
@@ -52,7 +52,7 @@ TABLES: Final = {
 DAYS: Final = 700
 CONTENT: Final = b"Forty licences for a year.\n"
 
-# Names, statuses and owners alternate at rates of their own, so that all combinations occur.
+# Names, statuses and owners alternate at different rates, so that all combinations occur.
 LEADS: Final = """
 INSERT INTO {lead} (company_id, first_name, last_name, email, phone, organisation, title, source, type, status_id,
                     owner_id, share_with_ad_platforms, notes, created_at, updated_at)
@@ -96,7 +96,7 @@ SELECT %(company)s, CASE WHEN (id + n) %% 3 = 0 THEN 'call' ELSE 'note' END,
        created_at + (updated_at - created_at) * n / (%(each)s + 1)
 FROM {lead}, generate_series(1, %(each)s::int) AS n WHERE company_id = %(company)s LIMIT %(count)s
 """
-# Each lead and the one after it. By a join, PostgreSQL would compare all with all: it has no statistics of new rows.
+# Each lead and the one after it. In a join, PostgreSQL would compare all with all: it has no statistics of new rows.
 DUPLICATES: Final = """
 INSERT INTO {duplicate} (company_id, first_id, second_id, reason, dismissed_at)
 SELECT %(company)s, id, next, 'name', CASE WHEN id %% 11 = 0 THEN now() END
@@ -201,7 +201,7 @@ def _fill(company: Company, leads: int, *, deals: int, tasks: int, notes: int, d
 
 
 def _add_files(company: Company, count: int) -> None:
-    """This many small files, a third each on the newest leads, deals and notes, as far as there are any."""
+    """Add this many small files, a third each to the newest leads, deals and notes, as far as there are any."""
     own = [model._default_manager.filter(company=company).order_by("-pk")[: count // 3] for model in (Lead, Deal, Note)]
     subjects = [row for rows in own for row in rows]
     seller = company.memberships.filter(role=Role.SALES).earliest("pk").user
@@ -217,7 +217,7 @@ def _add_files(company: Company, count: int) -> None:
 
 
 def _values(company: Company) -> dict[str, Any]:
-    """The parameters of the statements: the company's own rows, and names for people."""
+    """The parameters of the statements: ids of the company's rows, and names for people."""
     return {
         "company": company.pk,
         "statuses": list(LeadStatus.objects.for_company(company).values_list("pk", flat=True)),

@@ -1,4 +1,4 @@
-"""`manage.py make_events --company SLUG --count N`: create a log of N finished events, to measure the pages with it."""
+"""`manage.py make_events --company SLUG --count N`: create a log of N finished events, to measure pages with it."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -13,7 +13,7 @@ from crm.models import Company, CrmEvent, Lead
 CHUNK = 200_000
 DAYS = 90
 
-# Numbers are formatted into the SQL: none is user input, and a parameter would need the same type in every place.
+# Numbers are formatted into the SQL: none is user input, and a parameter would need one type wherever it is used.
 CRM_EVENTS = """
 INSERT INTO {crm_event} (company_id, kind, lead_id, occurred_at, currency, public_id)
 SELECT {company}, 'lead_created', leads.ids[1 + number % array_length(leads.ids, 1)],
