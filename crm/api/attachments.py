@@ -113,7 +113,7 @@ class FileViewSet(AddableViewSet[Attachment]):
         "create": Action.EDIT_LEADS,
         "destroy": Action.EDIT_LEADS,
     }
-    _stored: Sequence[StoredFile] = ()  # by this request
+    _stored: Sequence[StoredFile] = ()  # files that this request has stored
 
     @takes_uploads
     @extend_schema(parameters=[IDEMPOTENCY_KEY])

@@ -56,7 +56,7 @@ class MemberSessionAuthentication(SessionAuthentication):
 
 
 def _count_wrong_key(request: Request) -> None:
-    """Raise Throttled (429) if this address has sent too many wrong keys. Right ones still work from there."""
+    """Raise Throttled (429) if this address has sent too many wrong keys. Valid keys still work from there."""
     address = truncate_ip(client_address(request._request))
     if not is_within(f"wrong-api-keys:{address}", at_most=WRONG_KEYS_PER_MINUTE):
         raise Throttled(wait=seconds_left())

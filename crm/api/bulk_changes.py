@@ -31,7 +31,7 @@ from crm.services.lead_changes import MoreThanConfirmed
 from crm.services.rate_limits import is_within, seconds_left
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
-COUNTED_PER_MINUTE: Final = 20  # previews and starts of a company: each counts all its leads
+COUNTED_PER_MINUTE: Final = 20  # previews and starts per company: each counts all its leads
 MORE: Final = (
     "Nothing was changed: numbers or rules are different now, or the preview is more than a day old. Preview the "
     "change again."
@@ -92,7 +92,7 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
                 )
         except MoreThanConfirmed as more:
             raise Conflict(MORE) from more
-        except ModelError as refusal:  # none is left, or too many changes are at work
+        except ModelError as refusal:  # no lead is left, or too many changes are running
             raise Conflict(refusal.message) from refusal
 
     @extend_schema(request=None, responses={200: BulkChangeSerializer, 409: DETAIL})

@@ -24,7 +24,7 @@ class ChoiceSerializer(serializers.Serializer[Any]):
     """A choice. Without a key, it is a new one; one that is left out is archived."""
 
     key = Text(required=False, max_length=LONGEST_KEY)
-    label = Text(max_length=LONGEST_CHOICE)  # type: ignore[assignment]  # the name of an attribute of fields, too
+    label = Text(max_length=LONGEST_CHOICE)  # type: ignore[assignment]  # fields have an attribute of this name
     is_archived = Switch(required=False)
 
     def to_internal_value(self, data: Any) -> Any:
@@ -32,7 +32,7 @@ class ChoiceSerializer(serializers.Serializer[Any]):
         if unknown:
             raise serializers.ValidationError("A choice has a key, a label and is_archived, and nothing else.")
         entered = super().to_internal_value(data)
-        if "label" not in entered:  # DRF asks for it in a POST or PUT alone
+        if "label" not in entered:  # DRF requires it only in a POST or PUT
             raise serializers.ValidationError({"label": [REQUIRED]})
         return entered
 
@@ -99,7 +99,7 @@ class CustomFieldSerializer(StrictSerializer[CustomField]):
 
 
 def _labels(choices: Any) -> list[tuple[str, str]] | None:
-    """The choices that are to be offered, as pairs of key and label."""
+    """The choices to offer, as pairs of key and label."""
     if choices is None:
         return None
     return [(choice.get("key", ""), choice["label"]) for choice in choices if not choice.get(IS_ARCHIVED)]

@@ -57,7 +57,7 @@ class CustomValuesField(serializers.Field[Any, Any, Any, Any]):
             try:
                 values[key] = _value(self.custom_fields.get(key), entered, before.get(key))
             except FormError as error:
-                # The response repeats the key, but can't have a lone surrogate.
+                # The response repeats the key, but can't contain a lone surrogate.
                 errors[key.encode("utf-8", "replace").decode()] = error.messages
         if errors:
             raise serializers.ValidationError(errors)
@@ -74,7 +74,7 @@ def _value(field: CustomField | None, entered: Any, current: Value | None) -> Va
 
 
 def _as_in_a_form(kind: FieldType, entered: Any) -> Any:
-    """What a form would send for this JSON value. Raises ValidationError for a value of another JSON type."""
+    """What a form would send for this JSON value. Raises a form's ValidationError if its JSON type is wrong."""
     if entered is None:
         return ""
     if kind == FieldType.YES_NO:
@@ -119,5 +119,5 @@ class WithCustomValues(serializers.ModelSerializer[M]):
         if not values:
             return super().update(instance, validated_data)
         saved = super().update(instance, {**validated_data, COLUMN: with_keys_set(values)})
-        delattr(saved, COLUMN)  # an expression: the values are read for the response
+        delattr(saved, COLUMN)  # an expression: the values are read again for the response
         return saved

@@ -111,7 +111,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
 
     def update(self, instance: Deal, validated_data: Any) -> Deal:
         lead, people = validated_data.pop(LEAD, None), validated_data.pop(PEOPLE, None)
-        # Tags, too: who sets them locks the lead, which comes before the deal in the order of all locks.
+        # Tags too: setting them locks the lead, which comes before the deal in the order of all locks.
         leads = {instance.lead_id} if (PERSONAL | {TAGS}) & validated_data.keys() else set()
         with ExitStack() as stack:
             if lead is not None or people is not None:
@@ -136,7 +136,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         except PeopleRefused as refused:
             if reason := why_lead_stays(deal):
                 raise serializers.ValidationError({LEAD: [reason]}) from refused
-            raise Conflict(str(refused)) from refused  # nothing is wrong with what was sent: it can be sent again
+            raise Conflict(str(refused)) from refused  # nothing is wrong with the body: it can be sent again
 
     def _replace_people(self, deal: Deal, people: list[int]) -> None:
         try:
@@ -150,6 +150,6 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
             return super().update(deal, validated_data)
         with transaction.atomic():
             lock_outcome(deal)
-            self._refuse_a_reason_unless_lost(given)  # it may have been opened again since `validate`
+            self._refuse_a_reason_unless_lost(given)  # it may have been reopened since `validate`
             outcome = deal.outcome_in(**{"stage": deal.stage, **given})
             return super().update(deal, {**validated_data, **outcome})

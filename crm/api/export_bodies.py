@@ -130,7 +130,7 @@ class AskedExportSerializer(StrictBody):
         valid = self.validated_data
         columns = dict.fromkeys(valid.get("columns", ()))
         if columns and valid["kind"] == ExportKind.LEADS:
-            columns = {**dict.fromkeys(FIXED), **columns}  # as on the page, and so with a saved view's
+            columns = {**dict.fromkeys(FIXED), **columns}  # as on the page, and as with a saved view
         return {
             "kind": ExportKind(valid["kind"]),
             "file_format": ExportFormat(valid["format"]),

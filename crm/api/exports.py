@@ -25,7 +25,7 @@ from crm.services.rate_limits import TooOften, seconds_left
 
 NOT_READY: Final = "This file is not ready: wait until the export is done."
 NO_FILE: Final = "This export was cancelled, or has failed: see `state` and `problem`. Ask for it again."
-DOWNLOAD_WAIT: Final = 10  # seconds until another try: nobody knows when a reader is done
+DOWNLOAD_WAIT: Final = 10  # seconds until a retry: it can't be known when another download ends
 ENDED: Final = "This export has ended already."
 CSV, XLSX = (CONTENT_TYPES[each].partition(";")[0] for each in (ExportFormat.CSV, ExportFormat.XLSX))
 OPERATIONS: Final = ("list", "retrieve", "create", "destroy", "content", "cancel")
@@ -59,7 +59,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
     @extend_schema(request=AskedExportSerializer, parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Ask for a file of a list. With an Idempotency-Key, it is written once however often that is repeated."""
-        # The caller is part of it: another one may not see the file that the first has asked for.
+        # The caller is included: another caller must not see the file that the first one requested.
         return self._created([self.caller._meta.model_name, self.caller.pk, request.data])
 
     def _add(self) -> Model:
@@ -69,7 +69,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
             return data_exports.export_list(author=self.caller, **body.asked)
         except TooOften as error:
             raise Throttled(wait=seconds_left()) from error
-        except ModelError as refusal:  # nothing matches, it is too long, or too many are at work
+        except ModelError as refusal:  # nothing matches, it is too long, or too many are running
             raise Conflict(refusal.message) from refusal
 
     @extend_schema(responses={(200, CSV): OpenApiTypes.BINARY, (200, XLSX): OpenApiTypes.BINARY, 409: DETAIL})
@@ -82,7 +82,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
         try:
             return download_of(data_export)
         except TooOften as error:
-            refusal = Throttled(detail=str(error))  # which says to wait, but not for how long
+            refusal = Throttled(detail=str(error))  # its message says to wait, but not for how long
             refusal.wait = DOWNLOAD_WAIT  # type: ignore[attr-defined]
             raise refusal from error
 

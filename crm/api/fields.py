@@ -61,7 +61,7 @@ class Moment(serializers.DateTimeField):
         return super().enforce_timezone(value)
 
 
-# OpenAPI's format "time" is of a time with an offset from UTC.
+# OpenAPI's format "time" is for a time with an offset from UTC.
 @extend_schema_field({"type": "string", "example": "14:30"})
 class TimeOfDay(serializers.TimeField):
     """A time of a day, in the time zone of the company."""

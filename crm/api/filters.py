@@ -218,11 +218,11 @@ class KeysetPagination(CursorPagination):
         return min(size, SESSION_PAGE_SIZE) if size and isinstance(request.auth, Membership) else size
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        if not request.query_params.get(self.cursor_query_param):  # as left out: the first page
+        if not request.query_params.get(self.cursor_query_param):  # like a missing one: the first page
             return None
         cursor = super().decode_cursor(request)
-        # The position is compared with an id: 18 digits fit every database's integer. Ours have one: a garbled cursor
-        # without would be the first page, and whoever follows `next` would never come to the end.
+        # The position is compared with an id: 18 digits fit every database's integer. Our cursors always have one. A
+        # garbled cursor without would give the first page, and a client that follows `next` would never reach the end.
         if cursor is not None and not is_number(str(cursor.position)):
             raise NotFound(self.invalid_cursor_message)
         return cursor

@@ -36,13 +36,13 @@ class ListFiltersField(serializers.DictField):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
-            # Errors repeat the names, but can't have a lone surrogate.
+            # Errors repeat the names, but can't contain a lone surrogate.
             data = {str(name).encode("utf-8", "replace").decode(): value for name, value in data.items()}
         return super().to_internal_value(data)
 
 
 def list_filter(caller: Caller, filters: Mapping[str, str], leads: LeadQuerySet) -> LeadFilter:
-    """The filter of the page on these leads. Texts that are searched for stand in it as they are."""
+    """The filter of the page, applied to these leads. Search texts are in `filters` as they are, not as keys."""
     return LeadFilter(
         dict(filters),
         custom_fields=fields_in_use(caller.company, FieldSubject.LEAD),
@@ -53,16 +53,16 @@ def list_filter(caller: Caller, filters: Mapping[str, str], leads: LeadQuerySet)
 
 
 def filtered(caller: Caller, found: LeadFilter) -> LeadQuerySet:
-    """The leads that the filter finds. Its days are those of the company."""
+    """The leads that the filter finds. Its days are in the company's time zone."""
     with timezone.override(caller.company.time_zone):
         leads: LeadQuerySet = found.qs
     return leads
 
 
 def check_filters(found: FilterSet, filters: Mapping[str, str], *, keeps_texts: bool) -> None:
-    """Raise ValidationError for what is no filter or has no valid value: without it there would be more leads.
+    """Raise ValidationError for an unknown filter or an invalid value: ignoring it would match more leads.
 
-    `keeps_texts`: what is searched for may be among them.
+    `keeps_texts`: search texts are allowed.
     """
     errors: dict[str, list[str]] = {}
     custom = found.custom if isinstance(found, LeadFilter) else {}

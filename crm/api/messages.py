@@ -67,9 +67,9 @@ MESSAGES: Final[Mapping[type[serializers.Field[Any, Any, Any, Any]], Mapping[str
 
 
 def install_messages() -> None:
-    """Let DRF's fields say this, before any serializer is defined: a field has its messages from then on.
+    """Install the messages in DRF's field classes. Call this before any serializer is defined: its fields copy them.
 
-    For all serializers at once. What a field says about itself still comes first.
+    They apply to all serializers. A field's own messages take precedence.
     """
     for field, messages in MESSAGES.items():
         field.default_error_messages = {**field.default_error_messages, **messages}

@@ -50,7 +50,7 @@ class CallerThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         if request.auth is None:
-            return True  # the permission check refuses it
+            return True  # the permission check rejects it
         caller = cast(Caller, request.auth)
         company = f"api:{caller.company_id}"
         own = f"{company}:{type(caller).__name__}:{caller.pk}"

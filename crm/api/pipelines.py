@@ -31,7 +31,7 @@ class PipelineSerializer(serializers.ModelSerializer[Pipeline]):
 
     @extend_schema_field(StageSerializer(many=True))
     def get_stages(self, pipeline: Pipeline) -> Any:
-        # Some of the default one's may be in none.
+        # Stages of the default pipeline may belong to none.
         stages = Stage.objects.of(pipeline) if pipeline.is_default else pipeline.stages.all()
         return StageSerializer(stages, many=True).data
 

@@ -136,7 +136,7 @@ class SavedViewViewSet(WritableViewSet[SavedView]):
             raise Conflict(NOT_CHANGEABLE)
         return view
 
-    # Nobody changes the row between the check and the save, and no erasure takes a source out of it.
+    # So that between the check and the save, no one changes the row, and no erasure removes a source from it.
     @transaction.atomic
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         Company.objects.hold(self.caller.company_id)

@@ -48,7 +48,7 @@ class StrictBody(serializers.Serializer[Any]):
 
 
 def _repeatable(key: str) -> str:
-    """The key for the response, which can't have a lone surrogate."""
+    """The key for the response, which can't contain a lone surrogate."""
     return key.encode("utf-8", "replace").decode()
 
 
@@ -171,7 +171,7 @@ class TaggedSerializer(StrictSerializer[M]):
         if names is None:
             return super().save(**kwargs)
         with transaction.atomic():
-            # Before the lead is locked: a new tag locks the company, and who deletes a status does so first, too.
+            # Before the lead is locked: a new tag locks the company, and deleting a status locks that first too.
             return super().save(**kwargs, **{TAGS: self._tags(names)})
 
     def create(self, validated_data: Any) -> M:

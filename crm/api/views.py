@@ -31,7 +31,7 @@ from crm.services.idempotency import save_once
 from crm.services.lead_merges import MergeRefused, merge_leads
 from crm.services.tasks import delete_task
 
-# `Idempotency-Key`: a request repeated because its response was lost adds nothing.
+# `Idempotency-Key`: a request that is repeated because its response was lost adds nothing.
 
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 IDEMPOTENCY_PATTERN: Final = r"[!-~]{1,200}"
@@ -55,7 +55,7 @@ class AddedRowGone(Conflict):
 def saved_once(request: Request, company: Company, sent: Any, save: Callable[[], Model]) -> tuple[int, Model | None]:
     """Validate and save, unless the same request with its key has already done so. Returns what `save_once` does.
 
-    `sent` is what the request has to have in common with another to be the same. Without a key, always saves. Raises
+    Two requests with a key are the same if their path and `sent` are. Without a key, always saves. Raises
     ValidationError for an invalid key.
     """
     key = request.headers.get(IDEMPOTENCY_HEADER)
@@ -91,7 +91,7 @@ class CreatableViewSet(mixins.ListModelMixin, mixins.CreateModelMixin, mixins.Re
 
     def _created(self, sent: Any) -> Response:
         """The response to a request that adds what was `sent`."""
-        self._check_may_add()  # before a repeat, too: the response has a row
+        self._check_may_add()  # also for a repeat, because the response has the row
         pk, added = saved_once(self.request, self.caller.company, sent, self._add)
         row = added or self._added_before(pk)
         if row is None:
@@ -121,7 +121,7 @@ class WritableViewSet(mixins.UpdateModelMixin, AddableViewSet[M]):
     """All operations on one kind of row."""
 
 
-# What a role has to allow for rows that go with leads, and are no one's data.
+# What a role has to allow for rows that belong to leads, and are not personal data.
 EDITED_WITH_LEADS: Final = {
     "list": Action.SEE_LEADS,
     "retrieve": Action.SEE_LEADS,

@@ -25,7 +25,7 @@ from crm.models.roles import Action
 from crm.models.tracking import DeletedMeanwhile
 from crm.services.audit import record_reading_on
 
-KEYS_AT_MOST: Final = 100  # in an object: the response names each unknown one
+KEYS_AT_MOST: Final = 100  # per object: the response names each unknown key
 
 
 class BoundedJSONParser(JSONParser):
@@ -91,7 +91,7 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
         return asked == "true"
 
     def _reject_unknown_parameters(self, request: Request) -> None:
-        # Otherwise a mistyped filter would return everything.
+        # Otherwise a mistyped filter would match everything.
         known = {api_settings.URL_FORMAT_OVERRIDE}
         if self.action in self.paged:
             known |= {KeysetPagination.cursor_query_param, KeysetPagination.page_size_query_param}

@@ -32,7 +32,7 @@ class Command(BaseCommand):
 
 
 def find_company(slug: str) -> Company:
-    """The company with this slug. Raises CommandError with a list of the slugs that exist."""
+    """Return the company with this slug. Raises CommandError, with a list of all slugs, if there is none."""
     company = Company.objects.filter(slug=slug).first()
     if company is None:
         slugs = ", ".join(Company.objects.order_by("slug").values_list("slug", flat=True))

@@ -45,7 +45,7 @@ class Command(BaseCommand):
 
 
 def _new_name(name: str) -> str:
-    """The name. Raises ValidationError if it is invalid or taken."""
+    """Return the name. Raises ValidationError if it is invalid or taken."""
     Company._meta.get_field("name").clean(name, None)
     existing = Company.objects.filter(name__iexact=name).first()
     if existing is not None:
@@ -54,7 +54,7 @@ def _new_name(name: str) -> str:
 
 
 def _user_of(email: str) -> User | None:
-    """The user with this address, or None.
+    """Return the user with this address, or None.
 
     Raises ValidationError for an inactive user, and for one who signed up without confirming the address: the password
     may be a stranger's.

@@ -1,4 +1,4 @@
-"""`manage.py repeat_erasures < LOG`: after restoring a backup, erase the people again who had been erased since."""
+"""`manage.py repeat_erasures < LOG`: after restoring a backup, repeat the erasures made since it was taken."""
 
 import sys
 from argparse import ArgumentParser
